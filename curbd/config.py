@@ -1,0 +1,336 @@
+"""The settings of a run: one pydantic model a section, each key with its default and its meaning.
+
+The JSON schema under ``workflow/schemas/`` and the key tables of ``config/README.md`` are generated from these
+models. Nothing here reads a recording or imports an estimator, so that a dry run stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
+"""Pattern of recording, model and inactivation names; the wildcards of the rules match the same text."""
+RESERVED_NAMES = ("tables", "logs", "benchmarks")
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+class Section(BaseModel):
+    """A section of the config: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+# --- how a file becomes a recording ------------------------------------------------------------------------------
+
+
+class Windows(Section):
+    """Which stretches of a recording are used."""
+
+    table: str | None = None
+    """Interval table that gives the trials (`trials` or any other in the file; `curbd inspect` lists them). Null: the
+    trials that the file holds (plain HDF5), else the whole recording, cut into blocks."""
+    select: dict[str, list[Any]] = {}
+    """Keep only rows of the table whose column holds one of these values, e.g. `{tags: [wake]}`."""
+    align: str = "start_time"
+    """Time column of the table that becomes t = 0."""
+    start_s: float | None = None
+    """Start of the window, in seconds from `align`. Null: the start of the interval itself."""
+    stop_s: float | None = None
+    """End of the window, in seconds from `align`. Null: the end of the interval itself (ragged trials)."""
+    conditions: list[str] = []
+    """Trial columns whose combination is the condition."""
+    continuous: bool = False
+    """Cut each interval of the table into blocks instead of taking it as a trial (epochs such as sleep and wake)."""
+    block_s: Positive | None = None
+    """Length of a block of continuous data. Null: 200 bins, or less where that would give fewer than 10 blocks."""
+    gap_s: NotNegative | None = None
+    """Data left out between two blocks. Null: 4 smoothing widths, 1 bin at least."""
+
+
+class Input(Section):
+    """One known input: a time series, an interval indicator or a trial column; give exactly one of the three."""
+
+    name: Name
+    """Name of the source in the tables: `input:<name>`; series with several columns and text columns add `_<column>`
+    or `_<level>`."""
+    series: str | None = None
+    """Path of a time series in the file, averaged in each bin."""
+    interval: str | None = None
+    """Interval table; the input is 1 inside its intervals and 0 outside."""
+    column: str | None = None
+    """Trial column; a number is held over the trial, a text gives one 0/1 input for each of its levels."""
+    start: str | None = None
+    """With `column`: time column from which the value is on. Null: from the start of the window."""
+    stop: str | None = None
+    """With `column`: time column until which the value is on. Null: to the end of the window."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Input:
+        if sum(origin is not None for origin in (self.series, self.interval, self.column)) != 1:
+            raise ValueError("give exactly one of series, interval, column")
+        return self
+
+
+RegionRule = Literal["mapping", "unit_column", "electrodes", "electrode_group", "imaging_plane", "name_pattern"]
+
+
+class Regions(Section):
+    """Where region labels come from and what becomes of them."""
+
+    order: list[RegionRule] = [
+        "mapping",
+        "unit_column",
+        "electrodes",
+        "electrode_group",
+        "imaging_plane",
+        "name_pattern",
+    ]
+    """Rules in the order in which they are tried, unit by unit; the first that gives a label wins and is kept as
+    `region_source`."""
+    mapping: str | None = None
+    """TSV with the columns `unit_id` (or `electrode_id`) and `region`."""
+    unit_columns: list[str] = ["location", "brain_area", "region", "structure", "structure_acronym", "brain_region", "anno_name"]
+    """Columns of the units (or ROI) table that may hold the label, tried in this order."""
+    name_pattern: str | None = None
+    """Regular expression with one group that finds the label in the name of the electrode group, probe or imaging
+    plane, e.g. `group\\d+_(\\w+)`. Null: names are never read as labels."""
+    merge: dict[str, str] | str = {}
+    """Old label -> new label, or a TSV with the columns `label` and `region`."""
+    unknown: Literal["drop", "keep", "stop"] = "drop"
+    """Units without a label: left out (with the reason in units.csv), kept as region `unknown`, or an error."""
+
+
+class Units(Section):
+    """Which units are kept."""
+
+    min_rate_hz: NotNegative = 0.1
+    """Lowest mean rate over the used windows, for spikes."""
+    min_per_region: Annotated[int, Field(ge=1)] = 3
+    """Regions with fewer kept units are left out."""
+    select: dict[str, list[Any]] = {}
+    """Keep only units whose column in the file holds one of these values, e.g. `{quality: [good]}`."""
+
+
+class HDF5Layout(Section):
+    """Names and axis orders inside an HDF5 file; the defaults are the plain layout."""
+
+    rates: str = "rates"
+    """Dataset of the activity."""
+    dims: list[Literal["trial", "time", "unit"]] | None = None
+    """Its axes in order. Null: (trial, time, unit) or (time, unit)."""
+    time: str | None = "time"
+    """Dataset of the times in seconds; null together with `sampling_rate_hz`."""
+    sampling_rate_hz: Positive | None = None
+    """Sampling rate, for files that hold no times."""
+    region: str = "region"
+    """Dataset of the region label of each unit."""
+    unit_id: str | None = "unit_id"
+    """Dataset of unit names, used where it exists."""
+    cell_type: str | None = "cell_type"
+    """Dataset of cell types, used where it exists."""
+    position: str | None = "position"
+    """Dataset (unit, 3) in micrometres, used where it exists."""
+    inputs: str | None = "inputs"
+    """Dataset (trial, time, input) or (time, input), used where it exists."""
+    input_name: str | None = "input_name"
+    """Dataset of input names."""
+    trial: str | None = "trial"
+    """Group of trial columns, used where it exists."""
+
+
+class RecordingSettings(Section):
+    """How a file becomes a recording."""
+
+    activity: list[str] = []
+    """Paths in an NWB file of what to fit: `units` or ROI and time series (several planes are joined). Empty: the
+    units, else the only series (deconvolved before fluorescence, never neuropil)."""
+    bin_width_s: Positive | None = None
+    """Bin width. Null: 0.05 s for spikes, the file's own step for anything already sampled."""
+    smoothing_s: NotNegative | None = None
+    """Standard deviation of the Gaussian that smooths the activity. Null: 0.1 s for spikes, 0 for sampled activity."""
+    causal: bool = False
+    """Smooth with the past half of the Gaussian only."""
+    windows: Windows = Windows()
+    inputs: list[Input] = []
+    regions: Regions = Regions()
+    units: Units = Units()
+    hdf5: HDF5Layout = HDF5Layout()
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of trials (or blocks) held out, within each condition."""
+    split_seed: int = 0
+    """Seed of the choice of held-out trials."""
+
+
+# --- how a network is fitted -------------------------------------------------------------------------------------
+
+Tau = Positive | Literal["estimate"]
+
+
+class FitSettings(Section):
+    """Settings that every estimator understands."""
+
+    tau_s: Tau = "estimate"
+    """Time constant of the units in seconds, or `estimate`: by held-out one-step error on training data."""
+    substeps: Annotated[int, Field(ge=1)] = 1
+    """Euler steps in each bin."""
+
+
+class Defaults(RecordingSettings, FitSettings):
+    """Settings for all recordings and models; a column of recordings.tsv or a key of a model replaces one."""
+
+
+class OneStep(Section):
+    """Closed-form regression in current space with one penalty for each pair of regions."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the blocked cross-validation, inside the training trials."""
+
+
+class Force(Section):
+    """Recursive least squares as published (Perich et al. 2020), its defects mended."""
+
+    passes: Annotated[int, Field(ge=1)] = 70
+    """Training passes over the recording."""
+    gain: NotNegative = 1.5
+    """Standard deviation of the initial weights, times sqrt(units)."""
+    p0: Positive = 1.0
+    """Initial scale of the inverse correlation matrix."""
+    noise: NotNegative = 0.01
+    """Size of the frozen input noise."""
+    noise_tau_s: Positive = 0.1
+    """Time constant of that noise."""
+
+
+class Shooting(Section):
+    """Multi-step refinement by regression on the states that the network itself visits."""
+
+    start: Literal["one_step", "force", "random"] = "one_step"
+    """Estimator that gives the first network."""
+    pull: NotNegative = 0.3
+    """Share of the way back to the data that a visited state is asked to go in one time constant."""
+    passes: Annotated[int, Field(ge=1)] = 3
+    """Regressions at the longest window."""
+
+
+class ReducedRank(Section):
+    """Closed-form reduced-rank regression in the metric of the currents."""
+
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of the connectivity. Null: the smallest within one standard error of the best cross-validated one."""
+    max_rank: Annotated[int, Field(ge=1)] = 10
+    """Largest rank that is tried."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the blocked cross-validation, inside the training trials."""
+
+
+class LowRankShooting(ReducedRank):
+    """Reduced-rank regression, then the same multi-step refinement, every step at that rank."""
+
+    pull: NotNegative = 0.3
+    """Share of the way back to the data that a visited state is asked to go in one time constant."""
+    passes: Annotated[int, Field(ge=1)] = 3
+    """Regressions at the longest window."""
+
+
+ESTIMATORS: dict[str, dict[str, type[Section]]] = {
+    "full_rank": {"one_step": OneStep, "force": Force, "shooting": Shooting},
+    "low_rank": {"reduced_rank": ReducedRank, "shooting": LowRankShooting},
+}
+"""family -> estimator -> its options."""
+RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
+
+
+class Model(Section):
+    """One way to fit every recording."""
+
+    family: Literal["full_rank", "low_rank"]
+    """Any connectivity (package curbd) or a low-rank one (package lrfit)."""
+    estimator: str | None = None
+    """`one_step`, `force` or `shooting` for full_rank; `reduced_rank` or `shooting` for low_rank. Null: the
+    recommended one of the family."""
+    options: dict[str, Any] = {}
+    """Options of the estimator."""
+    seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
+    """One fit each. The first is fitted to the training trials as they are, each further one to a bootstrap resample
+    of them (and from another start, where the estimator has a random one)."""
+    bin_width_s: Positive | None = None
+    """Replaces the bin width for this model."""
+    smoothing_s: NotNegative | None = None
+    """Replaces the smoothing for this model."""
+    tau_s: Tau | None = None
+    """Replaces the time constant for this model."""
+    substeps: Annotated[int, Field(ge=1)] | None = None
+    """Replaces the number of Euler steps for this model."""
+
+    @model_validator(mode="after")
+    def _estimator_of_the_family(self) -> Model:
+        known = ESTIMATORS[self.family]
+        if self.estimator is not None and self.estimator not in known:
+            raise ValueError(f"estimator: found {self.estimator!r}, expected one of {', '.join(known)} for {self.family}")
+        self.estimator_options()
+        return self
+
+    def estimator_name(self) -> str:
+        """The estimator, the recommended one where none is named."""
+        return self.estimator or RECOMMENDED[self.family]
+
+    def estimator_options(self) -> Section:
+        """The options with the estimator's defaults filled in."""
+        return ESTIMATORS[self.family][self.estimator_name()].model_validate(self.options)
+
+
+# --- experiments on the fitted network ---------------------------------------------------------------------------
+
+
+class Inactivation(Section):
+    """One kind of silencing."""
+
+    kind: Literal["region", "pathway", "input"] = "region"
+    """Hold the rates of a region at the silent level, cut a pathway while both ends stay alive, or cut an input."""
+    region: str | None = None
+    """With `kind: region`: which region. Null: each in turn."""
+    source: str | None = None
+    """With `kind: pathway`: sending region. Null: each in turn."""
+    target: str | None = None
+    """With `kind: pathway`: receiving region. Null: each in turn."""
+    input: str | None = None
+    """With `kind: input`: which input. Null: each in turn."""
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """1 silences fully, 0.5 halves."""
+    start_s: float | None = None
+    """Start of the window. Null: the start of the trial."""
+    stop_s: float | None = None
+    """End of the window. Null: the end of the trial."""
+
+    @model_validator(mode="after")
+    def _keys_of_the_kind(self) -> Inactivation:
+        allowed = {"region": {"region"}, "pathway": {"source", "target"}, "input": {"input"}}[self.kind]
+        for key in ("region", "source", "target", "input"):
+            if getattr(self, key) is not None and key not in allowed:
+                raise ValueError(f"{key}: found with kind {self.kind}, expected {' and '.join(sorted(allowed))} only")
+        if self.start_s is not None and self.stop_s is not None and self.start_s >= self.stop_s:
+            raise ValueError(f"stop_s: found {self.stop_s}, expected a time after start_s = {self.start_s}")
+        return self
+
+
+class Config(Section):
+    """Everything that a run needs to know."""
+
+    recordings: str
+    """TSV with the columns recording, path, format (nwb or hdf5); further columns replace keys of `defaults`, nested
+    ones written with dots (`windows.table`). Relative paths start at the folder of this table."""
+    results: str = "results"
+    """Folder of everything that the run writes."""
+    defaults: Defaults = Defaults()
+    models: Annotated[dict[Name, Model], Field(min_length=1)] = {
+        "full_rank": Model(family="full_rank"),
+        "low_rank": Model(family="low_rank"),
+    }
+    """Name -> model; a sweep is a few more entries."""
+    inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
+    """Name -> experiment, run on every fitted network."""

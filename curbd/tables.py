@@ -1,0 +1,292 @@
+"""The result tables: what each column means, and the check that every table passes before it is written.
+
+One description serves everything: validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
+``results/README.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from curbd.storage import whole_file
+
+Kind = Literal["text", "integer", "number", "flag"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, its meaning, whether it may be empty, and its allowed values.
+
+    ``optional`` columns are left out where they make no sense (truth is known for teachers only).
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    empty: str = ""
+    """When the cell may be empty; no text means never."""
+    values: tuple[str, ...] = ()
+    optional: bool = False
+    low: float = -np.inf
+    high: float = np.inf
+
+
+@dataclass(frozen=True)
+class Table:
+    """One result table: one fact a row, found by its key columns."""
+
+    file: str
+    meaning: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+_RECORDING = Column("recording", "text", "name of the recording, from recordings.tsv")
+_MODEL = Column("model", "text", "name of the model, from the config")
+_SEED = Column("seed", "integer", "seed of the fit; the first of a model is fitted to the training trials as they are, the others to bootstrap resamples of them")
+_REGION = Column("region", "text", "region after merging and renaming", empty="no label was found")
+_TARGET = Column("target", "text", "region that receives")
+_SOURCE = Column("source", "text", "what sends: a region, `input:<name>` or `bias`")
+_CONDITION = Column("condition", "text", "condition of the trials; `all` where the config names no condition column")
+
+TABLES: dict[str, Table] = {
+    "fits": Table(
+        "fits.csv",
+        "How well each network reproduces the recording.",
+        ("recording", "model", "seed", "split"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            Column("split", "text", "trials that were scored", values=("train", "test")),
+            Column("n_units", "integer", "units of the network", low=1),
+            Column("n_trials", "integer", "trials (or blocks of continuous data) scored", low=1),
+            Column("one_step_r2", "number", "share of the variance of the total current (tau dx/dt + x, each unit about its mean) that the network predicts from the recorded activity one bin earlier", empty="nothing varies", high=1),
+            Column("rollout_r2", "number", "share of the variance of the rates explained `rollout_s` ahead, the network started from the data and running freely", empty="trials are shorter than the horizon, or the prediction diverged", high=1),
+            Column("rollout_s", "number", "horizon of rollout_r2, s", low=0),
+            Column("free_run_r2", "number", "share of the variance of the rates (each unit about its mean) explained by the network running freely from the first sample of every trial", empty="the run diverged", high=1),
+            Column("free_run_variance_explained", "number", "the same about one grand mean, the pVar of the CURBD literature", empty="the run diverged", high=1),
+            Column("ceiling_r2", "number", "what free_run_r2 could reach: for a teacher, the true network's own score; else the share of variance that repeats between trials of one condition (split halves)", empty="no truth and no repeated condition", high=1),
+            Column("baseline_r2", "number", "free_run_r2 of the plain baseline: the average of the training trials of the same condition", empty="no repeated condition", high=1),
+            Column("tau_s", "number", "time constant of the fit, s", low=0),
+            Column("residual_autocorrelation", "number", "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means unmodelled input, measurement noise or a wrong time constant", empty="no two consecutive residuals", low=-1, high=1),
+            Column("seconds", "number", "wall time of the fit, s; the one column that differs between two runs", low=0),
+        ),
+    ),
+    "units": Table(
+        "units.csv",
+        "Every unit of every recording, kept or not, and why.",
+        ("recording", "unit_id"),
+        (
+            _RECORDING,
+            Column("unit_id", "text", "name of the unit, unique in the recording"),
+            _REGION,
+            Column("region_raw", "text", "label as it stands in the file", empty="no label was found"),
+            Column("region_source", "text", "rule and place that gave the label", empty="no label was found"),
+            Column("cell_type", "text", "cell type as labelled", values=("excitatory", "inhibitory", "unknown")),
+            Column("kept", "flag", "whether the unit is part of the fit"),
+            Column("reason", "text", "why it is not", empty="the unit is kept"),
+            Column("mean_rate_hz", "number", "mean rate over the used windows, Hz", empty="the activity is not spikes"),
+            Column("scale", "number", "rates are divided by this before the fit, in the units of the recording", empty="the unit is not kept", low=0),
+        ),
+    ),
+    "regions": Table(
+        "regions.csv",
+        "What there is to fit in each region.",
+        ("recording", "region"),
+        (
+            _RECORDING,
+            Column("region", "text", "region after merging and renaming"),
+            Column("n_units", "integer", "kept units", low=1),
+            Column("participation_ratio", "number", "effective dimension of the region's training activity, (sum of covariance eigenvalues)^2 / sum of their squares", low=0),
+            Column("n_trials", "integer", "training trials or blocks", low=1),
+            Column("n_samples", "integer", "training bins", low=1),
+            Column("samples_per_dimension", "number", "n_samples over participation_ratio", low=0),
+        ),
+    ),
+    "currents": Table(
+        "currents.parquet",
+        "Current that each region receives from each source, over time.",
+        ("recording", "model", "seed", "target", "source", "sign", "condition", "time_s"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            _TARGET,
+            _SOURCE,
+            Column("sign", "text", "all weights, or only the positive or negative ones", values=("net", "excitatory", "inhibitory")),
+            _CONDITION,
+            Column("time_s", "number", "time from the alignment of the trial, s"),
+            Column("mean", "number", "current averaged over the target's units and the condition's trials, in units of x"),
+            Column("rms", "number", "root mean square over the same units and trials, in units of x", low=0),
+            Column("ci_low", "number", "lower end of the 95 % interval of mean", empty="neither a posterior nor several seeds"),
+            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+        ),
+    ),
+    "pathways": Table(
+        "pathways.csv",
+        "One verdict a pathway: does the source drive the target, and can the answer be believed?",
+        ("recording", "model", "target", "source"),
+        (
+            _RECORDING,
+            _MODEL,
+            _TARGET,
+            _SOURCE,
+            Column("rms", "number", "root mean square of the current over units, trials and time (first seed), in units of x", low=0),
+            Column("share", "number", "its square over the sum of squares of all sources of the target", low=0, high=1),
+            Column("predicted_r2", "number", "the R2 with the true current that the posterior predicts", empty="the estimator has no posterior", high=1),
+            Column("seed_r", "number", "correlation of the current between fits, mean over pairs of seeds", empty="one seed only", low=-1, high=1),
+            Column("null_rms", "number", "rms of the current of the same fit when the source's trials are shuffled (time-shifted where there is one stretch)", empty="no null for this source", low=0),
+            Column("p_value", "number", "probability under that null of a held-out gain at least as large", empty="no null for this source", low=0, high=1),
+            Column("q_value", "number", "Benjamini-Hochberg over all pathways of the fit", empty="no null for this source", low=0, high=1),
+            Column("verdict", "text", "whether the current can be believed", values=("resolved", "unresolved")),
+            Column("reason", "text", "why not, or what supports it"),
+            Column("rank", "integer", "rank of the block of the connectivity that carries the current", empty="not a low-rank model, or the source is not a region", low=0),
+            Column("true_r", "number", "correlation with the true current over units, trials and time", empty="the true current is zero", low=-1, high=1, optional=True),
+            Column("true_ratio", "number", "rms over the true rms", empty="the true current is zero", low=0, optional=True),
+            Column("true_r2", "number", "1 - squared error over the true current's variance, each unit about its mean", empty="the true current is zero", high=1, optional=True),
+        ),
+    ),
+    "inactivations": Table(
+        "inactivations.csv",
+        "What silencing does, predicted by the fitted network.",
+        ("recording", "model", "seed", "perturbation", "target", "condition"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            Column("perturbation", "text", "name in the config and what it silences, `silence:ca1`"),
+            Column("kind", "text", "what is silenced", values=("region", "pathway", "input", "units", "latent")),
+            Column("strength", "number", "1 silences fully", low=0, high=1),
+            Column("start_s", "number", "start of the window, s"),
+            Column("stop_s", "number", "end of the window, s"),
+            _TARGET,
+            _CONDITION,
+            Column("effect_rms", "number", "silenced minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1); both runs start from the recorded state with the recorded inputs, without noise", low=0),
+            Column("effect_mean", "number", "the mean of the same differences"),
+            Column("null_low", "number", "2.5 % of effect_rms when random groups of as many units are silenced", empty="no group of that size elsewhere", low=0),
+            Column("null_high", "number", "97.5 % of the same", empty="no group of that size elsewhere", low=0),
+            Column("p_value", "number", "share of random groups with at least this effect", empty="no group of that size elsewhere", low=0, high=1),
+            Column("true_r2", "number", "share of the true network's effect that the fit predicts, over units, trials and time", empty="the true effect is zero", high=1, optional=True),
+        ),
+    ),
+    "latents": Table(
+        "latents.parquet",
+        "Latent variables of the low-rank networks.",
+        ("recording", "model", "seed", "condition", "trial", "time_s", "latent"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            _CONDITION,
+            Column("trial", "integer", "number of the trial in recording.nc", low=0),
+            Column("time_s", "number", "time from the alignment of the trial, s"),
+            Column("latent", "integer", "number of the latent, by decreasing variance", low=1),
+            Column("value", "number", "its value, n'r", empty="past the end of the trial"),
+        ),
+    ),
+}
+
+
+def problems(name: str, table: pd.DataFrame) -> list[str]:
+    """Everything in which a table departs from its schema, one sentence each."""
+    schema = TABLES[name]
+    found: list[str] = []
+    known = schema.names
+    missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
+    per_model = [c for c in table.columns if c not in known and not (name == "units" and str(c).startswith("one_step_r2:"))]
+    if missing:
+        found.append(f"columns missing: {', '.join(missing)}")
+    if per_model:
+        found.append(f"columns unknown: {', '.join(map(str, per_model))}")
+    for column in schema.columns:
+        if column.name in table:
+            found += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]
+    if not missing and table.duplicated(list(schema.key)).any():
+        found.append(f"rows with the same {', '.join(schema.key)}")
+    return found
+
+
+def _column_problems(column: Column, values: pd.Series[Any]) -> Iterable[str]:
+    empty = values.isna() | (values.astype(str) == "") if column.kind == "text" else values.isna()
+    if empty.any() and not column.empty:
+        yield f"{int(empty.sum())} empty cells"
+    present = values[~empty]
+    if not len(present):
+        return
+    if column.kind == "text":
+        if column.values and not present.isin(column.values).all():
+            yield f"values other than {', '.join(column.values)}"
+    elif column.kind == "flag":
+        if not present.isin([True, False]).all():
+            yield "values other than true and false"
+    elif not pd.api.types.is_numeric_dtype(present):
+        yield f"{present.dtype} where numbers are expected"
+    else:
+        if column.kind == "integer" and (present != np.floor(present)).any():
+            yield "numbers that are not whole"
+        if np.isinf(present).any():
+            yield "infinite numbers"
+        # Rounding may carry a share or a correlation past its bound by an ulp or two.
+        if (present < column.low - 1e-9).any() or (present > column.high + 1e-9).any():
+            yield f"numbers outside [{column.low:g}, {column.high:g}]"
+
+
+def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
+    """Check a table, bring it into the order of its schema, and write it whole.
+
+    Raises
+    ------
+    ValueError : the table departs from its schema; nothing is written.
+    """
+    wrong = problems(name, table)
+    if wrong:
+        raise ValueError(f"{TABLES[name].file}: " + "; ".join(wrong))
+    schema = TABLES[name]
+    extra = sorted(c for c in table.columns if c not in schema.names)
+    ordered = table[[c for c in schema.names if c in table] + extra].sort_values(list(schema.key), kind="stable")
+    for column in schema.columns:
+        if column.kind == "integer" and column.name in ordered:
+            ordered[column.name] = ordered[column.name].astype("Int64" if column.empty else "int64")
+    with whole_file(path) as part:
+        if schema.file.endswith(".parquet"):
+            ordered.to_parquet(part, index=False)
+        else:
+            ordered.to_csv(part, index=False, lineterminator="\n")
+
+
+def read(name: str, path: Path | str) -> pd.DataFrame:
+    """Read a table with the types of its schema; labels stay text (a region may be called NA or 007)."""
+    schema = TABLES[name]
+    if schema.file.endswith(".parquet"):
+        return pd.read_parquet(path)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kinds = {column.name: column.kind for column in schema.columns}
+    for column in table.columns:
+        kind = kinds.get(column, "number")
+        if kind == "flag":
+            table[column] = table[column] == "True"
+        elif kind == "integer":
+            numbers = pd.to_numeric(table[column].replace("", np.nan))
+            table[column] = numbers.astype("Int64") if numbers.isna().any() else numbers.astype("int64")
+        elif kind == "number":
+            table[column] = pd.to_numeric(table[column].replace("", np.nan)).astype(float)
+    return table
+
+
+def collect(name: str, parts: Iterable[Path | str]) -> pd.DataFrame:
+    """One table from the parts that the steps of a run wrote; optional columns are empty where a part has none."""
+    tables = [table for table in (read(name, part) for part in parts) if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=[column.name for column in TABLES[name].columns if not column.optional])
+    return pd.concat(tables, ignore_index=True)
