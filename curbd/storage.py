@@ -14,6 +14,8 @@ import xarray as xr
 from curbd.errors import UserError
 
 ENGINE = "h5netcdf"
+RESULTS_VERSION = 1
+"""Raised when the meaning of results changes: every step then runs again."""
 
 
 @contextmanager
