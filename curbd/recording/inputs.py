@@ -1,0 +1,164 @@
+"""Known inputs on the bins of the activity: time series, interval indicators and trial columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from curbd.config import Input
+from curbd.errors import UserError, did_you_mean
+from curbd.recording.binning import Clock, clock, covered, sampled_bins
+from curbd.recording.source import Series, Source
+from curbd.recording.windows import Trials, column_of, said
+
+
+def known_inputs(
+    source: Source, settings: Sequence[Input], trials: Trials, observed: np.ndarray
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Every input of the settings, averaged in each bin.
+
+    Parameters
+    ----------
+    source : the file.
+    settings : the inputs to read.
+    trials : the bins.
+    observed : (trial, time) bins in which there is activity, so that the input must be known.
+
+    Returns
+    -------
+    (trial, time, input) values, 0 where there is no activity; their names; and notes.
+
+    Raises
+    ------
+    UserError : an unknown series, table or column, a series that does not cover the windows, or a name given twice.
+    """
+    parts: list[np.ndarray] = []
+    names: list[str] = []
+    notes: list[str] = []
+    for number, entry in enumerate(settings):
+        place = f"inputs[{number}] ({entry.name})"
+        if entry.series is not None:
+            values, labels = _from_series(source, entry, trials, observed, place)
+        elif entry.interval is not None:
+            values, labels = _from_intervals(source, entry, trials, place)
+        else:
+            values, labels, found = _from_column(entry, trials, place)
+            notes += found
+        parts.append(values)
+        names += labels
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError.at("inputs", found=f"the name {repeated[0]} twice", expected="a name of its own for each input")
+    if not parts:
+        return np.zeros((*observed.shape, 0)), [], notes
+    return np.where(observed[:, :, None], np.concatenate(parts, axis=2), 0.0), names, notes
+
+
+def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], place: str, todo: str) -> None:
+    """Stop where an input is missing although there is activity.
+
+    Raises
+    ------
+    UserError : which input, and in how many bins.
+    """
+    missing = (~np.isfinite(values) & observed[:, :, None]).sum(axis=(0, 1))
+    if missing.any():
+        raise UserError.at(
+            place,
+            found=f"no value of {names[int(missing.argmax())]} in {int(missing.max())} of {int(observed.sum())} bins",
+            expected="a value in every bin with activity",
+            todo=todo,
+        )
+
+
+def _from_series(
+    source: Source, entry: Input, trials: Trials, observed: np.ndarray, place: str
+) -> tuple[np.ndarray, list[str]]:
+    series = source.series.get(str(entry.series))
+    if series is None:
+        raise _unknown(f"{place}.series", str(entry.series), "time series", source.series)
+    ticks = clock(series.time_s(), f"{place}.series, {series.name}")
+    values = _held_at_the_ends(series, ticks, trials)
+    names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
+    edges = trials.edges_s()
+    bins_s = (edges[:, :-1][observed], edges[:, 1:][observed])
+    require_known(
+        values,
+        observed,
+        names,
+        f"{place}.series, {series.name}",
+        f"the series lasts from {ticks.time_s[0]:g} to {ticks.time_s[-1]:g} s (with {ticks.step_s:g} s between samples), "
+        f"the windows from {bins_s[0].min():g} to {bins_s[1].max():g} s: restrict windows to where it was recorded",
+    )
+    return values, names
+
+
+def _held_at_the_ends(series: Series, ticks: Clock, trials: Trials) -> np.ndarray:
+    """Bins of a series; a bin that only the first or last sample's step or half the bin reaches takes that sample."""
+    edges = trials.edges_s()
+    values = sampled_bins(series, ticks, edges)
+    reach = max(ticks.step_s, trials.dt_s / 2)
+    centres = (edges[:, :-1] + edges[:, 1:]) / 2
+    early = (centres < ticks.time_s[0]) & (centres >= ticks.time_s[0] - reach)
+    late = (centres > ticks.time_s[-1]) & (centres <= ticks.time_s[-1] + reach)
+    for where, sample in ((early, 0), (late, len(ticks.time_s) - 1)):
+        empty = where & np.isnan(values).any(axis=2)
+        if empty.any():
+            values[empty] = np.asarray(series.read(sample, sample + 1), dtype=float).reshape(1, -1)
+    return values
+
+
+def _from_intervals(source: Source, entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
+    table = source.intervals.get(str(entry.interval))
+    if table is None:
+        raise _unknown(f"{place}.interval", str(entry.interval), "interval table", source.intervals)
+    intervals = table[["start_time", "stop_time"]].to_numpy(dtype=float)
+    return covered(intervals, trials.edges_s())[:, :, None], [entry.name]
+
+
+def _from_column(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str], list[str]]:
+    cells = column_of(trials.columns, str(entry.column), f"{place}.column")
+    share_on, notes = _share_on(entry, trials, place)
+    if pd.api.types.is_numeric_dtype(cells):
+        numbers = cells.to_numpy(dtype=float)
+        if np.isnan(numbers).all():
+            raise UserError.at(f"{place}.column", found=f"no value in {entry.column}", expected="numbers")
+        levels, held = [entry.name], numbers[:, None]
+        empty = np.isnan(numbers)
+    else:
+        texts = np.array([said(cell) for cell in cells], dtype=object)
+        present = sorted(set(texts) - {""})
+        levels = [f"{entry.name}_{level}" for level in present]
+        held = np.column_stack([np.zeros((len(texts), 0)), *((texts == level).astype(float) for level in present)])
+        empty = texts == ""
+    if empty.any():
+        notes.append(f"input {entry.name}: {int(empty.sum())} of {len(empty)} trials have no {entry.column}; 0 is used")
+    return share_on[:, :, None] * np.nan_to_num(held)[:, None, :], levels, notes
+
+
+def _share_on(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
+    """(trial, bin) share of each bin between the start and the stop column; 0 in trials where the event is absent."""
+    edges = trials.edges_s()
+    bounds = np.column_stack([edges[:, 0], edges[:, -1]])
+    notes = []
+    for side, column in enumerate((entry.start, entry.stop)):
+        if column is not None:
+            cells = column_of(trials.columns, column, f"{place}.{'stop' if side else 'start'}")
+            bounds[:, side] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+            if (absent := np.isnan(bounds[:, side])).any():
+                notes.append(
+                    f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}; it is off"
+                )
+    shares = [covered(bound[None], edge) for bound, edge in zip(bounds, edges, strict=True)]
+    return np.array(shares).reshape(len(edges), edges.shape[1] - 1), notes
+
+
+def _unknown(place: str, name: str, kind: str, known: Iterable[str]) -> UserError:
+    names = sorted(known)
+    return UserError.at(
+        place,
+        found=f"unknown {kind} {name!r}",
+        expected=f"one of {', '.join(names)}" if names else f"no {kind}: the file has none",
+        todo=did_you_mean(name, names),
+    )
