@@ -1,0 +1,79 @@
+"""Recordings: files opened as a `Source`, whatever their format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from curbd.config import RecordingSettings
+from curbd.errors import UserError
+from curbd.recording.source import BinnedTrials, Series, Source, Spikes, Truth
+
+__all__ = ["BinnedTrials", "Series", "Source", "Spikes", "Truth", "open_source"]
+
+
+def open_source(
+    path: Path | str, format: Literal["nwb", "hdf5"], settings: RecordingSettings | None = None, name: str = ""
+) -> Source:
+    """Open a recording file; its data are read only when asked for.
+
+    Parameters
+    ----------
+    path : the file.
+    format : ``nwb``, or ``hdf5`` for the plain layout and its mappings.
+    settings : how the file becomes a recording; None for the defaults.
+    name : name of the recording, for messages.
+
+    Returns
+    -------
+    The source; use it in a ``with`` block, or call its ``close``.
+
+    Raises
+    ------
+    UserError : a file that is missing, truncated or of another format, that holds no activity, or that needs a choice
+        the settings do not make.
+    """
+    path = Path(path)
+    where = f"{name} ({path})" if name else str(path)
+    settings = settings or RecordingSettings()
+    check_hdf5(path, where)
+    # pynwb takes most of a second to import; a plain HDF5 file does not need it.
+    if format == "nwb":
+        from curbd.recording.nwb import open_nwb
+
+        return open_nwb(path, settings, where)
+    if format == "hdf5":
+        from curbd.recording.hdf5 import open_hdf5
+
+        return open_hdf5(path, settings, where)
+    raise UserError.at(f"{where}: format", found=repr(format), expected="nwb or hdf5")
+
+
+def check_hdf5(path: Path, where: str) -> None:
+    """Refuse what h5py cannot open, in words that say why.
+
+    Raises
+    ------
+    UserError : no file, a folder, no HDF5 file, or a truncated one.
+    """
+    import h5py
+
+    expected = "an NWB or HDF5 file"
+    if not path.exists():
+        raise UserError.at(where, found="no such file", expected=expected, todo="check the path in recordings.tsv")
+    if path.is_dir():
+        raise UserError.at(where, found="a folder", expected=expected)
+    try:
+        with h5py.File(path, "r", locking=False):
+            return
+    except OSError as error:
+        if "truncated" in str(error):
+            raise UserError.at(
+                where,
+                found=f"a truncated file ({path.stat().st_size} bytes; its end is missing)",
+                expected=expected,
+                todo="copy or download it again",
+            ) from None
+        if not h5py.is_hdf5(path):
+            raise UserError.at(where, found="a file that is no HDF5", expected=expected) from None
+        raise UserError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None

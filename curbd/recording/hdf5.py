@@ -1,0 +1,342 @@
+"""Plain HDF5 recordings: the layout of the docs, or any other names and axis orders by `settings.hdf5`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from curbd.config import HDF5Layout, RecordingSettings
+from curbd.errors import UserError, did_you_mean
+from curbd.recording.regions import as_text, place
+from curbd.recording.source import BinnedTrials, Series, Source, Truth
+from curbd.recording.units import UnitFacts, cell_type, positions, unit_table
+
+DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
+"""Axes of the activity when the settings name none."""
+
+
+def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> Source:
+    """Open a plain HDF5 file as a `Source`.
+
+    Parameters
+    ----------
+    path : the file.
+    settings : names and axis orders (`settings.hdf5`), region labels and units that are asked for.
+    where : the recording, for messages.
+
+    Raises
+    ------
+    UserError : a dataset that is missing or has another length than the activity, no times and no sampling rate, no
+        region label anywhere, or model activity outside (-1, 1).
+    """
+    file = h5py.File(path, "r", locking=False)
+    try:
+        return describe(file, path, settings, where, close=file.close)
+    except BaseException:
+        file.close()
+        raise
+
+
+def describe(
+    file: h5py.File, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
+) -> Source:
+    """What an opened HDF5 file offers, by the settings."""
+    layout = settings.hdf5
+    rates = _rates(file, layout, where)
+    dims = layout.dims or DIMS[rates.ndim]
+    sizes = {str(dim): size for dim, size in zip(dims, rates.shape, strict=True)}
+    facts = _unit_facts(file, layout, sizes["unit"], rates, where)
+    already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
+    time_s, notes = _times(file, layout, sizes["time"], where)
+    units, unit_notes = unit_table(facts, settings, where)
+    trials = _trials(file, layout, sizes.get("trial"), where)
+    inputs = _inputs(file, layout, sizes, where)
+    names = _input_names(file, layout, inputs, where)
+    order = [dims.index(dim) for dim in DIMS[rates.ndim]]
+
+    def inside(block: np.ndarray) -> np.ndarray:
+        if already_phi and np.any(np.abs(block) >= 1):
+            raise UserError.at(
+                f"{where}: {layout.rates}",
+                found=f"values up to {np.nanmax(np.abs(block)):g} with the attribute activity = 'model'",
+                expected="rates phi(x) in (-1, 1)",
+                todo="remove the attribute, and the rates are scaled",
+            )
+        return block
+
+    unit = as_text(rates.attrs.get("units", rates.attrs.get("unit", "")))
+    activity: BinnedTrials | Series
+    intervals: dict[str, pd.DataFrame] = {}
+    series: dict[str, Series] = {}
+    if rates.ndim == 3:
+        activity = BinnedTrials(
+            read=lambda: inside(np.asarray(rates[...], float).transpose(order)),
+            time_s=time_s,
+            trials=trials,
+            inputs=lambda: _read_inputs(inputs, sizes),
+            input_names=names,
+        )
+    else:
+        unit_first = order == [1, 0]
+
+        def read(first: int, last: int) -> np.ndarray:
+            return inside(np.asarray(rates[:, first:last].T if unit_first else rates[first:last], float))
+
+        activity = Series(layout.rates, lambda: time_s, read, sizes["unit"], unit)
+        series = _series(file, layout, inputs, names, time_s)
+        if {"start_time", "stop_time"} <= set(trials.columns):
+            intervals[str(layout.trial)] = trials
+    return Source(
+        path=path,
+        format="hdf5",
+        units=units,
+        activity=activity,
+        activity_name=layout.rates,
+        already_phi=already_phi,
+        intervals=intervals,
+        series=series,
+        notes=tuple(notes + unit_notes),
+        truth=_truth(file, sizes["unit"], len(names), where),
+        close=close,
+    )
+
+
+def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Every dataset of the file by its path."""
+    found: dict[str, h5py.Dataset] = {}
+
+    def visit(name: str, thing: Any) -> None:
+        if isinstance(thing, h5py.Dataset):
+            found[name] = thing
+
+    file.visititems(visit)
+    return found
+
+
+def texts(dataset: h5py.Dataset) -> list[str]:
+    """All cells of a dataset as text."""
+    return [as_text(value) for value in np.ravel(dataset[()])]
+
+
+def _dataset(file: h5py.File, name: str | None) -> h5py.Dataset | None:
+    thing = file.get(name) if name else None
+    return thing if isinstance(thing, h5py.Dataset) else None
+
+
+def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
+    rates = _dataset(file, layout.rates)
+    field = f"{where}: {layout.rates}"
+    if rates is None:
+        known = list(datasets(file))
+        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        nwb = "nwb_version" in file.attrs
+        raise UserError.at(
+            field,
+            found=f"no such dataset (the file holds {shown or 'none'})",
+            expected="the activity",
+            todo="it is an NWB file: set its format to nwb"
+            if nwb
+            else "name the dataset under hdf5.rates; `curbd inspect` proposes a mapping "
+            + did_you_mean(layout.rates, known),
+        )
+    if rates.ndim not in DIMS or rates.dtype.kind not in "fiu":
+        raise UserError.at(
+            field, found=f"{rates.dtype} of shape {rates.shape}", expected="numbers (trial, time, unit) or (time, unit)"
+        )
+    if 0 in rates.shape:
+        raise UserError.at(field, found=f"an empty dataset of shape {rates.shape}", expected="activity")
+    if layout.dims is not None and sorted(layout.dims) != sorted(DIMS[rates.ndim]):
+        raise UserError.at(
+            f"{where}: hdf5.dims",
+            found=f"{', '.join(layout.dims)} for {layout.rates} of shape {rates.shape}",
+            expected=f"{', '.join(DIMS[rates.ndim])} in the order of its axes",
+        )
+    return rates
+
+
+def _times(file: h5py.File, layout: HDF5Layout, n_times: int, where: str) -> tuple[np.ndarray, list[str]]:
+    dataset = _dataset(file, layout.time)
+    field = f"{where}: {layout.time or 'hdf5.time'}"
+    if dataset is not None:
+        time_s = np.ravel(np.asarray(dataset[...], float))
+        if time_s.size != n_times:
+            raise UserError.at(field, found=f"{time_s.size} times", expected=f"{n_times}, the length of {layout.rates}")
+        if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0):
+            raise UserError.at(
+                field, found="times that are not finite or do not increase", expected="seconds, increasing"
+            )
+        if layout.sampling_rate_hz is None:
+            return time_s, []
+        return time_s, [f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."]
+    if layout.sampling_rate_hz is not None:
+        return np.arange(n_times) / layout.sampling_rate_hz, []
+    hint = next(
+        (f"{key} = {value}" for key, value in file.attrs.items() if "rate" in key or "hz" in key.casefold()), ""
+    )
+    raise UserError.at(
+        field,
+        found="no dataset of times and no sampling rate" + (f" (the file has an attribute {hint})" if hint else ""),
+        expected="one of them",
+        todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz; a rate is never guessed",
+    )
+
+
+def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.Dataset, where: str) -> UnitFacts:
+    def column(name: str | None) -> list[str] | None:
+        dataset = _dataset(file, name)
+        if dataset is None:
+            return None
+        if len(dataset) != n_units:
+            read_as = ", ".join(layout.dims or DIMS[rates.ndim])
+            turned = ", or the other order of axes under hdf5.dims" if len(dataset) in rates.shape else ""
+            raise UserError.at(
+                f"{where}: {name}",
+                found=f"{len(dataset)} values",
+                expected=f"{n_units}, a value for each unit of {layout.rates}{turned}",
+                todo=f"{layout.rates} has the shape {rates.shape}, read as ({read_as})",
+            )
+        return texts(dataset)
+
+    inside = file.get(layout.region)
+    if isinstance(inside, h5py.Group):
+        members = ", ".join(f"{layout.region}/{name}" for name in inside)
+        raise UserError.at(
+            f"{where}: hdf5.region", found=f"the group {layout.region!r}", expected=f"a dataset (one of {members})"
+        )
+    ids, region, types = column(layout.unit_id), column(layout.region), column(layout.cell_type)
+    xyz = _dataset(file, layout.position)
+    if xyz is not None and xyz.shape != (n_units, 3):
+        raise UserError.at(f"{where}: {layout.position}", found=f"shape {xyz.shape}", expected=f"({n_units}, 3)")
+    columns: dict[str, list[Any]] = {
+        name: texts(dataset) if dataset.dtype.kind in "OSU" else list(dataset[...])
+        for name, dataset in datasets(file).items()
+        if dataset.shape == (n_units,) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/")
+    }
+    return UnitFacts(
+        ids=ids or [str(unit) for unit in range(n_units)],
+        places=[] if region is None else [place("unit_column", f"hdf5:{layout.region}", region)],
+        cell_type=[] if types is None else [cell_type(value) for value in types],
+        xyz=np.empty((0, 3)) if xyz is None else positions(xyz[...]),
+        columns=columns,
+    )
+
+
+def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> pd.DataFrame:
+    """Trial columns; for one continuous stretch whatever table the group holds."""
+    group = file.get(layout.trial) if layout.trial else None
+    columns: dict[str, list[Any]] = {}
+    length = "trial" if n_trials is None else n_trials
+    if isinstance(group, h5py.Group):
+        for name, dataset in datasets(group).items():
+            if dataset.ndim != 1 or (n_trials is not None and len(dataset) != n_trials):
+                raise UserError.at(
+                    f"{where}: {layout.trial}/{name}",
+                    found=f"shape {dataset.shape}",
+                    expected=f"({length},), a value for each trial of {layout.rates}",
+                )
+            columns[name] = texts(dataset) if dataset.dtype.kind in "OSU" else list(dataset[...])
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) > 1:
+        raise UserError.at(
+            f"{where}: {layout.trial}", found=f"columns of lengths {sorted(lengths)}", expected="one length"
+        )
+    return pd.DataFrame(columns, index=range(n_trials if n_trials is not None else max(lengths, default=0)))
+
+
+def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where: str) -> h5py.Dataset | None:
+    inputs = _dataset(file, layout.inputs)
+    if inputs is None:
+        return None
+    length = {"trial": sizes.get("trial"), "time": sizes["time"]}
+    fits = [inputs.ndim == 2 and inputs.shape[0] == length["time"]]
+    if length["trial"] is not None:
+        fits.append(inputs.ndim == 3 and inputs.shape[:2] == (length["trial"], length["time"]))
+    if not any(fits):
+        expected = f"({length['time']}, input)"
+        if length["trial"] is not None:
+            expected = f"({length['trial']}, {length['time']}, input), or {expected} for all trials alike"
+        raise UserError.at(
+            f"{where}: {layout.inputs}",
+            found=f"an input with another length than the activity, shape {inputs.shape}",
+            expected=expected,
+        )
+    return inputs
+
+
+def _input_names(file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | None, where: str) -> tuple[str, ...]:
+    if inputs is None:
+        return ()
+    n_inputs = inputs.shape[-1]
+    dataset = _dataset(file, layout.input_name)
+    names = tuple(f"input{number}" for number in range(n_inputs)) if dataset is None else tuple(texts(dataset))
+    if len(names) != n_inputs or len(set(names)) != n_inputs:
+        raise UserError.at(
+            f"{where}: {layout.input_name}",
+            found=", ".join(names),
+            expected=f"{n_inputs} different names, one for each input",
+        )
+    return names
+
+
+def _read_inputs(inputs: h5py.Dataset | None, sizes: Mapping[str, int]) -> np.ndarray:
+    if inputs is None:
+        return np.zeros((sizes["trial"], sizes["time"], 0))
+    values = np.asarray(inputs[...], float)
+    return values if values.ndim == 3 else np.repeat(values[None], sizes["trial"], axis=0)
+
+
+def _series(
+    file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | None, names: tuple[str, ...], time_s: np.ndarray
+) -> dict[str, Series]:
+    """Possible inputs of one continuous stretch: each declared input by its name, and what else is as long."""
+    found = {}
+    if inputs is not None:
+        for column, name in enumerate(names):
+            found[name] = _column_series(inputs, name, time_s, slice(column, column + 1))
+    taken = {layout.rates, layout.time, layout.inputs}
+    for name, dataset in datasets(file).items():
+        numeric = dataset.dtype.kind in "biuf" and dataset.ndim in (1, 2)
+        if numeric and len(dataset) == time_s.size and name not in taken and not name.startswith("truth/"):
+            found[name] = _column_series(dataset, name, time_s, slice(None))
+    return found
+
+
+def _column_series(dataset: h5py.Dataset, name: str, time_s: np.ndarray, columns: slice) -> Series:
+    def read(first: int, last: int) -> np.ndarray:
+        block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
+        return np.asarray(block, float).reshape(last - first, -1)
+
+    width = 1 if dataset.ndim == 1 else len(range(dataset.shape[1])[columns])
+    return Series(name, lambda: time_s, read, width, as_text(dataset.attrs.get("units", "")))
+
+
+def _truth(file: h5py.File, n_units: int, n_inputs: int, where: str) -> Truth | None:
+    group = file.get("truth")
+    if not isinstance(group, h5py.Group) or "J" not in group:
+        return None
+
+    def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        if name not in group:
+            return np.zeros(shape)
+        found = np.asarray(group[name][...], float)
+        if found.shape != shape:
+            raise UserError.at(f"{where}: truth/{name}", found=f"shape {found.shape}", expected=f"{shape}")
+        return found
+
+    missing = [name for name in ("tau_s", "dt_s") if name not in group.attrs]
+    if missing:
+        raise UserError.at(f"{where}: truth", found=f"no attribute {', '.join(missing)}", expected="tau_s and dt_s")
+    return Truth(
+        J=values("J", (n_units, n_units)),
+        B=values("B", (n_units, n_inputs)),
+        b=values("b", (n_units,)),
+        tau_s=float(group.attrs["tau_s"]),
+        dt_s=float(group.attrs["dt_s"]),
+        substeps=int(group.attrs.get("substeps", 1)),
+        drive=np.asarray(group["drive"][...], float) if "drive" in group else None,
+    )

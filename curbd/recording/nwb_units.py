@@ -1,0 +1,208 @@
+"""Units of an NWB file: their spike times, read unit by unit, and what the file says about each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
+from pynwb import NWBFile
+
+from curbd.config import RecordingSettings
+from curbd.errors import UserError
+from curbd.recording.nwb_tables import row_slices, simple_columns
+from curbd.recording.regions import Place, as_text, clean, majority, place
+from curbd.recording.source import Spikes
+from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, positions
+
+PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
+"""Columns of the units that may name the electrode with the largest spikes: NWB has no standard one."""
+PROBE_COLUMNS = ("probe", "probe_name", "probe_id", "group_name", "device")
+"""Columns of the units that may name the probe."""
+
+
+def has_spikes(nwbfile: NWBFile) -> bool:
+    """Whether the file holds spike times."""
+    return nwbfile.units is not None and "spike_times" in nwbfile.units.colnames and len(nwbfile.units) > 0
+
+
+def spikes(nwbfile: NWBFile, where: str) -> tuple[Spikes, list[str]]:
+    """Spike times of all units, and notes on what was left out of them.
+
+    One pass over the file counts duplicates and finds the span, a unit at a time; no spike stays in memory.
+
+    Raises
+    ------
+    UserError : a units table without a single spike.
+    """
+    units = nwbfile.units
+    rows, times = row_slices(units.spike_times_index), units.spike_times_index.target.data
+
+    def read(unit: int) -> np.ndarray:
+        return sorted_once(times[rows[unit]])[0]
+
+    duplicates = missing = 0
+    first, last = np.inf, -np.inf
+    for unit_rows in rows:
+        own, repeated, nan = sorted_once(times[unit_rows])
+        duplicates, missing = duplicates + repeated, missing + nan
+        if own.size:
+            first, last = min(first, own[0]), max(last, own[-1])
+    if not np.isfinite(first):
+        raise UserError.at(where, found=f"{len(rows)} units without a single spike", expected="spike times")
+    notes = []
+    if duplicates:
+        notes.append(f"{duplicates} duplicate spike times (same unit, same time) are counted once.")
+    if missing:
+        notes.append(f"{missing} spike times that are not finite are left out.")
+    observed = _observed(units)
+    if observed is not None:
+        stretches = np.concatenate([observed(unit) for unit in range(len(rows))])
+        if len(stretches):
+            first, last = float(stretches.min()), float(stretches.max())
+    return Spikes(read=read, span_s=(float(first), float(last)), observed_s=observed), notes
+
+
+def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Finite spike times, increasing, each once; how many were duplicates; how many were not finite."""
+    times = np.asarray(times, float)
+    finite = times[np.isfinite(times)]
+    steps = np.diff(finite)
+    unique = finite if np.all(steps > 0) else np.unique(finite)
+    return unique, finite.size - unique.size, times.size - finite.size
+
+
+def _observed(units: DynamicTable) -> Callable[[int], np.ndarray] | None:
+    if "obs_intervals" not in units.colnames:
+        return None
+    index = units["obs_intervals"]
+    rows = row_slices(index)
+
+    def observed(unit: int) -> np.ndarray:
+        return np.asarray(index.target.data[rows[unit]], float).reshape(-1, 2)
+
+    return observed
+
+
+def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
+    """What the file says about its units: ids, every place that could name their region, types, positions."""
+    units = nwbfile.units
+    n_units = len(units)
+    columns = simple_columns(units)
+    rows, link = electrode_rows(nwbfile, columns)
+    electrodes = electrode_columns(nwbfile)
+    listed = any(rows)
+    groups = _group_values(nwbfile, rows)
+    places = [
+        place("unit_column", f"units.{column}", columns[column])
+        for column in settings.regions.unit_columns
+        if column in columns
+    ]
+    names: dict[str, list[str]] = {}
+    electrode_ids: list[list[str]] = []
+    xyz = np.full((n_units, 3), np.nan)
+    if listed:
+        places += electrode_places(rows, electrodes, settings.regions.unit_columns, link)
+        ids = [as_text(each) for each in nwbfile.electrodes.id[:]]
+        electrode_ids = [[ids[row] for row in of_unit] for of_unit in rows]
+        xyz = _mean_positions(rows, electrodes)
+    if all(axis in columns for axis in "xyz"):
+        xyz = np.column_stack([np.asarray(columns[axis], float) for axis in "xyz"])
+    if groups is not None:
+        source, found = groups
+        places.append(place("electrode_group", f"{source}.location", (getattr(g, "location", "") for g in found)))
+        names["electrode group"] = [as_text(getattr(g, "name", "")) for g in found]
+        names["probe"] = [as_text(getattr(getattr(g, "device", None), "name", "")) for g in found]
+    for column in PROBE_COLUMNS:
+        if column in columns:
+            names[f"units.{column}"] = [as_text(value) for value in columns[column]]
+    typed = next((column for column in CELL_TYPE_COLUMNS if column in columns), None)
+    return UnitFacts(
+        ids=[as_text(each) for each in units.id[:]],
+        places=places,
+        names=names,
+        electrode_ids=electrode_ids,
+        cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
+        xyz=positions(xyz),
+        columns=columns,
+    )
+
+
+def electrode_columns(nwbfile: NWBFile) -> dict[str, list[Any]]:
+    """Simple columns of the electrodes table, none where there is no such table."""
+    return simple_columns(nwbfile.electrodes) if nwbfile.electrodes is not None else {}
+
+
+def electrode_rows(nwbfile: NWBFile, columns: dict[str, list[Any]]) -> tuple[list[list[int]], str]:
+    """Rows of the electrodes table of each unit, and the column that says so.
+
+    A column that names the electrode with the largest spikes wins over the list of all electrodes.
+    """
+    units = nwbfile.units
+    listed: list[list[int]] = [[] for _ in range(len(units))]
+    if nwbfile.electrodes is None:
+        return listed, ""
+    link = ""
+    if "electrodes" in units.colnames:
+        link, listed = "units.electrodes", region_rows(units["electrodes"])
+    peak = next((column for column in PEAK_COLUMNS if column in columns), None)
+    if peak is None:
+        return listed, link
+    ids = {as_text(each): row for row, each in enumerate(nwbfile.electrodes.id[:])}
+    chosen = [_peak_row(value, ids, known) for value, known in zip(columns[peak], listed, strict=True)]
+    if not any(row is not None for row in chosen):
+        return listed, link
+    return [known if row is None else [row] for row, known in zip(chosen, listed, strict=True)], f"units.{peak}"
+
+
+def _peak_row(value: Any, ids: dict[str, int], listed: Sequence[int]) -> int | None:
+    """Row of the electrode that a cell names: by its id, or by its row where the id is none of the unit's own."""
+    text = as_text(int(value) if isinstance(value, float | np.floating) and np.isfinite(value) else value)
+    by_id = ids.get(text)
+    by_row = int(text) if text.isdigit() and int(text) < len(ids) else None
+    if listed and by_id not in listed and by_row in listed:
+        return by_row
+    return by_id
+
+
+def region_rows(column: VectorIndex | DynamicTableRegion) -> list[list[int]]:
+    """Rows that each cell of a table region points to, whether the column is ragged or plain."""
+    if isinstance(column, VectorIndex):
+        data = np.asarray(column.target.data[:], dtype=np.int64)
+        return [data[rows].tolist() for rows in row_slices(column)]
+    return [[int(row)] for row in np.ravel(column.data[:])]
+
+
+def electrode_places(
+    rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]], columns: Sequence[str], link: str
+) -> list[Place]:
+    """Region by the electrodes of each unit: the label of most of them, none when two are equally frequent."""
+    return [
+        place(
+            "electrodes",
+            f"{link} -> electrodes.{column}",
+            (majority(clean(electrodes[column][row]) for row in of_unit) for of_unit in rows),
+        )
+        for column in columns
+        if column in electrodes
+    ]
+
+
+def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]]) -> np.ndarray:
+    """(unit, 3) mean position of each unit's electrodes; NaN where the table has none."""
+    if not all(axis in electrodes for axis in "xyz"):
+        return np.full((len(rows), 3), np.nan)
+    xyz = positions(np.column_stack([np.asarray(electrodes[axis], float) for axis in "xyz"]))
+    return np.array([xyz[list(of_unit)].mean(axis=0) if of_unit else np.full(3, np.nan) for of_unit in rows])
+
+
+def _group_values(nwbfile: NWBFile, rows: Sequence[Sequence[int]]) -> tuple[str, list[Any]] | None:
+    """Electrode group of each unit and where it is said: by the unit itself, else by its first electrode."""
+    if "electrode_group" in nwbfile.units.colnames:
+        column = nwbfile.units["electrode_group"]
+        return "units.electrode_group", [column.data[unit] for unit in range(len(nwbfile.units))]
+    if nwbfile.electrodes is None or "group" not in nwbfile.electrodes.colnames or not any(rows):
+        return None
+    groups = nwbfile.electrodes["group"]
+    return "units.electrodes -> group", [groups.data[of_unit[0]] if of_unit else None for of_unit in rows]
