@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 """Pattern of recording, model and inactivation names; the wildcards of the rules match the same text."""
@@ -211,8 +211,8 @@ class Shooting(Section):
 
     start: Literal["one_step", "force", "random"] = "one_step"
     """Estimator that gives the first network."""
-    pull: NotNegative = 0.3
-    """Share of the way back to the data that a visited state is asked to go in one time constant."""
+    pull: NotNegative = 0.1
+    """Share of the way back to the data that a visited state is asked to go in one bin."""
     passes: Annotated[int, Field(ge=1)] = 3
     """Regressions at the longest window."""
 
@@ -231,8 +231,8 @@ class ReducedRank(Section):
 class LowRankShooting(ReducedRank):
     """Reduced-rank regression, then the same multi-step refinement, every step at that rank."""
 
-    pull: NotNegative = 0.3
-    """Share of the way back to the data that a visited state is asked to go in one time constant."""
+    pull: NotNegative = 0.1
+    """Share of the way back to the data that a visited state is asked to go in one bin."""
     passes: Annotated[int, Field(ge=1)] = 3
     """Regressions at the longest window."""
 
@@ -267,13 +267,21 @@ class Model(Section):
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
 
-    @model_validator(mode="after")
-    def _estimator_of_the_family(self) -> Model:
-        known = ESTIMATORS[self.family]
-        if self.estimator is not None and self.estimator not in known:
-            raise ValueError(f"estimator: found {self.estimator!r}, expected one of {', '.join(known)} for {self.family}")
-        self.estimator_options()
-        return self
+    @field_validator("estimator")
+    @classmethod
+    def _of_the_family(cls, value: str | None, others: ValidationInfo) -> str | None:
+        family = others.data.get("family")
+        if family and value and value not in ESTIMATORS[family]:
+            raise ValueError(f"found {value!r}, expected one of {', '.join(ESTIMATORS[family])} for {family}")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _of_the_estimator(cls, value: dict[str, Any], others: ValidationInfo) -> dict[str, Any]:
+        if "estimator" in others.data and "family" in others.data:
+            family, estimator = others.data["family"], others.data["estimator"]
+            ESTIMATORS[family][estimator or RECOMMENDED[family]].model_validate(value)
+        return value
 
     def estimator_name(self) -> str:
         """The estimator, the recommended one where none is named."""

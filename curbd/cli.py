@@ -1,0 +1,195 @@
+"""The command `curbd`: each subcommand reads, calls the library, writes, and decides nothing.
+
+Libraries that are slow to import are imported by the subcommand that needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from curbd.errors import UserError
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand of `curbd`; 0 when it worked, 2 when the user has something to mend."""
+    return run(_parser(), arguments)
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Parse, run the chosen subcommand, and print a mistake of the user without a traceback."""
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for package in ("curbd", "lrfit"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    try:
+        chosen.command(chosen)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="curbd", description="Which brain region drives which, from recordings.")
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+
+    step = add_step(steps, "inspect", _inspect, "say what is in a recording and what to put into recordings.tsv")
+    step.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+    step = add_step(steps, "teacher", _teacher, "write a recording of a network whose currents are known")
+    step.add_argument("name", metavar="NAME", help="which teacher; a wrong name lists them")
+    step.add_argument("--out", type=Path, required=True, metavar="FILE.h5|FILE.nwb")
+    step.add_argument("--seed", type=int, default=0)
+
+    step = add_step(steps, "ingest", _ingest, "bin a file into a recording")
+    step.add_argument("--name", required=True, help="name of the recording")
+    step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
+    step.add_argument("--format", choices=("nwb", "hdf5"), required=True)
+    step.add_argument("--settings", default="{}", metavar="JSON", help="keys of `defaults` in config/README.md")
+    step.add_argument("--out", type=Path, required=True, metavar="recording.nc")
+    step.add_argument("--units", type=Path, metavar="units.csv")
+    step.add_argument("--regions", type=Path, metavar="regions.csv")
+
+    step = add_step(steps, "check", _check, "see that the regions and inputs of the experiments exist in a recording")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
+    step.add_argument("--out", type=Path, required=True, metavar="experiments.json")
+
+    add_fit_step(steps, _fit)
+
+    step = add_step(steps, "currents", _currents, "split the currents of a network by their source and judge them")
+    add_network_arguments(step)
+    step.add_argument("--out", type=Path, required=True, metavar="currents.nc")
+    step.add_argument("--table", type=Path, required=True, metavar="currents.parquet")
+    step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv")
+
+    step = add_step(steps, "inactivate", _inactivate, "silence parts of a network and compare")
+    add_network_arguments(step)
+    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
+    step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv")
+
+    step = add_step(steps, "tables", _tables, "collect the tables of a run and say where they come from")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR")
+    step.add_argument("--recordings", nargs="+", required=True, metavar="NAME")
+    step.add_argument("--config", required=True, metavar="JSON")
+
+    step = add_step(steps, "report", _report, "write the report of a run")
+    step.add_argument("--tables", type=Path, required=True, metavar="DIR")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR")
+    step.add_argument("--out", type=Path, required=True, metavar="report.html")
+    return parser
+
+
+def add_step(
+    steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, what: str
+) -> argparse.ArgumentParser:
+    """One subcommand: its name, what it runs and what it does."""
+    step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    step.set_defaults(command=command)
+    return step
+
+
+def add_fit_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
+    """The subcommand `fit`, the same for every family of models."""
+    step = add_step(steps, "fit", command, "fit a network to a recording, every seed of a model")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+    step.add_argument("--name", required=True, help="name of the model")
+    step.add_argument("--model", required=True, metavar="JSON", help="an entry of the section `models` of the config")
+    step.add_argument("--out", type=Path, required=True, metavar="network.nc")
+    step.add_argument("--fits", type=Path, required=True, metavar="fits.csv")
+    step.add_argument("--unit-scores", type=Path, required=True, metavar="unit_scores.csv")
+    step.add_argument("--threads", type=int, default=1)
+
+
+def add_network_arguments(step: argparse.ArgumentParser) -> None:
+    """The arguments of every step that reads a fitted network."""
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+    step.add_argument("--network", type=Path, required=True, metavar="network.nc")
+    step.add_argument("--threads", type=int, default=1)
+
+
+def _inspect(chosen: argparse.Namespace) -> None:
+    from curbd.recording.inspection import inspect
+
+    print("\n\n".join(inspect(file) for file in chosen.files))
+
+
+def _teacher(chosen: argparse.Namespace) -> None:
+    from curbd import teachers
+
+    teacher = teachers.named(chosen.name, chosen.seed)
+    write = teachers.write_nwb if chosen.out.suffix == ".nwb" else teachers.write_hdf5
+    write(teacher, chosen.out)
+
+
+def _ingest(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.config import RecordingSettings
+    from curbd.recording import open_source
+    from curbd.recording.ingest import ingest
+    from curbd.storage import write_netcdf
+    from curbd.validation import parse_json
+
+    settings = parse_json("--settings", chosen.settings, RecordingSettings)
+    with open_source(chosen.path, chosen.format, settings, chosen.name) as source:
+        recording, truth, units, regions = ingest(source, settings, chosen.name)
+    print(recording.attrs["notes"])
+    write_netcdf({"/": recording} if truth is None else {"/": recording, "truth": truth}, chosen.out)
+    for name, table, path in (("units", units, chosen.units), ("regions", regions, chosen.regions)):
+        if path is not None:
+            tables.write(name, table, path)
+
+
+def _check(chosen: argparse.Namespace) -> None:
+    from curbd.experiments import check_experiments
+    from curbd.storage import read_netcdf, whole_file
+
+    experiments = _experiments(chosen)
+    check_experiments(read_netcdf(chosen.recording), experiments)
+    with whole_file(chosen.out) as part:
+        part.write_text(chosen.experiments + "\n", encoding="utf-8")
+
+
+def _fit(chosen: argparse.Namespace) -> None:
+    from curbd.estimators import fit
+
+    fit_and_score(chosen, fit)
+
+
+def _currents(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.currents import currents
+    from curbd.storage import write_netcdf
+
+
+def _inactivate(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.inactivation import inactivate
+
+
+def _tables(chosen: argparse.Namespace) -> None:
+    from curbd import results, tables
+    from curbd.config import Config
+    from curbd.storage import whole_file
+    from curbd.validation import parse_json
+
+    config = parse_json("--config", chosen.config, Config)
+    folder = chosen.results / "tables"
+    for name, table in results.collect(chosen.results, chosen.recordings, config).items():
+        tables.write(name, table, folder / tables.TABLES[name].file)
+    origin = results.provenance(chosen.results, chosen.recordings, config)
+    with whole_file(folder / "provenance.json") as part:
+        part.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+
+
+def _report(chosen: argparse.Namespace) -> None:
+    from curbd.report import write_report
+
+    write_report(chosen.tables, chosen.results, chosen.out)

@@ -1,0 +1,101 @@
+"""A run's results as a whole: the parts of all recordings and models collected into one table each, and provenance."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from curbd import tables
+from curbd.config import Config
+from curbd.storage import ENGINE, RESULTS_VERSION
+
+PACKAGES = (
+    "curbd-workflow",
+    "h5netcdf",
+    "h5py",
+    "hdmf",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pynwb",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "xarray",
+)
+
+
+def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[str, pd.DataFrame]:
+    """Every table of a run, from the parts that its steps wrote.
+
+    ``units`` gains one column ``one_step_r2:<model>`` for each model, empty for units that are not kept.
+    """
+    fits = [results / recording / model for recording in recordings for model in config.models]
+    low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
+    folders: dict[str, Iterable[Path]] = {
+        "units": [results / recording for recording in recordings],
+        "regions": [results / recording for recording in recordings],
+        "fits": fits,
+        "currents": fits,
+        "pathways": fits,
+        "inactivations": fits,
+        "latents": low_rank,
+    }
+    collected = {
+        name: tables.collect(name, [folder / tables.TABLES[name].file for folder in parts])
+        for name, parts in folders.items()
+    }
+    collected["units"] = _with_scores(collected["units"], fits)
+    return collected
+
+
+def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
+    labels = {"recording": str, "model": str, "unit_id": str}
+    scores = pd.concat(
+        pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={"one_step_r2": [""]})
+        for fit in fits
+    )
+    wide = scores.pivot(index=["recording", "unit_id"], columns="model", values="one_step_r2")
+    return units.merge(wide.add_prefix("one_step_r2:").reset_index(), on=["recording", "unit_id"], how="left")
+
+
+def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict[str, Any]:
+    """What made these tables: versions, the config with its defaults, the input files and their checksums.
+
+    Nothing in it changes when the same run is made again.
+    """
+    return {
+        "results_version": RESULTS_VERSION,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "config": config.model_dump(mode="json"),
+        "recordings": {recording: _origin(results / recording / "recording.nc") for recording in recordings},
+    }
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    with xr.open_dataset(path, engine=ENGINE) as recording:
+        settings = json.loads(recording.attrs["settings"])
+        return {key: recording.attrs[key] for key in ("path", "format", "sha256")} | {"settings": settings}
+
+
+def _commit() -> str | None:
+    """Commit of the code that runs, None outside a git checkout."""
+    try:
+        # --dirty marks code that differs from the commit.
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,115 @@
+import re
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from curbd.errors import UserError
+from curbd.plan import as_json, read_plan
+from curbd.storage import RESULTS_VERSION
+
+DEMO = "data/demo.h5"
+
+try:
+    PLAN = read_plan(
+        config,
+        file=", ".join(
+            map(str, workflow.overwrite_configfiles or ["config/config.yaml"])
+        ),
+        made=[DEMO],
+    )
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def any_of(names):
+    """Pattern of a wildcard that stands for one of these names."""
+    return "|".join(map(re.escape, names))
+
+
+def per_fit(file, family=None):
+    """This file of every recording and every model, or of the models of one family."""
+    models = [
+        name
+        for name, model in PLAN.config.models.items()
+        if family in (None, model.family)
+    ]
+    return [
+        f"<results>/{recording}/{model}/{file}"
+        for recording in PLAN.recordings
+        for model in models
+    ]
+
+
+def recording_of_fit(wildcards):
+    """The recording that a model is fitted to: its own where it has another bin width or smoothing."""
+    folder = f"<results>/{wildcards.recording}"
+    own = PLAN.has_own_recording(wildcards.model)
+    return (
+        f"{folder}/{wildcards.model}/recording.nc" if own else f"{folder}/recording.nc"
+    )
+
+
+def file_of_recording(wildcards):
+    """The recording as it came from the lab."""
+    return PLAN.recordings[wildcards.recording].path
+
+
+def region_tables(wildcards):
+    """Tables of region labels that the settings of a recording name."""
+    return PLAN.recordings[wildcards.recording].tables()
+
+
+def recording_format(wildcards):
+    """nwb or hdf5."""
+    return PLAN.recordings[wildcards.recording].format
+
+
+def recording_settings(wildcards):
+    """What ingest uses of the config, for this recording (and this model, if it has its own bins)."""
+    return as_json(PLAN.recording_settings(wildcards.recording, wildcards.get("model")))
+
+
+def fit_program(wildcards):
+    """The package that fits this family of models."""
+    return {"full_rank": "curbd", "low_rank": "lrfit"}[
+        PLAN.config.models[wildcards.model].family
+    ]
+
+
+def fit_model(wildcards):
+    """What the fit uses of the config."""
+    return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
+
+
+def experiments(wildcards):
+    """The inactivations of the config."""
+    return as_json(PLAN.config.inactivations)
+
+
+def folder_of_results(wildcards, output):
+    """The folder that holds everything, from a file in its folder of tables."""
+    return Path(output[0]).parent.parent
+
+
+# Memory in MB and time in minutes, both growing with the attempt. The floor is what Python with its libraries takes;
+# the factor turns the compressed file into the arrays that a step holds at once.
+
+
+def ingest_memory(wildcards, input, attempt):
+    return attempt * max(1500, int(2 * input.size_mb))
+
+
+def fit_memory(wildcards, input, attempt):
+    return attempt * max(2000, int(30 * input.size_mb))
+
+
+def table_memory(wildcards, input, attempt):
+    return attempt * max(1500, int(4 * input.size_mb))
+
+
+def minutes(wildcards, attempt):
+    return attempt * 60
+
+
+def fit_minutes(wildcards, attempt):
+    return attempt * 240

@@ -1,0 +1,24 @@
+# What every source sends to every unit, its table by region, and a verdict on each pathway.
+rule currents:
+    input:
+        recording=recording_of_fit,
+        network="<results>/{recording}/{model}/network.nc",
+    output:
+        currents=ensure("<results>/{recording}/{model}/currents.nc", non_empty=True),
+        table="<results>/{recording}/{model}/currents.parquet",
+        pathways="<results>/{recording}/{model}/pathways.csv",
+    log:
+        "<results>/logs/currents/{recording}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/currents/{recording}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=fit_memory,
+        runtime=fit_minutes,
+    params:
+        version=RESULTS_VERSION,
+    shell:
+        "curbd currents --recording {input.recording} --network {input.network} --threads {threads}"
+        " --out {output.currents} --table {output.table} --pathways {output.pathways} > {log} 2>&1"

@@ -1,0 +1,90 @@
+localrules:
+    demo_recording,
+    check_experiments,
+
+
+# The recording of the demo: three regions of a network whose currents are known.
+rule demo_recording:
+    output:
+        DEMO,
+    log:
+        "<results>/logs/demo_recording.log",
+    benchmark:
+        "<results>/benchmarks/demo_recording.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "curbd teacher demo --out {output} > {log} 2>&1"
+
+
+# A file becomes a recording: rates on bins, regions, inputs, trials.
+rule ingest:
+    input:
+        file=file_of_recording,
+        tables=region_tables,
+    output:
+        recording=ensure("<results>/{recording}/recording.nc", non_empty=True),
+        units="<results>/{recording}/units.csv",
+        regions="<results>/{recording}/regions.csv",
+    log:
+        "<results>/logs/ingest/{recording}.log",
+    benchmark:
+        "<results>/benchmarks/ingest/{recording}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=ingest_memory,
+        runtime=minutes,
+    params:
+        format=recording_format,
+        settings=recording_settings,
+        version=RESULTS_VERSION,
+    shell:
+        "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
+        " --settings {params.settings:q}"
+        " --out {output.recording} --units {output.units} --regions {output.regions} > {log} 2>&1"
+
+
+# The same for a model with a bin width or smoothing of its own.
+rule ingest_for_model:
+    input:
+        file=file_of_recording,
+        tables=region_tables,
+    output:
+        recording=ensure("<results>/{recording}/{model}/recording.nc", non_empty=True),
+    log:
+        "<results>/logs/ingest_for_model/{recording}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/ingest_for_model/{recording}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=ingest_memory,
+        runtime=minutes,
+    params:
+        format=recording_format,
+        settings=recording_settings,
+        version=RESULTS_VERSION,
+    shell:
+        "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
+        " --settings {params.settings:q} --out {output.recording} > {log} 2>&1"
+
+
+# Regions and inputs that the config names exist in the recording; known before hours of fits, not after.
+rule check_experiments:
+    input:
+        "<results>/{recording}/recording.nc",
+    output:
+        "<results>/{recording}/experiments.json",
+    log:
+        "<results>/logs/check_experiments/{recording}.log",
+    benchmark:
+        "<results>/benchmarks/check_experiments/{recording}.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        experiments=experiments,
+    shell:
+        "curbd check --recording {input} --experiments {params.experiments:q} --out {output} > {log} 2>&1"

@@ -1,0 +1,71 @@
+# The parts of all recordings and models, collected into one table each.
+rule tables:
+    input:
+        recordings=expand(
+            "<results>/{recording}/recording.nc", recording=PLAN.recordings
+        ),
+        units=expand(
+            "<results>/{recording}/{table}.csv",
+            recording=PLAN.recordings,
+            table=["units", "regions"],
+        ),
+        networks=per_fit("network.nc"),
+        fits=per_fit("fits.csv"),
+        unit_scores=per_fit("unit_scores.csv"),
+        currents=per_fit("currents.parquet"),
+        pathways=per_fit("pathways.csv"),
+        inactivations=per_fit("inactivations.csv"),
+        latents=per_fit("latents.parquet", family="low_rank"),
+    output:
+        expand(
+            "<results>/tables/{table}.csv",
+            table=["fits", "units", "regions", "pathways", "inactivations"],
+        ),
+        expand("<results>/tables/{table}.parquet", table=["currents", "latents"]),
+        "<results>/tables/provenance.json",
+    log:
+        "<results>/logs/tables.log",
+    benchmark:
+        "<results>/benchmarks/tables.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=table_memory,
+        runtime=minutes,
+    params:
+        results=folder_of_results,
+        recordings=list(PLAN.recordings),
+        config=as_json(PLAN.config),
+        version=RESULTS_VERSION,
+    shell:
+        "curbd tables --results {params.results:q} --recordings {params.recordings} --config {params.config:q}"
+        " > {log} 2>&1"
+
+
+# One self-contained page of all of it.
+rule report:
+    input:
+        rules.tables.output,
+        currents=per_fit("currents.nc"),
+    output:
+        report(
+            "<results>/tables/report.html",
+            caption="../report/report.rst",
+            category="Results",
+        ),
+    log:
+        "<results>/logs/report.log",
+    benchmark:
+        "<results>/benchmarks/report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=table_memory,
+        runtime=minutes,
+    params:
+        results=folder_of_results,
+        version=RESULTS_VERSION,
+    shell:
+        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output} > {log} 2>&1"
