@@ -86,14 +86,14 @@ def covered(intervals_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Sample times of a series.
+class Sampling:
+    """When a series was sampled.
 
     Attributes
     ----------
     time_s : (sample,) times in seconds; evenly spaced ones are cleared of their rounding.
     step_s : sampling step.
-    even : the samples are evenly spaced, so they are used as they are and never interpolated.
+    even : the samples are evenly spaced, so they can be used as they are.
     """
 
     time_s: np.ndarray
@@ -103,13 +103,14 @@ class Clock:
     @property
     def span_s(self) -> tuple[float, float]:
         """From half a step before the first sample to half a step after the last: each sample stands for a step."""
-        return self.time_s[0] - self.step_s / 2, self.time_s[-1] + self.step_s / 2
+        return float(self.time_s[0] - self.step_s / 2), float(self.time_s[-1] + self.step_s / 2)
 
 
-def clock(time_s: np.ndarray, place: str) -> Clock:
+def sampling(time_s: np.ndarray, place: str) -> Sampling:
     """Sampling step of a series and whether it is even.
 
-    The step is the median difference, written with as few digits as the data allow (0.1, not 0.0999999996).
+    The step is the mean difference of an even series, the median one of any other, written with as few digits as the
+    data allow (0.1, not 0.0999999996).
 
     Raises
     ------
@@ -121,13 +122,13 @@ def clock(time_s: np.ndarray, place: str) -> Clock:
     differences = np.diff(time_s)
     if not (differences > 0).all():
         raise UserError.at(place, found="sample times that do not increase", expected="increasing times in seconds")
-    mean = (time_s[-1] - time_s[0]) / (len(time_s) - 1)
+    mean = float(time_s[-1] - time_s[0]) / (len(time_s) - 1)
     grid = time_s[0] + mean * np.arange(len(time_s))
     if np.abs(time_s - grid).max() <= JITTER * mean:
         # Rounding the step must not move the last sample visibly.
         step = _few_digits(mean, tolerance=JITTER / len(time_s))
-        return Clock(time_s[0] + step * np.arange(len(time_s)), step, even=True)
-    return Clock(time_s, _few_digits(float(np.median(differences)), tolerance=1e-3), even=False)
+        return Sampling(time_s[0] + step * np.arange(len(time_s)), step, even=True)
+    return Sampling(time_s, _few_digits(float(np.median(differences)), tolerance=1e-3), even=False)
 
 
 def _few_digits(value: float, tolerance: float) -> float:
@@ -138,36 +139,33 @@ def _few_digits(value: float, tolerance: float) -> float:
     return value
 
 
-def sampled_bins(series: Series, ticks: Clock, edges_s: np.ndarray) -> np.ndarray:
+def sampled_bins(series: Series, when: Sampling, edges_s: np.ndarray) -> np.ndarray:
     """Average a series in each bin.
 
-    A bin as wide as ``m`` sampling steps is the mean of ``m`` evenly spaced points; a point that falls on a sample is
-    that sample, any other is interpolated linearly between its neighbours. Points inside a gap of more than 3 steps,
-    or beyond the ends, are missing; a bin with more than half of its points missing is NaN.
+    Even samples and a bin of ``m`` whole steps: the mean of the ``m`` samples in the bin, none interpolated. Otherwise
+    the mean of ``m`` evenly spaced points of the bin, interpolated linearly between the samples. Points inside a gap
+    of more than 3 steps, or beyond the ends, are missing; a bin with more than half of its points missing is NaN.
 
     Parameters
     ----------
     series : the series; only the slices under the bins are read.
-    ticks : its clock.
-    edges_s : (trial, bin + 1) edges of the bins, in seconds.
+    when : its sample times.
+    edges_s : (trial, bin + 1) edges of the bins, evenly spaced, in seconds.
 
     Returns
     -------
     (trial, bin, column)
     """
-    width = edges_s[0, 1] - edges_s[0, 0]
-    n_points = max(1, round(width / ticks.step_s))
+    n_bins = edges_s.shape[1] - 1
+    width = (edges_s[0, -1] - edges_s[0, 0]) / n_bins
+    n_points = max(1, round(width / when.step_s))
+    whole = when.even and abs(n_points * when.step_s / width - 1) * n_bins < JITTER
     offsets = (np.arange(n_points) + 0.5) / n_points * width
-    binned = np.full((edges_s.shape[0], edges_s.shape[1] - 1, series.columns), np.nan)
+    binned = np.full((edges_s.shape[0], n_bins, series.columns), np.nan)
     for trial, edges in enumerate(edges_s):
         points = (edges[:-1, None] + offsets).ravel()
-        first = max(int(np.searchsorted(ticks.time_s, points[0])) - 1, 0)
-        last = min(int(np.searchsorted(ticks.time_s, points[-1])) + 2, len(ticks.time_s))
-        if last - first < 2:
-            continue
-        values = np.asarray(series.read(first, last), dtype=float).reshape(last - first, series.columns)
-        drawn = _interpolated(ticks.time_s[first:last], values, points, ticks.step_s)
-        drawn = drawn.reshape(len(edges) - 1, n_points, series.columns)
+        drawn = _samples(series, when, points) if whole else _interpolated(series, when, points)
+        drawn = drawn.reshape(n_bins, n_points, series.columns)
         present = np.isfinite(drawn)
         n_present = present.sum(axis=1)
         total = np.where(present, drawn, 0.0).sum(axis=1)
@@ -175,21 +173,42 @@ def sampled_bins(series: Series, ticks: Clock, edges_s: np.ndarray) -> np.ndarra
     return binned
 
 
-def _interpolated(time_s: np.ndarray, values: np.ndarray, points_s: np.ndarray, step_s: float) -> np.ndarray:
-    """Linear interpolation of (sample, column) values; a point on a sample depends on no other sample."""
+def _read(series: Series, first: int, last: int) -> np.ndarray:
+    return np.asarray(series.read(first, last), dtype=float).reshape(last - first, series.columns)
+
+
+def _samples(series: Series, when: Sampling, points_s: np.ndarray) -> np.ndarray:
+    """(point, column) the successive samples nearest to points that lie one step apart.
+
+    Half-way the earlier one: a bin that starts at a sample begins with it.
+    """
+    start = int(np.ceil((points_s[0] - when.time_s[0]) / when.step_s - 0.5 - JITTER))
+    drawn = np.full((len(points_s), series.columns), np.nan)
+    first, last = max(start, 0), min(start + len(points_s), len(when.time_s))
+    if first < last:
+        drawn[first - start : last - start] = _read(series, first, last)
+    return drawn
+
+
+def _interpolated(series: Series, when: Sampling, points_s: np.ndarray) -> np.ndarray:
+    """(point, column) linear interpolation; a point on a sample depends on no other sample."""
+    first = max(int(np.searchsorted(when.time_s, points_s[0])) - 1, 0)
+    last = min(int(np.searchsorted(when.time_s, points_s[-1])) + 2, len(when.time_s))
+    if last - first < 2:
+        return np.full((len(points_s), series.columns), np.nan)
+    time_s, values = when.time_s[first:last], _read(series, first, last)
     left = np.clip(np.searchsorted(time_s, points_s, side="right") - 1, 0, len(time_s) - 2)
     span = time_s[left + 1] - time_s[left]
     share = (points_s - time_s[left]) / span
-    on_left = np.abs(share) * span <= TOLERANCE * step_s
-    on_right = np.abs(share - 1) * span <= TOLERANCE * step_s
     between = (1 - share[:, None]) * values[left] + share[:, None] * values[left + 1]
-    between[(span > LONGEST_GAP * step_s) | (share < 0) | (share > 1)] = np.nan
+    between[(span > LONGEST_GAP * when.step_s) | (share < 0) | (share > 1)] = np.nan
     # Half a step beyond the ends still belongs to the first and the last sample.
-    reach = (0.5 + TOLERANCE) * step_s
-    before = (share < 0) & (-share * span <= reach)
-    after = (share > 1) & ((share - 1) * span <= reach)
-    drawn = np.where((on_left | before)[:, None], values[left], between)
-    return np.where((on_right | after)[:, None], values[left + 1], drawn)
+    reach = (0.5 + TOLERANCE) * when.step_s
+    rounding = TOLERANCE * when.step_s
+    on_left = (share * span <= rounding) & (share * span >= -reach)
+    on_right = ((share - 1) * span >= -rounding) & ((share - 1) * span <= reach)
+    drawn = np.where(on_left[:, None], values[left], between)
+    return np.where(on_right[:, None], values[left + 1], drawn)
 
 
 # --- bins of bins ------------------------------------------------------------------------------------------------

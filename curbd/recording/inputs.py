@@ -9,7 +9,7 @@ import pandas as pd
 
 from curbd.config import Input
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.binning import Clock, clock, covered, sampled_bins
+from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
 from curbd.recording.source import Series, Source
 from curbd.recording.windows import Trials, column_of, said
 
@@ -78,8 +78,8 @@ def _from_series(
     series = source.series.get(str(entry.series))
     if series is None:
         raise _unknown(f"{place}.series", str(entry.series), "time series", source.series)
-    ticks = clock(series.time_s(), f"{place}.series, {series.name}")
-    values = _held_at_the_ends(series, ticks, trials)
+    when = sampling(series.time_s(), f"{place}.series, {series.name}")
+    values = _held_at_the_ends(series, when, trials)
     names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
     edges = trials.edges_s()
     bins_s = (edges[:, :-1][observed], edges[:, 1:][observed])
@@ -88,21 +88,21 @@ def _from_series(
         observed,
         names,
         f"{place}.series, {series.name}",
-        f"the series lasts from {ticks.time_s[0]:g} to {ticks.time_s[-1]:g} s (with {ticks.step_s:g} s between samples), "
+        f"the series lasts from {when.time_s[0]:g} to {when.time_s[-1]:g} s (one sample in {when.step_s:g} s), "
         f"the windows from {bins_s[0].min():g} to {bins_s[1].max():g} s: restrict windows to where it was recorded",
     )
     return values, names
 
 
-def _held_at_the_ends(series: Series, ticks: Clock, trials: Trials) -> np.ndarray:
+def _held_at_the_ends(series: Series, when: Sampling, trials: Trials) -> np.ndarray:
     """Bins of a series; a bin that only the first or last sample's step or half the bin reaches takes that sample."""
     edges = trials.edges_s()
-    values = sampled_bins(series, ticks, edges)
-    reach = max(ticks.step_s, trials.dt_s / 2)
+    values = sampled_bins(series, when, edges)
+    reach = max(when.step_s, trials.dt_s / 2)
     centres = (edges[:, :-1] + edges[:, 1:]) / 2
-    early = (centres < ticks.time_s[0]) & (centres >= ticks.time_s[0] - reach)
-    late = (centres > ticks.time_s[-1]) & (centres <= ticks.time_s[-1] + reach)
-    for where, sample in ((early, 0), (late, len(ticks.time_s) - 1)):
+    early = (centres < when.time_s[0]) & (centres >= when.time_s[0] - reach)
+    late = (centres > when.time_s[-1]) & (centres <= when.time_s[-1] + reach)
+    for where, sample in ((early, 0), (late, len(when.time_s) - 1)):
         empty = where & np.isnan(values).any(axis=2)
         if empty.any():
             values[empty] = np.asarray(series.read(sample, sample + 1), dtype=float).reshape(1, -1)
@@ -147,9 +147,7 @@ def _share_on(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, lis
             cells = column_of(trials.columns, column, f"{place}.{'stop' if side else 'start'}")
             bounds[:, side] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
             if (absent := np.isnan(bounds[:, side])).any():
-                notes.append(
-                    f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}; it is off"
-                )
+                notes.append(f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}: off")
     shares = [covered(bound[None], edge) for bound, edge in zip(bounds, edges, strict=True)]
     return np.array(shares).reshape(len(edges), edges.shape[1] - 1), notes
 

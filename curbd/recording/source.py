@@ -110,6 +110,7 @@ class Source:
     already_phi : the rates are phi(x) in (-1, 1) and are taken as they are.
     intervals : name -> interval table with ``start_time`` and ``stop_time`` in seconds and whatever else it has.
     series : name -> every other time series, a possible input.
+    declared_inputs : names in `series` of what the file itself calls an input; they are inputs without being asked for.
     notes : oddities met, one sentence each; ingest writes them to the log and `curbd inspect` prints them.
     truth : the network behind a teacher file.
     close : releases the file.
@@ -123,6 +124,7 @@ class Source:
     already_phi: bool = False
     intervals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
+    declared_inputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
     close: Callable[[], None] = lambda: None

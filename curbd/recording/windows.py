@@ -82,7 +82,6 @@ def trials_of(
     dt_s: float,
     gap_s: float,
     continuous: bool,
-    snap_s: float | None = None,
 ) -> Trials:
     """Lay the rows of an interval table on integer bins.
 
@@ -95,14 +94,12 @@ def trials_of(
     dt_s : bin width.
     gap_s : data left out between two blocks where the settings do not say.
     continuous : cut the intervals into blocks; a single interval is always cut, so that there is something to hold out.
-    snap_s : sampling step of evenly sampled activity; t = 0 then moves to the nearest edge between two samples, so that
-        bins hold whole samples.
 
     Raises
     ------
     UserError : an unknown column, no row left, every window outside the recording, or data too short for two blocks.
     """
-    rows = selected(table, name, settings.select)
+    rows = table[selected(table, name, settings.select)].reset_index(drop=True)
     notes: list[str] = []
     align = _times(rows, settings.align, f"windows.align, table {name}")
     start = _times(rows, "start_time", f"table {name}") if settings.start_s is None else align + settings.start_s
@@ -138,17 +135,16 @@ def trials_of(
     if continuous or len(rows) == 1:
         if not continuous:
             notes.append(f"{name}: there is a single trial; it is cut into blocks, so that some can be held out")
-        return _blocks(rows, _snapped(start, span_s[0], snap_s), stop, dt_s, gap_s, settings, tuple(notes))
-    zero = _snapped(align, span_s[0], snap_s)
+        return _blocks(rows, start, stop, dt_s, gap_s, settings, tuple(notes))
     first = np.ceil((start - align) / dt_s - TOLERANCE).astype(int)
     last = np.floor((stop - align) / dt_s + TOLERANCE).astype(int)
     # Between two edges there may be room for less than a whole bin.
     last = np.maximum(last, first + 1)
-    return Trials(zero, first, last, dt_s, rows, notes=tuple(notes))
+    return Trials(align, first, last, dt_s, rows, notes=tuple(notes))
 
 
-def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """Rows whose columns hold one of the wanted values; a cell that is a list needs one of them.
+def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
+    """Mask of the rows whose columns hold one of the wanted values; a list (`a, b`) needs one of them.
 
     Raises
     ------
@@ -158,7 +154,7 @@ def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]
     for column, values in wanted.items():
         cells = column_of(table, column, f"windows.select, table {name}")
         allowed = {said(value) for value in values}
-        keep &= np.array([bool(allowed & set(_parts(cell))) for cell in cells], dtype=bool)
+        keep &= np.array([bool(allowed & {said(cell), *_parts(cell)}) for cell in cells], dtype=bool)
         if not keep.any():
             present = sorted({part for cell in cells for part in _parts(cell)})
             raise UserError.at(
@@ -166,7 +162,7 @@ def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]
                 found=f"no row left with {', '.join(sorted(allowed))}",
                 expected=f"values among {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
             )
-    return table[keep].reset_index(drop=True)
+    return keep
 
 
 def conditions(columns: pd.DataFrame, wanted: Sequence[str]) -> np.ndarray:
@@ -205,18 +201,17 @@ def column_of(table: pd.DataFrame, column: str, place: str) -> pd.Series[Any]:
 
 
 def said(cell: Any) -> str:
-    """What a cell says as text: 1 and 1.0 are the same, nothing and NaN are empty, a list is joined by commas."""
-    return ",".join(_parts(cell))
+    """What a cell says as text: 1 and 1.0 are the same, nothing and NaN are empty."""
+    if isinstance(cell, bool | np.bool_):
+        return str(bool(cell))
+    if isinstance(cell, int | float | np.number):
+        return "" if np.isnan(cell) else f"{cell:.12g}"
+    return as_text(cell)
 
 
 def _parts(cell: Any) -> list[str]:
-    if isinstance(cell, list | tuple | np.ndarray):
-        return [part for item in np.asarray(cell).ravel().tolist() for part in _parts(item)]
-    if isinstance(cell, bool | np.bool_):
-        return [str(bool(cell))]
-    if isinstance(cell, int | float | np.number):
-        return [] if np.isnan(cell) else [f"{cell:.12g}"]
-    return [text] if (text := as_text(cell)) else []
+    """The items of a cell; readers join lists by commas."""
+    return [part.strip() for part in said(cell).split(",") if part.strip()]
 
 
 def _times(table: pd.DataFrame, column: str, place: str) -> np.ndarray:
@@ -229,10 +224,6 @@ def _times(table: pd.DataFrame, column: str, place: str) -> np.ndarray:
 
 def _left_out(rows: np.ndarray, name: str, why: str) -> list[str]:
     return [f"{name}: {int(rows.sum())} of {len(rows)} rows are left out, {why}"] if rows.any() else []
-
-
-def _snapped(times_s: np.ndarray, origin_s: float, step_s: float | None) -> np.ndarray:
-    return times_s if step_s is None else origin_s + np.round((times_s - origin_s) / step_s) * step_s
 
 
 def _blocks(

@@ -1,0 +1,272 @@
+"""The activity of a file on the bins of its trials, whatever the file holds: spikes, samples or binned trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from curbd.config import RecordingSettings
+from curbd.errors import UserError, did_you_mean
+from curbd.recording.binning import (
+    averaged,
+    margin_bins,
+    sampled_bins,
+    sampling,
+    smoothed,
+    spike_rates,
+    whole_multiple,
+)
+from curbd.recording.source import BinnedTrials, Series, Source, Spikes
+from curbd.recording.windows import Trials, selected, trials_of
+
+SPIKE_BIN_S = 0.05
+"""Default bin width for spikes."""
+SPIKE_SMOOTHING_S = 0.1
+"""Default smoothing for spikes."""
+GAP_SMOOTHINGS = 4
+"""Default gap between two blocks of continuous data, in standard deviations of the smoothing."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Activity on bins.
+
+    Attributes
+    ----------
+    trials : the trials and their bins.
+    rates : (trial, time, unit), smoothed, NaN where missing.
+    unit : physical unit of the rates.
+    mean_rate_hz : (unit,) mean before smoothing, NaN unless spikes.
+    smoothing_s : standard deviation of the Gaussian.
+    inputs : (trial, time, input) that the file itself declares, NaN where missing.
+    input_names : their names.
+    drive : (trial, time, unit) external current of a teacher, or None; all units of the file.
+    """
+
+    trials: Trials
+    rates: np.ndarray
+    unit: str
+    mean_rate_hz: np.ndarray
+    smoothing_s: float
+    inputs: np.ndarray
+    input_names: tuple[str, ...]
+    drive: np.ndarray | None = None
+
+    def without_empty_trials(self) -> Activity:
+        """The same without trials in which no unit was recorded."""
+        empty = ~np.isfinite(self.rates).any(axis=(1, 2))
+        if not empty.any() or empty.all():
+            return self
+        keep = ~empty
+        note = f"{int(empty.sum())} of {len(empty)} trials or blocks are left out: nothing was recorded in them"
+        trials = self.trials.take(keep)
+        shown = np.isin(self.trials.bins, trials.bins)
+        return replace(
+            self,
+            trials=replace(trials, notes=(*self.trials.notes, note)),
+            rates=self.rates[keep][:, shown],
+            inputs=self.inputs[keep][:, shown],
+            drive=None if self.drive is None else self.drive[keep][:, shown],
+        )
+
+
+def read_activity(source: Source, units: np.ndarray, settings: RecordingSettings, where: str) -> Activity:
+    """Bin and smooth the activity of some units; only what the windows cover is read.
+
+    Parameters
+    ----------
+    source : the file.
+    units : (unit,) indices of the units to read.
+    settings : bin width, smoothing and windows; null takes the defaults.
+    where : the recording, for messages.
+
+    Raises
+    ------
+    UserError : a bin narrower than the sampling step, windows that cannot be used, an unknown table or column.
+    """
+    activity = source.activity
+    columns = pd.DataFrame(index=[0])
+    if isinstance(activity, BinnedTrials):
+        if settings.windows.table is not None:
+            raise UserError.at(
+                f"{where}: windows.table",
+                found=repr(settings.windows.table),
+                expected="null: the file holds its trials",
+                todo="choose among them with windows.select",
+            )
+        keep = selected(activity.trials, "of trials", settings.windows.select)
+        if int(keep.sum()) > 1:
+            return _from_trials(source, activity, units, keep, settings, where)
+        row = int(np.flatnonzero(keep)[0])
+        source, columns = _one_stretch(source, activity, row), activity.trials.iloc[[row]].reset_index(drop=True)
+        windows = settings.windows.model_copy(update={"select": {}})
+        settings = settings.model_copy(update={"windows": windows})
+    return _from_stretch(source, units, columns, settings, where)
+
+
+def _from_stretch(
+    source: Source, units: np.ndarray, columns: pd.DataFrame, settings: RecordingSettings, where: str
+) -> Activity:
+    """Spikes or a series on the clock of the recording, cut into trials or blocks."""
+    activity = source.activity
+    if isinstance(activity, BinnedTrials):
+        raise TypeError("binned trials have no common clock")
+    spiking = isinstance(activity, Spikes)
+    smoothing_s = SPIKE_SMOOTHING_S if spiking else 0.0
+    smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
+    if isinstance(activity, Spikes):
+        dt_s, span_s, when = settings.bin_width_s or SPIKE_BIN_S, activity.span_s, None
+    else:
+        when = sampling(activity.time_s(), f"{where}: {activity.name}")
+        span_s = when.span_s
+        dt_s = settings.bin_width_s or when.step_s
+        if dt_s < 0.99 * when.step_s:
+            raise UserError.at(
+                f"{where}: bin_width_s",
+                found=f"{dt_s:g} s",
+                expected=f"at least {when.step_s:g} s, the sampling step of {activity.name}",
+                todo="leave it null to use the samples as they are",
+            )
+        if source.format == "hdf5":
+            dt_s = when.step_s * whole_multiple(dt_s, when.step_s, f"{where}: bin_width_s")
+    name, table = _table(source.intervals, settings.windows.table, columns, span_s, where)
+    continuous = settings.windows.table is None or settings.windows.continuous
+    trials = trials_of(table, name, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
+
+    margin = margin_bins(smoothing_s, dt_s)
+    edges_s = trials.edges_s(margin)
+    middle = slice(margin, edges_s.shape[1] - 1 - margin)
+    mean_rate_hz = np.full(len(units), np.nan)
+    if isinstance(activity, Spikes) or when is None:
+        raw, unit = spike_rates(activity, units, edges_s), "Hz"
+        used = np.where(trials.inside[:, :, None], raw[:, middle], np.nan)
+        n_used = np.isfinite(used).sum(axis=(0, 1))
+        mean_rate_hz = np.nansum(used, axis=(0, 1)) / np.maximum(n_used, 1)
+    else:
+        raw, unit = sampled_bins(activity, when, edges_s)[:, :, units], activity.unit
+    rates = smoothed(raw, smoothing_s, dt_s, settings.causal)[:, middle]
+    rates = np.where(trials.inside[:, :, None], rates, np.nan)
+
+    def on_bins(series: Series) -> np.ndarray:
+        return sampled_bins(series, sampling(series.time_s(), series.name), trials.edges_s())
+
+    inputs = [on_bins(source.series[each]) for each in source.declared_inputs]
+    drive = _drive_series(source)
+    return Activity(
+        trials,
+        rates,
+        unit,
+        mean_rate_hz,
+        smoothing_s,
+        np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
+        source.declared_inputs,
+        None if drive is None else on_bins(drive),
+    )
+
+
+def _from_trials(
+    source: Source, activity: BinnedTrials, units: np.ndarray, keep: np.ndarray, settings: RecordingSettings, where: str
+) -> Activity:
+    """Trials on common bins, which the file itself holds."""
+    windows = settings.windows
+    if windows.continuous or windows.align != "start_time":
+        raise UserError.at(
+            f"{where}: windows",
+            found="align or continuous",
+            expected="neither: the trials of the file are aligned already",
+        )
+    when = sampling(activity.time_s, f"{where}: {settings.hdf5.time or 'time'}")
+    if not when.even:
+        raise UserError.at(f"{where}: {settings.hdf5.time}", found="uneven times", expected="even bins within a trial")
+    n_bins = whole_multiple(settings.bin_width_s or when.step_s, when.step_s, f"{where}: bin_width_s")
+    dt_s = when.step_s * n_bins
+    smoothing_s = settings.smoothing_s or 0.0
+    rows = activity.trials[keep].reset_index(drop=True)
+    start_s = pd.to_numeric(rows["start_time"], errors="coerce") if "start_time" in rows else pd.Series(0.0, rows.index)
+    n_times = len(activity.time_s) // n_bins
+    centres = when.span_s[0] + (np.arange(n_times) + 0.5) * dt_s
+    low = -np.inf if windows.start_s is None else windows.start_s
+    high = np.inf if windows.stop_s is None else windows.stop_s
+    shown = np.flatnonzero((centres > low) & (centres < high))
+    if not len(shown):
+        raise UserError.at(
+            f"{where}: windows.start_s, windows.stop_s",
+            found=f"windows from {low:g} to {high:g} s",
+            expected=f"windows inside the trials, {when.span_s[0]:g} to {when.span_s[1]:g} s",
+        )
+    trials = Trials(
+        zero_s=start_s.fillna(0.0).to_numpy(dtype=float),
+        first=np.full(len(rows), shown[0]),
+        last=np.full(len(rows), shown[-1] + 1),
+        dt_s=dt_s,
+        columns=rows,
+        offset_s=when.span_s[0],
+    )
+
+    def on_bins(values: np.ndarray) -> np.ndarray:
+        return averaged(values[keep], n_bins)
+
+    rates = smoothed(on_bins(activity.read()[:, :, units]), smoothing_s, dt_s, settings.causal)
+    truth = source.truth
+    return Activity(
+        trials,
+        rates[:, shown],
+        "",
+        np.full(len(units), np.nan),
+        smoothing_s,
+        on_bins(activity.inputs())[:, shown],
+        activity.input_names,
+        None if truth is None or truth.drive is None else on_bins(truth.drive)[:, shown],
+    )
+
+
+def _table(
+    tables: Mapping[str, pd.DataFrame],
+    name: str | None,
+    columns: pd.DataFrame,
+    span_s: tuple[float, float],
+    where: str,
+) -> tuple[str, pd.DataFrame]:
+    """The interval table that is asked for, or one row for the whole recording."""
+    if name is None:
+        return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
+    if name not in tables:
+        rows = ", ".join(f"{known} ({len(table)} rows)" for known, table in sorted(tables.items()))
+        raise UserError.at(
+            f"{where}: windows.table",
+            found=f"unknown interval table {name!r}",
+            expected=f"one of {rows}" if rows else "null: the file has no interval table",
+            todo=did_you_mean(name, tables),
+        )
+    return name, tables[name]
+
+
+def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> Source:
+    """A single trial as a continuous stretch: its activity, inputs and drive as series."""
+
+    def series(name: str, values: np.ndarray) -> Series:
+        return Series(name, lambda: activity.time_s, lambda first, last: values[first:last], values.shape[1])
+
+    inputs = activity.inputs()[row]
+    declared = {name: series(name, inputs[:, [column]]) for column, name in enumerate(activity.input_names)}
+    truth = source.truth
+    if truth is not None and truth.drive is not None:
+        truth = replace(truth, drive=truth.drive[[row]])
+    return replace(
+        source,
+        activity=series(source.activity_name, activity.read()[row]),
+        series={**source.series, **declared},
+        declared_inputs=activity.input_names,
+        truth=truth,
+    )
+
+
+def _drive_series(source: Source) -> Series | None:
+    """The drive of a teacher that is one stretch, on the clock of its activity."""
+    if source.truth is None or source.truth.drive is None or not isinstance(source.activity, Series):
+        return None
+    drive = source.truth.drive.reshape(-1, source.truth.drive.shape[-1])
+    return Series("truth/drive", source.activity.time_s, lambda first, last: drive[first:last], drive.shape[1])
