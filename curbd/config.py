@@ -94,7 +94,15 @@ class Regions(Section):
     `region_source`."""
     mapping: str | None = None
     """TSV with the columns `unit_id` (or `electrode_id`) and `region`."""
-    unit_columns: list[str] = ["location", "brain_area", "region", "structure", "structure_acronym", "brain_region", "anno_name"]
+    unit_columns: list[str] = [
+        "location",
+        "brain_area",
+        "region",
+        "structure",
+        "structure_acronym",
+        "brain_region",
+        "anno_name",
+    ]
     """Columns of the units (or ROI) table that may hold the label, tried in this order."""
     name_pattern: str | None = None
     """Regular expression with one group that finds the label in the name of the electrode group, probe or imaging

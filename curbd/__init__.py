@@ -1,0 +1,38 @@
+"""Which brain region drives which: networks fitted to recordings, their currents by source, and what silencing does.
+
+In a notebook::
+
+    import curbd
+
+    recording, truth, units, regions = curbd.ingest_file("session.nwb")
+    networks, seconds = curbd.fit(recording, "full_rank", curbd.Model(family="full_rank"))
+    current = curbd.currents(recording, networks)
+    pathways = curbd.pathways(recording, networks, current)
+    effects = curbd.inactivate(recording, networks, {"silence": curbd.Inactivation()})
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "ingest_file": "curbd.recording.ingest",
+    "inspect": "curbd.recording.inspection",
+    "RecordingSettings": "curbd.config",
+    "Model": "curbd.config",
+    "Inactivation": "curbd.config",
+    "fit": "curbd.fitting",
+    "currents": "curbd.currents",
+    "pathways": "curbd.pathways",
+    "inactivate": "curbd.inactivation",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    # torch and pynwb take seconds to import: `import curbd`, as the Snakefile does, must not.
+    if name not in _HOME:
+        raise AttributeError(f"module 'curbd' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

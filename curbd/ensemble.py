@@ -1,0 +1,130 @@
+"""The fits of one model to one recording, one a seed, and how they are stored as network.nc."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from curbd.config import Model
+from curbd.network import Network
+from curbd.storage import RESULTS_VERSION
+
+Array = np.ndarray
+
+
+class Posterior(NamedTuple):
+    """Gaussian posterior of the weights: row i of region g is N(W_i, noise_variance_i covariance_g).
+
+    noise_variance (unit,), covariance (region, regressor, regressor); regressors are the units, the inputs, the bias.
+    """
+
+    noise_variance: Array
+    covariance: Array
+
+
+class Fit(NamedTuple):
+    """A fitted network and what its estimator knows about it.
+
+    Attributes
+    ----------
+    network : the fitted network.
+    penalty : (target region, source region) penalties, or None.
+    posterior : or None where the estimator has none.
+    factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
+    """
+
+    network: Network
+    penalty: Array | None = None
+    posterior: Posterior | None = None
+    factors: tuple[Array, Array] | None = None
+
+
+def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> xr.Dataset:
+    """All fits of a model as one dataset: J (seed, target, source), B (seed, target, input), b (seed, target), ...
+
+    A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
+    chose different ranks the missing columns are 0. A posterior is stored as noise_variance (seed, target) and
+    covariance (seed, target_region_name, regressor, regressor_2).
+    """
+    networks = [fit.network for fit in fits]
+    units, region = recording["unit_id"].values.astype(str), recording["region"].values.astype(str)
+    inputs = recording["input"].values.astype(str)
+    regions = np.unique(region)
+    dataset = xr.Dataset(
+        {
+            "J": (("seed", "target", "source"), np.stack([network.J for network in networks])),
+            "B": (("seed", "target", "input"), np.stack([network.B for network in networks])),
+            "b": (("seed", "target"), np.stack([network.b for network in networks])),
+            "tau_s": (("seed",), np.array([network.tau_s for network in networks])),
+        },
+        coords={
+            "seed": np.array(model.seeds, dtype=np.int64),
+            "target": units,
+            "source": units,
+            "target_region": ("target", region),
+            "source_region": ("source", region),
+            "input": inputs,
+        },
+        attrs={
+            "recording": recording.attrs["recording"],
+            "recording_sha256": recording.attrs["sha256"],
+            "model": name,
+            "family": model.family,
+            "estimator": model.estimator_name(),
+            "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
+            "dt_s": networks[0].dt_s,
+            "substeps": networks[0].substeps,
+            "phi": "tanh",
+            "results_version": RESULTS_VERSION,
+            "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),
+        },
+    )
+    if all(fit.penalty is not None for fit in fits):
+        dataset["penalty"] = (
+            ("seed", "penalty_target", "penalty_source"),
+            np.stack([fit.penalty for fit in fits if fit.penalty is not None]),
+        )
+        dataset = dataset.assign_coords(penalty_target=regions, penalty_source=regions)
+    posteriors = [fit.posterior for fit in fits if fit.posterior is not None]
+    if len(posteriors) == len(fits):
+        regressors = np.concatenate([units, [f"input:{label}" for label in inputs], ["bias"]])
+        dataset["noise_variance"] = (("seed", "target"), np.stack([one.noise_variance for one in posteriors]))
+        dataset["covariance"] = (
+            ("seed", "target_region_name", "regressor", "regressor_2"),
+            np.stack([one.covariance for one in posteriors]),
+        )
+        dataset = dataset.assign_coords(target_region_name=regions, regressor=regressors, regressor_2=regressors)
+    factors = [fit.factors for fit in fits if fit.factors is not None]
+    if len(factors) == len(fits):
+        rank = max(m.shape[1] for m, _ in factors)
+        for place, (letter, side) in enumerate((("m", "target"), ("n", "source"))):
+            padded = [np.pad(pair[place], ((0, 0), (0, rank - pair[place].shape[1]))) for pair in factors]
+            dataset[letter] = (("seed", side, "rank"), np.stack(padded))
+        dataset = dataset.assign_coords(rank=np.arange(1, rank + 1))
+    return dataset
+
+
+def member(dataset: xr.Dataset, number: int) -> Network:
+    """The network of one fit, by its place among the seeds."""
+    one = dataset.isel(seed=number)
+    return Network(
+        one["J"].values,
+        one["B"].values,
+        one["b"].values,
+        float(one["tau_s"]),
+        float(dataset.attrs["dt_s"]),
+        int(dataset.attrs["substeps"]),
+    )
+
+
+def posterior(dataset: xr.Dataset, number: int) -> Posterior | None:
+    """The posterior of one fit, or None where its estimator has none."""
+    if "covariance" not in dataset:
+        return None
+    one = dataset.isel(seed=number)
+    return Posterior(one["noise_variance"].values, one["covariance"].values)

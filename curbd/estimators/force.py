@@ -1,0 +1,82 @@
+"""Recursive least squares on the running network, as published for CURBD, its defects mended.
+
+Perich et al., bioRxiv 2020.12.18.423348; FORCE learning: Sussillo & Abbott, Neuron 2009. What differs from the public
+code: steps are counted in integers, so that the time step does not matter; trials start at x = phi^-1(r); no update
+pairs two trials; a rate is compared with the sample of the same time; the last sample is a target like any other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from curbd.config import Force
+from curbd.ensemble import Fit
+from curbd.estimators.one_step import estimate_tau
+from curbd.estimators.transitions import TrainingData, transitions
+from curbd.network import Network, phi_inverse
+
+Array = np.ndarray
+
+
+def random_network(data: TrainingData, gain: float, rng: np.random.Generator, tau_s: float | None = None) -> Network:
+    """Weights N(0, gain^2 / units), no input weights and no bias."""
+    n, k = data.r.shape[2], data.u.shape[2]
+    tau = data.tau_s if tau_s is None else tau_s
+    if tau is None:
+        raise ValueError("a random network needs a time constant")
+    J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
+    return Network(J, np.zeros((n, k)), np.zeros(n), tau, data.dt_s, data.substeps)
+
+
+def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
+    """Train by recursive least squares; known inputs and a bias are learned as further presynaptic rates.
+
+    The inverse correlation matrix P and the weights persist over passes, as published. There is no posterior.
+    """
+    tau_s = estimate_tau(data, transitions(data)) if data.tau_s is None else data.tau_s
+    start = random_network(data, options.gain, rng, tau_s)
+    n_trials, n_samples, n = data.r.shape
+    scale = np.sqrt(np.nanmean(data.u**2, axis=(0, 1))) if data.u.shape[2] else np.zeros(0)
+    # Inputs enter in their own standard deviation, so that one P0 suits them as it suits rates.
+    u = np.nan_to_num(data.u) / np.where(scale > 0, scale, 1)
+    outside = np.concatenate([u, np.ones((n_trials, n_samples, 1))], axis=2)
+    W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
+    P = options.p0 * np.eye(W.shape[1])
+    step = data.dt_s / (data.substeps * tau_s)
+    noise = _frozen_noise(data, options, rng)
+    x_data = phi_inverse(data.r)
+    complete = np.isfinite(x_data).all(2)
+    z = np.empty(W.shape[1])
+    for _ in range(options.passes):
+        for trial in range(n_trials):
+            x = x_data[trial, 0]
+            for t in range(n_samples - 1):
+                if not (complete[trial, t] and complete[trial, t + 1]):
+                    break
+                z[n:] = outside[trial, t]
+                for substep in range(data.substeps):
+                    z[:n] = np.tanh(x)
+                    x = x + step * (W @ z - x + noise[trial, t * data.substeps + substep])
+                z[:n] = np.tanh(x)
+                error = z[:n] - data.r[trial, t + 1]
+                q = P @ z
+                c = 1 / (1 + z @ q)
+                P -= c * np.outer(q, q)
+                W -= c * np.outer(error, q)
+    k = data.u.shape[2]
+    B = W[:, n : n + k] / np.where(scale > 0, scale, 1)
+    return Fit(Network(W[:, :n], B, W[:, n + k], tau_s, data.dt_s, data.substeps))
+
+
+def _frozen_noise(data: TrainingData, options: Force, rng: np.random.Generator) -> Array:
+    """(trial, step, unit) filtered white noise, drawn once and used in every pass."""
+    n_trials, n_samples, n = data.r.shape
+    dt = data.dt_s / data.substeps
+    keep = np.exp(-dt / options.noise_tau_s)
+    w = np.ones((n_trials, n))
+    noise = np.empty((n_trials, n_samples * data.substeps, n))
+    for t in range(noise.shape[1]):
+        white = np.sqrt(options.noise_tau_s / dt) * rng.standard_normal((n_trials, n))
+        w = white + (w - white) * keep
+        noise[:, t] = w
+    return options.noise * noise

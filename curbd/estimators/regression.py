@@ -1,0 +1,143 @@
+"""Ridge regression from sufficient statistics, with one penalty for each pair of a target and a source region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network import tensor
+
+Array = np.ndarray
+INPUT_PENALTY = 1e-3
+"""Penalty on inputs in their own variance: weak, as inputs are known."""
+GRID = 10.0 ** np.arange(-2, 6)
+"""Penalties tried first, in decades. Smaller ones fit the rounding of nearly deterministic data: the currents of the
+published simulator get worse although the held-out error still falls."""
+
+
+class Moments(NamedTuple):
+    """Sufficient statistics of a regression of y (unit) on z (regressor).
+
+    ZZ (regressor, regressor), YZ (unit, regressor), YY (unit,), n: number of pairs. A leading axis runs over folds.
+    """
+
+    ZZ: torch.Tensor
+    YZ: torch.Tensor
+    YY: torch.Tensor
+    n: torch.Tensor
+
+    def total(self) -> Moments:
+        """Sum over the leading axis."""
+        return Moments(*(part.sum(0) for part in self))
+
+    def without(self) -> Moments:
+        """For each fold the sum over all others."""
+        return Moments(*(part.sum(0, keepdim=True) - part for part in self))
+
+    def plus(self, other: Moments) -> Moments:
+        """Statistics of both data sets together."""
+        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
+    """Statistics of z (pair, regressor) and y (pair, unit), one set a fold."""
+    groups = [np.arange(len(z))] if fold is None else [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
+    parts = []
+    for members in groups:
+        zk, yk = tensor(z[members]), tensor(y[members])
+        n = torch.tensor(float(len(members)), dtype=torch.float64, device=zk.device)
+        parts.append((zk.T @ zk, yk.T @ zk, (yk * yk).sum(0), n))
+    stacked = Moments(*(torch.stack(part) for part in zip(*parts, strict=True)))
+    return stacked.total() if fold is None else stacked
+
+
+def penalty_vector(block: Array, region: Array, input_power: Array) -> torch.Tensor:
+    """Diagonal penalty (regressor,) of one target region.
+
+    Parameters
+    ----------
+    block : (source region,) penalties.
+    region : (unit,) number of each unit's region.
+    input_power : (input,) mean square of each input, which makes their penalty free of their unit.
+    """
+    # The bias is not penalised; a hair of it keeps the matrix regular when an input is constant.
+    return tensor(np.concatenate([block[region], INPUT_PENALTY * input_power, [1e-9]]))
+
+
+def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
+    """W (..., row, regressor) = YZ (ZZ + penalty)^-1."""
+    factor = torch.linalg.cholesky(m.ZZ + torch.diag(penalty))
+    return torch.cholesky_solve(m.YZ[..., rows, :].mT, factor).mT
+
+
+def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
+    """Sum over pairs of (y - W z)^2, (..., row)."""
+    cross = (W * m.YZ[..., rows, :]).sum(-1)
+    return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
+
+
+def held_out_errors(folds: Moments, penalty: torch.Tensor, rows: Array) -> torch.Tensor:
+    """(fold, row) held-out squared error as a share of the unit's total sum of squares over all folds."""
+    W = solve(folds.without(), penalty, rows)
+    # A unit that never moves has nothing to explain; the floor keeps its share finite.
+    return squared_error(folds, W, rows) / folds.YY[:, rows].sum(0).clamp_min(1e-12)
+
+
+def choose_penalties(folds: Moments, region: Array, n_regions: int, input_power: Array) -> Array:
+    """Penalty of each block, (target region, source region), by held-out error on the training folds.
+
+    For every target region: first one value for all blocks on a grid of decades, then own against others, then one
+    source at a time in half decades until nothing improves.
+    """
+    chosen = np.empty((n_regions, n_regions))
+    for target in range(n_regions):
+        rows = np.flatnonzero(region == target)
+        seen: dict[bytes, float] = {}
+
+        def error(block: Array, rows: Array = rows, seen: dict[bytes, float] = seen) -> float:
+            key = np.log10(block).round(6).tobytes()
+            if key not in seen:
+                errors = held_out_errors(folds, penalty_vector(block, region, input_power), rows)
+                seen[key] = float(errors.sum(0).mean())
+            return seen[key]
+
+        best = min((np.full(n_regions, value) for value in GRID), key=error)
+        others = [source for source in range(n_regions) if source != target]
+        groups = [[target], others] if len(others) > 1 else []
+        best = _descend(best, groups, error, factor=10.0)
+        best = _descend(best, [[source] for source in range(n_regions)], error, factor=np.sqrt(10.0))
+        chosen[target] = best
+    return chosen
+
+
+def _descend(
+    start: Array, groups: list[list[int]], error: Callable[[Array], float], factor: float, sweeps: int = 4
+) -> Array:
+    """Coordinate descent over groups of blocks in steps of ``factor``, inside the range of the grid."""
+    best = start.copy()
+    for _ in range(sweeps):
+        before = best.copy()
+        for group in groups:
+            for step in (factor, 1 / factor):
+                while True:
+                    trial = best.copy()
+                    trial[group] = np.clip(trial[group] * step, GRID[0], GRID[-1])
+                    # A gain below 1e-5 is not worth another solve.
+                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - 1e-5):
+                        break
+                    best = trial
+        if np.array_equal(best, before):
+            break
+    return best
+
+
+def solve_blocks(total: Moments, region: Array, penalty: Array, input_power: Array) -> Array:
+    """W (unit, regressor) with the penalties (target region, source region)."""
+    W = np.empty(tuple(total.YZ.shape))
+    for target, block in enumerate(penalty):
+        rows = np.flatnonzero(region == target)
+        W[rows] = solve(total, penalty_vector(block, region, input_power), rows).cpu().numpy()
+    return W

@@ -1,0 +1,94 @@
+"""Training data as transitions from one sample to the next, never across a trial or a gap."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curbd.network import Network, decay, phi_inverse, rates_inside_step
+
+Array = np.ndarray
+
+
+class TrainingData(NamedTuple):
+    """What an estimator may see: training trials only.
+
+    Attributes
+    ----------
+    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    u : (trial, time, input) known inputs.
+    region : (unit,) number of each unit's region.
+    n_regions : how many regions there are.
+    trial : (trial,) number of the recorded trial; a bootstrap resample holds some of them more than once.
+    dt_s, substeps : sample step in seconds and Euler steps in it.
+    tau_s : time constant in seconds, or None to estimate it.
+    """
+
+    r: Array
+    u: Array
+    region: Array
+    n_regions: int
+    trial: Array
+    dt_s: float
+    substeps: int
+    tau_s: float | None
+
+
+class Transitions(NamedTuple):
+    """Pairs of consecutive samples.
+
+    Attributes
+    ----------
+    x, x_next : (pair, unit) states before and after.
+    r : (pair, unit) rates before.
+    u : (pair, input) inputs before.
+    fold : (pair,) number of the cross-validation fold.
+    trial, time : (pair,) where the pair comes from.
+    """
+
+    x: Array
+    x_next: Array
+    r: Array
+    u: Array
+    fold: Array
+    trial: Array
+    time: Array
+
+
+def transitions(data: TrainingData, folds: int = 1) -> Transitions:
+    """All pairs of consecutive complete samples, with their folds.
+
+    Whole trials share a fold where there are as many trials as folds, else every trial is cut into contiguous
+    blocks; copies of a trial in a bootstrap resample share the fold of the original.
+    """
+    complete = np.isfinite(data.r).all(2) & np.isfinite(data.u).all(2)
+    trial, time = np.nonzero(complete[:, :-1] & complete[:, 1:])
+    originals, place = np.unique(data.trial, return_inverse=True)
+    if len(originals) >= folds:
+        fold = (place % folds)[trial]
+    else:
+        length = complete.sum(1)[trial]
+        fold = np.minimum(time * folds // np.maximum(length - 1, 1), folds - 1)
+    x = phi_inverse(data.r)
+    return Transitions(x[trial, time], x[trial, time + 1], data.r[trial, time], data.u[trial, time], fold, trial, time)
+
+
+def regressors(pairs: Transitions, network: Network | None = None) -> Array:
+    """z = [r, u, 1] (pair, regressor); with a network, r is its mean over the Euler steps inside the sample."""
+    r = pairs.r
+    if network is not None and network.substeps > 1:
+        r = rates_inside_step(network, pairs.x, pairs.u @ network.B.T + network.b)
+    return np.concatenate([r, pairs.u, np.ones((len(r), 1))], axis=1)
+
+
+def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
+    """Total current y = (x_next - D x) / (1 - D) (pair, unit) that carried each state to the next."""
+    D = decay(dt_s, tau_s, substeps)
+    return (pairs.x_next - D * pairs.x) / (1 - D)
+
+
+def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
+    """Network with the regression weights W (unit, regressor)."""
+    n, k = data.r.shape[2], data.u.shape[2]
+    return Network(W[:, :n], W[:, n : n + k], W[:, n + k], tau_s, data.dt_s, data.substeps)

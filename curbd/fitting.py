@@ -1,0 +1,104 @@
+"""Fit a model to a recording: one fit a seed, the first to the training trials as they are, the others to resamples."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from curbd.config import FitSettings, Model
+from curbd.ensemble import Fit, to_dataset
+from curbd.errors import UserError
+from curbd.estimators.force import force
+from curbd.estimators.one_step import one_step
+from curbd.estimators.shooting import shooting
+from curbd.estimators.transitions import TrainingData
+from curbd.recording.scaling import scaled_rates
+
+Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
+
+FULL_RANK: Mapping[str, Estimator] = {"one_step": one_step, "force": force, "shooting": shooting}
+
+log = logging.getLogger(__name__)
+
+
+def fit(
+    recording: xr.Dataset, name: str, model: Model, estimators: Mapping[str, Estimator] = FULL_RANK
+) -> tuple[xr.Dataset, list[float]]:
+    """Fit every seed of a model.
+
+    Parameters
+    ----------
+    recording : as `curbd.recording.ingest` makes it; only its training trials are used.
+    name : name of the model.
+    model : family, estimator, options, seeds, time constant and Euler steps.
+    estimators : the estimators of the model's family, by name.
+
+    Returns
+    -------
+    The networks as one dataset (see `curbd.ensemble.to_dataset`), and the wall time of each fit in seconds.
+
+    Raises
+    ------
+    UserError : the recording has nothing to fit, or an input has no value where there is activity.
+    """
+    data = training_data(recording, model)
+    estimator = estimators[model.estimator_name()]
+    fits, seconds = [], []
+    for number, seed in enumerate(model.seeds):
+        started = time.perf_counter()
+        rng = np.random.default_rng(seed)
+        fits.append(estimator(resampled(data, rng) if number else data, model.estimator_options(), rng))
+        seconds.append(time.perf_counter() - started)
+        log.info("%s, seed %d (%d of %d): %.1f s", name, seed, number + 1, len(model.seeds), seconds[-1])
+    return to_dataset(fits, recording, name, model), seconds
+
+
+def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
+    """The training trials of a recording as estimators see them.
+
+    Raises
+    ------
+    UserError : no two training bins follow one another, or an input has no value where there is activity.
+    """
+    r = scaled_rates(recording).values
+    u = recording["inputs"].transpose("trial", "time", "input").values
+    regions, region = np.unique(recording["region"].values.astype(str), return_inverse=True)
+    train = np.flatnonzero(recording["split"].values == "train")
+    complete = np.isfinite(r[train]).all(2)
+    place = f"recording {recording.attrs['recording']}"
+    if not (complete[:, :-1] & complete[:, 1:]).any():
+        raise UserError.at(
+            place,
+            found="no two training bins in a row in which every unit was observed",
+            expected="stretches of several bins",
+            todo="take longer windows, or leave out the units that were observed only for a while",
+        )
+    missing = complete[..., None] & ~np.isfinite(u[train])
+    if missing.any():
+        names = ", ".join(map(str, recording["input"].values[missing.any((0, 1))]))
+        raise UserError.at(
+            f"{place}, inputs", found=f"bins without a value in {names}", expected="a value wherever there is activity"
+        )
+    shared = FitSettings()
+    tau_s = shared.tau_s if model.tau_s is None else model.tau_s
+    return TrainingData(
+        r[train],
+        u[train],
+        region,
+        len(regions),
+        train,
+        float(recording.attrs["dt_s"]),
+        shared.substeps if model.substeps is None else model.substeps,
+        None if tau_s == "estimate" else float(tau_s),
+    )
+
+
+def resampled(data: TrainingData, rng: np.random.Generator) -> TrainingData:
+    """A bootstrap resample of the trials."""
+    chosen = np.sort(rng.integers(len(data.trial), size=len(data.trial)))
+    return data._replace(r=data.r[chosen], u=data.u[chosen], trial=data.trial[chosen])

@@ -1,0 +1,144 @@
+"""The one equation: tau dx/dt = -x + J r + B u + b + noise, r = tanh(x), in Euler steps counted in integers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+Array = np.ndarray
+
+
+class Network(NamedTuple):
+    """One fitted or constructed network.
+
+    Attributes
+    ----------
+    J : (target, source) weights on the rates r in (-1, 1).
+    B : (target, input) weights on the inputs.
+    b : (target,) bias.
+    tau_s : time constant of the units, s.
+    dt_s : sample step, s; inputs are held over it.
+    substeps : Euler steps a sample.
+    """
+
+    J: Array
+    B: Array
+    b: Array
+    tau_s: float
+    dt_s: float
+    substeps: int = 1
+
+
+class Cut(NamedTuple):
+    """Weights that are taken away during part of a run: J_cut (target, source), when (time,) in 0 to 1."""
+
+    J: Array
+    when: Array
+
+
+def phi(x: Array) -> Array:
+    """Rates of the states, tanh."""
+    return np.tanh(x)
+
+
+def phi_inverse(r: Array) -> Array:
+    """States of the rates; the rates must lie inside (-1, 1)."""
+    return np.arctanh(r)
+
+
+def device() -> torch.device:
+    """Where heavy fits run: a GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def tensor(array: Array) -> torch.Tensor:
+    """Array as a float64 tensor on the device."""
+    return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=device())
+
+
+def simulate(
+    network: Network,
+    x0: Array,
+    inputs: Array,
+    *,
+    drive: Array | None = None,
+    gain: Array | None = None,
+    cut: Cut | None = None,
+    noise_sd: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Run the network from given states; sample 0 is the start itself.
+
+    Parameters
+    ----------
+    x0 : (trial, unit) states at the first sample.
+    inputs : (trial, time, input) known inputs; their length is the length of the run.
+    drive : (trial, time, unit) further external current.
+    gain : (trial or 1, time, unit) factor on the rates, 0 for a silenced unit.
+    cut : weights to take away for a while.
+    noise_sd : standard deviation of the noise added to x in each Euler step; needs ``rng``.
+
+    Returns
+    -------
+    r : (trial, time, unit) rates, with the gain applied.
+    """
+    n_trials, n_samples = inputs.shape[0], inputs.shape[1]
+    J_t, b = tensor(network.J.T), tensor(network.b)
+    external = b + tensor(inputs) @ tensor(network.B.T)
+    if drive is not None:
+        external = external + tensor(drive)
+    factor = None if gain is None else tensor(gain)
+    step = network.dt_s / (network.substeps * network.tau_s)
+    x = tensor(x0)
+    rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=torch.float64, device=x.device)
+    cut_t = None if cut is None else tensor(cut.J.T)
+    for t in range(n_samples):
+        r = torch.tanh(x) if factor is None else torch.tanh(x) * factor[:, t]
+        rates[:, t] = r
+        if t == n_samples - 1:
+            break
+        weights = J_t if cut is None or cut_t is None or not cut.when[t] else J_t - float(cut.when[t]) * cut_t
+        for substep in range(network.substeps):
+            if substep:
+                r = torch.tanh(x) if factor is None else torch.tanh(x) * factor[:, t]
+            x = x + step * (r @ weights + external[:, t] - x)
+            if rng is not None and noise_sd:
+                x = x + noise_sd * tensor(rng.standard_normal((n_trials, x.shape[1])))
+    return rates.cpu().numpy()
+
+
+def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
+    """Mean rates over the Euler steps inside one sample, weighted as they act on the next sample.
+
+    The next sample is D x + (1 - D)(J z + B u + b) with D = (1 - a)^substeps, a = dt / (substeps tau), and z the
+    mean over the substeps k with weights a (1 - a)^(substeps - 1 - k) / (1 - D). The steps inside the sample are not
+    recorded: the network fills them in.
+
+    Parameters
+    ----------
+    x : (sample, unit) states at the samples.
+    constant : (sample, unit) external current B u + b during them.
+
+    Returns
+    -------
+    z : (sample, unit).
+    """
+    if network.substeps == 1:
+        return np.tanh(x)
+    step = network.dt_s / (network.substeps * network.tau_s)
+    weights = step * (1 - step) ** np.arange(network.substeps)[::-1]
+    weights /= weights.sum()
+    state, J_t, external = tensor(x), tensor(network.J.T), tensor(constant)
+    mean = torch.zeros_like(state)
+    for weight in weights:
+        r = torch.tanh(state)
+        mean += float(weight) * r
+        state = state + step * (r @ J_t + external - state)
+    return mean.cpu().numpy()
+
+
+def decay(dt_s: float, tau_s: float, substeps: int) -> float:
+    """D = (1 - dt / (substeps tau))^substeps: what is left of x after one sample without input."""
+    return float((1 - dt_s / (substeps * tau_s)) ** substeps)
