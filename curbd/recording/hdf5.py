@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ def describe(
     """What an opened HDF5 file offers, by the settings."""
     layout = settings.hdf5
     rates = _rates(file, layout, where)
-    dims = layout.dims or DIMS[rates.ndim]
-    sizes = {str(dim): size for dim, size in zip(dims, rates.shape, strict=True)}
+    dims: Sequence[str] = layout.dims or DIMS[rates.ndim]
+    sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     facts = _unit_facts(file, layout, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
     time_s, notes = _times(file, layout, sizes["time"], where)
@@ -100,6 +100,7 @@ def describe(
         already_phi=already_phi,
         intervals=intervals,
         series=series,
+        declared_inputs=names if rates.ndim == 2 else (),
         notes=tuple(notes + unit_notes),
         truth=_truth(file, sizes["unit"], len(names), where),
         close=close,

@@ -96,6 +96,13 @@ def read_activity(
     return joined_activity(nwbfile, paths, settings, where)
 
 
+def facts_of(nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str) -> UnitFacts:
+    """What the file says about the units of the chosen activity, without reading the activity."""
+    if paths == [UNITS]:
+        return unit_facts(nwbfile, settings)
+    return joined_activity(nwbfile, paths, settings, where)[1]
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """pynwb warns of every departure from the newest schema; what matters to the user is in the notes."""

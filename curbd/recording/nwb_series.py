@@ -165,9 +165,7 @@ def as_series(thing: TimeSeries, path: str, where: str) -> Series:
     UserError : the time axis cannot be told, or there are not as many times as samples.
     """
     data = thing.data
-    axis = time_axis(
-        data.shape, _n_rois(thing), None if thing.timestamps is None else len(thing.timestamps), f"{where}: {path}"
-    )
+    axis = stored_time_axis(thing, f"{where}: {path}")
     n_samples = data.shape[axis]
     factor = np.asarray(thing.conversion or 1.0, float)
     if getattr(thing, "channel_conversion", None) is not None:
@@ -199,6 +197,26 @@ def as_series(thing: TimeSeries, path: str, where: str) -> Series:
         return raw(int(rows[0]), int(rows[-1]) + 1)[rows - rows[0]]
 
     return Series(path, lambda: clock().time_s, read, _columns(data.shape, axis), as_text(thing.unit))
+
+
+def stored_time_axis(thing: TimeSeries, where: str) -> int:
+    """Which axis of a series is time (see `time_axis`)."""
+    return time_axis(
+        thing.data.shape, _n_rois(thing), None if thing.timestamps is None else len(thing.timestamps), where
+    )
+
+
+def stored_axes(thing: TimeSeries) -> str:
+    """Axes of a series as they lie in the file, ``unit 219, time 2000``."""
+    if thing.data.ndim == 1:
+        return f"time {len(thing.data)}"
+    names = ("time", "unit") if stored_time_axis(thing, thing.name) == 0 else ("unit", "time")
+    return ", ".join(f"{name} {size}" for name, size in zip(names, thing.data.shape, strict=True))
+
+
+def is_roi_response(thing: TimeSeries) -> bool:
+    """Whether a series holds responses of ROIs."""
+    return isinstance(thing, RoiResponseSeries)
 
 
 def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, where: str) -> int:

@@ -16,8 +16,10 @@ from curbd.recording.regions import Place, as_text, label_units
 from curbd.recording.source import UNIT_COLUMNS
 
 EXCITATORY = ("e", "exc", "excitatory", "pyr", "pyramidal", "pyramidal cell", "rs", "regular spiking", "glutamatergic")
-INHIBITORY = ("i", "inh", "inhibitory", "int", "interneuron", "narrow interneuron", "wide interneuron")
-INHIBITORY += ("fs", "fast spiking", "pv", "sst", "vip", "gabaergic")
+INHIBITORY = (
+    *("i", "inh", "inhibitory", "int", "interneuron", "narrow interneuron", "wide interneuron"),
+    *("fs", "fast spiking", "pv", "sst", "vip", "gabaergic"),
+)
 CELL_TYPE_COLUMNS = ("cell_type", "type", "putative_cell_type")
 """Columns that may hold the type of a unit, tried in this order."""
 

@@ -1,0 +1,188 @@
+"""What is in a recording file, told in a page: what there is to fit, where labels came from, and a line to paste.
+
+Only descriptions, tables, clocks and spike times are read; of sampled activity a few thousand samples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import yaml
+
+from curbd.config import HDF5Layout, RecordingSettings, Regions
+from curbd.errors import UserError
+from curbd.recording import check_hdf5
+from curbd.recording.description import (
+    activity_lines,
+    input_lines,
+    interval_lines,
+    one_line,
+    region_lines,
+    remark_lines,
+    unit_column_lines,
+)
+from curbd.recording.regions import Place, no_label_anywhere
+from curbd.recording.source import BinnedTrials, Source
+
+ALL_UNITS = RecordingSettings(regions=Regions(unknown="keep"))
+"""Defaults under which a file without labels can be looked at."""
+
+
+def inspect(path: Path | str) -> str:
+    """What an NWB or HDF5 file holds, and what to write into recordings.tsv.
+
+    Raises
+    ------
+    UserError : a file that is missing, truncated or no HDF5.
+    """
+    path = Path(path)
+    check_hdf5(path, str(path))
+    with h5py.File(path, "r", locking=False) as file:
+        sections = _nwb(file, path) if "nwb_version" in file.attrs else _hdf5(file, path)
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
+    # pynwb takes most of a second to import; a plain HDF5 file does not need it.
+    from curbd.recording import nwb
+    from curbd.recording.nwb_series import all_series, choose_activity, is_roi_response, stored_axes
+
+    nwbfile, _ = nwb.read_nwb(file, str(path))
+    about = one_line(nwbfile.session_description)
+    head = [path.name, f"NWB {one_line(file.attrs['nwb_version'])}, {_size(path)}" + (f": {about}" if about else "")]
+    stored = all_series(nwbfile)
+    try:
+        paths = choose_activity(nwbfile, [], str(path))
+        source = nwb.describe(nwbfile, path, ALL_UNITS, str(path))
+    except UserError as error:
+        listed = [f"  {name}: {' x '.join(map(str, each.data.shape))}" for name, each in stored.items()]
+        paste = _paste(path, "nwb", {"activity": "<path>"}) if listed else []
+        return [head, ["Activity", f"  {error}"], ["Time series", *listed] if listed else [], paste]
+    facts = nwb.facts_of(nwbfile, paths, ALL_UNITS, str(path))
+    activity = activity_lines(source)
+    activity += [f"  stored as ({stored_axes(stored[name])}): {name}" for name in paths if name in stored]
+    other = [name for name in source.series if is_roi_response(stored[name])]
+    if other:
+        activity.append(f"  could be named under activity instead: {', '.join(other)}")
+    # The table named `trials` is what the file's makers call its trials; any other is the user's choice.
+    columns: dict[str, object] = {"windows.table": "trials"} if len(source.intervals.get("trials", ())) else {}
+    return [
+        head,
+        activity,
+        region_lines(source, facts.places, ALL_UNITS.regions),
+        unit_column_lines(facts.columns, ALL_UNITS.regions.unit_columns),
+        interval_lines(source),
+        input_lines(source, other),
+        remark_lines(source),
+        *_what_to_write(source, columns, facts.places, facts.names),
+    ]
+
+
+def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
+    from curbd.recording import hdf5
+    from curbd.recording.layout import propose
+
+    proposal = propose(file)
+    contents = ["Datasets", *(f"  {name}: {_dataset(each)}" for name, each in hdf5.datasets(file).items())]
+    contents += [f"  attribute {key} = {one_line(value)}" for key, value in file.attrs.items()]
+    head = [path.name, f"HDF5, {_size(path)}"]
+    columns: dict[str, object] = {f"hdf5.{key}": value for key, value in proposal.items()}
+    settings = ALL_UNITS.model_copy(update={"hdf5": HDF5Layout.model_validate(proposal)})
+    try:
+        source = hdf5.describe(file, path, settings, str(path))
+    except UserError as error:
+        return [head, contents, ["Not yet a recording", f"  {error}"], _paste(path, "hdf5", columns)]
+    layout = ["Layout", "  the plain layout, nothing to map"]
+    if proposal:
+        layout = ["Layout (proposed from names, shapes and attributes: check it)"]
+        layout += [f"  {key}: {_cell(value)}" for key, value in proposal.items()]
+    places = [Place("unit_column", f"hdf5:{settings.hdf5.region}", tuple(source.units["region_raw"]))]
+    return [
+        head,
+        contents,
+        layout,
+        activity_lines(source),
+        region_lines(source, places, ALL_UNITS.regions),
+        interval_lines(source),
+        input_lines(source, []),
+        remark_lines(source),
+        *_what_to_write(source, columns, [], {}),
+    ]
+
+
+def _what_to_write(
+    source: Source, columns: Mapping[str, object], places: Sequence[Place], names: Mapping[str, Sequence[str]]
+) -> list[list[str]]:
+    """The line of recordings.tsv, further columns that the file can use, and the mapping where no unit has a label."""
+    units = source.units[source.units["reason"] == ""]
+    labelled = bool((source.units["region_raw"] != "").any())
+    line = dict(columns)
+    if not labelled:
+        line["regions.mapping"] = "regions.tsv"
+    largest = int(units["region"].value_counts().max()) if len(units) else 0
+    if labelled and 0 < largest < ALL_UNITS.units.min_per_region:
+        # With the default every region would be left out.
+        line["units.min_per_region"] = largest
+    sections = [_paste(source.path, source.format, line)]
+    if more := _further_columns(source, "windows.table" in columns):
+        sections.append(["Further columns that this file can use", *more])
+    if not labelled:
+        sections.append([no_label_anywhere(list(source.units["unit_id"]), places, names, source.path.name)])
+    return sections
+
+
+def _further_columns(source: Source, has_trials: bool) -> list[str]:
+    if isinstance(source.activity, BinnedTrials):
+        named = list(source.activity.trials.columns)
+        return [f"  windows.conditions   one or more of {', '.join(named)}, as in [{named[0]}]"] if named else []
+    lines = []
+    if has_trials:
+        trials = source.intervals["trials"]
+        times = [name for name in trials.columns if name.endswith("_time") and name not in ("start_time", "stop_time")]
+        groups = [name for name in trials.columns if 2 <= trials[name].nunique() <= 8 and name not in times]
+        if times:
+            lines.append(f"  windows.align        {', '.join(times)} (t = 0; with windows.start_s and windows.stop_s)")
+        if groups:
+            lines.append(f"  windows.conditions   one or more of {', '.join(groups)}, as in [{groups[0]}]")
+        return lines
+    tables = [name for name, table in source.intervals.items() if len(table) >= 10]
+    if tables:
+        lines.append(f"  windows.table        {', '.join(tables)} (each row a trial)")
+    if "epochs" in source.intervals:
+        table = source.intervals["epochs"]
+        lines.append("  windows.table        epochs, with windows.continuous true (each epoch cut into blocks)")
+        if "tags" in table and table["tags"].nunique() > 1:
+            lines.append(f"  windows.select       {{tags: [{table['tags'].iloc[-1]}]}} (only such epochs)")
+    if lines:
+        lines.insert(0, "  (without them the whole recording is cut into blocks)")
+    return lines
+
+
+def _paste(path: Path, format: str, columns: Mapping[str, object]) -> list[str]:
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", path.stem).lstrip(".+-") or "recording"
+    cells = {"recording": name, "path": str(path), "format": format, **columns}
+    return [
+        "recordings.tsv (columns separated by tabs)",
+        "\t".join(cells),
+        "\t".join(_cell(value) for value in cells.values()),
+    ]
+
+
+def _cell(value: object) -> str:
+    """A value as it stands in a cell of recordings.tsv: a text as it is, anything else as YAML."""
+    if isinstance(value, str):
+        return value
+    return str(yaml.safe_dump(value, default_flow_style=True, width=10_000)).strip().removesuffix("\n...")
+
+
+def _dataset(dataset: h5py.Dataset) -> str:
+    dims = dataset.attrs.get("dims")
+    shape = " x ".join(map(str, dataset.shape)) or "scalar"
+    return f"{shape} {dataset.dtype}" + (f", dims = {one_line(dims)}" if dims is not None else "")
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

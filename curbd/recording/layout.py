@@ -1,0 +1,106 @@
+"""A guess at the layout of an unknown HDF5 file, proposed to the user and never used without his word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import h5py
+import numpy as np
+
+from curbd.config import HDF5Layout
+from curbd.recording.hdf5 import datasets
+from curbd.recording.regions import as_text
+
+AXES = {
+    "trial": ("trial", "trials", "rep", "repeat", "repetition"),
+    "time": ("time", "times", "frame", "frames", "sample", "samples", "bin", "bins", "t"),
+    "unit": ("unit", "units", "neuron", "neurons", "cell", "cells", "roi", "rois", "region", "regions", "channel"),
+}
+"""Words by which a file may call the axes of its activity."""
+ACTIVITY_NAMES = ("rate", "activity", "fluorescence", "dff", "df_f", "spike", "trace", "firing", "response")
+REGION_NAMES = ("acronym", "region", "area", "location", "structure")
+RATE_ATTRIBUTE = re.compile(r"(sampling|frame).*rate|^(fs|rate|rate_hz|hz|fps)$", re.IGNORECASE)
+
+
+def propose(file: h5py.File) -> dict[str, object]:
+    """Keys of `settings.hdf5` that differ from the plain layout, as far as names, shapes and attributes tell.
+
+    An axis order is proposed only where a ``dims`` attribute or the length of the region labels tells it, a sampling
+    rate only where an attribute of the file states it.
+    """
+    found = {name: each for name, each in datasets(file).items() if not name.startswith("truth/")}
+    plain = HDF5Layout()
+    rates = plain.rates if plain.rates in found else _activity(found)
+    if rates is None:
+        return {}
+    proposal: dict[str, object] = {} if rates == plain.rates else {"rates": rates}
+    shape = found[rates].shape
+    region = plain.region if plain.region in found else _region(found, shape)
+    if region is not None and region != plain.region:
+        proposal["region"] = region
+    dims = _dims(found[rates], found[region].shape[0] if region is not None else None)
+    if dims is not None and tuple(dims) not in (("time", "unit"), ("trial", "time", "unit")):
+        proposal["dims"] = dims
+    if plain.time not in found:
+        n_times = shape[dims.index("time")] if dims else None
+        times = [name for name, each in found.items() if _is_time(name, each, n_times)]
+        if times:
+            proposal["time"] = times[0]
+        elif (rate := _stated_rate(file, found[rates])) is not None:
+            proposal["sampling_rate_hz"] = rate
+    return proposal
+
+
+def _activity(found: Mapping[str, h5py.Dataset]) -> str | None:
+    """The largest numeric dataset of two or three axes, a well-known name first; square tables are couplings."""
+    candidates = {
+        name: each
+        for name, each in found.items()
+        if each.ndim in (2, 3) and each.dtype.kind in "fiu" and (each.ndim == 3 or each.shape[0] != each.shape[1])
+    }
+    return max(
+        candidates,
+        key=lambda name: (any(word in name.casefold() for word in ACTIVITY_NAMES), candidates[name].size),
+        default=None,
+    )
+
+
+def _region(found: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> str | None:
+    texts = [name for name, each in found.items() if each.ndim == 1 and each.dtype.kind in "SUO" and len(each) in shape]
+    ranked = [name for word in REGION_NAMES for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
+    return ranked[0] if ranked else None
+
+
+def _dims(rates: h5py.Dataset, n_units: int | None) -> list[str] | None:
+    """Axes in order: by a ``dims`` attribute or dimension labels, else by the number of region labels."""
+    stated = rates.attrs.get("dims", rates.attrs.get("dimensions"))
+    words = [label.label for label in rates.dims]
+    if stated is not None:
+        words = (
+            re.split(r"[,;\s]+", as_text(stated).strip("()[] ")) if np.ndim(stated) == 0 else list(map(as_text, stated))
+        )
+    dims = [next((axis for axis, names in AXES.items() if as_text(word).casefold() in names), "") for word in words]
+    if len(dims) == rates.ndim and "" not in dims and len(set(dims)) == len(dims):
+        return dims
+    fits = [axis for axis, size in enumerate(rates.shape) if size == n_units]
+    if rates.ndim == 2 and len(fits) == 1:
+        return ["unit", "time"] if fits[0] == 0 else ["time", "unit"]
+    if rates.ndim == 3 and fits == [2]:
+        return ["trial", "time", "unit"]
+    return None
+
+
+def _is_time(name: str, dataset: h5py.Dataset, n_times: int | None) -> bool:
+    word = name.rsplit("/", 1)[-1].casefold()
+    if dataset.ndim != 1 or dataset.dtype.kind not in "fiu" or not (word.startswith("time") or word == "t"):
+        return False
+    return n_times is None or len(dataset) == n_times
+
+
+def _stated_rate(file: h5py.File, rates: h5py.Dataset) -> float | None:
+    for attributes in (rates.attrs, file.attrs):
+        for key, value in attributes.items():
+            if RATE_ATTRIBUTE.search(key) and np.size(value) == 1 and np.asarray(value).dtype.kind in "fiu":
+                return float(np.ravel(value)[0])
+    return None
