@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from curbd.config import Inactivation
 from curbd.errors import UserError
 
 Command = Callable[[argparse.Namespace], None]
@@ -151,27 +152,29 @@ def _check(chosen: argparse.Namespace) -> None:
     from curbd.experiments import check_experiments
     from curbd.storage import read_netcdf, whole_file
 
-    experiments = _experiments(chosen)
-    check_experiments(read_netcdf(chosen.recording), experiments)
+    check_experiments(read_netcdf(chosen.recording), _experiments(chosen))
     with whole_file(chosen.out) as part:
         part.write_text(chosen.experiments + "\n", encoding="utf-8")
 
 
-def _fit(chosen: argparse.Namespace) -> None:
-    from curbd.estimators import fit
+def _experiments(chosen: argparse.Namespace) -> dict[str, Inactivation]:
+    from curbd.validation import parse_json
 
-    fit_and_score(chosen, fit)
+    return parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
+
+
+def _fit(chosen: argparse.Namespace) -> None:
+    from curbd.fitting import FULL_RANK
+
+    fit_and_score(chosen, FULL_RANK)
 
 
 def _currents(chosen: argparse.Namespace) -> None:
-    from curbd import tables
-    from curbd.currents import currents
-    from curbd.storage import write_netcdf
+    pass
 
 
 def _inactivate(chosen: argparse.Namespace) -> None:
-    from curbd import tables
-    from curbd.inactivation import inactivate
+    pass
 
 
 def _tables(chosen: argparse.Namespace) -> None:

@@ -64,7 +64,7 @@ def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
         pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={"one_step_r2": [""]})
         for fit in fits
     )
-    wide = scores.pivot(index=["recording", "unit_id"], columns="model", values="one_step_r2")
+    wide = scores.pivot_table(index=["recording", "unit_id"], columns="model", values="one_step_r2", dropna=False)
     return units.merge(wide.add_prefix("one_step_r2:").reset_index(), on=["recording", "unit_id"], how="left")
 
 
