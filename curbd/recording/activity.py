@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,7 @@ class Activity:
         if not empty.any() or empty.all():
             return self
         keep = ~empty
-        note = f"{int(empty.sum())} of {len(empty)} trials or blocks are left out: nothing was recorded in them"
+        note = f"{int(empty.sum())} of {len(empty)} trials or blocks are left out: nothing was recorded in them."
         trials = self.trials.take(keep)
         shown = np.isin(self.trials.bins, trials.bins)
         return replace(
@@ -97,56 +98,59 @@ def read_activity(source: Source, units: np.ndarray, settings: RecordingSettings
                 expected="null: the file holds its trials",
                 todo="choose among them with windows.select",
             )
-        keep = selected(activity.trials, "of trials", settings.windows.select)
+        keep = selected(activity.trials, f"{where}: windows.select", settings.windows.select)
         if int(keep.sum()) > 1:
             return _from_trials(source, activity, units, keep, settings, where)
         row = int(np.flatnonzero(keep)[0])
-        source, columns = _one_stretch(source, activity, row), activity.trials.iloc[[row]].reset_index(drop=True)
+        columns = activity.trials.iloc[[row]].reset_index(drop=True)
+        source, activity = _one_stretch(source, activity, row)
         windows = settings.windows.model_copy(update={"select": {}})
         settings = settings.model_copy(update={"windows": windows})
-    return _from_stretch(source, units, columns, settings, where)
+    return _from_stretch(source, activity, units, columns, settings, where)
 
 
 def _from_stretch(
-    source: Source, units: np.ndarray, columns: pd.DataFrame, settings: RecordingSettings, where: str
+    source: Source,
+    activity: Spikes | Series,
+    units: np.ndarray,
+    columns: pd.DataFrame,
+    settings: RecordingSettings,
+    where: str,
 ) -> Activity:
     """Spikes or a series on the clock of the recording, cut into trials or blocks."""
-    activity = source.activity
-    if isinstance(activity, BinnedTrials):
-        raise TypeError("binned trials have no common clock")
-    spiking = isinstance(activity, Spikes)
-    smoothing_s = SPIKE_SMOOTHING_S if spiking else 0.0
-    smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
+    bins: Callable[[np.ndarray], np.ndarray]
     if isinstance(activity, Spikes):
-        dt_s, span_s, when = settings.bin_width_s or SPIKE_BIN_S, activity.span_s, None
+        dt_s, smoothing_s, span_s, unit = SPIKE_BIN_S, SPIKE_SMOOTHING_S, activity.span_s, "Hz"
+        bins = partial(spike_rates, activity, units)
     else:
         when = sampling(activity.time_s(), f"{where}: {activity.name}")
-        span_s = when.span_s
-        dt_s = settings.bin_width_s or when.step_s
-        if dt_s < 0.99 * when.step_s:
+        dt_s, smoothing_s, span_s, unit = when.step_s, 0.0, when.span_s, activity.unit
+        bins = partial(sampled_bins, _columns(activity, units), when)
+    if settings.bin_width_s is not None and isinstance(activity, Series):
+        if settings.bin_width_s < 0.99 * dt_s:
             raise UserError.at(
                 f"{where}: bin_width_s",
-                found=f"{dt_s:g} s",
-                expected=f"at least {when.step_s:g} s, the sampling step of {activity.name}",
+                found=f"{settings.bin_width_s:g} s",
+                expected=f"at least {dt_s:g} s, the sampling step of {activity.name}",
                 todo="leave it null to use the samples as they are",
             )
         if source.format == "hdf5":
-            dt_s = when.step_s * whole_multiple(dt_s, when.step_s, f"{where}: bin_width_s")
+            whole_multiple(settings.bin_width_s, dt_s, f"{where}: bin_width_s")
+    dt_s = dt_s if settings.bin_width_s is None else settings.bin_width_s
+    smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
     name, table = _table(source.intervals, settings.windows.table, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
-    trials = trials_of(table, name, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
+    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
 
     margin = margin_bins(smoothing_s, dt_s)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
+    raw = bins(edges_s)
     mean_rate_hz = np.full(len(units), np.nan)
-    if isinstance(activity, Spikes) or when is None:
-        raw, unit = spike_rates(activity, units, edges_s), "Hz"
+    if isinstance(activity, Spikes):
         used = np.where(trials.inside[:, :, None], raw[:, middle], np.nan)
         n_used = np.isfinite(used).sum(axis=(0, 1))
         mean_rate_hz = np.nansum(used, axis=(0, 1)) / np.maximum(n_used, 1)
-    else:
-        raw, unit = sampled_bins(activity, when, edges_s)[:, :, units], activity.unit
     rates = smoothed(raw, smoothing_s, dt_s, settings.causal)[:, middle]
     rates = np.where(trials.inside[:, :, None], rates, np.nan)
 
@@ -154,7 +158,7 @@ def _from_stretch(
         return sampled_bins(series, sampling(series.time_s(), series.name), trials.edges_s())
 
     inputs = [on_bins(source.series[each]) for each in source.declared_inputs]
-    drive = _drive_series(source)
+    drive = _drive_series(source, activity)
     return Activity(
         trials,
         rates,
@@ -244,7 +248,12 @@ def _table(
     return name, tables[name]
 
 
-def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> Source:
+def _columns(series: Series, columns: np.ndarray) -> Series:
+    """Some columns of a series."""
+    return replace(series, read=lambda first, last: series.read(first, last)[:, columns], columns=len(columns))
+
+
+def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> tuple[Source, Series]:
     """A single trial as a continuous stretch: its activity, inputs and drive as series."""
 
     def series(name: str, values: np.ndarray) -> Series:
@@ -255,18 +264,14 @@ def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> Source:
     truth = source.truth
     if truth is not None and truth.drive is not None:
         truth = replace(truth, drive=truth.drive[[row]])
-    return replace(
-        source,
-        activity=series(source.activity_name, activity.read()[row]),
-        series={**source.series, **declared},
-        declared_inputs=activity.input_names,
-        truth=truth,
-    )
+    stretch = series(source.activity_name, activity.read()[row])
+    all_series = {**source.series, **declared}
+    return replace(source, series=all_series, declared_inputs=activity.input_names, truth=truth), stretch
 
 
-def _drive_series(source: Source) -> Series | None:
+def _drive_series(source: Source, activity: Spikes | Series) -> Series | None:
     """The drive of a teacher that is one stretch, on the clock of its activity."""
-    if source.truth is None or source.truth.drive is None or not isinstance(source.activity, Series):
+    if source.truth is None or source.truth.drive is None or isinstance(activity, Spikes):
         return None
     drive = source.truth.drive.reshape(-1, source.truth.drive.shape[-1])
-    return Series("truth/drive", source.activity.time_s, lambda first, last: drive[first:last], drive.shape[1])
+    return Series("truth/drive", activity.time_s, lambda first, last: drive[first:last], drive.shape[1])

@@ -6,7 +6,7 @@ NaN and stays NaN; nothing is invented.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ TRUNCATE = 4.0
 # --- spikes ------------------------------------------------------------------------------------------------------
 
 
-def spike_rates(spikes: Spikes, units: Sequence[int], edges_s: np.ndarray) -> np.ndarray:
+def spike_rates(spikes: Spikes, units: Iterable[int], edges_s: np.ndarray) -> np.ndarray:
     """Count spikes per bin and divide by the bin width, in Hz.
 
     Parameters
@@ -41,19 +41,19 @@ def spike_rates(spikes: Spikes, units: Sequence[int], edges_s: np.ndarray) -> np
     -------
     (trial, bin, unit) rates; NaN in bins that are not wholly inside the observed stretches.
     """
-    width = edges_s[0, 1] - edges_s[0, 0]
-    rates = np.empty((edges_s.shape[0], edges_s.shape[1] - 1, len(units)))
+    width = (edges_s[0, -1] - edges_s[0, 0]) / (edges_s.shape[1] - 1)
+    rates = []
     # A spike that lies on an edge up to rounding belongs to the bin that starts there.
     lower_edges = edges_s - TOLERANCE * width
     span = np.array([spikes.span_s], dtype=float)
     observed = covered(span, edges_s) >= 1 - 2 * TOLERANCE
-    for column, unit in enumerate(units):
+    for unit in units:
         counts = np.diff(np.searchsorted(spikes.read(unit), lower_edges), axis=1)
         seen = observed
         if spikes.observed_s is not None:
             seen = observed & (covered(spikes.observed_s(unit), edges_s) >= 1 - 2 * TOLERANCE)
-        rates[:, :, column] = np.where(seen, counts / width, np.nan)
-    return rates
+        rates.append(np.where(seen, counts / width, np.nan))
+    return np.stack(rates, axis=2)
 
 
 def covered(intervals_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A source becomes a recording: trials on bins, known inputs, kept units, the split, and the tables that tell of them."""
+"""A source becomes a recording: trials on bins, known inputs, kept units, the split, and the tables of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ingest(
     """
     where = f"{name} ({source.path})"
     reasons = source.units["reason"].to_numpy(dtype=object).copy()
-    require_units(reasons, where)
+    require_units(reasons.tolist(), where)
     candidates = np.flatnonzero(reasons == "")
     activity = read_activity(source, candidates, settings, where)
     if not np.isfinite(activity.rates).any():
@@ -58,14 +58,14 @@ def ingest(
             todo="look at the windows and at the dataset (curbd inspect)",
         )
     activity = activity.without_empty_trials()
-    condition = conditions(activity.trials.columns, settings.windows.conditions)
+    condition = conditions(activity.trials.columns, settings.windows.conditions, where)
     splits = split(condition, settings.test_fraction, settings.split_seed)
     train = splits == "train"
 
     reasons[candidates] = reasons_of(activity.rates, train, activity.mean_rate_hz, settings.units)
     small = small_regions(source.units["region"].tolist(), reasons == "", settings.units)
     reasons = np.where(small != "", small, reasons)
-    require_units(reasons, where)
+    require_units(reasons.tolist(), where)
     kept = np.flatnonzero(reasons == "")
     among = np.isin(candidates, kept)
     rates = activity.rates[:, :, among]
@@ -75,7 +75,7 @@ def ingest(
 
     known, names, input_notes = _inputs(source, settings, activity, observed, where)
     missing = int((activity.trials.inside & ~observed).sum())
-    gaps = [f"{missing} of {int(activity.trials.inside.sum())} bins are missing"] if missing else []
+    gaps = [f"{missing} of {int(activity.trials.inside.sum())} bins are missing (NaN)."] if missing else []
     notes = [*source.notes, *activity.trials.notes, *input_notes, *gaps]
 
     mean_rate_hz = np.full(len(source.units), np.nan)
@@ -113,7 +113,7 @@ def _inputs(
     if activity.input_names:
         todo = "fill the missing values, or leave the input out"
         require_known(declared, observed, activity.input_names, f"{where}: inputs", todo)
-    asked, names, notes = known_inputs(source, settings.inputs, activity.trials, observed)
+    asked, names, notes = known_inputs(source, settings.inputs, activity.trials, observed, where)
     both = [*activity.input_names, *names]
     if repeated := sorted({each for each in both if both.count(each) > 1}):
         raise UserError.at(

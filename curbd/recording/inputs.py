@@ -15,7 +15,7 @@ from curbd.recording.windows import Trials, column_of, said
 
 
 def known_inputs(
-    source: Source, settings: Sequence[Input], trials: Trials, observed: np.ndarray
+    source: Source, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Every input of the settings, averaged in each bin.
 
@@ -25,6 +25,7 @@ def known_inputs(
     settings : the inputs to read.
     trials : the bins.
     observed : (trial, time) bins in which there is activity, so that the input must be known.
+    where : the recording, for messages.
 
     Returns
     -------
@@ -32,13 +33,13 @@ def known_inputs(
 
     Raises
     ------
-    UserError : an unknown series, table or column, a series that does not cover the windows, or a name given twice.
+    UserError : an unknown series, table or column, or a series that does not cover the windows.
     """
     parts: list[np.ndarray] = []
     names: list[str] = []
     notes: list[str] = []
     for number, entry in enumerate(settings):
-        place = f"inputs[{number}] ({entry.name})"
+        place = f"{where}: inputs[{number}] ({entry.name})"
         if entry.series is not None:
             values, labels = _from_series(source, entry, trials, observed, place)
         elif entry.interval is not None:
@@ -48,8 +49,6 @@ def known_inputs(
             notes += found
         parts.append(values)
         names += labels
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError.at("inputs", found=f"the name {repeated[0]} twice", expected="a name of its own for each input")
     if not parts:
         return np.zeros((*observed.shape, 0)), [], notes
     return np.where(observed[:, :, None], np.concatenate(parts, axis=2), 0.0), names, notes
@@ -133,7 +132,9 @@ def _from_column(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, 
         held = np.column_stack([np.zeros((len(texts), 0)), *((texts == level).astype(float) for level in present)])
         empty = texts == ""
     if empty.any():
-        notes.append(f"input {entry.name}: {int(empty.sum())} of {len(empty)} trials have no {entry.column}; 0 is used")
+        notes.append(
+            f"input {entry.name}: {int(empty.sum())} of {len(empty)} trials have no {entry.column}; 0 is used."
+        )
     return share_on[:, :, None] * np.nan_to_num(held)[:, None, :], levels, notes
 
 
@@ -147,7 +148,9 @@ def _share_on(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, lis
             cells = column_of(trials.columns, column, f"{place}.{'stop' if side else 'start'}")
             bounds[:, side] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
             if (absent := np.isnan(bounds[:, side])).any():
-                notes.append(f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}: off")
+                notes.append(
+                    f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}: off there."
+                )
     shares = [covered(bound[None], edge) for bound, edge in zip(bounds, edges, strict=True)]
     return np.array(shares).reshape(len(edges), edges.shape[1] - 1), notes
 

@@ -77,6 +77,7 @@ class Trials:
 def trials_of(
     table: pd.DataFrame,
     name: str,
+    where: str,
     settings: Windows,
     span_s: tuple[float, float],
     dt_s: float,
@@ -88,7 +89,7 @@ def trials_of(
     Parameters
     ----------
     table : one row an interval, with ``start_time`` and ``stop_time``.
-    name : of the table, for messages.
+    name, where : the table and the recording, for messages.
     settings : which rows, aligned to what, from when to when.
     span_s : first and last time of the recording.
     dt_s : bin width.
@@ -99,13 +100,17 @@ def trials_of(
     ------
     UserError : an unknown column, no row left, every window outside the recording, or data too short for two blocks.
     """
-    rows = table[selected(table, name, settings.select)].reset_index(drop=True)
+    rows = table[selected(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     notes: list[str] = []
-    align = _times(rows, settings.align, f"windows.align, table {name}")
-    start = _times(rows, "start_time", f"table {name}") if settings.start_s is None else align + settings.start_s
-    stop = _times(rows, "stop_time", f"table {name}") if settings.stop_s is None else align + settings.stop_s
+    align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
+    start = (
+        _times(rows, "start_time", f"{where}: table {name}") if settings.start_s is None else align + settings.start_s
+    )
+    stop = _times(rows, "stop_time", f"{where}: table {name}") if settings.stop_s is None else align + settings.stop_s
     if settings.start_s is not None and settings.stop_s is not None and settings.start_s >= settings.stop_s:
-        raise UserError.at("windows.stop_s", found=f"{settings.stop_s:g}", expected=f"more than {settings.start_s:g}")
+        raise UserError.at(
+            f"{where}: windows.stop_s", found=f"{settings.stop_s:g}", expected=f"more than {settings.start_s:g}"
+        )
 
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
     notes += _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
@@ -119,7 +124,7 @@ def trials_of(
         start, stop = np.maximum(start, span_s[0]), np.minimum(stop, span_s[1])
     if outside.any() and not (positive & ~outside).any():
         raise UserError.at(
-            f"windows, table {name}",
+            f"{where}: windows, table {name}",
             found=f"windows from {start[positive].min():g} to {stop[positive].max():g} s",
             expected=f"windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
             todo="check windows.start_s, windows.stop_s and the clock of the table",
@@ -128,14 +133,17 @@ def trials_of(
     used = positive & ~outside
     if not used.any():
         raise UserError.at(
-            f"windows, table {name}", found="no window that can be used", expected="one at least", todo="; ".join(notes)
+            f"{where}: windows, table {name}",
+            found="no window that can be used",
+            expected="one at least",
+            todo="; ".join(notes),
         )
     rows, align, start, stop = rows[used].reset_index(drop=True), align[used], start[used], stop[used]
 
     if continuous or len(rows) == 1:
         if not continuous:
-            notes.append(f"{name}: there is a single trial; it is cut into blocks, so that some can be held out")
-        return _blocks(rows, start, stop, dt_s, gap_s, settings, tuple(notes))
+            notes.append(f"{name}: there is a single trial; it is cut into blocks, so that some can be held out.")
+        return _blocks(rows, name, where, start, stop, dt_s, gap_s, settings, tuple(notes))
     first = np.ceil((start - align) / dt_s - TOLERANCE).astype(int)
     last = np.floor((stop - align) / dt_s + TOLERANCE).astype(int)
     # Between two edges there may be room for less than a whole bin.
@@ -143,7 +151,7 @@ def trials_of(
     return Trials(align, first, last, dt_s, rows, notes=tuple(notes))
 
 
-def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
+def selected(table: pd.DataFrame, place: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
     """Mask of the rows whose columns hold one of the wanted values; a list (`a, b`) needs one of them.
 
     Raises
@@ -152,20 +160,20 @@ def selected(table: pd.DataFrame, name: str, wanted: Mapping[str, Sequence[Any]]
     """
     keep = np.ones(len(table), dtype=bool)
     for column, values in wanted.items():
-        cells = column_of(table, column, f"windows.select, table {name}")
+        cells = column_of(table, column, place)
         allowed = {said(value) for value in values}
         keep &= np.array([bool(allowed & {said(cell), *_parts(cell)}) for cell in cells], dtype=bool)
         if not keep.any():
             present = sorted({part for cell in cells for part in _parts(cell)})
             raise UserError.at(
-                f"windows.select, table {name}, column {column}",
+                f"{place}, column {column}",
                 found=f"no row left with {', '.join(sorted(allowed))}",
                 expected=f"values among {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
             )
     return keep
 
 
-def conditions(columns: pd.DataFrame, wanted: Sequence[str]) -> np.ndarray:
+def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.ndarray:
     """(trial,) condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several.
 
     Raises
@@ -175,7 +183,8 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str]) -> np.ndarray:
     if not wanted:
         return np.full(len(columns), "all", dtype=object)
     texts = {
-        name: [said(cell) or MISSING for cell in column_of(columns, name, "windows.conditions")] for name in wanted
+        name: [said(cell) or MISSING for cell in column_of(columns, name, f"{where}: windows.conditions")]
+        for name in wanted
     }
     if len(wanted) == 1:
         return np.array(texts[wanted[0]], dtype=object)
@@ -223,11 +232,13 @@ def _times(table: pd.DataFrame, column: str, place: str) -> np.ndarray:
 
 
 def _left_out(rows: np.ndarray, name: str, why: str) -> list[str]:
-    return [f"{name}: {int(rows.sum())} of {len(rows)} rows are left out, {why}"] if rows.any() else []
+    return [f"{name}: {int(rows.sum())} of {len(rows)} rows are left out, {why}."] if rows.any() else []
 
 
 def _blocks(
     rows: pd.DataFrame,
+    name: str,
+    where: str,
     start: np.ndarray,
     stop: np.ndarray,
     dt_s: float,
@@ -252,13 +263,14 @@ def _blocks(
     ]
     if len(blocks) < 2:
         raise UserError.at(
-            "windows.block_s",
+            f"{where}: windows.block_s",
             found=f"{int(n_bins.sum())} bins of {dt_s:g} s, which give {len(blocks)} block(s) of {length} bins",
             expected="two blocks at least, one to fit and one to hold out",
             todo="use longer data, narrower bins, or a shorter block and gap",
         )
     row, begin, end = np.array(blocks).T
-    text = f"cut into {len(blocks)} blocks of {length} bins ({length * dt_s:g} s) with gaps of {gap} ({gap * dt_s:g} s)"
+    size = f"{length} bins ({length * dt_s:g} s) with gaps of {gap} ({gap * dt_s:g} s)"
+    text = f"{name}: cut into {len(blocks)} blocks of {size}."
     zero = start[row] + begin * dt_s
     columns = rows.iloc[row].reset_index(drop=True)
     return Trials(zero, np.zeros(len(row), int), end - begin, dt_s, columns, notes=(*notes, text))
