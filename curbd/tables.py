@@ -53,7 +53,12 @@ class Table:
 
 _RECORDING = Column("recording", "text", "name of the recording, from recordings.tsv")
 _MODEL = Column("model", "text", "name of the model, from the config")
-_SEED = Column("seed", "integer", "seed of the fit; the first of a model is fitted to the training trials as they are, the others to bootstrap resamples of them")
+_SEED = Column(
+    "seed",
+    "integer",
+    "seed of the fit; the first of a model is fitted to the training trials as "
+    "they are, the others to bootstrap resamples of them",
+)
 _REGION = Column("region", "text", "region after merging and renaming", empty="no label was found")
 _TARGET = Column("target", "text", "region that receives")
 _SOURCE = Column("source", "text", "what sends: a region, `input:<name>` or `bias`")
@@ -71,15 +76,63 @@ TABLES: dict[str, Table] = {
             Column("split", "text", "trials that were scored", values=("train", "test")),
             Column("n_units", "integer", "units of the network", low=1),
             Column("n_trials", "integer", "trials (or blocks of continuous data) scored", low=1),
-            Column("one_step_r2", "number", "share of the variance of the total current (tau dx/dt + x, each unit about its mean) that the network predicts from the recorded activity one bin earlier", empty="nothing varies", high=1),
-            Column("rollout_r2", "number", "share of the variance of the rates explained `rollout_s` ahead, the network started from the data and running freely", empty="trials are shorter than the horizon, or the prediction diverged", high=1),
+            Column(
+                "one_step_r2",
+                "number",
+                "share of the variance of the total current (tau dx/dt + x, each unit about its mean) "
+                "that the network predicts from the recorded activity one bin earlier",
+                empty="nothing varies",
+                high=1,
+            ),
+            Column(
+                "rollout_r2",
+                "number",
+                "share of the variance of the rates explained `rollout_s` ahead, the "
+                "network started from the data and running freely",
+                empty="trials are shorter than the horizon, or the prediction diverged",
+                high=1,
+            ),
             Column("rollout_s", "number", "horizon of rollout_r2, s", low=0),
-            Column("free_run_r2", "number", "share of the variance of the rates (each unit about its mean) explained by the network running freely from the first sample of every trial", empty="the run diverged", high=1),
-            Column("free_run_variance_explained", "number", "the same about one grand mean, the pVar of the CURBD literature", empty="the run diverged", high=1),
-            Column("ceiling_r2", "number", "what free_run_r2 could reach: for a teacher, the true network's own score; else the share of variance that repeats between trials of one condition (split halves)", empty="no truth and no repeated condition", high=1),
-            Column("baseline_r2", "number", "free_run_r2 of the plain baseline: the average of the training trials of the same condition", empty="no repeated condition", high=1),
+            Column(
+                "free_run_r2",
+                "number",
+                "share of the variance of the rates (each unit about its mean) explained by the "
+                "network running freely from the first sample of every trial",
+                empty="the run diverged",
+                high=1,
+            ),
+            Column(
+                "free_run_variance_explained",
+                "number",
+                "the same about one grand mean, the pVar of the CURBD literature",
+                empty="the run diverged",
+                high=1,
+            ),
+            Column(
+                "ceiling_r2",
+                "number",
+                "what free_run_r2 could reach: for a teacher, the true network's own score; else the share of "
+                "variance that repeats between trials of one condition (split halves)",
+                empty="no truth and no repeated condition",
+                high=1,
+            ),
+            Column(
+                "baseline_r2",
+                "number",
+                "free_run_r2 of the plain baseline: the average of the training trials of the same condition",
+                empty="no repeated condition",
+                high=1,
+            ),
             Column("tau_s", "number", "time constant of the fit, s", low=0),
-            Column("residual_autocorrelation", "number", "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means unmodelled input, measurement noise or a wrong time constant", empty="no two consecutive residuals", low=-1, high=1),
+            Column(
+                "residual_autocorrelation",
+                "number",
+                "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means "
+                "unmodelled input, measurement noise or a wrong time constant",
+                empty="no two consecutive residuals",
+                low=-1,
+                high=1,
+            ),
             Column("seconds", "number", "wall time of the fit, s; the one column that differs between two runs", low=0),
         ),
     ),
@@ -97,7 +150,13 @@ TABLES: dict[str, Table] = {
             Column("kept", "flag", "whether the unit is part of the fit"),
             Column("reason", "text", "why it is not", empty="the unit is kept"),
             Column("mean_rate_hz", "number", "mean rate over the used windows, Hz", empty="the activity is not spikes"),
-            Column("scale", "number", "rates are divided by this before the fit, in the units of the recording", empty="the unit is not kept", low=0),
+            Column(
+                "scale",
+                "number",
+                "rates are divided by this before the fit, in the units of the recording",
+                empty="the unit is not kept",
+                low=0,
+            ),
         ),
     ),
     "regions": Table(
@@ -108,7 +167,13 @@ TABLES: dict[str, Table] = {
             _RECORDING,
             Column("region", "text", "region after merging and renaming"),
             Column("n_units", "integer", "kept units", low=1),
-            Column("participation_ratio", "number", "effective dimension of the region's training activity, (sum of covariance eigenvalues)^2 / sum of their squares", low=0),
+            Column(
+                "participation_ratio",
+                "number",
+                "effective dimension of the region's training activity, (sum of "
+                "covariance eigenvalues)^2 / sum of their squares",
+                low=0,
+            ),
             Column("n_trials", "integer", "training trials or blocks", low=1),
             Column("n_samples", "integer", "training bins", low=1),
             Column("samples_per_dimension", "number", "n_samples over participation_ratio", low=0),
@@ -124,12 +189,24 @@ TABLES: dict[str, Table] = {
             _SEED,
             _TARGET,
             _SOURCE,
-            Column("sign", "text", "all weights, or only the positive or negative ones", values=("net", "excitatory", "inhibitory")),
+            Column(
+                "sign",
+                "text",
+                "all weights, or only the positive or negative ones",
+                values=("net", "excitatory", "inhibitory"),
+            ),
             _CONDITION,
             Column("time_s", "number", "time from the alignment of the trial, s"),
-            Column("mean", "number", "current averaged over the target's units and the condition's trials, in units of x"),
+            Column(
+                "mean", "number", "current averaged over the target's units and the condition's trials, in units of x"
+            ),
             Column("rms", "number", "root mean square over the same units and trials, in units of x", low=0),
-            Column("ci_low", "number", "lower end of the 95 % interval of mean", empty="neither a posterior nor several seeds"),
+            Column(
+                "ci_low",
+                "number",
+                "lower end of the 95 % interval of mean",
+                empty="neither a posterior nor several seeds",
+            ),
             Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
         ),
     ),
@@ -142,19 +219,81 @@ TABLES: dict[str, Table] = {
             _MODEL,
             _TARGET,
             _SOURCE,
-            Column("rms", "number", "root mean square of the current over units, trials and time (first seed), in units of x", low=0),
+            Column(
+                "rms",
+                "number",
+                "root mean square of the current over units, trials and time (first seed), in units of x",
+                low=0,
+            ),
             Column("share", "number", "its square over the sum of squares of all sources of the target", low=0, high=1),
-            Column("predicted_r2", "number", "the R2 with the true current that the posterior predicts", empty="the estimator has no posterior", high=1),
-            Column("seed_r", "number", "correlation of the current between fits, mean over pairs of seeds", empty="one seed only", low=-1, high=1),
-            Column("null_rms", "number", "rms of the current of the same fit when the source's trials are shuffled (time-shifted where there is one stretch)", empty="no null for this source", low=0),
-            Column("p_value", "number", "probability under that null of a held-out gain at least as large", empty="no null for this source", low=0, high=1),
-            Column("q_value", "number", "Benjamini-Hochberg over all pathways of the fit", empty="no null for this source", low=0, high=1),
+            Column(
+                "predicted_r2",
+                "number",
+                "the R2 with the true current that the posterior predicts",
+                empty="the estimator has no posterior",
+                high=1,
+            ),
+            Column(
+                "seed_r",
+                "number",
+                "correlation of the current between fits, mean over pairs of seeds",
+                empty="one seed only",
+                low=-1,
+                high=1,
+            ),
+            Column(
+                "null_rms",
+                "number",
+                "rms of the current of the same fit when the source's trials are "
+                "shuffled (time-shifted where there is one stretch)",
+                empty="no null for this source",
+                low=0,
+            ),
+            Column(
+                "p_value",
+                "number",
+                "probability under that null of a held-out gain at least as large",
+                empty="no null for this source",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "q_value",
+                "number",
+                "Benjamini-Hochberg over all pathways of the fit",
+                empty="no null for this source",
+                low=0,
+                high=1,
+            ),
             Column("verdict", "text", "whether the current can be believed", values=("resolved", "unresolved")),
             Column("reason", "text", "why not, or what supports it"),
-            Column("rank", "integer", "rank of the block of the connectivity that carries the current", empty="not a low-rank model, or the source is not a region", low=0),
-            Column("true_r", "number", "correlation with the true current over units, trials and time", empty="the true current is zero", low=-1, high=1, optional=True),
-            Column("true_ratio", "number", "rms over the true rms", empty="the true current is zero", low=0, optional=True),
-            Column("true_r2", "number", "1 - squared error over the true current's variance, each unit about its mean", empty="the true current is zero", high=1, optional=True),
+            Column(
+                "rank",
+                "integer",
+                "rank of the block of the connectivity that carries the current",
+                empty="not a low-rank model, or the source is not a region",
+                low=0,
+            ),
+            Column(
+                "true_r",
+                "number",
+                "correlation with the true current over units, trials and time",
+                empty="the true current is zero",
+                low=-1,
+                high=1,
+                optional=True,
+            ),
+            Column(
+                "true_ratio", "number", "rms over the true rms", empty="the true current is zero", low=0, optional=True
+            ),
+            Column(
+                "true_r2",
+                "number",
+                "1 - squared error over the true current's variance, each unit about its mean",
+                empty="the true current is zero",
+                high=1,
+                optional=True,
+            ),
         ),
     ),
     "inactivations": Table(
@@ -172,12 +311,38 @@ TABLES: dict[str, Table] = {
             Column("stop_s", "number", "end of the window, s"),
             _TARGET,
             _CONDITION,
-            Column("effect_rms", "number", "silenced minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1); both runs start from the recorded state with the recorded inputs, without noise", low=0),
+            Column(
+                "effect_rms",
+                "number",
+                "silenced minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1); "
+                "both runs start from the recorded state with the recorded inputs, without noise",
+                low=0,
+            ),
             Column("effect_mean", "number", "the mean of the same differences"),
-            Column("null_low", "number", "2.5 % of effect_rms when random groups of as many units are silenced", empty="no group of that size elsewhere", low=0),
+            Column(
+                "null_low",
+                "number",
+                "2.5 % of effect_rms when random groups of as many units are silenced",
+                empty="no group of that size elsewhere",
+                low=0,
+            ),
             Column("null_high", "number", "97.5 % of the same", empty="no group of that size elsewhere", low=0),
-            Column("p_value", "number", "share of random groups with at least this effect", empty="no group of that size elsewhere", low=0, high=1),
-            Column("true_r2", "number", "share of the true network's effect that the fit predicts, over units, trials and time", empty="the true effect is zero", high=1, optional=True),
+            Column(
+                "p_value",
+                "number",
+                "share of random groups with at least this effect",
+                empty="no group of that size elsewhere",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "true_r2",
+                "number",
+                "share of the true network's effect that the fit predicts, over units, trials and time",
+                empty="the true effect is zero",
+                high=1,
+                optional=True,
+            ),
         ),
     ),
     "latents": Table(
@@ -204,7 +369,9 @@ def problems(name: str, table: pd.DataFrame) -> list[str]:
     found: list[str] = []
     known = schema.names
     missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
-    per_model = [c for c in table.columns if c not in known and not (name == "units" and str(c).startswith("one_step_r2:"))]
+    per_model = [
+        c for c in table.columns if c not in known and not (name == "units" and str(c).startswith("one_step_r2:"))
+    ]
     if missing:
         found.append(f"columns missing: {', '.join(missing)}")
     if per_model:
