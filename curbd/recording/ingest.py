@@ -158,6 +158,7 @@ def _attrs(
         "format": source.format,
         "activity": "model" if source.already_phi else "rates",
         "activity_name": source.activity_name,
+        "stretches": "blocks" if activity.trials.blocks else "trials",
         "dt_s": activity.trials.dt_s,
         "smoothing_s": activity.smoothing_s,
         "settings": json.dumps(resolved, sort_keys=True),

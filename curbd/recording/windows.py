@@ -35,6 +35,7 @@ class Trials:
     columns : one row a trial, whatever its table says of it.
     offset_s : time of the left edge of bin 0 from t = 0.
     notes : what was left out and why.
+    blocks : these are blocks of continuous data, whose bins do not answer one another.
     """
 
     zero_s: np.ndarray
@@ -44,6 +45,7 @@ class Trials:
     columns: pd.DataFrame
     offset_s: float = 0.0
     notes: tuple[str, ...] = ()
+    blocks: bool = False
 
     def __len__(self) -> int:
         return len(self.zero_s)
@@ -273,7 +275,7 @@ def _blocks(
     text = f"{name}: cut into {len(blocks)} blocks of {size}."
     zero = start[row] + begin * dt_s
     columns = rows.iloc[row].reset_index(drop=True)
-    return Trials(zero, np.zeros(len(row), int), end - begin, dt_s, columns, notes=(*notes, text))
+    return Trials(zero, np.zeros(len(row), int), end - begin, dt_s, columns, notes=(*notes, text), blocks=True)
 
 
 def _block_bins(n_bins: int, gap: int) -> int:
