@@ -11,9 +11,15 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from curbd.config import Inactivation
+from curbd.config import Inactivation, Model
 from curbd.errors import UserError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    Fit = Callable[[xr.Dataset, str, Model], tuple[xr.Dataset, list[float]]]
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -141,7 +147,7 @@ def _ingest(chosen: argparse.Namespace) -> None:
     settings = parse_json("--settings", chosen.settings, RecordingSettings)
     with open_source(chosen.path, chosen.format, settings, chosen.name) as source:
         recording, truth, units, regions = ingest(source, settings, chosen.name)
-    print(recording.attrs["notes"])
+    print(recording.attrs["notes"] or "no remarks")
     write_netcdf({"/": recording} if truth is None else {"/": recording, "truth": truth}, chosen.out)
     for name, table, path in (("units", units, chosen.units), ("regions", regions, chosen.regions)):
         if path is not None:
@@ -164,17 +170,61 @@ def _experiments(chosen: argparse.Namespace) -> dict[str, Inactivation]:
 
 
 def _fit(chosen: argparse.Namespace) -> None:
-    from curbd.fitting import FULL_RANK
+    from curbd.fitting import fit
 
-    fit_and_score(chosen, FULL_RANK)
+    fit_and_score(chosen, fit)
+
+
+def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
+    """The step `fit` with the `fit` of one family of models."""
+    from curbd import tables
+    from curbd.scores import score
+    from curbd.storage import whole_file, write_netcdf
+    from curbd.validation import parse_json
+
+    model = parse_json("--model", chosen.model, Model)
+    recording, truth = read_recording(chosen)
+    networks, seconds = fit(recording, chosen.name, model)
+    fits, unit_scores = score(recording, networks, seconds, truth)
+    write_netcdf({"/": networks}, chosen.out)
+    tables.write("fits", fits, chosen.fits)
+    with whole_file(chosen.unit_scores) as part:
+        unit_scores.to_csv(part, index=False, lineterminator="\n")
+
+
+def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """The recording that a step was given and, for a teacher, its true network; sets the number of threads."""
+    import torch
+
+    from curbd.storage import groups_of, read_netcdf
+
+    torch.set_num_threads(chosen.threads)
+    recording = read_netcdf(chosen.recording)
+    return recording, read_netcdf(chosen.recording, "truth") if "truth" in groups_of(chosen.recording) else None
 
 
 def _currents(chosen: argparse.Namespace) -> None:
-    pass
+    from curbd import tables
+    from curbd.currents import current_table, currents
+    from curbd.pathways import pathways
+    from curbd.storage import read_netcdf, write_netcdf
+
+    recording, truth = read_recording(chosen)
+    networks = read_netcdf(chosen.network)
+    current = currents(recording, networks)
+    write_netcdf({"/": current.to_dataset(name="current")}, chosen.out)
+    tables.write("currents", current_table(recording, networks, current), chosen.table)
+    tables.write("pathways", pathways(recording, networks, current, truth), chosen.pathways)
 
 
 def _inactivate(chosen: argparse.Namespace) -> None:
-    pass
+    from curbd import tables
+    from curbd.inactivation import inactivate
+    from curbd.storage import read_netcdf
+
+    recording, truth = read_recording(chosen)
+    networks = read_netcdf(chosen.network)
+    tables.write("inactivations", inactivate(recording, networks, _experiments(chosen), truth), chosen.out)
 
 
 def _tables(chosen: argparse.Namespace) -> None:

@@ -1,0 +1,35 @@
+"""The command `lrfit`: the steps of `curbd` that differ for low-rank networks, with the same arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from curbd.cli import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand of `lrfit`; 0 when it worked, 2 when the user has something to mend."""
+    parser = argparse.ArgumentParser(prog="lrfit", description="Low-rank networks: how they are fitted and read.")
+    steps = parser.add_subparsers(required=True, metavar="STEP")
+    add_fit_step(steps, _fit)
+    step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
+    add_network_arguments(step)
+    step.add_argument("--out", type=Path, required=True, metavar="latents.parquet")
+    return run(parser, arguments)
+
+
+def _fit(chosen: argparse.Namespace) -> None:
+    from lrfit.fitting import fit
+
+    fit_and_score(chosen, fit)
+
+
+def _latents(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.storage import read_netcdf
+    from lrfit.latents import latents
+
+    recording, _ = read_recording(chosen)
+    tables.write("latents", latents(recording, read_netcdf(chosen.network)), chosen.out)
