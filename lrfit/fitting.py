@@ -1,0 +1,20 @@
+"""Fit a low-rank model to a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import xarray as xr
+
+from curbd.config import Model
+from curbd.fitting import Estimator
+from curbd.fitting import fit as fit_any
+from lrfit.reduced_rank import reduced_rank
+from lrfit.shooting import shooting
+
+LOW_RANK: Mapping[str, Estimator] = {"reduced_rank": reduced_rank, "shooting": shooting}
+
+
+def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:
+    """Fit every seed of a low-rank model: `curbd.fitting.fit` with the estimators of this package."""
+    return fit_any(recording, name, model, LOW_RANK)

@@ -1,0 +1,48 @@
+"""Latent variables of low-rank networks, kappa = n' r: the few numbers through which the units talk to one another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.recording.scaling import scaled_rates
+
+
+def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
+    """Latents of every fit in every trial, from the recorded rates; the current they send is m kappa = J r.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    network : its low-rank networks, as `lrfit.fit` returns them.
+
+    Returns
+    -------
+    The table ``latents``: one row a seed, trial, time and latent; empty where a trial has no activity. A network of
+    lower rank than the others of its model has fewer latents.
+    """
+    r = scaled_rates(recording).values
+    trial, time, _ = np.indices((*r.shape[:2], 1))
+    parts = []
+    for number, seed in enumerate(network["seed"].values):
+        n = network["n"].isel(seed=number).values
+        kappa = r @ n
+        for latent in np.flatnonzero(n.any(0)):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "seed": seed,
+                        "condition": recording["condition"].values.astype(str)[trial.ravel()],
+                        "trial": trial.ravel(),
+                        "time_s": recording["time"].values[time.ravel()],
+                        "latent": latent + 1,
+                        "value": kappa[..., latent].ravel(),
+                    }
+                )
+            )
+    columns = ["seed", "condition", "trial", "time_s", "latent", "value"]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    table.insert(0, "recording", str(network.attrs["recording"]))
+    table.insert(1, "model", str(network.attrs["model"]))
+    return table

@@ -1,0 +1,179 @@
+"""Reduced-rank regression in the metric of the currents: the best low-rank network in one eigendecomposition.
+
+The one-step regression of `curbd.estimators.one_step` with J of rank R. Inputs and bias are partialled out; then
+J_R = V V' J, where J is the ridge solution and V holds the first R principal directions of the currents that it
+predicts, loses less of these currents than any other matrix of that rank.
+Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data Min. 2011
+(with a ridge penalty).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.config import ReducedRank
+from curbd.ensemble import Fit
+from curbd.estimators.one_step import estimate_tau
+from curbd.estimators.regression import (
+    GRID,
+    Moments,
+    held_out_errors,
+    moments,
+    penalty_vector,
+    squared_error,
+)
+from curbd.estimators.regression import solve as ridge
+from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.network import Network, tensor
+
+Array = np.ndarray
+
+
+class Choice(NamedTuple):
+    """What a regression needs to know beside its statistics.
+
+    Attributes
+    ----------
+    rank : rank of J.
+    penalty : ridge penalty on J.
+    noise : (unit,) variance of what the activity one bin earlier does not tell about each unit's current; errors
+        count in this unit.
+    input_power : (input,) sum of squares of each input.
+    """
+
+    rank: int
+    penalty: float
+    noise: Array
+    input_power: Array
+
+
+def reduced_rank(data: TrainingData, options: ReducedRank, rng: np.random.Generator) -> Fit:
+    """Fit a low-rank network in closed form; deterministic, ``rng`` is not used.
+
+    Returns
+    -------
+    The network, its penalty and its factors in the canonical gauge (see `canonical`).
+    """
+    network, choice = closed_form(data, options)
+    return low_rank_fit(data, network, choice)
+
+
+def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choice]:
+    """The network, and the rank and penalty that were chosen for it."""
+    pairs = transitions(data, options.folds)
+    tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
+    y = targets(pairs, data.dt_s, tau_s, data.substeps)
+    folds = moments(regressors(pairs), y, pairs.fold)
+    choice = choose(folds, (pairs.u**2).sum(0), options)
+    network = as_network(solve(folds.total(), choice), data, tau_s)
+    # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
+    for _ in range(2 if data.substeps > 1 else 0):
+        network = as_network(solve(moments(regressors(pairs, network), y), choice), data, tau_s)
+    return network, choice
+
+
+def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
+    """A network with its factors, J = m n' exactly."""
+    m, n = canonical(network.J, transitions(data).r, choice.rank)
+    penalty = np.full((data.n_regions, data.n_regions), choice.penalty)
+    return Fit(network._replace(J=m @ n.T), penalty, factors=(m, n))
+
+
+def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
+    """Factors m (target, rank), n (source, rank) of J in the one gauge in which networks can be compared.
+
+    The columns of m are orthogonal and of length sqrt(units), so that the latent kappa_k = n_k' r is in units of x:
+    its root mean square is that of the current it sends to a unit. Latents are uncorrelated, in order of decreasing
+    variance; the sum of the cubes of every column of m is positive.
+
+    Parameters
+    ----------
+    J : (target, source) of rank ``rank``.
+    r : (pair, source) rates in which the variance is measured.
+    """
+    current = (r - r.mean(0)) @ J.T
+    directions = np.linalg.eigh(current.T @ current)[1][:, ::-1][:, :rank]
+    directions = directions * np.where((directions**3).sum(0) < 0, -1, 1)
+    size = np.sqrt(len(J))
+    return directions * size, J.T @ directions / size
+
+
+def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
+    """Rank and penalty by held-out one-step error on the training folds.
+
+    Every rank has its own best penalty. The smallest rank is taken whose error exceeds that of the best rank by no
+    more than one standard error of the difference over folds; it may be 0. The noise of each unit is its held-out
+    error under the best regression without a limit on the rank.
+    """
+    n_units = folds.YY.shape[1]
+    rows = np.arange(n_units)
+    shares = [held_out_errors(folds, _penalties(value, n_units, input_power), rows).sum(0) for value in GRID]
+    share = min(shares, key=lambda share: float(share.mean()))
+    noise = (share * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
+    ranks = np.arange(min(options.max_rank, n_units) + 1)
+    if options.rank is not None:
+        ranks = np.array([min(options.rank, n_units)])
+    errors = np.stack([_held_out(folds, Choice(int(ranks[-1]), value, noise, input_power)) for value in GRID])
+    errors = errors[:, :, ranks]
+    best_penalty = errors.sum(1).argmin(0)
+    of_rank = errors[best_penalty, :, np.arange(len(ranks))].T
+    lost = of_rank - of_rank[:, [of_rank.sum(0).argmin()]]
+    within = lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))
+    place = int(within.argmax())
+    return Choice(int(ranks[place]), float(GRID[best_penalty[place]]), noise, input_power)
+
+
+def solve(total: Moments, choice: Choice) -> Array:
+    """W (unit, regressor) with J of the chosen rank; inputs and bias are fitted given J."""
+    outside, gained, directions = _regression(total, choice)
+    V = directions[:, : choice.rank]
+    sd = tensor(np.sqrt(choice.noise))[:, None]
+    return (sd * (outside + V @ (V.T @ gained))).cpu().numpy()
+
+
+class _Regression(NamedTuple):
+    """The regression at every rank: W_R = outside + V_R V_R' gained, currents in units of their noise.
+
+    outside (unit, regressor): inputs and bias alone; gained (unit, regressor): what the ridge solution with J adds;
+    V (unit, unit): principal directions of the currents that this adds, the largest first. A leading axis runs over
+    folds.
+    """
+
+    outside: torch.Tensor
+    gained: torch.Tensor
+    directions: torch.Tensor
+
+
+def _regression(m: Moments, choice: Choice) -> _Regression:
+    n_units = m.YY.shape[-1]
+    m = _in_noise(m, choice.noise)
+    penalty = _penalties(choice.penalty, n_units, choice.input_power)
+    known = Moments(m.ZZ[..., n_units:, n_units:], m.YZ[..., n_units:], m.YY, m.n)
+    outside = torch.nn.functional.pad(ridge(known, penalty[n_units:]), (n_units, 0))
+    gained = ridge(m, penalty) - outside
+    # Rates enter only by what inputs and bias do not explain of them: `gained` holds that part of inputs and bias.
+    currents = gained @ (m.ZZ + torch.diag(penalty)) @ gained.mT
+    return _Regression(outside, gained, torch.linalg.eigh(currents).eigenvectors.flip(-1))
+
+
+def _held_out(folds: Moments, most: Choice) -> Array:
+    """(fold, rank + 1) held-out squared error in units of the noise, for every rank up to that of ``most``."""
+    outside, gained, directions = _regression(folds.without(), most)
+    V = directions[..., : most.rank]
+    held_out = _in_noise(folds, most.noise)
+    residual = held_out.YZ - outside @ held_out.ZZ
+    per_direction = ((gained @ held_out.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
+    none = squared_error(held_out, outside).sum(-1, keepdim=True)
+    return torch.cat([none, none + per_direction.cumsum(-1)], dim=-1).cpu().numpy()
+
+
+def _in_noise(m: Moments, noise: Array) -> Moments:
+    variance = tensor(noise)
+    return m._replace(YZ=m.YZ / variance.sqrt()[:, None], YY=m.YY / variance)
+
+
+def _penalties(value: float, n_units: int, input_power: Array) -> torch.Tensor:
+    return penalty_vector(np.array([value]), np.zeros(n_units, dtype=int), input_power)
