@@ -1,0 +1,204 @@
+"""The workflow as users run it: dry runs of every config, the demo, restart after a kill, and what an edit remakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from workspace import BIN, ENVIRONMENT, ROOT, assert_same_tables, command, make_workspace, planned, snakemake
+
+from curbd import tables
+
+EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
+FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1}
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """The workflow in a folder of its own, nothing made yet."""
+    return make_workspace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo has run, undisturbed. Tests copy it before they change anything."""
+    folder = make_workspace(tmp_path_factory.mktemp("demo"))
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def done(demo: Path, tmp_path: Path) -> Path:
+    """A copy of the finished demo that a test may change."""
+    return Path(shutil.copytree(demo, tmp_path / "demo", copy_function=shutil.copy2))
+
+
+def write_config(folder: Path, **keys: object) -> str:
+    (folder / "my.yaml").write_text(yaml.safe_dump(keys), encoding="utf-8")
+    return "my.yaml"
+
+
+def write_recordings(folder: Path, *lines: str) -> None:
+    (folder / "my.tsv").write_text("\n".join(["recording\tpath\tformat", *lines]) + "\n", encoding="utf-8")
+
+
+# --- without running a job -----------------------------------------------------------------------------------------
+
+
+def test_a_fresh_clone_has_the_demo_to_do(fresh: Path) -> None:
+    jobs = planned(snakemake(fresh, "--dry-run"))
+    assert jobs == FIT_STEPS | {
+        "demo_recording": 1,
+        "ingest": 1,
+        "check_experiments": 1,
+        "tables": 1,
+        "report": 1,
+        "default": 1,
+    }
+
+
+def test_the_inner_snakefile_is_complete(fresh: Path) -> None:
+    jobs = planned(snakemake(fresh, "--dry-run", "--snakefile", "workflow/Snakefile"))
+    assert jobs["fit"] == 2
+    assert jobs["all"] == 1
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_has_something_to_do(fresh: Path, example: Path) -> None:
+    recordings = (example.with_suffix(".tsv")).read_text(encoding="utf-8").splitlines()[1:]
+    for line in recordings:
+        (fresh / "data" / Path(line.split("\t")[1]).name).touch()
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", f"config/examples/{example.name}"))
+    assert jobs["ingest"] == len(recordings)
+    assert jobs["fit"] == 2 * len(recordings)
+
+
+def test_a_config_of_two_lines_is_enough(fresh: Path) -> None:
+    (fresh / "a.nwb").touch()
+    write_recordings(fresh, "a\ta.nwb\tnwb")
+    jobs = planned(
+        snakemake(fresh, "--dry-run", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+    )
+    assert {rule: count for rule, count in jobs.items() if rule in FIT_STEPS} == FIT_STEPS
+
+
+def test_nothing_of_the_demo_leaks_into_another_config(fresh: Path) -> None:
+    (fresh / "a.nwb").touch()
+    write_recordings(fresh, "a\ta.nwb\tnwb")
+    config = write_config(fresh, recordings="my.tsv", models={"mine": {"family": "full_rank"}})
+    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    assert planned(printed)["fit"] == 1
+    assert "demo" not in planned(printed)
+    assert "latents" not in planned(printed)
+
+
+def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
+    models = {"fine": {"family": "full_rank", "bin_width_s": 0.02}, "plain": {"family": "full_rank"}}
+    config = write_config(fresh, recordings="config/recordings.tsv", models=models)
+    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    assert planned(printed)["ingest_for_model"] == 1
+    assert "input: results/demo/fine/recording.nc, results/demo/experiments.json" in printed
+    assert "input: results/demo/recording.nc, results/demo/experiments.json" in printed
+
+
+def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
+    write_recordings(fresh, "a\tgone.nwb\tnwb", "a\tgone.nwb\tnwb")
+    printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv", modls={}), status=1)
+    assert "my.yaml, modls: found a key that is not known" in printed
+    assert "Traceback" not in printed
+    printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv"), status=1)
+    assert 'my.tsv, line 2, path: found "gone.nwb" (no such file)' in printed
+    assert 'my.tsv, line 3, recording: found "a", as in line 2' in printed
+    assert not (fresh / "results").exists()
+
+
+def test_planning_imports_nothing_slow() -> None:
+    code = (
+        "import sys, curbd.plan, curbd.storage; print(*{'torch', 'pynwb', 'sklearn', 'matplotlib'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == ""
+
+
+def test_the_workflow_passes_lint_and_format() -> None:
+    snakemake(ROOT, "--lint")
+    subprocess.run([BIN / "snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, env=ENVIRONMENT, check=True)
+
+
+# --- the demo ------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_writes_tables_that_keep_their_schema(demo: Path) -> None:
+    for name, table in tables.TABLES.items():
+        found = tables.read(name, demo / "results" / "tables" / table.file)
+        assert len(found), name
+        assert tables.problems(name, found) == []
+    units = tables.read("units", demo / "results" / "tables" / "units.csv")
+    assert units[["one_step_r2:full_rank", "one_step_r2:low_rank"]].notna().all(axis=None)
+    assert "true_r2" in tables.read("pathways", demo / "results" / "tables" / "pathways.csv")
+
+
+def test_provenance_tells_the_versions_the_config_and_the_inputs(demo: Path) -> None:
+    origin = json.loads((demo / "results/tables/provenance.json").read_text(encoding="utf-8"))
+    assert origin["versions"]["torch"]
+    assert origin["config"]["models"]["low_rank"]["family"] == "low_rank"
+    assert len(origin["recordings"]["demo"]["sha256"]) == 64
+    assert origin["recordings"]["demo"]["settings"]["test_fraction"] == 0.2
+
+
+def test_a_second_run_has_nothing_to_do(demo: Path) -> None:
+    assert "Nothing to be done" in snakemake(demo)
+
+
+def test_a_lost_network_is_made_again_with_all_that_hangs_on_it(done: Path) -> None:
+    (done / "results/demo/full_rank/network.nc").unlink()
+    jobs = planned(snakemake(done, "--dry-run"))
+    assert jobs == {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
+
+
+def test_new_inactivations_refit_nothing(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["inactivations"] = {"halved": {"kind": "region", "strength": 0.5}}
+    printed = snakemake(done, "--dry-run", "--configfile", write_config(done, **config))
+    jobs = planned(printed)
+    assert jobs == {"check_experiments": 1, "inactivate": 2, "tables": 1, "report": 1, "default": 1}
+
+
+def test_a_region_that_does_not_exist_stops_before_the_fits(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["inactivations"] = {"gone": {"kind": "region", "region": "ca3"}}
+    printed = snakemake(done, "--configfile", write_config(done, **config), status=1)
+    assert 'config, inactivations.gone.region: found "ca3", expected one of the regions of recording demo' in printed
+    assert "Traceback" not in printed
+    assert "rule inactivate" not in printed
+
+
+def test_a_killed_run_ends_with_the_same_tables(demo: Path, fresh: Path) -> None:
+    for milestone in ("data/demo.h5", "results/demo/recording.nc", "results/demo/low_rank/network.nc"):
+        kill_when(fresh, fresh / milestone)
+        snakemake(fresh, "--unlock")
+    snakemake(fresh, "--rerun-incomplete")
+    assert_same_tables(demo / "results", fresh / "results")
+
+
+def kill_when(folder: Path, milestone: Path) -> None:
+    """SIGKILL Snakemake and all of its jobs as soon as a file is there, while others are being written."""
+    with (folder / "printed").open("w") as printed:
+        run = subprocess.Popen(
+            command(), cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed, start_new_session=True
+        )
+    deadline = time.monotonic() + 300
+    while not milestone.exists():
+        assert run.poll() is None, (folder / "printed").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
