@@ -27,6 +27,13 @@ def test_counts_per_second_and_missing_outside_what_was_observed() -> None:
     np.testing.assert_allclose(rates, [np.nan, 20.0, 10.0, np.nan, np.nan, 0.0, 10.0, np.nan], atol=1e-9)
 
 
+def test_the_bins_of_the_first_and_the_last_spike_count() -> None:
+    times = np.array([0.17, 0.5, 0.83])
+    rates = spike_rates(Spikes(lambda unit: times, (0.17, 0.83)), [0], edges(0.0, 10, 0.1))[0, :, 0]
+    assert np.flatnonzero(np.isfinite(rates)).tolist() == list(range(1, 9))
+    np.testing.assert_allclose(rates[[1, 5, 8]], 10.0)
+
+
 def test_only_the_asked_units_are_read() -> None:
     def read(unit: int) -> np.ndarray:
         if unit != 2:

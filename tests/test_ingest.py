@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,6 +156,24 @@ def test_nan_everywhere_is_refused_and_missing_stretches_stay_missing(tmp_path: 
     assert "bins are missing" in recording.attrs["notes"]
 
 
+def test_units_that_were_never_recorded_together_are_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((600, 6))
+    for unit in range(6):
+        values[np.arange(600) % 6 != unit, unit] = np.nan
+    source = series_source(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS)
+    with pytest.raises(UserError, match="0 training and 0 test bins with all units"):
+        ingest(source, settings(), "rec")
+
+
+def test_bins_average_the_samples_of_a_series(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((600, 6))
+    trials = pd.DataFrame({"start_time": [5.0, 20.0], "stop_time": [8.0, 23.0]})
+    source = series_source(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS, intervals={"trials": trials})
+    recording, *_ = checked(source, windows={"table": "trials"}, bin_width_s=0.5)
+    np.testing.assert_allclose(recording.rates[0], values[50:80].reshape(6, 5, 6).mean(axis=1), atol=1e-12)
+    assert recording.rates.attrs["units"] == "dF/F"
+
+
 # --- trials that the file holds ----------------------------------------------------------------------------------
 
 
@@ -220,6 +239,22 @@ def test_a_single_plain_trial_is_cut_with_its_inputs_and_drive(tmp_path: Path) -
         np.testing.assert_array_equal(recording.rates[trial, :n_bins], rates[0, here])
         np.testing.assert_array_equal(recording.inputs[trial, :n_bins], inputs[0, here])
         np.testing.assert_array_equal(true.drive[trial, :n_bins], drive[0, here])
+
+
+def test_inputs_of_one_continuous_stretch_come_along(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rates, inputs = rng.random((400, 6)), rng.random((400, 2))
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file["rates"], file["time"], file["inputs"] = rates, np.arange(400) * 0.1, inputs
+        file["region"] = REGIONS
+        file["input_name"] = ["light", "tone"]
+    recording, *_ = of_file(tmp_path / "r.h5")
+    assert recording.input.values.tolist() == ["light", "tone"]
+    assert "start_time" not in recording.coords
+    first = round((float(recording.start_s[1]) + 0.05) / 0.1)
+    n_bins = recording.sizes["time"]
+    np.testing.assert_array_equal(recording.inputs[1], inputs[first : first + n_bins])
+    np.testing.assert_array_equal(recording.rates[1], rates[first : first + n_bins])
 
 
 def test_an_input_without_a_value_is_refused(tmp_path: Path) -> None:

@@ -142,6 +142,9 @@ def _from_stretch(
     continuous = settings.windows.table is None or settings.windows.continuous
     trials = trials_of(table, name, where, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
 
+    if settings.windows.table is None:
+        trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
+
     margin = margin_bins(smoothing_s, dt_s)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)

@@ -39,19 +39,20 @@ def spike_rates(spikes: Spikes, units: Iterable[int], edges_s: np.ndarray) -> np
 
     Returns
     -------
-    (trial, bin, unit) rates; NaN in bins that are not wholly inside the observed stretches.
+    (trial, bin, unit) rates; NaN in bins outside the recording or not wholly inside the stretches in which the unit
+    was observed.
     """
     width = (edges_s[0, -1] - edges_s[0, 0]) / (edges_s.shape[1] - 1)
     rates = []
     # A spike that lies on an edge up to rounding belongs to the bin that starts there.
     lower_edges = edges_s - TOLERANCE * width
-    span = np.array([spikes.span_s], dtype=float)
-    observed = covered(span, edges_s) >= 1 - 2 * TOLERANCE
+    # A span that was read off the first and last spike cuts through two bins in which the recording was on.
+    inside = covered(np.array([spikes.span_s], dtype=float), edges_s) > 0
     for unit in units:
         counts = np.diff(np.searchsorted(spikes.read(unit), lower_edges), axis=1)
-        seen = observed
+        seen = inside
         if spikes.observed_s is not None:
-            seen = observed & (covered(spikes.observed_s(unit), edges_s) >= 1 - 2 * TOLERANCE)
+            seen = covered(spikes.observed_s(unit), edges_s) >= 1 - 2 * TOLERANCE
         rates.append(np.where(seen, counts / width, np.nan))
     return np.stack(rates, axis=2)
 

@@ -71,6 +71,13 @@ def ingest(
     rates = activity.rates[:, :, among]
     observed = np.isfinite(rates).all(axis=2)
     rates = np.where(observed[:, :, None], rates, np.nan)
+    if not (observed[train].sum() > 1 and observed[~train].any()):
+        raise UserError.at(
+            f"{where}: {source.activity_name}",
+            found=f"{int(observed[train].sum())} training and {int(observed[~train].sum())} test bins with all units",
+            expected="two trials or blocks at least in which all kept units were recorded",
+            todo="look at the windows, or leave out units that were recorded at other times (units.select)",
+        )
     scale = np.ones(len(kept)) if source.already_phi else scales(rates, train)
 
     known, names, input_notes = _inputs(source, settings, activity, observed, where)
