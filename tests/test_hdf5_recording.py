@@ -189,6 +189,12 @@ def test_files_that_cannot_be_used_are_told(content, save, damage, message):
         source(save(content))
 
 
+def test_a_drive_of_another_length_is_told(content, save, rng):
+    content |= {"truth/J": rng.random((UNITS, UNITS)), "truth/drive": np.zeros((TRIALS, 9, UNITS))}
+    with pytest.raises(UserError, match=r"truth/drive: found shape \(4, 9, 3\), expected \(4, 10, 3\)"):
+        source(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
+
+
 def test_a_truth_of_another_size_is_told(content, save):
     content["truth/J"] = np.zeros((2, 2))
     with pytest.raises(UserError, match=r"truth/J: found shape \(2, 2\), expected \(3, 3\)"):

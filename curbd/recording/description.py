@@ -52,7 +52,7 @@ def activity_lines(source: Source) -> list[str]:
             *truth,
         ]
     unit = f", unit {activity.unit}" if activity.unit else ""
-    return ["Activity", f"  {source.activity_name}: {n_units} units, {clock_line(activity.time_s())}{unit}", *truth]
+    return ["Activity", f"  {source.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
 
 
 def region_lines(source: Source, places: Sequence[Place], order: Regions) -> list[str]:
@@ -140,7 +140,7 @@ def input_lines(source: Source, other_activity: Sequence[str]) -> list[str]:
     """Series that could be known inputs; ROI responses are activity, and are told there."""
     lines = [
         f"  {name}: {series.columns} column{'s' * (series.columns > 1)}"
-        f"{f', {series.unit}' if series.unit else ''}, {clock_line(series.time_s())}"
+        f"{f', {series.unit}' if series.unit else ''}, {clock_line(series)}"
         for name, series in source.series.items()
         if name not in other_activity
     ]
@@ -166,7 +166,10 @@ def remark_lines(source: Source) -> list[str]:
         if missing := int(np.count_nonzero(~finite)):
             remarks.append(f"{missing} samples are not finite{part}.")
     if isinstance(activity, Spikes):
-        begins = {name: series.time_s()[:1] for name, series in source.series.items()}
+        begins = {
+            name: np.array([series.steady[0]]) if series.steady else series.time_s()[:1]
+            for name, series in source.series.items()
+        }
         late = {
             name: float(time_s[0])
             for name, time_s in begins.items()
@@ -178,8 +181,12 @@ def remark_lines(source: Source) -> list[str]:
     return ["Remarks", *(f"  {remark}" for remark in remarks)] if remarks else []
 
 
-def clock_line(time_s: np.ndarray) -> str:
+def clock_line(series: Series) -> str:
     """Number of samples, first and last, and their rate if it is steady."""
+    if series.steady is not None:
+        start, rate_hz, samples = series.steady
+        return f"{samples} samples, {seconds(start)} to {seconds(start + (samples - 1) / rate_hz)}, {rate_hz:.4g} Hz"
+    time_s = series.time_s()
     if not time_s.size:
         return "no samples"
     text = f"{time_s.size} samples, {seconds(time_s[0])} to {seconds(time_s[-1])}"

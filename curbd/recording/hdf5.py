@@ -102,7 +102,7 @@ def describe(
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
         notes=tuple(notes + unit_notes),
-        truth=_truth(file, sizes["unit"], len(names), where),
+        truth=_truth(file, tuple(sizes[dim] for dim in DIMS[rates.ndim]), len(names), where),
         close=close,
     )
 
@@ -316,7 +316,8 @@ def _column_series(dataset: h5py.Dataset, name: str, time_s: np.ndarray, columns
     return Series(name, lambda: time_s, read, width, as_text(dataset.attrs.get("units", "")))
 
 
-def _truth(file: h5py.File, n_units: int, n_inputs: int, where: str) -> Truth | None:
+def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: str) -> Truth | None:
+    n_units = rates_shape[-1]
     group = file.get("truth")
     if not isinstance(group, h5py.Group) or "J" not in group:
         return None
@@ -339,5 +340,5 @@ def _truth(file: h5py.File, n_units: int, n_inputs: int, where: str) -> Truth | 
         tau_s=float(group.attrs["tau_s"]),
         dt_s=float(group.attrs["dt_s"]),
         substeps=int(group.attrs.get("substeps", 1)),
-        drive=np.asarray(group["drive"][...], float) if "drive" in group else None,
+        drive=values("drive", rates_shape) if "drive" in group else None,
     )

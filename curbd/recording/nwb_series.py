@@ -177,7 +177,9 @@ def as_series(thing: TimeSeries, path: str, where: str) -> Series:
         return block.reshape(last - first, -1) * factor + offset
 
     if thing.timestamps is None:
-        return Series(path, lambda: raw_times(thing, n_samples), raw, _columns(data.shape, axis), as_text(thing.unit))
+        steady = (float(thing.starting_time or 0.0), float(thing.rate), int(n_samples))
+        columns = _columns(data.shape, axis)
+        return Series(path, lambda: raw_times(thing, n_samples), raw, columns, as_text(thing.unit), steady)
     if len(thing.timestamps) != n_samples:
         raise UserError.at(
             f"{where}: {path}",

@@ -14,6 +14,9 @@ from pynwb.epoch import TimeIntervals
 
 from curbd.recording.regions import as_text
 
+WIDE = 8
+"""A cell of more numbers than this is data (a waveform), not a property."""
+
 
 def path_of(nwbfile: NWBFile, thing: Any) -> str:
     """Path of an object inside the file, ``processing/ophys/Fluorescence/RoiResponseSeries``."""
@@ -44,12 +47,17 @@ def simple_column(column: VectorData) -> list[Any] | None:
 
 
 def simple_columns(table: DynamicTable) -> dict[str, list[Any]]:
-    """Every column of a table that holds numbers or texts; ragged numeric ones (spike times, masks) are left out."""
+    """Every column of a table that holds numbers or texts; rows of many numbers (spike times, masks, waveforms) not."""
     found = {}
     for name in table.colnames:
         column = table[name]
         ragged_numbers = isinstance(column, VectorIndex) and _kind(column.target.data) in "iuf"
-        if not ragged_numbers and (cells := simple_column(column)) is not None:
+        shape = _shape(column.data)
+        if (
+            not ragged_numbers
+            and not (len(shape) > 1 and shape[1] > WIDE)
+            and (cells := simple_column(column)) is not None
+        ):
             found[name] = cells
     return found
 

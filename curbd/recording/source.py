@@ -45,6 +45,8 @@ class Series:
     read : (first sample, last sample + 1) -> (sample, column) float, converted to `unit`; only that slice is read.
     columns : number of columns.
     unit : physical unit as the file states it.
+    steady : (start in seconds, rate in Hz, samples) where the file states a rate instead of times: what `time_s` would
+        return, known without computing it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Series:
     read: Callable[[int, int], np.ndarray]
     columns: int
     unit: str = ""
+    steady: tuple[float, float, int] | None = None
 
 
 @dataclass(frozen=True)
