@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import xarray as xr
 
 from curbd.errors import UserError
 
-ENGINE = "h5netcdf"
+ENGINE: Literal["h5netcdf"] = "h5netcdf"
 RESULTS_VERSION = 1
 """Raised when the meaning of results changes: every step then runs again."""
 
@@ -43,18 +44,13 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     """Write datasets as the groups of one netCDF file; the group ``/`` is the file's root."""
     with whole_file(path) as part:
         for number, (group, dataset) in enumerate(groups.items()):
-            compressed = {
+            compressed: dict[Any, dict[str, Any]] = {
                 name: {"zlib": True, "complevel": 1, "shuffle": True}
                 for name, variable in dataset.variables.items()
                 if variable.dtype.kind in "fiu" and variable.size > 1
             }
-            dataset.to_netcdf(
-                part,
-                mode="a" if number else "w",
-                group=None if group == "/" else group,
-                engine=ENGINE,
-                encoding=compressed,
-            )
+            place = None if group == "/" else group
+            dataset.to_netcdf(part, mode="a" if number else "w", group=place, engine=ENGINE, encoding=compressed)
 
 
 def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:

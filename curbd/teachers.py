@@ -91,8 +91,10 @@ def multi_region(
     rng = np.random.default_rng(seed)
     sizes = [units] * len(names) if isinstance(units, int) else list(units)
     region = np.repeat(names, sizes)
-    weights = _full_weights if rank is None else _low_rank_weights
-    J = weights(rng, region, names, gain, coupling, density if rank is None else rank)
+    if rank is None:
+        J = _full_weights(rng, region, names, gain, coupling, density)
+    else:
+        J = _low_rank_weights(rng, region, names, gain, coupling, rank)
     for target, source in absent:
         J[np.ix_(region == target, region == source)] = 0
     time_s = np.arange(samples) * dt_s

@@ -18,14 +18,11 @@ from curbd.network import Network, phi_inverse
 Array = np.ndarray
 
 
-def random_network(data: TrainingData, gain: float, rng: np.random.Generator, tau_s: float | None = None) -> Network:
+def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random.Generator) -> Network:
     """Weights N(0, gain^2 / units), no input weights and no bias."""
     n, k = data.r.shape[2], data.u.shape[2]
-    tau = data.tau_s if tau_s is None else tau_s
-    if tau is None:
-        raise ValueError("a random network needs a time constant")
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
-    return Network(J, np.zeros((n, k)), np.zeros(n), tau, data.dt_s, data.substeps)
+    return Network(J, np.zeros((n, k)), np.zeros(n), tau_s, data.dt_s, data.substeps)
 
 
 def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
@@ -34,7 +31,7 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
     The inverse correlation matrix P and the weights persist over passes, as published. There is no posterior.
     """
     tau_s = estimate_tau(data, transitions(data)) if data.tau_s is None else data.tau_s
-    start = random_network(data, options.gain, rng, tau_s)
+    start = random_network(data, options.gain, tau_s, rng)
     n_trials, n_samples, n = data.r.shape
     scale = np.sqrt(np.nanmean(data.u**2, axis=(0, 1))) if data.u.shape[2] else np.zeros(0)
     # Inputs enter in their own standard deviation, so that one P0 suits them as it suits rates.

@@ -6,6 +6,8 @@ reading (one prior variance a block) gives the posterior of every weight, and so
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -22,9 +24,21 @@ from curbd.estimators.regression import (
     squared_error,
 )
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.network import decay
+from curbd.network import Network, decay, tensor
 
 Array = np.ndarray
+
+
+class Regression(NamedTuple):
+    """A solved regression: the network, its penalties (target region, source region), and what it was solved from.
+
+    total : statistics of all training transitions. input_power : (input,) sum of squares of each input.
+    """
+
+    network: Network
+    penalty: Array
+    total: Moments
+    input_power: Array
 
 
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
@@ -34,32 +48,38 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     -------
     The network, the chosen penalties and the posterior.
     """
-    pairs = transitions(data, options.folds)
+    regression = regress(data, options.folds)
+    return Fit(regression.network, regression.penalty, posterior(regression, data))
+
+
+def regress(data: TrainingData, folds: int) -> Regression:
+    """Choose the time constant (where it is not given) and the penalties, and solve."""
+    pairs = transitions(data, folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
-    power = (pairs.u**2).mean(0) * len(pairs.u)
-    folds = moments(regressors(pairs), y, pairs.fold)
-    penalty = choose_penalties(folds, data.region, data.n_regions, power)
-    total = folds.total()
-    W = solve_blocks(total, data.region, penalty, power)
+    power = (pairs.u**2).sum(0)
+    parts = moments(regressors(pairs), y, pairs.fold)
+    penalty = choose_penalties(parts, data.region, data.n_regions, power)
+    total = parts.total()
+    network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
     # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
     for _ in range(2 if data.substeps > 1 else 0):
-        total = moments(regressors(pairs, as_network(W, data, tau_s)), y)
-        W = solve_blocks(total, data.region, penalty, power)
-    return Fit(as_network(W, data, tau_s), penalty, posterior(total, W, data, penalty, power))
+        total = moments(regressors(pairs, network), y)
+        network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
+    return Regression(network, penalty, total, power)
 
 
-def posterior(total: Moments, W: Array, data: TrainingData, penalty: Array, power: Array) -> Posterior:
-    """Posterior of the rows of W, with the noise variance from the residual and its degrees of freedom."""
-    weights = torch.as_tensor(W, device=total.ZZ.device)
-    residual = squared_error(total, weights).cpu().numpy()
+def posterior(regression: Regression, data: TrainingData) -> Posterior:
+    """Posterior of the weights, with the noise variance from the residual and its degrees of freedom."""
+    network, penalty, total, power = regression
+    W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
+    residual = squared_error(total, tensor(W)).cpu().numpy()
     size = W.shape[1]
     covariance = np.empty((data.n_regions, size, size))
     variance = np.empty(len(W))
     for region in range(data.n_regions):
         rows = data.region == region
-        vector = penalty_vector(penalty[region], data.region, power)
-        factor = torch.linalg.cholesky(total.ZZ + torch.diag(vector))
+        factor = torch.linalg.cholesky(total.ZZ + torch.diag(penalty_vector(penalty[region], data.region, power)))
         S = torch.cholesky_inverse(factor)
         freedom = float(total.n) - float((S * total.ZZ).sum())
         variance[rows] = np.maximum(residual[rows], 0) / max(freedom, 1.0)

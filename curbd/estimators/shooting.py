@@ -16,8 +16,8 @@ import numpy as np
 from curbd.config import Force, OneStep, Shooting
 from curbd.ensemble import Fit
 from curbd.estimators.force import force, random_network
-from curbd.estimators.one_step import estimate_tau, one_step
-from curbd.estimators.regression import Moments, choose_penalties, moments, solve_blocks
+from curbd.estimators.one_step import regress
+from curbd.estimators.regression import Moments, moments, solve_blocks
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.network import Network, decay, phi_inverse, simulate
 
@@ -40,23 +40,18 @@ def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) ->
     The penalties are those of the one-step regression. Of all networks on the way, the one with the smallest
     free-run error on the training trials is returned.
     """
-    pairs = transitions(data, OneStep().folds)
-    if options.start == "one_step":
-        first = one_step(data, OneStep(), rng)
-        penalty, network = first.penalty, first.network
-    else:
-        tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
-        data = data._replace(tau_s=tau_s)
-        y = targets(pairs, data.dt_s, tau_s, data.substeps)
-        folds = moments(regressors(pairs), y, pairs.fold)
-        penalty = choose_penalties(folds, data.region, data.n_regions, (pairs.u**2).sum(0))
-        network = force(data, Force(), rng).network if options.start == "force" else random_network(data, 1.5, rng)
-    power = (pairs.u**2).sum(0)
+    first = regress(data, OneStep().folds)
+    data = data._replace(tau_s=first.network.tau_s)
+    network = first.network
+    if options.start == "force":
+        network = force(data, Force(), rng).network
+    elif options.start == "random":
+        network = random_network(data, Force().gain, first.network.tau_s, rng)
 
     def solver(total: Moments) -> Array:
-        return solve_blocks(total, data.region, penalty, power)
+        return solve_blocks(total, data.region, first.penalty, first.input_power)
 
-    return Fit(refine(data, network, solver, options.pull, options.passes), penalty)
+    return Fit(refine(data, network, solver, options.pull, options.passes), first.penalty)
 
 
 def refine(data: TrainingData, start: Network, solver: Callable[[Moments], Array], pull: float, passes: int) -> Network:

@@ -1,0 +1,171 @@
+"""Currents by source: what each region, input and the bias send to every unit; their sum is the total current."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from curbd.ensemble import Posterior, member, posterior
+from curbd.network import Network
+from curbd.recording.scaling import scaled_rates
+
+Array = np.ndarray
+SIGNS = ("net", "excitatory", "inhibitory")
+
+
+class Part(NamedTuple):
+    """One source: its name and the columns of the regression [J, B, b] that it owns."""
+
+    source: str
+    columns: Array
+
+
+def parts(recording: xr.Dataset) -> list[Part]:
+    """The sources of a recording in their order: regions, inputs, bias."""
+    region = recording["region"].values.astype(str)
+    inputs = recording["input"].values.astype(str)
+    n = len(region)
+    regions = [Part(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]
+    known = [Part(f"input:{name}", np.array([n + place])) for place, name in enumerate(inputs)]
+    return [*regions, *known, Part("bias", np.array([n + len(inputs)]))]
+
+
+def presynaptic(recording: xr.Dataset) -> Array:
+    """z = [r, u, 1] (trial, time, regressor): scaled rates, inputs, and one; NaN where a bin is missing."""
+    r = scaled_rates(recording).values
+    u = recording["inputs"].transpose("trial", "time", "input").values
+    one = np.ones((*r.shape[:2], 1))
+    z = np.concatenate([r, u, one], axis=2)
+    return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
+
+
+def weights(network: Network) -> Array:
+    """W = [J, B, b] (unit, regressor)."""
+    return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
+
+
+def currents(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
+    """Current that every source sends to every unit, at the recorded activity.
+
+    c[s, i] = sum over the units j of region s of J[i, j] r[j]; an input sends B u, the bias sends b. The sources sum
+    to the total current J r + B u + b to rounding error (current-based decomposition: Perich et al. 2020).
+
+    Returns
+    -------
+    current : (seed, source, trial, time, unit) in units of x, NaN where a bin is missing.
+    """
+    z = presynaptic(recording)
+    sources = parts(recording)
+    seeds = networks["seed"].values
+    current = np.empty((len(seeds), len(sources), *z.shape[:2], networks.sizes["target"]))
+    for number in range(len(seeds)):
+        W = weights(member(networks, number))
+        for place, part in enumerate(sources):
+            current[number, place] = z[..., part.columns] @ W[:, part.columns].T
+    return xr.DataArray(
+        current,
+        dims=("seed", "source", "trial", "time", "unit"),
+        coords={
+            "seed": seeds,
+            "source": [part.source for part in sources],
+            "time": recording["time"].values,
+            "unit_id": ("unit", recording["unit_id"].values.astype(str)),
+            "region": ("unit", recording["region"].values.astype(str)),
+            "condition": ("trial", recording["condition"].values.astype(str)),
+        },
+        name="current",
+        attrs={"recording": recording.attrs["recording"], "model": networks.attrs["model"], "units": "units of x"},
+    )
+
+
+def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataArray) -> pd.DataFrame:
+    """The table ``currents``: mean and rms over the units of a region and the trials of a condition, over time.
+
+    The interval of the net mean is exact where there is a posterior; elsewhere, and for the excitatory and
+    inhibitory parts, it comes from the spread over seeds (Student's t).
+    """
+    z = presynaptic(recording)
+    region = recording["region"].values.astype(str)
+    condition = recording["condition"].values.astype(str)
+    conditions = np.unique(condition)
+    sources = parts(recording)
+    regions = np.unique(region)
+    shape = (len(current["seed"]), len(regions), len(sources), len(SIGNS), len(conditions), z.shape[1])
+    mean, rms, spread = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
+    inside = [condition == name for name in conditions]
+    for number in range(shape[0]):
+        W = weights(member(networks, number))
+        known = posterior(networks, number)
+        for place, part in enumerate(sources):
+            net = current.values[number, place]
+            for sign, full in enumerate(_signed(net, z, W, part)):
+                for at, trials in enumerate(inside):
+                    for target, name in enumerate(regions):
+                        slot = (number, target, place, sign, at)
+                        mean[slot], rms[slot] = _mean_and_rms(full[trials][:, :, region == name])
+                        if sign == 0 and known is not None:
+                            spread[slot] = _posterior_sd(known, z[trials], part, target, region == name)
+    low, high = _interval(mean, spread)
+    index = pd.MultiIndex.from_product(
+        [
+            current["seed"].values,
+            regions,
+            [part.source for part in sources],
+            SIGNS,
+            conditions,
+            recording["time"].values,
+        ],
+        names=["seed", "target", "source", "sign", "condition", "time_s"],
+    )
+    table = pd.DataFrame(
+        {"mean": mean.ravel(), "rms": rms.ravel(), "ci_low": low.ravel(), "ci_high": high.ravel()}, index=index
+    ).reset_index()
+    table.insert(0, "recording", recording.attrs["recording"])
+    table.insert(1, "model", networks.attrs["model"])
+    # A condition whose trials all end earlier has no current there.
+    return table[np.isfinite(table["mean"])].reset_index(drop=True)
+
+
+def _signed(net: Array, z: Array, W: Array, part: Part) -> Iterator[Array]:
+    """The net current of a source and its parts through positive and negative weights."""
+    positive = z[..., part.columns] @ np.maximum(W[:, part.columns], 0).T
+    yield net
+    yield positive
+    yield net - positive
+
+
+def _mean_and_rms(values: Array) -> tuple[Array, Array]:
+    """Over trials and units (trial, time, unit) -> (time,), missing bins left out."""
+    known = np.isfinite(values)
+    count = known.sum((0, 2))
+    filled = np.where(known, values, 0.0)
+    some = np.where(count > 0, count, np.nan)
+    return filled.sum((0, 2)) / some, np.sqrt((filled**2).sum((0, 2)) / some)
+
+
+def _posterior_sd(known: Posterior, z: Array, part: Part, target: int, rows: Array) -> Array:
+    """Posterior standard deviation (time,) of the mean over the rows' units and the trials.
+
+    The mean is W z averaged: its variance is the mean noise variance / units x z' S z at the average z.
+    """
+    complete = np.isfinite(z).all(2)
+    count = np.where(complete.any(0), complete.sum(0), np.nan)
+    average = np.where(complete[..., None], z, 0.0)[..., part.columns].sum(0) / count[:, None]
+    S = known.covariance[target][np.ix_(part.columns, part.columns)]
+    variance = np.einsum("ti,ij,tj->t", average, S, average)
+    return np.sqrt(np.maximum(variance, 0) * known.noise_variance[rows].mean() / rows.sum())
+
+
+def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:
+    """95 % interval from posterior standard deviations, else from the spread over seeds (first axis)."""
+    n_seeds = len(mean)
+    half = stats.norm.ppf(0.975) * spread
+    if n_seeds > 1:
+        over_seeds = mean.std(axis=0, ddof=1) * stats.t.ppf(0.975, n_seeds - 1)
+        half = np.where(np.isfinite(half), half, over_seeds)
+    return mean - half, mean + half

@@ -1,0 +1,162 @@
+"""One verdict a pathway: does the source drive the target, and can the answer be believed?"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.currents import Part, parts, presynaptic
+from curbd.ensemble import member, posterior
+from curbd.estimators.regression import choose_penalties, moments, penalty_vector
+from curbd.recording.scaling import scaled_rates
+from curbd.scores import one_step_residual, residual_autocorrelation
+from curbd.trust import Evidence, Null, benjamini_hochberg, pathway_null, verdict
+
+Array = np.ndarray
+
+
+def pathways(
+    recording: xr.Dataset, networks: xr.Dataset, current: xr.DataArray, truth: xr.Dataset | None = None
+) -> pd.DataFrame:
+    """The table ``pathways``: every region and input as a source of every region.
+
+    Parameters
+    ----------
+    recording, networks : what was fitted, and the fits.
+    current : of `curbd.currents.currents`.
+    truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
+    """
+    region = recording["region"].values.astype(str)
+    regions = np.unique(region)
+    sources = [part for part in parts(recording) if part.source != "bias"]
+    number = np.searchsorted(regions, region)
+    first = member(networks, 0)
+    r = scaled_rates(recording).values
+    u = recording["inputs"].transpose("trial", "time", "input").values
+    residual = one_step_residual(first, r, u)
+    z = presynaptic(recording)
+    null = _null(recording, networks, z[:, :-1], residual.y, number)
+    train = recording["split"].values == "train"
+    samples = (np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2))[train].sum() / z.shape[2]
+    power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
+    rows = []
+    for target, name in enumerate(regions):
+        inside = number == target
+        correlated = residual_autocorrelation(
+            residual._replace(y=residual.y[..., inside], error=residual.error[..., inside])
+        )
+        total = float(np.nansum(power[:, inside]))
+        for place, part in enumerate(sources):
+            mine = current.values[:, place][..., inside]
+            is_region = place < len(regions)
+            row: dict[str, Any] = {
+                "recording": recording.attrs["recording"],
+                "model": networks.attrs["model"],
+                "target": str(name),
+                "source": part.source,
+                "rms": float(np.sqrt(np.nanmean(mine[0] ** 2))),
+                "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
+                "predicted_r2": predicted_r2(networks, z, part, target, inside, mine[0]),
+                "seed_r": seed_agreement(mine),
+                "null_rms": null.null_rms[target, place] if is_region else np.nan,
+                "p_value": null.p_value[target, place] if is_region else np.nan,
+                "rank": block_rank(networks, inside, number == place) if is_region and "m" in networks else None,
+                "residual_autocorrelation": correlated,
+                "samples_per_regressor": float(samples),
+            }
+            if truth is not None:
+                row |= against_truth(mine[0], true_current(recording, truth, part, inside))
+            rows.append(row)
+    table = pd.DataFrame(rows)
+    table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
+    judged = [verdict(Evidence(**{name: row[name] for name in Evidence._fields})) for row in table.to_dict("records")]
+    table["verdict"], table["reason"] = zip(*judged, strict=True)
+    table["rank"] = table["rank"].astype("Int64")
+    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor"])
+
+
+def _null(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Null:
+    """The null with the penalties of the first fit, or with newly chosen ones where its estimator has none."""
+    train = recording["split"].values == "train"
+    n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
+    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & train[:, None]
+    n = len(number)
+    power = (z[complete][:, n : n + n_inputs] ** 2).sum(0)
+    if "penalty" in networks:
+        blocks = networks["penalty"].values[0]
+    else:
+        trial = np.nonzero(complete)[0]
+        folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % 5)
+        blocks = choose_penalties(folds, number, n_regions, power)
+    penalty = np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
+    return pathway_null(z, y, number, penalty, train, recording["condition"].values.astype(str))
+
+
+def predicted_r2(networks: xr.Dataset, z: Array, part: Part, target: int, rows: Array, current: Array) -> float:
+    """R2 with the true current that the posterior predicts: 1 - V / (C^2 + V), each unit about its mean.
+
+    C is the estimated current and V its posterior variance, both summed over units and bins; NaN without a posterior.
+    """
+    known = posterior(networks, 0)
+    if known is None or not np.isfinite(current).any():
+        return float("nan")
+    source = z[..., part.columns].reshape(-1, len(part.columns))
+    source = source[np.isfinite(source).all(1)]
+    spread: Array = source - source.mean(0)
+    S = known.covariance[target][np.ix_(part.columns, part.columns)]
+    variance = float((S * (spread.T @ spread)).sum()) * float(known.noise_variance[rows].sum())
+    estimate: Array = current.reshape(-1, current.shape[-1])
+    estimate = estimate[np.isfinite(estimate).all(1)]
+    squares = float(((estimate - estimate.mean(0)) ** 2).sum())
+    return squares / (squares + variance) if squares + variance > 0 else float("nan")
+
+
+def seed_agreement(current: Array) -> float:
+    """Correlation of the current (seed, trial, time, unit) between fits, mean over pairs; NaN for one fit."""
+    flat = current.reshape(len(current), -1)
+    flat = flat[:, np.isfinite(flat).all(0)]
+    pairs = [_correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
+    known = [value for value in pairs if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _correlation(a: Array, b: Array) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+
+
+def block_rank(networks: xr.Dataset, target: Array, source: Array) -> int:
+    """Rank of a block of the first fit's connectivity, from its factors; singular values below 1e-8 count as 0."""
+    one = networks.isel(seed=0)
+    block = one["m"].values[target] @ one["n"].values[source].T
+    largest = float(np.linalg.norm(one["J"].values, 2))
+    return int((np.linalg.svd(block, compute_uv=False) > 1e-8 * max(largest, 1e-300)).sum())
+
+
+def true_current(recording: xr.Dataset, truth: xr.Dataset, part: Part, rows: Array) -> Array:
+    """(trial, time, unit) current that the source really sends to the units of a region."""
+    W = np.concatenate([truth["J"].values, truth["B"].values, truth["b"].values[:, None]], axis=1)
+    rates = recording["rates"].transpose("trial", "time", "unit").values
+    u = recording["inputs"].transpose("trial", "time", "input").values
+    z = np.concatenate([rates, u, np.ones((*rates.shape[:2], 1))], axis=2)
+    return z[..., part.columns] @ W[np.ix_(rows, part.columns)].T
+
+
+def against_truth(estimate: Array, true: Array) -> dict[str, float]:
+    """Correlation, ratio of rms, and R2 (each unit about its mean) of a current with the true one; NaN if that is 0."""
+    n = estimate.shape[-1]
+    both = np.isfinite(estimate).all(-1) & np.isfinite(true).all(-1)
+    e, t = estimate[both].reshape(-1, n), true[both].reshape(-1, n)
+    if not (t**2).any():
+        return {"true_r": np.nan, "true_ratio": np.nan, "true_r2": np.nan}
+    spread = float(((t - t.mean(0)) ** 2).sum())
+    return {
+        "true_r": _correlation(e.ravel(), t.ravel()),
+        "true_ratio": float(np.sqrt((e**2).mean() / (t**2).mean())),
+        "true_r2": 1 - float(((e - t) ** 2).sum()) / spread if spread > 0 else np.nan,
+    }
