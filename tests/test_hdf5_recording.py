@@ -102,6 +102,30 @@ def test_one_continuous_stretch(content, save, rng):
         assert list(opened.intervals["trial"]["stop_time"]) == [0.1, 0.3]
 
 
+def test_cell_arrays_of_matlab_are_followed(content, save):
+    path = save(content)
+    with h5py.File(path, "a") as file:
+        cells = [
+            file.create_dataset(f"#refs#/{n}", data=np.array([[ord(c)] for c in t], "uint16"))
+            for n, t in enumerate(["V1", "V1", "LM"])
+        ]
+        file.create_dataset("areas", data=np.array([[cell.ref for cell in cells]], dtype=h5py.ref_dtype))
+    with source(path, hdf5={"region": "areas"}) as opened:
+        assert list(opened.units["region"]) == ["V1", "V1", "LM"]
+
+
+def test_only_what_is_asked_for_is_read(content, save):
+    """A terabyte that was never written: reading all of it, or all its times, would not fit into any memory."""
+    path = save({"region": content["region"]})
+    samples = 40_000_000_000
+    with h5py.File(path, "a") as file:
+        file.create_dataset("rates", (samples, UNITS), "f8", chunks=(1000, UNITS), fillvalue=0.5)
+        file.create_dataset("pupil", (samples,), "f8", chunks=(1000,))
+    with source(path, hdf5={"sampling_rate_hz": 1000.0}) as opened:
+        np.testing.assert_array_equal(opened.activity.read(samples - 2, samples), np.full((2, UNITS), 0.5))
+        assert opened.series["pupil"].read(5, 7).shape == (2, 1)
+
+
 def test_zebrafish_by_a_mapping(recordings: Path):
     layout = {"rates": "fluorescence", "dims": ["unit", "time"], "region": "region/acronym", "sampling_rate_hz": 1.0}
     path = recordings / "zebrafish_fish6.h5"

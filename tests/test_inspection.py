@@ -220,6 +220,21 @@ def test_nwb_without_chosen_activity_lists_what_could_be_named(empty_nwb, save_n
     assert "acquisition/lfp_power: 30 x 4" in text
 
 
+def test_a_file_larger_than_memory_is_inspected(empty_nwb, save_nwb):
+    """Two terabytes of raw samples that were never written stand for a real raw recording."""
+    nwbfile = empty_nwb()
+    nwbfile.add_unit(spike_times=[1.0, 2.0])
+    nwbfile.add_acquisition(TimeSeries(name="raw", data=np.zeros((10, 4)), unit="V", rate=30000.0))
+    path = save_nwb(nwbfile)
+    with h5py.File(path, "a") as file:
+        attributes = dict(file["acquisition/raw/data"].attrs)
+        del file["acquisition/raw/data"]
+        file.create_dataset("acquisition/raw/data", (60_000_000_000, 4), "f8", chunks=(10_000, 4)).attrs.update(
+            attributes
+        )
+    assert "acquisition/raw: 4 columns, V, 60000000000 samples, 0 s to 2e+06 s, 3e+04 Hz" in inspect(path)
+
+
 def test_other_labels_that_disagree_are_told(empty_nwb, save_nwb):
     nwbfile = empty_nwb()
     group = nwbfile.create_electrode_group("g", "probe", "probeA", nwbfile.create_device("d"))

@@ -8,12 +8,19 @@ import h5py
 import numpy as np
 import pytest
 from pynwb import TimeSeries
+from pynwb.ecephys import ElectricalSeries
 from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
 
 from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.source import Series, Spikes
+
+pytestmark = [
+    # What pynwb says while a test writes what real files hold: planes of their own, and ROIs along the first axis.
+    pytest.mark.filterwarnings("ignore:The linked table for DynamicTableRegion"),
+    pytest.mark.filterwarnings("ignore:RoiResponseSeries"),
+]
 
 KEEP = {"regions": {"unknown": "keep"}}
 
@@ -334,6 +341,35 @@ def test_one_series_a_neuron_is_reached_by_a_pattern(empty_nwb, save_nwb, tmp_pa
         source(path, **KEEP)
 
 
+def test_channels_take_the_region_of_their_electrode(empty_nwb, save_nwb, rng):
+    nwbfile = empty_nwb()
+    add_electrodes(nwbfile, ["a", "b", "b"])
+    power = rng.random((30, 2))
+    electrodes = nwbfile.create_electrode_table_region([0, 2], "used")
+    nwbfile.add_acquisition(
+        ElectricalSeries(name="power", data=power, electrodes=electrodes, rate=10.0, conversion=1e-6)
+    )
+    with source(save_nwb(nwbfile), activity=["acquisition/power"]) as opened:
+        assert list(opened.units["region"]) == ["a", "b"]
+        assert list(opened.units["unit_id"]) == ["0", "2"]
+        np.testing.assert_allclose(opened.activity.read(3, 5), power[3:5] * 1e-6)
+        assert opened.activity.steady == (0.0, 10.0, 30)
+
+
+def test_tables_with_ragged_and_array_cells(empty_nwb, save_nwb):
+    nwbfile = empty_nwb()
+    nwbfile.add_unit(spike_times=[1.0])
+    nwbfile.add_epoch(start_time=0.0, stop_time=1.0, tags=["sleep", "rem"])
+    nwbfile.add_epoch(start_time=1.0, stop_time=2.0, tags=[])
+    nwbfile.add_trial_column("go", "a flag")
+    nwbfile.add_trial(start_time=0.5, stop_time=0.7, go=True)
+    nwbfile.add_invalid_time_interval(start_time=0.0, stop_time=0.1)
+    with source(save_nwb(nwbfile), **KEEP) as opened:
+        assert list(opened.intervals["epochs"]["tags"]) == ["sleep, rem", ""]
+        assert opened.intervals["trials"]["go"].dtype == bool
+        assert "1 stretches as invalid" in opened.notes[0]
+
+
 def test_samples_whose_time_makes_no_sense_are_left_out(empty_nwb, save_nwb):
     nwbfile = empty_nwb()
     nwbfile.add_unit(spike_times=[1.0])
@@ -377,6 +413,13 @@ def test_an_hdf5_file_that_is_no_nwb(tmp_path):
         file["rates"] = np.zeros((3, 3))
     with pytest.raises(UserError, match=r"an HDF5 file that is no NWB file.*set its format to hdf5"):
         source(tmp_path / "plain.h5")
+
+
+def test_a_damaged_nwb_file(tmp_path):
+    with h5py.File(tmp_path / "damaged.nwb", "w") as file:
+        file.attrs["nwb_version"] = "2.5.0"
+    with pytest.raises(UserError, match=r"an NWB file that cannot be read"):
+        source(tmp_path / "damaged.nwb")
 
 
 def test_neither_units_nor_series(empty_nwb, save_nwb):

@@ -152,7 +152,7 @@ def remark_lines(source: Source) -> list[str]:
     remarks = list(source.notes)
     activity = source.activity
     if isinstance(activity, Series):
-        stop = activity.time_s().size
+        stop = activity.steady[2] if activity.steady else activity.time_s().size
         first = activity.read(0, min(stop, LOOK))
         part = "" if stop <= LOOK else f" in the first {LOOK} samples"
         finite = np.isfinite(first)

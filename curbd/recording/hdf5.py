@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def describe(
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     facts = _unit_facts(file, layout, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
-    time_s, notes = _times(file, layout, sizes["time"], where)
+    time_s, steady, notes = _times(file, layout, sizes["time"], where)
     units, unit_notes = unit_table(facts, settings, where)
     trials = _trials(file, layout, sizes.get("trial"), where)
     inputs = _inputs(file, layout, sizes, where)
@@ -76,7 +77,7 @@ def describe(
     if rates.ndim == 3:
         activity = BinnedTrials(
             read=lambda: inside(np.asarray(rates[...], float).transpose(order)),
-            time_s=time_s,
+            time_s=time_s(),
             trials=trials,
             inputs=lambda: _read_inputs(inputs, sizes),
             input_names=names,
@@ -87,8 +88,8 @@ def describe(
         def read(first: int, last: int) -> np.ndarray:
             return inside(np.asarray(rates[:, first:last].T if unit_first else rates[first:last], float))
 
-        activity = Series(layout.rates, lambda: time_s, read, sizes["unit"], unit)
-        series = _series(file, layout, inputs, names, time_s)
+        activity = Series(layout.rates, time_s, read, sizes["unit"], unit, steady)
+        series = _series(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials
     return Source(
@@ -108,11 +109,11 @@ def describe(
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every dataset of the file by its path."""
+    """Every dataset of the file by its path; the cells that a MATLAB file keeps under ``#refs#`` are left out."""
     found: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Dataset):
+        if isinstance(thing, h5py.Dataset) and not name.startswith("#"):
             found[name] = thing
 
     file.visititems(visit)
@@ -120,8 +121,11 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def texts(dataset: h5py.Dataset) -> list[str]:
-    """All cells of a dataset as text."""
-    return [as_text(value) for value in np.ravel(dataset[()])]
+    """All cells of a dataset as text; references to characters (the cell arrays of MATLAB 7.3 files) are followed."""
+    cells = np.ravel(dataset[()])
+    if h5py.check_ref_dtype(dataset.dtype) is not None:
+        return [as_text("".join(map(chr, np.ravel(dataset.file[cell][()])))) for cell in cells]
+    return [as_text(value) for value in cells]
 
 
 def _dataset(file: h5py.File, name: str | None) -> h5py.Dataset | None:
@@ -160,7 +164,10 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
     return rates
 
 
-def _times(file: h5py.File, layout: HDF5Layout, n_times: int, where: str) -> tuple[np.ndarray, list[str]]:
+def _times(
+    file: h5py.File, layout: HDF5Layout, n_times: int, where: str
+) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
+    """Times of the activity, where they follow from a rate (start, rate, samples), and notes."""
     dataset = _dataset(file, layout.time)
     field = f"{where}: {layout.time or 'hdf5.time'}"
     if dataset is not None:
@@ -172,10 +179,10 @@ def _times(file: h5py.File, layout: HDF5Layout, n_times: int, where: str) -> tup
                 field, found="times that are not finite or do not increase", expected="seconds, increasing"
             )
         if layout.sampling_rate_hz is None:
-            return time_s, []
-        return time_s, [f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."]
-    if layout.sampling_rate_hz is not None:
-        return np.arange(n_times) / layout.sampling_rate_hz, []
+            return lambda: time_s, None, []
+        return lambda: time_s, None, [f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."]
+    if (rate_hz := layout.sampling_rate_hz) is not None:
+        return lambda: np.arange(n_times) / rate_hz, (0.0, rate_hz, n_times), []
     hint = next(
         (f"{key} = {value}" for key, value in file.attrs.items() if "rate" in key or "hz" in key.casefold()), ""
     )
@@ -192,12 +199,12 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
         dataset = _dataset(file, name)
         if dataset is None:
             return None
-        if len(dataset) != n_units:
+        if dataset.size != n_units:
             read_as = ", ".join(layout.dims or DIMS[rates.ndim])
-            turned = ", or the other order of axes under hdf5.dims" if len(dataset) in rates.shape else ""
+            turned = ", or the other order of axes under hdf5.dims" if dataset.size in rates.shape else ""
             raise UserError.at(
                 f"{where}: {name}",
-                found=f"{len(dataset)} values",
+                found=f"{dataset.size} values",
                 expected=f"{n_units}, a value for each unit of {layout.rates}{turned}",
                 todo=f"{layout.rates} has the shape {rates.shape}, read as ({read_as})",
             )
@@ -292,28 +299,35 @@ def _read_inputs(inputs: h5py.Dataset | None, sizes: Mapping[str, int]) -> np.nd
 
 
 def _series(
-    file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | None, names: tuple[str, ...], time_s: np.ndarray
+    file: h5py.File,
+    layout: HDF5Layout,
+    inputs: h5py.Dataset | None,
+    names: tuple[str, ...],
+    activity: Series,
+    n_times: int,
 ) -> dict[str, Series]:
     """Possible inputs of one continuous stretch: each declared input by its name, and what else is as long."""
     found = {}
     if inputs is not None:
         for column, name in enumerate(names):
-            found[name] = _column_series(inputs, name, time_s, slice(column, column + 1))
+            found[name] = _column_series(inputs, name, activity, slice(column, column + 1))
     taken = {layout.rates, layout.time, layout.inputs}
     for name, dataset in datasets(file).items():
         numeric = dataset.dtype.kind in "biuf" and dataset.ndim in (1, 2)
-        if numeric and len(dataset) == time_s.size and name not in taken and not name.startswith("truth/"):
-            found[name] = _column_series(dataset, name, time_s, slice(None))
+        if numeric and len(dataset) == n_times and name not in taken and not name.startswith("truth/"):
+            found[name] = _column_series(dataset, name, activity, slice(None))
     return found
 
 
-def _column_series(dataset: h5py.Dataset, name: str, time_s: np.ndarray, columns: slice) -> Series:
+def _column_series(dataset: h5py.Dataset, name: str, activity: Series, columns: slice) -> Series:
+    """Some columns of a dataset, on the clock of the activity."""
+
     def read(first: int, last: int) -> np.ndarray:
         block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
         return np.asarray(block, float).reshape(last - first, -1)
 
     width = 1 if dataset.ndim == 1 else len(range(dataset.shape[1])[columns])
-    return Series(name, lambda: time_s, read, width, as_text(dataset.attrs.get("units", "")))
+    return replace(activity, name=name, read=read, columns=width, unit=as_text(dataset.attrs.get("units", "")))
 
 
 def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: str) -> Truth | None:

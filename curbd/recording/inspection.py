@@ -30,6 +30,9 @@ from curbd.recording.source import BinnedTrials, Source
 ALL_UNITS = RecordingSettings(regions=Regions(unknown="keep"))
 """Defaults under which a file without labels can be looked at."""
 
+LISTED = 50
+"""So many datasets of an HDF5 file are listed."""
+
 
 def inspect(path: Path | str) -> str:
     """What an NWB or HDF5 file holds, and what to write into recordings.tsv.
@@ -86,7 +89,9 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     from curbd.recording.layout import propose
 
     proposal = propose(file)
-    contents = ["Datasets", *(f"  {name}: {_dataset(each)}" for name, each in hdf5.datasets(file).items())]
+    listed = hdf5.datasets(file)
+    contents = ["Datasets", *(f"  {name}: {_dataset(each)}" for name, each in list(listed.items())[:LISTED])]
+    contents += [f"  ... {len(listed) - LISTED} more"] if len(listed) > LISTED else []
     contents += [f"  attribute {key} = {one_line(value)}" for key, value in file.attrs.items()]
     head = [path.name, f"HDF5, {_size(path)}"]
     columns: dict[str, object] = {f"hdf5.{key}": value for key, value in proposal.items()}

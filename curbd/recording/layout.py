@@ -39,7 +39,7 @@ def propose(file: h5py.File) -> dict[str, object]:
     region = plain.region if plain.region in found else _region(found, shape)
     if region is not None and region != plain.region:
         proposal["region"] = region
-    dims = _dims(found[rates], found[region].shape[0] if region is not None else None)
+    dims = _dims(found[rates], found[region].size if region is not None else None)
     if dims is not None and tuple(dims) not in (("time", "unit"), ("trial", "time", "unit")):
         proposal["dims"] = dims
     if plain.time not in found:
@@ -67,7 +67,12 @@ def _activity(found: Mapping[str, h5py.Dataset]) -> str | None:
 
 
 def _region(found: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> str | None:
-    texts = [name for name, each in found.items() if each.ndim == 1 and each.dtype.kind in "SUO" and len(each) in shape]
+    # A vector may be stored as (1, n) or (n, 1).
+    texts = [
+        name
+        for name, each in found.items()
+        if each.shape and each.dtype.kind in "SUO" and each.size == max(each.shape) and each.size in shape
+    ]
     ranked = [name for word in REGION_NAMES for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
     return ranked[0] if ranked else None
 

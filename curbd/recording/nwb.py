@@ -73,6 +73,11 @@ def describe(
         units, unit_notes = unit_table(facts, settings, where)
         series, series_notes = other_series(nwbfile, paths, where)
         intervals = interval_tables(nwbfile)
+    invalid = len(intervals.get("invalid_times", ()))
+    if invalid:
+        notes.append(
+            f"The file marks {invalid} stretches as invalid (invalid_times); they are not left out by themselves."
+        )
     return Source(
         path=path,
         format="nwb",
