@@ -14,8 +14,8 @@ def edges(start_s: float, n_bins: int, dt_s: float) -> np.ndarray:
 
 
 def test_a_spike_on_an_edge_belongs_to_the_bin_that_starts_there() -> None:
-    # 0.15 / 0.05 is 2.9999999999999996 in floating point; every k * 0.05 must fall into bin k.
-    times = np.array([k * 0.05 for k in range(100)])
+    # 3 * 0.05 is 0.15000000000000002 in floating point, yet a spike at 0.15 is the first of bin 3.
+    times = np.array([round(k * 0.05, 2) for k in range(100)])
     rates = spike_rates(Spikes(lambda unit: times, (0.0, 5.0)), [0], edges(0.0, 100, 0.05))
     np.testing.assert_allclose(rates[0, :, 0], 20.0)
 
@@ -47,6 +47,17 @@ def test_covered_share_of_overlapping_and_unsorted_intervals() -> None:
     intervals = np.array([[0.5, 0.7], [0.05, 0.15], [0.1, 0.2], [np.nan, 1.0]])
     np.testing.assert_allclose(covered(intervals, edges(0.0, 8, 0.1))[0], [0.5, 1, 0, 0, 0, 1, 1, 0], atol=1e-9)
     assert not covered(np.zeros((0, 2)), edges(0.0, 4, 0.1)).any()
+
+
+def test_covered_share_against_a_fine_count() -> None:
+    rng = np.random.default_rng(0)
+    starts = rng.integers(0, 900, 12)
+    intervals = np.column_stack([starts, starts + rng.integers(1, 150, 12)])
+    inside = np.zeros(1000, bool)
+    for start, stop in intervals:
+        inside[start:stop] = True
+    share = covered(intervals.astype(float), edges(0.0, 20, 50.0))[0]
+    np.testing.assert_allclose(share, inside.reshape(20, 50).mean(axis=1), atol=1e-12)
 
 
 def test_even_samples_are_used_as_they_are() -> None:

@@ -77,6 +77,23 @@ def test_trial_edges_are_smoothed_with_the_data_around_them(tmp_path: Path) -> N
     np.testing.assert_allclose(recording.rates, shared, atol=1e-9)
 
 
+def test_ragged_trials_are_missing_past_their_end(tmp_path: Path) -> None:
+    trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
+    source = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
+    recording, *_ = checked(source, windows={"table": "trials"})
+    lengths = np.isfinite(recording.rates).all("unit").sum("time")
+    assert lengths.values.tolist() == [40, 60, 20]
+
+
+def test_the_mean_rate_counts_the_windows_only(tmp_path: Path) -> None:
+    trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
+    times = [poisson(10.0, 200.0, seed) for seed in range(6)] + [np.linspace(12.1, 13.3, 100)]
+    source = spike_source(tmp_path / "rec.nwb", times, [*REGIONS, "a"], (0.0, 200.0), intervals={"trials": trials})
+    _, _, units, _ = checked(source, windows={"table": "trials"})
+    assert units["mean_rate_hz"][6] == 0.0
+    assert units["reason"][6] == "mean rate below 0.1 Hz"
+
+
 def test_scale_comes_from_training_trials_only(tmp_path: Path) -> None:
     recording, *_ = checked(spiking(tmp_path / "rec.nwb"))
     train = recording.rates[recording.split.values == "train"]
