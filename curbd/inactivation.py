@@ -102,9 +102,14 @@ def inactivate(
     rows = []
     for number, seed in enumerate(networks["seed"].values):
         network = member(networks, number)
+        # Perturbations of one size and window share their null.
+        nulls: dict[tuple[int, float, bytes], Array] = {}
         for which, (effect, intact) in enumerate(_effects(network, start, plan)):
             perturbation = plan[which]
-            null = _null(network, start, perturbation, intact, places)
+            alike = (int(perturbation.units.sum()), perturbation.strength, perturbation.when.tobytes())
+            if alike not in nulls:
+                nulls[alike] = _null(network, start, perturbation, intact, places)
+            null = nulls[alike]
             for column, place in enumerate(places):
                 bins = place.bins(perturbation)
                 if not bins.any():
