@@ -13,7 +13,6 @@ from curbd.recording.regions import (
     disagreements,
     label_units,
     majority,
-    overview,
     place,
     resolve,
     suggest_pattern,
@@ -163,8 +162,3 @@ def test_places_that_disagree_are_told():
         " regions.order and regions.unit_columns choose."
     ]
     assert disagreements([COLUMN, COLUMN]) == []
-
-
-def test_overview_counts_each_label_of_each_place():
-    table = overview([COLUMN])
-    assert table.to_dict("list") == {"source": ["units.location"] * 2, "label": ["", "ca1"], "units": [2, 2]}

@@ -235,16 +235,6 @@ def disagreements(places: Sequence[Place]) -> list[str]:
     return notes
 
 
-def overview(places: Sequence[Place]) -> pd.DataFrame:
-    """What each place would say: source, label ('' = none), number of units."""
-    rows = [
-        {"source": each.name, "label": label, "units": count}
-        for each in places
-        for label, count in sorted(Counter(each.labels).items())
-    ]
-    return pd.DataFrame(rows, columns=["source", "label", "units"])
-
-
 def suggest_pattern(name: str) -> str:
     r"""Pattern that finds the last part of a name, ``group0_psb`` -> ``group\d+_(\w+)``; '' for a name of one part."""
     parts = re.match(r"^(.*[_\-. ])([^\W\d_][^\W_]*)$", name)
