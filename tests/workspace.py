@@ -19,6 +19,7 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "M
 
 def make_workspace(folder: Path) -> Path:
     """Copy everything that a run needs, without results or recordings."""
+    folder.mkdir(exist_ok=True)
     for name in ("workflow", "config", "profiles"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("Snakefile", "environment.yml"):

@@ -92,7 +92,7 @@ def folder_of_results(wildcards, output):
 
 
 # Memory in MB and time in minutes, both growing with the attempt. The floor is what Python with its libraries takes;
-# the factor turns the compressed file into the arrays that a step holds at once.
+# the factor turns the file that is read into the arrays that a step holds at once.
 
 
 def ingest_memory(wildcards, input, attempt):
@@ -100,7 +100,8 @@ def ingest_memory(wildcards, input, attempt):
 
 
 def fit_memory(wildcards, input, attempt):
-    return attempt * max(2000, int(30 * input.size_mb))
+    # By the recording alone, which is there when a group of jobs is submitted; the network is made inside the group.
+    return attempt * max(2000, int(60 * Path(input.recording).stat().st_size / 1e6))
 
 
 def table_memory(wildcards, input, attempt):
