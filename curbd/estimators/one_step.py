@@ -17,9 +17,9 @@ from curbd.estimators.regression import (
     GRID,
     Moments,
     choose_penalties,
-    held_out_errors,
     moments,
     penalty_vector,
+    solve,
     solve_blocks,
     squared_error,
 )
@@ -90,32 +90,24 @@ def posterior(regression: Regression, data: TrainingData) -> Posterior:
 def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     """Time constant with the smallest held-out error of the next state, from dt to 100 dt, in steps of 5 %.
 
-    One penalty for all blocks is chosen anew for every candidate; y is linear in 1 / (1 - D), so that one set of
-    statistics serves all candidates.
+    One penalty for all blocks is chosen anew for every candidate. The current y = x + f (x_next - x) is linear in
+    f = 1 / (1 - D), and so is its fit: one solution a penalty serves all candidates.
     """
     n = data.r.shape[2]
     velocity = pairs.x_next - pairs.x
     both = moments(regressors(pairs), np.concatenate([pairs.x, velocity, pairs.x_next], axis=1), pairs.fold)
     state, change = slice(0, n), slice(n, 2 * n)
+    YZ_x, YZ_v = both.YZ[:, state], both.YZ[:, change]
     cross = (both.YY[:, 2 * n :] - both.YY[:, state] - both.YY[:, change]) / 2
     spread = both.YY[:, change].sum(0).clamp_min(1e-12)
-    vectors = [penalty_vector(np.full(data.n_regions, value), data.region, (pairs.u**2).sum(0)) for value in GRID]
-    rows = np.arange(n)
-
-    def error(ratio: float) -> float:
-        f = 1 / (1 - decay(data.dt_s, ratio * data.dt_s, data.substeps))
-        folds = Moments(
-            both.ZZ,
-            both.YZ[:, state] + f * both.YZ[:, change],
-            both.YY[:, state] + 2 * f * cross + f**2 * both.YY[:, change],
-            both.n,
-        )
-        in_states = folds.YY.sum(0).clamp_min(1e-12) / f**2 / spread
-        return min(float((held_out_errors(folds, v, rows).sum(0) * in_states).mean()) for v in vectors)
-
-    coarse = np.geomspace(1, 100, 14)
-    errors = [error(ratio) for ratio in coarse]
-    best = int(np.argmin(errors))
-    low, high = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
-    fine = np.geomspace(low, high, 15)
-    return float(fine[int(np.argmin([error(ratio) for ratio in fine]))] * data.dt_s)
+    candidates = data.dt_s * np.geomspace(1, 100, 95)
+    f = tensor(np.array([1 / (1 - decay(data.dt_s, tau_s, data.substeps)) for tau_s in candidates]))[:, None]
+    errors = []
+    for value in GRID:
+        W = solve(both.without(), penalty_vector(np.full(data.n_regions, value), data.region, (pairs.u**2).sum(0)))
+        W_x, W_v = W[:, state], W[:, change]
+        squares = squared_error(both, W).sum(0)
+        mixed = (cross - (W_x * YZ_v + W_v * YZ_x - (W_x @ both.ZZ) * W_v).sum(-1)).sum(0)
+        in_states = squares[state] / f**2 + 2 * mixed / f + squares[change]
+        errors.append((in_states / spread).mean(1).cpu().numpy())
+    return float(candidates[int(np.min(errors, axis=0).argmin())])
