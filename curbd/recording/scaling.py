@@ -27,6 +27,12 @@ def scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def scaled_rates(recording: xr.Dataset) -> xr.DataArray:
-    """Rates over the scale of their unit, clipped to (-0.999, 0.999); (trial, time, unit), NaN where missing."""
-    scaled = (recording["rates"] / recording["scale"]).clip(-LIMIT, LIMIT)
+    """Rates over the scale of their unit (trial, time, unit), NaN where missing.
+
+    Measured rates are clipped to (-0.999, 0.999), as held-out ones may exceed the training data; rates that are
+    phi(x) already are taken as they are.
+    """
+    scaled = recording["rates"] / recording["scale"]
+    if recording.attrs["activity"] != "model":
+        scaled = scaled.clip(-LIMIT, LIMIT)
     return scaled.transpose("trial", "time", "unit").rename("scaled_rates")
