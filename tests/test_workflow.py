@@ -105,8 +105,8 @@ def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
     config = write_config(fresh, recordings="config/recordings.tsv", models=models)
     printed = snakemake(fresh, "--dry-run", "--configfile", config)
     assert planned(printed)["ingest_for_model"] == 1
-    assert "input: results/demo/fine/recording.nc, results/demo/experiments.json" in printed
-    assert "input: results/demo/recording.nc, results/demo/experiments.json" in printed
+    assert "input: results/demo/fine/recording.nc\n" in printed
+    assert "input: results/demo/recording.nc\n    output: results/demo/plain/network.nc" in printed
 
 
 def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
@@ -160,8 +160,10 @@ def test_a_second_run_has_nothing_to_do(demo: Path) -> None:
 
 def test_a_lost_network_is_made_again_with_all_that_hangs_on_it(done: Path) -> None:
     (done / "results/demo/full_rank/network.nc").unlink()
-    jobs = planned(snakemake(done, "--dry-run"))
-    assert jobs == {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
+    jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
+    assert planned(snakemake(done, "--dry-run")) == jobs
+    (done / "results/demo/experiments.json").unlink()
+    assert planned(snakemake(done, "--dry-run")) == jobs | {"check_experiments": 1, "inactivate": 2}
 
 
 def test_new_inactivations_refit_nothing(done: Path) -> None:

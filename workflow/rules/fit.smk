@@ -2,8 +2,6 @@
 rule fit:
     input:
         recording=recording_of_fit,
-        # Needed first, but new inactivations refit nothing.
-        checked=ancient("<results>/{recording}/experiments.json"),
     output:
         network=ensure("<results>/{recording}/{model}/network.nc", non_empty=True),
         fits="<results>/{recording}/{model}/fits.csv",

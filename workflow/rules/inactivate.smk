@@ -3,6 +3,7 @@ rule inactivate:
     input:
         recording=recording_of_fit,
         network="<results>/{recording}/{model}/network.nc",
+        checked="<results>/{recording}/experiments.json",
     output:
         "<results>/{recording}/{model}/inactivations.csv",
     log:

@@ -72,7 +72,8 @@ rule ingest_for_model:
         " --settings {params.settings:q} --out {output.recording} > {log} 2>&1"
 
 
-# Regions and inputs that the config names exist in the recording; known before hours of fits, not after.
+# Regions and inputs that the inactivations name exist in the recording; the priority tells it before hours of fits.
+# The fits do not wait for it by a file: new inactivations would refit, and ancient() would leave fits out (9.27).
 rule check_experiments:
     input:
         "<results>/{recording}/recording.nc",
@@ -82,6 +83,7 @@ rule check_experiments:
         "<results>/logs/check_experiments/{recording}.log",
     benchmark:
         "<results>/benchmarks/check_experiments/{recording}.tsv"
+    priority: 100
     conda:
         "../../environment.yml"
     params:
