@@ -1,0 +1,259 @@
+"""Pictures of the currents between regions, and of what can be believed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from curbd.report.drawing import (
+    FAINT,
+    INK,
+    LINE_STYLES,
+    Dash,
+    Picture,
+    matrix_cells,
+    panels,
+    percent,
+    picture,
+    source_colour,
+    source_label,
+    written,
+    zero_line,
+)
+from curbd.report.reading import Fitted
+from curbd.report.recording_figures import most_frequent
+from curbd.report.truth_figures import mean_true_currents
+
+Draw = Callable[[Axes, str, str], None]
+"""Draws the current (target, source) into a panel."""
+MOST_PANELS = 72
+"""A matrix of more panels than this is shown as its strongest pathways only."""
+STRONGEST = 12
+MOST_WORDED = 12
+"""Matrices with more rows or columns than this have no text in their cells."""
+MARK = {"resolved": "✓", "unresolved": "?"}
+FADED: dict[str, tuple[Dash, str]] = {
+    "excitatory": ("-", "through positive weights"),
+    "inhibitory": ("--", "through negative weights"),
+}
+
+
+def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
+    """Mean current of every source to every target over time, with its interval, one line a condition.
+
+    Where the truth is known the true current is drawn on top.
+    """
+    rows = _first(fit)
+    net = rows[rows["sign"] == "net"]
+    conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
+    styles = dict(zip(conditions, LINE_STYLES, strict=False))
+    true = None if fit.truth is None else mean_true_currents(fit.recording, fit.truth)
+
+    all_times = fit.recording["time"].values
+
+    def draw(panel: Axes, target: str, source: str) -> None:
+        colour = source_colour(source, palette)
+        of_pair = net[(net["target"] == target) & (net["source"] == source)]
+        for condition, style in styles.items():
+            line = of_pair[of_pair["condition"] == condition]
+            time = line["time_s"].to_numpy()
+            panel.fill_between(time, line["ci_low"], line["ci_high"], color=colour, alpha=0.22, linewidth=0)
+            panel.plot(time, line["mean"], style, color=colour)
+            if true is not None:
+                panel.plot(all_times, true[target, source, condition], style, color="black", linewidth=0.7)
+
+    interval = net["ci_low"].notna().any()
+    legend: list[Line2D | Patch] = []
+    if len(styles) > 1:
+        legend += [Line2D([], [], color=FAINT, linestyle=style, label=name) for name, style in styles.items()]
+    if interval:
+        legend += [Patch(color=FAINT, alpha=0.3, linewidth=0, label="95 % interval")]
+    if true is not None:
+        legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
+    omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
+    caption = (
+        "Mean current to each region (rows) from each source (columns) over time, averaged over the region's units "
+        "and the trials of a condition. The scale is the same along a row, where the currents add up. "
+        "✓ resolved, ? unresolved."
+        + ("" if interval else " There is no interval: the estimator has no posterior, and there is one seed.")
+        + (f" The {len(styles)} most frequent conditions; {omitted} more are in currents.parquet." * (omitted > 0))
+    )
+    return _small_multiples(fit, palette, draw, legend, "Matrix of mean currents over time", caption)
+
+
+def signed_matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
+    """The same matrix with the parts that pass through positive and through negative weights."""
+    rows = _first(fit)
+    averaged = rows.groupby(["target", "source", "sign", "time_s"], sort=True)["mean"].mean()
+
+    def draw(panel: Axes, target: str, source: str) -> None:
+        colour = source_colour(source, palette)
+        of_pair = averaged[target, source]
+        for sign, (style, _) in FADED.items():
+            panel.plot(of_pair[sign].index, of_pair[sign], style, color=colour, alpha=0.45, linewidth=1.1)
+        panel.plot(of_pair["net"].index, of_pair["net"], color=colour, linewidth=1.8)
+
+    legend: list[Line2D | Patch] = [Line2D([], [], color=INK, linewidth=1.8, label="net")]
+    legend += [Line2D([], [], color=INK, alpha=0.45, linestyle=style, label=label) for style, label in FADED.values()]
+    caption = (
+        "The mean currents, all conditions together, split by the sign of the weights; the parts sum to the net "
+        "current. Where rates can be negative, a current through positive weights can be negative too."
+    )
+    return _small_multiples(fit, palette, draw, legend, "Matrix of currents by the sign of the weights", caption)
+
+
+def _small_multiples(
+    fit: Fitted, palette: dict[str, str], draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
+) -> Picture:
+    pathways = fit.tables["pathways"]
+    verdict = pathways.set_index(["target", "source"])["verdict"]
+    targets = _targets(pathways)
+    sources = _sources(fit.tables["currents"])
+    if len(targets) * len(sources) > MOST_PANELS:
+        strongest = pathways[pathways["target"] != pathways["source"]]
+        strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST)
+        pairs = list(zip(strongest["target"], strongest["source"], strict=True))
+        return _strongest(pairs, verdict, palette, draw, legend, alt, caption)
+    height = 0.75 + 1.25 * len(targets)
+    figure, axes = panels(
+        len(targets), len(sources), (max(5.0, 1.8 * len(sources)), height), share_x=True, share_y="row"
+    )
+    for row, target in enumerate(targets):
+        for column, source in enumerate(sources):
+            panel = axes[row, column]
+            if source == target:
+                panel.set_facecolor("#F4F4F4")
+            zero_line(panel)
+            draw(panel, target, source)
+            _verdict_mark(panel, verdict.get((target, source), ""))
+            if row == 0:
+                panel.set_title(f"from {source_label(source)}", color=source_colour(source, palette))
+            if row == len(targets) - 1:
+                panel.set_xlabel("time (s)")
+        axes[row, 0].set_ylabel(f"to {target}\n(units of x)", color=INK)
+    _legend(figure, legend)
+    return picture(figure, alt, caption)
+
+
+def _strongest(
+    pairs: Sequence[tuple[str, str]],
+    verdict: pd.Series,
+    palette: dict[str, str],
+    draw: Draw,
+    legend: Sequence[Line2D | Patch],
+    alt: str,
+    caption: str,
+) -> Picture:
+    columns = 4
+    figure, axes = panels(
+        -(-len(pairs) // columns), columns, (10, 0.75 + 1.5 * -(-len(pairs) // columns)), share_x=True
+    )
+    for panel in axes.flat[len(pairs) :]:
+        panel.set_visible(False)
+    for panel, (target, source) in zip(axes.flat, pairs, strict=False):
+        zero_line(panel)
+        draw(panel, target, source)
+        _verdict_mark(panel, verdict.get((target, source), ""))
+        panel.set_title(f"{source_label(source)} → {target}", fontsize=8.5, color=source_colour(source, palette))
+    for panel in axes[:, 0]:
+        panel.set_ylabel("current (x)")
+    for panel in axes[-1]:
+        panel.set_xlabel("time (s)")
+    _legend(figure, legend)
+    return picture(figure, alt, f"The {len(pairs)} pathways of the largest share. {caption}")
+
+
+def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
+    if legend:
+        figure.legend(handles=list(legend), loc="outside lower center", ncols=len(legend))
+
+
+def _verdict_mark(panel: Axes, verdict: str) -> None:
+    box = {"facecolor": panel.get_facecolor(), "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+    where: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "va": "top", "bbox": box}
+    if verdict:
+        panel.text(0.98, 0.96, MARK[verdict], fontsize=9.5, color=INK, **where)
+
+
+def verdicts(fit: Fitted) -> Picture:
+    """Share, rms and null of every pathway, with the verdict in the cell."""
+    pathways = fit.tables["pathways"]
+    targets, sources = _targets(pathways), _sources(pathways)
+    share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
+        index=targets, columns=sources
+    )
+    worded = max(len(targets), len(sources)) <= MOST_WORDED
+    step = (1.25, 0.62) if worded else (9.0 / len(sources), 8.0 / len(targets))
+    size = (max(4.0, 1.2 + step[0] * len(sources)), 0.7 + step[1] * len(targets))
+    figure, axes = panels(1, 1, size)
+    panel = axes[0, 0]
+    matrix_cells(panel, share.to_numpy(float), targets, [source_label(name) for name in sources], 1.0)
+    for target, source, row in _pairs(pathways):
+        where = (sources.index(source), targets.index(target))
+        if worded:
+            if row["verdict"] == "unresolved":
+                _hatch(panel, where)
+            _worded(panel, where, row)
+        elif row["verdict"] == "resolved":
+            panel.plot(*where, ".", color=INK, markersize=3)
+    if max(len(sources) * 6, 40) > 260:
+        panel.tick_params(labelsize=5)
+    panel.set_ylabel("to (target)")
+    panel.set_xlabel("from (source)", labelpad=8)
+    if not worded or len(sources) > 8:
+        panel.tick_params(axis="x", rotation=90)
+    key = (
+        "✓ resolved; hatched and ? unresolved. In each cell the share of the target's current, the rms of the "
+        "current, and its null: what the same fit gives when the source's trials are shuffled."
+        if worded
+        else "A dot marks a resolved pathway."
+    )
+    return picture(
+        figure,
+        "Matrix of verdicts: " + "; ".join(f"{s} to {t}: {row['verdict']}" for t, s, row in _pairs(pathways))
+        if worded
+        else "Matrix of shares and verdicts",
+        f"Who drives whom: the darker, the larger the source's share of the target's current. {key}",
+    )
+
+
+def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
+    null = f" · null {written(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
+    column, line = where
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
+    panel.text(column, line - 0.16, f"{MARK[row['verdict']]} {percent(row['share'])}", fontsize=9.5, **middle)
+    panel.text(column, line + 0.22, f"rms {written(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
+
+
+def _hatch(panel: Axes, where: tuple[int, int]) -> None:
+    corner = (where[0] - 0.47, where[1] - 0.46)
+    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch="////", edgecolor="#C9C9C9", linewidth=0))
+
+
+def _first(fit: Fitted) -> pd.DataFrame:
+    rows = fit.tables["currents"]
+    return rows[rows["seed"] == fit.first_seed]
+
+
+def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:
+    """Target, source and row of every pathway."""
+    for _, row in pathways.iterrows():
+        yield str(row["target"]), str(row["source"]), row
+
+
+def _targets(pathways: pd.DataFrame) -> list[str]:
+    return sorted(pathways["target"].unique())
+
+
+def _sources(table: pd.DataFrame) -> list[str]:
+    """Regions, then inputs, then the bias."""
+    targets = set(table["target"])
+    rank = {source: (source not in targets, source == "bias", source) for source in table["source"].unique()}
+    return sorted(rank, key=lambda source: rank[source])

@@ -1,0 +1,164 @@
+"""How the pictures of the report look, and how they get into the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+
+REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
+"""Colours that people with any colour vision tell apart (Okabe and Ito), and a violet."""
+SOURCE_COLOURS = {"input": "#4D4D4D", "bias": "#8C8C8C"}
+Dash = Literal["-", "--", ":", "-."]
+LINE_STYLES: tuple[Dash, ...] = ("-", "--", ":", "-.")
+"""One a condition; more conditions than this are not told apart in one panel."""
+INK, FAINT = "#1A1A1A", "#8A8A8A"
+SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
+"""White to blue, light enough for dark text in every cell."""
+Sharing = Literal["none", "all", "row"]
+HEAVY = 150_000
+"""Pictures of more characters of SVG than this become PNG."""
+WIDTH = 10.0
+"""Width of the page's column, inches."""
+
+_STYLE = {
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "hatch.color": "#B5B5B5",
+    "hatch.linewidth": 0.7,
+    "image.interpolation": "nearest",
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+    "svg.fonttype": "path",
+    # Element ids are drawn from this instead of from the clock: the same picture is the same bytes.
+    "svg.hashsalt": "curbd",
+    # A region may be called $B$: user strings are no formulas.
+    "text.parse_math": False,
+    "xtick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.color": FAINT,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8,
+}
+
+
+class Picture(NamedTuple):
+    """A picture as the page shows it: data URI, width in CSS pixels, and what a reader who cannot see it is told."""
+
+    source: str
+    width: int
+    alt: str
+    caption: str
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Every figure is drawn and saved inside this."""
+    with matplotlib.style.context(_STYLE, after_reset=True):
+        yield
+
+
+def picture(figure: Figure, alt: str, caption: str) -> Picture:
+    """A figure as SVG, or as PNG where the SVG would be heavy."""
+    width = round(figure.get_figwidth() * 96)
+    drawn = _saved(figure, "svg")
+    if len(drawn) <= HEAVY:
+        return Picture(_uri("image/svg+xml", drawn), width, alt, caption)
+    return Picture(_uri("image/png", _saved(figure, "png")), width, alt, caption)
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # Neither the date nor the version of matplotlib goes into the file.
+    nothing = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=150, metadata=nothing)
+    return buffer.getvalue()
+
+
+def _uri(media: str, content: bytes) -> str:
+    return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def colours(regions: Iterable[str]) -> dict[str, str]:
+    """One colour a region, the same everywhere in the report."""
+    names = sorted(set(regions))
+    if len(names) <= len(REGION_COLOURS):
+        return dict(zip(names, REGION_COLOURS, strict=False))
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(names)))
+    return {name: to_hex(shade) for name, shade in zip(names, shades, strict=True)}
+
+
+def source_colour(source: str, palette: dict[str, str]) -> str:
+    """Colour of a source: its region's, or a grey for inputs and the bias."""
+    return palette.get(source, SOURCE_COLOURS["bias" if source == "bias" else "input"])
+
+
+def source_label(source: str) -> str:
+    """A source as headings name it."""
+    return source.removeprefix("input:") + " (input)" if source.startswith("input:") else source
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float], *, share_x: bool = False, share_y: Sharing = "none"
+) -> tuple[Figure, np.ndarray]:
+    """A figure of equal panels and its axes (row, column); size in inches, never wider than the page."""
+    width, height = size
+    figure = Figure(figsize=(min(width, WIDTH), height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
+
+
+def written(value: float, digits: int = 2) -> str:
+    """A number with so many significant digits, never in powers of ten where it can be read without."""
+    if not np.isfinite(value):
+        return ""
+    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as a percentage; what is small but not nothing is said to be so."""
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def zero_line(axes: Axes) -> None:
+    """A faint line at zero, behind everything."""
+    axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
+
+
+def matrix_cells(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float) -> None:
+    """Shaded cells (row, column) from 0 to ``largest``, empty where NaN, with the names at their sides."""
+    axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    if values.size <= 400:
+        axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=2)
+        axes.tick_params(which="minor", length=0)

@@ -1,0 +1,197 @@
+"""What the tables say in plain words: which pathways can be believed, and what a reader must beware of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.recording.scaling import LIMIT
+from curbd.report.drawing import percent, source_label, written
+from curbd.report.reading import Fitted, Recorded
+
+FEW_SAMPLES_PER_DIMENSION = 20
+CORRELATED_RESIDUAL = 0.2
+"""As in the verdict on a pathway."""
+CLIPPED = 0.001
+MOST_LISTED = 12
+
+
+class Judged(NamedTuple):
+    """A pathway between regions as the summary names it."""
+
+    pathway: str
+    verdict: str
+    share: str
+    reason: str
+
+
+class Summary(NamedTuple):
+    """The verdict on one fit: a sentence, the pathways behind it (the largest shares first), and how many more."""
+
+    model: str
+    estimator: str
+    sentence: str
+    fit: str
+    truth: str
+    pathways: list[Judged]
+    omitted: int
+
+
+def between_regions(pathways: pd.DataFrame) -> pd.DataFrame:
+    """The pathways from one region to another, the largest share first."""
+    regions = set(pathways["target"])
+    chosen = pathways[pathways["source"].isin(regions) & (pathways["source"] != pathways["target"])]
+    return chosen.sort_values("share", ascending=False, kind="stable")
+
+
+def summarise(fit: Fitted) -> Summary:
+    """The verdict on the pathways of one fit."""
+    pathways = between_regions(fit.tables["pathways"])
+    judged = [
+        Judged(f"{row['source']} → {row['target']}", row["verdict"], percent(row["share"]), row["reason"])
+        for _, row in pathways.iterrows()
+    ]
+    return Summary(
+        fit.name,
+        f"{fit.networks.attrs['family']}, {fit.networks.attrs['estimator']}".replace("_", " "),
+        _verdict_sentence(pathways),
+        _fit_sentence(fit),
+        _truth_sentence(pathways),
+        judged[:MOST_LISTED],
+        max(0, len(judged) - MOST_LISTED),
+    )
+
+
+def _verdict_sentence(pathways: pd.DataFrame) -> str:
+    if pathways.empty:
+        return "The recording has one region, so there is no pathway to judge."
+    resolved = pathways[pathways["verdict"] == "resolved"]
+    n = len(pathways)
+    if resolved.empty:
+        return f"None of {_counted(n, 'pathway')} between regions is resolved: do not read the currents as findings."
+    if len(resolved) == n:
+        return f"All {n} pathways between regions are resolved." if n > 1 else "The one pathway is resolved."
+    strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
+    return (
+        f"{len(resolved)} of {_counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
+        f"{', above all' if len(resolved) > 3 else ':'} {strongest}."
+    )
+
+
+def _fit_sentence(fit: Fitted) -> str:
+    held_out = "test" in fit.scores
+    row = fit.scores["test" if held_out else "train"]
+    text = (
+        f"On {'held-out' if held_out else 'training'} trials the network predicts {_explained(row['one_step_r2'])} of "
+        "the variance of the current one bin ahead"
+    )
+    if np.isnan(row["free_run_r2"]):
+        return f"{text}; running freely it diverges."
+    text += f", and {_explained(row['free_run_r2'])} of the variance of the rates when it runs freely"
+    if np.isnan(row["ceiling_r2"]):
+        return f"{text}."
+    known = fit.truth is not None and fit.recording.attrs["activity"] == "model"
+    reached = "the true network itself predicts {}" if known else "{} repeats from trial to trial"
+    return f"{text} ({reached.format(percent(row['ceiling_r2']))})."
+
+
+def _truth_sentence(pathways: pd.DataFrame) -> str:
+    """What the truth says about the verdicts; empty where it is not known."""
+    if "true_r2" not in pathways or not pathways["true_r2"].notna().any():
+        return ""
+    resolved = pathways[pathways["verdict"] == "resolved"]
+    right = int((resolved["true_r2"] > 0.5).sum())
+    text = (
+        f"The truth is known here: of {_counted(len(resolved), 'pathway')} called resolved, {right} "
+        f"{'have' if right != 1 else 'has'} an R² above 0.5 with the true current."
+    )
+    absent = pathways[pathways["true_r"].isna()]
+    if len(absent):
+        wrong = int((absent["verdict"] == "resolved").sum())
+        called = "none is" if not wrong else "1 is" if wrong == 1 else f"{wrong} are"
+        text += f" Of {_counted(len(absent), 'pathway')} without any true current, {called} called resolved."
+    return text
+
+
+def warnings(recorded: Recorded) -> list[str]:
+    """What a reader must know before believing a number, of one recording and its fits."""
+    return [*_about_recording(recorded), *(f"{fit.name}: {text}" for fit in recorded.fits for text in _about_fit(fit))]
+
+
+def _about_recording(recorded: Recorded) -> list[str]:
+    found = []
+    regions = recorded.regions
+    if len(regions) == 1:
+        found.append(f"one region ({regions['region'].iloc[0]}): there is no pathway to judge.")
+    few = regions[regions["samples_per_dimension"] < FEW_SAMPLES_PER_DIMENSION]
+    if len(few):
+        found.append(
+            f"few samples for the dimension of the activity in {_listed(few['region'])} "
+            f"(fewer than {FEW_SAMPLES_PER_DIMENSION} training bins a dimension): expect wide intervals."
+        )
+    dropped = ~recorded.units["kept"]
+    if dropped.mean() > 0.5:
+        found.append(f"{dropped.sum()} of {len(dropped)} units were left out; their reasons are in units.csv.")
+    clipped = clipped_share(recorded.recording)
+    if clipped > CLIPPED:
+        found.append(f"{clipped:.1%} of the bins are larger than the scale of their unit allows and were clipped.")
+    return found
+
+
+def clipped_share(recording: xr.Dataset) -> float:
+    """Share of the recorded bins whose scaled rate lies beyond what the network can express."""
+    scaled = (recording["rates"] / recording["scale"]).values
+    known = np.isfinite(scaled)
+    return float((np.abs(scaled[known]) > LIMIT).mean()) if known.any() else 0.0
+
+
+def _about_fit(fit: Fitted) -> list[str]:
+    train = fit.scores["train"]
+    row = fit.scores.get("test", train)
+    found = []
+    if "test" not in fit.scores:
+        found.append("no trial was held out: the scores are those of the training trials.")
+    elif row["one_step_r2"] < train["one_step_r2"] / 2:
+        found.append(
+            f"R² one bin ahead falls from {train['one_step_r2']:.2f} on training trials to "
+            f"{row['one_step_r2']:.2f} on held-out trials: the network is fitted to noise."
+        )
+    if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
+        found.append(
+            f"the residual is correlated in time ({row['residual_autocorrelation']:.2f} from one bin to the next): an "
+            "input that the model does not know, measurement noise, smoothing, or a wrong time constant. Intervals "
+            "are then too narrow."
+        )
+    if np.isnan(row["free_run_r2"]):
+        found.append("the network diverges when it runs freely; its inactivations mean nothing.")
+    elif np.isfinite(row["baseline_r2"]) and row["free_run_r2"] < row["baseline_r2"]:
+        found.append(
+            f"running freely, the network reproduces held-out trials less well (R² {row['free_run_r2']:.2f}) than the "
+            f"average trial does ({row['baseline_r2']:.2f}): read its inactivations with care."
+        )
+    if fit.tables["currents"]["ci_low"].isna().all():
+        found.append("the currents have no interval: the estimator has no posterior, and there is one seed.")
+    return found
+
+
+def sources_of_labels(units: pd.DataFrame) -> pd.DataFrame:
+    """Units by region, by the place that gave the label, and by whether they are kept."""
+    counted = units.groupby(["region", "region_source", "kept", "reason"], sort=True).size()
+    return counted.rename("units").reset_index()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _explained(r2: float) -> str:
+    return percent(r2) if r2 >= 0 else f"nothing (R² {written(r2)})"
+
+
+def _listed(names: pd.Series) -> str:
+    shown = [source_label(str(name)) for name in names[:MOST_LISTED]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

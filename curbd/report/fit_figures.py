@@ -1,0 +1,146 @@
+"""Pictures of how well the networks reproduce the recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from curbd.ensemble import member
+from curbd.recording.scaling import scaled_rates
+from curbd.report.drawing import FAINT, INK, Picture, panels, picture, written, zero_line
+from curbd.report.reading import Fitted
+from curbd.scores import free_run
+
+LOWEST = -0.5
+"""Scores below this are written at the edge instead of drawn."""
+MOST_BINS = 600
+"""Longer trials are shown up to here."""
+SCORES = {
+    "one_step_r2": "one bin ahead",
+    "rollout_r2": "some bins ahead",
+    "free_run_r2": "running freely",
+}
+
+
+def scores(fits: pd.DataFrame) -> Picture:
+    """Scores of the first seed of every model on training and test trials, beside ceiling and baseline."""
+    first = fits.groupby("model", sort=False)["seed"].transform("first") == fits["seed"]
+    rows = fits[first]
+    models = list(rows["model"].unique())
+    figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.42 * len(models)), share_y="all")
+    for panel, (column, title) in zip(axes[0], SCORES.items(), strict=True):
+        for place, model in enumerate(models):
+            of_model = rows[rows["model"] == model].set_index("split")
+            for split, filled, shift in (("train", False, -0.14), ("test", True, 0.14)):
+                if split in of_model.index:
+                    _score(panel, of_model.loc[split, column], place + shift, filled)
+            if column == "free_run_r2":
+                _beside(panel, of_model, place)
+        panel.set_title(title)
+        panel.set_xlim(LOWEST - 0.04, 1.04)
+        panel.set_ylim(len(models) - 0.45, -0.55)
+        panel.set_yticks(range(len(models)), models)
+        panel.set_xlabel("R²")
+        panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
+        panel.axvline(1, color="#D0D0D0", linewidth=0.7, zorder=0)
+        panel.tick_params(axis="y", length=0)
+    marks = [
+        _mark("o", "training trials", color=INK, markerfacecolor="white"),
+        _mark("o", "test trials", color=INK),
+        _mark("|", "ceiling (test)", color=INK, markersize=11, markeredgewidth=2),
+        _mark("x", "baseline: average trial (test)", color=FAINT),
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=4)
+    return picture(
+        figure,
+        "Scores of every model on training and test trials",
+        f"How well each network reproduces the activity: one bin ahead (share of the variance of the total current), "
+        f"{rows['rollout_s'].iloc[0]:.3g} s ahead and running freely from the first bin of a trial (share of the "
+        "variance of the rates). A mark at the left edge carries its number where the score is lower still.",
+    )
+
+
+def _mark(marker: str, label: str, **look: Any) -> Line2D:
+    return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
+
+
+def _score(axes: Axes, value: float, height: float, filled: bool) -> None:
+    if not np.isfinite(value):
+        axes.text(LOWEST, height, "none" if filled else "", va="center", ha="left", fontsize=7.5, color=FAINT)
+        return
+    face = INK if filled else "white"
+    axes.plot(max(value, LOWEST), height, "o" if value >= LOWEST else "<", color=INK, markerfacecolor=face)
+    if value < LOWEST:
+        axes.text(LOWEST + 0.05, height, written(value), va="center", ha="left", fontsize=7.5, color=INK)
+
+
+def _beside(axes: Axes, of_model: pd.DataFrame, place: int) -> None:
+    """Ceiling and baseline of the test trials, of the training trials where there are no others."""
+    row = of_model.loc["test" if "test" in of_model.index else "train"]
+    if np.isfinite(row["ceiling_r2"]) and row["ceiling_r2"] >= LOWEST:
+        axes.plot(row["ceiling_r2"], place + 0.14, "|", color=INK, markersize=11, markeredgewidth=2)
+    if np.isfinite(row["baseline_r2"]) and row["baseline_r2"] >= LOWEST:
+        axes.plot(row["baseline_r2"], place + 0.14, "x", color=FAINT, markersize=6)
+
+
+def unit_traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
+    """Recorded and freely running rates of the best, the median and the worst unit in one held-out trial."""
+    per_unit = _unit_scores(fit)
+    if per_unit is None:
+        return None
+    order = np.argsort(per_unit, kind="stable")[::-1]
+    order = order[np.isfinite(per_unit[order])]
+    chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+    r = scaled_rates(fit.recording).values
+    u = fit.recording["inputs"].transpose("trial", "time", "input").values
+    trial = example_trial(fit)
+    length = min(_length(r[trial]), MOST_BINS)
+    run = free_run(member(fit.networks, 0), r[[trial], :length], u[[trial], :length])[0]
+    time = fit.recording["time"].values[:length]
+    region = fit.recording["region"].values.astype(str)
+    unit_id = fit.recording["unit_id"].values.astype(str)
+    figure, axes = panels(1, 3, (10, 2.1), share_x=True)
+    for panel, (word, unit) in zip(axes[0], chosen.items(), strict=True):
+        zero_line(panel)
+        panel.plot(time, r[trial, :length, unit], color="#B0B0B0", linewidth=2.2)
+        panel.plot(time, run[:, unit], color=palette[region[unit]])
+        panel.set_title(f"{word}: {unit_id[unit]}, {region[unit]}  (R² {per_unit[unit]:.2f})", fontsize=8.5)
+        panel.set_xlabel("time (s)")
+    axes[0, 0].set_ylabel("scaled rate")
+    recorded = Line2D([], [], color="#B0B0B0", linewidth=2.2, label="recorded")
+    running = Line2D([], [], color=INK, label="network running freely (in the colour of the region)")
+    figure.legend(handles=[recorded, running], loc="outside lower center", ncols=2)
+    split = str(fit.recording["split"].values[trial])
+    return picture(
+        figure,
+        "Recorded rate and free run of three units",
+        f"Three units in one {split} trial (number {trial}): the best, the median and the worst by R² one bin ahead. "
+        "The network starts from the recorded first bin and then runs on its own, so noise that the recording "
+        "contains carries it away from the data even when it is right.",
+    )
+
+
+def _unit_scores(fit: Fitted) -> np.ndarray | None:
+    """(unit,) held-out one-step R2, None where no unit has one."""
+    units, column = fit.tables["units"], f"one_step_r2:{fit.name}"
+    if column not in units or not units[column].notna().any():
+        return None
+    by_unit = units.set_index("unit_id")[column]
+    return by_unit.reindex(fit.recording["unit_id"].values.astype(str)).to_numpy(float)
+
+
+def example_trial(fit: Fitted) -> int:
+    """The first test trial that begins with activity, else the first trial that does."""
+    begins = np.isfinite(fit.recording["rates"].transpose("trial", "time", "unit").values[:, 0]).all(1)
+    test = begins & (fit.recording["split"].values == "test")
+    return int(np.flatnonzero(test if test.any() else begins)[0]) if begins.any() else 0
+
+
+def _length(r: np.ndarray) -> int:
+    """Bins of a trial (time, unit) before its first missing one."""
+    missing = ~np.isfinite(r).all(1)
+    return int(missing.argmax()) if missing.any() else len(r)

@@ -1,0 +1,63 @@
+"""Pictures of the latent variables of low-rank networks."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from curbd.report.drawing import LINE_STYLES, REGION_COLOURS, Picture, panels, picture, zero_line
+from curbd.report.reading import Fitted
+from curbd.report.recording_figures import most_frequent
+
+MOST_LATENTS = 4
+MOST_TRIALS = 10
+
+
+def trajectories(fit: Fitted) -> Picture | None:
+    """The strongest latents over time, single trials faint and the mean of every condition in full colour."""
+    rows = fit.tables["latents"]
+    rows = rows[rows["seed"] == fit.first_seed]
+    if rows.empty:
+        return None
+    latents = sorted(rows["latent"].unique())[:MOST_LATENTS]
+    conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
+    looks = dict(zip(conditions, zip(REGION_COLOURS, LINE_STYLES, strict=False), strict=False))
+    plane = len(latents) > 1
+    columns = len(latents) + plane
+    figure, axes = panels(1, columns, (max(4.0, 2.3 * columns), 2.5))
+    for panel, latent in zip(axes[0], latents, strict=False):
+        zero_line(panel)
+        of_latent = rows[rows["latent"] == latent]
+        for condition, (colour, style) in looks.items():
+            wide = _by_trial(of_latent, condition)
+            panel.plot(wide.index, wide.iloc[:, :MOST_TRIALS], color=colour, linewidth=0.5, alpha=0.3)
+            panel.plot(wide.index, wide.mean(axis=1), style, color=colour, linewidth=2)
+        panel.set_title(f"latent {latent}")
+        panel.set_xlabel("time (s)")
+    axes[0, 0].set_ylabel("κ = n′r")
+    if plane:
+        panel = axes[0, -1]
+        for condition, (colour, style) in looks.items():
+            x, y = (_by_trial(rows[rows["latent"] == latent], condition).mean(axis=1) for latent in latents[:2])
+            panel.plot(x, y, style, color=colour)
+            panel.plot(x.iloc[:1], y.iloc[:1], "o", color=colour, markersize=5)
+        panel.set_title("mean, first two")
+        panel.set_xlabel(f"latent {latents[0]}")
+        panel.set_ylabel(f"latent {latents[1]}")
+    if len(looks) > 1:
+        legend = [Line2D([], [], color=c, linestyle=s, linewidth=2, label=name) for name, (c, s) in looks.items()]
+        figure.legend(handles=legend, loc="outside lower center", ncols=len(legend))
+    rank = rows["latent"].nunique()
+    return picture(
+        figure,
+        "Latent variables over time",
+        f"The network has rank {rank}: all its currents pass through {rank} latent variable{'s' * (rank > 1)}. "
+        f"Thin lines are up to {MOST_TRIALS} single trials of a condition, thick ones its mean"
+        + ("; the dot is the start of a trial." if plane else "."),
+    )
+
+
+def _by_trial(rows: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Latent (time, trial) of a condition."""
+    chosen = rows[rows["condition"] == condition]
+    return chosen.pivot_table(index="time_s", columns="trial", values="value", dropna=False, aggfunc="first")

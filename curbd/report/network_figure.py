@@ -1,0 +1,65 @@
+"""The verdict at a glance: regions as circles, the currents between them as arrows."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, FancyArrowPatch
+
+from curbd.report.drawing import FAINT, Picture, panels, picture
+from curbd.report.findings import between_regions
+from curbd.report.reading import Fitted
+
+MOST_REGIONS = 8
+RADIUS = 0.2
+
+
+def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
+    """Resolved pathways as arrows whose width grows with the share, unresolved ones dotted and thin."""
+    regions = [str(name) for name in fit.tables["regions"]["region"]]
+    if not 2 <= len(regions) <= MOST_REGIONS:
+        return None
+    angle = np.pi / 2 - 2 * np.pi * np.arange(len(regions)) / len(regions)
+    place = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
+    figure, axes = panels(1, 1, (3.3, 3.3))
+    panel = axes[0, 0]
+    for _, row in between_regions(fit.tables["pathways"]).iterrows():
+        start, end = place[row["source"]], place[row["target"]]
+        resolved = row["verdict"] == "resolved"
+        arrow = FancyArrowPatch(
+            (start[0], start[1]),
+            (end[0], end[1]),
+            connectionstyle="arc3,rad=0.16",
+            arrowstyle="-|>",
+            mutation_scale=13 if resolved else 8,
+            # Area of the arrow grows with the variance of the current that it stands for.
+            linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 0.9,
+            linestyle="-" if resolved else (0, (2, 2)),
+            color=palette[row["source"]] if resolved else FAINT,
+            shrinkA=34,
+            shrinkB=34,
+        )
+        panel.add_patch(arrow)
+    for name, (x, y) in place.items():
+        panel.add_patch(Circle((x, y), RADIUS, facecolor=palette[name], edgecolor="none"))
+        outside = len(name) > 4
+        spot = (x, y + (RADIUS + 0.1) * (1 if y >= 0 else -1)) if outside else (x, y)
+        panel.text(
+            *spot,
+            name,
+            ha="center",
+            va="center",
+            fontsize=9 if outside else 11,
+            weight="bold",
+            color="black" if outside else "white",
+        )
+    panel.set_xlim(-1.45, 1.45)
+    panel.set_ylim(-1.4, 1.4)
+    panel.set_aspect("equal")
+    panel.axis("off")
+    legend = [
+        Line2D([], [], color=FAINT, linewidth=3, label="resolved, width by share"),
+        Line2D([], [], color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), label="unresolved"),
+    ]
+    figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=7.5)
+    return picture(figure, "Diagram of the pathways between regions; the table beside it says the same", "")

@@ -1,0 +1,205 @@
+"""The page: what is shown in which order, and how numbers are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.report import (
+    current_figures,
+    findings,
+    fit_figures,
+    inactivation_figures,
+    latent_figures,
+    network_figure,
+    recording_figures,
+    truth_figures,
+)
+from curbd.report.drawing import Picture, colours, house_style, written
+from curbd.report.reading import Fitted, Recorded, Run
+from curbd.tables import TABLES
+
+FOLDER = Path(__file__).parent
+MOST_ROWS = 150
+"""Longer tables are cut here; the files hold all rows."""
+
+
+class Grid(NamedTuple):
+    """A table as the page shows it: headings with their meaning, cells as text, and the number of rows left out."""
+
+    headings: list[tuple[str, str]]
+    rows: list[list[str]]
+    omitted: int
+    file: str
+
+
+def render(run: Run) -> str:
+    """The whole report as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    palette = colours(region for one in run.recordings for region in one.regions["region"])
+    with house_style():
+        sections = [_section(number, one, palette) for number, one in enumerate(run.recordings, start=1)]
+    page = environment.get_template("report.html").render(
+        css=(FOLDER / "report.css").read_text(encoding="utf-8"),
+        sections=sections,
+        definitions=_definitions(run),
+        provenance=_provenance(run),
+    )
+    return page.rstrip() + "\n"
+
+
+def _section(number: int, one: Recorded, palette: dict[str, str]) -> dict[str, Any]:
+    """Everything about one recording."""
+    return {
+        "id": f"recording-{number}",
+        "name": one.name,
+        "facts": _facts(one),
+        "notes": [note for note in str(one.recording.attrs["notes"]).split("\n") if note],
+        "regions": grid("regions", one.regions, leave_out=("recording",)),
+        "labels": grid("units", findings.sources_of_labels(one.units)),
+        "activity": recording_figures.activity(one.recording, palette),
+        "fit_scores": fit_figures.scores(pd.concat([fit.tables["fits"] for fit in one.fits])),
+        "fits": grid(
+            "fits", pd.concat([fit.tables["fits"] for fit in one.fits]), leave_out=("recording", "n_units", "seconds")
+        ),
+        "warnings": findings.warnings(one),
+        "models": [_model(f"recording-{number}-{place}", fit, palette) for place, fit in enumerate(one.fits, 1)],
+    }
+
+
+def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
+    """Everything about one model fitted to one recording."""
+    many = len(fit.tables["regions"]) > 1
+    known = fit.truth is not None
+    candidates: Iterable[Picture | None] = (
+        fit_figures.unit_traces(fit, palette),
+        current_figures.verdicts(fit),
+        current_figures.matrix(fit, palette),
+        truth_figures.recovery(fit) if known and many else None,
+        truth_figures.traces(fit, palette) if known and many else None,
+        inactivation_figures.matrix(fit),
+        latent_figures.trajectories(fit),
+    )
+    pathways = fit.tables["pathways"].sort_values(["target", "share"], ascending=[True, False], kind="stable")
+    return {
+        "id": anchor,
+        "name": fit.name,
+        "summary": findings.summarise(fit),
+        "pictures": [each for each in candidates if each is not None],
+        "diagram": network_figure.diagram(fit, palette),
+        "signed": current_figures.signed_matrix(fit, palette),
+        "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
+        "inactivations": grid(
+            "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
+        ),
+        "settings": _settings(fit),
+    }
+
+
+def _facts(one: Recorded) -> list[tuple[str, str]]:
+    """What was recorded, in name and value."""
+    recording = one.recording
+    split = recording["split"].values.astype(str)
+    time = recording["time"].values
+    conditions, counts = np.unique(recording["condition"].values.astype(str), return_counts=True)
+    named = ", ".join(f"{name} ({count})" for name, count in zip(conditions[:12], counts, strict=False))
+    dt_s = float(recording.attrs["dt_s"])
+    inputs = [str(name) for name in recording["input"].values]
+    kept = one.units["kept"]
+    return [
+        ("file", f"{recording.attrs['path']} ({recording.attrs['format']})"),
+        ("activity", _activity(recording)),
+        ("units", f"{kept.sum()} kept of {len(kept)}, in {_plural(len(one.regions), 'region')}"),
+        ("trials", f"{len(split)}: {(split == 'train').sum()} for training, {(split == 'test').sum()} held out"),
+        ("conditions", named + (f" and {len(conditions) - 12} more" if len(conditions) > 12 else "")),
+        (
+            "time",
+            f"{time[0]:.4g} to {time[-1]:.4g} s in bins of {dt_s:.4g} s"
+            + (f", smoothed with {recording.attrs['smoothing_s']:.4g} s" if recording.attrs["smoothing_s"] else ""),
+        ),
+        ("known inputs", ", ".join(inputs) or "none"),
+    ]
+
+
+def _activity(recording: xr.Dataset) -> str:
+    name, unit = recording.attrs["activity_name"], recording["rates"].attrs.get("units")
+    if recording.attrs["activity"] == "model":
+        return f"{name}: rates of model units between −1 and 1, taken as they are"
+    return f"{name}, in {unit}" if unit else str(name)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _settings(fit: Fitted) -> str:
+    attrs = fit.networks.attrs
+    seeds = fit.networks["seed"].values
+    tau = fit.networks["tau_s"].values
+    return (
+        f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
+        f"{_plural(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
+        f"time constant {tau[0]:.3g} s; {_plural(int(attrs['substeps']), 'Euler step')} a bin."
+    )
+
+
+def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid:
+    """Rows of a result table as text; the headings carry the meaning of their column."""
+    meanings = {column.name: column.meaning for column in TABLES[name].columns}
+    columns = [column for column in rows.columns if column not in leave_out]
+    shown = rows[columns].head(MOST_ROWS)
+    cells = [[_written(value) for value in line] for line in shown.itertuples(index=False)]
+    headings = [(column.replace("_", " "), meanings.get(column, "")) for column in columns]
+    return Grid(headings, cells, len(rows) - len(shown), TABLES[name].file)
+
+
+def _written(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return written(float(value), 3)
+    return str(value)
+
+
+def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """File and meaning of every number in the report."""
+    truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
+    shown = ("fits", "pathways", "currents", "inactivations", "regions")
+    return [
+        (
+            TABLES[name].file,
+            [(c.name, c.meaning) for c in TABLES[name].columns if c.kind == "number" and (truth or not c.optional)],
+        )
+        for name in shown
+    ]
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """Where the results come from, as far as provenance.json says it."""
+    known = run.provenance
+    versions = known.get("versions", {})
+    return {
+        "code": [
+            (key, str(known[key])) for key in ("commit", "python", "results_version") if known.get(key) is not None
+        ],
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "recordings": [
+            (one.name, one.recording.attrs["path"], one.recording.attrs["sha256"]) for one in run.recordings
+        ],
+        "config": json.dumps(known["config"], indent=2, ensure_ascii=False) if "config" in known else "",
+    }

@@ -1,0 +1,79 @@
+"""Pictures of what was recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from curbd.recording.scaling import scaled_rates
+from curbd.report.drawing import INK, Picture, panels, picture
+
+MOST_CONDITIONS = 4
+
+
+def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
+    """Scaled rates of all units over time, averaged over trials, one panel a condition."""
+    r = scaled_rates(recording)
+    region = recording["region"].values.astype(str)
+    order = np.argsort(region, kind="stable")
+    conditions = most_frequent(recording["condition"].values.astype(str), MOST_CONDITIONS)
+    means = {name: r.values[recording["condition"].values == name] for name in conditions}
+    averages = {name: trial_mean(values)[:, order].T for name, values in means.items()}
+    signed = any(np.nanmin(average, initial=0) < -0.05 for average in averages.values())
+    largest = max(float(np.nanmax(np.abs(average), initial=0)) for average in averages.values()) or 1.0
+    time = recording["time"].values
+    height = float(np.clip(0.035 * len(region), 2.2, 5.0))
+    figure, axes = panels(1, len(conditions), (10, height), share_y="all")
+    image = None
+    for panel, (name, average) in zip(axes[0], averages.items(), strict=True):
+        image = panel.imshow(
+            average,
+            aspect="auto",
+            cmap="RdBu_r" if signed else "cividis",
+            vmin=-largest if signed else 0,
+            vmax=largest,
+            extent=(time[0], time[-1], len(region), 0),
+        )
+        panel.set_title(f"{name} ({len(means[name])})" if len(conditions) > 1 else "")
+        panel.set_xlabel("time (s)")
+        panel.set_yticks([])
+    _region_strips(axes[0, 0], region[order], palette)
+    if image is not None:
+        figure.colorbar(image, ax=axes[0, -1], label="scaled rate", pad=0.02)
+    trials = "trials" if len(recording["trial"]) > 1 else "trial"
+    return picture(
+        figure,
+        f"Heat map of the mean scaled rate of {len(region)} units over time, sorted by region",
+        f"Recorded activity of every kept unit, averaged over the {trials}"
+        + (" of each condition (number of trials in brackets)." if len(conditions) > 1 else "."),
+    )
+
+
+def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> None:
+    """A coloured strip and a name beside the rows of every region."""
+    names, starts, counts = np.unique(region, return_index=True, return_counts=True)
+    for name, start, count in zip(names, starts, counts, strict=True):
+        strip = Rectangle(
+            (-0.02, start), 0.012, count, transform=axes.get_yaxis_transform(), color=palette[name], clip_on=False
+        )
+        axes.add_patch(strip)
+        if len(names) <= 20:
+            where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+            axes.text(-0.03, start + count / 2, f"{name} ({count})", color=INK, **where)
+
+
+def trial_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over trials (trial, time, unit) -> (time, unit), NaN where no trial has a value."""
+    known = np.isfinite(values)
+    count = known.sum(0)
+    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+
+
+def most_frequent(condition: np.ndarray, most: int) -> list[str]:
+    """The conditions of the most trials, in alphabetical order."""
+    names, counts = np.unique(condition, return_counts=True)
+    return sorted(str(name) for name in names[np.argsort(-counts, kind="stable")[:most]])

@@ -1,0 +1,128 @@
+"""Recovered currents beside the true ones, for teacher recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.lines import Line2D
+
+from curbd.currents import Part, parts, presynaptic, weights
+from curbd.ensemble import member
+from curbd.pathways import true_current
+from curbd.report.drawing import FAINT, INK, Picture, panels, picture, source_colour, source_label, written, zero_line
+from curbd.report.fit_figures import example_trial
+from curbd.report.reading import Fitted
+from curbd.report.recording_figures import trial_mean
+
+Array = np.ndarray
+LOWEST = -1.0
+"""R2 below this is written at the edge instead of drawn."""
+MOST_PATHWAYS = 30
+
+
+def mean_true_currents(recording: xr.Dataset, truth: xr.Dataset) -> dict[tuple[str, str, str], Array]:
+    """(target, source, condition) -> (time,) true current averaged over the target's units and the trials."""
+    region = recording["region"].values.astype(str)
+    condition = recording["condition"].values.astype(str)
+    means = {}
+    for target in np.unique(region):
+        for part in parts(recording):
+            current = true_current(recording, truth, part, region == target)
+            for name in np.unique(condition):
+                means[str(target), part.source, str(name)] = trial_mean(current[condition == name]).mean(1)
+    return means
+
+
+def recovery(fit: Fitted) -> Picture | None:
+    """R2 of every pathway's current with the true one, beside the R2 that the posterior predicts without the truth."""
+    pathways = fit.tables["pathways"]
+    between = pathways[pathways["target"] != pathways["source"]]
+    if "true_r2" not in between or not between["true_r2"].notna().any():
+        return None
+    rows = between.sort_values("share", ascending=False, kind="stable").head(MOST_PATHWAYS).iloc[::-1]
+    figure, axes = panels(1, 1, (6.8, 1.1 + 0.27 * len(rows)))
+    panel = axes[0, 0]
+    for height, (_, row) in enumerate(rows.iterrows()):
+        if np.isnan(row["true_r2"]):
+            panel.text(LOWEST, height, "there is no true current", va="center", fontsize=7.5, color=INK)
+        else:
+            inside = row["true_r2"] >= LOWEST
+            panel.plot(max(row["true_r2"], LOWEST), height, "o" if inside else "<", color=INK)
+            if not inside:
+                panel.text(LOWEST + 0.06, height, written(row["true_r2"]), va="center", fontsize=7.5)
+        if np.isfinite(row["predicted_r2"]):
+            panel.plot(row["predicted_r2"], height, "D", color=INK, markerfacecolor="none", markersize=7.5)
+    labels = [f"{source_label(r['source'])} → {r['target']}   {r['verdict']}" for _, r in rows.iterrows()]
+    panel.set_yticks(range(len(rows)), labels)
+    panel.set_ylim(-0.6, len(rows) - 0.4)
+    panel.set_xlim(LOWEST - 0.05, 1.05)
+    panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
+    panel.axvline(1, color="#D0D0D0", linewidth=0.7, zorder=0)
+    panel.set_xlabel("R² with the true current")
+    panel.tick_params(axis="y", length=0)
+    marks = [
+        Line2D([], [], linestyle="none", marker="o", color=INK, label="measured against the truth"),
+        Line2D(
+            [], [], linestyle="none", marker="D", color=INK, markerfacecolor="none", label="predicted without the truth"
+        ),
+    ]
+    figure.legend(handles=marks, loc="outside lower center", ncols=2)
+    return picture(
+        figure,
+        "R² of each recovered current with the true current, and the R² that was predicted",
+        "How much of the true current is recovered, beside what the posterior predicts without knowing the truth. "
+        "A pathway without a true current should be unresolved.",
+    )
+
+
+def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
+    """True and recovered current of the pathway that is recovered best and of the one recovered worst, three units."""
+    pathways, truth = fit.tables["pathways"], fit.truth
+    if truth is None or "true_r2" not in pathways:
+        return None
+    regions = set(pathways["target"])
+    known = pathways[(pathways["target"] != pathways["source"]) & pathways["source"].isin(regions)]
+    known = known.dropna(subset=["true_r2"]).sort_values("true_r2", ascending=False, kind="stable")
+    if known.empty:
+        return None
+    chosen = {"best": known.iloc[0]} | ({"worst": known.iloc[-1]} if len(known) > 1 else {})
+    region = fit.recording["region"].values.astype(str)
+    unit_id = fit.recording["unit_id"].values.astype(str)
+    by_name = {part.source: part for part in parts(fit.recording)}
+    trial = example_trial(fit)
+    time = fit.recording["time"].values
+    figure, axes = panels(len(chosen), 3, (10, 0.5 + 1.75 * len(chosen)), share_x=True, share_y="row")
+    for line, (word, row) in zip(axes, chosen.items(), strict=True):
+        inside = np.flatnonzero(region == row["target"])
+        part = by_name[str(row["source"])]
+        true = true_current(fit.recording, truth, part, inside)[trial]
+        found = _recovered(fit, part, inside)[trial]
+        strongest = np.argsort(-np.nanmean(true**2, axis=0), kind="stable")[:3]
+        for panel in line[len(strongest) :]:
+            panel.set_visible(False)
+        for panel, unit in zip(line, strongest, strict=False):
+            zero_line(panel)
+            panel.plot(time, true[:, unit], color="black", linewidth=0.9)
+            panel.plot(time, found[:, unit], color=source_colour(part.source, palette), linewidth=2, alpha=0.75)
+            panel.set_title(f"{part.source} → {unit_id[inside[unit]]}", fontsize=8.5)
+        line[0].set_ylabel(f"{word}: {part.source} → {row['target']}\ncurrent (x), R² {row['true_r2']:.2f}")
+    for panel in axes[-1]:
+        panel.set_xlabel("time (s)")
+    legend = [
+        Line2D([], [], color="black", linewidth=0.9, label="true"),
+        Line2D([], [], color=FAINT, linewidth=2, label="recovered (in the colour of the source)"),
+    ]
+    figure.legend(handles=legend, loc="outside lower center", ncols=2)
+    return picture(
+        figure,
+        "True and recovered currents of single units",
+        f"True and recovered currents in trial {trial}, of the units that receive most, for the pathway between "
+        "regions that is recovered best and the one recovered worst.",
+    )
+
+
+def _recovered(fit: Fitted, part: Part, rows: Array) -> Array:
+    """(trial, time, unit) current of a source to some units under the first fit."""
+    W = weights(member(fit.networks, 0))
+    current: Array = presynaptic(fit.recording)[..., part.columns] @ W[np.ix_(rows, part.columns)].T
+    return current
