@@ -9,6 +9,7 @@ Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukher
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ from curbd.estimators.transitions import TrainingData, as_network, regressors, t
 from curbd.network import Network, tensor
 
 Array = np.ndarray
+
+log = logging.getLogger(__name__)
 
 
 class Choice(NamedTuple):
@@ -123,6 +126,8 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     lost = of_rank - of_rank[:, [of_rank.sum(0).argmin()]]
     within = lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))
     place = int(within.argmax())
+    if options.rank is None and ranks[place] == options.max_rank:
+        log.info("rank %d is the largest that was tried; more may be needed (max_rank)", options.max_rank)
     return Choice(int(ranks[place]), float(GRID[best_penalty[place]]), noise, input_power)
 
 
