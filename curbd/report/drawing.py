@@ -86,6 +86,8 @@ def picture(figure: Figure, alt: str, caption: str) -> Picture:
     drawn = _saved(figure, "svg")
     if len(drawn) <= HEAVY:
         return Picture(_uri("image/svg+xml", drawn), width, alt, caption)
+    # The places found for the first drawing hold for the second one.
+    figure.set_layout_engine("none")
     return Picture(_uri("image/png", _saved(figure, "png")), width, alt, caption)
 
 

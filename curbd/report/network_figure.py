@@ -11,7 +11,7 @@ from curbd.report.findings import between_regions
 from curbd.report.reading import Fitted
 
 MOST_REGIONS = 8
-RADIUS = 0.2
+RADIUS = 0.26
 
 
 def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
@@ -21,7 +21,12 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         return None
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(regions)) / len(regions)
     place = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
-    figure, axes = panels(1, 1, (3.3, 3.3))
+    spots = np.array(list(place.values()))
+    low, high = spots.min(0) - 0.62, spots.max(0) + 0.62
+    width = 3.3
+    figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
+    # Circle and gap in points, the unit of an arrow's shrinking.
+    gap = 1.25 * RADIUS * 72 * width / (high[0] - low[0])
     panel = axes[0, 0]
     for _, row in between_regions(fit.tables["pathways"]).iterrows():
         start, end = place[row["source"]], place[row["target"]]
@@ -36,14 +41,14 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
             linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 0.9,
             linestyle="-" if resolved else (0, (2, 2)),
             color=palette[row["source"]] if resolved else FAINT,
-            shrinkA=34,
-            shrinkB=34,
+            shrinkA=gap,
+            shrinkB=gap,
         )
         panel.add_patch(arrow)
     for name, (x, y) in place.items():
         panel.add_patch(Circle((x, y), RADIUS, facecolor=palette[name], edgecolor="none"))
         outside = len(name) > 4
-        spot = (x, y + (RADIUS + 0.1) * (1 if y >= 0 else -1)) if outside else (x, y)
+        spot = (x, y + (RADIUS + 0.12) * (1 if y >= 0 else -1)) if outside else (x, y)
         panel.text(
             *spot,
             name,
@@ -53,8 +58,8 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
             weight="bold",
             color="black" if outside else "white",
         )
-    panel.set_xlim(-1.45, 1.45)
-    panel.set_ylim(-1.4, 1.4)
+    panel.set_xlim(low[0], high[0])
+    panel.set_ylim(low[1], high[1])
     panel.set_aspect("equal")
     panel.axis("off")
     legend = [

@@ -1,0 +1,234 @@
+"""The report: self-contained, safe, complete, and the same bytes for the same results."""
+
+import html
+import json
+import re
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from curbd import results, tables, teachers
+from curbd.config import Config, RecordingSettings
+from curbd.currents import current_table, currents
+from curbd.errors import UserError
+from curbd.fitting import fit
+from curbd.inactivation import inactivate
+from curbd.pathways import pathways
+from curbd.recording import open_source
+from curbd.recording.ingest import ingest
+from curbd.report import findings, write_report
+from curbd.report.page import grid
+from curbd.report.reading import read_run
+from curbd.scores import score
+from curbd.storage import read_netcdf, write_netcdf
+from lrfit.fitting import fit as fit_low_rank
+from lrfit.latents import latents
+
+EVIL = "<script>alert('B')</script>"
+REGIONS = ("A & co", EVIL, "$C_")
+CONFIG = Config.model_validate(
+    {
+        "recordings": "recordings.tsv",
+        "models": {
+            "full": {"family": "full_rank", "seeds": [0]},
+            "low": {"family": "low_rank", "seeds": [3, 1]},
+        },
+    }
+)
+
+
+def run_steps(folder, name, teacher, conditions):
+    """Every step of the workflow on one teacher recording, by the calls that the commands make."""
+    teachers.write_hdf5(teacher, folder / f"{name}.h5")
+    settings = RecordingSettings.model_validate({"windows": {"conditions": conditions}})
+    with open_source(folder / f"{name}.h5", "hdf5", settings, name) as source:
+        recording, truth, units, regions = ingest(source, settings, name)
+    place = folder / "results" / name
+    write_netcdf({"/": recording, "truth": truth}, place / "recording.nc")
+    tables.write("units", units, place / "units.csv")
+    tables.write("regions", regions, place / "regions.csv")
+    for model, settings in CONFIG.models.items():
+        fitting = fit if settings.family == "full_rank" else fit_low_rank
+        networks, seconds = fitting(recording, model, settings)
+        write_netcdf({"/": networks}, place / model / "network.nc")
+        networks = read_netcdf(place / model / "network.nc")
+        fits, unit_scores = score(recording, networks, seconds, truth)
+        unit_scores.to_csv(place / model / "unit_scores.csv", index=False)
+        current = currents(recording, networks)
+        written = {
+            "fits": fits,
+            "currents": current_table(recording, networks, current),
+            "pathways": pathways(recording, networks, current, truth),
+            "inactivations": inactivate(recording, networks, CONFIG.inactivations, truth),
+        }
+        if settings.family == "low_rank":
+            written["latents"] = latents(recording, networks)
+        for table, rows in written.items():
+            tables.write(table, rows, place / model / tables.TABLES[table].file)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Results of a run: a recording of three regions with hostile names, and one of a single region."""
+    folder = tmp_path_factory.mktemp("run")
+    three = teachers.multi_region(regions=REGIONS, units=5, trials=8, samples=40, seed=1)
+    one = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
+    run_steps(folder, "three", three, ["side"])
+    run_steps(folder, "alone", one, [])
+    place = folder / "results"
+    for name, table in results.collect(place, ["three", "alone"], CONFIG).items():
+        tables.write(name, table, place / "tables" / tables.TABLES[name].file)
+    origin = results.provenance(place, ["three", "alone"], CONFIG)
+    (place / "tables" / "provenance.json").write_text(json.dumps(origin))
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    """The report of that run."""
+    write_report(run / "tables", run, run / "tables" / "report.html")
+    return (run / "tables" / "report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_comes_from_outside(page):
+    loaded = re.findall(r"""(?:src|href|srcset|data|action)\s*=\s*["']?([^"'>\s]+)""", page)
+    assert loaded, "the page shows pictures"
+    assert all(address.startswith(("data:image/", "#")) for address in loaded)
+    assert not re.search(r"url\(|@import|<script|<link|<iframe", page)
+
+
+def test_names_from_the_file_are_escaped(page):
+    assert EVIL not in page
+    assert html.escape(EVIL, quote=True).replace("&#x27;", "&#39;") in page
+    assert "A &amp; co" in page
+    assert "A & co" not in page
+
+
+def test_every_recording_model_and_region_is_there(page):
+    headings = re.findall(r"<h[23] id=[^>]*>([^<]+)<", page)
+    for wanted in ("three", "alone", "three: full", "three: low", "alone: full", "alone: low"):
+        assert wanted in headings
+    shown = html.unescape(page)
+    for region in (*REGIONS, "ca1"):
+        assert region in shown
+
+
+def test_links_of_the_contents_lead_somewhere(page):
+    targets = re.findall(r'href="#([^"]+)"', page)
+    assert len(targets) >= 8
+    assert set(targets) <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_one_region_has_no_pathway_to_judge(page):
+    assert "there is no pathway to judge" in page
+
+
+def test_pictures_say_in_words_what_they_show(page):
+    images = re.findall(r"<img [^>]*>", page)
+    assert all(re.search(r'alt="[^"]{10,}"', image) for image in images)
+    for picture in ("Matrix of verdicts", "Matrix of mean currents", "Matrix of effects", "Latent variables over time"):
+        assert any(picture in image for image in images)
+
+
+def test_the_truth_stands_beside_the_recovered_currents(run, page):
+    assert "The truth is known here" in page
+    assert "True and recovered currents of single units" in page
+    known = tables.read("pathways", run / "tables" / "pathways.csv")["true_r2"].dropna()
+    assert len(known)
+    assert "true r2" in page
+
+
+def test_every_pathway_is_listed_with_its_verdict_and_reason(run, page):
+    rows = tables.read("pathways", run / "tables" / "pathways.csv")
+    shown = html.unescape(page)
+    for _, row in rows[(rows["recording"] == "three") & (rows["source"] != rows["target"])].iterrows():
+        assert row["reason"] in shown
+    assert page.count("✓ resolved") + page.count("? unresolved") >= 12
+
+
+def test_the_same_results_give_the_same_bytes(run, page, tmp_path, monkeypatch):
+    # Neither the wall time of the fits nor the user's own style of drawing shows in it.
+    copy_tables(run, tmp_path, {"seconds": 99.0})
+    (tmp_path / "provenance.json").write_bytes((run / "tables" / "provenance.json").read_bytes())
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 17)
+    write_report(tmp_path, run, tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+    assert matplotlib.rcParams["font.size"] == 17
+
+
+def copy_tables(run, folder, of_fits, recordings=("three", "alone")):
+    """The tables of some recordings with other values in fits.csv."""
+    for name, table in tables.TABLES.items():
+        rows = tables.read(name, run / "tables" / table.file)
+        rows = rows[rows["recording"].isin(recordings)]
+        tables.write(name, rows.assign(**of_fits) if name == "fits" else rows, folder / table.file)
+
+
+def test_provenance_names_the_files_and_versions(run, page):
+    recording = read_netcdf(run / "three" / "recording.nc")
+    assert recording.attrs["sha256"] in page
+    assert "numpy " + np.__version__ in page
+
+
+def test_provenance_is_not_needed(run, tmp_path):
+    copy_tables(run, tmp_path, {}, recordings=["alone"])
+    write_report(tmp_path, run, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Where the results come from" in page
+    assert "three" not in re.findall(r"<h2 id=[^>]*>([^<]+)<", page)
+
+
+def test_missing_tables_are_all_named(run, tmp_path):
+    with pytest.raises(UserError, match=r"found no fits\.csv, units\.csv") as told:
+        write_report(tmp_path, run, tmp_path / "report.html")
+    assert "latents.parquet" in str(told.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def scored(run, **changed):
+    """The full-rank fit of the three regions with other test scores."""
+    three = next(one for one in read_run(run / "tables", run).recordings if one.name == "three")
+    full = three.fits[0]
+    fits = full.tables["fits"].copy()
+    for column, value in changed.items():
+        fits.loc[fits["split"] == "test", column] = value
+    return three._replace(fits=[full._replace(tables=full.tables | {"fits": fits})])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"residual_autocorrelation": 0.6}, "correlated in time (0.60"),
+        ({"residual_autocorrelation": -0.5}, "correlated in time (-0.50"),
+        ({"one_step_r2": -1.0}, "fitted to noise"),
+        ({"free_run_r2": np.nan}, "diverges when it runs freely"),
+        ({"free_run_r2": -0.5, "baseline_r2": 0.25}, "average trial does (0.25)"),
+    ],
+)
+def test_a_reader_is_warned(run, changed, words):
+    assert any(words in warning for warning in findings.warnings(scored(run, **changed)))
+
+
+def test_a_good_fit_is_not_warned_about(run):
+    calm = {
+        "residual_autocorrelation": 0.0,
+        "one_step_r2": 0.9,
+        "free_run_r2": 0.5,
+        "baseline_r2": 0.1,
+    }
+    told = findings.warnings(scored(run, **calm))
+    assert not [warning for warning in told if "residual" in warning or "noise" in warning or "freely" in warning]
+
+
+def test_clipped_rates_are_counted(run):
+    recording = read_netcdf(run / "three" / "recording.nc")
+    assert findings.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0
+    high = recording["rates"].copy(data=np.where(np.arange(40)[:, None] < 4, 2.0, 0.0) + np.zeros((8, 1, 15)))
+    assert findings.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
+
+
+def test_numbers_are_written_for_people():
+    rows = pd.DataFrame({"region": ["NA"], "n_units": [12], "samples_per_dimension": [2417.3], "share": [-0.01234]})
+    assert grid("regions", rows).rows == [["NA", "12", "2417", "−0.0123"]]
