@@ -28,7 +28,8 @@ def nwb_file(teacher: Teacher, unit_ids: list[str], peak_rate_hz: float | None, 
         file.add_trial(start_time=start, stop_time=start + n_samples * dt_s, **{str(k): v for k, v in row.items()})
     for column, name in enumerate(teacher.input_name):
         known = _strung(teacher.inputs[..., column : column + 1], period)[:, 0]
-        file.add_stimulus(TimeSeries(name, data=np.nan_to_num(known), unit="a.u.", rate=1 / dt_s, starting_time=0.0))
+        series = TimeSeries(name=name, data=np.nan_to_num(known), unit="a.u.", rate=1 / dt_s, starting_time=0.0)
+        file.add_stimulus(series)
     if peak_rate_hz is None:
         _add_responses(file, teacher, _strung(teacher.rates, period), 1 / dt_s)
     else:
@@ -50,7 +51,7 @@ def _add_responses(file: NWBFile, teacher: Teacher, rates: np.ndarray, rate_hz: 
     module.add(segmentation)
     module.add(fluorescence)
     for label in dict.fromkeys(teacher.region):
-        channel = OpticalChannel(f"channel_{label}", "none", 500.0)
+        channel = OpticalChannel(name=f"channel_{label}", description="none", emission_lambda=500.0)
         plane = file.create_imaging_plane(
             name=f"plane_{label}",
             optical_channel=channel,
