@@ -1,0 +1,140 @@
+"""Run the ladder: every estimator on every rung, one row a fit, with tables and a figure for the documentation.
+
+``python -m benchmarks.recovery`` goes on where it stopped; rows that are in the table are not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.cases import Case, training_data
+from benchmarks.document import insert
+from benchmarks.ladder import RUNGS, build
+from benchmarks.recovery_report import figure, summary
+from benchmarks.scoring import score
+from curbd.config import ESTIMATORS, Section
+from curbd.fitting import FULL_RANK, Estimator
+from curbd.storage import whole_file
+from lrfit.fitting import LOW_RANK
+
+SEEDS = (0, 1, 2, 3, 4)
+KEYS = ["rung", "estimator", "seed"]
+log = logging.getLogger("recovery")
+
+
+class Contestant(NamedTuple):
+    """An estimator with its options; ``seeds``: how many teachers of a rung it is tried on, at most."""
+
+    estimator: Estimator
+    options: Section
+    seeds: int
+
+
+def contestants(quick: bool = False) -> dict[str, Contestant]:
+    """All estimators of the product, those of low rank as ``lrfit.<name>``, with their default options.
+
+    Only the published algorithm is cut short (5 passes, 2 teachers), as it is slow.
+    """
+    found = {}
+    for family, prefix, registry in (("full_rank", "", FULL_RANK), ("low_rank", "lrfit.", LOW_RANK)):
+        for name, estimator in registry.items():
+            slow = name == "force"
+            changed: dict[str, Any] = {"passes": 1 if quick else 5} if slow else {}
+            options = ESTIMATORS[family][name].model_validate(changed)
+            found[prefix + name] = Contestant(estimator, options, 2 if slow else len(SEEDS))
+    return found
+
+
+def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float]:
+    """Scores of one fit, and its wall time in seconds."""
+    data = training_data(case)
+    started = time.perf_counter()
+    fit = contestant.estimator(data, contestant.options, np.random.default_rng(seed))
+    seconds = time.perf_counter() - started
+    return score(case, fit) | {"seconds": seconds}
+
+
+def climb(
+    table: Path,
+    rungs: Sequence[str],
+    estimators: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    quick: bool = False,
+    again: bool = False,
+) -> pd.DataFrame:
+    """Fill the table (CSV, one row a rung, estimator and seed) with what is missing, and return it.
+
+    The file is written anew after every recording, so that a run can be stopped at any time.
+    """
+    chosen = {name: contestants(quick)[name] for name in estimators}
+    finished = set() if again else set(_rows(table)[KEYS].itertuples(index=False, name=None))
+    for rung in rungs:
+        for seed in seeds:
+            missing = [
+                name
+                for name, contestant in chosen.items()
+                if (rung, name, seed) not in finished and seed in seeds[: contestant.seeds]
+            ]
+            if not missing:
+                continue
+            case = build(RUNGS[rung], seed, quick)
+            rows = []
+            for name in missing:
+                rows.append({"rung": rung, "estimator": name, "seed": seed} | fitted_row(case, chosen[name], seed))
+                log.info("%s, %s, seed %d: cross r %.3f", rung, name, seed, rows[-1]["cross_r"])
+            with whole_file(table) as part:
+                _merged(_rows(table), pd.DataFrame(rows)).to_csv(part, index=False, float_format="%.5g")
+    return _rows(table)
+
+
+def _rows(table: Path) -> pd.DataFrame:
+    return pd.read_csv(table) if table.exists() else pd.DataFrame(columns=KEYS)
+
+
+def _merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Both tables, new rows in the place of old ones with the same keys, in the order of the ladder."""
+    both = pd.concat([old, new], ignore_index=True) if len(old) else new
+    both = both.drop_duplicates(KEYS, keep="last")
+    order = {name: place for place, name in enumerate(RUNGS)}
+    return both.sort_values(KEYS, key=lambda one: one.map(order) if one.name == "rung" else one, ignore_index=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: run what is missing, then write the tables and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.recovery")
+    parser.add_argument("--out", type=Path, default=None, help="folder of recovery.md and recovery/ (default: docs)")
+    parser.add_argument("--rungs", nargs="+", choices=list(RUNGS), default=list(RUNGS), metavar="RUNG")
+    parser.add_argument("--estimators", nargs="+", choices=list(contestants()), default=list(contestants()))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="seeds of the teachers")
+    parser.add_argument("--again", action="store_true", help="compute rows again that are there")
+    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery (default: build)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(1)
+    out = options.out or Path("build" if options.quick else "docs")
+    (out / "recovery").mkdir(parents=True, exist_ok=True)
+    seeds = options.seeds[:1] if options.quick else options.seeds
+    rows = climb(
+        out / "recovery" / "ladder.csv",
+        options.rungs,
+        options.estimators,
+        seeds,
+        quick=options.quick,
+        again=options.again,
+    )
+    figure(rows, out / "recovery" / "ladder.png")
+    insert(out / "recovery.md", "ladder", summary(rows))
+
+
+if __name__ == "__main__":
+    main()
