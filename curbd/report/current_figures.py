@@ -24,6 +24,7 @@ from curbd.report.drawing import (
     picture,
     source_colour,
     source_label,
+    wrapped,
     written,
     zero_line,
 )
@@ -64,7 +65,9 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
         for condition, style in styles.items():
             line = of_pair[of_pair["condition"] == condition]
             time = line["time_s"].to_numpy()
-            panel.fill_between(time, line["ci_low"], line["ci_high"], color=colour, alpha=0.22, linewidth=0)
+            panel.fill_between(
+                time, line["ci_low"], line["ci_high"], color=colour, alpha=0.22 / len(styles) ** 0.5, linewidth=0
+            )
             panel.plot(time, line["mean"], style, color=colour)
             if true is not None:
                 panel.plot(all_times, true[target, source, condition], style, color="black", linewidth=0.7)
@@ -80,8 +83,8 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
         "Mean current to each region (rows) from each source (columns) over time, averaged over the region's units "
-        "and the trials of a condition. The scale is the same along a row, where the currents add up. "
-        "✓ resolved, ? unresolved."
+        "and the trials of a condition. The scale is the same along a row, where the currents add up; "
+        "the bias, which is constant, is left out. ✓ resolved, ? unresolved."
         + ("" if interval else " There is no interval: the estimator has no posterior, and there is one seed.")
         + (f" The {len(styles)} most frequent conditions; {omitted} more are in currents.parquet." * (omitted > 0))
     )
@@ -115,7 +118,7 @@ def _small_multiples(
     pathways = fit.tables["pathways"]
     verdict = pathways.set_index(["target", "source"])["verdict"]
     targets = _targets(pathways)
-    sources = _sources(fit.tables["currents"])
+    sources = _sources(fit.tables["currents"])[:-1]
     if len(targets) * len(sources) > MOST_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST)
@@ -123,8 +126,9 @@ def _small_multiples(
         return _strongest(pairs, verdict, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
     figure, axes = panels(
-        len(targets), len(sources), (max(5.0, 1.8 * len(sources)), height), share_x=True, share_y="row"
+        len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True, share_y="row"
     )
+    letters = round(8 * figure.get_figwidth() / len(sources))
     for row, target in enumerate(targets):
         for column, source in enumerate(sources):
             panel = axes[row, column]
@@ -134,10 +138,10 @@ def _small_multiples(
             draw(panel, target, source)
             _verdict_mark(panel, verdict.get((target, source), ""))
             if row == 0:
-                panel.set_title(f"from {source_label(source)}", color=source_colour(source, palette))
+                panel.set_title(wrapped(f"from {source_label(source)}", letters), color=source_colour(source, palette))
             if row == len(targets) - 1:
                 panel.set_xlabel("time (s)")
-        axes[row, 0].set_ylabel(f"to {target}\n(units of x)", color=INK)
+        axes[row, 0].set_ylabel(wrapped(f"to {target}", 13) + "\n(units of x)", color=INK)
     _legend(figure, legend)
     return picture(figure, alt, caption)
 
@@ -161,7 +165,7 @@ def _strongest(
         zero_line(panel)
         draw(panel, target, source)
         _verdict_mark(panel, verdict.get((target, source), ""))
-        panel.set_title(f"{source_label(source)} → {target}", fontsize=8.5, color=source_colour(source, palette))
+        panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=source_colour(source, palette))
     for panel in axes[:, 0]:
         panel.set_ylabel("current (x)")
     for panel in axes[-1]:
@@ -190,11 +194,17 @@ def verdicts(fit: Fitted) -> Picture:
         index=targets, columns=sources
     )
     worded = max(len(targets), len(sources)) <= MOST_WORDED
-    step = (1.25, 0.62) if worded else (9.0 / len(sources), 8.0 / len(targets))
+    step = (1.15, 0.75) if worded else (9.0 / len(sources), 8.0 / len(targets))
     size = (max(4.0, 1.2 + step[0] * len(sources)), 0.7 + step[1] * len(targets))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
-    matrix_cells(panel, share.to_numpy(float), targets, [source_label(name) for name in sources], 1.0)
+    matrix_cells(
+        panel,
+        share.to_numpy(float),
+        [wrapped(name) for name in targets],
+        [wrapped(source_label(name)) for name in sources],
+        1.0,
+    )
     for target, source, row in _pairs(pathways):
         where = (sources.index(source), targets.index(target))
         if worded:
@@ -203,12 +213,11 @@ def verdicts(fit: Fitted) -> Picture:
             _worded(panel, where, row)
         elif row["verdict"] == "resolved":
             panel.plot(*where, ".", color=INK, markersize=3)
-    if max(len(sources) * 6, 40) > 260:
-        panel.tick_params(labelsize=5)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
-    if not worded or len(sources) > 8:
+    if not worded:
         panel.tick_params(axis="x", rotation=90)
+        panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
     key = (
         "✓ resolved; hatched and ? unresolved. In each cell the share of the target's current, the rms of the "
         "current, and its null: what the same fit gives when the source's trials are shuffled."
@@ -225,11 +234,11 @@ def verdicts(fit: Fitted) -> Picture:
 
 
 def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
-    null = f" · null {written(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
+    null = f"\nnull {written(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
     column, line = where
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    panel.text(column, line - 0.16, f"{MARK[row['verdict']]} {percent(row['share'])}", fontsize=9.5, **middle)
-    panel.text(column, line + 0.22, f"rms {written(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
+    panel.text(column, line - 0.2, f"{MARK[row['verdict']]} {percent(row['share'])}", fontsize=9.5, **middle)
+    panel.text(column, line + 0.2, f"rms {written(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
 
 
 def _hatch(panel: Axes, where: tuple[int, int]) -> None:

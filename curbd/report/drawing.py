@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -137,6 +138,21 @@ def written(value: float, digits: int = 2) -> str:
         return ""
     text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
     return text.replace("-", "−")
+
+
+def r2(value: float) -> str:
+    """An R2 with two decimals, without the sign of a zero."""
+    return "" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def wrapped(label: str, most: int = 15) -> str:
+    """A long label in lines of at most so many characters, broken after separators where there are any."""
+    lines = [""]
+    for piece in re.findall(r".+?(?:[\s_:/>-]+|$)", label):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > most:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.strip() if len(line.strip()) <= most + 3 else line.strip()[:most] + "…" for line in lines)
 
 
 def percent(share: float) -> str:

@@ -9,13 +9,15 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.scaling import LIMIT
-from curbd.report.drawing import percent, source_label, written
+from curbd.report.drawing import percent, r2, source_label
 from curbd.report.reading import Fitted, Recorded
 
 FEW_SAMPLES_PER_DIMENSION = 20
 CORRELATED_RESIDUAL = 0.2
 """As in the verdict on a pathway."""
 CLIPPED = 0.001
+FAINT = 0.02
+"""A network that predicts less than this share predicts nothing."""
 MOST_LISTED = 12
 
 
@@ -118,7 +120,11 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
 
 def warnings(recorded: Recorded) -> list[str]:
     """What a reader must know before believing a number, of one recording and its fits."""
-    return [*_about_recording(recorded), *(f"{fit.name}: {text}" for fit in recorded.fits for text in _about_fit(fit))]
+    models: dict[str, list[str]] = {}
+    for fit in recorded.fits:
+        for text in _about_fit(fit):
+            models.setdefault(text, []).append(fit.name)
+    return [*_about_recording(recorded), *(f"{', '.join(names)}: {text}" for text, names in models.items())]
 
 
 def _about_recording(recorded: Recorded) -> list[str]:
@@ -154,14 +160,19 @@ def _about_fit(fit: Fitted) -> list[str]:
     found = []
     if "test" not in fit.scores:
         found.append("no trial was held out: the scores are those of the training trials.")
+    if max(row["one_step_r2"], train["one_step_r2"]) < FAINT:
+        found.append(
+            f"the network predicts next to nothing one bin ahead (R² {r2(row['one_step_r2'])}): its weights were "
+            "shrunk away, because no weights predict held-out activity."
+        )
     elif row["one_step_r2"] < train["one_step_r2"] / 2:
         found.append(
-            f"R² one bin ahead falls from {train['one_step_r2']:.2f} on training trials to "
-            f"{row['one_step_r2']:.2f} on held-out trials: the network is fitted to noise."
+            f"R² one bin ahead falls from {r2(train['one_step_r2'])} on training trials to "
+            f"{r2(row['one_step_r2'])} on held-out trials: the network is fitted to noise."
         )
     if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
         found.append(
-            f"the residual is correlated in time ({row['residual_autocorrelation']:.2f} from one bin to the next): an "
+            f"the residual is correlated in time ({r2(row['residual_autocorrelation'])} from one bin to the next): an "
             "input that the model does not know, measurement noise, smoothing, or a wrong time constant. Intervals "
             "are then too narrow."
         )
@@ -169,8 +180,8 @@ def _about_fit(fit: Fitted) -> list[str]:
         found.append("the network diverges when it runs freely; its inactivations mean nothing.")
     elif np.isfinite(row["baseline_r2"]) and row["free_run_r2"] < row["baseline_r2"]:
         found.append(
-            f"running freely, the network reproduces held-out trials less well (R² {row['free_run_r2']:.2f}) than the "
-            f"average trial does ({row['baseline_r2']:.2f}): read its inactivations with care."
+            f"running freely, the network reproduces held-out trials less well (R² {r2(row['free_run_r2'])}) than the "
+            f"average trial does ({r2(row['baseline_r2'])}): read its inactivations with care."
         )
     if fit.tables["currents"]["ci_low"].isna().all():
         found.append("the currents have no interval: the estimator has no posterior, and there is one seed.")
@@ -187,8 +198,8 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _explained(r2: float) -> str:
-    return percent(r2) if r2 >= 0 else f"nothing (R² {written(r2)})"
+def _explained(share: float) -> str:
+    return percent(share) if share >= 0 else f"nothing (R² {r2(share)})"
 
 
 def _listed(names: pd.Series) -> str:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from curbd.ensemble import member
 from curbd.recording.scaling import scaled_rates
-from curbd.report.drawing import FAINT, INK, Picture, panels, picture, written, zero_line
+from curbd.report.drawing import FAINT, INK, Picture, panels, picture, r2, written, zero_line
 from curbd.report.reading import Fitted
 from curbd.scores import free_run
 
@@ -108,7 +108,7 @@ def unit_traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         zero_line(panel)
         panel.plot(time, r[trial, :length, unit], color="#B0B0B0", linewidth=2.2)
         panel.plot(time, run[:, unit], color=palette[region[unit]])
-        panel.set_title(f"{word}: {unit_id[unit]}, {region[unit]}  (R² {per_unit[unit]:.2f})", fontsize=8.5)
+        panel.set_title(f"{word}: {unit_id[unit]}, {region[unit]} (R² {r2(per_unit[unit])})", fontsize=8.5)
         panel.set_xlabel("time (s)")
     axes[0, 0].set_ylabel("scaled rate")
     recorded = Line2D([], [], color="#B0B0B0", linewidth=2.2, label="recorded")

@@ -8,72 +8,81 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from curbd.report.drawing import INK, Picture, matrix_cells, panels, picture, written
+from curbd.report.drawing import INK, Picture, matrix_cells, panels, picture, wrapped, written
 from curbd.report.reading import Fitted
-from curbd.report.recording_figures import most_frequent
 
-MOST_CONDITIONS = 3
 MOST_WORDED = 12
 
 
 def matrix(fit: Fitted) -> Picture | None:
-    """Effect of every perturbation on every region, one matrix a condition."""
+    """Effect of every perturbation on every region, all conditions together."""
     rows = fit.tables["inactivations"]
     rows = rows[rows["seed"] == fit.first_seed]
     if rows.empty:
         return None
-    present = rows["condition"].isin(most_frequent(fit.recording["condition"].values.astype(str), MOST_CONDITIONS))
-    rows = rows[present]
+    rows = rows.assign(square=rows["effect_rms"] ** 2, own=_own(rows))
     perturbations, targets = list(rows["perturbation"].unique()), sorted(rows["target"].unique())
-    conditions = sorted(rows["condition"].unique())
-    worded = max(len(perturbations), len(targets)) <= MOST_WORDED
-    true = worded and "true_r2" in rows and rows["true_r2"].notna().any()
-    step = (1.0, 0.66 if true else 0.54) if worded else (9.0 / len(targets) / len(conditions), 7.0 / len(perturbations))
-    width = 1.6 + step[0] * len(targets) * len(conditions)
-    figure, axes = panels(1, len(conditions), (max(4.0, width), 0.9 + step[1] * len(perturbations)), share_y="all")
-    largest = float(np.nanmax(np.where(_own(rows), np.nan, rows["effect_rms"]), initial=0))
-    for panel, condition in zip(axes[0], conditions, strict=True):
-        cells = rows[rows["condition"] == condition]
-        effect = cells[~_own(cells)].pivot_table(
-            index="perturbation", columns="target", values="effect_rms", dropna=False
-        )
-        effect = effect.reindex(index=perturbations, columns=targets)
-        panel.set_facecolor("#EEEEEE")
-        matrix_cells(panel, effect.to_numpy(float), perturbations, targets, largest)
-        if worded:
-            for (_, row), own in zip(cells.iterrows(), _own(cells), strict=True):
-                where = (targets.index(row["target"]), perturbations.index(row["perturbation"]))
-                _worded(panel, where, row, bool(own))
-        else:
-            panel.tick_params(labelsize=5)
-            panel.tick_params(axis="x", rotation=90)
-        panel.set_xlabel("effect on" + (f", condition {condition}" if len(conditions) > 1 else ""))
-    axes[0, 0].set_ylabel("silenced")
-    omitted = len(np.unique(fit.recording["condition"].values)) - len(conditions)
+    cells = dict(list(rows.groupby(["perturbation", "target"])))
+    effect = np.full((len(perturbations), len(targets)), np.nan)
+    for (perturbation, target), cell in cells.items():
+        if not cell["own"].any():
+            effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
+    worded = max(effect.shape) <= MOST_WORDED
+    step = (1.15, 0.7) if worded else (8.0 / len(targets), 7.0 / len(perturbations))
+    size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
+    figure, axes = panels(1, 1, size)
+    panel = axes[0, 0]
+    panel.set_facecolor("#EEEEEE")
+    names = [wrapped(name, 24) for name in perturbations]
+    matrix_cells(panel, effect, names, [wrapped(name) for name in targets], float(np.nanmax(effect, initial=0)))
+    if worded:
+        for (perturbation, target), cell in cells.items():
+            _worded(panel, (targets.index(target), perturbations.index(perturbation)), cell)
+    else:
+        panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
+        panel.tick_params(axis="x", rotation=90)
+    panel.set_xlabel("effect on", labelpad=8)
+    panel.set_ylabel("silenced")
+    several = len(rows["condition"].unique()) > 1
     caption = (
         "Predicted effect of silencing (rows) on the rates of each region (columns): rms of the silenced minus the "
-        "intact run, in scaled rates. p compares it with silencing random groups of as many units; "
-        "* marks p ≤ 0.05. What silencing a region does to itself is no finding (grey)."
-        + (" R² compares the effect with that in the true network." if true else "")
-        + (f" {omitted} more conditions are in inactivations.csv." if omitted > 0 else "")
+        "intact run, in scaled rates. p compares it with silencing random groups of as many units"
+        + ("; * marks p ≤ 0.05" if worded else "")
+        + ". What silencing a region does to itself is no finding (grey)."
+        + (" R² compares the effect with that in the true network." if _known(rows) and worded else "")
+        + (" Where conditions differ, their range is given; inactivations.csv has each of them." if several else "")
     )
-    alt = "; ".join(f"{r['perturbation']} on {r['target']}: {r['effect_rms']:.2g}" for _, r in rows.iterrows())
-    return picture(figure, f"Matrix of effects: {alt}" if worded else "Matrix of effects", caption)
+    words = [f"{p} on {t}: {written(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
+    return picture(figure, "Matrix of effects" + (": " + "; ".join(words) if worded else ""), caption)
 
 
-def _own(rows: pd.DataFrame) -> np.ndarray:
+def _own(rows: pd.DataFrame) -> pd.Series[bool]:
     """Whether a row tells what silencing a region does to itself."""
     silenced = rows["perturbation"].str.partition(":")[2]
-    return ((rows["kind"] == "region") & (silenced == rows["target"])).to_numpy()
+    return (rows["kind"] == "region") & (silenced == rows["target"])
 
 
-def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any], own: bool) -> None:
-    lines = [written(row["effect_rms"])]
-    if own:
+def _known(rows: pd.DataFrame) -> bool:
+    return "true_r2" in rows and bool(rows["true_r2"].notna().any())
+
+
+def _worded(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
+    lines = []
+    if cell["own"].any():
         lines.append("itself")
-    elif np.isfinite(row["p_value"]):
-        lines.append(f"p {written(row['p_value'])}" + (" *" if row["p_value"] <= 0.05 else ""))
-    if np.isfinite(row.get("true_r2", np.nan)):
-        lines.append(f"R² {written(row['true_r2'])}")
-    panel.text(*where, lines[0] + "\n" * (len(lines) > 1), ha="center", va="center", fontsize=9.5, color=INK)
-    panel.text(where[0], where[1] + 0.04, "\n".join(lines[1:]), ha="center", va="top", fontsize=7, color="#333333")
+    elif cell["p_value"].notna().any():
+        lines.append(f"p {_range(cell['p_value'])}" + (" *" if (cell["p_value"] <= 0.05).all() else ""))
+    if _known(cell):
+        lines.append(f"R² {_range(cell['true_r2'])}")
+    rms = written(float(np.sqrt(cell["square"].mean())))
+    middle: dict[str, Any] = {"ha": "center", "color": INK}
+    panel.text(
+        where[0], where[1] - (0.05 if lines else 0), rms, va="bottom" if lines else "center", fontsize=9.5, **middle
+    )
+    panel.text(where[0], where[1] + 0.02, "\n".join(lines), va="top", fontsize=7, **middle)
+
+
+def _range(values: pd.Series[float]) -> str:
+    """The smallest and the largest value, one number where they look the same."""
+    low, high = written(float(values.min())), written(float(values.max()))
+    return low if low == high else f"{low} to {high}"

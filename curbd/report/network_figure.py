@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from curbd.report.drawing import FAINT, Picture, panels, picture
+from curbd.report.drawing import FAINT, Picture, panels, picture, wrapped
 from curbd.report.findings import between_regions
 from curbd.report.reading import Fitted
 
@@ -19,11 +19,13 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     regions = [str(name) for name in fit.tables["regions"]["region"]]
     if not 2 <= len(regions) <= MOST_REGIONS:
         return None
-    angle = np.pi / 2 - 2 * np.pi * np.arange(len(regions)) / len(regions)
+    # Two regions stand side by side, more of them on a circle from the top.
+    first = np.pi if len(regions) == 2 else np.pi / 2
+    angle = first - 2 * np.pi * np.arange(len(regions)) / len(regions)
     place = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
     spots = np.array(list(place.values()))
-    low, high = spots.min(0) - 0.62, spots.max(0) + 0.62
-    width = 3.3
+    low, high = np.array([-1.75, spots[:, 1].min() - 0.75]), np.array([1.75, spots[:, 1].max() + 0.75])
+    width = 3.6
     figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
     # Circle and gap in points, the unit of an arrow's shrinking.
     gap = 1.25 * RADIUS * 72 * width / (high[0] - low[0])
@@ -45,19 +47,15 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
             shrinkB=gap,
         )
         panel.add_patch(arrow)
+    inside = max(map(len, regions)) <= 3
     for name, (x, y) in place.items():
         panel.add_patch(Circle((x, y), RADIUS, facecolor=palette[name], edgecolor="none"))
-        outside = len(name) > 4
-        spot = (x, y + (RADIUS + 0.12) * (1 if y >= 0 else -1)) if outside else (x, y)
-        panel.text(
-            *spot,
-            name,
-            ha="center",
-            va="center",
-            fontsize=9 if outside else 11,
-            weight="bold",
-            color="black" if outside else "white",
-        )
+        if inside:
+            panel.text(x, y, name, ha="center", va="center", fontsize=11, weight="bold", color="white")
+        else:
+            above = y > -0.01
+            height = y + (RADIUS + 0.08) * (1 if above else -1)
+            panel.text(x, height, wrapped(name), ha="center", va="bottom" if above else "top", weight="bold")
     panel.set_xlim(low[0], high[0])
     panel.set_ylim(low[1], high[1])
     panel.set_aspect("equal")

@@ -118,16 +118,21 @@ def _facts(one: Recorded) -> list[tuple[str, str]]:
     named = ", ".join(f"{name} ({count})" for name, count in zip(conditions[:12], counts, strict=False))
     dt_s = float(recording.attrs["dt_s"])
     inputs = [str(name) for name in recording["input"].values]
+    columns = json.loads(recording.attrs["settings"])["windows"]["conditions"]
+    train = int((split == "train").sum())
     kept = one.units["kept"]
     return [
         ("file", f"{recording.attrs['path']} ({recording.attrs['format']})"),
         ("activity", _activity(recording)),
         ("units", f"{kept.sum()} kept of {len(kept)}, in {_plural(len(one.regions), 'region')}"),
-        ("trials", f"{len(split)}: {(split == 'train').sum()} for training, {(split == 'test').sum()} held out"),
-        ("conditions", named + (f" and {len(conditions) - 12} more" if len(conditions) > 12 else "")),
+        (str(recording.attrs["stretches"]), f"{len(split)}: {train} for training, {len(split) - train} held out"),
+        (
+            f"conditions ({' and '.join(columns)})" if columns else "conditions",
+            named + (f" and {len(conditions) - 12} more" if len(conditions) > 12 else ""),
+        ),
         (
             "time",
-            f"{time[0]:.4g} to {time[-1]:.4g} s in bins of {dt_s:.4g} s"
+            f"{written(time[0], 4) or 0} to {written(time[-1], 4)} s in bins of {dt_s:.4g} s"
             + (f", smoothed with {recording.attrs['smoothing_s']:.4g} s" if recording.attrs["smoothing_s"] else ""),
         ),
         ("known inputs", ", ".join(inputs) or "none"),

@@ -16,18 +16,22 @@ MOST_CONDITIONS = 4
 
 
 def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
-    """Scaled rates of all units over time, averaged over trials, one panel a condition."""
-    r = scaled_rates(recording)
+    """Scaled rates of all units over time: means over trials, one panel a condition, or a block of continuous data."""
+    r = scaled_rates(recording).values
     region = recording["region"].values.astype(str)
     order = np.argsort(region, kind="stable")
-    conditions = most_frequent(recording["condition"].values.astype(str), MOST_CONDITIONS)
-    means = {name: r.values[recording["condition"].values == name] for name in conditions}
-    averages = {name: trial_mean(values)[:, order].T for name, values in means.items()}
+    condition = recording["condition"].values.astype(str)
+    blocks = recording.attrs["stretches"] == "blocks"
+    # Blocks of continuous data have no event in common: their average would show nothing.
+    shown = (
+        {"": r[:1]} if blocks else {name: r[condition == name] for name in most_frequent(condition, MOST_CONDITIONS)}
+    )
+    averages = {name: trial_mean(values)[:, order].T for name, values in shown.items()}
     signed = any(np.nanmin(average, initial=0) < -0.05 for average in averages.values())
     largest = max(float(np.nanmax(np.abs(average), initial=0)) for average in averages.values()) or 1.0
     time = recording["time"].values
     height = float(np.clip(0.035 * len(region), 2.2, 5.0))
-    figure, axes = panels(1, len(conditions), (10, height), share_y="all")
+    figure, axes = panels(1, len(shown), (10, height), share_y="all")
     image = None
     for panel, (name, average) in zip(axes[0], averages.items(), strict=True):
         image = panel.imshow(
@@ -38,18 +42,18 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
             vmax=largest,
             extent=(time[0], time[-1], len(region), 0),
         )
-        panel.set_title(f"{name} ({len(means[name])})" if len(conditions) > 1 else "")
+        panel.set_title(f"{name} ({len(shown[name])})" if len(shown) > 1 else "")
         panel.set_xlabel("time (s)")
         panel.set_yticks([])
     _region_strips(axes[0, 0], region[order], palette)
     if image is not None:
         figure.colorbar(image, ax=axes[0, -1], label="scaled rate", pad=0.02)
-    trials = "trials" if len(recording["trial"]) > 1 else "trial"
+    what = "in the first block" if blocks else "averaged over the trials"
+    of_condition = " of each condition (number of trials in brackets)" if len(shown) > 1 else ""
     return picture(
         figure,
-        f"Heat map of the mean scaled rate of {len(region)} units over time, sorted by region",
-        f"Recorded activity of every kept unit, averaged over the {trials}"
-        + (" of each condition (number of trials in brackets)." if len(conditions) > 1 else "."),
+        f"Heat map of the scaled rate of {len(region)} units over time, sorted by region",
+        f"Recorded activity of every kept unit, {what}{of_condition}.",
     )
 
 

@@ -9,7 +9,18 @@ from matplotlib.lines import Line2D
 from curbd.currents import Part, parts, presynaptic, weights
 from curbd.ensemble import member
 from curbd.pathways import true_current
-from curbd.report.drawing import FAINT, INK, Picture, panels, picture, source_colour, source_label, written, zero_line
+from curbd.report.drawing import (
+    FAINT,
+    INK,
+    Picture,
+    panels,
+    picture,
+    r2,
+    source_colour,
+    source_label,
+    written,
+    zero_line,
+)
 from curbd.report.fit_figures import example_trial
 from curbd.report.reading import Fitted
 from curbd.report.recording_figures import trial_mean
@@ -105,7 +116,7 @@ def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
             panel.plot(time, true[:, unit], color="black", linewidth=0.9)
             panel.plot(time, found[:, unit], color=source_colour(part.source, palette), linewidth=2, alpha=0.75)
             panel.set_title(f"{part.source} → {unit_id[inside[unit]]}", fontsize=8.5)
-        line[0].set_ylabel(f"{word}: {part.source} → {row['target']}\ncurrent (x), R² {row['true_r2']:.2f}")
+        line[0].set_ylabel(f"{word}: {part.source} → {row['target']}\ncurrent (x), R² {r2(row['true_r2'])}")
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     legend = [
