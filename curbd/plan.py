@@ -168,12 +168,16 @@ def _read_recordings(
         settings, more = _row_settings(place, row, table.parent, defaults)
         wrong += more
         if settings is not None:
-            path = table.parent / row.get("path", "")
-            written = os.path.normpath(path)
-            recordings[name] = Recording(
-                name, Path(written) if written in made else path, row.get("format", ""), settings
-            )
+            path = _plain(table.parent / row.get("path", ""), made)
+            recordings[name] = Recording(name, path, row.get("format", ""), settings)
     return recordings, wrong
+
+
+def _plain(path: Path, made: Collection[str]) -> Path:
+    """The path without `..`, unless a link on the way makes that another file."""
+    plain = Path(os.path.normpath(path))
+    same = str(plain) in made or (plain.exists() and path.exists() and plain.samefile(path))
+    return plain if same else path
 
 
 def _header_mistakes(place: str, header: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from workspace import BIN, ENVIRONMENT, ROOT, assert_same_tables, command, make_workspace, planned, snakemake
@@ -132,6 +133,60 @@ def test_planning_imports_nothing_slow() -> None:
 def test_the_workflow_passes_lint_and_format() -> None:
     snakemake(ROOT, "--lint")
     subprocess.run([BIN / "snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, env=ENVIRONMENT, check=True)
+
+
+# --- real recordings -----------------------------------------------------------------------------------------------
+
+
+def link_recordings(folder: Path, recordings: Path) -> None:
+    for file in recordings.glob("*.[nh]*"):
+        (folder / "data" / file.name).symlink_to(file)
+
+
+REGIONS = {
+    "macaque_twostep": {"DLPFC": 15, "FP": 8, "Striatum": 15, "dACC": 15},
+    "human_mtl": {"amygdala_right": 10, "hippocampus_right": 25},
+    "zebrafish": {"diencephalon": 15, "ganglia": 4, "hindbrain": 29, "midbrain": 15, "telencephalon": 4},
+    "suite2p": {"V1": 20},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_runs(fresh: Path, recordings: Path, example: Path) -> None:
+    link_recordings(fresh, recordings)
+    config = yaml.safe_load(example.read_text(encoding="utf-8"))
+    # One seed and one family do for a test; the examples themselves differ in how they read the recording.
+    config["models"] = {"full_rank": {"family": "full_rank", "seeds": [0]}}
+    snakemake(fresh, "--configfile", write_config(fresh, **config))
+    results = fresh / config["results"]
+    regions = tables.read("regions", results / "tables" / "regions.csv")
+    assert dict(zip(regions["region"], regions["n_units"], strict=True)) == REGIONS[example.stem]
+    pathways = tables.read("pathways", results / "tables" / "pathways.csv")
+    assert set(pathways["target"]) == set(REGIONS[example.stem])
+    inactivations = tables.read("inactivations", results / "tables" / "inactivations.csv")
+    assert {text.split(":")[0] for text in inactivations["perturbation"]} == set(
+        config.get("inactivations", {"silence"})
+    )
+    page = (results / "tables" / "report.html").read_text(encoding="utf-8")
+    assert ("there is no pathway to judge" in page) == (len(regions) == 1)
+
+
+def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path) -> None:
+    link_recordings(fresh, recordings)
+    write_recordings(
+        fresh, "human\tdata/human_mtl_sub-4_ses-4.nwb\tnwb", "mouse\tdata/A2929-200711_neurosuite.nwb\tnwb"
+    )
+    snakemake(fresh, "--until", "ingest", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+    found = [tables.read("units", fresh / "out" / name / "units.csv") for name in ("human", "mouse")]
+    kept = pd.concat(found).query("kept")
+    counts = kept.groupby(["recording", "region", "region_source"]).size().to_dict()
+    assert counts == {
+        ("human", "amygdala_right", "units.electrodes -> electrodes.location"): 10,
+        ("human", "hippocampus_right", "units.electrodes -> electrodes.location"): 25,
+        ("mouse", "adn", "units.location"): 7,
+        ("mouse", "ca1", "units.location"): 8,
+    }
 
 
 # --- the demo ------------------------------------------------------------------------------------------------------
