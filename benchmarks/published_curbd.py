@@ -1,0 +1,75 @@
+"""The published CURBD training in plain NumPy, step by step as published, to measure time and recovery against.
+
+Perich et al., bioRxiv 2020.12.18.423348: a random network runs with frozen input noise; whenever a data sample is due,
+recursive least squares moves all weights so that the rates come closer to it. Passes over the data are repeated; the
+weights and the inverse correlation matrix persist. Its choices are kept, also those that one would not make again:
+rates are taken as currents at the start, the rate that is compared with sample k is that of sample k + 1, and steps
+are counted by adding up times.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+
+class Training(NamedTuple):
+    """J (target, source); rates (unit, step) of the last pass; p_var: explained variance of every pass, in it."""
+
+    J: Array
+    rates: Array
+    p_var: list[float]
+
+
+def train(
+    activity: Array,
+    *,
+    passes: int,
+    dt_s: float,
+    dt_factor: int = 5,
+    gain: float = 1.5,
+    tau_s: float = 0.1,
+    noise_tau_s: float = 0.1,
+    noise: float = 0.01,
+    p0: float = 1.0,
+    seed: int = 0,
+) -> Training:
+    """Train on one stretch of activity (unit, time); ``dt_factor`` steps of the network make one sample."""
+    rng = np.random.default_rng(seed)
+    data = np.clip(activity / activity.max(), -0.999, 0.999)
+    n, n_samples = data.shape
+    n_steps, step_s = (n_samples - 1) * dt_factor + 1, dt_s / dt_factor
+    w = _input_noise(rng, n, n_steps, step_s, noise_tau_s, noise)
+    J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
+    P = p0 * np.eye(n)
+    R = np.empty((n, n_steps))
+    p_var = []
+    for _ in range(passes):
+        h, elapsed, sample = data[:, 0].copy(), 0.0, 0
+        R[:, 0] = np.tanh(h)
+        for step in range(1, n_steps):
+            elapsed += step_s
+            R[:, step] = np.tanh(h)
+            h = h + step_s / tau_s * (-h + J @ R[:, step] + w[:, step])
+            if elapsed >= dt_s:
+                elapsed = 0.0
+                error = R[:, step] - data[:, sample]
+                sample += 1
+                q = P @ R[:, step]
+                c = 1 / (1 + R[:, step] @ q)
+                P = P - c * np.outer(q, q)
+                J = J - c * np.outer(error, q)
+        missed = np.linalg.norm(data - R[:, ::dt_factor])
+        p_var.append(float(1 - (missed / (np.sqrt(data.size) * data.std())) ** 2))
+    return Training(J, R, p_var)
+
+
+def _input_noise(rng: np.random.Generator, n: int, n_steps: int, step_s: float, tau_s: float, size: float) -> Array:
+    white = np.sqrt(tau_s / step_s) * rng.standard_normal((n, n_steps))
+    w = np.ones((n, n_steps))
+    for step in range(1, n_steps):
+        w[:, step] = white[:, step] + (w[:, step - 1] - white[:, step]) * np.exp(-step_s / tau_s)
+    return size * w

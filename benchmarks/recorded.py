@@ -1,0 +1,26 @@
+"""Teachers as the product reads them: written to a file and ingested."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import xarray as xr
+
+from curbd import teachers
+from curbd.config import RecordingSettings
+from curbd.recording import open_source
+from curbd.recording.ingest import ingest
+
+
+def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.Dataset, xr.Dataset]:
+    """Recording and truth of a teacher."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "teacher.h5"
+        teachers.write_hdf5(teacher, path)
+        settings = RecordingSettings(test_fraction=test_fraction)
+        with open_source(path, "hdf5", settings) as source:
+            recording, truth, _, _ = ingest(source, settings, "teacher")
+    if truth is None:
+        raise ValueError("teacher: found no truth in its own file")
+    return recording, truth
