@@ -1,0 +1,85 @@
+"""What holds for every estimator: training trials only, one fit a seed, mistakes said in words."""
+
+import numpy as np
+import pytest
+from known_network import recorded
+
+from curbd.config import ESTIMATORS, Model
+from curbd.ensemble import member
+from curbd.errors import UserError
+from curbd.fitting import FULL_RANK, fit, training_data
+from curbd.storage import read_netcdf, write_netcdf
+from lrfit import LOW_RANK
+
+EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
+QUICK = {"force": {"passes": 2}}
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return recorded(tmp_path_factory.mktemp("teacher"), units=5, trials=15, samples=40, seed=3)[0]
+
+
+def fitted(recording, family, estimator, seeds=(0, 1)):
+    model = Model(family=family, estimator=estimator, options=QUICK.get(estimator, {}), seeds=list(seeds))
+    return fit(recording, "one", model, {"full_rank": FULL_RANK, "low_rank": LOW_RANK}[family])
+
+
+def test_every_estimator_of_the_config_exists():
+    assert set(ESTIMATORS["full_rank"]) == set(FULL_RANK)
+    assert set(ESTIMATORS["low_rank"]) == set(LOW_RANK)
+
+
+@pytest.mark.parametrize(("family", "estimator"), EVERY)
+def test_test_trials_change_nothing(recording, family, estimator):
+    networks, seconds = fitted(recording, family, estimator)
+    other = recording.copy(deep=True)
+    held_out = other["split"].values == "test"
+    assert held_out.any()
+    other["rates"][held_out] = 0.5
+    other["inputs"][held_out] = 7.0
+    again, _ = fitted(other, family, estimator)
+    for name in networks.data_vars:
+        np.testing.assert_array_equal(networks[name].values, again[name].values, err_msg=str(name))
+    assert len(seconds) == 2
+
+
+@pytest.mark.parametrize(("family", "estimator"), EVERY)
+def test_each_seed_is_a_resample_and_the_first_is_the_data_themselves(recording, family, estimator):
+    networks, _ = fitted(recording, family, estimator, seeds=(0, 5))
+    alone, _ = fitted(recording, family, estimator, seeds=(0,))
+    np.testing.assert_array_equal(networks["J"].values[0], alone["J"].values[0])
+    assert not np.allclose(networks["J"].values[0], networks["J"].values[1])
+
+
+def test_the_stored_networks_come_back_as_they_were(recording, tmp_path):
+    for family, estimator in EVERY:
+        networks, _ = fitted(recording, family, estimator)
+        write_netcdf({"/": networks}, tmp_path / "network.nc")
+        stored = read_netcdf(tmp_path / "network.nc")
+        for name in networks.variables:
+            np.testing.assert_array_equal(stored[name].values, networks[name].values)
+        assert stored.attrs["estimator"] == estimator
+        np.testing.assert_array_equal(member(stored, 1).J, networks["J"].values[1])
+
+
+def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(recording):
+    broken = recording.copy(deep=True)
+    broken["rates"][:, ::2, 0] = np.nan
+    with pytest.raises(UserError, match="no two training bins in a row"):
+        training_data(broken, Model(family="full_rank"))
+
+
+def test_an_input_without_a_value_is_named(recording):
+    broken = recording.copy(deep=True)
+    broken["inputs"][np.flatnonzero(broken["split"].values == "train")[0], 3, 1] = np.nan
+    with pytest.raises(UserError, match="step"):
+        training_data(broken, Model(family="full_rank"))
+
+
+@pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])
+def test_a_recording_of_one_short_stretch_can_be_fitted(tmp_path, family, estimator):
+    short, _ = recorded(tmp_path, units=3, trials=2, samples=30, inputs="none", seed=1)
+    assert (short["split"] == "train").sum() == 1
+    networks, _ = fitted(short, family, estimator)
+    assert np.isfinite(networks["J"].values).all()
