@@ -41,7 +41,7 @@ def seconds_published(recording: xr.Dataset) -> float:
 
 
 def refined(recording: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
-    """The refined network of a recording and its currents; the time constant is given, as it is to the published one."""
+    """The refined network of a recording and its currents, the time constant given as it is to the published one."""
     networks, _ = fit(recording, "shooting", Model(family="full_rank", estimator="shooting", seeds=[0], tau_s=0.1))
     return networks, currents(recording, networks)
 

@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import recovery
+from benchmarks import coverage, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import PANELS, RUNGS, build
-from benchmarks.scoring import score
+from benchmarks.published_curbd import train
+from benchmarks.recorded import recorded
+from benchmarks.scoring import score, true_current
 from curbd import teachers
-from curbd.ensemble import Fit
+from curbd.currents import parts
+from curbd.ensemble import Fit, Posterior
+from curbd.pathways import true_current as current_of_the_truth
 
 
+@pytest.mark.slow
 def test_quick_ladder_tries_every_estimator_on_every_rung(tmp_path: Path) -> None:
     recovery.main(["--quick", "--out", str(tmp_path)])
     rows = pd.read_csv(tmp_path / "recovery" / "ladder.csv")
@@ -130,3 +135,62 @@ def test_tables_replace_only_what_stands_between_their_markers(tmp_path: Path) -
     assert [text.index(word) for word in ("Above.", "second", "Below.", "other")] == sorted(
         text.index(word) for word in ("Above.", "second", "Below.", "other")
     )
+
+
+def test_quick_verdicts_judge_every_pathway(tmp_path: Path) -> None:
+    arguments = ["--quick", "--out", str(tmp_path), "--teachers", "1", "--absent-teachers", "2"]
+    conditions = [verdicts.ABSENT, "half of the units"]
+    verdicts.main([*arguments, "--conditions", *conditions])
+    rows = pd.read_csv(tmp_path / "recovery" / "verdicts.csv")
+    assert rows.groupby("condition")["there"].agg(["size", "sum"]).to_numpy().tolist() == [[12, 6], [6, 6]]
+    assert set(rows["verdict"]) <= {"resolved", "unresolved"}
+    assert rows.loc[rows["there"], "true_r"].notna().all()
+    page = (tmp_path / "recovery.md").read_text(encoding="utf-8")
+    assert all(f"| {name} |" in page for name in conditions)
+
+
+def test_true_currents_of_blocks_are_those_of_the_same_time() -> None:
+    case = build(RUNGS["published, coupling .2"], seed=0, quick=True)
+    recording, truth = recorded(case.teacher)
+    assert recording.sizes["trial"] > 1
+    rows = recording["region"].values == "A"
+    expected = current_of_the_truth(recording, truth, parts(recording)[1], rows)
+    np.testing.assert_allclose(verdicts.as_recorded(true_current(case, "A", "B"), recording), expected)
+
+
+def test_coverage_counts_the_true_currents_inside_their_interval() -> None:
+    case = build(RUNGS["base"], seed=0, quick=True)
+    network = case.teacher.network
+    n = len(network.J)
+    gram, ridge = np.zeros((n + 3, n + 3)), np.ones((n, n + 3))
+    rng = np.random.default_rng(0)
+    wrong = network._replace(J=network.J + 0.1 * rng.standard_normal((n, n)))
+    # Weights that are wrong by errors of known variance: intervals of that variance hold them 95 times in 100.
+    for variance, low, high in ((0.01, 0.93, 0.97), (0.0001, 0.1, 0.2), (1.0, 1.0, 1.0)):
+        fit = Fit(wrong, posterior=Posterior(np.full(n, variance), gram, ridge))
+        within, between = coverage.covered(case, fit)
+        assert low <= (within + 2 * between) / 3 <= high
+    assert np.isnan(coverage.covered(case, Fit(network))).all()
+
+
+def test_quick_coverage_writes_its_table(tmp_path: Path) -> None:
+    coverage.main(["--quick", "--out", str(tmp_path), "--seeds", "0"])
+    rows = pd.read_csv(tmp_path / "recovery" / "coverage.csv")
+    assert rows[["within", "between"]].apply(lambda one: one.between(0.2, 1)).all(axis=None)
+    assert "| input hidden | wrong | one_step |" in (tmp_path / "recovery.md").read_text(encoding="utf-8")
+
+
+def test_speed_compares_both_on_the_same_recording(tmp_path: Path) -> None:
+    speed.main(["--out", str(tmp_path), "--seeds", "10", "--units", "8"])
+    row = pd.read_csv(tmp_path / "recovery" / "speed.csv").iloc[0]
+    assert row["times_faster"] == pytest.approx(row["published_seconds"] / row["seconds"], rel=1e-3)
+    assert row["free_run"] > 0.9
+
+
+def test_published_algorithm_learns_to_follow_the_data() -> None:
+    teacher = teachers.published_three_region(units=30, seed=10)
+    activity = teacher.rates[0].T
+    training = train(activity, passes=20, dt_s=0.01)
+    # Far fewer units and passes than in use: rough, but above what following nothing would give.
+    assert training.p_var[-1] > 0.9
+    assert training.p_var[-1] > training.p_var[0]

@@ -1,0 +1,98 @@
+"""How often a 95 % interval of the posterior holds the true current, unit by unit and bin by bin."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.cases import Case, training_data
+from benchmarks.document import insert, markdown, number
+from benchmarks.ladder import RUNGS, build
+from benchmarks.recovery import contestants
+from benchmarks.scoring import estimated_current, true_current
+from curbd.ensemble import Fit, summed_covariance
+from curbd.storage import whole_file
+
+RIGHT = ("1 trial of 1200 samples", "5 trials", "base", "40 trials", "noise 1.0", "2 of 6 pathways absent")
+WRONG = (
+    "noise 0, 1 trial of 1200 samples",
+    "noise 0",
+    "input hidden",
+    "half of the units",
+    "measured .05, noise .3",
+    "calcium .1 s",
+)
+"""Recordings for which the model of the estimator is right (process noise, all units, known input), or is not."""
+NORMAL_95 = 1.959964
+log = logging.getLogger("coverage")
+
+
+def covered(case: Case, fit: Fit) -> tuple[float, float]:
+    """Share of the true currents inside their interval, mean over pathways within and between regions.
+
+    The current r' w of one unit has the variance r' Q r, Q the posterior covariance of its weights w.
+    """
+    if fit.posterior is None:
+        return float("nan"), float("nan")
+    within, between = list[float](), list[float]()
+    regions = np.unique(case.region)
+    for target in regions:
+        rows = case.region == target
+        covariances = [summed_covariance(fit.posterior, one) for one in np.eye(len(rows), dtype=bool)[rows]]
+        for source in regions:
+            columns = np.flatnonzero(case.region == source)
+            r = case.rates[: case.n_train][..., columns]
+            block = np.ix_(columns, columns)
+            sd = np.stack([np.sqrt(((r @ Q[block]) * r).sum(-1)) for Q in covariances], axis=-1)
+            error = estimated_current(case, fit, target, source) - true_current(case, target, source)
+            (within if target == source else between).append(float(np.mean(np.abs(error) < NORMAL_95 * sd)))
+    return float(np.mean(within)), float(np.mean(between))
+
+
+def measure(rungs: Sequence[str], estimators: Sequence[str], seeds: Sequence[int], quick: bool = False) -> pd.DataFrame:
+    """One row a recording, estimator and seed."""
+    chosen = {name: contestants(quick)[name] for name in estimators}
+    rows = []
+    for rung in rungs:
+        for seed in seeds:
+            case = build(RUNGS[rung], seed, quick)
+            for name, contestant in chosen.items():
+                fit = contestant.estimator(training_data(case), contestant.options, np.random.default_rng(seed))
+                within, between = covered(case, fit)
+                rows.append({"rung": rung, "estimator": name, "seed": seed, "within": within, "between": between})
+                log.info("%s, %s, seed %d: %.3f within, %.3f between", rung, name, seed, within, between)
+    return pd.DataFrame(rows)
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Markdown: mean coverage of every recording and estimator."""
+    means = rows.groupby(["rung", "estimator"], sort=False)[["within", "between"]].mean()
+    shown = means.map(lambda share: number(share, 3)).reset_index()
+    shown.insert(1, "the model", ["right" if rung in RIGHT else "wrong" for rung in shown["rung"]])
+    return markdown(shown.rename(columns={"rung": "recording", "within": "within regions", "between": "between"}))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.coverage")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of recovery.md and recovery/")
+    parser.add_argument("--estimators", nargs="+", choices=list(contestants()), default=["one_step"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="seeds of the teachers")
+    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(1)
+    rows = measure([*RIGHT, *WRONG], options.estimators, options.seeds, options.quick)
+    with whole_file(options.out / "recovery" / "coverage.csv") as part:
+        rows.to_csv(part, index=False, float_format="%.4g")
+    insert(options.out / "recovery.md", "coverage", summary(rows))
+
+
+if __name__ == "__main__":
+    main()

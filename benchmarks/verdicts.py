@@ -1,0 +1,174 @@
+"""How often a verdict is wrong: pathways that are not there and called resolved, pathways that are and called not.
+
+Each recording goes through the product as a user's would: from a file, with three fits, its null and its verdicts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from benchmarks.cases import Case
+from benchmarks.document import insert, markdown, number
+from benchmarks.ladder import RUNGS, Rung, build
+from benchmarks.recorded import recorded
+from benchmarks.scoring import correlation, true_current
+from curbd.config import Model
+from curbd.currents import currents
+from curbd.fitting import fit
+from curbd.pathways import pathways
+from curbd.scores import r_squared
+from curbd.storage import whole_file
+
+Array = np.ndarray
+ABSENT = "3 of 6 pathways absent, 40 trials"
+CONDITIONS = (
+    ABSENT,
+    "40 trials",
+    "base",
+    "5 trials",
+    "1 trial of 1200 samples",
+    "noise 1.0",
+    "coupling .05",
+    "input hidden",
+    "noise 0, 1 trial of 1200 samples",
+    "half of the units",
+    "measured .05, noise .3",
+    "calcium .1 s",
+    "published, coupling .2",
+    "published, coupling .02",
+)
+KEYS = ["condition", "estimator", "seed", "target", "source"]
+WRONG_R2 = 0.5
+"""A pathway that is there and called resolved is a false call where its current has a smaller R2 with the true one."""
+log = logging.getLogger("verdicts")
+
+
+def condition(name: str, seed: int) -> Rung:
+    """The recording behind a condition: a rung of the ladder, or one with absent pathways drawn by seed."""
+    if name != ABSENT:
+        return RUNGS[name]
+    pairs = list(permutations("ABC", 2))
+    chosen = np.random.default_rng(seed).permutation(len(pairs))[:3]
+    return Rung(trials=40, teacher={"absent": [pairs[place] for place in chosen]})
+
+
+def judged(case: Case, model: Model) -> pd.DataFrame:
+    """One row a pathway between regions: verdict, reason, whether it is there, and the true r and R2 of its current."""
+    kept, network, n = case.recorded, case.teacher.network, case.n_train
+    seen = case.teacher._replace(
+        rates=case.rates[:n],
+        region=case.region,
+        inputs=case.teacher.inputs[:n],
+        trials=case.teacher.trials[:n],
+        drive=np.zeros_like(case.rates[:n]),
+        network=network._replace(J=network.J[np.ix_(kept, kept)], B=network.B[kept], b=network.b[kept]),
+    )
+    recording, _ = recorded(seen)
+    networks, _ = fit(recording, model.estimator_name(), model)
+    current = currents(recording, networks)
+    table = pathways(recording, networks, current)
+    table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]
+    rows = []
+    for row in table.to_dict("records"):
+        true = as_recorded(true_current(case, row["target"], row["source"]), recording)
+        mine = current.isel(seed=0).sel(source=row["source"])
+        estimate = mine.isel(unit=np.flatnonzero(mine["region"].values == row["target"])).values
+        there = bool(true.any())
+        rows.append(
+            {name: row[name] for name in ("target", "source", "verdict", "q_value", "predicted_r2", "seed_r", "reason")}
+            | {
+                "there": there,
+                "true_r": correlation(estimate, true) if there else np.nan,
+                "true_r2": r_squared(true, estimate) if there else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def as_recorded(values: Array, recording: xr.Dataset) -> Array:
+    """Values (trial, time, unit) of the teacher as the recording has them: a single stretch is cut into blocks."""
+    if recording.attrs["stretches"] == "trials":
+        return values
+    seconds = recording["start_s"].values[:, None] + recording["time"].values
+    return values[0, np.rint(seconds / recording.attrs["dt_s"]).astype(int)]
+
+
+def judge(
+    table: Path, conditions: Sequence[str], seeds: Mapping[str, Sequence[int]], model: Model, *, quick: bool = False
+) -> pd.DataFrame:
+    """Fill the table (CSV, one row a pathway) with what is missing, and return it."""
+    for name in conditions:
+        for seed in seeds[name]:
+            old = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=KEYS)
+            mine = (old["condition"] == name) & (old["estimator"] == model.estimator_name())
+            if seed in set(old.loc[mine, "seed"]):
+                continue
+            new = judged(build(condition(name, seed), seed, quick), model)
+            new = new.assign(condition=name, estimator=model.estimator_name(), seed=seed)
+            new = new[[*KEYS, *new.columns.drop(KEYS)]]
+            log.info("%s, seed %d: %s", name, seed, new["verdict"].value_counts().to_dict())
+            with whole_file(table) as part:
+                (pd.concat([old, new]) if len(old) else new).to_csv(part, index=False, float_format="%.4g")
+    return pd.read_csv(table)
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Markdown: false and missed calls of every condition."""
+    lines = []
+    for (estimator, name), mine in rows.groupby(["estimator", "condition"], sort=False):
+        there, absent = mine[mine["there"]], mine[~mine["there"]]
+        called, refused = there[there["verdict"] == "resolved"], there[there["verdict"] != "resolved"]
+        lines.append(
+            {
+                "recording": name,
+                "estimator": estimator,
+                "pathways there": len(there),
+                "called resolved": _share(len(called), len(there)),
+                "of these R2 < .5": _share(int((called["true_r2"] < WRONG_R2).sum()), len(called)),
+                "R2 of resolved": number(called["true_r2"].mean()),
+                "R2 of unresolved": number(refused["true_r2"].mean()),
+                "pathways absent": len(absent),
+                "absent called resolved": _share(int((absent["verdict"] == "resolved").sum()), len(absent)),
+            }
+        )
+    return markdown(pd.DataFrame(lines))
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "-"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: judge what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.verdicts")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of recovery.md and recovery/")
+    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, metavar="CONDITION")
+    parser.add_argument("--estimator", default=None, help="full-rank estimator (default: the recommended one)")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--teachers", type=int, default=3, help="teachers a condition")
+    parser.add_argument("--absent-teachers", type=int, default=34, help="teachers with absent pathways, 3 of 6 each")
+    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(1)
+    seeds = {
+        name: range(options.first, options.first + (options.absent_teachers if name == ABSENT else options.teachers))
+        for name in CONDITIONS
+    }
+    model = Model(family="full_rank", estimator=options.estimator)
+    table = options.out / "recovery" / "verdicts.csv"
+    rows = judge(table, options.conditions, seeds, model, quick=options.quick)
+    insert(options.out / "recovery.md", "verdicts", summary(rows))
+
+
+if __name__ == "__main__":
+    main()
