@@ -82,9 +82,8 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
         legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
-        "Mean current to each region (rows) from each source (columns) over time, averaged over the region's units "
-        "and the trials of a condition. The scale is the same along a row, where the currents add up; "
-        "the bias, which is constant, is left out. ✓ resolved, ? unresolved."
+        "Mean current over time, averaged over the units of the target and the trials of a condition. "
+        "✓ resolved, ? unresolved."
         + ("" if interval else " There is no interval: the estimator has no posterior, and there is one seed.")
         + (f" The {len(styles)} most frequent conditions; {omitted} more are in currents.parquet." * (omitted > 0))
     )
@@ -143,7 +142,11 @@ def _small_multiples(
                 panel.set_xlabel("time (s)")
         axes[row, 0].set_ylabel(wrapped(f"to {target}", 13) + "\n(units of x)", color=INK)
     _legend(figure, legend)
-    return picture(figure, alt, caption)
+    layout = (
+        "Rows receive, columns send. The scale is the same along a row, where the currents add up; the bias, which is "
+        "constant, is left out."
+    )
+    return picture(figure, alt, f"{caption} {layout}")
 
 
 def _strongest(
@@ -171,7 +174,7 @@ def _strongest(
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     _legend(figure, legend)
-    return picture(figure, alt, f"The {len(pairs)} pathways of the largest share. {caption}")
+    return picture(figure, alt, f"The {len(pairs)} pathways between regions of the largest share. {caption}")
 
 
 def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
@@ -198,7 +201,7 @@ def verdicts(fit: Fitted) -> Picture:
     size = (max(4.0, 1.2 + step[0] * len(sources)), 0.7 + step[1] * len(targets))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
-    matrix_cells(
+    image = matrix_cells(
         panel,
         share.to_numpy(float),
         [wrapped(name) for name in targets],
@@ -218,6 +221,7 @@ def verdicts(fit: Fitted) -> Picture:
     if not worded:
         panel.tick_params(axis="x", rotation=90)
         panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
+        figure.colorbar(image, ax=panel, label="share of the target's current", shrink=0.4)
     key = (
         "✓ resolved; hatched and ? unresolved. In each cell the share of the target's current, the rms of the "
         "current, and its null: what the same fit gives when the source's trials are shuffled."

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
 """Colours that people with any colour vision tell apart (Okabe and Ito), and a violet."""
@@ -165,9 +166,11 @@ def zero_line(axes: Axes) -> None:
     axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
 
 
-def matrix_cells(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float) -> None:
+def matrix_cells(
+    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float
+) -> AxesImage:
     """Shaded cells (row, column) from 0 to ``largest``, empty where NaN, with the names at their sides."""
-    axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -180,3 +183,4 @@ def matrix_cells(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: S
         axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
         axes.grid(which="minor", color="white", linewidth=2)
         axes.tick_params(which="minor", length=0)
+    return image

@@ -31,7 +31,7 @@ class Judged(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The verdict on one fit: a sentence, the pathways behind it (the largest shares first), and how many more."""
+    """The verdict on one fit: a sentence, the pathways behind it (resolved ones first), and how many more."""
 
     model: str
     estimator: str
@@ -51,7 +51,8 @@ def between_regions(pathways: pd.DataFrame) -> pd.DataFrame:
 
 def summarise(fit: Fitted) -> Summary:
     """The verdict on the pathways of one fit."""
-    pathways = between_regions(fit.tables["pathways"])
+    # Resolved ones first, each group by its share.
+    pathways = between_regions(fit.tables["pathways"]).sort_values("verdict", kind="stable")
     judged = [
         Judged(f"{row['source']} → {row['target']}", row["verdict"], percent(row["share"]), row["reason"])
         for _, row in pathways.iterrows()
@@ -73,7 +74,9 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
     resolved = pathways[pathways["verdict"] == "resolved"]
     n = len(pathways)
     if resolved.empty:
-        return f"None of {_counted(n, 'pathway')} between regions is resolved: do not read the currents as findings."
+        return (
+            f"None of the {_counted(n, 'pathway')} between regions is resolved: do not read the currents as findings."
+        )
     if len(resolved) == n:
         return f"All {n} pathways between regions are resolved." if n > 1 else "The one pathway is resolved."
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
@@ -168,7 +171,7 @@ def _about_fit(fit: Fitted) -> list[str]:
     elif row["one_step_r2"] < train["one_step_r2"] / 2:
         found.append(
             f"R² one bin ahead falls from {r2(train['one_step_r2'])} on training trials to "
-            f"{r2(row['one_step_r2'])} on held-out trials: the network is fitted to noise."
+            f"{r2(row['one_step_r2'])} on held-out trials: a part of what the network learned is noise."
         )
     if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
         found.append(

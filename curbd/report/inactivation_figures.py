@@ -34,13 +34,14 @@ def matrix(fit: Fitted) -> Picture | None:
     panel = axes[0, 0]
     panel.set_facecolor("#EEEEEE")
     names = [wrapped(name, 24) for name in perturbations]
-    matrix_cells(panel, effect, names, [wrapped(name) for name in targets], float(np.nanmax(effect, initial=0)))
+    image = matrix_cells(panel, effect, names, [wrapped(name) for name in targets], float(np.nanmax(effect, initial=0)))
     if worded:
         for (perturbation, target), cell in cells.items():
             _worded(panel, (targets.index(target), perturbations.index(perturbation)), cell)
     else:
         panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
         panel.tick_params(axis="x", rotation=90)
+        figure.colorbar(image, ax=panel, label="effect, rms of scaled rates", shrink=0.4)
     panel.set_xlabel("effect on", labelpad=8)
     panel.set_ylabel("silenced")
     several = len(rows["condition"].unique()) > 1

@@ -27,8 +27,8 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
         {"": r[:1]} if blocks else {name: r[condition == name] for name in most_frequent(condition, MOST_CONDITIONS)}
     )
     averages = {name: trial_mean(values)[:, order].T for name, values in shown.items()}
-    signed = any(np.nanmin(average, initial=0) < -0.05 for average in averages.values())
     largest = max(float(np.nanmax(np.abs(average), initial=0)) for average in averages.values()) or 1.0
+    signed = min(float(np.nanmin(average, initial=0)) for average in averages.values()) < -0.25 * largest
     time = recording["time"].values
     height = float(np.clip(0.035 * len(region), 2.2, 5.0))
     figure, axes = panels(1, len(shown), (10, height), share_y="all")
