@@ -199,6 +199,13 @@ class OneStep(Section):
     """Folds of the blocked cross-validation, inside the training trials."""
 
 
+class Sparse(OneStep):
+    """The same regression with a sparse prior: in each block a share of the weights, which it estimates, is zero."""
+
+    rounds: Annotated[int, Field(ge=4)] = 20
+    """Rounds of expectation propagation."""
+
+
 class Force(Section):
     """Recursive least squares as published (Perich et al. 2020), its defects mended."""
 
@@ -225,6 +232,17 @@ class Shooting(Section):
     """Regressions at the longest window."""
 
 
+class StateSpace(Section):
+    """Regression on the states behind noisy rates, which are estimated together with both noises."""
+
+    rounds: Annotated[int, Field(ge=1)] = 16
+    """Rounds of expectation-maximisation."""
+    noise: Literal["constant", "counts"] = "constant"
+    """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the blocked cross-validation, inside the training trials."""
+
+
 class ReducedRank(Section):
     """Closed-form reduced-rank regression in the metric of the currents."""
 
@@ -246,7 +264,13 @@ class LowRankShooting(ReducedRank):
 
 
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {
-    "full_rank": {"one_step": OneStep, "force": Force, "shooting": Shooting},
+    "full_rank": {
+        "one_step": OneStep,
+        "sparse": Sparse,
+        "force": Force,
+        "shooting": Shooting,
+        "state_space": StateSpace,
+    },
     "low_rank": {"reduced_rank": ReducedRank, "shooting": LowRankShooting},
 }
 """family -> estimator -> its options."""
@@ -259,8 +283,8 @@ class Model(Section):
     family: Literal["full_rank", "low_rank"]
     """Any connectivity (package curbd) or a low-rank one (package lrfit)."""
     estimator: str | None = None
-    """`one_step`, `force` or `shooting` for full_rank; `reduced_rank` or `shooting` for low_rank. Null: the
-    recommended one of the family."""
+    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank` or `shooting` for
+    low_rank. Null: the recommended one of the family."""
     options: dict[str, Any] = {}
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from curbd.ensemble import Posterior, member, posterior
+from curbd.ensemble import member, posterior, summed_covariance
 from curbd.network import Network
 from curbd.recording.scaling import scaled_rates
 
@@ -101,6 +101,7 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataA
     for number in range(shape[0]):
         W = weights(member(networks, number))
         known = posterior(networks, number)
+        covariances = [] if known is None else [summed_covariance(known, region == name) for name in regions]
         for place, part in enumerate(sources):
             net = current.values[number, place]
             for sign, full in enumerate(_signed(net, z, W, part)):
@@ -108,8 +109,9 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataA
                     for target, name in enumerate(regions):
                         slot = (number, target, place, sign, at)
                         mean[slot], rms[slot] = _mean_and_rms(full[trials][:, :, region == name])
-                        if sign == 0 and known is not None:
-                            spread[slot] = _posterior_sd(known, z[trials], part, target, region == name)
+                        if sign == 0 and covariances:
+                            n_units = int((region == name).sum())
+                            spread[slot] = _posterior_sd(covariances[target], z[trials], part, n_units)
     low, high = _interval(mean, spread)
     index = pd.MultiIndex.from_product(
         [
@@ -148,17 +150,17 @@ def _mean_and_rms(values: Array) -> tuple[Array, Array]:
     return filled.sum((0, 2)) / some, np.sqrt((filled**2).sum((0, 2)) / some)
 
 
-def _posterior_sd(known: Posterior, z: Array, part: Part, target: int, rows: Array) -> Array:
-    """Posterior standard deviation (time,) of the mean over the rows' units and the trials.
+def _posterior_sd(covariance: Array, z: Array, part: Part, n_units: int) -> Array:
+    """Posterior standard deviation (time,) of the mean over a region's units and the trials.
 
-    The mean is W z averaged: its variance is the mean noise variance / units x z' S z at the average z.
+    The mean is W z averaged over trials and units: its variance is z' Q z / units^2 at the average z, where Q is the
+    sum of the posterior covariances of the units' weights.
     """
     complete = np.isfinite(z).all(2)
     count = np.where(complete.any(0), complete.sum(0), np.nan)
     average = np.where(complete[..., None], z, 0.0)[..., part.columns].sum(0) / count[:, None]
-    S = known.covariance[target][np.ix_(part.columns, part.columns)]
-    variance = np.einsum("ti,ij,tj->t", average, S, average)
-    return np.sqrt(np.maximum(variance, 0) * known.noise_variance[rows].mean() / rows.sum())
+    variance = np.einsum("ti,ij,tj->t", average, covariance[np.ix_(part.columns, part.columns)], average)
+    return np.sqrt(np.maximum(variance, 0)) / n_units
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:

@@ -18,13 +18,15 @@ Array = np.ndarray
 
 
 class Posterior(NamedTuple):
-    """Gaussian posterior of the weights: row i of region g is N(W_i, noise_variance_i covariance_g).
+    """Gaussian posterior of the weights: row i is N(W_i, noise_variance_i S_i) with S_i = (gram + diag(ridge_i))^-1.
 
-    noise_variance (unit,), covariance (region, regressor, regressor); regressors are the units, the inputs, the bias.
+    noise_variance (unit,), gram (regressor, regressor), ridge (unit, regressor); regressors are the units, the inputs
+    and the bias.
     """
 
     noise_variance: Array
-    covariance: Array
+    gram: Array
+    ridge: Array
 
 
 class Fit(NamedTuple):
@@ -48,8 +50,8 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     """All fits of a model as one dataset: J (seed, target, source), B (seed, target, input), b (seed, target), ...
 
     A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
-    chose different ranks the missing columns are 0. A posterior is stored as noise_variance (seed, target) and
-    covariance (seed, target_region_name, regressor, regressor_2).
+    chose different ranks the missing columns are 0. A posterior is stored as noise_variance (seed, target),
+    gram (seed, regressor, regressor_2) and ridge (seed, target, regressor).
     """
     networks = [fit.network for fit in fits]
     units, region = recording["unit_id"].values.astype(str), recording["region"].values.astype(str)
@@ -94,11 +96,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     if len(posteriors) == len(fits):
         regressors = np.concatenate([units, [f"input:{label}" for label in inputs], ["bias"]])
         dataset["noise_variance"] = (("seed", "target"), np.stack([one.noise_variance for one in posteriors]))
-        dataset["covariance"] = (
-            ("seed", "target_region_name", "regressor", "regressor_2"),
-            np.stack([one.covariance for one in posteriors]),
-        )
-        dataset = dataset.assign_coords(target_region_name=regions, regressor=regressors, regressor_2=regressors)
+        dataset["gram"] = (("seed", "regressor", "regressor_2"), np.stack([one.gram for one in posteriors]))
+        dataset["ridge"] = (("seed", "target", "regressor"), np.stack([one.ridge for one in posteriors]))
+        dataset = dataset.assign_coords(regressor=regressors, regressor_2=regressors)
     factors = [fit.factors for fit in fits if fit.factors is not None]
     if len(factors) == len(fits):
         rank = max(m.shape[1] for m, _ in factors)
@@ -124,7 +124,17 @@ def member(dataset: xr.Dataset, number: int) -> Network:
 
 def posterior(dataset: xr.Dataset, number: int) -> Posterior | None:
     """The posterior of one fit, or None where its estimator has none."""
-    if "covariance" not in dataset:
+    if "gram" not in dataset:
         return None
     one = dataset.isel(seed=number)
-    return Posterior(one["noise_variance"].values, one["covariance"].values)
+    return Posterior(one["noise_variance"].values, one["gram"].values, one["ridge"].values)
+
+
+def summed_covariance(known: Posterior, rows: Array) -> Array:
+    """(regressor, regressor) sum of the posterior covariances of some rows; rows are independent of each other."""
+    ridges, group = np.unique(known.ridge[rows], axis=0, return_inverse=True)
+    noise = known.noise_variance[rows]
+    total = np.zeros_like(known.gram)
+    for number, ridge in enumerate(ridges):
+        total += noise[group.ravel() == number].sum() * np.linalg.inv(known.gram + np.diag(ridge))
+    return total

@@ -16,12 +16,13 @@ from curbd.errors import UserError
 from curbd.estimators.force import force
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
+from curbd.estimators.sparse import sparse
 from curbd.estimators.transitions import TrainingData
 from curbd.recording.scaling import scaled_rates
 
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
 
-FULL_RANK: Mapping[str, Estimator] = {"one_step": one_step, "force": force, "shooting": shooting}
+FULL_RANK: Mapping[str, Estimator] = {"one_step": one_step, "sparse": sparse, "force": force, "shooting": shooting}
 
 log = logging.getLogger(__name__)
 

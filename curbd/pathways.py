@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.currents import Part, parts, presynaptic
-from curbd.ensemble import member, posterior
+from curbd.ensemble import member, posterior, summed_covariance
 from curbd.estimators.regression import choose_penalties, moments, penalty_vector
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, residual_autocorrelation
@@ -43,6 +43,8 @@ def pathways(
     train = recording["split"].values == "train"
     samples = (np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2))[train].sum() / z.shape[2]
     power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
+    known = posterior(networks, 0)
+    covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
     rows = []
     for target, name in enumerate(regions):
         inside = number == target
@@ -60,7 +62,7 @@ def pathways(
                 "source": part.source,
                 "rms": float(np.sqrt(np.nanmean(mine[0] ** 2))),
                 "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
-                "predicted_r2": predicted_r2(networks, z, part, target, inside, mine[0]),
+                "predicted_r2": predicted_r2(covariances[target], z, part, mine[0]),
                 "seed_r": seed_agreement(mine),
                 "null_rms": null.null_rms[target, place] if is_region else np.nan,
                 "p_value": null.p_value[target, place] if is_region else np.nan,
@@ -96,19 +98,18 @@ def _null(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, numbe
     return pathway_null(z, y, number, penalty, train, recording["condition"].values.astype(str))
 
 
-def predicted_r2(networks: xr.Dataset, z: Array, part: Part, target: int, rows: Array, current: Array) -> float:
+def predicted_r2(covariance: Array | None, z: Array, part: Part, current: Array) -> float:
     """R2 with the true current that the posterior predicts: 1 - V / (C^2 + V), each unit about its mean.
 
-    C is the estimated current and V its posterior variance, both summed over units and bins; NaN without a posterior.
+    C is the estimated current and V its posterior variance, both summed over units and bins; ``covariance`` is the
+    sum of the posterior covariances of the units' weights. NaN without a posterior.
     """
-    known = posterior(networks, 0)
-    if known is None or not np.isfinite(current).any():
+    if covariance is None or not np.isfinite(current).any():
         return float("nan")
     source = z[..., part.columns].reshape(-1, len(part.columns))
     source = source[np.isfinite(source).all(1)]
     spread: Array = source - source.mean(0)
-    S = known.covariance[target][np.ix_(part.columns, part.columns)]
-    variance = float((S * (spread.T @ spread)).sum()) * float(known.noise_variance[rows].sum())
+    variance = float((covariance[np.ix_(part.columns, part.columns)] * (spread.T @ spread)).sum())
     estimate: Array = current.reshape(-1, current.shape[-1])
     estimate = estimate[np.isfinite(estimate).all(1)]
     squares = float(((estimate - estimate.mean(0)) ** 2).sum())

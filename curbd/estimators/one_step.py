@@ -49,7 +49,7 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     The network, the chosen penalties and the posterior.
     """
     regression = regress(data, options.folds)
-    return Fit(regression.network, regression.penalty, posterior(regression, data))
+    return Fit(regression.network, regression.penalty, posterior(regression, data, transitions(data)))
 
 
 def regress(data: TrainingData, folds: int) -> Regression:
@@ -69,22 +69,31 @@ def regress(data: TrainingData, folds: int) -> Regression:
     return Regression(network, penalty, total, power)
 
 
-def posterior(regression: Regression, data: TrainingData) -> Posterior:
-    """Posterior of the weights, with the noise variance from the residual and its degrees of freedom."""
+def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
+    """Posterior of the weights; the noise variance comes from the residual, its degrees of freedom and `inflation`."""
     network, penalty, total, power = regression
     W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
     residual = squared_error(total, tensor(W)).cpu().numpy()
-    size = W.shape[1]
-    covariance = np.empty((data.n_regions, size, size))
-    variance = np.empty(len(W))
-    for region in range(data.n_regions):
-        rows = data.region == region
-        factor = torch.linalg.cholesky(total.ZZ + torch.diag(penalty_vector(penalty[region], data.region, power)))
-        S = torch.cholesky_inverse(factor)
-        freedom = float(total.n) - float((S * total.ZZ).sum())
-        variance[rows] = np.maximum(residual[rows], 0) / max(freedom, 1.0)
-        covariance[region] = S.cpu().numpy()
-    return Posterior(variance, covariance)
+    ridge = torch.stack([penalty_vector(block, data.region, power) for block in penalty])
+    used = torch.linalg.solve(total.ZZ + torch.diag_embed(ridge), total.ZZ).diagonal(dim1=1, dim2=2).sum(1)
+    freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
+    variance = np.maximum(residual, 0) / freedom * inflation(network, pairs)
+    return Posterior(variance, total.ZZ.cpu().numpy(), ridge.cpu().numpy()[data.region])
+
+
+def inflation(network: Network, pairs: Transitions) -> Array:
+    """(unit,) how many times fewer independent facts the residuals are than transitions, (1 + rho) / (1 - rho).
+
+    rho is their lag-1 autocorrelation, at least 0. White process noise leaves the posterior as it is; a model that
+    misses an input, or data without noise, must not be as sure as the number of samples suggests.
+    """
+    y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
+    error = y - regressors(pairs, network) @ np.concatenate([network.J, network.B, network.b[:, None]], axis=1).T
+    follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
+    before, after = error[:-1][follows], error[1:][follows]
+    power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
+    rho = np.clip((before * after).sum(0) / np.where(power > 0, power, 1), 0, 0.999)
+    return (1 + rho) / (1 - rho)
 
 
 def estimate_tau(data: TrainingData, pairs: Transitions) -> float:

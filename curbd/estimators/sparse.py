@@ -1,0 +1,145 @@
+"""One-step regression with a sparse prior: in every block most weights may be exactly zero.
+
+Regions are joined by few of all possible connections, and regressors of one region resemble each other: a ridge
+penalty smears a current over all of them. Here every weight of block (t, s) is zero with probability 1 - pi_ts and
+N(0, v_ts) otherwise. The posterior is approximated by expectation propagation (Hernandez-Lobato, Hernandez-Lobato &
+Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and v are re-estimated on the
+way, so that a dense block simply ends with pi near 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.config import Sparse
+from curbd.ensemble import Fit, Posterior
+from curbd.estimators.one_step import Regression, inflation, regress
+from curbd.estimators.regression import INPUT_PENALTY, Moments, moments, squared_error
+from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.network import tensor
+
+Array = np.ndarray
+DAMPING = 0.7
+"""Share of the way that a site goes to its new value."""
+SETTLE = 3
+"""Rounds before the probabilities, scales and noise are re-estimated."""
+
+
+class Blocks(NamedTuple):
+    """Prior of one target region's rows: pi and v (source region,)."""
+
+    probability: torch.Tensor
+    variance: torch.Tensor
+
+
+class Rows(NamedTuple):
+    """Posterior of some rows: mean (row, regressor), ridge (row, regressor), noise (row,), chance (row, unit)."""
+
+    mean: torch.Tensor
+    ridge: torch.Tensor
+    noise: torch.Tensor
+    chance: torch.Tensor
+
+
+def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
+    """Fit with the sparse prior, from the ridge fit; deterministic, ``rng`` is not used.
+
+    Returns
+    -------
+    The network (posterior means), the ridge penalties it started from, and its posterior.
+    """
+    first = regress(data, options.folds)
+    pairs = transitions(data)
+    wide = inflation(first.network, pairs)
+    # Two rounds settle the rates between samples, as in the ridge fit.
+    network = first.network
+    for _ in range(2 if data.substeps > 1 else 1):
+        y = targets(pairs, data.dt_s, network.tau_s, data.substeps)
+        total = moments(regressors(pairs, network), y)
+        rows = [_rows(first, total, data, region, wide, options.rounds) for region in range(data.n_regions)]
+        order = np.argsort(np.concatenate([np.flatnonzero(data.region == k) for k in range(data.n_regions)]))
+        mean, ridge, noise = (
+            torch.cat([getattr(part, name) for part in rows]).cpu().numpy()[order]
+            for name in ("mean", "ridge", "noise")
+        )
+        network = as_network(mean, data, network.tau_s)
+    return Fit(network, first.penalty, Posterior(noise, total.ZZ.cpu().numpy(), ridge))
+
+
+def _rows(first: Regression, total: Moments, data: TrainingData, target: int, wide: Array, rounds: int) -> Rows:
+    """Expectation propagation for all units of a target region at once."""
+    rows = np.flatnonzero(data.region == target)
+    n, n_regions = len(data.region), data.n_regions
+    source = torch.as_tensor(data.region, device=total.ZZ.device)
+    member = torch.nn.functional.one_hot(source, n_regions).to(torch.float64)
+    size = member.sum(0)
+    YZ, ZZ = total.YZ[rows], total.ZZ
+    others = tensor(np.concatenate([INPUT_PENALTY * first.input_power, [1e-9]]))
+    W = tensor(np.concatenate([first.network.J, first.network.B, first.network.b[:, None]], axis=1))
+    extra = tensor(wide[rows])
+    noise = squared_error(total, W)[rows] / total.n * extra
+    block = tensor(first.penalty[target])
+    prior = Blocks(torch.full_like(block, 0.5), 2 * noise.mean() / block)
+    # Sites start as the Gaussian prior of the ridge fit.
+    precision = (block[source] / noise[:, None]).clone()
+    shift = torch.zeros_like(precision)
+    for number in range(rounds):
+        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1)
+        factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
+        inverse = torch.linalg.inv_ex(factor)[0]
+        variance = noise[:, None] * (inverse**2).sum(1)
+        right = YZ.clone()
+        right[:, :n] += shift * noise[:, None]
+        mean = torch.cholesky_solve(right[..., None], factor)[..., 0]
+        if number >= SETTLE:
+            freedom = total.n - (1 - ridge * variance / noise[:, None]).sum(1)
+            error = squared_error(Moments(ZZ, YZ, total.YY[rows], total.n), mean)
+            noise = (error / freedom.clamp_min(1.0)).clamp_min(1e-12) * extra
+        chance, slab, new_precision, new_shift, proper = _tilted(
+            mean[:, :n], variance[:, :n], precision, shift, prior, source
+        )
+        if number >= SETTLE:
+            expected = chance @ member
+            prior = Blocks(
+                (expected.sum(0) / (size * len(rows))).clamp(0.5 / n, 1 - 0.5 / n),
+                ((chance * slab) @ member).sum(0) / expected.sum(0).clamp_min(1e-9),
+            )
+        precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
+        shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
+    return Rows(mean, ridge, noise, chance)
+
+
+def _tilted(
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    precision: torch.Tensor,
+    shift: torch.Tensor,
+    prior: Blocks,
+    source: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """One round of sites (row, unit).
+
+    The cavity N(m, c) leaves the site out; with the spike and slab prior it has the moments that the new site must
+    bring back.
+
+    Returns
+    -------
+    Probability of the slab, second moment inside it, new site precision and shift, and where the cavity is proper.
+    """
+    cavity = 1 / variance - precision
+    proper = cavity > 1e-9 / variance
+    c = 1 / torch.where(proper, cavity, 1 / variance)
+    m = (mean / variance - shift) * c
+    pi, v = prior.probability[source], prior.variance[source]
+    odds = torch.log(pi / (1 - pi)) + 0.5 * torch.log(c / (c + v)) + 0.5 * m**2 * (1 / c - 1 / (c + v))
+    chance = torch.sigmoid(odds)
+    inside = 1 / (1 / c + 1 / v)
+    centre = inside * m / c
+    slab = inside + centre**2
+    first, second = chance * centre, chance * slab
+    spread = (second - first**2).clamp_min(1e-14)
+    new_precision = (1 / spread - 1 / c).clamp(1e-6, 1e12)
+    return chance, slab, new_precision, first * (new_precision + 1 / c) - m / c, proper

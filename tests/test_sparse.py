@@ -1,0 +1,98 @@
+"""The sparse prior: currents between regions that few connections carry are recovered better than by ridge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from curbd import teachers
+from curbd.config import OneStep, Sparse
+from curbd.ensemble import Fit
+from curbd.estimators.one_step import one_step
+from curbd.estimators.sparse import sparse
+from curbd.estimators.transitions import TrainingData
+
+Teacher = teachers.Teacher
+
+
+def training(teacher: Teacher) -> TrainingData:
+    region = np.unique(teacher.region, return_inverse=True)[1]
+    network = teacher.network
+    trials = np.arange(len(teacher.rates))
+    return TrainingData(
+        teacher.rates, teacher.inputs, region, region.max() + 1, trials, network.dt_s, network.substeps, network.tau_s
+    )
+
+
+def between_regions(teacher: Teacher, fit: Fit) -> tuple[float, float]:
+    """Correlation and R2 (each unit about its mean) of the currents between regions, means over pathways."""
+    r, r2 = [], []
+    for target in "ABC":
+        for source in "ABC":
+            if target == source:
+                continue
+            block = np.ix_(teacher.region == target, teacher.region == source)
+            rates = teacher.rates[..., teacher.region == source].reshape(-1, block[1].shape[1])
+            true, found = rates @ teacher.network.J[block].T, rates @ fit.network.J[block].T
+            r.append(np.corrcoef(true.ravel(), found.ravel())[0, 1])
+            r2.append(1 - ((true - found) ** 2).sum() / ((true - true.mean(0)) ** 2).sum())
+    return float(np.mean(r)), float(np.mean(r2))
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Teacher:
+    return teachers.multi_region(units=20, trials=20, samples=200, seed=31)
+
+
+@pytest.fixture(scope="module")
+def fitted(teacher: Teacher) -> tuple[Fit, Fit]:
+    data, rng = training(teacher), np.random.default_rng(0)
+    return one_step(data, OneStep(), rng), sparse(data, Sparse(), rng)
+
+
+def test_sparse_pathways_are_recovered_better_than_by_ridge(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
+    ridge, found = (between_regions(teacher, fit) for fit in fitted)
+    assert found[0] > ridge[0]
+    assert found[1] > ridge[1] + 0.02
+
+
+def test_weights_that_are_zero_are_told_from_those_that_are_not(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
+    cross = teacher.region[:, None] != teacher.region[None]
+    absent = cross & (teacher.network.J == 0)
+    present = cross & (np.abs(teacher.network.J) > 0.2)
+    J = fitted[1].network.J
+    assert np.median(np.abs(J[absent])) < 0.2 * np.median(np.abs(J[present]))
+    assert np.median(np.abs(J[absent])) < 0.5 * np.median(np.abs(fitted[0].network.J[absent]))
+
+
+def test_posterior_covers_the_true_currents(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
+    fit = fitted[1]
+    assert fit.posterior is not None
+    inside = []
+    for target in "ABC":
+        for source in "ABC":
+            rows, own = np.flatnonzero(teacher.region == target), np.flatnonzero(teacher.region == source)
+            rates = teacher.rates[::4, ::10][..., own].reshape(-1, len(own))
+            for row in rows:
+                S = np.linalg.inv(fit.posterior.gram + np.diag(fit.posterior.ridge[row]))
+                sd = np.sqrt(
+                    fit.posterior.noise_variance[row] * np.einsum("ti,ij,tj->t", rates, S[np.ix_(own, own)], rates)
+                )
+                missed = rates @ (fit.network.J - teacher.network.J)[row, own]
+                inside.append(np.abs(missed) < 1.96 * sd)
+    # 180 rows whose samples are far from independent.
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.04)
+
+
+def test_dense_pathways_are_not_harmed() -> None:
+    dense = teachers.multi_region(units=15, trials=20, samples=200, density=1.0, seed=32)
+    data, rng = training(dense), np.random.default_rng(0)
+    ridge = between_regions(dense, one_step(data, OneStep(), rng))
+    found = between_regions(dense, sparse(data, Sparse(), rng))
+    assert found[0] > ridge[0] - 0.01
+    assert found[1] > ridge[1] - 0.02
+
+
+def test_same_data_same_network(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
+    again = sparse(training(teacher), Sparse(), np.random.default_rng(9))
+    np.testing.assert_array_equal(again.network.J, fitted[1].network.J)
