@@ -158,6 +158,9 @@ def test_every_example_runs(fresh: Path, recordings: Path, example: Path) -> Non
     config = yaml.safe_load(example.read_text(encoding="utf-8"))
     # One seed and one family do for a test; the examples themselves differ in how they read the recording.
     config["models"] = {"full_rank": {"family": "full_rank", "seeds": [0]}}
+    # Spikes on coarser bins, to be quick; imaging keeps its own.
+    if "bin_width_s" in config["defaults"]:
+        config["defaults"]["bin_width_s"] = 0.25
     snakemake(fresh, "--configfile", write_config(fresh, **config))
     results = fresh / config["results"]
     regions = tables.read("regions", results / "tables" / "regions.csv")
