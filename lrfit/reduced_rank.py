@@ -107,28 +107,51 @@ def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
 def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     """Rank and penalty by held-out one-step error on the training folds.
 
-    Every rank has its own best penalty. The smallest rank is taken whose error exceeds that of the best rank by no
-    more than one standard error of the difference over folds; it may be 0. The noise of each unit is its held-out
-    error under the best regression without a limit on the rank.
+    The noise of each unit is its held-out error under the best regression without a limit on the rank. What a unit's
+    own rate tells of its current may be part of J or the unit's own affair (see `_without_own`): the rank is the one
+    under the view that needs fewer latents, the penalty the best one at that rank.
     """
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
     shares = [held_out_errors(folds, _penalties(value, n_units, input_power), rows).sum(0) for value in GRID]
-    share = min(shares, key=lambda share: float(share.mean()))
-    noise = (share * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
-    ranks = np.arange(min(options.max_rank, n_units) + 1)
-    if options.rank is not None:
-        ranks = np.array([min(options.rank, n_units)])
-    errors = np.stack([_held_out(folds, Choice(int(ranks[-1]), value, noise, input_power)) for value in GRID])
-    errors = errors[:, :, ranks]
-    best_penalty = errors.sum(1).argmin(0)
-    of_rank = errors[best_penalty, :, np.arange(len(ranks))].T
+    best = min(range(len(GRID)), key=lambda place: float(shares[place].mean()))
+    noise = (shares[best] * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
+    most = Choice(min(options.rank or options.max_rank, n_units), float(GRID[best]), noise, input_power)
+    errors = _held_out_errors(folds, most)
+    rank = most.rank
+    if options.rank is None:
+        rank = min(smallest_rank(errors), smallest_rank(_held_out_errors(_without_own(folds, most), most)))
+    if options.rank is None and rank == options.max_rank:
+        log.info("rank %d is the largest that was tried; more may be needed (max_rank)", rank)
+    return most._replace(rank=rank, penalty=float(GRID[errors[:, :, rank].sum(1).argmin()]))
+
+
+def smallest_rank(errors: Array) -> int:
+    """The smallest rank, it may be 0, whose error is within one standard error of that of the best rank.
+
+    Parameters
+    ----------
+    errors : (penalty, fold, rank + 1) held-out error; every rank counts with its own best penalty. The standard error
+        is that of the difference between the two ranks over folds.
+    """
+    ranks = np.arange(errors.shape[2])
+    of_rank = errors[errors.sum(1).argmin(0), :, ranks].T
     lost = of_rank - of_rank[:, [of_rank.sum(0).argmin()]]
-    within = lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))
-    place = int(within.argmax())
-    if options.rank is None and ranks[place] == options.max_rank:
-        log.info("rank %d is the largest that was tried; more may be needed (max_rank)", options.max_rank)
-    return Choice(int(ranks[place]), float(GRID[best_penalty[place]]), noise, input_power)
+    return int((lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))).argmax())
+
+
+def _without_own(folds: Moments, choice: Choice) -> Moments:
+    """Statistics of the currents less what each unit's own rate tells of its current, in a fit without limit on rank.
+
+    Measurement noise, smoothing and a memory of the unit itself act on that unit alone. Such a diagonal of the
+    connectivity is of full rank and would hide the rank of what the units share.
+    """
+    n_units = folds.YY.shape[1]
+    J = ridge(folds.total(), _penalties(choice.penalty, n_units, choice.input_power))[:, :n_units]
+    own = J.diagonal()
+    rate, current = folds.ZZ[:, :n_units], folds.YZ[..., :n_units].diagonal(dim1=1, dim2=2)
+    power = rate[..., :n_units].diagonal(dim1=1, dim2=2)
+    return folds._replace(YZ=folds.YZ - own[:, None] * rate, YY=folds.YY - 2 * own * current + own**2 * power)
 
 
 def solve(total: Moments, choice: Choice) -> Array:
@@ -164,15 +187,18 @@ def _regression(m: Moments, choice: Choice) -> _Regression:
     return _Regression(outside, gained, torch.linalg.eigh(currents).eigenvectors.flip(-1))
 
 
-def _held_out(folds: Moments, most: Choice) -> Array:
-    """(fold, rank + 1) held-out squared error in units of the noise, for every rank up to that of ``most``."""
-    outside, gained, directions = _regression(folds.without(), most)
-    V = directions[..., : most.rank]
+def _held_out_errors(folds: Moments, most: Choice) -> Array:
+    """(penalty, fold, rank + 1) held-out squared error in units of the noise, for every rank up to that of ``most``."""
     held_out = _in_noise(folds, most.noise)
-    residual = held_out.YZ - outside @ held_out.ZZ
-    per_direction = ((gained @ held_out.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
-    none = squared_error(held_out, outside).sum(-1, keepdim=True)
-    return torch.cat([none, none + per_direction.cumsum(-1)], dim=-1).cpu().numpy()
+    errors = []
+    for value in GRID:
+        outside, gained, directions = _regression(folds.without(), most._replace(penalty=float(value)))
+        V = directions[..., : most.rank]
+        residual = held_out.YZ - outside @ held_out.ZZ
+        per_direction = ((gained @ held_out.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
+        none = squared_error(held_out, outside).sum(-1, keepdim=True)
+        errors.append(torch.cat([none, none + per_direction.cumsum(-1)], dim=-1))
+    return torch.stack(errors).cpu().numpy()
 
 
 def _in_noise(m: Moments, noise: Array) -> Moments:

@@ -69,7 +69,8 @@ def test_intervals_of_the_posterior_cover_the_truth():
     for seed in range(3):
         teacher = multi_region(units=20, substeps=1, seed=seed)
         data = training_data(teacher, tau_s=0.1)
-        network, _, posterior, _ = one_step(data, OneStep(), RNG)
+        fit = one_step(data, OneStep(), RNG)
+        network, posterior = fit.network, fit.posterior
         error = network.J - teacher.network.J
         r = data.r.reshape(-1, 60)[::50]
         for unit, ridge in enumerate(posterior.ridge):

@@ -49,7 +49,8 @@ def test_the_rank_is_found_in_nine_of_ten_networks(rank):
 @pytest.mark.slow
 def test_a_decision_network_of_512_units_is_recovered():
     teacher = decision_task(0)
-    network, _, _, (m, _) = reduced_rank(training_data(teacher), ReducedRank(max_rank=4), RNG)
+    fit = reduced_rank(training_data(teacher), ReducedRank(max_rank=4), RNG)
+    network, (m, _) = fit.network, fit.factors
     fresh = decision_task(100, units=2).inputs
     start = np.zeros((len(fresh), 512))
     true, fitted = simulate(teacher.network, start, fresh), simulate(network, start, fresh)
@@ -89,7 +90,8 @@ def test_zero_penalty_is_the_textbook_regression():
 def test_the_factors_are_the_connectivity_in_the_canonical_gauge():
     teacher = one_region(3, 0, units=40, trials=20)
     data = training_data(teacher, tau_s=0.1)
-    network, _, _, (m, n) = reduced_rank(data, ReducedRank(rank=3), RNG)
+    fit = reduced_rank(data, ReducedRank(rank=3), RNG)
+    network, (m, n) = fit.network, fit.factors
     assert np.array_equal(network.J, m @ n.T)
     assert np.linalg.matrix_rank(network.J) == 3
     # orthogonal columns of one length: the latents are in units of x
@@ -125,7 +127,8 @@ def test_few_trials_of_a_low_rank_network_are_predicted_better_than_by_a_full_ra
 
 def test_units_that_do_not_talk_to_one_another_have_rank_zero():
     teacher = multi_region(regions=("A",), units=20, trials=20, samples=150, gain=0.0, inputs="none", seed=3)
-    network, _, _, (m, n) = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG)
+    fit = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG)
+    network, (m, n) = fit.network, fit.factors
     assert m.shape == n.shape == (20, 0)
     assert not network.J.any()
 
@@ -147,7 +150,8 @@ def test_inner_steps_are_taken_into_account():
 
 def test_the_rank_cannot_exceed_the_units():
     teacher = one_region(2, 0, units=8, trials=10, samples=60)
-    network, _, _, (m, _) = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(rank=50), RNG)
+    fit = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(rank=50), RNG)
+    network, (m, _) = fit.network, fit.factors
     assert m.shape == (8, 8)
     assert np.isfinite(network.J).all()
 
@@ -163,3 +167,12 @@ def test_the_same_data_give_the_same_numbers_and_the_states_of_trials_are_not_mi
     assert len(transitions(data._replace(r=r)).x) == len(transitions(data).x) - 11
     gap = reduced_rank(data._replace(r=r), ReducedRank(), RNG).network
     assert correlation(gap.J, one.J) > 0.99
+
+
+def test_measurement_noise_does_not_hide_the_rank():
+    """Noise of the observation acts on each unit alone: on the diagonal of J, which has full rank."""
+    found = []
+    for seed in range(5):
+        teacher = one_region(2, seed, units=60, trials=20, measurement_noise=0.1)
+        found.append(reduced_rank(training_data(teacher), ReducedRank(), RNG).factors[0].shape[1])
+    assert found.count(2) >= 4, found
