@@ -222,6 +222,33 @@ def test_a_good_fit_is_not_warned_about(run):
     assert not [warning for warning in told if "residual" in warning or "noise" in warning or "freely" in warning]
 
 
+def judged(run, **columns):
+    """The full-rank fit of the three regions with other verdicts on its pathways."""
+    full = scored(run).fits[0]
+    pathways = full.tables["pathways"].assign(**columns)
+    return findings.summarise(full._replace(tables=full.tables | {"pathways": pathways}))
+
+
+def test_the_verdict_comes_in_plain_words(run):
+    none = judged(run, verdict="unresolved")
+    assert none.sentence.startswith("None of the 6 pathways between regions is resolved")
+    assert judged(run, verdict="resolved").sentence == "All 6 pathways between regions are resolved."
+    source = tables.read("pathways", run / "tables" / "pathways.csv").query("recording == 'three' and model == 'full'")
+    from_a = np.where(source["source"] == "A & co", "resolved", "unresolved")
+    some = judged(run, verdict=from_a)
+    assert some.sentence.startswith("2 of 6 pathways between regions are resolved: A & co → ")
+    assert [pathway.verdict for pathway in some.pathways] == ["resolved"] * 2 + ["unresolved"] * 4
+
+
+def test_a_verdict_that_the_truth_contradicts_is_told(run):
+    wrong = judged(run, verdict="resolved", true_r2=-1.0, true_r=0.1)
+    assert "of 6 pathways called resolved, 0 have an R² above 0.5" in wrong.truth
+    # Three targets of five sources each; the second row is the one pathway between regions that is real.
+    true = [np.nan, 0.9] + [np.nan] * 13
+    absent = judged(run, verdict="resolved", true_r2=true, true_r=true)
+    assert "of 11 pathways without any true current, inputs included, 11 are called resolved" in absent.truth.lower()
+
+
 def test_clipped_rates_are_counted(run):
     recording = read_netcdf(run / "three" / "recording.nc")
     assert findings.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0

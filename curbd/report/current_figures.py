@@ -247,7 +247,7 @@ def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
 
 def _hatch(panel: Axes, where: tuple[int, int]) -> None:
     corner = (where[0] - 0.47, where[1] - 0.46)
-    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch="////", edgecolor="#C9C9C9", linewidth=0))
+    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch="////", edgecolor="#AEB6BC", linewidth=0))
 
 
 def _first(fit: Fitted) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def summarise(fit: Fitted) -> Summary:
         f"{fit.networks.attrs['family']}, {fit.networks.attrs['estimator']}".replace("_", " "),
         _verdict_sentence(pathways),
         _fit_sentence(fit),
-        _truth_sentence(pathways),
+        _truth_sentence(fit.tables["pathways"]),
         judged[:MOST_LISTED],
         max(0, len(judged) - MOST_LISTED),
     )
@@ -105,19 +105,23 @@ def _fit_sentence(fit: Fitted) -> str:
 
 def _truth_sentence(pathways: pd.DataFrame) -> str:
     """What the truth says about the verdicts; empty where it is not known."""
-    if "true_r2" not in pathways or not pathways["true_r2"].notna().any():
+    between = between_regions(pathways)
+    if "true_r2" not in between or not between["true_r2"].notna().any():
         return ""
-    resolved = pathways[pathways["verdict"] == "resolved"]
+    resolved = between[between["verdict"] == "resolved"]
     right = int((resolved["true_r2"] > 0.5).sum())
     text = (
         f"The truth is known here: of {_counted(len(resolved), 'pathway')} called resolved, {right} "
-        f"{'have' if right != 1 else 'has'} an R² above 0.5 with the true current."
+        f"{'has' if right == 1 else 'have'} an R² above 0.5 with the true current."
     )
-    absent = pathways[pathways["true_r"].isna()]
+    absent = pathways[pathways["true_r"].isna() & (pathways["source"] != pathways["target"])]
     if len(absent):
         wrong = int((absent["verdict"] == "resolved").sum())
         called = "none is" if not wrong else "1 is" if wrong == 1 else f"{wrong} are"
-        text += f" Of {_counted(len(absent), 'pathway')} without any true current, {called} called resolved."
+        text += (
+            f" Of {_counted(len(absent), 'pathway')} without any true current, inputs included, {called} called "
+            "resolved."
+        )
     return text
 
 
@@ -177,7 +181,7 @@ def _about_fit(fit: Fitted) -> list[str]:
         found.append(
             f"the residual is correlated in time ({r2(row['residual_autocorrelation'])} from one bin to the next): an "
             "input that the model does not know, measurement noise, smoothing, or a wrong time constant. Intervals "
-            "are then too narrow."
+            "may be too narrow."
         )
     if np.isnan(row["free_run_r2"]):
         found.append("the network diverges when it runs freely; its inactivations mean nothing.")
