@@ -170,9 +170,9 @@ def test_the_same_data_give_the_same_numbers_and_the_states_of_trials_are_not_mi
 
 
 def test_measurement_noise_does_not_hide_the_rank():
-    """Noise of the observation acts on each unit alone: on the diagonal of J, which has full rank."""
+    """Noise of the observation acts on each unit alone: on the diagonal of the weights, which has full rank."""
     found = []
     for seed in range(5):
         teacher = one_region(2, seed, units=60, trials=20, measurement_noise=0.1)
-        found.append(reduced_rank(training_data(teacher), ReducedRank(), RNG).factors[0].shape[1])
+        found.append(reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG).factors[0].shape[1])
     assert found.count(2) >= 4, found
