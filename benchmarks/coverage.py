@@ -14,10 +14,10 @@ import torch
 from benchmarks.cases import Case, training_data
 from benchmarks.document import insert, markdown, number
 from benchmarks.ladder import RUNGS, build
-from benchmarks.recovery import contestants
+from benchmarks.recovery import KEYS, contestants
+from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import estimated_current, true_current
 from curbd.ensemble import Fit, summed_covariance
-from curbd.storage import whole_file
 
 RIGHT = ("1 trial of 1200 samples", "5 trials", "base", "40 trials", "noise 1.0", "2 of 6 pathways absent")
 WRONG = (
@@ -43,8 +43,8 @@ def covered(case: Case, fit: Fit) -> tuple[float, float]:
     within, between = list[float](), list[float]()
     regions = np.unique(case.region)
     for target in regions:
-        rows = case.region == target
-        covariances = [summed_covariance(fit.posterior, one) for one in np.eye(len(rows), dtype=bool)[rows]]
+        inside = case.region == target
+        covariances = [summed_covariance(fit.posterior, one) for one in np.eye(len(inside), dtype=bool)[inside]]
         for source in regions:
             columns = np.flatnonzero(case.region == source)
             r = case.rates[: case.n_train][..., columns]
@@ -55,24 +55,35 @@ def covered(case: Case, fit: Fit) -> tuple[float, float]:
     return float(np.mean(within)), float(np.mean(between))
 
 
-def measure(rungs: Sequence[str], estimators: Sequence[str], seeds: Sequence[int], quick: bool = False) -> pd.DataFrame:
-    """One row a recording, estimator and seed."""
+def measure(
+    table: Path,
+    rungs: Sequence[str],
+    estimators: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    quick: bool = False,
+    again: bool = False,
+) -> pd.DataFrame:
+    """Fill the table (CSV, one row a recording, estimator and seed) with what is missing, and return it."""
     chosen = {name: contestants(quick)[name] for name in estimators}
-    rows = []
+    done = finished(table, KEYS, again)
     for rung in rungs:
         for seed in seeds:
-            case = build(RUNGS[rung], seed, quick)
             for name, contestant in chosen.items():
+                if (rung, name, seed) in done:
+                    continue
+                case = build(RUNGS[rung], seed, quick)
                 fit = contestant.estimator(training_data(case), contestant.options, np.random.default_rng(seed))
                 within, between = covered(case, fit)
-                rows.append({"rung": rung, "estimator": name, "seed": seed, "within": within, "between": between})
                 log.info("%s, %s, seed %d: %.3f within, %.3f between", rung, name, seed, within, between)
-    return pd.DataFrame(rows)
+                line = {"rung": rung, "estimator": name, "seed": seed, "within": within, "between": between}
+                add(table, KEYS, pd.DataFrame([line]), [*RIGHT, *WRONG])
+    return rows(table, KEYS)
 
 
-def summary(rows: pd.DataFrame) -> str:
+def summary(shares: pd.DataFrame) -> str:
     """Markdown: mean coverage of every recording and estimator."""
-    means = rows.groupby(["rung", "estimator"], sort=False)[["within", "between"]].mean()
+    means = shares.groupby(["rung", "estimator"], sort=False)[["within", "between"]].mean()
     shown = means.map(lambda share: number(share, 3)).reset_index()
     shown.insert(1, "the model", ["right" if rung in RIGHT else "wrong" for rung in shown["rung"]])
     return markdown(shown.rename(columns={"rung": "recording", "within": "within regions", "between": "between"}))
@@ -84,14 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of recovery.md and recovery/")
     parser.add_argument("--estimators", nargs="+", choices=list(contestants()), default=["one_step"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="seeds of the teachers")
+    parser.add_argument("--again", action="store_true", help="compute again what is there")
     parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
-    rows = measure([*RIGHT, *WRONG], options.estimators, options.seeds, options.quick)
-    with whole_file(options.out / "recovery" / "coverage.csv") as part:
-        rows.to_csv(part, index=False, float_format="%.4g")
-    insert(options.out / "recovery.md", "coverage", summary(rows))
+    table = options.out / "recovery" / "coverage.csv"
+    shares = measure(
+        table, [*RIGHT, *WRONG], options.estimators, options.seeds, quick=options.quick, again=options.again
+    )
+    insert(options.out / "recovery.md", "coverage", summary(shares))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from benchmarks.cases import Case, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import RUNGS, build
 from benchmarks.recovery_report import figure, summary
+from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import score
 from curbd.config import ESTIMATORS, Force, Section
 from curbd.fitting import FULL_RANK, Estimator
-from curbd.storage import whole_file
 from lrfit.fitting import LOW_RANK
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -81,36 +81,23 @@ def climb(
     The file is written anew after every recording, so that a run can be stopped at any time.
     """
     chosen = {name: contestants(quick)[name] for name in estimators}
-    finished = set() if again else set(_rows(table)[KEYS].itertuples(index=False, name=None))
+    done = finished(table, KEYS, again)
     for rung in rungs:
         for seed in seeds:
             missing = [
                 name
                 for name, contestant in chosen.items()
-                if (rung, name, seed) not in finished and seed in seeds[: contestant.seeds]
+                if (rung, name, seed) not in done and seed in seeds[: contestant.seeds]
             ]
             if not missing:
                 continue
             case = build(RUNGS[rung], seed, quick)
-            rows = []
+            lines = []
             for name in missing:
-                rows.append({"rung": rung, "estimator": name, "seed": seed} | fitted_row(case, chosen[name], seed))
-                log.info("%s, %s, seed %d: cross r %.3f", rung, name, seed, rows[-1]["cross_r"])
-            with whole_file(table) as part:
-                _merged(_rows(table), pd.DataFrame(rows)).to_csv(part, index=False, float_format="%.5g")
-    return _rows(table)
-
-
-def _rows(table: Path) -> pd.DataFrame:
-    return pd.read_csv(table) if table.exists() else pd.DataFrame(columns=KEYS)
-
-
-def _merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Both tables, new rows in the place of old ones with the same keys, in the order of the ladder."""
-    both = pd.concat([old, new], ignore_index=True) if len(old) else new
-    both = both.drop_duplicates(KEYS, keep="last")
-    order = {name: place for place, name in enumerate(RUNGS)}
-    return both.sort_values(KEYS, key=lambda one: one.map(order) if one.name == "rung" else one, ignore_index=True)
+                lines.append({"rung": rung, "estimator": name, "seed": seed} | fitted_row(case, chosen[name], seed))
+                log.info("%s, %s, seed %d: cross r %.3f", rung, name, seed, lines[-1]["cross_r"])
+            add(table, KEYS, pd.DataFrame(lines), list(RUNGS))
+    return rows(table, KEYS)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -128,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = options.out or Path("build" if options.quick else "docs")
     (out / "recovery").mkdir(parents=True, exist_ok=True)
     seeds = options.seeds[:1] if options.quick else options.seeds
-    rows = climb(
+    table = climb(
         out / "recovery" / "ladder.csv",
         options.rungs,
         options.estimators,
@@ -136,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         quick=options.quick,
         again=options.again,
     )
-    figure(rows, out / "recovery" / "ladder.png")
-    insert(out / "recovery.md", "ladder", summary(rows))
+    figure(table, out / "recovery" / "ladder.png")
+    insert(out / "recovery.md", "ladder", summary(table))
 
 
 if __name__ == "__main__":

@@ -85,10 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--units", type=int, default=100, help="units a region")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = pd.DataFrame([compare(seed, options.units) for seed in options.seeds])
+    times = pd.DataFrame([compare(seed, options.units) for seed in options.seeds])
     (options.out / "recovery").mkdir(parents=True, exist_ok=True)
-    rows.to_csv(options.out / "recovery" / "speed.csv", index=False, float_format="%.5g")
-    shown = rows.rename(
+    times.to_csv(options.out / "recovery" / "speed.csv", index=False, float_format="%.5g")
+    shown = times.rename(
         columns={
             "published_seconds": "70 published passes, s",
             "seconds": "refined network and currents, s",
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
     )
     text = shown.astype(object).map(lambda value: value if isinstance(value, int) else number(value, 4))
-    slowest = number(float(np.min(rows["times_faster"])), 0)
+    slowest = number(float(np.min(times["times_faster"])), 0)
     insert(options.out / "recovery.md", "speed", f"{markdown(text)}\n\nAt least {slowest} times faster.")
 
 

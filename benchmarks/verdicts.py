@@ -20,13 +20,13 @@ from benchmarks.cases import Case
 from benchmarks.document import insert, markdown, number
 from benchmarks.ladder import RUNGS, Rung, build
 from benchmarks.recorded import recorded
+from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import correlation, true_current
 from curbd.config import Model
 from curbd.currents import currents
 from curbd.fitting import fit
 from curbd.pathways import pathways
 from curbd.scores import r_squared
-from curbd.storage import whole_file
 
 Array = np.ndarray
 ABSENT = "3 of 6 pathways absent, 40 trials"
@@ -77,13 +77,13 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
     current = currents(recording, networks)
     table = pathways(recording, networks, current)
     table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]
-    rows = []
+    lines = []
     for row in table.to_dict("records"):
         true = as_recorded(true_current(case, row["target"], row["source"]), recording)
         mine = current.isel(seed=0).sel(source=row["source"])
         estimate = mine.isel(unit=np.flatnonzero(mine["region"].values == row["target"])).values
         there = bool(true.any())
-        rows.append(
+        lines.append(
             {name: row[name] for name in ("target", "source", "verdict", "q_value", "predicted_r2", "seed_r", "reason")}
             | {
                 "there": there,
@@ -91,7 +91,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
                 "true_r2": r_squared(true, estimate) if there else np.nan,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(lines)
 
 
 def as_recorded(values: Array, recording: xr.Dataset) -> Array:
@@ -103,38 +103,41 @@ def as_recorded(values: Array, recording: xr.Dataset) -> Array:
 
 
 def judge(
-    table: Path, conditions: Sequence[str], seeds: Mapping[str, Sequence[int]], model: Model, *, quick: bool = False
+    table: Path,
+    conditions: Sequence[str],
+    seeds: Mapping[str, Sequence[int]],
+    model: Model,
+    *,
+    quick: bool = False,
+    again: bool = False,
 ) -> pd.DataFrame:
     """Fill the table (CSV, one row a pathway) with what is missing, and return it."""
+    done = finished(table, KEYS[:3], again)
     for name in conditions:
         for seed in seeds[name]:
-            old = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=KEYS)
-            mine = (old["condition"] == name) & (old["estimator"] == model.estimator_name())
-            if seed in set(old.loc[mine, "seed"]):
+            if (name, model.estimator_name(), seed) in done:
                 continue
             new = judged(build(condition(name, seed), seed, quick), model)
             new = new.assign(condition=name, estimator=model.estimator_name(), seed=seed)
-            new = new[[*KEYS, *new.columns.drop(KEYS)]]
             log.info("%s, seed %d: %s", name, seed, new["verdict"].value_counts().to_dict())
-            with whole_file(table) as part:
-                (pd.concat([old, new]) if len(old) else new).to_csv(part, index=False, float_format="%.4g")
-    return pd.read_csv(table)
+            add(table, KEYS, new[[*KEYS, *new.columns.drop(KEYS)]], CONDITIONS)
+    return rows(table, KEYS)
 
 
-def summary(rows: pd.DataFrame) -> str:
+def summary(calls: pd.DataFrame) -> str:
     """Markdown: false and missed calls of every condition."""
     lines = []
-    for (estimator, name), mine in rows.groupby(["estimator", "condition"], sort=False):
+    for (estimator, name), mine in calls.groupby(["estimator", "condition"], sort=False):
         there, absent = mine[mine["there"]], mine[~mine["there"]]
-        called, refused = there[there["verdict"] == "resolved"], there[there["verdict"] != "resolved"]
+        resolved, refused = there[there["verdict"] == "resolved"], there[there["verdict"] != "resolved"]
         lines.append(
             {
                 "recording": name,
                 "estimator": estimator,
                 "pathways there": len(there),
-                "called resolved": _share(len(called), len(there)),
-                "of these R2 < .5": _share(int((called["true_r2"] < WRONG_R2).sum()), len(called)),
-                "R2 of resolved": number(called["true_r2"].mean()),
+                "called resolved": _share(len(resolved), len(there)),
+                "of these R2 < .5": _share(int((resolved["true_r2"] < WRONG_R2).sum()), len(resolved)),
+                "R2 of resolved": number(resolved["true_r2"].mean()),
                 "R2 of unresolved": number(refused["true_r2"].mean()),
                 "pathways absent": len(absent),
                 "absent called resolved": _share(int((absent["verdict"] == "resolved").sum()), len(absent)),
@@ -156,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--teachers", type=int, default=3, help="teachers a condition")
     parser.add_argument("--absent-teachers", type=int, default=34, help="teachers with absent pathways, 3 of 6 each")
+    parser.add_argument("--again", action="store_true", help="compute again what is there")
     parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -166,8 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     model = Model(family="full_rank", estimator=options.estimator)
     table = options.out / "recovery" / "verdicts.csv"
-    rows = judge(table, options.conditions, seeds, model, quick=options.quick)
-    insert(options.out / "recovery.md", "verdicts", summary(rows))
+    calls = judge(table, options.conditions, seeds, model, quick=options.quick, again=options.again)
+    insert(options.out / "recovery.md", "verdicts", summary(calls))
 
 
 if __name__ == "__main__":
