@@ -105,7 +105,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     n = data.r.shape[2]
     velocity = pairs.x_next - pairs.x
     both = moments(regressors(pairs), np.concatenate([pairs.x, velocity, pairs.x_next], axis=1), pairs.fold)
-    state, change = slice(0, n), slice(n, 2 * n)
+    state, change, fitted = slice(0, n), slice(n, 2 * n), slice(0, 2 * n)
     YZ_x, YZ_v = both.YZ[:, state], both.YZ[:, change]
     cross = (both.YY[:, 2 * n :] - both.YY[:, state] - both.YY[:, change]) / 2
     spread = both.YY[:, change].sum(0).clamp_min(1e-12)
@@ -113,9 +113,10 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     f = tensor(np.array([1 / (1 - decay(data.dt_s, tau_s, data.substeps)) for tau_s in candidates]))[:, None]
     errors = []
     for value in GRID:
-        W = solve(both.without(), penalty_vector(np.full(data.n_regions, value), data.region, (pairs.u**2).sum(0)))
+        penalty = penalty_vector(np.full(data.n_regions, value), data.region, (pairs.u**2).sum(0))
+        W = solve(both.without(), penalty, fitted)
         W_x, W_v = W[:, state], W[:, change]
-        squares = squared_error(both, W).sum(0)
+        squares = squared_error(both, W, fitted).sum(0)
         mixed = (cross - (W_x * YZ_v + W_v * YZ_x - (W_x @ both.ZZ) * W_v).sum(-1)).sum(0)
         in_states = squares[state] / f**2 + 2 * mixed / f + squares[change]
         errors.append((in_states / spread).mean(1).cpu().numpy())
