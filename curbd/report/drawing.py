@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import matplotlib.style
@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
 """Colours that people with any colour vision tell apart (Okabe and Ito), and a violet."""
@@ -41,6 +42,8 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -159,6 +162,11 @@ def wrapped(label: str, most: int = 15) -> str:
 def percent(share: float) -> str:
     """A share as a percentage; what is small but not nothing is said to be so."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def mark(marker: str, label: str, **look: Any) -> Line2D:
+    """A marker as a legend shows it."""
+    return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
 
 
 def zero_line(axes: Axes) -> None:

@@ -190,6 +190,12 @@ def _about_fit(fit: Fitted) -> list[str]:
             f"running freely, the network reproduces held-out trials less well (R² {r2(row['free_run_r2'])}) than the "
             f"average trial does ({r2(row['baseline_r2'])}): read its inactivations with care."
         )
+    pathways = between_regions(fit.tables["pathways"])
+    if pathways["predicted_r2"].isna().all() and (pathways["verdict"] == "resolved").any():
+        found.append(
+            "the estimator has no posterior, so that a resolved pathway is one that exists; how much of its current is "
+            "right, nothing here tells."
+        )
     if fit.tables["currents"]["ci_low"].isna().all():
         found.append("the currents have no interval: the estimator has no posterior, and there is one seed.")
     return found

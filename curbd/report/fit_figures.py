@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from curbd.ensemble import member
 from curbd.recording.scaling import scaled_rates
-from curbd.report.drawing import FAINT, INK, Picture, panels, picture, r2, written, zero_line
+from curbd.report.drawing import FAINT, INK, Picture, mark, panels, picture, r2, written, zero_line
 from curbd.report.reading import Fitted
 from curbd.scores import free_run
 
@@ -49,10 +47,10 @@ def scores(fits: pd.DataFrame) -> Picture:
         panel.axvline(1, color="#D0D0D0", linewidth=0.7, zorder=0)
         panel.tick_params(axis="y", length=0)
     marks = [
-        _mark("o", "training trials", color=INK, markerfacecolor="white"),
-        _mark("o", "test trials", color=INK),
-        _mark("|", "ceiling (test)", color=INK, markersize=11, markeredgewidth=2),
-        _mark("x", "baseline: average trial (test)", color=FAINT),
+        mark("o", "training trials", color=INK, markerfacecolor="white"),
+        mark("o", "test trials", color=INK),
+        mark("|", "ceiling (test)", color=INK, markersize=11, markeredgewidth=2),
+        mark("x", "baseline: average trial (test)", color=FAINT),
     ]
     figure.legend(handles=marks, loc="outside lower center", ncols=4)
     return picture(
@@ -62,10 +60,6 @@ def scores(fits: pd.DataFrame) -> Picture:
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead and running freely from the first bin of a trial (share of the "
         "variance of the rates). A mark at the left edge carries its number where the score is lower still.",
     )
-
-
-def _mark(marker: str, label: str, **look: Any) -> Line2D:
-    return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
 
 
 def _score(axes: Axes, value: float, height: float, filled: bool) -> None:

@@ -13,6 +13,7 @@ from curbd.report.drawing import (
     FAINT,
     INK,
     Picture,
+    mark,
     panels,
     picture,
     r2,
@@ -71,18 +72,17 @@ def recovery(fit: Fitted) -> Picture | None:
     panel.axvline(1, color="#D0D0D0", linewidth=0.7, zorder=0)
     panel.set_xlabel("R² with the true current")
     panel.tick_params(axis="y", length=0)
-    marks = [
-        Line2D([], [], linestyle="none", marker="o", color=INK, label="measured against the truth"),
-        Line2D(
-            [], [], linestyle="none", marker="D", color=INK, markerfacecolor="none", label="predicted without the truth"
-        ),
-    ]
+    marks = [mark("o", "measured against the truth", color=INK)]
+    predicted = bool(rows["predicted_r2"].notna().any())
+    if predicted:
+        marks.append(mark("D", "predicted without the truth", color=INK, markerfacecolor="none"))
     figure.legend(handles=marks, loc="outside lower center", ncols=2)
     return picture(
         figure,
-        "R² of each recovered current with the true current, and the R² that was predicted",
-        "How much of the true current is recovered, beside what the posterior predicts without knowing the truth. "
-        "A pathway without a true current should be unresolved.",
+        "R² of each recovered current with the true current" + ", and the R² that was predicted" * predicted,
+        "How much of the true current is recovered"
+        + ", beside what the posterior predicts without knowing the truth" * predicted
+        + ". A pathway without a true current should be unresolved.",
     )
 
 
