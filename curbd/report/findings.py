@@ -62,7 +62,7 @@ def summarise(fit: Fitted) -> Summary:
         f"{fit.networks.attrs['family']}, {fit.networks.attrs['estimator']}".replace("_", " "),
         _verdict_sentence(pathways),
         _fit_sentence(fit),
-        _truth_sentence(fit.tables["pathways"]),
+        _truth_sentence(with_truth(fit)),
         judged[:MOST_LISTED],
         max(0, len(judged) - MOST_LISTED),
     )
@@ -103,10 +103,23 @@ def _fit_sentence(fit: Fitted) -> str:
     return f"{text} ({reached.format(percent(row['ceiling_r2']))})."
 
 
+def with_truth(fit: Fitted) -> pd.DataFrame:
+    """The pathways whose true current is known, all but those from a region to itself; none without a truth.
+
+    What a hidden input that the fit found should be is not known.
+    """
+    pathways = fit.tables["pathways"]
+    if fit.truth is None or "true_r2" not in pathways:
+        return pathways.head(0)
+    inputs = fit.recording["input"].values.astype(str)[: fit.truth.sizes["input"]]
+    sources = {*pathways["target"], *(f"input:{name}" for name in inputs)}
+    return pathways[pathways["source"].isin(sources) & (pathways["source"] != pathways["target"])]
+
+
 def _truth_sentence(pathways: pd.DataFrame) -> str:
     """What the truth says about the verdicts; empty where it is not known."""
     between = between_regions(pathways)
-    if "true_r2" not in between or not between["true_r2"].notna().any():
+    if between.empty or not between["true_r2"].notna().any():
         return ""
     resolved = between[between["verdict"] == "resolved"]
     right = int((resolved["true_r2"] > 0.5).sum())
@@ -114,7 +127,7 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
         f"The truth is known here: of {_counted(len(resolved), 'pathway')} called resolved, {right} "
         f"{'has' if right == 1 else 'have'} an R² above 0.5 with the true current."
     )
-    absent = pathways[pathways["true_r"].isna() & (pathways["source"] != pathways["target"])]
+    absent = pathways[pathways["true_r"].isna()]
     if len(absent):
         wrong = int((absent["verdict"] == "resolved").sum())
         called = "none is" if not wrong else "1 is" if wrong == 1 else f"{wrong} are"

@@ -22,6 +22,7 @@ from curbd.report.drawing import (
     written,
     zero_line,
 )
+from curbd.report.findings import between_regions, with_truth
 from curbd.report.fit_figures import example_trial
 from curbd.report.reading import Fitted
 from curbd.report.recording_figures import trial_mean
@@ -47,11 +48,10 @@ def mean_true_currents(recording: xr.Dataset, truth: xr.Dataset) -> dict[tuple[s
 
 def recovery(fit: Fitted) -> Picture | None:
     """R2 of every pathway's current with the true one, beside the R2 that the posterior predicts without the truth."""
-    pathways = fit.tables["pathways"]
-    between = pathways[pathways["target"] != pathways["source"]]
-    if "true_r2" not in between or not between["true_r2"].notna().any():
+    known = with_truth(fit)
+    if known.empty or not known["true_r2"].notna().any():
         return None
-    rows = between.sort_values("share", ascending=False, kind="stable").head(MOST_PATHWAYS).iloc[::-1]
+    rows = known.sort_values("share", ascending=False, kind="stable").head(MOST_PATHWAYS).iloc[::-1]
     figure, axes = panels(1, 1, (6.8, 1.1 + 0.27 * len(rows)))
     panel = axes[0, 0]
     for height, (_, row) in enumerate(rows.iterrows()):
@@ -88,14 +88,10 @@ def recovery(fit: Fitted) -> Picture | None:
 
 def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """True and recovered current of the pathway that is recovered best and of the one recovered worst, three units."""
-    pathways, truth = fit.tables["pathways"], fit.truth
-    if truth is None or "true_r2" not in pathways:
+    truth, known = fit.truth, between_regions(with_truth(fit))
+    if truth is None or known.empty or not known["true_r2"].notna().any():
         return None
-    regions = set(pathways["target"])
-    known = pathways[(pathways["target"] != pathways["source"]) & pathways["source"].isin(regions)]
     known = known.dropna(subset=["true_r2"]).sort_values("true_r2", ascending=False, kind="stable")
-    if known.empty:
-        return None
     chosen = {"best": known.iloc[0]} | ({"worst": known.iloc[-1]} if len(known) > 1 else {})
     region = fit.recording["region"].values.astype(str)
     unit_id = fit.recording["unit_id"].values.astype(str)
