@@ -22,10 +22,10 @@ from benchmarks.published_curbd import train
 from benchmarks.recorded import recorded
 from curbd import teachers
 from curbd.config import Model
-from curbd.currents import currents
+from curbd.currents import decompose
 from curbd.ensemble import member
 from curbd.fitting import fit
-from curbd.pathways import pathways
+from curbd.pathways import judge
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import free_run, variance_explained
 
@@ -43,7 +43,7 @@ def seconds_published(recording: xr.Dataset) -> float:
 def refined(recording: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
     """The refined network of a recording and its currents, the time constant given as it is to the published one."""
     networks, _ = fit(recording, "shooting", Model(family="full_rank", estimator="shooting", seeds=[0], tau_s=0.1))
-    return networks, currents(recording, networks)
+    return networks, decompose(recording, networks)
 
 
 def fastest(run: Callable[[], object]) -> float:
@@ -64,7 +64,7 @@ def compare(seed: int, units: int = 100) -> dict[str, float]:
         seconds = fastest(lambda: refined(recording))
         networks, current = refined(recording)
     r, u = scaled_rates(recording).values, recording["inputs"].values
-    table = pathways(recording, networks, current, truth)
+    table = judge(recording, networks, current, truth)
     cross = table[(table["target"] != table["source"])]
     return {
         "seed": seed,

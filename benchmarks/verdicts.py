@@ -23,9 +23,9 @@ from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import correlation, true_current
 from curbd.config import Model
-from curbd.currents import currents
+from curbd.currents import decompose
 from curbd.fitting import fit
-from curbd.pathways import pathways
+from curbd.pathways import judge as judge_pathways
 from curbd.scores import r_squared
 
 Array = np.ndarray
@@ -74,8 +74,8 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
     )
     recording, _ = recorded(seen)
     networks, _ = fit(recording, model.estimator_name(), model)
-    current = currents(recording, networks)
-    table = pathways(recording, networks, current)
+    current = decompose(recording, networks)
+    table = judge_pathways(recording, networks, current)
     table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]
     lines = []
     for row in table.to_dict("records"):

@@ -6,8 +6,8 @@ In a notebook::
 
     recording, truth, units, regions = curbd.ingest_file("session.nwb")
     networks, seconds = curbd.fit(recording, "full_rank", curbd.Model(family="full_rank"))
-    current = curbd.currents(recording, networks)
-    pathways = curbd.pathways(recording, networks, current)
+    current = curbd.decompose(recording, networks)
+    pathways = curbd.judge(recording, networks, current)
     effects = curbd.inactivate(recording, networks, {"silence": curbd.Inactivation()})
 """
 
@@ -23,8 +23,8 @@ _HOME = {
     "Model": "curbd.config",
     "Inactivation": "curbd.config",
     "fit": "curbd.fitting",
-    "currents": "curbd.currents",
-    "pathways": "curbd.pathways",
+    "decompose": "curbd.currents",
+    "judge": "curbd.pathways",
     "inactivate": "curbd.inactivation",
 }
 

@@ -205,16 +205,16 @@ def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset |
 
 def _currents(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.currents import current_table, currents
-    from curbd.pathways import pathways
+    from curbd.currents import current_table, decompose
+    from curbd.pathways import judge
     from curbd.storage import read_netcdf, write_netcdf
 
     recording, truth = read_recording(chosen)
     networks = read_netcdf(chosen.network)
-    current = currents(recording, networks)
+    current = decompose(recording, networks)
     write_netcdf({"/": current.to_dataset(name="current")}, chosen.out)
     tables.write("currents", current_table(recording, networks, current), chosen.table)
-    tables.write("pathways", pathways(recording, networks, current, truth), chosen.pathways)
+    tables.write("pathways", judge(recording, networks, current, truth), chosen.pathways)
 
 
 def _inactivate(chosen: argparse.Namespace) -> None:

@@ -197,6 +197,9 @@ class OneStep(Section):
 
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the blocked cross-validation, inside the training trials."""
+    hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
+    """Slow inputs from outside the recording, inferred for each region: none, as many as predict held-out data
+    (`auto`, 3 at most), or this many for every region. They are sources `input:hidden_1` and so on."""
 
 
 class Sparse(OneStep):
@@ -235,12 +238,10 @@ class Shooting(Section):
 class StateSpace(Section):
     """Regression on the states behind noisy rates, which are estimated together with both noises."""
 
-    rounds: Annotated[int, Field(ge=1)] = 16
+    rounds: Annotated[int, Field(ge=1)] = 20
     """Rounds of expectation-maximisation."""
     noise: Literal["constant", "counts"] = "constant"
     """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate."""
-    folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the blocked cross-validation, inside the training trials."""
 
 
 class ReducedRank(Section):

@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import stats
 
 from curbd.ensemble import member, posterior, summed_covariance
+from curbd.hidden import with_hidden_inputs
 from curbd.network import Network
 from curbd.recording.scaling import scaled_rates
 
@@ -49,7 +50,7 @@ def weights(network: Network) -> Array:
     return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
 
 
-def currents(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
+def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     """Current that every source sends to every unit, at the recorded activity.
 
     c[s, i] = sum over the units j of region s of J[i, j] r[j]; an input sends B u, the bias sends b. The sources sum
@@ -59,11 +60,12 @@ def currents(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     -------
     current : (seed, source, trial, time, unit) in units of x, NaN where a bin is missing.
     """
-    z = presynaptic(recording)
-    sources = parts(recording)
+    sources = parts(with_hidden_inputs(recording, networks, 0))
     seeds = networks["seed"].values
-    current = np.empty((len(seeds), len(sources), *z.shape[:2], networks.sizes["target"]))
+    shape = recording.sizes["trial"], recording.sizes["time"], networks.sizes["target"]
+    current = np.empty((len(seeds), len(sources), *shape))
     for number in range(len(seeds)):
+        z = presynaptic(with_hidden_inputs(recording, networks, number))
         W = weights(member(networks, number))
         for place, part in enumerate(sources):
             current[number, place] = z[..., part.columns] @ W[:, part.columns].T
@@ -89,16 +91,17 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataA
     The interval of the net mean is exact where there is a posterior; elsewhere, and for the excitatory and
     inhibitory parts, it comes from the spread over seeds (Student's t).
     """
-    z = presynaptic(recording)
     region = recording["region"].values.astype(str)
     condition = recording["condition"].values.astype(str)
     conditions = np.unique(condition)
-    sources = parts(recording)
+    sources = parts(with_hidden_inputs(recording, networks, 0))
     regions = np.unique(region)
-    shape = (len(current["seed"]), len(regions), len(sources), len(SIGNS), len(conditions), z.shape[1])
+    n_bins = recording.sizes["time"]
+    shape = (len(current["seed"]), len(regions), len(sources), len(SIGNS), len(conditions), n_bins)
     mean, rms, spread = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     inside = [condition == name for name in conditions]
     for number in range(shape[0]):
+        z = presynaptic(with_hidden_inputs(recording, networks, number))
         W = weights(member(networks, number))
         known = posterior(networks, number)
         covariances = [] if known is None else [summed_covariance(known, region == name) for name in regions]

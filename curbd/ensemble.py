@@ -29,6 +29,24 @@ class Posterior(NamedTuple):
     ridge: Array
 
 
+class Hidden(NamedTuple):
+    """Inputs that were not recorded but inferred; their weights are the last columns of B.
+
+    Attributes
+    ----------
+    region : (hidden,) number of the one region that the input reaches.
+    scale_s : (hidden,) time scale, s. order : (hidden,) of its spectrum, 1 where it jumps, 4 where it is smooth.
+    noise_variance : (unit,) of the current beside which they were inferred.
+    values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
+    """
+
+    region: Array
+    scale_s: Array
+    order: Array
+    noise_variance: Array
+    values: Array
+
+
 class Fit(NamedTuple):
     """A fitted network and what its estimator knows about it.
 
@@ -38,12 +56,18 @@ class Fit(NamedTuple):
     penalty : (target region, source region) penalties, or None.
     posterior : or None where the estimator has none.
     factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
+    hidden : inputs that the estimator inferred, or None.
+    process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
+    measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
     """
 
     network: Network
     penalty: Array | None = None
     posterior: Posterior | None = None
     factors: tuple[Array, Array] | None = None
+    hidden: Hidden | None = None
+    process_noise_sd: Array | None = None
+    measurement_noise_sd: Array | None = None
 
 
 def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> xr.Dataset:
@@ -51,11 +75,17 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
 
     A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
     chose different ranks the missing columns are 0. A posterior is stored as noise_variance (seed, target),
-    gram (seed, regressor, regressor_2) and ridge (seed, target, regressor).
+    gram (seed, regressor, regressor_2) and ridge (seed, target, regressor). Where the estimator tells them apart, the
+    noises are stored as process_noise_sd and measurement_noise_sd (seed, target).
+
+    Hidden inputs, the same for all fits (see `curbd.hidden.side_by_side`), are the last inputs, hidden_1 and so on;
+    their values are hidden (seed, trial, time, hidden_input), their time scales hidden_scale_s (seed, hidden_input).
     """
     networks = [fit.network for fit in fits]
     units, region = recording["unit_id"].values.astype(str), recording["region"].values.astype(str)
-    inputs = recording["input"].values.astype(str)
+    hidden = [fit.hidden for fit in fits if fit.hidden is not None and len(fit.hidden.region)]
+    names = [f"hidden_{place + 1}" for place in range(len(hidden[0].region))] if hidden else []
+    inputs = np.array([*recording["input"].values.astype(str), *names], dtype=str)
     regions = np.unique(region)
     dataset = xr.Dataset(
         {
@@ -99,6 +129,16 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
         dataset["gram"] = (("seed", "regressor", "regressor_2"), np.stack([one.gram for one in posteriors]))
         dataset["ridge"] = (("seed", "target", "regressor"), np.stack([one.ridge for one in posteriors]))
         dataset = dataset.assign_coords(regressor=regressors, regressor_2=regressors)
+    for kind in ("process_noise_sd", "measurement_noise_sd"):
+        deviations = [sd for fit in fits if (sd := getattr(fit, kind)) is not None]
+        if len(deviations) == len(fits):
+            dataset[kind] = (("seed", "target"), np.stack(deviations))
+    if hidden:
+        dataset["hidden"] = (("seed", "trial", "time", "hidden_input"), np.stack([one.values for one in hidden]))
+        dataset["hidden_scale_s"] = (("seed", "hidden_input"), np.stack([one.scale_s for one in hidden]))
+        dataset = dataset.assign_coords(
+            time=recording["time"].values, hidden_input=names, hidden_region=("hidden_input", regions[hidden[0].region])
+        )
     factors = [fit.factors for fit in fits if fit.factors is not None]
     if len(factors) == len(fits):
         rank = max(m.shape[1] for m, _ in factors)

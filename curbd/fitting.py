@@ -14,15 +14,24 @@ from curbd.config import FitSettings, Model
 from curbd.ensemble import Fit, to_dataset
 from curbd.errors import UserError
 from curbd.estimators.force import force
+from curbd.estimators.hidden_inputs import beside_hidden_inputs, infer_hidden_inputs
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
 from curbd.estimators.sparse import sparse
+from curbd.estimators.state_space import state_space
 from curbd.estimators.transitions import TrainingData
+from curbd.hidden import side_by_side
 from curbd.recording.scaling import scaled_rates
 
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
 
-FULL_RANK: Mapping[str, Estimator] = {"one_step": one_step, "sparse": sparse, "force": force, "shooting": shooting}
+FULL_RANK: Mapping[str, Estimator] = {
+    "one_step": beside_hidden_inputs(one_step),
+    "sparse": beside_hidden_inputs(sparse),
+    "force": force,
+    "shooting": shooting,
+    "state_space": state_space,
+}
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +43,8 @@ def fit(
 
     Parameters
     ----------
-    recording : as `curbd.recording.ingest` makes it; only its training trials are used.
+    recording : as `curbd.recording.ingest` makes it; only its training trials are used. (Hidden inputs are inferred in
+        all trials, by parameters that were fitted to the training trials.)
     name : name of the model.
     model : family, estimator, options, seeds, time constant and Euler steps.
     estimators : the estimators of the model's family, by name.
@@ -48,15 +58,21 @@ def fit(
     UserError : the recording has nothing to fit, or an input has no value where there is activity.
     """
     data = training_data(recording, model)
+    everything = data._replace(
+        r=scaled_rates(recording).values,
+        u=recording["inputs"].transpose("trial", "time", "input").values,
+        trial=np.arange(recording.sizes["trial"]),
+    )
     estimator = estimators[model.estimator_name()]
     fits, seconds = [], []
     for number, seed in enumerate(model.seeds):
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
-        fits.append(estimator(resampled(data, rng) if number else data, model.estimator_options(), rng))
+        one = estimator(resampled(data, rng) if number else data, model.estimator_options(), rng)
+        fits.append(infer_hidden_inputs(one, everything))
         seconds.append(time.perf_counter() - started)
         log.info("%s, seed %d (%d of %d): %.1f s", name, seed, number + 1, len(model.seeds), seconds[-1])
-    return to_dataset(fits, recording, name, model), seconds
+    return to_dataset(side_by_side(fits), recording, name, model), seconds
 
 
 def training_data(recording: xr.Dataset, model: Model) -> TrainingData:

@@ -13,6 +13,7 @@ from curbd.config import Inactivation
 from curbd.ensemble import member
 from curbd.errors import UserError
 from curbd.experiments import check_experiments
+from curbd.hidden import with_hidden_inputs
 from curbd.network import Cut, Network, phi_inverse, simulate
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import true_network
@@ -92,16 +93,18 @@ def inactivate(
     UserError : an experiment names a region or input that the recording has not, or a window outside its trials.
     """
     check_experiments(recording, experiments)
-    plan = list(perturbations(recording, experiments))
+    plan = list(perturbations(with_hidden_inputs(recording, networks, 0), experiments))
     places = _places(recording)
-    start = _start(recording)
     true_effects: list[Array] = []
     if truth is not None and recording.attrs["activity"] == "model":
         drive = np.nan_to_num(truth["drive"].values) if "drive" in truth else None
-        true_effects = [effect for effect, _ in _effects(true_network(truth), start._replace(drive=drive), plan)]
+        known = [one._replace(inputs=one.inputs[: recording.sizes["input"]]) for one in plan]
+        start = _start(recording)._replace(drive=drive)
+        true_effects = [effect for effect, _ in _effects(true_network(truth), start, known)]
     rows = []
     for number, seed in enumerate(networks["seed"].values):
         network = member(networks, number)
+        start = _start(with_hidden_inputs(recording, networks, number))
         # Perturbations of one size and window share their null.
         nulls: dict[tuple[int, float, bytes], Array] = {}
         for which, (effect, intact) in enumerate(_effects(network, start, plan)):

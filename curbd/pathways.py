@@ -12,6 +12,7 @@ import xarray as xr
 from curbd.currents import Part, parts, presynaptic
 from curbd.ensemble import member, posterior, summed_covariance
 from curbd.estimators.regression import choose_penalties, moments, penalty_vector
+from curbd.hidden import with_hidden_inputs
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, residual_autocorrelation
 from curbd.trust import Evidence, Null, benjamini_hochberg, pathway_null, verdict
@@ -19,7 +20,7 @@ from curbd.trust import Evidence, Null, benjamini_hochberg, pathway_null, verdic
 Array = np.ndarray
 
 
-def pathways(
+def judge(
     recording: xr.Dataset, networks: xr.Dataset, current: xr.DataArray, truth: xr.Dataset | None = None
 ) -> pd.DataFrame:
     """The table ``pathways``: every region and input as a source of every region.
@@ -27,9 +28,10 @@ def pathways(
     Parameters
     ----------
     recording, networks : what was fitted, and the fits.
-    current : of `curbd.currents.currents`.
+    current : of `curbd.currents.decompose`.
     truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
     """
+    recording = with_hidden_inputs(recording, networks, 0)
     region = recording["region"].values.astype(str)
     regions = np.unique(region)
     sources = [part for part in parts(recording) if part.source != "bias"]
@@ -41,7 +43,10 @@ def pathways(
     z = presynaptic(recording)
     null = _null(recording, networks, z[:, :-1], residual.y, number)
     train = recording["split"].values == "train"
-    samples = (np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2))[train].sum() / z.shape[2]
+    complete = np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2)
+    samples = complete[train].sum() / z.shape[2]
+    held_out = complete & ~train[:, None]
+    missed = (residual.error[held_out] ** 2).sum(0) / np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
     power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
     known = posterior(networks, 0)
     covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
@@ -69,6 +74,7 @@ def pathways(
                 "rank": block_rank(networks, inside, number == place) if is_region and "m" in networks else None,
                 "residual_autocorrelation": correlated,
                 "samples_per_regressor": float(samples),
+                "excess_error": float(missed[inside].mean() / null.held_out_error[target] - 1),
             }
             if truth is not None:
                 row |= against_truth(mine[0], true_current(recording, truth, part, inside))
@@ -78,7 +84,7 @@ def pathways(
     judged = [verdict(Evidence(**{name: row[name] for name in Evidence._fields})) for row in table.to_dict("records")]
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     table["rank"] = table["rank"].astype("Int64")
-    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor"])
+    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error"])
 
 
 def _null(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Null:
@@ -140,10 +146,11 @@ def block_rank(networks: xr.Dataset, target: Array, source: Array) -> int:
 
 
 def true_current(recording: xr.Dataset, truth: xr.Dataset, part: Part, rows: Array) -> Array:
-    """(trial, time, unit) current that the source really sends to the units of a region."""
-    W = np.concatenate([truth["J"].values, truth["B"].values, truth["b"].values[:, None]], axis=1)
+    """(trial, time, unit) current that the source really sends to the units of a region; 0 for a hidden input."""
     rates = recording["rates"].transpose("trial", "time", "unit").values
     u = recording["inputs"].transpose("trial", "time", "input").values
+    B = np.pad(truth["B"].values, ((0, 0), (0, u.shape[2] - truth.sizes["input"])))
+    W = np.concatenate([truth["J"].values, B, truth["b"].values[:, None]], axis=1)
     z = np.concatenate([rates, u, np.ones((*rates.shape[:2], 1))], axis=2)
     return z[..., part.columns] @ W[np.ix_(rows, part.columns)].T
 

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.ensemble import member
+from curbd.hidden import with_hidden_inputs
 from curbd.network import Network, decay, phi_inverse, rates_inside_step, simulate
 from curbd.recording.scaling import scaled_rates
 
@@ -33,6 +34,9 @@ def score(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every fit of a model.
 
+    Hidden inputs are inferred from the scored trials themselves, with the parameters of the training trials: their
+    few slow numbers a trial are fitted to what they help to predict.
+
     Returns
     -------
     The table ``fits``, and one row a unit with its held-out one-step R2 under the first seed (columns recording,
@@ -46,12 +50,13 @@ def score(
     rows, unit_scores = [], np.full(r.shape[2], np.nan)
     for number, seed in enumerate(networks["seed"].values):
         network = member(networks, number)
+        seen = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input").values
         for part in ("train", "test"):
             chosen = split == part
             if not chosen.any():
                 continue
-            residual = one_step_residual(network, r[chosen], u[chosen])
-            free = free_run(network, r[chosen], u[chosen])
+            residual = one_step_residual(network, r[chosen], seen[chosen])
+            free = free_run(network, r[chosen], seen[chosen])
             horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
             rows.append(
                 names
@@ -61,7 +66,7 @@ def score(
                     "n_units": r.shape[2],
                     "n_trials": int(chosen.sum()),
                     "one_step_r2": r_squared(residual.y, residual.y - residual.error),
-                    "rollout_r2": rollout_r2(network, r[chosen], u[chosen], horizon),
+                    "rollout_r2": rollout_r2(network, r[chosen], seen[chosen], horizon),
                     "rollout_s": horizon * network.dt_s,
                     "free_run_r2": r_squared(r[chosen], free),
                     "free_run_variance_explained": variance_explained(r[chosen], free),

@@ -28,6 +28,7 @@ PREDICTED_R2 = 0.5
 SEED_R = 0.7
 RESIDUAL_AUTOCORRELATION = 0.2
 SAMPLES_PER_REGRESSOR = 5.0
+EXCESS_ERROR = 0.02
 
 
 class Evidence(NamedTuple):
@@ -35,7 +36,8 @@ class Evidence(NamedTuple):
 
     q_value : of the null above. predicted_r2 : R2 with the true current that the posterior predicts.
     seed_r : agreement of the current between fits. residual_autocorrelation : lag 1, of the target's residual.
-    samples_per_regressor : training transitions over regressors.
+    samples_per_regressor : training transitions over regressors. excess_error : by what share the network's held-out
+    one-step error is above that of a plain ridge regression.
     """
 
     q_value: float
@@ -43,6 +45,7 @@ class Evidence(NamedTuple):
     seed_r: float
     residual_autocorrelation: float
     samples_per_regressor: float
+    excess_error: float
 
 
 def verdict(evidence: Evidence) -> tuple[str, str]:
@@ -50,7 +53,8 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
 
     The source must tell something about the target that no other source tells (q value of the null), the posterior
     must expect its current to explain half of the true one, refits to resamples must agree on it, and the model must
-    hold: white residuals and enough data.
+    hold: white residuals, enough data, and no worse a prediction of held-out currents than plain ridge regression,
+    for a network that misses a part of the current has booked the rest wrongly.
     """
     against = []
     if evidence.samples_per_regressor < SAMPLES_PER_REGRESSOR:
@@ -59,6 +63,10 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
         against.append(
             f"residuals are correlated in time ({evidence.residual_autocorrelation:.2f}): "
             "unmodelled input, measurement noise or smoothing, or a wrong time constant"
+        )
+    if evidence.excess_error > EXCESS_ERROR:
+        against.append(
+            f"held-out error {evidence.excess_error:.0%} above that of ridge regression: the model misses a part"
         )
     if evidence.q_value > Q_VALUE:
         against.append(f"no more than a shuffled source (q = {evidence.q_value:.2g})")
@@ -77,10 +85,14 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
 
 
 class Null(NamedTuple):
-    """p_value, null_rms : (target region, source region)."""
+    """p_value, null_rms : (target region, source region); held_out_error : (target region,) of the real sources.
+
+    The error is a share of the held-out squared current, mean over the units of the region.
+    """
 
     p_value: Array
     null_rms: Array
+    held_out_error: Array
 
 
 def pathway_null(
@@ -106,7 +118,7 @@ def pathway_null(
     n_regions = int(region.max()) + 1
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
     parts = [complete & chosen[:, None] for chosen in (train, ~train)]
-    p_value, rms = np.empty((n_regions, n_regions)), np.empty((n_regions, n_regions))
+    p_value, rms, real = (np.empty((n_regions, n_regions)) for _ in range(3))
     ridge = torch.stack([tensor(row) for row in penalty])
     for source in range(n_regions):
         own = np.flatnonzero(region == source)
@@ -125,7 +137,9 @@ def pathway_null(
         error, power = np.concatenate(errors), np.concatenate(powers)
         p_value[:, source] = (1 + (error[1:] <= error[0]).sum(0)) / (DRAWS + 1)
         rms[:, source] = np.sqrt(power[1:].mean(0))
-    return Null(p_value, rms)
+        real[:, source] = error[0]
+    # The real sources are the same whichever of them was about to be shuffled.
+    return Null(p_value, rms, real[:, 0])
 
 
 def _split(z: Array, own: Array, other: Array, fitted: Array) -> tuple[Array, Array]:

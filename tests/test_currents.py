@@ -11,7 +11,7 @@ from known_network import known_networks, small
 
 from curbd import tables
 from curbd.config import Model
-from curbd.currents import current_table, currents
+from curbd.currents import current_table, decompose
 from curbd.fitting import fit
 
 
@@ -19,7 +19,7 @@ from curbd.fitting import fit
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]:
     recording, truth = small(tmp_path_factory.mktemp("teacher"))
     networks = known_networks(recording, truth)
-    return recording, truth, networks, currents(recording, networks)
+    return recording, truth, networks, decompose(recording, networks)
 
 
 def test_currents_at_a_known_network_are_its_weights_times_the_rates(known) -> None:
@@ -46,7 +46,7 @@ def test_missing_bins_have_no_current(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)
     recording["rates"][2, 60:] = np.nan
-    current = currents(recording, networks)
+    current = decompose(recording, networks)
     assert np.isnan(current.values[:, :, 2, 60:]).all()
     assert np.isfinite(np.delete(current.values, 2, axis=2)).all()
 
@@ -80,9 +80,9 @@ def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, trials=30)
     model = Model(family="full_rank", tau_s=0.1, seeds=[0])
     networks, _ = fit(recording, "one_step", model)
-    table = current_table(recording, networks, currents(recording, networks))
+    table = current_table(recording, networks, decompose(recording, networks))
     true = current_table(
-        recording, known_networks(recording, truth), currents(recording, known_networks(recording, truth))
+        recording, known_networks(recording, truth), decompose(recording, known_networks(recording, truth))
     )
     both = table[table.sign == "net"].merge(true[true.sign == "net"], on=["target", "source", "condition", "time_s"])
     regions = both[both.source.isin(["A", "B", "C"])]

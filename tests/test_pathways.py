@@ -11,9 +11,9 @@ from known_network import known_networks, recorded, small
 
 from curbd import tables
 from curbd.config import Model
-from curbd.currents import currents
+from curbd.currents import decompose
 from curbd.fitting import fit
-from curbd.pathways import pathways
+from curbd.pathways import judge
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         tmp_path_factory.mktemp("teacher"), units=12, trials=40, samples=120, substeps=1, absent=[("A", "C")], seed=5
     )
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
-    return pathways(recording, networks, currents(recording, networks), truth)
+    return judge(recording, networks, decompose(recording, networks), truth)
 
 
 def test_table_passes_its_schema(judged: pd.DataFrame) -> None:
@@ -48,7 +48,7 @@ def test_predicted_r2_foretells_the_true_one(judged: pd.DataFrame) -> None:
 def test_the_true_network_is_its_own_truth(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth, n_seeds=2)
-    table = pathways(recording, networks, currents(recording, networks), truth)
+    table = judge(recording, networks, decompose(recording, networks), truth)
     present = table[table.true_r.notna()]
     np.testing.assert_allclose(present[["true_r", "true_ratio", "true_r2", "seed_r"]], 1, atol=1e-12)
 
@@ -63,6 +63,17 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
     with open_source(tmp_path / "published.h5", "hdf5", RecordingSettings()) as source:
         recording, truth, _, _ = ingest(source, RecordingSettings(), "published")
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
-    table = pathways(recording, networks, currents(recording, networks), truth)
+    table = judge(recording, networks, decompose(recording, networks), truth)
     between = table[table.target != table.source]
     assert (between["verdict"] == "unresolved").all(), between.to_string()
+
+
+def test_a_network_that_misses_a_part_of_the_current_resolves_nothing(tmp_path: Path) -> None:
+    recording, truth = recorded(tmp_path, units=12, trials=40, samples=120, substeps=1, seed=5)
+    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0]))
+    # A region that hears half of what reaches it: its other currents are as certain as before, and wrong.
+    networks["J"] = networks["J"] * np.where(networks["target_region"] == "A", 0.5, 1.0)[None, :, None]
+    table = judge(recording, networks, decompose(recording, networks), truth)
+    reasons = table[table.target == "A"]["reason"]
+    assert reasons.str.contains("above that of ridge regression").all(), reasons.to_string()
+    assert not table[table.target == "B"]["reason"].str.contains("ridge regression").any()

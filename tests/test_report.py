@@ -11,11 +11,11 @@ import pytest
 
 from curbd import results, tables, teachers
 from curbd.config import Config, RecordingSettings
-from curbd.currents import current_table, currents
+from curbd.currents import current_table, decompose
 from curbd.errors import UserError
 from curbd.fitting import fit
 from curbd.inactivation import inactivate
-from curbd.pathways import pathways
+from curbd.pathways import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.report import findings, write_report
@@ -56,11 +56,11 @@ def run_steps(folder, name, teacher, conditions):
         networks = read_netcdf(place / model / "network.nc")
         fits, unit_scores = score(recording, networks, seconds, truth)
         unit_scores.to_csv(place / model / "unit_scores.csv", index=False)
-        current = currents(recording, networks)
+        current = decompose(recording, networks)
         written = {
             "fits": fits,
             "currents": current_table(recording, networks, current),
-            "pathways": pathways(recording, networks, current, truth),
+            "pathways": judge(recording, networks, current, truth),
             "inactivations": inactivate(recording, networks, CONFIG.inactivations, truth),
         }
         if settings.family == "low_rank":

@@ -7,7 +7,14 @@ import pytest
 
 from curbd.trust import Evidence, benjamini_hochberg, pathway_null, verdict
 
-GOOD = Evidence(q_value=0.01, predicted_r2=0.9, seed_r=0.95, residual_autocorrelation=0.0, samples_per_regressor=100.0)
+GOOD = Evidence(
+    excess_error=0.0,
+    q_value=0.01,
+    predicted_r2=0.9,
+    seed_r=0.95,
+    residual_autocorrelation=0.0,
+    samples_per_regressor=100.0,
+)
 
 
 def linear_world(seed: int, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -73,6 +80,7 @@ def test_good_evidence_is_resolved_and_says_why() -> None:
         ({"seed_r": 0.1}, "refits to resampled trials disagree"),
         ({"residual_autocorrelation": 0.8}, "residuals are correlated in time"),
         ({"samples_per_regressor": 2.0}, "too few"),
+        ({"excess_error": 0.1}, "held-out error 10% above that of ridge regression"),
     ],
 )
 def test_one_thing_against_it_is_enough_and_is_told(change: dict[str, float], told: str) -> None:

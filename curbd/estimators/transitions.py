@@ -23,6 +23,7 @@ class TrainingData(NamedTuple):
     trial : (trial,) number of the recorded trial; a bootstrap resample holds some of them more than once.
     dt_s, substeps : sample step in seconds and Euler steps in it.
     tau_s : time constant in seconds, or None to estimate it.
+    drive : (trial, time, unit) external current that is known already, or None.
     """
 
     r: Array
@@ -33,6 +34,7 @@ class TrainingData(NamedTuple):
     dt_s: float
     substeps: int
     tau_s: float | None
+    drive: Array | None = None
 
 
 class Transitions(NamedTuple):
@@ -45,6 +47,7 @@ class Transitions(NamedTuple):
     u : (pair, input) inputs before.
     fold : (pair,) number of the cross-validation fold.
     trial, time : (pair,) where the pair comes from.
+    drive : (pair, unit) external current that is known already, or 0.
     """
 
     x: Array
@@ -54,6 +57,7 @@ class Transitions(NamedTuple):
     fold: Array
     trial: Array
     time: Array
+    drive: Array | float = 0.0
 
 
 def transitions(data: TrainingData, folds: int = 1) -> Transitions:
@@ -71,21 +75,24 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
         length = complete.sum(1)[trial]
         fold = np.minimum(time * folds // np.maximum(length - 1, 1), folds - 1)
     x = phi_inverse(data.r)
-    return Transitions(x[trial, time], x[trial, time + 1], data.r[trial, time], data.u[trial, time], fold, trial, time)
+    drive = 0.0 if data.drive is None else data.drive[trial, time]
+    return Transitions(
+        x[trial, time], x[trial, time + 1], data.r[trial, time], data.u[trial, time], fold, trial, time, drive
+    )
 
 
 def regressors(pairs: Transitions, network: Network | None = None) -> Array:
     """z = [r, u, 1] (pair, regressor); with a network, r is its mean over the Euler steps inside the sample."""
     r = pairs.r
     if network is not None and network.substeps > 1:
-        r = rates_inside_step(network, pairs.x, pairs.u @ network.B.T + network.b)
+        r = rates_inside_step(network, pairs.x, pairs.u @ network.B.T + network.b + pairs.drive)
     return np.concatenate([r, pairs.u, np.ones((len(r), 1))], axis=1)
 
 
 def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
-    """Total current y = (x_next - D x) / (1 - D) (pair, unit) that carried each state to the next."""
+    """Current y = (x_next - D x) / (1 - D) - drive (pair, unit) that carried each state to the next."""
     D = decay(dt_s, tau_s, substeps)
-    return (pairs.x_next - D * pairs.x) / (1 - D)
+    return (pairs.x_next - D * pairs.x) / (1 - D) - pairs.drive
 
 
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:

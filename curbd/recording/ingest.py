@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import xarray as xr
 
 from curbd.config import RecordingSettings
 from curbd.errors import UserError
+from curbd.recording import open_source
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.inputs import known_inputs, require_known
 from curbd.recording.scaling import scaled_rates, scales
@@ -19,6 +21,16 @@ from curbd.recording.source import Source
 from curbd.recording.splits import split
 from curbd.recording.windows import conditions, said
 from curbd.storage import RESULTS_VERSION, sha256
+
+
+def ingest_file(
+    path: Path | str, settings: RecordingSettings | None = None, name: str | None = None
+) -> tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]:
+    """Open a file (NWB by its suffix, else HDF5) and turn it into a recording; see `ingest`."""
+    settings = RecordingSettings() if settings is None else settings
+    name = Path(path).stem if name is None else name
+    with open_source(path, "nwb" if Path(path).suffix == ".nwb" else "hdf5", settings, name) as source:
+        return ingest(source, settings, name)
 
 
 def ingest(

@@ -1,0 +1,249 @@
+"""Regression beside hidden inputs: slow external drive that the units of a region share.
+
+What drives a region from outside the recording and is not among its known inputs would otherwise be booked on the
+recorded regions. Here it is inferred from the residual of the regression, region by region, as a few slow factors
+(`curbd.estimators.slow_factors`); another one is taken as long as it predicts held-out trials better. The estimator
+proper then fits what the hidden inputs leave of the currents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from curbd.config import OneStep
+from curbd.ensemble import Fit, Hidden, Posterior
+from curbd.estimators.one_step import estimate_tau, regress
+from curbd.estimators.regression import INPUT_PENALTY, penalty_vector
+from curbd.estimators.slow_factors import (
+    Factors,
+    Slow,
+    add_factor,
+    from_frequencies,
+    infer,
+    log_likelihood,
+    refit,
+    slow,
+    to_frequencies,
+    without_factors,
+)
+from curbd.estimators.transitions import TrainingData, Transitions, regressors, targets, transitions
+from curbd.network import Network
+
+Array = np.ndarray
+Options = TypeVar("Options", bound=OneStep)
+Estimator = Callable[[TrainingData, Options, np.random.Generator], Fit]
+MOST = 3
+"""Hidden inputs of a region, at most."""
+ABSENT = 1e12
+"""Penalty on the weight of a hidden input on units of other regions, relative to its power: it is zero."""
+
+
+class Problem(NamedTuple):
+    """What hidden inputs are looked for in: the regression of one stretch of data.
+
+    z (pair, regressor), y (pair, unit), network: first solution without hidden inputs, penalty (region, regressor).
+    """
+
+    pairs: Transitions
+    z: Array
+    y: Array
+    network: Network
+    penalty: Array
+
+
+def beside_hidden_inputs(estimator: Estimator[Options]) -> Estimator[Options]:
+    """The estimator, fitted beside hidden inputs where its options ask for them."""
+
+    def fit(data: TrainingData, options: Options, rng: np.random.Generator) -> Fit:
+        if options.hidden_inputs == "none":
+            return estimator(data, options, rng)
+        tau_s, factors, h = find_hidden_inputs(data, options)
+        weights = _weights(factors, data.region)
+        pairs = transitions(data)
+        drive = np.zeros(data.r.shape)
+        drive[pairs.trial, pairs.time] = h @ weights.T
+        data = data._replace(tau_s=tau_s, drive=drive)
+        fitted = estimator(data, options, rng)
+        hidden = Hidden(
+            region=np.repeat(np.arange(data.n_regions), [len(one.scale) for one in factors]),
+            scale_s=np.concatenate([one.scale for one in factors]) * data.dt_s,
+            order=np.concatenate([one.order for one in factors]),
+            noise_variance=_by_unit(factors, data.region),
+            values=np.zeros((*data.r.shape[:2], h.shape[1])),
+        )
+        known = fitted.posterior
+        if known is not None:
+            z = regressors(transitions(data), fitted.network)
+            known = _posterior(known, z, h, hidden, data.region)
+        network = fitted.network._replace(B=np.concatenate([fitted.network.B, weights], axis=1))
+        return fitted._replace(network=network, posterior=known, hidden=hidden)
+
+    return fit
+
+
+def find_hidden_inputs(data: TrainingData, options: OneStep) -> tuple[float, list[Factors], Array]:
+    """Hidden inputs of training data.
+
+    Returns
+    -------
+    The time constant, the factors of every region, and the inferred inputs (pair, hidden), in the order of regions.
+    """
+    problem = _problem(data, options.folds)
+    factors = [_region_factors(problem, data.region == region, region, options) for region in range(data.n_regions)]
+    h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
+    if data.tau_s is None and h.shape[1]:
+        # A hidden input looks like a longer time constant: it is estimated again beside the inputs found so far.
+        beside = problem.pairs._replace(u=np.concatenate([problem.pairs.u, h], axis=1))
+        problem = _problem(data._replace(tau_s=estimate_tau(data, beside)), options.folds)
+        factors = [_again(problem, data.region == region, region, one) for region, one in enumerate(factors)]
+        h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
+    return problem.network.tau_s, factors, h
+
+
+def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
+    """The same fit with its hidden inputs inferred in any trials, those that it was not fitted to included.
+
+    Parameters
+    ----------
+    data : the trials in question; NaN where a bin is missing, and so is the input there.
+    """
+    if fit.hidden is None or not len(fit.hidden.region):
+        return fit
+    n_known = data.u.shape[2]
+    network = fit.network._replace(B=fit.network.B[:, :n_known])
+    weights = fit.network.B[:, n_known:]
+    pairs = transitions(data)
+    drive = np.zeros((len(pairs.x), len(data.region)))
+    values = np.full((*data.r.shape[:2], len(fit.hidden.region)), np.nan)
+    values[np.isfinite(data.r).all(2)] = 0.0
+    # With several Euler steps a sample the rates between samples depend on the inputs: two rounds settle them.
+    for _ in range(2 if data.substeps > 1 else 1):
+        z = regressors(pairs._replace(drive=drive), network)
+        W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
+        residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ W.T
+        factors = _factors(fit.hidden, weights, data)
+        h = _inferred(factors, data.region, pairs, residual)
+        drive = h @ weights.T
+    # The last sample of a run has no successor that would tell its input: it keeps that of the sample before.
+    values[pairs.trial, pairs.time + 1] = h
+    values[pairs.trial, pairs.time] = h
+    return fit._replace(hidden=fit.hidden._replace(values=values))
+
+
+def _problem(data: TrainingData, folds: int) -> Problem:
+    """The regression without hidden inputs, its penalties and its data."""
+    first = regress(data, folds)
+    pairs = transitions(data, folds)
+    y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    penalty = [penalty_vector(block, data.region, first.input_power).cpu().numpy() for block in first.penalty]
+    return Problem(pairs, regressors(pairs, first.network), y, first.network, np.stack(penalty))
+
+
+def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> Factors:
+    """The factors of one region: as many as asked for, or as predict held-out folds.
+
+    One more must raise the held-out log likelihood by half the number of its parameters times the log of the number
+    of samples, the price that Schwarz (Ann. Stat. 1978) asks for them: a factor also gains a little by taking up what
+    the weights leave over.
+    """
+    y, penalty, fold = problem.y[:, rows], problem.penalty[region], problem.pairs.fold
+    data = slow(problem.z, y, _runs(problem.pairs))
+    factors = without_factors(data, penalty)
+    if options.hidden_inputs != "auto":
+        for _ in range(int(options.hidden_inputs)):
+            factors = add_factor(data, penalty, factors)
+        return factors
+    price = 0.5 * (y.shape[1] + 1) * np.log(len(y))
+    run = _runs(problem.pairs, of_one_fold=True)
+    parts = [[slow(problem.z[part], y[part], run[part]) for part in (fold != k, fold == k)] for k in np.unique(fold)]
+    held_out = _held_out(parts, penalty, factors)
+    while len(factors.scale) < MOST:
+        more = add_factor(data, penalty, factors)
+        # What does not even pay on the data it was fitted to needs no held-out test.
+        if log_likelihood(data, more) - log_likelihood(data, factors) < price:
+            break
+        its = _held_out(parts, penalty, more)
+        if its - held_out < price:
+            break
+        factors, held_out = more, its
+    return factors
+
+
+def _held_out(parts: list[list[Slow]], penalty: Array, factors: Factors) -> float:
+    """Log likelihood of every fold under the parameters of all others."""
+    return sum(log_likelihood(test, refit(train, penalty, factors)) for train, test in parts)
+
+
+def _again(problem: Problem, rows: Array, region: int, factors: Factors) -> Factors:
+    """The same factors, fitted to other targets."""
+    data = slow(problem.z, problem.y[:, rows], _runs(problem.pairs))
+    return refit(data, problem.penalty[region], factors)
+
+
+def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
+    """(pair,) number of the run of consecutive pairs, cut where the fold changes if asked."""
+    new = (np.diff(pairs.trial) != 0) | (np.diff(pairs.time) != 1)
+    if of_one_fold:
+        new |= np.diff(pairs.fold) != 0
+    return np.r_[0, np.cumsum(new)]
+
+
+def _inferred(factors: list[Factors], region: Array, pairs: Transitions, residual: Array) -> Array:
+    """(pair, hidden) most probable hidden inputs of all regions given the residuals y - W z (pair, unit)."""
+    run = _runs(pairs)
+    transformed, w = to_frequencies(residual, run)
+    parts = [infer(one, transformed[:, region == place], w)[0] for place, one in enumerate(factors)]
+    return from_frequencies(np.concatenate(parts, axis=1), run)
+
+
+def _stacked(factors: list[Factors], region: Array) -> Array:
+    """W (unit, regressor) of all regions."""
+    W = np.empty((len(region), factors[0].W.shape[1]))
+    for place, one in enumerate(factors):
+        W[region == place] = one.W
+    return W
+
+
+def _weights(factors: list[Factors], region: Array) -> Array:
+    """(unit, hidden) loadings of all regions, zero on the units of other regions."""
+    parts = []
+    for place, one in enumerate(factors):
+        part = np.zeros((len(region), len(one.scale)))
+        part[region == place] = one.L
+        parts.append(part)
+    return np.concatenate(parts, axis=1)
+
+
+def _by_unit(factors: list[Factors], region: Array) -> Array:
+    """(unit,) noise variances of all regions."""
+    noise = np.empty(len(region))
+    for place, one in enumerate(factors):
+        noise[region == place] = one.noise
+    return noise
+
+
+def _factors(hidden: Hidden, weights: Array, data: TrainingData) -> list[Factors]:
+    """The factors of every region, as `infer` needs them."""
+    out = []
+    for place in range(data.n_regions):
+        rows, own = data.region == place, hidden.region == place
+        L, noise = weights[np.ix_(rows, own)], hidden.noise_variance[rows]
+        out.append(Factors(np.zeros((len(L), 0)), L, noise, hidden.scale_s[own] / data.dt_s, hidden.order[own]))
+    return out
+
+
+def _posterior(known: Posterior, z: Array, h: Array, hidden: Hidden, region: Array) -> Posterior:
+    """The posterior of all weights, hidden inputs taken as known ones that reach the units of their region alone."""
+    n = z.shape[1] - 1
+    joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
+    power = (h**2).sum(0)
+    own = region[:, None] == hidden.region
+    ridge = np.where(own, INPUT_PENALTY, ABSENT) * np.where(power > 0, power, 1.0)
+    return Posterior(
+        known.noise_variance,
+        joined.T @ joined,
+        np.concatenate([known.ridge[:, :n], ridge, known.ridge[:, n:]], axis=1),
+    )

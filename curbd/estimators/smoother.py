@@ -1,0 +1,204 @@
+"""States behind noisy rates: their most probable paths and random draws from their posterior, given a network.
+
+x[t+1] = f(x[t], u[t]) + process noise, rates seen = tanh(x) + measurement noise. The paths minimise the squared
+residuals of both equations, each over its variance: Gauss-Newton steps whose normal equations are solved by conjugate
+gradients, preconditioned by every unit's own chain in time. A draw solves the same equations with random right-hand
+sides of matching variance (Papandreou & Yuille, NeurIPS 2010), so that no covariance matrix is ever formed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network import Network, decay, tensor
+
+Array = np.ndarray
+DTYPE = torch.float32
+"""Paths need no more digits than this; it halves the time."""
+LARGEST_STEP = 1.0
+"""Longest Gauss-Newton step of a state: beyond it tanh is nowhere near its tangent."""
+
+
+class Seen(NamedTuple):
+    """Observed activity, time first.
+
+    Attributes
+    ----------
+    r : (time, trial, unit) rates, 0 where missing.
+    known : (time, trial, 1) 1 where every unit was observed, else 0.
+    u : (time, trial, input) inputs.
+    """
+
+    r: torch.Tensor
+    known: torch.Tensor
+    u: torch.Tensor
+
+
+class Noise(NamedTuple):
+    """Variances of the two kinds of noise and of the first state.
+
+    Attributes
+    ----------
+    process : (unit,) variance added to x in one sample.
+    measurement : (unit,) variance of the rates seen, or with ``silent`` their variance over the rate.
+    silent : (unit,) rate of a silent unit: the variance grows in proportion to the rate above it, as that of spike
+        counts does; None for a constant variance.
+    least : (unit,) smallest excess over ``silent`` that counts, as no unit is without noise.
+    start_mean, start_variance : (unit,) of the first state of a trial.
+    """
+
+    process: torch.Tensor
+    measurement: torch.Tensor
+    silent: torch.Tensor | None
+    least: torch.Tensor
+    start_mean: torch.Tensor
+    start_variance: torch.Tensor
+
+
+class Chain(NamedTuple):
+    """The linearised problem at given paths; precisions are inverse variances.
+
+    decay D, J (target, source) times 1 - D, slope (time - 1, trial, unit) of the rates inside a step by the state,
+    link (time - 1, trial, unit) precision of a transition, weight (time, trial, unit) precision of a state by itself,
+    lower, pivot: factor of every unit's own tridiagonal chain, gradient (time, trial, unit).
+    """
+
+    decay: float
+    J: torch.Tensor
+    slope: torch.Tensor
+    link: torch.Tensor
+    weight: torch.Tensor
+    lower: torch.Tensor
+    pivot: torch.Tensor
+    gradient: torch.Tensor
+
+
+def seen(r: Array, u: Array) -> Seen:
+    """Observed activity of r (trial, time, unit) and u (trial, time, input), NaN where missing."""
+    known = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
+    parts = (np.where(known, r, 0.0), known.astype(float), np.where(known, u, 0.0))
+    return Seen(*(time_first(part) for part in parts))
+
+
+def time_first(array: Array) -> torch.Tensor:
+    """(trial, time, ...) as a (time, trial, ...) tensor."""
+    return tensor(np.moveaxis(array, 1, 0)).to(DTYPE)
+
+
+def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
+    """Variance of the rates seen over ``noise.measurement``, at the rates r."""
+    if noise.silent is None:
+        return torch.ones_like(r)
+    return torch.maximum(r - noise.silent, noise.least)
+
+
+def improve(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> torch.Tensor:
+    """One Gauss-Newton step of the paths x (time, trial, unit)."""
+    chain = linearise(x, data, network, noise)
+    step = _solve(chain, chain.gradient, tolerance=0.1)
+    return x - step.clamp(-LARGEST_STEP, LARGEST_STEP)
+
+
+def draw(x: torch.Tensor, data: Seen, network: Network, noise: Noise, random: torch.Generator) -> torch.Tensor:
+    """Deviation (time, trial, unit) of one draw of the posterior from its most probable paths x."""
+    chain = linearise(x, data, network, noise)
+    side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(x.device) * chain.weight.sqrt()
+    kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(x.device) * chain.link.sqrt()
+    side[1:] += kick
+    side[:-1] -= _transposed(chain, kick)
+    return _solve(chain, side, tolerance=0.03)
+
+
+def linearise(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> Chain:
+    """The least-squares problem around the paths x (time, trial, unit)."""
+    D = decay(network.dt_s, network.tau_s, network.substeps)
+    J = tensor(network.J).to(DTYPE) * (1 - D)
+    ahead, slope = _predicted(x[:-1], data.u[:-1], network)
+    link = data.known[1:] * data.known[:-1] / noise.process
+    r = torch.tanh(x)
+    gain = 1 - r * r
+    precision = data.known / (noise.measurement * relative_variance(noise, r))
+    pull = link * (x[1:] - ahead)
+    gradient = -gain * precision * (data.r - r)
+    gradient[0] += (x[0] - noise.start_mean) / noise.start_variance
+    gradient[1:] += pull
+    weight = precision * gain**2
+    weight[0] += 1 / noise.start_variance
+    # A missing sample is tied to nothing; a hair of precision keeps it where it is.
+    weight = weight + 1e-6
+    own = J.diagonal()
+    pivot = weight.clone()
+    pivot[1:] += link
+    pivot[:-1] += link * (D**2 + 2 * D * slope * own) + slope**2 * (link @ J**2)
+    lower = -link * (D + slope * own)
+    for t in range(len(lower)):
+        across = lower[t] / pivot[t]
+        pivot[t + 1] -= across * lower[t]
+        lower[t] = across
+    chain = Chain(D, J, slope, link, weight, lower, pivot, gradient)
+    gradient[:-1] -= _transposed(chain, pull)
+    return chain
+
+
+def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
+    """Next state, and the derivative of the mean rate inside the step by the unit's own state."""
+    step = network.dt_s / (network.substeps * network.tau_s)
+    J_t = tensor(network.J.T).to(DTYPE)
+    external = u @ tensor(network.B.T).to(DTYPE) + tensor(network.b).to(DTYPE)
+    state, slope = x, torch.zeros_like(x)
+    for _ in range(network.substeps):
+        r = torch.tanh(state)
+        # The early steps of a sample act on its end through decay, and the start acts on the late ones: the factors
+        # multiply to the same (1 - step)^(substeps - 1) everywhere.
+        slope += 1 - r * r
+        state = state + step * (r @ J_t + external - state)
+    left = (1 - step) ** network.substeps
+    return state, slope * (step * (1 - step) ** (network.substeps - 1) / (1 - left))
+
+
+def _forward(chain: Chain, v: torch.Tensor) -> torch.Tensor:
+    return chain.decay * v + (chain.slope * v) @ chain.J.T
+
+
+def _transposed(chain: Chain, e: torch.Tensor) -> torch.Tensor:
+    return chain.decay * e + chain.slope * (e @ chain.J)
+
+
+def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
+    e = chain.link * (v[1:] - _forward(chain, v[:-1]))
+    out = chain.weight * v
+    out[1:] += e
+    out[:-1] -= _transposed(chain, e)
+    return out
+
+
+def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
+    """Solution of every unit's own chain, all others held."""
+    out = v.clone()
+    for t in range(len(out) - 1):
+        out[t + 1] -= chain.lower[t] * out[t]
+    out /= chain.pivot
+    for t in range(len(out) - 2, -1, -1):
+        out[t] -= chain.lower[t] * out[t + 1]
+    return out
+
+
+def _solve(chain: Chain, side: torch.Tensor, tolerance: float, most: int = 30) -> torch.Tensor:
+    """Preconditioned conjugate gradients until the residual has fallen by the tolerance."""
+    out, residual = torch.zeros_like(side), side.clone()
+    direction = near = _precondition(chain, residual)
+    power = start = float((residual * near).sum())
+    for _ in range(most):
+        if power <= tolerance**2 * start:
+            break
+        curved = _hessian(chain, direction)
+        length = power / float((direction * curved).sum())
+        out += length * direction
+        residual -= length * curved
+        near = _precondition(chain, residual)
+        power, before = float((residual * near).sum()), power
+        direction = near + (power / before) * direction
+    return out

@@ -1,0 +1,227 @@
+"""Regression on the states behind noisy rates: expectation-maximisation over the states, the weights and both noises.
+
+Noise on the observed rates is noise on the regressors as well as on the targets, and a regression on them is biased
+however many trials there are. Here the states x are unknowns: in turn, (E) draw them from their posterior given the
+rates, the network and the noise, (M) solve the block-penalised regression on the drawn states and take the variances
+of its residuals (process noise) and of rates minus tanh(x) (measurement noise). A draw and its mirror image about the
+most probable paths are used together, so that the draws add the posterior variance to the moments and nothing else
+(Monte Carlo EM: Wei & Tanner, JASA 1990).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from curbd.config import OneStep, StateSpace
+from curbd.ensemble import Fit, Posterior
+from curbd.estimators.one_step import Regression, posterior, regress
+from curbd.estimators.regression import GRID, Moments, moments, penalty_vector, solve_blocks, squared_error
+from curbd.estimators.smoother import Noise, Seen, draw, improve, relative_variance, seen, time_first
+from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
+from curbd.network import Network, decay, phi_inverse, tensor
+
+Array = np.ndarray
+WIDTHS = 0.5 * 2.0 ** np.arange(6)
+"""Standard deviations, in samples, of the Gaussians that are tried for the start."""
+INSIDE = 0.999
+"""Smoothed rates start this far inside (-1, 1)."""
+FASTEST = 6.0
+"""EM approaches a variance in ever smaller steps from one side; they are lengthened up to this factor."""
+SMALLEST = 1e-7
+"""Smallest variances: below, the rounding of the paths shows."""
+LEAST_RATE = 0.02
+"""Spike counts: the variance of a silent bin, as a share of the unit's mean variance."""
+
+
+MOST_LOST = 0.98
+"""Largest share of the information on a direction of weights that counts as lost."""
+
+
+class Drawn(NamedTuple):
+    """Transitions of a draw and of its mirror image, and the statistics of each."""
+
+    pairs: tuple[Transitions, Transitions]
+    parts: tuple[Moments, Moments]
+
+    def mean(self) -> Moments:
+        """Statistics of one data set, the two images weighing one half each."""
+        return Moments(*((one + other) / 2 for one, other in zip(*self.parts, strict=True)))
+
+
+def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generator) -> Fit:
+    """Fit the network together with the measurement noise of the rates.
+
+    Parameters
+    ----------
+    data : rates as they were observed; smoothed ones have noise that neighbouring bins share, which is not modelled.
+    options : number of rounds, kind of noise.
+    rng : of the draws.
+
+    Returns
+    -------
+    The network, the penalties, the posterior of the weights, and the standard deviations of both noises.
+    """
+    random = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    observed = seen(data.r, data.u)
+    start = data._replace(r=np.clip(smoothed(data.r), -INSIDE, INSIDE))
+    fit = regress(start, OneStep().folds)
+    pairs = transitions(start)
+    x = time_first(np.nan_to_num(phi_inverse(start.r)))
+    noise = _first_noise(x, observed, fit, data, options)
+    pace, before = (
+        torch.ones(2, len(noise.process), device=x.device),
+        torch.zeros(2, len(noise.process), device=x.device),
+    )
+    settled, lost = options.rounds // 2, torch.zeros_like(fit.total.ZZ)
+    for number in range(options.rounds):
+        x = improve(x, observed, fit.network, noise)
+        away = draw(x, observed, fit.network, noise, random)
+        drawn = _drawn(x, away, pairs, fit.network)
+        fit = _solved(drawn.mean(), fit, data)
+        if number >= settled:
+            lost += _lost(drawn, fit) / (options.rounds - settled)
+        fresh = _noise(torch.stack([x + away, x - away]), observed, fit, noise)
+        old = torch.stack([noise.process, noise.measurement])
+        change = torch.log(torch.stack([fresh.process, fresh.measurement]) / old)
+        pace = torch.where(change * before > 0, (1.5 * pace).clamp_max(FASTEST), torch.ones_like(pace))
+        process, measurement = (old * torch.exp((pace * change).clamp(-1, 1))).clamp_min(SMALLEST)
+        noise, before = fresh._replace(process=process, measurement=measurement), change
+    r = torch.tanh(x)
+    variance = (observed.known * noise.measurement * relative_variance(noise, r)).sum((0, 1)) / observed.known.sum()
+    return Fit(
+        fit.network,
+        fit.penalty,
+        _posterior(fit, drawn, lost, data),
+        process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
+        measurement_noise_sd=variance.sqrt().cpu().numpy().astype(float),
+    )
+
+
+def smoothed(r: Array) -> Array:
+    """Rates (trial, time, unit) smoothed by the Gaussian that best predicts every sample from the others.
+
+    One width for all units: the smallest leave-one-out error as a share of the units' variances. NaN stays NaN.
+    """
+    known = np.isfinite(r)
+    power = np.nanvar(r, axis=(0, 1)) + 1e-12
+    impulse = np.zeros(int(10 * WIDTHS[-1]) + 1)
+    impulse[len(impulse) // 2] = 1
+    best, least = r, np.inf
+    for width in WIDTHS:
+        total = gaussian_filter1d(np.where(known, r, 0.0), width, axis=1, mode="constant")
+        share = gaussian_filter1d(known.astype(float), width, axis=1, mode="constant")
+        smooth = total / np.where(known, share, np.nan)
+        own = gaussian_filter1d(impulse, width).max() / np.where(known, share, np.nan)
+        # A sample without neighbours predicts itself: it tells nothing about the width.
+        missed = np.where(own < 0.999, (r - smooth) / (1 - np.minimum(own, 0.999)), np.nan)
+        error = float((np.nanmean(missed**2, axis=(0, 1)) / power).mean())
+        if error < least:
+            best, least = smooth, error
+    return best
+
+
+def evidence_penalties(total: Moments, start: Array, input_power: Array, region: Array) -> Array:
+    """Penalty of each block (target region, source region) by MacKay's fixed point of the evidence, two steps of it.
+
+    A block's penalty is the noise variance over the variance of its weights, each weight counted by how far the data
+    determine it (MacKay, Neural Computation 1992). Cross-validation would not do here: a state drawn in the light of
+    a network is predicted best by that network, in held-out trials too.
+    """
+    penalty = start.copy()
+    for _ in range(2):
+        W = solve_blocks(total, region, penalty, input_power)
+        error = squared_error(total, tensor(W)).cpu().numpy()
+        for target, block in enumerate(penalty):
+            rows = region == target
+            ridge = penalty_vector(block, region, input_power)
+            spread = torch.linalg.inv(total.ZZ + torch.diag(ridge)).diagonal()
+            determined = (1 - ridge * spread).cpu().numpy()
+            noise = np.maximum(error[rows], 0) / max(float(total.n) - determined.sum(), 1.0)
+            for source in range(len(penalty)):
+                inside = np.flatnonzero(region == source)
+                power = (W[np.ix_(rows, inside)] ** 2).sum(1) / np.maximum(noise, SMALLEST**2)
+                new = rows.sum() * determined[inside].sum() / max(float(power.sum()), SMALLEST)
+                penalty[target, source] = np.clip(new, GRID[0], GRID[-1])
+    return penalty
+
+
+def _first_noise(x: torch.Tensor, observed: Seen, fit: Regression, data: TrainingData, options: StateSpace) -> Noise:
+    """Noise as the smoothed start has it."""
+    unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
+    silent, least = None, 0 * unit
+    if options.noise == "counts":
+        lowest = np.nanmin(data.r, axis=(0, 1))
+        silent = tensor(lowest).to(x.dtype)
+        least = tensor(LEAST_RATE * (np.nanmean(data.r, axis=(0, 1)) - lowest)).to(x.dtype).clamp_min(SMALLEST)
+    noise = Noise(unit, unit, silent, least, 0 * unit, unit)
+    return _noise(x[None], observed, fit, noise)
+
+
+def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) -> Noise:
+    """Variances of both noises over the paths (draw, time, trial, unit)."""
+    network = fit.network
+    D = decay(network.dt_s, network.tau_s, network.substeps)
+    process = squared_error(fit.total, tensor(_weights(network))) / fit.total.n * (1 - D) ** 2
+    r = torch.tanh(paths)
+    missed = (observed.known * (observed.r - r) ** 2 / relative_variance(kind, r)).sum((0, 1, 2))
+    return kind._replace(
+        process=process.to(paths.dtype).clamp_min(SMALLEST),
+        measurement=(missed / (len(paths) * observed.known.sum())).clamp_min(SMALLEST),
+        start_mean=paths[:, 0].mean((0, 1)),
+        # A hundredth keeps a single trial's start free to move.
+        start_variance=paths[:, 0].var((0, 1), correction=0) + 0.01,
+    )
+
+
+def _drawn(x: torch.Tensor, away: torch.Tensor, pairs: Transitions, network: Network) -> Drawn:
+    both = []
+    for path in (x + away, x - away):
+        states = path.cpu().numpy().astype(float)
+        now, then = states[pairs.time, pairs.trial], states[pairs.time + 1, pairs.trial]
+        both.append(pairs._replace(x=now, x_next=then, r=np.tanh(now)))
+    one, other = both
+    return Drawn((one, other), (_moments(one, network), _moments(other, network)))
+
+
+def _moments(pairs: Transitions, network: Network) -> Moments:
+    y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
+    return moments(regressors(pairs, network), y)
+
+
+def _solved(total: Moments, fit: Regression, data: TrainingData) -> Regression:
+    penalty = evidence_penalties(total, fit.penalty, fit.input_power, data.region)
+    W = solve_blocks(total, data.region, penalty, fit.input_power)
+    return Regression(as_network(W, data, fit.network.tau_s), penalty, total, fit.input_power)
+
+
+def _lost(drawn: Drawn, fit: Regression) -> torch.Tensor:
+    """Information on the weights that the noise took, as a part of ZZ: the scatter of the score over draws.
+
+    The score of a draw is (Y - W Z) Z'; half its difference from the mirror image is free of the mean. What was
+    really seen tells as much as the drawn states would, less the variance of their score (Louis, J. R. Stat. Soc. B
+    1982). Pooled over units, each in units of its noise.
+    """
+    one, other = drawn.parts
+    W = tensor(_weights(fit.network))
+    score = (one.YZ - other.YZ - W @ (one.ZZ - other.ZZ)) / 2
+    noise = squared_error(fit.total, W) / fit.total.n
+    return (score.mT / noise.clamp_min(SMALLEST**2)) @ score / len(score)
+
+
+def _posterior(fit: Regression, drawn: Drawn, lost: torch.Tensor, data: TrainingData) -> Posterior:
+    """Posterior of the weights given what was seen: that on the drawn states, less the information lost."""
+    known = posterior(fit, data, drawn.pairs[0])
+    factor = torch.linalg.cholesky(fit.total.ZZ)
+    inside = torch.linalg.solve_triangular(factor, lost, upper=False)
+    share = torch.linalg.solve_triangular(factor, inside.mT, upper=False)
+    missing, direction = torch.linalg.eigh((share + share.mT) / 2)
+    left = direction @ torch.diag(1 - missing.clamp(0, MOST_LOST)) @ direction.mT
+    return known._replace(gram=(factor @ left @ factor.mT).cpu().numpy())
+
+
+def _weights(network: Network) -> Array:
+    return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)

@@ -1,0 +1,71 @@
+"""Hidden inputs beside the recorded ones: of the fits of a model, and in the recording as a network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from curbd.ensemble import Fit, Hidden, Posterior
+
+Array = np.ndarray
+
+
+def with_hidden_inputs(recording: xr.Dataset, networks: xr.Dataset, number: int) -> xr.Dataset:
+    """The recording with the hidden inputs of one fit as further inputs; without any, the recording itself.
+
+    Whatever reads inputs and their weights B takes the recording through this function first.
+
+    Parameters
+    ----------
+    number : place of the fit among the seeds; the names are the same for all seeds.
+    """
+    if "hidden" not in networks:
+        return recording
+    hidden = networks["hidden"].isel(seed=number).reset_coords(drop=True).rename(hidden_input="input")
+    inputs = xr.concat([recording["inputs"].reset_coords(drop=True), hidden], dim="input")
+    return recording.drop_dims("input").assign(inputs=inputs.transpose("trial", "time", "input"))
+
+
+def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
+    """The fits with the same hidden inputs: as many for every region as the fit that found most there.
+
+    Those that a fit lacks have no values and no weights, and a NaN time scale.
+    """
+    found = [fit.hidden.region for fit in fits if fit.hidden is not None]
+    if len(found) < len(fits):
+        return list(fits)
+    n_regions = 1 + max((int(region.max()) for region in found if len(region)), default=-1)
+    most = np.max([np.bincount(region, minlength=n_regions) for region in found], axis=0).astype(int)
+    return [_with_slots(fit, fit.hidden, np.repeat(np.arange(n_regions), most)) for fit in fits if fit.hidden is not None]
+
+
+def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
+    """The fit with its hidden inputs at the first places of their region, the other places empty."""
+    place = np.concatenate(
+        [np.flatnonzero(region == one)[: int((hidden.region == one).sum())] for one in np.unique(hidden.region)]
+        or [np.zeros(0, dtype=int)]
+    )
+    n_known = fit.network.B.shape[1] - len(place)
+    column = np.r_[np.arange(n_known), n_known + place].astype(int)
+    B = np.zeros((len(fit.network.B), n_known + len(region)))
+    B[:, column] = fit.network.B
+    values = np.where(np.isfinite(hidden.values).all(2, keepdims=True), 0.0, np.nan).repeat(len(region), axis=2)
+    values[..., place] = hidden.values
+    scale_s, order = np.full(len(region), np.nan), np.full(len(region), np.nan)
+    scale_s[place], order[place] = hidden.scale_s, hidden.order
+    known = fit.posterior
+    if known is not None:
+        n = len(fit.network.J)
+        size = n + n_known + len(region) + 1
+        kept = np.r_[np.arange(n), n + column, size - 1]
+        gram, ridge = np.zeros((size, size)), np.ones((n, size))
+        gram[np.ix_(kept, kept)] = known.gram
+        ridge[:, kept] = known.ridge
+        known = Posterior(known.noise_variance, gram, ridge)
+    return fit._replace(
+        network=fit.network._replace(B=B),
+        posterior=known,
+        hidden=Hidden(region, scale_s, order, hidden.noise_variance, values),
+    )

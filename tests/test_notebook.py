@@ -1,0 +1,23 @@
+"""The lines of the package's docstring, as they stand there, on a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import curbd
+from curbd import tables, teachers
+
+
+def test_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = teachers.multi_region(units=6, trials=10, samples=60, seed=1)
+    teachers.write_nwb(teacher, tmp_path / "session.nwb", peak_rate_hz=50.0)
+    monkeypatch.chdir(tmp_path)
+    assert curbd.__doc__ is not None
+    lines = curbd.__doc__.partition("::")[2]
+    names: dict[str, object] = {}
+    exec("\n".join(line.strip() for line in lines.splitlines()), names)
+    assert tables.problems("pathways", names["pathways"]) == []
+    assert tables.problems("inactivations", names["effects"]) == []
+    assert set(names["units"]["region"]) == {"A", "B", "C"}
