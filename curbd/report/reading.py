@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
+from curbd.hidden import with_hidden_inputs
 from curbd.storage import groups_of, read_netcdf
 from curbd.tables import TABLES, read
 
@@ -20,7 +21,7 @@ class Fitted(NamedTuple):
     Attributes
     ----------
     name : of the model.
-    recording : what it was fitted to.
+    recording : what it was fitted to, with the hidden inputs of the first fit.
     truth : the network behind a teacher, else None.
     networks : the fitted networks, see `curbd.ensemble`.
     tables : name -> the rows of this fit; of ``units`` and ``regions``, of its recording.
@@ -94,7 +95,8 @@ def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path) -> Recor
         own = folder / "recording.nc"
         recording, truth = _recording(own) if own.is_file() else common
         of_fit = {t: rows[rows["model"] == model] if "model" in rows else rows for t, rows in of_recording.items()}
-        fits.append(Fitted(str(model), recording, truth, read_netcdf(folder / "network.nc"), of_fit))
+        networks = read_netcdf(folder / "network.nc")
+        fits.append(Fitted(str(model), with_hidden_inputs(recording, networks, 0), truth, networks, of_fit))
     return Recorded(name, common[0], of_recording["units"], of_recording["regions"], fits)
 
 
