@@ -38,7 +38,8 @@ def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
         return list(fits)
     n_regions = 1 + max((int(region.max()) for region in found if len(region)), default=-1)
     most = np.max([np.bincount(region, minlength=n_regions) for region in found], axis=0).astype(int)
-    return [_with_slots(fit, fit.hidden, np.repeat(np.arange(n_regions), most)) for fit in fits if fit.hidden is not None]
+    slots = np.repeat(np.arange(n_regions), most)
+    return [_with_slots(fit, fit.hidden, slots) for fit in fits if fit.hidden is not None]
 
 
 def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
