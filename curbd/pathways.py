@@ -41,7 +41,7 @@ def judge(
     u = recording["inputs"].transpose("trial", "time", "input").values
     residual = one_step_residual(first, r, u)
     z = presynaptic(recording)
-    null = _null(recording, networks, z[:, :-1], residual.y, number)
+    null = _null(recording, networks, sources, z[:, :-1], residual.y, number)
     train = recording["split"].values == "train"
     complete = np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2)
     samples = complete[train].sum() / z.shape[2]
@@ -69,8 +69,8 @@ def judge(
                 "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
                 "predicted_r2": predicted_r2(covariances[target], z, part, mine[0]),
                 "seed_r": seed_agreement(mine),
-                "null_rms": null.null_rms[target, place] if is_region else np.nan,
-                "p_value": null.p_value[target, place] if is_region else np.nan,
+                "null_rms": null.null_rms[target, place],
+                "p_value": null.p_value[target, place],
                 "rank": block_rank(networks, inside, number == place) if is_region and "m" in networks else None,
                 "residual_autocorrelation": correlated,
                 "samples_per_regressor": float(samples),
@@ -87,7 +87,7 @@ def judge(
     return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error"])
 
 
-def _null(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Null:
+def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: Array, y: Array, number: Array) -> Null:
     """The null with the penalties of the first fit, or with newly chosen ones where its estimator has none."""
     train = recording["split"].values == "train"
     n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
@@ -101,7 +101,8 @@ def _null(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, numbe
         folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % 5)
         blocks = choose_penalties(folds, number, n_regions, power)
     penalty = np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
-    return pathway_null(z, y, number, penalty, train, recording["condition"].values.astype(str))
+    columns = [part.columns for part in sources]
+    return pathway_null(z, y, number, columns, penalty, train, recording["condition"].values.astype(str))
 
 
 def predicted_r2(covariance: Array | None, z: Array, part: Part, current: Array) -> float:

@@ -9,6 +9,7 @@ Shuffling the source as a whole would not do: a source that is merely correlated
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
 
 
 class Null(NamedTuple):
-    """p_value, null_rms : (target region, source region); held_out_error : (target region,) of the real sources.
+    """p_value, null_rms : (target region, source); held_out_error : (target region,) of the real sources.
 
     The error is a share of the held-out squared current, mean over the units of the region.
     """
@@ -96,15 +97,24 @@ class Null(NamedTuple):
 
 
 def pathway_null(
-    z: Array, y: Array, region: Array, penalty: Array, train: Array, condition: Array, *, seed: int = 0
+    z: Array,
+    y: Array,
+    region: Array,
+    sources: Sequence[Array],
+    penalty: Array,
+    train: Array,
+    condition: Array,
+    *,
+    seed: int = 0,
 ) -> Null:
-    """Held-out gain of every source region for every target region against the null of this module.
+    """Held-out gain of every source for every target region against the null of this module.
 
     Parameters
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
     y : (trial, time, unit) total current of the same transitions.
     region : (unit,) number of each unit's region.
+    sources : columns of z that make up each source: the units of a region, or an input.
     penalty : (target region, regressor) of the ridge regression.
     train : (trial,) which trials the regression is fitted to; the others are held out.
     condition : (trial,) labels; trials are shuffled inside them.
@@ -115,13 +125,11 @@ def pathway_null(
     p values of a held-out error as small as the real one, and the rms of the current that a shuffled source gets.
     """
     rng = np.random.default_rng(seed)
-    n_regions = int(region.max()) + 1
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
     parts = [complete & chosen[:, None] for chosen in (train, ~train)]
-    p_value, rms, real = (np.empty((n_regions, n_regions)) for _ in range(3))
+    p_value, rms, real = (np.empty((len(penalty), len(sources))) for _ in range(3))
     ridge = torch.stack([tensor(row) for row in penalty])
-    for source in range(n_regions):
-        own = np.flatnonzero(region == source)
+    for source, own in enumerate(sources):
         other = np.setdiff1d(np.arange(z.shape[2]), own)
         order = np.concatenate([other, own])
         shared, rest = _split(z, own, other, parts[0])

@@ -39,6 +39,13 @@ def test_absent_pathway_is_unresolved_and_present_ones_are_resolved(judged: pd.D
     assert (regions[~absent]["verdict"] == "resolved").all(), regions[~absent].to_string()
 
 
+def test_inputs_are_judged_too(judged: pd.DataFrame) -> None:
+    inputs = judged[judged.source.str.startswith("input:")].set_index(["target", "source"])
+    reached = [("B", "input:sine"), ("C", "input:step")]
+    assert (inputs.loc[reached, "verdict"] == "resolved").all()
+    assert (inputs.drop(reached)["verdict"] == "unresolved").all(), inputs.to_string()
+
+
 def test_predicted_r2_foretells_the_true_one(judged: pd.DataFrame) -> None:
     known = judged[judged.true_r2.notna()]
     # The posterior knows its own error to within a few hundredths on nine pathways.

@@ -17,6 +17,9 @@ GOOD = Evidence(
 )
 
 
+SOURCES = [np.arange(3), np.arange(3, 6)]
+
+
 def linear_world(seed: int, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Two regions of three units that share a common signal; the second drives the first by ``weight``."""
     rng = np.random.default_rng(seed)
@@ -34,7 +37,7 @@ def linear_world(seed: int, weight: float) -> tuple[np.ndarray, np.ndarray, np.n
 
 def test_a_pathway_that_is_there_beats_every_shuffle() -> None:
     z, y, region, penalty, train = linear_world(0, weight=0.5)
-    null = pathway_null(z, y, region, penalty, train, np.full(20, "all"))
+    null = pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"))
     assert null.p_value[0, 1] == pytest.approx(1 / 200)
     # The current of weight .5 on rates of power about 1 is far above what a shuffled source gets.
     assert null.null_rms[0, 1] < 0.3
@@ -45,7 +48,7 @@ def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_say
     p_values = []
     for seed in range(40):
         z, y, region, penalty, train = linear_world(seed, weight=0.0)
-        null = pathway_null(z, y, region, penalty, train, np.full(20, "all"), seed=seed)
+        null = pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"), seed=seed)
         p_values += [null.p_value[0, 1], null.p_value[1, 0]]
     # 80 p values: a share of .05 has a standard error of .024, a mean of .5 one of .032.
     assert np.mean(np.array(p_values) <= 0.05) <= 0.05 + 3 * 0.024
@@ -55,13 +58,13 @@ def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_say
 def test_the_null_works_with_a_single_trial_a_part() -> None:
     z, y, region, penalty, _ = linear_world(1, weight=0.8)
     long = [part.reshape(2, 400, -1) for part in (z, y)]
-    null = pathway_null(*long, region, penalty, np.array([True, False]), np.full(2, "all"))
+    null = pathway_null(*long, region, SOURCES, penalty, np.array([True, False]), np.full(2, "all"))
     assert null.p_value[0, 1] == pytest.approx(1 / 200)
 
 
 def test_same_seed_same_null() -> None:
     z, y, region, penalty, train = linear_world(0, weight=0.1)
-    first, again = (pathway_null(z, y, region, penalty, train, np.full(20, "all"), seed=4) for _ in range(2))
+    first, again = (pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"), seed=4) for _ in range(2))
     np.testing.assert_array_equal(first.p_value, again.p_value)
     np.testing.assert_array_equal(first.null_rms, again.null_rms)
 
