@@ -70,7 +70,7 @@ def record(teacher: Teacher, how: Observation, n_train: int, seed: int, time_kno
 
 
 def observed_rates(rates: Array, dt_s: float, how: Observation, rng: np.random.Generator) -> Array:
-    """Rates (trial, time, unit) as they are seen; every result lies inside (-1, 1)."""
+    """Rates (trial, time, unit) as they are seen, inside (-1, 1) but for single spike counts."""
     seen = rates
     if how.indicator_s:
         keep = np.exp(-dt_s / how.indicator_s)
@@ -83,13 +83,24 @@ def observed_rates(rates: Array, dt_s: float, how: Observation, rng: np.random.G
         seen = seen + how.noise_sd * rng.standard_normal(seen.shape)
     if how.smoothing_s:
         seen = gaussian_filter1d(seen, how.smoothing_s / dt_s, axis=1, mode="nearest")
-    return np.clip(seen, -CLIP, CLIP)
+    # A bin with one spike stands for a rate far above 1: cut off, the counts would have another mean.
+    raw_counts = how.peak_rate_hz is not None and not how.smoothing_s
+    return seen if raw_counts else np.clip(seen, -CLIP, CLIP)
 
 
 def training_data(case: Case) -> TrainingData:
     """The training trials as estimators see them."""
+    return _seen(case, case.n_train)
+
+
+def all_data(case: Case) -> TrainingData:
+    """All trials in the same form, those that are held out last."""
+    return _seen(case, len(case.rates))
+
+
+def _seen(case: Case, n: int) -> TrainingData:
     names, region = np.unique(case.region, return_inverse=True)
-    network, n = case.teacher.network, case.n_train
+    network = case.teacher.network
     return TrainingData(
         case.rates[:n],
         case.teacher.inputs[:n],

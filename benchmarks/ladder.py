@@ -35,6 +35,9 @@ def _measured(noise_sd: float, smoothing_s: float = 0.0, process_noise: float = 
     return Rung(teacher={"process_noise": process_noise}, how=Observation(noise_sd=noise_sd, smoothing_s=smoothing_s))
 
 
+RAW_COUNTS = "spike counts"
+"""The only rung whose rates leave (-1, 1): for estimators that know spike counts."""
+
 RUNGS: Mapping[str, Rung] = {
     "base": Rung(),
     "1 trial of 1200 samples": Rung(trials=1, teacher={"samples": 1200}),
@@ -69,6 +72,7 @@ RUNGS: Mapping[str, Rung] = {
     "calcium .1 s": Rung(how=Observation(indicator_s=0.1)),
     "calcium .5 s": Rung(how=Observation(indicator_s=0.5)),
     "spike counts, smoothed": Rung(trials=100, how=Observation(peak_rate_hz=50.0, smoothing_s=0.05)),
+    RAW_COUNTS: Rung(trials=100, how=Observation(peak_rate_hz=50.0)),
     "published, coupling .2": Rung(trials=1, published=0.2),
     "published, coupling .02": Rung(trials=1, published=0.02),
 }
@@ -123,6 +127,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
         "calcium\n.1 s": "calcium .1 s",
         "calcium\n.5 s": "calcium .5 s",
         "spikes\nsmoothed": "spike counts, smoothed",
+        "spikes": RAW_COUNTS,
     },
     "published simulator": {"coupling .2": "published, coupling .2", "coupling .02": "published, coupling .02"},
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.cases import Case, training_data
 from benchmarks.document import insert
-from benchmarks.ladder import RUNGS, build
+from benchmarks.ladder import RAW_COUNTS, RUNGS, build
 from benchmarks.recovery_report import figure, summary
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import score
@@ -32,24 +32,45 @@ log = logging.getLogger("recovery")
 
 
 class Contestant(NamedTuple):
-    """An estimator with its options; ``seeds``: how many teachers of a rung it is tried on, at most."""
+    """An estimator with its options.
+
+    Attributes
+    ----------
+    rungs : what it is tried on.
+    seeds : on how many teachers of a rung, at most.
+    """
 
     estimator: Estimator
     options: Section
-    seeds: int
+    rungs: Collection[str]
+    seeds: int = len(SEEDS)
+
+
+ALL_RATES = [rung for rung in RUNGS if rung != RAW_COUNTS]
+VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
+    "sparse, hidden inputs": (
+        "sparse",
+        {"hidden_inputs": "auto"},
+        ["base", "noise 0", "input hidden", "input hidden, noise 0", "no input", "half of the units"],
+    ),
+    "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
+}
+"""Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
+SLOW = {"force": 2, "state_space": 3, "state_space, counts": 2}
+"""Estimators that are tried on fewer teachers."""
 
 
 def contestants(quick: bool = False) -> dict[str, Contestant]:
-    """All estimators of the product, those of low rank as ``lrfit.<name>``, with their default options.
-
-    Only the published algorithm is cut short (2 teachers, and see `fitted_row`), as it is slow.
-    """
+    """All estimators of the product with their default options, those of low rank as ``lrfit.<name>``; variants."""
     found = {}
     for family, prefix, registry in (("full_rank", "", FULL_RANK), ("low_rank", "lrfit.", LOW_RANK)):
         for name, estimator in registry.items():
-            slow = name == "force"
-            options = ESTIMATORS[family][name].model_validate({"passes": 5} if slow and quick else {})
-            found[prefix + name] = Contestant(estimator, options, 2 if slow else len(SEEDS))
+            changed = {"passes": 5} if quick and name == "force" else {}
+            options = ESTIMATORS[family][name].model_validate(changed)
+            found[prefix + name] = Contestant(estimator, options, ALL_RATES, SLOW.get(name, len(SEEDS)))
+    for name, (estimator_name, changes, rungs) in VARIANTS.items():
+        options = ESTIMATORS["full_rank"][estimator_name].model_validate(changes)
+        found[name] = Contestant(FULL_RANK[estimator_name], options, rungs, SLOW.get(name, len(SEEDS)))
     return found
 
 
@@ -87,7 +108,7 @@ def climb(
             missing = [
                 name
                 for name, contestant in chosen.items()
-                if (rung, name, seed) not in done and seed in seeds[: contestant.seeds]
+                if rung in contestant.rungs and (rung, name, seed) not in done and seed in seeds[: contestant.seeds]
             ]
             if not missing:
                 continue

@@ -18,6 +18,8 @@ MEASURES = {
     "within_r": "within r",
     "cross_r": "cross r",
     "cross_r2": "cross R2",
+    "cross_r_at_truth": "cross r at true rates",
+    "cross_r2_at_truth": "cross R2 at true rates",
     "cross_ratio": "amplitude ratio",
     "absent_ratio": "absent ratio",
     "one_step_r2": "one-step R2",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, all_data
 from curbd.ensemble import Fit
+from curbd.estimators.hidden_inputs import infer_hidden_inputs
 from curbd.scores import free_run, one_step_residual, r_squared, variance_explained
 
 Array = np.ndarray
+FORECASTS = ("one_step_r2", "free_run_r2", "free_run_train", "ceiling_r2")
 
 
 def score(case: Case, fit: Fit) -> dict[str, float]:
@@ -18,12 +20,14 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
     -------
     within_r, cross_r : correlation of the estimated with the true current over units and time, mean over regions and
         over ordered pairs of regions. cross_r2 : 1 - squared error / variance of the true current of each unit about
-        its mean, mean over pairs. cross_ratio : rms of the estimated over that of the true current, median over
-        pairs. absent_ratio : rms of the current of an absent pathway over the mean rms of those that are there.
+        its mean, mean over pairs. cross_r_at_truth, cross_r2_at_truth : the same for the estimated weights on the
+        true rates, so that only the weights count. cross_ratio : rms of the estimated over that of the true current,
+        median over pairs. absent_ratio : rms of the current of an absent pathway over the mean rms of the others.
         one_step_r2, free_run_r2 : held-out trials. free_run_train : explained variance about one grand mean (pVar)
         of the training trials. ceiling_r2 : free run of the true network on the held-out trials.
     """
     within, cross, ratios, r2, absent, present = [], [], [], [], [], []
+    at_truth, r2_at_truth = [], []
     regions = np.unique(case.region)
     for target in regions:
         for source in regions:
@@ -37,10 +41,15 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
                 ratios.append(_rms(estimate) / _rms(true))
                 r2.append(r_squared(true, estimate))
                 present.append(_rms(true))
+                perfect = estimated_current(case, fit, target, source, case.teacher.rates[..., case.recorded])
+                at_truth.append(correlation(perfect, true))
+                r2_at_truth.append(r_squared(true, perfect))
     return {
         "within_r": float(np.mean(within)),
         "cross_r": float(np.mean(cross)),
         "cross_r2": float(np.mean(r2)),
+        "cross_r_at_truth": float(np.mean(at_truth)),
+        "cross_r2_at_truth": float(np.mean(r2_at_truth)),
         "cross_ratio": float(np.median(ratios)),
         "absent_ratio": float(np.mean(absent) / np.mean(present)) if absent else float("nan"),
     } | _forecasts(case, fit)
@@ -53,10 +62,20 @@ def true_current(case: Case, target: str, source: str) -> Array:
     return teacher.rates[: case.n_train][..., columns] @ teacher.network.J[np.ix_(rows, columns)].T
 
 
-def estimated_current(case: Case, fit: Fit, target: str, source: str) -> Array:
-    """The same, as the fit has it: its weights on the observed rates."""
+def estimated_current(case: Case, fit: Fit, target: str, source: str, rates: Array | None = None) -> Array:
+    """The same, as the fit has it: its weights on the observed rates, or on others (trial, time, recorded unit)."""
     block = fit.network.J[np.ix_(case.region == target, case.region == source)]
-    return case.rates[: case.n_train][..., case.region == source] @ block.T
+    seen = case.rates if rates is None else rates
+    return seen[: case.n_train][..., case.region == source] @ block.T
+
+
+def known_inputs(case: Case, fit: Fit) -> Array:
+    """(trial, time, input) of all trials, as the network of the fit expects them: recorded, then inferred ones."""
+    recorded = case.teacher.inputs
+    if fit.hidden is None or not len(fit.hidden.region):
+        return recorded
+    hidden = infer_hidden_inputs(fit, all_data(case)).hidden
+    return recorded if hidden is None else np.concatenate([recorded, hidden.values], axis=2)
 
 
 def correlation(a: Array, b: Array) -> float:
@@ -68,17 +87,17 @@ def correlation(a: Array, b: Array) -> float:
 
 def _forecasts(case: Case, fit: Fit) -> dict[str, float]:
     n, teacher, network = case.n_train, case.teacher, fit.network
-    running = free_run(network, case.rates[:n], teacher.inputs[:n])
-    scores = {
-        "one_step_r2": float("nan"),
-        "free_run_r2": float("nan"),
-        "free_run_train": variance_explained(case.rates[:n], running),
-        "ceiling_r2": float("nan"),
-    }
-    r, u = case.rates[n:], teacher.inputs[n:]
+    if np.abs(case.rates).max() >= 1:
+        # Single spike counts are no states to start from.
+        return dict.fromkeys(FORECASTS, float("nan"))
+    inputs = known_inputs(case, fit)
+    running = free_run(network, case.rates[:n], inputs[:n])
+    scores = dict.fromkeys(FORECASTS, float("nan"))
+    scores["free_run_train"] = variance_explained(case.rates[:n], running)
+    r, u = case.rates[n:], inputs[n:]
     if len(r):
         residual = one_step_residual(network, r, u)
-        truly = free_run(teacher.network, teacher.rates[n:], u, teacher.drive[n:])
+        truly = free_run(teacher.network, teacher.rates[n:], teacher.inputs[n:], teacher.drive[n:])
         scores |= {
             "one_step_r2": r_squared(residual.y, residual.y - residual.error),
             "free_run_r2": r_squared(r, free_run(network, r, u)),
