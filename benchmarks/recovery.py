@@ -56,7 +56,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
 }
 """Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
-SLOW = {"force": 2, "state_space": 3, "state_space, counts": 2}
+SLOW = {"force": 2, "shooting": 3, "lrfit.shooting": 2, "state_space": 3, "state_space, counts": 2}
 """Estimators that are tried on fewer teachers."""
 
 
@@ -67,7 +67,7 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
         for name, estimator in registry.items():
             changed = {"passes": 5} if quick and name == "force" else {}
             options = ESTIMATORS[family][name].model_validate(changed)
-            found[prefix + name] = Contestant(estimator, options, ALL_RATES, SLOW.get(name, len(SEEDS)))
+            found[prefix + name] = Contestant(estimator, options, ALL_RATES, SLOW.get(prefix + name, len(SEEDS)))
     for name, (estimator_name, changes, rungs) in VARIANTS.items():
         options = ESTIMATORS["full_rank"][estimator_name].model_validate(changes)
         found[name] = Contestant(FULL_RANK[estimator_name], options, rungs, SLOW.get(name, len(SEEDS)))
