@@ -37,6 +37,10 @@ LEAST_RATE = 0.02
 """Spike counts: the variance of a silent bin, as a share of the unit's mean variance."""
 
 
+LONGEST = 100
+"""Longest time constant, in samples, where it is estimated; the shortest is one sample."""
+MEMORY = 8
+"""Rounds over which the information lost is averaged: one draw alone has too few degrees of freedom."""
 MOST_LOST = 0.98
 """Largest share of the information on a direction of weights that counts as lost."""
 
@@ -63,7 +67,8 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
 
     Returns
     -------
-    The network, the penalties, the posterior of the weights, and the standard deviations of both noises.
+    The network (with its time constant where that is not given), the penalties, the posterior of the weights, and the
+    standard deviations of both noises.
     """
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
     observed = seen(data.r, data.u)
@@ -72,18 +77,18 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     pairs = transitions(start)
     x = time_first(np.nan_to_num(phi_inverse(start.r)))
     noise = _first_noise(x, observed, fit, data, options)
-    pace, before = (
-        torch.ones(2, len(noise.process), device=x.device),
-        torch.zeros(2, len(noise.process), device=x.device),
-    )
-    settled, lost = options.rounds // 2, torch.zeros_like(fit.total.ZZ)
+    before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
+    pace, lost = torch.ones_like(before), torch.zeros_like(fit.total.ZZ)
     for number in range(options.rounds):
         x = improve(x, observed, fit.network, noise)
         away = draw(x, observed, fit.network, noise, random)
-        drawn = _drawn(x, away, pairs, fit.network)
-        fit = _solved(drawn.mean(), fit, data)
-        if number >= settled:
-            lost += _lost(drawn, fit) / (options.rounds - settled)
+        images = _transitions(x + away, pairs), _transitions(x - away, pairs)
+        if data.tau_s is None:
+            tau_s = _time_constant(images, fit, noise, data)
+            fit = fit._replace(network=fit.network._replace(tau_s=tau_s))
+        drawn = Drawn(images, (_moments(images[0], fit.network), _moments(images[1], fit.network)))
+        fit = _solved(drawn.mean(), lost, fit, data)
+        lost += (_lost(drawn, fit) - lost) / min(number + 1, MEMORY)
         fresh = _noise(torch.stack([x + away, x - away]), observed, fit, noise)
         old = torch.stack([noise.process, noise.measurement])
         change = torch.log(torch.stack([fresh.process, fresh.measurement]) / old)
@@ -124,12 +129,20 @@ def smoothed(r: Array) -> Array:
     return best
 
 
-def evidence_penalties(total: Moments, start: Array, input_power: Array, region: Array) -> Array:
+def evidence_penalties(total: Moments, gram: torch.Tensor, start: Array, input_power: Array, region: Array) -> Array:
     """Penalty of each block (target region, source region) by MacKay's fixed point of the evidence, two steps of it.
 
     A block's penalty is the noise variance over the variance of its weights, each weight counted by how far the data
     determine it (MacKay, Neural Computation 1992). Cross-validation would not do here: a state drawn in the light of
     a network is predicted best by that network, in held-out trials too.
+
+    Parameters
+    ----------
+    total : statistics of the drawn states.
+    gram : (regressor, regressor) what is left of their ZZ without the information that the noise took.
+    start : (target region, source region) penalties to start from.
+    input_power : (input,) sum of squares of each input.
+    region : (unit,) number of each unit's region.
     """
     penalty = start.copy()
     for _ in range(2):
@@ -138,7 +151,7 @@ def evidence_penalties(total: Moments, start: Array, input_power: Array, region:
         for target, block in enumerate(penalty):
             rows = region == target
             ridge = penalty_vector(block, region, input_power)
-            spread = torch.linalg.inv(total.ZZ + torch.diag(ridge)).diagonal()
+            spread = torch.linalg.inv(gram + torch.diag(ridge)).diagonal()
             determined = (1 - ridge * spread).cpu().numpy()
             noise = np.maximum(error[rows], 0) / max(float(total.n) - determined.sum(), 1.0)
             for source in range(len(penalty)):
@@ -177,14 +190,30 @@ def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) ->
     )
 
 
-def _drawn(x: torch.Tensor, away: torch.Tensor, pairs: Transitions, network: Network) -> Drawn:
-    both = []
-    for path in (x + away, x - away):
-        states = path.cpu().numpy().astype(float)
-        now, then = states[pairs.time, pairs.trial], states[pairs.time + 1, pairs.trial]
-        both.append(pairs._replace(x=now, x_next=then, r=np.tanh(now)))
-    one, other = both
-    return Drawn((one, other), (_moments(one, network), _moments(other, network)))
+def _transitions(path: torch.Tensor, pairs: Transitions) -> Transitions:
+    """The same transitions with the states (time, trial, unit) of a draw."""
+    states = path.cpu().numpy().astype(float)
+    now, then = states[pairs.time, pairs.trial], states[pairs.time + 1, pairs.trial]
+    return pairs._replace(x=now, x_next=then, r=np.tanh(now))
+
+
+def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noise: Noise, data: TrainingData) -> float:
+    """Time constant that makes the drawn states most likely, the weights following it.
+
+    x_next - D x is linear in D: with the weights profiled out, D is a regression of x_next on what the regressors
+    leave of x, each unit weighted by its process noise.
+    """
+    weight = 1 / noise.process.cpu().numpy()
+    across = power = 0.0
+    for pairs in images:
+        z = regressors(pairs, fit.network)
+        known = solve_blocks(moments(z, pairs.x), data.region, fit.penalty, fit.input_power)
+        rest = (pairs.x - z @ known.T) * weight
+        across += float((rest * pairs.x_next).sum())
+        power += float((rest * pairs.x).sum())
+    left = np.clip(across / power, 0.0, 1.0)
+    step = data.substeps * (1 - left ** (1 / data.substeps))
+    return data.dt_s / float(np.clip(step, 1 / LONGEST, 1.0))
 
 
 def _moments(pairs: Transitions, network: Network) -> Moments:
@@ -192,8 +221,8 @@ def _moments(pairs: Transitions, network: Network) -> Moments:
     return moments(regressors(pairs, network), y)
 
 
-def _solved(total: Moments, fit: Regression, data: TrainingData) -> Regression:
-    penalty = evidence_penalties(total, fit.penalty, fit.input_power, data.region)
+def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingData) -> Regression:
+    penalty = evidence_penalties(total, _seen_gram(total.ZZ, lost), fit.penalty, fit.input_power, data.region)
     W = solve_blocks(total, data.region, penalty, fit.input_power)
     return Regression(as_network(W, data, fit.network.tau_s), penalty, total, fit.input_power)
 
@@ -215,12 +244,17 @@ def _lost(drawn: Drawn, fit: Regression) -> torch.Tensor:
 def _posterior(fit: Regression, drawn: Drawn, lost: torch.Tensor, data: TrainingData) -> Posterior:
     """Posterior of the weights given what was seen: that on the drawn states, less the information lost."""
     known = posterior(fit, data, drawn.pairs[0])
-    factor = torch.linalg.cholesky(fit.total.ZZ)
+    return known._replace(gram=_seen_gram(fit.total.ZZ, lost).cpu().numpy())
+
+
+def _seen_gram(gram: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
+    """gram - lost, with at most the share MOST_LOST taken from any direction."""
+    factor = torch.linalg.cholesky(gram)
     inside = torch.linalg.solve_triangular(factor, lost, upper=False)
     share = torch.linalg.solve_triangular(factor, inside.mT, upper=False)
     missing, direction = torch.linalg.eigh((share + share.mT) / 2)
     left = direction @ torch.diag(1 - missing.clamp(0, MOST_LOST)) @ direction.mT
-    return known._replace(gram=(factor @ left @ factor.mT).cpu().numpy())
+    return factor @ left @ factor.mT
 
 
 def _weights(network: Network) -> Array:
