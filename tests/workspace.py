@@ -29,13 +29,21 @@ def make_workspace(folder: Path) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [str(BIN / "snakemake"), "--cores", "2", *arguments]
+    cores = [] if "--workflow-profile" in arguments else ["--cores", "2"]
+    return [str(BIN / "snakemake"), *cores, *arguments]
 
 
 def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
     """Run Snakemake in a folder and return what it printed; fails where it ends with another status."""
     run = subprocess.run(
-        command(*arguments), cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command(*arguments),
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A cluster job that can never start would wait for ever.
+        timeout=1200,
     )
     assert run.returncode == status, run.stdout
     return run.stdout

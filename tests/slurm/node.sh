@@ -24,8 +24,10 @@ install_slurm() {
 
 # Daemons on loopback, no cgroups, no accounting; CPUs and memory are scheduled, and finished jobs stay visible.
 configure() {
-  local host memory
+  local host memory cpus
   host=$(hostname -s)
+  # Without --all, nproc says what OMP_NUM_THREADS says.
+  cpus=$(nproc --all)
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
   cat > "$1/slurm.conf" << CONF
 ClusterName=test
@@ -56,7 +58,7 @@ SlurmctldPidFile=$1/slurmctld.pid
 SlurmdPidFile=$1/slurmd.pid
 SlurmctldLogFile=$1/slurmctld.log
 SlurmdLogFile=$1/slurmd.log
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
 }
