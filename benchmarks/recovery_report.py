@@ -11,9 +11,9 @@ from benchmarks.document import markdown, number
 from benchmarks.ladder import PANELS
 from curbd.storage import whole_file
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito: told apart by colour-blind readers; the markers differ as well."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#999999")
+"""Okabe and Ito, and grey: told apart by colour-blind readers; the markers differ as well."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
 MEASURES = {
     "within_r": "within r",
     "cross_r": "cross r",
@@ -68,7 +68,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
         for place, name in enumerate(names):
             mine = rows[rows["estimator"] == name].groupby("rung")["cross_r"]
             spread = mine.agg(["mean", "min", "max"]).reindex(list(labels.values()))
-            shift = 0.12 * (place - (len(names) - 1) / 2)
+            shift = 0.08 * (place - (len(names) - 1) / 2)
             axis.errorbar(
                 [at + shift for at in range(len(labels))],
                 spread["mean"],
@@ -89,7 +89,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
     for axis in axes.flat[len(PANELS) :]:
         axis.set_visible(False)
     handles, texts = axes.flat[0].get_legend_handles_labels()
-    plot.legend(handles, texts, loc="outside lower center", ncols=len(names), frameon=False)
+    plot.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False)
     with whole_file(path) as part:
         plot.savefig(part, dpi=130, format="png")
     plt.close(plot)

@@ -105,6 +105,14 @@ def test_a_constant_rate_is_seen_as_it_is(how: Observation, tolerance: float) ->
     np.testing.assert_allclose(seen.mean((0, 1)), 0.4, atol=tolerance)
 
 
+def test_single_spike_counts_keep_their_mean() -> None:
+    rates = np.full((4, 1000, 3), 0.4)
+    counts = observed_rates(rates, 0.01, Observation(peak_rate_hz=50.0), np.random.default_rng(0))
+    # No spike stands for -1, one for 3, two for 7: 4000 samples of standard deviation 2.4.
+    assert set(np.unique(counts)) >= {-1.0, 3.0, 7.0}
+    np.testing.assert_allclose(counts.mean((0, 1)), 0.4, atol=0.15)
+
+
 def test_every_rung_is_in_the_figure() -> None:
     assert {rung for labels in PANELS.values() for rung in labels.values()} == set(RUNGS)
 
