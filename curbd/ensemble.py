@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.config import Model
+from curbd.estimators.slow_factors import Factors
 from curbd.network import Network
 from curbd.storage import RESULTS_VERSION
 
@@ -35,15 +36,14 @@ class Hidden(NamedTuple):
     Attributes
     ----------
     region : (hidden,) number of the one region that the input reaches.
-    scale_s : (hidden,) time scale, s. order : (hidden,) of its spectrum, 1 where it jumps, 4 where it is smooth.
-    noise_variance : (unit,) of the current beside which they were inferred.
+    scale_s : (hidden,) time scale, s.
+    factors : for every region, the parameters by which they are inferred.
     values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
     """
 
     region: Array
     scale_s: Array
-    order: Array
-    noise_variance: Array
+    factors: tuple[Factors, ...]
     values: Array
 
 

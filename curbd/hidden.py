@@ -54,8 +54,8 @@ def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
     B[:, column] = fit.network.B
     values = np.where(np.isfinite(hidden.values).all(2, keepdims=True), 0.0, np.nan).repeat(len(region), axis=2)
     values[..., place] = hidden.values
-    scale_s, order = np.full(len(region), np.nan), np.full(len(region), np.nan)
-    scale_s[place], order[place] = hidden.scale_s, hidden.order
+    scale_s = np.full(len(region), np.nan)
+    scale_s[place] = hidden.scale_s
     known = fit.posterior
     if known is not None:
         n = len(fit.network.J)
@@ -68,5 +68,5 @@ def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
     return fit._replace(
         network=fit.network._replace(B=B),
         posterior=known,
-        hidden=Hidden(region, scale_s, order, hidden.noise_variance, values),
+        hidden=Hidden(region, scale_s, hidden.factors, values),
     )

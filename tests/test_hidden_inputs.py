@@ -120,7 +120,7 @@ def test_fits_with_different_numbers_stand_side_by_side() -> None:
         B = np.arange(1.0, 1 + number) * np.ones((2, 1))
         network = Network(np.zeros((2, 2)), B, np.zeros(2), 0.1, 0.01)
         values = np.arange(1.0, 1 + number) * np.ones((1, 4, 1))
-        hidden = Hidden(np.array(region, dtype=int), np.ones(number), np.ones(number), np.ones(2), values)
+        hidden = Hidden(np.array(region, dtype=int), np.ones(number), (), values)
         return Fit(network, hidden=hidden)
 
     fits = side_by_side([one([0, 1, 1]), one([1]), one([])])

@@ -7,7 +7,8 @@ the few lowest frequencies of a run alone, and there only as many combinations o
 these are regressed with the factor counted as noise (generalised least squares), all the rest by plain ridge
 regression. Around this exact step, loadings and noise follow by expectation-maximisation (ECME: Liu & Rubin,
 Biometrika 1994; factor analysis with Gaussian-process factors: Yu et al., J. Neurophysiol. 2009), and time scales by
-the likelihood itself.
+the likelihood itself. At last the spectrum is sharpened: what drives a region is rarely a featureless process, and
+trials tell at which frequencies it has its power.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ BAND = 1e4
 SHORTEST = 4.0
 """Shortest time scale, in samples: anything faster is noise that units share."""
 ITERATIONS = 60
+SHARPENINGS = 4
+SHARPENING_ITERATIONS = 10
+PRIOR_ROWS = 4.0
+"""A frequency's own power counts against the smooth spectrum as its rows do against this many."""
 TOLERANCE = 1e-6
 """Convergence: a gain in log likelihood a sample and unit below this."""
 
@@ -44,7 +49,8 @@ class Factors(NamedTuple):
     """Parameters of the model.
 
     W (unit, regressor), L (unit, factor), noise (unit,) variances, scale (factor,) time scales in samples, order
-    (factor,) of the spectrum.
+    (factor,) of the spectrum, lines (bin, factor) by which the spectrum differs from the smooth one in bins of
+    frequency of this width, the last bin being open.
     """
 
     W: Array
@@ -52,6 +58,8 @@ class Factors(NamedTuple):
     noise: Array
     scale: Array
     order: Array
+    lines: Array
+    width: float
 
 
 class _Problem(NamedTuple):
@@ -108,7 +116,13 @@ def spectrum(w: Array, factors: Factors) -> Array:
     """(row, factor) prior variance of every factor at the frequencies w (row,)."""
     height = factors.scale * np.array([POWER[int(order)] for order in factors.order])
     fall = (1 + (w[:, None] * factors.scale) ** 2) ** -factors.order
-    return np.where(fall * BAND >= 1, height * fall, 0.0)
+    own = factors.lines[_bins(w, factors)]
+    return np.where(fall * BAND >= 1, height * fall * own, 0.0)
+
+
+def _bins(w: Array, factors: Factors) -> Array:
+    """(row,) bin of each frequency."""
+    return np.minimum(np.rint(w / factors.width).astype(int), len(factors.lines) - 1)
 
 
 def infer(factors: Factors, residual: Array, w: Array) -> tuple[Array, Array]:
@@ -145,8 +159,8 @@ def _gain(residual: Array, w: Array, factors: Factors) -> float:
 def without_factors(data: Slow, penalty: Array) -> Factors:
     """The plain ridge regression, penalty (regressor,) relative to the noise variance."""
     problem = _problem(data, penalty)
-    none = np.zeros(0)
-    return Factors(problem.ridge, np.zeros((len(problem.YY), 0)), _noise(problem, problem.ridge), none, none)
+    none, noise = np.zeros(0), _noise(problem, problem.ridge)
+    return Factors(problem.ridge, np.zeros((len(noise), 0)), noise, none, none, np.ones((1, 0)), np.pi)
 
 
 def add_factor(data: Slow, penalty: Array, factors: Factors) -> Factors:
@@ -173,8 +187,29 @@ def add_factor(data: Slow, penalty: Array, factors: Factors) -> Factors:
     return max(candidates, key=lambda one: one[1])[0]
 
 
+def sharpen(data: Slow, penalty: Array, factors: Factors) -> Factors:
+    """Fit with a spectrum of the factors' own: in each bin of frequency what the runs show there, tempered."""
+    if not len(factors.scale):
+        return factors
+    problem = _problem(data, penalty)
+    width = float(data.w[data.w > 0].min(initial=np.pi))
+    smooth = factors._replace(lines=np.ones((int(np.rint(np.pi / width)) + 1, len(factors.scale))), width=width)
+    part = _touched(data, smooth)
+    prior, bins = spectrum(part.w, smooth), _bins(part.w, smooth)
+    factors = smooth
+    for _ in range(SHARPENINGS):
+        mean, covariance = infer(factors, part.y - part.z @ factors.W.T, part.w)
+        power = mean**2 + np.einsum("rii->ri", covariance)
+        found, count = np.zeros_like(smooth.lines), np.zeros_like(smooth.lines)
+        np.add.at(found, bins, np.where(prior > 0, power / np.where(prior > 0, prior, 1.0), 0.0))
+        np.add.at(count, bins, prior > 0)
+        factors = factors._replace(lines=(PRIOR_ROWS + found) / (PRIOR_ROWS + count))
+        factors, _ = _climb(problem, factors, SHARPENING_ITERATIONS)
+    return factors
+
+
 def refit(data: Slow, penalty: Array, start: Factors) -> Factors:
-    """Fit other data of the same kind, with the same factors' time scales and orders."""
+    """Fit other data of the same kind, with the same factors' spectra."""
     return _climb(_problem(data, penalty), start)[0] if len(start.scale) else without_factors(data, penalty)
 
 
@@ -202,7 +237,8 @@ def _touched(data: Slow, factors: Factors) -> Slow:
 
 def _with_another(problem: _Problem, factors: Factors, scale: float, order: int) -> Factors:
     """One factor more: the combination of units whose slow residual stands out most from the noise."""
-    more = factors._replace(scale=np.r_[factors.scale, scale], order=np.r_[factors.order, order])
+    lines = np.c_[factors.lines, np.ones(len(factors.lines))]
+    more = factors._replace(scale=np.r_[factors.scale, scale], order=np.r_[factors.order, order], lines=lines)
     part = _touched(problem.data, more)
     residual = part.y - part.z @ factors.W.T
     if len(factors.scale):
@@ -215,11 +251,11 @@ def _with_another(problem: _Problem, factors: Factors, scale: float, order: int)
     return more._replace(L=np.c_[factors.L, size * np.sqrt(factors.noise) * vectors[:, -1]])
 
 
-def _climb(problem: _Problem, factors: Factors) -> tuple[Factors, float]:
+def _climb(problem: _Problem, factors: Factors, iterations: int = ITERATIONS) -> tuple[Factors, float]:
     """ECME steps at fixed time scales until the penalised log likelihood, returned too, rests."""
     part = _touched(problem.data, factors)
     value = -np.inf
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         factors = factors._replace(W=_regress(problem, part, factors))
         residual = part.y - part.z @ factors.W.T
         before, value = value, _value(problem, residual, part.w, factors)
@@ -258,8 +294,15 @@ def contaminated(w: Array, factors: Factors) -> tuple[Array, Array]:
 def normal_matrix(ZZ: Array, z: Array, precision: Array) -> Array:
     """Normal equations of the contaminated combinations: ZZ where rows count fully, less in the rows z."""
     number = precision.shape[1]
-    blocks = [[(z * (precision[:, i, j] - (i == j))[:, None]).T @ z for j in range(number)] for i in range(number)]
-    return np.block(blocks) + np.kron(np.eye(number), ZZ)
+    k = len(ZZ)
+    A = np.kron(np.eye(number), ZZ)
+    for i in range(number):
+        for j in range(i + 1):
+            block = (z * (precision[:, i, j] - (i == j))[:, None]).T @ z
+            A[i * k : (i + 1) * k, j * k : (j + 1) * k] += block
+            if i != j:
+                A[j * k : (j + 1) * k, i * k : (i + 1) * k] += block
+    return A
 
 
 def _maximise(problem: _Problem, part: Slow, residual: Array, factors: Factors) -> Factors:
