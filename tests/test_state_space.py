@@ -16,7 +16,7 @@ from curbd.config import Model, OneStep, StateSpace
 from curbd.ensemble import Fit
 from curbd.estimators.one_step import one_step
 from curbd.estimators.smoother import Noise, draw, improve, seen, time_first
-from curbd.estimators.state_space import smoothed, state_space
+from curbd.estimators.state_space import inferred_rates, smoothed, state_space
 from curbd.estimators.transitions import TrainingData
 from curbd.fitting import fit
 from curbd.network import Network
@@ -133,6 +133,18 @@ def _coverage(known: teachers.Teacher, fit: Fit) -> float:
         n = len(known.region)
         inside.append(np.abs(fit.network.J[row] - known.network.J[row]) < 1.96 * np.sqrt(np.diag(covariance)[:n]))
     return float(np.mean(inside))
+
+
+def test_inferred_rates_are_nearer_to_the_true_ones(known: teachers.Teacher, found: Fit) -> None:
+    data = noisy(training_data(known, tau_s=0.1))
+    r = data.r.copy()
+    r[2, 150:] = np.nan
+    inferred = inferred_rates(r, data.u, found.network, found.process_noise_sd, found.measurement_noise_sd)
+    assert np.isnan(inferred[2, 150:]).all()
+    seen_bins = np.isfinite(r)
+    error, best = ((rates[seen_bins] - known.rates[seen_bins]).std() for rates in (inferred, smoothed(r)))
+    assert error < 0.75 * NOISE
+    assert error < best
 
 
 def test_missing_bins_are_left_out(known: teachers.Teacher) -> None:

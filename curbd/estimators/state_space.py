@@ -37,6 +37,10 @@ LEAST_RATE = 0.02
 """Spike counts: the variance of a silent bin, as a share of the unit's mean variance."""
 
 
+LOOSE = 0.01
+"""Added to the variance of the first states, so that a single trial's start is free to move."""
+SETTLED = 6
+"""Gauss-Newton steps from smoothed rates to the most probable paths."""
 LONGEST = 100
 """Longest time constant, in samples, where it is estimated; the shortest is one sample."""
 MEMORY = 8
@@ -76,7 +80,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     fit = regress(start, OneStep().folds)
     pairs = transitions(start)
     x = time_first(np.nan_to_num(phi_inverse(start.r)))
-    noise = _first_noise(x, observed, fit, data, options)
+    noise = _noise(x[None], observed, fit, _kind(x, data.r, options.noise))
     before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
     pace, lost = torch.ones_like(before), torch.zeros_like(fit.total.ZZ)
     for number in range(options.rounds):
@@ -95,8 +99,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
         pace = torch.where(change * before > 0, (1.5 * pace).clamp_max(FASTEST), torch.ones_like(pace))
         process, measurement = (old * torch.exp((pace * change).clamp(-1, 1))).clamp_min(SMALLEST)
         noise, before = fresh._replace(process=process, measurement=measurement), change
-    r = torch.tanh(x)
-    variance = (observed.known * noise.measurement * relative_variance(noise, r)).sum((0, 1)) / observed.known.sum()
+    variance = noise.measurement * _mean_variance(torch.tanh(x), observed, noise)
     return Fit(
         fit.network,
         fit.penalty,
@@ -104,6 +107,39 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
         process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
         measurement_noise_sd=variance.sqrt().cpu().numpy().astype(float),
     )
+
+
+def inferred_rates(
+    r: Array, u: Array, network: Network, process_noise_sd: Array, measurement_noise_sd: Array, kind: str = "constant"
+) -> Array:
+    """Most probable rates tanh(x) behind the observed ones, in training and other trials alike.
+
+    Currents are J times these: those at the observed rates also hold J times the noise.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) observed scaled rates, NaN where missing.
+    u : (trial, time, input) inputs of the network.
+    network, process_noise_sd, measurement_noise_sd : as they were fitted; the deviations are (unit,).
+    kind : ``constant`` or ``counts``, as in the options of the estimator.
+
+    Returns
+    -------
+    (trial, time, unit), NaN in every bin in which a unit was not observed.
+    """
+    observed = seen(r, u)
+    x = time_first(np.nan_to_num(phi_inverse(np.clip(smoothed(r), -INSIDE, INSIDE))))
+    noise = _kind(x, r, kind)
+    noise = noise._replace(
+        process=tensor(process_noise_sd**2).to(x.dtype).clamp_min(SMALLEST),
+        measurement=tensor(measurement_noise_sd**2).to(x.dtype) / _mean_variance(torch.tanh(x), observed, noise),
+        start_mean=x[0].mean(0),
+        start_variance=x[0].var(0, correction=0) + LOOSE,
+    )
+    for _ in range(SETTLED):
+        x = improve(x, observed, network, noise)
+    inferred = np.moveaxis(torch.tanh(x).cpu().numpy().astype(float), 0, 1)
+    return np.where(np.moveaxis(observed.known.cpu().numpy() > 0, 0, 1), inferred, np.nan)
 
 
 def smoothed(r: Array) -> Array:
@@ -162,16 +198,20 @@ def evidence_penalties(total: Moments, gram: torch.Tensor, start: Array, input_p
     return penalty
 
 
-def _first_noise(x: torch.Tensor, observed: Seen, fit: Regression, data: TrainingData, options: StateSpace) -> Noise:
-    """Noise as the smoothed start has it."""
+def _kind(x: torch.Tensor, r: Array, kind: str) -> Noise:
+    """Noise of a kind for the paths x (time, trial, unit) and the observed r (trial, time, unit); all variances 1."""
     unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
     silent, least = None, 0 * unit
-    if options.noise == "counts":
-        lowest = np.nanmin(data.r, axis=(0, 1))
+    if kind == "counts":
+        lowest = np.nanmin(r, axis=(0, 1))
         silent = tensor(lowest).to(x.dtype)
-        least = tensor(LEAST_RATE * (np.nanmean(data.r, axis=(0, 1)) - lowest)).to(x.dtype).clamp_min(SMALLEST)
-    noise = Noise(unit, unit, silent, least, 0 * unit, unit)
-    return _noise(x[None], observed, fit, noise)
+        least = tensor(LEAST_RATE * (np.nanmean(r, axis=(0, 1)) - lowest)).to(x.dtype).clamp_min(SMALLEST)
+    return Noise(unit, unit, silent, least, 0 * unit, unit)
+
+
+def _mean_variance(r: torch.Tensor, observed: Seen, noise: Noise) -> torch.Tensor:
+    """(unit,) mean over the observed bins of the variance at the rates r, over ``noise.measurement``."""
+    return (observed.known * relative_variance(noise, r)).sum((0, 1)) / observed.known.sum()
 
 
 def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) -> Noise:
@@ -185,8 +225,7 @@ def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) ->
         process=process.to(paths.dtype).clamp_min(SMALLEST),
         measurement=(missed / (len(paths) * observed.known.sum())).clamp_min(SMALLEST),
         start_mean=paths[:, 0].mean((0, 1)),
-        # A hundredth keeps a single trial's start free to move.
-        start_variance=paths[:, 0].var((0, 1), correction=0) + 0.01,
+        start_variance=paths[:, 0].var((0, 1), correction=0) + LOOSE,
     )
 
 
