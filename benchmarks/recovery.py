@@ -51,12 +51,19 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
     "sparse, hidden inputs": (
         "sparse",
         {"hidden_inputs": "auto"},
-        ["base", "noise 0", "input hidden", "input hidden, noise 0", "no input", "half of the units"],
+        ["base", "input hidden", "no input"],
     ),
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
 }
 """Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
-SLOW = {"force": 2, "shooting": 3, "lrfit.shooting": 2, "state_space": 3, "state_space, counts": 2}
+SLOW = {
+    "force": 2,
+    "shooting": 3,
+    "lrfit.shooting": 2,
+    "sparse, hidden inputs": 3,
+    "state_space": 3,
+    "state_space, counts": 2,
+}
 """Estimators that are tried on fewer teachers."""
 
 
