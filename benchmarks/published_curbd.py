@@ -35,9 +35,15 @@ def train(
     noise_tau_s: float = 0.1,
     noise: float = 0.01,
     p0: float = 1.0,
+    chosen: bool = True,
     seed: int = 0,
 ) -> Training:
-    """Train on one stretch of activity (unit, time); ``dt_factor`` steps of the network make one sample."""
+    """Train on one stretch of activity (unit, time); ``dt_factor`` steps of the network make one sample.
+
+    With ``chosen`` the weights that learn are picked by their presynaptic unit, all of them in random order, which is
+    how the public code serves networks in which only some learn; without, all weights are updated at once, which is
+    the same algorithm at a fraction of its time.
+    """
     rng = np.random.default_rng(seed)
     data = np.clip(activity / activity.max(), -0.999, 0.999)
     n, n_samples = data.shape
@@ -45,6 +51,7 @@ def train(
     w = _input_noise(rng, n, n_steps, step_s, noise_tau_s, noise)
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
     P = p0 * np.eye(n)
+    learning = rng.permutation(n)
     R = np.empty((n, n_steps))
     p_var = []
     for _ in range(passes):
@@ -58,10 +65,14 @@ def train(
                 elapsed = 0.0
                 error = R[:, step] - data[:, sample]
                 sample += 1
-                q = P @ R[:, step]
-                c = 1 / (1 + R[:, step] @ q)
+                r = R[learning, step] if chosen else R[:, step]
+                q = P @ r
+                c = 1 / (1 + r @ q)
                 P = P - c * np.outer(q, q)
-                J = J - c * np.outer(error, q)
+                if chosen:
+                    J[:, learning] = J[:, learning] - c * np.outer(error, q)
+                else:
+                    J = J - c * np.outer(error, q)
         missed = np.linalg.norm(data - R[:, ::dt_factor])
         p_var.append(float(1 - (missed / (np.sqrt(data.size) * data.std())) ** 2))
     return Training(J, R, p_var)

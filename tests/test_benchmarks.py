@@ -202,3 +202,10 @@ def test_published_algorithm_learns_to_follow_the_data() -> None:
     # Far fewer units and passes than in use: rough, but above what following nothing would give.
     assert training.p_var[-1] > 0.9
     assert training.p_var[-1] > training.p_var[0]
+
+
+def test_published_algorithm_is_the_same_with_all_weights_at_once() -> None:
+    activity = teachers.published_three_region(units=10, seed=10).rates[0, :300].T
+    chosen, at_once = (train(activity, passes=2, dt_s=0.01, chosen=one) for one in (True, False))
+    # The same sums in another order, on a chaotic network.
+    np.testing.assert_allclose(chosen.J, at_once.J, atol=1e-6)
