@@ -241,7 +241,8 @@ class StateSpace(Section):
     rounds: Annotated[int, Field(ge=1)] = 20
     """Rounds of expectation-maximisation."""
     noise: Literal["constant", "counts"] = "constant"
-    """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate."""
+    """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate. It is taken to be
+    new in every bin: give the model `smoothing_s: 0`."""
 
 
 class ReducedRank(Section):
