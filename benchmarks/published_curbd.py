@@ -40,9 +40,9 @@ def train(
 ) -> Training:
     """Train on one stretch of activity (unit, time); ``dt_factor`` steps of the network make one sample.
 
-    With ``chosen`` the weights that learn are picked by their presynaptic unit, all of them in random order, which is
-    how the public code serves networks in which only some learn; without, all weights are updated at once, which is
-    the same algorithm at a fraction of its time.
+    With ``chosen`` the update is laid out as in the public code: the weights that learn are picked by their presynaptic
+    unit (all of them, in random order), and vectors are columns. Without, all weights are updated at once, which is the
+    same algorithm at a fraction of its time.
     """
     rng = np.random.default_rng(seed)
     data = np.clip(activity / activity.max(), -0.999, 0.999)
@@ -65,13 +65,16 @@ def train(
                 elapsed = 0.0
                 error = R[:, step] - data[:, sample]
                 sample += 1
-                r = R[learning, step] if chosen else R[:, step]
-                q = P @ r
-                c = 1 / (1 + r @ q)
-                P = P - c * np.outer(q, q)
                 if chosen:
+                    r = R[learning, step][:, None]
+                    q = P.dot(r)
+                    c = 1 / (1 + r.T.dot(q)[0, 0])
+                    P = P - c * q.dot(q.T)
                     J[:, learning] = J[:, learning] - c * np.outer(error, q)
                 else:
+                    q = P @ R[:, step]
+                    c = 1 / (1 + R[:, step] @ q)
+                    P = P - c * np.outer(q, q)
                     J = J - c * np.outer(error, q)
         missed = np.linalg.norm(data - R[:, ::dt_factor])
         p_var.append(float(1 - (missed / (np.sqrt(data.size) * data.std())) ** 2))
