@@ -39,7 +39,8 @@ Estimator = Callable[[TrainingData, Options, np.random.Generator], Fit]
 MOST = 3
 """Hidden inputs of a region, at most."""
 PRICE = 2.0
-"""Held-out log likelihood that a hidden input must gain, a parameter. Where nothing is hidden, up to 1.5 was seen."""
+LEAST_PRICE = 40.0
+"""Held-out log likelihood that a hidden input must gain: so much a parameter, and so much at least."""
 ABSENT = 1e12
 """Penalty on the weight of a hidden input on units of other regions, relative to its power: it is zero."""
 
@@ -146,8 +147,8 @@ def _problem(data: TrainingData, folds: int) -> Problem:
 def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> Factors:
     """The factors of one region: as many as asked for, or as predict held-out folds.
 
-    One more must raise the held-out log likelihood by `PRICE` for each of its parameters: a factor always gains a
-    little by taking up what the weights leave over.
+    One more must raise the held-out log likelihood by its price: a factor always gains a little by taking up what the
+    weights leave over.
     """
     y, penalty, fold = problem.y[:, rows], problem.penalty[region], problem.pairs.fold
     data = slow(problem.z, y, _runs(problem.pairs))
@@ -156,7 +157,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
         for _ in range(int(options.hidden_inputs)):
             factors = add_factor(data, penalty, factors)
         return sharpen(data, penalty, factors)
-    price = PRICE * (y.shape[1] + 1)
+    price = max(PRICE * (y.shape[1] + 1), LEAST_PRICE)
     run = _runs(problem.pairs, of_one_fold=True)
     parts = [[slow(problem.z[part], y[part], run[part]) for part in (fold != k, fold == k)] for k in np.unique(fold)]
     held_out = _held_out(parts, penalty, factors)

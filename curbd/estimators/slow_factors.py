@@ -26,6 +26,7 @@ BAND = 1e4
 SHORTEST = 4.0
 """Shortest time scale, in samples: anything faster is noise that units share."""
 ITERATIONS = 60
+REFIT_ITERATIONS = 20
 SHARPENINGS = 4
 SHARPENING_ITERATIONS = 10
 PRIOR_ROWS = 4.0
@@ -210,7 +211,11 @@ def sharpen(data: Slow, penalty: Array, factors: Factors) -> Factors:
 
 def refit(data: Slow, penalty: Array, start: Factors) -> Factors:
     """Fit other data of the same kind, with the same factors' spectra."""
-    return _climb(_problem(data, penalty), start)[0] if len(start.scale) else without_factors(data, penalty)
+    return (
+        _climb(_problem(data, penalty), start, REFIT_ITERATIONS)[0]
+        if len(start.scale)
+        else without_factors(data, penalty)
+    )
 
 
 def _problem(data: Slow, penalty: Array) -> _Problem:
