@@ -11,20 +11,7 @@ In a notebook, with a recording from `curbd.ingest_file`::
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from curbd.config import Model
+from lrfit.fitting import LOW_RANK, fit
 
-_HOME = {
-    "Model": "curbd.config",
-    "fit": "lrfit.fitting",
-    "LOW_RANK": "lrfit.fitting",
-}
-
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: `import lrfit` must not.
-    if name not in _HOME:
-        raise AttributeError(f"module 'lrfit' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__all__ = ["LOW_RANK", "Model", "fit"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from curbd.cli import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
+from lrfit.fitting import fit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,8 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fit(chosen: argparse.Namespace) -> None:
-    from lrfit.fitting import fit
-
     fit_and_score(chosen, fit)
 
 
