@@ -80,7 +80,7 @@ RUNGS: Mapping[str, Rung] = {
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "training trials": {
-        "1 (1200 samples)": "1 trial of 1200 samples",
+        "1, long": "1 trial of 1200 samples",
         "5": "5 trials",
         "20": "base",
         "40": "40 trials",

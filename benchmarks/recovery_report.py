@@ -82,6 +82,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
         axis.set_title(title, fontsize=10)
         axis.set_xticks(range(len(labels)), list(labels), fontsize=8)
         axis.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+        axis.set_xlim(-0.5, len(labels) - 0.5)
         axis.set_ylim(-0.25, 1.03)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes[:, 0]:
