@@ -46,10 +46,11 @@ def summary(rows: pd.DataFrame) -> str:
     ]
     counts = rows.groupby("estimator", sort=False)["seed"].nunique()
     teachers = ", ".join(f"{name} {counts[name]}" for name in names)
-    every = means.map(number).rename(columns=MEASURES).reset_index()
+    size = rows.groupby(["rung", "estimator"], sort=False).size().rename("teachers")
+    every = means.map(number).rename(columns=MEASURES).join(size).reset_index()
     return "\n\n".join(
         [
-            f"Cross r / cross R2, means over teachers ({teachers}):",
+            f"Cross r / cross R2, means over teachers (at most: {teachers}; how many for each is in the long table):",
             markdown(pd.DataFrame(glance)),
             "<details><summary>Every measure</summary>",
             markdown(every),
