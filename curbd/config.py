@@ -205,7 +205,7 @@ class OneStep(Section):
 class Sparse(OneStep):
     """The same regression with a sparse prior: in each block a share of the weights, which it estimates, is zero."""
 
-    rounds: Annotated[int, Field(ge=4)] = 20
+    rounds: Annotated[int, Field(ge=4)] = 15
     """Rounds of expectation propagation."""
 
 

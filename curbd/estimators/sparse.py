@@ -16,8 +16,8 @@ import torch
 
 from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
-from curbd.estimators.one_step import Regression, inflation, regress
-from curbd.estimators.regression import INPUT_PENALTY, Moments, moments, squared_error
+from curbd.estimators.one_step import Regression, posterior, regress
+from curbd.estimators.regression import INPUT_PENALTY, Moments, moments
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.network import tensor
 
@@ -25,7 +25,11 @@ Array = np.ndarray
 DAMPING = 0.7
 """Share of the way that a site goes to its new value."""
 SETTLE = 3
-"""Rounds before the probabilities, scales and noise are re-estimated."""
+"""Rounds before the probabilities and scales are re-estimated."""
+START = 0.1
+"""Probability that a weight is not zero, to begin with."""
+LEAST_NOISE = 1e-12
+"""Smallest noise variance: data without any noise must not divide by it."""
 
 
 class Blocks(NamedTuple):
@@ -36,16 +40,17 @@ class Blocks(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Posterior of some rows: mean (row, regressor), ridge (row, regressor), noise (row,), chance (row, unit)."""
+    """Posterior of some rows: mean and ridge (row, regressor)."""
 
     mean: torch.Tensor
     ridge: torch.Tensor
-    noise: torch.Tensor
-    chance: torch.Tensor
 
 
 def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
     """Fit with the sparse prior, from the ridge fit; deterministic, ``rng`` is not used.
+
+    The noise variance stays that of the ridge fit: re-estimated on the way, it shrinks with every weight that is
+    given up to it wherever the data have no noise of their own, and the currents get worse.
 
     Returns
     -------
@@ -53,63 +58,52 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     """
     first = regress(data, options.folds)
     pairs = transitions(data)
-    wide = inflation(first.network, pairs)
+    noise = np.maximum(posterior(first, data, pairs).noise_variance, LEAST_NOISE)
+    y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    order = np.argsort(data.region, kind="stable").argsort()
+    network, total, ridge = first.network, first.total, np.zeros(0)
     # Two rounds settle the rates between samples, as in the ridge fit.
-    network = first.network
     for _ in range(2 if data.substeps > 1 else 1):
-        y = targets(pairs, data.dt_s, network.tau_s, data.substeps)
         total = moments(regressors(pairs, network), y)
-        rows = [_rows(first, total, data, region, wide, options.rounds) for region in range(data.n_regions)]
-        order = np.argsort(np.concatenate([np.flatnonzero(data.region == k) for k in range(data.n_regions)]))
-        mean, ridge, noise = (
-            torch.cat([getattr(part, name) for part in rows]).cpu().numpy()[order]
-            for name in ("mean", "ridge", "noise")
-        )
+        parts = [_rows(first, total, data, region, noise, options.rounds) for region in range(data.n_regions)]
+        mean = torch.cat([part.mean for part in parts]).cpu().numpy()[order]
+        ridge = torch.cat([part.ridge for part in parts]).cpu().numpy()[order]
         network = as_network(mean, data, network.tau_s)
     return Fit(network, first.penalty, Posterior(noise, total.ZZ.cpu().numpy(), ridge))
 
 
-def _rows(first: Regression, total: Moments, data: TrainingData, target: int, wide: Array, rounds: int) -> Rows:
+def _rows(first: Regression, total: Moments, data: TrainingData, target: int, variances: Array, rounds: int) -> Rows:
     """Expectation propagation for all units of a target region at once."""
     rows = np.flatnonzero(data.region == target)
-    n, n_regions = len(data.region), data.n_regions
+    n = len(data.region)
     source = torch.as_tensor(data.region, device=total.ZZ.device)
-    member = torch.nn.functional.one_hot(source, n_regions).to(torch.float64)
-    size = member.sum(0)
+    member = torch.nn.functional.one_hot(source, data.n_regions).to(torch.float64)
     YZ, ZZ = total.YZ[rows], total.ZZ
     others = tensor(np.concatenate([INPUT_PENALTY * first.input_power, [1e-9]]))
-    W = tensor(np.concatenate([first.network.J, first.network.B, first.network.b[:, None]], axis=1))
-    extra = tensor(wide[rows])
-    noise = squared_error(total, W)[rows] / total.n * extra
+    noise = tensor(variances[rows])
     block = tensor(first.penalty[target])
-    prior = Blocks(torch.full_like(block, 0.5), 2 * noise.mean() / block)
+    prior = Blocks(torch.full_like(block, START), noise.mean() / (START * block))
     # Sites start as the Gaussian prior of the ridge fit.
-    precision = (block[source] / noise[:, None]).clone()
+    precision = block[source] / noise[:, None]
     shift = torch.zeros_like(precision)
+    mean, ridge = torch.zeros_like(YZ), torch.zeros_like(YZ)
     for number in range(rounds):
         ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
-        inverse = torch.linalg.inv_ex(factor)[0]
-        variance = noise[:, None] * (inverse**2).sum(1)
+        variance = noise[:, None] * (torch.linalg.inv_ex(factor)[0] ** 2).sum(1)
         right = YZ.clone()
         right[:, :n] += shift * noise[:, None]
         mean = torch.cholesky_solve(right[..., None], factor)[..., 0]
-        if number >= SETTLE:
-            freedom = total.n - (1 - ridge * variance / noise[:, None]).sum(1)
-            error = squared_error(Moments(ZZ, YZ, total.YY[rows], total.n), mean)
-            noise = (error / freedom.clamp_min(1.0)).clamp_min(1e-12) * extra
         chance, slab, new_precision, new_shift, proper = _tilted(
             mean[:, :n], variance[:, :n], precision, shift, prior, source
         )
         if number >= SETTLE:
-            expected = chance @ member
-            prior = Blocks(
-                (expected.sum(0) / (size * len(rows))).clamp(0.5 / n, 1 - 0.5 / n),
-                ((chance * slab) @ member).sum(0) / expected.sum(0).clamp_min(1e-9),
-            )
+            expected = (chance @ member).sum(0)
+            share = (expected / (member.sum(0) * len(rows))).clamp(0.5 / n, 1 - 0.5 / n)
+            prior = Blocks(share, ((chance * slab) @ member).sum(0) / expected.clamp_min(1e-9))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
-    return Rows(mean, ridge, noise, chance)
+    return Rows(mean, ridge)
 
 
 def _tilted(
