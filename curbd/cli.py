@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,11 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         logging.getLogger(package).setLevel(logging.INFO)
     try:
         chosen.command(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (`curbd inspect FILE | head`) has seen enough; nothing is left to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

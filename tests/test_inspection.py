@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import yaml
-from pynwb import TimeSeries
+from pynwb import NWBFile, TimeSeries
 
 from curbd.config import RecordingSettings
 from curbd.errors import UserError
@@ -254,3 +257,26 @@ def test_files_that_cannot_be_inspected(tmp_path: Path, content, message):
         path.write_bytes(content)
     with pytest.raises(UserError, match=message):
         inspect(path)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    save_nwb: Callable[..., Path], empty_nwb: Callable[[], NWBFile]
+) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_unit(spike_times=[0.1, 0.2, 0.9])
+    path = save_nwb(nwbfile)
+    # More text than a pipe holds.
+    command = [
+        sys.executable,
+        "-c",
+        "from curbd.cli import main; raise SystemExit(main())",
+        "inspect",
+        *[str(path)] * 200,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        run.stdout.readline()
+        run.stdout.close()
+        assert "Traceback" not in run.stderr.read()
+    assert run.returncode == 0
