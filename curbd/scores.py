@@ -34,8 +34,8 @@ def score(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every fit of a model.
 
-    Hidden inputs are inferred from the scored trials themselves, with the parameters of the training trials: their
-    few slow numbers a trial are fitted to what they help to predict.
+    Hidden inputs are inferred from the very trials that they are to explain, so held-out trials are scored without
+    them: what a trial itself must tell cannot be predicted of it.
 
     Returns
     -------
@@ -55,8 +55,11 @@ def score(
             chosen = split == part
             if not chosen.any():
                 continue
-            residual = one_step_residual(network, r[chosen], seen[chosen])
-            free = free_run(network, r[chosen], seen[chosen])
+            inputs = seen[chosen].copy()
+            if part == "test":
+                inputs[..., u.shape[2] :] = 0.0
+            residual = one_step_residual(network, r[chosen], inputs)
+            free = free_run(network, r[chosen], inputs)
             horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
             rows.append(
                 names
@@ -66,7 +69,7 @@ def score(
                     "n_units": r.shape[2],
                     "n_trials": int(chosen.sum()),
                     "one_step_r2": r_squared(residual.y, residual.y - residual.error),
-                    "rollout_r2": rollout_r2(network, r[chosen], seen[chosen], horizon),
+                    "rollout_r2": rollout_r2(network, r[chosen], inputs, horizon),
                     "rollout_s": horizon * network.dt_s,
                     "free_run_r2": r_squared(r[chosen], free),
                     "free_run_variance_explained": variance_explained(r[chosen], free),
