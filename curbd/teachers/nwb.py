@@ -10,7 +10,7 @@ from pynwb import NWBFile, TimeSeries
 from pynwb.ophys import Fluorescence, ImageSegmentation, OpticalChannel
 
 if TYPE_CHECKING:
-    from curbd.teachers import Teacher
+    from curbd.teachers.teacher import Teacher
 
 PAUSE_S = 1.0
 """Time between two trials."""

@@ -1,0 +1,59 @@
+"""Teachers as the files that a laboratory would have: plain HDF5 with the true network, or NWB without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from curbd.storage import whole_file
+from curbd.teachers.teacher import Teacher
+
+
+def write_hdf5(teacher: Teacher, path: Path | str) -> None:
+    """Write the plain HDF5 layout, the true network under ``/truth``."""
+    with whole_file(path) as part, h5py.File(part, "w") as file:
+        file.attrs["activity"] = "model"
+        file.create_dataset("rates", data=teacher.rates, compression="gzip", compression_opts=1, track_times=False)
+        file["time"] = teacher.time_s
+        file["region"] = [str(label) for label in teacher.region]
+        file["unit_id"] = _unit_ids(teacher)
+        if teacher.cell_type:
+            file["cell_type"] = list(teacher.cell_type)
+        if teacher.position:
+            file["position"] = np.array(teacher.position)
+        if teacher.input_name:
+            file["inputs"] = teacher.inputs
+            file["input_name"] = teacher.input_name
+        for column in teacher.trials:
+            file[f"trial/{column}"] = teacher.trials[column].tolist()
+        truth = file.create_group("truth")
+        truth["J"], truth["B"], truth["b"] = teacher.network.J, teacher.network.B, teacher.network.b
+        if teacher.drive.any():
+            truth.create_dataset("drive", data=teacher.drive, compression="gzip", compression_opts=1, track_times=False)
+        truth.attrs["tau_s"], truth.attrs["dt_s"] = teacher.network.tau_s, teacher.network.dt_s
+        truth.attrs["substeps"] = teacher.network.substeps
+
+
+def _unit_ids(teacher: Teacher) -> list[str]:
+    counts = pd.Series(teacher.region).groupby(teacher.region).cumcount()
+    return [f"{label}{count + 1}" for label, count in zip(teacher.region, counts, strict=True)]
+
+
+def write_nwb(teacher: Teacher, path: Path | str, *, peak_rate_hz: float | None = None, seed: int = 0) -> None:
+    """Write an NWB file: trials one after another, one second apart, with their table.
+
+    Parameters
+    ----------
+    peak_rate_hz : None writes the rates exactly, as responses of regions of interest with one imaging plane a
+        region; a number writes Poisson spikes of rate peak_rate_hz (1 + r) / 2, with electrodes in the regions.
+    seed : of the spikes.
+    """
+    from pynwb import NWBHDF5IO
+
+    from curbd.teachers.nwb import nwb_file
+
+    with whole_file(path) as part, NWBHDF5IO(str(part), "w") as io:
+        io.write(nwb_file(teacher, _unit_ids(teacher), peak_rate_hz, np.random.default_rng(seed)))
