@@ -147,14 +147,17 @@ def _ingest(chosen: argparse.Namespace) -> None:
     from curbd.config import RecordingSettings
     from curbd.recording import open_source
     from curbd.recording.ingest import ingest
+    from curbd.recording.perturbed import perturbed_trials
     from curbd.storage import write_netcdf
     from curbd.validation import parse_json
 
     settings = parse_json("--settings", chosen.settings, RecordingSettings)
     with open_source(chosen.path, chosen.format, settings, chosen.name) as source:
         recording, truth, units, regions = ingest(source, settings, chosen.name)
+        beside = {"truth": truth, "perturbed": perturbed_trials(source, settings, recording)}
     print(recording.attrs["notes"] or "no remarks")
-    write_netcdf({"/": recording} if truth is None else {"/": recording, "truth": truth}, chosen.out)
+    groups = {name: group for name, group in beside.items() if group is not None}
+    write_netcdf({"/": recording, **groups}, chosen.out)
     for name, table, path in (("units", units, chosen.units), ("regions", regions, chosen.regions)):
         if path is not None:
             tables.write(name, table, path)

@@ -124,6 +124,18 @@ class Units(Section):
     """Keep only units whose column in the file holds one of these values, e.g. `{quality: [good]}`."""
 
 
+class PerturbedTrials(Section):
+    """Trials in which something was really perturbed: they stay out of the fit, and what the network predicts of them
+    is compared with what was measured."""
+
+    column: str
+    """Trial column that tells them from the others."""
+    value: str | float | bool
+    """What it holds in them. (YAML reads an unquoted `on` or `yes` as true: true finds those texts too.)"""
+    like: Name
+    """Entry of `inactivations` that does to the network what was done to the brain, at the same time."""
+
+
 class HDF5Layout(Section):
     """Names and axis orders inside an HDF5 file; the defaults are the plain layout."""
 
@@ -168,6 +180,8 @@ class RecordingSettings(Section):
     regions: Regions = Regions()
     units: Units = Units()
     hdf5: HDF5Layout = HDF5Layout()
+    perturbed: list[PerturbedTrials] = []
+    """Trials with a real perturbation, e.g. `[{column: laser, value: "on", like: silence}]`."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of trials (or blocks) held out, within each condition."""
     split_seed: int = 0

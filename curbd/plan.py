@@ -114,9 +114,24 @@ def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Coll
         raise UserError("\n".join(wrong))
     wrong = _missing_tables(checked.defaults, f"{file}, defaults")
     recordings, more = _read_recordings(Path(checked.recordings), file, data.get("defaults", {}), made)
-    if wrong + more:
-        raise UserError("\n".join(wrong + more))
+    wrong += more + _unknown_experiments(checked, recordings)
+    if wrong:
+        raise UserError("\n".join(wrong))
     return Plan(checked, recordings)
+
+
+def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:
+    """Perturbed trials that are like no entry of `inactivations`, each told once."""
+    names = {one.like for recording in recordings.values() for one in recording.settings.perturbed}
+    return [
+        mistake(
+            "perturbed, like",
+            found=f'"{name}"',
+            expected=f"an entry of inactivations: {', '.join(config.inactivations) or 'there is none'}",
+            todo=did_you_mean(name, config.inactivations),
+        )
+        for name in sorted(names - set(config.inactivations))
+    ]
 
 
 def _read_yaml(path: Path) -> Any:

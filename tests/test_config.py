@@ -172,6 +172,14 @@ def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
     ]
 
 
+def test_perturbed_trials_are_like_an_experiment_that_is_there(table: Write) -> None:
+    cell = "[{column: laser, value: on, like: silense}]"
+    table(f"{HEADER}\tperturbed", "a\ta.nwb\tnwb\t", f"b\tb.h5\thdf5\t{cell}")
+    assert mistakes() == [
+        "perturbed, like: found \"silense\", expected an entry of inactivations: silence; did you mean 'silence'?"
+    ]
+
+
 def test_a_column_that_is_not_known(table: Write) -> None:
     table(f"{HEADER}\twindows.tabel", "a\ta.nwb\tnwb\ttrials")
     assert mistakes() == [

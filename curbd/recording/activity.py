@@ -61,8 +61,11 @@ class Activity:
         empty = ~np.isfinite(self.rates).any(axis=(1, 2))
         if not empty.any() or empty.all():
             return self
-        keep = ~empty
         note = f"{int(empty.sum())} of {len(empty)} trials or blocks are left out: nothing was recorded in them."
+        return self.take(~empty, note)
+
+    def take(self, keep: np.ndarray, note: str) -> Activity:
+        """Some of the trials, on the bins that they cover, and a note that says so."""
         trials = self.trials.take(keep)
         shown = np.isin(self.trials.bins, trials.bins)
         return replace(

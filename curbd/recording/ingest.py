@@ -15,6 +15,7 @@ from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.inputs import known_inputs, require_known
+from curbd.recording.perturbed import without_perturbed
 from curbd.recording.scaling import scaled_rates, scales
 from curbd.recording.selection import reasons_of, require_units, small_regions
 from curbd.recording.source import Source
@@ -38,7 +39,8 @@ def ingest(
 ) -> tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]:
     """Turn an opened file into a recording.
 
-    The same file and settings give the same recording to the last bit.
+    The same file and settings give the same recording to the last bit. Trials with a real perturbation are left out:
+    `curbd.recording.perturbed.perturbed_trials` reads them.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def ingest(
             expected="activity",
             todo="look at the windows and at the dataset (curbd inspect)",
         )
-    activity = activity.without_empty_trials()
+    activity = without_perturbed(activity.without_empty_trials(), settings, where)
     condition = conditions(activity.trials.columns, settings.windows.conditions, where)
     splits = split(condition, settings.test_fraction, settings.split_seed)
     train = splits == "train"
