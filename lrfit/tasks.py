@@ -78,17 +78,18 @@ def romo(trials: int, rng: np.random.Generator) -> Task:
     return Task((u * inside)[..., None], ["frequency"], target, inside & (time >= second + 5), length, table)
 
 
-def contextual_decision(trials: int, rng: np.random.Generator) -> Task:
+def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62) -> Task:
     """Say the sign of the stimulus that the context makes relevant (Mante et al., Nature 2013).
 
-    Two stimuli, .1 c + .1 N(0, 1) for 40 steps, c in +-{1, 2, 4}; a context input of 1 from step 5 to the response.
+    Two stimuli, .1 c + .1 N(0, 1) for 40 steps from step 22 on, c in +-{1, 2, 4}; a context input of 1 from step 5 on,
+    for ``cue`` steps (62: until the response; 10: a cue that must be remembered).
     """
     total, stimulus = 68, slice(22, 62)
     coherence = rng.choice([1, 2, 4], (trials, 2)) * rng.choice([-1, 1], (trials, 2))
     context = rng.integers(2, size=trials)
     u = np.zeros((trials, total, 4))
     u[:, stimulus, :2] = 0.1 * coherence[:, None] + 0.1 * rng.standard_normal((trials, 40, 2))
-    u[np.arange(trials), 5:67, 2 + context] = 1.0
+    u[np.arange(trials), 5 : 5 + cue, 2 + context] = 1.0
     choice = np.sign(coherence[np.arange(trials), context])
     columns = {"coherence_a": coherence[:, 0], "coherence_b": coherence[:, 1], "context": context, "choice": choice}
     return _sign_task(u, ["a", "b", "context_a", "context_b"], choice, 67, columns)

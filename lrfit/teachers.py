@@ -165,6 +165,40 @@ def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier
     return _teacher(m, n, nothing, b=b, choice=np.array([[1.0, 0.0]]))._replace(start=b + m[:, 0])
 
 
+def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
+    """Two regions: ``relay`` receives two stimuli and passes on the one that ``context`` lets through.
+
+    Left alone, ``relay`` is half closed. A latent of ``context`` remembers a cue, +-1; its current opens one
+    population of ``relay`` (population 0 for stimulus a, 1 for b) and closes the other one. ``relay`` sends one
+    combination of its rates to population 3 of ``context``, where a second latent decides. Ranks: relay to relay 0,
+    context to context 2, 1 each way between them. All weights are fixed; without the current from ``context`` both
+    populations pass as much on (population gating: Barbosa et al., Nat. Commun. 2023).
+
+    Its task is `tasks.contextual_decision` with a cue of 10 steps.
+
+    Parameters
+    ----------
+    units : units of a region.
+    """
+    rng = np.random.default_rng(seed)
+    half = units // 2
+    population = np.repeat([0, 1, 2, 3], half)
+    sign = np.where(np.arange(len(population)) % 2, 1.0, -1.0)
+    w, m_in = np.concatenate([_loadings(rng, half, 2, sign[population == one]) for one in range(4)]).T
+    stimulus = [np.where(population == one, w, 0.0) for one in (0, 1)]
+    memory, decision = (np.where(population == one, w, 0.0) for one in (2, 3))
+    arrives = np.where(population == 3, m_in, 0.0)
+    half_closed = 1.5 * sign * (population < 2)
+    m = np.column_stack([memory + half_closed * np.where(population == 0, -1, 1), decision, arrives])
+    # The memory is at rest at exactly +-1.
+    holds = memory / (memory @ np.tanh(memory))
+    decides = (1.1 * decision + 1.5 * arrives) / half
+    n = np.column_stack([holds, decides, sum(stimulus) * 2 / half])
+    B = np.column_stack([*stimulus, memory, -memory])
+    teacher = _teacher(m, n, B, b=half_closed, choice=np.array([[0.0, 1.0, 0.0]]), population=population)
+    return teacher._replace(region=np.repeat(["relay", "context"], units))
+
+
 def embedded(flow: Array, m: Array, B: Array, b: Array, z: Array, v: Array, noise_sd: float) -> Array:
     """n (unit, rank) with n' tanh(m z + B v + b) = flow at the given points, by ridge regression.
 

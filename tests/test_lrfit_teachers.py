@@ -80,6 +80,42 @@ def test_the_oscillator_has_the_period_and_the_multiplier_that_it_was_built_for(
     assert away[100] / away[50] == pytest.approx(0.2, abs=0.01)
 
 
+def passed_on(teacher, gain=None):
+    """Amplitude of the relay's current in response to stimulus a, in the context of a and in that of b."""
+    u = np.zeros((4, 60, 4))
+    u[:2, 5:15, 2] = u[2:, 5:15, 3] = 1.0
+    u[::2, 30:, 0], u[1::2, 30:, 0] = 0.2, -0.2
+    r = simulate(teacher.network, np.tile(teacher.start, (4, 1)), u, gain=gain)
+    relay, context = teacher.region == "relay", teacher.region == "context"
+    current = r[..., relay] @ teacher.network.J[np.ix_(context, relay)].T
+    difference = current[::2, 50:] - current[1::2, 50:]
+    return np.sqrt((difference**2).mean((1, 2)))
+
+
+def test_the_context_region_gates_what_the_relay_passes_on():
+    teacher = teachers.gating(100)
+    silent = np.where(teacher.region == "context", 0.0, 1.0) * np.ones((1, 60, 1))
+    intact, alone = passed_on(teacher), passed_on(teacher, silent)
+    assert intact[0] / intact[1] >= 3
+    assert alone[0] / alone[1] == pytest.approx(1)
+    ranks = {
+        (target, source): np.linalg.matrix_rank(
+            teacher.network.J[np.ix_(teacher.region == target, teacher.region == source)], tol=1e-9
+        )
+        for target in ("relay", "context")
+        for source in ("relay", "context")
+    }
+    expected = {("relay", "relay"): 0, ("relay", "context"): 1, ("context", "relay"): 1, ("context", "context"): 2}
+    assert ranks == expected
+
+
+def test_the_gated_network_decides_on_the_relevant_stimulus():
+    rng = np.random.default_rng(3)
+    teacher, task = teachers.gating(101), tasks.contextual_decision(200, rng, cue=10)
+    rates = teachers.record(teacher, task, rng).rates
+    assert tasks.accuracy(task, teachers.output(teacher, rates)) >= 0.95
+
+
 def test_an_embedded_flow_is_the_flow_of_the_network():
     rng = np.random.default_rng(0)
     m, b = rng.standard_normal((300, 2)), rng.uniform(-1, 1, 300)
