@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--out", type=Path, required=True, metavar="currents.nc")
     step.add_argument("--table", type=Path, required=True, metavar="currents.parquet")
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv")
+    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv")
 
     step = add_step(steps, "inactivate", _inactivate, "silence parts of a network and compare")
     add_network_arguments(step)
@@ -215,6 +216,7 @@ def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset |
 def _currents(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.currents import current_table, decompose
+    from curbd.null_table import null_table
     from curbd.pathways import judge
     from curbd.storage import read_netcdf, write_netcdf
 
@@ -224,6 +226,7 @@ def _currents(chosen: argparse.Namespace) -> None:
     write_netcdf({"/": current.to_dataset(name="current")}, chosen.out)
     tables.write("currents", current_table(recording, networks, current), chosen.table)
     tables.write("pathways", judge(recording, networks, current, truth), chosen.pathways)
+    tables.write("nulls", null_table(recording, networks), chosen.nulls)
 
 
 def _inactivate(chosen: argparse.Namespace) -> None:

@@ -88,7 +88,15 @@ def judge(
 
 
 def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: Array, y: Array, number: Array) -> Null:
-    """The null with the penalties of the first fit, or with newly chosen ones where its estimator has none."""
+    """The null behind the verdict."""
+    penalty = penalties(recording, networks, z, y, number)
+    columns = [part.columns for part in sources]
+    train, condition = recording["split"].values == "train", recording["condition"].values.astype(str)
+    return pathway_null(z, y, number, columns, penalty, train, condition)
+
+
+def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Array:
+    """(target region, regressor) penalties of the first fit, or newly chosen ones where its estimator has none."""
     train = recording["split"].values == "train"
     n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & train[:, None]
@@ -100,9 +108,7 @@ def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: A
         trial = np.nonzero(complete)[0]
         folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % 5)
         blocks = choose_penalties(folds, number, n_regions, power)
-    penalty = np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
-    columns = [part.columns for part in sources]
-    return pathway_null(z, y, number, columns, penalty, train, recording["condition"].values.astype(str))
+    return np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
 
 
 def predicted_r2(covariance: Array | None, z: Array, part: Part, current: Array) -> float:

@@ -47,6 +47,7 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "fits": fits,
         "currents": fits,
         "pathways": fits,
+        "nulls": fits,
         "inactivations": fits,
         "latents": low_rank,
     }

@@ -296,6 +296,41 @@ TABLES: dict[str, Table] = {
             ),
         ),
     ),
+    "nulls": Table(
+        "nulls.csv",
+        "Every pathway beside what its current would look like if nothing were there. None of these nulls is behind "
+        "the verdict (that one is in pathways.csv); the question of each is in docs/methods.md.",
+        ("recording", "model", "target", "source", "null", "measure"),
+        (
+            _RECORDING,
+            _MODEL,
+            _TARGET,
+            Column("source", "text", "what sends: a region or `input:<name>`"),
+            Column(
+                "null",
+                "text",
+                "what was drawn at random: the weights, at their scale; the time of the source; its trials, within a "
+                "condition; the labels of all units; or which units are the source",
+                values=("random_weights", "time_shift", "trial_shuffle", "region_labels", "random_group"),
+            ),
+            Column(
+                "measure",
+                "text",
+                "what is compared: the share of the held-out squared current of the target that is predicted worse "
+                "without the source (ridge regression); the rms of the current; or its correlation with what all "
+                "other sources leave of the held-out current",
+                values=("held_out_gain", "rms", "correlation"),
+            ),
+            Column("statistic", "number", "the measure of the pathway itself"),
+            Column("null_low", "number", "2.5 % of the measure under the null"),
+            Column("null_mean", "number", "its mean under the null"),
+            Column("null_high", "number", "97.5 % of it"),
+            Column("p_value", "number", "probability under the null of a measure at least as large", low=0, high=1),
+            Column(
+                "q_value", "number", "Benjamini-Hochberg over all pathways of the fit, null and measure", low=0, high=1
+            ),
+        ),
+    ),
     "inactivations": Table(
         "inactivations.csv",
         "What silencing does, predicted by the fitted network.",

@@ -15,6 +15,7 @@ from curbd.currents import current_table, decompose
 from curbd.errors import UserError
 from curbd.fitting import fit
 from curbd.inactivation import inactivate
+from curbd.null_table import null_table
 from curbd.pathways import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
@@ -61,6 +62,7 @@ def run_steps(folder, name, teacher, conditions):
             "fits": fits,
             "currents": current_table(recording, networks, current),
             "pathways": judge(recording, networks, current, truth),
+            "nulls": null_table(recording, networks),
             "inactivations": inactivate(recording, networks, CONFIG.inactivations, truth),
         }
         if settings.family == "low_rank":

@@ -19,6 +19,7 @@ from curbd.report import (
     inactivation_figures,
     latent_figures,
     network_figure,
+    null_figure,
     recording_figures,
     truth_figures,
 )
@@ -87,6 +88,7 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
     candidates: Iterable[Picture | None] = (
         fit_figures.unit_traces(fit, palette),
         current_figures.verdicts(fit),
+        null_figure.nulls(fit),
         current_figures.matrix(fit, palette),
         truth_figures.recovery(fit) if known and many else None,
         truth_figures.traces(fit, palette) if known and many else None,
@@ -102,6 +104,7 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         "diagram": network_figure.diagram(fit, palette),
         "signed": current_figures.signed_matrix(fit, palette),
         "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
+        "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),
         "inactivations": grid(
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
         ),
@@ -184,7 +187,7 @@ def _written(value: Any) -> str:
 def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """File and meaning of every number in the report."""
     truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
-    shown = ("fits", "pathways", "currents", "inactivations", "regions")
+    shown = ("fits", "pathways", "nulls", "currents", "inactivations", "regions")
     return [
         (
             TABLES[name].file,

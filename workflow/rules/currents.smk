@@ -7,6 +7,7 @@ rule currents:
         currents=ensure("<results>/{recording}/{model}/currents.nc", non_empty=True),
         table="<results>/{recording}/{model}/currents.parquet",
         pathways="<results>/{recording}/{model}/pathways.csv",
+        nulls="<results>/{recording}/{model}/nulls.csv",
     log:
         "<results>/logs/currents/{recording}/{model}.log",
     benchmark:
@@ -21,4 +22,5 @@ rule currents:
         version=RESULTS_VERSION,
     shell:
         "curbd currents --recording {input.recording} --network {input.network} --threads {threads}"
-        " --out {output.currents} --table {output.table} --pathways {output.pathways} > {log} 2>&1"
+        " --out {output.currents} --table {output.table} --pathways {output.pathways} --nulls {output.nulls}"
+        " > {log} 2>&1"

@@ -14,12 +14,13 @@ rule tables:
         unit_scores=per_fit("unit_scores.csv"),
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
+        nulls=per_fit("nulls.csv"),
         inactivations=per_fit("inactivations.csv"),
         latents=per_fit("latents.parquet", family="low_rank"),
     output:
         expand(
             "<results>/tables/{table}.csv",
-            table=["fits", "units", "regions", "pathways", "inactivations"],
+            table=["fits", "units", "regions", "pathways", "nulls", "inactivations"],
         ),
         expand("<results>/tables/{table}.parquet", table=["currents", "latents"]),
         "<results>/tables/provenance.json",
