@@ -270,6 +270,15 @@ class ReducedRank(Section):
     """Folds of the blocked cross-validation, inside the training trials."""
 
 
+class BlockRank(Section):
+    """Reduced-rank regression with a rank for every pair of regions, each chosen by cross-validation; 0 is allowed."""
+
+    max_rank: Annotated[int, Field(ge=1)] = 6
+    """Largest rank that is tried for a block."""
+    folds: Annotated[int, Field(ge=2)] = 10
+    """Folds of the blocked cross-validation, inside the training trials."""
+
+
 class LowRankShooting(ReducedRank):
     """Reduced-rank regression, then the same multi-step refinement, every step at that rank."""
 
@@ -287,7 +296,7 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
         "shooting": Shooting,
         "state_space": StateSpace,
     },
-    "low_rank": {"reduced_rank": ReducedRank, "shooting": LowRankShooting},
+    "low_rank": {"reduced_rank": ReducedRank, "block_rank": BlockRank, "shooting": LowRankShooting},
 }
 """family -> estimator -> its options."""
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
@@ -299,8 +308,8 @@ class Model(Section):
     family: Literal["full_rank", "low_rank"]
     """Any connectivity (package curbd) or a low-rank one (package lrfit)."""
     estimator: str | None = None
-    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank` or `shooting` for
-    low_rank. Null: the recommended one of the family."""
+    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank`, `block_rank` or
+    `shooting` for low_rank. Null: the recommended one of the family."""
     options: dict[str, Any] = {}
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]

@@ -47,6 +47,14 @@ class Hidden(NamedTuple):
     values: Array
 
 
+class BlockRanks(NamedTuple):
+    """Rank of every block of J and its interval: found, low, high (target region, source region)."""
+
+    found: Array
+    low: Array
+    high: Array
+
+
 class Fit(NamedTuple):
     """A fitted network and what its estimator knows about it.
 
@@ -56,6 +64,7 @@ class Fit(NamedTuple):
     penalty : (target region, source region) penalties, or None.
     posterior : or None where the estimator has none.
     factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
+    ranks : the ranks of the blocks of J, where the estimator chose them one by one.
     hidden : inputs that the estimator inferred, or None.
     process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
@@ -65,6 +74,7 @@ class Fit(NamedTuple):
     penalty: Array | None = None
     posterior: Posterior | None = None
     factors: tuple[Array, Array] | None = None
+    ranks: BlockRanks | None = None
     hidden: Hidden | None = None
     process_noise_sd: Array | None = None
     measurement_noise_sd: Array | None = None
@@ -74,9 +84,12 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     """All fits of a model as one dataset: J (seed, target, source), B (seed, target, input), b (seed, target), ...
 
     A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
-    chose different ranks the missing columns are 0. A posterior is stored as noise_variance (seed, target),
-    gram (seed, regressor, regressor_2) and ridge (seed, target, regressor). Where the estimator tells them apart, the
-    noises are stored as process_noise_sd and measurement_noise_sd (seed, target).
+    chose different ranks the missing columns are 0. Where every block of J has a rank of its own, the ranks and their
+    intervals are block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
+
+    A posterior is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and ridge (seed, target,
+    regressor). Where the estimator tells them apart, the noises are stored as process_noise_sd and
+    measurement_noise_sd (seed, target).
 
     Hidden inputs, the same for all fits (see `curbd.hidden.side_by_side`), are the last inputs, hidden_1 and so on;
     their values are hidden (seed, trial, time, hidden_input), their time scales hidden_scale_s (seed, hidden_input).
@@ -122,6 +135,12 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
             np.stack([fit.penalty for fit in fits if fit.penalty is not None]),
         )
         dataset = dataset.assign_coords(penalty_target=regions, penalty_source=regions)
+    ranks = [fit.ranks for fit in fits if fit.ranks is not None]
+    if len(ranks) == len(fits):
+        for kind, which in (("", "found"), ("_low", "low"), ("_high", "high")):
+            values = np.stack([getattr(one, which) for one in ranks])
+            dataset[f"block_rank{kind}"] = (("seed", "block_target", "block_source"), values)
+        dataset = dataset.assign_coords(block_target=regions, block_source=regions)
     posteriors = [fit.posterior for fit in fits if fit.posterior is not None]
     if len(posteriors) == len(fits):
         regressors = np.concatenate([units, [f"input:{label}" for label in inputs], ["bias"]])

@@ -9,10 +9,15 @@ import xarray as xr
 from curbd.config import Model
 from curbd.fitting import Estimator
 from curbd.fitting import fit as fit_any
+from lrfit.block_rank import block_rank
 from lrfit.reduced_rank import reduced_rank
 from lrfit.shooting import shooting
 
-LOW_RANK: Mapping[str, Estimator] = {"reduced_rank": reduced_rank, "shooting": shooting}
+LOW_RANK: Mapping[str, Estimator] = {
+    "reduced_rank": reduced_rank,
+    "block_rank": block_rank,
+    "shooting": shooting,
+}
 
 
 def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:

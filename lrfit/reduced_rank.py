@@ -10,6 +10,7 @@ Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukher
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,22 +109,24 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     """Rank and penalty by held-out one-step error on the training folds.
 
     The noise of each unit is its held-out error under the best regression without a limit on the rank. What a unit's
-    own rate tells of its current may be part of J or the unit's own affair (see `_without_own`): the rank is the one
+    own rate tells of its current may be part of J or the unit's own affair (see `without_own`): the rank is the one
     under the view that needs fewer latents, the penalty the best one at that rank.
     """
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
-    shares = [held_out_errors(folds, _penalties(value, n_units, input_power), rows).sum(0) for value in GRID]
+    grid = [_penalties(value, n_units, input_power) for value in GRID]
+    shares = [held_out_errors(folds, penalty, rows).sum(0) for penalty in grid]
     best = min(range(len(GRID)), key=lambda place: float(shares[place].mean()))
     noise = (shares[best] * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
-    most = Choice(min(options.rank or options.max_rank, n_units), float(GRID[best]), noise, input_power)
-    errors = _held_out_errors(folds, most)
-    rank = most.rank
+    most = min(options.rank or options.max_rank, n_units)
+    errors = rank_errors(in_noise(folds, noise), grid, n_units, most)
+    rank = most
     if options.rank is None:
-        rank = min(smallest_rank(errors), smallest_rank(_held_out_errors(_without_own(folds, most), most)))
+        shared = without_own(folds, ridge(folds.total(), grid[best]), rows)
+        rank = min(smallest_rank(errors), smallest_rank(rank_errors(in_noise(shared, noise), grid, n_units, most)))
     if options.rank is None and rank == options.max_rank:
         log.info("rank %d is the largest that was tried; more may be needed (max_rank)", rank)
-    return most._replace(rank=rank, penalty=float(GRID[errors[:, :, rank].sum(1).argmin()]))
+    return Choice(rank, float(GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
 def smallest_rank(errors: Array) -> int:
@@ -140,34 +143,38 @@ def smallest_rank(errors: Array) -> int:
     return int((lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))).argmax())
 
 
-def _without_own(folds: Moments, choice: Choice) -> Moments:
+def without_own(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:
     """Statistics of the currents less what each unit's own rate tells of its current, in a fit without limit on rank.
 
     Measurement noise, smoothing and a memory of the unit itself act on that unit alone. Such a diagonal of the
     connectivity is of full rank and would hide the rank of what the units share.
+
+    Parameters
+    ----------
+    W : (unit, regressor) that fit.
+    columns : (unit,) which regressor is the rate of the unit itself.
     """
-    n_units = folds.YY.shape[1]
-    J = ridge(folds.total(), _penalties(choice.penalty, n_units, choice.input_power))[:, :n_units]
-    own = J.diagonal()
-    rate, current = folds.ZZ[:, :n_units], folds.YZ[..., :n_units].diagonal(dim1=1, dim2=2)
-    power = rate[..., :n_units].diagonal(dim1=1, dim2=2)
+    rows = np.arange(len(columns))
+    own = W[rows, columns]
+    rate, current = folds.ZZ[:, columns], folds.YZ[:, rows, columns]
+    power = rate[:, rows, columns]
     return folds._replace(YZ=folds.YZ - own[:, None] * rate, YY=folds.YY - 2 * own * current + own**2 * power)
 
 
 def solve(total: Moments, choice: Choice) -> Array:
     """W (unit, regressor) with J of the chosen rank; inputs and bias are fitted given J."""
-    outside, gained, directions = _regression(total, choice)
-    V = directions[:, : choice.rank]
-    sd = tensor(np.sqrt(choice.noise))[:, None]
-    return (sd * (outside + V @ (V.T @ gained))).cpu().numpy()
+    n_units = total.YY.shape[-1]
+    penalty = _penalties(choice.penalty, n_units, choice.input_power)
+    W = at_rank(regression(in_noise(total, choice.noise), penalty, n_units), choice.rank)
+    return (tensor(np.sqrt(choice.noise))[:, None] * W).cpu().numpy()
 
 
-class _Regression(NamedTuple):
+class Regression(NamedTuple):
     """The regression at every rank: W_R = outside + V_R V_R' gained, currents in units of their noise.
 
-    outside (unit, regressor): inputs and bias alone; gained (unit, regressor): what the ridge solution with J adds;
-    V (unit, unit): principal directions of the currents that this adds, the largest first. A leading axis runs over
-    folds.
+    outside (unit, regressor): the regressors without a limit alone; gained (unit, regressor): what the ridge solution
+    with all adds; V (unit, unit): principal directions of the currents that this adds, the largest first. A leading
+    axis runs over folds.
     """
 
     outside: torch.Tensor
@@ -175,33 +182,43 @@ class _Regression(NamedTuple):
     directions: torch.Tensor
 
 
-def _regression(m: Moments, choice: Choice) -> _Regression:
-    n_units = m.YY.shape[-1]
-    m = _in_noise(m, choice.noise)
-    penalty = _penalties(choice.penalty, n_units, choice.input_power)
-    known = Moments(m.ZZ[..., n_units:, n_units:], m.YZ[..., n_units:], m.YY, m.n)
-    outside = torch.nn.functional.pad(ridge(known, penalty[n_units:]), (n_units, 0))
+def regression(m: Moments, penalty: torch.Tensor, limited: int) -> Regression:
+    """Solve for every rank of the weights on the first ``limited`` regressors; the others are partialled out.
+
+    Parameters
+    ----------
+    m : statistics, currents in units of their noise.
+    penalty : (regressor,) ridge penalties.
+    """
+    known = Moments(m.ZZ[..., limited:, limited:], m.YZ[..., limited:], m.YY, m.n)
+    outside = torch.nn.functional.pad(ridge(known, penalty[limited:]), (limited, 0))
     gained = ridge(m, penalty) - outside
-    # Rates enter only by what inputs and bias do not explain of them: `gained` holds that part of inputs and bias.
+    # The limited regressors enter only by what the others do not explain of them: `gained` holds that part of these.
     currents = gained @ (m.ZZ + torch.diag(penalty)) @ gained.mT
-    return _Regression(outside, gained, torch.linalg.eigh(currents).eigenvectors.flip(-1))
+    return Regression(outside, gained, torch.linalg.eigh(currents).eigenvectors.flip(-1))
 
 
-def _held_out_errors(folds: Moments, most: Choice) -> Array:
-    """(penalty, fold, rank + 1) held-out squared error in units of the noise, for every rank up to that of ``most``."""
-    held_out = _in_noise(folds, most.noise)
+def at_rank(solution: Regression, rank: int) -> torch.Tensor:
+    """W (unit, regressor) of one rank."""
+    V = solution.directions[..., :rank]
+    return solution.outside + V @ (V.mT @ solution.gained)
+
+
+def rank_errors(folds: Moments, penalties: Sequence[torch.Tensor], limited: int, most: int) -> Array:
+    """(penalty, fold, rank + 1) held-out squared error for every rank up to ``most``; see `regression`."""
     errors = []
-    for value in GRID:
-        outside, gained, directions = _regression(folds.without(), most._replace(penalty=float(value)))
-        V = directions[..., : most.rank]
-        residual = held_out.YZ - outside @ held_out.ZZ
-        per_direction = ((gained @ held_out.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
-        none = squared_error(held_out, outside).sum(-1, keepdim=True)
+    for penalty in penalties:
+        outside, gained, directions = regression(folds.without(), penalty, limited)
+        V = directions[..., :most]
+        residual = folds.YZ - outside @ folds.ZZ
+        per_direction = ((gained @ folds.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
+        none = squared_error(folds, outside).sum(-1, keepdim=True)
         errors.append(torch.cat([none, none + per_direction.cumsum(-1)], dim=-1))
     return torch.stack(errors).cpu().numpy()
 
 
-def _in_noise(m: Moments, noise: Array) -> Moments:
+def in_noise(m: Moments, noise: Array) -> Moments:
+    """Statistics with the currents in units of their noise, whose variance (unit,) is given."""
     variance = tensor(noise)
     return m._replace(YZ=m.YZ / variance.sqrt()[:, None], YY=m.YY / variance)
 
