@@ -71,11 +71,12 @@ def judge(
                 "seed_r": seed_agreement(mine),
                 "null_rms": null.null_rms[target, place],
                 "p_value": null.p_value[target, place],
-                "rank": block_rank(networks, inside, number == place) if is_region and "m" in networks else None,
                 "residual_autocorrelation": correlated,
                 "samples_per_regressor": float(samples),
                 "excess_error": float(missed[inside].mean() / null.held_out_error[target] - 1),
             }
+            if is_region and "m" in networks:
+                row |= block_ranks(networks, inside, number == place, str(name), part.source)
             if truth is not None:
                 row |= against_truth(mine[0], true_current(recording, truth, part, inside))
             rows.append(row)
@@ -83,7 +84,8 @@ def judge(
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     judged = [verdict(Evidence(**{name: row[name] for name in Evidence._fields})) for row in table.to_dict("records")]
     table["verdict"], table["reason"] = zip(*judged, strict=True)
-    table["rank"] = table["rank"].astype("Int64")
+    for column in ("rank", "rank_low", "rank_high"):
+        table[column] = (table[column] if column in table else pd.Series(index=table.index)).astype("Int64")
     return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error"])
 
 
@@ -144,9 +146,23 @@ def _correlation(a: Array, b: Array) -> float:
     return float((a * b).sum() / scale) if scale > 0 else float("nan")
 
 
-def block_rank(networks: xr.Dataset, target: Array, source: Array) -> int:
-    """Rank of a block of the first fit's connectivity, from its factors; singular values below 1e-8 count as 0."""
-    one = networks.isel(seed=0)
+def block_ranks(networks: xr.Dataset, target: Array, source: Array, to: str, by: str) -> dict[str, int | None]:
+    """Rank of a block in the first fit, and the range of the ranks that the data allow.
+
+    The range spans all fits, of which all but the first are to resamples of the trials, and the interval of the
+    estimator where it has one. None with a single fit and no such interval.
+    """
+    every = [block_rank(networks, number, target, source) for number in range(networks.sizes["seed"])]
+    ends = list(every)
+    if "block_rank" in networks:
+        ends += [int(networks[f"block_rank_{end}"].sel(block_target=to, block_source=by)[0]) for end in ("low", "high")]
+    known = len(ends) > 1
+    return {"rank": every[0], "rank_low": min(ends) if known else None, "rank_high": max(ends) if known else None}
+
+
+def block_rank(networks: xr.Dataset, number: int, target: Array, source: Array) -> int:
+    """Rank of a block of one fit's connectivity, from its factors; singular values below 1e-8 count as 0."""
+    one = networks.isel(seed=number)
     block = one["m"].values[target] @ one["n"].values[source].T
     largest = float(np.linalg.norm(one["J"].values, 2))
     return int((np.linalg.svd(block, compute_uv=False) > 1e-8 * max(largest, 1e-300)).sum())

@@ -275,6 +275,21 @@ TABLES: dict[str, Table] = {
                 low=0,
             ),
             Column(
+                "rank_low",
+                "integer",
+                "lowest rank that the data allow: over the fits of all seeds, and over resamples of the folds where "
+                "each block has a rank of its own",
+                empty="no rank, or a single fit without an interval",
+                low=0,
+            ),
+            Column(
+                "rank_high",
+                "integer",
+                "highest such rank",
+                empty="no rank, or a single fit without an interval",
+                low=0,
+            ),
+            Column(
                 "true_r",
                 "number",
                 "correlation with the true current over units, trials and time",

@@ -33,6 +33,9 @@ from lrfit.reduced_rank import at_rank, canonical, in_noise, rank_errors, regres
 Array = np.ndarray
 RESAMPLES = 200
 """Resamples of the folds behind the interval of a rank."""
+AGAINST_NONE = 2.5
+"""Standard errors that speak for a pathway at all. One is too little for a question that is asked of every pair of
+regions with the best of many penalties and ranks: of pathways that do not exist, half would get a rank."""
 SWEEPS = 100
 """Rounds over the blocks, at most; they end when a round gains less than 1e-6 of the error."""
 
@@ -83,7 +86,8 @@ def choose(
 ) -> tuple[Blocks, BlockRanks]:
     """Ranks and penalties by held-out one-step error on the training folds, with all other blocks at full rank.
 
-    The rank of a block is the smallest within one standard error of the best. What a unit's own rate tells of its
+    The rank of a block is the smallest within one standard error of the best; for a rank above 0 the gain must be
+    `AGAINST_NONE` of them. What a unit's own rate tells of its
     current is its own affair where that leaves fewer latents (see `lrfit.reduced_rank.without_own`). The interval holds
     95 % of the ranks that resamples of the folds choose.
     """
@@ -104,9 +108,9 @@ def choose(
                 _block_errors(in_noise(view, noise[rows]), region, penalty[target], source, input_power, options)
                 for view in (mine, shared)
             ]
-            errors = min(views, key=smallest_rank)
+            errors = min(views, key=_rank)
             place = target, source
-            found[place] = smallest_rank(errors)
+            found[place] = _rank(errors)
             low[place], high[place] = _interval(errors, rng)
             chosen[source] = GRID[views[0][:, :, found[place]].sum(1).argmin()]
             if found[place] == options.max_rank:
@@ -132,10 +136,14 @@ def _block_errors(
     return rank_errors(ordered, penalties, len(columns), most)
 
 
+def _rank(errors: Array) -> int:
+    return smallest_rank(errors, AGAINST_NONE)
+
+
 def _interval(errors: Array, rng: np.random.Generator) -> Array:
     """2.5 and 97.5 % of the ranks that resamples of the folds (second axis) choose."""
     folds = errors.shape[1]
-    found = [smallest_rank(errors[:, rng.integers(folds, size=folds)]) for _ in range(RESAMPLES)]
+    found = [_rank(errors[:, rng.integers(folds, size=folds)]) for _ in range(RESAMPLES)]
     return np.quantile(found, [0.025, 0.975], method="nearest")
 
 

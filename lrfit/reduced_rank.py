@@ -129,18 +129,20 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     return Choice(rank, float(GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
-def smallest_rank(errors: Array) -> int:
+def smallest_rank(errors: Array, against_none: float = 1.0) -> int:
     """The smallest rank, it may be 0, whose error is within one standard error of that of the best rank.
 
     Parameters
     ----------
     errors : (penalty, fold, rank + 1) held-out error; every rank counts with its own best penalty. The standard error
         is that of the difference between the two ranks over folds.
+    against_none : standard errors by which rank 0 may be worse.
     """
     ranks = np.arange(errors.shape[2])
     of_rank = errors[errors.sum(1).argmin(0), :, ranks].T
     lost = of_rank - of_rank[:, [of_rank.sum(0).argmin()]]
-    return int((lost.mean(0) <= lost.std(0, ddof=1) / np.sqrt(len(lost))).argmax())
+    allowed = np.where(ranks == 0, against_none, 1.0) * lost.std(0, ddof=1) / np.sqrt(len(lost))
+    return int((lost.mean(0) <= allowed).argmax())
 
 
 def without_own(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:

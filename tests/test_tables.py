@@ -43,6 +43,8 @@ def pathways(**columns):
         "verdict": ["unresolved"],
         "reason": ["no null"],
         "rank": [np.nan],
+        "rank_low": [np.nan],
+        "rank_high": [np.nan],
     }
     return pd.DataFrame(facts | columns)
 
