@@ -22,10 +22,12 @@ _HOME = {
     "RecordingSettings": "curbd.config",
     "Model": "curbd.config",
     "Inactivation": "curbd.config",
+    "Bench": "curbd.config",
     "fit": "curbd.fitting",
     "decompose": "curbd.currents",
     "judge": "curbd.pathways",
     "inactivate": "curbd.inactivation",
+    "run_experiments": "curbd.inactivation",
 }
 
 __all__ = list(_HOME)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.config import Inactivation, Model
+from curbd.config import Bench, Inactivation, Model
 from curbd.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--units", type=Path, metavar="units.csv")
     step.add_argument("--regions", type=Path, metavar="regions.csv")
 
-    step = add_step(steps, "check", _check, "see that the regions and inputs of the experiments exist in a recording")
+    step = add_step(steps, "check", _check, "see that what the experiments name exists in a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
+    add_experiment_arguments(step)
     step.add_argument("--out", type=Path, required=True, metavar="experiments.json")
 
     add_fit_step(steps, _fit)
@@ -84,10 +84,14 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv")
     step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv")
 
-    step = add_step(steps, "inactivate", _inactivate, "silence parts of a network and compare")
+    step = add_step(steps, "inactivate", _inactivate, "perturb parts of a network and compare with the intact one")
     add_network_arguments(step)
-    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
+    add_experiment_arguments(step)
+    step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts, for an effect to be called")
+    step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
     step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv")
+    step.add_argument("--timecourses", type=Path, metavar="inactivation_timecourses.parquet")
+    step.add_argument("--units", type=Path, metavar="inactivation_units.parquet")
 
     step = add_step(steps, "tables", _tables, "collect the tables of a run and say where they come from")
     step.add_argument("--results", type=Path, required=True, metavar="DIR")
@@ -129,6 +133,12 @@ def add_network_arguments(step: argparse.ArgumentParser) -> None:
     step.add_argument("--threads", type=int, default=1)
 
 
+def add_experiment_arguments(step: argparse.ArgumentParser) -> None:
+    """The arguments of every step that reads the experiments."""
+    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
+    step.add_argument("--bench", default="{}", metavar="JSON", help="the section `bench` of the config")
+
+
 def _inspect(chosen: argparse.Namespace) -> None:
     from curbd.recording.inspection import inspect
 
@@ -168,15 +178,16 @@ def _check(chosen: argparse.Namespace) -> None:
     from curbd.experiments import check_experiments
     from curbd.storage import read_netcdf, whole_file
 
-    check_experiments(read_netcdf(chosen.recording), _experiments(chosen))
+    check_experiments(read_netcdf(chosen.recording), *_experiments(chosen))
     with whole_file(chosen.out) as part:
-        part.write_text(chosen.experiments + "\n", encoding="utf-8")
+        part.write_text(f"{chosen.experiments}\n{chosen.bench}\n", encoding="utf-8")
 
 
-def _experiments(chosen: argparse.Namespace) -> dict[str, Inactivation]:
+def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], Bench]:
     from curbd.validation import parse_json
 
-    return parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
+    experiments = parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
+    return experiments, parse_json("--bench", chosen.bench, Bench)
 
 
 def _fit(chosen: argparse.Namespace) -> None:
@@ -230,13 +241,24 @@ def _currents(chosen: argparse.Namespace) -> None:
 
 
 def _inactivate(chosen: argparse.Namespace) -> None:
+    import pandas as pd
+
     from curbd import tables
-    from curbd.inactivation import inactivate
+    from curbd.inactivation import run_experiments
+    from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
     from curbd.storage import read_netcdf
 
     recording, truth = read_recording(chosen)
+    experiments, bench = _experiments(chosen)
+    populations = None if chosen.populations is None else pd.read_csv(chosen.populations, dtype=str)
+    pathways = None if chosen.pathways is None else tables.read("pathways", chosen.pathways)
     networks = read_netcdf(chosen.network)
-    tables.write("inactivations", inactivate(recording, networks, _experiments(chosen), truth), chosen.out)
+    found = run_experiments(recording, networks, experiments, truth, bench=bench, populations=populations)
+    tables.write("inactivations", inactivation_table(found, pathways), chosen.out)
+    if chosen.timecourses is not None:
+        tables.write("inactivation_timecourses", timecourse_table(found), chosen.timecourses)
+    if chosen.units is not None:
+        tables.write("inactivation_units", unit_table(found), chosen.units)
 
 
 def _tables(chosen: argparse.Namespace) -> None:

@@ -16,7 +16,16 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from curbd.config import ESTIMATORS, RECOMMENDED, Config, FitSettings, Inactivation, Model, RecordingSettings
+from curbd.config import (
+    ESTIMATORS,
+    RECOMMENDED,
+    Bench,
+    Config,
+    FitSettings,
+    Inactivation,
+    Model,
+    RecordingSettings,
+)
 from curbd.storage import whole_file
 from curbd.tables import TABLES, Column, Table
 
@@ -99,6 +108,7 @@ def config_keys() -> list[str]:
             best = ", the recommended one" if RECOMMENDED[family] == name else ""
             lines += _section(f"options of `{name}` ({family}{best})", options)
     lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
+    lines += _section("bench", Bench, level=2)
     return lines[:-1]
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from scipy.linalg import solve_triangular
 
 from curbd.config import Model
 from curbd.estimators.slow_factors import Factors
@@ -187,6 +188,26 @@ def posterior(dataset: xr.Dataset, number: int) -> Posterior | None:
         return None
     one = dataset.isel(seed=number)
     return Posterior(one["noise_variance"].values, one["gram"].values, one["ridge"].values)
+
+
+def posterior_draws(dataset: xr.Dataset, number: int, draws: int, seed: int) -> list[Network]:
+    """Networks drawn from the posterior of one fit; none where its estimator has none."""
+    known, fitted = posterior(dataset, number), member(dataset, number)
+    if known is None:
+        return []
+    rng = np.random.default_rng(seed)
+    n, k = fitted.B.shape
+    W = np.concatenate([fitted.J, fitted.B, fitted.b[:, None]], axis=1)
+    ridges, group = np.unique(known.ridge, axis=0, return_inverse=True)
+    away = rng.standard_normal((draws, *W.shape)) * np.sqrt(known.noise_variance)[:, None]
+    for place, ridge in enumerate(ridges):
+        rows = group.ravel() == place
+        # (gram + ridge) = L L', so L'^-1 z has the inverse of it as covariance.
+        factor = np.linalg.cholesky(known.gram + np.diag(ridge))
+        flat = away[:, rows].reshape(-1, W.shape[1])
+        away[:, rows] = solve_triangular(factor, flat.T, lower=True, trans="T").T.reshape(draws, -1, W.shape[1])
+    drawn = W + away
+    return [fitted._replace(J=one[:, :n], B=one[:, n : n + k], b=one[:, n + k]) for one in drawn]
 
 
 def summed_covariance(known: Posterior, rows: Array) -> Array:

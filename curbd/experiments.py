@@ -1,37 +1,35 @@
-"""Whether the regions and inputs that experiments name exist in a recording."""
+"""Whether what experiments name exists in a recording."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import xarray as xr
 
-from curbd.config import Inactivation
-from curbd.errors import UserError, did_you_mean, mistake
+from curbd.config import Bench, Inactivation
+from curbd.errors import UserError
+from curbd.inactivation.menu import Subject, perturbations
+from curbd.inactivation.readouts import behaviour
 
 
-def check_experiments(recording: xr.Dataset, experiments: Mapping[str, Inactivation]) -> None:
-    """See that every region and input that the experiments name exists in the recording.
+def check_experiments(
+    recording: xr.Dataset, experiments: Mapping[str, Inactivation], bench: Bench | None = None
+) -> None:
+    """See that all regions, units, inputs, windows and conditions that the experiments name exist in the recording.
 
     Raises
     ------
-    UserError : one line for each name that does not.
+    UserError : one line for each experiment that cannot be done.
     """
-    regions = [str(name) for name in np.unique(recording["region"].values)]
-    inputs = [str(name) for name in recording["input"].values]
-    known = {"region": regions, "source": regions, "target": regions, "input": inputs}
-    wrong = [
-        mistake(
-            f"config, inactivations.{experiment}.{key}",
-            found=f'"{name}"',
-            expected=f"one of the {key if key == 'input' else 'region'}s of recording {recording.attrs['recording']}: "
-            + (", ".join(names) or "it has none"),
-            todo=did_you_mean(name, names),
-        )
-        for experiment, settings in experiments.items()
-        for key, names in known.items()
-        if (name := getattr(settings, key)) is not None and name not in names
-    ]
+    wrong = []
+    for name, experiment in experiments.items():
+        try:
+            perturbations(Subject(recording), {name: experiment})
+        except UserError as error:
+            wrong.append(str(error))
+    try:
+        behaviour(recording, bench.readout if bench else [])
+    except UserError as error:
+        wrong.append(str(error))
     if wrong:
         raise UserError("\n".join(wrong))

@@ -62,6 +62,10 @@ class Plan:
         """Whether a model replaces the bin width or the smoothing, and so needs its own recording.nc."""
         return bool(_given(self.config.models[model], ("bin_width_s", "smoothing_s")))
 
+    def unit_tables(self) -> list[str]:
+        """Tables of units that the inactivations name."""
+        return sorted({table for _, table in _unit_tables(self.config)})
+
     def fit_model(self, recording: str, model: str) -> Model:
         """A model with everything that its fit uses filled in."""
         chosen = self.config.models[model]
@@ -112,7 +116,7 @@ def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Coll
     checked, wrong = check(Config, data, lambda path: ", ".join(filter(None, [file, dotted(path)])))
     if checked is None:
         raise UserError("\n".join(wrong))
-    wrong = _missing_tables(checked.defaults, f"{file}, defaults")
+    wrong = _missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
     recordings, more = _read_recordings(Path(checked.recordings), file, data.get("defaults", {}), made)
     wrong += more + _unknown_experiments(checked, recordings)
     if wrong:
@@ -275,6 +279,22 @@ def _missing_tables(
         mistake(f"{place}, {key}", found=f'"{text}" (no such file)', expected="a TSV")
         for key, text in named.items()
         if key in keys and isinstance(text, str) and not Path(text).is_file()
+    ]
+
+
+def _unit_tables(config: Config) -> Iterator[tuple[str, str]]:
+    """Key and path of every table of units that the inactivations name."""
+    for name, experiment in config.inactivations.items():
+        for number, part in enumerate(experiment.parts or [experiment]):
+            if part.table is not None:
+                yield f"inactivations.{name}" + (f".parts[{number}]" if experiment.parts else "") + ".table", part.table
+
+
+def _missing_unit_tables(config: Config, file: str) -> list[str]:
+    return [
+        mistake(f"{file}, {key}", found=f'"{table}" (no such file)', expected="a TSV or CSV with the column unit_id")
+        for key, table in _unit_tables(config)
+        if not Path(table).is_file()
     ]
 
 

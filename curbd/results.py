@@ -49,6 +49,8 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "pathways": fits,
         "nulls": fits,
         "inactivations": fits,
+        "inactivation_timecourses": fits,
+        "inactivation_units": fits,
         "latents": low_rank,
     }
     collected = {

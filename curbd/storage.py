@@ -15,7 +15,7 @@ import xarray as xr
 from curbd.errors import UserError
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised when the meaning of results changes: every step then runs again."""
 
 

@@ -63,6 +63,10 @@ _REGION = Column("region", "text", "region after merging and renaming", empty="n
 _TARGET = Column("target", "text", "region that receives")
 _SOURCE = Column("source", "text", "what sends: a region, `input:<name>` or `bias`")
 _CONDITION = Column("condition", "text", "condition of the trials; `all` where the config names no condition column")
+_PERTURBATION = Column("perturbation", "text", "name in the config and what it acts on, `silence:ca1`")
+_AFFECTED = Column("target", "text", "region whose rates change, `latent:<number>` or `readout:<name>`")
+_NO_GROUP = "no other group could be drawn, or the target is not that of the cut pathway"
+_NO_TRUTH = "what is perturbed is no part of the true network"
 
 TABLES: dict[str, Table] = {
     "fits": Table(
@@ -348,51 +352,156 @@ TABLES: dict[str, Table] = {
     ),
     "inactivations": Table(
         "inactivations.csv",
-        "What silencing does, predicted by the fitted network.",
+        "What each experiment does, predicted by the fitted network.",
         ("recording", "model", "seed", "perturbation", "target", "condition"),
         (
             _RECORDING,
             _MODEL,
             _SEED,
-            Column("perturbation", "text", "name in the config and what it silences, `silence:ca1`"),
-            Column("kind", "text", "what is silenced", values=("region", "pathway", "input", "units", "latent")),
-            Column("strength", "number", "1 silences fully", low=0, high=1),
+            _PERTURBATION,
+            Column(
+                "kind",
+                "text",
+                "what is acted on",
+                values=("region", "units", "population", "pathway", "input", "latent", "combination"),
+            ),
+            Column("strength", "number", "share of the way to the full action; 1 silences fully", low=0, high=1),
             Column("start_s", "number", "start of the window, s"),
             Column("stop_s", "number", "end of the window, s"),
-            _TARGET,
+            _AFFECTED,
+            Column("target_kind", "text", "what the target is", values=("region", "latent", "readout")),
             _CONDITION,
             Column(
                 "effect_rms",
                 "number",
-                "silenced minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1); "
-                "both runs start from the recorded state with the recorded inputs, without noise",
+                "perturbed minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1; "
+                "latents in units of x, readouts in those of the variable); both runs start from the recorded state "
+                "with the recorded inputs, without noise unless the config asks for it. Units that are held are left "
+                "out, unless all units of the target are",
                 low=0,
             ),
             Column("effect_mean", "number", "the mean of the same differences"),
             Column(
+                "ci_low",
+                "number",
+                "lower end of the 95 % interval of effect_mean, one for all seeds: from networks drawn from the "
+                "posterior of the first fit, else from the spread over seeds",
+                empty="neither a posterior nor several seeds",
+            ),
+            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            Column(
+                "predicted_r2",
+                "number",
+                "share of the effect's squares that is expected to be true, from the same networks",
+                empty="neither a posterior nor several seeds, or no effect at all",
+                low=0,
+                high=1,
+            ),
+            Column(
                 "null_low",
                 "number",
-                "2.5 % of effect_rms when random groups of as many units are silenced",
-                empty="no group of that size elsewhere",
+                "2.5 % of effect_rms when the same is done to random groups of as many units, drawn from all units "
+                "outside the target, in at most 20 trials of the condition",
+                empty=_NO_GROUP,
                 low=0,
             ),
-            Column("null_high", "number", "97.5 % of the same", empty="no group of that size elsewhere", low=0),
+            Column("null_high", "number", "97.5 % of the same", empty=_NO_GROUP, low=0),
             Column(
                 "p_value",
                 "number",
                 "share of random groups with at least this effect",
-                empty="no group of that size elsewhere",
+                empty=_NO_GROUP,
+                low=0,
+                high=1,
+            ),
+            Column("q_value", "number", "Benjamini-Hochberg over all effects of the fit", empty=_NO_GROUP, high=1),
+            Column(
+                "perturbed_share",
+                "number",
+                "share of the target's units whose activity is set or pushed directly; effects of 1 are no finding",
+                empty="the target is no region",
                 low=0,
                 high=1,
             ),
             Column(
+                "readout_r2",
+                "number",
+                "R2 of the readout on held-out trials",
+                empty="the target is no readout",
+                high=1,
+            ),
+            Column(
+                "verdict",
+                "text",
+                "whether the effect can be called: resolved pathways lead from what is perturbed to the target, and "
+                "half of the effect is expected to be true",
+                empty="it is done to the target itself, or the target is no region",
+                values=("supported", "unsupported"),
+            ),
+            Column("reason", "text", "what supports it, or what speaks against it"),
+            Column(
                 "true_r2",
                 "number",
                 "share of the true network's effect that the fit predicts, over units, trials and time",
-                empty="the true effect is zero",
+                empty="the true effect is zero or not known",
                 high=1,
                 optional=True,
             ),
+            Column("true_rms", "number", "effect_rms in the true network", empty=_NO_TRUTH, low=0, optional=True),
+            Column("true_mean", "number", "effect_mean in the true network", empty=_NO_TRUTH, optional=True),
+        ),
+    ),
+    "inactivation_timecourses": Table(
+        "inactivation_timecourses.parquet",
+        "The same effects over the whole trial, before, in and after the window.",
+        ("recording", "model", "seed", "perturbation", "target", "condition", "time_s"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            _PERTURBATION,
+            _AFFECTED,
+            _CONDITION,
+            Column("time_s", "number", "time from the alignment of the trial, s"),
+            Column("effect_mean", "number", "perturbed minus intact rates, mean over trials and units"),
+            Column("effect_rms", "number", "rms over the same", low=0),
+            Column(
+                "ci_low",
+                "number",
+                "lower end of the 95 % interval of effect_mean, one for all seeds",
+                empty="neither a posterior nor several seeds",
+            ),
+            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            Column("intact_mean", "number", "rates of the intact run, mean over the same"),
+            Column("true_mean", "number", "effect_mean in the true network", empty=_NO_TRUTH, optional=True),
+            Column("true_rms", "number", "effect_rms in the true network", empty=_NO_TRUTH, low=0, optional=True),
+        ),
+    ),
+    "inactivation_units": Table(
+        "inactivation_units.parquet",
+        "The effect of each experiment on every unit, in its window.",
+        ("recording", "model", "seed", "perturbation", "unit_id", "condition"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            _PERTURBATION,
+            Column("unit_id", "text", "name of the unit, unique in the recording"),
+            Column("region", "text", "its region"),
+            _CONDITION,
+            Column("perturbed", "flag", "whether its activity is set or pushed directly"),
+            Column("effect_mean", "number", "perturbed minus intact rate, mean over trials and time in the window"),
+            Column("effect_rms", "number", "rms over the same", low=0),
+            Column(
+                "ci_low",
+                "number",
+                "lower end of the 95 % interval of effect_mean, one for all seeds",
+                empty="neither a posterior nor several seeds",
+            ),
+            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            Column("intact_mean", "number", "rate of the intact run, mean over the same"),
+            Column("true_mean", "number", "effect_mean in the true network", empty=_NO_TRUTH, optional=True),
+            Column("true_rms", "number", "effect_rms in the true network", empty=_NO_TRUTH, low=0, optional=True),
         ),
     ),
     "latents": Table(

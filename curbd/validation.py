@@ -78,7 +78,11 @@ def _mistakes(error: ValidationError, section: Any, data: Any, place: Callable[[
     grouped: dict[Path, list[Any]] = {}
     for detail in error.errors():
         grouped.setdefault(_within(detail["loc"], data, detail["type"]), []).append(detail)
+    # Of the types that a value may be, the one that got furthest into it is the one that was meant.
+    meant = {path for path in grouped if not any(longer[: len(path)] == path for longer in grouped if longer != path)}
     for path, details in grouped.items():
+        if path not in meant:
+            continue
         where, first = place(path), details[0]
         if first["type"] == "value_error":
             cause = str(first["ctx"]["error"])
@@ -116,7 +120,7 @@ def _within(location: Path, data: Any, kind: str) -> Path:
         if part in (data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()):
             data = data[part]
         elif kind != "missing" or part == "[key]":
-            break
+            continue
         path.append(part)
     return tuple(path)
 

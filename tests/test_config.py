@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from curbd import documentation
-from curbd.config import ESTIMATORS, Config, Inactivation, Model, RecordingSettings
+from curbd.config import ESTIMATORS, Bench, Config, Inactivation, Model, RecordingSettings
 from curbd.errors import UserError
 from curbd.experiments import check_experiments
 from curbd.plan import Plan, as_json, read_plan
@@ -114,7 +114,7 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
     table(HEADER, "a\ta.nwb\tnwb")
     assert mistakes(modls={}) == [
         "my.yaml, modls: found a key that is not known, expected one of recordings, results, defaults, models, "
-        "inactivations; did you mean 'models'?"
+        "inactivations, bench; did you mean 'models'?"
     ]
     [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
     assert line == (
@@ -148,7 +148,7 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
         ({"models": {"a/b": {"family": "low_rank"}}}, 'models.a/b: found "a/b", expected letters, digits'),
         (
             {"inactivations": {"s": {"kind": "region", "source": "ca1"}}},
-            "inactivations.s.source: found with kind region, expected region only",
+            "inactivations.s.source: found with kind region, expected region, fraction, seed, action, value, weights",
         ),
         ({"recordings": "no.tsv"}, 'recordings: found "no.tsv" (no such file), expected a TSV of recordings'),
     ],
@@ -198,8 +198,15 @@ def test_a_table_without_tabs(table: Write) -> None:
 
 def test_experiments_name_regions_and_inputs_that_exist() -> None:
     recording = xr.Dataset(
-        coords={"region": ("unit", np.array(["adn", "ca1"])), "input": ("input", np.array([], dtype=str))},
-        attrs={"recording": "mouse"},
+        {"rates": (("trial", "time", "unit"), np.zeros((2, 3, 2)))},
+        coords={
+            "unit_id": ("unit", np.array(["u1", "u2"])),
+            "region": ("unit", np.array(["adn", "ca1"])),
+            "input": ("input", np.array([], dtype=str)),
+            "condition": ("trial", np.array(["all", "all"])),
+            "time": np.arange(3) * 0.1,
+        },
+        attrs={"recording": "mouse", "dt_s": 0.1},
     )
     good = {"s": Inactivation(), "r": Inactivation(region="adn"), "p": Inactivation(kind="pathway", source="ca1")}
     check_experiments(recording, good)
@@ -241,9 +248,9 @@ def test_the_schema_takes_the_configs_that_the_workflow_takes() -> None:
 
 
 def test_every_key_has_a_meaning() -> None:
-    sections = [Config, Model, RecordingSettings, Inactivation]
+    sections = [Config, Model, RecordingSettings, Inactivation, Bench]
     sections += [options for family in ESTIMATORS.values() for options in family.values()]
-    nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults")
+    nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults", "bench")
     for section in sections:
         for name, field in section.model_fields.items():
             assert field.description or name in nested, f"{section.__name__}.{name}"

@@ -14,7 +14,8 @@ from curbd.config import Config, RecordingSettings
 from curbd.currents import current_table, decompose
 from curbd.errors import UserError
 from curbd.fitting import fit
-from curbd.inactivation import inactivate
+from curbd.inactivation import run_experiments
+from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.null_table import null_table
 from curbd.pathways import judge
 from curbd.recording import open_source
@@ -63,8 +64,11 @@ def run_steps(folder, name, teacher, conditions):
             "currents": current_table(recording, networks, current),
             "pathways": judge(recording, networks, current, truth),
             "nulls": null_table(recording, networks),
-            "inactivations": inactivate(recording, networks, CONFIG.inactivations, truth),
         }
+        found = run_experiments(recording, networks, CONFIG.inactivations, truth)
+        written["inactivations"] = inactivation_table(found, written["pathways"])
+        written["inactivation_timecourses"] = timecourse_table(found)
+        written["inactivation_units"] = unit_table(found)
         if settings.family == "low_rank":
             written["latents"] = latents(recording, networks)
         for table, rows in written.items():

@@ -86,6 +86,16 @@ def experiments(wildcards):
     return as_json(PLAN.config.inactivations)
 
 
+def bench(wildcards):
+    """How they are run and judged."""
+    return as_json(PLAN.config.bench)
+
+
+def unit_tables(wildcards):
+    """Tables of units that the inactivations name."""
+    return PLAN.unit_tables()
+
+
 def folder_of_results(wildcards, output):
     """The folder that holds everything, from a file in its folder of tables."""
     return Path(output[0]).parent.parent

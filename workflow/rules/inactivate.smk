@@ -1,11 +1,15 @@
-# What silencing does, predicted by the fitted network.
+# What the experiments do, predicted by the fitted network.
 rule inactivate:
     input:
         recording=recording_of_fit,
         network="<results>/{recording}/{model}/network.nc",
+        pathways="<results>/{recording}/{model}/pathways.csv",
         checked="<results>/{recording}/experiments.json",
+        tables=unit_tables,
     output:
-        "<results>/{recording}/{model}/inactivations.csv",
+        table="<results>/{recording}/{model}/inactivations.csv",
+        timecourses="<results>/{recording}/{model}/inactivation_timecourses.parquet",
+        units="<results>/{recording}/{model}/inactivation_units.parquet",
     log:
         "<results>/logs/inactivate/{recording}/{model}.log",
     benchmark:
@@ -18,7 +22,9 @@ rule inactivate:
         runtime=fit_minutes,
     params:
         experiments=experiments,
+        bench=bench,
         version=RESULTS_VERSION,
     shell:
-        "curbd inactivate --recording {input.recording} --network {input.network} --threads {threads}"
-        " --experiments {params.experiments:q} --out {output} > {log} 2>&1"
+        "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
+        " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
+        " --out {output.table} --timecourses {output.timecourses} --units {output.units} > {log} 2>&1"

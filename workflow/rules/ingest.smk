@@ -72,11 +72,12 @@ rule ingest_for_model:
         " --settings {params.settings:q} --out {output.recording} > {log} 2>&1"
 
 
-# Regions and inputs that the inactivations name exist in the recording; the priority tells it before hours of fits.
+# What the inactivations name exists in the recording; the priority tells it before hours of fits.
 # The fits do not wait for it by a file: new inactivations would refit, and ancient() would leave fits out (9.27).
 rule check_experiments:
     input:
-        "<results>/{recording}/recording.nc",
+        recording="<results>/{recording}/recording.nc",
+        tables=unit_tables,
     output:
         "<results>/{recording}/experiments.json",
     log:
@@ -88,5 +89,7 @@ rule check_experiments:
         "../../environment.yml"
     params:
         experiments=experiments,
+        bench=bench,
     shell:
-        "curbd check --recording {input} --experiments {params.experiments:q} --out {output} > {log} 2>&1"
+        "curbd check --recording {input.recording} --experiments {params.experiments:q} --bench {params.bench:q}"
+        " --out {output} > {log} 2>&1"

@@ -16,13 +16,23 @@ rule tables:
         pathways=per_fit("pathways.csv"),
         nulls=per_fit("nulls.csv"),
         inactivations=per_fit("inactivations.csv"),
+        timecourses=per_fit("inactivation_timecourses.parquet"),
+        unit_effects=per_fit("inactivation_units.parquet"),
         latents=per_fit("latents.parquet", family="low_rank"),
     output:
         expand(
             "<results>/tables/{table}.csv",
             table=["fits", "units", "regions", "pathways", "nulls", "inactivations"],
         ),
-        expand("<results>/tables/{table}.parquet", table=["currents", "latents"]),
+        expand(
+            "<results>/tables/{table}.parquet",
+            table=[
+                "currents",
+                "latents",
+                "inactivation_timecourses",
+                "inactivation_units",
+            ],
+        ),
         "<results>/tables/provenance.json",
     log:
         "<results>/logs/tables.log",

@@ -1,0 +1,46 @@
+"""In-silico experiments: silence, clamp, scale, drive or cut parts of fitted networks, and compare with the intact run.
+
+``menu`` turns the config into perturbations, ``propagate`` runs them, ``effects`` averages what they do, ``nulls`` and
+``support`` say what can be believed, ``tabulate`` and ``interactions`` write it down; ``bench`` does all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import xarray as xr
+
+from curbd.config import Bench, Inactivation
+from curbd.inactivation.bench import run_experiments
+from curbd.inactivation.tabulate import inactivation_table
+
+__all__ = ["inactivate", "run_experiments"]
+
+
+def inactivate(
+    recording: xr.Dataset,
+    networks: xr.Dataset,
+    experiments: Mapping[str, Inactivation],
+    truth: xr.Dataset | None = None,
+    *,
+    bench: Bench | None = None,
+    pathways: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """The table ``inactivations``: what each experiment does to each region.
+
+    The effect is the perturbed minus the intact run of the network, both from the recorded state at the start of
+    every trial, with the recorded inputs and without noise. A silenced unit's rate is held at 0 (times
+    1 - strength); its state goes on. `run_experiments` gives the other tables as well.
+
+    Parameters
+    ----------
+    truth : the network behind a teacher recording; adds the columns ``true_r2``, ``true_rms`` and ``true_mean``.
+    bench : how the experiments are run and judged.
+    pathways : the table ``pathways`` of the same fits; without it no effect has a verdict.
+
+    Raises
+    ------
+    UserError : an experiment names a region, unit or input that the recording has not, or a window outside its trials.
+    """
+    return inactivation_table(run_experiments(recording, networks, experiments, truth, bench=bench), pathways)

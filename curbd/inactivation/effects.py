@@ -1,0 +1,262 @@
+"""Effects: perturbed minus intact rates, averaged over trials as they run, in chunks that bound the memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.inactivation.perturbation import Perturbation
+from curbd.inactivation.propagate import Networks, rates
+from curbd.network import device, tensor
+
+Array = np.ndarray
+STATES = {"cpu": 2**18, "cuda": 2**25}
+"""States (member, run, trial, unit) that are carried at once: what fits into a cache, or onto a card."""
+
+log = logging.getLogger(__name__)
+
+
+class Trials(NamedTuple):
+    """Where runs start and where effects are read.
+
+    Attributes
+    ----------
+    x0 : (trial, unit) recorded states at the first sample.
+    share : (condition, trial, time) 1 for the observed bins of the trials of a condition, else 0.
+    """
+
+    x0: Array
+    share: Array
+
+
+class Targets(NamedTuple):
+    """What effects are read from.
+
+    Attributes
+    ----------
+    units : (perturbation, target, unit) units whose effects are averaged.
+    projections : (member, target, unit) further targets, weighted sums over all units.
+    """
+
+    units: Array
+    projections: Array
+
+
+class Effects(NamedTuple):
+    """Effects averaged over the trials of a condition; of a target also over its units.
+
+    Attributes
+    ----------
+    mean, square, intact : (member, perturbation, condition, time, target) effect, its square, and the intact rates.
+    unit_mean, unit_square, unit_intact : (member, perturbation, condition, unit) in the window.
+    missed : (member, perturbation, condition, target) mean square of what separates the effect from that of the first
+        member, in the window.
+    true_missed : the same for the true network's effect, 0 where it is not known.
+    trials : (condition, time) how many are behind the means.
+    """
+
+    mean: Array
+    square: Array
+    intact: Array
+    unit_mean: Array
+    unit_square: Array
+    unit_intact: Array
+    missed: Array
+    true_missed: Array
+    trials: Array
+
+    def in_window(self, values: Array, plan: Sequence[Perturbation]) -> Array:
+        """Mean over trials and the time of each window: (..., perturbation, condition, time, target) without time."""
+        weight = np.stack([self.trials * one.when for one in plan])
+        total = weight.sum(-1)
+        some = np.where(total > 0, total, np.nan)
+        result: Array = np.einsum("mpctq,pct->mpcq", np.nan_to_num(values), weight) / some[..., None]
+        return result
+
+
+def effects(
+    fits: Networks,
+    plan: Sequence[Perturbation],
+    trials: Trials,
+    targets: Targets,
+    truth: Networks | None = None,
+    *,
+    compare: bool = True,
+    noise_draws: int = 0,
+    seed: int = 0,
+) -> tuple[Effects, Effects | None]:
+    """Run every network intact and under every perturbation from the same states, and average the differences.
+
+    Parameters
+    ----------
+    fits : the networks; the first is the one that the others are compared with.
+    truth : the network behind a teacher recording, run without noise.
+    compare : whether ``missed`` is wanted; else it is 0.
+    noise_draws : 0 for runs without noise, else draws of the noise for each trial.
+
+    Returns
+    -------
+    The effects in the fits, and in the true network where it is given.
+    """
+    n_trials, n_units = trials.x0.shape
+    most = STATES[device().type]
+    n_networks = len(fits.members) + (truth is not None)
+    of_fits: list[Effects] = []
+    of_truth: list[Effects] = []
+    # Runs that cut weights carry weights of their own: they are kept apart, and as few at a time as those fill.
+    for group, size in _groups(plan, n_units, n_trials):
+        at_once = max(1, min(n_trials, most // (n_networks * n_units * 9)))
+        runs = max(1, most // (n_networks * n_units * max(at_once, size)) - 1)
+        for start in range(0, len(group), runs):
+            chosen = group[start : start + runs]
+            part = [plan[number] for number in chosen]
+            sums: list[tuple[_Sums, _Sums | None]] = []
+            for first in range(0, n_trials, at_once):
+                numbers = np.repeat(np.arange(first, min(first + at_once, n_trials)), max(noise_draws, 1))
+                some = Trials(trials.x0[numbers], trials.share[:, numbers])
+                rng = np.random.default_rng([seed, first]) if noise_draws else None
+                chunk = _chunk(
+                    fits.of_trials(numbers),
+                    part,
+                    some,
+                    targets._replace(units=targets.units[chosen]),
+                    None if truth is None else truth.of_trials(numbers),
+                    rng,
+                    compare,
+                )
+                sums.append(chunk)
+            count = trials.share.sum(1) * max(noise_draws, 1)
+            of_fits.append(_means(_added([one for one, _ in sums]), part, count))
+            known = [one for _, one in sums if one is not None]
+            if known:
+                of_truth.append(_means(_added(known), part, count))
+            log.info("%d of %d perturbations of %d networks", start + len(part), len(group), len(fits.members))
+    order = np.argsort(np.concatenate([group for group, _ in _groups(plan, n_units, n_trials)]))
+    return _joined(of_fits, order), _joined(of_truth, order) if of_truth else None
+
+
+def _groups(plan: Sequence[Perturbation], n_units: int, n_trials: int) -> Iterator[tuple[Array, int]]:
+    """Numbers of the perturbations without and with weights of their own, and the rows that one run carries."""
+    own = np.array([bool(one.action.cuts or one.action.latents) for one in plan])
+    for group, size in ((np.flatnonzero(~own), 0), (np.flatnonzero(own), n_units)):
+        if len(group):
+            yield group, size
+
+
+class _Sums(NamedTuple):
+    """Sums over trials of the fields of `Effects`; those of the window also over its time."""
+
+    mean: torch.Tensor
+    square: torch.Tensor
+    intact: torch.Tensor
+    unit_mean: torch.Tensor
+    unit_square: torch.Tensor
+    unit_intact: torch.Tensor
+    missed: torch.Tensor
+    true_missed: torch.Tensor
+
+
+def _chunk(
+    fits: Networks,
+    plan: Sequence[Perturbation],
+    trials: Trials,
+    targets: Targets,
+    truth: Networks | None,
+    rng: np.random.Generator | None,
+    compare: bool,
+) -> tuple[_Sums, _Sums | None]:
+    """Run some perturbations in some trials."""
+    units = tensor(targets.units)
+    units = units / units.sum(-1, keepdim=True).clamp_min(1)
+    projections = tensor(targets.projections)
+    share = tensor(trials.share)
+    when = tensor(np.stack([one.when for one in plan]).astype(float))
+    begun = np.logical_or.accumulate(np.any([one.when for one in plan], axis=0))
+    n_conditions, _, n_times = share.shape
+
+    def empty(networks: Networks) -> _Sums:
+        n, n_targets = len(networks.members), units.shape[1] + projections.shape[1]
+        by_time, by_target, by_unit = (n_times, n_targets), (n_targets,), (units.shape[2],)
+        shapes = [by_time] * 3 + [by_unit] * 3 + [by_target] * 2
+        return _Sums(*(share.new_zeros((n, len(plan), n_conditions, *shape)) for shape in shapes))
+
+    def read(sums: _Sums, r: torch.Tensor, t: int, read_out: torch.Tensor) -> torch.Tensor:
+        """Add the effects of one sample to the sums; the effect itself (member, perturbation, trial, unit)."""
+        intact = share[:, :, t] @ r[:, :1]
+        sums.intact[..., t, :] += _of_targets(intact, units, read_out)
+        inside = when[:, t, None, None]
+        sums.unit_intact.add_(inside * intact)
+        effect = r[:, 1:] - r[:, :1]
+        if begun[t]:
+            mean, square = share[:, :, t] @ effect, share[:, :, t] @ (effect * effect)
+            sums.mean[..., t, :] += _of_targets(mean, units, read_out)
+            sums.square[..., t, :] += _squares(effect, square, units, read_out, share[:, :, t])
+            sums.unit_mean.add_(inside * mean)
+            sums.unit_square.add_(inside * square)
+        return effect
+
+    def miss(sum_of: torch.Tensor, away: torch.Tensor, t: int) -> None:
+        square = share[:, :, t] @ (away * away)
+        n = len(away)
+        found = _squares(away, square, units, projections[:n], share[:, :, t])
+        sum_of[:n] += when[:, t, None, None] * found
+
+    of_fits, of_truth = empty(fits), None if truth is None else empty(truth)
+    steps = rates(fits, plan, trials.x0, rng)
+    true_steps = None if truth is None else rates(truth, plan, trials.x0)
+    for t, r in enumerate(steps):
+        effect = read(of_fits, r, t, projections)
+        inside = bool(when[:, t].any())
+        if inside and compare and len(effect) > 1:
+            miss(of_fits.missed, effect - effect[:1], t)
+        if of_truth is not None and true_steps is not None:
+            true_effect = read(of_truth, next(true_steps), t, projections[:1])
+            if inside:
+                miss(of_fits.true_missed, effect - true_effect, t)
+    return of_fits, of_truth
+
+
+def _of_targets(mean: torch.Tensor, units: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+    """(member, run, condition, unit) averaged over the units of each target, then projected."""
+    averaged = torch.einsum("mpcn,pqn->mpcq", mean.expand(-1, len(units), -1, -1), units)
+    projected = torch.einsum("mpcn,mqn->mpcq", mean.expand(-1, len(units), -1, -1), projections)
+    return torch.cat([averaged, projected], dim=-1)
+
+
+def _squares(
+    effect: torch.Tensor, square: torch.Tensor, units: torch.Tensor, projections: torch.Tensor, share: torch.Tensor
+) -> torch.Tensor:
+    """The same for squares: a projection is squared in every trial."""
+    averaged = torch.einsum("mpcn,pqn->mpcq", square, units)
+    if not projections.shape[1]:
+        return averaged
+    projected = effect @ projections.mT[:, None]
+    return torch.cat([averaged, share @ (projected * projected)], dim=-1)
+
+
+def _added(parts: Sequence[_Sums]) -> _Sums:
+    return _Sums(*(torch.stack(fields).sum(0) for fields in zip(*parts, strict=True)))
+
+
+def _means(sums: _Sums, plan: Sequence[Perturbation], count: Array) -> Effects:
+    """Sums over their number of trials, and of bins; NaN where there are none."""
+    by_time = np.where(count > 0, count, np.nan)[None, None, :, :, None]
+    inside = np.stack([(count * one.when).sum(-1) for one in plan])
+    by_window = np.where(inside > 0, inside, np.nan)[None, ..., None]
+    mean, square, intact = (values.cpu().numpy() / by_time for values in sums[:3])
+    unit_mean, unit_square, unit_intact, missed, true_missed = (values.cpu().numpy() / by_window for values in sums[3:])
+    return Effects(mean, square, intact, unit_mean, unit_square, unit_intact, missed, true_missed, count)
+
+
+def _joined(parts: Sequence[Effects], order: Array) -> Effects:
+    """Perturbations of all chunks, in their order."""
+    fields = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=1)[:, order]
+        for name in Effects._fields
+        if name != "trials"
+    }
+    return parts[0]._replace(**fields)

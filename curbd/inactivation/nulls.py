@@ -1,0 +1,149 @@
+"""The null of an effect: the same done to as many other units, drawn at random.
+
+The groups are drawn from all units outside the target, the ones that were really acted on among them; where a part of
+the target itself is acted on, as many of its units are drawn from the target. If the labels of the units meant nothing,
+the real group would be one more such draw, so that the share of groups with at least its effect is uniform (a
+permutation test: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 2010). The effect is read from those units of the
+target that are not held themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from curbd.inactivation.effects import Targets, Trials, effects
+from curbd.inactivation.perturbation import Action, Perturbation, moved
+from curbd.inactivation.propagate import Networks
+
+Array = np.ndarray
+TRIALS = 20
+"""Trials of a condition, at most, in which real and random groups are compared."""
+
+
+class Null(NamedTuple):
+    """low, high, p_value : (member, perturbation, condition, region); NaN where there is no other group."""
+
+    low: Array
+    high: Array
+    p_value: Array
+
+
+def null(
+    fits: Networks,
+    plan: Sequence[Perturbation],
+    regions: Array,
+    names: Sequence[str],
+    trials: Trials,
+    *,
+    groups: int,
+    noise_draws: int = 0,
+    seed: int = 0,
+) -> Null:
+    """Compare every perturbation with random groups, for every target region.
+
+    Parameters
+    ----------
+    regions : (region, unit) units of every region.
+    names : of the regions; a cut pathway has a null for its own target only.
+    groups : random groups for each comparison.
+
+    Returns
+    -------
+    The middle 95 % of the rms effect of the groups, and the p value of an effect as large as the real one.
+    """
+    shape = (len(fits.members), len(plan), len(trials.share), len(regions))
+    found = Null(*(np.full(shape, np.nan) for _ in Null._fields))
+    pairs = [
+        (which, region)
+        for which, one in enumerate(plan)
+        for region in range(len(regions))
+        if groups and (one.pathway is None or one.pathway[1] == names[region])
+    ]
+    runs: list[Perturbation] = []
+    targets: list[Array] = []
+    drawn: dict[tuple[bytes, ...], slice] = {}
+    compared: list[tuple[int, int, int, slice]] = []
+    for which, region in pairs:
+        one = plan[which]
+        others = random_groups(one.action, regions[region], groups, seed)
+        if not len(others):
+            continue
+        # What is alike in all but which units it is done to shares its groups.
+        same = [np.array([region, one.strength]).tobytes(), one.when.tobytes()]
+        alike = (*same, *_signature(one.action, regions[region]))
+        if alike not in drawn:
+            drawn[alike] = slice(len(runs), len(runs) + groups)
+            units = np.flatnonzero(one.action.units)
+            runs += [one._replace(action=moved(one.action, units, group)) for group in others]
+            targets += [regions[region]] * groups
+        compared.append((which, region, len(runs), drawn[alike]))
+        runs.append(one)
+        targets.append(regions[region])
+    if not runs:
+        return found
+    alive = np.stack([target & ~one.action.held for one, target in zip(runs, targets, strict=True)])[:, None]
+    none = np.zeros((len(fits.members), 0, alive.shape[2]))
+    few = _few(trials, seed)
+    result, _ = effects(
+        fits.of_trials(few),
+        runs,
+        Trials(trials.x0[few], trials.share[:, few]),
+        Targets(alive.astype(float), none),
+        compare=False,
+        noise_draws=noise_draws,
+        seed=seed,
+    )
+    rms = np.sqrt(result.in_window(result.square, runs)[..., 0])
+    for which, region, real, random in compared:
+        known = rms[:, random]
+        found.low[:, which, :, region], found.high[:, which, :, region] = np.percentile(known, [2.5, 97.5], axis=1)
+        more = (known >= rms[:, [real]]).sum(1)
+        p_value = (1 + more) / (1 + groups)
+        found.p_value[:, which, :, region] = np.where(np.isfinite(rms[:, real]), p_value, np.nan)
+    return found
+
+
+def random_groups(action: Action, target: Array, groups: int, seed: int) -> Array:
+    """(group, unit) numbers of the units to which an action is moved; none where no other group could be drawn.
+
+    Parameters
+    ----------
+    target : (unit,) where the effect is read; inside and outside of it as many units are drawn as the action has.
+    """
+    units = np.flatnonzero(action.units)
+    inside = target[units]
+    none = np.zeros((0, len(units)), dtype=int)
+    if not len(units) or not (target & ~action.held).any():
+        return none
+    parts = [(inside, np.flatnonzero(target)), (~inside, np.flatnonzero(~target))]
+    if all(where.sum() in (0, len(pool)) for where, pool in parts):
+        return none
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((groups, len(units)), dtype=int)
+    for where, pool in parts:
+        order = np.argsort(rng.random((groups, len(pool))), axis=1)[:, : int(where.sum())]
+        drawn[:, where] = pool[order]
+    return drawn
+
+
+def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
+    """What is done, whichever units inside and outside the target it is done to."""
+    units = action.units
+    sources = [cut.sources.astype(float) for cut in action.cuts]
+    columns = np.stack([target, action.held, action.level, action.gain, action.current, *sources])[:, units]
+    rows = columns[:, np.lexsort(columns)]
+    cuts = [cut.targets.tobytes() + bytes([cut.sign + 1]) for cut in action.cuts]
+    return rows.tobytes(), action.inputs.tobytes(), bytes(action.latents), *cuts
+
+
+def _few(trials: Trials, seed: int) -> Array:
+    """Numbers of the trials of the comparison: a random part of each condition."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for of_condition in trials.share:
+        numbers = np.flatnonzero(of_condition.any(1))
+        chosen.append(rng.permutation(numbers)[:TRIALS])
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,175 @@
+"""Many perturbed runs of many networks side by side, one time step after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.inactivation.perturbation import Action, Perturbation
+from curbd.network import Network, tensor
+
+Array = np.ndarray
+
+
+class Networks(NamedTuple):
+    """Networks that run side by side, with the same units, inputs and number of Euler steps.
+
+    Attributes
+    ----------
+    members : the networks.
+    inputs : (member or 1, trial, time, input) what they receive.
+    drive : (trial, time, unit) further external current, or None.
+    noise_sd : (member, unit) standard deviation of the noise in each Euler step, or None.
+    m, n : (member, target, rank), (member, source, rank) factors of low-rank networks, or None.
+    """
+
+    members: Sequence[Network]
+    inputs: Array
+    drive: Array | None = None
+    noise_sd: Array | None = None
+    m: Array | None = None
+    n: Array | None = None
+
+    def of_trials(self, trials: Array) -> Networks:
+        """The same networks in some trials, by number."""
+        return self._replace(inputs=self.inputs[:, trials], drive=None if self.drive is None else self.drive[trials])
+
+    def first(self, number: int) -> Networks:
+        """The first networks only."""
+
+        def few(values: Array | None) -> Array | None:
+            return None if values is None else values[:number]
+
+        return Networks(
+            self.members[:number],
+            self.inputs[:number],
+            self.drive,
+            few(self.noise_sd),
+            few(self.m),
+            few(self.n),
+        )
+
+
+def rates(
+    networks: Networks, plan: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
+) -> Iterator[torch.Tensor]:
+    """Rates (member, run, trial, unit) at every sample; run 0 is the intact network, run k the perturbation k - 1.
+
+    tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, a = strength inside the
+    window and 0 outside; cut weights and inputs are reduced by the same share. All runs start from the same states and
+    meet the same noise.
+
+    Parameters
+    ----------
+    x0 : (trial, unit) states at the first sample.
+    rng : of the noise, where the networks have any.
+    """
+    first = networks.members[0]
+    B_t = tensor(np.stack([one.B.T for one in networks.members]))
+    b = tensor(np.stack([one.b for one in networks.members]))[:, None]
+    tau_s = tensor(np.array([one.tau_s for one in networks.members]))[:, None, None, None]
+    step = first.dt_s / (first.substeps * tau_s)
+    u = tensor(networks.inputs)
+    drive = None if networks.drive is None else tensor(networks.drive)
+    noise_sd = None if networks.noise_sd is None or rng is None else tensor(networks.noise_sd)[:, None]
+    actions = [one.action for one in plan]
+    # (run, time) share of the way to the full action; nothing is done in run 0.
+    amount = np.concatenate([np.zeros((1, u.shape[2])), *(one.strength * one.when[None] for one in plan)])
+    on_rates = _OnRates.of(actions)
+    current = _stacked([one.current for one in actions])
+    lost_inputs = _stacked([one.inputs.astype(float) for one in actions])
+    weights = _Weights.of(networks, actions)
+    x = tensor(x0).expand(len(networks.members), 1 + len(plan), *x0.shape).clone()
+    for t in range(u.shape[2]):
+        a = tensor(amount[:, t])
+        active = bool(amount[:, t].any())
+        r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
+        yield r
+        if t == u.shape[2] - 1:
+            return
+        external = (b + u[:, :, t] @ B_t)[:, None]
+        if drive is not None:
+            external = external + drive[:, t]
+        if active and bool(lost_inputs.any()):
+            lost = u[:, None, :, t] * (a[:, None] * lost_inputs)[:, None]
+            external = external - lost @ B_t[:, None]
+        if active and bool(current.any()):
+            external = external + (a[:, None] * current)[:, None]
+        if t == 0 or (amount[:, t] != amount[:, t - 1]).any():
+            J_t = weights.at(a)
+        for substep in range(first.substeps):
+            if substep:
+                r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
+            x += step * (_sent(r, J_t) + external - x)
+            if noise_sd is not None and rng is not None:
+                x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
+
+
+def _stacked(values: Sequence[Array]) -> torch.Tensor:
+    """(run, ...) of the perturbations, after a run of zeros for the intact network."""
+    return tensor(np.stack([np.zeros_like(values[0], dtype=float), *values]))
+
+
+class _OnRates(NamedTuple):
+    """r -> (1 - a lost) r + a level, lost and level (run, unit): held units lose all of r, scaled ones 1 - gain."""
+
+    lost: torch.Tensor
+    level: torch.Tensor
+
+    @classmethod
+    def of(cls, actions: Sequence[Action]) -> _OnRates:
+        return cls(
+            _stacked([np.where(one.held, 1.0, 1 - one.gain) for one in actions]),
+            _stacked([one.level for one in actions]),
+        )
+
+    def __call__(self, r: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        if not bool(self.lost.any()):
+            return r
+        return r * (1 - a[:, None] * self.lost)[:, None] + (a[:, None] * self.level)[:, None]
+
+
+class _Weights(NamedTuple):
+    """J' (member, source, target) and what the perturbations cut of it (member, run, source, target), or None."""
+
+    J_t: torch.Tensor
+    cut: torch.Tensor | None
+
+    @classmethod
+    def of(cls, networks: Networks, actions: Sequence[Action]) -> _Weights:
+        J = np.stack([one.J for one in networks.members])
+        if not any(one.cuts or one.latents for one in actions):
+            return cls(tensor(J.swapaxes(1, 2)), None)
+        cut = np.zeros((len(J), 1 + len(actions), *J.shape[1:]))
+        for run, action in enumerate(actions, start=1):
+            cut[:, run] = _cut(J, action, networks)
+        return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
+
+    def at(self, a: torch.Tensor) -> torch.Tensor:
+        """The weights when shares a (run,) of the cuts are made."""
+        if self.cut is None:
+            return self.J_t
+        return self.J_t[:, None] - a[:, None, None] * self.cut
+
+
+def _cut(J: Array, action: Action, networks: Networks) -> Array:
+    """(member, target, source) weights that an action takes away at full strength."""
+    left = J
+    if action.latents and networks.m is not None and networks.n is not None:
+        taken = list(action.latents)
+        left = left - networks.m[..., taken] @ networks.n[..., taken].swapaxes(1, 2)
+    for cut in action.cuts:
+        chosen = np.outer(cut.targets, cut.sources) & ((J * cut.sign > 0) | (cut.sign == 0))
+        left = np.where(chosen, 0.0, left)
+    return J - left
+
+
+def _sent(r: torch.Tensor, J_t: torch.Tensor) -> torch.Tensor:
+    """J r (member, run, trial, unit) for weights of each member, or of each member and run."""
+    if J_t.dim() == 4:
+        return r @ J_t
+    members, runs, trials, units = r.shape
+    return (r.reshape(members, runs * trials, units) @ J_t).reshape(members, runs, trials, units)

@@ -1,0 +1,218 @@
+"""The menu of experiments: what each entry of the config acts on, and what is refused before any work."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from curbd.config import Bench, Inactivation
+from curbd.errors import UserError
+from curbd.experiments import check_experiments
+from curbd.inactivation.menu import Subject, perturbations
+from curbd.inactivation.perturbation import Perturbation
+from curbd.validation import check
+
+REGION = np.repeat(["A", "B", "C"], 4)
+
+
+@pytest.fixture
+def recording() -> xr.Dataset:
+    """Three regions of four units, the last of each inhibitory; 1 s, two conditions, two inputs."""
+    rates = np.zeros((6, 20, 12))
+    rates[3:, 15:] = np.nan
+    return xr.Dataset(
+        {
+            "rates": (("trial", "time", "unit"), rates),
+            "inputs": (("trial", "time", "input"), np.zeros((6, 20, 2))),
+        },
+        coords={
+            "unit_id": ("unit", np.array([f"{region}{number % 4 + 1}" for number, region in enumerate(REGION)])),
+            "region": ("unit", REGION),
+            "cell_type": ("unit", np.array(["excitatory", "excitatory", "excitatory", "inhibitory"] * 3)),
+            "depth": ("unit", np.arange(12) * 100.0),
+            "condition": ("trial", np.array(["left"] * 3 + ["right"] * 3)),
+            "choice": ("trial", np.array([0, 1, 0, 1, 0, 1])),
+            "time": (np.arange(20) + 0.5) * 0.05,
+            "input": ("input", np.array(["light", "tone"])),
+        },
+        attrs={"recording": "mouse", "dt_s": 0.05},
+    )
+
+
+def planned(recording: xr.Dataset, n_latents: int = 0, **experiment: Any) -> list[Perturbation]:
+    return perturbations(Subject(recording, n_latents), {"try": Inactivation.model_validate(experiment)})
+
+
+def names(plan: list[Perturbation]) -> list[str]:
+    return [one.name for one in plan]
+
+
+def test_a_name_left_open_stands_for_each(recording: xr.Dataset) -> None:
+    assert names(planned(recording)) == ["try:A", "try:B", "try:C"]
+    assert names(planned(recording, kind="pathway", target="B")) == ["try:A->B", "try:C->B"]
+    assert names(planned(recording, kind="pathway", source="A", target="A")) == ["try:A->A"]
+    assert names(planned(recording, kind="input")) == ["try:light", "try:tone"]
+    assert names(planned(recording, 2, kind="latent")) == ["try:1", "try:2"]
+    assert planned(recording, 2, kind="latent", latent=2)[0].action.latents == (1,)
+    assert planned(recording, kind="latent") == []
+
+
+def test_units_by_column_by_name_and_between_numbers(recording: xr.Dataset) -> None:
+    where = {"region": ["A", "B"], "cell_type": ["inhibitory"]}
+    [one] = planned(recording, kind="units", where=where, action="drive", value=2.0)
+    np.testing.assert_array_equal(np.flatnonzero(one.action.current), [3, 7])
+    assert not one.action.held.any()
+    assert one.name == "try:region=A|B,cell_type=inhibitory"
+    [one] = planned(recording, kind="units", between={"depth": [100, 300]})
+    np.testing.assert_array_equal(np.flatnonzero(one.action.held), [1, 2, 3])
+    [one] = planned(recording, kind="units", where={"depth": [100, 500]})
+    np.testing.assert_array_equal(np.flatnonzero(one.action.held), [1, 5])
+    [one] = planned(recording, kind="units", units=["C1", "A2"])
+    np.testing.assert_array_equal(np.flatnonzero(one.action.held), [1, 8])
+
+
+def test_units_by_a_table(recording: xr.Dataset, tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "recording": ["mouse", "mouse", "mouse", "rat"],
+            "unit_id": ["A1", "B1", "elsewhere", "C1"],
+            "tuning": [0.2, 0.9, 0.9, 0.9],
+        }
+    )
+    table.to_csv(tmp_path / "tuning.tsv", sep="\t", index=False)
+    file = str(tmp_path / "tuning.tsv")
+    [listed] = planned(recording, kind="units", table=file)
+    np.testing.assert_array_equal(np.flatnonzero(listed.action.held), [0, 4])
+    [tuned] = planned(recording, kind="units", table=file, between={"tuning": [0.5, 1]})
+    np.testing.assert_array_equal(np.flatnonzero(tuned.action.held), [4])
+
+
+def test_populations_are_units_of_a_table(recording: xr.Dataset) -> None:
+    populations = pd.DataFrame({"unit_id": recording["unit_id"].values, "population": [1, 1, 1, 2] * 3})
+    plan = perturbations(Subject(recording, 2, populations), {"try": Inactivation(kind="population")})
+    assert names(plan) == ["try:1", "try:2"]
+    np.testing.assert_array_equal(np.flatnonzero(plan[1].action.held), [3, 7, 11])
+
+
+def test_a_graded_random_part_holds_the_smaller_ones(recording: xr.Dataset) -> None:
+    fractions = [0.1, 0.5, 0.75, 1.0]
+    plan = planned(recording, region="A", fraction=fractions, seed=3)
+    groups = [one.action.held for one in plan]
+    assert [int(group.sum()) for group in groups] == [1, 2, 3, 4]
+    assert all((small <= large).all() for small, large in pairwise(groups))
+    assert all((group <= (REGION == "A")).all() for group in groups)
+    assert names(plan) == ["try:A 10%", "try:A 50%", "try:A 75%", "try:A 100%"]
+    again = planned(recording, region="A", fraction=fractions, seed=3)
+    assert all((a.action.held == b.action.held).all() for a, b in zip(plan, again, strict=True))
+
+
+def test_doses_and_successive_windows(recording: xr.Dataset) -> None:
+    plan = planned(recording, region="B", strength=[0.25, 1.0], start_s=0.1, stop_s=0.5, sweep_s=0.2)
+    assert names(plan) == [
+        "try:B x0.25 0.1 to 0.3 s",
+        "try:B x0.25 0.3 to 0.5 s",
+        "try:B x1 0.1 to 0.3 s",
+        "try:B x1 0.3 to 0.5 s",
+    ]
+    assert [one.strength for one in plan] == [0.25, 0.25, 1.0, 1.0]
+    np.testing.assert_array_equal(np.flatnonzero(plan[1].when), [6, 7, 8, 9])
+    assert (plan[1].start_s, plan[1].stop_s) == (0.3, 0.5)
+
+
+def test_open_parts_are_combined_in_every_way(recording: xr.Dataset) -> None:
+    plan = planned(recording, parts=[{"kind": "region"}, {"kind": "region"}])
+    assert names(plan) == ["try:A+B", "try:A+C", "try:B+C"]
+    assert {one.kind for one in plan} == {"region"}
+    np.testing.assert_array_equal(plan[1].action.held, REGION != "B")
+    [mixed] = planned(
+        recording, parts=[{"kind": "input", "input": "tone"}, {"region": "A", "action": "clamp", "value": -1}]
+    )
+    assert mixed.kind == "combination"
+    np.testing.assert_array_equal(mixed.action.inputs, [False, True])
+    np.testing.assert_array_equal(mixed.action.level, np.where(REGION == "A", -1.0, 0.0))
+
+
+def test_conditions(recording: xr.Dataset) -> None:
+    assert planned(recording, region="A")[0].conditions == ("left", "right")
+    assert planned(recording, region="A", conditions=["right"])[0].conditions == ("right",)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "line"),
+    [
+        ({"region": "D"}, 'region: found "D", expected one of the regions of recording mouse: A, B, C'),
+        ({"kind": "input", "input": "ton"}, 'input: found "ton", expected one of the inputs of recording mouse'),
+        ({"kind": "pathway", "source": "a"}, 'source: found "a", expected one of the regions'),
+        ({"kind": "units", "units": ["A9"]}, 'units: found "A9", expected unit_ids of recording mouse'),
+        ({"kind": "units", "where": {"cell_typ": ["x"]}}, "where.cell_typ: found a column that is not known"),
+        (
+            {"kind": "units", "where": {"cell_type": ["pyramidal"]}},
+            "where: found no unit of recording mouse left, expected at least one; cell_type holds excitatory",
+        ),
+        ({"kind": "units", "between": {"depth": [5000, 6000]}}, "between: found no unit of recording mouse left"),
+        ({"kind": "units", "table": "missing.tsv"}, 'table: found "missing.tsv"'),
+        (
+            {"start_s": 5.0},
+            "start_s: found a window from 5 to inf s, expected one inside the trials of recording mouse",
+        ),
+        ({"stop_s": -1.0}, "stop_s: found a window from -inf to -1 s"),
+        ({"start_s": 0.8, "conditions": ["right"]}, "start_s: found a window from 0.8 to inf s"),
+        (
+            {"conditions": ["lef"]},
+            'conditions: found "lef", expected one of the conditions of recording mouse: left, right',
+        ),
+        (
+            {"parts": [{"region": "A"}, {"kind": "units", "units": ["A2", "B1"], "action": "clamp", "value": 0.5}]},
+            "parts: found A and 2 units set the rate of the same 1 units (A2) in two ways",
+        ),
+        (
+            {"parts": [{"region": "A"}, {"kind": "units", "units": ["A2"], "action": "scale", "value": 2}]},
+            "parts: found A and A2 set the rate of the same 1 units (A2) in two ways",
+        ),
+        ({"parts": [{"region": "A"}, {"region": "A"}]}, "parts: found the same part twice"),
+        ({"parts": [{"region": "A"}, {"region": "D"}]}, 'parts[1].region: found "D"'),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_any_work(
+    recording: xr.Dataset, experiment: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(UserError) as raised:
+        check_experiments(recording, {"try": Inactivation.model_validate(experiment)})
+    assert str(raised.value).startswith(f"config, inactivations.try.{line}")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "line"),
+    [
+        ({"strength": 1.5}, "strength: found 1.5, expected a number of at most 1"),
+        ({"strength": [0.5, 0]}, "strength[1]: found 0, expected a number greater than 0"),
+        ({"fraction": 2}, "fraction: found 2, expected a number of at most 1"),
+        ({"action": "clamp"}, "value: found nothing with action clamp, expected a number"),
+        ({"action": "clamp", "value": 2}, "value: found 2 with action clamp, expected a rate from -1 to 1"),
+        ({"action": "scale", "value": -1}, "value: found -1 with action scale, expected a factor of at least 0"),
+        ({"value": 1}, "value: found 1 with action silence, expected action clamp, scale or drive"),
+        ({"weights": "excitatory", "action": "drive", "value": 1}, "weights: found excitatory with action drive"),
+        ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected input only"),
+        ({"parts": [{"kind": "input"}], "region": "A"}, "region: found beside parts, expected in one of the parts"),
+        ({"parts": [{"kind": "input", "region": "A"}]}, "parts[0].region: found with kind input, expected input only"),
+        ({"start_s": 1, "stop_s": 0}, "stop_s: found 0.0, expected a time after start_s = 1.0"),
+    ],
+)
+def test_what_contradicts_itself_is_told(experiment: dict[str, Any], line: str) -> None:
+    _, wrong = check(
+        Inactivation, experiment, lambda path: "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
+    )
+    assert len(wrong) == 1
+    assert wrong[0].removeprefix(".").startswith(line)
+
+
+def test_a_readout_names_an_input_or_a_trial_column(recording: xr.Dataset) -> None:
+    check_experiments(recording, {}, Bench(readout=["choice", "light"]))
+    with pytest.raises(UserError, match=r'^config, bench.readout: found "choise".*did you mean \'choice\'\?'):
+        check_experiments(recording, {}, Bench(readout=["choise"]))
