@@ -122,6 +122,7 @@ def add_fit_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], com
     step.add_argument("--model", required=True, metavar="JSON", help="an entry of the section `models` of the config")
     step.add_argument("--out", type=Path, required=True, metavar="network.nc")
     step.add_argument("--fits", type=Path, required=True, metavar="fits.csv")
+    step.add_argument("--region-scores", type=Path, required=True, metavar="region_scores.csv")
     step.add_argument("--unit-scores", type=Path, required=True, metavar="unit_scores.csv")
     step.add_argument("--threads", type=int, default=1)
 
@@ -206,11 +207,12 @@ def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
     model = parse_json("--model", chosen.model, Model)
     recording, truth = read_recording(chosen)
     networks, seconds = fit(recording, chosen.name, model)
-    fits, unit_scores = score(recording, networks, seconds, truth)
+    scores = score(recording, networks, seconds, truth)
     write_netcdf({"/": networks}, chosen.out)
-    tables.write("fits", fits, chosen.fits)
+    tables.write("fits", scores.fits, chosen.fits)
+    tables.write("region_scores", scores.regions, chosen.region_scores)
     with whole_file(chosen.unit_scores) as part:
-        unit_scores.to_csv(part, index=False, lineterminator="\n")
+        scores.units.to_csv(part, index=False, lineterminator="\n")
 
 
 def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:

@@ -27,7 +27,7 @@ from curbd.config import (
     RecordingSettings,
 )
 from curbd.storage import whole_file
-from curbd.tables import TABLES, Column, Table
+from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 
 _START = ", from here -->"
 _END = "<!-- to here -->"
@@ -87,10 +87,8 @@ def data_dictionary() -> list[str]:
             meaning = column.meaning + (" (only for teachers, whose truth is known)" if column.optional else "")
             lines.append(_row(name, kind, meaning, column.empty or "never"))
         if table is TABLES["units"]:
-            meaning = "one_step_r2 of this unit for this model, on test trials"
-            lines.append(
-                _row("one_step_r2:&lt;model&gt;", "number", meaning, "the unit is not kept, or nothing varies")
-            )
+            empty = "the unit is not kept, or nothing varies"
+            lines += [_row(f"{name}:&lt;model&gt;", "number", text, empty) for name, text in UNIT_SCORES.items()]
         lines.append("")
     return lines[:-1]
 

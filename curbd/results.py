@@ -37,7 +37,7 @@ PACKAGES = (
 def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[str, pd.DataFrame]:
     """Every table of a run, from the parts that its steps wrote.
 
-    ``units`` gains one column ``one_step_r2:<model>`` for each model, empty for units that are not kept.
+    ``units`` gains the columns ``<score>:<model>`` for each model, empty for units that are not kept.
     """
     fits = [results / recording / model for recording in recordings for model in config.models]
     low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
@@ -45,6 +45,7 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "units": [results / recording for recording in recordings],
         "regions": [results / recording for recording in recordings],
         "fits": fits,
+        "region_scores": fits,
         "currents": fits,
         "pathways": fits,
         "nulls": fits,
@@ -63,12 +64,14 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
 
 def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
     labels = {"recording": str, "model": str, "unit_id": str}
-    scores = pd.concat(
-        pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={"one_step_r2": [""]})
+    columns = list(tables.UNIT_SCORES)
+    parts = [
+        pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={c: [""] for c in columns})
         for fit in fits
-    )
-    wide = scores.pivot_table(index=["recording", "unit_id"], columns="model", values="one_step_r2", dropna=False)
-    return units.merge(wide.add_prefix("one_step_r2:").reset_index(), on=["recording", "unit_id"], how="left")
+    ]
+    wide = pd.concat(parts).pivot_table(index=["recording", "unit_id"], columns="model", values=columns, dropna=False)
+    wide.columns = pd.Index([":".join(pair) for pair in wide.columns])
+    return units.merge(wide.reset_index(), on=["recording", "unit_id"], how="left")
 
 
 def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict[str, Any]:

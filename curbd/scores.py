@@ -1,14 +1,15 @@
-"""How well a network reproduces a recording: one bin ahead, some bins ahead, and running freely, beside a ceiling."""
+"""How well a network reproduces a recording: one bin ahead, some bins ahead, and running freely, beside baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.baselines import condition_average, own_past, repeatable_variance, repeats
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
 from curbd.network import Network, decay, phi_inverse, rates_inside_step, simulate
@@ -17,6 +18,8 @@ from curbd.recording.scaling import scaled_rates
 Array = np.ndarray
 ROLLOUT_BINS = 10
 """Horizon of the rollout; shorter where trials are."""
+ALL = "all regions"
+"""In the place of a region's name: every unit."""
 
 
 class Residual(NamedTuple):
@@ -29,61 +32,149 @@ class Residual(NamedTuple):
     error: Array
 
 
+class Scores(NamedTuple):
+    """The tables ``fits`` and ``region_scores``, and one row a unit with its held-out scores under the first seed."""
+
+    fits: pd.DataFrame
+    regions: pd.DataFrame
+    units: pd.DataFrame
+
+
+class Forecasts(NamedTuple):
+    """What is to be predicted, or a prediction of it.
+
+    one_step : (trial, time - 1, unit) total currents. rollout : (trial, start, unit) rates some bins after a start
+    from the data. free_run : (trial, time, unit) rates.
+    """
+
+    one_step: Array
+    rollout: Array
+    free_run: Array
+
+
 def score(
     recording: xr.Dataset, networks: xr.Dataset, seconds: Sequence[float], truth: xr.Dataset | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of every fit of a model.
+) -> Scores:
+    """Scores of every fit of a model, for all units and for each region, beside ceilings and plain baselines.
 
     Hidden inputs are inferred from the very trials that they are to explain, so held-out trials are scored without
-    them: what a trial itself must tell cannot be predicted of it.
-
-    Returns
-    -------
-    The table ``fits``, and one row a unit with its held-out one-step R2 under the first seed (columns recording,
-    model, unit_id, one_step_r2).
+    them: what a trial itself must tell cannot be predicted of it. Baselines are fitted to the training trials and
+    know the recorded inputs only.
     """
     r = scaled_rates(recording).values
     u = recording["inputs"].transpose("trial", "time", "input").values
     split = recording["split"].values.astype(str)
     condition = recording["condition"].values.astype(str)
+    region = recording["region"].values.astype(str)
+    groups = {ALL: np.ones(len(region), bool)} | {str(name): region == name for name in np.unique(region)}
+    horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
     names = {"recording": recording.attrs["recording"], "model": networks.attrs["model"]}
-    rows, unit_scores = [], np.full(r.shape[2], np.nan)
+    rows: list[dict[str, Any]] = []
+    by_region: list[dict[str, Any]] = []
+    units = pd.DataFrame({"unit_id": recording["unit_id"].values.astype(str)}).assign(**names)
     for number, seed in enumerate(networks["seed"].values):
         network = member(networks, number)
-        seen = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input").values
+        inputs = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input").values
+        inputs = inputs.copy()
+        inputs[split == "test", :, u.shape[2] :] = 0.0
+        residual = one_step_residual(network, r, inputs)
+        data = Forecasts(residual.y, r[:, _starts(r, horizon) + horizon], r)
+        guesses = {
+            "r2": forecasts(network, r, inputs, horizon),
+            "average_r2": _averages(recording, data, split == "train", condition),
+            "persistence_r2": _persistence(r, horizon),
+            "own_past_r2": forecasts(own_past(recording, network), r, u, horizon),
+        }
+        if truth is not None and recording.attrs["activity"] == "model":
+            guesses["ceiling_r2"] = _by_the_truth(truth, network, r, u, horizon)
         for part in ("train", "test"):
             chosen = split == part
             if not chosen.any():
                 continue
-            inputs = seen[chosen].copy()
-            if part == "test":
-                inputs[..., u.shape[2] :] = 0.0
-            residual = one_step_residual(network, r[chosen], inputs)
-            free = free_run(network, r[chosen], inputs)
-            horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
+            of_fit = names | {"seed": int(seed), "split": part}
+            scored = []
+            for which in Forecasts._fields:
+                known = getattr(data, which)[chosen]
+                for name, inside in groups.items():
+                    found = {
+                        column: r_squared(known[..., inside], getattr(guess, which)[chosen][..., inside])
+                        for column, guess in guesses.items()
+                    }
+                    if "ceiling_r2" not in guesses:
+                        found["ceiling_r2"] = _repeatable(recording, which, r[chosen][..., inside], condition[chosen])
+                    scored.append({"region": name, "score": which, "n_units": int(inside.sum())} | found)
+            by_region += [of_fit | row for row in scored]
             rows.append(
-                names
+                of_fit
+                | {"n_units": r.shape[2], "n_trials": int(chosen.sum())}
+                | _of_the_fit(scored)
                 | {
-                    "seed": int(seed),
-                    "split": part,
-                    "n_units": r.shape[2],
-                    "n_trials": int(chosen.sum()),
-                    "one_step_r2": r_squared(residual.y, residual.y - residual.error),
-                    "rollout_r2": rollout_r2(network, r[chosen], inputs, horizon),
                     "rollout_s": horizon * network.dt_s,
-                    "free_run_r2": r_squared(r[chosen], free),
-                    "free_run_variance_explained": variance_explained(r[chosen], free),
-                    "ceiling_r2": ceiling(recording, truth, r, u, chosen, condition),
-                    "baseline_r2": condition_average_r2(recording, r, split == "train", chosen, condition),
+                    "free_run_variance_explained": variance_explained(r[chosen], guesses["r2"].free_run[chosen]),
                     "tau_s": network.tau_s,
-                    "residual_autocorrelation": residual_autocorrelation(residual),
+                    "residual_autocorrelation": residual_autocorrelation(Residual(*(x[chosen] for x in residual))),
                     "seconds": seconds[number],
                 }
             )
-            if part == "test" and number == 0:
-                unit_scores = unit_r_squared(residual.y, residual.y - residual.error)
-    units = pd.DataFrame({"unit_id": recording["unit_id"].values.astype(str), "one_step_r2": unit_scores})
-    return pd.DataFrame(rows), units.assign(**names)[["recording", "model", "unit_id", "one_step_r2"]]
+        if number == 0:
+            test = split == "test"
+            for which in Forecasts._fields:
+                units[f"{which}_r2"] = unit_r_squared(getattr(data, which)[test], getattr(guesses["r2"], which)[test])
+            alone = guesses["own_past_r2"].one_step[test]
+            units["one_step_own_past_r2"] = unit_r_squared(data.one_step[test], alone)
+    return Scores(pd.DataFrame(rows), pd.DataFrame(by_region), units)
+
+
+def _of_the_fit(scored: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Columns of ``fits`` from the rows that are about all units."""
+    columns = {
+        f"{row['score']}_{name}": value
+        for row in scored
+        if row["region"] == ALL
+        for name, value in row.items()
+        if name.endswith("r2")
+    }
+    renamed = {"free_run_ceiling_r2": "ceiling_r2", "free_run_average_r2": "baseline_r2"}
+    return {renamed.get(name, name): value for name, value in columns.items()}
+
+
+def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array | None = None) -> Forecasts:
+    """What a network predicts: one bin ahead, ``horizon`` bins after a start from the data, and running freely."""
+    residual = one_step_residual(network, r, u)
+    one_step = residual.y - residual.error + (0.0 if drive is None else drive[:, :-1])
+    return Forecasts(one_step, rollout(network, r, u, horizon, drive), free_run(network, r, u, drive))
+
+
+def _averages(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
+    """The average training trial of the condition as a prediction; nothing where trials do not repeat."""
+    if not repeats(recording):
+        return Forecasts(*(np.full_like(values, np.nan) for values in data))
+    return Forecasts(*(condition_average(values, train, condition) for values in data))
+
+
+def _persistence(r: Array, horizon: int) -> Forecasts:
+    """Nothing changes: the state one bin ago, at the start of the rollout, and at the start of the trial."""
+    first = np.broadcast_to(r[:, :1], r.shape)
+    return Forecasts(phi_inverse(r)[:, :-1], r[:, _starts(r, horizon)], first)
+
+
+def _by_the_truth(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
+    """What the true network predicts, its next states as the currents of ``network``, whose tau may be another."""
+    true = true_network(truth)
+    drive = truth["drive"].values if "drive" in truth else None
+    found = forecasts(true, r, u, horizon, drive)
+    x = phi_inverse(r)[:, :-1]
+    D, D_true = (decay(one.dt_s, one.tau_s, one.substeps) for one in (network, true))
+    x_next = D_true * x + (1 - D_true) * found.one_step
+    return found._replace(one_step=(x_next - D * x) / (1 - D))
+
+
+def _repeatable(recording: xr.Dataset, which: str, r: Array, condition: Array) -> float:
+    """Share of the variance that repeats between trials, the ceiling of a free run; NaN for scores from the data."""
+    if which != "free_run" or not repeats(recording):
+        return float("nan")
+    shared, total = (part.sum() for part in repeatable_variance(r, condition))
+    return float(shared / total) if total > 0 else float("nan")
 
 
 def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
@@ -102,20 +193,24 @@ def free_run(network: Network, r: Array, u: Array, drive: Array | None = None) -
     return simulate(network, phi_inverse(r[:, 0]), np.nan_to_num(u), drive=drive)
 
 
-def rollout_r2(network: Network, r: Array, u: Array, horizon: int) -> float:
-    """Share of the variance explained ``horizon`` bins after a start from the data, starts every ``horizon`` bins."""
-    starts = np.arange(0, r.shape[1] - horizon, horizon)
-    if not len(starts):
-        return float("nan")
+def _starts(r: Array, horizon: int) -> Array:
+    """Bins from which rollouts start, every ``horizon`` bins."""
+    return np.arange(0, r.shape[1] - horizon, horizon)
+
+
+def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | None = None) -> Array:
+    """(trial, start, unit) rates ``horizon`` bins after each start from the data."""
+    starts = _starts(r, horizon)
+    bins = starts[:, None] + np.arange(horizon + 1)
     x0 = phi_inverse(r[:, starts])
-    inputs = np.nan_to_num(u[:, starts[:, None] + np.arange(horizon + 1)])
-    n_trials, n_starts = x0.shape[:2]
-    ends = simulate(
-        network,
-        x0.reshape(n_trials * n_starts, r.shape[2]),
-        inputs.reshape(n_trials * n_starts, horizon + 1, u.shape[2]),
-    )[:, -1]
-    return r_squared(r[:, starts + horizon], ends.reshape(x0.shape))
+    n_runs = x0.shape[0] * x0.shape[1]
+
+    def of_runs(values: Array) -> Array:
+        return np.nan_to_num(values[:, bins]).reshape(n_runs, horizon + 1, values.shape[2])
+
+    external = None if drive is None else of_runs(drive)
+    ends = simulate(network, x0.reshape(n_runs, r.shape[2]), of_runs(u), drive=external)[:, -1]
+    return ends.reshape(x0.shape)
 
 
 def unit_r_squared(data: Array, prediction: Array) -> Array:
@@ -160,57 +255,6 @@ def residual_autocorrelation(residual: Residual) -> float:
     product = np.where(both, before * after, 0.0).sum((0, 1))
     power = np.sqrt(np.where(both, before**2, 0.0).sum((0, 1)) * np.where(both, after**2, 0.0).sum((0, 1)))
     return float(np.median(product[power > 0] / power[power > 0])) if (power > 0).any() else float("nan")
-
-
-def repeats(recording: xr.Dataset) -> bool:
-    """Whether bins of different trials answer one another: trials do, blocks of continuous data do not."""
-    return bool(recording.attrs["stretches"] == "trials")
-
-
-def ceiling(
-    recording: xr.Dataset, truth: xr.Dataset | None, r: Array, u: Array, chosen: Array, condition: Array
-) -> float:
-    """What a free run could reach.
-
-    For a teacher, the score of the true network itself. Else the share of the variance that repeats: the covariance
-    of the averages of two halves of a condition's trials, over the variance of single trials; the average over units
-    is weighted by variance, and conditions of one trial are left out.
-    """
-    if truth is not None and recording.attrs["activity"] == "model":
-        drive = truth["drive"].values[chosen] if "drive" in truth else None
-        return r_squared(r[chosen], free_run(true_network(truth), r[chosen], u[chosen], drive))
-    if not repeats(recording):
-        return float("nan")
-    shared, total = 0.0, 0.0
-    for name in np.unique(condition[chosen]):
-        trials = np.flatnonzero(chosen & (condition == name))
-        if len(trials) < 2:
-            continue
-        data = r[trials]
-        complete = np.isfinite(data).all((0, 2))
-        data = data[:, complete]
-        if data.shape[1] < 2:
-            continue
-        halves = [data[half::2].mean(0) for half in (0, 1)]
-        a, b = (half - half.mean(0) for half in halves)
-        shared += float((a * b).sum()) * len(trials)
-        total += float(((data - data.mean((0, 1))) ** 2).sum())
-    return shared / total if total > 0 else float("nan")
-
-
-def condition_average_r2(recording: xr.Dataset, r: Array, train: Array, chosen: Array, condition: Array) -> float:
-    """R2 of the plain baseline: the average of the training trials of the same condition."""
-    if not repeats(recording):
-        return float("nan")
-    prediction = np.full_like(r[chosen], np.nan)
-    for place, trial in enumerate(np.flatnonzero(chosen)):
-        same = train & (condition == condition[trial])
-        if same.any():
-            known = np.isfinite(r[same])
-            count = known.sum(0)
-            total = np.where(known, r[same], 0.0).sum(0)
-            prediction[place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return r_squared(r[chosen], prediction)
 
 
 def true_network(truth: xr.Dataset) -> Network:

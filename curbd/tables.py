@@ -68,6 +68,36 @@ _AFFECTED = Column("target", "text", "region whose rates change, `latent:<number
 _NO_GROUP = "no other group could be drawn, or the target is not that of the cut pathway"
 _NO_TRUTH = "what is perturbed is no part of the true network"
 
+UNIT_SCORES = {
+    "one_step_r2": "share of the variance of the total current of this unit that the model predicts on test trials",
+    "rollout_r2": "the same of its rate, some bins ahead",
+    "free_run_r2": "the same of its rate, running freely",
+    "one_step_own_past_r2": "one_step_r2 of a network without pathways between regions",
+}
+"""Columns of ``units.csv`` that stand there once for each model, as ``<name>:<model>``."""
+
+_BASELINES = {
+    "average": "the average of the training trials of the same condition",
+    "persistence": "nothing changes",
+    "own_past": "every region predicted from itself and the known inputs alone, without other regions",
+}
+_NO_AVERAGE = "no repeated condition"
+
+
+def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
+    """Columns of ``fits``: the plain baselines of a score."""
+    return tuple(
+        Column(
+            f"{score}_{name}_r2",
+            "number",
+            f"{score}_r2 of a plain baseline: {_BASELINES[name]}",
+            empty=_NO_AVERAGE if name == "average" else "nothing varies, or there is no such prediction",
+            high=1,
+        )
+        for name in names
+    )
+
+
 TABLES: dict[str, Table] = {
     "fits": Table(
         "fits.csv",
@@ -127,6 +157,13 @@ TABLES: dict[str, Table] = {
                 empty="no repeated condition",
                 high=1,
             ),
+            *_baselines("one_step", _BASELINES),
+            *_baselines("rollout", _BASELINES),
+            *_baselines("free_run", ("persistence", "own_past")),
+            *(
+                Column(f"{score}_ceiling_r2", "number", f"{score}_r2 of the true network", empty="no truth", high=1)
+                for score in ("one_step", "rollout")
+            ),
             Column("tau_s", "number", "time constant of the fit, s", low=0),
             Column(
                 "residual_autocorrelation",
@@ -138,6 +175,39 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column("seconds", "number", "wall time of the fit, s; the one column that differs between two runs", low=0),
+        ),
+    ),
+    "region_scores": Table(
+        "region_scores.csv",
+        "The scores of each network region by region, beside ceilings and plain baselines; the rows of all regions "
+        "hold the numbers of fits.csv.",
+        ("recording", "model", "seed", "split", "region", "score"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            Column("split", "text", "trials that were scored", values=("train", "test")),
+            Column("region", "text", "region whose units are scored, or `all regions`"),
+            Column(
+                "score",
+                "text",
+                "what is predicted: the total current one bin ahead, the rates some bins ahead, or those of a free run",
+                values=("one_step", "rollout", "free_run"),
+            ),
+            Column("n_units", "integer", "units that are scored", low=1),
+            Column("r2", "number", "share of the variance that the network predicts", empty="nothing varies", high=1),
+            Column(
+                "ceiling_r2",
+                "number",
+                "for a teacher, the true network's own score; else, for the free run, the share of variance that "
+                "repeats between trials of one condition (split halves)",
+                empty="no truth, and no free run or no repeated condition",
+                high=1,
+            ),
+            *(
+                Column(f"{name}_r2", "number", f"plain baseline: {text}", empty="no such prediction", high=1)
+                for name, text in _BASELINES.items()
+            ),
         ),
     ),
     "units": Table(
@@ -528,13 +598,12 @@ def problems(name: str, table: pd.DataFrame) -> list[str]:
     found: list[str] = []
     known = schema.names
     missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
-    per_model = [
-        c for c in table.columns if c not in known and not (name == "units" and str(c).startswith("one_step_r2:"))
-    ]
+    scores = tuple(f"{score}:" for score in UNIT_SCORES) if name == "units" else ()
+    unknown = [c for c in table.columns if c not in known and not str(c).startswith(scores)]
     if missing:
         found.append(f"columns missing: {', '.join(missing)}")
-    if per_model:
-        found.append(f"columns unknown: {', '.join(map(str, per_model))}")
+    if unknown:
+        found.append(f"columns unknown: {', '.join(map(str, unknown))}")
     for column in schema.columns:
         if column.name in table:
             found += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]

@@ -56,11 +56,12 @@ def run_steps(folder, name, teacher, conditions):
         networks, seconds = fitting(recording, model, settings)
         write_netcdf({"/": networks}, place / model / "network.nc")
         networks = read_netcdf(place / model / "network.nc")
-        fits, unit_scores = score(recording, networks, seconds, truth)
-        unit_scores.to_csv(place / model / "unit_scores.csv", index=False)
+        scores = score(recording, networks, seconds, truth)
+        scores.units.to_csv(place / model / "unit_scores.csv", index=False)
         current = decompose(recording, networks)
         written = {
-            "fits": fits,
+            "fits": scores.fits,
+            "region_scores": scores.regions,
             "currents": current_table(recording, networks, current),
             "pathways": judge(recording, networks, current, truth),
             "nulls": null_table(recording, networks),
@@ -187,7 +188,7 @@ def test_provenance_is_not_needed(run, tmp_path):
 
 
 def test_missing_tables_are_all_named(run, tmp_path):
-    with pytest.raises(UserError, match=r"found no fits\.csv, units\.csv") as told:
+    with pytest.raises(UserError, match=r"found no fits\.csv, region_scores\.csv, units\.csv") as told:
         write_report(tmp_path, run, tmp_path / "report.html")
     assert "latents.parquet" in str(told.value)
     assert not (tmp_path / "report.html").exists()

@@ -190,6 +190,12 @@ def _about_fit(fit: Fitted) -> list[str]:
             f"R² one bin ahead falls from {r2(train['one_step_r2'])} on training trials to "
             f"{r2(row['one_step_r2'])} on held-out trials: a part of what the network learned is noise."
         )
+    if len(fit.tables["regions"]) > 1 and row["one_step_r2"] <= row["one_step_own_past_r2"]:
+        alone = r2(row["one_step_own_past_r2"])
+        found.append(
+            "other regions add nothing: one bin ahead, the network predicts no more of the currents "
+            f"(R² {r2(row['one_step_r2'])}) than each region does from itself alone ({alone})."
+        )
     if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
         found.append(
             f"the residual is correlated in time ({r2(row['residual_autocorrelation'])} from one bin to the next): an "
@@ -212,6 +218,13 @@ def _about_fit(fit: Fitted) -> list[str]:
     if fit.tables["currents"]["ci_low"].isna().all():
         found.append("the currents have no interval: the estimator has no posterior, and there is one seed.")
     return found
+
+
+def scores_by_region(fit: Fitted) -> pd.DataFrame:
+    """Scores and baselines of every region under the first seed, on test trials where there are any."""
+    rows = fit.tables["region_scores"]
+    split = "test" if "test" in fit.scores else "train"
+    return rows[(rows["seed"] == fit.first_seed) & (rows["split"] == split)]
 
 
 def sources_of_labels(units: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +24,13 @@ SCORES = {
     "rollout_r2": "some bins ahead",
     "free_run_r2": "running freely",
 }
+BESIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "ceiling": ("ceiling", {"marker": "|", "color": INK, "markersize": 11, "markeredgewidth": 2}),
+    "own_past": ("each region alone", {"marker": "D", "color": FAINT, "markerfacecolor": "white", "markersize": 5}),
+    "average": ("average trial", {"marker": "x", "color": FAINT, "markersize": 6}),
+    "persistence": ("no change", {"marker": "+", "color": FAINT, "markersize": 7}),
+}
+"""What test scores are shown beside, and how it is marked."""
 
 
 def scores(fits: pd.DataFrame) -> Picture:
@@ -36,8 +45,7 @@ def scores(fits: pd.DataFrame) -> Picture:
             for split, filled, shift in (("train", False, -0.14), ("test", True, 0.14)):
                 if split in of_model.index:
                     _score(panel, of_model.loc[split, column], place + shift, filled)
-            if column == "free_run_r2":
-                _beside(panel, of_model, place)
+            _beside(panel, of_model, place, column.removesuffix("_r2"))
         panel.set_title(title)
         panel.set_xlim(LOWEST - 0.04, 1.04)
         panel.set_ylim(len(models) - 0.45, -0.55)
@@ -49,16 +57,17 @@ def scores(fits: pd.DataFrame) -> Picture:
     marks = [
         mark("o", "training trials", color=INK, markerfacecolor="white"),
         mark("o", "test trials", color=INK),
-        mark("|", "ceiling (test)", color=INK, markersize=11, markeredgewidth=2),
-        mark("x", "baseline: average trial (test)", color=FAINT),
+        *(mark(label=f"{label} (test)", **look) for label, look in BESIDE.values()),
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=4)
+    figure.legend(handles=marks, loc="outside lower center", ncols=6)
     return picture(
         figure,
         "Scores of every model on training and test trials",
         f"How well each network reproduces the activity: one bin ahead (share of the variance of the total current), "
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead and running freely from the first bin of a trial (share of the "
-        "variance of the rates). A mark at the left edge carries its number where the score is lower still.",
+        "variance of the rates). A mark at the left edge carries its number where the score is lower still. Baselines: "
+        "each region predicted from itself and the known inputs alone, the average training trial of the condition, "
+        "and no change at all; those that are worse than the axis shows are left out.",
     )
 
 
@@ -72,13 +81,14 @@ def _score(axes: Axes, value: float, height: float, filled: bool) -> None:
         axes.text(LOWEST + 0.05, height, written(value), va="center", ha="left", fontsize=7.5, color=INK)
 
 
-def _beside(axes: Axes, of_model: pd.DataFrame, place: int) -> None:
-    """Ceiling and baseline of the test trials, of the training trials where there are no others."""
+def _beside(axes: Axes, of_model: pd.DataFrame, place: int, score: str) -> None:
+    """Ceiling and baselines of the test trials, of the training trials where there are no others."""
     row = of_model.loc["test" if "test" in of_model.index else "train"]
-    if np.isfinite(row["ceiling_r2"]) and row["ceiling_r2"] >= LOWEST:
-        axes.plot(row["ceiling_r2"], place + 0.14, "|", color=INK, markersize=11, markeredgewidth=2)
-    if np.isfinite(row["baseline_r2"]) and row["baseline_r2"] >= LOWEST:
-        axes.plot(row["baseline_r2"], place + 0.14, "x", color=FAINT, markersize=6)
+    free = {"ceiling": "ceiling_r2", "average": "baseline_r2"} if score == "free_run" else {}
+    for name, (_, look) in BESIDE.items():
+        value = row[free.get(name, f"{score}_{name}_r2")]
+        if np.isfinite(value) and value >= LOWEST:
+            axes.plot(value, place + 0.14, linestyle="none", **look)
 
 
 def unit_traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:

@@ -76,6 +76,11 @@ def _section(number: int, one: Recorded, palette: dict[str, str]) -> dict[str, A
         "fits": grid(
             "fits", pd.concat([fit.tables["fits"] for fit in one.fits]), leave_out=("recording", "n_units", "seconds")
         ),
+        "region_scores": grid(
+            "region_scores",
+            pd.concat([findings.scores_by_region(fit) for fit in one.fits]),
+            leave_out=("recording", "seed", "split"),
+        ),
         "warnings": findings.warnings(one),
         "models": [_model(f"recording-{number}-{place}", fit, palette) for place, fit in enumerate(one.fits, 1)],
     }
@@ -187,7 +192,7 @@ def _written(value: Any) -> str:
 def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """File and meaning of every number in the report."""
     truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
-    shown = ("fits", "pathways", "nulls", "currents", "inactivations", "regions")
+    shown = ("fits", "region_scores", "pathways", "nulls", "currents", "inactivations", "regions")
     return [
         (
             TABLES[name].file,

@@ -5,6 +5,7 @@ rule fit:
     output:
         network=ensure("<results>/{recording}/{model}/network.nc", non_empty=True),
         fits="<results>/{recording}/{model}/fits.csv",
+        region_scores="<results>/{recording}/{model}/region_scores.csv",
         unit_scores="<results>/{recording}/{model}/unit_scores.csv",
     log:
         "<results>/logs/fit/{recording}/{model}.log",
@@ -23,7 +24,8 @@ rule fit:
     shell:
         "{params.program} fit --recording {input.recording} --name {wildcards.model} --model {params.model:q}"
         " --threads {threads}"
-        " --out {output.network} --fits {output.fits} --unit-scores {output.unit_scores} > {log} 2>&1"
+        " --out {output.network} --fits {output.fits} --region-scores {output.region_scores}"
+        " --unit-scores {output.unit_scores} > {log} 2>&1"
 
 
 # Latent variables of a low-rank network.

@@ -11,6 +11,7 @@ rule tables:
         ),
         networks=per_fit("network.nc"),
         fits=per_fit("fits.csv"),
+        region_scores=per_fit("region_scores.csv"),
         unit_scores=per_fit("unit_scores.csv"),
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
@@ -22,7 +23,15 @@ rule tables:
     output:
         expand(
             "<results>/tables/{table}.csv",
-            table=["fits", "units", "regions", "pathways", "nulls", "inactivations"],
+            table=[
+                "fits",
+                "region_scores",
+                "units",
+                "regions",
+                "pathways",
+                "nulls",
+                "inactivations",
+            ],
         ),
         expand(
             "<results>/tables/{table}.parquet",
