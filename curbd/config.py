@@ -211,6 +211,10 @@ class OneStep(Section):
 
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the blocked cross-validation, inside the training trials."""
+    penalties: Literal["auto", "evidence", "cross_validation"] = "auto"
+    """How the penalty of each pair of regions is chosen: by the evidence (the likelihood of the data with the weights
+    integrated out), by the error of held-out folds, or (`auto`) by the evidence unless it has no optimum or held-out
+    folds are more likely under the other choice. network.nc says which it was."""
     hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
     """Slow inputs from outside the recording, inferred for each region: none, as many as predict held-out data
     (`auto`, 3 at most), or this many for every region. They are sources `input:hidden_1` and so on."""

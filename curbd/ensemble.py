@@ -69,6 +69,7 @@ class Fit(NamedTuple):
     hidden : inputs that the estimator inferred, or None.
     process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
+    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``, where there is a choice.
     """
 
     network: Network
@@ -79,6 +80,7 @@ class Fit(NamedTuple):
     hidden: Hidden | None = None
     process_noise_sd: Array | None = None
     measurement_noise_sd: Array | None = None
+    penalty_by: str | None = None
 
 
 def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> xr.Dataset:
@@ -89,8 +91,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     intervals are block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
 
     A posterior is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and ridge (seed, target,
-    regressor). Where the estimator tells them apart, the noises are stored as process_noise_sd and
-    measurement_noise_sd (seed, target).
+    regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says by which.
+    Where the estimator tells them apart, the noises are stored as process_noise_sd and measurement_noise_sd (seed,
+    target).
 
     Hidden inputs, the same for all fits (see `curbd.hidden.side_by_side`), are the last inputs, hidden_1 and so on;
     their values are hidden (seed, trial, time, hidden_input), their time scales hidden_scale_s (seed, hidden_input).
@@ -142,6 +145,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
             values = np.stack([getattr(one, which) for one in ranks])
             dataset[f"block_rank{kind}"] = (("seed", "block_target", "block_source"), values)
         dataset = dataset.assign_coords(block_target=regions, block_source=regions)
+    chosen = [fit.penalty_by for fit in fits if fit.penalty_by is not None]
+    if len(chosen) == len(fits):
+        dataset["penalty_by"] = (("seed",), np.array(chosen, dtype=str))
     posteriors = [fit.posterior for fit in fits if fit.posterior is not None]
     if len(posteriors) == len(fits):
         regressors = np.concatenate([units, [f"input:{label}" for label in inputs], ["bias"]])

@@ -16,7 +16,7 @@ import torch
 
 from curbd.config import BlockRank
 from curbd.ensemble import BlockRanks, Fit
-from curbd.estimators.one_step import estimate_tau
+from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.regression import (
     GRID,
     Moments,

@@ -18,7 +18,7 @@ import torch
 
 from curbd.config import ReducedRank
 from curbd.ensemble import Fit
-from curbd.estimators.one_step import estimate_tau
+from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.regression import (
     GRID,
     Moments,

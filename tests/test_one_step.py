@@ -5,7 +5,8 @@ import pytest
 from teacher_data import correlation, current, explained, training_data
 
 from curbd.config import OneStep
-from curbd.estimators.one_step import estimate_tau, one_step
+from curbd.estimators.evidence import estimate_tau
+from curbd.estimators.one_step import one_step
 from curbd.estimators.transitions import targets, transitions
 from curbd.network import Network
 from curbd.teachers import Teacher, multi_region, true_current
@@ -92,11 +93,12 @@ def test_the_noise_variance_is_that_of_the_teacher():
 
 
 @pytest.mark.parametrize(("tau_s", "seed"), [(0.1, 0), (0.1, 1), (0.05, 2)])
-def test_the_time_constant_is_estimated_within_a_quarter(tau_s, seed):
+def test_the_time_constant_is_estimated(tau_s, seed):
     teacher = multi_region(tau_s=tau_s, process_noise=0.3, trials=20, seed=seed)
     data = training_data(teacher)
-    assert estimate_tau(data, transitions(data, 5)) == pytest.approx(tau_s, rel=0.25)
-    assert one_step(data, OneStep(), RNG).network.tau_s == estimate_tau(data, transitions(data, 5))
+    # The teacher's five Euler steps a sample look like one with a time constant that is 4 to 9 % longer.
+    assert estimate_tau(data, transitions(data)) == pytest.approx(tau_s, rel=0.11)
+    assert one_step(data, OneStep(), RNG).network.tau_s == estimate_tau(data, transitions(data))
 
 
 def test_no_transition_crosses_a_trial_or_a_gap():

@@ -15,7 +15,8 @@ import numpy as np
 
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Hidden, Posterior
-from curbd.estimators.one_step import estimate_tau, regress
+from curbd.estimators.evidence import estimate_tau
+from curbd.estimators.one_step import regress
 from curbd.estimators.regression import INPUT_PENALTY, penalty_vector
 from curbd.estimators.slow_factors import (
     Factors,
@@ -94,13 +95,13 @@ def find_hidden_inputs(data: TrainingData, options: OneStep) -> tuple[float, lis
     -------
     The time constant, the factors of every region, and the inferred inputs (pair, hidden), in the order of regions.
     """
-    problem = _problem(data, options.folds)
+    problem = _problem(data, options)
     factors = [_region_factors(problem, data.region == region, region, options) for region in range(data.n_regions)]
     h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
     if data.tau_s is None and h.shape[1]:
         # A hidden input looks like a longer time constant: it is estimated again beside the inputs found so far.
         beside = problem.pairs._replace(u=np.concatenate([problem.pairs.u, h], axis=1))
-        problem = _problem(data._replace(tau_s=estimate_tau(data, beside)), options.folds)
+        problem = _problem(data._replace(tau_s=estimate_tau(data, beside)), options)
         factors = [_again(problem, data.region == region, region, one) for region, one in enumerate(factors)]
         h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
     return problem.network.tau_s, factors, h
@@ -135,10 +136,10 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     return fit._replace(hidden=fit.hidden._replace(values=values))
 
 
-def _problem(data: TrainingData, folds: int) -> Problem:
+def _problem(data: TrainingData, options: OneStep) -> Problem:
     """The regression without hidden inputs, its penalties and its data."""
-    first = regress(data, folds)
-    pairs = transitions(data, folds)
+    first = regress(data, options.folds, options.penalties)
+    pairs = transitions(data, options.folds)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
     penalty = [penalty_vector(block, data.region, first.input_power).cpu().numpy() for block in first.penalty]
     return Problem(pairs, regressors(pairs, first.network), y, first.network, np.stack(penalty))

@@ -13,18 +13,10 @@ import torch
 
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Posterior
-from curbd.estimators.regression import (
-    GRID,
-    Moments,
-    choose_penalties,
-    moments,
-    penalty_vector,
-    solve,
-    solve_blocks,
-    squared_error,
-)
+from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
+from curbd.estimators.regression import Moments, choose_penalties, moments, penalty_vector, solve_blocks, squared_error
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.network import Network, decay, tensor
+from curbd.network import Network, tensor
 
 Array = np.ndarray
 
@@ -33,12 +25,14 @@ class Regression(NamedTuple):
     """A solved regression: the network, its penalties (target region, source region), and what it was solved from.
 
     total : statistics of all training transitions. input_power : (input,) sum of squares of each input.
+    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``.
     """
 
     network: Network
     penalty: Array
     total: Moments
     input_power: Array
+    penalty_by: str
 
 
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
@@ -48,30 +42,54 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     -------
     The network, the chosen penalties and the posterior.
     """
-    regression = regress(data, options.folds)
-    return Fit(regression.network, regression.penalty, posterior(regression, data, transitions(data)))
+    regression = regress(data, options.folds, options.penalties)
+    known = posterior(regression, data, transitions(data))
+    return Fit(regression.network, regression.penalty, known, penalty_by=regression.penalty_by)
 
 
-def regress(data: TrainingData, folds: int) -> Regression:
-    """Choose the time constant (where it is not given) and the penalties, and solve."""
+def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regression:
+    """Choose the time constant (where it is not given) and the penalties, and solve.
+
+    folds : of the blocked cross-validation. penalties : as in the options of the estimator.
+    """
     pairs = transitions(data, folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
     power = (pairs.u**2).sum(0)
     parts = moments(regressors(pairs), y, pairs.fold)
-    penalty = choose_penalties(parts, data.region, data.n_regions, power)
+    penalty, chosen = _penalties(parts, data, power, penalties)
     total = parts.total()
     network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
     # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
     for _ in range(2 if data.substeps > 1 else 0):
         total = moments(regressors(pairs, network), y)
         network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
-    return Regression(network, penalty, total, power)
+    return Regression(network, penalty, total, power, chosen)
+
+
+def _penalties(folds: Moments, data: TrainingData, input_power: Array, how: str) -> tuple[Array, str]:
+    """Penalties (target region, source region), and whether they are those of evidence or cross_validation.
+
+    ``auto`` takes the evidence where it has an optimum and held-out folds are not more likely under the others.
+    """
+    region = data.region
+    if how == "cross_validation":
+        return choose_penalties(folds, region, data.n_regions, input_power), how
+    start = np.ones((data.n_regions, data.n_regions))
+    evident = evidence_penalties(folds.total(), region, start, input_power)
+    if how == "evidence":
+        return evident, how
+    validated = choose_penalties(folds, region, data.n_regions, input_power)
+    if is_inside(evident):
+        likelihood, other = (held_out_likelihood(folds, region, one, input_power) for one in (evident, validated))
+        if likelihood >= other:
+            return evident, "evidence"
+    return validated, "cross_validation"
 
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
     """Posterior of the weights; the noise variance comes from the residual, its degrees of freedom and `inflation`."""
-    network, penalty, total, power = regression
+    network, penalty, total, power, _ = regression
     W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
     residual = squared_error(total, tensor(W)).cpu().numpy()
     ridge = torch.stack([penalty_vector(block, data.region, power) for block in penalty])
@@ -94,30 +112,3 @@ def inflation(network: Network, pairs: Transitions) -> Array:
     power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
     rho = np.clip((before * after).sum(0) / np.where(power > 0, power, 1), 0, 0.999)
     return (1 + rho) / (1 - rho)
-
-
-def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
-    """Time constant with the smallest held-out error of the next state, from dt to 100 dt, in steps of 5 %.
-
-    One penalty for all blocks is chosen anew for every candidate. The current y = x + f (x_next - x) is linear in
-    f = 1 / (1 - D), and so is its fit: one solution a penalty serves all candidates.
-    """
-    n = data.r.shape[2]
-    velocity = pairs.x_next - pairs.x
-    both = moments(regressors(pairs), np.concatenate([pairs.x, velocity, pairs.x_next], axis=1), pairs.fold)
-    state, change, fitted = slice(0, n), slice(n, 2 * n), slice(0, 2 * n)
-    YZ_x, YZ_v = both.YZ[:, state], both.YZ[:, change]
-    cross = (both.YY[:, 2 * n :] - both.YY[:, state] - both.YY[:, change]) / 2
-    spread = both.YY[:, change].sum(0).clamp_min(1e-12)
-    candidates = data.dt_s * np.geomspace(1, 100, 95)
-    f = tensor(np.array([1 / (1 - decay(data.dt_s, tau_s, data.substeps)) for tau_s in candidates]))[:, None]
-    errors = []
-    for value in GRID:
-        penalty = penalty_vector(np.full(data.n_regions, value), data.region, (pairs.u**2).sum(0))
-        W = solve(both.without(), penalty, fitted)
-        W_x, W_v = W[:, state], W[:, change]
-        squares = squared_error(both, W, fitted).sum(0)
-        mixed = (cross - (W_x * YZ_v + W_v * YZ_x - (W_x @ both.ZZ) * W_v).sum(-1)).sum(0)
-        in_states = squares[state] / f**2 + 2 * mixed / f + squares[change]
-        errors.append((in_states / spread).mean(1).cpu().numpy())
-    return float(candidates[int(np.min(errors, axis=0).argmin())])

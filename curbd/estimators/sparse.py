@@ -56,7 +56,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     -------
     The network (posterior means), the ridge penalties it started from, and its posterior.
     """
-    first = regress(data, options.folds)
+    first = regress(data, options.folds, options.penalties)
     pairs = transitions(data)
     noise = np.maximum(posterior(first, data, pairs).noise_variance, LEAST_NOISE)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
@@ -69,7 +69,8 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
         mean = torch.cat([part.mean for part in parts]).cpu().numpy()[order]
         ridge = torch.cat([part.ridge for part in parts]).cpu().numpy()[order]
         network = as_network(mean, data, network.tau_s)
-    return Fit(network, first.penalty, Posterior(noise, total.ZZ.cpu().numpy(), ridge))
+    known = Posterior(noise, total.ZZ.cpu().numpy(), ridge)
+    return Fit(network, first.penalty, known, penalty_by=first.penalty_by)
 
 
 def _rows(first: Regression, total: Moments, data: TrainingData, target: int, variances: Array, rounds: int) -> Rows:

@@ -18,8 +18,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from curbd.config import OneStep, StateSpace
 from curbd.ensemble import Fit, Posterior
+from curbd.estimators.evidence import evidence_penalties
 from curbd.estimators.one_step import Regression, posterior, regress
-from curbd.estimators.regression import GRID, Moments, moments, penalty_vector, solve_blocks, squared_error
+from curbd.estimators.regression import Moments, moments, solve_blocks, squared_error
 from curbd.estimators.smoother import Noise, Seen, draw, improve, relative_variance, seen, time_first
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.network import Network, decay, phi_inverse, tensor
@@ -165,39 +166,6 @@ def smoothed(r: Array) -> Array:
     return best
 
 
-def evidence_penalties(total: Moments, gram: torch.Tensor, start: Array, input_power: Array, region: Array) -> Array:
-    """Penalty of each block (target region, source region) by MacKay's fixed point of the evidence, two steps of it.
-
-    A block's penalty is the noise variance over the variance of its weights, each weight counted by how far the data
-    determine it (MacKay, Neural Computation 1992). Cross-validation would not do here: a state drawn in the light of
-    a network is predicted best by that network, in held-out trials too.
-
-    Parameters
-    ----------
-    total : statistics of the drawn states.
-    gram : (regressor, regressor) what is left of their ZZ without the information that the noise took.
-    start : (target region, source region) penalties to start from.
-    input_power : (input,) sum of squares of each input.
-    region : (unit,) number of each unit's region.
-    """
-    penalty = start.copy()
-    for _ in range(2):
-        W = solve_blocks(total, region, penalty, input_power)
-        error = squared_error(total, tensor(W)).cpu().numpy()
-        for target, block in enumerate(penalty):
-            rows = region == target
-            ridge = penalty_vector(block, region, input_power)
-            spread = torch.linalg.inv(gram + torch.diag(ridge)).diagonal()
-            determined = (1 - ridge * spread).cpu().numpy()
-            noise = np.maximum(error[rows], 0) / max(float(total.n) - determined.sum(), 1.0)
-            for source in range(len(penalty)):
-                inside = np.flatnonzero(region == source)
-                power = (W[np.ix_(rows, inside)] ** 2).sum(1) / np.maximum(noise, SMALLEST**2)
-                new = rows.sum() * determined[inside].sum() / max(float(power.sum()), SMALLEST)
-                penalty[target, source] = np.clip(new, GRID[0], GRID[-1])
-    return penalty
-
-
 def _kind(x: torch.Tensor, r: Array, kind: str) -> Noise:
     """Noise of a kind for the paths x (time, trial, unit) and the observed r (trial, time, unit); all variances 1."""
     unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
@@ -261,9 +229,13 @@ def _moments(pairs: Transitions, network: Network) -> Moments:
 
 
 def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingData) -> Regression:
-    penalty = evidence_penalties(total, _seen_gram(total.ZZ, lost), fit.penalty, fit.input_power, data.region)
+    # Cross-validation would not do: a state drawn in the light of a network is predicted best by that network, in
+    # held-out trials too.
+    penalty = evidence_penalties(
+        total, data.region, fit.penalty, fit.input_power, gram=_seen_gram(total.ZZ, lost), rounds=2
+    )
     W = solve_blocks(total, data.region, penalty, fit.input_power)
-    return Regression(as_network(W, data, fit.network.tau_s), penalty, total, fit.input_power)
+    return fit._replace(network=as_network(W, data, fit.network.tau_s), penalty=penalty, total=total)
 
 
 def _lost(drawn: Drawn, fit: Regression) -> torch.Tensor:
