@@ -53,6 +53,10 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "inactivation_timecourses": fits,
         "inactivation_units": fits,
         "latents": low_rank,
+        "dynamics": low_rank,
+        "geometry": low_rank,
+        "populations": low_rank,
+        "transmission": low_rank,
     }
     collected = {
         name: tables.collect(name, [folder / tables.TABLES[name].file for folder in parts])

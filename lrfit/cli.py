@@ -18,6 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
     add_network_arguments(step)
     step.add_argument("--out", type=Path, required=True, metavar="latents.parquet")
+    step = add_step(steps, "mechanism", _mechanism, "say by what mechanism a low-rank network does what it does")
+    add_network_arguments(step)
+    for name in ("dynamics", "geometry", "populations", "transmission"):
+        step.add_argument(f"--{name}", type=Path, required=True, metavar=f"{name}.csv")
     return run(parser, arguments)
 
 
@@ -32,3 +36,13 @@ def _latents(chosen: argparse.Namespace) -> None:
 
     recording, _ = read_recording(chosen)
     tables.write("latents", latents(recording, read_netcdf(chosen.network)), chosen.out)
+
+
+def _mechanism(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.storage import read_netcdf
+    from lrfit.mechanism import mechanism
+
+    recording, _ = read_recording(chosen)
+    for name, table in mechanism(recording, read_netcdf(chosen.network)).items():
+        tables.write(name, table, getattr(chosen, name))

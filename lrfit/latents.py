@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.scaling import scaled_rates
+from lrfit.network import low_rank, positions
 
 
 def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
@@ -23,12 +24,13 @@ def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
     lower rank than the others of its model has fewer latents.
     """
     r = scaled_rates(recording).values
+    u = recording["inputs"].transpose("trial", "time", "input").values
     trial, time, _ = np.indices((*r.shape[:2], 1))
     parts = []
     for number, seed in enumerate(network["seed"].values):
-        n = network["n"].isel(seed=number).values
-        kappa = r @ n
-        for latent in np.flatnonzero(n.any(0)):
+        one = low_rank(network, number)
+        kappa, z = r @ one.n, positions(one, r, u)
+        for latent in range(one.n.shape[1]):
             parts.append(
                 pd.DataFrame(
                     {
@@ -38,10 +40,11 @@ def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
                         "time_s": recording["time"].values[time.ravel()],
                         "latent": latent + 1,
                         "value": kappa[..., latent].ravel(),
+                        "position": z[..., latent].ravel(),
                     }
                 )
             )
-    columns = ["seed", "condition", "trial", "time_s", "latent", "value"]
+    columns = ["seed", "condition", "trial", "time_s", "latent", "value", "position"]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     table.insert(0, "recording", str(network.attrs["recording"]))
     table.insert(1, "model", str(network.attrs["model"]))

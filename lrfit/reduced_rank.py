@@ -30,6 +30,7 @@ from curbd.estimators.regression import (
 from curbd.estimators.regression import solve as ridge
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.network import Network, tensor
+from lrfit.geometry import canonical
 
 Array = np.ndarray
 
@@ -84,25 +85,6 @@ def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
     m, n = canonical(network.J, transitions(data).r, choice.rank)
     penalty = np.full((data.n_regions, data.n_regions), choice.penalty)
     return Fit(network._replace(J=m @ n.T), penalty, factors=(m, n))
-
-
-def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
-    """Factors m (target, rank), n (source, rank) of J in the one gauge in which networks can be compared.
-
-    The columns of m are orthogonal and of length sqrt(units), so that the latent kappa_k = n_k' r is in units of x:
-    its root mean square is that of the current it sends to a unit. Latents are uncorrelated, in order of decreasing
-    variance; the sum of the cubes of every column of m is positive.
-
-    Parameters
-    ----------
-    J : (target, source) of rank ``rank``.
-    r : (pair, source) rates in which the variance is measured.
-    """
-    current = (r - r.mean(0)) @ J.T
-    directions = np.linalg.eigh(current.T @ current)[1][:, ::-1][:, :rank]
-    directions = directions * np.where((directions**3).sum(0) < 0, -1, 1)
-    size = np.sqrt(len(J))
-    return directions * size, J.T @ directions / size
 
 
 def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:

@@ -11,7 +11,8 @@ from curbd.estimators.regression import moments
 from curbd.estimators.transitions import transitions
 from curbd.network import Network, simulate
 from curbd.teachers import Teacher, multi_region
-from lrfit.reduced_rank import Choice, canonical, reduced_rank, solve
+from lrfit.geometry import canonical
+from lrfit.reduced_rank import Choice, reduced_rank, solve
 
 RNG = np.random.default_rng(0)
 """No estimator here draws a number."""

@@ -27,6 +27,7 @@ from curbd.scores import score
 from curbd.storage import read_netcdf, write_netcdf
 from lrfit.fitting import fit as fit_low_rank
 from lrfit.latents import latents
+from lrfit.mechanism import mechanism
 
 EVIL = "<script>alert('B')</script>"
 REGIONS = ("A & co", EVIL, "$C_")
@@ -71,7 +72,7 @@ def run_steps(folder, name, teacher, conditions):
         written["inactivation_timecourses"] = timecourse_table(found)
         written["inactivation_units"] = unit_table(found)
         if settings.family == "low_rank":
-            written["latents"] = latents(recording, networks)
+            written |= {"latents": latents(recording, networks)} | mechanism(recording, networks)
         for table, rows in written.items():
             tables.write(table, rows, place / model / tables.TABLES[table].file)
 

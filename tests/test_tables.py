@@ -153,6 +153,7 @@ def test_parquet_keeps_types_and_is_the_same_twice(tmp_path):
             "time_s": [0.1, 0.0, 0.0],
             "latent": 1,
             "value": [0.5, np.nan, -0.5],
+            "position": [0.4, np.nan, -0.4],
         }
     )
     digests = []

@@ -20,7 +20,7 @@ from workspace import BIN, ENVIRONMENT, ROOT, assert_same_tables, command, make_
 from curbd import tables
 
 EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
-FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1}
+FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1, "mechanism": 1}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from curbd.plan import as_json, read_plan
 from curbd.storage import RESULTS_VERSION
 
 DEMO = "data/demo.h5"
+MECHANISM = ["dynamics", "geometry", "populations", "transmission"]
 
 try:
     PLAN = read_plan(

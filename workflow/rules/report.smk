@@ -20,6 +20,11 @@ rule tables:
         timecourses=per_fit("inactivation_timecourses.parquet"),
         unit_effects=per_fit("inactivation_units.parquet"),
         latents=per_fit("latents.parquet", family="low_rank"),
+        mechanism=[
+            file
+            for table in MECHANISM
+            for file in per_fit(f"{table}.csv", family="low_rank")
+        ],
     output:
         expand(
             "<results>/tables/{table}.csv",
@@ -31,6 +36,7 @@ rule tables:
                 "pathways",
                 "nulls",
                 "inactivations",
+                *MECHANISM,
             ],
         ),
         expand(

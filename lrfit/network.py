@@ -1,0 +1,67 @@
+"""The low-rank network: J = m n', so that all recurrent currents pass through the latents kappa = n' r."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from curbd.ensemble import member
+from curbd.network import Network, decay, phi_inverse
+
+Array = np.ndarray
+
+
+class LowRank(NamedTuple):
+    """One network and its factors.
+
+    Attributes
+    ----------
+    m : (target, rank) where the latents act.
+    n : (source, rank) what they read.
+    network : the same network as any other, J = m n'.
+    """
+
+    m: Array
+    n: Array
+    network: Network
+
+
+def low_rank(networks: xr.Dataset, number: int) -> LowRank:
+    """The low-rank network of one fit, by its place among the seeds; it has as many latents as its own rank."""
+    one = networks.isel(seed=number)
+    m, n = one["m"].values, one["n"].values
+    used = n.any(0)
+    return LowRank(m[:, used], n[:, used], member(networks, number))
+
+
+def from_factors(m: Array, n: Array, network: Network) -> LowRank:
+    """A network whose J becomes m n'; inputs, bias and times are kept."""
+    return LowRank(m, n, network._replace(J=m @ n.T))
+
+
+def positions(one: LowRank, r: Array, u: Array) -> Array:
+    """Where the network stands in the space of its latents: x = m z + B v + b, solved for z by least squares.
+
+    v are the inputs as the units' time constant lets them through, tau dv/dt = -v + u, settled at the first bin. The
+    positions follow tau dz/dt = -z + kappa: they lag behind the latents kappa = n' r and equal them at fixed points.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) scaled rates, NaN where missing.
+    u : (trial, time, input).
+
+    Returns
+    -------
+    z : (trial, time, rank), NaN where the rates are missing.
+    """
+    network = one.network
+    inputs = np.nan_to_num(u)
+    passed = np.empty_like(inputs)
+    passed[:, :1] = inputs[:, :1]
+    keep = decay(network.dt_s, network.tau_s, network.substeps)
+    for t in range(inputs.shape[1] - 1):
+        passed[:, t + 1] = keep * passed[:, t] + (1 - keep) * inputs[:, t]
+    rest = phi_inverse(r) - passed @ network.B.T - network.b
+    return rest @ np.linalg.pinv(one.m).T

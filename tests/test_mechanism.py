@@ -1,0 +1,122 @@
+"""The tables of the mechanism: valid, complete, and right about networks whose mechanism is known."""
+
+import numpy as np
+import pytest
+
+import lrfit
+from benchmarks.recorded import recorded
+from curbd import tables
+from lrfit import tasks, teachers
+from lrfit.attractor_table import constant_inputs, dynamics_table
+from lrfit.attractors import WARNING
+from lrfit.mechanism import mechanism
+from lrfit.network import low_rank
+from lrfit.seen import seen
+
+TABLES = ("dynamics", "geometry", "populations", "transmission")
+
+
+def fitted(teacher, task, *, seeds, rank, conditions=(), **noise):
+    """A recording of a teacher at its task, and the low-rank networks fitted to it."""
+    recording, _ = recorded(teachers.record(teacher, task, np.random.default_rng(5), **noise))
+    if conditions:
+        recording = recording.assign_coords(condition=("trial", task.trials[conditions].astype(str).to_numpy()))
+    model = lrfit.Model(family="low_rank", options={"rank": rank}, seeds=seeds)
+    return recording, lrfit.fit(recording, "low", model)[0]
+
+
+@pytest.fixture(scope="module")
+def gated():
+    """The gating teacher: two regions, context a or b."""
+    task = tasks.contextual_decision(200, np.random.default_rng(0), cue=10)
+    return fitted(teachers.gating(0, units=60), task, seeds=[0, 1], rank=3, conditions="context")
+
+
+@pytest.fixture(scope="module")
+def of_gated(gated):
+    return mechanism(*gated)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_are_valid_and_can_be_written(of_gated, name, tmp_path):
+    assert set(of_gated) == set(TABLES)
+    assert len(of_gated[name])
+    assert tables.problems(name, of_gated[name]) == []
+    tables.write(name, of_gated[name], tmp_path / f"{name}.csv")
+    assert len(tables.read(name, tmp_path / f"{name}.csv")) == len(of_gated[name])
+
+
+def test_the_fixed_points_of_a_fit_to_noisy_trials_are_those_of_the_teacher():
+    """Four attractors of two bits, in fits to single noisy trials, in each of them, with the warning on every row."""
+    teacher = teachers.flip_flop(0, units=80)
+    task = tasks.flip_flop(60, np.random.default_rng(1))
+    table = dynamics_table(*fitted(teacher, task, seeds=[0, 1], rank=2))
+    assert tables.problems("dynamics", table) == []
+    assert (table["warning"] == WARNING).all()
+    free = table[(table["input"] == "none") & (table["type"] == "fixed_point")]
+    points = free.groupby("seed")["stability"].value_counts().unstack() / 2  # two latents a point
+    assert (points == [5 - 1, 4, 1]).all(axis=None)
+    assert free["complete"].all()
+    assert (free.loc[free["stability"] == "stable", "found_in"] == 1).all()
+    assert (free["moved"] == 0).all()
+    assert not (table["type"] == "limit_cycle").any()
+    # A pulse on one bit leaves only its own side.
+    pulse = table[(table["input"] == "input:bit_1") & (table["stability"] == "stable") & (table["seed"] == 0)]
+    assert pulse["point"].nunique() == 2
+
+
+def test_an_oscillation_is_found_with_its_period_and_multiplier():
+    teacher = teachers.oscillator(0, units=100)
+    task = tasks.oscillator(60, np.random.default_rng(1), samples=150)
+    table = dynamics_table(*fitted(teacher, task, seeds=[0], rank=2, spread=0.3))
+    cycle = table[table["type"] == "limit_cycle"].sort_values("latent")
+    assert cycle["period_s"].to_numpy() == pytest.approx(1.0, rel=0.02)
+    assert cycle["eigenvalue_real"].iloc[0] == pytest.approx(0.2, abs=0.05)
+    assert cycle["eigenvalue_real"].iloc[1] == 1
+    assert (cycle["amplitude"] > 0.5).all()
+
+
+def test_inputs_are_held_one_by_one_and_as_conditions_have_them(gated):
+    held = constant_inputs(seen(gated[0]))
+    assert set(held) == {"none", "condition:0", "condition:1"} | {
+        f"input:{name}" for name in ("a", "b", "context_a", "context_b")
+    }
+    assert held["input:context_a"] == pytest.approx([0, 0, 1, 0])
+    assert held["condition:0"][2] == pytest.approx(10 / 68)
+
+
+def test_shares_sum_to_one_and_fits_agree_where_the_rates_went(gated, of_gated):
+    table = of_gated["geometry"]
+    first = table[table["seed"] == 0]
+    assert first.loc[first["measure"] == "latent_share", "value"].sum() == pytest.approx(1)
+    shares = first[first["measure"] == "region_share"].groupby("of")["value"].sum()
+    assert shares.to_numpy() == pytest.approx(1)
+    agreement = first.set_index("measure")["value"]
+    assert agreement["effective_r"] >= agreement["connectivity_r"]
+    assert agreement["effective_r"] > 0.9
+    cosine = first[(first["of"] == "m_1") & (first["with"] == "n_1") & (first["measure"] == "overlap")]["value"]
+    one = low_rank(gated[1], 0)
+    m, n = one.m[:, 0], one.n[:, 0]
+    assert float(cosine.iloc[0]) == pytest.approx(m @ n / np.linalg.norm(m) / np.linalg.norm(n))
+
+
+def test_what_is_silenced_sends_nothing_and_the_rest_is_there(of_gated):
+    table = of_gated["transmission"]
+    assert set(table["silenced"]) == {"none", "relay", "context"}
+    assert "context" not in set(table.loc[table["silenced"] == "context", "source"])
+    assert set(table.loc[table["seed"] == 1, "silenced"]) == {"none"}
+    named = {source for source in table["source"] if source.startswith("population:")}
+    assert len(named) == of_gated["populations"]["population"].nunique()
+
+
+def test_a_network_without_latents_has_no_attractors(gated):
+    recording, networks = gated
+    empty = networks.copy(deep=True)
+    for factor in ("m", "n", "J"):
+        empty[factor][:] = 0
+    found = mechanism(recording, empty)
+    assert found["dynamics"].empty
+    assert found["geometry"].empty
+    assert (found["transmission"]["transmitted"] == 0).all()
+    for name in TABLES:
+        assert tables.problems(name, found[name]) == []

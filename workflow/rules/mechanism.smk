@@ -1,0 +1,26 @@
+# By what mechanism a low-rank network works: its attractors, its geometry, its populations, what passes in which condition.
+rule mechanism:
+    input:
+        recording=recording_of_fit,
+        network="<results>/{recording}/{model}/network.nc",
+    output:
+        dynamics="<results>/{recording}/{model}/dynamics.csv",
+        geometry="<results>/{recording}/{model}/geometry.csv",
+        populations="<results>/{recording}/{model}/populations.csv",
+        transmission="<results>/{recording}/{model}/transmission.csv",
+    log:
+        "<results>/logs/mechanism/{recording}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/mechanism/{recording}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=fit_memory,
+        runtime=fit_minutes,
+    params:
+        version=RESULTS_VERSION,
+    shell:
+        "lrfit mechanism --recording {input.recording} --network {input.network} --threads {threads}"
+        " --dynamics {output.dynamics} --geometry {output.geometry} --populations {output.populations}"
+        " --transmission {output.transmission} > {log} 2>&1"
