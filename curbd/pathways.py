@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.currents import Part, parts, presynaptic
+from curbd.agreement import agreement, correlation, silencing_effects
+from curbd.currents import Part, parts, presynaptic, weights
 from curbd.ensemble import member, posterior, summed_covariance
 from curbd.estimators.regression import choose_penalties, moments, penalty_vector
 from curbd.hidden import with_hidden_inputs
@@ -31,6 +31,7 @@ def judge(
     current : of `curbd.currents.decompose`.
     truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
     """
+    as_recorded = recording
     recording = with_hidden_inputs(recording, networks, 0)
     region = recording["region"].values.astype(str)
     regions = np.unique(region)
@@ -50,6 +51,9 @@ def judge(
     power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
     known = posterior(networks, 0)
     covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
+    seeds = range(networks.sizes["seed"])
+    W = np.stack([weights(member(networks, number)) for number in seeds])
+    effects = silencing_effects(as_recorded, networks, sources)
     rows = []
     for target, name in enumerate(regions):
         inside = number == target
@@ -68,7 +72,9 @@ def judge(
                 "rms": float(np.sqrt(np.nanmean(mine[0] ** 2))),
                 "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
                 "predicted_r2": predicted_r2(covariances[target], z, part, mine[0]),
-                "seed_r": seed_agreement(mine),
+                "seed_r": agreement(mine),
+                "J_seed_r": agreement(W[:, inside][:, :, part.columns]),
+                "inactivation_seed_r": agreement(effects[:, place][..., inside]),
                 "null_rms": null.null_rms[target, place],
                 "p_value": null.p_value[target, place],
                 "residual_autocorrelation": correlated,
@@ -131,21 +137,6 @@ def predicted_r2(covariance: Array | None, z: Array, part: Part, current: Array)
     return squares / (squares + variance) if squares + variance > 0 else float("nan")
 
 
-def seed_agreement(current: Array) -> float:
-    """Correlation of the current (seed, trial, time, unit) between fits, mean over pairs; NaN for one fit."""
-    flat = current.reshape(len(current), -1)
-    flat = flat[:, np.isfinite(flat).all(0)]
-    pairs = [_correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
-    known = [value for value in pairs if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _correlation(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum() / scale) if scale > 0 else float("nan")
-
-
 def block_ranks(networks: xr.Dataset, target: Array, source: Array, to: str, by: str) -> dict[str, int | None]:
     """Rank of a block in the first fit, and the range of the ranks that the data allow.
 
@@ -187,7 +178,7 @@ def against_truth(estimate: Array, true: Array) -> dict[str, float]:
         return {"true_r": np.nan, "true_ratio": np.nan, "true_r2": np.nan}
     spread = float(((t - t.mean(0)) ** 2).sum())
     return {
-        "true_r": _correlation(e.ravel(), t.ravel()),
+        "true_r": correlation(e.ravel(), t.ravel()),
         "true_ratio": float(np.sqrt((e**2).mean() / (t**2).mean())),
         "true_r2": 1 - float(((e - t) ** 2).sum()) / spread if spread > 0 else np.nan,
     }

@@ -316,6 +316,23 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
+                "J_seed_r",
+                "number",
+                "correlation of the weights of the pathway between fits, mean over pairs of seeds",
+                empty="one seed only, or no weights",
+                low=-1,
+                high=1,
+            ),
+            Column(
+                "inactivation_seed_r",
+                "number",
+                "correlation between fits of what silencing the source does to the target (over units, time and "
+                "conditions, mean over trials of a condition), mean over pairs of seeds",
+                empty="one seed only, no effect, or the source is the target",
+                low=-1,
+                high=1,
+            ),
+            Column(
                 "null_rms",
                 "number",
                 "rms of the current of the same fit when the source's trials are "

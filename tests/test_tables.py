@@ -37,6 +37,8 @@ def pathways(**columns):
         "share": [0.25],
         "predicted_r2": [np.nan],
         "seed_r": [np.nan],
+        "J_seed_r": [np.nan],
+        "inactivation_seed_r": [np.nan],
         "null_rms": [np.nan],
         "p_value": [np.nan],
         "q_value": [np.nan],

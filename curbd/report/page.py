@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.report import (
+    agreement_figure,
     current_figures,
     findings,
     fit_figures,
@@ -94,6 +95,7 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         fit_figures.unit_traces(fit, palette),
         current_figures.verdicts(fit),
         null_figure.nulls(fit),
+        agreement_figure.agreement(fit),
         current_figures.matrix(fit, palette),
         truth_figures.recovery(fit) if known and many else None,
         truth_figures.traces(fit, palette) if known and many else None,

@@ -1,0 +1,71 @@
+"""How far the fits of an ensemble agree: on weights, on currents, and on what silencing would do."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import xarray as xr
+
+from curbd.currents import Part
+from curbd.ensemble import member
+from curbd.hidden import with_hidden_inputs
+from curbd.network import phi_inverse, simulate
+from curbd.recording.scaling import scaled_rates
+
+Array = np.ndarray
+MOST_TRIALS = 60
+"""Effects of silencing are averages over trials; more than these change an average little."""
+
+
+def agreement(values: Array) -> float:
+    """Correlation between fits of some numbers (fit, ...), mean over pairs of fits; NaN for one fit.
+
+    Numbers that are missing in one fit are left out.
+    """
+    flat = values.reshape(len(values), -1)
+    flat = flat[:, np.isfinite(flat).all(0)]
+    pairs = [correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
+    known = [value for value in pairs if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def correlation(a: Array, b: Array) -> float:
+    """Pearson correlation of two vectors, NaN where one of them is constant."""
+    if not len(a):
+        return float("nan")
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum() / scale) if scale > 0 else float("nan")
+
+
+def silencing_effects(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part]) -> Array:
+    """(fit, source, condition, time, unit) what silencing a region, or taking an input away, does to every unit.
+
+    Silenced minus intact rates of a free run from the recorded states, averaged over the trials of a condition; NaN
+    for the silenced units themselves, and where no trial was recorded.
+    """
+    chosen = np.unique(np.linspace(0, recording.sizes["trial"] - 1, MOST_TRIALS).round().astype(int))
+    some = recording.isel(trial=chosen)
+    r = scaled_rates(some).values
+    n = r.shape[2]
+    x0 = np.nan_to_num(phi_inverse(r[:, 0]))
+    condition = some["condition"].values.astype(str)
+    conditions = np.unique(condition)
+    observed = np.isfinite(r)
+    count = np.stack([observed[condition == name].sum(0) for name in conditions])
+    effects = np.full((networks.sizes["seed"], len(sources), len(conditions), *r.shape[1:]), np.nan)
+    for number in range(len(effects)):
+        network = member(networks, number)
+        seen = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input")
+        inputs = np.nan_to_num(seen.values[chosen])
+        intact = simulate(network, x0, inputs)
+        for place, part in enumerate(sources):
+            units, known = part.columns[part.columns < n], part.columns[part.columns >= n] - n
+            gain, left = np.ones((1, *r.shape[1:])), inputs.copy()
+            gain[..., units], left[..., known] = 0.0, 0.0
+            change = np.where(observed, simulate(network, x0, left, gain=gain) - intact, 0.0)
+            total = np.stack([change[condition == name].sum(0) for name in conditions])
+            effects[number, place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+            effects[number, place][..., units] = np.nan
+    return effects
