@@ -193,8 +193,8 @@ def _about_fit(fit: Fitted) -> list[str]:
     if len(fit.tables["regions"]) > 1 and row["one_step_r2"] <= row["one_step_own_past_r2"]:
         alone = r2(row["one_step_own_past_r2"])
         found.append(
-            "other regions add nothing: one bin ahead, the network predicts no more of the currents "
-            f"(R² {r2(row['one_step_r2'])}) than each region does from itself alone ({alone})."
+            f"one bin ahead, the network predicts no more of the currents (R² {r2(row['one_step_r2'])}) than each "
+            f"region does from itself alone ({alone}): its pathways between regions improve no forecast."
         )
     if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
         found.append(
