@@ -93,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--timecourses", type=Path, metavar="inactivation_timecourses.parquet")
     step.add_argument("--units", type=Path, metavar="inactivation_units.parquet")
 
+    step = add_step(steps, "compare", _compare, "set predictions beside the real perturbations of a recording")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+    step.add_argument("--inactivations", type=Path, required=True, metavar="inactivations.csv")
+    step.add_argument("--units", type=Path, required=True, metavar="inactivation_units.parquet")
+    step.add_argument("--out", type=Path, required=True, metavar="perturbation_comparison.csv")
+
     step = add_step(steps, "tables", _tables, "collect the tables of a run and say where they come from")
     step.add_argument("--results", type=Path, required=True, metavar="DIR")
     step.add_argument("--recordings", nargs="+", required=True, metavar="NAME")
@@ -261,6 +267,26 @@ def _inactivate(chosen: argparse.Namespace) -> None:
         tables.write("inactivation_timecourses", timecourse_table(found), chosen.timecourses)
     if chosen.units is not None:
         tables.write("inactivation_units", unit_table(found), chosen.units)
+
+
+def _compare(chosen: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.comparison import compare
+    from curbd.storage import groups_of, read_netcdf
+
+    if "perturbed" not in groups_of(chosen.recording):
+        raise UserError.at(
+            str(chosen.recording),
+            found="no perturbed trials",
+            expected="a recording that was ingested with the setting `perturbed`",
+        )
+    rows = compare(
+        read_netcdf(chosen.recording),
+        read_netcdf(chosen.recording, "perturbed"),
+        tables.read("inactivations", chosen.inactivations),
+        tables.read("inactivation_units", chosen.units),
+    )
+    tables.write("perturbation_comparison", rows, chosen.out)
 
 
 def _tables(chosen: argparse.Namespace) -> None:

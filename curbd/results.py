@@ -15,7 +15,7 @@ import xarray as xr
 
 from curbd import tables
 from curbd.config import Config
-from curbd.storage import ENGINE, RESULTS_VERSION
+from curbd.storage import ENGINE, RESULTS_VERSION, groups_of
 
 PACKAGES = (
     "curbd-workflow",
@@ -52,6 +52,7 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "inactivations": fits,
         "inactivation_timecourses": fits,
         "inactivation_units": fits,
+        "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
         "latents": low_rank,
         "dynamics": low_rank,
         "geometry": low_rank,

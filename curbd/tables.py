@@ -467,6 +467,14 @@ TABLES: dict[str, Table] = {
                 "out, unless all units of the target are",
                 low=0,
             ),
+            Column(
+                "expected_rms",
+                "number",
+                "the rms effect expected under the posterior of the first fit, one for all seeds: that of a fit is too "
+                "small by as much as the data leave open, as its weights are shrunk",
+                empty="the estimator has no posterior",
+                low=0,
+            ),
             Column("effect_mean", "number", "the mean of the same differences"),
             Column(
                 "ci_low",
@@ -589,6 +597,93 @@ TABLES: dict[str, Table] = {
             Column("intact_mean", "number", "rate of the intact run, mean over the same"),
             Column("true_mean", "number", "effect_mean in the true network", empty=_NO_TRUTH, optional=True),
             Column("true_rms", "number", "effect_rms in the true network", empty=_NO_TRUTH, low=0, optional=True),
+        ),
+    ),
+    "perturbation_comparison": Table(
+        "perturbation_comparison.csv",
+        "What the networks predict of real perturbations, beside what was measured; a row for each region and for each "
+        "of its units that nothing was done to directly.",
+        ("recording", "model", "seed", "perturbation", "target", "unit_id"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            _PERTURBATION,
+            Column("target", "text", "region whose rates change"),
+            Column("unit_id", "text", "name of the unit", empty="the row tells of the region"),
+            Column("n_perturbed", "integer", "perturbed trials that were compared", low=1),
+            Column("n_unperturbed", "integer", "trials of the same conditions that they were compared with", low=1),
+            Column(
+                "predicted",
+                "number",
+                "effect_mean of the experiment in the network, in its window, conditions weighted by their perturbed "
+                "trials; of a region, the mean over its units",
+            ),
+            Column(
+                "predicted_low",
+                "number",
+                "lower end of its 95 % interval",
+                empty="a region, or no interval is known",
+            ),
+            Column("predicted_high", "number", "upper end of it", empty="a region, or no interval is known"),
+            Column(
+                "measured",
+                "number",
+                "scaled rates in perturbed trials minus those in other trials of the same condition, mean over the "
+                "same window",
+            ),
+            Column("measured_se", "number", "its standard error over trials", empty="one trial of a kind", low=0),
+            Column(
+                "p_value",
+                "number",
+                "probability of a measured effect on the region at least as large (rms over time and units) when "
+                "perturbed and other trials of a condition are exchanged at random",
+                empty="the row tells of a unit",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "measured_effect",
+                "text",
+                "whether the measured effect on the region differs from nothing (p_value of 0.01 or less)",
+                values=("effect", "none"),
+            ),
+            Column(
+                "predicted_effect",
+                "text",
+                "whether an effect on the region is predicted: its verdict in inactivations.csv is `supported`",
+                values=("effect", "none"),
+            ),
+            Column(
+                "r",
+                "number",
+                "correlation of predicted and measured effects over units",
+                empty="a unit, a region without measured effect, or too few units",
+                low=-1,
+                high=1,
+            ),
+            Column(
+                "ceiling_r",
+                "number",
+                "the r that a perfect prediction would have, as the measured effects hold noise",
+                empty="a unit, a region without measured effect, or too few units",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "r2",
+                "number",
+                "share of the squares of the measured effects that is predicted; the prediction of no effect has 0",
+                empty="a unit, or a region without measured effect",
+                high=1,
+            ),
+            Column(
+                "r2_mean_effect",
+                "number",
+                "the same when the mean measured effect on the other units of the region is predicted of each",
+                empty="a unit, a region without measured effect, or one unit only",
+                high=1,
+            ),
         ),
     ),
     "latents": Table(

@@ -111,6 +111,18 @@ def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
     assert "input: results/demo/recording.nc\n    output: results/demo/plain/network.nc" in printed
 
 
+def test_only_recordings_with_perturbed_trials_are_compared(fresh: Path) -> None:
+    for name in "ab":
+        (fresh / f"{name}.nwb").touch()
+    lines = ["a\ta.nwb\tnwb\t", 'b\tb.nwb\tnwb\t[{column: laser, value: "on", like: silence}]']
+    header = "recording\tpath\tformat\tperturbed"
+    (fresh / "my.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    config = write_config(fresh, recordings="my.tsv", results="out")
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", config))
+    assert jobs["inactivate"] == 4
+    assert jobs["compare"] == 2
+
+
 def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
     write_recordings(fresh, "a\tgone.nwb\tnwb", "a\tgone.nwb\tnwb")
     printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv", modls={}), status=1)

@@ -34,6 +34,7 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
     table["target_kind"] = np.array(found.target_kinds)[target]
     table["condition"] = np.array(found.conditions)[condition]
     table["effect_rms"] = np.sqrt(square[at])
+    table["expected_rms"] = expected_rms(found, square)[at[1:]]
     table["effect_mean"] = mean[at]
     table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
     table["predicted_r2"] = expected[at[1:]]
@@ -116,6 +117,16 @@ def interval(found: Outcome, values: Array) -> tuple[Array, Array]:
     else:
         middle, half = seeds[0], np.full_like(seeds[0], np.nan)
     return middle - half, middle + half
+
+
+def expected_rms(found: Outcome, square: Array) -> Array:
+    """Root of the mean square effect over the networks drawn from the posterior; NaN where there are none.
+
+    The weights of a fit are shrunk towards zero by as much as the data leave open, and its effects with them; those of
+    drawn networks are not.
+    """
+    drawn = square[found.n_seeds :]
+    return np.sqrt(drawn.mean(0)) if len(drawn) else np.full(square.shape[1:], np.nan)
 
 
 def predicted_r2(found: Outcome, square: Array) -> Array:

@@ -27,8 +27,9 @@ def any_of(names):
     return "|".join(map(re.escape, names))
 
 
-def per_fit(file, family=None):
-    """This file of every recording and every model, or of the models of one family."""
+def per_fit(file, family=None, perturbed=False):
+    """This file of every recording and every model, or of the models of one family, or of recordings with real
+    perturbations."""
     models = [
         name
         for name, model in PLAN.config.models.items()
@@ -36,7 +37,8 @@ def per_fit(file, family=None):
     ]
     return [
         f"<results>/{recording}/{model}/{file}"
-        for recording in PLAN.recordings
+        for recording, one in PLAN.recordings.items()
+        if one.settings.perturbed or not perturbed
         for model in models
     ]
 

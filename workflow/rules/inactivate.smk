@@ -28,3 +28,28 @@ rule inactivate:
         "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
         " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
         " --out {output.table} --timecourses {output.timecourses} --units {output.units} > {log} 2>&1"
+
+
+# The same experiment where the recording holds it: what was predicted beside what was measured.
+rule compare:
+    input:
+        recording=recording_of_fit,
+        inactivations="<results>/{recording}/{model}/inactivations.csv",
+        units="<results>/{recording}/{model}/inactivation_units.parquet",
+    output:
+        "<results>/{recording}/{model}/perturbation_comparison.csv",
+    log:
+        "<results>/logs/compare/{recording}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/compare/{recording}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=table_memory,
+        runtime=minutes,
+    params:
+        version=RESULTS_VERSION,
+    shell:
+        "curbd compare --recording {input.recording} --inactivations {input.inactivations} --units {input.units}"
+        " --out {output} > {log} 2>&1"

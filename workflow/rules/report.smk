@@ -19,6 +19,7 @@ rule tables:
         inactivations=per_fit("inactivations.csv"),
         timecourses=per_fit("inactivation_timecourses.parquet"),
         unit_effects=per_fit("inactivation_units.parquet"),
+        comparisons=per_fit("perturbation_comparison.csv", perturbed=True),
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
             file
@@ -37,6 +38,7 @@ rule tables:
                 "nulls",
                 "inactivations",
                 *MECHANISM,
+                "perturbation_comparison",
             ],
         ),
         expand(

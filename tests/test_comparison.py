@@ -1,0 +1,210 @@
+"""Predicted beside measured effects: the numbers are those of a calculation by hand, and nothing is called nothing."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from curbd import tables, teachers
+from curbd.cli import main
+from curbd.comparison import compare, measure
+from curbd.config import Model
+from curbd.currents import decompose
+from curbd.errors import UserError
+from curbd.fitting import fit
+from curbd.pathways import judge
+from curbd.storage import groups_of, read_netcdf, write_netcdf
+
+UNITS, REGION = [f"u{number}" for number in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3
+EFFECT = np.array([-0.5, -0.5, -0.5, 0.3, -0.2, 0.1, 0.0, 0.0, 0.0])
+ENDINGS = (".nc", ".csv", ".parquet", "experiments.json")
+TIME = 0.05 + 0.1 * np.arange(10)
+
+
+def trials(rng, conditions, effect, **coords):
+    """Noise of .05 about a mean for each condition; the effect acts from .3 to .7 s."""
+    mean = np.where(np.array(conditions) == "left", 0.1, 0.3)
+    rates = mean[:, None, None] + 0.05 * rng.standard_normal((len(conditions), 10, 9))
+    rates[:, 3:7] += effect
+    return xr.Dataset(
+        {"rates": (("trial", "time", "unit"), rates)},
+        coords={
+            "time": TIME,
+            "condition": ("trial", list(conditions)),
+            "unit_id": ("unit", UNITS),
+            "region": ("unit", REGION),
+            "scale": ("unit", np.ones(9)),
+            **coords,
+        },
+        attrs={"recording": "rec", "activity": "model", "dt_s": 0.1},
+    )
+
+
+@pytest.fixture
+def recording(rng):
+    return trials(rng, ["left"] * 12 + ["right"] * 8, 0.0)
+
+
+@pytest.fixture
+def perturbed(rng, recording):
+    conditions = ["left"] * 4 + ["right"] * 12
+    return trials(rng, conditions, EFFECT, perturbation=("trial", ["off"] * 16))
+
+
+def tables_of(effect, supported=("B",), conditions=("left", "right")):
+    """The tables of an experiment that silences A from .3 to .7 s, as one fit predicts it."""
+    named = {"recording": "rec", "model": "m", "seed": 0, "perturbation": "off:A"}
+    rows = [named | {"condition": one} for one in conditions]
+    inactivations = pd.DataFrame(
+        row
+        | {
+            "target": name,
+            "start_s": 0.3,
+            "stop_s": 0.7,
+            "verdict": "supported" if name in supported else "unsupported",
+        }
+        for row in rows
+        for name in "ABC"
+    )
+    units = pd.DataFrame(
+        row
+        | {
+            "unit_id": unit,
+            "perturbed": region == "A",
+            "effect_mean": effect[place] * (2.0 if row["condition"] == "left" else 1.0),
+            "ci_low": effect[place] - 0.1,
+            "ci_high": effect[place] + 0.1,
+        }
+        for row in rows
+        for place, (unit, region) in enumerate(zip(UNITS, REGION, strict=True))
+    )
+    return inactivations, units
+
+
+def test_the_measured_effect_is_a_difference_of_means_within_conditions(recording, perturbed) -> None:
+    measured = measure(recording, perturbed, 0.3, 0.7)
+    on, off = perturbed["rates"].values[:, 3:7].mean(1), recording["rates"].values[:, 3:7].mean(1)
+    parts = {"left": (on[:4], off[:12], 4 / 16), "right": (on[4:], off[12:], 12 / 16)}
+    by_hand = sum(share * (a.mean(0) - b.mean(0)) for a, b, share in parts.values())
+    np.testing.assert_allclose(measured.effect, by_hand, atol=1e-12)
+    variance = sum(share**2 * (a.var(0, ddof=1) / len(a) + b.var(0, ddof=1) / len(b)) for a, b, share in parts.values())
+    np.testing.assert_allclose(measured.standard_error, np.sqrt(variance), atol=1e-12)
+    # Trials of a condition with the larger mean are more frequent with the laser: that is no effect.
+    assert np.abs(measured.effect[6:]).max() < 0.05
+
+
+def test_trials_with_missing_bins_in_the_window_are_left_out(recording, perturbed) -> None:
+    lost = recording.copy(deep=True)
+    lost["rates"][0, 5] = np.nan
+    lost["rates"][1, 9] = np.nan
+    assert (measure(lost, perturbed, 0.3, 0.7).weight < 0).sum() == 19
+
+
+def test_p_values_of_nothing_are_uniform(rng) -> None:
+    p = []
+    for _ in range(100):
+        here, there = (trials(rng, ["left"] * 10, 0.0) for _ in range(2))
+        p.append(measure(here, there, 0.3, 0.7).p_value(np.arange(6, 9)))
+    # The mean of 100 uniform numbers is .5 with a standard deviation of .03.
+    assert abs(np.mean(p) - 0.5) < 0.1
+    assert np.mean(np.array(p) <= 0.1) < 0.25
+
+
+def test_prediction_and_baselines_are_scored_over_units(recording, perturbed) -> None:
+    rows = compare(recording, perturbed, *tables_of(EFFECT / 1.25))
+    whole = rows[rows["unit_id"] == ""].set_index("target")
+    assert set(whole.index) == {"B", "C"}
+    b = whole.loc["B"]
+    # Left has a quarter of the perturbed trials and twice the effect: the mean is 1.25 times that of right.
+    units = rows[(rows["unit_id"] != "") & (rows["target"] == "B")].set_index("unit_id")
+    np.testing.assert_allclose(units["predicted"], EFFECT[3:6], atol=1e-12)
+    effect = measure(recording, perturbed, 0.3, 0.7).effect[3:6]
+    np.testing.assert_allclose(units["measured"], effect, atol=1e-12)
+    assert b["r"] > 0.99
+    assert b["r2"] == pytest.approx(1 - ((effect - EFFECT[3:6]) ** 2).sum() / (effect**2).sum())
+    others = np.array([effect[[1, 2]].mean(), effect[[0, 2]].mean(), effect[[0, 1]].mean()])
+    assert b["r2_mean_effect"] == pytest.approx(1 - ((effect - others) ** 2).sum() / (effect**2).sum())
+    assert b["ceiling_r"] > 0.99
+    assert (b["n_perturbed"], b["n_unperturbed"]) == (16, 20)
+
+
+def test_a_region_without_effect_is_reported_as_none(recording, perturbed) -> None:
+    rows = compare(recording, perturbed, *tables_of(EFFECT))
+    whole = rows[rows["unit_id"] == ""].set_index("target")
+    assert whole.loc["B", ["measured_effect", "predicted_effect"]].tolist() == ["effect", "effect"]
+    assert whole.loc["C", ["measured_effect", "predicted_effect"]].tolist() == ["none", "none"]
+    assert whole.loc["B", "p_value"] <= 0.01 < whole.loc["C", "p_value"]
+    assert np.isnan(whole.loc["C", "r"])
+
+
+def test_an_experiment_that_stands_for_several_is_told(recording, perturbed) -> None:
+    inactivations, units = tables_of(EFFECT)
+    more = pd.concat([inactivations, inactivations.assign(perturbation="off:B")])
+    with pytest.raises(UserError, match="2 perturbations"):
+        compare(recording, perturbed, more, units)
+
+
+def test_conditions_without_a_counterpart_are_told(recording, perturbed) -> None:
+    with pytest.raises(UserError, match=r"windows\.conditions"):
+        compare(recording, perturbed.assign_coords(condition=("trial", ["lit"] * 16)), *tables_of(EFFECT))
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """A laser that silences A, from the file of a teacher to the comparison, step by step as users run them."""
+    folder = tmp_path_factory.mktemp("laser")
+    light = teachers.Laser("A", 0.2, 0.6)
+    apart = [("C", "A"), ("C", "B")]
+    teacher = teachers.multi_region(
+        units=8, trials=80, samples=80, substeps=1, gain=0.8, coupling=0.8, absent=apart, laser=light, seed=104
+    )
+    teachers.write_hdf5(teacher, folder / "laser.h5")
+    settings = {"perturbed": [{"column": "laser", "value": "on", "like": "off"}]}
+    experiment = {"off": {"region": "A", "action": "clamp", "value": -1, "start_s": 0.2, "stop_s": 0.6}}
+    said = {"experiments": json.dumps(experiment)}
+
+    def step(command, recording="recording.nc", **flags):
+        """One call of the command line; texts that name files stand in the folder."""
+        arguments = [command, *(["--recording", str(folder / recording)] if recording else [])]
+        for flag, value in flags.items():
+            arguments += [f"--{flag.replace('_', '-')}", str(folder / value) if value.endswith(ENDINGS) else value]
+        assert main(arguments) == 0
+
+    path = str(folder / "laser.h5")
+    step("ingest", "", name="rec", path=path, format="hdf5", settings=json.dumps(settings), out="recording.nc")
+    step("check", **said, out="experiments.json")
+    recording = read_netcdf(folder / "recording.nc")
+    networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    write_netcdf({"/": networks}, folder / "network.nc")
+    tables.write("pathways", judge(recording, networks, decompose(recording, networks)), folder / "pathways.csv")
+    step("inactivate", **said, network="network.nc", pathways="pathways.csv", out="effects.csv", units="units.parquet")
+    step("compare", inactivations="effects.csv", units="units.parquet", out="comparison.csv")
+    return folder, teacher
+
+
+def test_a_laser_of_a_teacher_is_predicted_from_the_other_trials(steps) -> None:
+    folder, teacher = steps
+    on = (teacher.trials["laser"] == "on").to_numpy()
+    assert groups_of(folder / "recording.nc") == {"truth", "perturbed"}
+    np.testing.assert_array_equal(read_netcdf(folder / "recording.nc")["rates"], teacher.rates[~on])
+    rows = tables.read("perturbation_comparison", folder / "comparison.csv")
+    assert tables.problems("perturbation_comparison", rows) == []
+    whole = rows[rows["unit_id"] == ""].set_index("target")
+    assert whole["measured_effect"].to_dict() == {"B": "effect", "C": "none"}
+    assert whole["predicted_effect"].to_dict() == {"B": "effect", "C": "none"}
+    assert whole.loc["B", "r"] > 0.9
+    assert whole.loc["B", "r2"] > max(0.8, whole.loc["B", "r2_mean_effect"])
+    b = teacher.region == "B"
+    lit = slice(20, 60)
+    measured = teacher.rates[on][:, lit][..., b].mean((0, 1)) - teacher.rates[~on][:, lit][..., b].mean((0, 1))
+    np.testing.assert_allclose(rows[(rows["target"] == "B") & (rows["unit_id"] != "")]["measured"], measured)
+
+
+def test_an_experiment_for_perturbed_trials_is_checked_before_the_fit(steps, capsys) -> None:
+    folder, _ = steps
+    several = json.dumps({"off": {"kind": "region"}})
+    arguments = ["--experiments", several, "--out", str(folder / "no.json")]
+    assert main(["check", "--recording", str(folder / "recording.nc"), *arguments]) == 2
+    assert "found 3 perturbations (off:A, off:B, off:C), expected one" in capsys.readouterr().err
