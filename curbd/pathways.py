@@ -13,9 +13,11 @@ from curbd.currents import Part, parts, presynaptic, weights
 from curbd.ensemble import member, posterior, summed_covariance
 from curbd.estimators.regression import choose_penalties, moments, penalty_vector
 from curbd.hidden import with_hidden_inputs
+from curbd.network import decay
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, residual_autocorrelation
 from curbd.trust import Evidence, Null, benjamini_hochberg, pathway_null, verdict
+from curbd.unrecorded import signs
 
 Array = np.ndarray
 
@@ -48,6 +50,7 @@ def judge(
     samples = complete[train].sum() / z.shape[2]
     held_out = complete & ~train[:, None]
     missed = (residual.error[held_out] ** 2).sum(0) / np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
+    unrecorded = signs(z[:, :-1], residual.y, number, decay(first.dt_s, first.tau_s, first.substeps))
     power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
     known = posterior(networks, 0)
     covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
@@ -77,6 +80,8 @@ def judge(
                 "inactivation_seed_r": agreement(effects[:, place][..., inside]),
                 "null_rms": null.null_rms[target, place],
                 "p_value": null.p_value[target, place],
+                "memory_nats": unrecorded.memory_nats[target],
+                "shared_sd": unrecorded.shared_sd[target],
                 "residual_autocorrelation": correlated,
                 "samples_per_regressor": float(samples),
                 "excess_error": float(missed[inside].mean() / null.held_out_error[target] - 1),

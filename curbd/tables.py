@@ -356,6 +356,19 @@ TABLES: dict[str, Table] = {
                 low=0,
                 high=1,
             ),
+            Column(
+                "memory_nats",
+                "number",
+                "log Bayes factor for a dependence of the target on the past of the recorded units beyond their present: "
+                "a sign of unrecorded units, measurement noise, smoothing",
+                low=0,
+            ),
+            Column(
+                "shared_sd",
+                "number",
+                "slow fluctuations that the residuals of the target's units share, beyond the largest of independent "
+                "units, in standard deviations: a sign of input from outside the recording",
+            ),
             Column("verdict", "text", "whether the current can be believed", values=("resolved", "unresolved")),
             Column("reason", "text", "why not, or what supports it"),
             Column(

@@ -30,6 +30,8 @@ SEED_R = 0.7
 RESIDUAL_AUTOCORRELATION = 0.2
 SAMPLES_PER_REGRESSOR = 5.0
 EXCESS_ERROR = 0.02
+MEMORY_NATS = 10.0
+SHARED_SD = 6.0
 
 
 class Evidence(NamedTuple):
@@ -38,7 +40,9 @@ class Evidence(NamedTuple):
     q_value : of the null above. predicted_r2 : R2 with the true current that the posterior predicts.
     seed_r : agreement of the current between fits. residual_autocorrelation : lag 1, of the target's residual.
     samples_per_regressor : training transitions over regressors. excess_error : by what share the network's held-out
-    one-step error is above that of a plain ridge regression.
+    one-step error is above that of a plain ridge regression. memory_nats : log Bayes factor for a dependence of the
+    target on the past of the recorded units, beyond their present. shared_sd : slow fluctuations that the residuals
+    of the target's units share, beyond the largest of independent units (both of `curbd.unrecorded`).
     """
 
     q_value: float
@@ -47,6 +51,8 @@ class Evidence(NamedTuple):
     residual_autocorrelation: float
     samples_per_regressor: float
     excess_error: float
+    memory_nats: float
+    shared_sd: float
 
 
 def verdict(evidence: Evidence) -> tuple[str, str]:
@@ -54,8 +60,9 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
 
     The source must tell something about the target that no other source tells (q value of the null), the posterior
     must expect its current to explain half of the true one, refits to resamples must agree on it, and the model must
-    hold: white residuals, enough data, and no worse a prediction of held-out currents than plain ridge regression,
-    for a network that misses a part of the current has booked the rest wrongly.
+    hold: white residuals, enough data, no worse a prediction of held-out currents than plain ridge regression, for a
+    network that misses a part of the current has booked the rest wrongly, and neither sign of something that was not
+    recorded (`curbd.unrecorded`), for it is booked on what was.
     """
     against = []
     if evidence.samples_per_regressor < SAMPLES_PER_REGRESSOR:
@@ -64,6 +71,15 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
         against.append(
             f"residuals are correlated in time ({evidence.residual_autocorrelation:.2f}): "
             "unmodelled input, measurement noise or smoothing, or a wrong time constant"
+        )
+    if evidence.memory_nats > MEMORY_NATS:
+        against.append(
+            f"the past of the recorded units tells what their present does not (log odds {evidence.memory_nats:.0f}): "
+            "unrecorded units or inputs, measurement noise or smoothing, or a wrong time constant"
+        )
+    if evidence.shared_sd > SHARED_SD:
+        against.append(
+            f"residuals of its units fluctuate together ({evidence.shared_sd:.0f} sd): input from outside the recording"
         )
     if evidence.excess_error > EXCESS_ERROR:
         against.append(

@@ -14,6 +14,8 @@ GOOD = Evidence(
     seed_r=0.95,
     residual_autocorrelation=0.0,
     samples_per_regressor=100.0,
+    memory_nats=0.0,
+    shared_sd=-4.0,
 )
 
 
@@ -83,6 +85,8 @@ def test_good_evidence_is_resolved_and_says_why() -> None:
         ({"seed_r": 0.1}, "refits to resampled trials disagree"),
         ({"residual_autocorrelation": 0.8}, "residuals are correlated in time"),
         ({"samples_per_regressor": 2.0}, "too few"),
+        ({"memory_nats": 80.0}, "the past of the recorded units tells"),
+        ({"shared_sd": 12.0}, "fluctuate together"),
         ({"excess_error": 0.1}, "held-out error 10% above that of ridge regression"),
     ],
 )
