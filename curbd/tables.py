@@ -359,8 +359,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "memory_nats",
                 "number",
-                "log Bayes factor for a dependence of the target on the past of the recorded units beyond their present: "
-                "a sign of unrecorded units, measurement noise, smoothing",
+                "log Bayes factor for a dependence of the target on the past of the recorded units beyond their "
+                "present: a sign of unrecorded units, measurement noise, smoothing",
                 low=0,
             ),
             Column(

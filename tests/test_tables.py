@@ -42,6 +42,8 @@ def pathways(**columns):
         "null_rms": [np.nan],
         "p_value": [np.nan],
         "q_value": [np.nan],
+        "memory_nats": [0.0],
+        "shared_sd": [-1.2],
         "verdict": ["unresolved"],
         "reason": ["no null"],
         "rank": [np.nan],
