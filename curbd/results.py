@@ -55,6 +55,7 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
         "latents": low_rank,
         "dynamics": low_rank,
+        "field": low_rank,
         "geometry": low_rank,
         "populations": low_rank,
         "transmission": low_rank,

@@ -803,6 +803,21 @@ TABLES: dict[str, Table] = {
             Column("warning", "text", "what goes with every statement on attractors"),
         ),
     ),
+    "field": Table(
+        "field.parquet",
+        "Vector field of the latents of the first fit, on a grid over the first two of them.",
+        ("recording", "model", "seed", "input", "position_1", "position_2"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            Column("input", "text", "what is held constant, as in dynamics.csv"),
+            Column("position_1", "number", "position along the first latent"),
+            Column("position_2", "number", "along the second; further ones are at their median", empty="rank 1"),
+            Column("velocity_1", "number", "tau dz/dt along the first latent"),
+            Column("velocity_2", "number", "along the second", empty="rank 1"),
+        ),
+    ),
     "geometry": Table(
         "geometry.csv",
         "How connectivity and inputs of the low-rank networks lie to one another, and how much of it the fits share.",

@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     step.add_argument("--out", type=Path, required=True, metavar="latents.parquet")
     step = add_step(steps, "mechanism", _mechanism, "say by what mechanism a low-rank network does what it does")
     add_network_arguments(step)
-    for name in ("dynamics", "geometry", "populations", "transmission"):
-        step.add_argument(f"--{name}", type=Path, required=True, metavar=f"{name}.csv")
+    for file in ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"):
+        step.add_argument(f"--{Path(file).stem}", type=Path, required=True, metavar=file)
     return run(parser, arguments)
 
 

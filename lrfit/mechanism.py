@@ -24,13 +24,16 @@ from lrfit.network import low_rank
 from lrfit.populations import loadings, populations
 from lrfit.seen import origin, seen
 from lrfit.transmission import context_ratio, gating_index, silenced_run, transmission
+from lrfit.vector_field import field_table
 
 
 def mechanism(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, pd.DataFrame]:
-    """All tables of this kind for the low-rank networks of a model: dynamics, geometry, populations, transmission."""
+    """All tables of this kind for the low-rank networks of a model, by name."""
+    attractors = dynamics_table(recording, networks)
     of_units = population_table(recording, networks)
     return {
-        "dynamics": dynamics_table(recording, networks),
+        "dynamics": attractors,
+        "field": field_table(recording, networks, attractors),
         "geometry": geometry_table(recording, networks),
         "populations": of_units,
         "transmission": transmission_table(recording, networks, of_units),

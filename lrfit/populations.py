@@ -27,8 +27,8 @@ LEAST = 0.05
 """A population holds this share of the units at least."""
 REGULAR = 1e-3
 """Added to the variances of the standardised loadings."""
-ATTEMPTS = 3
-"""Starts of each mixture; the one with the largest likelihood is taken."""
+ATTEMPTS, FINAL_ATTEMPTS = 3, 10
+"""Starts of a mixture, of a subsample and of all units; the one with the largest likelihood is taken."""
 
 
 class Populations(NamedTuple):
@@ -77,22 +77,23 @@ def populations(values: Array, *, most: int = MOST, seed: int = 0) -> Population
     subsamples = [
         [rng.permutation(units)[: round(SUBSAMPLE * units)] for _ in range(2)] for _ in range(PAIRS if most > 1 else 0)
     ]
-    judged = [(0.0, 0.0)] + [_judged(standard, number, subsamples, seed) for number in range(2, most + 1)]
-    gains = [gain if stability >= STABLE else 0.0 for stability, gain in judged]
-    number = int(np.argmax(gains)) + 1
+    judged = {number: _judged(standard, number, subsamples, seed) for number in range(2, most + 1)}
+    gains = {number: gain for number, (stability, gain) in judged.items() if stability >= STABLE and gain > 0}
     label, probability = np.zeros(units, dtype=int), np.ones(units)
-    if number > 1:
-        chances = _mixture(standard, number, seed).predict_proba(standard)
-        # The largest first, so that the numbers do not depend on the start.
-        chances = chances[:, np.argsort(-np.bincount(chances.argmax(1), minlength=number), kind="stable")]
-        label, probability = chances.argmax(1), chances.max(1)
-    groups = [values[label == group] for group in range(number)]
+    for number in sorted(gains, key=lambda each: -gains[each]):
+        chances = _mixture(standard, number, seed, FINAL_ATTEMPTS).predict_proba(standard)
+        if _filled(chances.argmax(1), number):
+            # The largest first, so that the numbers do not depend on the start.
+            chances = chances[:, np.argsort(-np.bincount(chances.argmax(1)), kind="stable")]
+            label, probability = chances.argmax(1), chances.max(1)
+            break
+    groups = [values[label == group] for group in range(label.max() + 1)]
     return Populations(
         label,
         probability,
         np.stack([group.mean(0) for group in groups]),
         np.stack([np.atleast_2d(np.cov(group, rowvar=False)) for group in groups]),
-        np.array([stability for stability, _ in judged[1:]]),
+        np.array([stability for stability, _ in judged.values()]),
     )
 
 
@@ -141,17 +142,22 @@ def _judged(values: Array, number: int, subsamples: list[list[Array]], seed: int
             others = np.delete(values, chosen, axis=0)
             gains.append(mixture.score(others) - _mixture(values[chosen], 1, seed).score(others))
         labels = [mixture.predict(values) for mixture in mixtures]
-        filled = all(np.bincount(one, minlength=number).min() >= LEAST * len(values) for one in labels)
+        filled = all(_filled(label, number) for label in labels)
         scores.append(adjusted_rand_score(*labels) if filled else 0.0)
     return float(np.median(scores)), float(np.median(gains))
 
 
-def _mixture(values: Array, number: int, seed: int) -> BayesianGaussianMixture:
+def _filled(label: Array, number: int) -> bool:
+    """Whether every population has its share of the units."""
+    return bool(np.bincount(label, minlength=number).min() >= LEAST * len(label))
+
+
+def _mixture(values: Array, number: int, seed: int, attempts: int = ATTEMPTS) -> BayesianGaussianMixture:
     with warnings.catch_warnings():
         # A mixture that has not settled gives unstable labels, and that is what is measured.
         warnings.simplefilter("ignore", ConvergenceWarning)
         # The bound of the Bayesian mixture is a sum over units, unlike that of the plain one.
         tolerance = 1e-3 * len(values)
         return BayesianGaussianMixture(
-            n_components=number, n_init=ATTEMPTS, tol=tolerance, reg_covar=REGULAR, random_state=seed
+            n_components=number, n_init=attempts, tol=tolerance, reg_covar=REGULAR, random_state=seed
         ).fit(values)

@@ -13,7 +13,7 @@ from lrfit.mechanism import mechanism
 from lrfit.network import low_rank
 from lrfit.seen import seen
 
-TABLES = ("dynamics", "geometry", "populations", "transmission")
+TABLES = ("dynamics", "field", "geometry", "populations", "transmission")
 
 
 def fitted(teacher, task, *, seeds, rank, conditions=(), **noise):
@@ -42,8 +42,9 @@ def test_the_tables_are_valid_and_can_be_written(of_gated, name, tmp_path):
     assert set(of_gated) == set(TABLES)
     assert len(of_gated[name])
     assert tables.problems(name, of_gated[name]) == []
-    tables.write(name, of_gated[name], tmp_path / f"{name}.csv")
-    assert len(tables.read(name, tmp_path / f"{name}.csv")) == len(of_gated[name])
+    file = tmp_path / tables.TABLES[name].file
+    tables.write(name, of_gated[name], file)
+    assert len(tables.read(name, file)) == len(of_gated[name])
 
 
 def test_the_fixed_points_of_a_fit_to_noisy_trials_are_those_of_the_teacher():
@@ -109,6 +110,20 @@ def test_what_is_silenced_sends_nothing_and_the_rest_is_there(of_gated):
     assert len(named) == of_gated["populations"]["population"].nunique()
 
 
+def test_the_field_vanishes_at_its_fixed_points_and_holds_them(of_gated):
+    table = of_gated["field"]
+    points = of_gated["dynamics"]
+    points = points[(points["seed"] == 0) & (points["latent"] <= 2)]
+    assert set(table["input"]) == set(points["input"])
+    for k in (1, 2):
+        mine = points.loc[points["latent"] == k, "position"]
+        assert table[f"position_{k}"].min() < mine.min()
+        assert mine.max() < table[f"position_{k}"].max()
+    # Far out the field points inwards.
+    edge = table[table["position_1"] == table["position_1"].max()]
+    assert (edge["velocity_1"] < 0).all()
+
+
 def test_a_network_without_latents_has_no_attractors(gated):
     recording, networks = gated
     empty = networks.copy(deep=True)
@@ -116,6 +131,7 @@ def test_a_network_without_latents_has_no_attractors(gated):
         empty[factor][:] = 0
     found = mechanism(recording, empty)
     assert found["dynamics"].empty
+    assert found["field"].empty
     assert found["geometry"].empty
     assert (found["transmission"]["transmitted"] == 0).all()
     for name in TABLES:

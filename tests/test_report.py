@@ -138,6 +138,15 @@ def test_pictures_say_in_words_what_they_show(page):
     assert all(re.search(r'alt="[^"]{10,}"', image) for image in images)
     for picture in ("Matrix of verdicts", "Matrix of mean currents", "Matrix of effects", "Latent variables over time"):
         assert any(picture in image for image in images)
+    for picture in ("Vector field of the latents", "Loadings of the units", "Rank of the connectivity"):
+        assert any(picture in image for image in images)
+
+
+def test_every_statement_on_attractors_carries_its_warning(run, page):
+    fields = re.findall(r"<figcaption>Where the network goes.*?</figcaption>", page)
+    assert fields
+    assert all("partial observation: line attractor may be spurious" in caption for caption in fields)
+    assert (tables.read("dynamics", run / "tables" / "dynamics.csv")["warning"].str.contains("spurious")).all()
 
 
 def test_the_truth_stands_beside_the_recovered_currents(run, page):

@@ -19,6 +19,7 @@ from curbd.report import (
     fit_figures,
     inactivation_figures,
     latent_figures,
+    mechanism_figures,
     network_figure,
     null_figure,
     recording_figures,
@@ -29,6 +30,11 @@ from curbd.report.reading import Fitted, Recorded, Run
 from curbd.tables import TABLES
 
 FOLDER = Path(__file__).parent
+MECHANISM = {
+    "dynamics": "Fixed points, slow points and limit cycles",
+    "transmission": "What passes in which condition",
+    "geometry": "Geometry of the loadings, and how much of it the fits share",
+}
 MOST_ROWS = 150
 """Longer tables are cut here; the files hold all rows."""
 
@@ -101,6 +107,9 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         truth_figures.traces(fit, palette) if known and many else None,
         inactivation_figures.matrix(fit),
         latent_figures.trajectories(fit),
+        mechanism_figures.landscape(fit),
+        mechanism_figures.populations(fit),
+        mechanism_figures.ranks(fit) if many else None,
     )
     pathways = fit.tables["pathways"].sort_values(["target", "share"], ascending=[True, False], kind="stable")
     return {
@@ -115,6 +124,11 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         "inactivations": grid(
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
         ),
+        "mechanism": {
+            words: grid(name, fit.tables[name].dropna(axis=1, how="all"), leave_out=("recording", "model"))
+            for name, words in MECHANISM.items()
+            if len(fit.tables[name])
+        },
         "settings": _settings(fit),
     }
 
@@ -194,7 +208,7 @@ def _written(value: Any) -> str:
 def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """File and meaning of every number in the report."""
     truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
-    shown = ("fits", "region_scores", "pathways", "nulls", "currents", "inactivations", "regions")
+    shown = ("fits", "region_scores", "pathways", "nulls", "currents", "inactivations", "regions", *MECHANISM)
     return [
         (
             TABLES[name].file,

@@ -8,7 +8,13 @@ from curbd.plan import as_json, read_plan
 from curbd.storage import RESULTS_VERSION
 
 DEMO = "data/demo.h5"
-MECHANISM = ["dynamics", "geometry", "populations", "transmission"]
+MECHANISM = [
+    "dynamics.csv",
+    "field.parquet",
+    "geometry.csv",
+    "populations.csv",
+    "transmission.csv",
+]
 
 try:
     PLAN = read_plan(
@@ -97,6 +103,17 @@ def bench(wildcards):
 def unit_tables(wildcards):
     """Tables of units that the inactivations name."""
     return PLAN.unit_tables()
+
+
+def populations(wildcards):
+    """The populations of a low-rank network, for experiments on them."""
+    low_rank = PLAN.config.models[wildcards.model].family == "low_rank"
+    return "<results>/{recording}/{model}/populations.csv" if low_rank else []
+
+
+def populations_option(wildcards, input):
+    """Where the experiments find them."""
+    return f"--populations {input.populations}" if input.populations else ""
 
 
 def folder_of_results(wildcards, output):

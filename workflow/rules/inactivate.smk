@@ -6,6 +6,7 @@ rule inactivate:
         pathways="<results>/{recording}/{model}/pathways.csv",
         checked="<results>/{recording}/experiments.json",
         tables=unit_tables,
+        populations=populations,
     output:
         table="<results>/{recording}/{model}/inactivations.csv",
         timecourses="<results>/{recording}/{model}/inactivation_timecourses.parquet",
@@ -23,10 +24,12 @@ rule inactivate:
     params:
         experiments=experiments,
         bench=bench,
+        populations=populations_option,
         version=RESULTS_VERSION,
     shell:
         "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
         " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
+        " {params.populations}"
         " --out {output.table} --timecourses {output.timecourses} --units {output.units} > {log} 2>&1"
 
 

@@ -5,6 +5,7 @@ rule mechanism:
         network="<results>/{recording}/{model}/network.nc",
     output:
         dynamics="<results>/{recording}/{model}/dynamics.csv",
+        field="<results>/{recording}/{model}/field.parquet",
         geometry="<results>/{recording}/{model}/geometry.csv",
         populations="<results>/{recording}/{model}/populations.csv",
         transmission="<results>/{recording}/{model}/transmission.csv",
@@ -22,5 +23,5 @@ rule mechanism:
         version=RESULTS_VERSION,
     shell:
         "lrfit mechanism --recording {input.recording} --network {input.network} --threads {threads}"
-        " --dynamics {output.dynamics} --geometry {output.geometry} --populations {output.populations}"
-        " --transmission {output.transmission} > {log} 2>&1"
+        " --dynamics {output.dynamics} --field {output.field} --geometry {output.geometry}"
+        " --populations {output.populations} --transmission {output.transmission} > {log} 2>&1"

@@ -22,9 +22,7 @@ rule tables:
         comparisons=per_fit("perturbation_comparison.csv", perturbed=True),
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
-            file
-            for table in MECHANISM
-            for file in per_fit(f"{table}.csv", family="low_rank")
+            part for file in MECHANISM for part in per_fit(file, family="low_rank")
         ],
     output:
         expand(
@@ -37,10 +35,10 @@ rule tables:
                 "pathways",
                 "nulls",
                 "inactivations",
-                *MECHANISM,
                 "perturbation_comparison",
             ],
         ),
+        expand("<results>/tables/{file}", file=MECHANISM),
         expand(
             "<results>/tables/{table}.parquet",
             table=[
