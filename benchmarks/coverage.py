@@ -16,7 +16,7 @@ from benchmarks.document import insert, markdown, number
 from benchmarks.ladder import RUNGS, build
 from benchmarks.recovery import KEYS, contestants
 from benchmarks.rows import add, finished, rows
-from benchmarks.scoring import estimated_current, true_current
+from benchmarks.scoring import estimated_current, inferred, true_current
 from curbd.ensemble import Fit, summed_covariance
 
 RIGHT = ("1 trial of 1200 samples", "5 trials", "base", "40 trials", "noise 1.0", "2 of 6 pathways absent")
@@ -36,10 +36,14 @@ log = logging.getLogger("coverage")
 def covered(case: Case, fit: Fit) -> tuple[float, float]:
     """Share of the true currents inside their interval, mean over pathways within and between regions.
 
-    The current r' w of one unit has the variance r' Q r, Q the posterior covariance of its weights w.
+    The current r' w of one unit has the variance r' Q r, Q the posterior covariance of its weights w; where the rates
+    were inferred, with covariance C, also w' C w + tr(Q C).
     """
     if fit.posterior is None:
         return float("nan"), float("nan")
+    states = inferred(case, fit)
+    rates = case.rates if states is None else states.rates
+    C = np.zeros((len(case.region),) * 2) if states is None else states.covariance
     within, between = list[float](), list[float]()
     regions = np.unique(case.region)
     for target in regions:
@@ -47,10 +51,12 @@ def covered(case: Case, fit: Fit) -> tuple[float, float]:
         covariances = [summed_covariance(fit.posterior, one) for one in np.eye(len(inside), dtype=bool)[inside]]
         for source in regions:
             columns = np.flatnonzero(case.region == source)
-            r = case.rates[: case.n_train][..., columns]
+            r = rates[: case.n_train][..., columns]
             block = np.ix_(columns, columns)
-            sd = np.stack([np.sqrt(((r @ Q[block]) * r).sum(-1)) for Q in covariances], axis=-1)
-            error = estimated_current(case, fit, target, source) - true_current(case, target, source)
+            w = fit.network.J[np.ix_(inside, columns)]
+            of_rates = ((w @ C[block]) * w).sum(1) + [(Q[block] * C[block]).sum() for Q in covariances]
+            sd = np.sqrt(np.stack([((r @ Q[block]) * r).sum(-1) for Q in covariances], axis=-1) + of_rates)
+            error = estimated_current(case, fit, target, source, rates) - true_current(case, target, source)
             (within if target == source else between).append(float(np.mean(np.abs(error) < NORMAL_95 * sd)))
     return float(np.mean(within)), float(np.mean(between))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cases import Case, all_data
-from curbd.ensemble import Fit
+from curbd.ensemble import Fit, States
 from curbd.estimators.hidden_inputs import infer_hidden_inputs
+from curbd.estimators.inferred_states import infer_states
 from curbd.scores import free_run, one_step_residual, r_squared, variance_explained
 
 Array = np.ndarray
@@ -26,12 +27,14 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
         one_step_r2, free_run_r2 : held-out trials. free_run_train : explained variance about one grand mean (pVar)
         of the training trials. ceiling_r2 : free run of the true network on the held-out trials.
     """
+    states = inferred(case, fit)
+    rates = case.rates if states is None else states.rates
     within, cross, ratios, r2, absent, present = [], [], [], [], [], []
     at_truth, r2_at_truth = [], []
     regions = np.unique(case.region)
     for target in regions:
         for source in regions:
-            true, estimate = true_current(case, target, source), estimated_current(case, fit, target, source)
+            true, estimate = true_current(case, target, source), estimated_current(case, fit, target, source, rates)
             if not true.any():
                 absent.append(_rms(estimate))
             elif target == source:
@@ -62,11 +65,16 @@ def true_current(case: Case, target: str, source: str) -> Array:
     return teacher.rates[: case.n_train][..., columns] @ teacher.network.J[np.ix_(rows, columns)].T
 
 
-def estimated_current(case: Case, fit: Fit, target: str, source: str, rates: Array | None = None) -> Array:
-    """The same, as the fit has it: its weights on the observed rates, or on others (trial, time, recorded unit)."""
+def estimated_current(case: Case, fit: Fit, target: str, source: str, rates: Array) -> Array:
+    """The same, as the fit has it: its weights on the rates (trial, time, recorded unit)."""
     block = fit.network.J[np.ix_(case.region == target, case.region == source)]
-    seen = case.rates if rates is None else rates
-    return seen[: case.n_train][..., case.region == source] @ block.T
+    return rates[: case.n_train][..., case.region == source] @ block.T
+
+
+def inferred(case: Case, fit: Fit) -> States | None:
+    """The rates of all trials that a fit infers behind noisy ones, where the product evaluates currents; else None."""
+    data = all_data(case)
+    return infer_states(fit, data, data.trial < case.n_train, np.random.default_rng(0)).states
 
 
 def known_inputs(case: Case, fit: Fit) -> Array:

@@ -11,7 +11,7 @@ from curbd.currents import Part
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
 from curbd.network import phi_inverse, simulate
-from curbd.recording.scaling import scaled_rates
+from curbd.recording.scaling import scaled_rates, silent
 
 Array = np.ndarray
 MOST_TRIALS = 60
@@ -48,7 +48,7 @@ def silencing_effects(recording: xr.Dataset, networks: xr.Dataset, sources: list
     chosen = np.unique(np.linspace(0, recording.sizes["trial"] - 1, MOST_TRIALS).round().astype(int))
     some = recording.isel(trial=chosen)
     r = scaled_rates(some).values
-    n = r.shape[2]
+    n, at_rest = r.shape[2], silent(recording)
     x0 = np.nan_to_num(phi_inverse(r[:, 0]))
     condition = some["condition"].values.astype(str)
     conditions = np.unique(condition)
@@ -64,7 +64,7 @@ def silencing_effects(recording: xr.Dataset, networks: xr.Dataset, sources: list
             units, known = part.columns[part.columns < n], part.columns[part.columns >= n] - n
             gain, left = np.ones((1, *r.shape[1:])), inputs.copy()
             gain[..., units], left[..., known] = 0.0, 0.0
-            change = np.where(observed, simulate(network, x0, left, gain=gain) - intact, 0.0)
+            change = np.where(observed, simulate(network, x0, left, gain=gain, silent=at_rest) - intact, 0.0)
             total = np.stack([change[condition == name].sum(0) for name in conditions])
             effects[number, place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
             effects[number, place][..., units] = np.nan

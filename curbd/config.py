@@ -173,6 +173,9 @@ class RecordingSettings(Section):
     """Bin width. Null: 0.05 s for spikes, the file's own step for anything already sampled."""
     smoothing_s: NotNegative | None = None
     """Standard deviation of the Gaussian that smooths the activity. Null: 0.1 s for spikes, 0 for sampled activity."""
+    scaling: Literal["largest", "counts"] = "largest"
+    """What becomes of the rates before the fit. `largest`: divided by 1.25 times the largest one. `counts`, for spike
+    counts that are not smoothed (`noise: counts`): 2 r / peak - 1, with the peak taken from mean and variance."""
     causal: bool = False
     """Smooth with the past half of the Gaussian only."""
     windows: Windows = Windows()
@@ -260,7 +263,7 @@ class StateSpace(Section):
     """Rounds of expectation-maximisation."""
     noise: Literal["constant", "counts"] = "constant"
     """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate. It is taken to be
-    new in every bin: give the model `smoothing_s: 0`."""
+    new in every bin: give the model `smoothing_s: 0`, and for counts `scaling: counts`."""
 
 
 class ReducedRank(Section):
@@ -323,6 +326,8 @@ class Model(Section):
     """Replaces the bin width for this model."""
     smoothing_s: NotNegative | None = None
     """Replaces the smoothing for this model."""
+    scaling: Literal["largest", "counts"] | None = None
+    """Replaces the scaling for this model."""
     tau_s: Tau | None = None
     """Replaces the time constant for this model."""
     substeps: Annotated[int, Field(ge=1)] | None = None

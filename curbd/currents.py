@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from curbd.ensemble import member, posterior, summed_covariance
+from curbd.ensemble import member, posterior, rate_covariance, summed_covariance
 from curbd.hidden import with_hidden_inputs
+from curbd.inferred import at_inferred_rates
 from curbd.network import Network
 from curbd.recording.scaling import scaled_rates
 
@@ -53,6 +54,9 @@ def weights(network: Network) -> Array:
 def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     """Current that every source sends to every unit, at the recorded activity.
 
+    Where a fit inferred the rates behind noisy ones, its currents are evaluated at these, in all trials: a trial's
+    rates are inferred from its own data, by parameters that were fitted to the training trials.
+
     c[s, i] = sum over the units j of region s of J[i, j] r[j]; an input sends B u, the bias sends b. The sources sum
     to the total current J r + B u + b to rounding error (current-based decomposition: Perich et al. 2020).
 
@@ -65,7 +69,7 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     shape = recording.sizes["trial"], recording.sizes["time"], networks.sizes["target"]
     current = np.empty((len(seeds), len(sources), *shape))
     for number in range(len(seeds)):
-        z = presynaptic(with_hidden_inputs(recording, networks, number))
+        z = presynaptic(at_inferred_rates(with_hidden_inputs(recording, networks, number), networks, number))
         W = weights(member(networks, number))
         for place, part in enumerate(sources):
             current[number, place] = z[..., part.columns] @ W[:, part.columns].T
@@ -101,8 +105,9 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataA
     mean, rms, spread = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     inside = [condition == name for name in conditions]
     for number in range(shape[0]):
-        z = presynaptic(with_hidden_inputs(recording, networks, number))
+        z = presynaptic(at_inferred_rates(with_hidden_inputs(recording, networks, number), networks, number))
         W = weights(member(networks, number))
+        uncertain = rate_covariance(networks, number)
         known = posterior(networks, number)
         covariances = [] if known is None else [summed_covariance(known, region == name) for name in regions]
         for place, part in enumerate(sources):
@@ -113,8 +118,11 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset, current: xr.DataA
                         slot = (number, target, place, sign, at)
                         mean[slot], rms[slot] = _mean_and_rms(full[trials][:, :, region == name])
                         if sign == 0 and covariances:
-                            n_units = int((region == name).sum())
-                            spread[slot] = _posterior_sd(covariances[target], z[trials], part, n_units)
+                            inside_target = region == name
+                            variance = _posterior_variance(covariances[target], z[trials], part, inside_target.sum())
+                            if uncertain is not None:
+                                variance += _rate_variance(uncertain, W[inside_target].mean(0), z[trials], part)
+                            spread[slot] = np.sqrt(variance)
     low, high = _interval(mean, spread)
     index = pd.MultiIndex.from_product(
         [
@@ -153,8 +161,8 @@ def _mean_and_rms(values: Array) -> tuple[Array, Array]:
     return filled.sum((0, 2)) / some, np.sqrt((filled**2).sum((0, 2)) / some)
 
 
-def _posterior_sd(covariance: Array, z: Array, part: Part, n_units: int) -> Array:
-    """Posterior standard deviation (time,) of the mean over a region's units and the trials.
+def _posterior_variance(covariance: Array, z: Array, part: Part, n_units: int) -> Array:
+    """Posterior variance (time,) of the mean over a region's units and the trials, the rates taken as known.
 
     The mean is W z averaged over trials and units: its variance is z' Q z / units^2 at the average z, where Q is the
     sum of the posterior covariances of the units' weights.
@@ -163,7 +171,14 @@ def _posterior_sd(covariance: Array, z: Array, part: Part, n_units: int) -> Arra
     count = np.where(complete.any(0), complete.sum(0), np.nan)
     average = np.where(complete[..., None], z, 0.0)[..., part.columns].sum(0) / count[:, None]
     variance = np.einsum("ti,ij,tj->t", average, covariance[np.ix_(part.columns, part.columns)], average)
-    return np.sqrt(np.maximum(variance, 0)) / n_units
+    return np.maximum(variance, 0) / n_units**2
+
+
+def _rate_variance(covariance: Array, w: Array, z: Array, part: Part) -> Array:
+    """What the uncertainty of inferred rates adds to it (time,): w' C w / trials, w the region's mean weights."""
+    own = part.columns[part.columns < len(covariance)]
+    count = np.isfinite(z).all(2).sum(0)
+    return float(w[own] @ covariance[np.ix_(own, own)] @ w[own]) / np.where(count > 0, count, np.nan)
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from scipy.linalg import solve_triangular
 
 from curbd.config import Model
 from curbd.estimators.slow_factors import Factors
+from curbd.estimators.smoother import Noise
 from curbd.network import Network
 from curbd.storage import RESULTS_VERSION
 
@@ -56,6 +57,21 @@ class BlockRanks(NamedTuple):
     high: Array
 
 
+class States(NamedTuple):
+    """Rates behind noisy ones, inferred trial by trial (see `curbd.estimators.inferred_states`).
+
+    Attributes
+    ----------
+    rates : (trial, time, unit) their posterior mean in all trials of the recording; NaN where a bin is missing.
+    drawn : (trial, time, unit) one draw of the posterior, which has the process noise that a mean has not.
+    covariance : (unit, unit) posterior covariance of the rates of one bin, mean over bins.
+    """
+
+    rates: Array
+    drawn: Array
+    covariance: Array
+
+
 class Fit(NamedTuple):
     """A fitted network and what its estimator knows about it.
 
@@ -67,6 +83,8 @@ class Fit(NamedTuple):
     factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
     ranks : the ranks of the blocks of J, where the estimator chose them one by one.
     hidden : inputs that the estimator inferred, or None.
+    noise : what the estimator knows about process and measurement noise, where it tells them apart.
+    states : the rates that were inferred behind noisy ones, or None.
     process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``, where there is a choice.
@@ -78,6 +96,8 @@ class Fit(NamedTuple):
     factors: tuple[Array, Array] | None = None
     ranks: BlockRanks | None = None
     hidden: Hidden | None = None
+    noise: Noise | None = None
+    states: States | None = None
     process_noise_sd: Array | None = None
     measurement_noise_sd: Array | None = None
     penalty_by: str | None = None
@@ -94,6 +114,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says by which.
     Where the estimator tells them apart, the noises are stored as process_noise_sd and measurement_noise_sd (seed,
     target).
+
+    Where states were inferred, the rates of all trials are inferred_rates and drawn_rates (seed, trial, time, target),
+    in single precision, and their uncertainty is rate_covariance (seed, target, source); see `States`.
 
     Hidden inputs, the same for all fits (see `curbd.hidden.side_by_side`), are the last inputs, hidden_1 and so on;
     their values are hidden (seed, trial, time, hidden_input), their time scales hidden_scale_s (seed, hidden_input).
@@ -159,6 +182,12 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
         deviations = [sd for fit in fits if (sd := getattr(fit, kind)) is not None]
         if len(deviations) == len(fits):
             dataset[kind] = (("seed", "target"), np.stack(deviations))
+    states = [fit.states for fit in fits if fit.states is not None]
+    if len(states) == len(fits):
+        for label, part in (("inferred_rates", "rates"), ("drawn_rates", "drawn")):
+            values = np.stack([getattr(one, part) for one in states]).astype(np.float32)
+            dataset[label] = (("seed", "trial", "time", "target"), values)
+        dataset["rate_covariance"] = (("seed", "target", "source"), np.stack([one.covariance for one in states]))
     if hidden:
         dataset["hidden"] = (("seed", "trial", "time", "hidden_input"), np.stack([one.values for one in hidden]))
         dataset["hidden_scale_s"] = (("seed", "hidden_input"), np.stack([one.scale_s for one in hidden]))
@@ -214,6 +243,11 @@ def posterior_draws(dataset: xr.Dataset, number: int, draws: int, seed: int) -> 
         away[:, rows] = solve_triangular(factor, flat.T, lower=True, trans="T").T.reshape(draws, -1, W.shape[1])
     drawn = W + away
     return [fitted._replace(J=one[:, :n], B=one[:, n : n + k], b=one[:, n + k]) for one in drawn]
+
+
+def rate_covariance(dataset: xr.Dataset, number: int) -> Array | None:
+    """(unit, unit) posterior covariance of the rates that one fit inferred, None where rates are taken as observed."""
+    return dataset["rate_covariance"].values[number] if "rate_covariance" in dataset else None
 
 
 def summed_covariance(known: Posterior, rows: Array) -> Array:

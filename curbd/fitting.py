@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from curbd.config import FitSettings, Model
+from curbd.config import FitSettings, Model, StateSpace
 from curbd.ensemble import Fit, to_dataset
 from curbd.errors import UserError
 from curbd.estimators.force import force
 from curbd.estimators.hidden_inputs import beside_hidden_inputs, infer_hidden_inputs
+from curbd.estimators.inferred_states import infer_states
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
 from curbd.estimators.sparse import sparse
 from curbd.estimators.state_space import state_space
 from curbd.estimators.transitions import TrainingData
 from curbd.hidden import side_by_side
-from curbd.recording.scaling import scaled_rates
+from curbd.recording.scaling import observed_rates, scaled_rates, silent
 
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
 
@@ -43,8 +44,8 @@ def fit(
 
     Parameters
     ----------
-    recording : as `curbd.recording.ingest` makes it; only its training trials are used. (Hidden inputs are inferred in
-        all trials, by parameters that were fitted to the training trials.)
+    recording : as `curbd.recording.ingest` makes it; only its training trials are used. (Hidden inputs, and the
+        rates behind noisy ones, are inferred in all trials, by parameters that were fitted to the training trials.)
     name : name of the model.
     model : family, estimator, options, seeds, time constant and Euler steps.
     estimators : the estimators of the model's family, by name.
@@ -59,17 +60,18 @@ def fit(
     """
     data = training_data(recording, model)
     everything = data._replace(
-        r=scaled_rates(recording).values,
+        r=_rates(recording, model),
         u=recording["inputs"].transpose("trial", "time", "input").values,
         trial=np.arange(recording.sizes["trial"]),
     )
+    train = recording["split"].values == "train"
     estimator = estimators[model.estimator_name()]
     fits, seconds = [], []
     for number, seed in enumerate(model.seeds):
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
         one = estimator(resampled(data, rng) if number else data, model.estimator_options(), rng)
-        fits.append(infer_hidden_inputs(one, everything))
+        fits.append(infer_states(infer_hidden_inputs(one, everything), everything, train, rng))
         seconds.append(time.perf_counter() - started)
         log.info("%s, seed %d (%d of %d): %.1f s", name, seed, number + 1, len(model.seeds), seconds[-1])
     return to_dataset(side_by_side(fits), recording, name, model), seconds
@@ -82,7 +84,7 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
     ------
     UserError : no two training bins follow one another, or an input has no value where there is activity.
     """
-    r = scaled_rates(recording).values
+    r = _rates(recording, model)
     u = recording["inputs"].transpose("trial", "time", "input").values
     regions, region = np.unique(recording["region"].values.astype(str), return_inverse=True)
     train = np.flatnonzero(recording["split"].values == "train")
@@ -113,6 +115,22 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
         shared.substeps if model.substeps is None else model.substeps,
         None if tau_s == "estimate" else float(tau_s),
     )
+
+
+def _rates(recording: xr.Dataset, model: Model) -> np.ndarray:
+    """Scaled rates; without limits for the estimator that infers the states behind them."""
+    options = model.estimator_options()
+    if not isinstance(options, StateSpace):
+        return scaled_rates(recording).values
+    scaling = "counts" if silent(recording) < 0 else "largest"
+    if options.noise == "counts" and (scaling != "counts" or recording.attrs["smoothing_s"] > 0):
+        raise UserError.at(
+            f"recording {recording.attrs['recording']}, noise: counts",
+            found=f"scaling: {scaling}, smoothing_s: {recording.attrs['smoothing_s']:g}",
+            expected="scaling: counts, smoothing_s: 0",
+            todo="give the model both keys, beside its estimator",
+        )
+    return observed_rates(recording).values
 
 
 def resampled(data: TrainingData, rng: np.random.Generator) -> TrainingData:

@@ -9,6 +9,7 @@ import xarray as xr
 from curbd.currents import parts, presynaptic, weights
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
+from curbd.inferred import at_inferred_rates
 from curbd.nulls import Compared, Problem, random_group, random_weights, region_labels, time_shift, trial_shuffle
 from curbd.pathways import penalties
 from curbd.recording.scaling import scaled_rates
@@ -21,7 +22,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
 
     q values are over all pathways of the recording, for each null and measure on its own.
     """
-    recording = with_hidden_inputs(recording, networks, 0)
+    recording = at_inferred_rates(with_hidden_inputs(recording, networks, 0), networks, 0, "drawn_rates")
     regions, region = np.unique(recording["region"].values.astype(str), return_inverse=True)
     sources = [part for part in parts(recording) if part.source != "bias"]
     network = member(networks, 0)

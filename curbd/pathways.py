@@ -10,9 +10,10 @@ import xarray as xr
 
 from curbd.agreement import agreement, correlation, silencing_effects
 from curbd.currents import Part, parts, presynaptic, weights
-from curbd.ensemble import member, posterior, summed_covariance
+from curbd.ensemble import member, posterior, rate_covariance, summed_covariance
 from curbd.estimators.regression import choose_penalties, moments, penalty_vector
 from curbd.hidden import with_hidden_inputs
+from curbd.inferred import at_inferred_rates
 from curbd.network import decay
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, residual_autocorrelation
@@ -27,6 +28,9 @@ def judge(
 ) -> pd.DataFrame:
     """The table ``pathways``: every region and input as a source of every region.
 
+    Where a fit inferred the rates behind noisy ones, currents and intervals are about their mean, the null and the
+    residuals about a draw of them: a mean is smoother than any true rate, and its residuals are correlated in time.
+
     Parameters
     ----------
     recording, networks : what was fitted, and the fits.
@@ -40,10 +44,10 @@ def judge(
     sources = [part for part in parts(recording) if part.source != "bias"]
     number = np.searchsorted(regions, region)
     first = member(networks, 0)
-    r = scaled_rates(recording).values
+    drawn = at_inferred_rates(recording, networks, 0, "drawn_rates")
     u = recording["inputs"].transpose("trial", "time", "input").values
-    residual = one_step_residual(first, r, u)
-    z = presynaptic(recording)
+    residual = one_step_residual(first, scaled_rates(drawn).values, u)
+    z = presynaptic(drawn)
     null = _null(recording, networks, sources, z[:, :-1], residual.y, number)
     train = recording["split"].values == "train"
     complete = np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2)
@@ -54,9 +58,10 @@ def judge(
     power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
     known = posterior(networks, 0)
     covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
+    inferred, uncertain = presynaptic(at_inferred_rates(recording, networks, 0)), rate_covariance(networks, 0)
     seeds = range(networks.sizes["seed"])
     W = np.stack([weights(member(networks, number)) for number in seeds])
-    effects = silencing_effects(as_recorded, networks, sources)
+    effects = silencing_effects(at_inferred_rates(as_recorded, networks, 0), networks, sources)
     rows = []
     for target, name in enumerate(regions):
         inside = number == target
@@ -74,7 +79,7 @@ def judge(
                 "source": part.source,
                 "rms": float(np.sqrt(np.nanmean(mine[0] ** 2))),
                 "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
-                "predicted_r2": predicted_r2(covariances[target], z, part, mine[0]),
+                "predicted_r2": predicted_r2(covariances[target], inferred, part, mine[0], W[0, inside], uncertain),
                 "seed_r": agreement(mine),
                 "J_seed_r": agreement(W[:, inside][:, :, part.columns]),
                 "inactivation_seed_r": agreement(effects[:, place][..., inside]),
@@ -85,6 +90,7 @@ def judge(
                 "residual_autocorrelation": correlated,
                 "samples_per_regressor": float(samples),
                 "excess_error": float(missed[inside].mean() / null.held_out_error[target] - 1),
+                "unseen_share": unseen_share(uncertain, inferred, part),
             }
             if is_region and "m" in networks:
                 row |= block_ranks(networks, inside, number == place, str(name), part.source)
@@ -97,7 +103,7 @@ def judge(
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     for column in ("rank", "rank_low", "rank_high"):
         table[column] = (table[column] if column in table else pd.Series(index=table.index)).astype("Int64")
-    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error"])
+    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"])
 
 
 def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: Array, y: Array, number: Array) -> Null:
@@ -124,22 +130,49 @@ def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, n
     return np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
 
 
-def predicted_r2(covariance: Array | None, z: Array, part: Part, current: Array) -> float:
+def predicted_r2(
+    covariance: Array | None, z: Array, part: Part, current: Array, W: Array, uncertain: Array | None
+) -> float:
     """R2 with the true current that the posterior predicts: 1 - V / (C^2 + V), each unit about its mean.
 
-    C is the estimated current and V its posterior variance, both summed over units and bins; ``covariance`` is the
-    sum of the posterior covariances of the units' weights. NaN without a posterior.
+    C is the estimated current and V its posterior variance, both summed over units and bins. NaN without a posterior.
+
+    Parameters
+    ----------
+    covariance : sum of the posterior covariances of the units' weights.
+    z : (trial, time, regressor) presynaptic activity.
+    part : the source.
+    current : (trial, time, unit) its current.
+    W : (unit, regressor) weights of the units.
+    uncertain : (unit, unit) posterior covariance of inferred rates, None where they are taken as observed.
     """
     if covariance is None or not np.isfinite(current).any():
         return float("nan")
     source = z[..., part.columns].reshape(-1, len(part.columns))
     source = source[np.isfinite(source).all(1)]
     spread: Array = source - source.mean(0)
-    variance = float((covariance[np.ix_(part.columns, part.columns)] * (spread.T @ spread)).sum())
+    moments = spread.T @ spread
+    own = part.columns[part.columns < len(uncertain)] if uncertain is not None else part.columns[:0]
+    variance = 0.0
+    if uncertain is not None and len(own):
+        # Var(w r) = r' Q r + w' C w + tr(Q C), Q of the weights and C of the rates.
+        of_rates = len(source) * uncertain[np.ix_(own, own)]
+        moments = moments + of_rates
+        variance = float(((W[:, own] @ of_rates) * W[:, own]).sum())
+    variance += float((covariance[np.ix_(part.columns, part.columns)] * moments).sum())
     estimate: Array = current.reshape(-1, current.shape[-1])
     estimate = estimate[np.isfinite(estimate).all(1)]
     squares = float(((estimate - estimate.mean(0)) ** 2).sum())
     return squares / (squares + variance) if squares + variance > 0 else float("nan")
+
+
+def unseen_share(uncertain: Array | None, z: Array, part: Part) -> float:
+    """Share of the variance of a source's rates that measurement noise hides; NaN where nothing was inferred."""
+    if uncertain is None or not (part.columns < len(uncertain)).all():
+        return float("nan")
+    hidden = float(np.diag(uncertain)[part.columns].sum())
+    seen = float(np.nanvar(z[..., part.columns], axis=(0, 1)).sum())
+    return hidden / (hidden + seen) if hidden + seen > 0 else float("nan")
 
 
 def block_ranks(networks: xr.Dataset, target: Array, source: Array, to: str, by: str) -> dict[str, int | None]:

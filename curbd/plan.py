@@ -51,16 +51,16 @@ class Plan:
     recordings: dict[str, Recording]
 
     def recording_settings(self, recording: str, model: str | None = None) -> RecordingSettings:
-        """How a file becomes a recording; a model may have its own bin width and smoothing."""
+        """How a file becomes a recording; a model may have its own bins, smoothing and scaling."""
         settings = self.recordings[recording].settings
         values = {key: getattr(settings, key) for key in RecordingSettings.model_fields}
         if model is not None:
-            values |= _given(self.config.models[model], ("bin_width_s", "smoothing_s"))
+            values |= _given(self.config.models[model], ("bin_width_s", "smoothing_s", "scaling"))
         return RecordingSettings.model_construct(**values)
 
     def has_own_recording(self, model: str) -> bool:
-        """Whether a model replaces the bin width or the smoothing, and so needs its own recording.nc."""
-        return bool(_given(self.config.models[model], ("bin_width_s", "smoothing_s")))
+        """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
+        return bool(_given(self.config.models[model], ("bin_width_s", "smoothing_s", "scaling")))
 
     def unit_tables(self) -> list[str]:
         """Tables of units that the inactivations name."""
@@ -77,6 +77,7 @@ class Plan:
                 "options": chosen.estimator_options().model_dump(),
                 "bin_width_s": None,
                 "smoothing_s": None,
+                "scaling": None,
                 **shared,
                 **_given(chosen, tuple(FitSettings.model_fields)),
             }

@@ -13,7 +13,7 @@ from curbd.baselines import condition_average, own_past, repeatable_variance, re
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
 from curbd.network import Network, decay, phi_inverse, rates_inside_step, simulate
-from curbd.recording.scaling import scaled_rates
+from curbd.recording.scaling import observed_rates, scaled_rates
 
 Array = np.ndarray
 ROLLOUT_BINS = 10
@@ -58,10 +58,11 @@ def score(
     """Scores of every fit of a model, for all units and for each region, beside ceilings and plain baselines.
 
     Hidden inputs are inferred from the very trials that they are to explain, so held-out trials are scored without
-    them: what a trial itself must tell cannot be predicted of it. Baselines are fitted to the training trials and
-    know the recorded inputs only.
+    them: what a trial itself must tell cannot be predicted of it. For the same reason all forecasts start from the
+    observed rates, and are scored against them, where a fit infers others behind them. Baselines are fitted to the
+    training trials and know the recorded inputs only.
     """
-    r = scaled_rates(recording).values
+    r, observed = scaled_rates(recording).values, observed_rates(recording).values
     u = recording["inputs"].transpose("trial", "time", "input").values
     split = recording["split"].values.astype(str)
     condition = recording["condition"].values.astype(str)
@@ -112,6 +113,7 @@ def score(
                     "rollout_s": horizon * network.dt_s,
                     "free_run_variance_explained": variance_explained(r[chosen], guesses["r2"].free_run[chosen]),
                     "tau_s": network.tau_s,
+                    **noises(networks, number, observed[chosen]),
                     "residual_autocorrelation": residual_autocorrelation(Residual(*(x[chosen] for x in residual))),
                     "seconds": seconds[number],
                 }
@@ -175,6 +177,22 @@ def _repeatable(recording: xr.Dataset, which: str, r: Array, condition: Array) -
         return float("nan")
     shared, total = (part.sum() for part in repeatable_variance(r, condition))
     return float(shared / total) if total > 0 else float("nan")
+
+
+def noises(networks: xr.Dataset, number: int, r: Array) -> dict[str, float]:
+    """Process and measurement noise of one fit, rms over units, and the latter's share of the variance of the rates r.
+
+    NaN where the estimator does not tell them apart.
+    """
+    if "measurement_noise_sd" not in networks:
+        return dict.fromkeys(("process_noise_sd", "measurement_noise_sd", "measurement_noise_share"), float("nan"))
+    process, measurement = (networks[f"{kind}_noise_sd"].values[number] for kind in ("process", "measurement"))
+    total = float(np.nanvar(r, axis=(0, 1)).sum())
+    return {
+        "process_noise_sd": float(np.sqrt((process**2).mean())),
+        "measurement_noise_sd": float(np.sqrt((measurement**2).mean())),
+        "measurement_noise_share": min(float((measurement**2).sum()) / total, 1.0) if total > 0 else float("nan"),
+    }
 
 
 def one_step_residual(network: Network, r: Array, u: Array) -> Residual:

@@ -166,6 +166,28 @@ TABLES: dict[str, Table] = {
             ),
             Column("tau_s", "number", "time constant of the fit, s", low=0),
             Column(
+                "process_noise_sd",
+                "number",
+                "standard deviation of the noise added to x in one bin, rms over units",
+                empty="the estimator does not tell it from measurement noise",
+                low=0,
+            ),
+            Column(
+                "measurement_noise_sd",
+                "number",
+                "standard deviation of the noise on the scaled rates as they were observed, rms over units",
+                empty="the estimator does not tell it from process noise",
+                low=0,
+            ),
+            Column(
+                "measurement_noise_share",
+                "number",
+                "its variance over that of the observed rates",
+                empty="the estimator does not tell it from process noise",
+                low=0,
+                high=1,
+            ),
+            Column(
                 "residual_autocorrelation",
                 "number",
                 "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means "

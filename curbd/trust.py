@@ -32,6 +32,7 @@ SAMPLES_PER_REGRESSOR = 5.0
 EXCESS_ERROR = 0.02
 MEMORY_NATS = 10.0
 SHARED_SD = 6.0
+UNSEEN_SHARE = 0.25
 
 
 class Evidence(NamedTuple):
@@ -42,7 +43,8 @@ class Evidence(NamedTuple):
     samples_per_regressor : training transitions over regressors. excess_error : by what share the network's held-out
     one-step error is above that of a plain ridge regression. memory_nats : log Bayes factor for a dependence of the
     target on the past of the recorded units, beyond their present. shared_sd : slow fluctuations that the residuals
-    of the target's units share, beyond the largest of independent units (both of `curbd.unrecorded`).
+    of the target's units share, beyond the largest of independent units (both of `curbd.unrecorded`). unseen_share :
+    share of the variance of the source's rates that measurement noise hides, as its estimator found.
     """
 
     q_value: float
@@ -53,6 +55,7 @@ class Evidence(NamedTuple):
     excess_error: float
     memory_nats: float
     shared_sd: float
+    unseen_share: float = float("nan")
 
 
 def verdict(evidence: Evidence) -> tuple[str, str]:
@@ -85,6 +88,8 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
         against.append(
             f"held-out error {evidence.excess_error:.0%} above that of ridge regression: the model misses a part"
         )
+    if evidence.unseen_share > UNSEEN_SHARE:
+        against.append(f"measurement noise hides {evidence.unseen_share:.0%} of the source's activity")
     if evidence.q_value > Q_VALUE:
         against.append(f"no more than a shuffled source (q = {evidence.q_value:.2g})")
     if evidence.predicted_r2 < PREDICTED_R2:

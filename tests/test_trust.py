@@ -19,6 +19,13 @@ GOOD = Evidence(
 )
 
 
+def test_noise_that_hides_the_source_speaks_against_its_current() -> None:
+    assert verdict(GOOD._replace(unseen_share=0.1))[0] == "resolved"
+    answer, reason = verdict(GOOD._replace(unseen_share=0.4))
+    assert answer == "unresolved"
+    assert reason == "measurement noise hides 40% of the source's activity"
+
+
 SOURCES = [np.arange(3), np.arange(3, 6)]
 
 

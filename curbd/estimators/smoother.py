@@ -1,13 +1,17 @@
-"""States behind noisy rates: their most probable paths and random draws from their posterior, given a network.
+"""States behind noisy rates: a Gaussian about their mean paths and random draws from it, given a network.
 
-x[t+1] = f(x[t], u[t]) + process noise, rates seen = tanh(x) + measurement noise. The paths minimise the squared
-residuals of both equations, each over its variance: Gauss-Newton steps whose normal equations are solved by conjugate
-gradients, preconditioned by every unit's own chain in time. A draw solves the same equations with random right-hand
-sides of matching variance (Papandreou & Yuille, NeurIPS 2010), so that no covariance matrix is ever formed.
+x[t+1] = f(x[t], u[t]) + process noise, rates seen = tanh(x) + measurement noise. The log posterior of the paths is the
+sum of the squared residuals of both equations, each over its variance. Its Gaussian approximation (variational: Opper &
+Archambeau, Neural Computation 2009) has the mean at which the gradient, averaged over the Gaussian itself, vanishes:
+Gauss-Newton steps whose normal equations are solved by conjugate gradients, preconditioned by every unit's own chain in
+time. The average runs over a draw and its mirror image; the most probable path alone would let states that saturate
+tanh run away. A draw solves the same equations with random right-hand sides of matching variance (Papandreou & Yuille,
+NeurIPS 2010), so that no covariance matrix is ever formed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +63,7 @@ class Noise(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """The linearised problem at given paths; precisions are inverse variances.
+    """The linearised problem around given paths; precisions are inverse variances.
 
     decay D, J (target, source) times 1 - D, slope (time - 1, trial, unit) of the rates inside a step by the state,
     link (time - 1, trial, unit) precision of a transition, weight (time, trial, unit) precision of a state by itself,
@@ -95,40 +99,30 @@ def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
     return torch.maximum(r - noise.silent, noise.least)
 
 
-def improve(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> torch.Tensor:
-    """One Gauss-Newton step of the paths x (time, trial, unit)."""
-    chain = linearise(x, data, network, noise)
+def improve(x: torch.Tensor, chain: Chain) -> torch.Tensor:
+    """The mean paths x (time, trial, unit) after one Gauss-Newton step."""
     step = _solve(chain, chain.gradient, tolerance=0.1)
     return x - step.clamp(-LARGEST_STEP, LARGEST_STEP)
 
 
-def draw(x: torch.Tensor, data: Seen, network: Network, noise: Noise, random: torch.Generator) -> torch.Tensor:
-    """Deviation (time, trial, unit) of one draw of the posterior from its most probable paths x."""
-    chain = linearise(x, data, network, noise)
-    side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(x.device) * chain.weight.sqrt()
-    kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(x.device) * chain.link.sqrt()
+def draw(chain: Chain, random: torch.Generator) -> torch.Tensor:
+    """Deviation (time, trial, unit) of one draw of the posterior from its mean paths."""
+    side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.weight.sqrt()
+    kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.link.sqrt()
     side[1:] += kick
     side[:-1] -= _transposed(chain, kick)
     return _solve(chain, side, tolerance=0.03)
 
 
-def linearise(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> Chain:
-    """The least-squares problem around the paths x (time, trial, unit)."""
-    D = decay(network.dt_s, network.tau_s, network.substeps)
-    J = tensor(network.J).to(DTYPE) * (1 - D)
-    ahead, slope = _predicted(x[:-1], data.u[:-1], network)
+def linearise(images: Sequence[torch.Tensor], data: Seen, network: Network, noise: Noise) -> Chain:
+    """The least-squares problem around paths (time, trial, unit), averaged over several of them.
+
+    With a single path it is that of the most probable one.
+    """
+    parts = [_around(x, data, network, noise) for x in images]
+    weight, slope, gradient = (torch.stack(part).mean(0) for part in zip(*parts, strict=True))
+    D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
     link = data.known[1:] * data.known[:-1] / noise.process
-    r = torch.tanh(x)
-    gain = 1 - r * r
-    precision = data.known / (noise.measurement * relative_variance(noise, r))
-    pull = link * (x[1:] - ahead)
-    gradient = -gain * precision * (data.r - r)
-    gradient[0] += (x[0] - noise.start_mean) / noise.start_variance
-    gradient[1:] += pull
-    weight = precision * gain**2
-    weight[0] += 1 / noise.start_variance
-    # A missing sample is tied to nothing; a hair of precision keeps it where it is.
-    weight = weight + 1e-6
     own = J.diagonal()
     pivot = weight.clone()
     pivot[1:] += link
@@ -138,9 +132,32 @@ def linearise(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> Ch
         across = lower[t] / pivot[t]
         pivot[t + 1] -= across * lower[t]
         lower[t] = across
-    chain = Chain(D, J, slope, link, weight, lower, pivot, gradient)
-    gradient[:-1] -= _transposed(chain, pull)
-    return chain
+    return Chain(D, J, slope, link, weight, lower, pivot, gradient)
+
+
+def _around(
+    x: torch.Tensor, data: Seen, network: Network, noise: Noise
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Weight, slope and gradient of a chain at one path."""
+    ahead, slope = _predicted(x[:-1], data.u[:-1], network)
+    pull = data.known[1:] * data.known[:-1] / noise.process * (x[1:] - ahead)
+    r = torch.tanh(x)
+    gain = 1 - r * r
+    precision = data.known / (noise.measurement * relative_variance(noise, r))
+    gradient = -gain * precision * (data.r - r)
+    gradient[0] += (x[0] - noise.start_mean) / noise.start_variance
+    gradient[1:] += pull
+    D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
+    gradient[:-1] -= D * pull + slope * (pull @ J)
+    # A missing sample is tied to nothing; a hair of precision keeps it where it is.
+    weight = precision * gain**2 + 1e-6
+    weight[0] += 1 / noise.start_variance
+    return weight, slope, gradient
+
+
+def _step_weights(network: Network) -> torch.Tensor:
+    """J (target, source) times 1 - D."""
+    return tensor(network.J).to(DTYPE) * (1 - decay(network.dt_s, network.tau_s, network.substeps))
 
 
 def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torch.Tensor, torch.Tensor]:

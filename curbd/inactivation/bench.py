@@ -18,6 +18,7 @@ from curbd.inactivation.nulls import Null, null
 from curbd.inactivation.perturbation import Perturbation
 from curbd.inactivation.propagate import Networks
 from curbd.inactivation.readouts import Readout, readouts
+from curbd.inferred import at_inferred_rates
 from curbd.network import Network, phi_inverse
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, true_network
@@ -101,7 +102,7 @@ def run_experiments(
     names = [str(name) for name in np.unique(region)]
     regions = np.stack([region == name for name in names])
     conditions = [str(name) for name in np.unique(recording["condition"].values.astype(str))]
-    trials = _trials(recording, conditions)
+    trials = _trials(at_inferred_rates(recording, networks, 0), conditions)
     fits = _fits(recording, networks, bench)
     read = readouts(recording, bench.readout)
     return Outcome(
@@ -144,7 +145,7 @@ def alive(perturbation: Perturbation, regions: Array) -> Array:
 
 
 def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
-    """Recorded states; trials whose first bin is missing start from the silent state."""
+    """Recorded (or inferred) states; trials whose first bin is missing start from the silent state."""
     r = scaled_rates(recording).values
     condition = recording["condition"].values.astype(str)
     observed = np.isfinite(r).all(2)

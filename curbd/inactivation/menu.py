@@ -14,6 +14,7 @@ from curbd.config import Inactivation, Intervention
 from curbd.errors import UserError, did_you_mean
 from curbd.inactivation.perturbation import SIGNS, Action, Cut, Perturbation, contradictions, nothing, together
 from curbd.inactivation.selection import random_part, selected
+from curbd.recording.scaling import silent
 
 Array = np.ndarray
 
@@ -119,14 +120,17 @@ def _of_part(subject: Subject, part: Intervention, place: str) -> Iterator[Named
         )
     else:
         for label, units in _groups(subject, part, place):
-            yield from (Named(of_part, act(part, chosen, intact)) for of_part, chosen in _parts_of(part, label, units))
+            yield from (
+                Named(of_part, act(part, chosen, intact, silent(recording)))
+                for of_part, chosen in _parts_of(part, label, units)
+            )
 
 
-def act(part: Intervention, units: Array, intact: Action) -> Action:
-    """What an intervention does to chosen units (unit,)."""
+def act(part: Intervention, units: Array, intact: Action, at_rest: float = 0.0) -> Action:
+    """What an intervention does to chosen units (unit,); ``at_rest`` is the rate of a silent one."""
     if part.weights != "all":
         return intact._replace(cuts=(Cut(np.ones(len(units), bool), units, SIGNS[part.weights]),))
-    value = 0.0 if part.value is None else part.value
+    value = at_rest if part.value is None else part.value
     if part.action == "scale":
         return intact._replace(gain=np.where(units, value, 1.0))
     if part.action == "drive":

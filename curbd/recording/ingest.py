@@ -16,7 +16,7 @@ from curbd.recording import open_source
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.inputs import known_inputs, require_known
 from curbd.recording.perturbed import without_perturbed
-from curbd.recording.scaling import scaled_rates, scales
+from curbd.recording.scaling import count_scales, scaled_rates, scales
 from curbd.recording.selection import reasons_of, require_units, small_regions
 from curbd.recording.source import Source
 from curbd.recording.splits import split
@@ -92,7 +92,10 @@ def ingest(
             expected="two trials or blocks at least in which all kept units were recorded",
             todo="look at the windows, or leave out units that were recorded at other times (units.select)",
         )
-    scale = np.ones(len(kept)) if source.already_phi else scales(rates, train)
+    if source.already_phi:
+        scale = np.ones(len(kept))
+    else:
+        scale = (count_scales if settings.scaling == "counts" else scales)(rates, train)
 
     known, names, input_notes = _inputs(source, settings, activity, observed, where)
     missing = int((activity.trials.inside & ~observed).sum())
@@ -178,6 +181,8 @@ def _attrs(
         "sha256": sha256(source.path),
         "format": source.format,
         "activity": "model" if source.already_phi else "rates",
+        # The scaled rate of a unit that does not fire.
+        "silent": -1.0 if settings.scaling == "counts" and not source.already_phi else 0.0,
         "activity_name": source.activity_name,
         "stretches": "blocks" if activity.trials.blocks else "trials",
         "dt_s": activity.trials.dt_s,

@@ -99,5 +99,5 @@ def perturbed_trials(source: Source, settings: RecordingSettings, recording: xr.
             "condition": ("trial", condition.astype(str)),
             **{name: recording.coords[name].variable for name in ("unit_id", "region", "scale")},
         },
-        attrs={name: recording.attrs[name] for name in ("recording", "activity", "dt_s")},
+        attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s")},
     )

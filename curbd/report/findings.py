@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.recording.scaling import LIMIT
+from curbd.recording.scaling import LIMIT, observed_rates, silent
 from curbd.report.drawing import percent, r2, source_label
 from curbd.report.reading import Fitted, Recorded
 
@@ -18,6 +18,8 @@ CORRELATED_RESIDUAL = 0.2
 CLIPPED = 0.001
 FAINT = 0.02
 """A network that predicts less than this share predicts nothing."""
+NOISY = 0.5
+"""Share of measurement noise in the observed rates above which the reader is told."""
 MOST_LISTED = 12
 
 
@@ -168,8 +170,10 @@ def _about_recording(recorded: Recorded) -> list[str]:
 
 
 def clipped_share(recording: xr.Dataset) -> float:
-    """Share of the recorded bins whose scaled rate lies beyond what the network can express."""
-    scaled = (recording["rates"] / recording["scale"]).values
+    """Share of the recorded bins whose scaled rate lies beyond what the network can express; 0 for spike counts."""
+    if silent(recording) < 0:
+        return 0.0
+    scaled = observed_rates(recording).values
     known = np.isfinite(scaled)
     return float((np.abs(scaled[known]) > LIMIT).mean()) if known.any() else 0.0
 
@@ -180,7 +184,13 @@ def _about_fit(fit: Fitted) -> list[str]:
     found = []
     if "test" not in fit.scores:
         found.append("no trial was held out: the scores are those of the training trials.")
-    if max(row["one_step_r2"], train["one_step_r2"]) < FAINT:
+    noisy = row["measurement_noise_share"] > NOISY
+    if noisy:
+        found.append(
+            f"{percent(row['measurement_noise_share'])} of the variance of the observed rates is measurement noise: "
+            "the currents are those of the rates inferred behind it; forecasts of single bins cannot be good."
+        )
+    elif max(row["one_step_r2"], train["one_step_r2"]) < FAINT:
         found.append(
             f"the network predicts next to nothing one bin ahead (R² {r2(row['one_step_r2'])}): its weights were "
             "shrunk away, because no weights predict held-out activity."
@@ -196,7 +206,7 @@ def _about_fit(fit: Fitted) -> list[str]:
             f"one bin ahead, the network predicts no more of the currents (R² {r2(row['one_step_r2'])}) than each "
             f"region does from itself alone ({alone}): its pathways between regions improve no forecast."
         )
-    if abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
+    if not noisy and abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
         found.append(
             f"the residual is correlated in time ({r2(row['residual_autocorrelation'])} from one bin to the next): an "
             "input that the model does not know, measurement noise, smoothing, or a wrong time constant. Intervals "

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from curbd.currents import Part, parts, presynaptic, weights
 from curbd.ensemble import member
+from curbd.inferred import at_inferred_rates
 from curbd.pathways import true_current
 from curbd.report.drawing import (
     FAINT,
@@ -131,5 +132,6 @@ def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
 def _recovered(fit: Fitted, part: Part, rows: Array) -> Array:
     """(trial, time, unit) current of a source to some units under the first fit."""
     W = weights(member(fit.networks, 0))
-    current: Array = presynaptic(fit.recording)[..., part.columns] @ W[np.ix_(rows, part.columns)].T
+    recording = at_inferred_rates(fit.recording, fit.networks, 0)
+    current: Array = presynaptic(recording)[..., part.columns] @ W[np.ix_(rows, part.columns)].T
     return current
