@@ -228,7 +228,7 @@ def posterior(dataset: xr.Dataset, number: int) -> Posterior | None:
 def posterior_draws(dataset: xr.Dataset, number: int, draws: int, seed: int) -> list[Network]:
     """Networks drawn from the posterior of one fit; none where its estimator has none."""
     known, fitted = posterior(dataset, number), member(dataset, number)
-    if known is None:
+    if known is None or not draws:
         return []
     rng = np.random.default_rng(seed)
     n, k = fitted.B.shape

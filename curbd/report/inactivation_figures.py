@@ -1,26 +1,35 @@
-"""Pictures of what silencing does."""
+"""Pictures of what the experiments do in the fitted network: every effect, and how it grows with the dose."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from curbd.report.drawing import INK, Picture, matrix_cells, panels, picture, wrapped, written
+from curbd.report.drawing import INK, Picture, mark, matrix_cells, panels, picture, wrapped, written
 from curbd.report.reading import Fitted
 
 MOST_WORDED = 12
+MOST_SERIES = 6
+_DOSE = re.compile(r" x(?P<strength>[\d.e+-]+)(?= |$)| (?P<percent>[\d.e+-]+)%(?= |$)")
+"""The part of a perturbation's name that tells a strength, or a share of the units."""
+
+
+def effects(fit: Fitted) -> pd.DataFrame:
+    """The rows of regions of the table ``inactivations``, of the first seed."""
+    rows = fit.tables["inactivations"]
+    return rows[(rows["seed"] == fit.first_seed) & (rows["target_kind"] == "region")]
 
 
 def matrix(fit: Fitted) -> Picture | None:
     """Effect of every perturbation on every region, all conditions together."""
-    rows = fit.tables["inactivations"]
-    rows = rows[rows["seed"] == fit.first_seed]
+    rows = effects(fit)
     if rows.empty:
         return None
-    rows = rows.assign(square=rows["effect_rms"] ** 2, own=_own(rows))
+    rows = rows.assign(square=rows["effect_rms"] ** 2, own=rows["perturbed_share"] == 1)
     perturbations, targets = list(rows["perturbation"].unique()), sorted(rows["target"].unique())
     cells = dict(list(rows.groupby(["perturbation", "target"])))
     effect = np.full((len(perturbations), len(targets)), np.nan)
@@ -28,7 +37,7 @@ def matrix(fit: Fitted) -> Picture | None:
         if not cell["own"].any():
             effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
     worded = max(effect.shape) <= MOST_WORDED
-    step = (1.15, 0.7) if worded else (8.0 / len(targets), 7.0 / len(perturbations))
+    step = (1.75, 0.85) if worded else (8.0 / len(targets), 7.0 / len(perturbations))
     size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
@@ -43,24 +52,21 @@ def matrix(fit: Fitted) -> Picture | None:
         panel.tick_params(axis="x", rotation=90)
         figure.colorbar(image, ax=panel, label="effect, rms of scaled rates", shrink=0.4)
     panel.set_xlabel("effect on", labelpad=8)
-    panel.set_ylabel("silenced")
+    panel.set_ylabel("experiment")
     several = len(rows["condition"].unique()) > 1
     caption = (
-        "Predicted effect of silencing (rows) on the rates of each region (columns): rms of the silenced minus the "
-        "intact run, in scaled rates. p compares it with silencing random groups of as many units"
+        "Predicted effect of each experiment (rows) on the rates of each region (columns): rms of the perturbed minus "
+        "the intact run, in scaled rates"
+        + ("; below it their mean with its 95 % interval, where one is known" if worded else "")
+        + ". p compares the effect with the same done to random groups of as many units"
         + ("; * marks p ≤ 0.05" if worded else "")
-        + ". What silencing a region does to itself is no finding (grey)."
+        + ". What is done to a region as a whole is no finding about it (grey)."
+        + (" “Not supported”: no resolved pathways lead there, or the interval is wide." if worded else "")
         + (" R² compares the effect with that in the true network." if _known(rows) and worded else "")
         + (" Where conditions differ, their range is given; inactivations.csv has each of them." if several else "")
     )
     words = [f"{p} on {t}: {written(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
     return picture(figure, "Matrix of effects" + (": " + "; ".join(words) if worded else ""), caption)
-
-
-def _own(rows: pd.DataFrame) -> pd.Series[bool]:
-    """Whether a row tells what silencing a region does to itself."""
-    silenced = rows["perturbation"].str.partition(":")[2]
-    return (rows["kind"] == "region") & (silenced == rows["target"])
 
 
 def _known(rows: pd.DataFrame) -> bool:
@@ -69,21 +75,85 @@ def _known(rows: pd.DataFrame) -> bool:
 
 def _worded(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
     lines = []
+    mean = written(float(cell["effect_mean"].mean()))
+    if cell["ci_low"].notna().all():
+        # Over conditions, the interval is the widest range of theirs.
+        mean += f" [{written(float(cell['ci_low'].min()))}, {written(float(cell['ci_high'].max()))}]"
     if cell["own"].any():
         lines.append("itself")
-    elif cell["p_value"].notna().any():
+    else:
+        lines.append(f"mean {mean}")
+    if cell["p_value"].notna().any() and not cell["own"].any():
         lines.append(f"p {_range(cell['p_value'])}" + (" *" if (cell["p_value"] <= 0.05).all() else ""))
+    if (cell["verdict"] == "unsupported").all():
+        lines.append("not supported")
     if _known(cell):
         lines.append(f"R² {_range(cell['true_r2'])}")
     rms = written(float(np.sqrt(cell["square"].mean())))
     middle: dict[str, Any] = {"ha": "center", "color": INK}
-    panel.text(
-        where[0], where[1] - (0.05 if lines else 0), rms, va="bottom" if lines else "center", fontsize=9.5, **middle
-    )
-    panel.text(where[0], where[1] + 0.02, "\n".join(lines), va="top", fontsize=7, **middle)
+    panel.text(where[0], where[1] - 0.19, rms, va="bottom", fontsize=9.5, **middle)
+    panel.text(where[0], where[1] - 0.14, "\n".join(lines), va="top", fontsize=7, **middle)
 
 
 def _range(values: pd.Series[float]) -> str:
     """The smallest and the largest value, one number where they look the same."""
     low, high = written(float(values.min())), written(float(values.max()))
     return low if low == high else f"{low} to {high}"
+
+
+def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
+    """How effects grow with the strength, or with the share of the units, in experiments that are a series of doses."""
+    rows = effects(fit)
+    rows = rows[rows["perturbed_share"] < 1]
+    found = rows["perturbation"].str.extract(_DOSE)
+    percent = pd.to_numeric(found["percent"]) / 100
+    rows = rows.assign(
+        series=rows["perturbation"].str.replace(_DOSE, "", regex=True),
+        dose=pd.to_numeric(found["strength"]).fillna(percent),
+        by=np.where(found["strength"].notna(), "strength", "share of the units"),
+    ).dropna(subset=["dose"])
+    rows = rows[rows.groupby(["series", "by"])["dose"].transform("nunique") > 1]
+    if rows.empty:
+        return None
+    largest = rows.groupby(["series", "by"])["effect_rms"].max().sort_values(ascending=False, kind="stable")
+    shown = list(largest.index[:MOST_SERIES])
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
+    figure, axes = panels(lines, columns, (0.6 + 3.1 * columns, 0.6 + 2.3 * lines))
+    for panel, key in zip(axes.flat, shown, strict=False):
+        series, by = key
+        mine = rows[(rows["series"] == series) & (rows["by"] == by)]
+        for target, part in mine.groupby("target"):
+            _dose_curve(panel, part, palette[str(target)])
+        panel.set_title(wrapped(str(series), 40))
+        panel.set_xlabel(by)
+        panel.set_ylabel("effect (rms)")
+        panel.set_ylim(bottom=0)
+        panel.set_xlim(0, 1.05)
+    for panel in axes.flat[len(shown) :]:
+        panel.set_visible(False)
+    marks = [mark("o", f"on {name}", color=palette[str(name)]) for name in sorted(rows["target"].unique())]
+    marks.append(mark("o", "not supported", color=INK, markerfacecolor="none"))
+    true = "true_rms" in rows and bool(rows["true_rms"].notna().any())
+    if true:
+        marks.append(mark("x", "in the true network", color=INK))
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
+    return picture(
+        figure,
+        "Effects against the dose: " + "; ".join(str(series) for series, _ in shown),
+        "How the predicted effect on each region grows with the dose: rms over trials, units, time in the window and "
+        "conditions." + (" Crosses: the same experiment in the true network." if true else ""),
+    )
+
+
+def _dose_curve(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
+    """One line: the effect on a region at each dose, open where it is not supported."""
+    by_dose = rows.assign(square=rows["effect_rms"] ** 2).groupby("dose")
+    effect = np.sqrt(by_dose["square"].mean())
+    panel.plot(effect.index, effect, color=colour)
+    supported = (rows["verdict"] != "unsupported").groupby(rows["dose"]).any()
+    for dose, value in effect.items():
+        panel.plot(dose, value, "o", color=colour, markersize=5, markerfacecolor=colour if supported[dose] else "white")
+    if "true_rms" in rows and rows["true_rms"].notna().all():
+        true = np.sqrt((rows["true_rms"] ** 2).groupby(rows["dose"]).mean())
+        panel.plot(true.index, true, "x", color=colour, markersize=6)

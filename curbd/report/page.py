@@ -15,6 +15,7 @@ import xarray as xr
 from curbd.report import (
     agreement_figure,
     current_figures,
+    effect_figures,
     findings,
     fit_figures,
     inactivation_figures,
@@ -106,6 +107,10 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         truth_figures.recovery(fit) if known and many else None,
         truth_figures.traces(fit, palette) if known and many else None,
         inactivation_figures.matrix(fit),
+        inactivation_figures.doses(fit, palette),
+        effect_figures.timecourses(fit, palette),
+        effect_figures.agreement(fit, palette),
+        effect_figures.measured(fit, palette),
         latent_figures.trajectories(fit),
         mechanism_figures.landscape(fit),
         mechanism_figures.populations(fit),

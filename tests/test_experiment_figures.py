@@ -1,0 +1,102 @@
+"""Pictures of experiments show what the tables hold, and only what there is."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from curbd import teachers
+from curbd.comparison import compare
+from curbd.config import Bench, Inactivation, Model, RecordingSettings
+from curbd.currents import decompose
+from curbd.fitting import fit
+from curbd.inactivation import run_experiments
+from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
+from curbd.pathways import judge
+from curbd.recording import open_source
+from curbd.recording.ingest import ingest
+from curbd.recording.perturbed import perturbed_trials
+from curbd.report import effect_figures, inactivation_figures
+from curbd.report.drawing import colours, house_style
+from curbd.report.reading import Fitted
+from curbd.tables import TABLES
+
+PALETTE = colours("ABC")
+MENU = {
+    "off": Inactivation(region="A", action="clamp", value=-1.0, start_s=0.2, stop_s=0.6),
+    "dose": Inactivation(region="B", strength=[0.25, 0.5, 1.0]),
+    "part": Inactivation(region="A", fraction=[0.25, 0.5, 1.0], start_s=0.3),
+    "cut": Inactivation(kind="pathway", source="A"),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory) -> Fitted:
+    """A network fitted to the trials without laser, and experiments on it."""
+    path = tmp_path_factory.mktemp("laser") / "laser.h5"
+    light, apart = teachers.Laser("A", 0.2, 0.6), [("C", "A"), ("C", "B")]
+    shape = {"units": 8, "trials": 80, "samples": 80, "substeps": 1}
+    teacher = teachers.multi_region(**shape, gain=0.8, coupling=0.8, absent=apart, laser=light, seed=104)
+    teachers.write_hdf5(teacher, path)
+    settings = RecordingSettings.model_validate({"perturbed": [{"column": "laser", "value": "on", "like": "off"}]})
+    with open_source(path, "hdf5", settings) as source:
+        recording, truth, _, regions = ingest(source, settings, "rec")
+        perturbed = perturbed_trials(source, settings, recording)
+    networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    found = run_experiments(recording, networks, MENU, truth, bench=Bench(groups=9))
+    tables = {
+        "regions": regions,
+        "inactivations": inactivation_table(found, judge(recording, networks, decompose(recording, networks))),
+        "inactivation_timecourses": timecourse_table(found),
+        "inactivation_units": unit_table(found),
+    }
+    tables["perturbation_comparison"] = compare(
+        recording, perturbed, tables["inactivations"], tables["inactivation_units"]
+    )
+    return Fitted("m", recording, truth, networks, tables)
+
+
+def test_every_experiment_is_in_the_matrix(fitted) -> None:
+    with house_style():
+        picture = inactivation_figures.matrix(fitted)
+    for name in ("off:A on B", "dose:B x0.25 on A", "part:A 50% on C", "cut:A->B on B"):
+        assert f"{name}: " in picture.alt
+    rows = fitted.tables["inactivations"].set_index(["perturbation", "target"])
+    shown = float(re.search(r"off:A on B: ([\d.]+)", picture.alt)[1])
+    assert shown == pytest.approx(rows.loc[("off:A", "B"), "effect_rms"], rel=0.05)  # two digits are shown
+
+
+def test_series_of_doses_are_told_apart(fitted) -> None:
+    with house_style():
+        picture = inactivation_figures.doses(fitted, PALETTE)
+    assert set(picture.alt.partition(": ")[2].split("; ")) == {"dose:B", "part:A"}
+    assert "true network" in picture.caption
+
+
+def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
+    with house_style():
+        picture = effect_figures.timecourses(fitted, PALETTE)
+    shown = picture.alt.partition(": ")[2].split("; ")
+    assert shown[0] == "off:A on B"
+    assert len(shown) == len(set(shown)) == 4
+
+
+def test_predictions_stand_beside_the_truth_and_the_measurement(fitted) -> None:
+    with house_style():
+        true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)
+    assert "off:A" in true.alt
+    assert "off:A on C: no effect" in measured.alt
+    assert float(re.search(r"on B: r ([\d.]+), at most", measured.alt)[1]) > 0.9
+
+
+def test_what_is_not_there_is_not_drawn(fitted) -> None:
+    empty = {name: pd.DataFrame(columns=TABLES[name].names) for name in fitted.tables if name != "regions"}
+    plain = {name: rows.drop(columns=["true_mean", "true_rms"], errors="ignore") for name, rows in empty.items()}
+    nothing = fitted._replace(tables=plain)
+    with house_style():
+        assert inactivation_figures.matrix(nothing) is None
+        for draw in (inactivation_figures.doses, effect_figures.timecourses, effect_figures.agreement):
+            assert draw(nothing, PALETTE) is None
+        assert effect_figures.measured(nothing, PALETTE) is None
