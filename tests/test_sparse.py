@@ -84,6 +84,19 @@ def test_posterior_covers_the_true_currents(teacher: Teacher, fitted: tuple[Fit,
     assert np.mean(inside) == pytest.approx(0.95, abs=0.04)
 
 
+def test_intervals_are_widened_by_what_they_miss_on_weights_that_are_known(
+    teacher: Teacher, fitted: tuple[Fit, Fit]
+) -> None:
+    ridge, found = (fit.posterior for fit in fitted)
+    assert ridge is not None
+    assert found is not None
+    # One factor a target region; expectation propagation is never taken to be too cautious.
+    factor = (found.noise_variance / ridge.noise_variance).reshape(3, -1)
+    np.testing.assert_allclose(factor, factor[:, :1] * np.ones((1, factor.shape[1])))
+    assert (factor >= 1).all()
+    assert 1.02 < factor.mean() < 1.6
+
+
 def test_dense_pathways_are_not_harmed() -> None:
     dense = teachers.multi_region(units=15, trials=20, samples=200, density=1.0, seed=32)
     data, rng = training(dense), np.random.default_rng(0)
