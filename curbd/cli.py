@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv")
     step.add_argument("--timecourses", type=Path, metavar="inactivation_timecourses.parquet")
     step.add_argument("--units", type=Path, metavar="inactivation_units.parquet")
+    step.add_argument("--interactions", type=Path, metavar="interactions.csv")
 
     step = add_step(steps, "compare", _compare, "set predictions beside the real perturbations of a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
@@ -253,6 +254,7 @@ def _inactivate(chosen: argparse.Namespace) -> None:
 
     from curbd import tables
     from curbd.inactivation import run_experiments
+    from curbd.inactivation.interactions import interaction_table
     from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
     from curbd.storage import read_netcdf
 
@@ -262,11 +264,14 @@ def _inactivate(chosen: argparse.Namespace) -> None:
     pathways = None if chosen.pathways is None else tables.read("pathways", chosen.pathways)
     networks = read_netcdf(chosen.network)
     found = run_experiments(recording, networks, experiments, truth, bench=bench, populations=populations)
-    tables.write("inactivations", inactivation_table(found, pathways), chosen.out)
+    inactivations = inactivation_table(found, pathways)
+    tables.write("inactivations", inactivations, chosen.out)
     if chosen.timecourses is not None:
         tables.write("inactivation_timecourses", timecourse_table(found), chosen.timecourses)
     if chosen.units is not None:
         tables.write("inactivation_units", unit_table(found), chosen.units)
+    if chosen.interactions is not None:
+        tables.write("interactions", interaction_table(found, inactivations, pathways), chosen.interactions)
 
 
 def _compare(chosen: argparse.Namespace) -> None:

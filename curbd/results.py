@@ -53,6 +53,7 @@ def collect(results: Path, recordings: Sequence[str], config: Config) -> dict[st
         "inactivation_timecourses": fits,
         "inactivation_units": fits,
         "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
+        "interactions": fits,
         "latents": low_rank,
         "dynamics": low_rank,
         "field": low_rank,

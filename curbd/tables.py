@@ -721,6 +721,46 @@ TABLES: dict[str, Table] = {
             ),
         ),
     ),
+    "interactions": Table(
+        "interactions.csv",
+        "What the single experiments say together about how regions depend on one another.",
+        ("recording", "model", "seed", "measure", "perturbation", "source", "target", "condition"),
+        (
+            _RECORDING,
+            _MODEL,
+            _SEED,
+            Column(
+                "measure",
+                "text",
+                "total_effect: effect_rms of a silenced region on another; direct_effect: of cutting the pathway "
+                "between them; direct_share: their ratio; critical_window: of successive windows the one with the "
+                "largest effect, over the mean effect of all; transmitter_index: share of a region's outgoing messages "
+                "(currents of resolved pathways) that its incoming ones predict on held-out trials, generator_index "
+                "the rest; "
+                "synergy: effect of a combination over that of the sum of the effects of its parts, minus 1",
+                values=(
+                    "total_effect",
+                    "direct_effect",
+                    "direct_share",
+                    "critical_window",
+                    "transmitter_index",
+                    "generator_index",
+                    "synergy",
+                ),
+            ),
+            Column("perturbation", "text", "the experiment", empty="the measure needs none"),
+            Column("source", "text", "region that acts", empty="not a single region"),
+            Column(
+                "target", "text", "region, latent or readout that is acted on", empty="the measure is of the source"
+            ),
+            _CONDITION,
+            Column("start_s", "number", "start of the window, s", empty="the measure needs no experiment"),
+            Column("stop_s", "number", "end of the window, s", empty="the measure needs no experiment"),
+            Column("value", "number", "its value, as the measure says"),
+            Column("ci_low", "number", "lower end of the 95 % interval, one for all seeds", empty="not synergy"),
+            Column("ci_high", "number", "upper end of it", empty="not synergy"),
+        ),
+    ),
     "latents": Table(
         "latents.parquet",
         "Latent variables of the low-rank networks.",

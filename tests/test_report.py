@@ -15,6 +15,7 @@ from curbd.currents import current_table, decompose
 from curbd.errors import UserError
 from curbd.fitting import fit
 from curbd.inactivation import run_experiments
+from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.null_table import null_table
 from curbd.pathways import judge
@@ -71,6 +72,7 @@ def run_steps(folder, name, teacher, conditions):
         written["inactivations"] = inactivation_table(found, written["pathways"])
         written["inactivation_timecourses"] = timecourse_table(found)
         written["inactivation_units"] = unit_table(found)
+        written["interactions"] = interaction_table(found, written["inactivations"], written["pathways"])
         if settings.family == "low_rank":
             written |= {"latents": latents(recording, networks)} | mechanism(recording, networks)
         for table, rows in written.items():

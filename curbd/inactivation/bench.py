@@ -41,6 +41,8 @@ class Outcome(NamedTuple):
     fits : effects in the fits, one a seed, then in networks drawn from the posterior of the first.
     truth : effects in the true network, or None.
     null : of the effects on regions.
+    members : the networks behind ``fits``.
+    trials : where their runs started.
     """
 
     recording: xr.Dataset
@@ -53,6 +55,8 @@ class Outcome(NamedTuple):
     fits: Effects
     truth: Effects | None
     null: Null
+    members: Networks
+    trials: Trials
 
     @property
     def n_seeds(self) -> int:
@@ -135,6 +139,8 @@ def run_experiments(
             noise_draws=bench.noise_draws,
             seed=bench.seed,
         ),
+        fits,
+        trials,
     )
 
 

@@ -35,11 +35,12 @@ class Subject(NamedTuple):
 
 
 class Named(NamedTuple):
-    """An action, what it is called in the tables, and the ends of the pathway that it cuts, if it does."""
+    """An action, what it is called in the tables, and its pathway and parts as in `Perturbation`."""
 
     label: str
     action: Action
     pathway: tuple[str, str] | None = None
+    parts: tuple[Action, ...] = ()
 
 
 def perturbations(subject: Subject, experiments: Mapping[str, Inactivation]) -> list[Perturbation]:
@@ -61,12 +62,14 @@ def _expanded(subject: Subject, name: str, experiment: Inactivation) -> Iterator
     time, half = subject.recording["time"].values, subject.recording.attrs["dt_s"] / 2
     for named, dose, when in product(targets, doses, windows):
         start_s, stop_s = (float(np.round(edge, 9)) for edge in (time[when][0] - half, time[when][-1] + half))
-        label = f"{name}:{named.label}"
+        label = series = f"{name}:{named.label}"
         if len(doses) > 1:
             label += f" x{dose:g}"
         if experiment.sweep_s is not None:
             label += f" {start_s:g} to {stop_s:g} s"
-        yield Perturbation(label, kind, dose, start_s, stop_s, when, conditions, named.action, named.pathway)
+        yield Perturbation(
+            label, kind, dose, start_s, stop_s, when, conditions, named.action, named.pathway, series, named.parts
+        )
 
 
 def _actions(subject: Subject, experiment: Inactivation, place: str) -> tuple[str, list[Named]]:
@@ -92,7 +95,7 @@ def _actions(subject: Subject, experiment: Inactivation, place: str) -> tuple[st
                 f"({', '.join(units[:3])}{', ...' if len(units) > 3 else ''}) in two ways",
                 expected="parts that do not contradict each other",
             )
-        found.append(Named("+".join(one.label for one in chosen), together(actions)))
+        found.append(Named("+".join(one.label for one in chosen), together(actions), None, tuple(actions)))
     if not found and all(parts):
         raise UserError.at(f"{place}.parts", found="the same part twice", expected="different parts")
     return kinds.pop() if len(kinds) == 1 else "combination", found

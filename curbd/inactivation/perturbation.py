@@ -65,6 +65,8 @@ class Perturbation(NamedTuple):
     conditions : names of those in whose trials it is done.
     action : what is done.
     pathway : (source, target) regions of a cut pathway, else None.
+    series : the name without dose and window: what experiments of a series have in common.
+    parts : what a combination does, each part alone; else nothing.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Perturbation(NamedTuple):
     conditions: tuple[str, ...]
     action: Action
     pathway: tuple[str, str] | None = None
+    series: str = ""
+    parts: tuple[Action, ...] = ()
 
 
 def nothing(n_units: int, n_inputs: int) -> Action:

@@ -11,6 +11,7 @@ rule inactivate:
         table="<results>/{recording}/{model}/inactivations.csv",
         timecourses="<results>/{recording}/{model}/inactivation_timecourses.parquet",
         units="<results>/{recording}/{model}/inactivation_units.parquet",
+        interactions="<results>/{recording}/{model}/interactions.csv",
     log:
         "<results>/logs/inactivate/{recording}/{model}.log",
     benchmark:
@@ -29,6 +30,7 @@ rule inactivate:
     shell:
         "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
         " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
+<<<<<<< HEAD
         " {params.populations}"
         " --out {output.table} --timecourses {output.timecourses} --units {output.units} > {log} 2>&1"
 
@@ -56,3 +58,7 @@ rule compare:
     shell:
         "curbd compare --recording {input.recording} --inactivations {input.inactivations} --units {input.units}"
         " --out {output} > {log} 2>&1"
+=======
+        " --out {output.table} --timecourses {output.timecourses} --units {output.units}"
+        " --interactions {output.interactions} > {log} 2>&1"
+>>>>>>> 82e36f1 (Interactions: direct beside total effects, critical windows, messages, synergy)

@@ -1,0 +1,94 @@
+"""Which regions generate what they send, and which pass on what they receive.
+
+The message of a pathway is the current that it carries. A region transmits in so far as its outgoing messages can be
+predicted from its incoming ones: the transmitter index is that R2 on held-out trials, the generator index the rest
+(Clark & Beiran, PNAS 2025, where what regions say to one another is split in this way).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from sklearn.decomposition import PCA
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+
+from curbd.ensemble import member
+from curbd.network import Network
+from curbd.recording.scaling import scaled_rates
+
+Array = np.ndarray
+COMPONENTS = 5
+"""Principal components of a message, at most."""
+LAGS = 6
+"""Earlier times of the incoming messages, from 0 to two time constants."""
+PENALTIES = 10.0 ** np.arange(-4, 5)
+
+
+def transmitter_index(
+    recording: xr.Dataset, networks: xr.Dataset, number: int, pathways: pd.DataFrame | None = None
+) -> dict[str, float]:
+    """Share of every region's outgoing messages that its incoming ones predict on held-out trials, 0 at least.
+
+    Parameters
+    ----------
+    number : place of the fit among the seeds.
+    pathways : the table ``pathways``; with it only resolved pathways carry messages.
+
+    Returns
+    -------
+    Region -> index; NaN for a region that sends nothing, 0 for one that receives nothing.
+    """
+    network = member(networks, number)
+    r = scaled_rates(recording).values
+    region = recording["region"].values.astype(str)
+    train = recording["split"].values == "train"
+    names = [str(name) for name in np.unique(region)]
+    open_ways = {(s, t) for s in names for t in names if s != t}
+    if pathways is not None:
+        resolved = pathways[pathways["verdict"] == "resolved"]
+        open_ways &= set(zip(resolved["source"].astype(str), resolved["target"].astype(str), strict=True))
+    blocks = {(s, t): network.J[np.ix_(region == t, region == s)] for s, t in sorted(open_ways)}
+    messages = {way: _message(r[..., region == way[0]], J, train) for way, J in blocks.items() if J.any()}
+    found = {}
+    for name in names:
+        sent = [message for (source, _), message in messages.items() if source == name]
+        received = [message for (_, target), message in messages.items() if target == name]
+        found[name] = _predicted(sent, received, train, network) if sent else float("nan")
+    return found
+
+
+def _message(r: Array, J: Array, train: Array) -> Array:
+    """(trial, time, component) leading components of the current J r of a pathway, NaN where it was not observed."""
+    current = r @ J.T
+    known = np.isfinite(current).all(2)
+    most = min(COMPONENTS, *J.shape)
+    components = PCA(most, svd_solver="full").fit(current[known & train[:, None]])
+    out = np.full((*current.shape[:2], most), np.nan)
+    out[known] = components.transform(current[known])
+    return out
+
+
+def _predicted(sent: list[Array], received: list[Array], train: Array, network: Network) -> float:
+    if not received:
+        return 0.0
+    lags = np.unique(np.linspace(0, 2 * network.tau_s / network.dt_s, LAGS).round().astype(int))
+    lags = lags[lags < sent[0].shape[1] // 2]
+    y, z = np.concatenate(sent, axis=2), np.concatenate(received, axis=2)
+    earlier = np.concatenate([_shifted(z, int(lag)) for lag in lags], axis=2)
+    known = np.isfinite(y).all(2) & np.isfinite(earlier).all(2)
+    fitted, held_out = known & train[:, None], known & ~train[:, None]
+    if not fitted.any() or not held_out.any():
+        return float("nan")
+    scale = np.maximum(earlier[fitted].std(0), 1e-12)
+    model = RidgeCV(PENALTIES).fit(earlier[fitted] / scale, y[fitted])
+    r2 = r2_score(y[held_out], model.predict(earlier[held_out] / scale), multioutput="variance_weighted")
+    return max(0.0, float(r2))
+
+
+def _shifted(values: Array, lag: int) -> Array:
+    """Values (trial, time, ...) some bins earlier; NaN at the start of a trial."""
+    out = np.full_like(values, np.nan)
+    out[:, lag:] = values[:, : values.shape[1] - lag]
+    return out

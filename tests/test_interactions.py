@@ -1,0 +1,96 @@
+"""What experiments say together: direct beside total effects, windows, messages, and the synergy of combinations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from known_network import known_networks, recorded, small
+
+from curbd import tables
+from curbd.config import Bench, Inactivation, Model
+from curbd.ensemble import Fit, to_dataset
+from curbd.inactivation import run_experiments
+from curbd.inactivation.interactions import interaction_table
+from curbd.inactivation.messages import transmitter_index
+from curbd.inactivation.tabulate import inactivation_table
+from curbd.scores import true_network
+
+QUICK = Bench(groups=0)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset]:
+    return small(tmp_path_factory.mktemp("teacher"))
+
+
+def interactions(recording: xr.Dataset, networks: xr.Dataset, **experiments: dict[str, Any]) -> pd.DataFrame:
+    plan = {name: Inactivation.model_validate(one) for name, one in experiments.items()}
+    found = run_experiments(recording, networks, plan, bench=QUICK)
+    table = interaction_table(found, inactivation_table(found))
+    assert tables.problems("interactions", table) == []
+    return table
+
+
+def converging(recording: xr.Dataset, truth: xr.Dataset, weight: float) -> xr.Dataset:
+    """A and B are active whatever happens and drive every unit of C; nothing else is connected."""
+    region = recording["region"].values
+    J = np.where(np.outer(region == "C", region != "C"), weight / 8, 0.0)
+    network = true_network(truth)
+    network = network._replace(J=J, B=0 * network.B, b=np.where(region == "C", 0.0, 3.0))
+    return to_dataset([Fit(network)], recording, "made", Model(family="full_rank", seeds=[0]))
+
+
+def test_a_cut_pathway_beside_the_silenced_region(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    networks = converging(recording, truth, 0.1)
+    table = interactions(recording, networks, silence={}, cut={"kind": "pathway"})
+    value = table.set_index(["measure", "source", "target"])["value"]
+    assert value["total_effect", "A", "C"] > 0.01
+    # C receives nothing but the direct pathway, and A sends nothing elsewhere.
+    assert value["direct_share", "A", "C"] == pytest.approx(1)
+    assert value["total_effect", "A", "B"] == 0
+    assert ("direct_share", "A", "B") not in value.index
+
+
+def test_parts_that_add_and_parts_that_make_up_for_each_other(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    both = {"parts": [{"region": "A"}, {"region": "B"}], "start_s": 0.4}
+    for weight, low, high in ((0.02, -0.01, 0.01), (4.0, 1.0, np.inf)):
+        table = interactions(recording, converging(recording, truth, weight), both=both)
+        [row] = table[table["measure"] == "synergy"].to_dict("records")
+        assert row["target"] == "C"
+        assert low < row["value"] < high, "in the linear range effects add; a saturated target misses one source little"
+
+
+def test_the_critical_window_is_where_the_source_is_active(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    region = recording["region"].values
+    network = true_network(truth)
+    # A falls silent from its start with the time constant of the units and drives C: the first window matters most.
+    J = np.where(np.outer(region == "C", region == "A"), 0.1, 0.0)
+    network = network._replace(J=J, B=0 * network.B, b=0 * network.b)
+    networks = to_dataset([Fit(network)], recording, "made", Model(family="full_rank", seeds=[0]))
+    sweep = {"kind": "pathway", "source": "A", "target": "C", "sweep_s": 0.2}
+    table = interactions(recording, networks, sweep=sweep)
+    [row] = table[table["measure"] == "critical_window"].to_dict("records")
+    assert (row["source"], row["target"]) == ("A", "C")
+    assert (row["start_s"], row["stop_s"]) == (-0.005, 0.195)
+    assert row["value"] > 1.5
+
+
+def test_a_relay_transmits_what_its_source_generates(tmp_path: Path) -> None:
+    absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
+    chain: dict[str, Any] = {"units": 15, "trials": 20, "samples": 150, "substeps": 1, "inputs": "none"}
+    recording, truth = recorded(tmp_path, absent=absent, gain=1.2, coupling=1.0, seed=100, **chain)
+    index = transmitter_index(recording, known_networks(recording, truth), 0)
+    assert index["A"] == 0
+    assert index["B"] > 0.4
+    assert np.isnan(index["C"]), "C sends nothing"
+    verdicts = pd.DataFrame({"source": ["B"], "target": ["C"], "verdict": ["resolved"]})
+    index = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)
+    assert index["B"] == 0, "only resolved pathways carry messages"
