@@ -14,8 +14,8 @@ from curbd.inactivation.propagate import Networks, rates
 from curbd.network import device, tensor
 
 Array = np.ndarray
-STATES = {"cpu": 2**18, "cuda": 2**25}
-"""States (member, run, trial, unit) that are carried at once: what fits into a cache, or onto a card."""
+STATES = {"cpu": 2**20, "cuda": 2**25}
+"""States (member, run, trial, unit) that are carried at once; a few arrays of this size are alive at any time."""
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def effects(
     of_fits: list[Effects] = []
     of_truth: list[Effects] = []
     # Runs that cut weights carry weights of their own: they are kept apart, and as few at a time as those fill.
-    for group, size in _groups(plan, n_units, n_trials):
+    for group, size in _groups(plan, n_units):
         at_once = max(1, min(n_trials, most // (n_networks * n_units * 9)))
         runs = max(1, most // (n_networks * n_units * max(at_once, size)) - 1)
         for start in range(0, len(group), runs):
@@ -135,14 +135,18 @@ def effects(
             if known:
                 of_truth.append(_means(_added(known), part, count))
             log.info("%d of %d perturbations of %d networks", start + len(part), len(group), len(fits.members))
-    order = np.argsort(np.concatenate([group for group, _ in _groups(plan, n_units, n_trials)]))
+    order = np.argsort(np.concatenate([group for group, _ in _groups(plan, n_units)]))
     return _joined(of_fits, order), _joined(of_truth, order) if of_truth else None
 
 
-def _groups(plan: Sequence[Perturbation], n_units: int, n_trials: int) -> Iterator[tuple[Array, int]]:
-    """Numbers of the perturbations without and with weights of their own, and the rows that one run carries."""
+def _groups(plan: Sequence[Perturbation], n_units: int) -> Iterator[tuple[Array, int]]:
+    """Numbers of the perturbations without and with weights of their own, and the rows that these weights have.
+
+    Those whose windows begin late come last, so that they run together.
+    """
     own = np.array([bool(one.action.cuts or one.action.latents) for one in plan])
-    for group, size in ((np.flatnonzero(~own), 0), (np.flatnonzero(own), n_units)):
+    order = np.argsort([one.start_s for one in plan], kind="stable")
+    for group, size in ((order[~own[order]], 0), (order[own[order]], n_units)):
         if len(group):
             yield group, size
 
@@ -192,7 +196,7 @@ def _chunk(
         sums.unit_intact.add_(inside * intact)
         effect = r[:, 1:] - r[:, :1]
         if begun[t]:
-            mean, square = share[:, :, t] @ effect, share[:, :, t] @ (effect * effect)
+            mean, square = share[:, :, t] @ effect, share[:, :, t] @ effect.square()
             sums.mean[..., t, :] += _of_targets(mean, units, read_out)
             sums.square[..., t, :] += _squares(effect, square, units, read_out, share[:, :, t])
             sums.unit_mean.add_(inside * mean)
@@ -200,7 +204,7 @@ def _chunk(
         return effect
 
     def miss(sum_of: torch.Tensor, away: torch.Tensor, t: int) -> None:
-        square = share[:, :, t] @ (away * away)
+        square = share[:, :, t] @ away.square()
         n = len(away)
         found = _squares(away, square, units, projections[:n], share[:, :, t])
         sum_of[:n] += when[:, t, None, None] * found

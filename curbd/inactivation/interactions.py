@@ -35,7 +35,8 @@ def interaction_table(
         _synergy(found),
     ]
     columns = [*KEY, "measure", "perturbation", "source", "target", "condition", "start_s", "stop_s", "value"]
-    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    parts = [part for part in parts if len(part)]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return table.reindex(columns=[*columns, "ci_low", "ci_high"])
 
 

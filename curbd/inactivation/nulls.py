@@ -19,7 +19,7 @@ from curbd.inactivation.perturbation import Action, Perturbation, moved
 from curbd.inactivation.propagate import Networks
 
 Array = np.ndarray
-TRIALS = 20
+TRIALS = 8
 """Trials of a condition, at most, in which real and random groups are compared."""
 
 
@@ -84,19 +84,7 @@ def null(
         targets.append(regions[region])
     if not runs:
         return found
-    alive = np.stack([target & ~one.action.held for one, target in zip(runs, targets, strict=True)])[:, None]
-    none = np.zeros((len(fits.members), 0, alive.shape[2]))
-    few = _few(trials, seed)
-    result, _ = effects(
-        fits.of_trials(few),
-        runs,
-        Trials(trials.x0[few], trials.share[:, few]),
-        Targets(alive.astype(float), none),
-        compare=False,
-        noise_draws=noise_draws,
-        seed=seed,
-    )
-    rms = np.sqrt(result.in_window(result.square, runs)[..., 0])
+    rms = _rms(fits, runs, targets, trials, noise_draws, seed)
     for which, region, real, random in compared:
         known = rms[:, random]
         found.low[:, which, :, region], found.high[:, which, :, region] = np.percentile(known, [2.5, 97.5], axis=1)
@@ -104,6 +92,38 @@ def null(
         p_value = (1 + more) / (1 + groups)
         found.p_value[:, which, :, region] = np.where(np.isfinite(rms[:, real]), p_value, np.nan)
     return found
+
+
+def _rms(
+    fits: Networks,
+    runs: Sequence[Perturbation],
+    targets: Sequence[Array],
+    trials: Trials,
+    noise_draws: int,
+    seed: int,
+) -> Array:
+    """(member, run, condition) rms effect of every run on its target, in its window and in some trials."""
+    few = _few(trials, seed)
+    fits = fits.of_trials(few)
+    rms = np.empty((len(fits.members), len(runs), len(trials.share)))
+    windows = {one.when.tobytes(): one.when for one in runs}
+    for window in windows.values():
+        chosen = [number for number, one in enumerate(runs) if np.array_equal(one.when, window)]
+        # What comes after the window need not be run.
+        time = slice(0, int(np.flatnonzero(window)[-1]) + 1)
+        part = [runs[number]._replace(when=window[time]) for number in chosen]
+        alive = np.stack([targets[number] & ~runs[number].action.held for number in chosen])[:, None]
+        result, _ = effects(
+            fits._replace(inputs=fits.inputs[:, :, time]),
+            part,
+            Trials(trials.x0[few], trials.share[:, few, time]),
+            Targets(alive.astype(float), np.zeros((len(fits.members), 0, alive.shape[2]))),
+            compare=False,
+            noise_draws=noise_draws,
+            seed=seed,
+        )
+        rms[:, chosen] = np.sqrt(result.in_window(result.square, part)[..., 0])
+    return rms
 
 
 def random_groups(action: Action, target: Array, groups: int, seed: int) -> Array:

@@ -58,6 +58,8 @@ def rates(
 ) -> Iterator[torch.Tensor]:
     """Rates (member, run, trial, unit) at every sample; run 0 is the intact network, run k the perturbation k - 1.
 
+    Until the first window begins all runs are the intact one, and there is that run only.
+
     tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, a = strength inside the
     window and 0 outside; cut weights and inputs are reduced by the same share. All runs start from the same states and
     meet the same noise.
@@ -70,8 +72,9 @@ def rates(
     first = networks.members[0]
     B_t = tensor(np.stack([one.B.T for one in networks.members]))
     b = tensor(np.stack([one.b for one in networks.members]))[:, None]
-    tau_s = tensor(np.array([one.tau_s for one in networks.members]))[:, None, None, None]
+    tau_s = tensor(np.array([one.tau_s for one in networks.members]))[:, None, None]
     step = first.dt_s / (first.substeps * tau_s)
+    kept = (1 - step)[:, None]
     u = tensor(networks.inputs)
     drive = None if networks.drive is None else tensor(networks.drive)
     noise_sd = None if networks.noise_sd is None or rng is None else tensor(networks.noise_sd)[:, None]
@@ -82,10 +85,12 @@ def rates(
     current = _stacked([one.current for one in actions])
     lost_inputs = _stacked([one.inputs.astype(float) for one in actions])
     weights = _Weights.of(networks, actions)
-    x = tensor(x0).expand(len(networks.members), 1 + len(plan), *x0.shape).clone()
+    x = tensor(x0).expand(len(networks.members), 1, *x0.shape).clone()
     for t in range(u.shape[2]):
         a = tensor(amount[:, t])
         active = bool(amount[:, t].any())
+        if active and x.shape[1] == 1:
+            x = x.expand(-1, 1 + len(plan), -1, -1).clone()
         r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
         yield r
         if t == u.shape[2] - 1:
@@ -98,12 +103,13 @@ def rates(
             external = external - lost @ B_t[:, None]
         if active and bool(current.any()):
             external = external + (a[:, None] * current)[:, None]
+        external = step[:, None] * external
         if t == 0 or (amount[:, t] != amount[:, t - 1]).any():
-            J_t = weights.at(a)
+            J_t = weights.at(a[: x.shape[1]], step)
         for substep in range(first.substeps):
             if substep:
                 r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
-            x += step * (_sent(r, J_t) + external - x)
+            _add_sent(x.mul_(kept), r, J_t).add_(external)
             if noise_sd is not None and rng is not None:
                 x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
 
@@ -118,18 +124,19 @@ class _OnRates(NamedTuple):
 
     lost: torch.Tensor
     level: torch.Tensor
+    levels: bool
 
     @classmethod
     def of(cls, actions: Sequence[Action]) -> _OnRates:
         return cls(
             _stacked([np.where(one.held, 1.0, 1 - one.gain) for one in actions]),
             _stacked([one.level for one in actions]),
+            any(one.level.any() for one in actions),
         )
 
     def __call__(self, r: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-        if not bool(self.lost.any()):
-            return r
-        return r * (1 - a[:, None] * self.lost)[:, None] + (a[:, None] * self.level)[:, None]
+        r = r * (1 - a[:, None] * self.lost)[:, None]
+        return r.add_((a[:, None] * self.level)[:, None]) if self.levels else r
 
 
 class _Weights(NamedTuple):
@@ -148,11 +155,11 @@ class _Weights(NamedTuple):
             cut[:, run] = _cut(J, action, networks)
         return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
 
-    def at(self, a: torch.Tensor) -> torch.Tensor:
-        """The weights when shares a (run,) of the cuts are made."""
+    def at(self, a: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        """The weights when shares a (run,) of the cuts are made, times the Euler step (member, 1, 1)."""
         if self.cut is None:
-            return self.J_t
-        return self.J_t[:, None] - a[:, None, None] * self.cut
+            return step * self.J_t
+        return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut[:, : len(a)])
 
 
 def _cut(J: Array, action: Action, networks: Networks) -> Array:
@@ -167,9 +174,9 @@ def _cut(J: Array, action: Action, networks: Networks) -> Array:
     return J - left
 
 
-def _sent(r: torch.Tensor, J_t: torch.Tensor) -> torch.Tensor:
-    """J r (member, run, trial, unit) for weights of each member, or of each member and run."""
-    if J_t.dim() == 4:
-        return r @ J_t
-    members, runs, trials, units = r.shape
-    return (r.reshape(members, runs * trials, units) @ J_t).reshape(members, runs, trials, units)
+def _add_sent(x: torch.Tensor, r: torch.Tensor, J_t: torch.Tensor) -> torch.Tensor:
+    """Add J r to x (member, run, trial, unit) in place, for weights of each member, or of each member and run."""
+    members, runs, trials, units = x.shape
+    rows = (members * runs, trials, units) if J_t.dim() == 4 else (members, runs * trials, units)
+    x.view(rows).baddbmm_(r.view(rows), J_t.view(-1, units, units))
+    return x

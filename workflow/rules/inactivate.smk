@@ -30,9 +30,9 @@ rule inactivate:
     shell:
         "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
         " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
-<<<<<<< HEAD
         " {params.populations}"
-        " --out {output.table} --timecourses {output.timecourses} --units {output.units} > {log} 2>&1"
+        " --out {output.table} --timecourses {output.timecourses} --units {output.units}"
+        " --interactions {output.interactions} > {log} 2>&1"
 
 
 # The same experiment where the recording holds it: what was predicted beside what was measured.
@@ -58,7 +58,3 @@ rule compare:
     shell:
         "curbd compare --recording {input.recording} --inactivations {input.inactivations} --units {input.units}"
         " --out {output} > {log} 2>&1"
-=======
-        " --out {output.table} --timecourses {output.timecourses} --units {output.units}"
-        " --interactions {output.interactions} > {log} 2>&1"
->>>>>>> 82e36f1 (Interactions: direct beside total effects, critical windows, messages, synergy)

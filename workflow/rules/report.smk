@@ -19,11 +19,8 @@ rule tables:
         inactivations=per_fit("inactivations.csv"),
         timecourses=per_fit("inactivation_timecourses.parquet"),
         unit_effects=per_fit("inactivation_units.parquet"),
-<<<<<<< HEAD
         comparisons=per_fit("perturbation_comparison.csv", perturbed=True),
-=======
         interactions=per_fit("interactions.csv"),
->>>>>>> 82e36f1 (Interactions: direct beside total effects, critical windows, messages, synergy)
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
             part for file in MECHANISM for part in per_fit(file, family="low_rank")
@@ -39,11 +36,8 @@ rule tables:
                 "pathways",
                 "nulls",
                 "inactivations",
-<<<<<<< HEAD
                 "perturbation_comparison",
-=======
                 "interactions",
->>>>>>> 82e36f1 (Interactions: direct beside total effects, critical windows, messages, synergy)
             ],
         ),
         expand("<results>/tables/{file}", file=MECHANISM),
