@@ -20,7 +20,7 @@ def finished(table: Path, keys: Sequence[str], again: bool = False) -> set[tuple
     return set() if again else set(rows(table, keys)[list(keys)].itertuples(index=False, name=None))
 
 
-def add(table: Path, keys: Sequence[str], new: pd.DataFrame, order: Sequence[str]) -> None:
+def add(table: Path, keys: Sequence[str], new: pd.DataFrame, order: Sequence[str | int]) -> None:
     """Write rows to a table, in the place of those with the same keys; ``order`` sorts the first key."""
     old = rows(table, keys)
     both = (pd.concat([old, new], ignore_index=True) if len(old) else new).drop_duplicates(list(keys), keep="last")

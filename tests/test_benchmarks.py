@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import coverage, recovery, speed, verdicts
+from benchmarks import coverage, inactivation, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import PANELS, RUNGS, build
@@ -209,3 +209,22 @@ def test_published_algorithm_is_the_same_with_all_weights_at_once() -> None:
     chosen, at_once = (train(activity, passes=2, dt_s=0.01, chosen=one) for one in (True, False))
     # The same sums in another order, on a chaotic network.
     np.testing.assert_allclose(chosen.J, at_once.J, atol=1e-6)
+
+
+def test_experiments_on_fits_go_on_where_they_stopped(tmp_path: Path) -> None:
+    arguments = ["--quick", "--out", str(tmp_path), "--estimators", "one_step"]
+    inactivation.main([*arguments, "--parts", "balanced", "groups"])
+    page = (tmp_path / "inactivation.md").read_text(encoding="utf-8")
+    assert "| 20 | one_step |" in page
+    balanced = pd.read_csv(tmp_path / "inactivation" / "balanced.csv")
+    # Ten units a region leave a regression on 20 trials of a second little to miss.
+    assert (balanced["r2"] > 0.3).all()
+    inactivation.main([*arguments, "--parts", "balanced"])
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "inactivation" / "balanced.csv"), balanced)
+
+
+def test_effects_in_a_fit_are_close_to_the_true_ones_and_inside_their_intervals() -> None:
+    rows = inactivation.PARTS["dense"].run("gain .8, coupling .8, 20 trials", "one_step", 0, quick=True)
+    assert rows["experiment"].tolist() == ["silence", "cut"]
+    assert (rows["r2_early"] > 0.5).all()
+    assert rows["covered"].between(0.8, 1).all()
