@@ -277,6 +277,23 @@ class ReducedRank(Section):
     """Folds of the blocked cross-validation, inside the training trials."""
 
 
+class Trajectory(Section):
+    """Reduced-rank regression, then gradient descent through time: for condition averages, or networks of full rank
+    that are to be followed by one of few latents."""
+
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """Rank of the connectivity. Null: the effective one, the smallest whose free run explains 90 % of what recurrence
+    explains of held-out trials."""
+    max_rank: Annotated[int, Field(ge=1)] = 10
+    """Largest rank that is tried."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of the cross-validation, inside the training trials; one of them judges the rank."""
+    steps: Annotated[int, Field(ge=1)] = 150
+    """Gradient steps."""
+    learning_rate: Positive = 0.02
+    """Learning rate of Adam at the start; it falls to 0."""
+
+
 class BlockRank(Section):
     """Reduced-rank regression with a rank for every pair of regions, each chosen by cross-validation; 0 is allowed."""
 
@@ -303,7 +320,12 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
         "shooting": Shooting,
         "state_space": StateSpace,
     },
-    "low_rank": {"reduced_rank": ReducedRank, "block_rank": BlockRank, "shooting": LowRankShooting},
+    "low_rank": {
+        "reduced_rank": ReducedRank,
+        "block_rank": BlockRank,
+        "shooting": LowRankShooting,
+        "trajectory": Trajectory,
+    },
 }
 """family -> estimator -> its options."""
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
@@ -315,8 +337,8 @@ class Model(Section):
     family: Literal["full_rank", "low_rank"]
     """Any connectivity (package curbd) or a low-rank one (package lrfit)."""
     estimator: str | None = None
-    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank`, `block_rank` or
-    `shooting` for low_rank. Null: the recommended one of the family."""
+    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank`, `block_rank`,
+    `shooting` or `trajectory` for low_rank. Null: the recommended one of the family."""
     options: dict[str, Any] = {}
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]

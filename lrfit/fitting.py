@@ -12,11 +12,13 @@ from curbd.fitting import fit as fit_any
 from lrfit.block_rank import block_rank
 from lrfit.reduced_rank import reduced_rank
 from lrfit.shooting import shooting
+from lrfit.trajectory import trajectory
 
 LOW_RANK: Mapping[str, Estimator] = {
     "reduced_rank": reduced_rank,
     "block_rank": block_rank,
     "shooting": shooting,
+    "trajectory": trajectory,
 }
 
 

@@ -1,0 +1,71 @@
+"""Tables of `benchmarks.low_rank` for the documentation."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from benchmarks.document import markdown, number
+
+PUBLISHED = {"random_dots": "1.00", "romo": "1.00", "contextual_decision": ".96", "delayed_match": ".99"}
+"""R2 over ceiling of the published method, as stated with the comparison."""
+
+
+def tasks_text(table: pd.DataFrame) -> str:
+    """Constructed teachers of four tasks, means over networks."""
+    lines = []
+    for name, group in table.groupby("task", sort=False):
+        mean = group.mean(numeric_only=True)
+        found = f"{(group['rank'] == group['true_rank']).sum()} of {len(group)}"
+        lines.append(
+            {
+                "task (rank)": f"{name} ({group['true_rank'].iloc[0]})",
+                "R2 over ceiling": number(mean["r2_over_ceiling"], 4),
+                "published": PUBLISHED[str(name)],
+                "R2 without noise": number(mean["clean_r2"], 4),
+                "connectivity r": number(mean["connectivity_r"], 3),
+                "effective r": number(mean["effective_r"], 4),
+                "R2 at noise .05, over the teacher's own": number(mean["noise_r2_over_teacher"], 3),
+                "rank found": found,
+                "s": number(mean["seconds"], 0),
+                "CPU s": number(mean["cpu_seconds"], 0),
+            }
+        )
+    return markdown(pd.DataFrame(lines))
+
+
+def blocks_text(table: pd.DataFrame) -> str:
+    """Block ranks of three regions."""
+    lines = []
+    for trials, group in table.groupby("trials", sort=False):
+        lines.append(
+            {
+                "trials": trials,
+                "networks": len(group),
+                "all nine blocks right": int((group["right"] == 9).sum()),
+                "at least eight right": int((group["right"] >= 8).sum()),
+                "blocks right": f"{int(group['right'].sum())} of {9 * len(group)}",
+                "truth inside rank_low to rank_high": f"{int(group['covered'].sum())} of {9 * len(group)}",
+                "CPU s": number(group["cpu_seconds"].mean(), 1),
+            }
+        )
+    return markdown(pd.DataFrame(lines))
+
+
+def trained_text(table: pd.DataFrame) -> str:
+    """Trained networks of full rank."""
+    lines = []
+    for name, group in table.groupby("task", sort=False):
+        mean = group.mean(numeric_only=True)
+        lines.append(
+            {
+                "task": name,
+                "effective ranks": ", ".join(str(rank) for rank in group["rank"]),
+                "R2": number(mean["r2"], 3),
+                "lowest R2": number(group["r2"].min(), 3),
+                "R2 of the closed form at that rank": number(mean["closed_form_r2"], 3),
+                "accuracy": number(mean["accuracy"], 3),
+                "accuracy of the low-rank network": number(mean["low_rank_accuracy"], 3),
+                "CPU s": number(mean["cpu_seconds"], 0),
+            }
+        )
+    return markdown(pd.DataFrame(lines))
