@@ -15,7 +15,7 @@ import torch
 from curbd.config import ReducedRank, Trajectory
 from curbd.ensemble import Fit
 from curbd.estimators.shooting import free_run_error
-from curbd.estimators.transitions import TrainingData, transitions
+from curbd.estimators.transitions import TrainingData, from_first_bin, transitions
 from curbd.network import Network, device
 from lrfit.geometry import canonical
 from lrfit.reduced_rank import closed_form
@@ -37,6 +37,7 @@ def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator
     Without a given rank it is the effective one, see `effective`. Of all networks on the way, the one with the smallest
     free-run error on the training trials is returned.
     """
+    data = from_first_bin(data)
     if options.rank is None:
         rank, start = effective(data, options, rng)
     else:

@@ -12,6 +12,8 @@ from benchmarks import coverage, inactivation, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import PANELS, RUNGS, build
+from benchmarks.low_rank import on_blocks
+from benchmarks.low_rank_report import blocks_text
 from benchmarks.published_curbd import train
 from benchmarks.recorded import recorded
 from benchmarks.scoring import score, true_current
@@ -228,3 +230,11 @@ def test_effects_in_a_fit_are_close_to_the_true_ones_and_inside_their_intervals(
     assert rows["experiment"].tolist() == ["silence", "cut"]
     assert (rows["r2_early"] > 0.5).all()
     assert rows["covered"].between(0.8, 1).all()
+
+
+def test_the_low_rank_benchmark_says_how_many_blocks_were_right() -> None:
+    row = on_blocks(10, 100)
+    assert row["right"] >= 7
+    assert row["covered"] >= row["right"]
+    text = blocks_text(pd.DataFrame([{"trials": 10, "seed": 100} | row]))
+    assert f"{row['right']} of 9" in text

@@ -18,7 +18,14 @@ from curbd.ensemble import Fit
 from curbd.estimators.force import force, random_network
 from curbd.estimators.one_step import regress
 from curbd.estimators.regression import Moments, moments, solve_blocks
-from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.estimators.transitions import (
+    TrainingData,
+    as_network,
+    from_first_bin,
+    regressors,
+    targets,
+    transitions,
+)
 from curbd.network import Network, decay, phi_inverse, simulate
 
 Array = np.ndarray
@@ -56,6 +63,7 @@ def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) ->
 
 def refine(data: TrainingData, start: Network, solver: Callable[[Moments], Array], pull: float, passes: int) -> Network:
     """The aggregated regression, for any solver from statistics to weights (unit, regressor)."""
+    data = from_first_bin(data)
     pairs = transitions(data)
     y = targets(pairs, data.dt_s, start.tau_s, data.substeps)
     total = moments(regressors(pairs, start), y)

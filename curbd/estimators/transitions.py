@@ -60,6 +60,22 @@ class Transitions(NamedTuple):
     drive: Array | float = 0.0
 
 
+def from_first_bin(data: TrainingData) -> TrainingData:
+    """The same trials, each moved so that it starts with its first complete bin; NaN, and no input, after its end.
+
+    Bins before it, as a masked period before the trial, cannot start a free run.
+    """
+    complete = np.isfinite(data.r).all(2)
+    time = complete.argmax(1)[:, None] + np.arange(data.r.shape[1])
+    past = (time >= data.r.shape[1])[..., None]
+    place = np.minimum(time, data.r.shape[1] - 1)[..., None]
+    r, u = np.take_along_axis(data.r, place, axis=1), np.take_along_axis(data.u, place, axis=1)
+    moved = data._replace(r=np.where(past, np.nan, r), u=np.where(past, 0.0, u))
+    if data.drive is None:
+        return moved
+    return moved._replace(drive=np.where(past, 0.0, np.take_along_axis(data.drive, place, axis=1)))
+
+
 def transitions(data: TrainingData, folds: int = 1) -> Transitions:
     """All pairs of consecutive complete samples, with their folds.
 
