@@ -56,10 +56,13 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
 }
 """Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
+QUICKER: Mapping[str, Mapping[str, object]] = {"force": {"passes": 5}, "trajectory": {"rank": 2, "steps": 5}}
+"""Options of a quick run, by estimator."""
 SLOW = {
     "force": 2,
     "shooting": 3,
     "lrfit.shooting": 2,
+    "lrfit.trajectory": 1,
     "sparse, hidden inputs": 3,
     "state_space": 3,
     "state_space, counts": 2,
@@ -72,7 +75,7 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
     found = {}
     for family, prefix, registry in (("full_rank", "", FULL_RANK), ("low_rank", "lrfit.", LOW_RANK)):
         for name, estimator in registry.items():
-            changed = {"passes": 5} if quick and name == "force" else {}
+            changed = QUICKER.get(name, {}) if quick else {}
             options = ESTIMATORS[family][name].model_validate(changed)
             found[prefix + name] = Contestant(estimator, options, ALL_RATES, SLOW.get(prefix + name, len(SEEDS)))
     for name, (estimator_name, changes, rungs) in VARIANTS.items():

@@ -1,4 +1,4 @@
-"""Refinement through time: few latents follow trajectories without process noise, also those of networks of full rank."""
+"""Refinement through time: few latents follow trajectories without process noise, also of networks of full rank."""
 
 import numpy as np
 import pytest
