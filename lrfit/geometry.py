@@ -62,7 +62,8 @@ def overlaps(loadings: xr.DataArray) -> xr.DataArray:
 def visited_directions(r: Array, share: float = VISITED) -> Array:
     """Principal directions of the rates (unit, direction) that hold this share of their variance, and their mean.
 
-    The connectivity on this subspace predicts the recurrent current of the visited rates to the same share.
+    The connectivity on this subspace predicts the recurrent current of the visited rates to the same share. A mean that
+    is smaller than what the share leaves out has no direction to speak of, and is left out as well.
 
     Parameters
     ----------
@@ -71,8 +72,11 @@ def visited_directions(r: Array, share: float = VISITED) -> Array:
     mean = r.mean(0)
     values, directions = np.linalg.eigh(np.cov(r, rowvar=False))
     held = np.cumsum(values[::-1]) / values.sum()
-    count = int(np.searchsorted(held, share) + 1)
-    return np.linalg.qr(np.column_stack([directions[:, ::-1][:, :count], mean]))[0]
+    visited = directions[:, ::-1][:, : int(np.searchsorted(held, share) + 1)]
+    rest = mean - visited @ (visited.T @ mean)
+    if rest @ rest <= (1 - share) * values.sum():
+        return visited
+    return np.linalg.qr(np.column_stack([visited, mean]))[0]
 
 
 def effective(one: LowRank, directions: Array) -> LowRank:

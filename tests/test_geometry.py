@@ -87,3 +87,12 @@ def test_the_shares_of_the_regions_sum_to_one_and_a_silent_one_has_none():
     np.testing.assert_allclose(shares.sum("region"), 1, atol=1e-12)
     assert np.abs(shares.sel(region="B")).max() == 0
     assert (shares.sel(region="A") > 0).all()
+
+
+def test_a_mean_of_next_to_nothing_is_no_direction():
+    """Two recordings of one symmetric task have means of rounding error, which point anywhere."""
+    rng = np.random.default_rng(0)
+    r = np.tanh(rng.standard_normal((500, 2)) @ rng.standard_normal((2, 30)))
+    r = np.concatenate([r, -r]) + 1e-6 * rng.standard_normal(30)
+    few = visited_directions(r, 0.9)
+    assert few.shape[1] == visited_directions(r + 1, 0.9).shape[1] - 1
