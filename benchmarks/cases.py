@@ -44,6 +44,7 @@ class Case(NamedTuple):
     rates : (trial, time, recorded unit) what an estimator may see.
     n_train : number of training trials.
     time_known : whether the time constant and the Euler steps are given to the estimator.
+    indicator_s : decay time of the indicator, 0 without one.
     """
 
     teacher: Teacher
@@ -51,6 +52,7 @@ class Case(NamedTuple):
     rates: Array
     n_train: int
     time_known: bool = True
+    indicator_s: float = 0.0
 
     @property
     def region(self) -> Array:
@@ -66,7 +68,7 @@ def record(teacher: Teacher, how: Observation, n_train: int, seed: int, time_kno
             units = np.flatnonzero(teacher.region == name)
             recorded[units[len(units) // 2 :]] = False
     rates = observed_rates(teacher.rates[..., recorded], teacher.network.dt_s, how, np.random.default_rng(seed))
-    return Case(teacher, recorded, rates, n_train, time_known)
+    return Case(teacher, recorded, rates, n_train, time_known, how.indicator_s)
 
 
 def observed_rates(rates: Array, dt_s: float, how: Observation, rng: np.random.Generator) -> Array:

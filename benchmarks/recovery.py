@@ -22,7 +22,7 @@ from benchmarks.ladder import RAW_COUNTS, RUNGS, build
 from benchmarks.recovery_report import figure, summary
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import score
-from curbd.config import ESTIMATORS, Force, Section
+from curbd.config import ESTIMATORS, Force, Section, StateSpace
 from curbd.fitting import FULL_RANK, Estimator
 from lrfit.fitting import LOW_RANK
 
@@ -54,6 +54,12 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
         ["base", "input hidden", "no input"],
     ),
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
+    "state_space, calcium": (
+        "state_space",
+        # The decay time is that of each recording.
+        {"noise": "calcium", "indicator_s": 0.1},
+        [rung for rung in RUNGS if RUNGS[rung].how.indicator_s],
+    ),
 }
 """Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
 QUICKER: Mapping[str, Mapping[str, object]] = {"force": {"passes": 5}, "trajectory": {"rank": 2, "steps": 5}}
@@ -66,6 +72,7 @@ SLOW = {
     "sparse, hidden inputs": 3,
     "state_space": 3,
     "state_space, counts": 2,
+    "state_space, calcium": 3,
 }
 """Estimators that are tried on fewer teachers."""
 
@@ -87,9 +94,12 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
 def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float]:
     """Scores of one fit, and its wall time in seconds.
 
-    The passes of the published algorithm are shared out among the trials, at least 5 for each.
+    The passes of the published algorithm are shared out among the trials, at least 5 for each; the decay time of an
+    indicator is given, as the time constant is.
     """
     data, options = training_data(case), contestant.options
+    if isinstance(options, StateSpace) and options.noise == "calcium":
+        options = options.model_copy(update={"indicator_s": case.indicator_s})
     if isinstance(options, Force):
         options = options.model_copy(update={"passes": max(options.passes // case.n_train, 5)})
     started = time.perf_counter()

@@ -261,9 +261,20 @@ class StateSpace(Section):
 
     rounds: Annotated[int, Field(ge=1)] = 20
     """Rounds of expectation-maximisation."""
-    noise: Literal["constant", "counts"] = "constant"
+    noise: Literal["constant", "counts", "calcium"] = "constant"
     """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate. It is taken to be
-    new in every bin: give the model `smoothing_s: 0`, and for counts `scaling: counts`."""
+    new in every bin: give the model `smoothing_s: 0`, and for counts `scaling: counts`. `calcium`: of constant variance
+    on rates that a slow indicator filters."""
+    indicator_s: Positive | None = None
+    """With `noise: calcium`: decay time of the indicator."""
+
+    @model_validator(mode="after")
+    def _decay_of_the_indicator(self) -> StateSpace:
+        if (self.noise == "calcium") != (self.indicator_s is not None):
+            raise ValueError(
+                f"indicator_s: found {self.indicator_s} with noise {self.noise}, expected a time with calcium only"
+            )
+        return self
 
 
 class ReducedRank(Section):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from known_network import small
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
 from teacher_data import correlation, current, explained, training_data
 
 from curbd import tables, teachers
@@ -66,6 +67,12 @@ def between_regions(known: teachers.Teacher, found: Fit) -> tuple[float, float]:
     return float(r), float(r2)
 
 
+def through_indicator(rates: Array, keep: float, sd: float) -> Array:
+    """Rates (trial, time, unit) as a slow indicator shows them, with noise."""
+    seen_rates, _ = lfilter([1 - keep], [1, -keep], rates, axis=1, zi=keep * rates[:, :1])
+    return seen_rates + sd * np.random.default_rng(1).standard_normal(rates.shape)
+
+
 @pytest.fixture(scope="module")
 def known() -> teachers.Teacher:
     return teacher()
@@ -120,6 +127,31 @@ def test_spike_counts_give_better_currents_than_smoothing() -> None:
     # The variance of counts is their mean: 4 (1 + r) / 2 / .5 in these units.
     assert found.measurement_noise_sd is not None
     assert np.sqrt((found.measurement_noise_sd**2).mean()) == pytest.approx(2.0, rel=0.2)
+
+
+def test_currents_behind_a_slow_indicator_are_found(known: teachers.Teacher) -> None:
+    keep = float(np.exp(-0.01 / 0.5))
+    data = training_data(known, tau_s=0.1)
+    shown = data._replace(r=through_indicator(known.rates, keep, 0.01))
+    calcium = fitted(shown, noise="calcium", indicator_s=0.5, rounds=10)
+    assert between_regions(known, calcium)[0] > between_regions(known, regressed(shown, 1.0))[0] + 0.3
+    assert calcium.measurement_noise_sd is not None
+    assert np.mean(calcium.measurement_noise_sd) == pytest.approx(0.01, rel=0.2)
+
+
+def test_rates_behind_an_indicator_may_be_larger_than_what_it_shows(known: teachers.Teacher) -> None:
+    keep = float(np.exp(-0.01 / 0.5))
+    data = training_data(known, tau_s=0.1, trials=slice(10))
+    shown = through_indicator(known.rates[:10], keep, 0.01)
+    shown *= 0.8 / np.abs(shown).max((0, 1))
+    options = {"noise": "calcium", "indicator_s": 0.5, "rounds": 5}
+    shown_data = data._replace(r=shown)
+    found = infer_states(fitted(shown_data, **options), shown_data, np.ones(10, bool), np.random.default_rng(0))
+    assert found.states is not None
+    rates = found.states.rates
+    assert np.abs(rates).max() < 1
+    each = [correlation(rates[..., unit], known.rates[:10, :, unit]) for unit in range(rates.shape[2])]
+    assert np.median(each) > 0.95
 
 
 def test_intervals_hold_the_truth_and_are_wider_for_the_noise(known: teachers.Teacher, found: Fit) -> None:
@@ -272,7 +304,7 @@ def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
     network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
     r = 0.003 * rng.standard_normal((1, n_samples, 1))
     one = torch.ones(1)
-    noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one)
+    noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one)
     data = seen(r, np.zeros((1, n_samples, 0)))
     x = time_first(np.zeros_like(r))
     for _ in range(10):
@@ -286,6 +318,35 @@ def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
     draws = np.stack([draw(chain, random)[:, 0, 0].numpy() for _ in range(2000)])
     # 2000 draws know a variance to 3 %; five of these are allowed.
     np.testing.assert_allclose(draws.var(0), np.diag(np.linalg.inv(precision)), rtol=0.15)
+
+
+def test_the_smoother_sees_through_an_indicator() -> None:
+    """The same with a slow indicator, over a gap: the indicator starts anew behind it."""
+    rng, n_samples, q, s, keep = np.random.default_rng(4), 14, 4e-6, 1e-6, 0.8
+    network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
+    c = 0.003 * rng.standard_normal((1, n_samples, 1))
+    c[0, 6] = np.nan
+    one = torch.ones(1)
+    noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one, keep)
+    data = seen(c, np.zeros((1, n_samples, 0)))
+    x = time_first(np.zeros_like(c))
+    for _ in range(10):
+        x = improve(x, linearise((x,), data, network, noise))
+    through, step = np.zeros((n_samples, n_samples)), np.eye(n_samples)[1:] - 0.9 * np.eye(n_samples)[:-1]
+    for start, stop in ((0, 6), (7, n_samples)):
+        for t in range(start, stop):
+            through[t] = 0 if t == start else keep * through[t - 1]
+            through[t, t] = 1 if t == start else 1 - keep
+    step = np.delete(step, [5, 6], axis=0)
+    precision = step.T @ step / q + through.T @ through / s + 1e-6 * np.eye(n_samples)
+    precision[0, 0] += 100
+    expected = np.linalg.solve(precision, through.T @ np.nan_to_num(c[0, :, 0]) / s)
+    np.testing.assert_allclose(x[:, 0, 0], expected, atol=1e-6)
+    chain, random = linearise((x,), data, network, noise), torch.Generator().manual_seed(0)
+    draws = np.stack([draw(chain, random)[:, 0, 0].numpy() for _ in range(2000)])
+    observed = np.isfinite(c[0, :, 0])
+    # 2000 draws know a variance to 3 %; five of these are allowed.
+    np.testing.assert_allclose(draws.var(0)[observed], np.diag(np.linalg.inv(precision))[observed], rtol=0.15)
 
 
 def test_the_start_is_smoothed_as_much_as_the_noise_asks(known: teachers.Teacher) -> None:

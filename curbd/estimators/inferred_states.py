@@ -7,6 +7,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from curbd.ensemble import Fit, States
+from curbd.estimators.indicator import filtered, kept, unfiltered
 from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen, time_first
 from curbd.estimators.transitions import TrainingData
 from curbd.network import Network, phi_inverse, tensor
@@ -54,8 +55,9 @@ def infer_states(fit: Fit, data: TrainingData, train: Array, rng: np.random.Gene
 
 def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Generator) -> States:
     """Mean, a draw and the covariance of the rates of all trials in the data."""
-    observed = seen(data.r, data.u)
-    x = started(data.r)
+    divisor = noise.amplitude.cpu().numpy().astype(float)
+    observed = seen(data.r, data.u, divisor)
+    x = started(data.r / divisor, noise.keep)
     images: tuple[torch.Tensor, ...] = (x,)
     for _ in range(SETTLED):
         chain = linearise(images, observed, network, noise)
@@ -76,9 +78,14 @@ def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Ge
     return States(rates, drawn, covariance.cpu().numpy().astype(float))
 
 
-def started(r: Array) -> torch.Tensor:
-    """States (time, trial, unit) of the smoothed rates r (trial, time, unit), 0 where missing."""
-    return time_first(np.nan_to_num(phi_inverse(np.clip(smoothed(r), -INSIDE, INSIDE))))
+def started(r: Array, keep: float = 0.0) -> torch.Tensor:
+    """States (time, trial, unit) of the smoothed rates behind the observed r (trial, time, unit), 0 where missing."""
+    return time_first(np.nan_to_num(phi_inverse(start_rates(r, keep))))
+
+
+def start_rates(r: Array, keep: float = 0.0) -> Array:
+    """Smoothed rates (trial, time, unit) inside (-1, 1), taken back through an indicator that keeps this share."""
+    return np.clip(smoothed(unfiltered(r, keep) if keep else r), -INSIDE, INSIDE)
 
 
 def smoothed(r: Array) -> Array:
@@ -104,21 +111,28 @@ def smoothed(r: Array) -> Array:
     return best
 
 
-def noise_of(kind: str, x: torch.Tensor, r: Array) -> Noise:
-    """Noise of a kind for the paths x (time, trial, unit) and the observed r (trial, time, unit); all variances 1."""
+def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) -> Noise:
+    """Noise of a kind for the paths x (time, trial, unit); all variances 1.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) what is observed, over the divisor (unit,).
+    keep : share of a slow indicator that is left after one bin, or 0.
+    """
     unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
     silent, least = None, 0 * unit
     if kind == "counts":
         lowest = np.nanmin(r, axis=(0, 1))
         silent = tensor(lowest).to(x.dtype)
         least = tensor(LEAST_RATE * (np.nanmean(r, axis=(0, 1)) - lowest)).to(x.dtype).clamp_min(SMALLEST)
-    return Noise(unit, unit, silent, least, 0 * unit, unit)
+    return Noise(unit, unit, silent, least, 0 * unit, unit, tensor(divisor).to(x.dtype), keep)
 
 
 def fitted_noise(paths: torch.Tensor, observed: Seen, process: torch.Tensor, kind: Noise) -> Noise:
     """Variances of the measurement noise and of the first states over paths (draw, time, trial, unit)."""
     r = torch.tanh(paths)
-    missed = (observed.known * (observed.r - r) ** 2).sum((0, 1, 2))
+    shown = filtered(r, kept(observed.known, kind.keep)) if kind.keep else r
+    missed = (observed.known * (observed.r - shown) ** 2).sum((0, 1, 2))
     # The ratio of sums, not the mean of ratios: a spike where the rate is next to 0 must not count for everything.
     expected = (observed.known * relative_variance(kind, r)).sum((0, 1, 2))
     return kind._replace(

@@ -17,6 +17,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.estimators.indicator import (
+    Indicator,
+    curvature,
+    filtered,
+    filtered_back,
+    kept,
+    precondition,
+    scatter,
+    through_indicator,
+)
 from curbd.network import Network, decay, tensor
 
 Array = np.ndarray
@@ -52,6 +62,8 @@ class Noise(NamedTuple):
         counts does; None for a constant variance.
     least : (unit,) smallest excess over ``silent`` that counts, as no unit is without noise.
     start_mean, start_variance : (unit,) of the first state of a trial.
+    amplitude : (unit,) what is seen was divided by this.
+    keep : share of a slow indicator that is left after one bin, 0 where the rates themselves are seen.
     """
 
     process: torch.Tensor
@@ -60,6 +72,8 @@ class Noise(NamedTuple):
     least: torch.Tensor
     start_mean: torch.Tensor
     start_variance: torch.Tensor
+    amplitude: torch.Tensor
+    keep: float = 0.0
 
 
 class Chain(NamedTuple):
@@ -67,7 +81,8 @@ class Chain(NamedTuple):
 
     decay D, J (target, source) times 1 - D, slope (time - 1, trial, unit) of the rates inside a step by the state,
     link (time - 1, trial, unit) precision of a transition, weight (time, trial, unit) precision of a state by itself,
-    lower, pivot: factor of every unit's own tridiagonal chain, gradient (time, trial, unit).
+    lower, pivot: factor of every unit's own tridiagonal chain, gradient (time, trial, unit), indicator: what is seen
+    through a slow indicator, which is then in neither of the others.
     """
 
     decay: float
@@ -78,12 +93,13 @@ class Chain(NamedTuple):
     lower: torch.Tensor
     pivot: torch.Tensor
     gradient: torch.Tensor
+    indicator: Indicator | None
 
 
-def seen(r: Array, u: Array) -> Seen:
-    """Observed activity of r (trial, time, unit) and u (trial, time, input), NaN where missing."""
+def seen(r: Array, u: Array, amplitude: Array | float = 1.0) -> Seen:
+    """Observed r (trial, time, unit) over an amplitude (unit,), and u (trial, time, input); NaN is missing."""
     known = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
-    parts = (np.where(known, r, 0.0), known.astype(float), np.where(known, u, 0.0))
+    parts = (np.where(known, r / amplitude, 0.0), known.astype(float), np.where(known, u, 0.0))
     return Seen(*(time_first(part) for part in parts))
 
 
@@ -109,6 +125,9 @@ def draw(chain: Chain, random: torch.Generator) -> torch.Tensor:
     """Deviation (time, trial, unit) of one draw of the posterior from its mean paths."""
     side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.weight.sqrt()
     kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.link.sqrt()
+    if chain.indicator is not None:
+        seen_noise = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device)
+        side += scatter(chain.indicator, seen_noise)
     side[1:] += kick
     side[:-1] -= _transposed(chain, kick)
     return _solve(chain, side, tolerance=0.03)
@@ -120,7 +139,7 @@ def linearise(images: Sequence[torch.Tensor], data: Seen, network: Network, nois
     With a single path it is that of the most probable one.
     """
     parts = [_around(x, data, network, noise) for x in images]
-    weight, slope, gradient = (torch.stack(part).mean(0) for part in zip(*parts, strict=True))
+    weight, slope, gradient, gain, precision = (torch.stack(part).mean(0) for part in zip(*parts, strict=True))
     D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
     link = data.known[1:] * data.known[:-1] / noise.process
     own = J.diagonal()
@@ -128,31 +147,36 @@ def linearise(images: Sequence[torch.Tensor], data: Seen, network: Network, nois
     pivot[1:] += link
     pivot[:-1] += link * (D**2 + 2 * D * slope * own) + slope**2 * (link @ J**2)
     lower = -link * (D + slope * own)
+    indicator = None
+    if noise.keep:
+        indicator = through_indicator(kept(data.known, noise.keep), gain, precision, pivot, lower)
     for t in range(len(lower)):
         across = lower[t] / pivot[t]
         pivot[t + 1] -= across * lower[t]
         lower[t] = across
-    return Chain(D, J, slope, link, weight, lower, pivot, gradient)
+    return Chain(D, J, slope, link, weight, lower, pivot, gradient, indicator)
 
 
-def _around(
-    x: torch.Tensor, data: Seen, network: Network, noise: Noise
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Weight, slope and gradient of a chain at one path."""
+def _around(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> tuple[torch.Tensor, ...]:
+    """Weight, slope and gradient of a chain at one path, slope of the rates by the states, precision of the seen."""
     ahead, slope = _predicted(x[:-1], data.u[:-1], network)
     pull = data.known[1:] * data.known[:-1] / noise.process * (x[1:] - ahead)
     r = torch.tanh(x)
     gain = 1 - r * r
     precision = data.known / (noise.measurement * relative_variance(noise, r))
-    gradient = -gain * precision * (data.r - r)
+    if noise.keep:
+        keep = kept(data.known, noise.keep)
+        gradient = -gain * filtered_back(precision * (data.r - filtered(r, keep)), keep)
+    else:
+        gradient = -gain * precision * (data.r - r)
     gradient[0] += (x[0] - noise.start_mean) / noise.start_variance
     gradient[1:] += pull
     D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
     gradient[:-1] -= D * pull + slope * (pull @ J)
     # A missing sample is tied to nothing; a hair of precision keeps it where it is.
-    weight = precision * gain**2 + 1e-6
+    weight = 1e-6 + (torch.zeros_like(gain) if noise.keep else precision * gain**2)
     weight[0] += 1 / noise.start_variance
-    return weight, slope, gradient
+    return weight, slope, gradient, gain, precision
 
 
 def _step_weights(network: Network) -> torch.Tensor:
@@ -189,11 +213,13 @@ def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
     out = chain.weight * v
     out[1:] += e
     out[:-1] -= _transposed(chain, e)
-    return out
+    return out if chain.indicator is None else out + curvature(chain.indicator, v)
 
 
 def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
     """Solution of every unit's own chain, all others held."""
+    if chain.indicator is not None:
+        return precondition(chain.indicator, v)
     out = v.clone()
     for t in range(len(out) - 1):
         out[t + 1] -= chain.lower[t] * out[t]

@@ -18,12 +18,13 @@ import torch
 from curbd.config import OneStep, StateSpace
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.evidence import evidence_penalties
-from curbd.estimators.inferred_states import INSIDE, SMALLEST, fitted_noise, noise_of, smoothed, started
+from curbd.estimators.indicator import amplitude
+from curbd.estimators.inferred_states import SMALLEST, fitted_noise, noise_of, start_rates
 from curbd.estimators.one_step import Regression, posterior, regress
 from curbd.estimators.regression import Moments, moments, solve_blocks, squared_error
-from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen
+from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen, time_first
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.network import Network, decay, tensor
+from curbd.network import Network, decay, phi_inverse, tensor
 
 Array = np.ndarray
 FASTEST = 6.0
@@ -62,13 +63,15 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     standard deviations of both noises.
     """
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    observed = seen(data.r, data.u)
-    start = data._replace(r=np.clip(smoothed(data.r), -INSIDE, INSIDE))
+    keep = 0.0 if options.indicator_s is None else float(np.exp(-data.dt_s / options.indicator_s))
+    divisor = amplitude(data.r, keep) if keep else np.ones(data.r.shape[2])
+    observed = seen(data.r, data.u, divisor)
+    start = data._replace(r=start_rates(data.r / divisor, keep))
     fit = regress(start, OneStep().folds)
     pairs = transitions(start)
-    x = started(data.r)
+    x = time_first(np.nan_to_num(phi_inverse(start.r)))
     images: tuple[torch.Tensor, ...] = (x,)
-    noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r))
+    noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r / divisor, divisor, keep))
     before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
     pace, lost, last = torch.ones_like(before), torch.zeros_like(fit.total.ZZ), None
     for number in range(options.rounds):
@@ -96,7 +99,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
         _posterior(fit, drawn, lost, data),
         noise=noise,
         process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
-        measurement_noise_sd=(noise.measurement * relative).sqrt().cpu().numpy().astype(float),
+        measurement_noise_sd=(noise.amplitude * (noise.measurement * relative).sqrt()).cpu().numpy().astype(float),
     )
 
 
