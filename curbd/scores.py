@@ -113,6 +113,7 @@ def score(
                     "rollout_s": horizon * network.dt_s,
                     "free_run_variance_explained": variance_explained(r[chosen], guesses["r2"].free_run[chosen]),
                     "tau_s": network.tau_s,
+                    "penalty_by": str(networks["penalty_by"].values[number]) if "penalty_by" in networks else None,
                     **noises(networks, number, observed[chosen]),
                     "residual_autocorrelation": residual_autocorrelation(Residual(*(x[chosen] for x in residual))),
                     "seconds": seconds[number],

@@ -188,6 +188,13 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
+                "penalty_by",
+                "text",
+                "what chose the penalties: the evidence, or the error of held-out folds",
+                empty="the estimator has no such choice",
+                values=("evidence", "cross_validation"),
+            ),
+            Column(
                 "residual_autocorrelation",
                 "number",
                 "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means "

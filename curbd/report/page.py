@@ -183,10 +183,12 @@ def _settings(fit: Fitted) -> str:
     attrs = fit.networks.attrs
     seeds = fit.networks["seed"].values
     tau = fit.networks["tau_s"].values
+    chosen = str(fit.networks["penalty_by"].values[0]).replace("_", "-") if "penalty_by" in fit.networks else ""
     return (
         f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
         f"{_plural(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
-        f"time constant {tau[0]:.3g} s; {_plural(int(attrs['substeps']), 'Euler step')} a bin."
+        f"time constant {tau[0]:.3g} s; {_plural(int(attrs['substeps']), 'Euler step')} a bin"
+        f"{f'; penalties by {chosen}' if chosen else ''}."
     )
 
 
