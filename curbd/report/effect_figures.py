@@ -15,7 +15,7 @@ from curbd.report.drawing import FAINT, Picture, mark, panels, picture, r2, wrap
 from curbd.report.inactivation_figures import effects
 from curbd.report.reading import Fitted
 
-MOST_SHOWN = 4
+MOST_SHOWN, MOST_NAMED = 4, 12
 
 
 def timecourses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
@@ -99,7 +99,8 @@ def agreement(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         panel.set_xlabel("true effect")
     axes[0, 0].set_ylabel("predicted effect")
     marks = [mark("o", str(name), color=palette[str(name)]) for name in sorted(units["region"].unique())]
-    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 8))
+    if len(marks) <= MOST_NAMED:
+        figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 6))
     return picture(
         figure,
         "Predicted against true effects on units: " + "; ".join(shown),
@@ -148,7 +149,9 @@ def _found(whole: Mapping[Hashable, Any]) -> str:
     """What a comparison came to, in a few words."""
     if whole["measured_effect"] == "none":
         return "no effect" if whole["predicted_effect"] == "none" else "none measured,\none predicted"
-    words = f"r {written(whole['r'])}, at most {written(whole['ceiling_r'])}\nR² {r2(whole['r2'])}"
+    words = f"R² {r2(whole['r2'])}"
+    if np.isfinite(whole["r"]):
+        words = f"r {written(whole['r'])}, at most {written(whole['ceiling_r'])}\n{words}"
     return words + (", not predicted" if whole["predicted_effect"] == "none" else "")
 
 

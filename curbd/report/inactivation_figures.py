@@ -13,7 +13,7 @@ from curbd.report.drawing import INK, Picture, mark, matrix_cells, panels, pictu
 from curbd.report.reading import Fitted
 
 MOST_WORDED = 12
-MOST_SERIES = 6
+MOST_SERIES, MOST_CURVES = 6, 7
 _DOSE = re.compile(r" x(?P<strength>[\d.e+-]+)(?= |$)| (?P<percent>[\d.e+-]+)%(?= |$)")
 """The part of a perturbation's name that tells a strength, or a share of the units."""
 
@@ -115,6 +115,8 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     rows = rows[rows.groupby(["series", "by"])["dose"].transform("nunique") > 1]
     if rows.empty:
         return None
+    moved = rows.groupby("target")["effect_rms"].max().sort_values(ascending=False, kind="stable")
+    rows = rows[rows["target"].isin(moved.index[:MOST_CURVES])]
     largest = rows.groupby(["series", "by"])["effect_rms"].max().sort_values(ascending=False, kind="stable")
     shown = list(largest.index[:MOST_SERIES])
     columns = min(3, len(shown))
@@ -137,12 +139,14 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     true = "true_rms" in rows and bool(rows["true_rms"].notna().any())
     if true:
         marks.append(mark("x", "in the true network", color=INK))
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks))
+    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 5))
     return picture(
         figure,
         "Effects against the dose: " + "; ".join(str(series) for series, _ in shown),
-        "How the predicted effect on each region grows with the dose: rms over trials, units, time in the window and "
-        "conditions." + (" Crosses: the same experiment in the true network." if true else ""),
+        "How the predicted effect on each region"
+        + (f" (of {len(moved)}, the {MOST_CURVES} that are moved most)" if len(moved) > MOST_CURVES else "")
+        + " grows with the dose: rms over trials, units, time in the window and conditions."
+        + (" Crosses: the same experiment in the true network." if true else ""),
     )
 
 

@@ -31,6 +31,11 @@ from curbd.report.reading import Fitted, Recorded, Run
 from curbd.tables import TABLES
 
 FOLDER = Path(__file__).parent
+EXPERIMENTS = {
+    "perturbation_comparison": "Predictions beside real perturbations",
+    "interactions": "Experiments together: direct and total effects, windows, messages, synergy",
+}
+"""Table -> heading."""
 MECHANISM = {
     "dynamics": "Fixed points, slow points and limit cycles",
     "transmission": "What passes in which condition",
@@ -129,6 +134,11 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         "inactivations": grid(
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
         ),
+        "experiments": {
+            words: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
+            for name, words in EXPERIMENTS.items()
+            if len(rows := _of_regions(fit.tables[name]))
+        },
         "mechanism": {
             words: grid(name, fit.tables[name].dropna(axis=1, how="all"), leave_out=("recording", "model"))
             for name, words in MECHANISM.items()
@@ -136,6 +146,11 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         },
         "settings": _settings(fit),
     }
+
+
+def _of_regions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without the rows of single units, where there are some."""
+    return rows[rows["unit_id"] == ""] if "unit_id" in rows else rows
 
 
 def _facts(one: Recorded) -> list[tuple[str, str]]:
@@ -215,7 +230,17 @@ def _written(value: Any) -> str:
 def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     """File and meaning of every number in the report."""
     truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
-    shown = ("fits", "region_scores", "pathways", "nulls", "currents", "inactivations", "regions", *MECHANISM)
+    shown = (
+        "fits",
+        "region_scores",
+        "pathways",
+        "nulls",
+        "currents",
+        "inactivations",
+        *EXPERIMENTS,
+        "regions",
+        *MECHANISM,
+    )
     return [
         (
             TABLES[name].file,
