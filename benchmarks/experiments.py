@@ -55,9 +55,9 @@ class Fitted(NamedTuple):
     networks: xr.Dataset
 
 
-def fitted(teacher: Teacher, estimator: str) -> Fitted:
-    """Fit an estimator to all but ``HELD_OUT`` of the teacher's trials."""
-    recording, truth = recorded(teacher, HELD_OUT / len(teacher.rates))
+def fitted(teacher: Teacher, estimator: str, held_out: int = HELD_OUT) -> Fitted:
+    """Fit an estimator to all but ``held_out`` of the teacher's trials."""
+    recording, truth = recorded(teacher, held_out / len(teacher.rates))
     return Fitted(recording, truth, fit(recording, estimator, _model(estimator, teacher.network))[0])
 
 
@@ -164,7 +164,7 @@ def _late_effects(network: Network, region: Array, x0: Array) -> Array:
 
 def relayed(relay: bool, estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:
     """A -> B -> C, or B -> C alone: what is said of silencing A and of cutting A -> C, both as effects on C."""
-    found = fitted(teachers.chain(relay=relay, trials=HELD_OUT + (4 if quick else 20), seed=seed), estimator)
+    found = fitted(teachers.chain(relay=relay, trials=8 if quick else 24, seed=seed), estimator, held_out=4)
     experiments = {
         "silence": Inactivation(region="A"),
         "direct": Inactivation(kind="pathway", source="A", target="C"),

@@ -13,12 +13,13 @@ from curbd.config import Bench, Inactivation, Model, RecordingSettings
 from curbd.currents import decompose
 from curbd.fitting import fit
 from curbd.inactivation import run_experiments
+from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.pathways import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
-from curbd.report import effect_figures, inactivation_figures
+from curbd.report import effect_figures, inactivation_figures, interaction_figures
 from curbd.report.drawing import colours, house_style
 from curbd.report.reading import Fitted
 from curbd.tables import TABLES
@@ -29,6 +30,8 @@ MENU = {
     "dose": Inactivation(region="B", strength=[0.25, 0.5, 1.0]),
     "part": Inactivation(region="A", fraction=[0.25, 0.5, 1.0], start_s=0.3),
     "cut": Inactivation(kind="pathway", source="A"),
+    "silence": Inactivation(region="A"),
+    "when": Inactivation(region="A", sweep_s=0.2),
 }
 
 
@@ -46,9 +49,12 @@ def fitted(tmp_path_factory) -> Fitted:
         perturbed = perturbed_trials(source, settings, recording)
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
     found = run_experiments(recording, networks, MENU, truth, bench=Bench(groups=9))
+    pathways = judge(recording, networks, decompose(recording, networks))
+    effects = inactivation_table(found, pathways)
     tables = {
         "regions": regions,
-        "inactivations": inactivation_table(found, judge(recording, networks, decompose(recording, networks))),
+        "inactivations": effects,
+        "interactions": interaction_table(found, effects, pathways),
         "inactivation_timecourses": timecourse_table(found),
         "inactivation_units": unit_table(found),
     }
@@ -61,9 +67,14 @@ def fitted(tmp_path_factory) -> Fitted:
 def test_every_experiment_is_in_the_matrix(fitted) -> None:
     with house_style():
         picture = inactivation_figures.matrix(fitted)
-    for name in ("off:A on B", "dose:B x0.25 on A", "part:A 50% on C", "cut:A->B on B"):
+    assert picture.caption.startswith("Predicted effect of each experiment")
+    few = fitted.tables["inactivations"]
+    few = few[few["perturbation"].str.contains("off|cut")]
+    with house_style():
+        picture = inactivation_figures.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}))
+    for name in ("off:A on B", "cut:A->B on B"):
         assert f"{name}: " in picture.alt
-    rows = fitted.tables["inactivations"].set_index(["perturbation", "target"])
+    rows = few.set_index(["perturbation", "target"])
     shown = float(re.search(r"off:A on B: ([\d.]+)", picture.alt)[1])
     assert shown == pytest.approx(rows.loc[("off:A", "B"), "effect_rms"], rel=0.05)  # two digits are shown
 
@@ -83,6 +94,14 @@ def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
     assert len(shown) == len(set(shown)) == 4
 
 
+def test_direct_effects_stand_beside_total_ones_and_windows_follow_each_other(fitted) -> None:
+    with house_style():
+        both = interaction_figures.direct_and_total(fitted, PALETTE)
+        windows = interaction_figures.windows(fitted, PALETTE)
+    assert re.search(r"A on B: [\d.]+ in all, [\d.]+ directly", both.alt)
+    assert windows.alt == "Effects in successive windows: when:A"
+
+
 def test_predictions_stand_beside_the_truth_and_the_measurement(fitted) -> None:
     with house_style():
         true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)
@@ -100,3 +119,5 @@ def test_what_is_not_there_is_not_drawn(fitted) -> None:
         for draw in (inactivation_figures.doses, effect_figures.timecourses, effect_figures.agreement):
             assert draw(nothing, PALETTE) is None
         assert effect_figures.measured(nothing, PALETTE) is None
+        assert interaction_figures.direct_and_total(nothing, PALETTE) is None
+        assert interaction_figures.windows(nothing, PALETTE) is None

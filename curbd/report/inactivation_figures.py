@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from curbd.report.drawing import INK, Picture, mark, matrix_cells, panels, picture, wrapped, written
 from curbd.report.reading import Fitted
 
-MOST_WORDED = 12
+MOST_WORDED = (16, 12)
+"""Experiments and regions; larger matrices are shaded cells without words."""
 MOST_SERIES, MOST_CURVES = 6, 7
 _DOSE = re.compile(r" x(?P<strength>[\d.e+-]+)(?= |$)| (?P<percent>[\d.e+-]+)%(?= |$)")
 """The part of a perturbation's name that tells a strength, or a share of the units."""
@@ -36,7 +37,7 @@ def matrix(fit: Fitted) -> Picture | None:
     for (perturbation, target), cell in cells.items():
         if not cell["own"].any():
             effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
-    worded = max(effect.shape) <= MOST_WORDED
+    worded = effect.shape[0] <= MOST_WORDED[0] and effect.shape[1] <= MOST_WORDED[1]
     step = (1.75, 0.85) if worded else (8.0 / len(targets), 7.0 / len(perturbations))
     size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
     figure, axes = panels(1, 1, size)
