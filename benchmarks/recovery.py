@@ -92,20 +92,26 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
 
 
 def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float]:
-    """Scores of one fit, and its wall time in seconds.
-
-    The passes of the published algorithm are shared out among the trials, at least 5 for each; the decay time of an
-    indicator is given, as the time constant is.
-    """
-    data, options = training_data(case), contestant.options
-    if isinstance(options, StateSpace) and options.noise == "calcium":
-        options = options.model_copy(update={"indicator_s": case.indicator_s})
-    if isinstance(options, Force):
-        options = options.model_copy(update={"passes": max(options.passes // case.n_train, 5)})
+    """Scores of one fit, and its wall time in seconds."""
+    data, options = training_data(case), options_for(contestant, case)
     started = time.perf_counter()
     fit = contestant.estimator(data, options, np.random.default_rng(seed))
     seconds = time.perf_counter() - started
     return score(case, fit) | {"seconds": seconds}
+
+
+def options_for(contestant: Contestant, case: Case) -> Section:
+    """The options of a contestant on a recording.
+
+    The passes of the published algorithm are shared out among the trials, at least 5 for each; the decay time of an
+    indicator is given, as the time constant is.
+    """
+    options = contestant.options
+    if isinstance(options, StateSpace) and options.noise == "calcium":
+        return options.model_copy(update={"indicator_s": case.indicator_s})
+    if isinstance(options, Force):
+        return options.model_copy(update={"passes": max(options.passes // case.n_train, 5)})
+    return options
 
 
 def climb(
