@@ -12,8 +12,6 @@ import numpy as np
 import torch
 
 Array = np.ndarray
-PEAK_SD = 1.5
-"""Peak of the rates in standard deviations from their mean, as for spike counts."""
 LEAST_GAIN = 0.05
 """The preconditioner takes no unit to be nearer to saturation than this slope of tanh."""
 
@@ -69,19 +67,6 @@ def unfiltered(c: Array, keep: float) -> Array:
     before = np.concatenate([c[:, :1], c[:, :-1]], axis=1)
     before = np.where(np.isfinite(before), before, c)
     return (c - keep * before) / (1 - keep)
-
-
-def amplitude(c: Array, keep: float) -> Array:
-    """(unit,) by what c (trial, time, unit) is to be divided for the rates behind it to fit into (-1, 1), 1 at least.
-
-    An indicator makes fast rates look small. Their mean plus 1.5 standard deviations counts as their peak; the
-    deviation comes from the covariance of bins two apart, which noise on c, unlike its difference, does not reach.
-    """
-    r = unfiltered(c, keep)
-    mean = np.nanmean(r, axis=(0, 1))
-    together = np.nanmean((r[:, 2:] - mean) * (r[:, :-2] - mean), axis=(0, 1))
-    peak: Array = np.abs(mean) + PEAK_SD * np.sqrt(np.maximum(together, 0))
-    return np.maximum(peak, 1.0)
 
 
 def through_indicator(

@@ -17,6 +17,8 @@ WIDTHS = 0.5 * 2.0 ** np.arange(6)
 """Standard deviations, in samples, of the Gaussians that are tried for the start."""
 INSIDE = 0.999
 """Smoothed rates start this far inside (-1, 1)."""
+PEAK = 0.95
+"""Quantile of the rates behind an indicator that is to lie inside (-1, 1)."""
 LEAST_RATE = 0.02
 """Spike counts: the variance of a silent bin, as a share of the unit's mean variance."""
 SMALLEST = 1e-7
@@ -86,6 +88,16 @@ def started(r: Array, keep: float = 0.0) -> torch.Tensor:
 def start_rates(r: Array, keep: float = 0.0) -> Array:
     """Smoothed rates (trial, time, unit) inside (-1, 1), taken back through an indicator that keeps this share."""
     return np.clip(smoothed(unfiltered(r, keep) if keep else r), -INSIDE, INSIDE)
+
+
+def amplitude(c: Array, keep: float) -> Array:
+    """(unit,) by what c (trial, time, unit) is to be divided for the rates behind an indicator to fit into (-1, 1).
+
+    An indicator makes fast rates look small. 1 where the smoothed rates behind it stay inside, but for the largest ones
+    in 20.
+    """
+    peak = np.nanquantile(np.abs(smoothed(unfiltered(c, keep))), PEAK, axis=(0, 1))
+    return np.maximum(peak, 1.0)
 
 
 def smoothed(r: Array) -> Array:

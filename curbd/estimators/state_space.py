@@ -18,8 +18,7 @@ import torch
 from curbd.config import OneStep, StateSpace
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.evidence import evidence_penalties
-from curbd.estimators.indicator import amplitude
-from curbd.estimators.inferred_states import SMALLEST, fitted_noise, noise_of, start_rates
+from curbd.estimators.inferred_states import SMALLEST, amplitude, fitted_noise, noise_of, start_rates
 from curbd.estimators.one_step import Regression, posterior, regress
 from curbd.estimators.regression import Moments, moments, solve_blocks, squared_error
 from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen, time_first
