@@ -80,7 +80,8 @@ def test_every_example_has_something_to_do(fresh: Path, example: Path) -> None:
         (fresh / "data" / Path(line.split("\t")[1]).name).touch()
     jobs = planned(snakemake(fresh, "--dry-run", "--configfile", f"config/examples/{example.name}"))
     assert jobs["ingest"] == len(recordings)
-    assert jobs["fit"] == 2 * len(recordings)
+    models = yaml.safe_load(example.read_text(encoding="utf-8"))["models"]
+    assert jobs["fit"] == len(models) * len(recordings)
 
 
 def test_a_config_of_two_lines_is_enough(fresh: Path) -> None:
