@@ -53,6 +53,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
         {"hidden_inputs": "auto"},
         ["base", "input hidden", "no input"],
     ),
+    "sparse, residual noise": ("sparse", {"noise": "residual"}, ["noise 0", "published, coupling .2"]),
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
     "state_space, calcium": (
         "state_space",

@@ -228,6 +228,11 @@ class Sparse(OneStep):
 
     rounds: Annotated[int, Field(ge=4)] = 15
     """Rounds of expectation propagation."""
+    noise: Literal["inflated", "residual"] = "inflated"
+    """How much the residuals of the regression are trusted as noise. Residuals that last over many bins (a smoothed
+    recording, a missing input, no noise at all) are fewer facts than bins, and count as larger noise (`inflated`);
+    `residual` takes them as they are: for simulations without noise, recorded at every step, where units that the model
+    describes exactly tell much more than the others."""
 
 
 class Force(Section):

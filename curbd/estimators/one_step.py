@@ -88,15 +88,20 @@ def _penalties(folds: Moments, data: TrainingData, input_power: Array, how: str)
 
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
-    """Posterior of the weights; the noise variance comes from the residual, its degrees of freedom and `inflation`."""
+    """Posterior of the weights; the noise variance is that of the residual times its `inflation`."""
+    ridge = np.stack([penalty_vector(block, data.region, regression.input_power).cpu() for block in regression.penalty])
+    variance = residual_variance(regression, data) * inflation(regression.network, pairs)
+    return Posterior(variance, regression.total.ZZ.cpu().numpy(), ridge[data.region])
+
+
+def residual_variance(regression: Regression, data: TrainingData) -> Array:
+    """(unit,) squared error of the current over its degrees of freedom."""
     network, penalty, total, power, _ = regression
     W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
-    residual = squared_error(total, tensor(W)).cpu().numpy()
     ridge = torch.stack([penalty_vector(block, data.region, power) for block in penalty])
     used = torch.linalg.solve(total.ZZ + torch.diag_embed(ridge), total.ZZ).diagonal(dim1=1, dim2=2).sum(1)
     freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
-    variance = np.maximum(residual, 0) / freedom * inflation(network, pairs)
-    return Posterior(variance, total.ZZ.cpu().numpy(), ridge.cpu().numpy()[data.region])
+    return np.maximum(squared_error(total, tensor(W)).cpu().numpy(), 0) / freedom
 
 
 def inflation(network: Network, pairs: Transitions) -> Array:

@@ -5,11 +5,6 @@ penalty smears a current over all of them. Here every weight of block (t, s) is 
 N(0, v_ts) otherwise. The posterior is approximated by expectation propagation (Hernandez-Lobato, Hernandez-Lobato &
 Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and v are re-estimated on the
 way, so that a dense block simply ends with pi near 1.
-
-Expectation propagation understates how uncertain weights are that could stand in for one another, and pi and v are not
-known as well as it takes them to be. How much that is shows on networks that are known: weights are drawn from the
-prior that was found, currents are made of them with the recorded rates and the estimated noise, and the same regression
-is run on these. The noise variance of the posterior is multiplied by how much its intervals miss.
 """
 
 from __future__ import annotations
@@ -21,8 +16,8 @@ import torch
 
 from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
-from curbd.estimators.one_step import Regression, posterior, regress
-from curbd.estimators.regression import INPUT_PENALTY, Moments, moments
+from curbd.estimators.one_step import inflation, regress, residual_variance
+from curbd.estimators.regression import INPUT_PENALTY, Moments, moments, squared_error
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.network import tensor
 
@@ -35,6 +30,11 @@ START = 0.1
 """Probability that a weight is not zero, to begin with."""
 LEAST_NOISE = 1e-12
 """Smallest noise variance: data without any noise must not divide by it."""
+PASSES = 2
+"""Times that the noise, and the rates between samples, are estimated anew. With more, the noise of data that have none
+of their own goes to zero, and the currents get worse."""
+FREE = 0.1
+"""Smallest share of the transitions that are taken as free in the estimate of the noise."""
 
 
 class Blocks(NamedTuple):
@@ -44,19 +44,29 @@ class Blocks(NamedTuple):
     variance: torch.Tensor
 
 
+class Sites(NamedTuple):
+    """What stands for the prior in some rows: precision and shift (row, unit) of every weight, and the prior itself."""
+
+    precision: torch.Tensor
+    shift: torch.Tensor
+    prior: Blocks
+
+
 class Rows(NamedTuple):
-    """Posterior of some rows, mean and ridge (row, regressor), and the prior that was found for them."""
+    """Posterior of some rows: mean and ridge (row, regressor), degrees of freedom used (row,), and the sites."""
 
     mean: torch.Tensor
     ridge: torch.Tensor
-    prior: Blocks
+    used: torch.Tensor
+    sites: Sites
 
 
 def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
     """Fit with the sparse prior, from the ridge fit; ``rng`` draws the networks that the intervals are measured on.
 
-    The noise variance stays that of the ridge fit: re-estimated on the way, it shrinks with every weight that is
-    given up to it wherever the data have no noise of their own, and the currents get worse.
+    The noise variance of every unit is first that of the ridge fit, then that of the sparse one. The prior of a block
+    is learned from all units of the target region, each in proportion to what its data can tell, 1 / noise variance: a
+    unit that also receives an input from outside has large residuals, and must not teach the others large weights.
 
     Returns
     -------
@@ -64,37 +74,52 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     """
     first = regress(data, options.folds, options.penalties)
     pairs = transitions(data)
-    noise = np.maximum(posterior(first, data, pairs).noise_variance, LEAST_NOISE)
-    y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    order = np.argsort(data.region, kind="stable").argsort()
-    network, total, ridge, parts = first.network, first.total, np.zeros(0), list[Rows]()
-    # Two rounds settle the rates between samples, as in the ridge fit.
-    for _ in range(2 if data.substeps > 1 else 1):
+    network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    persistence = inflation(network, pairs) if options.noise == "inflated" else np.ones(len(data.region))
+    noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
+    rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
+    state = [_start(data, len(own)) for own in rows]
+    ridge, total = np.zeros((len(noise), len(first.total.ZZ))), first.total
+    for _ in range(PASSES):
+        # The rates between samples, too, are those of the latest network.
         total = moments(regressors(pairs, network), y)
-        parts = [_rows(first, total, data, region, noise, options.rounds) for region in range(data.n_regions)]
-        mean = torch.cat([part.mean for part in parts]).cpu().numpy()[order]
-        ridge = torch.cat([part.ridge for part in parts]).cpu().numpy()[order]
-        network = as_network(mean, data, network.tau_s)
-    missed = [_missed(first, total, data, region, noise, part, options, rng) for region, part in enumerate(parts)]
-    known = Posterior(noise * np.array(missed)[data.region], total.ZZ.cpu().numpy(), ridge)
+        W = np.empty(ridge.shape)
+        for target, own in enumerate(rows):
+            part = _propagated(state[target], total, data, first.input_power, own, noise[own], options.rounds)
+            state[target], W[own], ridge[own] = part.sites, part.mean.cpu().numpy(), part.ridge.cpu().numpy()
+            free = (total.n - part.used).clamp_min(FREE * float(total.n)).cpu().numpy()
+            residual = squared_error(total, part.mean, own).cpu().numpy() / free
+            noise[own] = np.maximum(residual * persistence[own], LEAST_NOISE)
+        network = as_network(W, data, network.tau_s)
+    noise *= inflation(network, pairs) / persistence
+    for target, own in enumerate(rows):
+        start = _start(data, len(own))
+        noise[own] *= _missed(state[target].prior, start, total, data, first.input_power, own, noise[own], options, rng)
+    known = Posterior(noise, total.ZZ.cpu().numpy(), ridge)
     return Fit(network, first.penalty, known, penalty_by=first.penalty_by)
 
 
-def _rows(first: Regression, total: Moments, data: TrainingData, target: int, variances: Array, rounds: int) -> Rows:
+def _start(data: TrainingData, units: int) -> Sites:
+    """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior."""
+    region = torch.as_tensor(data.region)
+    variance = tensor(1 / np.bincount(data.region, minlength=data.n_regions))
+    prior = Blocks(torch.full_like(variance, START), variance / START)
+    precision = (1 / variance)[region.to(variance.device)].expand(units, -1)
+    return Sites(precision, torch.zeros_like(precision), prior)
+
+
+def _propagated(
+    sites: Sites, total: Moments, data: TrainingData, input_power: Array, rows: Array, variances: Array, rounds: int
+) -> Rows:
     """Expectation propagation for all units of a target region at once."""
-    rows = np.flatnonzero(data.region == target)
+    precision, shift, prior = sites
     n = len(data.region)
     source = torch.as_tensor(data.region, device=total.ZZ.device)
     member = torch.nn.functional.one_hot(source, data.n_regions).to(torch.float64)
-    YZ, ZZ = total.YZ[rows], total.ZZ
-    others = tensor(np.concatenate([INPUT_PENALTY * first.input_power, [1e-9]]))
-    noise = tensor(variances[rows])
-    block = tensor(first.penalty[target])
-    prior = Blocks(torch.full_like(block, START), noise.mean() / (START * block))
-    # Sites start as the Gaussian prior of the ridge fit.
-    precision = block[source] / noise[:, None]
-    shift = torch.zeros_like(precision)
-    mean, ridge = torch.zeros_like(YZ), torch.zeros_like(YZ)
+    YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
+    others = tensor(np.concatenate([INPUT_PENALTY * input_power, [1e-9]]))
+    weight = noise.reciprocal() / noise.reciprocal().sum()
+    mean, ridge, factor = YZ, YZ, ZZ
     for number in range(rounds):
         ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
@@ -106,21 +131,23 @@ def _rows(first: Regression, total: Moments, data: TrainingData, target: int, va
             mean[:, :n], variance[:, :n], precision, shift, prior, source
         )
         if number >= SETTLE:
-            expected = (chance @ member).sum(0)
-            share = (expected / (member.sum(0) * len(rows))).clamp(0.5 / n, 1 - 0.5 / n)
-            prior = Blocks(share, ((chance * slab) @ member).sum(0) / expected.clamp_min(1e-9))
+            expected = weight @ (chance @ member)
+            share = (expected / member.sum(0)).clamp(0.5 / n, 1 - 0.5 / n)
+            prior = Blocks(share, weight @ ((chance * slab) @ member) / expected.clamp_min(1e-9))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
-    return Rows(mean, ridge, prior)
+    used = len(ZZ) - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
+    return Rows(mean, ridge, used, Sites(precision, shift, prior))
 
 
 def _missed(
-    first: Regression,
+    prior: Blocks,
+    start: Sites,
     total: Moments,
     data: TrainingData,
-    target: int,
+    input_power: Array,
+    rows: Array,
     variances: Array,
-    found: Rows,
     options: Sparse,
     rng: np.random.Generator,
 ) -> float:
@@ -128,16 +155,15 @@ def _missed(
 
     Mean over the units of the target region and over the sources, at least 1.
     """
-    rows, n = np.flatnonzero(data.region == target), len(data.region)
-    noise = tensor(variances[rows])
-    probability, size = (part.cpu().numpy()[data.region] for part in found.prior)
-    W = found.mean.clone()
+    noise, n = tensor(variances), len(data.region)
+    probability, size = (part.cpu().numpy()[data.region] for part in prior)
+    W = torch.zeros((len(rows), len(total.ZZ)), dtype=torch.float64, device=noise.device)
     present = rng.random((len(rows), n)) < probability
     W[:, :n] = tensor(present * np.sqrt(size) * rng.standard_normal((len(rows), n)))
     scatter = torch.linalg.cholesky(total.ZZ + torch.diag(1e-9 * total.ZZ.diagonal()))
     YZ = total.YZ.clone()
     YZ[rows] = W @ total.ZZ + noise.sqrt()[:, None] * (tensor(rng.standard_normal(W.shape)) @ scatter.T)
-    again = _rows(first, total._replace(YZ=YZ), data, target, variances, options.rounds)
+    again = _propagated(start, total._replace(YZ=YZ), data, input_power, rows, variances, options.rounds)
     covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
     ratios = []
     for source in range(data.n_regions):
