@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.document import insert, markdown, number
+from benchmarks.document import insert
+from benchmarks.mechanism_report import summary
 from benchmarks.rows import add, finished, rows
 from curbd.config import ReducedRank
 from curbd.estimators.transitions import TrainingData
@@ -64,7 +65,9 @@ class Behind(NamedTuple):
     group: Array
 
 
-def fitted(behind: Behind, task: Task, measured: float, rng: np.random.Generator, spread: Array | None = None) -> LowRank:
+def fitted(
+    behind: Behind, task: Task, measured: float, rng: np.random.Generator, spread: Array | None = None
+) -> LowRank:
     """The low-rank network fitted to noisy trials of a task; rank, penalty and time constant are found.
 
     Parameters
@@ -114,13 +117,15 @@ def silencing(network: str, seed: int, measured: float) -> Iterator[Item]:
 
 
 def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
-    """Numbers of points with none, one and two growing directions without input, and how far off the stable ones are."""
+    """Numbers of points by their growing directions, without input, and how far off the stable ones are."""
     rng = np.random.default_rng([seed, 20])
     teacher = getattr(teachers, network)(seed, units=256)
-    task = tasks.TASKS[network](TRIALS, rng)
+    task = tasks.TASKS[network](TRIALS // 2, rng)
     one = fitted(_behind(teacher), task, measured, rng)
     known = LowRank(teacher.m, teacher.n, teacher.network)
-    r = silenced_run(teacher.network, np.repeat(teacher.start[None], len(task.inputs), 0), task.inputs, no_unit(teacher))
+    r = silenced_run(
+        teacher.network, np.repeat(teacher.start[None], len(task.inputs), 0), task.inputs, no_unit(teacher)
+    )
     nothing = np.zeros(task.inputs.shape[2])
     rest, ends = [], []
     for which in (known, one):
@@ -153,7 +158,7 @@ def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
 
 
 def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
-    """Context ratio of the current that each population of the relay passes on, intact and without the context region."""
+    """Context ratio of the current that each population of the relay passes on, with and without the context region."""
     rng = np.random.default_rng([seed, 40])
     teacher = teachers.gating(seed, units=128)
     one = fitted(_behind(teacher), tasks.contextual_decision(TRIALS, rng, cue=10), measured, rng)
@@ -226,88 +231,17 @@ def measure(table: Path, first: int = 0, *, again: bool = False, only: Sequence[
     first : added to every seed.
     """
     done = {key[:4] for key in finished(table, KEYS, again)}
-    for (experiment, network), work in WORK.items():
-        for measured in MEASURED:
+    for measured in MEASURED:
+        for (experiment, network), work in WORK.items():
             for seed in SEEDS[experiment]:
                 key = (experiment, network, measured, seed + first)
                 if key in done or experiment not in only:
                     continue
                 new = pd.DataFrame(work(network, seed + first, measured))
                 log.info("%s\n%s", key, new.to_string(index=False))
-                add(table, KEYS, new.assign(**dict(zip(KEYS[:4], key, strict=True)))[[*KEYS, "true", "fitted"]], EXPERIMENTS)
+                new = new.assign(experiment=experiment, network=network, measured=measured, seed=seed + first)
+                add(table, KEYS, new[[*KEYS, "true", "fitted"]], EXPERIMENTS)
     return rows(table, KEYS)
-
-
-def summary(found: pd.DataFrame) -> str:
-    """Markdown: what is asked for, and what was measured."""
-    lines = []
-    for (experiment, network, measured), mine in found.groupby(["experiment", "network", "measured"], sort=False):
-        measures = _MEASURES[str(experiment)](mine)
-        lines += [
-            {
-                "experiment": experiment,
-                "network": network,
-                "noise on the rates": number(float(measured)) if measured else "0",
-                "what": what,
-                "wanted": wanted,
-                "measured": value,
-            }
-            for what, wanted, value in measures
-        ]
-    return markdown(pd.DataFrame(lines))
-
-
-Measure = tuple[str, str, str]
-
-
-def _of_silencing(mine: pd.DataFrame) -> list[Measure]:
-    error = (mine["true"] - mine["fitted"]).abs()
-    silenced = ~mine["item"].str.endswith("none")
-    worst = number(error[silenced].max())
-    spread = f"{number(mine.loc[silenced, 'true'].min())} to {number(mine.loc[silenced, 'true'].max())}"
-    return [
-        ("mean error of the accuracy, a population silenced", "<= .05", number(error[silenced].mean(), 3)),
-        ("worst error of it", "", f"{worst} ({int(silenced.sum())} points, true accuracies {spread})"),
-        ("mean error of the accuracy, intact", "", number(error[~silenced].mean(), 3)),
-    ]
-
-
-def _of_fixed_points(mine: pd.DataFrame) -> list[Measure]:
-    counts = mine[mine["item"] != "distance of the stable points"]
-    right = (counts["true"] == counts["fitted"]).groupby(counts["seed"]).all()
-    far = mine.loc[mine["item"] == "distance of the stable points", "fitted"]
-    return [
-        ("networks with all points and none besides", "10 of 10", f"{int(right.sum())} of {len(right)}"),
-        ("largest distance of a stable point (of the spread of the rates)", "", number(far.max())),
-    ]
-
-
-def _of_cycle(mine: pd.DataFrame) -> list[Measure]:
-    error = (mine["fitted"] - mine["true"]).abs().groupby(mine["item"]).mean()
-    worst = (mine["fitted"] - mine["true"]).abs().groupby(mine["item"]).max()
-    return [
-        ("error of the period, mean (worst)", "<= 1 %", f"{100 * error['period_s']:.2f} % ({100 * worst['period_s']:.2f} %)"),
-        ("error of the multiplier, mean (worst)", "<= .02", f"{number(error['multiplier'], 3)} ({number(worst['multiplier'], 3)})"),
-    ]  # fmt: skip
-
-
-def _of_gating(mine: pd.DataFrame) -> list[Measure]:
-    closed = mine["item"].str.endswith("silenced")
-    return [
-        ("context ratio, mean (least); that of the network", ">= 3",
-         f"{number(mine.loc[~closed, 'fitted'].mean())} ({number(mine.loc[~closed, 'fitted'].min())}); "
-         f"{number(mine.loc[~closed, 'true'].mean())}"),
-        ("without the context region, mean (largest)", "< 1.2",
-         f"{number(mine.loc[closed, 'fitted'].mean())} ({number(mine.loc[closed, 'fitted'].max())})"),
-    ]  # fmt: skip
-
-
-_MEASURES: Mapping[str, Callable[[pd.DataFrame], list[Measure]]] = {
-    "silencing": _of_silencing,
-    "fixed points": _of_fixed_points,
-    "limit cycle": _of_cycle,
-    "gating": _of_gating,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
