@@ -126,6 +126,7 @@ def run_experiments(
                 _projections(fits, n_latents, read),
             ),
             _truth(recording, truth, fits),
+            n_fits=networks.sizes["seed"],
             noise_draws=bench.noise_draws,
             seed=bench.seed,
         ),

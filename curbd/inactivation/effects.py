@@ -85,6 +85,7 @@ def effects(
     targets: Targets,
     truth: Networks | None = None,
     *,
+    n_fits: int | None = None,
     compare: bool = True,
     noise_draws: int = 0,
     seed: int = 0,
@@ -95,6 +96,8 @@ def effects(
     ----------
     fits : the networks; the first is the one that the others are compared with.
     truth : the network behind a teacher recording, run without noise.
+    n_fits : how many of the members are fits; those beyond are drawn from the posterior of the first, and compared with
+        it, while only the fits are compared with the truth. None: all, and compared with the first as well.
     compare : whether ``missed`` is wanted; else it is 0.
     noise_draws : 0 for runs without noise, else draws of the noise for each trial.
 
@@ -105,6 +108,9 @@ def effects(
     n_trials, n_units = trials.x0.shape
     most = STATES[device().type]
     n_networks = len(fits.members) + (truth is not None)
+    n_fits = len(fits.members) if n_fits is None else n_fits
+    drawn = n_fits if n_fits < len(fits.members) else 1
+    compared = _Compared(drawn if compare else len(fits.members), n_fits)
     of_fits: list[Effects] = []
     of_truth: list[Effects] = []
     # Runs that cut weights carry weights of their own: they are kept apart, and as few at a time as those fill.
@@ -126,7 +132,7 @@ def effects(
                     targets._replace(units=targets.units[chosen]),
                     None if truth is None else truth.of_trials(numbers),
                     rng,
-                    compare,
+                    compared,
                 )
                 sums.append(chunk)
             count = trials.share.sum(1) * max(noise_draws, 1)
@@ -151,6 +157,13 @@ def _groups(plan: Sequence[Perturbation], n_units: int) -> Iterator[tuple[Array,
             yield group, size
 
 
+class _Compared(NamedTuple):
+    """Members from this number on are compared with the first one; so many of the first with the truth."""
+
+    with_first: int
+    with_truth: int
+
+
 class _Sums(NamedTuple):
     """Sums over trials of the fields of `Effects`; those of the window also over its time."""
 
@@ -171,7 +184,7 @@ def _chunk(
     targets: Targets,
     truth: Networks | None,
     rng: np.random.Generator | None,
-    compare: bool,
+    compared: _Compared,
 ) -> tuple[_Sums, _Sums | None]:
     """Run some perturbations in some trials."""
     units = tensor(targets.units)
@@ -203,24 +216,23 @@ def _chunk(
             sums.unit_square.add_(inside * square)
         return effect
 
-    def miss(sum_of: torch.Tensor, away: torch.Tensor, t: int) -> None:
+    def miss(sum_of: torch.Tensor, away: torch.Tensor, read_out: torch.Tensor, t: int) -> None:
         square = share[:, :, t] @ away.square()
-        n = len(away)
-        found = _squares(away, square, units, projections[:n], share[:, :, t])
-        sum_of[:n] += when[:, t, None, None] * found
+        sum_of += when[:, t, None, None] * _squares(away, square, units, read_out, share[:, :, t])
 
     of_fits, of_truth = empty(fits), None if truth is None else empty(truth)
+    later, scored = compared
     steps = rates(fits, plan, trials.x0, rng)
     true_steps = None if truth is None else rates(truth, plan, trials.x0)
     for t, r in enumerate(steps):
         effect = read(of_fits, r, t, projections)
         inside = bool(when[:, t].any())
-        if inside and compare and len(effect) > 1:
-            miss(of_fits.missed, effect - effect[:1], t)
+        if inside and later < len(effect):
+            miss(of_fits.missed[later:], effect[later:] - effect[:1], projections[later:], t)
         if of_truth is not None and true_steps is not None:
             true_effect = read(of_truth, next(true_steps), t, projections[:1])
             if inside:
-                miss(of_fits.true_missed, effect - true_effect, t)
+                miss(of_fits.true_missed[:scored], effect[:scored] - true_effect, projections[:scored], t)
     return of_fits, of_truth
 
 
