@@ -207,13 +207,14 @@ def _chunk(
         sums.intact[..., t, :] += _of_targets(intact, units, read_out)
         inside = when[:, t, None, None]
         sums.unit_intact.add_(inside * intact)
+        if not begun[t]:
+            return r[:, 1:]
         effect = r[:, 1:] - r[:, :1]
-        if begun[t]:
-            mean, square = share[:, :, t] @ effect, share[:, :, t] @ effect.square()
-            sums.mean[..., t, :] += _of_targets(mean, units, read_out)
-            sums.square[..., t, :] += _squares(effect, square, units, read_out, share[:, :, t])
-            sums.unit_mean.add_(inside * mean)
-            sums.unit_square.add_(inside * square)
+        mean, square = share[:, :, t] @ effect, share[:, :, t] @ effect.square()
+        sums.mean[..., t, :] += _of_targets(mean, units, read_out)
+        sums.square[..., t, :] += _squares(effect, square, units, read_out, share[:, :, t])
+        sums.unit_mean.add_(inside * mean)
+        sums.unit_square.add_(inside * square)
         return effect
 
     def miss(sum_of: torch.Tensor, away: torch.Tensor, read_out: torch.Tensor, t: int) -> None:

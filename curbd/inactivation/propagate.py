@@ -58,7 +58,8 @@ def rates(
 ) -> Iterator[torch.Tensor]:
     """Rates (member, run, trial, unit) at every sample; run 0 is the intact network, run k the perturbation k - 1.
 
-    Until the first window begins all runs are the intact one, and there is that run only.
+    Until the first window begins all runs are the intact one, and there is that run only. The next sample takes the
+    place of the last one in memory.
 
     tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, a = strength inside the
     window and 0 outside; cut weights and inputs are reduced by the same share. All runs start from the same states and
@@ -86,12 +87,17 @@ def rates(
     lost_inputs = _stacked([one.inputs.astype(float) for one in actions])
     weights = _Weights.of(networks, actions)
     x = tensor(x0).expand(len(networks.members), 1, *x0.shape).clone()
+    r = torch.empty_like(x)
     for t in range(u.shape[2]):
         a = tensor(amount[:, t])
         active = bool(amount[:, t].any())
         if active and x.shape[1] == 1:
             x = x.expand(-1, 1 + len(plan), -1, -1).clone()
-        r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
+        if r.shape != x.shape:
+            r = torch.empty_like(x)
+        torch.tanh(x, out=r)
+        if active:
+            on_rates(r, a)
         yield r
         if t == u.shape[2] - 1:
             return
@@ -108,7 +114,9 @@ def rates(
             J_t = weights.at(a[: x.shape[1]], step)
         for substep in range(first.substeps):
             if substep:
-                r = on_rates(torch.tanh(x), a) if active else torch.tanh(x)
+                torch.tanh(x, out=r)
+                if active:
+                    on_rates(r, a)
             _add_sent(x.mul_(kept), r, J_t).add_(external)
             if noise_sd is not None and rng is not None:
                 x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
@@ -134,9 +142,11 @@ class _OnRates(NamedTuple):
             any(one.level.any() for one in actions),
         )
 
-    def __call__(self, r: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-        r = r * (1 - a[:, None] * self.lost)[:, None]
-        return r.add_((a[:, None] * self.level)[:, None]) if self.levels else r
+    def __call__(self, r: torch.Tensor, a: torch.Tensor) -> None:
+        """Change the rates (member, run, trial, unit) in place."""
+        r.mul_((1 - a[:, None] * self.lost)[:, None])
+        if self.levels:
+            r.add_((a[:, None] * self.level)[:, None])
 
 
 class _Weights(NamedTuple):
