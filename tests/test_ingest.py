@@ -371,3 +371,15 @@ def test_either_orientation_of_responses(recordings: Path) -> None:
     miniscope = of_file(recordings / "A6512-210915.nwb", regions={"unknown": "keep"})
     assert len(miniscope[2]) == 10
     assert miniscope[0].attrs["dt_s"] == pytest.approx(1 / 30, rel=1e-3)
+
+
+def test_peaks_of_spike_counts_are_those_of_the_rate_and_not_of_single_bins(tmp_path: Path) -> None:
+    phase = 2 * np.pi * np.random.default_rng(0).random((80, 1, 4))
+    rate_hz = 20 * (1 + np.sin(2 * np.pi * np.arange(300)[:, None] * 0.01 + phase))
+    counts = np.random.default_rng(1).poisson(rate_hz * 0.01) / 0.01
+    source = trial_source(tmp_path / "counts.h5", counts, np.arange(300) * 0.01, ["A"] * 4)
+    recording, _, _, _ = ingest(source, RecordingSettings(scaling="counts"), "counts")
+    # Mean 20 Hz and a standard deviation of 14 Hz: half of the peak is (20 + 1.5 x 14.1) / 2 Hz, known to 10 %.
+    np.testing.assert_allclose(recording["scale"], (20 + 1.5 * np.sqrt(200)) / 2, rtol=0.1)
+    scaled = scaled_rates(recording).values
+    assert scaled.min() == pytest.approx(-0.999)

@@ -216,3 +216,11 @@ def test_a_readout_names_an_input_or_a_trial_column(recording: xr.Dataset) -> No
     check_experiments(recording, {}, Bench(readout=["choice", "light"]))
     with pytest.raises(UserError, match=r'^config, bench.readout: found "choise".*did you mean \'choice\'\?'):
         check_experiments(recording, {}, Bench(readout=["choise"]))
+
+
+def test_units_of_spike_counts_are_silent_at_the_bottom_of_their_range(recording: xr.Dataset) -> None:
+    counts = recording.assign_attrs(silent=-1.0)
+    [one] = planned(counts, region="A")
+    np.testing.assert_array_equal(one.action.level[:4], -1.0)
+    [one] = planned(counts, region="A", action="clamp", value=0.5)
+    np.testing.assert_array_equal(one.action.level[:4], 0.5)

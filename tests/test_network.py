@@ -125,3 +125,13 @@ def test_the_next_sample_is_what_is_left_of_the_state_plus_the_mean_current(subs
 def test_phi_and_its_inverse():
     x = np.linspace(-5, 5, 11)
     np.testing.assert_allclose(phi_inverse(phi(x)), x, atol=1e-9)
+
+
+def test_a_silenced_unit_has_the_rate_of_one_that_does_not_fire() -> None:
+    network = Network(np.array([[0.0, 2.0], [0.0, 0.0]]), np.zeros((2, 0)), np.zeros(2), tau_s=0.1, dt_s=0.01)
+    gain = np.ones((1, 300, 2))
+    gain[..., 1] = 0.0
+    r = simulate(network, np.zeros((1, 2)), np.zeros((1, 300, 0)), gain=gain, silent=-1.0)
+    np.testing.assert_array_equal(r[..., 1], -1.0)
+    # The other unit receives its weight times that rate, and has settled after thirty time constants.
+    np.testing.assert_allclose(r[0, -1, 0], np.tanh(-2.0), atol=1e-9)
