@@ -779,7 +779,12 @@ TABLES: dict[str, Table] = {
             _CONDITION,
             Column("trial", "integer", "number of the trial in recording.nc", low=0),
             Column("time_s", "number", "time from the alignment of the trial, s"),
-            Column("latent", "integer", "number of the latent, by decreasing variance", low=1),
+            Column(
+                "latent",
+                "integer",
+                "number of the latent, by decreasing variance; block_rank: pathway by pathway",
+                low=1,
+            ),
             Column("value", "number", "its value, n'r", empty="past the end of the trial"),
             Column(
                 "position",
