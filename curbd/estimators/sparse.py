@@ -30,6 +30,8 @@ START = 0.1
 """Probability that a weight is not zero, to begin with."""
 LEAST_NOISE = 1e-12
 """Smallest noise variance: data without any noise must not divide by it."""
+LEAST_RIDGE = 1e-14
+"""Smallest ridge, as a share of the trace of the Gram matrix: below it the Cholesky factor fails."""
 PASSES = 2
 """Times that the noise, and the rates between samples, are estimated anew. With more, the noise of data that have none
 of their own goes to zero, and the currents get worse."""
@@ -119,9 +121,10 @@ def _propagated(
     YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
     others = tensor(np.concatenate([INPUT_PENALTY * input_power, [1e-9]]))
     weight = noise.reciprocal() / noise.reciprocal().sum()
+    least = LEAST_RIDGE * float(ZZ.trace())
     mean, ridge, factor = YZ, YZ, ZZ
     for number in range(rounds):
-        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1)
+        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1).clamp_min(least)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
         variance = noise[:, None] * (torch.linalg.inv_ex(factor)[0] ** 2).sum(1)
         right = YZ.clone()
