@@ -4,9 +4,11 @@ In a notebook, with a recording from `curbd.ingest_file`::
 
     import lrfit
     from lrfit.latents import latents
+    from lrfit.mechanism import mechanism
 
     networks, seconds = lrfit.fit(recording, "low_rank", lrfit.Model(family="low_rank"))
     kappa = latents(recording, networks)
+    tables = mechanism(recording, networks)  # dynamics, field, geometry, populations, transmission
 """
 
 from __future__ import annotations

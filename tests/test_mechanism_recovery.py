@@ -24,9 +24,8 @@ def test_silencing_a_population_of_the_fit_predicts_what_it_does_to_the_network(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", ["flip_flop", "random_dots"])
-def test_the_fixed_points_of_the_fit_are_those_of_the_network(network):
-    found = read(mechanism.fixed_points, network)
+def test_the_fixed_points_of_the_fit_are_those_of_the_network():
+    found = read(mechanism.fixed_points, "random_dots")
     assert found["distance of the stable points"][1] < 0.05
     assert all(true == fitted for item, (true, fitted) in found.items() if item.startswith("points"))
 
