@@ -70,7 +70,8 @@ def _direct_and_total(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFra
     rows = rows[(rows["target"] == own) | (own.isna() & (rows["target"] != rows["source"]))]
     same = [*KEY, "source", "target", "condition", "start_s", "stop_s", "strength"]
     total, direct = (rows[rows["measure"] == f"{which}_effect"] for which in ("total", "direct"))
-    both = direct.merge(total, on=same, suffixes=("", "_total"))
+    # A region may be silenced by more than one experiment, a graded one among them; the effect is the same.
+    both = direct.merge(total.drop_duplicates(same), on=same, suffixes=("", "_total"))
     both = both[both["value_total"] > 0]
     share = both.assign(measure="direct_share", value=both["value"] / both["value_total"])
     return pd.concat([rows, share[rows.columns]], ignore_index=True)
