@@ -160,7 +160,10 @@ def trial_shuffle(problem: Problem, *, seed: int = 0) -> Compared:
 
 
 def region_labels(problem: Problem, *, seed: int = 0) -> Compared:
-    """Held-out gain between random groups of units, as many and as large as the regions; for regions only."""
+    """Held-out gain between random groups of units, as many and as large as the regions.
+
+    For regions only; nothing to say (NaN) where there is but one region.
+    """
     rng = np.random.default_rng((seed, STREAM))
     labels = rng.permuted(np.tile(problem.region, (DRAWS, 1)), axis=1)
     solved = _solved(problem)
@@ -172,7 +175,7 @@ def region_labels(problem: Problem, *, seed: int = 0) -> Compared:
             by_unit[:, problem.region == target] = _left_out(one, groups)
         for target in range(len(solved)):
             null[:, target, source] = by_unit[labels == target].reshape(DRAWS, -1).mean(1)
-    return Compared(_gain_of_sources(problem, solved), null)
+    return Compared(_gain_of_sources(problem, solved), null if len(solved) > 1 else np.full_like(null, np.nan))
 
 
 def random_group(problem: Problem, *, seed: int = 0) -> Compared:

@@ -112,6 +112,15 @@ def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shu
     assert np.isnan(random_group(known).p_value()[:, 3]).all()
 
 
+def test_one_region_has_no_other_groups_or_labels() -> None:
+    problem, _ = world()
+    units = np.arange(3 * UNITS)
+    one = problem._replace(region=np.zeros(3 * UNITS, int), sources=[units], penalty=problem.penalty[:1])
+    for null in (region_labels, random_group):
+        assert np.isnan(null(one).p_value()).all()
+    assert time_shift(one).p_value()[0, 0] == LEAST
+
+
 def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
     problem, _ = world()
     z, y = problem.z.copy(), problem.y.copy()
