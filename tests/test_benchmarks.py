@@ -238,3 +238,10 @@ def test_the_low_rank_benchmark_says_how_many_blocks_were_right() -> None:
     assert row["covered"] >= row["right"]
     text = blocks_text(pd.DataFrame([{"trials": 10, "seed": 100} | row]))
     assert f"{row['right']} of 9" in text
+
+
+def test_the_expected_size_of_an_effect_is_not_shrunk_where_data_are_few() -> None:
+    rows = inactivation.PARTS["dense"].run("gain 1.5, coupling .5, 2 trials", "one_step", 0, quick=True)
+    # Two short trials leave so much open that the fit predicts about half of what there is.
+    assert (rows["relative_error"] > 0.3).all()
+    assert (rows["expected_error"] < rows["relative_error"] / 2).all()
