@@ -129,7 +129,7 @@ def balanced(trials: int, estimator: str, seed: int, quick: bool = False) -> pd.
     """The E/I teacher: predicted against true effect of silencing each region on the units of the others.
 
     The outgoing rates of a region are 0 (r = -1) for 5 s from 3 starts, without noise; the effect is that on the mean
-    rates of the second half. ``r``, ``r2`` over regions, starts and units; the effects are differences of r, twice
+    rates of the second half. ``r``, ``r2`` over regions and units; the effects are differences of r, twice
     those of rates between 0 and 1.
     """
     size: dict[str, Any] = {"units": 10, "samples": 100} if quick else {}
@@ -150,15 +150,15 @@ def balanced(trials: int, estimator: str, seed: int, quick: bool = False) -> pd.
 
 
 def _late_effects(network: Network, region: Array, x0: Array) -> Array:
-    """Effects of silencing each region on all units of the others, mean over samples 251 to 499, flat."""
+    """Effects of silencing each region on all units of the others, mean over starts and samples 251 to 499, flat."""
     nothing = np.zeros((len(x0), 500, 0))
-    intact = simulate(network, x0, nothing)[:, 251:].mean(1)
+    intact = simulate(network, x0, nothing)[:, 251:].mean((0, 1))
     effects = []
     for name in np.unique(region):
         silent = (region == name).astype(float)[None, None].repeat(500, axis=1)
         # Rates held at -1 are no rates of the units' own and a constant current to all others.
         rates = simulate(network, x0, nothing, gain=1 - silent, drive=-silent @ network.J.T)
-        effects.append((rates[:, 251:].mean(1) - intact)[:, region != name].ravel())
+        effects.append((rates[:, 251:].mean((0, 1)) - intact)[region != name])
     return np.concatenate(effects)
 
 
