@@ -97,8 +97,9 @@ def measure(
 
 def summary(shares: pd.DataFrame) -> str:
     """Markdown: mean coverage of every recording and estimator."""
-    means = shares.groupby(["rung", "estimator"], sort=False)[["within", "between"]].mean()
-    shown = means.map(lambda share: number(share, 3)).reset_index()
+    groups = shares.groupby(["rung", "estimator"], sort=False)
+    means = groups[["within", "between"]].mean()
+    shown = means.map(lambda share: number(share, 3)).assign(teachers=groups.size()).reset_index()
     shown.insert(
         1,
         "the model",
