@@ -1,0 +1,12 @@
+"""The result tables: what each column means, and the check that every table passes before it is written.
+
+One description serves everything: validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
+``results/README.md``.
+"""
+
+from curbd.tables.catalog import TABLES
+from curbd.tables.column import Column, Table
+from curbd.tables.files import collect, problems, read, write
+from curbd.tables.fits import UNIT_SCORES
+
+__all__ = ["TABLES", "UNIT_SCORES", "Column", "Table", "collect", "problems", "read", "write"]

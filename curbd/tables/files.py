@@ -1,0 +1,110 @@
+"""Tables as files: checked before they are written, read with the types of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from curbd.storage import whole_file
+from curbd.tables.catalog import TABLES
+from curbd.tables.column import Column
+from curbd.tables.fits import UNIT_SCORES
+
+
+def problems(name: str, table: pd.DataFrame) -> list[str]:
+    """Everything in which a table departs from its schema, one sentence each."""
+    schema = TABLES[name]
+    found: list[str] = []
+    known = schema.names
+    missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
+    scores = tuple(f"{score}:" for score in UNIT_SCORES) if name == "units" else ()
+    unknown = [c for c in table.columns if c not in known and not str(c).startswith(scores)]
+    if missing:
+        found.append(f"columns missing: {', '.join(missing)}")
+    if unknown:
+        found.append(f"columns unknown: {', '.join(map(str, unknown))}")
+    for column in schema.columns:
+        if column.name in table:
+            found += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]
+    if not missing and table.duplicated(list(schema.key)).any():
+        found.append(f"rows with the same {', '.join(schema.key)}")
+    return found
+
+
+def _column_problems(column: Column, values: pd.Series[Any]) -> Iterable[str]:
+    empty = values.isna() | (values.astype(str) == "") if column.kind == "text" else values.isna()
+    if empty.any() and not column.empty:
+        yield f"{int(empty.sum())} empty cells"
+    present = values[~empty]
+    if not len(present):
+        return
+    if column.kind == "text":
+        if column.values and not present.isin(column.values).all():
+            yield f"values other than {', '.join(column.values)}"
+    elif column.kind == "flag":
+        if not present.isin([True, False]).all():
+            yield "values other than true and false"
+    elif not pd.api.types.is_numeric_dtype(present):
+        yield f"{present.dtype} where numbers are expected"
+    else:
+        if column.kind == "integer" and (present != np.floor(present)).any():
+            yield "numbers that are not whole"
+        if np.isinf(present).any():
+            yield "infinite numbers"
+        # Rounding may carry a share or a correlation past its bound by an ulp or two.
+        if (present < column.low - 1e-9).any() or (present > column.high + 1e-9).any():
+            yield f"numbers outside [{column.low:g}, {column.high:g}]"
+
+
+def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
+    """Check a table, bring it into the order of its schema, and write it whole.
+
+    Raises
+    ------
+    ValueError : the table departs from its schema; nothing is written.
+    """
+    wrong = problems(name, table)
+    if wrong:
+        raise ValueError(f"{TABLES[name].file}: " + "; ".join(wrong))
+    schema = TABLES[name]
+    extra = sorted(c for c in table.columns if c not in schema.names)
+    ordered = table[[c for c in schema.names if c in table] + extra].sort_values(list(schema.key), kind="stable")
+    for column in schema.columns:
+        if column.kind == "integer" and column.name in ordered:
+            ordered[column.name] = ordered[column.name].astype("Int64" if column.empty else "int64")
+    with whole_file(path) as part:
+        if schema.file.endswith(".parquet"):
+            ordered.to_parquet(part, index=False)
+        else:
+            ordered.to_csv(part, index=False, lineterminator="\n")
+
+
+def read(name: str, path: Path | str) -> pd.DataFrame:
+    """Read a table with the types of its schema; labels stay text (a region may be called NA or 007)."""
+    schema = TABLES[name]
+    if schema.file.endswith(".parquet"):
+        return pd.read_parquet(path)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kinds = {column.name: column.kind for column in schema.columns}
+    for column in table.columns:
+        kind = kinds.get(column, "number")
+        if kind == "flag":
+            table[column] = table[column] == "True"
+        elif kind == "integer":
+            numbers = pd.to_numeric(table[column].replace("", np.nan))
+            table[column] = numbers.astype("Int64") if numbers.isna().any() else numbers.astype("int64")
+        elif kind == "number":
+            table[column] = pd.to_numeric(table[column].replace("", np.nan)).astype(float)
+    return table
+
+
+def collect(name: str, parts: Iterable[Path | str]) -> pd.DataFrame:
+    """One table from the parts that the steps of a run wrote; optional columns are empty where a part has none."""
+    tables = [table for table in (read(name, part) for part in parts) if len(table)]
+    if not tables:
+        return pd.DataFrame(columns=[column.name for column in TABLES[name].columns if not column.optional])
+    return pd.concat(tables, ignore_index=True)
