@@ -52,13 +52,15 @@ def blocks_text(table: pd.DataFrame) -> str:
 
 
 def trained_text(table: pd.DataFrame) -> str:
-    """Trained networks of full rank."""
+    """Trained networks of full rank, those that learnt their task."""
     lines = []
-    for name, group in table.groupby("task", sort=False):
+    learnt = table["accuracy"] >= 0.9
+    for name, group in table[learnt].groupby("task", sort=False):
         mean = group.mean(numeric_only=True)
         lines.append(
             {
                 "task": name,
+                "networks that learnt it": f"{len(group)} of {(table['task'] == name).sum()}",
                 "effective ranks": ", ".join(str(rank) for rank in group["rank"]),
                 "R2": number(mean["r2"], 3),
                 "lowest R2": number(group["r2"].min(), 3),
