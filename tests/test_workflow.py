@@ -211,7 +211,8 @@ def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path)
 def test_the_demo_writes_tables_that_keep_their_schema(demo: Path) -> None:
     for name, table in tables.TABLES.items():
         found = tables.read(name, demo / "results" / "tables" / table.file)
-        assert len(found), name
+        # Nobody perturbed the network that the demo records.
+        assert len(found) == 0 if name == "perturbation_comparison" else len(found) > 0, name
         assert tables.problems(name, found) == []
     units = tables.read("units", demo / "results" / "tables" / "units.csv")
     assert units[["one_step_r2:full_rank", "one_step_r2:low_rank"]].notna().all(axis=None)
