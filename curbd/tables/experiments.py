@@ -15,6 +15,20 @@ from curbd.tables.column import (
     Table,
 )
 
+_INTERVAL = (
+    Column(
+        "ci_low",
+        "number",
+        "lower end of the 95 % interval of effect_mean, one for all seeds",
+        empty="neither a posterior nor several seeds",
+    ),
+    Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+)
+_TRUE_EFFECT = (
+    Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
+    Column("true_rms", "number", "effect_rms in the true network", empty=NO_TRUTH, low=0, optional=True),
+)
+
 TABLES: dict[str, Table] = {
     "inactivations": Table(
         "inactivations.csv",
@@ -139,16 +153,9 @@ TABLES: dict[str, Table] = {
             Column("time_s", "number", "time from the alignment of the trial, s"),
             Column("effect_mean", "number", "perturbed minus intact rates, mean over trials and units"),
             Column("effect_rms", "number", "rms over the same", low=0),
-            Column(
-                "ci_low",
-                "number",
-                "lower end of the 95 % interval of effect_mean, one for all seeds",
-                empty="neither a posterior nor several seeds",
-            ),
-            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            *_INTERVAL,
             Column("intact_mean", "number", "rates of the intact run, mean over the same"),
-            Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
-            Column("true_rms", "number", "effect_rms in the true network", empty=NO_TRUTH, low=0, optional=True),
+            *_TRUE_EFFECT,
         ),
     ),
     "inactivation_units": Table(
@@ -166,16 +173,9 @@ TABLES: dict[str, Table] = {
             Column("perturbed", "flag", "whether its activity is set or pushed directly"),
             Column("effect_mean", "number", "perturbed minus intact rate, mean over trials and time in the window"),
             Column("effect_rms", "number", "rms over the same", low=0),
-            Column(
-                "ci_low",
-                "number",
-                "lower end of the 95 % interval of effect_mean, one for all seeds",
-                empty="neither a posterior nor several seeds",
-            ),
-            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            *_INTERVAL,
             Column("intact_mean", "number", "rate of the intact run, mean over the same"),
-            Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
-            Column("true_rms", "number", "effect_rms in the true network", empty=NO_TRUTH, low=0, optional=True),
+            *_TRUE_EFFECT,
         ),
     ),
     "perturbation_comparison": Table(
