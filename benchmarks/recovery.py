@@ -70,10 +70,6 @@ SLOW = {
     "shooting": 3,
     "lrfit.shooting": 2,
     "lrfit.trajectory": 1,
-    "sparse, hidden inputs": 3,
-    "state_space": 3,
-    "state_space, counts": 2,
-    "state_space, calcium": 3,
 }
 """Estimators that are tried on fewer teachers."""
 
