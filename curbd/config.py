@@ -117,7 +117,7 @@ class Units(Section):
     """Which units are kept."""
 
     min_rate_hz: NotNegative = 0.1
-    """Lowest mean rate over the used windows, for spikes."""
+    """Lowest mean rate over the training trials, for spikes."""
     min_per_region: Annotated[int, Field(ge=1)] = 3
     """Regions with fewer kept units are left out."""
     select: dict[str, list[Any]] = {}

@@ -120,6 +120,22 @@ def test_units_have_a_row_and_a_reason_whether_kept_or_not(tmp_path: Path) -> No
     assert units.loc[~units["kept"], "scale"].isna().all()
 
 
+def test_a_unit_is_judged_by_its_rate_in_training_trials_alone(tmp_path: Path) -> None:
+    recording, _, _, _ = checked(spiking(tmp_path / "first.nwb"))
+    held_out = recording["start_s"].values[recording["split"].values == "test"]
+    # Two spikes a second in held-out blocks of 10 s, one spike in all others together.
+    late = np.sort(
+        np.concatenate(
+            [[recording["start_s"].values[recording["split"].values == "train"][0] + 5.0]]
+            + [start + np.arange(0.25, 10.0, 0.5) for start in held_out]
+        )
+    )
+    times = [*[poisson(10.0, 200.0, seed) for seed in range(6)], late]
+    _, _, units, _ = checked(spike_source(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0)))
+    assert units["reason"].iloc[6] == "mean rate below 0.1 Hz"
+    np.testing.assert_allclose(units["mean_rate_hz"].iloc[6], 1 / 150, rtol=0.2)
+
+
 def test_all_units_filtered_away_counts_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none of 6 kept \(6 mean rate below 100 Hz\)"):
         ingest(spiking(tmp_path / "rec.nwb"), settings(units={"min_rate_hz": 100}), "rec")

@@ -40,7 +40,7 @@ class Activity:
     trials : the trials and their bins.
     rates : (trial, time, unit), smoothed, NaN where missing.
     unit : physical unit of the rates.
-    mean_rate_hz : (unit,) mean before smoothing, NaN unless spikes.
+    mean_rate_hz : (trial, unit) mean before smoothing, NaN unless spikes.
     smoothing_s : standard deviation of the Gaussian.
     inputs : (trial, time, input) that the file itself declares, NaN where missing.
     input_names : their names.
@@ -72,6 +72,7 @@ class Activity:
             self,
             trials=replace(trials, notes=(*self.trials.notes, note)),
             rates=self.rates[keep][:, shown],
+            mean_rate_hz=self.mean_rate_hz[keep],
             inputs=self.inputs[keep][:, shown],
             drive=None if self.drive is None else self.drive[keep][:, shown],
         )
@@ -152,11 +153,10 @@ def _from_stretch(
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
     raw = bins(edges_s)
-    mean_rate_hz = np.full(len(units), np.nan)
+    mean_rate_hz = np.full((len(trials), len(units)), np.nan)
     if isinstance(activity, Spikes):
-        used = np.where(trials.inside[:, :, None], raw[:, middle], np.nan)
-        n_used = np.isfinite(used).sum(axis=(0, 1))
-        mean_rate_hz = np.nansum(used, axis=(0, 1)) / np.maximum(n_used, 1)
+        used = trials.inside[:, :, None] & np.isfinite(raw[:, middle])
+        mean_rate_hz = np.where(used, raw[:, middle], 0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
     rates = smoothed(raw, smoothing_s, dt_s, settings.causal)[:, middle]
     rates = np.where(trials.inside[:, :, None], rates, np.nan)
 
@@ -225,7 +225,7 @@ def _from_trials(
         trials,
         rates[:, shown],
         "",
-        np.full(len(units), np.nan),
+        np.full((len(rows), len(units)), np.nan),
         smoothing_s,
         on_bins(activity.inputs())[:, shown],
         activity.input_names,

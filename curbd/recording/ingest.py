@@ -76,7 +76,9 @@ def ingest(
     splits = split(condition, settings.test_fraction, settings.split_seed)
     train = splits == "train"
 
-    reasons[candidates] = reasons_of(activity.rates, train, activity.mean_rate_hz, settings.units)
+    mean_rate_hz = np.full(len(source.units), np.nan)
+    mean_rate_hz[candidates] = activity.mean_rate_hz[train].mean(0)
+    reasons[candidates] = reasons_of(activity.rates, train, mean_rate_hz[candidates], settings.units)
     small = small_regions(source.units["region"].tolist(), reasons == "", settings.units)
     reasons = np.where(small != "", small, reasons)
     require_units(reasons.tolist(), where)
@@ -102,8 +104,6 @@ def ingest(
     gaps = [f"{missing} of {int(activity.trials.inside.sum())} bins are missing (NaN)."] if missing else []
     notes = [*source.notes, *activity.trials.notes, *input_notes, *gaps]
 
-    mean_rate_hz = np.full(len(source.units), np.nan)
-    mean_rate_hz[candidates] = activity.mean_rate_hz
     all_scales = np.full(len(source.units), np.nan)
     all_scales[kept] = scale
     units = _units_table(source, name, reasons, mean_rate_hz, all_scales)

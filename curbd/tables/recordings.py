@@ -18,7 +18,9 @@ TABLES: dict[str, Table] = {
             Column("cell_type", "text", "cell type as labelled", values=("excitatory", "inhibitory", "unknown")),
             Column("kept", "flag", "whether the unit is part of the fit"),
             Column("reason", "text", "why it is not", empty="the unit is kept"),
-            Column("mean_rate_hz", "number", "mean rate over the used windows, Hz", empty="the activity is not spikes"),
+            Column(
+                "mean_rate_hz", "number", "mean rate over the training trials, Hz", empty="the activity is not spikes"
+            ),
             Column(
                 "scale",
                 "number",
