@@ -494,7 +494,7 @@ class Inactivation(Intervention):
     strength: Dose | Doses = 1.0
     """1 silences fully, 0.5 halves; for other actions, the share of the way to them. A list is a dose series."""
     start_s: float | None = None
-    """Start of the window. Null: the start of the trial."""
+    """Start of the window, where runs start from the recorded state. Null: the start of the trial."""
     stop_s: float | None = None
     """End of the window. Null: the end of the trial."""
     sweep_s: Positive | None = None

@@ -50,7 +50,7 @@ def test_p_values_are_uniform_where_labels_mean_nothing() -> None:
         network = Network(1.2 * rng.standard_normal((18, 18)) / 4, np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)
         region = rng.permutation(REGION)
         regions = np.stack([region == name for name in names])
-        trials = Trials(rng.standard_normal((4, 18)), np.ones((1, 4, 6)))
+        trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
         networks = Networks([network], np.zeros((1, 4, 6, 0)))
         # One comparison a region: others would share their groups and so depend on each other.
         plan = [held(region == name) for name in names]
@@ -68,7 +68,7 @@ def test_a_region_that_alone_drives_the_target_stands_out() -> None:
     J[np.ix_(REGION == "C", REGION == "A")] = rng.standard_normal((6, 6))
     networks = Networks([Network(J, np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)], np.zeros((1, 4, 6, 0)))
     regions = np.stack([name == REGION for name in "ABC"])
-    trials = Trials(rng.standard_normal((4, 18)), np.ones((1, 4, 6)))
+    trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
     off = [held(REGION == "A"), held(REGION == "B")]
     p_value = null(networks, off, regions, ["A", "B", "C"], trials, groups=39).p_value[0, :, 0, 2]
     assert p_value[0] <= 0.05
@@ -83,7 +83,7 @@ def test_a_cut_pathway_has_a_null_for_its_own_target() -> None:
     action = nothing(18, 0)._replace(cuts=(Cut(REGION == "B", REGION == "A", 0),))
     one = held(REGION == "A")._replace(kind="pathway", action=action, pathway=("A", "B"))
     regions = np.stack([name == REGION for name in "ABC"])
-    trials = Trials(rng.standard_normal((4, 18)), np.ones((1, 4, 6)))
+    trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
     p_value = null(networks, [one], regions, ["A", "B", "C"], trials, groups=9).p_value[0, 0, 0]
     assert 0.1 <= p_value[1] <= 1
     assert np.isnan(p_value[[0, 2]]).all()

@@ -29,8 +29,8 @@ def inactivate(
 ) -> pd.DataFrame:
     """The table ``inactivations``: what each experiment does to each region.
 
-    The effect is the perturbed minus the intact run of the network, both from the recorded state at the start of
-    every trial, with the recorded inputs and without noise. A silenced unit's rate is held at 0 (times
+    The effect is the perturbed minus the intact run of the network, both from the recorded state of every trial at the
+    onset of the window, with the recorded inputs and without noise. A silenced unit's rate is held at 0 (times
     1 - strength); its state goes on. `run_experiments` gives the other tables as well.
 
     Parameters

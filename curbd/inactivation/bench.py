@@ -20,6 +20,7 @@ from curbd.inactivation.propagate import Networks
 from curbd.inactivation.readouts import Readout, readouts
 from curbd.inferred import at_inferred_rates
 from curbd.network import Network, phi_inverse
+from curbd.progress import progress
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, true_network
 
@@ -42,7 +43,7 @@ class Outcome(NamedTuple):
     truth : effects in the true network, or None.
     null : of the effects on regions.
     members : the networks behind ``fits``.
-    trials : where their runs started.
+    trials : where their runs may start.
     """
 
     recording: xr.Dataset
@@ -84,7 +85,7 @@ def run_experiments(
     bench: Bench | None = None,
     populations: pd.DataFrame | None = None,
 ) -> Outcome:
-    """Run every experiment on every fit, from the recorded state at the start of every trial.
+    """Run every experiment on every fit, from the recorded state of every trial at the onset of its window.
 
     Parameters
     ----------
@@ -109,39 +110,33 @@ def run_experiments(
     trials = _trials(at_inferred_rates(recording, networks, 0), conditions)
     fits = _fits(recording, networks, bench)
     read = readouts(recording, bench.readout)
-    return Outcome(
-        whole,
-        networks,
-        plan,
-        names,
-        n_latents,
-        read,
-        conditions,
-        *effects(
+    targets = Targets(
+        np.stack([alive(one, regions) for one in plan]).astype(float), _projections(fits, n_latents, read)
+    )
+    with progress(len(plan), "experiments") as advance:
+        of_fits, of_truth = effects(
             fits,
             plan,
             trials,
-            Targets(
-                np.stack([alive(one, regions) for one in plan]).astype(float),
-                _projections(fits, n_latents, read),
-            ),
+            targets,
             _truth(recording, truth, fits),
             n_fits=networks.sizes["seed"],
             noise_draws=bench.noise_draws,
             seed=bench.seed,
-        ),
-        null(
-            fits.first(networks.sizes["seed"]),
-            plan,
-            regions,
-            names,
-            trials,
-            groups=bench.groups,
-            noise_draws=bench.noise_draws,
-            seed=bench.seed,
-        ),
-        fits,
+            advance=advance,
+        )
+    by_chance = null(
+        fits.first(networks.sizes["seed"]),
+        plan,
+        regions,
+        names,
         trials,
+        groups=bench.groups,
+        noise_draws=bench.noise_draws,
+        seed=bench.seed,
+    )
+    return Outcome(
+        whole, networks, plan, names, n_latents, read, conditions, of_fits, of_truth, by_chance, fits, trials
     )
 
 
@@ -152,12 +147,14 @@ def alive(perturbation: Perturbation, regions: Array) -> Array:
 
 
 def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
-    """Recorded (or inferred) states; trials whose first bin is missing start from the silent state."""
+    """Recorded (or inferred) states; a missing one is the last before it, the silent state where there is none."""
     r = scaled_rates(recording).values
     condition = recording["condition"].values.astype(str)
     observed = np.isfinite(r).all(2)
     share = np.stack([observed & (condition == name)[:, None] for name in conditions])
-    return Trials(np.nan_to_num(phi_inverse(r[:, 0])), share.astype(float))
+    last = np.maximum.accumulate(np.where(observed, np.arange(r.shape[1]), 0), axis=1)
+    known = np.take_along_axis(phi_inverse(r), last[..., None], axis=1)
+    return Trials(np.nan_to_num(known), share.astype(float))
 
 
 def _fits(recording: xr.Dataset, networks: xr.Dataset, bench: Bench) -> Networks:

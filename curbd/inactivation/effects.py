@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from curbd.inactivation.perturbation import Perturbation
-from curbd.inactivation.propagate import Networks, rates
+from curbd.inactivation.propagate import Networks, onset, rates
 from curbd.network import device, tensor
 
 Array = np.ndarray
 STATES = {"cpu": 2**20, "cuda": 2**25}
 """States (member, run, trial, unit) that are carried at once; a few arrays of this size are alive at any time."""
-
-log = logging.getLogger(__name__)
 
 
 class Trials(NamedTuple):
@@ -25,11 +22,11 @@ class Trials(NamedTuple):
 
     Attributes
     ----------
-    x0 : (trial, unit) recorded states at the first sample.
+    x : (trial, time, unit) recorded states, where runs may start; the last one before where none was observed.
     share : (condition, trial, time) 1 for the observed bins of the trials of a condition, else 0.
     """
 
-    x0: Array
+    x: Array
     share: Array
 
 
@@ -89,8 +86,12 @@ def effects(
     compare: bool = True,
     noise_draws: int = 0,
     seed: int = 0,
+    advance: Callable[[int], object] = lambda more: None,
 ) -> tuple[Effects, Effects | None]:
     """Run every network intact and under every perturbation from the same states, and average the differences.
+
+    Runs start from the recorded states at the onset of the window: until then the intact run is the recording itself,
+    and there is no effect.
 
     Parameters
     ----------
@@ -100,12 +101,13 @@ def effects(
         it, while only the fits are compared with the truth. None: all, and compared with the first as well.
     compare : whether ``missed`` is wanted; else it is 0.
     noise_draws : 0 for runs without noise, else draws of the noise for each trial.
+    advance : called with how many more perturbations are done (see `curbd.progress`).
 
     Returns
     -------
     The effects in the fits, and in the true network where it is given.
     """
-    n_trials, n_units = trials.x0.shape
+    n_trials, _, n_units = trials.x.shape
     most = STATES[device().type]
     n_networks = len(fits.members) + (truth is not None)
     n_fits = len(fits.members) if n_fits is None else n_fits
@@ -113,17 +115,18 @@ def effects(
     compared = _Compared(drawn if compare else len(fits.members), n_fits)
     of_fits: list[Effects] = []
     of_truth: list[Effects] = []
-    # Runs that cut weights carry weights of their own: they are kept apart, and as few at a time as those fill.
-    for group, size in _groups(plan, n_units):
-        at_once = max(1, min(n_trials, most // (n_networks * n_units * 9)))
-        runs = max(1, most // (n_networks * n_units * max(at_once, size)) - 1)
+    draws = max(noise_draws, 1)
+    groups = list(_groups(plan, n_units))
+    for group, size in groups:
+        at_once = max(1, min(n_trials, most // (n_networks * n_units * draws * (1 + min(len(group), 8)))))
+        runs = max(1, most // (n_networks * n_units * max(at_once * draws, size)) - 1)
         for start in range(0, len(group), runs):
             chosen = group[start : start + runs]
             part = [plan[number] for number in chosen]
             sums: list[tuple[_Sums, _Sums | None]] = []
             for first in range(0, n_trials, at_once):
-                numbers = np.repeat(np.arange(first, min(first + at_once, n_trials)), max(noise_draws, 1))
-                some = Trials(trials.x0[numbers], trials.share[:, numbers])
+                numbers = np.repeat(np.arange(first, min(first + at_once, n_trials)), draws)
+                some = Trials(trials.x[numbers], trials.share[:, numbers])
                 rng = np.random.default_rng([seed, first]) if noise_draws else None
                 chunk = _chunk(
                     fits.of_trials(numbers),
@@ -135,26 +138,27 @@ def effects(
                     compared,
                 )
                 sums.append(chunk)
-            count = trials.share.sum(1) * max(noise_draws, 1)
+            count = trials.share.sum(1) * draws
             of_fits.append(_means(_added([one for one, _ in sums]), part, count))
             known = [one for _, one in sums if one is not None]
             if known:
                 of_truth.append(_means(_added(known), part, count))
-            log.info("%d of %d perturbations of %d networks", start + len(part), len(group), len(fits.members))
-    order = np.argsort(np.concatenate([group for group, _ in _groups(plan, n_units)]))
+            advance(len(part))
+    order = np.argsort(np.concatenate([group for group, _ in groups]))
     return _joined(of_fits, order), _joined(of_truth, order) if of_truth else None
 
 
 def _groups(plan: Sequence[Perturbation], n_units: int) -> Iterator[tuple[Array, int]]:
-    """Numbers of the perturbations without and with weights of their own, and the rows that these weights have.
+    """Numbers of the perturbations that run together, and the rows of the weights that each has of its own.
 
-    Those whose windows begin late come last, so that they run together.
+    Those of one onset start together. Those that cut weights are kept apart, as few at a time as these weights fill.
     """
+    begins = np.array([onset([one]) for one in plan])
     own = np.array([bool(one.action.cuts or one.action.latents) for one in plan])
-    order = np.argsort([one.start_s for one in plan], kind="stable")
-    for group, size in ((order[~own[order]], 0), (order[own[order]], n_units)):
-        if len(group):
-            yield group, size
+    for begin in np.unique(begins):
+        for group, size in (((begins == begin) & ~own, 0), ((begins == begin) & own, n_units)):
+            if group.any():
+                yield np.flatnonzero(group), size
 
 
 class _Compared(NamedTuple):
@@ -192,14 +196,18 @@ def _chunk(
     projections = tensor(targets.projections)
     share = tensor(trials.share)
     when = tensor(np.stack([one.when for one in plan]).astype(float))
-    begun = np.logical_or.accumulate(np.any([one.when for one in plan], axis=0))
     n_conditions, _, n_times = share.shape
+    begin = onset(plan)
+    recorded = tensor(np.einsum("kit,itu->tku", trials.share[:, :, :begin], np.tanh(trials.x[:, :begin])))
 
     def empty(networks: Networks) -> _Sums:
         n, n_targets = len(networks.members), units.shape[1] + projections.shape[1]
         by_time, by_target, by_unit = (n_times, n_targets), (n_targets,), (units.shape[2],)
         shapes = [by_time] * 3 + [by_unit] * 3 + [by_target] * 2
-        return _Sums(*(share.new_zeros((n, len(plan), n_conditions, *shape)) for shape in shapes))
+        sums = _Sums(*(share.new_zeros((n, len(plan), n_conditions, *shape)) for shape in shapes))
+        for t, intact in enumerate(recorded):
+            sums.intact[..., t, :] = _of_targets(intact.expand(n, 1, -1, -1), units, projections[:n])
+        return sums
 
     def read(sums: _Sums, r: torch.Tensor, t: int, read_out: torch.Tensor) -> torch.Tensor:
         """Add the effects of one sample to the sums; the effect itself (member, perturbation, trial, unit)."""
@@ -207,8 +215,6 @@ def _chunk(
         sums.intact[..., t, :] += _of_targets(intact, units, read_out)
         inside = when[:, t, None, None]
         sums.unit_intact.add_(inside * intact)
-        if not begun[t]:
-            return r[:, 1:]
         effect = r[:, 1:] - r[:, :1]
         mean, square = share[:, :, t] @ effect, share[:, :, t] @ effect.square()
         sums.mean[..., t, :] += _of_targets(mean, units, read_out)
@@ -223,9 +229,10 @@ def _chunk(
 
     of_fits, of_truth = empty(fits), None if truth is None else empty(truth)
     later, scored = compared
-    steps = rates(fits, plan, trials.x0, rng)
-    true_steps = None if truth is None else rates(truth, plan, trials.x0)
-    for t, r in enumerate(steps):
+    x0 = trials.x[:, begin]
+    steps = rates(fits, plan, x0, rng)
+    true_steps = None if truth is None else rates(truth, plan, x0)
+    for t, r in enumerate(steps, start=begin):
         effect = read(of_fits, r, t, projections)
         inside = bool(when[:, t].any())
         if inside and later < len(effect):

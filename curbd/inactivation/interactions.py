@@ -12,7 +12,7 @@ from curbd.inactivation.bench import Outcome
 from curbd.inactivation.effects import STATES
 from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.perturbation import Perturbation
-from curbd.inactivation.propagate import rates
+from curbd.inactivation.propagate import onset, rates
 from curbd.inactivation.tabulate import interval
 from curbd.network import device, tensor
 
@@ -154,13 +154,15 @@ def synergy(found: Outcome, one: Perturbation, units: Array) -> Array:
     add; above 0 where one part makes up for the other; NaN where the parts do nothing.
     """
     alone = [one._replace(action=action, parts=()) for action in one.parts]
-    members, n_trials = found.members, len(found.trials.x0)
+    members, n_trials = found.members, len(found.trials.x)
+    begin = onset([one])
     at_once = max(1, STATES[device().type] // (len(members.members) * units.shape[1] * (2 + len(alone))))
     read = tensor(units.astype(float))
     together = apart = read.new_zeros(())
     for chunk in _chunks(n_trials, at_once):
         share = tensor(found.trials.share[:, chunk])
-        for t, r in enumerate(rates(members.of_trials(chunk), [one, *alone], found.trials.x0[chunk])):
+        steps = rates(members.of_trials(chunk), [one, *alone], found.trials.x[chunk, begin])
+        for t, r in enumerate(steps, start=begin):
             if one.when[t]:
                 effect = r[:, 1:] - r[:, :1]
                 together = together + _power(effect[:, 0], share[:, :, t], read)

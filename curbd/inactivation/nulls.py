@@ -9,7 +9,7 @@ target that are not held themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from curbd.inactivation.effects import Targets, Trials, effects
 from curbd.inactivation.perturbation import Action, Perturbation, moved
 from curbd.inactivation.propagate import Networks
+from curbd.progress import progress
 
 Array = np.ndarray
 TRIALS = 8
@@ -84,7 +85,8 @@ def null(
         targets.append(regions[region])
     if not runs:
         return found
-    rms = _rms(fits, runs, targets, trials, noise_draws, seed)
+    with progress(len(runs), "random groups") as advance:
+        rms = _rms(fits, runs, targets, trials, noise_draws, seed, advance)
     for which, region, real, random in compared:
         known = rms[:, random]
         found.low[:, which, :, region], found.high[:, which, :, region] = np.percentile(known, [2.5, 97.5], axis=1)
@@ -101,6 +103,7 @@ def _rms(
     trials: Trials,
     noise_draws: int,
     seed: int,
+    advance: Callable[[int], object],
 ) -> Array:
     """(member, run, condition) rms effect of every run on its target, in its window and in some trials."""
     few = _few(trials, seed)
@@ -116,11 +119,12 @@ def _rms(
         result, _ = effects(
             fits._replace(inputs=fits.inputs[:, :, time]),
             part,
-            Trials(trials.x0[few], trials.share[:, few, time]),
+            Trials(trials.x[few, time], trials.share[:, few, time]),
             Targets(alive.astype(float), np.zeros((len(fits.members), 0, alive.shape[2]))),
             compare=False,
             noise_draws=noise_draws,
             seed=seed,
+            advance=advance,
         )
         rms[:, chosen] = np.sqrt(result.in_window(result.square, part)[..., 0])
     return rms

@@ -53,13 +53,17 @@ class Networks(NamedTuple):
         )
 
 
+def onset(plan: Sequence[Perturbation]) -> int:
+    """Number of the first sample at which anything is done."""
+    return int(np.any([one.when for one in plan], axis=0).argmax())
+
+
 def rates(
     networks: Networks, plan: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
 ) -> Iterator[torch.Tensor]:
-    """Rates (member, run, trial, unit) at every sample; run 0 is the intact network, run k the perturbation k - 1.
+    """Rates (member, run, trial, unit) from `onset` on; run 0 is the intact network, run k the perturbation k - 1.
 
-    Until the first window begins all runs are the intact one, and there is that run only. The next sample takes the
-    place of the last one in memory.
+    The next sample takes the place of the last one in memory.
 
     tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, a = strength inside the
     window and 0 outside; cut weights and inputs are reduced by the same share. All runs start from the same states and
@@ -67,7 +71,7 @@ def rates(
 
     Parameters
     ----------
-    x0 : (trial, unit) states at the first sample.
+    x0 : (trial, unit) states at the onset of the plan.
     rng : of the noise, where the networks have any.
     """
     first = networks.members[0]
@@ -86,15 +90,11 @@ def rates(
     current = _stacked([one.current for one in actions])
     lost_inputs = _stacked([one.inputs.astype(float) for one in actions])
     weights = _Weights.of(networks, actions)
-    x = tensor(x0).expand(len(networks.members), 1, *x0.shape).clone()
+    x = tensor(x0).expand(len(networks.members), 1 + len(plan), *x0.shape).clone()
     r = torch.empty_like(x)
-    for t in range(u.shape[2]):
+    for t in range(first_sample := onset(plan), u.shape[2]):
         a = tensor(amount[:, t])
         active = bool(amount[:, t].any())
-        if active and x.shape[1] == 1:
-            x = x.expand(-1, 1 + len(plan), -1, -1).clone()
-        if r.shape != x.shape:
-            r = torch.empty_like(x)
         torch.tanh(x, out=r)
         if active:
             on_rates(r, a)
@@ -110,8 +110,8 @@ def rates(
         if active and bool(current.any()):
             external = external + (a[:, None] * current)[:, None]
         external = step[:, None] * external
-        if t == 0 or (amount[:, t] != amount[:, t - 1]).any():
-            J_t = weights.at(a[: x.shape[1]], step)
+        if t == first_sample or (amount[:, t] != amount[:, t - 1]).any():
+            J_t = weights.at(a, step)
         for substep in range(first.substeps):
             if substep:
                 torch.tanh(x, out=r)
@@ -169,7 +169,7 @@ class _Weights(NamedTuple):
         """The weights when shares a (run,) of the cuts are made, times the Euler step (member, 1, 1)."""
         if self.cut is None:
             return step * self.J_t
-        return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut[:, : len(a)])
+        return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut)
 
 
 def _cut(J: Array, action: Action, networks: Networks) -> Array:

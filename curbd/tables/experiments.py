@@ -56,8 +56,8 @@ TABLES: dict[str, Table] = {
                 "number",
                 "perturbed minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1; "
                 "latents in units of x, readouts in those of the variable); both runs start from the recorded state "
-                "with the recorded inputs, without noise unless the config asks for it. Units that are held are left "
-                "out, unless all units of the target are",
+                "at the onset of the window, with the recorded inputs, without noise unless the config asks for it. "
+                "Units that are held are left out, unless all units of the target are",
                 low=0,
             ),
             Column(

@@ -1,0 +1,41 @@
+"""A person at a terminal sees a bar, a log file gets lines."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+
+from curbd.progress import progress
+
+
+class Terminal(io.StringIO):
+    """Text that says of itself that a person reads it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def work() -> None:
+    with progress(20, "experiments") as advance:
+        for _ in range(20):
+            advance(1)
+
+
+def test_a_bar_at_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with caplog.at_level(logging.INFO):
+        work()
+    assert "experiments: 100%" in shown.getvalue()
+    assert "20/20" in shown.getvalue()
+    assert not caplog.messages
+
+
+def test_ten_lines_in_a_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level(logging.INFO):
+        work()
+    assert caplog.messages == [f"experiments: {done} of 20" for done in range(2, 21, 2)]
+    assert "%|" not in capsys.readouterr().err
