@@ -16,6 +16,7 @@ import torch
 
 from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
+from curbd.estimators.noise_free import Exact, changes, exact, judged, weighted
 from curbd.estimators.one_step import inflation, regress, residual_variance
 from curbd.estimators.regression import INPUT_PENALTY, Moments, moments, squared_error
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
@@ -35,6 +36,10 @@ LEAST_RIDGE = 1e-14
 PASSES = 2
 """Times that the noise, and the rates between samples, are estimated anew. With more, the noise of data that have none
 of their own goes to zero, and the currents get worse."""
+JUDGEMENTS = 12
+"""Times that the changes of data without noise are judged anew."""
+BETWEEN = 2
+"""Rounds between them."""
 FREE = 0.1
 """Smallest share of the transitions that are taken as free in the estimate of the noise."""
 
@@ -69,15 +74,19 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     The noise variance of every unit is first that of the ridge fit, then that of the sparse one. The prior of a block
     is learned from all units of the target region, each in proportion to what its data can tell, 1 / noise variance: a
     unit that also receives an input from outside has large residuals, and must not teach the others large weights.
+    Data without noise are recognised and fitted in their own way (`curbd.estimators.noise_free`).
 
     Returns
     -------
     The network (posterior means), the ridge penalties it started from, and its posterior.
     """
     first = regress(data, options.folds, options.penalties)
+    noise_free = exact(data) if options.noise == "auto" else None
+    if noise_free is not None:
+        return _noise_free(data, noise_free)._replace(penalty=first.penalty, penalty_by=first.penalty_by)
     pairs = transitions(data)
     network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    persistence = inflation(network, pairs) if options.noise == "inflated" else np.ones(len(data.region))
+    persistence = inflation(network, pairs) if options.noise != "residual" else np.ones(len(data.region))
     noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
     rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
     state = [_start(data, len(own)) for own in rows]
@@ -101,6 +110,42 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     return Fit(network, first.penalty, known, penalty_by=first.penalty_by)
 
 
+def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
+    """Fit to the changes of the current of states that are phi^-1 of the observed rates times ``largest``.
+
+    The intervals are those of noise as large, and as lasting, as all that the network leaves of the current: they do
+    not count on the drive being still.
+    """
+    largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
+    pairs = transitions(data._replace(r=data.r * largest))
+    z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
+    dz, dy = tensor(changes(z, pairs)), tensor(changes(y, pairs).T)
+    noise, trust = (dy**2).mean(1), torch.ones_like(dy)
+    power = (pairs.u**2).sum(0)
+    rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
+    state = [_start(data, len(own)) for own in rows]
+    W = np.empty((len(largest), z.shape[1]))
+    for number in range(JUDGEMENTS):
+        rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
+        for target, own in enumerate(rows):
+            total, units = weighted(dz, dy[own], trust[own]), np.arange(len(own))
+            part = _propagated(state[target], total, data, power, units, noise[own].cpu().numpy(), rounds, settle)
+            trust[own], noise[own] = judged(dy[own] - part.mean @ dz.T, part.used, noise[own])
+            state[target], W[own] = part.sites, part.mean.cpu().numpy()
+    # Changes do not tell the bias.
+    W[:, -1] = (y - z[:, :-1] @ W[:, :-1].T).mean(0)
+    left = (y - z @ W.T).var(0) * inflation(as_network(W, data, tau_s), pairs)
+    left = np.maximum(left, LEAST_NOISE)
+    # On the rates as they were observed.
+    W[:, : len(largest)] *= largest
+    z[:, : len(largest)] /= largest
+    prior = np.stack([(one.prior.probability * one.prior.variance).cpu().numpy() for one in state])
+    block = left[:, None] / (prior[data.region][:, data.region] * largest**2)
+    others = np.broadcast_to(np.append(INPUT_PENALTY * power, 1e-9), (len(W), W.shape[1] - len(largest)))
+    posterior = Posterior(left, z.T @ z, np.concatenate([block, others], axis=1))
+    return Fit(as_network(W, data, tau_s), posterior=posterior)
+
+
 def _start(data: TrainingData, units: int) -> Sites:
     """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior."""
     region = torch.as_tensor(data.region)
@@ -111,7 +156,14 @@ def _start(data: TrainingData, units: int) -> Sites:
 
 
 def _propagated(
-    sites: Sites, total: Moments, data: TrainingData, input_power: Array, rows: Array, variances: Array, rounds: int
+    sites: Sites,
+    total: Moments,
+    data: TrainingData,
+    input_power: Array,
+    rows: Array,
+    variances: Array,
+    rounds: int,
+    settle: int = SETTLE,
 ) -> Rows:
     """Expectation propagation for all units of a target region at once."""
     precision, shift, prior = sites
@@ -121,25 +173,25 @@ def _propagated(
     YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
     others = tensor(np.concatenate([INPUT_PENALTY * input_power, [1e-9]]))
     weight = noise.reciprocal() / noise.reciprocal().sum()
-    least = LEAST_RIDGE * float(ZZ.trace())
+    least = LEAST_RIDGE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     mean, ridge, factor = YZ, YZ, ZZ
     for number in range(rounds):
-        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1).clamp_min(least)
+        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1).maximum(least)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
-        variance = noise[:, None] * (torch.linalg.inv_ex(factor)[0] ** 2).sum(1)
+        variance = noise[:, None] * torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
         right = YZ.clone()
         right[:, :n] += shift * noise[:, None]
         mean = torch.cholesky_solve(right[..., None], factor)[..., 0]
         chance, slab, new_precision, new_shift, proper = _tilted(
             mean[:, :n], variance[:, :n], precision, shift, prior, source
         )
-        if number >= SETTLE:
+        if number >= settle:
             expected = weight @ (chance @ member)
             share = (expected / member.sum(0)).clamp(0.5 / n, 1 - 0.5 / n)
             prior = Blocks(share, weight @ ((chance * slab) @ member) / expected.clamp_min(1e-9))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
-    used = len(ZZ) - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
+    used = ZZ.shape[-1] - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
     return Rows(mean, ridge, used, Sites(precision, shift, prior))
 
 
