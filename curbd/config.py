@@ -251,15 +251,14 @@ class Force(Section):
     """Time constant of that noise."""
 
 
-class Shooting(Section):
-    """Multi-step refinement by regression on the states that the network itself visits."""
+class Shooting(Sparse):
+    """A one-step fit, then refined until it also runs freely. Its currents are kept. The other options are those of the
+    start."""
 
-    start: Literal["one_step", "force", "random"] = "one_step"
-    """Estimator that gives the first network."""
-    pull: NotNegative = 0.1
-    """Share of the way back to the data that a visited state is asked to go in one bin."""
-    passes: Annotated[int, Field(ge=1)] = 3
-    """Regressions at the longest window."""
+    start: Literal["one_step", "sparse"] = "one_step"
+    """Estimator whose network is refined."""
+    passes: Annotated[int, Field(ge=1)] = 20
+    """Runs over whole trials, at most."""
 
 
 class StateSpace(Section):
@@ -323,10 +322,8 @@ class BlockRank(Section):
 class LowRankShooting(ReducedRank):
     """Reduced-rank regression, then the same multi-step refinement, every step at that rank."""
 
-    pull: NotNegative = 0.1
-    """Share of the way back to the data that a visited state is asked to go in one bin."""
-    passes: Annotated[int, Field(ge=1)] = 3
-    """Regressions at the longest window."""
+    passes: Annotated[int, Field(ge=1)] = 20
+    """Runs over whole trials, at most."""
 
 
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {

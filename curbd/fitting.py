@@ -30,7 +30,7 @@ FULL_RANK: Mapping[str, Estimator] = {
     "one_step": beside_hidden_inputs(one_step),
     "sparse": beside_hidden_inputs(sparse),
     "force": force,
-    "shooting": shooting,
+    "shooting": beside_hidden_inputs(shooting),
     "state_space": state_space,
 }
 

@@ -191,7 +191,7 @@ def test_quick_coverage_writes_its_table(tmp_path: Path) -> None:
 
 
 def test_speed_compares_both_on_the_same_recording(tmp_path: Path) -> None:
-    speed.main(["--out", str(tmp_path), "--seeds", "10", "--units", "8"])
+    speed.main(["--out", str(tmp_path), "--seeds", "10", "--units", "30"])
     row = pd.read_csv(tmp_path / "recovery" / "speed.csv").iloc[0]
     assert row["times_faster"] == pytest.approx(row["published_seconds"] / row["seconds"], rel=1e-3)
     assert row["samples"] == 1201
