@@ -14,22 +14,24 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
+from sklearn.linear_model import Ridge
 
 from benchmarks.recorded import recorded
 from curbd import teachers
 from curbd.comparison import compare
 from curbd.config import Bench, Inactivation, Model, RecordingSettings
 from curbd.currents import decompose
-from curbd.ensemble import member
+from curbd.ensemble import member, posterior_draws
 from curbd.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.bench import Outcome
 from curbd.inactivation.tabulate import inactivation_table, unit_table
-from curbd.network import Network, simulate
+from curbd.network import Network, phi_inverse, simulate
 from curbd.pathways import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
+from curbd.recording.scaling import scaled_rates
 from curbd.scores import true_network
 from curbd.teachers import Teacher
 
@@ -70,11 +72,8 @@ def dense(name: str, estimator: str, seed: int, quick: bool = False) -> pd.DataF
 
     Returns
     -------
-    One row for silencing and one for cuts: ``relative_error`` of the rms effect of the fit on each other region (of a
-    cut: on its target), median; ``expected_error``, the same for the rms over networks drawn from the posterior;
-    ``r2_early``, ``r2`` of the effect on single units over trials and time, in the first 300 ms and in all, from the
-    states of training trials; ``r2_early_held_out`` from those of the others; ``covered`` and ``width``, the share of
-    units whose true mean effect lies inside its 95 % interval, and the interval's width.
+    One row for silencing and one for cuts, see `_scores`, over the whole run; and ``r2_early``, ``r2_early_held_out``
+    (of the fit itself ``fit_...``) over the first 300 ms, from the states of training trials and of others.
     """
     gain, coupling, training = DENSE[name]
     size: dict[str, Any] = {"units": 8, "samples": 60} if quick else {}
@@ -82,30 +81,54 @@ def dense(name: str, estimator: str, seed: int, quick: bool = False) -> pd.DataF
     found = fitted(teacher, estimator)
     menu = {"silence": Inactivation(), "cut": Inactivation(kind="pathway")}
     early = found._replace(recording=found.recording.isel(time=found.recording["time"].values < EARLY_S))
-    whole_run = _outcome(found, menu, trials="train")
-    units = unit_table(whole_run).rename(columns={"region": "target"})
-    tables = [inactivation_table(whole_run)]
-    tables += [inactivation_table(_outcome(early, menu, draws=0, trials=part)) for part in ("train", "test")]
+    whole = _outcome(found, menu, trials="train")
+    starts = {f"r2_early{name}": _outcome(early, menu, trials=part) for name, part in PARTS.items()}
     rows = []
     for kind in menu:
-        whole, start, start_held_out, of_units = (_of_others(one, kind) for one in (*tables, units))
-        inside = of_units["true_mean"].between(of_units["ci_low"], of_units["ci_high"])
-        rows.append(
-            {
-                "teacher": name,
-                "estimator": estimator,
-                "seed": seed,
-                "experiment": kind,
-                "relative_error": float((whole["effect_rms"] / whole["true_rms"] - 1).abs().median()),
-                "expected_error": float((whole["expected_rms"] / whole["true_rms"] - 1).abs().median()),
-                "r2_early": pooled_r2(start),
-                "r2_early_held_out": pooled_r2(start_held_out),
-                "r2": pooled_r2(whole),
-                "covered": float(inside.mean()),
-                "width": float((of_units["ci_high"] - of_units["ci_low"]).mean()),
-            }
-        )
+        row = {"teacher": name, "estimator": estimator, "seed": seed, "experiment": kind} | _scores(whole, kind)
+        for column, outcome in starts.items():
+            scores = _scores(outcome, kind)
+            row |= {column: scores["r2"], f"fit_{column}": scores["fit_r2"]}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+PARTS = {"": "train", "_held_out": "test"}
+"""Which trials lend their states, by what their columns end with."""
+
+
+def late(name: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:
+    """The same in a window from 1.5 to 1.8 s, in trials that the fit did not see: the rows of `_scores`."""
+    gain, coupling, training = DENSE[name]
+    size: dict[str, Any] = {"units": 8} if quick else {}
+    teacher = teachers.multi_region(gain=gain, coupling=coupling, trials=training + HELD_OUT, seed=seed, **size)
+    menu = {
+        "silence": Inactivation(start_s=1.5, stop_s=1.8),
+        "cut": Inactivation(kind="pathway", start_s=1.5, stop_s=1.8),
+    }
+    outcome = _outcome(fitted(teacher, estimator), menu)
+    known = {"teacher": name, "estimator": estimator, "seed": seed}
+    return pd.DataFrame([known | {"experiment": kind} | _scores(outcome, kind) for kind in menu])
+
+
+def _scores(outcome: Outcome, experiment: str) -> dict[str, float]:
+    """How near the effects of an experiment on the other regions (of a cut: on its target) come to the true ones.
+
+    ``error`` of the expected rms effect, median over effects, ``r2`` of the expected effect on single units over
+    trials and time; ``fit_error``, ``fit_r2`` of those of the fit itself; ``covered`` and ``width``, the share of units
+    whose true mean effect lies inside its 95 % interval, and the interval's width.
+    """
+    regions = _of_others(inactivation_table(outcome), experiment)
+    units = _of_others(unit_table(outcome).rename(columns={"region": "target"}), experiment)
+    inside = units["true_mean"].between(units["ci_low"], units["ci_high"])
+    return {
+        "error": float((regions["expected_rms"] / regions["true_rms"] - 1).abs().median()),
+        "fit_error": float((regions["effect_rms"] / regions["true_rms"] - 1).abs().median()),
+        "r2": pooled_r2(regions, "expected_true_r2"),
+        "fit_r2": pooled_r2(regions, "true_r2"),
+        "covered": float(inside.mean()),
+        "width": float((units["ci_high"] - units["ci_low"]).mean()),
+    }
 
 
 def _of_others(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -119,34 +142,59 @@ def _is_target(row: tuple[str, str]) -> bool:
     return row[1] == target if arrow else row[1] != source
 
 
-def pooled_r2(table: pd.DataFrame) -> float:
+def pooled_r2(table: pd.DataFrame, column: str) -> float:
     """R2 over all rows of the table ``inactivations`` together, each region with as many units."""
     squares = table["true_rms"] ** 2
-    return float(1 - ((1 - table["true_r2"]) * squares).sum() / squares.sum())
+    return float(1 - ((1 - table[column]) * squares).sum() / squares.sum())
 
 
 def balanced(trials: int, estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:
     """The E/I teacher: predicted against true effect of silencing each region on the units of the others.
 
     The outgoing rates of a region are 0 (r = -1) for 5 s from 3 starts, without noise; the effect is that on the mean
-    rates of the second half. ``r``, ``r2`` over regions and units; the effects are differences of r, twice
-    those of rates between 0 and 1.
+    rates of the second half. ``r``, ``r2`` over regions and units, of the expected effect (mean over 20 networks drawn
+    from the posterior); ``fit_r2`` of that of the fit itself, ``ridge_r2`` of that of `_ridge`. The effects are
+    differences of r, twice those of rates between 0 and 1.
     """
     size: dict[str, Any] = {"units": 10, "samples": 100} if quick else {}
     found = fitted(teachers.excitatory_inhibitory(trials=trials + HELD_OUT, seed=seed, **size), estimator)
     region = found.recording["region"].values.astype(str)
     x0 = 0.8 * np.random.default_rng(seed).standard_normal((3, len(region)))
-    true, predicted = (
-        _late_effects(network, region, x0) for network in (true_network(found.truth), member(found.networks, 0))
+    drawn = posterior_draws(found.networks, 0, 20, seed)
+    true, of_fit, of_ridge, *of_drawn = (
+        _late_effects(network, region, x0)
+        for network in (true_network(found.truth), member(found.networks, 0), _ridge(found), *drawn)
     )
+    expected = np.mean(of_drawn, axis=0)
+
+    def r2(predicted: Array) -> float:
+        return float(1 - ((true - predicted) ** 2).sum() / (true**2).sum())
+
     row = {
         "trials": trials,
         "estimator": estimator,
         "seed": seed,
-        "r": float(np.corrcoef(true, predicted)[0, 1]),
-        "r2": float(1 - ((true - predicted) ** 2).sum() / (true**2).sum()),
+        "r": float(np.corrcoef(true, expected)[0, 1]),
+        "r2": r2(expected),
+        "fit_r2": r2(of_fit),
+        "ridge_r2": r2(of_ridge),
     }
     return pd.DataFrame([row])
+
+
+def _ridge(found: Fitted) -> Network:
+    """Plain ridge regression: one penalty for all weights, the best of five on one trial of its own, a free bias."""
+    network = true_network(found.truth)
+    r = scaled_rates(found.recording).values
+    current = (phi_inverse(r[:, 1:]) - phi_inverse(r[:, :-1])) * network.tau_s / network.dt_s + phi_inverse(r[:, :-1])
+    train = found.recording["split"].values == "train"
+    own = np.flatnonzero(~train)[0]
+    # Rates between 0 and 1, to which the penalties belong.
+    f = (r[:, :-1] + 1) / 2
+    inputs, outputs = (part[train].reshape(-1, r.shape[2]) for part in (f, current))
+    fits = [Ridge(alpha).fit(inputs, outputs) for alpha in (0.01, 0.1, 1.0, 10.0, 100.0)]
+    best = min(fits, key=lambda fit: float(((current[own] - fit.predict(f[own])) ** 2).sum()))
+    return network._replace(J=best.coef_ / 2, b=best.intercept_ + best.coef_.sum(1) / 2)
 
 
 def _late_effects(network: Network, region: Array, x0: Array) -> Array:
@@ -196,9 +244,10 @@ def _pathways(found: Fitted) -> pd.DataFrame:
 def _outcome(
     found: Fitted, menu: Mapping[str, Inactivation], draws: int = 20, groups: int = 0, trials: str = "test"
 ) -> Outcome:
-    """The experiments from the states of some held-out or training trials."""
+    """The experiments from the states of some held-out (test) or training (train) trials, or of all."""
     bench = Bench(groups=groups, posterior_draws=draws)
-    chosen = np.flatnonzero(found.recording["split"].values == trials)[:HELD_OUT]
+    split = found.recording["split"].values
+    chosen = np.arange(len(split)) if trials == "all" else np.flatnonzero(split == trials)[:HELD_OUT]
     recording = found.recording.isel(trial=chosen)
     return run_experiments(recording, found.networks, menu, found.truth, bench=bench)
 
@@ -229,7 +278,7 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
         raise ValueError("teacher: found no truth or no laser in its own file")
     networks, _ = fit(recording, estimator, _model(estimator, teacher.network))
     found = Fitted(recording, truth, networks)
-    outcome = _outcome(found, {"laser": like})
+    outcome = _outcome(found, {"laser": like}, trials="all")
     rows = compare(recording, perturbed, inactivation_table(outcome, _pathways(found)), unit_table(outcome))
     regions = rows[rows["unit_id"] == ""].drop(columns=["recording", "model", "perturbation", "unit_id"])
     return regions.assign(laser=kind, estimator=estimator, seed=seed)

@@ -55,6 +55,7 @@ def _exchangeable(name: str, estimator: str, seed: int, quick: bool) -> pd.DataF
 
 PARTS: Mapping[str, Part] = {
     "dense": Part("teacher", list(experiments.DENSE), experiments.dense, ("experiment",)),
+    "late": Part("teacher", list(experiments.DENSE)[:1], experiments.late, ("experiment",)),
     "balanced": Part("trials", [20, 2], experiments.balanced),
     "relay": Part("teacher", ["relay", "context only"], _relayed, (), 20, ["sparse"]),
     "laser": Part("laser", list(experiments.LASERS), experiments.lit, ("target",)),
@@ -82,32 +83,39 @@ def measure(
 
 def summaries(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """Markdown of every table, means over teachers."""
-    written = {"dense": _dense, "balanced": _balanced, "relay": _relay, "laser": _laser, "groups": _groups}
+    written = {
+        "dense": _dense,
+        "late": _dense,
+        "balanced": _balanced,
+        "relay": _relay,
+        "laser": _laser,
+        "groups": _groups,
+    }
     return {name: markdown(written[name](table)) for name, table in tables.items()}
 
 
 def _dense(table: pd.DataFrame) -> pd.DataFrame:
     means = table.groupby(["experiment", "teacher", "estimator"], sort=False)
-    shown = means.mean(numeric_only=True).drop(columns="seed").map(partial(number, digits=3)).reset_index()
-    shown["teachers"] = means.size().to_numpy()
-    return shown.rename(
-        columns={
-            "relative_error": "error of the rms effect",
-            "expected_error": "of the expected rms",
-            "r2_early": "R2, first 300 ms",
-            "r2_early_held_out": "R2, first 300 ms, held-out trials",
-            "r2": "R2, whole 3 s",
-            "covered": "intervals that cover",
-            "width": "their width",
-        }
-    )
+    known = means.mean(numeric_only=True).map(partial(number, digits=3))
+    shown = pd.DataFrame(index=known.index)
+    for column, words in {
+        "error": "error of the rms effect",
+        "r2_early": "R2, first 300 ms",
+        "r2_early_held_out": "R2, first 300 ms, held-out trials",
+        "r2": "R2, whole window",
+    }.items():
+        if column in known:
+            shown[f"{words} (of the fit itself)"] = known[column] + " (" + known[f"fit_{column}"] + ")"
+    shown["intervals that cover"], shown["their width"] = known["covered"], known["width"]
+    return shown.assign(teachers=means.size()).reset_index()
 
 
 def _balanced(table: pd.DataFrame) -> pd.DataFrame:
     means = table.groupby(["trials", "estimator"], sort=False)
-    shown = means[["r", "r2"]].mean().map(number).reset_index()
+    shown = means[["r", "r2", "fit_r2", "ridge_r2"]].mean().map(number).reset_index()
     shown["teachers"] = means.size().to_numpy()
-    return shown.rename(columns={"r2": "R2"})
+    words = {"r2": "R2", "fit_r2": "R2 of the fit itself", "ridge_r2": "R2 of ridge with one penalty"}
+    return shown.rename(columns=words)
 
 
 def _relay(table: pd.DataFrame) -> pd.DataFrame:

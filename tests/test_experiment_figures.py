@@ -76,7 +76,7 @@ def test_every_experiment_is_in_the_matrix(fitted) -> None:
         assert f"{name}: " in picture.alt
     rows = few.set_index(["perturbation", "target"])
     shown = float(re.search(r"off:A on B: ([\d.]+)", picture.alt)[1])
-    assert shown == pytest.approx(rows.loc[("off:A", "B"), "effect_rms"], rel=0.05)  # two digits are shown
+    assert shown == pytest.approx(rows.loc[("off:A", "B"), "expected_rms"], rel=0.05)  # two digits are shown
 
 
 def test_series_of_doses_are_told_apart(fitted) -> None:

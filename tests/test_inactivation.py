@@ -13,12 +13,13 @@ from known_network import known_networks, small
 
 from curbd import tables
 from curbd.config import Bench, Inactivation, Model
-from curbd.ensemble import Fit, to_dataset
+from curbd.ensemble import Fit, posterior_draws, to_dataset
 from curbd.errors import UserError
 from curbd.fitting import fit
 from curbd.inactivation import inactivate, run_experiments
 from curbd.inactivation.effects import STATES
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
+from curbd.network import Network, simulate
 from curbd.scores import true_network
 
 
@@ -296,3 +297,25 @@ def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
     covered = free["true_mean"].between(free["ci_low"], free["ci_high"])
     assert 0.8 < covered.mean() < 1
     assert (free["ci_low"] < free["ci_high"]).all()
+
+
+def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path, process_noise=0.3, trials=8)
+    networks, _ = fit(recording, "one_step", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    bench = Bench(groups=0, posterior_draws=5)
+    found = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, bench=bench)
+    x0, u = np.arctanh(recording["rates"].values[:, 0]), recording["inputs"].values
+    a, b = (recording["region"].values == name for name in "AB")
+    gain = np.where(a, 0.0, 1.0) * np.ones((1, recording.sizes["time"], 1))
+
+    def effect(network: Network) -> np.ndarray:
+        return (simulate(network, x0, u, gain=gain) - simulate(network, x0, u))[..., b]
+
+    drawn = np.stack([effect(one) for one in posterior_draws(networks, 0, 5, 0)])
+    true, expected = effect(true_network(truth)), drawn.mean(0)
+    row = inactivation_table(found).set_index("target").loc["B"]
+    assert row["expected_rms"] == pytest.approx(np.sqrt((drawn**2).mean()))
+    assert row["expected_mean"] == pytest.approx(expected.mean())
+    assert row["expected_true_r2"] == pytest.approx(1 - ((expected - true) ** 2).mean() / (true**2).mean())
+    units = unit_table(found).set_index("unit_id")["expected_mean"]
+    np.testing.assert_allclose(units[recording["unit_id"].values[b]], expected.mean((0, 1)))

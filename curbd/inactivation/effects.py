@@ -53,6 +53,7 @@ class Effects(NamedTuple):
     missed : (member, perturbation, condition, target) mean square of what separates the effect from that of the first
         member, in the window.
     true_missed : the same for the true network's effect, 0 where it is not known.
+    expected_missed : (1, perturbation, condition, target) the same for the mean effect over the drawn networks.
     trials : (condition, time) how many are behind the means.
     """
 
@@ -64,6 +65,7 @@ class Effects(NamedTuple):
     unit_intact: Array
     missed: Array
     true_missed: Array
+    expected_missed: Array
     trials: Array
 
     def in_window(self, values: Array, plan: Sequence[Perturbation]) -> Array:
@@ -98,7 +100,8 @@ def effects(
     fits : the networks; the first is the one that the others are compared with.
     truth : the network behind a teacher recording, run without noise.
     n_fits : how many of the members are fits; those beyond are drawn from the posterior of the first, and compared with
-        it, while only the fits are compared with the truth. None: all, and compared with the first as well.
+        it, while the fits and the mean effect of the drawn ones are compared with the truth. None: all, and compared
+        with the first as well.
     compare : whether ``missed`` is wanted; else it is 0.
     noise_draws : 0 for runs without noise, else draws of the noise for each trial.
     advance : called with how many more perturbations are done (see `curbd.progress`).
@@ -179,6 +182,7 @@ class _Sums(NamedTuple):
     unit_intact: torch.Tensor
     missed: torch.Tensor
     true_missed: torch.Tensor
+    expected_missed: torch.Tensor
 
 
 def _chunk(
@@ -203,8 +207,8 @@ def _chunk(
     def empty(networks: Networks) -> _Sums:
         n, n_targets = len(networks.members), units.shape[1] + projections.shape[1]
         by_time, by_target, by_unit = (n_times, n_targets), (n_targets,), (units.shape[2],)
-        shapes = [by_time] * 3 + [by_unit] * 3 + [by_target] * 2
-        sums = _Sums(*(share.new_zeros((n, len(plan), n_conditions, *shape)) for shape in shapes))
+        shapes = [(n, *by_time)] * 3 + [(n, *by_unit)] * 3 + [(n, *by_target)] * 2 + [(1, *by_target)]
+        sums = _Sums(*(share.new_zeros((m, len(plan), n_conditions, *shape)) for m, *shape in shapes))
         for t, intact in enumerate(recorded):
             sums.intact[..., t, :] = _of_targets(intact.expand(n, 1, -1, -1), units, projections[:n])
         return sums
@@ -241,6 +245,9 @@ def _chunk(
             true_effect = read(of_truth, next(true_steps), t, projections[:1])
             if inside:
                 miss(of_fits.true_missed[:scored], effect[:scored] - true_effect, projections[:scored], t)
+                if scored < len(effect):
+                    away = effect[scored:].mean(0, keepdim=True) - true_effect
+                    miss(of_fits.expected_missed, away, projections[scored:][:1], t)
     return of_fits, of_truth
 
 
@@ -271,9 +278,9 @@ def _means(sums: _Sums, plan: Sequence[Perturbation], count: Array) -> Effects:
     by_time = np.where(count > 0, count, np.nan)[None, None, :, :, None]
     inside = np.stack([(count * one.when).sum(-1) for one in plan])
     by_window = np.where(inside > 0, inside, np.nan)[None, ..., None]
-    mean, square, intact = (values.cpu().numpy() / by_time for values in sums[:3])
-    unit_mean, unit_square, unit_intact, missed, true_missed = (values.cpu().numpy() / by_window for values in sums[3:])
-    return Effects(mean, square, intact, unit_mean, unit_square, unit_intact, missed, true_missed, count)
+    over = dict.fromkeys(("mean", "square", "intact"), by_time)
+    means = {name: values.cpu().numpy() / over.get(name, by_window) for name, values in sums._asdict().items()}
+    return Effects(**means, trials=count)
 
 
 def _joined(parts: Sequence[Effects], order: Array) -> Effects:

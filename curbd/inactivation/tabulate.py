@@ -23,7 +23,7 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
     plan, n_regions = found.plan, len(found.regions)
     square, mean = (found.fits.in_window(values, plan) for values in (found.fits.square, found.fits.mean))
     low, high = interval(found, mean)
-    expected = predicted_r2(found, square)
+    agreement = predicted_r2(found, square)
     seed, which, condition, target = at = _cells(found, square)
     table = _named(found, seed, which)
     table["kind"] = [plan[number].kind for number in which]
@@ -34,10 +34,11 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
     table["target_kind"] = np.array(found.target_kinds)[target]
     table["condition"] = np.array(found.conditions)[condition]
     table["effect_rms"] = np.sqrt(square[at])
-    table["expected_rms"] = expected_rms(found, square)[at[1:]]
+    table["expected_rms"] = np.sqrt(expected(found, square))[at[1:]]
     table["effect_mean"] = mean[at]
+    table["expected_mean"] = expected(found, mean)[at[1:]]
     table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
-    table["predicted_r2"] = expected[at[1:]]
+    table["predicted_r2"] = agreement[at[1:]]
     is_region = target < n_regions
     of_region = (seed, which, condition, np.minimum(target, n_regions - 1))
     for column, values in zip(("null_low", "null_high", "p_value"), found.null, strict=True):
@@ -47,7 +48,7 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
     table["perturbed_share"] = np.where(is_region, share[which, of_region[3]], np.nan)
     r2 = np.array([np.nan] * (len(found.targets) - len(found.readouts)) + [one.r2 for one in found.readouts])
     table["readout_r2"] = r2[target]
-    table["verdict"], table["reason"] = _verdicts(found, at, expected, pathways)
+    table["verdict"], table["reason"] = _verdicts(found, at, agreement, pathways)
     if found.truth is not None:
         true_square, true_mean = (
             found.truth.in_window(values, plan) for values in (found.truth.square, found.truth.mean)
@@ -55,10 +56,12 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
         # A latent of a fit is none of the true network.
         known = np.array([not one.action.latents for one in plan])[which] & (table["target_kind"] != "latent")
         true = np.where(known, true_square[0][at[1:]], np.nan)
-        missed = found.fits.true_missed[at]
         table["true_rms"] = np.sqrt(true)
         table["true_mean"] = np.where(known, true_mean[0][at[1:]], np.nan)
-        table["true_r2"] = np.where(true > 0, 1 - missed / np.where(true > 0, true, 1), np.nan)
+        moved = np.where(true > 0, true, np.nan)
+        table["true_r2"] = 1 - found.fits.true_missed[at] / moved
+        if len(square) > found.n_seeds:
+            table["expected_true_r2"] = 1 - found.fits.expected_missed[0][at[1:]] / moved
     return table
 
 
@@ -93,6 +96,7 @@ def unit_table(found: Outcome) -> pd.DataFrame:
     table["condition"] = np.array(found.conditions)[condition]
     table["perturbed"] = direct[which, unit]
     table["effect_mean"] = fits.unit_mean[at]
+    table["expected_mean"] = expected(found, fits.unit_mean)[at[1:]]
     table["effect_rms"] = np.sqrt(fits.unit_square[at])
     table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
     table["intact_mean"] = fits.unit_intact[at]
@@ -119,14 +123,15 @@ def interval(found: Outcome, values: Array) -> tuple[Array, Array]:
     return middle - half, middle + half
 
 
-def expected_rms(found: Outcome, square: Array) -> Array:
-    """Root of the mean square effect over the networks drawn from the posterior; NaN where there are none.
+def expected(found: Outcome, values: Array) -> Array:
+    """Mean of values (member, ...) over the networks drawn from the posterior; NaN where there are none.
 
-    The weights of a fit are shrunk towards zero by as much as the data leave open, and its effects with them; those of
-    drawn networks are not.
+    The estimate of least expected squared error, of an effect as of its square. The weights of a fit are shrunk towards
+    zero by as much as the data leave open, and the size of its effects with them; those of drawn networks are not. And
+    where a network has several states of rest, a fit ends in one of them, drawn networks in each as often as is likely.
     """
-    drawn = square[found.n_seeds :]
-    return np.sqrt(drawn.mean(0)) if len(drawn) else np.full(square.shape[1:], np.nan)
+    drawn = values[found.n_seeds :]
+    return drawn.mean(0) if len(drawn) else np.full(values.shape[1:], np.nan)
 
 
 def predicted_r2(found: Outcome, square: Array) -> Array:

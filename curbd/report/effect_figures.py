@@ -28,7 +28,7 @@ def timecourses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         return None
     # What is supported comes first; of each experiment, the region that it moves most.
     order = rows.assign(unsupported=rows["verdict"] != "supported")
-    order = order.sort_values(["unsupported", "effect_rms"], ascending=[True, False], kind="stable")
+    order = order.sort_values(["unsupported", "size"], ascending=[True, False], kind="stable")
     chosen = order.drop_duplicates("perturbation").head(MOST_SHOWN).to_dict("records")
     figure, axes = panels(2, len(chosen), (max(4.0, 0.5 + 2.4 * len(chosen)), 4.6), share_x=True)
     true = "true_mean" in course and bool(course["true_mean"].notna().any())

@@ -20,9 +20,15 @@ _DOSE = re.compile(r" x(?P<strength>[\d.e+-]+)(?= |$)| (?P<percent>[\d.e+-]+)%(?
 
 
 def effects(fit: Fitted) -> pd.DataFrame:
-    """The rows of regions of the table ``inactivations``, of the first seed."""
+    """The rows of regions of the table ``inactivations``, of the first seed.
+
+    The best guesses of an effect are ``size``, its rms, and ``shift``, its mean.
+    """
     rows = fit.tables["inactivations"]
-    return rows[(rows["seed"] == fit.first_seed) & (rows["target_kind"] == "region")]
+    rows = rows[(rows["seed"] == fit.first_seed) & (rows["target_kind"] == "region")]
+    return rows.assign(
+        size=rows["expected_rms"].fillna(rows["effect_rms"]), shift=rows["expected_mean"].fillna(rows["effect_mean"])
+    )
 
 
 def matrix(fit: Fitted) -> Picture | None:
@@ -30,7 +36,7 @@ def matrix(fit: Fitted) -> Picture | None:
     rows = effects(fit)
     if rows.empty:
         return None
-    rows = rows.assign(square=rows["effect_rms"] ** 2, own=rows["perturbed_share"] == 1)
+    rows = rows.assign(square=rows["size"] ** 2, own=rows["perturbed_share"] == 1)
     perturbations, targets = list(rows["perturbation"].unique()), sorted(rows["target"].unique())
     cells = dict(list(rows.groupby(["perturbation", "target"])))
     effect = np.full((len(perturbations), len(targets)), np.nan)
@@ -57,7 +63,7 @@ def matrix(fit: Fitted) -> Picture | None:
     several = len(rows["condition"].unique()) > 1
     caption = (
         "Predicted effect of each experiment (rows) on the rates of each region (columns): rms of the perturbed minus "
-        "the intact run, in scaled rates"
+        "the intact run, in scaled rates, as expected where the fit leaves weights open (expected_rms)"
         + ("; below it their mean with its 95 % interval, where one is known" if worded else "")
         + ". p compares the effect with the same done to random groups of as many units"
         + ("; * marks p ≤ 0.05" if worded else "")
@@ -76,7 +82,7 @@ def _known(rows: pd.DataFrame) -> bool:
 
 def _worded(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
     lines = []
-    mean = written(float(cell["effect_mean"].mean()))
+    mean = written(float(cell["shift"].mean()))
     if cell["ci_low"].notna().all():
         # Over conditions, the interval is the widest range of theirs.
         mean += f" [{written(float(cell['ci_low'].min()))}, {written(float(cell['ci_high'].max()))}]"
@@ -116,9 +122,9 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     rows = rows[rows.groupby(["series", "by"])["dose"].transform("nunique") > 1]
     if rows.empty:
         return None
-    moved = rows.groupby("target")["effect_rms"].max().sort_values(ascending=False, kind="stable")
+    moved = rows.groupby("target")["size"].max().sort_values(ascending=False, kind="stable")
     rows = rows[rows["target"].isin(moved.index[:MOST_CURVES])]
-    largest = rows.groupby(["series", "by"])["effect_rms"].max().sort_values(ascending=False, kind="stable")
+    largest = rows.groupby(["series", "by"])["size"].max().sort_values(ascending=False, kind="stable")
     shown = list(largest.index[:MOST_SERIES])
     columns = min(3, len(shown))
     lines = -(-len(shown) // columns)
@@ -153,7 +159,7 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
 
 def _dose_curve(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
     """One line: the effect on a region at each dose, open where it is not supported."""
-    by_dose = rows.assign(square=rows["effect_rms"] ** 2).groupby("dose")
+    by_dose = rows.assign(square=rows["size"] ** 2).groupby("dose")
     effect = np.sqrt(by_dose["square"].mean())
     panel.plot(effect.index, effect, color=colour)
     supported = (rows["verdict"] != "unsupported").groupby(rows["dose"]).any()

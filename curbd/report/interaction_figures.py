@@ -73,16 +73,16 @@ def windows(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     rows = rows.assign(
         series=rows["perturbation"].str.replace(_WINDOW, "", regex=True),
         middle=(rows["start_s"] + rows["stop_s"]) / 2,
-        square=rows["effect_rms"] ** 2,
+        square=rows["size"] ** 2,
     )
-    largest = rows.groupby("series")["effect_rms"].max().sort_values(ascending=False, kind="stable")
+    largest = rows.groupby("series")["size"].max().sort_values(ascending=False, kind="stable")
     shown = list(map(str, largest.index[:MOST_PANELS]))
     columns = min(3, len(shown))
     lines = -(-len(shown) // columns)
     figure, axes = panels(lines, columns, (0.6 + 3.1 * columns, 0.6 + 2.3 * lines))
     for panel, series in zip(axes.flat, shown, strict=False):
         mine = rows[rows["series"] == series]
-        moved = mine.groupby("target")["effect_rms"].max().sort_values(ascending=False, kind="stable")
+        moved = mine.groupby("target")["size"].max().sort_values(ascending=False, kind="stable")
         for target in map(str, moved.index[:MOST_CURVES]):
             square = _by_window(mine[mine["target"] == target])
             panel.plot(

@@ -24,6 +24,12 @@ _INTERVAL = (
     ),
     Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
 )
+_EXPECTED_MEAN = Column(
+    "expected_mean",
+    "number",
+    "effect_mean expected under the posterior of the first fit, one for all seeds",
+    empty="the estimator has no posterior",
+)
 _TRUE_EFFECT = (
     Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
     Column("true_rms", "number", "effect_rms in the true network", empty=NO_TRUTH, low=0, optional=True),
@@ -69,6 +75,7 @@ TABLES: dict[str, Table] = {
                 low=0,
             ),
             Column("effect_mean", "number", "the mean of the same differences"),
+            _EXPECTED_MEAN,
             Column(
                 "ci_low",
                 "number",
@@ -135,8 +142,15 @@ TABLES: dict[str, Table] = {
                 high=1,
                 optional=True,
             ),
-            Column("true_rms", "number", "effect_rms in the true network", empty=NO_TRUTH, low=0, optional=True),
-            Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
+            Column(
+                "expected_true_r2",
+                "number",
+                "the same for the effect expected under the posterior of the first fit, one for all seeds",
+                empty="the true effect is zero or not known, or the estimator has no posterior",
+                high=1,
+                optional=True,
+            ),
+            *_TRUE_EFFECT,
         ),
     ),
     "inactivation_timecourses": Table(
@@ -173,6 +187,7 @@ TABLES: dict[str, Table] = {
             Column("perturbed", "flag", "whether its activity is set or pushed directly"),
             Column("effect_mean", "number", "perturbed minus intact rate, mean over trials and time in the window"),
             Column("effect_rms", "number", "rms over the same", low=0),
+            _EXPECTED_MEAN,
             *_INTERVAL,
             Column("intact_mean", "number", "rate of the intact run, mean over the same"),
             *_TRUE_EFFECT,
