@@ -36,7 +36,7 @@ LEAST_RIDGE = 1e-14
 PASSES = 2
 """Times that the noise, and the rates between samples, are estimated anew. With more, the noise of data that have none
 of their own goes to zero, and the currents get worse."""
-JUDGEMENTS = 12
+JUDGEMENTS = 8
 """Times that the changes of data without noise are judged anew."""
 BETWEEN = 2
 """Rounds between them."""
@@ -119,19 +119,20 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
     z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
-    dz, dy = tensor(changes(z, pairs)), tensor(changes(y, pairs).T)
-    noise, trust = (dy**2).mean(1), torch.ones_like(dy)
     power = (pairs.u**2).sum(0)
-    rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
-    state = [_start(data, len(own)) for own in rows]
-    W = np.empty((len(largest), z.shape[1]))
-    for number in range(JUDGEMENTS):
-        rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
-        for target, own in enumerate(rows):
-            total, units = weighted(dz, dy[own], trust[own]), np.arange(len(own))
-            part = _propagated(state[target], total, data, power, units, noise[own].cpu().numpy(), rounds, settle)
-            trust[own], noise[own] = judged(dy[own] - part.mean @ dz.T, part.used, noise[own])
-            state[target], W[own] = part.sites, part.mean.cpu().numpy()
+    W, prior = np.empty((len(largest), z.shape[1])), np.empty((data.n_regions, data.n_regions))
+    for target, order in enumerate(noise_free.order):
+        own = np.flatnonzero(data.region == target)
+        dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
+        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, len(own))
+        for number in range(JUDGEMENTS):
+            rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
+            total, units = weighted(dz, dy, trust), np.arange(len(own))
+            part = _propagated(state, total, data, power, units, noise.cpu().numpy(), rounds, settle)
+            trust, noise = judged(dy - part.mean @ dz.T, part.used, noise)
+            state = part.sites
+        W[own] = part.mean.cpu().numpy()
+        prior[target] = (state.prior.probability * state.prior.variance).cpu().numpy()
     # Changes do not tell the bias.
     W[:, -1] = (y - z[:, :-1] @ W[:, :-1].T).mean(0)
     left = (y - z @ W.T).var(0) * inflation(as_network(W, data, tau_s), pairs)
@@ -139,7 +140,6 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     # On the rates as they were observed.
     W[:, : len(largest)] *= largest
     z[:, : len(largest)] /= largest
-    prior = np.stack([(one.prior.probability * one.prior.variance).cpu().numpy() for one in state])
     block = left[:, None] / (prior[data.region][:, data.region] * largest**2)
     others = np.broadcast_to(np.append(INPUT_PENALTY * power, 1e-9), (len(W), W.shape[1] - len(largest)))
     posterior = Posterior(left, z.T @ z, np.concatenate([block, others], axis=1))
