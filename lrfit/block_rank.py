@@ -98,8 +98,8 @@ def choose(
     for target in range(n_regions):
         rows = np.flatnonzero(region == target)
         full = penalty_vector(penalty[target], region, input_power)
-        mine = folds._replace(YZ=folds.YZ[:, rows], YY=folds.YY[:, rows])
-        share = held_out_errors(mine, full, np.arange(len(rows))).sum(0)
+        mine = folds.of(rows)
+        share = held_out_errors(mine, mine.without(), full).sum(0)
         noise[rows] = (share * mine.YY.sum(0) / mine.n.sum()).clamp_min(1e-12).cpu().numpy()
         shared = without_own(mine, ridge(mine.total(), full), rows)
         chosen = penalty[target].copy()
@@ -152,7 +152,7 @@ def solve(total: Moments, blocks: Blocks) -> Array:
     W = np.empty(tuple(total.YZ.shape))
     for target, ranks in enumerate(blocks.rank):
         rows = np.flatnonzero(blocks.region == target)
-        mine = total._replace(YZ=total.YZ[rows], YY=total.YY[rows])
+        mine = total.of(rows)
         solution = _solve_target(in_noise(mine, blocks.noise[rows]), ranks, blocks, target)
         W[rows] = np.sqrt(blocks.noise[rows])[:, None] * solution.cpu().numpy()
     return W

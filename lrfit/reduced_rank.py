@@ -97,7 +97,8 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
     grid = [_penalties(value, n_units, input_power) for value in GRID]
-    shares = [held_out_errors(folds, penalty, rows).sum(0) for penalty in grid]
+    without = folds.without()
+    shares = [held_out_errors(folds, without, penalty).sum(0) for penalty in grid]
     best = min(range(len(GRID)), key=lambda place: float(shares[place].mean()))
     noise = (shares[best] * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
     most = min(options.rank or options.max_rank, n_units)

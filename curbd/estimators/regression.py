@@ -37,6 +37,10 @@ class Moments(NamedTuple):
         """For each fold the sum over all others."""
         return Moments(*(part.sum(0, keepdim=True) - part for part in self))
 
+    def of(self, rows: Array) -> Moments:
+        """Statistics of some of the units."""
+        return self._replace(YZ=self.YZ[..., rows, :], YY=self.YY[..., rows])
+
     def plus(self, other: Moments) -> Moments:
         """Statistics of both data sets together."""
         return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
@@ -79,11 +83,13 @@ def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)
     return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
 
 
-def held_out_errors(folds: Moments, penalty: torch.Tensor, rows: Array) -> torch.Tensor:
-    """(fold, row) held-out squared error as a share of the unit's total sum of squares over all folds."""
-    W = solve(folds.without(), penalty, rows)
+def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> torch.Tensor:
+    """(fold, unit) held-out squared error as a share of the unit's total sum of squares over all folds.
+
+    rest : what the weights are solved from, for each fold all others (`Moments.without`).
+    """
     # A unit that never moves has nothing to explain; the floor keeps its share finite.
-    return squared_error(folds, W, rows) / folds.YY[:, rows].sum(0).clamp_min(1e-12)
+    return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(1e-12)
 
 
 def choose_penalties(folds: Moments, region: Array, n_regions: int, input_power: Array) -> Array:
@@ -92,15 +98,15 @@ def choose_penalties(folds: Moments, region: Array, n_regions: int, input_power:
     For every target region: first one value for all blocks on a grid of decades, then own against others, then one
     source at a time in half decades until nothing improves.
     """
-    chosen = np.empty((n_regions, n_regions))
+    chosen, without = np.empty((n_regions, n_regions)), folds.without()
     for target in range(n_regions):
-        rows = np.flatnonzero(region == target)
-        seen: dict[bytes, float] = {}
+        own = np.flatnonzero(region == target)
+        test, train, seen = folds.of(own), without.of(own), dict[bytes, float]()
 
-        def error(block: Array, rows: Array = rows, seen: dict[bytes, float] = seen) -> float:
+        def error(block: Array, test: Moments = test, train: Moments = train, seen: dict[bytes, float] = seen) -> float:
             key = np.log10(block).round(6).tobytes()
             if key not in seen:
-                errors = held_out_errors(folds, penalty_vector(block, region, input_power), rows)
+                errors = held_out_errors(test, train, penalty_vector(block, region, input_power))
                 seen[key] = float(errors.sum(0).mean())
             return seen[key]
 
