@@ -304,9 +304,9 @@ class Trajectory(Section):
     """Largest rank that is tried."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the cross-validation, inside the training trials; one of them judges the rank."""
-    steps: Annotated[int, Field(ge=1)] = 150
+    steps: Annotated[int, Field(ge=1)] = 300
     """Gradient steps."""
-    learning_rate: Positive = 0.02
+    learning_rate: Positive = 0.03
     """Learning rate of Adam at the start; it falls to 0."""
 
 

@@ -47,18 +47,20 @@ def trained_contextual_decision(seed: int, *, units: int = 128) -> Trained:
 def trained_delayed_match(seed: int, *, units: int = 128) -> Trained:
     """A network that learnt to compare two stimuli over a delay of up to 150 steps."""
     stages = [
-        Stage(partial(delayed_match, longest_delay=delay), rate, steps)
-        for delay, rate, steps in ((10, 5e-3, 300), (40, 2e-3, 100), (150, 1e-3, 80))
+        Stage(partial(delayed_match, longest_delay=delay), 1e-3, steps)
+        for delay, steps in ((10, 500), (40, 150), (150, 80))
     ]
-    return train(stages, units, 1.0, seed)
+    return train(stages, units, 0.5, seed, longest_gradient=0.02)
 
 
-def train(stages: Sequence[Stage], units: int, gain: float, seed: int) -> Trained:
+def train(stages: Sequence[Stage], units: int, gain: float, seed: int, *, longest_gradient: float = 1.0) -> Trained:
     """Train weights, inputs and readout on one stage after another; each ends early once the task is learnt.
 
     Parameters
     ----------
     gain : the weights at the start are N(0, gain^2 / units).
+    longest_gradient : length to which gradients are cut. Through a delay their length varies by orders of magnitude;
+        only short ones learn to remember reliably.
     """
     rng = np.random.default_rng(seed)
     example = stages[0].make(1, rng)
@@ -87,7 +89,7 @@ def train(stages: Sequence[Stage], units: int, gain: float, seed: int) -> Traine
             loss = (mask * (torch.stack(outputs, 1) - target)).square().sum() / mask.sum()
             adam.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_([J, B, readout], 1.0)
+            torch.nn.utils.clip_grad_norm_([J, B, readout], longest_gradient)
             adam.step()
             learnt = learnt + 1 if float(loss.detach()) < GOOD else 0
             if learnt == 10:

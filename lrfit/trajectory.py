@@ -8,6 +8,7 @@ descent through the simulated trials (LINT: Valente, Pillow & Ostojic, NeurIPS 2
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from curbd.config import ReducedRank, Trajectory
 from curbd.ensemble import Fit
 from curbd.estimators.shooting import free_run_error
 from curbd.estimators.transitions import TrainingData, from_first_bin, transitions
-from curbd.network import Network, device
+from curbd.network import Network, device, phi_inverse
 from lrfit.geometry import canonical
 from lrfit.reduced_rank import closed_form
 
@@ -25,6 +26,9 @@ BATCH = 32
 """Trials in one gradient step, at most."""
 EVERY = 25
 """Gradient steps between two looks at the free-run error."""
+LONGEST = 0.01
+"""Length to which gradients are cut. It is that of all but the last ones: through long trials their length varies by
+orders of magnitude, and what they say is their direction."""
 SHARE = 0.9
 """Share of what recurrence explains of held-out trials that the effective rank must reach."""
 
@@ -83,48 +87,83 @@ def _trials(data: TrainingData, chosen: Array) -> TrainingData:
 
 def refine(data: TrainingData, start: Network, rank: int, options: Trajectory, rng: np.random.Generator) -> Network:
     """Gradient descent (Adam) on the factors, the inputs and the bias; trials start from their recorded states."""
-    r = torch.as_tensor(data.r, dtype=torch.float32, device=device())
-    u = torch.as_tensor(np.nan_to_num(data.u), dtype=torch.float32, device=device())
+    followed = _followed(data, start)
     usable = np.flatnonzero(np.isfinite(data.r[:, 0]).all(1))
     size = np.sqrt(len(start.J))
     left, values, right = np.linalg.svd(start.J)
     # Loadings of order 1 for any number of units, so that one learning rate serves all.
     scale = np.sqrt(values[:rank] * size)
-    m, n, B, b = (
-        torch.tensor(part, dtype=torch.float32, device=device(), requires_grad=True)
-        for part in (left[:, :rank] * scale, right[:rank].T * scale, start.B, start.b)
+    m, n, W = (
+        _tensor(part).requires_grad_()
+        for part in (left[:, :rank] * scale, right[:rank].T * scale, np.column_stack([start.B, start.b]))
     )
-    adam = torch.optim.Adam([m, n, B, b], lr=options.learning_rate)
+    adam = torch.optim.Adam([m, n, W], lr=options.learning_rate, betas=(0.9, 0.99))
     decreasing = torch.optim.lr_scheduler.CosineAnnealingLR(adam, options.steps)
     best, network = (free_run_error(data, start), start), start
     for step in range(1, options.steps + 1):
-        chosen = rng.choice(usable, min(BATCH, len(usable)), replace=False)
-        run = _run(m, n / size, B, b, start, r[chosen], u[chosen])
-        seen = r[chosen].isfinite()
-        loss = ((run - r[chosen].nan_to_num()) * seen).square().sum() / seen.sum()
+        loss = _error(m, n / size, W, followed, rng.choice(usable, min(BATCH, len(usable)), replace=False))
         adam.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([m, n, B, b], 1.0)
+        torch.nn.utils.clip_grad_norm_([m, n, W], LONGEST)
         adam.step()
         decreasing.step()
         if step % EVERY == 0 or step == options.steps:
-            m_now, n_now, B_now, b_now = (part.detach().cpu().numpy().astype(float) for part in (m, n, B, b))
-            network = start._replace(J=m_now @ n_now.T / size, B=B_now, b=b_now)
+            m_now, n_now, W_now = (part.detach().cpu().numpy().astype(float) for part in (m, n, W))
+            network = start._replace(J=m_now @ n_now.T / size, B=W_now[:, :-1], b=W_now[:, -1])
             error = free_run_error(data, network)
             if error < best[0]:
                 best = (error, network)
     return best[1]
 
 
-def _run(
-    m: torch.Tensor, n: torch.Tensor, B: torch.Tensor, b: torch.Tensor, start: Network, r: torch.Tensor, u: torch.Tensor
-) -> torch.Tensor:
-    """(trial, time, unit) rates of free runs from the first recorded sample of each trial."""
-    x, external = torch.atanh(r[:, 0].clamp(-1 + 1e-6, 1 - 1e-6)), u @ B.T + b
-    step = start.dt_s / (start.substeps * start.tau_s)
-    rates = [torch.tanh(x)]
-    for t in range(r.shape[1] - 1):
-        for _ in range(start.substeps):
-            x = x + step * ((torch.tanh(x) @ n) @ m.T + external[:, t] - x)
-        rates.append(torch.tanh(x))
-    return torch.stack(rates, dim=1)
+class Followed(NamedTuple):
+    """Trials to follow, in Euler steps where not said otherwise: what does not change with the weights.
+
+    Attributes
+    ----------
+    r : (sample, trial, unit) recorded rates, NaN where missing.
+    x0 : (trial, unit) states in which the trials start.
+    passed : (time, trial, input + 1) inputs, and 1 for the bias, as the units' time constant lets them through.
+    keep : share of its state that a unit keeps in a step.
+    substeps : steps a sample.
+    """
+
+    r: torch.Tensor
+    x0: torch.Tensor
+    passed: torch.Tensor
+    keep: float
+    substeps: int
+
+
+def _followed(data: TrainingData, network: Network) -> Followed:
+    u = np.nan_to_num(data.u).swapaxes(0, 1)[:-1].repeat(data.substeps, axis=0)
+    u = np.concatenate([u, np.ones((*u.shape[:2], 1))], axis=2)
+    keep = 1 - network.dt_s / (network.substeps * network.tau_s)
+    passed = np.zeros((len(u) + 1, *u.shape[1:]))
+    for t, now in enumerate(u):
+        passed[t + 1] = keep * passed[t] + (1 - keep) * now
+    x0 = phi_inverse(np.clip(data.r[:, 0], -1 + 1e-6, 1 - 1e-6))
+    return Followed(_tensor(data.r.swapaxes(0, 1)), _tensor(x0), _tensor(passed), keep, data.substeps)
+
+
+def _error(m: torch.Tensor, n: torch.Tensor, W: torch.Tensor, trials: Followed, chosen: Array) -> torch.Tensor:
+    """Mean squared error of the rates in free runs of some trials.
+
+    The runs are simulated in the space of the latents, x = m z + W passed + keep^t x0 with
+    tau dz/dt = -z + n' r, which is the same network and takes a fraction of the time.
+    """
+    gone = trials.keep ** torch.arange(len(trials.passed), device=W.device)
+    outside = trials.passed[:, chosen] @ W.T + gone[:, None, None] * trials.x0[chosen]
+    z = outside.new_zeros(len(chosen), m.shape[1])
+    rates = []
+    for now in outside:
+        r = torch.tanh(torch.addmm(now, z, m.T))
+        z = torch.addmm(z, r, (1 - trials.keep) * n, beta=trials.keep)
+        rates.append(r)
+    known = trials.r[:, chosen]
+    seen = known.isfinite()
+    return ((torch.stack(rates[:: trials.substeps]) - known.nan_to_num()) * seen).square().sum() / seen.sum()
+
+
+def _tensor(values: Array) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=device())
