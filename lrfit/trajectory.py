@@ -55,9 +55,10 @@ def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator
 def effective(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:
     """The smallest rank with which the network, running freely, follows trials that it was not fitted to.
 
-    One trial in ``folds`` is held out. What recurrence explains of them is the gain in free-run error of the best
-    closed-form network up to ``max_rank`` over one without recurrent weights; the effective rank is the first whose
-    refined network reaches `SHARE` of it, at least 1. Every network of full rank has an effective rank in this sense.
+    One trial in ``folds`` is held out. What recurrence explains of them is the gain in free-run error over a network
+    without recurrent weights, of the best closed-form network up to ``max_rank`` or the refined one of that rank; the
+    effective rank is the first whose refined network reaches `SHARE` of it, at least 1. Every network of full rank has
+    an effective rank in this sense.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def effective(data: TrainingData, options: Trajectory, rng: np.random.Generator)
     most = min(options.max_rank, data.r.shape[2])
     starts = [closed_form(train, ReducedRank(rank=rank, folds=options.folds))[0] for rank in range(1, most + 1)]
     none = free_run_error(test, starts[0]._replace(J=np.zeros_like(starts[0].J)))
-    best = min(free_run_error(test, start) for start in starts)
+    richest = refine(train, starts[-1], most, options, rng)
+    best = min(free_run_error(test, network) for network in (*starts, richest))
     for rank, start in enumerate(starts, 1):
         network = refine(train, start, rank, options, rng)
         gain = none - free_run_error(test, network)
