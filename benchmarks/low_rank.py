@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from benchmarks.document import insert
-from benchmarks.low_rank_report import blocks_text, tasks_text, trained_text
+from benchmarks.low_rank_report import blocks_text, tasks_text, trained_text, unrecorded_text
 from benchmarks.rows import add, finished, rows
 from curbd.config import BlockRank, ReducedRank, Trajectory
 from curbd.estimators.transitions import TrainingData
@@ -32,6 +32,8 @@ from lrfit.reduced_rank import reduced_rank
 from lrfit.tasks import Task, accuracy
 from lrfit.training import Trained, trained_contextual_decision, trained_delayed_match
 from lrfit.trajectory import trajectory
+from lrfit.unrecorded import free_run as free_run_beyond
+from lrfit.unrecorded import with_unrecorded
 
 Array = np.ndarray
 SEEDS = (0, 1, 2, 3, 4)
@@ -122,6 +124,31 @@ def on_trained(name: str, seed: int, trials: int = 100) -> dict[str, float]:
     }
 
 
+def on_unrecorded(recorded: int, seed: int, trials: int = 40, units: int = 45) -> dict[str, float]:
+    """One row: a teacher of delayed match of which some units were recorded, without noise; rank 2 is given.
+
+    Returns
+    -------
+    r2, r2_with_unrecorded : noise-free free runs of fits to the recorded units alone, and with as many more as the
+        teacher has, on fresh trials.
+    """
+    rng = np.random.default_rng([seed, 5])
+    teacher = teachers.delayed_match(seed, units=units)
+    seen = rng.permutation(units)[:recorded]
+    train, fresh = (
+        teachers.record(teacher, tasks.delayed_match(number, rng), rng, noise_sd=0, spread=0.3)
+        for number in (trials, FRESH)
+    )
+    data = as_training_data(train.rates[..., seen], train.inputs)._replace(tau_s=teacher.network.tau_s)
+    rates = fresh.rates[..., seen]
+    fits = [
+        with_unrecorded(data, number, Trajectory(rank=2), np.random.default_rng(seed))
+        for number in (0, units - recorded)
+    ]
+    without, beyond = (r_squared(rates, free_run_beyond(one, rates, fresh.inputs)) for one in fits)
+    return {"r2": without, "r2_with_unrecorded": beyond}
+
+
 def on_blocks(trials: int, seed: int) -> dict[str, float]:
     """One row: three regions of 40 units, rank 2 within and 1 or 0 (a coin for each) between them.
 
@@ -188,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.low_rank")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of low_rank.md and low_rank/")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="seeds of the teachers")
-    parser.add_argument("--parts", nargs="+", default=["tasks", "blocks", "trained"], metavar="tasks|blocks|trained")
+    parser.add_argument("--parts", nargs="+", default=["tasks", "blocks", "trained", "unrecorded"])
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
@@ -199,6 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "tasks": (["task", "seed"], _cases(on_task, NOISE, options.seeds), tasks_text),
         "blocks": (["trials", "seed"], _cases(on_blocks, (40, 20, 10), ten), blocks_text),
         "trained": (["task", "seed"], _cases(on_trained, TRAINED, options.seeds), trained_text),
+        "unrecorded": (["recorded", "seed"], _cases(on_unrecorded, (30, 8), options.seeds), unrecorded_text),
     }
     for part in options.parts:
         keys, cases, text = parts[part]

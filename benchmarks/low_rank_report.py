@@ -71,3 +71,23 @@ def trained_text(table: pd.DataFrame) -> str:
             }
         )
     return markdown(pd.DataFrame(lines))
+
+
+def unrecorded_text(table: pd.DataFrame) -> str:
+    """Teachers of which some units were recorded, with and without further units in the fit."""
+    lines = []
+    for recorded, group in table.groupby("recorded", sort=False):
+        better = (group["r2_with_unrecorded"] > group["r2"]).sum()
+        lines.append(
+            {
+                "recorded units of 45": recorded,
+                "R2, recorded units alone (lowest)": _mean_and_lowest(group["r2"]),
+                "R2 with the others as unrecorded units (lowest)": _mean_and_lowest(group["r2_with_unrecorded"]),
+                "networks in which it is larger": f"{better} of {len(group)}",
+            }
+        )
+    return markdown(pd.DataFrame(lines))
+
+
+def _mean_and_lowest(values: pd.Series) -> str:
+    return f"{number(values.mean(), 4)} ({number(values.min(), 4)})"

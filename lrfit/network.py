@@ -57,11 +57,16 @@ def positions(one: LowRank, r: Array, u: Array) -> Array:
     z : (trial, time, rank), NaN where the rates are missing.
     """
     network = one.network
+    rest = phi_inverse(r) - passed_inputs(network, u) @ network.B.T - network.b
+    return rest @ np.linalg.pinv(one.m).T
+
+
+def passed_inputs(network: Network, u: Array) -> Array:
+    """(trial, time, input) inputs as the units' time constant lets them through, settled at the first bin."""
     inputs = np.nan_to_num(u)
     passed = np.empty_like(inputs)
     passed[:, :1] = inputs[:, :1]
     keep = decay(network.dt_s, network.tau_s, network.substeps)
     for t in range(inputs.shape[1] - 1):
         passed[:, t + 1] = keep * passed[:, t] + (1 - keep) * inputs[:, t]
-    rest = phi_inverse(r) - passed @ network.B.T - network.b
-    return rest @ np.linalg.pinv(one.m).T
+    return passed

@@ -8,6 +8,7 @@ descent through the simulated trials (LINT: Valente, Pillow & Ostojic, NeurIPS 2
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,35 +88,51 @@ def _trials(data: TrainingData, chosen: Array) -> TrainingData:
     return data._replace(r=data.r[chosen], u=data.u[chosen], trial=data.trial[chosen])
 
 
-def refine(data: TrainingData, start: Network, rank: int, options: Trajectory, rng: np.random.Generator) -> Network:
-    """Gradient descent (Adam) on the factors, the inputs and the bias; trials start from their recorded states."""
+def refine(
+    data: TrainingData,
+    start: Network,
+    rank: int,
+    options: Trajectory,
+    rng: np.random.Generator,
+    *,
+    unrecorded: int = 0,
+) -> Network:
+    """Gradient descent (Adam) on the factors, the inputs and the bias; trials start from their recorded states.
+
+    Parameters
+    ----------
+    unrecorded : how many units to add behind the recorded ones. Nothing is asked of their rates. They start with
+        random loadings like those of the recorded units and without any effect, n = 0.
+    """
     followed = _followed(data, start)
     usable = np.flatnonzero(np.isfinite(data.r[:, 0]).all(1))
     size = np.sqrt(len(start.J))
     left, values, right = np.linalg.svd(start.J)
     # Loadings of order 1 for any number of units, so that one learning rate serves all.
     scale = np.sqrt(values[:rank] * size)
-    m, n, W = (
-        _tensor(part).requires_grad_()
-        for part in (left[:, :rank] * scale, right[:rank].T * scale, np.column_stack([start.B, start.b]))
-    )
+    own = left[:, :rank] * scale, right[:rank].T * scale, np.column_stack([start.B, start.b])
+    added = [part.std(0) * rng.standard_normal((unrecorded, part.shape[1])) for part in own]
+    added[1][:] = 0
+    m, n, W = (_tensor(np.concatenate(both)).requires_grad_() for both in zip(own, added, strict=True))
     adam = torch.optim.Adam([m, n, W], lr=options.learning_rate, betas=(0.9, 0.99))
     decreasing = torch.optim.lr_scheduler.CosineAnnealingLR(adam, options.steps)
-    best, network = (free_run_error(data, start), start), start
-    for step in range(1, options.steps + 1):
+    best: tuple[float, Sequence[torch.Tensor]] = (np.inf, (m, n, W))
+    for step in range(options.steps + 1):
+        if step % EVERY == 0 or step == options.steps:
+            with torch.no_grad():
+                error = float(_error(m, n / size, W, followed, usable))
+            if error < best[0]:
+                best = (error, [part.detach().clone() for part in (m, n, W)])
+        if step == options.steps:
+            break
         loss = _error(m, n / size, W, followed, rng.choice(usable, min(BATCH, len(usable)), replace=False))
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([m, n, W], LONGEST)
         adam.step()
         decreasing.step()
-        if step % EVERY == 0 or step == options.steps:
-            m_now, n_now, W_now = (part.detach().cpu().numpy().astype(float) for part in (m, n, W))
-            network = start._replace(J=m_now @ n_now.T / size, B=W_now[:, :-1], b=W_now[:, -1])
-            error = free_run_error(data, network)
-            if error < best[0]:
-                best = (error, network)
-    return best[1]
+    m_best, n_best, W_best = (part.detach().cpu().numpy().astype(float) for part in best[1])
+    return start._replace(J=m_best @ n_best.T / size, B=W_best[:, :-1], b=W_best[:, -1])
 
 
 class Followed(NamedTuple):
@@ -126,6 +143,7 @@ class Followed(NamedTuple):
     r : (sample, trial, unit) recorded rates, NaN where missing.
     x0 : (trial, unit) states in which the trials start.
     passed : (time, trial, input + 1) inputs, and 1 for the bias, as the units' time constant lets them through.
+    settled : (trial, input + 1) inputs, and 1, of the first sample.
     keep : share of its state that a unit keeps in a step.
     substeps : steps a sample.
     """
@@ -133,35 +151,44 @@ class Followed(NamedTuple):
     r: torch.Tensor
     x0: torch.Tensor
     passed: torch.Tensor
+    settled: torch.Tensor
     keep: float
     substeps: int
 
 
 def _followed(data: TrainingData, network: Network) -> Followed:
-    u = np.nan_to_num(data.u).swapaxes(0, 1)[:-1].repeat(data.substeps, axis=0)
+    u = np.nan_to_num(data.u).swapaxes(0, 1)
     u = np.concatenate([u, np.ones((*u.shape[:2], 1))], axis=2)
+    settled, u = u[0], u[:-1].repeat(data.substeps, axis=0)
     keep = 1 - network.dt_s / (network.substeps * network.tau_s)
     passed = np.zeros((len(u) + 1, *u.shape[1:]))
     for t, now in enumerate(u):
         passed[t + 1] = keep * passed[t] + (1 - keep) * now
     x0 = phi_inverse(np.clip(data.r[:, 0], -1 + 1e-6, 1 - 1e-6))
-    return Followed(_tensor(data.r.swapaxes(0, 1)), _tensor(x0), _tensor(passed), keep, data.substeps)
+    return Followed(_tensor(data.r.swapaxes(0, 1)), _tensor(x0), _tensor(passed), _tensor(settled), keep, data.substeps)
 
 
 def _error(m: torch.Tensor, n: torch.Tensor, W: torch.Tensor, trials: Followed, chosen: Array) -> torch.Tensor:
     """Mean squared error of the rates in free runs of some trials.
 
     The runs are simulated in the space of the latents, x = m z + W passed + keep^t x0 with
-    tau dz/dt = -z + n' r, which is the same network and takes a fraction of the time.
+    tau dz/dt = -z + n' r, which is the same network and takes a fraction of the time. Units behind the recorded ones
+    start where the latents and inputs put them (see `lrfit.network.positions`).
     """
+    recorded = trials.x0.shape[1]
+    x0 = trials.x0[chosen]
+    if len(m) > recorded:
+        settled = trials.settled[chosen] @ W.T
+        z0 = (x0 - settled[:, :recorded]) @ torch.linalg.pinv(m[:recorded]).T
+        x0 = torch.cat([x0, settled[:, recorded:] + z0 @ m[recorded:].T], dim=1)
     gone = trials.keep ** torch.arange(len(trials.passed), device=W.device)
-    outside = trials.passed[:, chosen] @ W.T + gone[:, None, None] * trials.x0[chosen]
+    outside = trials.passed[:, chosen] @ W.T + gone[:, None, None] * x0
     z = outside.new_zeros(len(chosen), m.shape[1])
     rates = []
     for now in outside:
         r = torch.tanh(torch.addmm(now, z, m.T))
         z = torch.addmm(z, r, (1 - trials.keep) * n, beta=trials.keep)
-        rates.append(r)
+        rates.append(r[:, :recorded])
     known = trials.r[:, chosen]
     seen = known.isfinite()
     return ((torch.stack(rates[:: trials.substeps]) - known.nan_to_num()) * seen).square().sum() / seen.sum()

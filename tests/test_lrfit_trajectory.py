@@ -73,7 +73,8 @@ def test_refinement_never_makes_the_training_trials_worse():
     for rate in (0.02, 5.0):
         options = Trajectory(steps=30, learning_rate=rate)
         refined = refine(data, start, 2, options, np.random.default_rng(0))
-        assert free_run_error(data, refined) <= free_run_error(data, start)
+        # Up to the single precision in which it is refined.
+        assert free_run_error(data, refined) <= free_run_error(data, start) * (1 + 1e-6)
 
 
 def test_one_trial_is_enough():
