@@ -35,7 +35,7 @@ from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, s
 
 Array = np.ndarray
 CHANGE = 0.1
-"""Relative change of the current of one source that costs as much as all that the start left unexplained."""
+"""Relative change of the current of one source that costs as much as all the noise of the start."""
 LOOSE = 1e-5
 """Ridge on changes that do not show in the currents, as a share of the mean square of a rate."""
 LEAST = 1e-8
@@ -91,10 +91,11 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
 
     For every target region it minimises, over the weights W of its units,
 
-        |y - W z|^2 + |y - W_0 z|^2 sum_s |(W - W_0)_s z_s|^2 / (CHANGE |W_0s z_s|)^2 + ridge |W - W_0|^2
+        |y - W z|^2 + noise sum_s |(W - W_0)_s z_s|^2 / (CHANGE |W_0s z_s|)^2 + ridge |W - W_0|^2
 
     where W_0 are the weights of the start, s runs over the sources (regions, inputs, bias), and all squares are sums
-    over units and recorded bins: W_s z_s is the current that s sends.
+    over units and recorded bins: W_s z_s is the current that s sends. The noise is what the start leaves unexplained
+    and what is new in every bin.
 
     Returns
     -------
@@ -107,13 +108,15 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     scatter = z.T @ z
     inside = np.where(source[:, None] == source, scatter, 0)
     ridge = LOOSE * scatter.diagonal()[: len(data.region)].mean()
-    missed = ((y - z @ W.T) ** 2).sum(0)
+    follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
+    # What lasts is no noise: an input from outside that the network has to make, or what the penalties held back.
+    noise = len(y) * (np.diff(y - z @ W.T, axis=0)[follows] ** 2).mean(0) / 2
     rows, price = [], []
     for target in range(data.n_regions):
         own = np.flatnonzero(data.region == target)
         power = np.bincount(source, ((W[own].T @ W[own]) * inside).sum(1))
         power = np.maximum(power, max(LEAST * power.sum(), 1e-12))
-        cost = inside * (missed[own].sum() / (CHANGE**2 * power))[source]
+        cost = inside * (noise[own].sum() / (CHANGE**2 * power))[source]
         rows.append(own)
         price.append(tensor(cost + np.diag(ridge + HAIR * cost.diagonal())))
     known = tensor(W)
