@@ -24,6 +24,7 @@ Array = np.ndarray
 def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np.random.Generator) -> LowRank:
     """Fit a low-rank network of the recorded units and ``units`` more by refinement through time.
 
+    The network is refined without the further units first: added to the closed form they hold refinement up.
     The recorded units come first. The rank is ``options.rank``, or else the effective one of a fit to the recorded
     units alone, see `lrfit.trajectory.effective`.
 
@@ -37,7 +38,8 @@ def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np
     else:
         rank = min(options.rank, data.r.shape[2])
         start = closed_form(data, ReducedRank(rank=rank, folds=options.folds))[0]
-    network = refine(data, start, rank, options, rng, unrecorded=units)
+    alone = refine(data, start, rank, options, rng)
+    network = refine(data, alone, rank, options, rng, unrecorded=units)
     left, values, right = np.linalg.svd(network.J)
     one = from_factors(left[:, :rank] * values[:rank], right[:rank].T, network)
     r = with_their_rates(one, data.r, data.u)
