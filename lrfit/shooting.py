@@ -12,10 +12,8 @@ from curbd.estimators.transitions import TrainingData
 from lrfit.reduced_rank import closed_form, low_rank_fit, solve
 
 Array = np.ndarray
-VISITED = 1.0
-LOST = 1.0
-"""Weight of a visited state, and distance at which a run has lost the data: a network of few latents follows them from
-farther away."""
+VISITED = 0.1
+"""Weight of a visited state beside a recorded one: nothing else asks a network of few latents to stay near the data."""
 
 
 def shooting(data: TrainingData, options: LowRankShooting, rng: np.random.Generator) -> Fit:
@@ -30,4 +28,4 @@ def shooting(data: TrainingData, options: LowRankShooting, rng: np.random.Genera
     def solver(total: Moments) -> Array:
         return solve(total, choice)
 
-    return low_rank_fit(data, refine(data, start, solver, options.passes, weight=VISITED, lost=LOST), choice)
+    return low_rank_fit(data, refine(data, start, solver, options.passes, weight=VISITED), choice)

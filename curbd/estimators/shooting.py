@@ -131,13 +131,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
 
 
 def refine(
-    data: TrainingData,
-    start: Network,
-    solver: Callable[[Moments], Array],
-    passes: int,
-    *,
-    weight: float = VISITED,
-    lost: float = LOST,
+    data: TrainingData, start: Network, solver: Callable[[Moments], Array], passes: int, weight: float = VISITED
 ) -> Network:
     """The aggregated regression, for any solver from statistics to weights (unit, regressor).
 
@@ -145,7 +139,6 @@ def refine(
     ----------
     passes : runs over whole trials, at most; the last is the first that leaves less than `ENOUGH` unexplained.
     weight : of a visited state beside a recorded one.
-    lost : distance above which a run has lost the data, in standard deviations of the data.
 
     Returns
     -------
@@ -155,7 +148,7 @@ def refine(
     data = from_first_bin(data)
     pairs = transitions(data)
     total = moments(regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps))
-    limit = lost * np.sqrt(pairs.x.var(0).mean())
+    limit = LOST * np.sqrt(pairs.x.var(0).mean())
     enough = ENOUGH * np.nanvar(data.r)
     error, network, longest = free_run_error(data, start), start, data.r.shape[1] - 1
     if error < enough:
