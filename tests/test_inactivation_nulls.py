@@ -15,6 +15,7 @@ from curbd.inactivation.support import resolved, verdict
 from curbd.network import Network
 
 REGION = np.repeat(["A", "B", "C"], 6)
+NO_PROJECTIONS = np.zeros((1, 0, 18))
 
 
 def held(units: np.ndarray) -> Perturbation:
@@ -54,7 +55,7 @@ def test_p_values_are_uniform_where_labels_mean_nothing() -> None:
         networks = Networks([network], np.zeros((1, 4, 6, 0)))
         # One comparison a region: others would share their groups and so depend on each other.
         plan = [held(region == name) for name in names]
-        found = null(networks, plan, regions, names, trials, groups=19, seed=seed).p_value[0, :, 0]
+        found = null(networks, plan, regions, names, NO_PROJECTIONS, trials, groups=19, seed=seed).p_value[0, :, 0]
         p_values += [found[0, 1], found[1, 2], found[2, 0]]
         assert np.isnan(np.diag(found)).all()
     # A p value of 19 groups is one of 20 steps: spread evenly over its step.
@@ -70,9 +71,26 @@ def test_a_region_that_alone_drives_the_target_stands_out() -> None:
     regions = np.stack([name == REGION for name in "ABC"])
     trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
     off = [held(REGION == "A"), held(REGION == "B")]
-    p_value = null(networks, off, regions, ["A", "B", "C"], trials, groups=39).p_value[0, :, 0, 2]
+    p_value = null(networks, off, regions, ["A", "B", "C"], NO_PROJECTIONS, trials, groups=39).p_value[0, :, 0, 2]
     assert p_value[0] <= 0.05
     assert p_value[1] > 0.05
+
+
+def test_a_readout_is_compared_with_groups_of_all_units() -> None:
+    rng = np.random.default_rng(0)
+    networks = Networks(
+        [Network(np.zeros((18, 18)), np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)], np.zeros((1, 4, 6, 0))
+    )
+    regions = np.stack([name == REGION for name in "ABC"])
+    trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
+    of_b = (REGION == "B").astype(float)[None, None]
+    off = [held(REGION == "A"), held(REGION == "B")]
+    found = null(networks, off, regions, ["A", "B", "C"], of_b, trials, groups=39)
+    p_value = found.p_value[0, :, 0, 3]
+    # Units that do not talk to one another: silencing A leaves what B says as it is, silencing B takes all of it.
+    assert p_value[0] == 1
+    assert p_value[1] <= 0.05
+    assert found.high[0, 0, 0, 3] > 0
 
 
 def test_a_cut_pathway_has_a_null_for_its_own_target() -> None:
@@ -84,7 +102,7 @@ def test_a_cut_pathway_has_a_null_for_its_own_target() -> None:
     one = held(REGION == "A")._replace(kind="pathway", action=action, pathway=("A", "B"))
     regions = np.stack([name == REGION for name in "ABC"])
     trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
-    p_value = null(networks, [one], regions, ["A", "B", "C"], trials, groups=9).p_value[0, 0, 0]
+    p_value = null(networks, [one], regions, ["A", "B", "C"], NO_PROJECTIONS, trials, groups=9).p_value[0, 0, 0]
     assert 0.1 <= p_value[1] <= 1
     assert np.isnan(p_value[[0, 2]]).all()
 

@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     conditions : their names.
     fits : effects in the fits, one a seed, then in networks drawn from the posterior of the first.
     truth : effects in the true network, or None.
-    null : of the effects on regions.
+    null : of the effects on all targets.
     members : the networks behind ``fits``.
     trials : where their runs may start.
     """
@@ -130,6 +130,7 @@ def run_experiments(
         plan,
         regions,
         names,
+        targets.projections[: networks.sizes["seed"]],
         trials,
         groups=bench.groups,
         noise_draws=bench.noise_draws,

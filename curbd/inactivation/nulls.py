@@ -25,7 +25,10 @@ TRIALS = 8
 
 
 class Null(NamedTuple):
-    """low, high, p_value : (member, perturbation, condition, region); NaN where there is no other group."""
+    """low, high, p_value : (member, perturbation, condition, target), the regions first, then the projections.
+
+    NaN where there is no other group.
+    """
 
     low: Array
     high: Array
@@ -37,62 +40,69 @@ def null(
     plan: Sequence[Perturbation],
     regions: Array,
     names: Sequence[str],
+    projections: Array,
     trials: Trials,
     *,
     groups: int,
     noise_draws: int = 0,
     seed: int = 0,
 ) -> Null:
-    """Compare every perturbation with random groups, for every target region.
+    """Compare every perturbation with random groups, for every target region, latent and readout.
 
     Parameters
     ----------
     regions : (region, unit) units of every region.
     names : of the regions; a cut pathway has a null for its own target only.
+    projections : (member, projection, unit) latents and readouts.
     groups : random groups for each comparison.
 
     Returns
     -------
     The middle 95 % of the rms effect of the groups, and the p value of an effect as large as the real one.
     """
-    shape = (len(fits.members), len(plan), len(trials.share), len(regions))
+    n_projections = projections.shape[1]
+    shape = (len(fits.members), len(plan), len(trials.share), len(regions) + n_projections)
     found = Null(*(np.full(shape, np.nan) for _ in Null._fields))
+    # Behind the regions stands a target of no units, for the projections.
+    read = np.concatenate([regions, np.zeros_like(regions[: min(n_projections, 1)])])
     pairs = [
-        (which, region)
+        (which, target)
         for which, one in enumerate(plan)
-        for region in range(len(regions))
-        if groups and (one.pathway is None or one.pathway[1] == names[region])
+        for target in range(len(read))
+        if groups and (one.pathway is None or [*names, None][target] == one.pathway[1])
     ]
     runs: list[Perturbation] = []
     targets: list[Array] = []
     drawn: dict[tuple[bytes, ...], slice] = {}
     compared: list[tuple[int, int, int, slice]] = []
-    for which, region in pairs:
+    for which, target in pairs:
         one = plan[which]
-        others = random_groups(one.action, regions[region], groups, seed)
+        others = random_groups(one.action, read[target], groups, seed)
         if not len(others):
             continue
         # What is alike in all but which units it is done to shares its groups.
-        same = [np.array([region, one.strength]).tobytes(), one.when.tobytes()]
-        alike = (*same, *_signature(one.action, regions[region]))
+        same = [np.array([target, one.strength]).tobytes(), one.when.tobytes()]
+        alike = (*same, *_signature(one.action, read[target]))
         if alike not in drawn:
             drawn[alike] = slice(len(runs), len(runs) + groups)
             units = np.flatnonzero(one.action.units)
             runs += [one._replace(action=moved(one.action, units, group)) for group in others]
-            targets += [regions[region]] * groups
-        compared.append((which, region, len(runs), drawn[alike]))
+            targets += [read[target]] * groups
+        compared.append((which, target, len(runs), drawn[alike]))
         runs.append(one)
-        targets.append(regions[region])
+        targets.append(read[target])
     if not runs:
         return found
     with progress(len(runs), "random groups") as advance:
-        rms = _rms(fits, runs, targets, trials, noise_draws, seed, advance)
-    for which, region, real, random in compared:
-        known = rms[:, random]
-        found.low[:, which, :, region], found.high[:, which, :, region] = np.percentile(known, [2.5, 97.5], axis=1)
-        more = (known >= rms[:, [real]]).sum(1)
-        p_value = (1 + more) / (1 + groups)
-        found.p_value[:, which, :, region] = np.where(np.isfinite(rms[:, real]), p_value, np.nan)
+        rms = _rms(fits, runs, targets, projections, trials, noise_draws, seed, advance)
+    for which, target, real, random in compared:
+        own, of = (
+            (slice(target, target + 1), slice(1)) if target < len(regions) else (slice(target, None), slice(1, None))
+        )
+        known, mine = rms[:, random, :, of], rms[:, real, :, of]
+        found.low[:, which, :, own], found.high[:, which, :, own] = np.percentile(known, [2.5, 97.5], axis=1)
+        p_value = (1 + (known >= mine[:, None]).sum(1)) / (1 + groups)
+        found.p_value[:, which, :, own] = np.where(np.isfinite(mine), p_value, np.nan)
     return found
 
 
@@ -100,15 +110,16 @@ def _rms(
     fits: Networks,
     runs: Sequence[Perturbation],
     targets: Sequence[Array],
+    projections: Array,
     trials: Trials,
     noise_draws: int,
     seed: int,
     advance: Callable[[int], object],
 ) -> Array:
-    """(member, run, condition) rms effect of every run on its target, in its window and in some trials."""
+    """(member, run, condition, 1 + projection) rms effect of every run on its target, in its window and some trials."""
     few = _few(trials, seed)
     fits = fits.of_trials(few)
-    rms = np.empty((len(fits.members), len(runs), len(trials.share)))
+    rms = np.empty((len(fits.members), len(runs), len(trials.share), 1 + projections.shape[1]))
     windows = {one.when.tobytes(): one.when for one in runs}
     for window in windows.values():
         chosen = [number for number, one in enumerate(runs) if np.array_equal(one.when, window)]
@@ -120,13 +131,13 @@ def _rms(
             fits._replace(inputs=fits.inputs[:, :, time]),
             part,
             Trials(trials.x[few, time], trials.share[:, few, time]),
-            Targets(alive.astype(float), np.zeros((len(fits.members), 0, alive.shape[2]))),
+            Targets(alive.astype(float), projections),
             compare=False,
             noise_draws=noise_draws,
             seed=seed,
             advance=advance,
         )
-        rms[:, chosen] = np.sqrt(result.in_window(result.square, part)[..., 0])
+        rms[:, chosen] = np.sqrt(result.in_window(result.square, part))
     return rms
 
 
@@ -135,12 +146,13 @@ def random_groups(action: Action, target: Array, groups: int, seed: int) -> Arra
 
     Parameters
     ----------
-    target : (unit,) where the effect is read; inside and outside of it as many units are drawn as the action has.
+    target : (unit,) where the effect is read, no unit for what is made of all; inside and outside of it as many units
+        are drawn as the action has.
     """
     units = np.flatnonzero(action.units)
     inside = target[units]
     none = np.zeros((0, len(units)), dtype=int)
-    if not len(units) or not (target & ~action.held).any():
+    if not len(units) or (target.any() and not (target & ~action.held).any()):
         return none
     parts = [(inside, np.flatnonzero(target)), (~inside, np.flatnonzero(~target))]
     if all(where.sum() in (0, len(pool)) for where, pool in parts):

@@ -96,7 +96,7 @@ TABLES: dict[str, Table] = {
                 "null_low",
                 "number",
                 "2.5 % of effect_rms when the same is done to random groups of as many units, drawn from all units "
-                "outside the target, in at most 8 trials of the condition",
+                "outside the target (a latent or readout: all units), in at most 8 trials of the condition",
                 empty=NO_GROUP,
                 low=0,
             ),
