@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, Observation
 from benchmarks.document import insert, markdown, number
 from benchmarks.ladder import RUNGS, Rung, build
 from benchmarks.recorded import recorded
@@ -29,9 +29,12 @@ from curbd.pathways import judge as judge_pathways
 from curbd.scores import r_squared
 
 Array = np.ndarray
-ABSENT = "3 of 6 pathways absent, 40 trials"
+ABSENT: Mapping[str, Observation] = {
+    "3 of 6 pathways absent, 40 trials": Observation(),
+    "3 of 6 pathways absent, 40 trials, measured .05": Observation(noise_sd=0.05),
+}
 CONDITIONS = (
-    ABSENT,
+    *ABSENT,
     "40 trials",
     "base",
     "5 trials",
@@ -54,11 +57,11 @@ log = logging.getLogger("verdicts")
 
 def condition(name: str, seed: int) -> Rung:
     """The recording behind a condition: a rung of the ladder, or one with absent pathways drawn by seed."""
-    if name != ABSENT:
+    if name not in ABSENT:
         return RUNGS[name]
     pairs = list(permutations("ABC", 2))
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:3]
-    return Rung(trials=40, teacher={"absent": [pairs[place] for place in chosen]})
+    return Rung(trials=40, teacher={"absent": [pairs[place] for place in chosen]}, how=ABSENT[name])
 
 
 def judged(case: Case, model: Model) -> pd.DataFrame:
@@ -165,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
     seeds = {
-        name: range(options.first, options.first + (options.absent_teachers if name == ABSENT else options.teachers))
+        name: range(options.first, options.first + (options.absent_teachers if name in ABSENT else options.teachers))
         for name in CONDITIONS
     }
     model = Model(family="full_rank", estimator=options.estimator)

@@ -149,7 +149,7 @@ def test_tables_replace_only_what_stands_between_their_markers(tmp_path: Path) -
 
 def test_quick_verdicts_judge_every_pathway(tmp_path: Path) -> None:
     arguments = ["--quick", "--out", str(tmp_path), "--teachers", "1", "--absent-teachers", "2"]
-    conditions = [verdicts.ABSENT, "half of the units"]
+    conditions = ["3 of 6 pathways absent, 40 trials", "half of the units"]
     verdicts.main([*arguments, "--conditions", *conditions])
     rows = pd.read_csv(tmp_path / "recovery" / "verdicts.csv")
     assert rows.groupby("condition")["there"].agg(["size", "sum"]).to_numpy().tolist() == [[12, 6], [6, 6]]
