@@ -248,6 +248,7 @@ def test_a_readout_of_behaviour(known) -> None:
     row = inactivation_table(found).set_index("target").loc["readout:step"]
     assert row["readout_r2"] > 0.1, "the step drives region C"
     assert row["effect_rms"] > 0.05
+    assert row["q_value"] == row["p_value"] <= 1, "the only effect on a readout"
 
 
 def test_chunks_change_nothing(known, monkeypatch: pytest.MonkeyPatch) -> None:

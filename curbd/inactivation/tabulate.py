@@ -41,7 +41,9 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
     table["predicted_r2"] = agreement[at[1:]]
     for column, values in zip(("null_low", "null_high", "p_value"), found.null, strict=True):
         table[column] = values[at]
-    table["q_value"] = table.groupby("seed")["p_value"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    # A model may have many latents: they must not hide what regions do.
+    family = table.groupby(["seed", "target_kind"])["p_value"]
+    table["q_value"] = family.transform(lambda p: benjamini_hochberg(p.to_numpy()))
     share = _perturbed_share(found)
     table["perturbed_share"] = np.where(target < n_regions, share[which, np.minimum(target, n_regions - 1)], np.nan)
     r2 = np.array([np.nan] * (len(found.targets) - len(found.readouts)) + [one.r2 for one in found.readouts])

@@ -109,7 +109,13 @@ TABLES: dict[str, Table] = {
                 low=0,
                 high=1,
             ),
-            Column("q_value", "number", "Benjamini-Hochberg over all effects of the fit", empty=NO_GROUP, high=1),
+            Column(
+                "q_value",
+                "number",
+                "Benjamini-Hochberg over all effects of the fit on such targets",
+                empty=NO_GROUP,
+                high=1,
+            ),
             Column(
                 "perturbed_share",
                 "number",
