@@ -2,7 +2,8 @@
 
 Regions are joined by few of all possible connections, and regressors of one region resemble each other: a ridge
 penalty smears a current over all of them. Here every weight of block (t, s) is zero with probability 1 - pi_ts and
-N(0, v_ts) otherwise. The posterior is approximated by expectation propagation (Hernandez-Lobato, Hernandez-Lobato &
+N(0, v_ts) otherwise, where s is a region, an input or the bias: an input that reaches few units, or no bias at all,
+leaves less to be confused with the currents. The posterior is approximated by expectation propagation (Hernandez-Lobato, Hernandez-Lobato &
 Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and v are re-estimated on the
 way, so that a dense block simply ends with pi near 1.
 """
@@ -18,7 +19,7 @@ from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.noise_free import Exact, changes, exact, judged, weighted
 from curbd.estimators.one_step import inflation, regress, residual_variance
-from curbd.estimators.regression import INPUT_PENALTY, Moments, moments, squared_error
+from curbd.estimators.regression import Moments, moments, squared_error
 from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.network import tensor
 
@@ -45,14 +46,14 @@ FREE = 0.1
 
 
 class Blocks(NamedTuple):
-    """Prior of one target region's rows: pi and v (source region,)."""
+    """Prior of one target region's rows: pi and v (source,), of every region, every input and the bias."""
 
     probability: torch.Tensor
     variance: torch.Tensor
 
 
 class Sites(NamedTuple):
-    """What stands for the prior in some rows: precision and shift (row, unit) of every weight, and the prior itself."""
+    """What stands for the prior in some rows: precision and shift (row, regressor), and the prior itself."""
 
     precision: torch.Tensor
     shift: torch.Tensor
@@ -89,14 +90,14 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     persistence = inflation(network, pairs) if options.noise != "residual" else np.ones(len(data.region))
     noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
     rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
-    state = [_start(data, len(own)) for own in rows]
+    source, state = _sources(data), [_start(data, pairs, len(own)) for own in rows]
     ridge, total = np.zeros((len(noise), len(first.total.ZZ))), first.total
     for _ in range(PASSES):
         # The rates between samples, too, are those of the latest network.
         total = moments(regressors(pairs, network), y)
         W = np.empty(ridge.shape)
         for target, own in enumerate(rows):
-            part = _propagated(state[target], total, data, first.input_power, own, noise[own], options.rounds)
+            part = _propagated(state[target], total, source, own, noise[own], options.rounds)
             state[target], W[own], ridge[own] = part.sites, part.mean.cpu().numpy(), part.ridge.cpu().numpy()
             free = (total.n - part.used).clamp_min(FREE * float(total.n)).cpu().numpy()
             residual = squared_error(total, part.mean, own).cpu().numpy() / free
@@ -104,8 +105,8 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
         network = as_network(W, data, network.tau_s)
     noise *= inflation(network, pairs) / persistence
     for target, own in enumerate(rows):
-        start = _start(data, len(own))
-        noise[own] *= _missed(state[target].prior, start, total, data, first.input_power, own, noise[own], options, rng)
+        start = _start(data, pairs, len(own))
+        noise[own] *= _missed(state[target].prior, start, total, source, own, noise[own], options.rounds, rng)
     known = Posterior(noise, total.ZZ.cpu().numpy(), ridge)
     return Fit(network, first.penalty, known, penalty_by=first.penalty_by)
 
@@ -119,20 +120,20 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
     z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
-    power = (pairs.u**2).sum(0)
-    W, prior = np.empty((len(largest), z.shape[1])), np.empty((data.n_regions, data.n_regions))
+    source = _sources(data)
+    W, ridge = np.empty((len(largest), z.shape[1])), np.empty((len(largest), z.shape[1]))
     for target, order in enumerate(noise_free.order):
         own = np.flatnonzero(data.region == target)
         dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
-        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, len(own))
+        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own))
         for number in range(JUDGEMENTS):
             rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
             total, units = weighted(dz, dy, trust), np.arange(len(own))
-            part = _propagated(state, total, data, power, units, noise.cpu().numpy(), rounds, settle)
+            part = _propagated(state, total, source, units, noise.cpu().numpy(), rounds, settle)
             trust, noise = judged(dy - part.mean @ dz.T, part.used, noise)
             state = part.sites
         W[own] = part.mean.cpu().numpy()
-        prior[target] = (state.prior.probability * state.prior.variance).cpu().numpy()
+        ridge[own] = (1 / (state.prior.probability * state.prior.variance))[source].cpu().numpy()
     # Changes do not tell the bias.
     W[:, -1] = (y - z[:, :-1] @ W[:, :-1].T).mean(0)
     left = (y - z @ W.T).var(0) * inflation(as_network(W, data, tau_s), pairs)
@@ -140,26 +141,33 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     # On the rates as they were observed.
     W[:, : len(largest)] *= largest
     z[:, : len(largest)] /= largest
-    block = left[:, None] / (prior[data.region][:, data.region] * largest**2)
-    others = np.broadcast_to(np.append(INPUT_PENALTY * power, 1e-9), (len(W), W.shape[1] - len(largest)))
-    posterior = Posterior(left, z.T @ z, np.concatenate([block, others], axis=1))
-    return Fit(as_network(W, data, tau_s), posterior=posterior)
+    ridge[:, : len(largest)] /= largest**2
+    return Fit(as_network(W, data, tau_s), posterior=Posterior(left, z.T @ z, left[:, None] * ridge))
 
 
-def _start(data: TrainingData, units: int) -> Sites:
-    """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior."""
-    region = torch.as_tensor(data.region)
-    variance = tensor(1 / np.bincount(data.region, minlength=data.n_regions))
+def _sources(data: TrainingData) -> torch.Tensor:
+    """(regressor,) number of the source: the regions, then every input, then the bias."""
+    others = data.n_regions + np.arange(data.u.shape[2] + 1)
+    return torch.as_tensor(np.concatenate([data.region, others]), device=tensor(0.0).device)
+
+
+def _start(data: TrainingData, pairs: Transitions, rows: int) -> Sites:
+    """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior.
+
+    Those of an input are of the order of 1 / rms of the input, the bias of 1.
+    """
+    power = (pairs.u**2).mean(0)
+    inputs = 1 / np.where(power > 0, power, 1)
+    variance = tensor(np.concatenate([1 / np.bincount(data.region, minlength=data.n_regions), inputs, [1.0]]))
     prior = Blocks(torch.full_like(variance, START), variance / START)
-    precision = (1 / variance)[region.to(variance.device)].expand(units, -1)
+    precision = (1 / variance)[_sources(data)].expand(rows, -1)
     return Sites(precision, torch.zeros_like(precision), prior)
 
 
 def _propagated(
     sites: Sites,
     total: Moments,
-    data: TrainingData,
-    input_power: Array,
+    source: torch.Tensor,
     rows: Array,
     variances: Array,
     rounds: int,
@@ -167,27 +175,20 @@ def _propagated(
 ) -> Rows:
     """Expectation propagation for all units of a target region at once."""
     precision, shift, prior = sites
-    n = len(data.region)
-    source = torch.as_tensor(data.region, device=total.ZZ.device)
-    member = torch.nn.functional.one_hot(source, data.n_regions).to(torch.float64)
+    member = torch.nn.functional.one_hot(source).to(torch.float64)
     YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
-    others = tensor(np.concatenate([INPUT_PENALTY * input_power, [1e-9]]))
     weight = noise.reciprocal() / noise.reciprocal().sum()
     least = LEAST_RIDGE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     mean, ridge, factor = YZ, YZ, ZZ
     for number in range(rounds):
-        ridge = torch.cat([precision * noise[:, None], others.expand(len(rows), -1)], 1).maximum(least)
+        ridge = (precision * noise[:, None]).maximum(least)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
         variance = noise[:, None] * torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
-        right = YZ.clone()
-        right[:, :n] += shift * noise[:, None]
-        mean = torch.cholesky_solve(right[..., None], factor)[..., 0]
-        chance, slab, new_precision, new_shift, proper = _tilted(
-            mean[:, :n], variance[:, :n], precision, shift, prior, source
-        )
+        mean = torch.cholesky_solve((YZ + shift * noise[:, None])[..., None], factor)[..., 0]
+        chance, slab, new_precision, new_shift, proper = _tilted(mean, variance, precision, shift, prior, source)
         if number >= settle:
             expected = weight @ (chance @ member)
-            share = (expected / member.sum(0)).clamp(0.5 / n, 1 - 0.5 / n)
+            share = (expected / member.sum(0)).clamp(0.5 / len(source), 1 - 0.5 / len(source))
             prior = Blocks(share, weight @ ((chance * slab) @ member) / expected.clamp_min(1e-9))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
@@ -199,34 +200,32 @@ def _missed(
     prior: Blocks,
     start: Sites,
     total: Moments,
-    data: TrainingData,
-    input_power: Array,
+    source: torch.Tensor,
     rows: Array,
     variances: Array,
-    options: Sparse,
+    rounds: int,
     rng: np.random.Generator,
 ) -> float:
     """Mean squared error of the currents over the one that the posterior expects, on weights drawn from the prior.
 
-    Mean over the units of the target region and over the sources, at least 1.
+    Mean over the units of the target region and over the sources, each counted by its units; at least 1.
     """
-    noise, n = tensor(variances), len(data.region)
-    probability, size = (part.cpu().numpy()[data.region] for part in prior)
-    W = torch.zeros((len(rows), len(total.ZZ)), dtype=torch.float64, device=noise.device)
-    present = rng.random((len(rows), n)) < probability
-    W[:, :n] = tensor(present * np.sqrt(size) * rng.standard_normal((len(rows), n)))
+    noise, size = tensor(variances), (len(rows), len(source))
+    present = tensor(rng.random(size)) < prior.probability[source]
+    W = torch.where(present, tensor(rng.standard_normal(size)) * prior.variance.sqrt()[source], 0.0)
     scatter = torch.linalg.cholesky(total.ZZ + torch.diag(1e-9 * total.ZZ.diagonal()))
     YZ = total.YZ.clone()
-    YZ[rows] = W @ total.ZZ + noise.sqrt()[:, None] * (tensor(rng.standard_normal(W.shape)) @ scatter.T)
-    again = _propagated(start, total._replace(YZ=YZ), data, input_power, rows, variances, options.rounds)
+    YZ[rows] = W @ total.ZZ + noise.sqrt()[:, None] * (tensor(rng.standard_normal(size)) @ scatter.T)
+    again = _propagated(start, total._replace(YZ=YZ), source, rows, variances, rounds)
     covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
-    ratios = []
-    for source in range(data.n_regions):
-        own = np.flatnonzero(data.region == source)
-        gram = total.ZZ[np.ix_(own, own)]
+    ratio = 0.0
+    for one in source.unique():
+        own = torch.nonzero(source == one)[:, 0]
+        gram = total.ZZ[own][:, own]
         error = (again.mean - W)[:, own]
-        ratios.append(((error @ gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2)))
-    return max(float(torch.stack(ratios).mean()), 1.0)
+        missed = ((error @ gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2))
+        ratio += float(missed.mean()) * len(own) / len(source)
+    return max(ratio, 1.0)
 
 
 def _tilted(
