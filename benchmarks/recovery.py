@@ -53,7 +53,6 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
         {"hidden_inputs": "auto"},
         ["base", "input hidden", "no input"],
     ),
-    "sparse, residual noise": ("sparse", {"noise": "residual"}, ["noise 0", "published, coupling .2"]),
     "shooting, from sparse": ("shooting", {"start": "sparse"}, ["published, coupling .2"]),
     "state_space, counts": ("state_space", {"noise": "counts"}, [RAW_COUNTS]),
     "state_space, calcium": (

@@ -228,12 +228,12 @@ class Sparse(OneStep):
 
     rounds: Annotated[int, Field(ge=4)] = 15
     """Rounds of expectation propagation."""
-    noise: Literal["auto", "inflated", "residual"] = "auto"
+    noise: Literal["auto", "inflated"] = "auto"
     """What is taken as noise. Residuals that last over many bins (a smoothed recording, a missing input) are fewer
-    facts than bins, and count as larger noise (`inflated`); `residual` takes them as they are. Data without any noise,
-    as simulations have them, are recognised (`auto`; all others are `inflated`) and fitted to the changes of the
-    current, of which those that stand out are left aside: an unseen drive that holds still, or jumps, is no
-    obstacle. The scale of rates that were divided by their maximum is then estimated too."""
+    facts than bins, and count as larger noise (`inflated`). Data without any noise, as simulations have them, are
+    recognised (`auto`; all others are `inflated`) and fitted to the changes of the current, of which those that stand
+    out are left aside: an unseen drive that holds still, or jumps, is no obstacle. The scale of rates that were
+    divided by their maximum is then estimated too."""
 
 
 class Force(Section):

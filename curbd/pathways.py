@@ -11,7 +11,8 @@ import xarray as xr
 from curbd.agreement import agreement, correlation, silencing_effects
 from curbd.currents import Part, parts, presynaptic, weights
 from curbd.ensemble import member, posterior, rate_covariance, summed_covariance
-from curbd.estimators.regression import choose_penalties, moments, penalty_vector
+from curbd.estimators.regression import choose_penalties, inputs_free, moments
+from curbd.estimators.transitions import sources
 from curbd.hidden import with_hidden_inputs
 from curbd.inferred import at_inferred_rates
 from curbd.network import decay
@@ -118,6 +119,7 @@ def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, n
     """(target region, regressor) penalties of the first fit, or newly chosen ones where its estimator has none."""
     train = recording["split"].values == "train"
     n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
+    source = sources(number, n_inputs)
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & train[:, None]
     n = len(number)
     power = (z[complete][:, n : n + n_inputs] ** 2).sum(0)
@@ -126,8 +128,8 @@ def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, n
     else:
         trial = np.nonzero(complete)[0]
         folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % 5)
-        blocks = choose_penalties(folds, number, n_regions, power)
-    return np.stack([penalty_vector(block, number, power).cpu().numpy() for block in blocks])
+        blocks = choose_penalties(folds, source, inputs_free(np.ones((n_regions, n_regions)), power))[:, :n_regions]
+    return inputs_free(blocks, power)[:, source]
 
 
 def predicted_r2(

@@ -22,7 +22,8 @@ import torch
 from scipy.signal import lfilter
 
 from curbd.estimators.evidence import evidence_penalties
-from curbd.estimators.regression import moments, penalty_vector, solve_blocks
+from curbd.estimators.regression import moments, solve_blocks
+from curbd.estimators.transitions import sources
 from curbd.network import tensor
 
 Array = np.ndarray
@@ -61,18 +62,15 @@ def signs(z: Array, y: Array, region: Array, left: float) -> Signs:
     """
     n = len(region)
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
-    power = (z[complete][:, n:-1] ** 2).sum(0)
-    total = moments(z[complete], y[complete])
-    start = np.ones((int(region.max()) + 1,) * 2)
-    penalty = evidence_penalties(total, region, start, power)
-    W = solve_blocks(total, region, penalty, power)
+    total, source = moments(z[complete], y[complete]), sources(region, z.shape[2] - n - 1)
+    penalty = evidence_penalties(total, source, np.ones((int(region.max()) + 1, source.max() + 1)))
+    W = solve_blocks(total, source, penalty)
     residual = np.where(complete[..., None], y - z @ W.T, 0.0)
     before = past(z[..., :n], left)[complete]
-    memory, shared = np.empty(len(start)), np.empty(len(start))
+    memory, shared = np.empty(len(penalty)), np.empty(len(penalty))
     for target, block in enumerate(penalty):
         inside = region == target
-        ridge = penalty_vector(block, region, power)
-        memory[target] = log_odds(z[complete], before, y[complete][:, inside], ridge)
+        memory[target] = log_odds(z[complete], before, y[complete][:, inside], tensor(block[source]))
         meaningful = (residual[..., inside] ** 2).sum() > ROUNDING * (y[complete][:, inside] ** 2).sum()
         shared[target] = sharing(residual[..., inside], complete) if meaningful else 0.0
     return Signs(memory, shared)

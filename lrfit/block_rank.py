@@ -22,12 +22,13 @@ from curbd.estimators.regression import (
     Moments,
     choose_penalties,
     held_out_errors,
+    inputs_free,
     moments,
-    penalty_vector,
     squared_error,
 )
 from curbd.estimators.regression import solve as ridge
-from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.estimators.transitions import TrainingData, as_network, regressors, sources, targets, transitions
+from curbd.network import tensor
 from lrfit.reduced_rank import at_rank, canonical, in_noise, rank_errors, regression, smallest_rank, without_own
 
 Array = np.ndarray
@@ -47,17 +48,16 @@ class Blocks(NamedTuple):
 
     Attributes
     ----------
-    region : (unit,) number of each unit's region.
-    rank, penalty : (target region, source region).
+    source : (regressor,) number of each regressor's source.
+    rank : (target region, source region).
+    penalty : (target region, source).
     noise : (unit,) variance of the error of each unit's current.
-    input_power : (input,) sum of squares of each input.
     """
 
-    region: Array
+    source: Array
     rank: Array
     penalty: Array
     noise: Array
-    input_power: Array
 
 
 def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator) -> Fit:
@@ -78,7 +78,7 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     for _ in range(2 if data.substeps > 1 else 0):
         network = as_network(solve(moments(regressors(pairs, network), y), blocks), data, tau_s)
     m, n = factors(network.J, pairs.r, data.region, ranks.found)
-    return Fit(network._replace(J=m @ n.T), blocks.penalty, factors=(m, n), ranks=ranks)
+    return Fit(network._replace(J=m @ n.T), blocks.penalty[:, : data.n_regions], factors=(m, n), ranks=ranks)
 
 
 def choose(
@@ -92,12 +92,13 @@ def choose(
     95 % of the ranks that resamples of the folds choose.
     """
     n_regions = int(region.max()) + 1
-    penalty = choose_penalties(folds, region, n_regions, input_power)
+    source_of = sources(region, len(input_power))
+    penalty = choose_penalties(folds, source_of, inputs_free(np.ones((n_regions, n_regions)), input_power))
     found, low, high = (np.zeros((n_regions, n_regions), dtype=int) for _ in range(3))
     noise = np.empty(len(region))
     for target in range(n_regions):
         rows = np.flatnonzero(region == target)
-        full = penalty_vector(penalty[target], region, input_power)
+        full = tensor(penalty[target][source_of])
         mine = folds.of(rows)
         share = held_out_errors(mine, mine.without(), full).sum(0)
         noise[rows] = (share * mine.YY.sum(0) / mine.n.sum()).clamp_min(1e-12).cpu().numpy()
@@ -105,7 +106,7 @@ def choose(
         chosen = penalty[target].copy()
         for source in range(n_regions):
             views = [
-                _block_errors(in_noise(view, noise[rows]), region, penalty[target], source, input_power, options)
+                _block_errors(in_noise(view, noise[rows]), source_of, penalty[target], source, options)
                 for view in (mine, shared)
             ]
             errors = min(views, key=_rank)
@@ -117,21 +118,19 @@ def choose(
                 log.info("rank %d is the largest that was tried; more may be needed (max_rank)", options.max_rank)
         penalty[target] = chosen
     ranks = BlockRanks(found, np.minimum(low, found), np.maximum(high, found))
-    return Blocks(region, found, penalty, noise, input_power), ranks
+    return Blocks(source_of, found, penalty, noise), ranks
 
 
-def _block_errors(
-    folds: Moments, region: Array, penalty: Array, source: int, input_power: Array, options: BlockRank
-) -> Array:
+def _block_errors(folds: Moments, source_of: Array, penalty: Array, source: int, options: BlockRank) -> Array:
     """(penalty, fold, rank + 1) held-out error of one block; ``folds`` are those of one target's currents."""
-    columns = np.flatnonzero(region == source)
+    columns = np.flatnonzero(source_of == source)
     order = np.concatenate([columns, np.setdiff1d(np.arange(folds.ZZ.shape[-1]), columns)])
     ordered = folds._replace(ZZ=folds.ZZ[:, order][:, :, order], YZ=folds.YZ[..., order])
     penalties = []
     for value in GRID:
         block = penalty.copy()
         block[source] = value
-        penalties.append(penalty_vector(block, region, input_power)[order])
+        penalties.append(tensor(block[source_of[order]]))
     most = min(options.max_rank, len(columns), folds.YY.shape[1])
     return rank_errors(ordered, penalties, len(columns), most)
 
@@ -151,7 +150,7 @@ def solve(total: Moments, blocks: Blocks) -> Array:
     """W (unit, regressor) with every block of J at its rank: each block in turn is solved given the others."""
     W = np.empty(tuple(total.YZ.shape))
     for target, ranks in enumerate(blocks.rank):
-        rows = np.flatnonzero(blocks.region == target)
+        rows = np.flatnonzero(blocks.source == target)
         mine = total.of(rows)
         solution = _solve_target(in_noise(mine, blocks.noise[rows]), ranks, blocks, target)
         W[rows] = np.sqrt(blocks.noise[rows])[:, None] * solution.cpu().numpy()
@@ -160,18 +159,17 @@ def solve(total: Moments, blocks: Blocks) -> Array:
 
 def _solve_target(m: Moments, ranks: Array, blocks: Blocks, target: int) -> torch.Tensor:
     """The weights of one target region, by cyclic descent in the penalised squared error."""
-    region, n_units = blocks.region, len(blocks.region)
-    penalty = penalty_vector(blocks.penalty[target], region, blocks.input_power)
-    outside = np.arange(n_units, m.ZZ.shape[-1])
+    penalty = tensor(blocks.penalty[target][blocks.source])
+    outside = np.flatnonzero(blocks.source >= len(ranks))
     W = ridge(m, penalty)
-    W[:, np.flatnonzero(np.isin(region, np.flatnonzero(ranks == 0)))] = 0
+    W[:, np.flatnonzero(np.isin(blocks.source, np.flatnonzero(ranks == 0)))] = 0
     sources = np.flatnonzero(ranks)
     error = np.inf
     for _ in range(SWEEPS):
         for source in sources:
-            columns = np.flatnonzero(region == source)
+            columns = np.flatnonzero(blocks.source == source)
             here = np.concatenate([columns, outside])
-            others = np.setdiff1d(np.arange(n_units), columns)
+            others = np.setdiff1d(np.arange(len(blocks.source)), here)
             partial = Moments(m.ZZ[here][:, here], m.YZ[:, here] - W[:, others] @ m.ZZ[others][:, here], m.YY, m.n)
             W[:, here] = at_rank(regression(partial, penalty[here], len(columns)), int(ranks[source]))
         if not len(sources):

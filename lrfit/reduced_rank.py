@@ -23,12 +23,12 @@ from curbd.estimators.regression import (
     GRID,
     Moments,
     held_out_errors,
+    inputs_free,
     moments,
-    penalty_vector,
     squared_error,
 )
 from curbd.estimators.regression import solve as ridge
-from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.estimators.transitions import TrainingData, as_network, regressors, sources, targets, transitions
 from curbd.network import Network, tensor
 from lrfit.geometry import canonical
 
@@ -209,4 +209,5 @@ def in_noise(m: Moments, noise: Array) -> Moments:
 
 
 def _penalties(value: float, n_units: int, input_power: Array) -> torch.Tensor:
-    return penalty_vector(np.array([value]), np.zeros(n_units, dtype=int), input_power)
+    (penalty,) = inputs_free(np.array([[value]]), input_power)
+    return tensor(penalty[sources(np.zeros(n_units, dtype=int), len(input_power))])

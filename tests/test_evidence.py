@@ -11,14 +11,13 @@ from teacher_data import training_data
 from curbd.config import Model, OneStep
 from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
 from curbd.estimators.one_step import one_step
-from curbd.estimators.regression import moments, penalty_vector
-from curbd.estimators.transitions import transitions
+from curbd.estimators.regression import moments
+from curbd.estimators.transitions import sources, transitions
 from curbd.fitting import fit
 from curbd.teachers import multi_region
 
 RNG = np.random.default_rng(0)
 """The estimator draws no number."""
-NO_INPUT = np.zeros(0)
 
 
 def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Generator) -> None:
@@ -27,18 +26,33 @@ def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Gener
     true = np.array([[25.0, 400.0], [100.0, 50.0]])
     W = rng.standard_normal((60, 60)) / np.sqrt(true[region][:, region])
     y = z[:, :60] @ W.T + rng.standard_normal((2000, 60))
-    penalty = evidence_penalties(moments(z, y), region, np.ones((2, 2)), NO_INPUT)
+    penalty = evidence_penalties(moments(z, y), sources(region, 0), np.ones((2, 3)))
     # 900 weights a block give their variance to within 5 %, shrunken ones a little worse.
-    np.testing.assert_allclose(penalty, true, rtol=0.2)
+    np.testing.assert_allclose(penalty[:, :2], true, rtol=0.2)
     assert is_inside(penalty)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_an_input_counts_where_it_reaches_and_nowhere_else(unit: float, rng: np.random.Generator) -> None:
+    region = np.repeat([0, 1], 30)
+    z = np.concatenate([rng.standard_normal((500, 60)), unit * rng.standard_normal((500, 1)), np.ones((500, 1))], 1)
+    weight = np.where(region == 0, rng.standard_normal(60), 0)
+    y = 0.1 * z[:, :60] @ rng.standard_normal((60, 60)) + np.outer(z[:, 60] / unit, weight)
+    y += rng.standard_normal((500, 60))
+    penalty = evidence_penalties(moments(z, y), sources(region, 1), np.ones((2, 4))) / np.array([1, 1, unit**2, 1])
+    # Noise and weights of the input have variance 1; 500 samples tell a weight to 1 / 500.
+    assert 0.3 < penalty[0, 2] < 3
+    assert penalty[1, 2] > 200
+    # Nobody has a bias.
+    assert (penalty[:, 3] > 200).all()
 
 
 def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.random.Generator) -> None:
     region, fold = np.zeros(2, dtype=int), np.repeat([0, 1], [12, 8])
     z = np.concatenate([rng.standard_normal((20, 2)), np.ones((20, 1))], axis=1)
     y = rng.standard_normal((20, 2))
-    penalty = np.array([[3.0]])
-    ridge = penalty_vector(penalty[0], region, NO_INPUT).numpy()
+    penalty, source = np.array([[3.0, 0.5]]), sources(region, 0)
+    ridge = penalty[0, source]
     expected = 0.0
     for k in (0, 1):
         seen, asked = fold != k, fold == k
@@ -49,7 +63,7 @@ def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.rando
             noise = ((y[seen, unit] - z[seen] @ W[unit]) ** 2).sum() / free
             spread = noise * (np.eye(asked.sum()) + z[asked] @ S @ z[asked].T)
             expected += multivariate_normal(z[asked] @ W[unit], spread).logpdf(y[asked, unit]) / 2
-    found = held_out_likelihood(moments(z, y, fold), region, penalty, NO_INPUT)
+    found = held_out_likelihood(moments(z, y, fold), source, penalty)
     assert found == pytest.approx(expected, rel=1e-9)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from curbd.estimators.regression import GRID, Moments, moments, penalty_vector, squared_error
-from curbd.estimators.transitions import TrainingData, Transitions, regressors
+from curbd.estimators.regression import GRID, Moments, moments, squared_error
+from curbd.estimators.transitions import TrainingData, Transitions, regressors, sources
 from curbd.network import decay, tensor
 
 Array = np.ndarray
@@ -28,61 +28,76 @@ SMALLEST = 1e-14
 
 def evidence_penalties(
     total: Moments,
-    region: Array,
+    source: Array,
     start: Array,
-    input_power: Array,
     *,
     gram: torch.Tensor | None = None,
     rounds: int = ROUNDS,
 ) -> Array:
-    """Penalty of each block, (target region, source region), by MacKay's fixed point of the evidence.
+    """Penalty of each block, (target region, source), by MacKay's fixed point of the evidence.
 
     A block's penalty is the noise variance over the variance of its weights, each weight counted by how far the data
-    determine it (MacKay, Neural Computation 1992). Penalties stay inside the range of the grid of cross-validation.
+    determine it (MacKay, Neural Computation 1992). So an input that does not reach a region, or a bias that is not
+    there, is not left free to imitate the mean, or the course, of a current. Penalties stay inside the range of the
+    grid of cross-validation, those of inputs in units of their mean square.
 
     Parameters
     ----------
     total : statistics of the regression.
-    region : (unit,) number of each unit's region.
-    start : (target region, source region) penalties to start from.
-    input_power : (input,) sum of squares of each input.
+    source : (regressor,) number of each regressor's source.
+    start : (target region, source) penalties to start from.
     gram : (regressor, regressor) information on the weights, where it is less than ``total.ZZ``.
     rounds : rounds, at most.
     """
     known = total.ZZ if gram is None else gram
-    penalty = start.copy()
+    penalty, unit = start.copy(), _units(total, source, len(start))
     for target in range(len(penalty)):
-        rows = np.flatnonzero(region == target)
+        rows = np.flatnonzero(source == target)
         for _ in range(rounds):
             before = penalty[target].copy()
-            ridge = penalty_vector(before, region, input_power)
+            ridge = tensor(before[source])
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(known + torch.diag(ridge)))
             full = inverse if gram is None else torch.linalg.inv(total.ZZ + torch.diag(ridge))
             W = total.YZ[rows] @ full
-            penalty[target] = _updated(W, squared_error(total, W, rows), ridge * inverse.diagonal(), total.n, region)
+            error, unknown = squared_error(total, W, rows), ridge * inverse.diagonal()
+            penalty[target] = _updated(W, error, unknown, total.n, source, unit)
             if np.abs(np.log(penalty[target] / before)).max() < SETTLED:
                 break
     return penalty
 
 
-def _updated(W: torch.Tensor, error: torch.Tensor, unknown: torch.Tensor, n: torch.Tensor, region: Array) -> Array:
-    """(source region,) penalties from the weights of a target region (row, regressor) and their squared error (row,).
+def _units(total: Moments, source: Array, n_regions: int) -> Array:
+    """(source,) unit of the penalties: 1 for regions and the bias, the mean square of an input."""
+    power = (total.ZZ.diagonal() / total.n).cpu().numpy()
+    unit = np.ones(source.max() + 1)
+    outside = source >= n_regions
+    unit[source[outside]] = np.where(power[outside] > 0, power[outside], 1)
+    return unit
 
-    unknown : (regressor,) share of each weight that the data do not determine.
+
+def _updated(
+    W: torch.Tensor, error: torch.Tensor, unknown: torch.Tensor, n: torch.Tensor, source: Array, unit: Array
+) -> Array:
+    """(source,) penalties from the weights of a target region (row, regressor) and their squared error (row,).
+
+    unknown : (regressor,) share of each weight that the data do not determine. unit : (source,) of the penalties.
     """
     determined = (1 - unknown).cpu().numpy()
     noise = np.maximum(error.cpu().numpy(), 0) / max(float(n) - determined.sum(), 1.0)
-    power = (W.cpu().numpy() ** 2 / np.maximum(noise, SMALLEST)[:, None]).sum(0)[: len(region)]
-    counted = len(noise) * np.bincount(region, determined[: len(region)])
-    return np.clip(counted / np.maximum(np.bincount(region, power), 1e-7), GRID[0], GRID[-1])
+    power = unit * np.bincount(source, (W.cpu().numpy() ** 2 / np.maximum(noise, SMALLEST)[:, None]).sum(0))
+    counted = len(noise) * np.bincount(source, determined)
+    return unit * np.clip(counted / np.maximum(power, 1e-7), GRID[0], GRID[-1])
 
 
 def is_inside(penalty: Array) -> bool:
-    """Whether the evidence has its optimum above the smallest penalty there is; a very large one is an absent block."""
-    return bool((penalty > GRID[0]).all())
+    """Whether the evidence has its optimum, for every pair of regions, above the smallest penalty there is.
+
+    A very large one is an absent block.
+    """
+    return bool((penalty[:, : len(penalty)] > GRID[0]).all())
 
 
-def held_out_likelihood(folds: Moments, region: Array, penalty: Array, input_power: Array) -> float:
+def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
     """Log likelihood of every fold given the others, the weights integrated out, mean over folds; natural units.
 
     Of a fold as a whole: log N(Y; Z W, s (1 + Z S Z')), so that its first samples may tell about the later ones. The
@@ -93,8 +108,8 @@ def held_out_likelihood(folds: Moments, region: Array, penalty: Array, input_pow
     for k in range(len(folds.n)):
         fold, others = (Moments(*(part[k] for part in parts)) for parts in (folds, without))
         for target, block in enumerate(penalty):
-            rows = np.flatnonzero(region == target)
-            ridge = penalty_vector(block, region, input_power)
+            rows = np.flatnonzero(source == target)
+            ridge = tensor(block[source])
             error_of_others, factor = _penalised(others, ridge, rows)
             error_of_all, wider = _penalised(others.plus(fold), ridge, rows)
             inverse = torch.cholesky_inverse(factor)
@@ -121,17 +136,18 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     penalised, leave of x, each unit weighted by its noise; penalties and D are found in turn.
     """
     n = data.r.shape[2]
-    power = (pairs.u**2).sum(0)
+    source = sources(data.region, data.u.shape[2])
     both = moments(regressors(pairs), np.concatenate([pairs.x, pairs.x_next], axis=1))
     across = tensor((pairs.x * pairs.x_next).sum(0))
-    penalty = np.ones((data.n_regions, data.n_regions))
+    unit = _units(both, source, data.n_regions)
+    penalty = np.tile(unit, (data.n_regions, 1))
     least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, LONGEST))
     D = decay(data.dt_s, 10 * data.dt_s, data.substeps)
     for _ in range(ROUNDS):
         upper = lower = 0.0
         for target in range(data.n_regions):
             rows = np.flatnonzero(data.region == target)
-            ridge = penalty_vector(penalty[target], data.region, power)
+            ridge = tensor(penalty[target][source])
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(both.ZZ + torch.diag(ridge)))
             now, then = both.YZ[rows], both.YZ[n + rows]
             W_now, W_then = now @ inverse, then @ inverse
@@ -144,7 +160,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
             W = W_then - D * W_now
             error = both.YY[n + rows] - 2 * D * across[rows] + D**2 * both.YY[rows]
             error = error - 2 * (W * (then - D * now)).sum(1) + ((W @ both.ZZ) * W).sum(1)
-            penalty[target] = _updated(W, error, ridge * inverse.diagonal(), both.n, data.region)
+            penalty[target] = _updated(W, error, ridge * inverse.diagonal(), both.n, source, unit)
         before, D = D, float(np.clip(upper / max(lower, SMALLEST), least, most))
         if abs(D - before) < SETTLED / 10 * (1 - D):
             break

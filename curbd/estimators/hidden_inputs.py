@@ -17,7 +17,7 @@ from curbd.config import OneStep
 from curbd.ensemble import Fit, Hidden, Posterior
 from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.one_step import regress
-from curbd.estimators.regression import INPUT_PENALTY, penalty_vector
+from curbd.estimators.regression import WEAK
 from curbd.estimators.slow_factors import (
     Factors,
     Slow,
@@ -141,8 +141,7 @@ def _problem(data: TrainingData, options: OneStep) -> Problem:
     first = regress(data, options.folds, options.penalties)
     pairs = transitions(data, options.folds)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    penalty = [penalty_vector(block, data.region, first.input_power).cpu().numpy() for block in first.penalty]
-    return Problem(pairs, regressors(pairs, first.network), y, first.network, np.stack(penalty))
+    return Problem(pairs, regressors(pairs, first.network), y, first.network, first.penalty[:, first.source])
 
 
 def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> Factors:
@@ -222,7 +221,7 @@ def _posterior(known: Posterior, z: Array, h: Array, hidden: Hidden, region: Arr
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
     power = (h**2).sum(0)
     own = region[:, None] == hidden.region
-    ridge = np.where(own, INPUT_PENALTY, ABSENT) * np.where(power > 0, power, 1.0)
+    ridge = np.where(own, WEAK, ABSENT) * np.where(power > 0, power, 1.0)
     return Posterior(
         known.noise_variance,
         joined.T @ joined,

@@ -1,4 +1,4 @@
-"""Closed-form regression in current space, one penalty for each pair of a target and a source region.
+"""Closed-form regression in current space, one penalty for each pair of a target region and a source.
 
 From one sample to the next tau dx/dt + x = J r + B u + b is linear in J, B and b: a ridge regression whose Bayesian
 reading (one prior variance a block) gives the posterior of every weight, and so of every current.
@@ -14,25 +14,38 @@ import torch
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
-from curbd.estimators.regression import Moments, choose_penalties, moments, penalty_vector, solve_blocks, squared_error
-from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
+from curbd.estimators.regression import Moments, choose_penalties, moments, solve_blocks, squared_error
+from curbd.estimators.transitions import (
+    TrainingData,
+    Transitions,
+    as_network,
+    regressors,
+    sources,
+    targets,
+    transitions,
+)
 from curbd.network import Network, tensor
 
 Array = np.ndarray
 
 
 class Regression(NamedTuple):
-    """A solved regression: the network, its penalties (target region, source region), and what it was solved from.
+    """A solved regression: the network, its penalties (target region, source), and what it was solved from.
 
-    total : statistics of all training transitions. input_power : (input,) sum of squares of each input.
+    total : statistics of all training transitions. source : (regressor,) number of each regressor's source.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``.
     """
 
     network: Network
     penalty: Array
     total: Moments
-    input_power: Array
+    source: Array
     penalty_by: str
+
+    @property
+    def between_regions(self) -> Array:
+        """(target region, source region) penalties."""
+        return self.penalty[:, : len(self.penalty)]
 
 
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
@@ -44,7 +57,7 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     """
     regression = regress(data, options.folds, options.penalties)
     known = posterior(regression, data, transitions(data))
-    return Fit(regression.network, regression.penalty, known, penalty_by=regression.penalty_by)
+    return Fit(regression.network, regression.between_regions, known, penalty_by=regression.penalty_by)
 
 
 def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regression:
@@ -55,33 +68,30 @@ def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regressi
     pairs = transitions(data, folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
-    power = (pairs.u**2).sum(0)
+    source = sources(data.region, data.u.shape[2])
     parts = moments(regressors(pairs), y, pairs.fold)
-    penalty, chosen = _penalties(parts, data, power, penalties)
+    penalty, chosen = _penalties(parts, source, data.n_regions, penalties)
     total = parts.total()
-    network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
+    network = as_network(solve_blocks(total, source, penalty), data, tau_s)
     # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
     for _ in range(2 if data.substeps > 1 else 0):
         total = moments(regressors(pairs, network), y)
-        network = as_network(solve_blocks(total, data.region, penalty, power), data, tau_s)
-    return Regression(network, penalty, total, power, chosen)
+        network = as_network(solve_blocks(total, source, penalty), data, tau_s)
+    return Regression(network, penalty, total, source, chosen)
 
 
-def _penalties(folds: Moments, data: TrainingData, input_power: Array, how: str) -> tuple[Array, str]:
-    """Penalties (target region, source region), and whether they are those of evidence or cross_validation.
+def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
+    """Penalties (target region, source), and whether they are those of evidence or cross_validation.
 
-    ``auto`` takes the evidence where it has an optimum and held-out folds are not more likely under the others.
+    ``auto`` takes the evidence where it has an optimum and held-out folds are not more likely under the others. Those
+    of inputs and bias are by the evidence in any case.
     """
-    region = data.region
-    if how == "cross_validation":
-        return choose_penalties(folds, region, data.n_regions, input_power), how
-    start = np.ones((data.n_regions, data.n_regions))
-    evident = evidence_penalties(folds.total(), region, start, input_power)
+    evident = evidence_penalties(folds.total(), source, np.ones((n_regions, source.max() + 1)))
     if how == "evidence":
         return evident, how
-    validated = choose_penalties(folds, region, data.n_regions, input_power)
-    if is_inside(evident):
-        likelihood, other = (held_out_likelihood(folds, region, one, input_power) for one in (evident, validated))
+    validated = choose_penalties(folds, source, evident)
+    if how == "auto" and is_inside(evident):
+        likelihood, other = (held_out_likelihood(folds, source, one) for one in (evident, validated))
         if likelihood >= other:
             return evident, "evidence"
     return validated, "cross_validation"
@@ -89,16 +99,16 @@ def _penalties(folds: Moments, data: TrainingData, input_power: Array, how: str)
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
     """Posterior of the weights; the noise variance is that of the residual times its `inflation`."""
-    ridge = np.stack([penalty_vector(block, data.region, regression.input_power).cpu() for block in regression.penalty])
+    ridge = regression.penalty[data.region][:, regression.source]
     variance = residual_variance(regression, data) * inflation(regression.network, pairs)
-    return Posterior(variance, regression.total.ZZ.cpu().numpy(), ridge[data.region])
+    return Posterior(variance, regression.total.ZZ.cpu().numpy(), ridge)
 
 
 def residual_variance(regression: Regression, data: TrainingData) -> Array:
     """(unit,) squared error of the current over its degrees of freedom."""
-    network, penalty, total, power, _ = regression
+    network, penalty, total, source, _ = regression
     W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
-    ridge = torch.stack([penalty_vector(block, data.region, power) for block in penalty])
+    ridge = tensor(penalty[:, source])
     used = torch.linalg.solve(total.ZZ + torch.diag_embed(ridge), total.ZZ).diagonal(dim1=1, dim2=2).sum(1)
     freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
     return np.maximum(squared_error(total, tensor(W)).cpu().numpy(), 0) / freedom

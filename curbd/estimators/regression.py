@@ -1,4 +1,8 @@
-"""Ridge regression from sufficient statistics, with one penalty for each pair of a target and a source region."""
+"""Ridge regression from sufficient statistics, with one penalty for each pair of a target region and a source.
+
+Sources are the regions, every input, and the bias; penalties are (target region, source), and every regressor has the
+number of its source (see `curbd.estimators.transitions.sources`).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ import torch
 from curbd.network import tensor
 
 Array = np.ndarray
-INPUT_PENALTY = 1e-3
-"""Penalty on inputs in their own variance: weak, as inputs are known."""
+WEAK = 1e-3
+"""Penalty on an input in its own variance that leaves its weights nearly free."""
+HAIR = 1e-9
+"""Penalty that keeps the matrix regular when an input is constant, and leaves the bias free."""
 GRID = 10.0 ** np.arange(-2, 6)
 """Penalties tried first, in decades. Smaller ones fit the rounding of nearly deterministic data: the currents of the
 published simulator get worse although the held-out error still falls."""
@@ -58,17 +64,13 @@ def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
     return stacked.total() if fold is None else stacked
 
 
-def penalty_vector(block: Array, region: Array, input_power: Array) -> torch.Tensor:
-    """Diagonal penalty (regressor,) of one target region.
+def inputs_free(block: Array, input_power: Array) -> Array:
+    """Penalties (target region, source): those of regions (target region, source region), inputs and bias nearly free.
 
-    Parameters
-    ----------
-    block : (source region,) penalties.
-    region : (unit,) number of each unit's region.
-    input_power : (input,) mean square of each input, which makes their penalty free of their unit.
+    input_power : (input,) sum of squares of each input, which makes its penalty free of its unit.
     """
-    # The bias is not penalised; a hair of it keeps the matrix regular when an input is constant.
-    return tensor(np.concatenate([block[region], INPUT_PENALTY * input_power, [1e-9]]))
+    others = np.append(WEAK * input_power, HAIR)
+    return np.concatenate([block, np.broadcast_to(others, (len(block), len(others)))], axis=1)
 
 
 def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
@@ -92,29 +94,29 @@ def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> tor
     return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(1e-12)
 
 
-def choose_penalties(folds: Moments, region: Array, n_regions: int, input_power: Array) -> Array:
-    """Penalty of each block, (target region, source region), by held-out error on the training folds.
+def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:
+    """Penalty of each block, (target region, source), by held-out error on the training folds.
 
-    For every target region: first one value for all blocks on a grid of decades, then own against others, then one
-    source at a time in half decades until nothing improves.
+    For every target region: first one value for all regions on a grid of decades, then own against others, then one
+    region at a time in half decades until nothing improves. Inputs and bias keep the penalties that they start with.
     """
-    chosen, without = np.empty((n_regions, n_regions)), folds.without()
+    chosen, without, n_regions = start.copy(), folds.without(), len(start)
     for target in range(n_regions):
-        own = np.flatnonzero(region == target)
+        own = np.flatnonzero(source == target)
         test, train, seen = folds.of(own), without.of(own), dict[bytes, float]()
 
         def error(block: Array, test: Moments = test, train: Moments = train, seen: dict[bytes, float] = seen) -> float:
             key = np.log10(block).round(6).tobytes()
             if key not in seen:
-                errors = held_out_errors(test, train, penalty_vector(block, region, input_power))
+                errors = held_out_errors(test, train, tensor(block[source]))
                 seen[key] = float(errors.sum(0).mean())
             return seen[key]
 
-        best = min((np.full(n_regions, value) for value in GRID), key=error)
-        others = [source for source in range(n_regions) if source != target]
+        best = min((np.append(np.full(n_regions, value), start[target, n_regions:]) for value in GRID), key=error)
+        others = [one for one in range(n_regions) if one != target]
         groups = [[target], others] if len(others) > 1 else []
         best = _descend(best, groups, error, factor=10.0)
-        best = _descend(best, [[source] for source in range(n_regions)], error, factor=np.sqrt(10.0))
+        best = _descend(best, [[one] for one in range(n_regions)], error, factor=np.sqrt(10.0))
         chosen[target] = best
     return chosen
 
@@ -140,10 +142,10 @@ def _descend(
     return best
 
 
-def solve_blocks(total: Moments, region: Array, penalty: Array, input_power: Array) -> Array:
-    """W (unit, regressor) with the penalties (target region, source region)."""
+def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:
+    """W (unit, regressor) with the penalties (target region, source)."""
     W = np.empty(tuple(total.YZ.shape))
     for target, block in enumerate(penalty):
-        rows = np.flatnonzero(region == target)
-        W[rows] = solve(total, penalty_vector(block, region, input_power), rows).cpu().numpy()
+        rows = np.flatnonzero(source == target)
+        W[rows] = solve(total, tensor(block[source]), rows).cpu().numpy()
     return W

@@ -3,9 +3,9 @@
 Regions are joined by few of all possible connections, and regressors of one region resemble each other: a ridge
 penalty smears a current over all of them. Here every weight of block (t, s) is zero with probability 1 - pi_ts and
 N(0, v_ts) otherwise, where s is a region, an input or the bias: an input that reaches few units, or no bias at all,
-leaves less to be confused with the currents. The posterior is approximated by expectation propagation (Hernandez-Lobato, Hernandez-Lobato &
-Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and v are re-estimated on the
-way, so that a dense block simply ends with pi near 1.
+leaves less to be confused with the currents. The posterior is approximated by expectation propagation (Hernandez-
+Lobato, Hernandez-Lobato & Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and
+v are re-estimated on the way, so that a dense block simply ends with pi near 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from curbd.ensemble import Fit, Posterior
 from curbd.estimators.noise_free import Exact, changes, exact, judged, weighted
 from curbd.estimators.one_step import inflation, regress, residual_variance
 from curbd.estimators.regression import Moments, moments, squared_error
-from curbd.estimators.transitions import TrainingData, as_network, regressors, targets, transitions
+from curbd.estimators.transitions import (
+    TrainingData,
+    Transitions,
+    as_network,
+    regressors,
+    sources,
+    targets,
+    transitions,
+)
 from curbd.network import tensor
 
 Array = np.ndarray
@@ -84,13 +92,13 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     first = regress(data, options.folds, options.penalties)
     noise_free = exact(data) if options.noise == "auto" else None
     if noise_free is not None:
-        return _noise_free(data, noise_free)._replace(penalty=first.penalty, penalty_by=first.penalty_by)
+        return _noise_free(data, noise_free)._replace(penalty=first.between_regions, penalty_by=first.penalty_by)
     pairs = transitions(data)
     network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    persistence = inflation(network, pairs) if options.noise != "residual" else np.ones(len(data.region))
+    persistence = inflation(network, pairs)
     noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
     rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
-    source, state = _sources(data), [_start(data, pairs, len(own)) for own in rows]
+    source, state = first.source, [_start(data, pairs, len(own)) for own in rows]
     ridge, total = np.zeros((len(noise), len(first.total.ZZ))), first.total
     for _ in range(PASSES):
         # The rates between samples, too, are those of the latest network.
@@ -108,7 +116,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
         start = _start(data, pairs, len(own))
         noise[own] *= _missed(state[target].prior, start, total, source, own, noise[own], options.rounds, rng)
     known = Posterior(noise, total.ZZ.cpu().numpy(), ridge)
-    return Fit(network, first.penalty, known, penalty_by=first.penalty_by)
+    return Fit(network, first.between_regions, known, penalty_by=first.penalty_by)
 
 
 def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
@@ -120,7 +128,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
     z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
-    source = _sources(data)
+    source = sources(data.region, data.u.shape[2])
     W, ridge = np.empty((len(largest), z.shape[1])), np.empty((len(largest), z.shape[1]))
     for target, order in enumerate(noise_free.order):
         own = np.flatnonzero(data.region == target)
@@ -145,12 +153,6 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     return Fit(as_network(W, data, tau_s), posterior=Posterior(left, z.T @ z, left[:, None] * ridge))
 
 
-def _sources(data: TrainingData) -> torch.Tensor:
-    """(regressor,) number of the source: the regions, then every input, then the bias."""
-    others = data.n_regions + np.arange(data.u.shape[2] + 1)
-    return torch.as_tensor(np.concatenate([data.region, others]), device=tensor(0.0).device)
-
-
 def _start(data: TrainingData, pairs: Transitions, rows: int) -> Sites:
     """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior.
 
@@ -160,14 +162,14 @@ def _start(data: TrainingData, pairs: Transitions, rows: int) -> Sites:
     inputs = 1 / np.where(power > 0, power, 1)
     variance = tensor(np.concatenate([1 / np.bincount(data.region, minlength=data.n_regions), inputs, [1.0]]))
     prior = Blocks(torch.full_like(variance, START), variance / START)
-    precision = (1 / variance)[_sources(data)].expand(rows, -1)
+    precision = (1 / variance)[sources(data.region, data.u.shape[2])].expand(rows, -1)
     return Sites(precision, torch.zeros_like(precision), prior)
 
 
 def _propagated(
     sites: Sites,
     total: Moments,
-    source: torch.Tensor,
+    source: Array,
     rows: Array,
     variances: Array,
     rounds: int,
@@ -175,7 +177,7 @@ def _propagated(
 ) -> Rows:
     """Expectation propagation for all units of a target region at once."""
     precision, shift, prior = sites
-    member = torch.nn.functional.one_hot(source).to(torch.float64)
+    member = tensor(np.eye(source.max() + 1)[source])
     YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
     weight = noise.reciprocal() / noise.reciprocal().sum()
     least = LEAST_RIDGE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
@@ -200,7 +202,7 @@ def _missed(
     prior: Blocks,
     start: Sites,
     total: Moments,
-    source: torch.Tensor,
+    source: Array,
     rows: Array,
     variances: Array,
     rounds: int,
@@ -219,9 +221,9 @@ def _missed(
     again = _propagated(start, total._replace(YZ=YZ), source, rows, variances, rounds)
     covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
     ratio = 0.0
-    for one in source.unique():
-        own = torch.nonzero(source == one)[:, 0]
-        gram = total.ZZ[own][:, own]
+    for one in np.unique(source):
+        own = np.flatnonzero(source == one)
+        gram = total.ZZ[np.ix_(own, own)]
         error = (again.mean - W)[:, own]
         missed = ((error @ gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2))
         ratio += float(missed.mean()) * len(own) / len(source)
@@ -234,7 +236,7 @@ def _tilted(
     precision: torch.Tensor,
     shift: torch.Tensor,
     prior: Blocks,
-    source: torch.Tensor,
+    source: Array,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """One round of sites (row, unit).
 

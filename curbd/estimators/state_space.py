@@ -94,7 +94,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     relative = (observed.known * relative_variance(noise, torch.tanh(x))).sum((0, 1)) / observed.known.sum()
     return Fit(
         fit.network,
-        fit.penalty,
+        fit.between_regions,
         _posterior(fit, drawn, lost, data),
         noise=noise,
         process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
@@ -127,7 +127,7 @@ def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noi
     across = power = 0.0
     for pairs in images:
         z = regressors(pairs, fit.network)
-        known = solve_blocks(moments(z, pairs.x), data.region, fit.penalty, fit.input_power)
+        known = solve_blocks(moments(z, pairs.x), fit.source, fit.penalty)
         rest = (pairs.x - z @ known.T) * weight
         across += float((rest * pairs.x_next).sum())
         power += float((rest * pairs.x).sum())
@@ -144,10 +144,8 @@ def _moments(pairs: Transitions, network: Network) -> Moments:
 def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingData) -> Regression:
     # Cross-validation would not do: a state drawn in the light of a network is predicted best by that network, in
     # held-out trials too.
-    penalty = evidence_penalties(
-        total, data.region, fit.penalty, fit.input_power, gram=_seen_gram(total.ZZ, lost), rounds=2
-    )
-    W = solve_blocks(total, data.region, penalty, fit.input_power)
+    penalty = evidence_penalties(total, fit.source, fit.penalty, gram=_seen_gram(total.ZZ, lost), rounds=2)
+    W = solve_blocks(total, fit.source, penalty)
     return fit._replace(network=as_network(W, data, fit.network.tau_s), penalty=penalty, total=total)
 
 

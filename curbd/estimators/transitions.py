@@ -111,6 +111,11 @@ def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Arr
     return (pairs.x_next - D * pairs.x) / (1 - D) - pairs.drive
 
 
+def sources(region: Array, n_inputs: int) -> Array:
+    """(regressor,) number of the source behind each of [r, u, 1]: the regions, then every input, then the bias."""
+    return np.concatenate([region, region.max() + 1 + np.arange(n_inputs + 1)])
+
+
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
     """Network with the regression weights W (unit, regressor)."""
     n, k = data.r.shape[2], data.u.shape[2]
