@@ -36,8 +36,12 @@ DAMPING = 0.7
 """Share of the way that a site goes to its new value."""
 SETTLE = 3
 """Rounds before the probabilities and scales are re-estimated."""
-START = 0.1
+START = 0.5
 """Probability that a weight is not zero, to begin with."""
+START_EXACT = 0.1
+"""The same for data without noise: few weights explain them exactly, and must be found among many that nearly do."""
+PACE = 1.8
+"""How much further than its expectation the probability goes (in log odds): expectation maximisation is slow there."""
 LEAST_NOISE = 1e-12
 """Smallest noise variance: data without any noise must not divide by it."""
 LEAST_RIDGE = 1e-14
@@ -133,7 +137,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     for target, order in enumerate(noise_free.order):
         own = np.flatnonzero(data.region == target)
         dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
-        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own))
+        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own), START_EXACT)
         for number in range(JUDGEMENTS):
             rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
             total, units = weighted(dz, dy, trust), np.arange(len(own))
@@ -153,7 +157,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     return Fit(as_network(W, data, tau_s), posterior=Posterior(left, z.T @ z, left[:, None] * ridge))
 
 
-def _start(data: TrainingData, pairs: Transitions, rows: int) -> Sites:
+def _start(data: TrainingData, pairs: Transitions, rows: int, probability: float = START) -> Sites:
     """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior.
 
     Those of an input are of the order of 1 / rms of the input, the bias of 1.
@@ -161,7 +165,7 @@ def _start(data: TrainingData, pairs: Transitions, rows: int) -> Sites:
     power = (pairs.u**2).mean(0)
     inputs = 1 / np.where(power > 0, power, 1)
     variance = tensor(np.concatenate([1 / np.bincount(data.region, minlength=data.n_regions), inputs, [1.0]]))
-    prior = Blocks(torch.full_like(variance, START), variance / START)
+    prior = Blocks(torch.full_like(variance, probability), variance / probability)
     precision = (1 / variance)[sources(data.region, data.u.shape[2])].expand(rows, -1)
     return Sites(precision, torch.zeros_like(precision), prior)
 
@@ -189,13 +193,19 @@ def _propagated(
         mean = torch.cholesky_solve((YZ + shift * noise[:, None])[..., None], factor)[..., 0]
         chance, slab, new_precision, new_shift, proper = _tilted(mean, variance, precision, shift, prior, source)
         if number >= settle:
-            expected = weight @ (chance @ member)
-            share = (expected / member.sum(0)).clamp(0.5 / len(source), 1 - 0.5 / len(source))
-            prior = Blocks(share, weight @ ((chance * slab) @ member) / expected.clamp_min(1e-9))
+            prior = _learned(prior, weight @ (chance @ member), weight @ ((chance * slab) @ member), member.sum(0))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
     used = ZZ.shape[-1] - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
     return Rows(mean, ridge, used, Sites(precision, shift, prior))
+
+
+def _learned(prior: Blocks, present: torch.Tensor, power: torch.Tensor, units: torch.Tensor) -> Blocks:
+    """The prior from the expected number of weights that are not zero, and their power, a row; all (source,)."""
+    least = 0.5 / float(units.sum())
+    share, before = (present / units).clamp(least, 1 - least), prior.probability.logit()
+    further = torch.sigmoid(before + PACE * (share.logit() - before))
+    return Blocks(further.clamp(least, 1 - least), power / present.clamp_min(1e-9))
 
 
 def _missed(
