@@ -50,7 +50,7 @@ def evidence_penalties(
     rounds : rounds, at most.
     """
     known = total.ZZ if gram is None else gram
-    penalty, unit = start.copy(), _units(total, source, len(start))
+    penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
     for target in range(len(penalty)):
         rows = np.flatnonzero(source == target)
         for _ in range(rounds):
@@ -59,34 +59,37 @@ def evidence_penalties(
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(known + torch.diag(ridge)))
             full = inverse if gram is None else torch.linalg.inv(total.ZZ + torch.diag(ridge))
             W = total.YZ[rows] @ full
-            error, unknown = squared_error(total, W, rows), ridge * inverse.diagonal()
-            penalty[target] = _updated(W, error, unknown, total.n, source, unit)
+            error, unknown = squared_error(total, W, rows), (ridge * inverse.diagonal()).expand(W.shape)
+            penalty[target] = updated_penalties(W, error, unknown, float(total.n), source, unit)
             if np.abs(np.log(penalty[target] / before)).max() < SETTLED:
                 break
     return penalty
 
 
-def _units(total: Moments, source: Array, n_regions: int) -> Array:
-    """(source,) unit of the penalties: 1 for regions and the bias, the mean square of an input."""
-    power = (total.ZZ.diagonal() / total.n).cpu().numpy()
+def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:
+    """(source,) unit of the penalties: 1 for regions and the bias, the mean square of an input.
+
+    gram : (regressor, regressor) scatter of n pairs.
+    """
+    power = (gram.diagonal() / n).cpu().numpy()
     unit = np.ones(source.max() + 1)
     outside = source >= n_regions
     unit[source[outside]] = np.where(power[outside] > 0, power[outside], 1)
     return unit
 
 
-def _updated(
-    W: torch.Tensor, error: torch.Tensor, unknown: torch.Tensor, n: torch.Tensor, source: Array, unit: Array
+def updated_penalties(
+    W: torch.Tensor, error: torch.Tensor, unknown: torch.Tensor, n: float, source: Array, unit: Array
 ) -> Array:
     """(source,) penalties from the weights of a target region (row, regressor) and their squared error (row,).
 
-    unknown : (regressor,) share of each weight that the data do not determine. unit : (source,) of the penalties.
+    unknown : (row, regressor) share of each weight that the data do not determine. n : number of pairs.
+    unit : (source,) of the penalties.
     """
     determined = (1 - unknown).cpu().numpy()
-    noise = np.maximum(error.cpu().numpy(), 0) / max(float(n) - determined.sum(), 1.0)
+    noise = np.maximum(error.cpu().numpy(), 0) / np.maximum(n - determined.sum(1), 1.0)
     power = unit * np.bincount(source, (W.cpu().numpy() ** 2 / np.maximum(noise, SMALLEST)[:, None]).sum(0))
-    counted = len(noise) * np.bincount(source, determined)
-    return unit * np.clip(counted / np.maximum(power, 1e-7), GRID[0], GRID[-1])
+    return unit * np.clip(np.bincount(source, determined.sum(0)) / np.maximum(power, 1e-7), GRID[0], GRID[-1])
 
 
 def is_inside(penalty: Array) -> bool:
@@ -139,7 +142,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     source = sources(data.region, data.u.shape[2])
     both = moments(regressors(pairs), np.concatenate([pairs.x, pairs.x_next], axis=1))
     across = tensor((pairs.x * pairs.x_next).sum(0))
-    unit = _units(both, source, data.n_regions)
+    unit = input_units(both.ZZ, float(both.n), source, data.n_regions)
     penalty = np.tile(unit, (data.n_regions, 1))
     least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, LONGEST))
     D = decay(data.dt_s, 10 * data.dt_s, data.substeps)
@@ -160,7 +163,8 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
             W = W_then - D * W_now
             error = both.YY[n + rows] - 2 * D * across[rows] + D**2 * both.YY[rows]
             error = error - 2 * (W * (then - D * now)).sum(1) + ((W @ both.ZZ) * W).sum(1)
-            penalty[target] = _updated(W, error, ridge * inverse.diagonal(), both.n, source, unit)
+            unknown = (ridge * inverse.diagonal()).expand(W.shape)
+            penalty[target] = updated_penalties(W, error, unknown, float(both.n), source, unit)
         before, D = D, float(np.clip(upper / max(lower, SMALLEST), least, most))
         if abs(D - before) < SETTLED / 10 * (1 - D):
             break

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from curbd.estimators.regression import Moments
 from curbd.estimators.transitions import TrainingData, Transitions, regressors, targets, transitions
 from curbd.network import decay, phi_inverse
 
@@ -143,12 +142,6 @@ def _evidence(y: Array, directions: Array, singular: Array) -> tuple[Array, Arra
     spread = np.log(variance).sum(1) + (len(y) - len(singular)) * np.log(NOISE)
     likely = -0.5 * ((1 / variance) @ explained + rest / NOISE[:, None] + spread[:, None])
     return likely.max(0), NOISE[likely.argmax(0)]
-
-
-def weighted(z: torch.Tensor, y: torch.Tensor, trust: torch.Tensor) -> Moments:
-    """Statistics of every unit with weights of its own: z (change, regressor), y and trust (unit, change)."""
-    ZZ = torch.stack([(z.T * one) @ z for one in trust])
-    return Moments(ZZ, (trust * y) @ z, (trust * y**2).sum(1), trust.sum(1))
 
 
 def judged(error: torch.Tensor, used: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,6 +14,7 @@ import torch
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
+from curbd.estimators.heteroscedastic import weighted_regression
 from curbd.estimators.regression import Moments, choose_penalties, moments, solve_blocks, squared_error
 from curbd.estimators.transitions import (
     TrainingData,
@@ -51,13 +52,28 @@ class Regression(NamedTuple):
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
     """Fit by closed-form regression; deterministic, ``rng`` is not used.
 
+    Where the residuals look like measurement noise, and held-out transitions agree, samples are weighted by how little
+    of it reaches them (`curbd.estimators.heteroscedastic`), with penalties by the evidence.
+
     Returns
     -------
-    The network, the chosen penalties and the posterior.
+    The network, the penalties of the regression without weights, the posterior, and both noises where there are
+    weights.
     """
     regression = regress(data, options.folds, options.penalties)
-    known = posterior(regression, data, transitions(data))
-    return Fit(regression.network, regression.between_regions, known, penalty_by=regression.penalty_by)
+    pairs = transitions(data, options.folds)
+    weighted = weighted_regression(data, pairs, regression.network, regression.penalty)
+    if weighted is None:
+        known = posterior(regression, data, pairs)
+        return Fit(regression.network, regression.between_regions, known, penalty_by=regression.penalty_by)
+    return Fit(
+        weighted.network,
+        regression.between_regions,
+        weighted.posterior,
+        process_noise_sd=weighted.process_noise_sd,
+        measurement_noise_sd=weighted.measurement_noise_sd,
+        penalty_by="evidence",
+    )
 
 
 def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regression:

@@ -64,6 +64,15 @@ def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
     return stacked.total() if fold is None else stacked
 
 
+def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:
+    """Statistics of every unit with weights of its own: z (pair, regressor), y and weight (unit, pair).
+
+    All have a leading axis over units, n too, which is the sum of the weights.
+    """
+    ZZ = torch.stack([(z.T * one) @ z for one in weight])
+    return Moments(ZZ, (weight * y) @ z, (weight * y**2).sum(1), weight.sum(1))
+
+
 def inputs_free(block: Array, input_power: Array) -> Array:
     """Penalties (target region, source): those of regions (target region, source region), inputs and bias nearly free.
 

@@ -17,9 +17,9 @@ import torch
 
 from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
-from curbd.estimators.noise_free import Exact, changes, exact, judged, weighted
+from curbd.estimators.noise_free import Exact, changes, exact, judged
 from curbd.estimators.one_step import inflation, regress, residual_variance
-from curbd.estimators.regression import Moments, moments, squared_error
+from curbd.estimators.regression import Moments, moments, squared_error, weighted_moments
 from curbd.estimators.transitions import (
     TrainingData,
     Transitions,
@@ -140,7 +140,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
         noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own), START_EXACT)
         for number in range(JUDGEMENTS):
             rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
-            total, units = weighted(dz, dy, trust), np.arange(len(own))
+            total, units = weighted_moments(dz, dy, trust), np.arange(len(own))
             part = _propagated(state, total, source, units, noise.cpu().numpy(), rounds, settle)
             trust, noise = judged(dy - part.mean @ dz.T, part.used, noise)
             state = part.sites

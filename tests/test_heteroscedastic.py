@@ -1,0 +1,70 @@
+"""Noise on the rates: samples near saturation tell little, and a regression that knows it recovers the currents."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from teacher_data import current, explained, training_data
+
+from curbd.config import OneStep
+from curbd.estimators.one_step import one_step, regress
+from curbd.estimators.regression import weighted_moments
+from curbd.network import Network
+from curbd.teachers import CLIP, Teacher, multi_region, true_current
+
+RNG = np.random.default_rng(0)
+"""The estimator draws no number."""
+
+
+def observed(teacher: Teacher, noise_sd: float) -> Teacher:
+    """The same networks behind noisy rates."""
+    noise = noise_sd * np.random.default_rng(7).standard_normal(teacher.rates.shape)
+    return teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP))
+
+
+def between_regions(teacher: Teacher, network: Network) -> float:
+    """Variance of the true currents between regions that the weights explain at the true rates, mean over pathways."""
+    return float(
+        np.mean(
+            [
+                explained(
+                    current(network, teacher.rates, teacher.region == target, teacher.region == source),
+                    true_current(teacher, target, source),
+                )
+                for target in "ABC"
+                for source in "ABC"
+                if target != source
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize("process_noise", [0.0, 0.3])
+@pytest.mark.parametrize("seed", [201, 202])
+def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(process_noise: float, seed: int) -> None:
+    teacher = multi_region(units=15, trials=20, process_noise=process_noise, seed=seed)
+    data = training_data(observed(teacher, 0.02), tau_s=0.1)
+    weighted, without = one_step(data, OneStep(), RNG), regress(data, OneStep().folds)
+    missed, before = (1 - between_regions(teacher, network) for network in (weighted.network, without.network))
+    assert missed < min(0.7 * before, 0.3)
+    assert weighted.measurement_noise_sd is not None
+    # Ratios are tried in steps of 3.
+    assert 0.02 / 3 < np.sqrt((weighted.measurement_noise_sd**2).mean()) < 0.02 * 3
+
+
+def test_rates_without_noise_are_not_weighted() -> None:
+    for process_noise in (0.0, 0.3):
+        teacher = multi_region(units=15, trials=10, process_noise=process_noise, seed=203)
+        fit = one_step(training_data(teacher, tau_s=0.1), OneStep(), RNG)
+        assert fit.measurement_noise_sd is None
+
+
+def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:
+    z, y, weight = rng.standard_normal((50, 4)), rng.standard_normal((3, 50)), rng.uniform(0, 1, (3, 50))
+    m = weighted_moments(torch.as_tensor(z), torch.as_tensor(y), torch.as_tensor(weight))
+    for unit in range(3):
+        np.testing.assert_allclose(m.ZZ[unit], z.T @ np.diag(weight[unit]) @ z)
+        np.testing.assert_allclose(m.YZ[unit], (weight[unit] * y[unit]) @ z)
+    np.testing.assert_allclose(m.YY, (weight * y**2).sum(1))
+    np.testing.assert_allclose(m.n, weight.sum(1))
