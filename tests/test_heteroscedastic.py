@@ -7,14 +7,12 @@ import pytest
 import torch
 from teacher_data import current, explained, training_data
 
-from curbd.config import OneStep
-from curbd.estimators.one_step import one_step, regress
+from curbd.config import ESTIMATORS, OneStep
+from curbd.estimators.one_step import regress
 from curbd.estimators.regression import weighted_moments
+from curbd.fitting import FULL_RANK
 from curbd.network import Network
 from curbd.teachers import CLIP, Teacher, multi_region, true_current
-
-RNG = np.random.default_rng(0)
-"""The estimator draws no number."""
 
 
 def observed(teacher: Teacher, noise_sd: float) -> Teacher:
@@ -40,12 +38,17 @@ def between_regions(teacher: Teacher, network: Network) -> float:
     )
 
 
+@pytest.mark.parametrize("estimator", ["one_step", "sparse"])
 @pytest.mark.parametrize("process_noise", [0.0, 0.3])
 @pytest.mark.parametrize("seed", [201, 202])
-def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(process_noise: float, seed: int) -> None:
+def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(
+    estimator: str, process_noise: float, seed: int
+) -> None:
     teacher = multi_region(units=15, trials=20, process_noise=process_noise, seed=seed)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
-    weighted, without = one_step(data, OneStep(), RNG), regress(data, OneStep().folds)
+    options = ESTIMATORS["full_rank"][estimator]()
+    weighted = FULL_RANK[estimator](data, options, np.random.default_rng(0))
+    without = regress(data, OneStep().folds)
     missed, before = (1 - between_regions(teacher, network) for network in (weighted.network, without.network))
     assert missed < min(0.7 * before, 0.3)
     assert weighted.measurement_noise_sd is not None
@@ -53,11 +56,11 @@ def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(process_noise: 
     assert 0.02 / 3 < np.sqrt((weighted.measurement_noise_sd**2).mean()) < 0.02 * 3
 
 
-def test_rates_without_noise_are_not_weighted() -> None:
-    for process_noise in (0.0, 0.3):
-        teacher = multi_region(units=15, trials=10, process_noise=process_noise, seed=203)
-        fit = one_step(training_data(teacher, tau_s=0.1), OneStep(), RNG)
-        assert fit.measurement_noise_sd is None
+@pytest.mark.parametrize("process_noise", [0.0, 0.3])
+def test_rates_without_noise_are_not_weighted(process_noise: float) -> None:
+    teacher = multi_region(units=15, trials=10, process_noise=process_noise, seed=203)
+    fit = FULL_RANK["one_step"](training_data(teacher, tau_s=0.1), OneStep(), np.random.default_rng(0))
+    assert fit.measurement_noise_sd is None
 
 
 def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:

@@ -20,7 +20,7 @@ import torch
 
 from curbd.ensemble import Posterior
 from curbd.estimators.evidence import input_units, updated_penalties
-from curbd.estimators.regression import Moments, weighted_moments
+from curbd.estimators.regression import Moments, moments, squared_error_of_each, weighted_moments
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, sources, targets
 from curbd.network import Network, decay, tensor
 
@@ -47,21 +47,23 @@ without weights."""
 log = logging.getLogger(__name__)
 
 
-class Weighted(NamedTuple):
-    """A weighted regression: the network and its posterior.
+class Noisy(NamedTuple):
+    """What is known of measurement noise: rho, and the weight of every sample (pair, unit), 1 without noise."""
 
-    process_noise_sd, measurement_noise_sd : (unit,) standard deviations of what one sample adds to x, and of the noise
-    on the scaled rates.
-    """
+    ratio: float
+    weight: Array
+
+
+class Weighted(NamedTuple):
+    """A weighted regression: the network, its posterior, and the noise variance of the current (unit,)."""
 
     network: Network
     posterior: Posterior
-    process_noise_sd: Array
-    measurement_noise_sd: Array
+    noise: Array
 
 
-def weighted_regression(data: TrainingData, pairs: Transitions, start: Network, penalty: Array) -> Weighted | None:
-    """The regression with weights, or None where nothing, or no held-out transition, speaks for them.
+def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penalty: Array) -> Noisy | None:
+    """Weights of the samples, or None where nothing, or no held-out transition, speaks for them.
 
     Parameters
     ----------
@@ -79,27 +81,39 @@ def weighted_regression(data: TrainingData, pairs: Transitions, start: Network, 
     D = decay(data.dt_s, start.tau_s, data.substeps)
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
-    source = sources(data.region, data.u.shape[2])
-    ratio = _best_ratio(z, y, spread, pairs.fold, source, penalty)
-    if ratio == 0:
-        return None
-    gram, noise, trace = np.zeros((z.shape[1],) * 2), np.empty(len(W)), np.empty(len(W))
-    penalty = penalty.copy()
+    some = slice(None, None, -(-len(z) // ENOUGH))
+    fold, source = pairs.fold[some], sources(data.region, data.u.shape[2])
+    ratio = _best_ratio(z[some], y[some], spread[some], fold == fold[0], source, penalty)
+    return Noisy(ratio, 1 / (1 + ratio**2 * spread)) if ratio else None
+
+
+def weighted_regression(
+    data: TrainingData, pairs: Transitions, start: Network, penalty: Array, weight: Array
+) -> Weighted:
+    """The regression with weights (pair, unit), and penalties by the evidence from those of the start."""
+    z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
+    source, penalty = sources(data.region, data.u.shape[2]), penalty.copy()
+    W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
+    gram = np.zeros((z.shape[1],) * 2)
     for target in range(len(penalty)):
         judges = _judges(source, target)
-        m = _moments(z, y[:, judges], spread[:, judges], ratio)
-        penalty[target] = _learned(m, source, penalty, target)
+        penalty[target] = _learned(statistics(z, y[:, judges], weight[:, judges]), source, penalty, target)
         own = np.flatnonzero(source == target)
         for rows in (own[first : first + CHUNK] for first in range(0, len(own), CHUNK)):
-            m = _moments(z, y[:, rows], spread[:, rows], ratio)
+            m = statistics(z, y[:, rows], weight[:, rows])
             W[rows], noise[rows] = _solved(m, source, penalty[target])
             gram += m.ZZ.sum(0).cpu().numpy() / len(W)
             trace[rows] = m.ZZ.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
-    # One scatter for all units, that of the mean unit; what a unit has more or less of it counts as its noise.
-    share = np.trace(gram) / trace
-    posterior = Posterior(noise * share, gram, penalty[data.region][:, source] * share[:, None])
-    in_state = np.sqrt(noise) * (1 - D)
-    return Weighted(as_network(W, data, start.tau_s), posterior, in_state, ratio * np.sqrt(noise))
+    posterior = with_one_scatter(noise, gram, trace, penalty[data.region][:, source])
+    return Weighted(as_network(W, data, start.tau_s), posterior, noise)
+
+
+def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
+    """Statistics of y (pair, unit) on z (pair, regressor), with weights (pair, unit) if any; n counts the pairs."""
+    if weight is None:
+        return moments(z, y)
+    m = weighted_moments(tensor(z), tensor(y.T), tensor(weight.T))
+    return m._replace(n=torch.full_like(m.n, float(len(z))))
 
 
 def _autocorrelation(error: Array, pairs: Transitions) -> float:
@@ -110,17 +124,16 @@ def _autocorrelation(error: Array, pairs: Transitions) -> float:
     return float(np.median((before * after).sum(0) / np.where(power > 0, power, 1)))
 
 
-def _best_ratio(z: Array, y: Array, spread: Array, fold: Array, source: Array, penalty: Array) -> float:
-    """rho under which the first fold is most likely given the others."""
-    few = slice(None, ENOUGH)
-    z, y, spread, held_out = z[few], y[few], spread[few], fold[few] == fold[0]
+def _best_ratio(z: Array, y: Array, spread: Array, held_out: Array, source: Array, penalty: Array) -> float:
+    """rho under which held-out pairs are most likely given the others."""
     likely = np.zeros(len(RATIOS))
     for target in range(len(penalty)):
         own = _judges(source, target)
         for place, ratio in enumerate(RATIOS):
-            m = _moments(z[~held_out], y[~held_out][:, own], spread[~held_out][:, own], ratio)
+            variance = 1 + ratio**2 * spread[:, own]
+            m = statistics(z[~held_out], y[~held_out][:, own], 1 / variance[~held_out])
             W, noise = _solved(m, source, _learned(m, source, penalty, target))
-            variance = noise * (1 + ratio**2 * spread[held_out][:, own])
+            variance = noise * variance[held_out]
             missed = (y[held_out][:, own] - z[held_out] @ W.T) ** 2
             likely[place] -= 0.5 * float((np.log(variance) + missed / variance).sum())
     return RATIOS[int(likely.argmax())]
@@ -130,12 +143,6 @@ def _judges(source: Array, target: int) -> Array:
     """Some units of a region, evenly spread."""
     own = np.flatnonzero(source == target)
     return own[:: -(-len(own) // JUDGES)]
-
-
-def _moments(z: Array, y: Array, spread: Array, ratio: float) -> Moments:
-    """Weighted statistics of y (pair, row); n is the number of pairs."""
-    m = weighted_moments(tensor(z), tensor(y.T), tensor(1 / (1 + ratio**2 * spread.T)))
-    return m._replace(n=torch.full_like(m.n, float(len(z))))
 
 
 def _learned(m: Moments, source: Array, penalty: Array, target: int) -> Array:
@@ -160,5 +167,26 @@ def _regression(m: Moments, source: Array, block: Array) -> tuple[torch.Tensor, 
     ridge = tensor(block[source])
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(m.ZZ + torch.diag(ridge)))
     W = (inverse @ m.YZ[..., None])[..., 0]
-    error = m.YY - 2 * (W * m.YZ).sum(1) + ((W[:, None] @ m.ZZ)[:, 0] * W).sum(1)
-    return W, error, ridge * inverse.diagonal(dim1=1, dim2=2)
+    return W, squared_error_of_each(m, W), ridge * inverse.diagonal(dim1=1, dim2=2)
+
+
+def with_one_scatter(noise: Array, gram: Array, trace: Array, ridge: Array) -> Posterior:
+    """Posterior with one scatter matrix for all units; what a unit has more or less of it counts as its noise.
+
+    Parameters
+    ----------
+    noise : (unit,) variance of the current.
+    gram : (regressor, regressor) scatter matrix of the mean unit. trace : (unit,) of every unit's own.
+    ridge : (unit, regressor).
+    """
+    share = np.trace(gram) / trace
+    return Posterior(noise * share, gram, ridge * share[:, None])
+
+
+def both_noises(noise: Array, ratio: float, network: Network) -> tuple[Array, Array]:
+    """(unit,) standard deviations of what one sample adds to x, and of the noise on the scaled rates.
+
+    noise : (unit,) variance of the current without measurement noise.
+    """
+    D = decay(network.dt_s, network.tau_s, network.substeps)
+    return (1 - D) * np.sqrt(noise), ratio * np.sqrt(noise)

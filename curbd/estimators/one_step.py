@@ -14,7 +14,7 @@ import torch
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Posterior
 from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
-from curbd.estimators.heteroscedastic import weighted_regression
+from curbd.estimators.heteroscedastic import both_noises, sample_weights, weighted_regression
 from curbd.estimators.regression import Moments, choose_penalties, moments, solve_blocks, squared_error
 from curbd.estimators.transitions import (
     TrainingData,
@@ -62,16 +62,18 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     """
     regression = regress(data, options.folds, options.penalties)
     pairs = transitions(data, options.folds)
-    weighted = weighted_regression(data, pairs, regression.network, regression.penalty)
-    if weighted is None:
+    noisy = sample_weights(data, pairs, regression.network, regression.penalty)
+    if noisy is None:
         known = posterior(regression, data, pairs)
         return Fit(regression.network, regression.between_regions, known, penalty_by=regression.penalty_by)
+    weighted = weighted_regression(data, pairs, regression.network, regression.penalty, noisy.weight)
+    process, measurement = both_noises(weighted.noise, noisy.ratio, weighted.network)
     return Fit(
         weighted.network,
         regression.between_regions,
         weighted.posterior,
-        process_noise_sd=weighted.process_noise_sd,
-        measurement_noise_sd=weighted.measurement_noise_sd,
+        process_noise_sd=process,
+        measurement_noise_sd=measurement,
         penalty_by="evidence",
     )
 

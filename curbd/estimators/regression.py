@@ -73,6 +73,16 @@ def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> 
     return Moments(ZZ, (weight * y) @ z, (weight * y**2).sum(1), weight.sum(1))
 
 
+def of_each(W: torch.Tensor, ZZ: torch.Tensor) -> torch.Tensor:
+    """W_i ZZ_i (unit, regressor), with a scatter matrix for every unit or one for all."""
+    return (W[:, None] @ ZZ)[:, 0]
+
+
+def squared_error_of_each(m: Moments, W: torch.Tensor) -> torch.Tensor:
+    """Sum over pairs of (y - W z)^2, (unit,), with a scatter matrix for every unit or one for all."""
+    return m.YY - 2 * (W * m.YZ).sum(1) + (of_each(W, m.ZZ) * W).sum(1)
+
+
 def inputs_free(block: Array, input_power: Array) -> Array:
     """Penalties (target region, source): those of regions (target region, source region), inputs and bias nearly free.
 

@@ -17,9 +17,10 @@ import torch
 
 from curbd.config import Sparse
 from curbd.ensemble import Fit, Posterior
+from curbd.estimators.heteroscedastic import both_noises, sample_weights, statistics, with_one_scatter
 from curbd.estimators.noise_free import Exact, changes, exact, judged
 from curbd.estimators.one_step import inflation, regress, residual_variance
-from curbd.estimators.regression import Moments, moments, squared_error, weighted_moments
+from curbd.estimators.regression import Moments, of_each, squared_error_of_each, weighted_moments
 from curbd.estimators.transitions import (
     TrainingData,
     Transitions,
@@ -87,40 +88,54 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     The noise variance of every unit is first that of the ridge fit, then that of the sparse one. The prior of a block
     is learned from all units of the target region, each in proportion to what its data can tell, 1 / noise variance: a
     unit that also receives an input from outside has large residuals, and must not teach the others large weights.
-    Data without noise are recognised and fitted in their own way (`curbd.estimators.noise_free`).
+    Data without noise are recognised and fitted in their own way (`curbd.estimators.noise_free`); where rates are noisy
+    samples are weighted, as in `one_step`.
 
     Returns
     -------
-    The network (posterior means), the ridge penalties it started from, and its posterior.
+    The network (posterior means), the ridge penalties it started from, its posterior, and both noises where there are
+    weights.
     """
     first = regress(data, options.folds, options.penalties)
     noise_free = exact(data) if options.noise == "auto" else None
     if noise_free is not None:
         return _noise_free(data, noise_free)._replace(penalty=first.between_regions, penalty_by=first.penalty_by)
-    pairs = transitions(data)
+    pairs = transitions(data, options.folds)
     network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    noisy = sample_weights(data, pairs, network, first.penalty)
     persistence = inflation(network, pairs)
     noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
     rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
     source, state = first.source, [_start(data, pairs, len(own)) for own in rows]
-    ridge, total = np.zeros((len(noise), len(first.total.ZZ))), first.total
+    W, ridge = np.empty((2, len(noise), len(source)))
+    z = regressors(pairs, network)
+
+    def seen(own: Array) -> Moments:
+        return statistics(z, y[:, own], None if noisy is None else noisy.weight[:, own])
+
     for _ in range(PASSES):
         # The rates between samples, too, are those of the latest network.
-        total = moments(regressors(pairs, network), y)
-        W = np.empty(ridge.shape)
+        z = regressors(pairs, network)
         for target, own in enumerate(rows):
-            part = _propagated(state[target], total, source, own, noise[own], options.rounds)
+            m = seen(own)
+            part = _propagated(state[target], m, source, noise[own], options.rounds)
             state[target], W[own], ridge[own] = part.sites, part.mean.cpu().numpy(), part.ridge.cpu().numpy()
-            free = (total.n - part.used).clamp_min(FREE * float(total.n)).cpu().numpy()
-            residual = squared_error(total, part.mean, own).cpu().numpy() / free
-            noise[own] = np.maximum(residual * persistence[own], LEAST_NOISE)
+            residual = squared_error_of_each(m, part.mean) / (m.n - part.used).clamp_min(FREE * len(z))
+            noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_NOISE)
         network = as_network(W, data, network.tau_s)
-    noise *= inflation(network, pairs) / persistence
+    wider, gram, trace = inflation(network, pairs) / persistence, np.zeros((len(source),) * 2), np.empty(len(noise))
     for target, own in enumerate(rows):
-        start = _start(data, pairs, len(own))
-        noise[own] *= _missed(state[target].prior, start, total, source, own, noise[own], options.rounds, rng)
-    known = Posterior(noise, total.ZZ.cpu().numpy(), ridge)
-    return Fit(network, first.between_regions, known, penalty_by=first.penalty_by)
+        start, m = _start(data, pairs, len(own)), seen(own)
+        wider[own] *= _missed(state[target].prior, start, m, source, noise[own] * wider[own], options.rounds, rng)
+        scatter = m.ZZ.expand(len(own), -1, -1)
+        gram += scatter.sum(0).cpu().numpy() / len(noise)
+        trace[own] = scatter.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
+    known = with_one_scatter(noise * wider, gram, trace, ridge)
+    fit = Fit(network, first.between_regions, known, penalty_by=first.penalty_by)
+    if noisy is None:
+        return fit
+    process, measurement = both_noises(noise, noisy.ratio, network)
+    return fit._replace(process_noise_sd=process, measurement_noise_sd=measurement)
 
 
 def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
@@ -140,8 +155,8 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
         noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own), START_EXACT)
         for number in range(JUDGEMENTS):
             rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
-            total, units = weighted_moments(dz, dy, trust), np.arange(len(own))
-            part = _propagated(state, total, source, units, noise.cpu().numpy(), rounds, settle)
+            total = weighted_moments(dz, dy, trust)
+            part = _propagated(state, total, source, noise.cpu().numpy(), rounds, settle)
             trust, noise = judged(dy - part.mean @ dz.T, part.used, noise)
             state = part.sites
         W[own] = part.mean.cpu().numpy()
@@ -174,15 +189,14 @@ def _propagated(
     sites: Sites,
     total: Moments,
     source: Array,
-    rows: Array,
     variances: Array,
     rounds: int,
     settle: int = SETTLE,
 ) -> Rows:
-    """Expectation propagation for all units of a target region at once."""
+    """Expectation propagation for all units of a target region, whose statistics these are, at once."""
     precision, shift, prior = sites
     member = tensor(np.eye(source.max() + 1)[source])
-    YZ, ZZ, noise = total.YZ[rows], total.ZZ, tensor(variances)
+    YZ, ZZ, noise = total.YZ, total.ZZ, tensor(variances)
     weight = noise.reciprocal() / noise.reciprocal().sum()
     least = LEAST_RIDGE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     mean, ridge, factor = YZ, YZ, ZZ
@@ -213,7 +227,6 @@ def _missed(
     start: Sites,
     total: Moments,
     source: Array,
-    rows: Array,
     variances: Array,
     rounds: int,
     rng: np.random.Generator,
@@ -222,20 +235,19 @@ def _missed(
 
     Mean over the units of the target region and over the sources, each counted by its units; at least 1.
     """
-    noise, size = tensor(variances), (len(rows), len(source))
+    noise, size = tensor(variances), tuple(total.YZ.shape)
     present = tensor(rng.random(size)) < prior.probability[source]
     W = torch.where(present, tensor(rng.standard_normal(size)) * prior.variance.sqrt()[source], 0.0)
-    scatter = torch.linalg.cholesky(total.ZZ + torch.diag(1e-9 * total.ZZ.diagonal()))
-    YZ = total.YZ.clone()
-    YZ[rows] = W @ total.ZZ + noise.sqrt()[:, None] * (tensor(rng.standard_normal(size)) @ scatter.T)
-    again = _propagated(start, total._replace(YZ=YZ), source, rows, variances, rounds)
+    scatter = torch.linalg.cholesky(total.ZZ + torch.diag_embed(1e-9 * total.ZZ.diagonal(dim1=-2, dim2=-1)))
+    error = noise.sqrt()[:, None] * of_each(tensor(rng.standard_normal(size)), scatter.mT)
+    again = _propagated(start, total._replace(YZ=of_each(W, total.ZZ) + error), source, variances, rounds)
     covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
     ratio = 0.0
     for one in np.unique(source):
         own = np.flatnonzero(source == one)
-        gram = total.ZZ[np.ix_(own, own)]
+        gram = total.ZZ[..., own, :][..., own]
         error = (again.mean - W)[:, own]
-        missed = ((error @ gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2))
+        missed = (of_each(error, gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2))
         ratio += float(missed.mean()) * len(own) / len(source)
     return max(ratio, 1.0)
 
