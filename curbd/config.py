@@ -200,7 +200,7 @@ class FitSettings(Section):
     """Settings that every estimator understands."""
 
     tau_s: Tau = "estimate"
-    """Time constant of the units in seconds, or `estimate`: by held-out one-step error on training data."""
+    """Time constant of the units in seconds, or `estimate`: by the evidence, on training data."""
     substeps: Annotated[int, Field(ge=1)] = 1
     """Euler steps in each bin."""
 
@@ -210,14 +210,16 @@ class Defaults(RecordingSettings, FitSettings):
 
 
 class OneStep(Section):
-    """Closed-form regression in current space with one penalty for each pair of regions."""
+    """Closed-form regression in current space with one penalty for each pair of a target region and a source; samples
+    are weighted where the rates carry measurement noise."""
 
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the blocked cross-validation, inside the training trials."""
     penalties: Literal["auto", "evidence", "cross_validation"] = "auto"
     """How the penalty of each pair of regions is chosen: by the evidence (the likelihood of the data with the weights
     integrated out), by the error of held-out folds, or (`auto`) by the evidence unless it has no optimum or held-out
-    folds are more likely under the other choice. network.nc says which it was."""
+    folds are more likely under the other choice. network.nc says which it was. The weights of inputs, the bias, and
+    regressions with weighted samples always go by the evidence."""
     hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
     """Slow inputs from outside the recording, inferred for each region: none, as many as predict held-out data
     (`auto`, 3 at most), or this many for every region. They are sources `input:hidden_1` and so on."""

@@ -113,7 +113,7 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     A posterior is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and ridge (seed, target,
     regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says by which.
     Where the estimator tells them apart, the noises are stored as process_noise_sd and measurement_noise_sd (seed,
-    target).
+    target), NaN for a fit that found no measurement noise.
 
     Where states were inferred, the rates of all trials are inferred_rates and drawn_rates (seed, trial, time, target),
     in single precision, and their uncertainty is rate_covariance (seed, target, source); see `States`.
@@ -179,9 +179,10 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
         dataset["ridge"] = (("seed", "target", "regressor"), np.stack([one.ridge for one in posteriors]))
         dataset = dataset.assign_coords(regressor=regressors, regressor_2=regressors)
     for kind in ("process_noise_sd", "measurement_noise_sd"):
-        deviations = [sd for fit in fits if (sd := getattr(fit, kind)) is not None]
-        if len(deviations) == len(fits):
-            dataset[kind] = (("seed", "target"), np.stack(deviations))
+        deviations = [getattr(fit, kind) for fit in fits]
+        if any(sd is not None for sd in deviations):
+            unknown = np.full(len(units), np.nan)
+            dataset[kind] = (("seed", "target"), np.stack([unknown if sd is None else sd for sd in deviations]))
     states = [fit.states for fit in fits if fit.states is not None]
     if len(states) == len(fits):
         for label, part in (("inferred_rates", "rates"), ("drawn_rates", "drawn")):

@@ -116,7 +116,10 @@ def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: A
 
 
 def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Array:
-    """(target region, regressor) penalties of the first fit, or newly chosen ones where its estimator has none."""
+    """(target region, regressor) penalties of the first fit, or newly chosen ones where its estimator has none.
+
+    Inputs and bias are nearly free, as in every null: what they can explain is nobody's gain.
+    """
     train = recording["split"].values == "train"
     n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
     source = sources(number, n_inputs)

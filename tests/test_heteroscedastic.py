@@ -10,6 +10,7 @@ from teacher_data import current, explained, training_data
 from curbd.config import ESTIMATORS, OneStep
 from curbd.estimators.one_step import regress
 from curbd.estimators.regression import weighted_moments
+from curbd.estimators.transitions import transitions
 from curbd.fitting import FULL_RANK
 from curbd.network import Network
 from curbd.teachers import CLIP, Teacher, multi_region, true_current
@@ -71,3 +72,25 @@ def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(m.YZ[unit], (weight[unit] * y[unit]) @ z)
     np.testing.assert_allclose(m.YY, (weight * y**2).sum(1))
     np.testing.assert_allclose(m.n, weight.sum(1))
+
+
+def test_weights_hold_beside_hidden_inputs() -> None:
+    teacher = multi_region(units=10, trials=15, samples=200, process_noise=0.3, seed=204)
+    data = training_data(observed(teacher, 0.02), tau_s=0.1)
+    plain, beside = (
+        FULL_RANK["one_step"](data, OneStep(hidden_inputs=number), np.random.default_rng(0)) for number in ("none", 1)
+    )
+    width = []
+    for fit in (plain, beside):
+        assert fit.posterior is not None
+        covariance = np.linalg.inv(fit.posterior.gram + np.diag(fit.posterior.ridge[0]))
+        width.append(np.sqrt(fit.posterior.noise_variance[0] * covariance.diagonal()[:30]))
+    # There is no hidden input: one that is inferred all the same must not make anybody surer.
+    assert np.median(width[1] / width[0]) > 0.8
+
+
+def test_a_trial_that_is_known_only_late_is_held_out_in_parts() -> None:
+    teacher = multi_region(units=10, trials=1, samples=600, process_noise=0.3, seed=205)
+    data = training_data(observed(teacher, 0.02), tau_s=0.1)
+    late = data._replace(r=np.where(np.arange(600)[None, :, None] < 450, np.nan, data.r))
+    assert np.bincount(transitions(late, 5).fold).tolist() == [30, 30, 30, 30, 29]

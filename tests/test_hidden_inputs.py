@@ -54,6 +54,13 @@ def within_region(teacher: teachers.Teacher, network: Network) -> float:
     )
 
 
+def test_hidden_inputs_are_found_beside_an_estimated_time_constant() -> None:
+    teacher = teachers.multi_region(inputs="hidden", seed=100, **SETTINGS)
+    found = beside_hidden_inputs(one_step)(training_data(teacher), OneStep(hidden_inputs=1), np.random.default_rng(0))
+    assert found.hidden is not None
+    assert found.network.tau_s == pytest.approx(0.1, rel=0.2)
+
+
 def test_hidden_inputs_are_found_and_no_longer_booked_on_the_regions() -> None:
     teacher, plain = fitted("hidden", "none")
     _, found = fitted("hidden", "auto")

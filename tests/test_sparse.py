@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from curbd import teachers
-from curbd.config import OneStep, Sparse
+from curbd.config import ESTIMATORS, OneStep, Sparse
 from curbd.ensemble import Fit
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
 from curbd.estimators.transitions import TrainingData
+from curbd.fitting import FULL_RANK
+from lrfit.fitting import LOW_RANK
 
 Teacher = teachers.Teacher
 
@@ -120,3 +122,27 @@ def test_dense_pathways_are_not_harmed() -> None:
 def test_same_data_same_network(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
     again = sparse(training(teacher), Sparse(), np.random.default_rng(9))
     np.testing.assert_array_equal(again.network.J, fitted[1].network.J)
+
+
+@pytest.mark.parametrize("estimator", ["one_step", "sparse", "reduced_rank", "block_rank"])
+def test_an_input_that_is_always_zero_does_no_harm(estimator: str) -> None:
+    teacher = teachers.multi_region(units=8, trials=8, samples=100, seed=33)
+    data = training(teacher)
+    family, fitting = ("full_rank", FULL_RANK) if estimator in FULL_RANK else ("low_rank", LOW_RANK)
+    options, rng = ESTIMATORS[family][estimator](), np.random.default_rng(0)
+    silent = np.concatenate([data.u, np.zeros((*data.u.shape[:2], 1))], axis=2)
+    without = fitting[estimator](data, options, np.random.default_rng(0)).network
+    found = fitting[estimator](data._replace(u=silent), options, rng).network
+    np.testing.assert_allclose(found.J, without.J, atol=0.05 * np.abs(without.J).max())
+    np.testing.assert_allclose(found.B[:, -1], 0, atol=1e-6)
+
+
+def test_intervals_of_small_regions_are_not_blown_up_by_the_bias() -> None:
+    small = teachers.multi_region(units=6, trials=8, samples=100, seed=34)
+    data = training(small)
+    ridge = one_step(data, OneStep(), np.random.default_rng(0)).posterior
+    for seed in range(3):
+        found = sparse(data, Sparse(), np.random.default_rng(seed)).posterior
+        assert ridge is not None
+        assert found is not None
+        assert found.noise_variance.mean() < 3 * ridge.noise_variance.mean()

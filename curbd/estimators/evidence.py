@@ -132,14 +132,14 @@ def _penalised(m: Moments, ridge: torch.Tensor, rows: Array) -> tuple[torch.Tens
 
 
 def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
-    """Time constant of greatest evidence, s, from one sample to 100.
+    """Time constant of greatest evidence, s, from one sample to 100; the inputs are those of the pairs.
 
     In units of the state x_next = D x + Z v + noise: a penalty is the same ratio of variances for v = (1 - D) w as for
     the weights w of the current. Given the penalties, D is a regression of x_next on what the regressors, so
     penalised, leave of x, each unit weighted by its noise; penalties and D are found in turn.
     """
     n = data.r.shape[2]
-    source = sources(data.region, data.u.shape[2])
+    source = sources(data.region, pairs.u.shape[1])
     both = moments(regressors(pairs), np.concatenate([pairs.x, pairs.x_next], axis=1))
     across = tensor((pairs.x * pairs.x_next).sum(0))
     unit = input_units(both.ZZ, float(both.n), source, data.n_regions)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from curbd.ensemble import Posterior
-from curbd.estimators.evidence import input_units, updated_penalties
+from curbd.estimators.evidence import SMALLEST, input_units, updated_penalties
 from curbd.estimators.regression import Moments, moments, squared_error_of_each, weighted_moments
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, sources, targets
 from curbd.network import Network, decay, tensor
@@ -33,11 +33,9 @@ RATIOS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 JUDGES = 20
 """Units of every region, at most, that rho and the penalties are chosen on."""
 ENOUGH = 4000
-"""Transitions, the first ones, that rho is chosen on."""
+"""Transitions, evenly spread, that rho is chosen on."""
 ROUNDS = 15
 """Rounds of the evidence."""
-LEAST_NOISE = 1e-14
-"""Smallest noise variance."""
 CHUNK = 32
 """Units whose scatter matrices are held at once."""
 MOST = 1e12
@@ -82,15 +80,20 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
     some = slice(None, None, -(-len(z) // ENOUGH))
-    fold, source = pairs.fold[some], sources(data.region, data.u.shape[2])
-    ratio = _best_ratio(z[some], y[some], spread[some], fold == fold[0], source, penalty)
+    held_out, source = pairs.fold[some] == pairs.fold[0], sources(data.region, data.u.shape[2])
+    if held_out.all():
+        return None
+    ratio = _best_ratio(z[some], y[some], spread[some], held_out, source, penalty)
     return Noisy(ratio, 1 / (1 + ratio**2 * spread)) if ratio else None
 
 
 def weighted_regression(
     data: TrainingData, pairs: Transitions, start: Network, penalty: Array, weight: Array
 ) -> Weighted:
-    """The regression with weights (pair, unit), and penalties by the evidence from those of the start."""
+    """The regression with weights (pair, unit), and penalties by the evidence from those of the start.
+
+    With several Euler steps a sample the rates between samples are those of the start.
+    """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     source, penalty = sources(data.region, data.u.shape[2]), penalty.copy()
     W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
@@ -158,7 +161,7 @@ def _learned(m: Moments, source: Array, penalty: Array, target: int) -> Array:
 def _solved(m: Moments, source: Array, block: Array) -> tuple[Array, Array]:
     """Weights (row, regressor) and noise variance (row,)."""
     W, error, unknown = _regression(m, source, block)
-    noise = error.clamp_min(LEAST_NOISE) / (m.n - (1 - unknown).sum(1)).clamp_min(1.0)
+    noise = error.clamp_min(SMALLEST) / (m.n - (1 - unknown).sum(1)).clamp_min(1.0)
     return W.cpu().numpy(), noise.cpu().numpy()
 
 

@@ -222,8 +222,10 @@ def _posterior(known: Posterior, z: Array, h: Array, hidden: Hidden, region: Arr
     power = (h**2).sum(0)
     own = region[:, None] == hidden.region
     ridge = np.where(own, WEAK, ABSENT) * np.where(power > 0, power, 1.0)
+    # Where samples have weights, so has the scatter of the known ones.
+    weighted = np.trace(known.gram) / (z**2).sum()
     return Posterior(
         known.noise_variance,
-        joined.T @ joined,
+        weighted * joined.T @ joined,
         np.concatenate([known.ridge[:, :n], ridge, known.ridge[:, n:]], axis=1),
     )

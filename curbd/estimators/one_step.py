@@ -57,8 +57,8 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
 
     Returns
     -------
-    The network, the penalties of the regression without weights, the posterior, and both noises where there are
-    weights.
+    The network, the penalties of the regression without weights and what chose them, the posterior, and both noises
+    where there are weights.
     """
     regression = regress(data, options.folds, options.penalties)
     pairs = transitions(data, options.folds)
@@ -68,13 +68,14 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
         return Fit(regression.network, regression.between_regions, known, penalty_by=regression.penalty_by)
     weighted = weighted_regression(data, pairs, regression.network, regression.penalty, noisy.weight)
     process, measurement = both_noises(weighted.noise, noisy.ratio, weighted.network)
+    known = weighted.posterior
     return Fit(
         weighted.network,
         regression.between_regions,
-        weighted.posterior,
+        known._replace(noise_variance=known.noise_variance * inflation(weighted.network, pairs)),
         process_noise_sd=process,
         measurement_noise_sd=measurement,
-        penalty_by="evidence",
+        penalty_by=regression.penalty_by,
     )
 
 

@@ -88,7 +88,7 @@ def inputs_free(block: Array, input_power: Array) -> Array:
 
     input_power : (input,) sum of squares of each input, which makes its penalty free of its unit.
     """
-    others = np.append(WEAK * input_power, HAIR)
+    others = np.append(np.maximum(WEAK * input_power, HAIR), HAIR)
     return np.concatenate([block, np.broadcast_to(others, (len(block), len(others)))], axis=1)
 
 

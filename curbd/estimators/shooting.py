@@ -28,6 +28,7 @@ from curbd.estimators.transitions import (
     as_network,
     from_first_bin,
     regressors,
+    sources,
     targets,
     transitions,
 )
@@ -104,7 +105,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     pairs = transitions(data)
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
-    source = np.concatenate([data.region, data.n_regions + np.arange(z.shape[1] - len(data.region))])
+    source = sources(data.region, data.u.shape[2])
     scatter = z.T @ z
     inside = np.where(source[:, None] == source, scatter, 0)
     ridge = LOOSE * scatter.diagonal()[: len(data.region)].mean()

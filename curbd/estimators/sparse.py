@@ -10,6 +10,7 @@ v are re-estimated on the way, so that a dense block simply ends with pi near 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     wider, gram, trace = inflation(network, pairs) / persistence, np.zeros((len(source),) * 2), np.empty(len(noise))
     for target, own in enumerate(rows):
         start, m = _start(data, pairs, len(own)), seen(own)
-        wider[own] *= _missed(state[target].prior, start, m, source, noise[own] * wider[own], options.rounds, rng)
+        wider[own] *= _missed(state[target].prior, start, m, source, rows, noise[own] * wider[own], options.rounds, rng)
         scatter = m.ZZ.expand(len(own), -1, -1)
         gram += scatter.sum(0).cpu().numpy() / len(noise)
         trace[own] = scatter.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
@@ -134,7 +135,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     fit = Fit(network, first.between_regions, known, penalty_by=first.penalty_by)
     if noisy is None:
         return fit
-    process, measurement = both_noises(noise, noisy.ratio, network)
+    process, measurement = both_noises(noise / persistence, noisy.ratio, network)
     return fit._replace(process_noise_sd=process, measurement_noise_sd=measurement)
 
 
@@ -227,29 +228,32 @@ def _missed(
     start: Sites,
     total: Moments,
     source: Array,
+    regions: Sequence[Array],
     variances: Array,
     rounds: int,
     rng: np.random.Generator,
 ) -> float:
     """Mean squared error of the currents over the one that the posterior expects, on weights drawn from the prior.
 
-    Mean over the units of the target region and over the sources, each counted by its units; at least 1.
+    Mean over the units of the target region and over the source regions, given by their units; at least 1.
     """
     noise, size = tensor(variances), tuple(total.YZ.shape)
     present = tensor(rng.random(size)) < prior.probability[source]
     W = torch.where(present, tensor(rng.standard_normal(size)) * prior.variance.sqrt()[source], 0.0)
-    scatter = torch.linalg.cholesky(total.ZZ + torch.diag_embed(1e-9 * total.ZZ.diagonal(dim1=-2, dim2=-1)))
+    power = total.ZZ.diagonal(dim1=-2, dim2=-1)
+    # An input may be 0 all the time.
+    hair = 1e-9 * power + LEAST_RIDGE * power.sum(-1, keepdim=True)
+    scatter = torch.linalg.cholesky(total.ZZ + torch.diag_embed(hair))
     error = noise.sqrt()[:, None] * of_each(tensor(rng.standard_normal(size)), scatter.mT)
     again = _propagated(start, total._replace(YZ=of_each(W, total.ZZ) + error), source, variances, rounds)
     covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
-    ratio = 0.0
-    for one in np.unique(source):
-        own = np.flatnonzero(source == one)
+    ratios = []
+    for own in regions:
         gram = total.ZZ[..., own, :][..., own]
         error = (again.mean - W)[:, own]
-        missed = (of_each(error, gram) * error).sum(1) / (covariance[:, own][:, :, own] * gram).sum((1, 2))
-        ratio += float(missed.mean()) * len(own) / len(source)
-    return max(ratio, 1.0)
+        expected = (covariance[:, own][:, :, own] * gram).sum((1, 2))
+        ratios.append((of_each(error, gram) * error).sum(1) / expected.clamp_min(LEAST_NOISE**2))
+    return max(float(torch.stack(ratios).mean()), 1.0)
 
 
 def _tilted(

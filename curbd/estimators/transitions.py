@@ -88,8 +88,9 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
     if len(originals) >= folds:
         fold = (place % folds)[trial]
     else:
-        length = complete.sum(1)[trial]
-        fold = np.minimum(time * folds // np.maximum(length - 1, 1), folds - 1)
+        length = np.bincount(trial, minlength=len(complete))
+        place_in_trial = np.arange(len(trial)) - (np.cumsum(length) - length)[trial]
+        fold = place_in_trial * folds // length[trial]
     x = phi_inverse(data.r)
     drive = 0.0 if data.drive is None else data.drive[trial, time]
     return Transitions(

@@ -187,7 +187,7 @@ def noise_sd(recording: xr.Dataset, networks: xr.Dataset, number: int) -> Array:
     """
     network = member(networks, number)
     step = network.dt_s / (network.substeps * network.tau_s)
-    if "process_noise_sd" in networks:
+    if "process_noise_sd" in networks and np.isfinite(networks["process_noise_sd"].values[number]).all():
         in_sample = networks["process_noise_sd"].values[number]
     else:
         train = recording["split"].values == "train"
