@@ -146,3 +146,15 @@ def test_intervals_of_small_regions_are_not_blown_up_by_the_bias() -> None:
         assert ridge is not None
         assert found is not None
         assert found.noise_variance.mean() < 3 * ridge.noise_variance.mean()
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e6])
+def test_the_unit_of_an_input_does_not_matter(teacher: Teacher, fitted: tuple[Fit, Fit], unit: float) -> None:
+    data, plain = training(teacher), fitted[1]
+    found = sparse(data._replace(u=unit * data.u), Sparse(), np.random.default_rng(0))
+    np.testing.assert_allclose(found.network.J, plain.network.J, atol=1e-6)
+    np.testing.assert_allclose(unit * found.network.B, plain.network.B, atol=1e-6)
+    assert found.posterior is not None
+    assert plain.posterior is not None
+    inverse, expected = (np.linalg.inv(one.gram + np.diag(one.ridge[0])) for one in (found.posterior, plain.posterior))
+    np.testing.assert_allclose(inverse[:60, :60], expected[:60, :60], rtol=1e-4, atol=1e-6)

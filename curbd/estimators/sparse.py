@@ -24,7 +24,6 @@ from curbd.estimators.one_step import inflation, regress, residual_variance
 from curbd.estimators.regression import Moments, of_each, squared_error_of_each, weighted_moments
 from curbd.estimators.transitions import (
     TrainingData,
-    Transitions,
     as_network,
     regressors,
     sources,
@@ -97,6 +96,23 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     The network (posterior means), the ridge penalties it started from, its posterior, and both noises where there are
     weights.
     """
+    power = np.nanmean(data.u**2, axis=(0, 1))
+    rms = np.sqrt(np.where(power > 0, power, 1))
+    return _in_units(_fitted(data._replace(u=data.u / rms), options, rng), rms)
+
+
+def _in_units(fit: Fit, rms: Array) -> Fit:
+    """A fit to inputs of rms 1 as one to inputs of the rms given (input,)."""
+    size, known = np.concatenate([np.ones(len(fit.network.J)), rms, [1.0]]), fit.posterior
+    network = fit.network._replace(B=fit.network.B / rms)
+    if known is None:
+        return fit._replace(network=network)
+    in_units = known._replace(gram=size[:, None] * known.gram * size, ridge=known.ridge * size**2)
+    return fit._replace(network=network, posterior=in_units)
+
+
+def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
+    """The fit to inputs of rms 1."""
     first = regress(data, options.folds, options.penalties)
     noise_free = exact(data) if options.noise == "auto" else None
     if noise_free is not None:
@@ -107,7 +123,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     persistence = inflation(network, pairs)
     noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
     rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
-    source, state = first.source, [_start(data, pairs, len(own)) for own in rows]
+    source, state = first.source, [_start(data, len(own)) for own in rows]
     W, ridge = np.empty((2, len(noise), len(source)))
     z = regressors(pairs, network)
 
@@ -126,7 +142,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
         network = as_network(W, data, network.tau_s)
     wider, gram, trace = inflation(network, pairs) / persistence, np.zeros((len(source),) * 2), np.empty(len(noise))
     for target, own in enumerate(rows):
-        start, m = _start(data, pairs, len(own)), seen(own)
+        start, m = _start(data, len(own)), seen(own)
         wider[own] *= _missed(state[target].prior, start, m, source, rows, noise[own] * wider[own], options.rounds, rng)
         scatter = m.ZZ.expand(len(own), -1, -1)
         gram += scatter.sum(0).cpu().numpy() / len(noise)
@@ -153,7 +169,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     for target, order in enumerate(noise_free.order):
         own = np.flatnonzero(data.region == target)
         dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
-        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, pairs, len(own), START_EXACT)
+        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, len(own), START_EXACT)
         for number in range(JUDGEMENTS):
             rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
             total = weighted_moments(dz, dy, trust)
@@ -173,14 +189,13 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     return Fit(as_network(W, data, tau_s), posterior=Posterior(left, z.T @ z, left[:, None] * ridge))
 
 
-def _start(data: TrainingData, pairs: Transitions, rows: int, probability: float = START) -> Sites:
+def _start(data: TrainingData, rows: int, probability: float = START) -> Sites:
     """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior.
 
-    Those of an input are of the order of 1 / rms of the input, the bias of 1.
+    Those of inputs, and the bias, are of the order of 1.
     """
-    power = (pairs.u**2).mean(0)
-    inputs = 1 / np.where(power > 0, power, 1)
-    variance = tensor(np.concatenate([1 / np.bincount(data.region, minlength=data.n_regions), inputs, [1.0]]))
+    within = 1 / np.bincount(data.region, minlength=data.n_regions)
+    variance = tensor(np.concatenate([within, np.ones(data.u.shape[2] + 1)]))
     prior = Blocks(torch.full_like(variance, probability), variance / probability)
     precision = (1 / variance)[sources(data.region, data.u.shape[2])].expand(rows, -1)
     return Sites(precision, torch.zeros_like(precision), prior)
