@@ -16,7 +16,6 @@ import torch
 
 from curbd.config import BlockRank
 from curbd.ensemble import BlockRanks, Fit
-from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.regression import (
     GRID,
     Moments,
@@ -27,6 +26,7 @@ from curbd.estimators.regression import (
     squared_error,
 )
 from curbd.estimators.regression import solve as ridge
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, as_network, regressors, sources, targets, transitions
 from curbd.network import tensor
 from lrfit.reduced_rank import at_rank, canonical, in_noise, rank_errors, regression, smallest_rank, without_own

@@ -18,7 +18,6 @@ import torch
 
 from curbd.config import ReducedRank
 from curbd.ensemble import Fit
-from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.regression import (
     GRID,
     Moments,
@@ -28,6 +27,7 @@ from curbd.estimators.regression import (
     squared_error,
 )
 from curbd.estimators.regression import solve as ridge
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, as_network, regressors, sources, targets, transitions
 from curbd.network import Network, tensor
 from lrfit.geometry import canonical

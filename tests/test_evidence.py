@@ -9,12 +9,13 @@ from scipy.stats import multivariate_normal
 from teacher_data import training_data
 
 from curbd.config import Model, OneStep
-from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
+from curbd.estimators.evidence import evidence_penalties, held_out_likelihood, is_inside
 from curbd.estimators.one_step import one_step
 from curbd.estimators.regression import moments
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import sources, transitions
 from curbd.fitting import fit
-from curbd.teachers import multi_region
+from curbd.teachers import CLIP, multi_region
 
 RNG = np.random.default_rng(0)
 """The estimator draws no number."""
@@ -72,6 +73,15 @@ def test_the_time_constant_does_not_depend_on_how_much_was_recorded(trials: int)
     data = training_data(multi_region(units=20, trials=trials, substeps=1, tau_s=0.05, seed=101))
     # A tenth of a percent of the transitions' information: 5 trials leave it a few percent.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.05, rel=0.06)
+
+
+@pytest.mark.parametrize("process_noise", [0.0, 0.3])
+def test_noise_on_the_rates_does_not_make_the_time_constant_short(process_noise: float) -> None:
+    teacher = multi_region(units=20, trials=20, samples=200, substeps=1, process_noise=process_noise, seed=104)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(teacher.rates.shape)
+    data = training_data(teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP)))
+    # Of the plain regression it is .02 s.
+    assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.3)
 
 
 def test_noisy_recordings_are_judged_by_the_evidence_and_smooth_ones_by_held_out_error() -> None:

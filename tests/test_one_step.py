@@ -5,8 +5,8 @@ import pytest
 from teacher_data import correlation, current, explained, training_data
 
 from curbd.config import OneStep
-from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.one_step import one_step
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import targets, transitions
 from curbd.network import Network
 from curbd.teachers import Teacher, multi_region, true_current

@@ -111,9 +111,9 @@ def test_without_measurement_noise_nothing_is_lost(known: teachers.Teacher) -> N
 
 def test_the_time_constant_is_not_that_of_the_noise_nor_of_the_smoothing(known: teachers.Teacher) -> None:
     data = noisy(training_data(known))
-    # Noise on the rates pulls the regression's time constant to one sample, smoothing to twice the true one.
-    assert regressed(data).network.tau_s < 0.03
-    assert fitted(data).network.tau_s == pytest.approx(0.1, rel=0.35)
+    # Noise on the rates pulls the regression's time constant towards one sample, smoothing to twice the true one.
+    assert regressed(data).network.tau_s < 0.08
+    assert fitted(data).network.tau_s == pytest.approx(0.1, rel=0.2)
 
 
 def test_spike_counts_give_better_currents_than_smoothing() -> None:

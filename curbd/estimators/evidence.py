@@ -1,4 +1,4 @@
-"""Penalties and the time constant by the evidence: how probable the data are when the weights are integrated out.
+"""Penalties by the evidence: how probable the data are when the weights are integrated out.
 
 A ridge penalty is the ratio of the noise variance to the prior variance of a weight. The evidence judges a recording as
 it unfolds, every sample in the light of all before it; the error of held-out samples one by one, as cross-validation
@@ -11,17 +11,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from curbd.estimators.regression import GRID, Moments, moments, squared_error
-from curbd.estimators.transitions import TrainingData, Transitions, regressors, sources
-from curbd.network import decay, tensor
+from curbd.estimators.regression import GRID, Moments, squared_error
+from curbd.network import tensor
 
 Array = np.ndarray
 ROUNDS = 60
 """Rounds of a fixed point, at most."""
 SETTLED = 0.01
-"""Relative change below which a penalty has settled; a time constant must settle ten times better."""
-LONGEST = 100
-"""Longest time constant, in samples; the shortest is one sample."""
+"""Relative change below which a penalty has settled."""
 SMALLEST = 1e-14
 """Noise variances below this count as this."""
 
@@ -129,44 +126,3 @@ def _penalised(m: Moments, ridge: torch.Tensor, rows: Array) -> tuple[torch.Tens
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(ridge))
     whitened = torch.linalg.solve_triangular(factor, m.YZ[rows].mT, upper=False)
     return m.YY[rows] - (whitened**2).sum(0), factor
-
-
-def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
-    """Time constant of greatest evidence, s, from one sample to 100; the inputs are those of the pairs.
-
-    In units of the state x_next = D x + Z v + noise: a penalty is the same ratio of variances for v = (1 - D) w as for
-    the weights w of the current. Given the penalties, D is a regression of x_next on what the regressors, so
-    penalised, leave of x, each unit weighted by its noise; penalties and D are found in turn.
-    """
-    n = data.r.shape[2]
-    source = sources(data.region, pairs.u.shape[1])
-    both = moments(regressors(pairs), np.concatenate([pairs.x, pairs.x_next], axis=1))
-    across = tensor((pairs.x * pairs.x_next).sum(0))
-    unit = input_units(both.ZZ, float(both.n), source, data.n_regions)
-    penalty = np.tile(unit, (data.n_regions, 1))
-    least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, LONGEST))
-    D = decay(data.dt_s, 10 * data.dt_s, data.substeps)
-    for _ in range(ROUNDS):
-        upper = lower = 0.0
-        for target in range(data.n_regions):
-            rows = np.flatnonzero(data.region == target)
-            ridge = tensor(penalty[target][source])
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(both.ZZ + torch.diag(ridge)))
-            now, then = both.YZ[rows], both.YZ[n + rows]
-            W_now, W_then = now @ inverse, then @ inverse
-            left = both.YY[rows] - (W_now * now).sum(1)
-            shared = across[rows] - (W_now * then).sum(1)
-            ahead = both.YY[n + rows] - (W_then * then).sum(1)
-            noise = (ahead - 2 * D * shared + D**2 * left).clamp_min(SMALLEST)
-            upper += float((shared / noise).sum())
-            lower += float((left / noise).sum())
-            W = W_then - D * W_now
-            error = both.YY[n + rows] - 2 * D * across[rows] + D**2 * both.YY[rows]
-            error = error - 2 * (W * (then - D * now)).sum(1) + ((W @ both.ZZ) * W).sum(1)
-            unknown = (ridge * inverse.diagonal()).expand(W.shape)
-            penalty[target] = updated_penalties(W, error, unknown, float(both.n), source, unit)
-        before, D = D, float(np.clip(upper / max(lower, SMALLEST), least, most))
-        if abs(D - before) < SETTLED / 10 * (1 - D):
-            break
-    step = data.substeps * (1 - D ** (1 / data.substeps))
-    return data.dt_s / step

@@ -11,7 +11,7 @@ import numpy as np
 
 from curbd.config import Force
 from curbd.ensemble import Fit
-from curbd.estimators.evidence import estimate_tau
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, transitions
 from curbd.network import Network, phi_inverse
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Hidden, Posterior
-from curbd.estimators.evidence import estimate_tau
 from curbd.estimators.one_step import regress
 from curbd.estimators.regression import WEAK
 from curbd.estimators.slow_factors import (
@@ -31,6 +30,7 @@ from curbd.estimators.slow_factors import (
     to_frequencies,
     without_factors,
 )
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, Transitions, regressors, targets, transitions
 from curbd.network import Network
 

@@ -13,9 +13,10 @@ import torch
 
 from curbd.config import OneStep
 from curbd.ensemble import Fit, Posterior
-from curbd.estimators.evidence import estimate_tau, evidence_penalties, held_out_likelihood, is_inside
+from curbd.estimators.evidence import evidence_penalties, held_out_likelihood, is_inside
 from curbd.estimators.heteroscedastic import both_noises, sample_weights, weighted_regression
 from curbd.estimators.regression import Moments, choose_penalties, moments, solve_blocks, squared_error
+from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import (
     TrainingData,
     Transitions,
