@@ -105,3 +105,8 @@ def test_the_network_file_says_how_penalties_were_chosen(tmp_path) -> None:
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0, 1]))
     assert networks["penalty_by"].dims == ("seed",)
     assert set(networks["penalty_by"].values) <= {"evidence", "cross_validation"}
+
+
+def test_trials_of_two_samples_have_a_time_constant() -> None:
+    data = training_data(multi_region(units=5, trials=60, samples=2, substeps=1, seed=105))
+    assert 0.01 <= estimate_tau(data, transitions(data)) <= 1.0

@@ -24,6 +24,8 @@ LASTING = 0.1
 input that was not recorded."""
 LONGER = 1.3
 """How many times longer it must be with instruments, which tell less where there is no measurement noise."""
+ENOUGH = 20_000
+"""Transitions, evenly spread, that are looked at for measurement noise."""
 HAIR = 1e-6
 """Ridge on the instruments, as a share of their mean square."""
 
@@ -33,12 +35,15 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     z = regressors(pairs)
     tau_s, error = _most_evident(data, z, pairs.x, pairs.x_next)
     follows = np.flatnonzero((np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)) + 1
+    if not len(follows):
+        return tau_s
+    follows = follows[:: -(-len(follows) // ENOUGH)]
     before, after = error[follows - 1], error[follows]
     power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
     if np.median((before * after).sum(0) / np.where(power > 0, power, 1)) > LASTING:
         return tau_s
-    past = np.concatenate([pairs.x[follows - 1], z[follows - 1], pairs.u[follows]], axis=1)
     # Penalties stay at 1: those of the evidence shrink too much where regressors are told by the past alone.
+    past = np.concatenate([pairs.x[follows - 1], z[follows - 1], pairs.u[follows]], axis=1)
     told = _told(past, np.concatenate([z[follows], pairs.x[follows]], axis=1))
     longer, _ = _most_evident(data, told[:, : z.shape[1]], told[:, z.shape[1] :], pairs.x_next[follows], rounds=1)
     return longer if longer > LONGER * tau_s else tau_s
