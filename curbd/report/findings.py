@@ -186,9 +186,11 @@ def _about_fit(fit: Fitted) -> list[str]:
         found.append("no trial was held out: the scores are those of the training trials.")
     noisy = row["measurement_noise_share"] > NOISY
     if noisy:
+        inferred = "inferred_rates" in fit.networks
         found.append(
             f"{percent(row['measurement_noise_share'])} of the variance of the observed rates is measurement noise: "
-            "the currents are those of the rates inferred behind it; forecasts of single bins cannot be good."
+            + ("the currents are those of the rates inferred behind it" if inferred else "state_space may do better")
+            + "; forecasts of single bins cannot be good."
         )
     elif max(row["one_step_r2"], train["one_step_r2"]) < FAINT:
         found.append(
