@@ -249,6 +249,7 @@ def test_the_low_rank_benchmark_says_how_many_blocks_were_right() -> None:
 
 def test_the_expected_size_of_an_effect_is_not_shrunk_where_data_are_few() -> None:
     rows = inactivation.PARTS["dense"].run("gain 1.5, coupling .5, 2 trials", "one_step", 0, quick=True)
-    # Two short trials leave so much open that the fit predicts two thirds of what there is, or less.
+    # Two short trials leave so much open that the fit itself predicts about two thirds of what there is.
     assert (rows["fit_error"] > 0.3).all()
-    assert (rows["error"] < 0.6 * rows["fit_error"]).all()
+    assert rows["error"].mean() < rows["fit_error"].mean() / 2
+    assert (rows["error"] < 0.25).all()

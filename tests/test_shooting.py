@@ -36,9 +36,11 @@ def test_the_published_simulator_is_reproduced_with_the_currents_of_the_start(se
     start, refined = one_step(data, OneStep(), RNG).network, shooting(data, Shooting(), RNG).network
     assert variance_explained(data, start) < 0.95
     assert variance_explained(data, refined) >= 0.999
-    for before, after in zip(blocks(teacher, start), blocks(teacher, refined), strict=True):
-        # A change of a current by a tenth of its size is what the refinement is charged for.
-        assert correlation(before, after) > 0.98
+    pairs = zip(blocks(teacher, start), blocks(teacher, refined), strict=True)
+    kept = np.array([correlation(before, after) for before, after in pairs])
+    assert kept.mean() > 0.995
+    # The weakest pathway of simulator 11 has .989.
+    assert kept.min() > 0.985
 
 
 @pytest.mark.parametrize("start", ["one_step", "sparse"])
@@ -46,12 +48,11 @@ def test_the_free_run_rises_and_every_current_stays(start):
     """Two regions have a hidden input: the network must make what it did, but not out of other currents."""
     teacher = published_three_region(units=30, seed=11)
     data = training_data(teacher, tau_s=0.1)
-    options = Shooting(start=start, noise="inflated", rounds=8)
+    options = Shooting(start=start, noise="inflated")
     known = {"one_step": one_step, "sparse": sparse}[start](data, options, RNG)
     refined = shooting(data, options, RNG)
-    assert variance_explained(data, known.network) < 0.5
-    # 30 units a region are few to make what the hidden input did.
-    assert variance_explained(data, refined.network) > 0.95
+    unexplained, before = (1 - variance_explained(data, network) for network in (refined.network, known.network))
+    assert unexplained < 0.01 * min(before, 1)
     currents = (blocks(teacher, network) for network in (known.network, refined.network, teacher.network))
     for before, after, true in zip(*currents, strict=True):
         # a current is asked to stay within about a tenth of its size; a correlation then moves in its third digit
