@@ -21,7 +21,7 @@ import torch
 from curbd.ensemble import Posterior
 from curbd.estimators.evidence import SMALLEST, input_units, updated_penalties
 from curbd.estimators.regression import Moments, moments, squared_error_of_each, weighted_moments
-from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, sources, targets
+from curbd.estimators.transitions import TrainingData, Transitions, as_network, lag_one, regressors, sources, targets
 from curbd.network import Network, decay, tensor
 
 Array = np.ndarray
@@ -71,7 +71,7 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
-    if _autocorrelation(y - z @ W.T, pairs) > ANTICORRELATED:
+    if np.median(lag_one(y - z @ W.T, pairs)) > ANTICORRELATED:
         return None
     if z.size * float(W.size) > MOST:
         log.info("residuals look like measurement noise, but the recording is too large for weights; try state_space")
@@ -117,14 +117,6 @@ def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
         return moments(z, y)
     m = weighted_moments(tensor(z), tensor(y.T), tensor(weight.T))
     return m._replace(n=torch.full_like(m.n, float(len(z))))
-
-
-def _autocorrelation(error: Array, pairs: Transitions) -> float:
-    """Lag-1 autocorrelation of the residuals (pair, unit), median over units."""
-    follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
-    before, after = error[:-1][follows], error[1:][follows]
-    power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
-    return float(np.median((before * after).sum(0) / np.where(power > 0, power, 1)))
 
 
 def _best_ratio(z: Array, y: Array, spread: Array, held_out: Array, source: Array, penalty: Array) -> float:

@@ -21,6 +21,7 @@ from curbd.estimators.transitions import (
     TrainingData,
     Transitions,
     as_network,
+    lag_one,
     regressors,
     sources,
     targets,
@@ -142,8 +143,5 @@ def inflation(network: Network, pairs: Transitions) -> Array:
     """
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
     error = y - regressors(pairs, network) @ np.concatenate([network.J, network.B, network.b[:, None]], axis=1).T
-    follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
-    before, after = error[:-1][follows], error[1:][follows]
-    power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
-    rho = np.clip((before * after).sum(0) / np.where(power > 0, power, 1), 0, 0.999)
+    rho = np.clip(lag_one(error, pairs), 0, 0.999)
     return (1 + rho) / (1 - rho)

@@ -13,7 +13,7 @@ import torch
 
 from curbd.estimators.evidence import ROUNDS, SETTLED, SMALLEST, input_units, updated_penalties
 from curbd.estimators.regression import moments
-from curbd.estimators.transitions import TrainingData, Transitions, regressors, sources
+from curbd.estimators.transitions import TrainingData, Transitions, lag_one, regressors, sources
 from curbd.network import decay, tensor
 
 Array = np.ndarray
@@ -25,7 +25,7 @@ input that was not recorded."""
 LONGER = 1.3
 """How many times longer it must be with instruments, which tell less where there is no measurement noise."""
 ENOUGH = 20_000
-"""Transitions, evenly spread, that are looked at for measurement noise."""
+"""Transitions, evenly spread, that are looked at with instruments."""
 HAIR = 1e-6
 """Ridge on the instruments, as a share of their mean square."""
 
@@ -35,13 +35,9 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     z = regressors(pairs)
     tau_s, error = _most_evident(data, z, pairs.x, pairs.x_next)
     follows = np.flatnonzero((np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)) + 1
-    if not len(follows):
+    if not len(follows) or np.median(lag_one(error, pairs)) > LASTING:
         return tau_s
     follows = follows[:: -(-len(follows) // ENOUGH)]
-    before, after = error[follows - 1], error[follows]
-    power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
-    if np.median((before * after).sum(0) / np.where(power > 0, power, 1)) > LASTING:
-        return tau_s
     # Penalties stay at 1: those of the evidence shrink too much where regressors are told by the past alone.
     past = np.concatenate([pairs.x[follows - 1], z[follows - 1], pairs.u[follows]], axis=1)
     told = _told(past, np.concatenate([z[follows], pairs.x[follows]], axis=1))

@@ -117,6 +117,15 @@ def sources(region: Array, n_inputs: int) -> Array:
     return np.concatenate([region, region.max() + 1 + np.arange(n_inputs + 1)])
 
 
+def lag_one(error: Array, pairs: Transitions) -> Array:
+    """(unit,) autocorrelation of residuals (pair, unit) from one pair to the next, never across a trial or a gap."""
+    follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
+    before, after = error[:-1][follows], error[1:][follows]
+    power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
+    result: Array = (before * after).sum(0) / np.where(power > 0, power, 1)
+    return result
+
+
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
     """Network with the regression weights W (unit, regressor)."""
     n, k = data.r.shape[2], data.u.shape[2]
