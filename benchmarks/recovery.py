@@ -26,7 +26,7 @@ from curbd.config import ESTIMATORS, Force, Section, StateSpace
 from curbd.fitting import FULL_RANK, Estimator
 from lrfit.fitting import LOW_RANK
 
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = tuple(range(20))
 KEYS = ["rung", "estimator", "seed"]
 log = logging.getLogger("recovery")
 
@@ -68,6 +68,9 @@ QUICKER: Mapping[str, Mapping[str, object]] = {"force": {"passes": 5}, "trajecto
 SLOW = {
     "force": 2,
     "shooting": 3,
+    "shooting, from sparse": 5,
+    "lrfit.block_rank": 5,
+    "lrfit.reduced_rank": 5,
     "lrfit.shooting": 2,
     "lrfit.trajectory": 1,
 }

@@ -188,7 +188,7 @@ def _check(chosen: argparse.Namespace) -> None:
 
     check_experiments(read_netcdf(chosen.recording), *_experiments(chosen))
     with whole_file(chosen.out) as part:
-        part.write_text(f"{chosen.experiments}\n{chosen.bench}\n", encoding="utf-8")
+        part.write_text(f'{{"inactivations": {chosen.experiments}, "bench": {chosen.bench}}}\n', encoding="utf-8")
 
 
 def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], Bench]:

@@ -437,8 +437,8 @@ class Intervention(Section):
     seed: int = 0
     """Seed of that choice."""
     action: Literal["silence", "clamp", "scale", "drive"] = "silence"
-    """What is done to the units: rates held at the silent level 0, or at `value`; rates times `value`; `value` added to
-    the current."""
+    """What is done to the units: rates held at the silent level (0, or -1 with `scaling: counts`), or at `value`; rates
+    times `value`; `value` added to the current."""
     value: float | None = None
     """Rate in -1 to 1 (clamp), factor from 0 (scale), or current in units of x (drive)."""
     weights: Literal["all", "excitatory", "inhibitory"] = "all"

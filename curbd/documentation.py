@@ -111,8 +111,8 @@ def config_keys() -> list[str]:
 
 
 def _section(title: str, section: type[BaseModel], level: int = 3) -> list[str]:
-    first_line = (section.__doc__ or "").strip().splitlines()[0]
-    return [f"{'#' * level} {title}", "", first_line, "", *_keys(section), ""]
+    summary = " ".join((section.__doc__ or "").strip().split("\n\n")[0].split())
+    return [f"{'#' * level} {title}", "", summary, "", *_keys(section), ""]
 
 
 def _keys(section: type[BaseModel]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path) -> Recor
     fits = []
     for model in of_recording["fits"]["model"].unique():
         folder = results / name / str(model)
-        # A model with a bin width or smoothing of its own has a recording of its own.
+        # A model with a bin width, smoothing or scaling of its own has a recording of its own.
         own = folder / "recording.nc"
         recording, truth = _recording(own) if own.is_file() else common
         of_fit = {t: rows[rows["model"] == model] if "model" in rows else rows for t, rows in of_recording.items()}

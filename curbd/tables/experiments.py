@@ -104,7 +104,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "p_value",
                 "number",
-                "share of random groups with at least this effect",
+                "share of random groups with at least this effect, the real one counted among them",
                 empty=NO_GROUP,
                 low=0,
                 high=1,

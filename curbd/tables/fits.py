@@ -128,7 +128,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "penalty_by",
                 "text",
-                "what chose the penalties: the evidence, or the error of held-out folds",
+                "what chose the penalties of the regression (for `sparse`, and where samples have weights, of the one "
+                "that the fit starts from): the evidence, or the error of held-out folds",
                 empty="the estimator has no such choice",
                 values=("evidence", "cross_validation"),
             ),

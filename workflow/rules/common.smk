@@ -50,7 +50,7 @@ def per_fit(file, family=None, perturbed=False):
 
 
 def recording_of_fit(wildcards):
-    """The recording that a model is fitted to: its own where it has another bin width or smoothing."""
+    """The recording that a model is fitted to: its own where it has another bin width, smoothing or scaling."""
     folder = f"<results>/{wildcards.recording}"
     own = PLAN.has_own_recording(wildcards.model)
     return (

@@ -46,7 +46,7 @@ rule ingest:
         " --out {output.recording} --units {output.units} --regions {output.regions} > {log} 2>&1"
 
 
-# The same for a model with a bin width or smoothing of its own.
+# The same for a model with a bin width, smoothing or scaling of its own.
 rule ingest_for_model:
     input:
         file=file_of_recording,
