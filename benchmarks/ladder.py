@@ -104,7 +104,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     },
     "coupling between regions": {".05": "coupling .05", ".2": "coupling .2", ".5": "base", "1": "coupling 1"},
     "structure": {
-        "dense": "base",
+        "all\npathways": "base",
         "2 of 6\nabsent": "2 of 6 pathways absent",
         "15, 40, 65\nunits": "15, 40, 65 units",
         "rank 2": "rank 2",

@@ -13,7 +13,8 @@ from curbd.storage import whole_file
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#999999")
 """Okabe and Ito, and grey: told apart by colour-blind readers; the markers differ as well."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", "p", "h", ">")
+"""More than colours, so that estimators of one colour have different markers."""
 MEASURES = {
     "within_r": "within r",
     "cross_r": "cross r",
