@@ -19,15 +19,16 @@ from curbd.estimators.one_step import regress
 from curbd.estimators.regression import WEAK
 from curbd.estimators.slow_factors import (
     Factors,
-    Slow,
+    Spectra,
     add_factor,
+    cross_spectrum,
     from_frequencies,
     infer,
     log_likelihood,
     refit,
     sharpen,
-    slow,
     to_frequencies,
+    together,
     without_factors,
 )
 from curbd.estimators.time_constant import estimate_tau
@@ -151,7 +152,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
     weights leave over.
     """
     y, penalty, fold = problem.y[:, rows], problem.penalty[region], problem.pairs.fold
-    data = slow(problem.z, y, _runs(problem.pairs))
+    data = cross_spectrum(problem.z, y, _runs(problem.pairs))
     factors = without_factors(data, penalty)
     if options.hidden_inputs != "auto":
         for _ in range(int(options.hidden_inputs)):
@@ -159,25 +160,28 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
         return sharpen(data, penalty, factors)
     price = max(PRICE * (y.shape[1] + 1), LEAST_PRICE)
     run = _runs(problem.pairs, of_one_fold=True)
-    parts = [[slow(problem.z[part], y[part], run[part]) for part in (fold != k, fold == k)] for k in np.unique(fold)]
-    held_out = _held_out(parts, penalty, factors)
+    folds = [cross_spectrum(problem.z[part], y[part], run[part]) for part in (fold == k for k in np.unique(fold))]
+    held_out = _held_out(folds, penalty, factors)
     while len(factors.scale) < MOST:
         more = add_factor(data, penalty, factors)
-        its = _held_out(parts, penalty, more)
+        its = _held_out(folds, penalty, more)
         if its - held_out < price:
             break
         factors, held_out = more, its
     return sharpen(data, penalty, factors)
 
 
-def _held_out(parts: list[list[Slow]], penalty: Array, factors: Factors) -> float:
+def _held_out(folds: list[Spectra], penalty: Array, factors: Factors) -> float:
     """Log likelihood of every fold under the parameters of all others."""
-    return sum(log_likelihood(test, refit(train, penalty, factors)) for train, test in parts)
+    return sum(
+        log_likelihood(fold, refit(together(folds[:place] + folds[place + 1 :]), penalty, factors))
+        for place, fold in enumerate(folds)
+    )
 
 
 def _again(problem: Problem, rows: Array, region: int, factors: Factors) -> Factors:
     """The same factors, fitted to other targets."""
-    data = slow(problem.z, problem.y[:, rows], _runs(problem.pairs))
+    data = cross_spectrum(problem.z, problem.y[:, rows], _runs(problem.pairs))
     return refit(data, problem.penalty[region], factors)
 
 
@@ -193,7 +197,7 @@ def _inferred(factors: list[Factors], region: Array, pairs: Transitions, residua
     """(pair, hidden) most probable hidden inputs of all regions given the residuals y - W z (pair, unit)."""
     run = _runs(pairs)
     transformed, w = to_frequencies(residual, run)
-    parts = [infer(one, transformed[:, region == place], w)[0] for place, one in enumerate(factors)]
+    parts = [infer(one, transformed[:, region == place], w) for place, one in enumerate(factors)]
     return from_frequencies(np.concatenate(parts, axis=1), run)
 
 
