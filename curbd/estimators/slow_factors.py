@@ -147,11 +147,13 @@ def cross_spectrum(z: Array, y: Array, run: Array) -> Spectra:
 
 def together(parts: Sequence[Spectra]) -> Spectra:
     """The cross-spectrum of several stretches of data."""
-    w, back = np.unique(np.concatenate([part.w for part in parts]), return_inverse=True)
+    w = np.unique(np.concatenate([part.w for part in parts]))
+    places = [np.searchsorted(w, part.w) for part in parts]
 
     def summed(pieces: list[Array]) -> Array:
         total = np.zeros((len(w), *pieces[0].shape[1:]))
-        np.add.at(total, back, np.concatenate(pieces))
+        for place, piece in zip(places, pieces, strict=True):
+            total[place] += piece
         return total
 
     return Spectra(
@@ -288,11 +290,17 @@ def _noise(problem: _Problem, W: Array) -> Array:
     return np.maximum(_squares(problem, W), 1e-12 * problem.YY + 1e-300) / problem.n
 
 
+def _touched(data: Spectra, factors: Factors) -> Spectra:
+    """The frequencies at which some factor has power: the lowest ones."""
+    number = np.count_nonzero(spectrum(data.w, factors).any(1))
+    return Spectra._make(one[:number] for one in data)
+
+
 def _with_another(problem: _Problem, factors: Factors, scale: float, order: int) -> Factors:
     """One factor more: the combination of units whose slow residual stands out most from the noise."""
     lines = np.c_[factors.lines, np.ones(len(factors.lines))]
     more = factors._replace(scale=np.r_[factors.scale, scale], order=np.r_[factors.order, order], lines=lines)
-    data, W, n = problem.data, factors.W, len(factors.noise)
+    data, W, n = _touched(problem.data, more), factors.W, len(factors.noise)
     covariance, _ = _posterior(factors, data.w)
     # What the factors so far leave of the residual, at each frequency.
     left = np.eye(n) - factors.L @ covariance @ (factors.L / factors.noise[:, None]).T
@@ -308,10 +316,10 @@ def _with_another(problem: _Problem, factors: Factors, scale: float, order: int)
 
 def _climb(problem: _Problem, factors: Factors, iterations: int = ITERATIONS) -> tuple[Factors, float]:
     """ECME steps at fixed time scales until the penalised log likelihood, returned too, rests."""
-    value = -np.inf
+    part, value = _touched(problem.data, factors), -np.inf
     for _ in range(iterations):
-        factors = factors._replace(W=_regress(problem, factors))
-        expected = _expected(problem.data, factors)
+        factors = factors._replace(W=_regress(problem, part, factors))
+        expected = _expected(part, factors)
         own = (_squares(problem, factors.W) / factors.noise).sum() + problem.n * np.log(factors.noise).sum()
         before, value = value, expected.gain - 0.5 * float(own)
         if value - before < TOLERANCE * problem.n * len(factors.noise):
@@ -320,12 +328,12 @@ def _climb(problem: _Problem, factors: Factors, iterations: int = ITERATIONS) ->
     return factors, value
 
 
-def _regress(problem: _Problem, factors: Factors) -> Array:
+def _regress(problem: _Problem, part: Spectra, factors: Factors) -> Array:
     """W given loadings, noise and time scales: exact, the factors integrated out."""
     root = np.sqrt(factors.noise)[:, None]
-    U, lost = _contaminated(problem.data.w, factors)
-    right = U.T @ (problem.YZ / root) - (lost @ (U.T @ (problem.data.yz / root))).sum(0)
-    W = np.linalg.solve(_normal_matrix(problem, lost), right.ravel()).reshape(right.shape)
+    U, lost = _contaminated(part.w, factors)
+    right = U.T @ (problem.YZ / root) - (lost @ (U.T @ (part.yz / root))).sum(0)
+    W = np.linalg.solve(_normal_matrix(problem.ZZ, part.zz, lost), right.ravel()).reshape(right.shape)
     ridge = problem.ridge / root
     return root * (ridge + U @ (W - U.T @ ridge))
 
@@ -341,11 +349,11 @@ def _contaminated(w: Array, factors: Factors) -> tuple[Array, Array]:
     return U, identity - np.linalg.inv(identity + inside)
 
 
-def _normal_matrix(problem: _Problem, lost: Array) -> Array:
+def _normal_matrix(ZZ: Array, zz: Array, lost: Array) -> Array:
     """Normal equations of the contaminated combinations: samples count fully, but for the precision they lost."""
-    number, k = lost.shape[1], len(problem.ZZ)
-    weak = (lost.reshape(-1, number**2).T @ problem.data.zz.reshape(-1, k**2)).reshape(number, number, k, k)
-    return np.kron(np.eye(number), problem.ZZ) - weak.transpose(0, 2, 1, 3).reshape(number * k, number * k)
+    number, k = lost.shape[1], len(ZZ)
+    weak = (lost.reshape(-1, number**2).T @ zz.reshape(-1, k**2)).reshape(number, number, k, k)
+    return np.kron(np.eye(number), ZZ) - weak.transpose(0, 2, 1, 3).reshape(number * k, number * k)
 
 
 def _maximise(problem: _Problem, expected: _Expected, factors: Factors) -> Factors:
