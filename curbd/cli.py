@@ -183,7 +183,7 @@ def _ingest(chosen: argparse.Namespace) -> None:
 
 
 def _check(chosen: argparse.Namespace) -> None:
-    from curbd.experiments import check_experiments
+    from curbd.inactivation.check import check_experiments
     from curbd.storage import read_netcdf, whole_file
 
     check_experiments(read_netcdf(chosen.recording), *_experiments(chosen))
@@ -279,6 +279,7 @@ def _compare(chosen: argparse.Namespace) -> None:
     from curbd.comparison import compare
     from curbd.storage import groups_of, read_netcdf
 
+    recording = read_netcdf(chosen.recording)
     if "perturbed" not in groups_of(chosen.recording):
         raise UserError.at(
             str(chosen.recording),
@@ -286,7 +287,7 @@ def _compare(chosen: argparse.Namespace) -> None:
             expected="a recording that was ingested with the setting `perturbed`",
         )
     rows = compare(
-        read_netcdf(chosen.recording),
+        recording,
         read_netcdf(chosen.recording, "perturbed"),
         tables.read("inactivations", chosen.inactivations),
         tables.read("inactivation_units", chosen.units),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
+from curbd.inactivation.check import require_one
 from curbd.recording.scaling import scaled_rates
 from curbd.tables import TABLES
 
@@ -93,7 +93,9 @@ def compare(
         alike = mine["perturbation"].unique()
         require_one(recording, name, [str(one) for one in alike])
         start_s, stop_s = float(mine["start_s"].iloc[0]), float(mine["stop_s"].iloc[0])
-        measured = measure(recording, perturbed.isel(trial=perturbed["perturbation"] == name), start_s, stop_s)
+        like = perturbed.isel(trial=perturbed["perturbation"].values == name)
+        others, done = (trials.isel(trial=trials["condition"].isin(mine["condition"])) for trials in (recording, like))
+        measured = measure(others, done, start_s, stop_s)
         predictions = units[units["perturbation"] == alike[0]]
         for seed, of_seed in predictions.groupby("seed"):
             predicted = _predicted(of_seed, measured, recording)
@@ -116,34 +118,23 @@ def compare(
     return table.reindex(columns=[column.name for column in TABLES["perturbation_comparison"].columns])
 
 
-def require_one(recording: xr.Dataset, name: str, perturbations: Sequence[str]) -> None:
-    """See that an experiment which perturbed trials are like stands for one perturbation.
-
-    Raises
-    ------
-    UserError : it stands for several, or for none.
-    """
-    if len(perturbations) != 1:
-        raise UserError.at(
-            f"config, inactivations.{name}",
-            found=f"{len(perturbations)} perturbations ({', '.join(perturbations[:5])})",
-            expected=f"one: trials of recording {recording.attrs['recording']} hold it",
-            todo="name the region or the units, one strength and one window",
-        )
-
-
 def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s: float) -> Measured:
     """The measured effect in a window, of trials in which every bin of it was observed.
+
+    The bins are those of the recording: perturbed trials may begin or end at others.
 
     Raises
     ------
     UserError : the perturbed trials do not cover the window, or no other trial has one of their conditions.
     """
+    time = recording["time"].values
+    window = time[(time > start_s) & (time < stop_s)]
     r, condition = [], []
     for trials in (perturbed, recording):
-        time = trials["time"].values
-        inside = scaled_rates(trials).values[:, (time > start_s) & (time < stop_s)]
-        complete = np.isfinite(inside).all((1, 2)) & (inside.shape[1] > 0)
+        # Both count their bins from the same alignment: the same bin differs by rounding only.
+        rates = scaled_rates(trials).reindex(time=window, method="nearest", tolerance=recording.attrs["dt_s"] / 4)
+        inside = rates.values
+        complete = np.isfinite(inside).all((1, 2)) & (len(window) > 0)
         r.append(inside[complete])
         condition.append(trials["condition"].values.astype(str)[complete])
     shared = np.intersect1d(*condition)
@@ -152,16 +143,15 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
             f"recording {recording.attrs['recording']}, perturbed",
             found=f"no condition with perturbed and other trials that cover {start_s:g} to {stop_s:g} s",
             expected="both kinds of trials in a condition",
-            todo="leave the column that tells them apart out of windows.conditions",
+            todo="let both cover the experiment, and leave the column that tells them apart out of windows.conditions",
         )
     kept = [np.isin(labels, shared) for labels in condition]
     on, off = (labels[keep] for labels, keep in zip(condition, kept, strict=True))
     of_others = np.zeros(len(off))
     for name in shared:
         of_others[off == name] = (on == name).mean() / (off == name).sum()
-    bins = min(part.shape[1] for part in r)
     return Measured(
-        np.concatenate([part[keep][:, :bins] for part, keep in zip(r, kept, strict=True)]),
+        np.concatenate([part[keep] for part, keep in zip(r, kept, strict=True)]),
         np.concatenate([np.full(len(on), 1 / len(on)), -of_others]),
         np.concatenate([on, off]),
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network import phi_inverse
+from curbd.recording.scaling import silent
 from curbd.tables import TABLES
 from lrfit.attractor_table import dynamics_table
 from lrfit.geometry import (
@@ -112,7 +113,7 @@ def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd
         one = low_rank(networks, number)
         silenced = {"none": np.zeros(len(data.region), bool)} | (targets if number == 0 else {})
         for name, units in silenced.items():
-            run = silenced_run(one.network, x0, data.u, units)
+            run = silenced_run(one.network, x0, data.u, units, silent(recording))
             run[~np.isfinite(data.r).all(2)] = np.nan
             alive = {source: mask for source, mask in sources.items() if not units[mask].any()}
             passed = transmission(one.network, run, data.condition, alive, targets)

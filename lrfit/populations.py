@@ -60,8 +60,8 @@ def populations(values: Array, *, most: int = MOST, seed: int = 0) -> Population
 
     A mixture is fitted to pairs of random subsamples (80 % of the units each), and both label all units. Numbers on
     which the pairs agree are stable, adjusted Rand index at least .8; of these, the one is taken that predicts the
-    loadings of the units left out best. There is one population where nothing is stable, or a single Gaussian predicts
-    them better.
+    loadings of the units left out best. There is one population where nothing is stable, no loading varies, or a single
+    Gaussian predicts them better.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def populations(values: Array, *, most: int = MOST, seed: int = 0) -> Population
     units = len(values)
     scale = values.std(0)
     standard = (values - values.mean(0))[:, scale > 0] / scale[scale > 0]
-    most = max(1, min(most, units // (3 * max(standard.shape[1], 1))))
+    varying = standard.shape[1]
+    most = max(1, min(most, units // (3 * varying))) if varying else 1
     rng = np.random.default_rng(seed)
     subsamples = [
         [rng.permutation(units)[: round(SUBSAMPLE * units)] for _ in range(2)] for _ in range(PAIRS if most > 1 else 0)

@@ -77,7 +77,7 @@ def context_ratio(transmitted: xr.DataArray) -> xr.DataArray:
     return (transmitted / least).where(least > 0)
 
 
-def silenced_run(network: Network, x0: Array, inputs: Array, units: Array) -> Array:
-    """Rates (trial, time, unit) of a run without noise in which some units (unit,) are held at rate 0."""
+def silenced_run(network: Network, x0: Array, inputs: Array, units: Array, silent: float = 0.0) -> Array:
+    """Rates (trial, time, unit) of a run without noise in which some units (unit,) are held at the rate ``silent``."""
     gain = np.where(units, 0.0, 1.0)[None, None] * np.ones((1, inputs.shape[1], 1))
-    return simulate(network, x0, inputs, gain=gain)
+    return simulate(network, x0, inputs, gain=gain, silent=silent)

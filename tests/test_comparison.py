@@ -102,6 +102,18 @@ def test_trials_with_missing_bins_in_the_window_are_left_out(recording, perturbe
     assert (measure(lost, perturbed, 0.3, 0.7).weight < 0).sum() == 19
 
 
+def test_perturbed_trials_are_compared_in_the_same_bins(recording, perturbed) -> None:
+    whole = measure(recording, perturbed, 0.3, 0.7)
+    # Rates rise over the trial: a bin that is set beside another one would look like an effect.
+    slope = xr.DataArray(TIME, dims="time")
+    rising, lit = (part.assign(rates=part["rates"] + slope) for part in (recording, perturbed))
+    shorter = lit.isel(time=slice(2, 8)).assign_coords(time=TIME[2:8] + 1e-12)
+    np.testing.assert_allclose(measure(rising, shorter, 0.3, 0.7).effect, whole.effect, atol=1e-12)
+    for part in (slice(4, None), slice(6)):
+        with pytest.raises(UserError, match=r"cover 0\.3 to 0\.7 s"):
+            measure(rising, lit.isel(time=part), 0.3, 0.7)
+
+
 def test_p_values_of_nothing_are_uniform(rng) -> None:
     p = []
     for _ in range(100):
@@ -137,6 +149,31 @@ def test_a_region_without_effect_is_reported_as_none(recording, perturbed) -> No
     assert whole.loc["C", ["measured_effect", "predicted_effect"]].tolist() == ["none", "none"]
     assert whole.loc["B", "p_value"] <= 0.01 < whole.loc["C", "p_value"]
     assert np.isnan(whole.loc["C", "r"])
+
+
+def test_only_trials_of_the_conditions_of_the_experiment_are_compared(recording, perturbed) -> None:
+    rows = compare(recording, perturbed, *tables_of(EFFECT, conditions=("left",)))
+    assert tables.problems("perturbation_comparison", rows) == []
+    assert set(zip(rows["n_perturbed"], rows["n_unperturbed"], strict=True)) == {(4, 12)}
+    on, off = perturbed["rates"].values[:4, 3:7].mean((0, 1)), recording["rates"].values[:12, 3:7].mean((0, 1))
+    units = rows[rows["unit_id"] != ""].set_index("unit_id").loc[UNITS[3:]]
+    np.testing.assert_allclose(units["measured"], (on - off)[3:], atol=1e-12)
+    np.testing.assert_allclose(units["predicted"], 2 * EFFECT[3:])
+
+
+def test_an_experiment_that_stands_for_none_is_told(recording, perturbed) -> None:
+    with pytest.raises(UserError, match=r"inactivations\.off: found no perturbations, expected one"):
+        compare(recording, perturbed, *(table.head(0) for table in tables_of(EFFECT)))
+
+
+def test_a_missing_file_is_told(steps, tmp_path, capsys) -> None:
+    folder, _ = steps
+    good = {"recording": "recording.nc", "inactivations": "effects.csv", "units": "units.parquet"}
+    for flag, name in good.items():
+        files = {each: folder / file for each, file in good.items()} | {flag: folder / f"missing.{name}"}
+        arguments = [text for each, path in files.items() for text in (f"--{each}", str(path))]
+        assert main(["compare", *arguments, "--out", str(tmp_path / "no.csv")]) == 2
+        assert f"missing.{name}: found no such file" in capsys.readouterr().err
 
 
 def test_an_experiment_that_stands_for_several_is_told(recording, perturbed) -> None:

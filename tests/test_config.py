@@ -14,7 +14,7 @@ import xarray as xr
 from curbd import documentation
 from curbd.config import ESTIMATORS, Bench, Config, Inactivation, Model, RecordingSettings
 from curbd.errors import UserError
-from curbd.experiments import check_experiments
+from curbd.inactivation.check import check_experiments
 from curbd.plan import Plan, as_json, read_plan
 from curbd.validation import parse_json
 

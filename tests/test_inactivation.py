@@ -18,6 +18,7 @@ from curbd.errors import UserError
 from curbd.fitting import fit
 from curbd.inactivation import inactivate, run_experiments
 from curbd.inactivation.effects import STATES
+from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.network import Network, simulate
 from curbd.scores import true_network
@@ -136,8 +137,33 @@ def test_lost_bins_are_left_out(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)
     recording["rates"][3:, 40:] = np.nan
+    recording["rates"][1, 70:] = np.nan
     table = inactivate(recording, networks, {"silence": Inactivation(region="A", start_s=0.6)}, truth)
-    assert np.isfinite(table["effect_rms"]).all()
+    region = recording["region"].values
+    seen = recording.isel(trial=slice(3), time=slice(60, None))
+    effect = by_hand(seen, truth, rates_of=silent(region == "A")) - by_hand(seen, truth)
+    expect(table, effect[np.isfinite(seen["rates"].values).all(2)], region)
+
+
+@pytest.mark.parametrize("experiments", [{}, {"modes": Inactivation(kind="latent")}])
+def test_without_any_experiment_the_tables_are_empty(known, tmp_path: Path, experiments) -> None:
+    """A network of full rank has no latents."""
+    recording, truth, networks = known
+    assert inactivate(recording, networks, experiments).empty
+    found = run_experiments(recording, networks, experiments, truth, bench=Bench(readout=["step"]))
+    inactivations = inactivation_table(found)
+    written = {
+        "inactivations": inactivations,
+        "inactivation_timecourses": timecourse_table(found),
+        "inactivation_units": unit_table(found),
+    }
+    for name, table in written.items():
+        path = tmp_path / tables.TABLES[name].file
+        tables.write(name, table, path)
+        assert tables.read(name, path).empty
+        assert tables.collect(name, [path, path]).empty
+    interactions = interaction_table(found, inactivations)
+    assert set(interactions["measure"]) <= {"transmitter_index", "generator_index"}, "these need no experiment"
 
 
 def test_a_late_window_starts_from_the_recorded_state_of_its_onset(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from known_network import known_networks, recorded, small
 from curbd import tables
 from curbd.config import Bench, Inactivation, Model
 from curbd.ensemble import Fit, to_dataset
+from curbd.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.messages import transmitter_index
@@ -60,6 +61,22 @@ def test_a_cut_pathway_beside_the_silenced_region(known: tuple[xr.Dataset, xr.Da
     assert ("direct_share", "A", "B") not in value.index
 
 
+def test_silence_is_the_bottom_of_the_range_of_spike_counts(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    # The same scaled rates, counted from -1.
+    counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
+    networks = converging(counts, truth, 0.1)
+    clamp = {"region": "B", "action": "clamp", "value": 0.0}
+    sweep = {"region": "A", "sweep_s": 0.2}
+    table = interactions(counts, networks, silence={}, cut={"kind": "pathway"}, hold=clamp, sweep=sweep)
+    value = table.set_index(["measure", "perturbation", "target"])["value"]
+    assert value["total_effect", "silence:A", "C"] > 0.01
+    # From nearly 1 to -1 is twice as far as to 0, where a cut leaves what C receives; the bend of C takes a little.
+    assert value["direct_share", "cut:A->C", "C"] == pytest.approx(0.5, abs=0.1)
+    assert "hold:B" not in set(table["perturbation"]), "0 is the middle of the range"
+    assert set(table.loc[table["measure"] == "critical_window", "source"]) == {"A"}
+
+
 def test_parts_that_add_and_parts_that_make_up_for_each_other(known: tuple[xr.Dataset, xr.Dataset]) -> None:
     recording, truth = known
     both = {"parts": [{"region": "A"}, {"region": "B"}], "start_s": 0.4}
@@ -97,3 +114,16 @@ def test_a_relay_transmits_what_its_source_generates(tmp_path: Path) -> None:
     verdicts = pd.DataFrame({"source": ["B"], "target": ["C"], "verdict": ["resolved"]})
     index = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)
     assert index["B"] == 0, "only resolved pathways carry messages"
+
+
+def test_noise_of_the_observation_is_not_what_a_region_generates(tmp_path: Path) -> None:
+    absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
+    chain: dict[str, Any] = {"units": 12, "trials": 24, "samples": 120, "substeps": 1, "inputs": "none"}
+    recording, truth = recorded(tmp_path, absent=absent, gain=1.5, coupling=1.0, process_noise=0.1, seed=100, **chain)
+    noisy = recording.copy(deep=True)
+    noisy["rates"] += 0.3 * np.random.default_rng(0).standard_normal(noisy["rates"].shape)
+    networks, _ = fit(noisy, "m", Model(family="full_rank", estimator="state_space", seeds=[0]))
+    verdicts = pd.DataFrame({"source": ["A", "B"], "target": ["B", "C"], "verdict": ["resolved"] * 2})
+    true = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)["B"]
+    # At the observed rates it is half as large.
+    assert transmitter_index(noisy, networks, 0, verdicts)["B"] == pytest.approx(true, abs=0.1)

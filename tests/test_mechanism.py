@@ -9,9 +9,10 @@ from curbd import tables
 from lrfit import tasks, teachers
 from lrfit.attractor_table import constant_inputs, dynamics_table
 from lrfit.attractors import WARNING
-from lrfit.mechanism import mechanism
+from lrfit.mechanism import mechanism, transmission_table
 from lrfit.network import low_rank
 from lrfit.seen import seen
+from lrfit.transmission import silenced_run, transmission
 
 TABLES = ("dynamics", "field", "geometry", "populations", "transmission")
 
@@ -136,3 +137,27 @@ def test_a_network_without_latents_has_no_attractors(gated):
     assert (found["transmission"]["transmitted"] == 0).all()
     for name in TABLES:
         assert tables.problems(name, found[name]) == []
+
+
+def test_a_network_without_latents_and_inputs_has_one_population(gated):
+    recording, networks = gated
+    empty = networks.copy(deep=True)
+    empty["J"][:] = 0
+    found = mechanism(recording.isel(input=slice(0)), empty.isel(rank=slice(0), input=slice(0)))
+    assert (found["populations"]["population"] == 1).all()
+    for name in TABLES:
+        assert tables.problems(name, found[name]) == []
+
+
+def test_silenced_units_of_spike_counts_are_at_the_bottom_of_their_range(gated, of_gated):
+    recording, networks = gated
+    # The same scaled rates, counted from -1.
+    counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
+    table = transmission_table(counts, networks, of_gated["populations"])
+    data, relay = seen(counts), counts["region"].values == "relay"
+    run = silenced_run(low_rank(networks, 0).network, np.arctanh(data.r[:, 0]), data.u, relay, -1.0)
+    context = {"context": ~relay}
+    passed = transmission(low_rank(networks, 0).network, run, data.condition, context, context).transmitted
+    rows = table[(table["seed"] == 0) & (table["silenced"] == "relay")]
+    rows = rows[(rows["source"] == "context") & (rows["target"] == "context")].sort_values("condition")
+    np.testing.assert_allclose(rows["transmitted"], passed.values.ravel())

@@ -13,7 +13,7 @@ import xarray as xr
 
 from curbd.config import Bench, Inactivation
 from curbd.errors import UserError
-from curbd.experiments import check_experiments
+from curbd.inactivation.check import check_experiments
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.perturbation import Perturbation
 from curbd.validation import check
@@ -37,6 +37,7 @@ def recording() -> xr.Dataset:
             "cell_type": ("unit", np.array(["excitatory", "excitatory", "excitatory", "inhibitory"] * 3)),
             "depth": ("unit", np.arange(12) * 100.0),
             "condition": ("trial", np.array(["left"] * 3 + ["right"] * 3)),
+            "split": ("trial", np.array(["train"] * 5 + ["test"])),
             "choice": ("trial", np.array([0, 1, 0, 1, 0, 1])),
             "time": (np.arange(20) + 0.5) * 0.05,
             "input": ("input", np.array(["light", "tone"])),
@@ -216,6 +217,14 @@ def test_a_readout_names_an_input_or_a_trial_column(recording: xr.Dataset) -> No
     check_experiments(recording, {}, Bench(readout=["choice", "light"]))
     with pytest.raises(UserError, match=r'^config, bench.readout: found "choise".*did you mean \'choice\'\?'):
         check_experiments(recording, {}, Bench(readout=["choise"]))
+
+
+def test_a_readout_needs_two_training_trials(recording: xr.Dataset) -> None:
+    recording["inputs"][1:, :, 0] = np.nan
+    told = r'^config, bench\.readout: found "light" with 1 training trial in recording mouse, expected two at least'
+    with pytest.raises(UserError, match=told):
+        check_experiments(recording, {}, Bench(readout=["choice", "light"]))
+    check_experiments(recording, {}, Bench(readout=["choice", "tone"]))
 
 
 def test_units_of_spike_counts_are_silent_at_the_bottom_of_their_range(recording: xr.Dataset) -> None:

@@ -51,6 +51,14 @@ def test_a_few_units_are_one_population():
     assert len(found.stability) == 0
 
 
+@pytest.mark.parametrize("values", [np.zeros((60, 0)), np.ones((60, 3))])
+def test_units_whose_loadings_do_not_vary_are_one_population(values):
+    found = populations(values)
+    assert (found.label == 0).all()
+    assert (found.probability == 1).all()
+    assert found.mean.shape == (1, values.shape[1])
+
+
 def test_labels_do_not_depend_on_the_scale_of_a_loading():
     values, _ = two_groups(0)
     assert np.array_equal(populations(values, most=2).label, populations(values * [1, 100, 1e-3], most=2).label)

@@ -59,4 +59,6 @@ def test_silenced_units_are_silent():
         teacher.network, teacher.start[None], np.ones((1, 5, 4)) * [1, 0, 1, 0], teacher.region == "relay"
     )
     assert not run[..., teacher.region == "relay"].any()
+    low = silenced_run(teacher.network, teacher.start[None], np.zeros((1, 5, 4)), teacher.region == "relay", -1.0)
+    assert (low[..., teacher.region == "relay"] == -1).all()
     assert (run[:, 1:, teacher.region == "context"] != 0).any()

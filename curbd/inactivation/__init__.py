@@ -30,8 +30,9 @@ def inactivate(
     """The table ``inactivations``: what each experiment does to each region.
 
     The effect is the perturbed minus the intact run of the network, both from the recorded state of every trial at the
-    onset of the window, with the recorded inputs and without noise. A silenced unit's rate is held at 0 (times
-    1 - strength); its state goes on. `run_experiments` gives the other tables as well.
+    onset of the window, with the recorded inputs and without noise. The rate of a silenced unit is held at that of a
+    unit that does not fire (0; for spike counts, `scaling: counts`, -1), by the share ``strength`` of the way; its
+    state goes on. `run_experiments` gives the other tables as well.
 
     Parameters
     ----------

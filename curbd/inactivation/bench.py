@@ -75,6 +75,12 @@ class Outcome(NamedTuple):
         """region, latent or readout, for each target."""
         return ["region"] * len(self.regions) + ["latent"] * self.latents + ["readout"] * len(self.readouts)
 
+    @property
+    def direct(self) -> Array:
+        """(perturbation, unit) whose activity is set or pushed directly."""
+        units = [one.action.direct for one in self.plan]
+        return np.array(units, dtype=bool).reshape(len(self.plan), self.recording.sizes["unit"])
+
 
 def run_experiments(
     recording: xr.Dataset,
@@ -86,6 +92,9 @@ def run_experiments(
     populations: pd.DataFrame | None = None,
 ) -> Outcome:
     """Run every experiment on every fit, from the recorded state of every trial at the onset of its window.
+
+    Where none is left, as a network of full rank has no latents and no populations, nothing is run and the tables are
+    empty.
 
     Parameters
     ----------
@@ -110,9 +119,8 @@ def run_experiments(
     trials = _trials(at_inferred_rates(recording, networks, 0), conditions)
     fits = _fits(recording, networks, bench)
     read = readouts(recording, bench.readout)
-    targets = Targets(
-        np.stack([alive(one, regions) for one in plan]).astype(float), _projections(fits, n_latents, read)
-    )
+    alive_units = np.array([alive(one, regions) for one in plan], dtype=float).reshape(len(plan), *regions.shape)
+    targets = Targets(alive_units, _projections(fits, n_latents, read))
     with progress(len(plan), "experiments") as advance:
         of_fits, of_truth = effects(
             fits,
@@ -148,7 +156,7 @@ def alive(perturbation: Perturbation, regions: Array) -> Array:
 
 
 def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
-    """Recorded (or inferred) states; a missing one is the last before it, the silent state where there is none."""
+    """Recorded (or inferred) states; a missing one is the last before it, 0 where there is none."""
     r = scaled_rates(recording).values
     condition = recording["condition"].values.astype(str)
     observed = np.isfinite(r).all(2)

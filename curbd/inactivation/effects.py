@@ -70,7 +70,7 @@ class Effects(NamedTuple):
 
     def in_window(self, values: Array, plan: Sequence[Perturbation]) -> Array:
         """Mean over trials and the time of each window: (..., perturbation, condition, time, target) without time."""
-        weight = np.stack([self.trials * one.when for one in plan])
+        weight = np.array([self.trials * one.when for one in plan]).reshape(len(plan), *self.trials.shape)
         total = weight.sum(-1)
         some = np.where(total > 0, total, np.nan)
         result: Array = np.einsum("mpctq,pct->mpcq", np.nan_to_num(values), weight) / some[..., None]
@@ -110,6 +110,8 @@ def effects(
     -------
     The effects in the fits, and in the true network where it is given.
     """
+    if not plan:
+        return _none(len(fits.members), trials, targets), None if truth is None else _none(1, trials, targets)
     n_trials, _, n_units = trials.x.shape
     most = STATES[device().type]
     n_networks = len(fits.members) + (truth is not None)
@@ -281,6 +283,17 @@ def _means(sums: _Sums, plan: Sequence[Perturbation], count: Array) -> Effects:
     over = dict.fromkeys(("mean", "square", "intact"), by_time)
     means = {name: values.cpu().numpy() / over.get(name, by_window) for name, values in sums._asdict().items()}
     return Effects(**means, trials=count)
+
+
+def _none(members: int, trials: Trials, targets: Targets) -> Effects:
+    """The effects of no perturbation at all."""
+    n_conditions, _, n_times = trials.share.shape
+    n_targets = targets.units.shape[1] + targets.projections.shape[1]
+    by_time = np.zeros((members, 0, n_conditions, n_times, n_targets))
+    by_unit = np.zeros((members, 0, n_conditions, trials.x.shape[2]))
+    by_target = np.zeros((members, 0, n_conditions, n_targets))
+    missed = by_target, by_target, by_target[:1]
+    return Effects(by_time, by_time, by_time, by_unit, by_unit, by_unit, *missed, trials.share.sum(1))
 
 
 def _joined(parts: Sequence[Effects], order: Array) -> Effects:

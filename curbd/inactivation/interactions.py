@@ -15,6 +15,7 @@ from curbd.inactivation.perturbation import Perturbation
 from curbd.inactivation.propagate import onset, rates
 from curbd.inactivation.tabulate import interval
 from curbd.network import device, tensor
+from curbd.recording.scaling import silent
 
 Array = np.ndarray
 KEY = ["recording", "model", "seed"]
@@ -42,12 +43,12 @@ def interaction_table(
 
 def _sources(found: Outcome) -> dict[str, tuple[str, str]]:
     """Perturbation -> source and measure, of whole silenced regions and of cut pathways."""
-    region = found.recording["region"].values.astype(str)
+    region, at_rest = found.recording["region"].values.astype(str), silent(found.recording)
     sources = {}
     for one in found.plan:
         if one.pathway is not None:
             sources[one.name] = (one.pathway[0], "direct_effect")
-        elif one.kind == "region" and not one.parts and not one.action.level.any():
+        elif one.kind == "region" and not one.parts and (one.action.level[one.action.held] == at_rest).all():
             held = {str(name) for name in region[one.action.held]}
             if len(held) == 1 and one.action.held.sum() == (region == min(held)).sum():
                 sources[one.name] = (min(held), "total_effect")

@@ -15,6 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
 from curbd.ensemble import member
+from curbd.inferred import at_inferred_rates
 from curbd.network import Network
 from curbd.recording.scaling import scaled_rates
 
@@ -31,6 +32,9 @@ def transmitter_index(
 ) -> dict[str, float]:
     """Share of every region's outgoing messages that its incoming ones predict on held-out trials, 0 at least.
 
+    Messages are evaluated at the rates that the fit inferred behind noisy ones, where it did: the noise of observed
+    rates foretells nothing, and looks as if the region had generated it.
+
     Parameters
     ----------
     number : place of the fit among the seeds.
@@ -41,7 +45,8 @@ def transmitter_index(
     Region -> index; NaN for a region that sends nothing, 0 for one that receives nothing.
     """
     network = member(networks, number)
-    r = scaled_rates(recording).values
+    # A draw: the posterior mean is smoother than the rates were, and more of it can be foretold.
+    r = scaled_rates(at_inferred_rates(recording, networks, number, "drawn_rates")).values
     region = recording["region"].values.astype(str)
     train = recording["split"].values == "train"
     names = [str(name) for name in np.unique(region)]

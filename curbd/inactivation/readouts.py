@@ -63,21 +63,52 @@ def behaviour(recording: xr.Dataset, names: Sequence[str]) -> dict[str, Array]:
     return found
 
 
+def require_trials(recording: xr.Dataset, names: Sequence[str]) -> None:
+    """See that every behavioural variable is known in training trials enough for a cross-validation over them.
+
+    Raises
+    ------
+    UserError : of a variable, fewer than two; or see `behaviour`.
+    """
+    for name, y in behaviour(recording, names).items():
+        fitted, _ = _known(recording, y)
+        number = int(fitted.any(1).sum())
+        if number < 2:
+            raise UserError.at(
+                "config, bench.readout",
+                found=f'"{name}" with {number} training trial{"" if number == 1 else "s"} in recording '
+                f"{recording.attrs['recording']}",
+                expected="two at least, as its penalty is chosen by cross-validation over trials",
+                todo="leave it out",
+            )
+
+
 def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     """Ridge regressions of behavioural variables on the rates of all units in the same bin.
 
     The penalty is chosen by cross-validation over training trials; r2 is that of the held-out trials.
+
+    Raises
+    ------
+    UserError : see `require_trials`.
     """
+    require_trials(recording, names)
     r = scaled_rates(recording).values
-    train = recording["split"].values == "train"
     trial = np.indices(r.shape[:2])[0]
     found = []
     for name, y in behaviour(recording, names).items():
-        known = np.isfinite(r).all(2) & np.isfinite(y)
-        fitted, held_out = known & train[:, None], known & ~train[:, None]
-        folds = GroupKFold(min(FOLDS, len(np.unique(trial[fitted]))))
+        fitted, held_out = _known(recording, y)
+        folds = GroupKFold(min(FOLDS, int(fitted.any(1).sum())))
         search = GridSearchCV(Ridge(), {"alpha": PENALTIES}, cv=folds)
         search.fit(r[fitted], y[fitted], groups=trial[fitted])
         r2 = float(r2_score(y[held_out], search.predict(r[held_out]))) if held_out.any() else float("nan")
         found.append(Readout(name, np.asarray(search.best_estimator_.coef_), r2))
     return found
+
+
+def _known(recording: xr.Dataset, y: Array) -> tuple[Array, Array]:
+    """(trial, time) bins in which all rates and the variable are known, of training and of held-out trials."""
+    rates = recording["rates"].transpose("trial", "time", "unit").values
+    known = np.isfinite(rates).all(2) & np.isfinite(y)
+    train = recording["split"].values == "train"
+    return known & train[:, None], known & ~train[:, None]

@@ -54,7 +54,9 @@ def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> 
             found.truth.in_window(values, plan) for values in (found.truth.square, found.truth.mean)
         )
         # A latent of a fit is none of the true network.
-        known = np.array([not one.action.latents for one in plan])[which] & (table["target_kind"] != "latent")
+        known = np.array([not one.action.latents for one in plan], dtype=bool)[which] & (
+            table["target_kind"] != "latent"
+        )
         true = np.where(known, true_square[0][at[1:]], np.nan)
         table["true_rms"] = np.sqrt(true)
         table["true_mean"] = np.where(known, true_mean[0][at[1:]], np.nan)
@@ -89,12 +91,11 @@ def unit_table(found: Outcome) -> pd.DataFrame:
     fits = found.fits
     low, high = interval(found, fits.unit_mean)
     seed, which, condition, unit = at = _cells(found, fits.unit_mean)
-    direct = np.stack([one.action.direct for one in found.plan])
     table = _named(found, seed, which)
     table["unit_id"] = found.recording["unit_id"].values.astype(str)[unit]
     table["region"] = found.recording["region"].values.astype(str)[unit]
     table["condition"] = np.array(found.conditions)[condition]
-    table["perturbed"] = direct[which, unit]
+    table["perturbed"] = found.direct[which, unit]
     table["effect_mean"] = fits.unit_mean[at]
     table["expected_mean"] = expected(found, fits.unit_mean)[at[1:]]
     table["effect_rms"] = np.sqrt(fits.unit_square[at])
@@ -149,9 +150,9 @@ def predicted_r2(found: Outcome, square: Array) -> Array:
 
 def _cells(found: Outcome, values: Array) -> tuple[Array, ...]:
     """Indices (seed, perturbation, condition, ...) of what goes into a table: perturbed and observed."""
-    done = np.array([[name in one.conditions for name in found.conditions] for one in found.plan])
+    done = np.array([[name in one.conditions for name in found.conditions] for one in found.plan], dtype=bool)
     known = np.isfinite(values[: found.n_seeds])
-    return np.nonzero(known & done.reshape(1, *done.shape, *[1] * (known.ndim - 3)))
+    return np.nonzero(known & done.reshape(1, *known.shape[1:3], *[1] * (known.ndim - 3)))
 
 
 def _named(found: Outcome, seed: Array, which: Array) -> pd.DataFrame:
@@ -161,7 +162,7 @@ def _named(found: Outcome, seed: Array, which: Array) -> pd.DataFrame:
             "recording": found.recording.attrs["recording"],
             "model": found.networks.attrs["model"],
             "seed": found.networks["seed"].values[seed],
-            "perturbation": np.array([one.name for one in found.plan])[which],
+            "perturbation": np.array([one.name for one in found.plan], dtype=str)[which],
         }
     )
 
@@ -169,8 +170,7 @@ def _named(found: Outcome, seed: Array, which: Array) -> pd.DataFrame:
 def _perturbed_share(found: Outcome) -> Array:
     """(perturbation, region) share of the region's units whose activity is set or pushed directly."""
     region = found.recording["region"].values.astype(str)
-    direct = np.stack([one.action.direct for one in found.plan])
-    return np.stack([direct[:, region == name].mean(1) for name in found.regions], axis=1)
+    return np.stack([found.direct[:, region == name].mean(1) for name in found.regions], axis=1)
 
 
 def _verdicts(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from curbd.errors import UserError
 from curbd.storage import whole_file
 from curbd.tables.catalog import TABLES
 from curbd.tables.column import Column
@@ -84,8 +85,15 @@ def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
-    """Read a table with the types of its schema; labels stay text (a region may be called NA or 007)."""
+    """Read a table with the types of its schema; labels stay text (a region may be called NA or 007).
+
+    Raises
+    ------
+    UserError : no such file.
+    """
     schema = TABLES[name]
+    if not Path(path).is_file():
+        raise UserError.at(str(path), found="no such file", expected=f"{schema.file} of this workflow")
     if schema.file.endswith(".parquet"):
         return pd.read_parquet(path)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -1,17 +1,16 @@
-"""Whether what experiments name exists in a recording."""
+"""Whether the experiments can be done on a recording, told before any work."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
-from curbd.comparison import require_one
 from curbd.config import Bench, Inactivation
 from curbd.errors import UserError
 from curbd.inactivation.menu import Subject, perturbations
-from curbd.inactivation.readouts import behaviour
+from curbd.inactivation.readouts import require_trials
 
 
 def check_experiments(
@@ -36,8 +35,25 @@ def check_experiments(
         except UserError as error:
             wrong.append(str(error))
     try:
-        behaviour(recording, bench.readout if bench else [])
+        require_trials(recording, bench.readout if bench else [])
     except UserError as error:
         wrong.append(str(error))
     if wrong:
         raise UserError("\n".join(wrong))
+
+
+def require_one(recording: xr.Dataset, name: str, perturbations: Sequence[str]) -> None:
+    """See that an experiment which perturbed trials are like stands for one perturbation.
+
+    Raises
+    ------
+    UserError : it stands for several, or for none.
+    """
+    if len(perturbations) != 1:
+        listed = f" ({', '.join(perturbations[:5])})" if perturbations else ""
+        raise UserError.at(
+            f"config, inactivations.{name}",
+            found=f"{len(perturbations) or 'no'} perturbations{listed}",
+            expected=f"one: trials of recording {recording.attrs['recording']} hold it",
+            todo="name the region or the units, one strength and one window",
+        )
