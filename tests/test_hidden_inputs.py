@@ -140,6 +140,20 @@ def test_fits_with_different_numbers_stand_side_by_side() -> None:
     assert fits[1].hidden.values[0, 0].tolist() == [0, 1, 0]
 
 
+def test_a_fit_that_found_none_stands_beside_one_that_found_some() -> None:
+    teacher, some = fitted("hidden", "auto")
+    _, none = fitted("none", "auto")
+    assert none.hidden is not None
+    assert not len(none.hidden.region)
+    everything = training_data(teacher, tau_s=0.1)
+    # None were found in a part of the trials; all of them are to be read.
+    part = none._replace(hidden=none.hidden._replace(values=np.zeros((3, 150, 0))))
+    beside = side_by_side([infer_hidden_inputs(one, everything) for one in (some, part)])
+    values = np.stack([one.hidden.values for one in beside if one.hidden is not None])
+    assert values.shape == (2, *teacher.rates.shape[:2], 2)
+    assert not values[1].any()
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     """Recording, truth and two fits, one of them to a resample."""

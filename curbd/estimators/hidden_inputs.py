@@ -115,8 +115,10 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     ----------
     data : the trials in question; NaN where a bin is missing, and so is the input there.
     """
-    if fit.hidden is None or not len(fit.hidden.region):
+    if fit.hidden is None:
         return fit
+    if not len(fit.hidden.region):
+        return fit._replace(hidden=fit.hidden._replace(values=np.zeros((*data.r.shape[:2], 0))))
     n_known = data.u.shape[2]
     network = fit.network._replace(B=fit.network.B[:, :n_known])
     weights = fit.network.B[:, n_known:]
