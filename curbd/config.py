@@ -202,7 +202,7 @@ class FitSettings(Section):
     tau_s: Tau = "estimate"
     """Time constant of the units in seconds, or `estimate`: by the evidence, on training data."""
     substeps: Annotated[int, Field(ge=1)] = 1
-    """Euler steps in each bin."""
+    """Euler steps in each bin; none may be longer than the time constant."""
 
 
 class Defaults(RecordingSettings, FitSettings):
@@ -370,6 +370,13 @@ class Model(Section):
     """Replaces the time constant for this model."""
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _once_each(cls, value: list[int]) -> list[int]:
+        if repeated := sorted({seed for seed in value if value.count(seed) > 1}):
+            raise ValueError(f"found {repeated[0]} twice, expected seeds that differ")
+        return value
 
     @field_validator("estimator")
     @classmethod

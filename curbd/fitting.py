@@ -23,6 +23,7 @@ from curbd.estimators.state_space import state_space
 from curbd.estimators.transitions import TrainingData
 from curbd.hidden import side_by_side
 from curbd.recording.scaling import observed_rates, scaled_rates, silent
+from curbd.validation import long_steps
 
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
 
@@ -56,7 +57,8 @@ def fit(
 
     Raises
     ------
-    UserError : the recording has nothing to fit, or an input has no value where there is activity.
+    UserError : the recording has nothing to fit, an input has no value where there is activity, or an Euler step is
+        longer than the time constant.
     """
     data = training_data(recording, model)
     everything = data._replace(
@@ -82,7 +84,8 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
 
     Raises
     ------
-    UserError : no two training bins follow one another, or an input has no value where there is activity.
+    UserError : no two training bins follow one another, an input has no value where there is activity, or an Euler
+        step is longer than the time constant.
     """
     r = _rates(recording, model)
     u = recording["inputs"].transpose("trial", "time", "input").values
@@ -105,14 +108,18 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
         )
     shared = FitSettings()
     tau_s = shared.tau_s if model.tau_s is None else model.tau_s
+    substeps = shared.substeps if model.substeps is None else model.substeps
+    dt_s = float(recording.attrs["dt_s"])
+    if wrong := long_steps(f"{place}, model", dt_s, tau_s, substeps):
+        raise UserError(*wrong)
     return TrainingData(
         r[train],
         u[train],
         region,
         len(regions),
         train,
-        float(recording.attrs["dt_s"]),
-        shared.substeps if model.substeps is None else model.substeps,
+        dt_s,
+        substeps,
         None if tau_s == "estimate" else float(tau_s),
     )
 

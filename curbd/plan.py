@@ -20,7 +20,7 @@ import yaml
 
 from curbd.config import NAME, RESERVED_NAMES, Config, Defaults, FitSettings, Model, RecordingSettings, Section
 from curbd.errors import UserError, did_you_mean, mistake
-from curbd.validation import annotation_at, check, dotted, takes_text
+from curbd.validation import annotation_at, check, dotted, long_steps, takes_text
 
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
@@ -119,10 +119,22 @@ def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Coll
         raise UserError("\n".join(wrong))
     wrong = _missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
     recordings, more = _read_recordings(Path(checked.recordings), file, data.get("defaults", {}), made)
-    wrong += more + _unknown_experiments(checked, recordings)
+    plan = Plan(checked, recordings)
+    wrong += more + _unknown_experiments(checked, recordings) + _long_steps(plan, file)
     if wrong:
         raise UserError("\n".join(wrong))
-    return Plan(checked, recordings)
+    return plan
+
+
+def _long_steps(plan: Plan, file: str) -> list[str]:
+    """Models with Euler steps longer than the time constant, where the settings tell the bin width."""
+    wrong = []
+    for recording in plan.recordings:
+        for name in plan.config.models:
+            dt_s, model = plan.recording_settings(recording, name).bin_width_s, plan.fit_model(recording, name)
+            if dt_s is not None:
+                wrong += long_steps(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
+    return list(dict.fromkeys(wrong))
 
 
 def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:

@@ -1,8 +1,9 @@
-"""What pydantic finds wrong with settings, said in the house form: where, found, expected, what to do."""
+"""What is wrong with settings, said in the house form: where, found, expected, what to do."""
 
 from __future__ import annotations
 
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,27 @@ def check(section: type[S], data: Any, place: Callable[[Path], str]) -> tuple[S 
         return TypeAdapter(section).validate_python(data), []
     except ValidationError as error:
         return None, list(_mistakes(error, section, data, place))
+
+
+def long_steps(place: str, dt_s: float, tau_s: float | str | None, substeps: int | None) -> list[str]:
+    """The mistake of Euler steps longer than the time constant, with which a state jumps past where it decays to.
+
+    ``dt_s`` is the bin width; a time constant that is estimated is never shorter than a bin.
+    """
+    if not isinstance(tau_s, float):
+        return []
+    # The width may come from a clock that is not exact to the last bit.
+    least, steps = math.ceil(dt_s / tau_s - 1e-6), substeps or 1
+    if steps >= least:
+        return []
+    return [
+        mistake(
+            place,
+            found=f"tau_s: {tau_s:g} with substeps: {steps} in bins of {dt_s:g} s",
+            expected="Euler steps no longer than the time constant",
+            todo=f"set substeps: {least} or more",
+        )
+    ]
 
 
 def dotted(path: Path) -> str:

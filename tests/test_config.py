@@ -145,6 +145,10 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
             {"models": {"m": {"family": "low_rank", "seeds": []}}},
             "models.m.seeds: found an empty list, expected at least",
         ),
+        (
+            {"models": {"m": {"family": "low_rank", "seeds": [1, 2, 1]}}},
+            "models.m.seeds: found 1 twice, expected seeds",
+        ),
         ({"models": {"a/b": {"family": "low_rank"}}}, 'models.a/b: found "a/b", expected letters, digits'),
         (
             {"inactivations": {"s": {"kind": "region", "source": "ca1"}}},
@@ -178,6 +182,17 @@ def test_perturbed_trials_are_like_an_experiment_that_is_there(table: Write) -> 
     assert mistakes() == [
         "perturbed, like: found \"silense\", expected an entry of inactivations: silence; did you mean 'silence'?"
     ]
+
+
+def test_an_euler_step_is_no_longer_than_the_time_constant(table: Write) -> None:
+    table(f"{HEADER}\tbin_width_s", "a\ta.nwb\tnwb\t0.05", "b\tb.h5\thdf5\t0.02")
+    models = {"fixed": {"family": "full_rank", "tau_s": 0.02}, "free": {"family": "low_rank"}}
+    assert mistakes(models=models) == [
+        "my.yaml, models.fixed: found tau_s: 0.02 with substeps: 1 in bins of 0.05 s, expected Euler steps no longer "
+        "than the time constant; set substeps: 3 or more"
+    ]
+    models["fixed"]["substeps"] = 3
+    assert plan(models=models).fit_model("a", "fixed").substeps == 3
 
 
 def test_a_column_that_is_not_known(table: Write) -> None:

@@ -79,6 +79,14 @@ def test_an_input_without_a_value_is_named(recording):
         training_data(broken, Model(family="full_rank"))
 
 
+def test_an_euler_step_longer_than_the_time_constant_is_told(recording):
+    dt_s = recording.attrs["dt_s"]
+    with pytest.raises(UserError, match=r"recording teacher, model: found tau_s: .* set substeps: 3 or more"):
+        training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
+    assert training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3)).substeps == 3
+    assert training_data(recording, Model(family="full_rank", tau_s=dt_s)).substeps == 1
+
+
 @pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])
 def test_a_recording_of_one_short_stretch_can_be_fitted(tmp_path, family, estimator):
     short, _ = recorded(tmp_path, units=3, trials=2, samples=30, inputs="none", seed=1)

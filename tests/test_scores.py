@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from known_network import known_networks, small
 
-from curbd import tables
+from curbd import RecordingSettings, ingest_file, tables
 from curbd.baselines import condition_average, own_past, repeatable_variance
 from curbd.scores import (
     ALL,
@@ -41,6 +41,18 @@ def test_process_noise_lowers_the_ceiling_and_the_truth_reaches_it(tmp_path: Pat
     fits = score(recording, known_networks(recording, truth), [0.0], truth).fits
     assert (fits["ceiling_r2"] < 0.95).all()
     np.testing.assert_allclose(fits["free_run_r2"], fits["ceiling_r2"])
+
+
+def test_in_wider_bins_the_true_network_runs_as_it_ran(tmp_path: Path) -> None:
+    """Without inputs, as those of a bin are an average: then nothing is lost but the first, averaged state."""
+    small(tmp_path, process_noise=0.0, inputs="none")
+    coarse, truth, _, _ = ingest_file(tmp_path / "teacher.h5", RecordingSettings(bin_width_s=0.02))
+    assert truth is not None
+    true = true_network(truth)
+    assert (true.dt_s, true.substeps) == (pytest.approx(0.02), 2)
+    fits = score(coarse, known_networks(coarse, truth), [0.0], truth).fits
+    for column in ("one_step_ceiling_r2", "rollout_ceiling_r2", "ceiling_r2"):
+        assert (fits[column] > 0.99).all(), fits[column]
 
 
 def test_test_scores_come_from_the_test_trials(tmp_path: Path) -> None:

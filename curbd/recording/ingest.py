@@ -194,7 +194,10 @@ def _attrs(
 
 
 def _truth(source: Source, kept: np.ndarray, activity: Activity, input_names: list[str]) -> xr.Dataset | None:
-    """The true network among the kept units; inputs that the file does not declare have no true weight."""
+    """The true network among the kept units, on the bins of the recording.
+
+    Inputs that the file does not declare have no true weight.
+    """
     truth = source.truth
     if truth is None:
         return None
@@ -207,7 +210,9 @@ def _truth(source: Source, kept: np.ndarray, activity: Activity, input_names: li
     }
     if activity.drive is not None:
         variables["drive"] = (("trial", "time", "unit"), activity.drive[:, :, kept])
-    attrs = {"tau_s": truth.tau_s, "dt_s": truth.dt_s, "substeps": truth.substeps}
+    dt_s = activity.trials.dt_s
+    # Wider bins hold as many more Euler steps, so that the true network runs as it ran.
+    attrs = {"tau_s": truth.tau_s, "dt_s": dt_s, "substeps": truth.substeps * max(1, round(dt_s / truth.dt_s))}
     return xr.Dataset(variables, attrs=attrs)
 
 
