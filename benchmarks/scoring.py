@@ -8,7 +8,8 @@ from benchmarks.cases import Case, all_data
 from curbd.ensemble import Fit, States
 from curbd.estimators.hidden_inputs import infer_hidden_inputs
 from curbd.estimators.inferred_states import infer_states
-from curbd.scores import free_run, one_step_residual, r_squared, variance_explained
+from curbd.network import free_run
+from curbd.scores import one_step_residual, r_squared, variance_explained
 
 Array = np.ndarray
 FORECASTS = ("one_step_r2", "free_run_r2", "free_run_train", "ceiling_r2")
@@ -105,7 +106,7 @@ def _forecasts(case: Case, fit: Fit) -> dict[str, float]:
     r, u = case.rates[n:], inputs[n:]
     if len(r):
         residual = one_step_residual(network, r, u)
-        truly = free_run(teacher.network, teacher.rates[n:], teacher.inputs[n:], teacher.drive[n:])
+        truly = free_run(teacher.network, teacher.rates[n:], teacher.inputs[n:], drive=teacher.drive[n:])
         scores |= {
             "one_step_r2": r_squared(residual.y, residual.y - residual.error),
             "free_run_r2": r_squared(r, free_run(network, r, u)),

@@ -10,7 +10,7 @@ import xarray as xr
 from curbd.currents import Part
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
-from curbd.network import phi_inverse, simulate
+from curbd.network import free_run
 from curbd.recording.scaling import scaled_rates, silent
 
 Array = np.ndarray
@@ -42,29 +42,29 @@ def correlation(a: Array, b: Array) -> float:
 def silencing_effects(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part]) -> Array:
     """(fit, source, condition, time, unit) what silencing a region, or taking an input away, does to every unit.
 
-    Silenced minus intact rates of a free run from the recorded states, averaged over the trials of a condition; NaN
-    for the silenced units themselves, and where no trial was recorded.
+    Silenced minus intact rates of a free run from the first recorded states, averaged over the trials of a condition;
+    NaN for the silenced units themselves, and where no trial was recorded.
     """
     chosen = np.unique(np.linspace(0, recording.sizes["trial"] - 1, MOST_TRIALS).round().astype(int))
     some = recording.isel(trial=chosen)
     r = scaled_rates(some).values
     n, at_rest = r.shape[2], silent(recording)
-    x0 = np.nan_to_num(phi_inverse(r[:, 0]))
     condition = some["condition"].values.astype(str)
     conditions = np.unique(condition)
-    observed = np.isfinite(r)
+    observed = np.broadcast_to(np.isfinite(r).all(2, keepdims=True), r.shape)
     count = np.stack([observed[condition == name].sum(0) for name in conditions])
     effects = np.full((networks.sizes["seed"], len(sources), len(conditions), *r.shape[1:]), np.nan)
     for number in range(len(effects)):
         network = member(networks, number)
         seen = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input")
-        inputs = np.nan_to_num(seen.values[chosen])
-        intact = simulate(network, x0, inputs)
+        inputs = seen.values[chosen]
+        intact = free_run(network, r, inputs)
         for place, part in enumerate(sources):
             units, known = part.columns[part.columns < n], part.columns[part.columns >= n] - n
-            gain, left = np.ones((1, *r.shape[1:])), inputs.copy()
-            gain[..., units], left[..., known] = 0.0, 0.0
-            change = np.where(observed, simulate(network, x0, left, gain=gain, silent=at_rest) - intact, 0.0)
+            left = inputs.copy()
+            left[..., known] = 0.0
+            silenced = free_run(network, r, left, silenced=np.isin(np.arange(n), units), silent=at_rest)
+            change = np.where(observed, silenced - intact, 0.0)
             total = np.stack([change[condition == name].sum(0) for name in conditions])
             effects[number, place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
             effects[number, place][..., units] = np.nan

@@ -28,6 +28,17 @@ def with_hidden_inputs(recording: xr.Dataset, networks: xr.Dataset, number: int)
     return recording.drop_dims("input").assign(inputs=inputs.transpose("trial", "time", "input"))
 
 
+def forecast_inputs(recording: xr.Dataset, networks: xr.Dataset) -> Array:
+    """(trial, time, input) what a forecast may know of the inputs of a recording that has the hidden ones of a fit.
+
+    Those of held-out trials are 0: they were inferred from the very trials that they are to explain.
+    """
+    inputs = recording["inputs"].transpose("trial", "time", "input").values.copy()
+    known = inputs.shape[2] - networks.sizes.get("hidden_input", 0)
+    inputs[recording["split"].values == "test", :, known:] = 0.0
+    return inputs
+
+
 def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
     """The fits with the same hidden inputs: as many for every region as the fit that found most there.
 

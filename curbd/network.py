@@ -111,6 +111,44 @@ def simulate(
     return rates.cpu().numpy()
 
 
+def free_run(
+    network: Network,
+    r: Array,
+    inputs: Array,
+    *,
+    drive: Array | None = None,
+    silenced: Array | None = None,
+    silent: float = 0.0,
+) -> Array:
+    """Run the network from the first complete bin of every trial; bins before it, as a masked period, start no run.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) recorded rates, NaN where missing.
+    inputs : (trial, time, input) known inputs.
+    drive : (trial, time, unit) further external current.
+    silenced : (unit,) units that are held at the rate ``silent``.
+
+    Returns
+    -------
+    r : (trial, time, unit) rates, NaN before the start.
+    """
+    first, bins = np.isfinite(r).all(2).argmax(1), np.arange(r.shape[1])
+    ahead = np.minimum(first[:, None] + bins, bins[-1])[..., None]
+
+    def moved(values: Array) -> Array:
+        return np.take_along_axis(np.nan_to_num(values), ahead, axis=1)
+
+    gain = None if silenced is None else np.tile(np.where(silenced, 0.0, 1.0), (1, len(bins), 1))
+    x0 = phi_inverse(r[np.arange(len(r)), first])
+    further = None if drive is None else moved(drive)
+    run = simulate(network, x0, moved(inputs), drive=further, gain=gain, silent=silent)
+    since = bins - first[:, None]
+    back = np.take_along_axis(run, np.maximum(since, 0)[..., None], axis=1)
+    back[since < 0] = np.nan
+    return back
+
+
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
     """Mean rates over the Euler steps inside one sample, weighted as they act on the next sample.
 

@@ -11,8 +11,8 @@ import xarray as xr
 
 from curbd.baselines import condition_average, own_past, repeatable_variance, repeats
 from curbd.ensemble import member
-from curbd.hidden import with_hidden_inputs
-from curbd.network import Network, decay, phi_inverse, rates_inside_step, simulate
+from curbd.hidden import forecast_inputs, with_hidden_inputs
+from curbd.network import Network, decay, free_run, phi_inverse, rates_inside_step, simulate
 from curbd.recording.scaling import observed_rates, scaled_rates
 
 Array = np.ndarray
@@ -75,9 +75,7 @@ def score(
     units = pd.DataFrame({"unit_id": recording["unit_id"].values.astype(str)}).assign(**names)
     for number, seed in enumerate(networks["seed"].values):
         network = member(networks, number)
-        inputs = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input").values
-        inputs = inputs.copy()
-        inputs[split == "test", :, u.shape[2] :] = 0.0
+        inputs = forecast_inputs(with_hidden_inputs(recording, networks, number), networks)
         residual = one_step_residual(network, r, inputs)
         data = Forecasts(residual.y, r[:, _starts(r, horizon) + horizon], r)
         guesses = {
@@ -145,7 +143,7 @@ def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array |
     """What a network predicts: one bin ahead, ``horizon`` bins after a start from the data, and running freely."""
     residual = one_step_residual(network, r, u)
     one_step = residual.y - residual.error + (0.0 if drive is None else drive[:, :-1])
-    return Forecasts(one_step, rollout(network, r, u, horizon, drive), free_run(network, r, u, drive))
+    return Forecasts(one_step, rollout(network, r, u, horizon, drive), free_run(network, r, u, drive=drive))
 
 
 def _averages(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
@@ -157,8 +155,8 @@ def _averages(recording: xr.Dataset, data: Forecasts, train: Array, condition: A
 
 def _persistence(r: Array, horizon: int) -> Forecasts:
     """Nothing changes: the state one bin ago, at the start of the rollout, and at the start of the trial."""
-    first = np.broadcast_to(r[:, :1], r.shape)
-    return Forecasts(phi_inverse(r)[:, :-1], r[:, _starts(r, horizon)], first)
+    first = np.take_along_axis(r, np.isfinite(r).all(2).argmax(1)[:, None, None], axis=1)
+    return Forecasts(phi_inverse(r)[:, :-1], r[:, _starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
 def _by_the_truth(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
@@ -205,11 +203,6 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     n = r.shape[2]
     z = rates_inside_step(network, x[:, :-1].reshape(-1, n), constant.reshape(-1, n)).reshape(y.shape)
     return Residual(y, y - z @ network.J.T - constant)
-
-
-def free_run(network: Network, r: Array, u: Array, drive: Array | None = None) -> Array:
-    """(trial, time, unit) rates of the network running from the first bin of every trial."""
-    return simulate(network, phi_inverse(r[:, 0]), np.nan_to_num(u), drive=drive)
 
 
 def _starts(r: Array, horizon: int) -> Array:

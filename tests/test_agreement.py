@@ -59,6 +59,18 @@ def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
         np.testing.assert_allclose(told[name][names], effects[:3, place].mean(1), atol=1e-12)
 
 
+def test_effects_start_with_the_first_complete_bin(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path)
+    networks = known_networks(recording, truth, n_seeds=2)
+    sources = [part for part in parts(recording) if part.source != "bias"]
+    masked = recording.copy(deep=True)
+    masked["rates"][:, :2] = np.nan
+    whole = silencing_effects(masked, networks, sources)
+    cut = silencing_effects(recording.isel(time=slice(2, None)), networks, sources)
+    np.testing.assert_array_equal(whole[..., 2:, :], cut)
+    assert np.isnan(whole[..., :2, :]).all()
+
+
 def test_more_data_make_refits_agree_more(tmp_path: Path) -> None:
     agreed = {}
     for trials in (6, 40):

@@ -5,7 +5,7 @@ import pytest
 from teacher_data import training_data
 
 from curbd.config import Force
-from curbd.estimators.force import force
+from curbd.estimators.force import force, random_network
 from curbd.estimators.transitions import TrainingData
 from curbd.network import phi_inverse, simulate
 from curbd.teachers import multi_region, published_three_region
@@ -45,6 +45,22 @@ def test_it_is_the_published_algorithm_trial_by_trial():
     options = Force(passes=3)
     fit = force(data, options, np.random.default_rng(3)).network
     np.testing.assert_allclose(np.column_stack([fit.J, fit.b]), plain(data, options, 3), atol=1e-8)
+
+
+def test_stretches_before_and_after_missing_bins_are_trials_of_their_own():
+    data = training_data(multi_region(units=4, trials=2, samples=40, inputs="none", substeps=1), tau_s=0.1)
+    r, late = data.r.copy(), data.r[:, 21:]
+    r[:, 0], r[:, 20] = np.nan, np.nan
+    early = np.full_like(late, np.nan)
+    early[:, :19] = data.r[:, 1:20]
+    apart = data._replace(r=np.stack([early, late], axis=1).reshape(4, 19, -1), u=np.zeros((4, 19, 0)))
+    # The noise of a bin is that of its place in the trial, which differs here.
+    whole, pieces = (
+        force(one, Force(passes=2, noise=0.0), np.random.default_rng(0)).network for one in (data._replace(r=r), apart)
+    )
+    np.testing.assert_allclose(whole.J, pieces.J, atol=1e-12)
+    start = random_network(data, Force().gain, 0.1, np.random.default_rng(0))
+    assert np.abs(whole.J - start.J).max() > 0.01
 
 
 @pytest.mark.slow

@@ -21,10 +21,13 @@ from curbd.estimators.hidden_inputs import beside_hidden_inputs, infer_hidden_in
 from curbd.estimators.one_step import one_step
 from curbd.estimators.slow_factors import from_frequencies, to_frequencies
 from curbd.fitting import fit
-from curbd.hidden import side_by_side, with_hidden_inputs
+from curbd.hidden import forecast_inputs, side_by_side, with_hidden_inputs
 from curbd.inactivation import inactivate
 from curbd.network import Network
 from curbd.pathways import judge
+from curbd.report.drawing import house_style
+from curbd.report.fit_figures import unit_traces
+from curbd.report.reading import Fitted
 from curbd.scores import score
 
 Array = np.ndarray
@@ -216,3 +219,22 @@ def test_held_out_scores_do_not_use_what_was_inferred_from_the_held_out_trials(
     other["hidden"][:, recording["split"].values == "test"] *= -3.0
     before, after = (score(recording, each, [0.0, 0.0], truth)[0] for each in (networks, other))
     pd.testing.assert_frame_equal(before, after)
+
+
+def test_the_free_run_of_a_held_out_trial_is_shown_without_them(
+    whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset],
+) -> None:
+    recording, truth, networks = whole
+    seen = with_hidden_inputs(recording, networks, 0)
+    held_out = recording["split"].values == "test"
+    np.testing.assert_array_equal(forecast_inputs(seen, networks)[~held_out], seen["inputs"].values[~held_out])
+    units = score(recording, networks, [0.0, 0.0]).units.rename(columns={"one_step_r2": "one_step_r2:beside"})
+    other = seen.copy(deep=True)
+    other["inputs"][held_out] *= -3.0
+    palette = dict.fromkeys("ABC", "black")
+    with house_style():
+        pictures = [
+            unit_traces(Fitted("beside", one, truth, networks, {"units": units}), palette) for one in (seen, other)
+        ]
+    assert pictures[0] is not None
+    assert pictures[0] == pictures[1]

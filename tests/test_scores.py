@@ -55,6 +55,18 @@ def test_in_wider_bins_the_true_network_runs_as_it_ran(tmp_path: Path) -> None:
         assert (fits[column] > 0.99).all(), fits[column]
 
 
+def test_a_trial_whose_first_bins_are_missing_runs_from_the_first_complete_one(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path, process_noise=0.0)
+    rates = recording["rates"].values.copy()
+    rates[:, 0] = np.nan
+    # Of the second trial, one unit lacks some bins more: they are as good as missing.
+    rates[1, 1:7, 3] = np.nan
+    fits = score(recording.assign(rates=(recording["rates"].dims, rates)), known_networks(recording, truth), [0.0]).fits
+    for column in ("free_run_r2", "free_run_variance_explained"):
+        np.testing.assert_allclose(fits[column], 1, atol=1e-6)
+    assert np.isfinite(fits["free_run_persistence_r2"]).all()
+
+
 def test_test_scores_come_from_the_test_trials(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)

@@ -1,8 +1,9 @@
 """Recursive least squares on the running network, as published for CURBD, its defects mended.
 
 Perich et al., bioRxiv 2020.12.18.423348; FORCE learning: Sussillo & Abbott, Neuron 2009. What differs from the public
-code: steps are counted in integers, so that the time step does not matter; trials start at x = phi^-1(r); no update
-pairs two trials; a rate is compared with the sample of the same time; the last sample is a target like any other.
+code: steps are counted in integers, so that the time step does not matter; trials, and what follows a gap in one, start
+at x = phi^-1(r); no update pairs two trials; a rate is compared with the sample of the same time; the last sample is a
+target like any other.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
     z = np.empty(W.shape[1])
     for _ in range(options.passes):
         for trial in range(n_trials):
-            x = x_data[trial, 0]
             for t in range(n_samples - 1):
                 if not (complete[trial, t] and complete[trial, t + 1]):
-                    break
+                    continue
+                if t == 0 or not complete[trial, t - 1]:
+                    x = x_data[trial, t]
                 z[n:] = outside[trial, t]
                 for substep in range(data.substeps):
                     z[:n] = np.tanh(x)

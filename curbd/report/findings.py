@@ -96,7 +96,7 @@ def _fit_sentence(fit: Fitted) -> str:
         "the variance of the current one bin ahead"
     )
     if np.isnan(row["free_run_r2"]):
-        return f"{text}; running freely it diverges."
+        return f"{text}; its free run could not be scored."
     text += f", and {_explained(row['free_run_r2'])} of the variance of the rates when it runs freely"
     if np.isnan(row["ceiling_r2"]):
         return f"{text}."
@@ -215,7 +215,10 @@ def _about_fit(fit: Fitted) -> list[str]:
             "may be too narrow."
         )
     if np.isnan(row["free_run_r2"]):
-        found.append("the network diverges when it runs freely; its inactivations mean nothing.")
+        found.append(
+            "its free run could not be scored, as no recorded bin of those trials differs from the others: read its "
+            "inactivations with care."
+        )
     elif np.isfinite(row["baseline_r2"]) and row["free_run_r2"] < row["baseline_r2"]:
         found.append(
             f"running freely, the network reproduces held-out trials less well (R² {r2(row['free_run_r2'])}) than the "

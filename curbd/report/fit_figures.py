@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.ensemble import member
+from curbd.hidden import forecast_inputs
+from curbd.network import free_run
 from curbd.recording.scaling import scaled_rates
 from curbd.report.drawing import FAINT, INK, Picture, mark, panels, picture, r2, written, zero_line
 from curbd.report.reading import Fitted
-from curbd.scores import free_run
 
 LOWEST = -0.5
 """Scores below this are written at the edge instead of drawn."""
@@ -100,31 +101,34 @@ def unit_traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     order = order[np.isfinite(per_unit[order])]
     chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     r = scaled_rates(fit.recording).values
-    u = fit.recording["inputs"].transpose("trial", "time", "input").values
     trial = example_trial(fit)
-    length = min(_length(r[trial]), MOST_BINS)
-    run = free_run(member(fit.networks, 0), r[[trial], :length], u[[trial], :length])[0]
-    time = fit.recording["time"].values[:length]
+    recorded = np.flatnonzero(np.isfinite(r[trial]).all(1))
+    shown = slice(recorded[0], min(recorded[-1] + 1, recorded[0] + MOST_BINS))
+    u = forecast_inputs(fit.recording, fit.networks)
+    run = free_run(member(fit.networks, 0), r[[trial], shown], u[[trial], shown])[0]
+    time = fit.recording["time"].values[shown]
     region = fit.recording["region"].values.astype(str)
     unit_id = fit.recording["unit_id"].values.astype(str)
     figure, axes = panels(1, 3, (10, 2.1), share_x=True)
     for panel, (word, unit) in zip(axes[0], chosen.items(), strict=True):
         zero_line(panel)
-        panel.plot(time, r[trial, :length, unit], color="#B0B0B0", linewidth=2.2)
+        panel.plot(time, r[trial, shown, unit], color="#B0B0B0", linewidth=2.2)
         panel.plot(time, run[:, unit], color=palette[region[unit]])
         panel.set_title(f"{word}: {unit_id[unit]}, {region[unit]} (R² {r2(per_unit[unit])})", fontsize=8.5)
         panel.set_xlabel("time (s)")
     axes[0, 0].set_ylabel("scaled rate")
-    recorded = Line2D([], [], color="#B0B0B0", linewidth=2.2, label="recorded")
-    running = Line2D([], [], color=INK, label="network running freely (in the colour of the region)")
-    figure.legend(handles=[recorded, running], loc="outside lower center", ncols=2)
+    lines = [
+        Line2D([], [], color="#B0B0B0", linewidth=2.2, label="recorded"),
+        Line2D([], [], color=INK, label="network running freely (in the colour of the region)"),
+    ]
+    figure.legend(handles=lines, loc="outside lower center", ncols=2)
     split = str(fit.recording["split"].values[trial])
     return picture(
         figure,
         "Recorded rate and free run of three units",
         f"Three units in one {split} trial (number {trial}): the best, the median and the worst by R² one bin ahead. "
-        "The network starts from the recorded first bin and then runs on its own, so noise that the recording "
-        "contains carries it away from the data even when it is right.",
+        "The network starts from the first recorded bin and then runs on its own, with the known inputs, so noise that "
+        "the recording contains carries it away from the data even when it is right.",
     )
 
 
@@ -138,13 +142,8 @@ def _unit_scores(fit: Fitted) -> np.ndarray | None:
 
 
 def example_trial(fit: Fitted) -> int:
-    """The first test trial that begins with activity, else the first trial that does."""
-    begins = np.isfinite(fit.recording["rates"].transpose("trial", "time", "unit").values[:, 0]).all(1)
-    test = begins & (fit.recording["split"].values == "test")
-    return int(np.flatnonzero(test if test.any() else begins)[0]) if begins.any() else 0
-
-
-def _length(r: np.ndarray) -> int:
-    """Bins of a trial (time, unit) before its first missing one."""
-    missing = ~np.isfinite(r).all(1)
-    return int(missing.argmax()) if missing.any() else len(r)
+    """The first test trial with activity, else the first trial that has some."""
+    rates = fit.recording["rates"].transpose("trial", "time", "unit").values
+    active = np.isfinite(rates).all(2).any(1)
+    test = active & (fit.recording["split"].values == "test")
+    return int((test if test.any() else active).argmax())

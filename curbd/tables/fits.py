@@ -61,7 +61,7 @@ TABLES: dict[str, Table] = {
                 "number",
                 "share of the variance of the rates explained `rollout_s` ahead, the "
                 "network started from the data and running freely",
-                empty="trials are shorter than the horizon, or the prediction diverged",
+                empty="trials are shorter than the horizon, or nothing varies",
                 high=1,
             ),
             Column("rollout_s", "number", "horizon of rollout_r2, s", low=0),
@@ -69,15 +69,15 @@ TABLES: dict[str, Table] = {
                 "free_run_r2",
                 "number",
                 "share of the variance of the rates (each unit about its mean) explained by the "
-                "network running freely from the first sample of every trial",
-                empty="the run diverged",
+                "network running freely from the first complete bin of every trial",
+                empty="nothing varies",
                 high=1,
             ),
             Column(
                 "free_run_variance_explained",
                 "number",
                 "the same about one grand mean, the pVar of the CURBD literature",
-                empty="the run diverged",
+                empty="nothing varies",
                 high=1,
             ),
             Column(
