@@ -226,11 +226,10 @@ def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset |
     """The recording that a step was given and, for a teacher, its true network; sets the number of threads."""
     import torch
 
-    from curbd.storage import groups_of, read_netcdf
+    from curbd.storage import read_with_truth
 
     torch.set_num_threads(chosen.threads)
-    recording = read_netcdf(chosen.recording)
-    return recording, read_netcdf(chosen.recording, "truth") if "truth" in groups_of(chosen.recording) else None
+    return read_with_truth(chosen.recording)
 
 
 def _currents(chosen: argparse.Namespace) -> None:

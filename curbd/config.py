@@ -344,6 +344,8 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
     },
 }
 """family -> estimator -> its options."""
+OWN_RECORDING = ("bin_width_s", "smoothing_s", "scaling")
+"""Keys of a model that has a recording of its own where one of them is given."""
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
 
 

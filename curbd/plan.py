@@ -18,7 +18,17 @@ from typing import Any
 
 import yaml
 
-from curbd.config import NAME, RESERVED_NAMES, Config, Defaults, FitSettings, Model, RecordingSettings, Section
+from curbd.config import (
+    NAME,
+    OWN_RECORDING,
+    RESERVED_NAMES,
+    Config,
+    Defaults,
+    FitSettings,
+    Model,
+    RecordingSettings,
+    Section,
+)
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.validation import annotation_at, check, dotted, long_steps, takes_text
 
@@ -55,12 +65,12 @@ class Plan:
         settings = self.recordings[recording].settings
         values = {key: getattr(settings, key) for key in RecordingSettings.model_fields}
         if model is not None:
-            values |= _given(self.config.models[model], ("bin_width_s", "smoothing_s", "scaling"))
+            values |= _given(self.config.models[model], OWN_RECORDING)
         return RecordingSettings.model_construct(**values)
 
     def has_own_recording(self, model: str) -> bool:
         """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
-        return bool(_given(self.config.models[model], ("bin_width_s", "smoothing_s", "scaling")))
+        return bool(_given(self.config.models[model], OWN_RECORDING))
 
     def unit_tables(self) -> list[str]:
         """Tables of units that the inactivations name."""
@@ -75,9 +85,7 @@ class Plan:
             update={
                 "estimator": chosen.estimator_name(),
                 "options": chosen.estimator_options().model_dump(),
-                "bin_width_s": None,
-                "smoothing_s": None,
-                "scaling": None,
+                **dict.fromkeys(OWN_RECORDING),
                 **shared,
                 **_given(chosen, tuple(FitSettings.model_fields)),
             }

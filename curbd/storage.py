@@ -79,6 +79,12 @@ def groups_of(path: Path | str) -> set[str]:
         return set(file.groups)
 
 
+def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """A recording and, for a teacher, its true network."""
+    recording = read_netcdf(path)
+    return recording, read_netcdf(path, "truth") if "truth" in groups_of(path) else None
+
+
 def sha256(path: Path | str) -> str:
     """Checksum of a file, read in pieces."""
     digest = hashlib.sha256()

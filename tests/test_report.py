@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shutil
 
 import matplotlib
 import numpy as np
@@ -189,6 +190,21 @@ def test_provenance_names_the_files_and_versions(run, page):
     recording = read_netcdf(run / "three" / "recording.nc")
     assert recording.attrs["sha256"] in page
     assert "numpy " + np.__version__ in page
+
+
+def test_a_recording_left_from_an_earlier_config_is_not_read(run, tmp_path):
+    """A model that had bins of its own once, and has none now."""
+    place = tmp_path / "results"
+    shutil.copytree(run, place)
+    for name in ("three", "alone"):
+        left = read_netcdf(run / name / "recording.nc").isel(trial=[0])
+        write_netcdf({"/": left}, place / name / "full" / "recording.nc")
+    for width, trials in ((None, [6, 8]), (0.02, [1, 1])):
+        origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
+        origin["config"]["models"]["full"]["bin_width_s"] = width
+        (place / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
+        fits = [one.fits[0] for one in read_run(place / "tables", place).recordings]
+        assert sorted(fit.recording.sizes["trial"] for fit in fits if fit.name == "full") == trials
 
 
 def test_provenance_is_not_needed(run, tmp_path):

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xarray as xr
 
+from curbd.config import OWN_RECORDING
 from curbd.errors import UserError
 from curbd.hidden import with_hidden_inputs
-from curbd.storage import groups_of, read_netcdf
+from curbd.storage import read_netcdf, read_with_truth
 from curbd.tables import TABLES, read
 
 
@@ -82,24 +83,29 @@ def read_run(tables: Path, results: Path) -> Run:
     origin = tables / "provenance.json"
     provenance = json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
     names = whole["regions"]["recording"].unique()
-    return Run([_recorded(str(name), whole, results) for name in names], provenance)
+    return Run([_recorded(str(name), whole, results, provenance) for name in names], provenance)
 
 
-def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path) -> Recorded:
+def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path, provenance: dict[str, Any]) -> Recorded:
     of_recording = {table: rows[rows["recording"] == name] for table, rows in whole.items()}
-    common = _recording(results / name / "recording.nc")
+    common = read_with_truth(results / name / "recording.nc")
     fits = []
     for model in of_recording["fits"]["model"].unique():
         folder = results / name / str(model)
-        # A model with a bin width, smoothing or scaling of its own has a recording of its own.
-        own = folder / "recording.nc"
-        recording, truth = _recording(own) if own.is_file() else common
+        own = _has_own_recording(folder, provenance)
+        recording, truth = read_with_truth(folder / "recording.nc") if own else common
         of_fit = {t: rows[rows["model"] == model] if "model" in rows else rows for t, rows in of_recording.items()}
         networks = read_netcdf(folder / "network.nc")
         fits.append(Fitted(str(model), with_hidden_inputs(recording, networks, 0), truth, networks, of_fit))
     return Recorded(name, common[0], of_recording["units"], of_recording["regions"], fits)
 
 
-def _recording(path: Path) -> tuple[xr.Dataset, xr.Dataset | None]:
-    recording = read_netcdf(path)
-    return recording, read_netcdf(path, "truth") if "truth" in groups_of(path) else None
+def _has_own_recording(folder: Path, provenance: dict[str, Any]) -> bool:
+    """Whether a model has a bin width, smoothing or scaling of its own, and so a recording of its own.
+
+    The config tells it: a recording in the folder of the model may be left from an earlier one.
+    """
+    if "config" not in provenance:
+        return (folder / "recording.nc").is_file()
+    settings = provenance["config"]["models"][folder.name]
+    return any(settings[key] is not None for key in OWN_RECORDING)
