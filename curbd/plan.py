@@ -164,6 +164,8 @@ def _read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError.at(str(path), found="no such file", expected="a config in YAML") from None
+    except OSError as error:
+        raise UserError.at(str(path), found=f"no readable file ({error})", expected="a config in YAML") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError.at(str(path), found=f"no YAML ({error})", expected="a config in YAML") from None
 
@@ -266,6 +268,7 @@ def _row_settings(
 ) -> tuple[Defaults | None, list[str]]:
     """The defaults with the further cells of a row laid over them; an empty cell leaves the default."""
     data = copy.deepcopy(dict(defaults))
+    clashes = []
     for column, cell in row.items():
         if column in REQUIRED_COLUMNS or not cell:
             continue
@@ -278,9 +281,15 @@ def _row_settings(
         if takes_text(annotation_at(Defaults, path)) and not isinstance(value, (dict, list)) and value is not None:
             value = str(folder / cell) if path in _TABLE_PATHS else cell
         section = data
-        for name in sections:
+        for depth, name in enumerate(sections, start=1):
             section = section.setdefault(name, {})
-        section[key] = value
+            if not isinstance(section, dict):
+                above = ".".join(sections[:depth])
+                found = f"{above} as well, which holds no keys"
+                clashes.append(mistake(f"{place}, {column}", found=found, expected=f"{above} or its keys, not both"))
+                break
+        else:
+            section[key] = value
 
     def named(path: tuple[str | int, ...]) -> str:
         # The longest column that the path lies under; else the mistake is in the config and is told there.
@@ -288,7 +297,7 @@ def _row_settings(
         return f"{place}, {max(columns, key=len, default=dotted(path))}"
 
     settings, wrong = check(Defaults, data, named)
-    return settings, wrong + (_missing_tables(settings, place, row) if settings else [])
+    return settings, clashes + wrong + (_missing_tables(settings, place, row) if settings else [])
 
 
 def _missing_tables(

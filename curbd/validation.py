@@ -166,7 +166,8 @@ def annotation_at(section: Any, path: Path) -> Any:
             if _is_section(choice) and part in choice.model_fields:
                 section = choice.model_fields[str(part)].annotation
                 break
-            if typing.get_origin(choice) in (dict, list):
+            origin = typing.get_origin(choice)
+            if origin is dict or (origin is list and isinstance(part, int)):
                 section = typing.get_args(choice)[-1]
                 break
         else:

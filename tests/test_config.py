@@ -203,6 +203,47 @@ def test_a_column_that_is_not_known(table: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("columns", "cells", "defaults", "lines"),
+    [
+        (
+            "windows\twindows.table",
+            "all\ttrials",
+            {},
+            [
+                "line 2, windows.table: found windows as well, which holds no keys, expected windows or its keys, not",
+                'line 2, windows: found "all", expected a section of keys',
+            ],
+        ),
+        (
+            "regions.merge.CA1",
+            "hippocampus",
+            {"regions": {"merge": "b.h5"}},
+            ["line 2, regions.merge.CA1: found regions.merge as well, which holds no keys, expected regions.merge or"],
+        ),
+        (
+            "inputs.name",
+            "light",
+            {"inputs": [{"name": "go", "column": "go"}]},
+            ["line 1, inputs.name: found a column that is not known, expected a key of `defaults`"],
+        ),
+    ],
+)
+def test_a_column_for_a_key_of_what_has_no_keys(
+    table: Write, columns: str, cells: str, defaults: dict[str, Any], lines: list[str]
+) -> None:
+    table(f"{HEADER}\t{columns}", f"a\ta.nwb\tnwb\t{cells}")
+    found = mistakes(defaults=defaults)
+    assert len(found) == len(lines)
+    for one, line in zip(found, lines, strict=True):
+        assert one.startswith(f"recordings.tsv, {line}")
+
+
+def test_a_config_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"found no readable file .* expected a config in YAML"):
+        read_plan(tmp_path)
+
+
 def test_a_table_without_tabs(table: Write) -> None:
     table("recording path format", "a a.nwb nwb")
     assert mistakes() == [

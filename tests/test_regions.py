@@ -117,6 +117,18 @@ def test_a_mapping_that_cannot_be_used_is_an_error(tmp_path: Path, text: str, me
         label(Regions(mapping=str(path)))
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"unit_id\tregion\na\tx\nb\tx\ty\n", "unit_id\tregion\na\tM\xfc\n".encode("latin-1")]
+)
+def test_a_table_that_is_empty_ragged_or_of_another_encoding_is_told(tmp_path: Path, content: bytes):
+    path = tmp_path / "regions.tsv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"regions.mapping: found .*regions.tsv \(.* expected a TSV .* in UTF-8"):
+        label(Regions(mapping=str(path)))
+    with pytest.raises(UserError, match=r"regions.merge: found .*regions.tsv \(.* expected a TSV .* in UTF-8"):
+        label(Regions(merge=str(path)))
+
+
 def test_a_missing_mapping_is_an_error():
     with pytest.raises(UserError, match=r"regions.mapping: found gone.tsv, which is no file"):
         label(Regions(mapping="gone.tsv"))

@@ -82,7 +82,7 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
 
     Raises
     ------
-    UserError : no such file, other columns, an id twice, or no unit of the file named.
+    UserError : no such file, no table in it, other columns, an id twice, or no unit of the file named.
     """
     table = _read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
     key = next((column for column in ("unit_id", "electrode_id") if column in table), None)
@@ -141,7 +141,7 @@ def read_merge(merge: dict[str, str] | str) -> dict[str, str]:
 
     Raises
     ------
-    UserError : no such file or other columns.
+    UserError : no such file, no table in it, or other columns.
     """
     if not isinstance(merge, str):
         return {as_text(old): as_text(new) for old, new in merge.items()}
@@ -271,9 +271,14 @@ def no_label_anywhere(
 
 
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
+    expected = f"a TSV with the columns {columns}"
     if not Path(path).is_file():
-        raise UserError.at(field, found=f"{path}, which is no file", expected=f"a TSV with the columns {columns}")
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment=None)
+        raise UserError.at(field, found=f"{path}, which is no file", expected=expected)
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment=None)
+    except (OSError, ValueError) as error:
+        # Empty, lines of different lengths, or not UTF-8.
+        raise UserError.at(field, found=f"{path} ({str(error).strip()})", expected=f"{expected}, in UTF-8") from None
     table.columns = [as_text(column) for column in table.columns]
     return table.map(as_text)
 
