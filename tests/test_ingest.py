@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from in_memory import series, series_source, spike_source, trial_source
+from in_memory import series, series_source, spike_source, trial_source, unit_table
 
 from curbd import tables
 from curbd.config import RecordingSettings
@@ -18,7 +18,7 @@ from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.scaling import scaled_rates
-from curbd.recording.source import Source, Truth
+from curbd.recording.source import Source, Spikes, Truth
 from curbd.storage import read_netcdf, write_netcdf
 
 Result = tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]
@@ -134,6 +134,25 @@ def test_a_unit_is_judged_by_its_rate_in_training_trials_alone(tmp_path: Path) -
     _, _, units, _ = checked(spike_source(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0)))
     assert units["reason"].iloc[6] == "mean rate below 0.1 Hz"
     np.testing.assert_allclose(units["mean_rate_hz"].iloc[6], 1 / 150, rtol=0.2)
+
+
+def test_the_mean_rate_is_that_of_the_bins_in_which_a_unit_was_observed(tmp_path: Path) -> None:
+    times = [poisson(10.0, 200.0, seed) for seed in range(7)]
+    whole, part = np.array([[0.0, 200.0]]), np.array([[0.0, 50.0]])
+    seldom = times[6][times[6] < 50.0]
+    path = tmp_path / "rec.nwb"
+    path.write_bytes(b"spikes")
+    activity = Spikes(
+        lambda unit: seldom if unit == 6 else times[unit],
+        (0.0, 200.0),
+        lambda unit: part if unit == 6 else whole,
+    )
+    source = Source(path, "nwb", unit_table([*REGIONS, "a"]), activity, "units")
+    _, _, units, _ = checked(source)
+    # Some 400 spikes in training blocks, known to 5 %.
+    assert units["mean_rate_hz"].iloc[6] == pytest.approx(10.0, rel=0.15)
+    _, _, units, _ = checked(source, units={"min_rate_hz": 5.0})
+    assert units["reason"].iloc[6] == "missing (NaN) in bins where other units were recorded"
 
 
 def test_all_units_filtered_away_counts_the_reasons(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ import pytest
 
 from curbd.config import Units
 from curbd.errors import UserError
-from curbd.recording.selection import reasons_of, require_units, small_regions
+from curbd.recording.selection import mean_rates, reasons_of, require_units, small_regions
+
+
+def test_long_trials_weigh_more_in_the_mean_rate() -> None:
+    rates = np.zeros((2, 30, 3))
+    rates[1, 10:], rates[0, :, 1], rates[:, :, 2] = np.nan, np.nan, np.nan
+    of_trials = np.array([[4.0, np.nan, np.nan], [8.0, 6.0, np.nan]])
+    np.testing.assert_allclose(mean_rates(of_trials, rates), [(30 * 4 + 10 * 8) / 40, 6.0, np.nan])
 
 
 def test_each_rule_gives_its_reason() -> None:

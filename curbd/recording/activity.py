@@ -40,7 +40,7 @@ class Activity:
     trials : the trials and their bins.
     rates : (trial, time, unit), smoothed, NaN where missing.
     unit : physical unit of the rates.
-    mean_rate_hz : (trial, unit) mean before smoothing, NaN unless spikes.
+    mean_rate_hz : (trial, unit) mean before smoothing; NaN unless spikes, and where the unit was not observed.
     smoothing_s : standard deviation of the Gaussian.
     inputs : (trial, time, input) that the file itself declares, NaN where missing.
     input_names : their names.
@@ -156,7 +156,9 @@ def _from_stretch(
     mean_rate_hz = np.full((len(trials), len(units)), np.nan)
     if isinstance(activity, Spikes):
         used = trials.inside[:, :, None] & np.isfinite(raw[:, middle])
-        mean_rate_hz = np.where(used, raw[:, middle], 0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+        n_used = used.sum(axis=1)
+        total = np.where(used, raw[:, middle], 0).sum(axis=1)
+        mean_rate_hz = np.where(n_used > 0, total / np.maximum(n_used, 1), np.nan)
     rates = smoothed(raw, smoothing_s, dt_s, settings.causal)[:, middle]
     rates = np.where(trials.inside[:, :, None], rates, np.nan)
 

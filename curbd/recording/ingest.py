@@ -17,7 +17,7 @@ from curbd.recording.activity import Activity, read_activity
 from curbd.recording.inputs import known_inputs, require_known
 from curbd.recording.perturbed import without_perturbed
 from curbd.recording.scaling import count_scales, scaled_rates, scales
-from curbd.recording.selection import reasons_of, require_units, small_regions
+from curbd.recording.selection import mean_rates, reasons_of, require_units, small_regions
 from curbd.recording.source import Source
 from curbd.recording.splits import split
 from curbd.recording.windows import conditions, said
@@ -77,7 +77,7 @@ def ingest(
     train = splits == "train"
 
     mean_rate_hz = np.full(len(source.units), np.nan)
-    mean_rate_hz[candidates] = activity.mean_rate_hz[train].mean(0)
+    mean_rate_hz[candidates] = mean_rates(activity.mean_rate_hz[train], activity.rates[train])
     reasons[candidates] = reasons_of(activity.rates, train, mean_rate_hz[candidates], settings.units)
     small = small_regions(source.units["region"].tolist(), reasons == "", settings.units)
     reasons = np.where(small != "", small, reasons)

@@ -11,6 +11,25 @@ from curbd.config import Units
 from curbd.errors import UserError
 
 
+def mean_rates(of_trials: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Mean rate of each unit, trials weighted by the bins in which it was observed.
+
+    Parameters
+    ----------
+    of_trials : (trial, unit) mean rates, Hz.
+    rates : (trial, time, unit), NaN where missing.
+
+    Returns
+    -------
+    (unit,) NaN where it never was.
+    """
+    bins = np.isfinite(rates).sum(axis=1)
+    n_bins = bins.sum(axis=0)
+    total = np.where(bins > 0, of_trials * bins, 0.0).sum(axis=0)
+    mean: np.ndarray = np.where(n_bins > 0, total / np.maximum(n_bins, 1), np.nan)
+    return mean
+
+
 def reasons_of(rates: np.ndarray, train: np.ndarray, mean_rate_hz: np.ndarray, settings: Units) -> np.ndarray:
     """Why each unit's activity cannot be fitted, empty for a unit that can.
 

@@ -19,7 +19,10 @@ TABLES: dict[str, Table] = {
             Column("kept", "flag", "whether the unit is part of the fit"),
             Column("reason", "text", "why it is not", empty="the unit is kept"),
             Column(
-                "mean_rate_hz", "number", "mean rate over the training trials, Hz", empty="the activity is not spikes"
+                "mean_rate_hz",
+                "number",
+                "mean rate over the bins of the training trials in which the unit was observed, Hz",
+                empty="the activity is not spikes, or the unit was not observed",
             ),
             Column(
                 "scale",
