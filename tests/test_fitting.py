@@ -12,7 +12,7 @@ from curbd.storage import read_netcdf, write_netcdf
 from lrfit import LOW_RANK
 
 EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
-QUICK = {"force": {"passes": 2}}
+QUICK = {"force": {"passes": 2}, "trajectory": {"steps": 30}}
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +20,25 @@ def recording(tmp_path_factory):
     return recorded(tmp_path_factory.mktemp("teacher"), units=5, trials=15, samples=40, seed=3)[0]
 
 
-def fitted(recording, family, estimator, seeds=(0, 1)):
-    model = Model(family=family, estimator=estimator, options=QUICK.get(estimator, {}), seeds=list(seeds))
+@pytest.fixture(scope="module")
+def undeclared(tmp_path_factory):
+    """The same, longer and with inputs that are not written down."""
+    return recorded(tmp_path_factory.mktemp("teacher"), units=8, trials=15, samples=100, inputs="hidden", seed=100)[0]
+
+
+def counted(recording):
+    """The recording as if it were of spike counts."""
+    rates = 25 * (1 + recording["rates"])
+    return (
+        recording.assign(rates=rates)
+        .assign_coords(scale=recording["scale"] * 25)
+        .assign_attrs(activity="rates", silent=-1.0)
+    )
+
+
+def fitted(recording, family, estimator, seeds=(0, 1), options=None):
+    options = QUICK.get(estimator, {}) if options is None else options
+    model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
     return fit(recording, "one", model, {"full_rank": FULL_RANK, "low_rank": LOW_RANK}[family])
 
 
@@ -30,20 +47,37 @@ def test_every_estimator_of_the_config_exists():
     assert set(ESTIMATORS["low_rank"]) == set(LOW_RANK)
 
 
-@pytest.mark.parametrize(("family", "estimator"), EVERY)
-def test_test_trials_change_nothing(recording, family, estimator):
-    networks, seconds = fitted(recording, family, estimator)
+def same_without_test_trials(recording, family, estimator, options=None):
+    """The networks, once it is certain that other test trials give the same ones."""
+    networks, seconds = fitted(recording, family, estimator, options=options)
     other = recording.copy(deep=True)
     held_out = other["split"].values == "test"
     assert held_out.any()
     other["rates"][held_out] = 0.5
     other["inputs"][held_out] = 7.0
-    again, _ = fitted(other, family, estimator)
+    again, _ = fitted(other, family, estimator, options=options)
     for name in networks.data_vars:
         # Rates and hidden inputs of held-out trials are inferred from these.
         one, two = (some[name].isel(trial=~held_out, missing_dims="ignore") for some in (networks, again))
         np.testing.assert_array_equal(one.values, two.values, err_msg=str(name))
     assert len(seconds) == 2
+    return networks
+
+
+@pytest.mark.parametrize(("family", "estimator"), EVERY)
+def test_test_trials_change_nothing(recording, family, estimator):
+    same_without_test_trials(recording, family, estimator)
+
+
+def test_test_trials_change_no_hidden_input(undeclared):
+    networks = same_without_test_trials(undeclared, "full_rank", "one_step", {"hidden_inputs": "auto"})
+    assert networks.sizes["hidden_input"] > 0
+
+
+@pytest.mark.parametrize("options", [{"noise": "counts"}, {"noise": "calcium", "indicator_s": 0.05}])
+def test_test_trials_change_no_inferred_rate(recording, options):
+    seen = counted(recording) if options["noise"] == "counts" else recording
+    assert "inferred_rates" in same_without_test_trials(seen, "full_rank", "state_space", options | {"rounds": 3})
 
 
 @pytest.mark.parametrize(("family", "estimator"), EVERY)
