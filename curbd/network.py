@@ -31,13 +31,6 @@ class Network(NamedTuple):
     substeps: int = 1
 
 
-class Cut(NamedTuple):
-    """Weights that are taken away during part of a run: J_cut (target, source), when (time,) in 0 to 1."""
-
-    J: Array
-    when: Array
-
-
 def phi(x: Array) -> Array:
     """Rates of the states, tanh."""
     return np.tanh(x)
@@ -66,7 +59,6 @@ def simulate(
     drive: Array | None = None,
     gain: Array | None = None,
     silent: float = 0.0,
-    cut: Cut | None = None,
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Array:
@@ -79,7 +71,6 @@ def simulate(
     drive : (trial, time, unit) further external current.
     gain : (trial or 1, time, unit) factor on the rates above ``silent``, 0 for a silenced unit.
     silent : the rate of a silenced unit.
-    cut : weights to take away for a while.
     noise_sd : standard deviation of the noise added to x in each Euler step; needs ``rng``.
 
     Returns
@@ -95,17 +86,16 @@ def simulate(
     step = network.dt_s / (network.substeps * network.tau_s)
     x = tensor(x0)
     rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=torch.float64, device=x.device)
-    cut_t = None if cut is None else tensor(cut.J.T)
     for t in range(n_samples):
         r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
         rates[:, t] = r
         if t == n_samples - 1:
             break
-        weights = J_t if cut is None or cut_t is None or not cut.when[t] else J_t - float(cut.when[t]) * cut_t
+        outside = external[:, t]
         for substep in range(network.substeps):
             if substep:
                 r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
-            x = x + step * (r @ weights + external[:, t] - x)
+            x = x + step * (r @ J_t + outside - x)
             if rng is not None and noise_sd:
                 x = x + noise_sd * tensor(rng.standard_normal((n_trials, x.shape[1])))
     return rates.cpu().numpy()

@@ -6,7 +6,7 @@ from teacher_data import explained, training_data
 
 from curbd.config import OneStep
 from curbd.estimators.one_step import one_step
-from curbd.network import Cut, Network, decay, phi, phi_inverse, rates_inside_step, simulate
+from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, simulate
 from curbd.teachers import multi_region
 
 
@@ -21,7 +21,7 @@ def surroundings(trials: int = 3, samples: int = 20, units: int = 7, inputs: int
     return rng.standard_normal((trials, units)), rng.standard_normal((trials, samples, inputs))
 
 
-def plain_loop(net: Network, x0, u, *, drive=None, gain=None, cut=None) -> np.ndarray:
+def plain_loop(net: Network, x0, u, *, drive=None, gain=None) -> np.ndarray:
     """The equation written once more, one unit and one step at a time."""
     trials, samples, _ = u.shape
     units = len(net.b)
@@ -30,14 +30,13 @@ def plain_loop(net: Network, x0, u, *, drive=None, gain=None, cut=None) -> np.nd
         x = list(x0[trial])
         for t in range(samples):
             factor = [1.0] * units if gain is None else list(gain[min(trial, len(gain) - 1), t])
-            J = net.J if cut is None else net.J - cut.when[t] * cut.J
             for substep in range(net.substeps):
                 r = [factor[i] * np.tanh(x[i]) for i in range(units)]
                 if substep == 0:
                     rates[trial, t] = r
                 new = []
                 for i in range(units):
-                    total = sum(J[i, j] * r[j] for j in range(units)) + net.b[i]
+                    total = sum(net.J[i, j] * r[j] for j in range(units)) + net.b[i]
                     total += sum(net.B[i, k] * u[trial, t, k] for k in range(u.shape[2]))
                     total += 0 if drive is None else drive[trial, t, i]
                     new.append(x[i] + net.dt_s / net.substeps / net.tau_s * (total - x[i]))
@@ -52,16 +51,13 @@ def test_a_run_is_the_equation(substeps):
 
 
 @pytest.mark.parametrize("trials", [1, 3])
-def test_silencing_cutting_and_driving_act_while_they_last(trials):
+def test_silencing_and_driving_act_while_they_last(trials):
     net, (x0, u) = network(), surroundings()
     gain = np.ones((trials, 20, 7))
     gain[:, 5:10, :3] = 0.25
-    when = np.zeros(20)
-    when[8:12] = 0.5
-    cut = Cut(np.where(np.arange(7) < 3, net.J, 0), when)
     drive = np.random.default_rng(7).standard_normal((3, 20, 7))
-    run = simulate(net, x0, u, drive=drive, gain=gain, cut=cut)
-    np.testing.assert_allclose(run, plain_loop(net, x0, u, drive=drive, gain=gain, cut=cut), atol=1e-12)
+    run = simulate(net, x0, u, drive=drive, gain=gain)
+    np.testing.assert_allclose(run, plain_loop(net, x0, u, drive=drive, gain=gain), atol=1e-12)
     intact = simulate(net, x0, u, drive=drive)
     np.testing.assert_array_equal(run[:, :5], intact[:, :5])
     assert np.abs(run[:, 10:] - intact[:, 10:]).max() > 1e-3
