@@ -12,7 +12,8 @@ from curbd.storage import read_netcdf, write_netcdf
 from lrfit import LOW_RANK
 
 EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
-QUICK = {"force": {"passes": 2}, "trajectory": {"steps": 30}}
+QUICK = {"force": {"passes": 2}, "trajectory": {"max_rank": 3, "steps": 30}}
+"""Nothing here asks how good a fit is."""
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,18 @@ def counted(recording):
     )
 
 
+@pytest.fixture(scope="module", params=EVERY, ids="-".join)
+def estimator(request):
+    """Family and estimator, one pair after the other."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def networks(recording, estimator):
+    """Two fits of the recording by every estimator."""
+    return fitted(recording, *estimator)[0]
+
+
 def fitted(recording, family, estimator, seeds=(0, 1), options=None):
     options = QUICK.get(estimator, {}) if options is None else options
     model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
@@ -47,56 +60,53 @@ def test_every_estimator_of_the_config_exists():
     assert set(ESTIMATORS["low_rank"]) == set(LOW_RANK)
 
 
-def same_without_test_trials(recording, family, estimator, options=None):
-    """The networks, once it is certain that other test trials give the same ones."""
-    networks, seconds = fitted(recording, family, estimator, options=options)
+def require_same_without_test_trials(recording, networks, family, estimator, options=None):
+    """See that other test trials give the same networks."""
     other = recording.copy(deep=True)
     held_out = other["split"].values == "test"
     assert held_out.any()
     other["rates"][held_out] = 0.5
     other["inputs"][held_out] = 7.0
-    again, _ = fitted(other, family, estimator, options=options)
+    again, seconds = fitted(other, family, estimator, options=options)
     for name in networks.data_vars:
         # Rates and hidden inputs of held-out trials are inferred from these.
         one, two = (some[name].isel(trial=~held_out, missing_dims="ignore") for some in (networks, again))
         np.testing.assert_array_equal(one.values, two.values, err_msg=str(name))
     assert len(seconds) == 2
-    return networks
 
 
-@pytest.mark.parametrize(("family", "estimator"), EVERY)
-def test_test_trials_change_nothing(recording, family, estimator):
-    same_without_test_trials(recording, family, estimator)
+def test_test_trials_change_nothing(recording, networks, estimator):
+    require_same_without_test_trials(recording, networks, *estimator)
 
 
 def test_test_trials_change_no_hidden_input(undeclared):
-    networks = same_without_test_trials(undeclared, "full_rank", "one_step", {"hidden_inputs": "auto"})
+    networks, _ = fitted(undeclared, "full_rank", "one_step", options={"hidden_inputs": "auto"})
     assert networks.sizes["hidden_input"] > 0
+    require_same_without_test_trials(undeclared, networks, "full_rank", "one_step", {"hidden_inputs": "auto"})
 
 
 @pytest.mark.parametrize("options", [{"noise": "counts"}, {"noise": "calcium", "indicator_s": 0.05}])
 def test_test_trials_change_no_inferred_rate(recording, options):
     seen = counted(recording) if options["noise"] == "counts" else recording
-    assert "inferred_rates" in same_without_test_trials(seen, "full_rank", "state_space", options | {"rounds": 3})
+    options = options | {"rounds": 3}
+    networks, _ = fitted(seen, "full_rank", "state_space", options=options)
+    assert "inferred_rates" in networks
+    require_same_without_test_trials(seen, networks, "full_rank", "state_space", options)
 
 
-@pytest.mark.parametrize(("family", "estimator"), EVERY)
-def test_each_seed_is_a_resample_and_the_first_is_the_data_themselves(recording, family, estimator):
-    networks, _ = fitted(recording, family, estimator, seeds=(0, 5))
-    alone, _ = fitted(recording, family, estimator, seeds=(0,))
+def test_each_seed_is_a_resample_and_the_first_is_the_data_themselves(recording, networks, estimator):
+    alone, _ = fitted(recording, *estimator, seeds=(0,))
     np.testing.assert_array_equal(networks["J"].values[0], alone["J"].values[0])
     assert not np.allclose(networks["J"].values[0], networks["J"].values[1])
 
 
-def test_the_stored_networks_come_back_as_they_were(recording, tmp_path):
-    for family, estimator in EVERY:
-        networks, _ = fitted(recording, family, estimator)
-        write_netcdf({"/": networks}, tmp_path / "network.nc")
-        stored = read_netcdf(tmp_path / "network.nc")
-        for name in networks.variables:
-            np.testing.assert_array_equal(stored[name].values, networks[name].values)
-        assert stored.attrs["estimator"] == estimator
-        np.testing.assert_array_equal(member(stored, 1).J, networks["J"].values[1])
+def test_the_stored_networks_come_back_as_they_were(networks, estimator, tmp_path):
+    write_netcdf({"/": networks}, tmp_path / "network.nc")
+    stored = read_netcdf(tmp_path / "network.nc")
+    for name in networks.variables:
+        np.testing.assert_array_equal(stored[name].values, networks[name].values)
+    assert (stored.attrs["family"], stored.attrs["estimator"]) == estimator
+    np.testing.assert_array_equal(member(stored, 1).J, networks["J"].values[1])
 
 
 def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(recording):

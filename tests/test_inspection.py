@@ -264,6 +264,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(
 ) -> None:
     nwbfile = empty_nwb()
     nwbfile.add_unit(spike_times=[0.1, 0.2, 0.9])
+    nwbfile.add_unit_column("long" * 1000, "a name to make much text of few files", data=[1.0])
     path = save_nwb(nwbfile)
     # More text than a pipe holds.
     command = [
@@ -271,7 +272,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(
         "-c",
         "from curbd.cli import main; raise SystemExit(main())",
         "inspect",
-        *[str(path)] * 200,
+        *[str(path)] * 20,
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None

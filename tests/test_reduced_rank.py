@@ -52,7 +52,7 @@ def test_a_decision_network_of_512_units_is_recovered():
     teacher = decision_task(0)
     fit = reduced_rank(training_data(teacher), ReducedRank(max_rank=4), RNG)
     network, (m, _) = fit.network, fit.factors
-    fresh = decision_task(100, units=2).inputs
+    fresh = decision_task(100, units=2, trials=100).inputs
     start = np.zeros((len(fresh), 512))
     true, fitted = simulate(teacher.network, start, fresh), simulate(network, start, fresh)
     assert m.shape[1] == 1
