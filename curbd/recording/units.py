@@ -14,6 +14,7 @@ from curbd.config import RecordingSettings
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.regions import Place, as_text, label_units
 from curbd.recording.source import UNIT_COLUMNS
+from curbd.recording.windows import said
 
 EXCITATORY = ("e", "exc", "excitatory", "pyr", "pyramidal", "pyramidal cell", "rs", "regular spiking", "glutamatergic")
 INHIBITORY = (
@@ -159,16 +160,8 @@ def select(
                 expected=f"a column of the units ({', '.join(sorted(columns)) or 'there is none'})",
                 todo=did_you_mean(column, columns),
             )
-        allowed = {_said(value) for value in values}
+        allowed = {said(value) for value in values}
         for unit, value in enumerate(columns[column]):
-            if _said(value) not in allowed and not reasons[unit]:
-                reasons[unit] = f"{column} is {_said(value) or 'empty'}"
+            if said(value) not in allowed and not reasons[unit]:
+                reasons[unit] = f"{column} is {said(value) or 'empty'}"
     return reasons
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, int | float | np.number):
-        return "" if np.isnan(value) else f"{value:.12g}"
-    return as_text(value)

@@ -51,7 +51,7 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
 
     Where the truth is known the true current is drawn on top.
     """
-    rows = _first(fit)
+    rows = fit.of_first_seed("currents")
     net = rows[rows["sign"] == "net"]
     conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     styles = dict(zip(conditions, LINE_STYLES, strict=False))
@@ -92,7 +92,7 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
 
 def signed_matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
     """The same matrix with the parts that pass through positive and through negative weights."""
-    rows = _first(fit)
+    rows = fit.of_first_seed("currents")
     averaged = rows.groupby(["target", "source", "sign", "time_s"], sort=True)["mean"].mean()
 
     def draw(panel: Axes, target: str, source: str) -> None:
@@ -248,11 +248,6 @@ def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
 def _hatch(panel: Axes, where: tuple[int, int]) -> None:
     corner = (where[0] - 0.47, where[1] - 0.46)
     panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch="////", edgecolor="#AEB6BC", linewidth=0))
-
-
-def _first(fit: Fitted) -> pd.DataFrame:
-    rows = fit.tables["currents"]
-    return rows[rows["seed"] == fit.first_seed]
 
 
 def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:

@@ -164,6 +164,11 @@ def percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 region``, ``2 regions``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def mark(marker: str, label: str, **look: Any) -> Line2D:
     """A marker as a legend shows it."""
     return Line2D([], [], linestyle="none", marker=marker, label=label, **look)

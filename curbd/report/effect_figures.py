@@ -22,8 +22,7 @@ def timecourses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """The strongest effect of each of a few experiments, over time: rates with and without it, and their difference."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
-    course = fit.tables["inactivation_timecourses"]
-    course = course[course["seed"] == fit.first_seed]
+    course = fit.of_first_seed("inactivation_timecourses")
     if rows.empty or course.empty:
         return None
     # What is supported comes first; of each experiment, the region that it moves most.
@@ -77,10 +76,10 @@ def _of_condition(rows: pd.DataFrame, row: Mapping[Hashable, Any]) -> str:
 
 def agreement(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """Predicted against true effects on single units, for the experiments with the strongest true effects."""
-    units = fit.tables["inactivation_units"]
+    units = fit.of_first_seed("inactivation_units")
     if "true_mean" not in units:
         return None
-    units = units[(units["seed"] == fit.first_seed) & ~units["perturbed"]].dropna(subset=["true_mean"])
+    units = units[~units["perturbed"]].dropna(subset=["true_mean"])
     strength = (units["true_mean"] ** 2).groupby(units["perturbation"]).mean()
     strength = strength[strength > 0].sort_values(ascending=False, kind="stable")
     if strength.empty:
@@ -111,8 +110,7 @@ def agreement(fit: Fitted, palette: dict[str, str]) -> Picture | None:
 
 def measured(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """Predicted against measured effects of real perturbations on single units."""
-    rows = fit.tables["perturbation_comparison"]
-    rows = rows[rows["seed"] == fit.first_seed]
+    rows = fit.of_first_seed("perturbation_comparison")
     if rows.empty:
         return None
     wholes = rows[rows["unit_id"] == ""].to_dict("records")[: 2 * MOST_SHOWN]

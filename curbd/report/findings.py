@@ -9,12 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.scaling import LIMIT, observed_rates, silent
-from curbd.report.drawing import percent, r2, source_label
+from curbd.report.drawing import counted, percent, r2, source_label
 from curbd.report.reading import Fitted, Recorded
+from curbd.trust import RESIDUAL_AUTOCORRELATION
 
 FEW_SAMPLES_PER_DIMENSION = 20
-CORRELATED_RESIDUAL = 0.2
-"""As in the verdict on a pathway."""
 CLIPPED = 0.001
 FAINT = 0.02
 """A network that predicts less than this share predicts nothing."""
@@ -76,14 +75,12 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
     resolved = pathways[pathways["verdict"] == "resolved"]
     n = len(pathways)
     if resolved.empty:
-        return (
-            f"None of the {_counted(n, 'pathway')} between regions is resolved: do not read the currents as findings."
-        )
+        return f"None of the {counted(n, 'pathway')} between regions is resolved: do not read the currents as findings."
     if len(resolved) == n:
         return f"All {n} pathways between regions are resolved." if n > 1 else "The one pathway is resolved."
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
     return (
-        f"{len(resolved)} of {_counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
+        f"{len(resolved)} of {counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
         f"{', above all' if len(resolved) > 3 else ':'} {strongest}."
     )
 
@@ -126,7 +123,7 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
     resolved = between[between["verdict"] == "resolved"]
     right = int((resolved["true_r2"] > 0.5).sum())
     text = (
-        f"The truth is known here: of {_counted(len(resolved), 'pathway')} called resolved, {right} "
+        f"The truth is known here: of {counted(len(resolved), 'pathway')} called resolved, {right} "
         f"{'has' if right == 1 else 'have'} an R² above 0.5 with the true current."
     )
     absent = pathways[pathways["true_r"].isna()]
@@ -134,7 +131,7 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
         wrong = int((absent["verdict"] == "resolved").sum())
         called = "none is" if not wrong else "1 is" if wrong == 1 else f"{wrong} are"
         text += (
-            f" Of {_counted(len(absent), 'pathway')} without any true current, inputs included, {called} called "
+            f" Of {counted(len(absent), 'pathway')} without any true current, inputs included, {called} called "
             "resolved."
         )
     return text
@@ -208,7 +205,7 @@ def _about_fit(fit: Fitted) -> list[str]:
             f"one bin ahead, the network predicts no more of the currents (R² {r2(row['one_step_r2'])}) than each "
             f"region does from itself alone ({alone}): its pathways between regions improve no forecast."
         )
-    if not noisy and abs(row["residual_autocorrelation"]) > CORRELATED_RESIDUAL:
+    if not noisy and abs(row["residual_autocorrelation"]) > RESIDUAL_AUTOCORRELATION:
         found.append(
             f"the residual is correlated in time ({r2(row['residual_autocorrelation'])} from one bin to the next): an "
             "input that the model does not know, measurement noise, smoothing, or a wrong time constant. Intervals "
@@ -237,19 +234,14 @@ def _about_fit(fit: Fitted) -> list[str]:
 
 def scores_by_region(fit: Fitted) -> pd.DataFrame:
     """Scores and baselines of every region under the first seed, on test trials where there are any."""
-    rows = fit.tables["region_scores"]
-    split = "test" if "test" in fit.scores else "train"
-    return rows[(rows["seed"] == fit.first_seed) & (rows["split"] == split)]
+    rows = fit.of_first_seed("region_scores")
+    return rows[rows["split"] == ("test" if "test" in fit.scores else "train")]
 
 
 def sources_of_labels(units: pd.DataFrame) -> pd.DataFrame:
     """Units by region, by the place that gave the label, and by whether they are kept."""
     counted = units.groupby(["region", "region_source", "kept", "reason"], sort=True).size()
     return counted.rename("units").reset_index()
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _explained(share: float) -> str:

@@ -24,8 +24,8 @@ def effects(fit: Fitted) -> pd.DataFrame:
 
     The best guesses of an effect are ``size``, its rms, and ``shift``, its mean.
     """
-    rows = fit.tables["inactivations"]
-    rows = rows[(rows["seed"] == fit.first_seed) & (rows["target_kind"] == "region")]
+    rows = fit.of_first_seed("inactivations")
+    rows = rows[rows["target_kind"] == "region"]
     return rows.assign(
         size=rows["expected_rms"].fillna(rows["effect_rms"]), shift=rows["expected_mean"].fillna(rows["effect_mean"])
     )

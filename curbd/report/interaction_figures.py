@@ -16,8 +16,7 @@ _WINDOW = r" [-\d.e+]+ to [-\d.e+]+ s$"
 
 def direct_and_total(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """Effect of a silenced region beside that of cutting its pathway to the target; who passes on, who generates."""
-    rows = fit.tables["interactions"]
-    rows = rows[rows["seed"] == fit.first_seed]
+    rows = fit.of_first_seed("interactions")
     effect = rows[rows["measure"].isin(["total_effect", "direct_effect"])]
     pairs = effect.pivot_table(index=["source", "target"], columns="measure", values="value", aggfunc="mean")
     if not {"total_effect", "direct_effect"} <= set(pairs):

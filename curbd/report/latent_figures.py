@@ -15,8 +15,7 @@ MOST_TRIALS = 10
 
 def trajectories(fit: Fitted) -> Picture | None:
     """The strongest latents over time, single trials faint and the mean of every condition in full colour."""
-    rows = fit.tables["latents"]
-    rows = rows[rows["seed"] == fit.first_seed]
+    rows = fit.of_first_seed("latents")
     if rows.empty:
         return None
     latents = sorted(rows["latent"].unique())[:MOST_LATENTS]

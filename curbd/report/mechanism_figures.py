@@ -44,7 +44,7 @@ def landscape(fit: Fitted) -> Picture | None:
     # Without input first, then the conditions, then inputs by themselves.
     preferred = ["none", *(f"condition:{name}" for name in conditions), *held]
     shown = list(dict.fromkeys(name for name in preferred if name in held))[:MOST_FIELDS]
-    points = _first(fit, "dynamics")
+    points = fit.of_first_seed("dynamics")
     paths = {name: _positions(fit, name) for name in looks}
     plane = bool(field["position_2"].notna().any())
     figure, axes = panels(1, len(shown), (3.4 * len(shown) if plane else 3.2 * len(shown), 3.4), share_y="all")
@@ -132,7 +132,7 @@ def _held(name: str) -> str:
 
 def _positions(fit: Fitted, condition: str) -> dict[int, pd.DataFrame]:
     """Latent -> position (time, trial) in a condition, for the first two latents."""
-    rows = _first(fit, "latents")
+    rows = fit.of_first_seed("latents")
     rows = rows[rows["condition"] == condition]
     return {
         latent: rows[rows["latent"] == latent].pivot_table(
@@ -240,9 +240,3 @@ def ranks(fit: Fitted) -> Picture | None:
         "How many latents of the source (columns) reach the target (rows); on the diagonal, those within a region. "
         "Small numbers, where there are any: the range that the data allow.",
     )
-
-
-def _first(fit: Fitted, table: str) -> pd.DataFrame:
-    """Rows of the first fit."""
-    rows = fit.tables[table]
-    return rows[rows["seed"] == fit.first_seed]

@@ -27,7 +27,7 @@ from curbd.report import (
     recording_figures,
     truth_figures,
 )
-from curbd.report.drawing import Picture, colours, house_style, written
+from curbd.report.drawing import Picture, colours, counted, house_style, written
 from curbd.report.reading import Fitted, Recorded, Run
 from curbd.tables import TABLES
 
@@ -171,7 +171,7 @@ def _facts(one: Recorded) -> list[tuple[str, str]]:
     return [
         ("file", f"{recording.attrs['path']} ({recording.attrs['format']})"),
         ("activity", _activity(recording)),
-        ("units", f"{kept.sum()} kept of {len(kept)}, in {_plural(len(one.regions), 'region')}"),
+        ("units", f"{kept.sum()} kept of {len(kept)}, in {counted(len(one.regions), 'region')}"),
         (str(recording.attrs["stretches"]), f"{len(split)}: {train} for training, {len(split) - train} held out"),
         (
             f"conditions ({' and '.join(columns)})" if columns else "conditions",
@@ -193,10 +193,6 @@ def _activity(recording: xr.Dataset) -> str:
     return f"{name}, in {unit}" if unit else str(name)
 
 
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _settings(fit: Fitted) -> str:
     attrs = fit.networks.attrs
     seeds = fit.networks["seed"].values
@@ -204,8 +200,8 @@ def _settings(fit: Fitted) -> str:
     chosen = str(fit.networks["penalty_by"].values[0]).replace("_", "-") if "penalty_by" in fit.networks else ""
     return (
         f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
-        f"{_plural(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
-        f"time constant {tau[0]:.3g} s; {_plural(int(attrs['substeps']), 'Euler step')} a bin"
+        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
+        f"time constant {tau[0]:.3g} s; {counted(int(attrs['substeps']), 'Euler step')} a bin"
         f"{f'; penalties by {chosen}' if chosen else ''}."
     )
 

@@ -39,11 +39,15 @@ class Fitted(NamedTuple):
         """The seed that was fitted to the training trials as they are."""
         return int(self.networks["seed"].values[0])
 
+    def of_first_seed(self, table: str) -> pd.DataFrame:
+        """Rows of that seed in one of the tables."""
+        rows = self.tables[table]
+        return rows[rows["seed"] == self.first_seed]
+
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
         """Split -> column of ``fits`` -> value, for the first seed."""
-        fits = self.tables["fits"]
-        rows = fits[fits["seed"] == self.first_seed].to_dict("records")
+        rows = self.of_first_seed("fits").to_dict("records")
         return {row["split"]: {str(column): value for column, value in row.items()} for row in rows}
 
 
