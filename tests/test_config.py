@@ -244,6 +244,14 @@ def test_a_config_that_is_a_folder(tmp_path: Path) -> None:
         read_plan(tmp_path)
 
 
+def test_a_line_that_ends_early_lacks_what_follows(table: Write) -> None:
+    table("path\tformat\trecording", "a.nwb\tnwb")
+    assert mistakes() == [
+        'recordings.tsv, line 2, recording: found "", expected letters, digits, `_`, `.`, `+` and `-`, the first no '
+        "`.`, `+` or `-`"
+    ]
+
+
 def test_a_table_without_tabs(table: Write) -> None:
     table("recording path format", "a a.nwb nwb")
     assert mistakes() == [

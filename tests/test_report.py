@@ -22,7 +22,8 @@ from curbd.null_table import null_table
 from curbd.pathways import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
-from curbd.report import findings, write_report
+from curbd.report import findings, fit_figures, write_report
+from curbd.report.drawing import house_style
 from curbd.report.page import grid
 from curbd.report.reading import read_run
 from curbd.scores import score
@@ -282,6 +283,16 @@ def test_a_verdict_that_the_truth_contradicts_is_told(run):
     true = [np.nan, 0.9] + [np.nan] * 13
     absent = judged(run, verdict="resolved", true_r2=true, true_r=true)
     assert "of 11 pathways without any true current, inputs included, 11 are called resolved" in absent.truth.lower()
+
+
+def test_the_free_run_of_trials_that_start_late_is_shown(run):
+    full = scored(run).fits[0]
+    rates = full.recording["rates"].transpose("trial", "time", "unit").copy(deep=True)
+    rates[:, :3] = np.nan
+    rates[:, 20] = np.nan
+    palette = dict.fromkeys(REGIONS, "black")
+    with house_style():
+        assert fit_figures.unit_traces(full._replace(recording=full.recording.assign(rates=rates)), palette)
 
 
 def test_clipped_rates_are_counted(run):
