@@ -1,10 +1,13 @@
-"""How far the answers can be trusted, measured on networks whose currents are known.
+"""How far the answers can be trusted, measured on networks whose answers are known.
 
-``python -m benchmarks.recovery``   the ladder: what every estimator recovers, from easy recordings to hopeless ones
-``python -m benchmarks.verdicts``   how often a verdict is wrong
-``python -m benchmarks.coverage``   how often a 95 % interval holds the true current
-``python -m benchmarks.speed``      time against the published algorithm
-``python -m benchmarks.inactivation``   whether in-silico experiments come true (``docs/inactivation.md``)
+``python -m benchmarks.recovery``       the ladder: what every estimator recovers, from easy recordings to hopeless ones
+``python -m benchmarks.verdicts``       how often a verdict is wrong
+``python -m benchmarks.coverage``       how often a 95 % interval holds the true current
+``python -m benchmarks.speed``          time against the published algorithm
+``python -m benchmarks.inactivation``   whether in-silico experiments come true
+``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
+``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 
-Each of the others writes its numbers to ``docs/recovery/`` and its tables into ``docs/recovery.md``.
+The first four write their numbers to ``docs/recovery/`` and their tables into ``docs/recovery.md``, each of the others
+its tables into the page of its own name and its numbers beside it.
 """

@@ -114,17 +114,18 @@ def summary(shares: pd.DataFrame) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.coverage")
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of recovery.md and recovery/")
+    parser.add_argument("--out", type=Path, default=None, help="folder of recovery.md and recovery/ (default: docs)")
     parser.add_argument("--estimators", nargs="+", choices=list(contestants()), default=["one_step"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="seeds of the teachers")
     parser.add_argument("--again", action="store_true", help="compute again what is there")
-    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
+    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery (default: build)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
-    table = options.out / "recovery" / "coverage.csv"
+    out = options.out or Path("build" if options.quick else "docs")
+    table = out / "recovery" / "coverage.csv"
     shares = measure(table, ALL, options.estimators, options.seeds, quick=options.quick, again=options.again)
-    insert(options.out / "recovery.md", "coverage", summary(shares))
+    insert(out / "recovery.md", "coverage", summary(shares))
 
 
 if __name__ == "__main__":

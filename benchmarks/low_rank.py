@@ -27,13 +27,13 @@ from curbd.teachers import multi_region
 from lrfit import tasks, teachers
 from lrfit.block_rank import block_rank
 from lrfit.geometry import connectivity_r, effective, visited_directions
+from lrfit.hidden_units import free_run as free_run_beyond
+from lrfit.hidden_units import with_unrecorded
 from lrfit.network import LowRank
 from lrfit.reduced_rank import reduced_rank
 from lrfit.tasks import Task, accuracy
 from lrfit.training import Trained, trained_contextual_decision, trained_delayed_match
 from lrfit.trajectory import trajectory
-from lrfit.unrecorded import free_run as free_run_beyond
-from lrfit.unrecorded import with_unrecorded
 
 Array = np.ndarray
 SEEDS = (0, 1, 2, 3, 4)

@@ -14,6 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
+SUBSTEPS = 5
+"""Steps of the network that make one sample."""
+GAIN = 1.5
+"""The weights at the start are N(0, GAIN^2 / units)."""
+TAU_S = 0.1
+"""Time constant of the units and of their input noise, s."""
+NOISE = 0.01
+"""Size of the input noise."""
+P0 = 1.0
+"""The inverse correlation matrix at the start is this times the identity."""
+SEED = 0
+"""Of the weights, the noise and the order in which weights learn."""
 
 
 class Training(NamedTuple):
@@ -29,28 +41,21 @@ def train(
     *,
     passes: int,
     dt_s: float,
-    dt_factor: int = 5,
-    gain: float = 1.5,
-    tau_s: float = 0.1,
-    noise_tau_s: float = 0.1,
-    noise: float = 0.01,
-    p0: float = 1.0,
     chosen: bool = True,
-    seed: int = 0,
 ) -> Training:
-    """Train on one stretch of activity (unit, time); ``dt_factor`` steps of the network make one sample.
+    """Train on one stretch of activity (unit, time).
 
     With ``chosen`` the update is laid out as in the public code: the weights that learn are picked by their presynaptic
     unit (all of them, in random order), and vectors are columns. Without, all weights are updated at once, which is the
     same algorithm at a fraction of its time.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     data = np.clip(activity / activity.max(), -0.999, 0.999)
     n, n_samples = data.shape
-    n_steps, step_s = (n_samples - 1) * dt_factor + 1, dt_s / dt_factor
-    w = _input_noise(rng, n, n_steps, step_s, noise_tau_s, noise)
-    J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
-    P = p0 * np.eye(n)
+    n_steps, step_s = (n_samples - 1) * SUBSTEPS + 1, dt_s / SUBSTEPS
+    w = _input_noise(rng, n, n_steps, step_s)
+    J = GAIN * rng.standard_normal((n, n)) / np.sqrt(n)
+    P = P0 * np.eye(n)
     learning = rng.permutation(n)
     R = np.empty((n, n_steps))
     p_var = []
@@ -60,7 +65,7 @@ def train(
         for step in range(1, n_steps):
             elapsed += step_s
             R[:, step] = np.tanh(h)
-            h = h + step_s / tau_s * (-h + J @ R[:, step] + w[:, step])
+            h = h + step_s / TAU_S * (-h + J @ R[:, step] + w[:, step])
             if elapsed >= dt_s:
                 elapsed = 0.0
                 error = R[:, step] - data[:, sample]
@@ -76,14 +81,14 @@ def train(
                     c = 1 / (1 + R[:, step] @ q)
                     P = P - c * np.outer(q, q)
                     J = J - c * np.outer(error, q)
-        missed = np.linalg.norm(data - R[:, ::dt_factor])
+        missed = np.linalg.norm(data - R[:, ::SUBSTEPS])
         p_var.append(float(1 - (missed / (np.sqrt(data.size) * data.std())) ** 2))
     return Training(J, R, p_var)
 
 
-def _input_noise(rng: np.random.Generator, n: int, n_steps: int, step_s: float, tau_s: float, size: float) -> Array:
-    white = np.sqrt(tau_s / step_s) * rng.standard_normal((n, n_steps))
+def _input_noise(rng: np.random.Generator, n: int, n_steps: int, step_s: float) -> Array:
+    white = np.sqrt(TAU_S / step_s) * rng.standard_normal((n, n_steps))
     w = np.ones((n, n_steps))
     for step in range(1, n_steps):
-        w[:, step] = white[:, step] + (w[:, step - 1] - white[:, step]) * np.exp(-step_s / tau_s)
-    return size * w
+        w[:, step] = white[:, step] + (w[:, step - 1] - white[:, step]) * np.exp(-step_s / TAU_S)
+    return NOISE * w

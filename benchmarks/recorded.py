@@ -9,8 +9,7 @@ import xarray as xr
 
 from curbd import teachers
 from curbd.config import RecordingSettings
-from curbd.recording import open_source
-from curbd.recording.ingest import ingest
+from curbd.recording.ingest import ingest_file
 
 
 def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.Dataset, xr.Dataset]:
@@ -18,9 +17,7 @@ def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.h5"
         teachers.write_hdf5(teacher, path)
-        settings = RecordingSettings(test_fraction=test_fraction)
-        with open_source(path, "hdf5", settings) as source:
-            recording, truth, _, _ = ingest(source, settings, "teacher")
+        recording, truth, _, _ = ingest_file(path, RecordingSettings(test_fraction=test_fraction))
     if truth is None:
         raise ValueError("teacher: found no truth in its own file")
     return recording, truth

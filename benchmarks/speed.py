@@ -24,6 +24,7 @@ from curbd import teachers
 from curbd.config import Shooting
 from curbd.ensemble import Fit
 from curbd.estimators.shooting import shooting
+from curbd.storage import whole_file
 
 Array = np.ndarray
 PUBLISHED_PASSES = 70
@@ -86,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     times = pd.DataFrame([compare(seed, options.units) for seed in options.seeds])
-    (options.out / "recovery").mkdir(parents=True, exist_ok=True)
-    times.to_csv(options.out / "recovery" / "speed.csv", index=False, float_format="%.5g")
+    with whole_file(options.out / "recovery" / "speed.csv") as part:
+        times.to_csv(part, index=False, float_format="%.5g")
     shown = times.rename(
         columns={
             "published_seconds": "70 passes as published, s",

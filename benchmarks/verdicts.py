@@ -156,25 +156,26 @@ def _share(part: int, whole: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: judge what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.verdicts")
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of recovery.md and recovery/")
+    parser.add_argument("--out", type=Path, default=None, help="folder of recovery.md and recovery/ (default: docs)")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, metavar="CONDITION")
     parser.add_argument("--estimator", default=None, help="full-rank estimator (default: the recommended one)")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--teachers", type=int, default=3, help="teachers a condition")
     parser.add_argument("--absent-teachers", type=int, default=34, help="teachers with absent pathways, 3 of 6 each")
     parser.add_argument("--again", action="store_true", help="compute again what is there")
-    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery")
+    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery (default: build)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(1)
+    out = options.out or Path("build" if options.quick else "docs")
     seeds = {
         name: range(options.first, options.first + (options.absent_teachers if name in ABSENT else options.teachers))
         for name in CONDITIONS
     }
     model = Model(family="full_rank", estimator=options.estimator)
-    table = options.out / "recovery" / "verdicts.csv"
+    table = out / "recovery" / "verdicts.csv"
     calls = judge(table, options.conditions, seeds, model, quick=options.quick, again=options.again)
-    insert(options.out / "recovery.md", "verdicts", summary(calls))
+    insert(out / "recovery.md", "verdicts", summary(calls))
 
 
 if __name__ == "__main__":

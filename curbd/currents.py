@@ -13,7 +13,7 @@ from scipy import stats
 from curbd.ensemble import member, posterior, rate_covariance, summed_covariance
 from curbd.hidden import with_hidden_inputs
 from curbd.inferred import at_inferred_rates
-from curbd.network import Network
+from curbd.network import weights
 from curbd.recording.scaling import scaled_rates
 
 Array = np.ndarray
@@ -44,11 +44,6 @@ def presynaptic(recording: xr.Dataset) -> Array:
     one = np.ones((*r.shape[:2], 1))
     z = np.concatenate([r, u, one], axis=2)
     return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
-
-
-def weights(network: Network) -> Array:
-    """W = [J, B, b] (unit, regressor)."""
-    return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
 
 
 def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:

@@ -14,7 +14,7 @@ from scipy.linalg import solve_triangular
 from curbd.config import Model
 from curbd.estimators.slow_factors import Factors
 from curbd.estimators.smoother import Noise
-from curbd.network import Network
+from curbd.network import Network, weights
 from curbd.storage import RESULTS_VERSION
 
 Array = np.ndarray
@@ -233,7 +233,7 @@ def posterior_draws(dataset: xr.Dataset, number: int, draws: int, seed: int) -> 
         return []
     rng = np.random.default_rng(seed)
     n, k = fitted.B.shape
-    W = np.concatenate([fitted.J, fitted.B, fitted.b[:, None]], axis=1)
+    W = weights(fitted)
     ridges, group = np.unique(known.ridge, axis=0, return_inverse=True)
     away = rng.standard_normal((draws, *W.shape)) * np.sqrt(known.noise_variance)[:, None]
     for place, ridge in enumerate(ridges):

@@ -57,8 +57,7 @@ def fit(
 
     Raises
     ------
-    UserError : the recording has nothing to fit, an input has no value where there is activity, or an Euler step is
-        longer than the time constant.
+    UserError : as `training_data`.
     """
     data = training_data(recording, model)
     everything = data._replace(
@@ -84,8 +83,9 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
 
     Raises
     ------
-    UserError : no two training bins follow one another, an input has no value where there is activity, or an Euler
-        step is longer than the time constant.
+    UserError : no two training bins follow one another, an input has no value where there is activity, an Euler step is
+        longer than the time constant, or ``noise: counts`` is asked for and the recording was smoothed, or scaled
+        otherwise.
     """
     r = _rates(recording, model)
     u = recording["inputs"].transpose("trial", "time", "input").values

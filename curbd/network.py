@@ -31,6 +31,11 @@ class Network(NamedTuple):
     substeps: int = 1
 
 
+def weights(network: Network) -> Array:
+    """W = [J, B, b] (unit, regressor)."""
+    return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
+
+
 def phi(x: Array) -> Array:
     """Rates of the states, tanh."""
     return np.tanh(x)

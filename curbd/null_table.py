@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.currents import parts, presynaptic, weights
+from curbd.currents import parts, presynaptic
 from curbd.ensemble import member
 from curbd.hidden import with_hidden_inputs
 from curbd.inferred import at_inferred_rates
+from curbd.network import weights
 from curbd.nulls import Compared, Problem, random_group, random_weights, region_labels, time_shift, trial_shuffle
 from curbd.pathways import penalties
 from curbd.recording.scaling import scaled_rates

@@ -9,16 +9,16 @@ import pandas as pd
 import xarray as xr
 
 from curbd.agreement import agreement, correlation, silencing_effects
-from curbd.currents import Part, parts, presynaptic, weights
+from curbd.currents import Part, parts, presynaptic
 from curbd.ensemble import member, posterior, rate_covariance, summed_covariance
 from curbd.estimators.regression import choose_penalties, inputs_free, moments
 from curbd.estimators.transitions import sources
 from curbd.hidden import with_hidden_inputs
 from curbd.inferred import at_inferred_rates
-from curbd.network import decay
+from curbd.network import decay, weights
 from curbd.recording.scaling import scaled_rates
 from curbd.scores import one_step_residual, residual_autocorrelation
-from curbd.trust import Evidence, Null, benjamini_hochberg, pathway_null, verdict
+from curbd.trust import Grounds, Null, benjamini_hochberg, pathway_null, verdict
 from curbd.unrecorded import signs
 
 Array = np.ndarray
@@ -100,7 +100,7 @@ def judge(
             rows.append(row)
     table = pd.DataFrame(rows)
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
-    judged = [verdict(Evidence(**{name: row[name] for name in Evidence._fields})) for row in table.to_dict("records")]
+    judged = [verdict(Grounds(**{name: row[name] for name in Grounds._fields})) for row in table.to_dict("records")]
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     for column in ("rank", "rank_low", "rank_high"):
         table[column] = (table[column] if column in table else pd.Series(index=table.index)).astype("Int64")

@@ -35,7 +35,7 @@ SHARED_SD = 6.0
 UNSEEN_SHARE = 0.25
 
 
-class Evidence(NamedTuple):
+class Grounds(NamedTuple):
     """What is known about one pathway; NaN where it is not known.
 
     q_value : of the null above. predicted_r2 : R2 with the true current that the posterior predicts.
@@ -58,7 +58,7 @@ class Evidence(NamedTuple):
     unseen_share: float = float("nan")
 
 
-def verdict(evidence: Evidence) -> tuple[str, str]:
+def verdict(grounds: Grounds) -> tuple[str, str]:
     """``resolved`` when nothing speaks against the pathway's current, else ``unresolved`` and everything that does.
 
     The source must tell something about the target that no other source tells (q value of the null), the posterior
@@ -68,40 +68,40 @@ def verdict(evidence: Evidence) -> tuple[str, str]:
     recorded (`curbd.unrecorded`), for it is booked on what was.
     """
     against = []
-    if evidence.samples_per_regressor < SAMPLES_PER_REGRESSOR:
-        against.append(f"{evidence.samples_per_regressor:.1f} training bins a weight are too few")
-    if abs(evidence.residual_autocorrelation) > RESIDUAL_AUTOCORRELATION:
+    if grounds.samples_per_regressor < SAMPLES_PER_REGRESSOR:
+        against.append(f"{grounds.samples_per_regressor:.1f} training bins a weight are too few")
+    if abs(grounds.residual_autocorrelation) > RESIDUAL_AUTOCORRELATION:
         against.append(
-            f"residuals are correlated in time ({evidence.residual_autocorrelation:.2f}): "
+            f"residuals are correlated in time ({grounds.residual_autocorrelation:.2f}): "
             "unmodelled input, measurement noise or smoothing, or a wrong time constant"
         )
-    if evidence.memory_nats > MEMORY_NATS:
+    if grounds.memory_nats > MEMORY_NATS:
         against.append(
-            f"the past of the recorded units tells what their present does not (log odds {evidence.memory_nats:.0f}): "
+            f"the past of the recorded units tells what their present does not (log odds {grounds.memory_nats:.0f}): "
             "unrecorded units or inputs, measurement noise or smoothing, or a wrong time constant"
         )
-    if evidence.shared_sd > SHARED_SD:
+    if grounds.shared_sd > SHARED_SD:
         against.append(
-            f"residuals of its units fluctuate together ({evidence.shared_sd:.0f} sd): input from outside the recording"
+            f"residuals of its units fluctuate together ({grounds.shared_sd:.0f} sd): input from outside the recording"
         )
-    if evidence.excess_error > EXCESS_ERROR:
+    if grounds.excess_error > EXCESS_ERROR:
         against.append(
-            f"held-out error {evidence.excess_error:.0%} above that of ridge regression: the model misses a part"
+            f"held-out error {grounds.excess_error:.0%} above that of ridge regression: the model misses a part"
         )
-    if evidence.unseen_share > UNSEEN_SHARE:
-        against.append(f"measurement noise hides {evidence.unseen_share:.0%} of the source's activity")
-    if evidence.q_value > Q_VALUE:
-        against.append(f"no more than a shuffled source (q = {evidence.q_value:.2g})")
-    if evidence.predicted_r2 < PREDICTED_R2:
-        against.append(f"wide interval (expected R2 {evidence.predicted_r2:.2f})")
-    if evidence.seed_r < SEED_R:
-        against.append(f"refits to resampled trials disagree (r = {evidence.seed_r:.2f})")
+    if grounds.unseen_share > UNSEEN_SHARE:
+        against.append(f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity")
+    if grounds.q_value > Q_VALUE:
+        against.append(f"no more than a shuffled source (q = {grounds.q_value:.2g})")
+    if grounds.predicted_r2 < PREDICTED_R2:
+        against.append(f"wide interval (expected R2 {grounds.predicted_r2:.2f})")
+    if grounds.seed_r < SEED_R:
+        against.append(f"refits to resampled trials disagree (r = {grounds.seed_r:.2f})")
     if against:
         return "unresolved", "; ".join(against)
     support = [
-        f"q = {evidence.q_value:.2g}" if np.isfinite(evidence.q_value) else "",
-        f"expected R2 {evidence.predicted_r2:.2f}" if np.isfinite(evidence.predicted_r2) else "",
-        f"refits agree (r = {evidence.seed_r:.2f})" if np.isfinite(evidence.seed_r) else "",
+        f"q = {grounds.q_value:.2g}" if np.isfinite(grounds.q_value) else "",
+        f"expected R2 {grounds.predicted_r2:.2f}" if np.isfinite(grounds.predicted_r2) else "",
+        f"refits agree (r = {grounds.seed_r:.2f})" if np.isfinite(grounds.seed_r) else "",
     ]
     return "resolved", ", ".join(filter(None, support)) or "nothing speaks against it"
 

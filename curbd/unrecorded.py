@@ -37,6 +37,8 @@ SEGMENT = 25
 """Bins of a segment, which keeps nearly all of these covariances."""
 SIGNS = 50
 """Times that signs are drawn."""
+SEED = 0
+"""Of the signs that are drawn."""
 
 
 class Signs(NamedTuple):
@@ -108,7 +110,7 @@ def log_odds(z: Array, further: Array, y: Array, ridge: torch.Tensor) -> float:
     return max(float((fit - volume).max()) / 2, 0.0)
 
 
-def sharing(residual: Array, complete: Array, seed: int = 0) -> float:
+def sharing(residual: Array, complete: Array) -> float:
     """How far the residuals (trial, time, unit) of a region fluctuate together beyond independent units.
 
     Covariances of different units over time lags of 1 bin and more, weighted by SLOW^lag, form a symmetric matrix. Its
@@ -116,9 +118,9 @@ def sharing(residual: Array, complete: Array, seed: int = 0) -> float:
     segment, which leaves each unit as it is and makes the units independent: the excess over their mean, in standard
     deviations.
 
-    complete : (trial, time) where the residual is known; it is 0 elsewhere. seed : of the signs.
+    complete : (trial, time) where the residual is known; it is 0 elsewhere.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     n_trials, n_bins, n = residual.shape
     pieces = -(-n_bins // SEGMENT)
     e = np.zeros((n_trials, pieces * SEGMENT, n))

@@ -27,16 +27,16 @@ def line_attractor_score(eigenvalues: Array) -> float:
     return float(np.log2(max(slowness[1], 1e-12) / max(slowness[0], 1e-12)))
 
 
-def henrici(F: Array) -> float:
-    """Departure from normality, sqrt(|F|^2 - sum |lambda|^2) / |F|: 0 for a normal matrix, 1 for a nilpotent one.
+def non_normality(squares: float, eigenvalues: Array) -> float:
+    """Henrici's departure from normality, sqrt(|F|^2 - sum |lambda|^2) / |F|: 0 for a normal, 1 for a nilpotent matrix.
 
     Eigenvalues of a strongly non-normal matrix say little: small changes of the weights move them far.
+
+    Parameters
+    ----------
+    squares : sum of squares of the matrix F.
+    eigenvalues : (mode,) of F; zeros do not count.
     """
-    return non_normality(float((F**2).sum()), np.linalg.eigvals(F))
-
-
-def non_normality(squares: float, eigenvalues: Array) -> float:
-    """`henrici` from the sum of squares of the matrix and its eigenvalues."""
     return float(np.sqrt(abs(squares - (np.abs(eigenvalues) ** 2).sum()) / squares)) if squares else 0.0
 
 

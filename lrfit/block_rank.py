@@ -87,9 +87,9 @@ def choose(
     """Ranks and penalties by held-out one-step error on the training folds, with all other blocks at full rank.
 
     The rank of a block is the smallest within one standard error of the best; for a rank above 0 the gain must be
-    `AGAINST_NONE` of them. What a unit's own rate tells of its
-    current is its own affair where that leaves fewer latents (see `lrfit.reduced_rank.without_own`). The interval holds
-    95 % of the ranks that resamples of the folds choose.
+    `AGAINST_NONE` of them. What a unit's own rate tells of its current is its own affair where that leaves fewer
+    latents (see `lrfit.reduced_rank.without_own`). The interval holds 95 % of the ranks that resamples of the folds
+    choose.
     """
     n_regions = int(region.max()) + 1
     source_of = sources(region, len(input_power))

@@ -26,6 +26,8 @@ SLOW = 0.1
 ROUND = 400
 """Starts a round of the search for fixed points."""
 MOST_ROUNDS = 25
+MOST_STEPS = 300
+"""Steps from every start, at most."""
 
 
 class Field(NamedTuple):
@@ -152,12 +154,12 @@ def portrait(of: Field, visited: Array, seed: int = 0) -> Portrait:
     return Portrait(fixed, _slow(of, slowest, visited), complete)
 
 
-def settle(of: Field, z: Array, steps: int = 300) -> Array:
+def settle(of: Field, z: Array) -> Array:
     """Where Levenberg-Marquardt steps on |tau dz/dt|^2 end, from every start z (start, rank)."""
     z, damping = z.copy(), np.full(len(z), 1e-2)
     active = np.arange(len(z))
     identity = np.eye(z.shape[1])
-    for _ in range(steps):
+    for _ in range(MOST_STEPS):
         if not len(active):
             break
         here = z[active]

@@ -10,13 +10,13 @@ from curbd.recording.scaling import scaled_rates
 from lrfit.network import low_rank, positions
 
 
-def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
+def latents(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     """Latents of every fit in every trial, from the recorded rates; the current they send is m kappa = J r.
 
     Parameters
     ----------
     recording : the recording that was fitted.
-    network : its low-rank networks, as `lrfit.fit` returns them.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
 
     Returns
     -------
@@ -27,8 +27,8 @@ def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
     u = recording["inputs"].transpose("trial", "time", "input").values
     trial, time, _ = np.indices((*r.shape[:2], 1))
     parts = []
-    for number, seed in enumerate(network["seed"].values):
-        one = low_rank(network, number)
+    for number, seed in enumerate(networks["seed"].values):
+        one = low_rank(networks, number)
         kappa, z = r @ one.n, positions(one, r, u)
         for latent in range(one.n.shape[1]):
             parts.append(
@@ -46,6 +46,6 @@ def latents(recording: xr.Dataset, network: xr.Dataset) -> pd.DataFrame:
             )
     columns = ["seed", "condition", "trial", "time_s", "latent", "value", "position"]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    table.insert(0, "recording", str(network.attrs["recording"]))
-    table.insert(1, "model", str(network.attrs["model"]))
+    table.insert(0, "recording", str(networks.attrs["recording"]))
+    table.insert(1, "model", str(networks.attrs["model"]))
     return table

@@ -47,9 +47,9 @@ def accuracy(task: Task, output: Array) -> float:
     return float((np.sign(said) == np.sign(meant)).mean())
 
 
-def random_dots(trials: int, rng: np.random.Generator, *, response: int = 15) -> Task:
+def random_dots(trials: int, rng: np.random.Generator) -> Task:
     """Say the sign of a noisy stimulus: .032 c + .03 N(0, 1) for 40 steps, c in +-{1, 2, 4, 8, 16}, then a delay."""
-    stimulus, total = slice(5, 45), 60 + response
+    stimulus, total = slice(5, 45), 75
     coherence = rng.choice([1, 2, 4, 8, 16], trials) * rng.choice([-1, 1], trials)
     u = np.zeros((trials, total, 1))
     u[:, stimulus, 0] = 0.032 * coherence[:, None] + 0.03 * rng.standard_normal((trials, 40))
@@ -130,17 +130,15 @@ def multisensory(trials: int, rng: np.random.Generator) -> Task:
     return _sign_task(u, ["visual", "auditory"], np.sign(coherence), 50, columns)
 
 
-def flip_flop(
-    trials: int, rng: np.random.Generator, *, bits: int = 2, samples: int = 200, probability: float = 0.02
-) -> Task:
+def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
     """Remember the sign of the last pulse on each of a few channels; pulses of 5 steps, one at the start of each trial.
 
     Sussillo & Barak, Neural Comput. 2013, with pulses that a network of tau 100 ms can follow.
     """
-    width = 5
+    width, samples = 5, 200
     target = np.zeros((trials, samples, bits))
     u = np.zeros_like(target)
-    starts = rng.random((trials, samples, bits)) < probability
+    starts = rng.random((trials, samples, bits)) < 0.02
     starts[:, 0] = True
     since = np.full((trials, bits), width)
     current = np.zeros((trials, bits))
@@ -156,19 +154,19 @@ def flip_flop(
     return Task(u, names, target, mask, np.full(trials, samples), pd.DataFrame(index=range(trials)))
 
 
-def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200, cycles: float = 4.0) -> Task:
-    """Produce a sine of ``cycles`` periods without any input, at a phase that is drawn for each trial."""
+def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> Task:
+    """Produce a sine of four periods without any input, at a phase that is drawn for each trial."""
     phase = 2 * np.pi * rng.random(trials)
-    target = np.sin(2 * np.pi * cycles * np.arange(samples) / samples + phase[:, None])[..., None]
+    target = np.sin(2 * np.pi * 4 * np.arange(samples) / samples + phase[:, None])[..., None]
     mask = np.ones((trials, samples), dtype=bool)
     table = pd.DataFrame({"phase": phase})
     return Task(np.zeros((trials, samples, 0)), [], target, mask, np.full(trials, samples), table)
 
 
-def reach(trials: int, rng: np.random.Generator, *, directions: int = 8) -> Task:
-    """Hold the direction that was shown in steps 25 to 49, (cos, sin), until step 250."""
-    direction = rng.integers(directions, size=trials)
-    angle = 2 * np.pi * direction / directions
+def reach(trials: int, rng: np.random.Generator) -> Task:
+    """Hold the direction, one of eight, that was shown in steps 25 to 49, (cos, sin), until step 250."""
+    direction = rng.integers(8, size=trials)
+    angle = 2 * np.pi * direction / 8
     aim = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     u, target = np.zeros((trials, 250, 2)), np.zeros((trials, 250, 2))
     u[:, 25:50] = aim[:, None]

@@ -43,14 +43,18 @@ def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator
     free-run error on the training trials is returned.
     """
     data = from_first_bin(data)
-    if options.rank is None:
-        rank, start = effective(data, options, rng)
-    else:
-        rank = min(options.rank, data.r.shape[2])
-        start = closed_form(data, ReducedRank(rank=rank, folds=options.folds))[0]
+    rank, start = to_refine(data, options, rng)
     network = refine(data, start, rank, options, rng)
     m, n = canonical(network.J, transitions(data).r, rank)
     return Fit(network._replace(J=m @ n.T), factors=(m, n))
+
+
+def to_refine(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:
+    """The rank of the options and the closed form of that rank, or else the `effective` rank and its network."""
+    if options.rank is None:
+        return effective(data, options, rng)
+    rank = min(options.rank, data.r.shape[2])
+    return rank, closed_form(data, ReducedRank(rank=rank, folds=options.folds))[0]
 
 
 def effective(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:

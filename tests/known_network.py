@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from curbd import teachers
-from curbd.config import Model, RecordingSettings
+from curbd.config import Model
 from curbd.ensemble import Fit, to_dataset
-from curbd.recording import open_source
-from curbd.recording.ingest import ingest
+from curbd.recording.ingest import ingest_file
 from curbd.scores import true_network
 
 
@@ -19,9 +18,7 @@ def recorded(folder: Path, **teacher: object) -> tuple[xr.Dataset, xr.Dataset]:
     """Recording and truth of a teacher, written to a file and read again."""
     path = folder / "teacher.h5"
     teachers.write_hdf5(teachers.multi_region(**teacher), path)
-    settings = RecordingSettings()
-    with open_source(path, "hdf5", settings) as source:
-        recording, truth, _, _ = ingest(source, settings, "teacher")
+    recording, truth, _, _ = ingest_file(path)
     assert truth is not None
     return recording, truth
 

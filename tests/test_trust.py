@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curbd.trust import Evidence, benjamini_hochberg, pathway_null, verdict
+from curbd.trust import Grounds, benjamini_hochberg, pathway_null, verdict
 
-GOOD = Evidence(
+GOOD = Grounds(
     excess_error=0.0,
     q_value=0.01,
     predicted_r2=0.9,

@@ -22,7 +22,7 @@ from curbd.ensemble import Posterior
 from curbd.estimators.evidence import SMALLEST, input_units, updated_penalties
 from curbd.estimators.regression import Moments, moments, squared_error_of_each, weighted_moments
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, lag_one, regressors, sources, targets
-from curbd.network import Network, decay, tensor
+from curbd.network import Network, decay, tensor, weights
 
 Array = np.ndarray
 ANTICORRELATED = -0.1
@@ -70,7 +70,7 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     penalty : (target region, source) its penalties.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
-    W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
+    W = weights(start)
     if np.median(lag_one(y - z @ W.T, pairs)) > ANTICORRELATED:
         return None
     if z.size * float(W.size) > MOST:

@@ -27,7 +27,7 @@ from curbd.estimators.transitions import (
     targets,
     transitions,
 )
-from curbd.network import Network, tensor
+from curbd.network import Network, tensor, weights
 
 Array = np.ndarray
 
@@ -128,7 +128,7 @@ def posterior(regression: Regression, data: TrainingData, pairs: Transitions) ->
 def residual_variance(regression: Regression, data: TrainingData) -> Array:
     """(unit,) squared error of the current over its degrees of freedom."""
     network, penalty, total, source, _ = regression
-    W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
+    W = weights(network)
     ridge = tensor(penalty[:, source])
     used = torch.linalg.solve(total.ZZ + torch.diag_embed(ridge), total.ZZ).diagonal(dim1=1, dim2=2).sum(1)
     freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
@@ -142,6 +142,6 @@ def inflation(network: Network, pairs: Transitions) -> Array:
     misses an input, or data without noise, must not be as sure as the number of samples suggests.
     """
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
-    error = y - regressors(pairs, network) @ np.concatenate([network.J, network.B, network.b[:, None]], axis=1).T
+    error = y - regressors(pairs, network) @ weights(network).T
     rho = np.clip(lag_one(error, pairs), 0, 0.999)
     return (1 + rho) / (1 - rho)

@@ -22,6 +22,8 @@ HAIR = 1e-9
 GRID = 10.0 ** np.arange(-2, 6)
 """Penalties tried first, in decades. Smaller ones fit the rounding of nearly deterministic data: the currents of the
 published simulator get worse although the held-out error still falls."""
+SWEEPS = 4
+"""Rounds of coordinate descent on penalties, at most."""
 
 
 class Moments(NamedTuple):
@@ -140,12 +142,10 @@ def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:
     return chosen
 
 
-def _descend(
-    start: Array, groups: list[list[int]], error: Callable[[Array], float], factor: float, sweeps: int = 4
-) -> Array:
+def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], float], factor: float) -> Array:
     """Coordinate descent over groups of blocks in steps of ``factor``, inside the range of the grid."""
     best = start.copy()
-    for _ in range(sweeps):
+    for _ in range(SWEEPS):
         before = best.copy()
         for group in groups:
             for step in (factor, 1 / factor):

@@ -32,7 +32,7 @@ from curbd.estimators.transitions import (
     targets,
     transitions,
 )
-from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, simulate, tensor
+from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, simulate, tensor, weights
 
 Array = np.ndarray
 CHANGE = 0.1
@@ -104,7 +104,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     """
     pairs = transitions(data)
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
-    W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
+    W = weights(start)
     source = sources(data.region, data.u.shape[2])
     scatter = z.T @ z
     inside = np.where(source[:, None] == source, scatter, 0)

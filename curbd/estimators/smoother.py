@@ -34,6 +34,8 @@ DTYPE = torch.float32
 """Paths need no more digits than this; it halves the time."""
 LARGEST_STEP = 1.0
 """Longest Gauss-Newton step of a state: beyond it tanh is nowhere near its tangent."""
+MOST_STEPS = 30
+"""Steps of conjugate gradients, at most."""
 
 
 class Seen(NamedTuple):
@@ -232,12 +234,12 @@ def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _solve(chain: Chain, side: torch.Tensor, tolerance: float, most: int = 30) -> torch.Tensor:
+def _solve(chain: Chain, side: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Preconditioned conjugate gradients until the residual has fallen by the tolerance."""
     out, residual = torch.zeros_like(side), side.clone()
     direction = near = _precondition(chain, residual)
     power = start = float((residual * near).sum())
-    for _ in range(most):
+    for _ in range(MOST_STEPS):
         if power <= tolerance**2 * start:
             break
         curved = _hessian(chain, direction)

@@ -23,7 +23,7 @@ from curbd.estimators.one_step import Regression, posterior, regress
 from curbd.estimators.regression import Moments, moments, solve_blocks, squared_error
 from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen, time_first
 from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.network import Network, decay, phi_inverse, tensor
+from curbd.network import Network, decay, phi_inverse, tensor, weights
 
 Array = np.ndarray
 FASTEST = 6.0
@@ -106,7 +106,7 @@ def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) ->
     """Variances of both noises over the paths (draw, time, trial, unit)."""
     network = fit.network
     D = decay(network.dt_s, network.tau_s, network.substeps)
-    process = squared_error(fit.total, tensor(_weights(network))) / fit.total.n * (1 - D) ** 2
+    process = squared_error(fit.total, tensor(weights(network))) / fit.total.n * (1 - D) ** 2
     return fitted_noise(paths, observed, process, kind)
 
 
@@ -158,7 +158,7 @@ def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor
     mean of both differs from the one of the round before. What still moves from round to round is thus counted as
     unknown. Pooled over units, each in units of its noise.
     """
-    W = tensor(_weights(fit.network))
+    W = tensor(weights(fit.network))
     noise = (squared_error(fit.total, W) / fit.total.n).clamp_min(SMALLEST**2)
     lost = torch.zeros_like(drawn.parts[0].ZZ)
     for share, one, other in ((1 / 4, *drawn.parts), (1 / 2, drawn.mean(), before or drawn.mean())):
@@ -181,7 +181,3 @@ def _seen_gram(gram: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
     missing, direction = torch.linalg.eigh((share + share.mT) / 2)
     left = direction @ torch.diag(1 - missing.clamp(0, MOST_LOST)) @ direction.mT
     return factor @ left @ factor.mT
-
-
-def _weights(network: Network) -> Array:
-    return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)

@@ -27,7 +27,22 @@ from curbd.storage import RESULTS_VERSION, sha256
 def ingest_file(
     path: Path | str, settings: RecordingSettings | None = None, name: str | None = None
 ) -> tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]:
-    """Open a file (NWB by its suffix, else HDF5) and turn it into a recording; see `ingest`."""
+    """Open a file and turn it into a recording.
+
+    Parameters
+    ----------
+    path : the file; NWB where its suffix is ``.nwb``, else HDF5.
+    settings : how to read it; None for the defaults.
+    name : of the recording; None for that of the file without its suffix.
+
+    Returns
+    -------
+    recording, truth, units, regions : see `ingest`.
+
+    Raises
+    ------
+    UserError : a file that cannot be opened (see `curbd.recording.open_source`), and as `ingest`.
+    """
     settings = RecordingSettings() if settings is None else settings
     name = Path(path).stem if name is None else name
     with open_source(path, "nwb" if Path(path).suffix == ".nwb" else "hdf5", settings, name) as source:

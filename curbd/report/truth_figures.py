@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
 
-from curbd.currents import Part, parts, presynaptic, weights
+from curbd.currents import Part, parts, presynaptic
 from curbd.ensemble import member
 from curbd.inferred import at_inferred_rates
+from curbd.network import weights
 from curbd.pathways import true_current
 from curbd.report.drawing import (
     FAINT,

@@ -5,8 +5,8 @@ import numpy as np
 from curbd.config import Trajectory
 from curbd.estimators.transitions import TrainingData
 from lrfit import tasks, teachers
+from lrfit.hidden_units import free_run, with_their_rates, with_unrecorded
 from lrfit.network import LowRank
-from lrfit.unrecorded import free_run, with_their_rates, with_unrecorded
 
 RECORDED = 8
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from curbd.config import ReducedRank, Trajectory
+from curbd.config import Trajectory
 from curbd.estimators.transitions import TrainingData, from_first_bin
 from curbd.network import phi, phi_inverse, simulate
 from lrfit.geometry import in_canonical_gauge
 from lrfit.network import LowRank, from_factors, passed_inputs, positions
-from lrfit.reduced_rank import closed_form
-from lrfit.trajectory import effective, refine
+from lrfit.trajectory import refine, to_refine
 
 Array = np.ndarray
 
@@ -33,11 +32,7 @@ def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np
     The network, m and n of all its units, in the canonical gauge at the training trials.
     """
     data = from_first_bin(data)
-    if options.rank is None:
-        rank, start = effective(data, options, rng)
-    else:
-        rank = min(options.rank, data.r.shape[2])
-        start = closed_form(data, ReducedRank(rank=rank, folds=options.folds))[0]
+    rank, start = to_refine(data, options, rng)
     alone = refine(data, start, rank, options, rng)
     network = refine(data, alone, rank, options, rng, unrecorded=units)
     left, values, right = np.linalg.svd(network.J)
