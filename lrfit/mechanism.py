@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network import phi_inverse
+from curbd.network import free_run
 from curbd.recording.scaling import silent
 from curbd.tables import TABLES
 from lrfit.attractor_table import dynamics_table
@@ -24,7 +24,7 @@ from lrfit.geometry import (
 from lrfit.network import low_rank
 from lrfit.populations import loadings, populations
 from lrfit.seen import origin, seen
-from lrfit.transmission import context_ratio, gating_index, silenced_run, transmission
+from lrfit.transmission import context_ratio, gating_index, transmission
 from lrfit.vector_field import field_table
 
 
@@ -96,8 +96,8 @@ def population_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFram
 def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd.DataFrame) -> pd.DataFrame:
     """The table ``transmission``: what regions and populations pass on in each condition.
 
-    All runs are the network's own, from the recorded start with the recorded inputs and without noise. The first fit is
-    also run with each region silenced.
+    All runs are the network's own, from the first recorded bin of each trial with the recorded inputs and without
+    noise. The first fit is also run with each region silenced.
 
     Parameters
     ----------
@@ -107,13 +107,12 @@ def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd
     targets = {str(name): data.region == name for name in np.unique(data.region)}
     label = of_units.set_index("unit_id")["population"].loc[recording["unit_id"].values.astype(str)].to_numpy()
     sources = targets | {f"population:{number}": label == number for number in np.unique(label)}
-    x0 = np.nan_to_num(phi_inverse(data.r[:, 0]))
     parts = []
     for number, seed in enumerate(networks["seed"].values):
         one = low_rank(networks, number)
         silenced = {"none": np.zeros(len(data.region), bool)} | (targets if number == 0 else {})
         for name, units in silenced.items():
-            run = silenced_run(one.network, x0, data.u, units, silent(recording))
+            run = free_run(one.network, data.r, data.u, silenced=units, silent=silent(recording))
             run[~np.isfinite(data.r).all(2)] = np.nan
             alive = {source: mask for source, mask in sources.items() if not units[mask].any()}
             passed = transmission(one.network, run, data.condition, alive, targets)

@@ -184,6 +184,12 @@ def test_a_late_window_starts_from_the_recorded_state_of_its_onset(tmp_path: Pat
     after = (slice(None), slice(None), slice(None), slice(51, None))
     np.testing.assert_allclose(one.mean[after], other.mean[after])
     assert one.trials[0, 50] == trials - 1
+    # A trial that begins after the onset starts from its first recorded state.
+    late_start, held["rates"][:] = recording.copy(deep=True), recording["rates"]
+    late_start["rates"][0, :52] = np.nan
+    held["rates"][0, :52] = recording["rates"][0, 52]
+    one, other = (run_experiments(part, networks, late, bench=bench).fits for part in (late_start, held))
+    np.testing.assert_allclose(one.mean[..., 52:, :], other.mean[..., 52:, :])
 
 
 def test_clamp_scale_and_drive(known) -> None:

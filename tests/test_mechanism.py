@@ -161,3 +161,14 @@ def test_silenced_units_of_spike_counts_are_at_the_bottom_of_their_range(gated, 
     rows = table[(table["seed"] == 0) & (table["silenced"] == "relay")]
     rows = rows[(rows["source"] == "context") & (rows["target"] == "context")].sort_values("condition")
     np.testing.assert_allclose(rows["transmitted"], passed.values.ravel())
+
+
+def test_runs_begin_where_the_recording_does(gated, of_gated):
+    recording, networks = gated
+    late = recording.copy(deep=True)
+    late["rates"][:, :3] = np.nan
+    tables_of = [
+        transmission_table(one, networks, of_gated["populations"])
+        for one in (late, recording.isel(time=slice(3, None)))
+    ]
+    np.testing.assert_allclose(*(table["transmitted"] for table in tables_of))

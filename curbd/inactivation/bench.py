@@ -156,12 +156,13 @@ def alive(perturbation: Perturbation, regions: Array) -> Array:
 
 
 def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
-    """Recorded (or inferred) states; a missing one is the last before it, 0 where there is none."""
+    """Recorded (or inferred) states; a missing one is the last before it, or the first of the trial."""
     r = scaled_rates(recording).values
     condition = recording["condition"].values.astype(str)
     observed = np.isfinite(r).all(2)
     share = np.stack([observed & (condition == name)[:, None] for name in conditions])
-    last = np.maximum.accumulate(np.where(observed, np.arange(r.shape[1]), 0), axis=1)
+    first = observed.argmax(1)[:, None]
+    last = np.maximum.accumulate(np.where(observed, np.arange(r.shape[1]), first), axis=1)
     known = np.take_along_axis(phi_inverse(r), last[..., None], axis=1)
     return Trials(np.nan_to_num(known), share.astype(float))
 
