@@ -49,16 +49,18 @@ def kept(known: torch.Tensor, keep: float) -> torch.Tensor:
 def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """c (..., time, trial, unit) of the rates r."""
     out = (1 - keep) * r
-    for t in range(1, len(keep)):
-        out[..., t, :, :] += keep[t] * out[..., t - 1, :, :]
+    bins, share = out.unbind(-3), keep.unbind()
+    for t in range(1, len(bins)):
+        bins[t].add_(share[t] * bins[t - 1])
     return out
 
 
 def filtered_back(e: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """The transpose of `filtered`, for e (time, trial, unit)."""
     out = e.clone()
-    for t in range(len(keep) - 1, 0, -1):
-        out[t - 1] += keep[t] * out[t]
+    bins, share = out.unbind(), keep.unbind()
+    for t in range(len(bins) - 1, 0, -1):
+        bins[t - 1].add_(share[t] * bins[t])
     return (1 - keep) * out
 
 
@@ -114,15 +116,16 @@ def precondition(indicator: Indicator, v: torch.Tensor) -> torch.Tensor:
     """Solution of every unit's own chain, what is seen included, all others held."""
     out = indicator.own * v
     out[:-1] += indicator.before[1:] * v[1:]
-    for t in range(1, len(out)):
-        out[t] -= indicator.lower[t - 1] * out[t - 1]
+    bins, lower, lowest = out.unbind(), indicator.lower.unbind(), indicator.lowest.unbind()
+    for t in range(1, len(bins)):
+        bins[t].sub_(lower[t - 1] * bins[t - 1])
         if t > 1:
-            out[t] -= indicator.lowest[t - 2] * out[t - 2]
+            bins[t].sub_(lowest[t - 2] * bins[t - 2])
     out /= indicator.pivot
-    for t in range(len(out) - 2, -1, -1):
-        out[t] -= indicator.lower[t] * out[t + 1]
-        if t < len(out) - 2:
-            out[t] -= indicator.lowest[t] * out[t + 2]
+    for t in range(len(bins) - 2, -1, -1):
+        bins[t].sub_(lower[t] * bins[t + 1])
+        if t < len(bins) - 2:
+            bins[t].sub_(lowest[t] * bins[t + 2])
     x = indicator.own * out
     x[1:] += indicator.before[1:] * out[:-1]
     return x.to(v.dtype)
