@@ -20,8 +20,6 @@ from lrfit.teachers import NOISE_SD
 Array = np.ndarray
 Make = Callable[[int, np.random.Generator], Task]
 BATCH = 32
-UNITS = 128
-"""Units of the trained networks."""
 
 
 class Trained(NamedTuple):
@@ -39,18 +37,18 @@ class Stage(NamedTuple):
     steps: int
 
 
-def trained_contextual_decision(seed: int) -> Trained:
+def trained_contextual_decision(seed: int, *, units: int = 128) -> Trained:
     """A network that learnt the contextual decision."""
-    return train([Stage(contextual_decision, 2e-3, 400)], UNITS, 0.1, seed)
+    return train([Stage(contextual_decision, 2e-3, 400)], units, 0.1, seed)
 
 
-def trained_delayed_match(seed: int) -> Trained:
+def trained_delayed_match(seed: int, *, units: int = 128) -> Trained:
     """A network that learnt to compare two stimuli over a delay of up to 150 steps."""
     stages = [
         Stage(partial(delayed_match, longest_delay=delay), 1e-3, steps)
         for delay, steps in ((10, 500), (40, 150), (150, 80))
     ]
-    return train(stages, UNITS, 0.5, seed, longest_gradient=0.02, good=0.004)
+    return train(stages, units, 0.5, seed, longest_gradient=0.02, good=0.004)
 
 
 def train(
