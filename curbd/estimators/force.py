@@ -14,7 +14,7 @@ from curbd.config import Force
 from curbd.ensemble import Fit
 from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, transitions
-from curbd.network import Network, phi_inverse
+from curbd.network import Network, phi_inverse, weights
 
 Array = np.ndarray
 
@@ -38,7 +38,7 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
     # Inputs enter in their own standard deviation, so that one P0 suits them as it suits rates.
     u = np.nan_to_num(data.u) / np.where(scale > 0, scale, 1)
     outside = np.concatenate([u, np.ones((n_trials, n_samples, 1))], axis=2)
-    W = np.concatenate([start.J, start.B, start.b[:, None]], axis=1)
+    W = weights(start)
     P = options.p0 * np.eye(W.shape[1])
     step = data.dt_s / (data.substeps * tau_s)
     noise = _frozen_noise(data, options, rng)

@@ -33,7 +33,7 @@ from curbd.estimators.slow_factors import (
 )
 from curbd.estimators.time_constant import estimate_tau
 from curbd.estimators.transitions import TrainingData, Transitions, regressors, targets, transitions
-from curbd.network import Network
+from curbd.network import Network, weights
 
 Array = np.ndarray
 Options = TypeVar("Options", bound=OneStep)
@@ -67,10 +67,10 @@ def beside_hidden_inputs(estimator: Estimator[Options]) -> Estimator[Options]:
         if options.hidden_inputs == "none":
             return estimator(data, options, rng)
         tau_s, factors, h = find_hidden_inputs(data, options)
-        weights = _weights(factors, data.region)
+        loadings = _loadings(factors, data.region)
         pairs = transitions(data)
         drive = np.zeros(data.r.shape)
-        drive[pairs.trial, pairs.time] = h @ weights.T
+        drive[pairs.trial, pairs.time] = h @ loadings.T
         data = data._replace(tau_s=tau_s, drive=drive)
         fitted = estimator(data, options, rng)
         hidden = Hidden(
@@ -83,7 +83,7 @@ def beside_hidden_inputs(estimator: Estimator[Options]) -> Estimator[Options]:
         if known is not None:
             z = regressors(transitions(data), fitted.network)
             known = _posterior(known, z, h, hidden, data.region)
-        network = fitted.network._replace(B=np.concatenate([fitted.network.B, weights], axis=1))
+        network = fitted.network._replace(B=np.concatenate([fitted.network.B, loadings], axis=1))
         return fitted._replace(network=network, posterior=known, hidden=hidden)
 
     return fit
@@ -121,7 +121,7 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
         return fit._replace(hidden=fit.hidden._replace(values=np.zeros((*data.r.shape[:2], 0))))
     n_known = data.u.shape[2]
     network = fit.network._replace(B=fit.network.B[:, :n_known])
-    weights = fit.network.B[:, n_known:]
+    loadings = fit.network.B[:, n_known:]
     pairs = transitions(data)
     drive = np.zeros((len(pairs.x), len(data.region)))
     values = np.full((*data.r.shape[:2], len(fit.hidden.region)), np.nan)
@@ -129,10 +129,9 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     # With several Euler steps a sample the rates between samples depend on the inputs: two rounds settle them.
     for _ in range(2 if data.substeps > 1 else 1):
         z = regressors(pairs._replace(drive=drive), network)
-        W = np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
-        residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ W.T
+        residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
         h = _inferred(list(fit.hidden.factors), data.region, pairs, residual)
-        drive = h @ weights.T
+        drive = h @ loadings.T
     # The last sample of a run has no successor that would tell its input: it keeps that of the sample before.
     values[pairs.trial, pairs.time + 1] = h
     values[pairs.trial, pairs.time] = h
@@ -211,7 +210,7 @@ def _stacked(factors: list[Factors], region: Array) -> Array:
     return W
 
 
-def _weights(factors: list[Factors], region: Array) -> Array:
+def _loadings(factors: list[Factors], region: Array) -> Array:
     """(unit, hidden) loadings of all regions, zero on the units of other regions."""
     parts = []
     for place, one in enumerate(factors):
