@@ -29,7 +29,7 @@ lint: .venv/installed ## check style, types and the workflow
 	snakemake --lint
 
 docs: .venv/installed ## write schemas, key tables and the data dictionary from the code
-	python -m curbd.documentation
+	python -m curbd.documents
 
 unlock: .venv/installed ## after a killed run: release the lock, then make demo or snakemake again
 	snakemake --unlock

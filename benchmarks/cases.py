@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
-from curbd.estimators.transitions import TrainingData
+from curbd.regression.transitions import TrainingData
 from curbd.teachers import CLIP, Teacher
 
 Array = np.ndarray

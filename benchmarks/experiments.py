@@ -18,21 +18,23 @@ from sklearn.linear_model import Ridge
 
 from benchmarks.recorded import recorded
 from curbd import teachers
-from curbd.comparison import compare
-from curbd.config import Bench, Inactivation, Model, RecordingSettings
-from curbd.currents import decompose
-from curbd.ensemble import member, posterior_draws
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.bench import Outcome
+from curbd.inactivation.comparison import compare
 from curbd.inactivation.tabulate import inactivation_table, unit_table
-from curbd.network import Network, phi_inverse, simulate
-from curbd.pathways import judge
+from curbd.network.equation import Network, phi_inverse, simulate
+from curbd.network.file import member, posterior_draws
+from curbd.network.truth import true_network
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
 from curbd.recording.scaling import scaled_rates
-from curbd.scores import true_network
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
+from curbd.settings.recording import RecordingSettings
 from curbd.teachers import Teacher
 
 Array = np.ndarray

@@ -20,20 +20,20 @@ import torch
 from benchmarks.document import insert
 from benchmarks.low_rank_report import blocks_text, tasks_text, trained_text, unrecorded_text
 from benchmarks.rows import add, finished, rows
-from curbd.config import BlockRank, ReducedRank, Trajectory
-from curbd.estimators.transitions import TrainingData
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import BlockRank, ReducedRank, Trajectory
 from curbd.teachers import multi_region
-from lrfit import tasks, teachers
-from lrfit.block_rank import block_rank
-from lrfit.geometry import connectivity_r, effective, visited_directions
-from lrfit.hidden_units import free_run as free_run_beyond
-from lrfit.hidden_units import with_unrecorded
+from lrfit.estimators.block_rank import block_rank
+from lrfit.estimators.hidden_units import free_run as free_run_beyond
+from lrfit.estimators.hidden_units import with_unrecorded
+from lrfit.estimators.reduced_rank import reduced_rank
+from lrfit.estimators.trajectory import trajectory
+from lrfit.mechanism.geometry import connectivity_r, effective, visited_directions
 from lrfit.network import LowRank
-from lrfit.reduced_rank import reduced_rank
-from lrfit.tasks import Task, accuracy
-from lrfit.training import Trained, trained_contextual_decision, trained_delayed_match
-from lrfit.trajectory import trajectory
+from lrfit.teachers import by_hand, tasks
+from lrfit.teachers.tasks import Task, accuracy
+from lrfit.teachers.training import Trained, trained_contextual_decision, trained_delayed_match
 
 Array = np.ndarray
 SEEDS = (0, 1, 2, 3, 4)
@@ -62,8 +62,8 @@ def on_task(name: str, seed: int, trials: int = 400) -> dict[str, float]:
         with noise of .05 a step with the noise-free teacher, over that of the teacher with the same noise.
     """
     rng = np.random.default_rng([seed, 1])
-    teacher = getattr(teachers, name)(seed)
-    recording = teachers.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=NOISE[name])
+    teacher = getattr(by_hand, name)(seed)
+    recording = by_hand.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=NOISE[name])
     data = as_training_data(recording.rates, recording.inputs)
     started, started_cpu = time.perf_counter(), time.process_time()
     fit = reduced_rank(data, ReducedRank(), rng)
@@ -107,7 +107,7 @@ def on_trained(name: str, seed: int, trials: int = 100) -> dict[str, float]:
     network, readout = TRAINED[name](seed)
     start = np.zeros(len(network.J))
     train, fresh = tasks.TASKS[name](trials, rng), tasks.TASKS[name](FRESH, rng)
-    data = as_training_data(free_run(network, start, train, teachers.NOISE_SD, rng), train.inputs)
+    data = as_training_data(free_run(network, start, train, by_hand.NOISE_SD, rng), train.inputs)
     started = time.process_time()
     fit = trajectory(data, Trajectory(), rng)
     cpu_seconds = time.process_time() - started
@@ -133,10 +133,10 @@ def on_unrecorded(recorded: int, seed: int, trials: int = 40, units: int = 45) -
         teacher has, on fresh trials.
     """
     rng = np.random.default_rng([seed, 5])
-    teacher = teachers.delayed_match(seed, units=units)
+    teacher = by_hand.delayed_match(seed, units=units)
     seen = rng.permutation(units)[:recorded]
     train, fresh = (
-        teachers.record(teacher, tasks.delayed_match(number, rng), rng, noise_sd=0, spread=0.3)
+        by_hand.record(teacher, tasks.delayed_match(number, rng), rng, noise_sd=0, spread=0.3)
         for number in (trials, FRESH)
     )
     data = as_training_data(train.rates[..., seen], train.inputs)._replace(tau_s=teacher.network.tau_s)

@@ -18,19 +18,19 @@ import torch
 from benchmarks.document import insert
 from benchmarks.mechanism_report import summary
 from benchmarks.rows import add, finished, rows
-from curbd.config import ReducedRank
-from curbd.estimators.transitions import TrainingData
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import ReducedRank
 from curbd.teachers import CLIP
-from lrfit import tasks, teachers
-from lrfit.dynamics import field, portrait
-from lrfit.limit_cycles import limit_cycles
+from lrfit.estimators.reduced_rank import reduced_rank
+from lrfit.mechanism.dynamics import field, portrait
+from lrfit.mechanism.limit_cycles import limit_cycles
+from lrfit.mechanism.populations import loadings, populations
+from lrfit.mechanism.transmission import context_ratio, silenced_run, transmission
 from lrfit.network import LowRank, positions
-from lrfit.populations import loadings, populations
-from lrfit.reduced_rank import reduced_rank
-from lrfit.tasks import Task
-from lrfit.training import trained_contextual_decision
-from lrfit.transmission import context_ratio, silenced_run, transmission
+from lrfit.teachers import by_hand, tasks
+from lrfit.teachers.tasks import Task
+from lrfit.teachers.training import trained_contextual_decision
 
 Array = np.ndarray
 KEYS = ["experiment", "network", "measured", "seed", "item"]
@@ -78,7 +78,7 @@ def fitted(
     """
     trials = len(task.inputs)
     x0 = np.repeat(behind.start[None], trials, 0) + (0 if spread is None else spread)
-    r = simulate(behind.network, x0, task.inputs, noise_sd=teachers.NOISE_SD, rng=rng)
+    r = simulate(behind.network, x0, task.inputs, noise_sd=by_hand.NOISE_SD, rng=rng)
     if measured:
         r = np.clip(r + measured * rng.standard_normal(r.shape), -CLIP, CLIP)
     region = np.zeros(r.shape[2], dtype=int)
@@ -119,7 +119,7 @@ def silencing(network: str, seed: int, measured: float) -> Iterator[Item]:
 def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Numbers of points by their growing directions, without input, and how far off the stable ones are."""
     rng = np.random.default_rng([seed, 20])
-    teacher = getattr(teachers, network)(seed, units=256)
+    teacher = getattr(by_hand, network)(seed, units=256)
     task = tasks.TASKS[network](TRIALS // 2, rng)
     one = fitted(_behind(teacher), task, measured, rng)
     known = LowRank(teacher.m, teacher.n, teacher.network)
@@ -146,7 +146,7 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
 def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Period, s, and Floquet multiplier, and how many cycles there are."""
     rng = np.random.default_rng([seed, 30])
-    teacher = teachers.oscillator(seed, units=256)
+    teacher = by_hand.oscillator(seed, units=256)
     spread = 0.3 * rng.standard_normal((TRIALS, 2)) @ teacher.m.T
     task = tasks.oscillator(TRIALS, rng)
     one = fitted(_behind(teacher), task, measured, rng, spread)
@@ -160,7 +160,7 @@ def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
 def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Context ratio of the current that each population of the relay passes on, with and without the context region."""
     rng = np.random.default_rng([seed, 40])
-    teacher = teachers.gating(seed, units=128)
+    teacher = by_hand.gating(seed, units=128)
     one = fitted(_behind(teacher), tasks.contextual_decision(TRIALS, rng, cue=10), measured, rng)
     # Every pair of stimuli comes in both contexts, so that they differ in nothing else.
     half = tasks.contextual_decision(FRESH, rng, cue=10)
@@ -182,12 +182,12 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
             yield Item(words, *(float(ratio.sel(source=name)) for ratio in ratios))
 
 
-def no_unit(teacher: teachers.LowRankTeacher) -> Array:
+def no_unit(teacher: by_hand.LowRankTeacher) -> Array:
     """(unit,) mask of no unit."""
     return np.zeros(len(teacher.region), bool)
 
 
-def _behind(teacher: teachers.LowRankTeacher) -> Behind:
+def _behind(teacher: by_hand.LowRankTeacher) -> Behind:
     return Behind(teacher.network, teacher.readout, teacher.start, teacher.population)
 
 
@@ -197,7 +197,7 @@ def _contextual(network: str, seed: int) -> Behind:
     The groups of a trained one are its units with the largest weights on either context, a quarter each, and the rest.
     """
     if network == "constructed":
-        return _behind(teachers.contextual_decision(seed, units=256))
+        return _behind(by_hand.contextual_decision(seed, units=256))
     trained = trained_contextual_decision(seed)
     difference = np.abs(trained.network.B[:, 2]) - np.abs(trained.network.B[:, 3])
     low, high = np.quantile(difference, [0.25, 0.75])
@@ -208,7 +208,7 @@ def _contextual(network: str, seed: int) -> Behind:
 def _noisy_output(network: Network, behind: Behind, task: Task, silent: Array, rng: np.random.Generator) -> Array:
     gain = np.where(silent, 0.0, 1.0)[None, None] * np.ones((1, task.inputs.shape[1], 1))
     x0 = np.repeat(behind.start[None], len(task.inputs), 0)
-    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=teachers.NOISE_SD, rng=rng)
+    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=by_hand.NOISE_SD, rng=rng)
     return run @ behind.readout.T
 
 

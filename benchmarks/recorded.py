@@ -8,8 +8,8 @@ from pathlib import Path
 import xarray as xr
 
 from curbd import teachers
-from curbd.config import RecordingSettings
 from curbd.recording.ingest import ingest_file
+from curbd.settings.recording import RecordingSettings
 
 
 def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.Dataset, xr.Dataset]:

@@ -22,9 +22,10 @@ from benchmarks.ladder import RAW_COUNTS, RUNGS, build
 from benchmarks.recovery_report import figure, summary
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import score
-from curbd.config import ESTIMATORS, Force, Section, StateSpace
-from curbd.fitting import FULL_RANK, Estimator
-from lrfit.fitting import LOW_RANK
+from curbd.estimators.fitting import FULL_RANK, Estimator
+from curbd.settings.models import ESTIMATORS, Force, StateSpace
+from curbd.settings.section import Section
+from lrfit.estimators.fitting import LOW_RANK
 
 SEEDS = tuple(range(20))
 KEYS = ["rung", "estimator", "seed"]
@@ -69,10 +70,10 @@ SLOW = {
     "force": 2,
     "shooting": 3,
     "shooting, from sparse": 5,
-    "lrfit.block_rank": 5,
-    "lrfit.reduced_rank": 5,
-    "lrfit.shooting": 2,
-    "lrfit.trajectory": 1,
+    "lrfit.estimators.block_rank": 5,
+    "lrfit.estimators.reduced_rank": 5,
+    "lrfit.estimators.shooting": 2,
+    "lrfit.estimators.trajectory": 1,
 }
 """Estimators that are tried on fewer teachers."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cases import Case, all_data
-from curbd.ensemble import Fit, States
-from curbd.estimators.hidden_inputs import infer_hidden_inputs
-from curbd.estimators.inferred_states import infer_states
-from curbd.network import free_run
-from curbd.scores import one_step_residual, r_squared, variance_explained
+from curbd.hidden_inputs.search import infer_hidden_inputs
+from curbd.network.equation import free_run
+from curbd.network.fit import Fit, States
+from curbd.network.residual import one_step_residual
+from curbd.scores.r_squared import r_squared, variance_explained
+from curbd.states.infer import infer_states
 
 Array = np.ndarray
 FORECASTS = ("one_step_r2", "free_run_r2", "free_run_train", "ceiling_r2")

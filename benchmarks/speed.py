@@ -21,9 +21,9 @@ from benchmarks.document import insert, markdown, number
 from benchmarks.published_curbd import train
 from benchmarks.scoring import estimated_current, score
 from curbd import teachers
-from curbd.config import Shooting
-from curbd.ensemble import Fit
 from curbd.estimators.shooting import shooting
+from curbd.network.fit import Fit
+from curbd.settings.models import Shooting
 from curbd.storage import whole_file
 
 Array = np.ndarray

@@ -22,11 +22,11 @@ from benchmarks.ladder import RUNGS, Rung, build
 from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import correlation, true_current
-from curbd.config import Model
-from curbd.currents import decompose
-from curbd.fitting import fit
-from curbd.pathways import judge as judge_pathways
-from curbd.scores import r_squared
+from curbd.estimators.fitting import fit
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge as judge_pathways
+from curbd.scores.r_squared import r_squared
+from curbd.settings.models import Model
 
 Array = np.ndarray
 ABSENT: Mapping[str, Observation] = {

@@ -7,46 +7,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.config import Bench, Inactivation, Model
+from curbd.commands import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
 from curbd.errors import UserError
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
 
 if TYPE_CHECKING:
     import xarray as xr
 
     Fit = Callable[[xr.Dataset, str, Model], tuple[xr.Dataset, list[float]]]
 
-Command = Callable[[argparse.Namespace], None]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand of `curbd`; 0 when it worked, 2 when the user has something to mend."""
     return run(_parser(), arguments)
-
-
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse, run the chosen subcommand, and print a mistake of the user without a traceback."""
-    chosen = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    for package in ("curbd", "lrfit"):
-        logging.getLogger(package).setLevel(logging.INFO)
-    try:
-        chosen.command(chosen)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe (`curbd inspect FILE | head`) has seen enough; nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,35 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_step(
-    steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, what: str
-) -> argparse.ArgumentParser:
-    """One subcommand: its name, what it runs and what it does."""
-    step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-    step.set_defaults(command=command)
-    return step
-
-
-def add_fit_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
-    """The subcommand `fit`, the same for every family of models."""
-    step = add_step(steps, "fit", command, "fit a network to a recording, every seed of a model")
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--name", required=True, help="name of the model")
-    step.add_argument("--model", required=True, metavar="JSON", help="an entry of the section `models` of the config")
-    step.add_argument("--out", type=Path, required=True, metavar="network.nc")
-    step.add_argument("--fits", type=Path, required=True, metavar="fits.csv")
-    step.add_argument("--region-scores", type=Path, required=True, metavar="region_scores.csv")
-    step.add_argument("--unit-scores", type=Path, required=True, metavar="unit_scores.csv")
-    step.add_argument("--threads", type=int, default=1)
-
-
-def add_network_arguments(step: argparse.ArgumentParser) -> None:
-    """The arguments of every step that reads a fitted network."""
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--network", type=Path, required=True, metavar="network.nc")
-    step.add_argument("--threads", type=int, default=1)
-
-
 def add_experiment_arguments(step: argparse.ArgumentParser) -> None:
     """The arguments of every step that reads the experiments."""
     step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
@@ -163,12 +112,12 @@ def _teacher(chosen: argparse.Namespace) -> None:
 
 def _ingest(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.config import RecordingSettings
     from curbd.recording import open_source
     from curbd.recording.ingest import ingest
     from curbd.recording.perturbed import perturbed_trials
+    from curbd.settings.recording import RecordingSettings
+    from curbd.settings.validation import parse_json
     from curbd.storage import write_netcdf
-    from curbd.validation import parse_json
 
     settings = parse_json("--settings", chosen.settings, RecordingSettings)
     with open_source(chosen.path, chosen.format, settings, chosen.name) as source:
@@ -192,51 +141,23 @@ def _check(chosen: argparse.Namespace) -> None:
 
 
 def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], Bench]:
-    from curbd.validation import parse_json
+    from curbd.settings.validation import parse_json
 
     experiments = parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
     return experiments, parse_json("--bench", chosen.bench, Bench)
 
 
 def _fit(chosen: argparse.Namespace) -> None:
-    from curbd.fitting import fit
+    from curbd.estimators.fitting import fit
 
     fit_and_score(chosen, fit)
 
 
-def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
-    """The step `fit` with the `fit` of one family of models."""
-    from curbd import tables
-    from curbd.scores import score
-    from curbd.storage import whole_file, write_netcdf
-    from curbd.validation import parse_json
-
-    model = parse_json("--model", chosen.model, Model)
-    recording, truth = read_recording(chosen)
-    networks, seconds = fit(recording, chosen.name, model)
-    scores = score(recording, networks, seconds, truth)
-    write_netcdf({"/": networks}, chosen.out)
-    tables.write("fits", scores.fits, chosen.fits)
-    tables.write("region_scores", scores.regions, chosen.region_scores)
-    with whole_file(chosen.unit_scores) as part:
-        scores.units.to_csv(part, index=False, lineterminator="\n")
-
-
-def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """The recording that a step was given and, for a teacher, its true network; sets the number of threads."""
-    import torch
-
-    from curbd.storage import read_with_truth
-
-    torch.set_num_threads(chosen.threads)
-    return read_with_truth(chosen.recording)
-
-
 def _currents(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.currents import current_table, decompose
-    from curbd.null_table import null_table
-    from curbd.pathways import judge
+    from curbd.pathways.currents import current_table, decompose
+    from curbd.pathways.judge import judge
+    from curbd.pathways.null_table import null_table
     from curbd.storage import read_netcdf, write_netcdf
 
     recording, truth = read_recording(chosen)
@@ -275,7 +196,7 @@ def _inactivate(chosen: argparse.Namespace) -> None:
 
 def _compare(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.comparison import compare
+    from curbd.inactivation.comparison import compare
     from curbd.storage import groups_of, read_netcdf
 
     recording = read_netcdf(chosen.recording)
@@ -295,16 +216,17 @@ def _compare(chosen: argparse.Namespace) -> None:
 
 
 def _tables(chosen: argparse.Namespace) -> None:
-    from curbd import results, tables
-    from curbd.config import Config
+    from curbd import tables
+    from curbd.settings.run import Config
+    from curbd.settings.validation import parse_json
     from curbd.storage import whole_file
-    from curbd.validation import parse_json
+    from curbd.tables.collect import collect_run, provenance
 
     config = parse_json("--config", chosen.config, Config)
     folder = chosen.results / "tables"
-    for name, table in results.collect(chosen.results, chosen.recordings, config).items():
+    for name, table in collect_run(chosen.results, chosen.recordings, config).items():
         tables.write(name, table, folder / tables.TABLES[name].file)
-    origin = results.provenance(chosen.results, chosen.recordings, config)
+    origin = provenance(chosen.results, chosen.recordings, config)
     with whole_file(folder / "provenance.json") as part:
         part.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 

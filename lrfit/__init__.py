@@ -3,8 +3,8 @@
 In a notebook, with a recording from `curbd.ingest_file`::
 
     import lrfit
-    from lrfit.latents import latents
-    from lrfit.mechanism import mechanism
+    from lrfit.mechanism.latents import latents
+    from lrfit.mechanism.mechanism_tables import mechanism
 
     networks, seconds = lrfit.fit(recording, "low_rank", lrfit.Model(family="low_rank"))
     kappa = latents(recording, networks)
@@ -13,7 +13,7 @@ In a notebook, with a recording from `curbd.ingest_file`::
 
 from __future__ import annotations
 
-from curbd.config import Model
-from lrfit.fitting import LOW_RANK, fit
+from curbd.settings.models import Model
+from lrfit.estimators.fitting import LOW_RANK, fit
 
 __all__ = ["LOW_RANK", "Model", "fit"]

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from curbd.cli import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
-from lrfit.fitting import fit
+from curbd.commands import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
+from lrfit.estimators.fitting import fit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def _fit(chosen: argparse.Namespace) -> None:
 def _latents(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
-    from lrfit.latents import latents
+    from lrfit.mechanism.latents import latents
 
     recording, _ = read_recording(chosen)
     tables.write("latents", latents(recording, read_netcdf(chosen.network)), chosen.out)
@@ -41,7 +41,7 @@ def _latents(chosen: argparse.Namespace) -> None:
 def _mechanism(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
-    from lrfit.mechanism import mechanism
+    from lrfit.mechanism.mechanism_tables import mechanism
 
     recording, _ = read_recording(chosen)
     for name, table in mechanism(recording, read_netcdf(chosen.network)).items():

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from curbd.ensemble import member
-from curbd.network import Network, decay, phi_inverse
+from curbd.network.equation import Network, decay, phi_inverse
+from curbd.network.file import member
 
 Array = np.ndarray
 
@@ -70,3 +70,27 @@ def passed_inputs(network: Network, u: Array) -> Array:
     for t in range(inputs.shape[1] - 1):
         passed[:, t + 1] = keep * passed[:, t] + (1 - keep) * inputs[:, t]
     return passed
+
+
+def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
+    """Factors m (target, rank), n (source, rank) of J in the one gauge in which networks can be compared.
+
+    The columns of m are orthogonal and of length sqrt(units), so that the latent kappa_k = n_k' r is in units of x:
+    its root mean square is that of the current it sends to a unit. Latents are uncorrelated, in order of decreasing
+    variance; the sum of the cubes of every column of m is positive.
+
+    Parameters
+    ----------
+    J : (target, source) of rank ``rank``.
+    r : (pair, source) rates in which the variance is measured.
+    """
+    current = (r - r.mean(0)) @ J.T
+    directions = np.linalg.eigh(current.T @ current)[1][:, ::-1][:, :rank]
+    directions = directions * np.where((directions**3).sum(0) < 0, -1, 1)
+    size = np.sqrt(len(J))
+    return directions * size, J.T @ directions / size
+
+
+def in_canonical_gauge(one: LowRank, r: Array) -> LowRank:
+    """The same network with its factors in the canonical gauge, see `canonical`; r (sample, unit)."""
+    return from_factors(*canonical(one.network.J, r, one.m.shape[1]), one.network)

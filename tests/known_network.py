@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from curbd import teachers
-from curbd.config import Model
-from curbd.ensemble import Fit, to_dataset
+from curbd.network.file import to_dataset
+from curbd.network.fit import Fit
+from curbd.network.truth import true_network
 from curbd.recording.ingest import ingest_file
-from curbd.scores import true_network
+from curbd.settings.models import Model
 
 
 def recorded(folder: Path, **teacher: object) -> tuple[xr.Dataset, xr.Dataset]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from curbd.estimators.transitions import TrainingData
-from curbd.network import Network
+from curbd.network.equation import Network
+from curbd.regression.transitions import TrainingData
 from curbd.teachers import Teacher
 
 Array = np.ndarray

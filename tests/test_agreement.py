@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from known_network import known_networks, small
 
-from curbd.agreement import agreement, silencing_effects
-from curbd.config import Bench, Inactivation, Model
-from curbd.currents import decompose, parts
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.tabulate import unit_table
-from curbd.pathways import judge
+from curbd.network.sources import parts
+from curbd.pathways.agreement import agreement, silencing_effects
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
 
 
 def test_agreement_is_the_mean_correlation_of_pairs(rng: np.random.Generator) -> None:

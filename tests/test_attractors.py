@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_lyapunov
 
-from lrfit.attractors import WARNING, abscissa, line_attractor_score, non_normality
+from lrfit.mechanism.attractors import WARNING, abscissa, line_attractor_score, non_normality
 
 
 def seen_in_part(length: int, recorded: int = 25) -> np.ndarray:

@@ -18,9 +18,9 @@ from benchmarks.published_curbd import train
 from benchmarks.recorded import recorded
 from benchmarks.scoring import score, true_current
 from curbd import teachers
-from curbd.currents import parts
-from curbd.ensemble import Fit, Posterior
-from curbd.pathways import true_current as current_of_the_truth
+from curbd.network.fit import Fit, Posterior
+from curbd.network.sources import parts
+from curbd.network.truth import true_current as current_of_the_truth
 
 
 @pytest.mark.slow

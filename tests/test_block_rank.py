@@ -9,14 +9,14 @@ from teacher_data import explained, training_data
 
 import lrfit
 from curbd import tables
-from curbd.config import BlockRank
-from curbd.currents import decompose
-from curbd.estimators.regression import moments, solve_blocks
-from curbd.estimators.transitions import sources, transitions
-from curbd.pathways import judge
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
+from curbd.regression.moments import moments, solve_blocks
+from curbd.regression.transitions import sources, transitions
+from curbd.settings.models import BlockRank
 from curbd.teachers import multi_region
-from lrfit.block_rank import Blocks, block_rank, factors, solve
-from lrfit.reduced_rank import smallest_rank
+from lrfit.estimators.block_rank import Blocks, block_rank, factors, solve
+from lrfit.estimators.reduced_rank import smallest_rank
 
 NAMES = ("A", "B", "C")
 

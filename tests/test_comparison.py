@@ -9,12 +9,12 @@ import xarray as xr
 
 from curbd import tables, teachers
 from curbd.cli import main
-from curbd.comparison import compare, measure
-from curbd.config import Model
-from curbd.currents import decompose
 from curbd.errors import UserError
-from curbd.fitting import fit
-from curbd.pathways import judge
+from curbd.estimators.fitting import fit
+from curbd.inactivation.comparison import compare, measure
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
+from curbd.settings.models import Model
 from curbd.storage import groups_of, read_netcdf, write_netcdf
 
 UNITS, REGION = [f"u{number}" for number in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from curbd import documentation
-from curbd.config import ESTIMATORS, Bench, Config, Inactivation, Model, RecordingSettings
+from curbd import documents
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
-from curbd.plan import Plan, as_json, read_plan
-from curbd.validation import parse_json
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import ESTIMATORS, Model
+from curbd.settings.plan import Plan, as_json, read_plan
+from curbd.settings.recording import RecordingSettings
+from curbd.settings.run import Config
+from curbd.settings.validation import parse_json
 
 ROOT = Path(__file__).parents[1]
 Write = Callable[..., Path]
@@ -294,7 +297,7 @@ def test_settings_on_the_command_line_are_checked_too() -> None:
 
 def test_generated_files_are_current() -> None:
     """`make docs` writes them."""
-    for name, text in documentation.documents(ROOT).items():
+    for name, text in documents.documents(ROOT).items():
         assert (ROOT / name).read_text(encoding="utf-8") == text, f"{name} is not current: run make docs"
 
 

@@ -10,9 +10,9 @@ import xarray as xr
 from known_network import known_networks, small
 
 from curbd import tables
-from curbd.config import Model
-from curbd.currents import current_table, decompose
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
+from curbd.pathways.currents import current_table, decompose
+from curbd.settings.models import Model
 
 
 @pytest.fixture(scope="module")

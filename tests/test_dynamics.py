@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from curbd.network import Network, simulate
-from lrfit import teachers
-from lrfit.dynamics import Portrait, field, portrait, recurrence, velocity
+from curbd.network.equation import Network, simulate
+from lrfit.mechanism.dynamics import Portrait, field, portrait, recurrence, velocity
 from lrfit.network import LowRank, from_factors, positions
+from lrfit.teachers import by_hand
 
 
-def low_rank(teacher: teachers.LowRankTeacher) -> LowRank:
+def low_rank(teacher: by_hand.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 
@@ -27,7 +27,7 @@ def kinds(found: Portrait) -> dict[str, int]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_two_bits_have_four_attractors_and_five_points_between(seed):
-    found = rests(low_rank(teachers.flip_flop(seed, units=200)))
+    found = rests(low_rank(by_hand.flip_flop(seed, units=200)))
     assert kinds(found) == {"stable": 4, "saddle": 4, "unstable": 1}
     assert found.complete
     stable = np.array([point.z for point in found.fixed if point.stability == "stable"])
@@ -36,7 +36,7 @@ def test_two_bits_have_four_attractors_and_five_points_between(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed):
-    found = rests(low_rank(teachers.random_dots(seed, units=200)))
+    found = rests(low_rank(by_hand.random_dots(seed, units=200)))
     assert kinds(found) == {"stable": 2, "unstable": 1}
     low, high = sorted(float(point.z[0]) for point in found.fixed if point.stability == "stable")
     assert low == pytest.approx(-high)  # a network without bias is odd
@@ -44,7 +44,7 @@ def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed):
 
 def test_all_fixed_points_of_a_network_of_rank_five_are_found():
     """One population a bit: 3^5 points, each a choice of one of the three points of every bit."""
-    teacher = teachers.flip_flop(3, units=400, bits=5)
+    teacher = by_hand.flip_flop(3, units=400, bits=5)
     found = rests(low_rank(teacher))
     assert len(found.fixed) == 3**5
     assert kinds(found)["stable"] == 2**5
@@ -52,7 +52,7 @@ def test_all_fixed_points_of_a_network_of_rank_five_are_found():
 
 
 def test_an_input_moves_the_fixed_points_and_may_end_them():
-    one = low_rank(teachers.random_dots(0, units=200))
+    one = low_rank(by_hand.random_dots(0, units=200))
     found = rests(one, u=np.array([1.0]))
     assert kinds(found) == {"stable": 1}
     assert found.complete
@@ -61,7 +61,7 @@ def test_an_input_moves_the_fixed_points_and_may_end_them():
 
 
 def test_the_eigenvalues_are_those_of_the_whole_network():
-    one = low_rank(teachers.flip_flop(1, units=60))
+    one = low_rank(by_hand.flip_flop(1, units=60))
     point = rests(one).fixed[-1]
     gain = 1 - np.tanh(one.m @ point.z + one.network.b) ** 2
     whole = np.linalg.eigvals(one.network.J * gain)
@@ -70,7 +70,7 @@ def test_the_eigenvalues_are_those_of_the_whole_network():
 
 
 def test_the_recurrence_is_the_derivative_of_the_velocity():
-    one = low_rank(teachers.flip_flop(1, units=60))
+    one = low_rank(by_hand.flip_flop(1, units=60))
     of, z, step = field(one, np.array([0.3, -0.2])), np.array([0.4, 0.9]), 1e-6
     slopes = [(velocity(of, z + step * e) - velocity(of, z - step * e)) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(np.column_stack(slopes), recurrence(of, z) - np.eye(2), atol=1e-8)
@@ -78,7 +78,7 @@ def test_the_recurrence_is_the_derivative_of_the_velocity():
 
 def test_a_ghost_of_a_fixed_point_is_a_slow_point():
     """Just past the input at which a stable and an unstable point meet, none is left but the flow is slow there."""
-    one = low_rank(teachers.random_dots(0, units=200))
+    one = low_rank(by_hand.random_dots(0, units=200))
     threshold = next(u for u in np.arange(0, 1, 0.01) if len(rests(one, u=np.array([u])).fixed) == 1)
     of = field(one, np.array([threshold]))
     visited = np.linspace(-2, 2, 300)[:, None]
@@ -98,7 +98,7 @@ def test_a_network_that_only_decays_rests_at_zero():
 
 
 def test_positions_follow_the_latents_of_the_running_network():
-    teacher = teachers.flip_flop(0, units=80)
+    teacher = by_hand.flip_flop(0, units=80)
     one = low_rank(teacher)
     u = np.random.default_rng(0).standard_normal((2, 100, 2)) * (np.arange(100) > 5)[:, None]
     r = simulate(teacher.network, np.array([one.m[:, 0], -one.m[:, 1]]), u)

@@ -8,13 +8,13 @@ from known_network import recorded
 from scipy.stats import multivariate_normal
 from teacher_data import training_data
 
-from curbd.config import Model, OneStep
-from curbd.estimators.evidence import evidence_penalties, held_out_likelihood, is_inside
+from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
-from curbd.estimators.regression import moments
-from curbd.estimators.time_constant import estimate_tau
-from curbd.estimators.transitions import sources, transitions
-from curbd.fitting import fit
+from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
+from curbd.regression.moments import moments
+from curbd.regression.time_constant import estimate_tau
+from curbd.regression.transitions import sources, transitions
+from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
 
 RNG = np.random.default_rng(0)

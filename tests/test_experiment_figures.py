@@ -8,20 +8,22 @@ import pandas as pd
 import pytest
 
 from curbd import teachers
-from curbd.comparison import compare
-from curbd.config import Bench, Inactivation, Model, RecordingSettings
-from curbd.currents import decompose
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
+from curbd.inactivation.comparison import compare
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.pathways import judge
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
 from curbd.report import effect_figures, inactivation_figures, interaction_figures
 from curbd.report.drawing import colours, house_style
 from curbd.report.reading import Fitted
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
+from curbd.settings.recording import RecordingSettings
 from curbd.tables import TABLES
 
 PALETTE = colours("ABC")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from known_network import recorded
 
-from curbd.config import ESTIMATORS, Model
-from curbd.ensemble import member
 from curbd.errors import UserError
-from curbd.fitting import FULL_RANK, fit, training_data
+from curbd.estimators.fitting import FULL_RANK, fit, training_data
+from curbd.network.file import member
+from curbd.settings.models import ESTIMATORS, Model
 from curbd.storage import read_netcdf, write_netcdf
 from lrfit import LOW_RANK
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from teacher_data import training_data
 
-from curbd.config import Force
 from curbd.estimators.force import force, random_network
-from curbd.estimators.transitions import TrainingData
-from curbd.network import phi_inverse, simulate
+from curbd.network.equation import phi_inverse, simulate
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import Force
 from curbd.teachers import multi_region, published_three_region
 
 

@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 
-from curbd.network import Network
-from lrfit.geometry import (
+from curbd.network.equation import Network
+from lrfit.mechanism.geometry import (
     connectivity_r,
     current_r2,
     effective,
-    in_canonical_gauge,
     overlaps,
     region_shares,
     vectors,
     visited_directions,
 )
-from lrfit.network import LowRank, from_factors
+from lrfit.network import LowRank, from_factors, in_canonical_gauge
 
 UNITS = 60
 

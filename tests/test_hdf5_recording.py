@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.source import BinnedTrials, Series
+from curbd.settings.recording import RecordingSettings
 
 TRIALS, TIMES, UNITS, INPUTS = 4, 10, 3, 2
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from teacher_data import current, explained, training_data
 
-from curbd.config import ESTIMATORS, OneStep
-from curbd.estimators.one_step import regress
-from curbd.estimators.regression import weighted_moments
-from curbd.estimators.transitions import transitions
-from curbd.fitting import FULL_RANK
-from curbd.network import Network
+from curbd.estimators.fitting import FULL_RANK
+from curbd.network.equation import Network
+from curbd.regression.block_ridge import regress
+from curbd.regression.moments import weighted_moments
+from curbd.regression.transitions import transitions
+from curbd.settings.models import ESTIMATORS, OneStep
 from curbd.teachers import CLIP, Teacher, multi_region, true_current
 
 

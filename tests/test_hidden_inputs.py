@@ -14,21 +14,24 @@ from pydantic import ValidationError
 from teacher_data import correlation, current, training_data
 
 from curbd import teachers
-from curbd.config import Inactivation, Model, OneStep
-from curbd.currents import current_table, decompose
-from curbd.ensemble import Fit, Hidden, member
-from curbd.estimators.hidden_inputs import beside_hidden_inputs, infer_hidden_inputs
+from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
-from curbd.estimators.slow_factors import from_frequencies, to_frequencies
-from curbd.fitting import fit
-from curbd.hidden import forecast_inputs, side_by_side, with_hidden_inputs
+from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
+from curbd.hidden_inputs.side_by_side import side_by_side
+from curbd.hidden_inputs.slow_factors import from_frequencies, to_frequencies
 from curbd.inactivation import inactivate
-from curbd.network import Network
-from curbd.pathways import judge
+from curbd.network.equation import Network
+from curbd.network.file import member
+from curbd.network.fit import Fit, Hidden
+from curbd.network.view import forecast_inputs, with_hidden_inputs
+from curbd.pathways.currents import current_table, decompose
+from curbd.pathways.judge import judge
 from curbd.report.drawing import house_style
 from curbd.report.fit_figures import unit_traces
 from curbd.report.reading import Fitted
-from curbd.scores import score
+from curbd.scores.score import score
+from curbd.settings.experiments import Inactivation
+from curbd.settings.models import Model, OneStep
 
 Array = np.ndarray
 UNITS = 20

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from curbd.config import Trajectory
-from curbd.estimators.transitions import TrainingData
-from lrfit import tasks, teachers
-from lrfit.hidden_units import free_run, with_their_rates, with_unrecorded
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import Trajectory
+from lrfit.estimators.hidden_units import free_run, with_their_rates, with_unrecorded
 from lrfit.network import LowRank
+from lrfit.teachers import by_hand, tasks
 
 RECORDED = 8
 
@@ -14,8 +14,8 @@ RECORDED = 8
 def recorded(seed, trials, task=tasks.delayed_match, samples=120):
     """A teacher of 45 units and its trials without noise, from starts that differ."""
     rng = np.random.default_rng([seed, trials])
-    teacher = getattr(teachers, task.__name__)(seed, units=45)
-    found = teachers.record(teacher, task(trials, rng), rng, noise_sd=0, spread=0.3)
+    teacher = getattr(by_hand, task.__name__)(seed, units=45)
+    found = by_hand.record(teacher, task(trials, rng), rng, noise_sd=0, spread=0.3)
     return teacher, found.rates[:, :samples], found.inputs[:, :samples]
 
 

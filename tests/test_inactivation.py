@@ -12,16 +12,18 @@ import xarray as xr
 from known_network import known_networks, small
 
 from curbd import tables
-from curbd.config import Bench, Inactivation, Model
-from curbd.ensemble import Fit, posterior_draws, to_dataset
 from curbd.errors import UserError
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import inactivate, run_experiments
 from curbd.inactivation.effects import STATES
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.network import Network, simulate
-from curbd.scores import true_network
+from curbd.network.equation import Network, simulate
+from curbd.network.file import posterior_draws, to_dataset
+from curbd.network.fit import Fit
+from curbd.network.truth import true_network
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def test_without_any_experiment_the_tables_are_empty(known, tmp_path: Path, expe
         path = tmp_path / tables.TABLES[name].file
         tables.write(name, table, path)
         assert tables.read(name, path).empty
-        assert tables.collect(name, [path, path]).empty
+        assert tables.concatenate(name, [path, path]).empty
     interactions = interaction_table(found, inactivations)
     assert set(interactions["measure"]) <= {"transmitter_index", "generator_index"}, "these need no experiment"
 

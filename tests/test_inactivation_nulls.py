@@ -12,7 +12,7 @@ from curbd.inactivation.nulls import null, random_groups
 from curbd.inactivation.perturbation import Cut, Perturbation, nothing
 from curbd.inactivation.propagate import Networks
 from curbd.inactivation.support import resolved, verdict
-from curbd.network import Network
+from curbd.network.equation import Network
 
 REGION = np.repeat(["A", "B", "C"], 6)
 NO_PROJECTIONS = np.zeros((1, 0, 18))

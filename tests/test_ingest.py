@@ -13,12 +13,12 @@ import xarray as xr
 from in_memory import series, series_source, spike_source, trial_source, unit_table
 
 from curbd import tables
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.scaling import scaled_rates
 from curbd.recording.source import Source, Spikes, Truth
+from curbd.settings.recording import RecordingSettings
 from curbd.storage import read_netcdf, write_netcdf
 
 Result = tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from in_memory import series, spike_source
 
-from curbd.config import Input, Windows
 from curbd.errors import UserError
 from curbd.recording.inputs import known_inputs
 from curbd.recording.source import Source
 from curbd.recording.windows import Trials, trials_of
+from curbd.settings.recording import Input, Windows
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from pynwb import NWBFile, TimeSeries
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.inspection import inspect
+from curbd.settings.recording import RecordingSettings
 
 
 def pasted(text: str) -> dict[str, str]:

@@ -12,14 +12,16 @@ import xarray as xr
 from known_network import known_networks, recorded, small
 
 from curbd import tables
-from curbd.config import Bench, Inactivation, Model
-from curbd.ensemble import Fit, to_dataset
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.tabulate import inactivation_table
-from curbd.scores import true_network
+from curbd.network.file import to_dataset
+from curbd.network.fit import Fit
+from curbd.network.truth import true_network
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
 
 QUICK = Bench(groups=0)
 

@@ -10,7 +10,7 @@ from known_network import recorded
 import lrfit
 from curbd import tables
 from curbd.recording.scaling import scaled_rates
-from lrfit.latents import latents
+from lrfit.mechanism.latents import latents
 
 
 @pytest.fixture(scope="module")

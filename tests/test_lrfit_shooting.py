@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from teacher_data import explained, training_data
 
-from curbd.config import LowRankShooting, ReducedRank
 from curbd.estimators.shooting import free_run_error
-from curbd.network import phi_inverse, simulate
+from curbd.network.equation import phi_inverse, simulate
+from curbd.settings.models import LowRankShooting, ReducedRank
 from curbd.teachers import multi_region
-from lrfit.reduced_rank import reduced_rank
-from lrfit.shooting import shooting
+from lrfit.estimators.reduced_rank import reduced_rank
+from lrfit.estimators.shooting import shooting
 
 RNG = np.random.default_rng(0)
 

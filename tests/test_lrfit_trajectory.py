@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from teacher_data import correlation, training_data
 
-from curbd.config import ESTIMATORS, ReducedRank, Trajectory
 from curbd.estimators.shooting import free_run_error
-from curbd.estimators.transitions import TrainingData, from_first_bin
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
+from curbd.regression.transitions import TrainingData, from_first_bin
+from curbd.settings.models import ESTIMATORS, ReducedRank, Trajectory
 from curbd.teachers import multi_region
-from lrfit import tasks
-from lrfit.fitting import LOW_RANK
-from lrfit.reduced_rank import reduced_rank
-from lrfit.training import Stage, train
-from lrfit.trajectory import refine, trajectory
+from lrfit.estimators.fitting import LOW_RANK
+from lrfit.estimators.reduced_rank import reduced_rank
+from lrfit.estimators.trajectory import refine, trajectory
+from lrfit.teachers import tasks
+from lrfit.teachers.training import Stage, train
 
 
 def follower(seed, *, units=30, trials=12, samples=50, bulk=0.5):

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from curbd.config import Bench, Inactivation
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.perturbation import Perturbation
-from curbd.validation import check
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.validation import check
 
 REGION = np.repeat(["A", "B", "C"], 4)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from teacher_data import explained, training_data
 
-from curbd.config import OneStep
 from curbd.estimators.one_step import one_step
-from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, simulate
+from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate
+from curbd.settings.models import OneStep
 from curbd.teachers import multi_region
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from teacher_data import correlation, current, training_data
 
-from curbd.config import Sparse
-from curbd.estimators.noise_free import exact
 from curbd.estimators.sparse import sparse
-from curbd.network import Network
+from curbd.network.equation import Network
+from curbd.regression.noise_free import exact
+from curbd.settings.models import Sparse
 from curbd.teachers import Teacher, multi_region, published_three_region
 
 

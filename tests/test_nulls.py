@@ -9,8 +9,16 @@ import pytest
 from known_network import known_networks, small
 
 from curbd import tables
-from curbd.null_table import null_table
-from curbd.nulls import DRAWS, Problem, random_group, random_weights, region_labels, time_shift, trial_shuffle
+from curbd.pathways.null_table import null_table
+from curbd.pathways.other_nulls import (
+    DRAWS,
+    Problem,
+    random_group,
+    random_weights,
+    region_labels,
+    time_shift,
+    trial_shuffle,
+)
 
 LEAST = 1 / (DRAWS + 1)
 TRIALS, BINS, UNITS = 24, 60, 6

@@ -11,10 +11,10 @@ from pynwb import TimeSeries
 from pynwb.ecephys import ElectricalSeries
 from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel, RoiResponseSeries
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.source import Series, Spikes
+from curbd.settings.recording import RecordingSettings
 
 pytestmark = [
     # What pynwb says while a test writes what real files hold: planes of their own, and ROIs along the first axis.

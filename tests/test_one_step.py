@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from teacher_data import correlation, current, explained, training_data
 
-from curbd.config import OneStep
 from curbd.estimators.one_step import one_step
-from curbd.estimators.time_constant import estimate_tau
-from curbd.estimators.transitions import targets, transitions
-from curbd.network import Network
+from curbd.network.equation import Network
+from curbd.regression.time_constant import estimate_tau
+from curbd.regression.transitions import targets, transitions
+from curbd.settings.models import OneStep
 from curbd.teachers import Teacher, multi_region, true_current
 
 RNG = np.random.default_rng(0)

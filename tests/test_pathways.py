@@ -10,10 +10,10 @@ import pytest
 from known_network import known_networks, recorded, small
 
 from curbd import tables
-from curbd.config import Model
-from curbd.currents import decompose
-from curbd.fitting import fit
-from curbd.pathways import judge
+from curbd.estimators.fitting import fit
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
+from curbd.settings.models import Model
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def test_the_true_network_is_its_own_truth(tmp_path: Path) -> None:
 
 def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Path) -> None:
     from curbd import teachers
-    from curbd.config import RecordingSettings
     from curbd.recording import open_source
     from curbd.recording.ingest import ingest
+    from curbd.settings.recording import RecordingSettings
 
     teachers.write_hdf5(teachers.published_three_region(units=30, coupling=0.02, seed=1), tmp_path / "published.h5")
     with open_source(tmp_path / "published.h5", "hdf5", RecordingSettings()) as source:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from in_memory import trial_source
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbations_of, perturbed_trials
+from curbd.settings.recording import RecordingSettings
 
 LASER = [{"column": "laser", "value": "on", "like": "off"}]
 

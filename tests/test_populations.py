@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from curbd.network import simulate
-from lrfit import tasks, teachers
+from curbd.network.equation import simulate
+from lrfit.mechanism.populations import loadings, populations, resampled
 from lrfit.network import LowRank
-from lrfit.populations import loadings, populations, resampled
+from lrfit.teachers import by_hand, tasks
 
 
-def low_rank(teacher: teachers.LowRankTeacher) -> LowRank:
+def low_rank(teacher: by_hand.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 
@@ -65,7 +65,7 @@ def test_labels_do_not_depend_on_the_scale_of_a_loading():
 
 
 def test_a_network_drawn_from_its_populations_solves_the_task_and_one_without_them_does_not():
-    teacher = teachers.contextual_decision(0, units=400)
+    teacher = by_hand.contextual_decision(0, units=400)
     one = low_rank(teacher)
     found = populations(loadings(one), most=4)
     task = tasks.contextual_decision(200, np.random.default_rng(1))

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from teacher_data import correlation, explained, training_data
 
-from curbd.config import OneStep, ReducedRank
 from curbd.estimators.one_step import one_step
-from curbd.estimators.regression import moments
-from curbd.estimators.transitions import transitions
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
+from curbd.regression.moments import moments
+from curbd.regression.transitions import transitions
+from curbd.settings.models import OneStep, ReducedRank
 from curbd.teachers import Teacher, multi_region
-from lrfit.geometry import canonical
-from lrfit.reduced_rank import Choice, reduced_rank, solve
+from lrfit.estimators.reduced_rank import Choice, reduced_rank, solve
+from lrfit.network import canonical
 
 RNG = np.random.default_rng(0)
 """No estimator here draws a number."""

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from curbd.config import Regions
 from curbd.errors import UserError
-from curbd.recording.regions import (
-    clean,
-    disagreements,
-    label_units,
-    majority,
-    place,
-    resolve,
-    suggest_pattern,
-)
+from curbd.recording.cells import clean
+from curbd.recording.regions import disagreements, label_units, majority, place, resolve, suggest_pattern
+from curbd.settings.recording import Regions
 
 COLUMN = place("unit_column", "units.location", [b"ca1 ", "root", "", "ca1"])
 ELECTRODES = place("electrodes", "units.electrodes -> electrodes.location", ["CA1", "adn", "nan", "ca1"])

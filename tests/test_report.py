@@ -10,27 +10,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curbd import results, tables, teachers
-from curbd.config import Config, RecordingSettings
-from curbd.currents import current_table, decompose
+from curbd import tables, teachers
 from curbd.errors import UserError
-from curbd.fitting import fit
+from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.null_table import null_table
-from curbd.pathways import judge
+from curbd.pathways.currents import current_table, decompose
+from curbd.pathways.judge import judge
+from curbd.pathways.null_table import null_table
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.report import findings, fit_figures, write_report
 from curbd.report.drawing import house_style
 from curbd.report.page import grid
 from curbd.report.reading import read_run
-from curbd.scores import score
+from curbd.scores.score import score
+from curbd.settings.recording import RecordingSettings
+from curbd.settings.run import Config
 from curbd.storage import read_netcdf, write_netcdf
-from lrfit.fitting import fit as fit_low_rank
-from lrfit.latents import latents
-from lrfit.mechanism import mechanism
+from curbd.tables.collect import collect_run, provenance
+from lrfit.estimators.fitting import fit as fit_low_rank
+from lrfit.mechanism.latents import latents
+from lrfit.mechanism.mechanism_tables import mechanism
 
 EVIL = "<script>alert('B')</script>"
 REGIONS = ("A & co", EVIL, "$C_")
@@ -90,9 +92,9 @@ def run(tmp_path_factory):
     run_steps(folder, "three", three, ["side"])
     run_steps(folder, "alone", one, [])
     place = folder / "results"
-    for name, table in results.collect(place, ["three", "alone"], CONFIG).items():
+    for name, table in collect_run(place, ["three", "alone"], CONFIG).items():
         tables.write(name, table, place / "tables" / tables.TABLES[name].file)
-    origin = results.provenance(place, ["three", "alone"], CONFIG)
+    origin = provenance(place, ["three", "alone"], CONFIG)
     (place / "tables" / "provenance.json").write_text(json.dumps(origin))
     return place
 

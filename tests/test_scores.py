@@ -9,17 +9,11 @@ import pytest
 from known_network import known_networks, small
 
 from curbd import RecordingSettings, ingest_file, tables
-from curbd.baselines import condition_average, own_past, repeatable_variance
-from curbd.scores import (
-    ALL,
-    Residual,
-    r_squared,
-    residual_autocorrelation,
-    score,
-    true_network,
-    unit_r_squared,
-    variance_explained,
-)
+from curbd.network.residual import Residual, residual_autocorrelation
+from curbd.network.truth import true_network
+from curbd.scores.baselines import condition_average, own_past, repeatable_variance
+from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
+from curbd.scores.score import ALL, score
 
 
 def test_the_true_network_of_a_deterministic_teacher_scores_one(tmp_path: Path) -> None:

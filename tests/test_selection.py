@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from curbd.config import Units
 from curbd.errors import UserError
 from curbd.recording.selection import mean_rates, reasons_of, require_units, small_regions
+from curbd.settings.recording import Units
 
 
 def test_long_trials_weigh_more_in_the_mean_rate() -> None:

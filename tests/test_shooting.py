@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from teacher_data import correlation, current, training_data
 
-from curbd.config import OneStep, Shooting
-from curbd.estimators.hidden_inputs import beside_hidden_inputs, infer_hidden_inputs
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import follow, free_run_error, shooting, windows
 from curbd.estimators.sparse import sparse
-from curbd.estimators.transitions import TrainingData
-from curbd.network import Network, phi_inverse
+from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
+from curbd.network.equation import Network, phi_inverse
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import OneStep, Shooting
 from curbd.teachers import Teacher, multi_region, published_three_region
 
 RNG = np.random.default_rng(0)

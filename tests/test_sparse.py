@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from curbd import teachers
-from curbd.config import ESTIMATORS, OneStep, Sparse
-from curbd.ensemble import Fit
+from curbd.estimators.fitting import FULL_RANK
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
-from curbd.estimators.transitions import TrainingData
-from curbd.fitting import FULL_RANK
-from lrfit.fitting import LOW_RANK
+from curbd.network.fit import Fit
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import ESTIMATORS, OneStep, Sparse
+from lrfit.estimators.fitting import LOW_RANK
 
 Teacher = teachers.Teacher
 

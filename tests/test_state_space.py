@@ -14,20 +14,21 @@ from scipy.signal import lfilter
 from teacher_data import correlation, current, explained, training_data
 
 from curbd import tables, teachers
-from curbd.config import Model, OneStep, RecordingSettings, StateSpace
-from curbd.currents import decompose
-from curbd.ensemble import Fit
 from curbd.errors import UserError
-from curbd.estimators.inferred_states import infer_states, smoothed
+from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
-from curbd.estimators.smoother import Noise, draw, improve, linearise, seen, time_first
 from curbd.estimators.state_space import state_space
-from curbd.estimators.transitions import TrainingData
-from curbd.fitting import fit
-from curbd.network import Network
-from curbd.pathways import judge
+from curbd.network.equation import Network
+from curbd.network.fit import Fit, Noise
+from curbd.pathways.currents import decompose
+from curbd.pathways.judge import judge
 from curbd.recording.ingest import ingest_file
-from curbd.scores import score
+from curbd.regression.transitions import TrainingData
+from curbd.scores.score import score
+from curbd.settings.models import Model, OneStep, StateSpace
+from curbd.settings.recording import RecordingSettings
+from curbd.states.infer import infer_states, smoothed
+from curbd.states.smoother import draw, improve, linearise, seen, time_first
 
 Array = np.ndarray
 NOISE = 0.05

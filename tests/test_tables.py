@@ -124,10 +124,10 @@ def test_truth_columns_are_optional_and_collected_where_they_are(tmp_path):
     tables.write("pathways", pathways(), tmp_path / "one.csv")
     known = pathways(recording=["teacher"], true_r=[0.9], true_ratio=[1.1], true_r2=[0.8])
     tables.write("pathways", known, tmp_path / "two.csv")
-    both = tables.collect("pathways", [tmp_path / "one.csv", tmp_path / "two.csv"])
+    both = tables.concatenate("pathways", [tmp_path / "one.csv", tmp_path / "two.csv"])
     assert tables.problems("pathways", both) == []
     assert both["true_r"].isna().tolist() == [True, False]
-    alone = tables.collect("pathways", [tmp_path / "one.csv"])
+    alone = tables.concatenate("pathways", [tmp_path / "one.csv"])
     assert "true_r" not in alone
 
 
@@ -141,7 +141,7 @@ def test_a_rank_may_be_empty_and_stays_whole(tmp_path):
 
 
 def test_collecting_nothing_gives_a_table_that_can_be_written(tmp_path):
-    empty = tables.collect("latents", [])
+    empty = tables.concatenate("latents", [])
     tables.write("latents", empty, tmp_path / "latents.parquet")
     assert len(tables.read("latents", tmp_path / "latents.parquet")) == 0
 

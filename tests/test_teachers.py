@@ -5,12 +5,12 @@ import pytest
 from teacher_data import current
 
 from curbd import teachers
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
-from curbd.network import decay, rates_inside_step
+from curbd.network.equation import decay, rates_inside_step
 from curbd.recording import open_source
 from curbd.recording.ingest import ingest
 from curbd.recording.scaling import scaled_rates
+from curbd.settings.recording import RecordingSettings
 
 
 def ingested(path, kind, **settings):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from curbd import teachers
-from curbd.config import RecordingSettings
-from curbd.network import simulate
+from curbd.network.equation import simulate
 from curbd.recording.ingest import ingest_file
+from curbd.settings.recording import RecordingSettings
 
 
 @pytest.fixture(scope="module")

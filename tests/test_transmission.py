@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from curbd.network import Network
-from lrfit import tasks, teachers
-from lrfit.transmission import context_ratio, gating_index, silenced_run, transmission
+from curbd.network.equation import Network
+from lrfit.mechanism.transmission import context_ratio, gating_index, silenced_run, transmission
+from lrfit.teachers import by_hand, tasks
 
 
 def gated(silenced: str = "") -> tuple:
     """Transmission of the gating teacher, to its region `context`, by population of `relay` and by region."""
-    teacher = teachers.gating(0, units=128)
+    teacher = by_hand.gating(0, units=128)
     task = tasks.contextual_decision(400, np.random.default_rng(0), cue=10)
     run = silenced_run(teacher.network, np.repeat(teacher.start[None], 400, 0), task.inputs, teacher.region == silenced)
     sources = {"a": teacher.population == 0, "b": teacher.population == 1, "relay": teacher.region == "relay"}
@@ -54,7 +54,7 @@ def test_what_passes_is_the_deviation_of_the_current():
 
 
 def test_silenced_units_are_silent():
-    teacher = teachers.gating(0, units=32)
+    teacher = by_hand.gating(0, units=32)
     run = silenced_run(
         teacher.network, teacher.start[None], np.ones((1, 5, 4)) * [1, 0, 1, 0], teacher.region == "relay"
     )

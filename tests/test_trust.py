@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curbd.trust import Grounds, benjamini_hochberg, pathway_null, verdict
+from curbd.pathways.multiplicity import benjamini_hochberg
+from curbd.pathways.shuffled_source import pathway_null
+from curbd.pathways.verdict import Grounds, verdict
 
 GOOD = Grounds(
     excess_error=0.0,

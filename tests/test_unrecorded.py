@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from curbd.network import decay, phi_inverse
+from curbd.network.equation import decay, phi_inverse
+from curbd.pathways.unrecorded import Signs, log_odds, past, sharing, signs
+from curbd.pathways.verdict import MEMORY_NATS, SHARED_SD
 from curbd.teachers import Teacher, multi_region
-from curbd.trust import MEMORY_NATS, SHARED_SD
-from curbd.unrecorded import Signs, log_odds, past, sharing, signs
 
 SMALL = {"units": 16, "trials": 20, "samples": 200, "substeps": 1}
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curbd.config import Windows
 from curbd.errors import UserError
 from curbd.recording.windows import Trials, conditions, trials_of
+from curbd.settings.recording import Windows
 
 SPAN = (0.0, 100.0)
 

@@ -136,9 +136,8 @@ def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
 
 
 def test_planning_imports_nothing_slow() -> None:
-    code = (
-        "import sys, curbd.plan, curbd.storage; print(*{'torch', 'pynwb', 'sklearn', 'matplotlib'} & set(sys.modules))"
-    )
+    slow = {"torch", "pynwb", "sklearn", "matplotlib"}
+    code = f"import sys, curbd.settings.plan, curbd.storage; print(*{slow!r} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == ""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from curbd.config import Force
-from curbd.ensemble import Fit
-from curbd.estimators.time_constant import estimate_tau
-from curbd.estimators.transitions import TrainingData, transitions
-from curbd.network import Network, phi_inverse, weights
+from curbd.network.equation import Network, phi_inverse, weights
+from curbd.network.fit import Fit
+from curbd.regression.time_constant import estimate_tau
+from curbd.regression.transitions import TrainingData, transitions
+from curbd.settings.models import Force
 
 Array = np.ndarray
 

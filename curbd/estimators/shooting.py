@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.config import Shooting
-from curbd.ensemble import Fit
 from curbd.estimators.one_step import one_step
-from curbd.estimators.regression import Moments, moments
 from curbd.estimators.sparse import sparse
-from curbd.estimators.transitions import (
+from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate, tensor, weights
+from curbd.network.fit import Fit
+from curbd.regression.moments import Moments, moments
+from curbd.regression.transitions import (
     TrainingData,
     as_network,
     from_first_bin,
@@ -32,7 +32,7 @@ from curbd.estimators.transitions import (
     targets,
     transitions,
 )
-from curbd.network import Network, decay, phi, phi_inverse, rates_inside_step, simulate, tensor, weights
+from curbd.settings.models import Shooting
 
 Array = np.ndarray
 CHANGE = 0.1

@@ -16,21 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.config import Sparse
-from curbd.ensemble import Fit, Posterior
-from curbd.estimators.heteroscedastic import both_noises, sample_weights, statistics, with_one_scatter
-from curbd.estimators.noise_free import Exact, changes, exact, judged
-from curbd.estimators.one_step import inflation, regress, residual_variance
-from curbd.estimators.regression import Moments, of_each, squared_error_of_each, weighted_moments
-from curbd.estimators.transitions import (
-    TrainingData,
-    as_network,
-    regressors,
-    sources,
-    targets,
-    transitions,
-)
-from curbd.network import tensor
+from curbd.network.equation import tensor
+from curbd.network.fit import Fit, Posterior
+from curbd.regression.block_ridge import inflation, regress, residual_variance
+from curbd.regression.moments import Moments, of_each, squared_error_of_each, weighted_moments
+from curbd.regression.noise_free import Exact, changes, exact, judged
+from curbd.regression.sample_weights import both_noises, sample_weights, statistics, with_one_scatter
+from curbd.regression.transitions import TrainingData, as_network, regressors, sources, targets, transitions
+from curbd.settings.models import Sparse
 
 Array = np.ndarray
 DAMPING = 0.7
@@ -88,7 +81,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     The noise variance of every unit is first that of the ridge fit, then that of the sparse one. The prior of a block
     is learned from all units of the target region, each in proportion to what its data can tell, 1 / noise variance: a
     unit that also receives an input from outside has large residuals, and must not teach the others large weights.
-    Data without noise are recognised and fitted in their own way (`curbd.estimators.noise_free`); where rates are noisy
+    Data without noise are recognised and fitted in their own way (`curbd.regression.noise_free`); where rates are noisy
     samples are weighted, as in `one_step`.
 
     Returns

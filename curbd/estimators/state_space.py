@@ -15,15 +15,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.config import OneStep, StateSpace
-from curbd.ensemble import Fit, Posterior
-from curbd.estimators.evidence import evidence_penalties
-from curbd.estimators.inferred_states import SMALLEST, amplitude, fitted_noise, noise_of, start_rates
-from curbd.estimators.one_step import Regression, posterior, regress
-from curbd.estimators.regression import Moments, moments, solve_blocks, squared_error
-from curbd.estimators.smoother import Noise, Seen, draw, improve, linearise, relative_variance, seen, time_first
-from curbd.estimators.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.network import Network, decay, phi_inverse, tensor, weights
+from curbd.network.equation import Network, decay, phi_inverse, tensor, weights
+from curbd.network.fit import Fit, Noise, Posterior
+from curbd.regression.block_ridge import Regression, posterior, regress
+from curbd.regression.evidence import evidence_penalties
+from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
+from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
+from curbd.settings.models import OneStep, StateSpace
+from curbd.states.infer import SMALLEST, amplitude, fitted_noise, noise_of, start_rates
+from curbd.states.smoother import Seen, draw, improve, linearise, relative_variance, seen, time_first
 
 Array = np.ndarray
 FASTEST = 6.0

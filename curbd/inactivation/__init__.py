@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import pandas as pd
 import xarray as xr
 
-from curbd.config import Bench, Inactivation
 from curbd.inactivation.bench import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
+from curbd.settings.experiments import Bench, Inactivation
 
 __all__ = ["inactivate", "run_experiments"]
 

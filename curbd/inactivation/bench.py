@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.config import Bench, Inactivation
-from curbd.ensemble import member, posterior_draws
-from curbd.hidden import with_hidden_inputs
 from curbd.inactivation.effects import Effects, Targets, Trials, effects
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.nulls import Null, null
 from curbd.inactivation.perturbation import Perturbation
 from curbd.inactivation.propagate import Networks
 from curbd.inactivation.readouts import Readout, readouts
-from curbd.inferred import at_inferred_rates
-from curbd.network import Network, phi_inverse
+from curbd.network.equation import Network, phi_inverse
+from curbd.network.file import member, posterior_draws
+from curbd.network.residual import one_step_residual
+from curbd.network.truth import true_network
+from curbd.network.view import at_inferred_rates, with_hidden_inputs
 from curbd.progress import progress
 from curbd.recording.scaling import scaled_rates
-from curbd.scores import one_step_residual, true_network
+from curbd.settings.experiments import Bench, Inactivation
 
 Array = np.ndarray
 

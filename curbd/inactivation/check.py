@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
-from curbd.config import Bench, Inactivation
 from curbd.errors import UserError
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.readouts import require_trials
+from curbd.settings.experiments import Bench, Inactivation
 
 
 def check_experiments(

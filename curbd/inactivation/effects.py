@@ -10,7 +10,7 @@ import torch
 
 from curbd.inactivation.perturbation import Perturbation
 from curbd.inactivation.propagate import Networks, onset, rates
-from curbd.network import device, tensor
+from curbd.network.equation import device, tensor
 
 Array = np.ndarray
 STATES = {"cpu": 2**20, "cuda": 2**25}

@@ -14,7 +14,7 @@ from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.perturbation import Perturbation
 from curbd.inactivation.propagate import onset, rates
 from curbd.inactivation.tabulate import interval
-from curbd.network import device, tensor
+from curbd.network.equation import device, tensor
 from curbd.recording.scaling import silent
 
 Array = np.ndarray

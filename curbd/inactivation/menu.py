@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.config import Inactivation, Intervention
 from curbd.errors import UserError, did_you_mean
 from curbd.inactivation.perturbation import SIGNS, Action, Cut, Perturbation, contradictions, nothing, together
 from curbd.inactivation.selection import random_part, selected
 from curbd.recording.scaling import silent
+from curbd.settings.experiments import Inactivation, Intervention
 
 Array = np.ndarray
 

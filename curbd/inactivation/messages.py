@@ -14,9 +14,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
-from curbd.ensemble import member
-from curbd.inferred import at_inferred_rates
-from curbd.network import Network
+from curbd.network.equation import Network
+from curbd.network.file import member
+from curbd.network.view import at_inferred_rates
 from curbd.recording.scaling import scaled_rates
 
 Array = np.ndarray

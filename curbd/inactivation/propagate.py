@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from curbd.inactivation.perturbation import Action, Perturbation
-from curbd.network import Network, tensor
+from curbd.network.equation import Network, tensor
 
 Array = np.ndarray
 

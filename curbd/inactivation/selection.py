@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.config import Intervention
 from curbd.errors import UserError, did_you_mean
+from curbd.settings.experiments import Intervention
 
 Array = np.ndarray
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.inactivation.perturbation import Perturbation
-from curbd.trust import PREDICTED_R2
+from curbd.pathways.verdict import PREDICTED_R2
 
 Array = np.ndarray
 

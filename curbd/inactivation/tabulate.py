@@ -8,7 +8,7 @@ from scipy import stats
 
 from curbd.inactivation.bench import Outcome
 from curbd.inactivation.support import resolved, verdict
-from curbd.trust import benjamini_hochberg
+from curbd.pathways.multiplicity import benjamini_hochberg
 
 Array = np.ndarray
 

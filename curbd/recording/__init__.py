@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording.source import BinnedTrials, Series, Source, Spikes, Truth
+from curbd.settings.recording import RecordingSettings
 
 __all__ = ["BinnedTrials", "Series", "Source", "Spikes", "Truth", "open_source"]
 

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.binning import (
     averaged,
@@ -20,8 +19,10 @@ from curbd.recording.binning import (
     spike_rates,
     whole_multiple,
 )
+from curbd.recording.cells import selected
 from curbd.recording.source import BinnedTrials, Series, Source, Spikes
-from curbd.recording.windows import Trials, selected, trials_of
+from curbd.recording.windows import Trials, trials_of
+from curbd.settings.recording import RecordingSettings
 
 SPIKE_BIN_S = 0.05
 """Default bin width for spikes."""

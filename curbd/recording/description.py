@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from curbd.config import Regions
-from curbd.recording.regions import Place, as_text, resolve
+from curbd.recording.cells import as_text
+from curbd.recording.regions import Place, resolve
 from curbd.recording.source import BinnedTrials, Series, Source, Spikes
+from curbd.settings.recording import Regions
 
 LOOK = 2000
 """Samples of sampled activity that are looked at for traces that do not vary."""

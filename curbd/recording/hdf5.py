@@ -11,11 +11,12 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from curbd.config import HDF5Layout, RecordingSettings
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.regions import as_text, place
+from curbd.recording.cells import as_text
+from curbd.recording.regions import place
 from curbd.recording.source import BinnedTrials, Series, Source, Truth
 from curbd.recording.units import UnitFacts, cell_type, positions, unit_table
+from curbd.settings.recording import HDF5Layout, RecordingSettings
 
 DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity when the settings name none."""

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording import open_source
 from curbd.recording.activity import Activity, read_activity
+from curbd.recording.cells import said
 from curbd.recording.inputs import known_inputs, require_known
 from curbd.recording.perturbed import without_perturbed
 from curbd.recording.scaling import count_scales, scaled_rates, scales
 from curbd.recording.selection import mean_rates, reasons_of, require_units, small_regions
 from curbd.recording.source import Source
 from curbd.recording.splits import split
-from curbd.recording.windows import conditions, said
+from curbd.recording.windows import conditions
+from curbd.settings.recording import RecordingSettings
 from curbd.storage import RESULTS_VERSION, sha256
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from curbd.config import Input
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
+from curbd.recording.cells import column_of, said
 from curbd.recording.source import Series, Source
-from curbd.recording.windows import Trials, column_of, said
+from curbd.recording.windows import Trials
+from curbd.settings.recording import Input
 
 
 def known_inputs(

@@ -12,7 +12,6 @@ from pathlib import Path
 import h5py
 import yaml
 
-from curbd.config import HDF5Layout, RecordingSettings, Regions
 from curbd.errors import UserError
 from curbd.recording import check_hdf5
 from curbd.recording.description import (
@@ -26,6 +25,7 @@ from curbd.recording.description import (
 )
 from curbd.recording.regions import Place, no_label_anywhere
 from curbd.recording.source import BinnedTrials, Source
+from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
 
 ALL_UNITS = RecordingSettings(regions=Regions(unknown="keep"))
 """Defaults under which a file without labels can be looked at."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
-from curbd.config import HDF5Layout
+from curbd.recording.cells import as_text
 from curbd.recording.hdf5 import datasets
-from curbd.recording.regions import as_text
+from curbd.settings.recording import HDF5Layout
 
 AXES = {
     "trial": ("trial", "trials", "rep", "repeat", "repetition"),

@@ -11,13 +11,13 @@ import h5py
 from hdmf.build import ConstructError
 from pynwb import NWBHDF5IO, NWBFile
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
 from curbd.recording.nwb_series import UNITS, choose_activity, joined_activity, other_series
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spikes, unit_facts
 from curbd.recording.source import Series, Source, Spikes
 from curbd.recording.units import UnitFacts, unit_table
+from curbd.settings.recording import RecordingSettings
 
 
 def open_nwb(path: Path, settings: RecordingSettings, where: str) -> Source:

@@ -15,14 +15,15 @@ from pynwb.ecephys import ElectricalSeries
 from pynwb.image import ImageSeries, IndexSeries
 from pynwb.ophys import RoiResponseSeries
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, common_clock, shown_clock
 from curbd.recording.nwb_tables import path_of, simple_columns
 from curbd.recording.nwb_units import electrode_columns, electrode_places, has_spikes, region_rows
-from curbd.recording.regions import as_text, place
+from curbd.recording.regions import place
 from curbd.recording.source import Series
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join
+from curbd.settings.recording import RecordingSettings
 
 CELL_COLUMNS = ("iscell", "is_cell", "accepted")
 """Columns of the ROI table that say whether a ROI is a cell."""

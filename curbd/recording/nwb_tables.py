@@ -12,7 +12,7 @@ from hdmf.common import DynamicTable, DynamicTableRegion, VectorData, VectorInde
 from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 
-from curbd.recording.regions import as_text
+from curbd.recording.cells import as_text
 
 WIDE = 8
 """A cell of more numbers than this is data (a waveform), not a property."""

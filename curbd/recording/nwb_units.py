@@ -9,12 +9,13 @@ import numpy as np
 from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 from pynwb import NWBFile
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError
+from curbd.recording.cells import as_text, clean
 from curbd.recording.nwb_tables import row_slices, simple_columns
-from curbd.recording.regions import Place, as_text, clean, majority, place
+from curbd.recording.regions import Place, majority, place
 from curbd.recording.source import Spikes
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, positions
+from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
 """Columns of the units that may name the electrode with the largest spikes: NWB has no standard one."""

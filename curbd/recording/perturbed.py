@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.config import PerturbedTrials, RecordingSettings
 from curbd.errors import UserError
 from curbd.recording.activity import Activity, read_activity
+from curbd.recording.cells import column_of, said
 from curbd.recording.source import Source
-from curbd.recording.windows import column_of, conditions, said
+from curbd.recording.windows import conditions
+from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
 Array = np.ndarray
 _TEXTS_OF_FLAGS = {True: {"true", "1", "on", "yes"}, False: {"false", "0", "off", "no"}}

@@ -8,21 +8,18 @@ a label. Names of probes and planes are labels only through the user's own patte
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from curbd.config import RegionRule, Regions
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.cells import as_text, clean
+from curbd.settings.recording import RegionRule, Regions
 
-NO_LABEL = {"", "unknown", "none", "root", "nan", "n/a", "void"}
-"""Texts that say that a unit has no region, whatever their case."""
 UNKNOWN = "unknown"
 """Region of units without a label under ``unknown: keep``."""
 NO_REGION = "no region label"
@@ -36,21 +33,6 @@ class Place:
     rule: RegionRule
     name: str
     labels: tuple[str, ...]
-
-
-def as_text(value: Any) -> str:
-    """Text of any cell: bytes decoded, Unicode composed, blanks at the ends removed, missing values empty."""
-    if isinstance(value, bytes | np.bytes_):
-        value = value.decode("utf-8", errors="replace")
-    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
-        return ""
-    return unicodedata.normalize("NFC", str(value)).replace("\x00", "").strip()
-
-
-def clean(value: Any) -> str:
-    """A label as text; '' for whatever means that there is none (empty, unknown, none, root, nan, n/a, void)."""
-    text = as_text(value)
-    return "" if text.casefold() in NO_LABEL else text
 
 
 def place(rule: RegionRule, name: str, values: Iterable[Any]) -> Place:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from curbd.config import Units
 from curbd.errors import UserError
+from curbd.settings.recording import Units
 
 
 def mean_rates(of_trials: np.ndarray, rates: np.ndarray) -> np.ndarray:

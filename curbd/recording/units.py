@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from curbd.config import RecordingSettings
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.regions import Place, as_text, label_units
+from curbd.recording.cells import as_text, said
+from curbd.recording.regions import Place, label_units
 from curbd.recording.source import UNIT_COLUMNS
-from curbd.recording.windows import said
+from curbd.settings.recording import RecordingSettings
 
 EXCITATORY = ("e", "exc", "excitatory", "pyr", "pyramidal", "pyramidal cell", "rs", "regular spiking", "glutamatergic")
 INHIBITORY = (

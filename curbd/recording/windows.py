@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from curbd.config import Windows
-from curbd.errors import UserError, did_you_mean
+from curbd.errors import UserError
 from curbd.recording.binning import TOLERANCE
-from curbd.recording.regions import as_text
+from curbd.recording.cells import column_of, said, selected
+from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
 """Default length of a block of continuous data."""
@@ -153,28 +152,6 @@ def trials_of(
     return Trials(align, first, last, dt_s, rows, notes=tuple(notes))
 
 
-def selected(table: pd.DataFrame, place: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
-    """Mask of the rows whose columns hold one of the wanted values; a list (`a, b`) needs one of them.
-
-    Raises
-    ------
-    UserError : an unknown column, or no row left.
-    """
-    keep = np.ones(len(table), dtype=bool)
-    for column, values in wanted.items():
-        cells = column_of(table, column, place)
-        allowed = {said(value) for value in values}
-        keep &= np.array([bool(allowed & {said(cell), *_parts(cell)}) for cell in cells], dtype=bool)
-        if not keep.any():
-            present = sorted({part for cell in cells for part in _parts(cell)})
-            raise UserError.at(
-                f"{place}, column {column}",
-                found=f"no row left with {', '.join(sorted(allowed))}",
-                expected=f"values among {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
-            )
-    return keep
-
-
 def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.ndarray:
     """(trial,) condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several.
 
@@ -192,37 +169,6 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.n
         return np.array(texts[wanted[0]], dtype=object)
     joined = [", ".join(f"{name}={texts[name][row]}" for name in wanted) for row in range(len(columns))]
     return np.array(joined, dtype=object)
-
-
-def column_of(table: pd.DataFrame, column: str, place: str) -> pd.Series[Any]:
-    """A column of a table of trials or intervals.
-
-    Raises
-    ------
-    UserError : there is no such column.
-    """
-    if column not in table:
-        raise UserError.at(
-            place,
-            found=f"unknown column {column!r}",
-            expected=f"one of {', '.join(map(str, table.columns)) or 'none: these trials have no columns'}",
-            todo=did_you_mean(column, map(str, table.columns)),
-        )
-    return table[column]
-
-
-def said(cell: Any) -> str:
-    """What a cell says as text: 1 and 1.0 are the same, nothing and NaN are empty."""
-    if isinstance(cell, bool | np.bool_):
-        return str(bool(cell))
-    if isinstance(cell, int | float | np.number):
-        return "" if np.isnan(cell) else f"{cell:.12g}"
-    return as_text(cell)
-
-
-def _parts(cell: Any) -> list[str]:
-    """The items of a cell; readers join lists by commas."""
-    return [part.strip() for part in said(cell).split(",") if part.strip()]
 
 
 def _times(table: pd.DataFrame, column: str, place: str) -> np.ndarray:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.pathways.verdict import RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import LIMIT, observed_rates, silent
 from curbd.report.drawing import counted, percent, r2, source_label
 from curbd.report.reading import Fitted, Recorded
-from curbd.trust import RESIDUAL_AUTOCORRELATION
 
 FEW_SAMPLES_PER_DIMENSION = 20
 CLIPPED = 0.001

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from curbd.ensemble import member
-from curbd.hidden import forecast_inputs
-from curbd.network import free_run
+from curbd.network.equation import free_run
+from curbd.network.file import member
+from curbd.network.view import forecast_inputs
 from curbd.recording.scaling import scaled_rates
 from curbd.report.drawing import FAINT, INK, Picture, mark, panels, picture, r2, written, zero_line
 from curbd.report.reading import Fitted

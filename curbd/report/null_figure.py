@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.patches import Patch
 
+from curbd.pathways.verdict import Q_VALUE
 from curbd.report.drawing import INK, Picture, mark, panels, picture, source_label
 from curbd.report.reading import Fitted
-from curbd.trust import Q_VALUE
 
 PANELS = {
     ("random_weights", "rms"): "random weights:\nrms (units of x)",

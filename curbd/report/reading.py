@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import xarray as xr
 
-from curbd.config import OWN_RECORDING
 from curbd.errors import UserError
-from curbd.hidden import with_hidden_inputs
+from curbd.network.view import with_hidden_inputs
+from curbd.settings.models import OWN_RECORDING
 from curbd.storage import read_netcdf, read_with_truth
 from curbd.tables import TABLES, read
 
@@ -24,7 +24,7 @@ class Fitted(NamedTuple):
     name : of the model.
     recording : what it was fitted to, with the hidden inputs of the first fit.
     truth : the network behind a teacher, else None.
-    networks : the fitted networks, see `curbd.ensemble`.
+    networks : the fitted networks, see `curbd.network.file`.
     tables : name -> the rows of this fit; of ``units`` and ``regions``, of its recording.
     """
 

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
 
-from curbd.currents import Part, parts, presynaptic
-from curbd.ensemble import member
-from curbd.inferred import at_inferred_rates
-from curbd.network import weights
-from curbd.pathways import true_current
+from curbd.network.equation import weights
+from curbd.network.file import member
+from curbd.network.sources import Part, parts, presynaptic
+from curbd.network.truth import true_current
+from curbd.network.view import at_inferred_rates
 from curbd.report.drawing import (
     FAINT,
     INK,

@@ -6,7 +6,7 @@ One description serves everything: validation, the JSON schemas under ``workflow
 
 from curbd.tables.catalog import TABLES
 from curbd.tables.column import Column, Table
-from curbd.tables.files import collect, problems, read, write
+from curbd.tables.files import concatenate, problems, read, write
 from curbd.tables.fits import UNIT_SCORES
 
-__all__ = ["TABLES", "UNIT_SCORES", "Column", "Table", "collect", "problems", "read", "write"]
+__all__ = ["TABLES", "UNIT_SCORES", "Column", "Table", "concatenate", "problems", "read", "write"]

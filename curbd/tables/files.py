@@ -110,7 +110,7 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     return table
 
 
-def collect(name: str, parts: Iterable[Path | str]) -> pd.DataFrame:
+def concatenate(name: str, parts: Iterable[Path | str]) -> pd.DataFrame:
     """One table from the parts that the steps of a run wrote; optional columns are empty where a part has none."""
     tables = [table for table in (read(name, part) for part in parts) if len(table)]
     if not tables:

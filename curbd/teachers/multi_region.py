@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
 from curbd.teachers.teacher import CLIP, Teacher
 
 Array = np.ndarray

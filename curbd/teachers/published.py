@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from curbd.network import Network, simulate
+from curbd.network.equation import Network, simulate
 from curbd.teachers.teacher import CLIP, Teacher
 
 Array = np.ndarray

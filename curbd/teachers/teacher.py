@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.network import Network, phi_inverse
+from curbd.network.equation import Network, phi_inverse
 
 Array = np.ndarray
 CLIP = 0.9999

@@ -20,14 +20,15 @@ import xarray as xr
 import curbd
 import lrfit
 from curbd import teachers
-from curbd.config import Bench, Inactivation, Model
-from curbd.currents import current_table
-from curbd.ensemble import member
 from curbd.inactivation.bench import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
-from curbd.null_table import null_table
-from curbd.pathways import judge
-from curbd.scores import score
+from curbd.network.file import member
+from curbd.pathways.currents import current_table
+from curbd.pathways.judge import judge
+from curbd.pathways.null_table import null_table
+from curbd.scores.score import score
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
 from curbd.teachers import Teacher
 
 STORED = Path(__file__).parent / "stored"

@@ -4,7 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from curbd.errors import UserError
-from curbd.plan import as_json, read_plan
+from curbd.settings.plan import as_json, read_plan
 from curbd.storage import RESULTS_VERSION
 
 DEMO = "data/demo.h5"

@@ -1,0 +1,174 @@
+"""What is written from the code: JSON schemas, the key tables of config/README.md and the data dictionary.
+
+``python -m curbd.documents`` in the root of the repository writes them; a test sees that they are current.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
+from curbd.settings.recording import RecordingSettings
+from curbd.settings.run import Config
+from curbd.storage import whole_file
+from curbd.tables import TABLES, UNIT_SCORES, Column, Table
+
+_START = ", from here -->"
+_END = "<!-- to here -->"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_TYPES = {"text": "string", "integer": "integer", "number": "number", "flag": "boolean"}
+
+
+def documents(root: Path) -> dict[str, str]:
+    """Path below the root of the repository -> text of every file that is generated, wholly or in part."""
+    schemas = {"config": config_schema()} | {name: table_schema(table) for name, table in TABLES.items()}
+    files = {
+        f"workflow/schemas/{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+    for name, lines in (("config/README.md", config_keys()), ("results/README.md", data_dictionary())):
+        before, _, rest = (root / name).read_text(encoding="utf-8").partition(_START)
+        after = rest.partition(_END)[2]
+        files[name] = "\n".join([before + _START, "", *lines, "", _END + after])
+    return files
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON schema of the config; editors complete and check with it."""
+    return {"$schema": DRAFT, **Config.model_json_schema()}
+
+
+def table_schema(table: Table) -> dict[str, Any]:
+    """JSON schema of one row of a table."""
+    return {
+        "$schema": DRAFT,
+        "title": table.file,
+        "description": table.meaning,
+        "type": "object",
+        "properties": {column.name: _column_schema(column) for column in table.columns},
+        "required": [column.name for column in table.columns if not column.optional],
+    }
+
+
+def _column_schema(column: Column) -> dict[str, Any]:
+    kind = _TYPES[column.kind]
+    schema: dict[str, Any] = {"type": [kind, "null"] if column.empty else kind, "description": column.meaning}
+    if column.values:
+        schema["enum"] = list(column.values)
+    limits = {"minimum": column.low, "maximum": column.high}
+    return schema | {key: limit for key, limit in limits.items() if abs(limit) != float("inf")}
+
+
+def data_dictionary() -> list[str]:
+    """Every column of every table of a run, for results/README.md."""
+    lines: list[str] = []
+    for table in TABLES.values():
+        lines += [f"## {table.file}", "", table.meaning, ""]
+        lines += ["| column | type | meaning | empty when |", "|---|---|---|---|"]
+        for column in table.columns:
+            name = f"**{column.name}**" if column.name in table.key else column.name
+            kind = ", ".join(column.values) if column.values else column.kind
+            meaning = column.meaning + (" (only for teachers, whose truth is known)" if column.optional else "")
+            lines.append(_row(name, kind, meaning, column.empty or "never"))
+        if table is TABLES["units"]:
+            empty = "the unit is not kept, or nothing varies"
+            lines += [_row(f"{name}:&lt;model&gt;", "number", text, empty) for name, text in UNIT_SCORES.items()]
+        lines.append("")
+    return lines[:-1]
+
+
+def config_keys() -> list[str]:
+    """Every key of the config, section by section, for config/README.md."""
+    lines = _section("The config", Config, level=2)
+    lines += _section("defaults: how a file becomes a recording", RecordingSettings, level=2)
+    for name, nested in _sections(RecordingSettings):
+        lines += _section(f"defaults.{name}", nested)
+    lines += _section("defaults: how a network is fitted", FitSettings, level=2)
+    lines += _section("models.&lt;name&gt;", Model, level=2)
+    for family, estimators in ESTIMATORS.items():
+        for name, options in estimators.items():
+            best = ", the recommended one" if RECOMMENDED[family] == name else ""
+            lines += _section(f"options of `{name}` ({family}{best})", options)
+    lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
+    lines += _section("bench", Bench, level=2)
+    return lines[:-1]
+
+
+def _section(title: str, section: type[BaseModel], level: int = 3) -> list[str]:
+    summary = " ".join((section.__doc__ or "").strip().split("\n\n")[0].split())
+    return [f"{'#' * level} {title}", "", summary, "", *_keys(section), ""]
+
+
+def _keys(section: type[BaseModel]) -> Iterator[str]:
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    schema = section.model_json_schema()
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            kind, default = "section", "see below"
+        else:
+            kind = _type(schema["properties"][name], schema.get("$defs", {}))
+            default = "needed" if field.is_required() else _as_yaml(to_jsonable_python(field.default))
+        yield _row(f"`{name}`", kind, default, " ".join((field.description or "").split()))
+
+
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"].rsplit("/", 1)[-1]).lower() + " section"
+    if "anyOf" in schema:
+        return " or ".join(_type(choice, definitions) for choice in schema["anyOf"] if choice.get("type") != "null")
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return "list of " + _type(schema["items"], definitions)
+    if schema.get("type") == "object":
+        return "section"
+    limits = {"exclusiveMinimum": "above", "minimum": "from", "exclusiveMaximum": "below", "maximum": "to"}
+    words = [f"{word} {schema[key]:g}" for key, word in limits.items() if key in schema]
+    names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true or false"}
+    return " ".join([names.get(schema.get("type", ""), "anything"), *words])
+
+
+def _sections(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in section.model_fields.items():
+        nested = field.annotation
+        if typing.get_origin(nested) is list and isinstance(typing.get_args(nested)[0], type):
+            nested, name = typing.get_args(nested)[0], f"{name}[]"
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            yield name, nested
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        kept = {name: {key: item for key, item in entry.items() if item} for name, entry in value.items()}
+        return "; ".join(f"`{name}: {json.dumps(entry)}`" for name, entry in kept.items())
+    return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in cells) + " |"
+
+
+def main() -> None:
+    """Write every generated file that is not current."""
+    root = Path.cwd()
+    for name, text in documents(root).items():
+        path = root / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            with whole_file(path) as part:
+                part.write_text(text, encoding="utf-8")
+            print(f"wrote {name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""What an estimator hands back: the fitted network and what the estimator knows about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network.equation import Network
+
+Array = np.ndarray
+
+
+class Posterior(NamedTuple):
+    """Gaussian posterior of the weights: row i is N(W_i, noise_variance_i S_i) with S_i = (gram + diag(ridge_i))^-1.
+
+    noise_variance (unit,), gram (regressor, regressor), ridge (unit, regressor); regressors are the units, the inputs
+    and the bias.
+    """
+
+    noise_variance: Array
+    gram: Array
+    ridge: Array
+
+
+class Hidden(NamedTuple):
+    """Inputs that were not recorded but inferred; their weights are the last columns of B.
+
+    Attributes
+    ----------
+    region : (hidden,) number of the one region that the input reaches.
+    scale_s : (hidden,) time scale, s.
+    factors : for every region, the parameters by which they are inferred.
+    values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
+    """
+
+    region: Array
+    scale_s: Array
+    factors: tuple[Factors, ...]
+    values: Array
+
+
+class BlockRanks(NamedTuple):
+    """Rank of every block of J and its interval: found, low, high (target region, source region)."""
+
+    found: Array
+    low: Array
+    high: Array
+
+
+class States(NamedTuple):
+    """Rates behind noisy ones, inferred trial by trial (see `curbd.states.infer`).
+
+    Attributes
+    ----------
+    rates : (trial, time, unit) their posterior mean in all trials of the recording; NaN where a bin is missing.
+    drawn : (trial, time, unit) one draw of the posterior, which has the process noise that a mean has not.
+    covariance : (unit, unit) posterior covariance of the rates of one bin, mean over bins.
+    """
+
+    rates: Array
+    drawn: Array
+    covariance: Array
+
+
+class Fit(NamedTuple):
+    """A fitted network and what its estimator knows about it.
+
+    Attributes
+    ----------
+    network : the fitted network.
+    penalty : (target region, source region) penalties, or None.
+    posterior : or None where the estimator has none.
+    factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
+    ranks : the ranks of the blocks of J, where the estimator chose them one by one.
+    hidden : inputs that the estimator inferred, or None.
+    noise : what the estimator knows about process and measurement noise, where it tells them apart.
+    states : the rates that were inferred behind noisy ones, or None.
+    process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
+    measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
+    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``, where there is a choice.
+    """
+
+    network: Network
+    penalty: Array | None = None
+    posterior: Posterior | None = None
+    factors: tuple[Array, Array] | None = None
+    ranks: BlockRanks | None = None
+    hidden: Hidden | None = None
+    noise: Noise | None = None
+    states: States | None = None
+    process_noise_sd: Array | None = None
+    measurement_noise_sd: Array | None = None
+    penalty_by: str | None = None
+
+
+class Factors(NamedTuple):
+    """Parameters of the model.
+
+    W (unit, regressor), L (unit, factor), noise (unit,) variances, scale (factor,) time scales in samples, order
+    (factor,) of the spectrum, lines (bin, factor) by which the spectrum differs from the smooth one in bins of
+    frequency of this width, the last bin being open.
+    """
+
+    W: Array
+    L: Array
+    noise: Array
+    scale: Array
+    order: Array
+    lines: Array
+    width: float
+
+
+class Noise(NamedTuple):
+    """Variances of the two kinds of noise and of the first state.
+
+    Attributes
+    ----------
+    process : (unit,) variance added to x in one sample.
+    measurement : (unit,) variance of the rates seen, or with ``silent`` their variance over the rate.
+    silent : (unit,) rate of a silent unit: the variance grows in proportion to the rate above it, as that of spike
+        counts does; None for a constant variance.
+    least : (unit,) smallest excess over ``silent`` that counts, as no unit is without noise.
+    start_mean, start_variance : (unit,) of the first state of a trial.
+    amplitude : (unit,) what is seen was divided by this.
+    keep : share of a slow indicator that is left after one bin, 0 where the rates themselves are seen.
+    """
+
+    process: torch.Tensor
+    measurement: torch.Tensor
+    silent: torch.Tensor | None
+    least: torch.Tensor
+    start_mean: torch.Tensor
+    start_variance: torch.Tensor
+    amplitude: torch.Tensor
+    keep: float = 0.0

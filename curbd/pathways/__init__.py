@@ -1,0 +1,1 @@
+"""From a fitted network to its currents by source, the nulls, and a verdict on every pathway."""

@@ -1,0 +1,1 @@
+"""How well networks predict held-out activity, beside plain baselines."""

@@ -1,0 +1,156 @@
+"""What a run will do: the config and recordings.tsv, read, checked together, and resolved for each step.
+
+Everything that can be wrong before a recording is opened is found here, all at once. Light to import: the Snakefile
+reads its plan with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from curbd.errors import UserError, did_you_mean, mistake
+from curbd.settings.models import OWN_RECORDING, FitSettings, Model
+from curbd.settings.recording import RecordingSettings
+from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
+from curbd.settings.run import Config
+from curbd.settings.section import Section
+from curbd.settings.validation import check, dotted, long_steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A config and its recordings."""
+
+    config: Config
+    recordings: dict[str, Recording]
+
+    def recording_settings(self, recording: str, model: str | None = None) -> RecordingSettings:
+        """How a file becomes a recording; a model may have its own bins, smoothing and scaling."""
+        settings = self.recordings[recording].settings
+        values = {key: getattr(settings, key) for key in RecordingSettings.model_fields}
+        if model is not None:
+            values |= _given(self.config.models[model], OWN_RECORDING)
+        return RecordingSettings.model_construct(**values)
+
+    def has_own_recording(self, model: str) -> bool:
+        """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
+        return bool(_given(self.config.models[model], OWN_RECORDING))
+
+    def unit_tables(self) -> list[str]:
+        """Tables of units that the inactivations name."""
+        return sorted({table for _, table in _unit_tables(self.config)})
+
+    def fit_model(self, recording: str, model: str) -> Model:
+        """A model with everything that its fit uses filled in."""
+        chosen = self.config.models[model]
+        settings = self.recordings[recording].settings
+        shared = {key: getattr(settings, key) for key in FitSettings.model_fields}
+        return chosen.model_copy(
+            update={
+                "estimator": chosen.estimator_name(),
+                "options": chosen.estimator_options().model_dump(),
+                **dict.fromkeys(OWN_RECORDING),
+                **shared,
+                **_given(chosen, tuple(FitSettings.model_fields)),
+            }
+        )
+
+
+def _given(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: getattr(model, key) for key in keys if getattr(model, key) is not None}
+
+
+def as_json(settings: Section | Mapping[str, Section]) -> str:
+    """Settings as one line that is the same for the same settings."""
+    plain = (
+        settings.model_dump(mode="json")
+        if isinstance(settings, Section)
+        else {name: section.model_dump(mode="json") for name, section in settings.items()}
+    )
+    return json.dumps(plain, sort_keys=True)
+
+
+def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Collection[str] = ()) -> Plan:
+    """Read and check a config and its table of recordings.
+
+    Parameters
+    ----------
+    config : the config as plain data, or the path of its YAML file. Relative paths in it start at the working
+        directory, those in recordings.tsv at the folder of that table.
+    file : what messages call the config, where plain data are given.
+    made : files that the workflow itself writes, which may be missing now.
+
+    Raises
+    ------
+    UserError : every mistake in the config, then every mistake in recordings.tsv, one line each.
+    """
+    data = _read_yaml(Path(config)) if isinstance(config, (str, Path)) else config
+    file = str(config) if isinstance(config, (str, Path)) else file or "config"
+    checked, wrong = check(Config, data, lambda path: ", ".join(filter(None, [file, dotted(path)])))
+    if checked is None:
+        raise UserError("\n".join(wrong))
+    wrong = missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
+    recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), made)
+    plan = Plan(checked, recordings)
+    wrong += more + _unknown_experiments(checked, recordings) + _long_steps(plan, file)
+    if wrong:
+        raise UserError("\n".join(wrong))
+    return plan
+
+
+def _long_steps(plan: Plan, file: str) -> list[str]:
+    """Models with Euler steps longer than the time constant, where the settings tell the bin width."""
+    wrong = []
+    for recording in plan.recordings:
+        for name in plan.config.models:
+            dt_s, model = plan.recording_settings(recording, name).bin_width_s, plan.fit_model(recording, name)
+            if dt_s is not None:
+                wrong += long_steps(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
+    return list(dict.fromkeys(wrong))
+
+
+def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:
+    """Perturbed trials that are like no entry of `inactivations`, each told once."""
+    names = {one.like for recording in recordings.values() for one in recording.settings.perturbed}
+    return [
+        mistake(
+            "perturbed, like",
+            found=f'"{name}"',
+            expected=f"an entry of inactivations: {', '.join(config.inactivations) or 'there is none'}",
+            todo=did_you_mean(name, config.inactivations),
+        )
+        for name in sorted(names - set(config.inactivations))
+    ]
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError.at(str(path), found="no such file", expected="a config in YAML") from None
+    except OSError as error:
+        raise UserError.at(str(path), found=f"no readable file ({error})", expected="a config in YAML") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError.at(str(path), found=f"no YAML ({error})", expected="a config in YAML") from None
+
+
+def _unit_tables(config: Config) -> Iterator[tuple[str, str]]:
+    """Key and path of every table of units that the inactivations name."""
+    for name, experiment in config.inactivations.items():
+        for number, part in enumerate(experiment.parts or [experiment]):
+            if part.table is not None:
+                yield f"inactivations.{name}" + (f".parts[{number}]" if experiment.parts else "") + ".table", part.table
+
+
+def _missing_unit_tables(config: Config, file: str) -> list[str]:
+    return [
+        mistake(f"{file}, {key}", found=f'"{table}" (no such file)', expected="a TSV or CSV with the column unit_id")
+        for key, table in _unit_tables(config)
+        if not Path(table).is_file()
+    ]

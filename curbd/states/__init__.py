@@ -1,0 +1,1 @@
+"""Rates behind noisy observations: the smoother that infers them."""

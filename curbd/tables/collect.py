@@ -1,0 +1,114 @@
+"""A run's results as a whole: the parts of all recordings and models collected into one table each, and provenance."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from curbd import tables
+from curbd.settings.run import Config
+from curbd.storage import ENGINE, RESULTS_VERSION, groups_of
+
+PACKAGES = (
+    "curbd-workflow",
+    "h5netcdf",
+    "h5py",
+    "hdmf",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pynwb",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "torch",
+    "xarray",
+)
+
+
+def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dict[str, pd.DataFrame]:
+    """Every table of a run, from the parts that its steps wrote.
+
+    ``units`` gains the columns ``<score>:<model>`` for each model, empty for units that are not kept.
+    """
+    fits = [results / recording / model for recording in recordings for model in config.models]
+    low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
+    folders: dict[str, Iterable[Path]] = {
+        "units": [results / recording for recording in recordings],
+        "regions": [results / recording for recording in recordings],
+        "fits": fits,
+        "region_scores": fits,
+        "currents": fits,
+        "pathways": fits,
+        "nulls": fits,
+        "inactivations": fits,
+        "inactivation_timecourses": fits,
+        "inactivation_units": fits,
+        "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
+        "interactions": fits,
+        "latents": low_rank,
+        "dynamics": low_rank,
+        "field": low_rank,
+        "geometry": low_rank,
+        "populations": low_rank,
+        "transmission": low_rank,
+    }
+    collected = {
+        name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in parts])
+        for name, parts in folders.items()
+    }
+    collected["units"] = _with_scores(collected["units"], fits)
+    return collected
+
+
+def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
+    labels = {"recording": str, "model": str, "unit_id": str}
+    columns = list(tables.UNIT_SCORES)
+    parts = [
+        pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={c: [""] for c in columns})
+        for fit in fits
+    ]
+    wide = pd.concat(parts).pivot_table(index=["recording", "unit_id"], columns="model", values=columns, dropna=False)
+    wide.columns = pd.Index([":".join(pair) for pair in wide.columns])
+    return units.merge(wide.reset_index(), on=["recording", "unit_id"], how="left")
+
+
+def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict[str, Any]:
+    """What made these tables: versions, the config with its defaults, the input files and their checksums.
+
+    Nothing in it changes when the same run is made again.
+    """
+    return {
+        "results_version": RESULTS_VERSION,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in PACKAGES},
+        "config": config.model_dump(mode="json"),
+        "recordings": {recording: _origin(results / recording / "recording.nc") for recording in recordings},
+    }
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    with xr.open_dataset(path, engine=ENGINE) as recording:
+        settings = json.loads(recording.attrs["settings"])
+        return {key: recording.attrs[key] for key in ("path", "format", "sha256")} | {"settings": settings}
+
+
+def _commit() -> str | None:
+    """Commit of the code that runs, None outside a git checkout."""
+    try:
+        # --dirty marks code that differs from the commit.
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

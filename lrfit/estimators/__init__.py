@@ -1,0 +1,1 @@
+"""Ways to fit a low-rank network: one file each."""

@@ -1,0 +1,1 @@
+"""By what mechanism a low-rank network works."""

@@ -1,0 +1,83 @@
+"""What a region or a population passes on in one context and not in another, at fixed connectivity.
+
+A context that moves units along the bend of their response changes their gain, and with it the current that the same
+weights carry: the effective coupling is J diag(phi'(x)). Publication: Barbosa et al., Nat. Commun. 2023 (gating of
+populations by their operating point); gains by context: Dubreuil et al., Nat. Neurosci. 2022.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from curbd.network.equation import Network, simulate
+
+Array = np.ndarray
+
+
+class Transmission(NamedTuple):
+    """What passes in each condition, all (target, source, condition).
+
+    Attributes
+    ----------
+    transmitted : standard deviation of the current about its mean over trials and time, rms over the target's units.
+    coupling : Frobenius norm of J diag(gain), the gain averaged over trials and time.
+    gain : mean of phi'(x) = 1 - r^2 over the source's units, trials and time; the same for all targets.
+    """
+
+    transmitted: xr.DataArray
+    coupling: xr.DataArray
+    gain: xr.DataArray
+
+
+def transmission(
+    network: Network, rates: Array, condition: Array, sources: Mapping[str, Array], targets: Mapping[str, Array]
+) -> Transmission:
+    """What passes from every source to every target in every condition.
+
+    Parameters
+    ----------
+    rates : (trial, time, unit) of a run or a recording, NaN where missing.
+    condition : (trial,) labels.
+    sources, targets : name -> (unit,) mask.
+    """
+    names = np.unique(condition.astype(str))
+    observed = np.isfinite(rates).all(2)
+    shape = (len(targets), len(sources), len(names))
+    transmitted, coupling, gain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for c, name in enumerate(names):
+        r = rates[observed & (condition.astype(str) == name)[:, None]]
+        slope = (1 - r**2).mean(0)
+        for s, source in enumerate(sources.values()):
+            covariance = np.atleast_2d(np.cov(r[:, source], rowvar=False))
+            for t, target in enumerate(targets.values()):
+                J = network.J[np.ix_(target, source)]
+                variance = np.einsum("ij,jk,ik->i", J, covariance, J)
+                transmitted[t, s, c] = np.sqrt(max(variance.mean(), 0))
+                coupling[t, s, c] = np.linalg.norm(J * slope[source])
+                gain[t, s, c] = slope[source].mean()
+    coords = {"target": list(targets), "source": list(sources), "condition": names}
+    dims = ("target", "source", "condition")
+    return Transmission(*(xr.DataArray(values, coords, dims) for values in (transmitted, coupling, gain)))
+
+
+def gating_index(transmitted: xr.DataArray) -> xr.DataArray:
+    """How much of the transmitted current a condition opens or closes: its deviation from the mean over conditions,
+    over that mean; 0 everywhere for one condition, -1 where nothing passes."""
+    mean = transmitted.mean("condition")
+    return ((transmitted - mean) / mean).where(mean > 0)
+
+
+def context_ratio(transmitted: xr.DataArray) -> xr.DataArray:
+    """The transmitted current over that of the condition in which the least passes (1 or more)."""
+    least = transmitted.min("condition")
+    return (transmitted / least).where(least > 0)
+
+
+def silenced_run(network: Network, x0: Array, inputs: Array, units: Array, silent: float = 0.0) -> Array:
+    """Rates (trial, time, unit) of a run without noise in which some units (unit,) are held at the rate ``silent``."""
+    gain = np.where(units, 0.0, 1.0)[None, None] * np.ones((1, inputs.shape[1], 1))
+    return simulate(network, x0, inputs, gain=gain, silent=silent)

@@ -1,0 +1,1 @@
+"""Low-rank networks whose rank, connectivity and mechanism are known."""

@@ -1,0 +1,247 @@
+"""Low-rank networks built by hand, so that rank, connectivity and mechanism are known.
+
+A network of rank R is a dynamical system of R latents z, and of the filtered inputs v: with x = m z + B v + b,
+tau dz/dt = -z + n' tanh(m z + B v + b) and tau dv/dt = -v + u. Most teachers here are populations with Gaussian
+loadings (Mastrogiuseppe & Ostojic, Neuron 2018; Dubreuil et al., Nat. Neurosci. 2022); where a given flow is wanted,
+n is the regression of that flow on the rates (`embedded`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curbd.network.equation import Network, simulate
+from curbd.teachers import Teacher
+from lrfit.teachers import tasks
+from lrfit.teachers.tasks import DT_S, TAU_S, Task
+
+Array = np.ndarray
+NOISE_SD = 0.05
+"""Process noise of the literature: added to x in every step."""
+
+
+class LowRankTeacher(NamedTuple):
+    """A network with known latents.
+
+    Attributes
+    ----------
+    network : the network, J = m n'.
+    m, n : (unit, rank) loadings; the latents are z = n' r.
+    readout : (output, unit) the output of the network is readout r.
+    region : (unit,) labels.
+    population : (unit,) number of the population of each unit.
+    start : (unit,) state at the start of a trial.
+    """
+
+    network: Network
+    m: Array
+    n: Array
+    readout: Array
+    region: Array
+    population: Array
+    start: Array
+
+
+def record(
+    teacher: LowRankTeacher, task: Task, rng: np.random.Generator, *, noise_sd: float = NOISE_SD, spread: float = 0.0
+) -> Teacher:
+    """Trials of a task as a recording; NaN past the end of a trial.
+
+    Parameters
+    ----------
+    noise_sd : standard deviation of the noise added to x in every step.
+    spread : standard deviation over trials of the latents at the start.
+    """
+    n_trials, n_samples = task.inputs.shape[:2]
+    x0 = teacher.start + spread * rng.standard_normal((n_trials, teacher.m.shape[1])) @ teacher.m.T
+    rates = simulate(teacher.network, x0, task.inputs, noise_sd=noise_sd, rng=rng)
+    rates[np.arange(n_samples) >= task.length[:, None]] = np.nan
+    time_s = np.arange(n_samples) * task.dt_s
+    return Teacher(
+        rates,
+        time_s,
+        teacher.region,
+        task.inputs,
+        task.input_name,
+        task.trials,
+        teacher.network,
+        np.zeros_like(rates),
+    )
+
+
+def output(teacher: LowRankTeacher, rates: Array) -> Array:
+    """(trial, time, output) what the network says."""
+    return rates @ teacher.readout.T
+
+
+def random_dots(seed: int, *, units: int = 512) -> LowRankTeacher:
+    """Rank 1: a latent that integrates the stimulus and falls into one of two fixed points, +-1.1 or so."""
+    m, w = _loadings(np.random.default_rng(seed), units, 2).T
+    n = (1.6 * m + 1.2 * w) / units
+    return _teacher(m[:, None], n[:, None], w[:, None], choice=np.array([[1.0]]))
+
+
+def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
+    """Rank 2: a line attractor holds the sum of what was shown, a latent of 140 ms the last of it; it is subtracted."""
+    rng = np.random.default_rng(seed)
+    m, w = _split(_loadings(rng, units, 3), 2)
+    z, v = rng.uniform(-1, 1, (4000, 2)), rng.uniform(-0.4, 0.4, (4000, 1))
+    flow = np.column_stack([z[:, 0] + v[:, 0], 0.3 * z[:, 1] + v[:, 0]])
+    teacher = _teacher(m, embedded(flow, m, w, np.zeros(units), z, v, 0.05), w)
+    task = tasks.romo(400, rng)
+    rates = record(teacher, task, rng, noise_sd=0.0).rates
+    latents, target = rates[task.mask] @ teacher.n, task.target[task.mask]
+    return teacher._replace(readout=np.linalg.lstsq(latents, target, rcond=None)[0].T @ teacher.n.T)
+
+
+def contextual_decision(seed: int, *, units: int = 512) -> LowRankTeacher:
+    """Rank 1, two populations: each passes one stimulus on; the context in which that is irrelevant saturates it.
+
+    The gain of a saturated population is next to nothing; the latent falls into one of two fixed points.
+    """
+    rng = np.random.default_rng(seed)
+    half = units // 2
+    population = np.repeat([0, 1], [half, units - half])
+    first, second = population == 0, population == 1
+    # Two loadings each way, so that a saturated population sends nothing of its own.
+    sign = np.where(np.arange(units) % 2, 1.0, -1.0)
+    m, w_a, w_b = np.concatenate([_loadings(rng, int(mine.sum()), 3, sign[mine]) for mine in (first, second)]).T
+    # One half of the units at a time sustains the latent, so that it takes twice the overlap.
+    n = (2.4 * m + 3.0 * np.where(first, w_a, w_b)) / units
+    B = np.column_stack([w_a * first, w_b * second, 3.0 * sign * second, 3.0 * sign * first])
+    return _teacher(m[:, None], n[:, None], B, choice=np.array([[1.0]]), population=population)
+
+
+def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
+    """Rank 2: a latent counts A up and B down on a staircase of five stable steps, another says how far it is from 0.
+
+    Equal stimuli end on the steps +-2, different ones on 0; the second latent is -cos of the first.
+    """
+    rng = np.random.default_rng(seed)
+    # Bounded loadings, so that no rate is 1 to rounding error; biases that spread the units over the staircase.
+    m = rng.uniform(-1, 1, (units, 2)) * [1.8, 1.2]
+    w = rng.uniform(-1, 1, (units, 1))
+    b = -m[:, 0] * rng.uniform(-2.2, 2.2, units)
+    z = np.column_stack([rng.uniform(-2.7, 2.7, 6000), rng.uniform(-1.3, 1.3, 6000)])
+    v = rng.choice([-1.0, 1.0], (6000, 1)) * rng.choice([0.0, 1.0], (6000, 1)) * rng.random((6000, 1))
+    count = np.clip(z[:, 0], -2.2, 2.2)
+    flow = np.column_stack([count - 0.06 * np.sin(2 * np.pi * count) + 0.24 * v[:, 0], -np.cos(np.pi * count / 2)])
+    B = np.column_stack([w[:, 0], -w[:, 0]])
+    n = embedded(flow, m, w, b, z, v, 0.1)
+    return _teacher(m, n, B, b=b, choice=np.array([[0.0, 1.0]]))
+
+
+def flip_flop(seed: int, *, units: int = 512, bits: int = 2) -> LowRankTeacher:
+    """Rank ``bits``: one population a bit, each with two stable states; 2^bits attractors among 3^bits fixed points."""
+    rng = np.random.default_rng(seed)
+    population = np.arange(units) * bits // units
+    m, n, B = (np.zeros((units, bits)) for _ in range(3))
+    for bit in range(bits):
+        mine = population == bit
+        m[mine, bit], B[mine, bit] = _loadings(rng, int(mine.sum()), 2).T
+        n[mine, bit] = (1.5 * m[mine, bit] + 4.0 * B[mine, bit]) / mine.sum()
+    return _teacher(m, n, B, choice=np.eye(bits), population=population)
+
+
+def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier: float = 0.2) -> LowRankTeacher:
+    """Rank 2 with a limit cycle of radius 1 in its latents, of known period and known Floquet multiplier.
+
+    One step of the network is, to the precision of the embedding, exactly one step of dr/dt = mu r (1 - r^2),
+    d angle / dt = 2 pi / period, for which exp(-2 mu period) = multiplier.
+    """
+    rng = np.random.default_rng(seed)
+    m = _loadings(rng, units, 2)
+    b = rng.uniform(-1, 1, units)
+    mu = -np.log(multiplier) / (2 * period_s)
+    radius, angle = 1.6 * np.sqrt(rng.random(4000)), 2 * np.pi * rng.random(4000)
+    z = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    later = radius / np.sqrt(radius**2 + (1 - radius**2) * np.exp(-2 * mu * DT_S))
+    turned = angle + 2 * np.pi * DT_S / period_s
+    step = later[:, None] * np.column_stack([np.cos(turned), np.sin(turned)]) - z
+    nothing = np.zeros((units, 0))
+    n = embedded(z + step * TAU_S / DT_S, m, nothing, b, z, np.zeros((4000, 0)), 1e-3)
+    return _teacher(m, n, nothing, b=b, choice=np.array([[1.0, 0.0]]))._replace(start=b + m[:, 0])
+
+
+def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
+    """Two regions: ``relay`` receives two stimuli and passes on the one that ``context`` lets through.
+
+    Left alone, ``relay`` is half closed. A latent of ``context`` remembers a cue, +-1; its current opens one
+    population of ``relay`` (population 0 for stimulus a, 1 for b) and closes the other one. ``relay`` sends one
+    combination of its rates to population 3 of ``context``, where a second latent decides. Ranks: relay to relay 0,
+    context to context 2, 1 each way between them. All weights are fixed; without the current from ``context`` both
+    populations pass as much on (population gating: Barbosa et al., Nat. Commun. 2023).
+
+    Its task is `tasks.contextual_decision` with a cue of 10 steps.
+
+    Parameters
+    ----------
+    units : units of a region.
+    """
+    rng = np.random.default_rng(seed)
+    half = units // 2
+    population = np.repeat([0, 1, 2, 3], half)
+    sign = np.where(np.arange(len(population)) % 2, 1.0, -1.0)
+    w, m_in = np.concatenate([_loadings(rng, half, 2, sign[population == one]) for one in range(4)]).T
+    stimulus = [np.where(population == one, w, 0.0) for one in (0, 1)]
+    memory, decision = (np.where(population == one, w, 0.0) for one in (2, 3))
+    arrives = np.where(population == 3, m_in, 0.0)
+    half_closed = 1.5 * sign * (population < 2)
+    m = np.column_stack([memory + half_closed * np.where(population == 0, -1, 1), decision, arrives])
+    # The memory is at rest at exactly +-1.
+    holds = memory / (memory @ np.tanh(memory))
+    decides = (1.1 * decision + 1.5 * arrives) / half
+    n = np.column_stack([holds, decides, sum(stimulus) * 2 / half])
+    B = np.column_stack([*stimulus, memory, -memory])
+    teacher = _teacher(m, n, B, b=half_closed, choice=np.array([[0.0, 1.0, 0.0]]), population=population)
+    return teacher._replace(region=np.repeat(["relay", "context"], units))
+
+
+def embedded(flow: Array, m: Array, B: Array, b: Array, z: Array, v: Array, noise_sd: float) -> Array:
+    """n (unit, rank) with n' tanh(m z + B v + b) = flow at the given points, by ridge regression.
+
+    Publication: Eliasmith & Anderson, Neural Engineering, 2003.
+
+    Parameters
+    ----------
+    flow : (point, rank) wanted z + tau dz/dt.
+    m, B, b : (unit, rank), (unit, input), (unit,) loadings of the latents and the inputs, and biases.
+    z, v : (point, rank), (point, input) where it is wanted.
+    noise_sd : standard deviation of the noise on the rates that the flow should bear.
+    """
+    r = np.tanh(z @ m.T + v @ B.T + b)
+    return np.linalg.solve(r.T @ r + len(r) * noise_sd**2 * np.eye(len(m)), r.T @ flow)
+
+
+def _loadings(rng: np.random.Generator, units: int, number: int, away_from: Array | None = None) -> Array:
+    """(unit, number) Gaussian loadings whose means are 0 and whose covariance is the identity, exactly.
+
+    With ``away_from`` (unit,), they are orthogonal to that as well.
+    """
+    fixed = np.ones((units, 1)) if away_from is None else np.column_stack([np.ones(units), away_from])
+    q, triangle = np.linalg.qr(np.column_stack([fixed, rng.standard_normal((units, number))]))
+    return (q * np.sign(np.diag(triangle)))[:, fixed.shape[1] :] * np.sqrt(units)
+
+
+def _split(columns: Array, first: int) -> tuple[Array, Array]:
+    return columns[:, :first], columns[:, first:]
+
+
+def _teacher(
+    m: Array,
+    n: Array,
+    B: Array,
+    *,
+    b: Array | None = None,
+    choice: Array | None = None,
+    population: Array | None = None,
+) -> LowRankTeacher:
+    """One region; the output is choice (output, rank) times the latents."""
+    units = len(m)
+    bias = np.zeros(units) if b is None else b
+    network = Network(m @ n.T, B, bias, TAU_S, DT_S)
+    readout = np.zeros((1, units)) if choice is None else choice @ n.T
+    groups = np.zeros(units, dtype=int) if population is None else population
+    return LowRankTeacher(network, m, n, readout, np.repeat("A", units), groups, bias.copy())
