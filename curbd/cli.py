@@ -217,7 +217,7 @@ def _compare(chosen: argparse.Namespace) -> None:
 
 def _tables(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.settings.run import Config
+    from curbd.settings.config import Config
     from curbd.settings.validation import parse_json
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance

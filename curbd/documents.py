@@ -16,10 +16,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from curbd.settings.config import Config
 from curbd.settings.experiments import Bench, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
-from curbd.settings.run import Config
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 

@@ -14,11 +14,11 @@ import xarray as xr
 from curbd import documents
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
+from curbd.settings.config import Config
 from curbd.settings.experiments import Bench, Inactivation
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.settings.plan import Plan, as_json, read_plan
 from curbd.settings.recording import RecordingSettings
-from curbd.settings.run import Config
 from curbd.settings.validation import parse_json
 
 ROOT = Path(__file__).parents[1]

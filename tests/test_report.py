@@ -26,8 +26,8 @@ from curbd.report.drawing import house_style
 from curbd.report.page import grid
 from curbd.report.reading import read_run
 from curbd.scores.score import score
+from curbd.settings.config import Config
 from curbd.settings.recording import RecordingSettings
-from curbd.settings.run import Config
 from curbd.storage import read_netcdf, write_netcdf
 from curbd.tables.collect import collect_run, provenance
 from lrfit.estimators.fitting import fit as fit_low_rank

@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from curbd.errors import UserError, did_you_mean, mistake
+from curbd.settings.config import Config
 from curbd.settings.models import OWN_RECORDING, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
-from curbd.settings.run import Config
 from curbd.settings.section import Section
 from curbd.settings.validation import check, dotted, long_steps
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from curbd.errors import did_you_mean, mistake
-from curbd.settings.run import Defaults
+from curbd.settings.config import Defaults
 from curbd.settings.section import NAME, RESERVED_NAMES, Section
 from curbd.settings.validation import annotation_at, check, dotted, takes_text
 

@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd import tables
-from curbd.settings.run import Config
+from curbd.settings.config import Config
 from curbd.storage import ENGINE, RESULTS_VERSION, groups_of
 
 PACKAGES = (
