@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real SLURM of one node on loopback, for tests/test_slurm.py. For root on Debian or Ubuntu.
+# A real SLURM of one node on loopback, for tests/workflow/test_slurm.py. For root on Debian or Ubuntu.
 #
 #   node.sh install      the packages, without starting their services
 #   node.sh start        start the daemons and wait for the node; prints the folder of their state and logs

@@ -1,0 +1,139 @@
+"""What holds for every estimator: training trials only, one fit a seed, mistakes said in words."""
+
+import numpy as np
+import pytest
+
+from curbd.errors import UserError
+from curbd.estimators.fitting import FULL_RANK, fit, training_data
+from curbd.network.file import member
+from curbd.settings.models import ESTIMATORS, Model
+from curbd.storage import read_netcdf, write_netcdf
+from lrfit import LOW_RANK
+from tests.support.known_network import recorded
+
+EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
+QUICK = {"force": {"passes": 2}, "trajectory": {"max_rank": 3, "steps": 30}}
+"""Nothing here asks how good a fit is."""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return recorded(tmp_path_factory.mktemp("teacher"), units=5, trials=15, samples=40, seed=3)[0]
+
+
+@pytest.fixture(scope="module")
+def undeclared(tmp_path_factory):
+    """The same, longer and with inputs that are not written down."""
+    return recorded(tmp_path_factory.mktemp("teacher"), units=8, trials=15, samples=100, inputs="hidden", seed=100)[0]
+
+
+def counted(recording):
+    """The recording as if it were of spike counts."""
+    rates = 25 * (1 + recording["rates"])
+    return (
+        recording.assign(rates=rates)
+        .assign_coords(scale=recording["scale"] * 25)
+        .assign_attrs(activity="rates", silent=-1.0)
+    )
+
+
+@pytest.fixture(scope="module", params=EVERY, ids="-".join)
+def estimator(request):
+    """Family and estimator, one pair after the other."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def networks(recording, estimator):
+    """Two fits of the recording by every estimator."""
+    return fitted(recording, *estimator)[0]
+
+
+def fitted(recording, family, estimator, seeds=(0, 1), options=None):
+    options = QUICK.get(estimator, {}) if options is None else options
+    model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
+    return fit(recording, "one", model, {"full_rank": FULL_RANK, "low_rank": LOW_RANK}[family])
+
+
+def test_every_estimator_of_the_config_exists():
+    assert set(ESTIMATORS["full_rank"]) == set(FULL_RANK)
+    assert set(ESTIMATORS["low_rank"]) == set(LOW_RANK)
+
+
+def require_same_without_test_trials(recording, networks, family, estimator, options=None):
+    """See that other test trials give the same networks."""
+    other = recording.copy(deep=True)
+    held_out = other["split"].values == "test"
+    assert held_out.any()
+    other["rates"][held_out] = 0.5
+    other["inputs"][held_out] = 7.0
+    again, seconds = fitted(other, family, estimator, options=options)
+    for name in networks.data_vars:
+        # Rates and hidden inputs of held-out trials are inferred from these.
+        one, two = (some[name].isel(trial=~held_out, missing_dims="ignore") for some in (networks, again))
+        np.testing.assert_array_equal(one.values, two.values, err_msg=str(name))
+    assert len(seconds) == 2
+
+
+def test_test_trials_change_nothing(recording, networks, estimator):
+    require_same_without_test_trials(recording, networks, *estimator)
+
+
+def test_test_trials_change_no_hidden_input(undeclared):
+    networks, _ = fitted(undeclared, "full_rank", "one_step", options={"hidden_inputs": "auto"})
+    assert networks.sizes["hidden_input"] > 0
+    require_same_without_test_trials(undeclared, networks, "full_rank", "one_step", {"hidden_inputs": "auto"})
+
+
+@pytest.mark.parametrize("options", [{"noise": "counts"}, {"noise": "calcium", "indicator_s": 0.05}])
+def test_test_trials_change_no_inferred_rate(recording, options):
+    seen = counted(recording) if options["noise"] == "counts" else recording
+    options = options | {"rounds": 3}
+    networks, _ = fitted(seen, "full_rank", "state_space", options=options)
+    assert "inferred_rates" in networks
+    require_same_without_test_trials(seen, networks, "full_rank", "state_space", options)
+
+
+def test_each_seed_is_a_resample_and_the_first_is_the_data_themselves(recording, networks, estimator):
+    alone, _ = fitted(recording, *estimator, seeds=(0,))
+    np.testing.assert_array_equal(networks["J"].values[0], alone["J"].values[0])
+    assert not np.allclose(networks["J"].values[0], networks["J"].values[1])
+
+
+def test_the_stored_networks_come_back_as_they_were(networks, estimator, tmp_path):
+    write_netcdf({"/": networks}, tmp_path / "network.nc")
+    stored = read_netcdf(tmp_path / "network.nc")
+    for name in networks.variables:
+        np.testing.assert_array_equal(stored[name].values, networks[name].values)
+    assert (stored.attrs["family"], stored.attrs["estimator"]) == estimator
+    np.testing.assert_array_equal(member(stored, 1).J, networks["J"].values[1])
+
+
+def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(recording):
+    broken = recording.copy(deep=True)
+    broken["rates"][:, ::2, 0] = np.nan
+    with pytest.raises(UserError, match="no two training bins in a row"):
+        training_data(broken, Model(family="full_rank"))
+
+
+def test_an_input_without_a_value_is_named(recording):
+    broken = recording.copy(deep=True)
+    broken["inputs"][np.flatnonzero(broken["split"].values == "train")[0], 3, 1] = np.nan
+    with pytest.raises(UserError, match="step"):
+        training_data(broken, Model(family="full_rank"))
+
+
+def test_an_euler_step_longer_than_the_time_constant_is_told(recording):
+    dt_s = recording.attrs["dt_s"]
+    with pytest.raises(UserError, match=r"recording teacher, model: found tau_s: .* set substeps: 3 or more"):
+        training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
+    assert training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3)).substeps == 3
+    assert training_data(recording, Model(family="full_rank", tau_s=dt_s)).substeps == 1
+
+
+@pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])
+def test_a_recording_of_one_short_stretch_can_be_fitted(tmp_path, family, estimator):
+    short, _ = recorded(tmp_path, units=3, trials=2, samples=30, inputs="none", seed=1)
+    assert (short["split"] == "train").sum() == 1
+    networks, _ = fitted(short, family, estimator)
+    assert np.isfinite(networks["J"].values).all()

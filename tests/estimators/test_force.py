@@ -1,0 +1,98 @@
+"""Recursive least squares on the running network: the published algorithm without its defects."""
+
+import numpy as np
+import pytest
+
+from curbd.estimators.force import force, random_network
+from curbd.network.equation import phi_inverse, simulate
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import Force
+from curbd.teachers import multi_region, published_three_region
+from tests.support.teacher_data import training_data
+
+
+def plain(data: TrainingData, options: Force, seed: int) -> np.ndarray:
+    """The algorithm as the publication writes it, one vector equation a line; the bias is a rate that is always 1."""
+    rng = np.random.default_rng(seed)
+    trials, samples, n = data.r.shape
+    J = options.gain * rng.standard_normal((n, n)) / np.sqrt(n)
+    smooth, noise = np.ones((trials, n)), []
+    for _ in range(samples):
+        white = np.sqrt(options.noise_tau_s / data.dt_s) * rng.standard_normal((trials, n))
+        smooth = white + (smooth - white) * np.exp(-data.dt_s / options.noise_tau_s)
+        noise.append(options.noise * smooth)
+    W = np.column_stack([J, np.zeros(n)])
+    P = options.p0 * np.eye(n + 1)
+    for _ in range(options.passes):
+        for trial in range(trials):
+            x = np.arctanh(data.r[trial, 0])
+            for t in range(samples - 1):
+                if np.isnan(data.r[trial, t + 1]).any():
+                    break
+                x = x + data.dt_s / data.tau_s * (-x + W @ np.append(np.tanh(x), 1) + noise[t][trial])
+                z = np.append(np.tanh(x), 1)
+                k = P @ z / (1 + z @ P @ z)
+                P = P - np.outer(k, z @ P)
+                W = W - np.outer(z[:n] - data.r[trial, t + 1], k)
+    return W
+
+
+def test_it_is_the_published_algorithm_trial_by_trial():
+    """Two trials of different length: nothing is learned from the step between them."""
+    teacher = multi_region(units=4, trials=2, samples=40, inputs="none", substeps=1)
+    data = training_data(teacher, tau_s=0.1)
+    data.r[0, 25:] = np.nan
+    options = Force(passes=3)
+    fit = force(data, options, np.random.default_rng(3)).network
+    np.testing.assert_allclose(np.column_stack([fit.J, fit.b]), plain(data, options, 3), atol=1e-8)
+
+
+def test_stretches_before_and_after_missing_bins_are_trials_of_their_own():
+    data = training_data(multi_region(units=4, trials=2, samples=40, inputs="none", substeps=1), tau_s=0.1)
+    r, late = data.r.copy(), data.r[:, 21:]
+    r[:, 0], r[:, 20] = np.nan, np.nan
+    early = np.full_like(late, np.nan)
+    early[:, :19] = data.r[:, 1:20]
+    apart = data._replace(r=np.stack([early, late], axis=1).reshape(4, 19, -1), u=np.zeros((4, 19, 0)))
+    # The noise of a bin is that of its place in the trial, which differs here.
+    whole, pieces = (
+        force(one, Force(passes=2, noise=0.0), np.random.default_rng(0)).network for one in (data._replace(r=r), apart)
+    )
+    np.testing.assert_allclose(whole.J, pieces.J, atol=1e-12)
+    start = random_network(data, Force().gain, 0.1, np.random.default_rng(0))
+    assert np.abs(whole.J - start.J).max() > 0.01
+
+
+@pytest.mark.slow
+def test_it_reproduces_the_published_simulator():
+    teacher = published_three_region(units=60, seed=12)
+    data = training_data(teacher, tau_s=0.1)
+    network = force(data, Force(passes=10), np.random.default_rng(0)).network
+    error = simulate(network, phi_inverse(data.r[:, 0]), data.u) - data.r
+    assert 1 - (error**2).sum() / ((data.r - data.r.mean()) ** 2).sum() > 0.95
+
+
+@pytest.mark.parametrize("factor", [10, 0.1])
+def test_the_unit_of_time_does_not_matter(factor):
+    teacher = multi_region(units=5, trials=3, samples=30)
+    data = training_data(teacher, tau_s=0.1)
+    scaled = data._replace(dt_s=data.dt_s * factor, tau_s=0.1 * factor)
+    one = force(data, Force(passes=3), np.random.default_rng(0)).network
+    other = force(scaled, Force(passes=3, noise_tau_s=0.1 * factor), np.random.default_rng(0)).network
+    np.testing.assert_allclose(one.J, other.J, atol=1e-8)
+    np.testing.assert_allclose(one.B, other.B, atol=1e-8)
+
+
+def test_the_seed_decides_the_numbers():
+    data = training_data(multi_region(units=4, trials=2, samples=30), tau_s=0.1)
+    one, again, other = (force(data, Force(passes=2), np.random.default_rng(seed)).network.J for seed in (0, 0, 1))
+    assert np.array_equal(one, again)
+    assert not np.allclose(one, other)
+
+
+def test_the_unit_of_an_input_does_not_matter():
+    data = training_data(multi_region(units=5, trials=4, samples=40), tau_s=0.1)
+    one = force(data, Force(passes=2), np.random.default_rng(0)).network
+    other = force(data._replace(u=1000 * data.u), Force(passes=2), np.random.default_rng(0)).network
+    np.testing.assert_allclose(one.J, other.J, atol=1e-8)
+    np.testing.assert_allclose(one.B, 1000 * other.B, atol=1e-8)

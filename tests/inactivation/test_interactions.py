@@ -1,0 +1,131 @@
+"""What experiments say together: direct beside total effects, windows, messages, and the synergy of combinations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from curbd import tables
+from curbd.estimators.fitting import fit
+from curbd.inactivation import run_experiments
+from curbd.inactivation.interactions import interaction_table
+from curbd.inactivation.messages import transmitter_index
+from curbd.inactivation.tabulate import inactivation_table
+from curbd.network.file import to_dataset
+from curbd.network.fit import Fit
+from curbd.network.truth import true_network
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import Model
+from tests.support.known_network import known_networks, recorded, small
+
+QUICK = Bench(groups=0)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset]:
+    return small(tmp_path_factory.mktemp("teacher"))
+
+
+def interactions(recording: xr.Dataset, networks: xr.Dataset, **experiments: dict[str, Any]) -> pd.DataFrame:
+    plan = {name: Inactivation.model_validate(one) for name, one in experiments.items()}
+    found = run_experiments(recording, networks, plan, bench=QUICK)
+    table = interaction_table(found, inactivation_table(found))
+    assert tables.problems("interactions", table) == []
+    return table
+
+
+def converging(recording: xr.Dataset, truth: xr.Dataset, weight: float) -> xr.Dataset:
+    """A and B are active whatever happens and drive every unit of C; nothing else is connected."""
+    region = recording["region"].values
+    J = np.where(np.outer(region == "C", region != "C"), weight / 8, 0.0)
+    network = true_network(truth)
+    network = network._replace(J=J, B=0 * network.B, b=np.where(region == "C", 0.0, 3.0))
+    return to_dataset([Fit(network)], recording, "made", Model(family="full_rank", seeds=[0]))
+
+
+def test_a_cut_pathway_beside_the_silenced_region(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    networks = converging(recording, truth, 0.1)
+    # The last step of the graded series silences the whole region once more.
+    graded = {"region": "A", "fraction": [0.5, 1.0]}
+    table = interactions(recording, networks, silence={}, cut={"kind": "pathway"}, graded=graded)
+    table = table[~table["perturbation"].str.startswith("graded")]
+    value = table.set_index(["measure", "source", "target"])["value"]
+    assert value["total_effect", "A", "C"] > 0.01
+    # C receives nothing but the direct pathway, and A sends nothing elsewhere.
+    assert value["direct_share", "A", "C"] == pytest.approx(1)
+    assert value["total_effect", "A", "B"] == 0
+    assert ("direct_share", "A", "B") not in value.index
+
+
+def test_silence_is_the_bottom_of_the_range_of_spike_counts(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    # The same scaled rates, counted from -1.
+    counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
+    networks = converging(counts, truth, 0.1)
+    clamp = {"region": "B", "action": "clamp", "value": 0.0}
+    sweep = {"region": "A", "sweep_s": 0.2}
+    table = interactions(counts, networks, silence={}, cut={"kind": "pathway"}, hold=clamp, sweep=sweep)
+    value = table.set_index(["measure", "perturbation", "target"])["value"]
+    assert value["total_effect", "silence:A", "C"] > 0.01
+    # From nearly 1 to -1 is twice as far as to 0, where a cut leaves what C receives; the bend of C takes a little.
+    assert value["direct_share", "cut:A->C", "C"] == pytest.approx(0.5, abs=0.1)
+    assert "hold:B" not in set(table["perturbation"]), "0 is the middle of the range"
+    assert set(table.loc[table["measure"] == "critical_window", "source"]) == {"A"}
+
+
+def test_parts_that_add_and_parts_that_make_up_for_each_other(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    both = {"parts": [{"region": "A"}, {"region": "B"}], "start_s": 0.4}
+    for weight, low, high in ((0.02, -0.01, 0.01), (4.0, 1.0, np.inf)):
+        table = interactions(recording, converging(recording, truth, weight), both=both)
+        [row] = table[table["measure"] == "synergy"].to_dict("records")
+        assert row["target"] == "C"
+        assert low < row["value"] < high, "in the linear range effects add; a saturated target misses one source little"
+
+
+def test_the_critical_window_is_where_the_source_is_active(known: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = known
+    region = recording["region"].values
+    network = true_network(truth)
+    # A falls silent from its start with the time constant of the units and drives C: the first window matters most.
+    J = np.where(np.outer(region == "C", region == "A"), 0.1, 0.0)
+    network = network._replace(J=J, B=0 * network.B, b=0 * network.b)
+    networks = to_dataset([Fit(network)], recording, "made", Model(family="full_rank", seeds=[0]))
+    sweep = {"kind": "pathway", "source": "A", "target": "C", "sweep_s": 0.2}
+    table = interactions(recording, networks, sweep=sweep)
+    [row] = table[table["measure"] == "critical_window"].to_dict("records")
+    assert (row["source"], row["target"]) == ("A", "C")
+    assert (row["start_s"], row["stop_s"]) == (-0.005, 0.195)
+    assert row["value"] > 1.5
+
+
+def test_a_relay_transmits_what_its_source_generates(tmp_path: Path) -> None:
+    absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
+    chain: dict[str, Any] = {"units": 15, "trials": 20, "samples": 150, "substeps": 1, "inputs": "none"}
+    recording, truth = recorded(tmp_path, absent=absent, gain=1.2, coupling=1.0, seed=100, **chain)
+    index = transmitter_index(recording, known_networks(recording, truth), 0)
+    assert index["A"] == 0
+    assert index["B"] > 0.4
+    assert np.isnan(index["C"]), "C sends nothing"
+    verdicts = pd.DataFrame({"source": ["B"], "target": ["C"], "verdict": ["resolved"]})
+    index = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)
+    assert index["B"] == 0, "only resolved pathways carry messages"
+
+
+def test_noise_of_the_observation_is_not_what_a_region_generates(tmp_path: Path) -> None:
+    absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
+    chain: dict[str, Any] = {"units": 12, "trials": 24, "samples": 120, "substeps": 1, "inputs": "none"}
+    recording, truth = recorded(tmp_path, absent=absent, gain=1.5, coupling=1.0, process_noise=0.1, seed=100, **chain)
+    noisy = recording.copy(deep=True)
+    noisy["rates"] += 0.3 * np.random.default_rng(0).standard_normal(noisy["rates"].shape)
+    networks, _ = fit(noisy, "m", Model(family="full_rank", estimator="state_space", seeds=[0]))
+    verdicts = pd.DataFrame({"source": ["A", "B"], "target": ["B", "C"], "verdict": ["resolved"] * 2})
+    true = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)["B"]
+    # At the observed rates it is half as large.
+    assert transmitter_index(noisy, networks, 0, verdicts)["B"] == pytest.approx(true, abs=0.1)

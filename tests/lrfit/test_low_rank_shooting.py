@@ -1,0 +1,51 @@
+"""Refinement keeps the rank and never runs worse than its start."""
+
+import numpy as np
+import pytest
+
+from curbd.estimators.shooting import free_run_error
+from curbd.network.equation import phi_inverse, simulate
+from curbd.settings.models import LowRankShooting, ReducedRank
+from curbd.teachers import multi_region
+from lrfit.estimators.reduced_rank import reduced_rank
+from lrfit.estimators.shooting import shooting
+from tests.support.teacher_data import explained, training_data
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_it_runs_no_worse_than_its_start_at_the_same_rank(noise):
+    teacher = multi_region(regions=("A", "B"), units=20, rank=1, trials=10, samples=150, process_noise=noise, seed=2)
+    data = training_data(teacher, tau_s=0.1)
+    start = reduced_rank(data, ReducedRank(rank=3), RNG)
+    fit = shooting(data, LowRankShooting(rank=3), RNG)
+    m, n = fit.factors
+    assert m.shape == n.shape == (40, 3)
+    assert np.array_equal(fit.network.J, m @ n.T)
+    assert np.linalg.matrix_rank(fit.network.J) == 3
+    # the last bits: J is written anew as m n'
+    assert free_run_error(data, fit.network) <= free_run_error(data, start.network) * (1 + 1e-9)
+
+
+def test_the_network_runs_freely_where_the_regression_does_not():
+    """Inputs that the observer does not know must be made by the network itself."""
+    teacher = multi_region(units=20, rank=2, trials=10, samples=200, process_noise=0.0, inputs="hidden", seed=0)
+    data = training_data(teacher)
+    one_step, refined = (
+        explained(simulate(network, phi_inverse(data.r[:, 0]), data.u), data.r)
+        for network in (
+            reduced_rank(data, ReducedRank(rank=6), RNG).network,
+            shooting(data, LowRankShooting(rank=6), RNG).network,
+        )
+    )
+    assert one_step < 0
+    assert refined > 0.6
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    teacher = multi_region(regions=("A",), units=15, rank=2, trials=5, samples=60, seed=1)
+    data = training_data(teacher)
+    one, again = (shooting(data, LowRankShooting(), np.random.default_rng(seed)) for seed in (0, 1))
+    assert np.array_equal(one.network.J, again.network.J)
+    assert np.array_equal(one.penalty, again.penalty)

@@ -1,0 +1,98 @@
+"""Currents are J r, their sources sum to the total, and the table says what the array holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from curbd import tables
+from curbd.estimators.fitting import fit
+from curbd.pathways.currents import current_table, decompose
+from curbd.settings.models import Model
+from tests.support.known_network import known_networks, small
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]:
+    recording, truth = small(tmp_path_factory.mktemp("teacher"))
+    networks = known_networks(recording, truth)
+    return recording, truth, networks, decompose(recording, networks)
+
+
+def test_currents_at_a_known_network_are_its_weights_times_the_rates(known) -> None:
+    recording, truth, _, current = known
+    rates, region = recording["rates"].values, recording["region"].values
+    for target in np.unique(region):
+        for source in np.unique(region):
+            block = truth["J"].values[np.ix_(region == target, region == source)]
+            expected = rates[..., region == source] @ block.T
+            found = current.sel(source=source).values[0][..., region == target]
+            # One product of float64 numbers of order one.
+            np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_sources_sum_to_the_total_current(known) -> None:
+    recording, truth, _, current = known
+    total = recording["rates"].values @ truth["J"].values.T
+    total = total + recording["inputs"].values @ truth["B"].values.T + truth["b"].values
+    np.testing.assert_allclose(current.sum("source").values[0], total, atol=1e-10)
+    assert list(current["source"].values) == ["A", "B", "C", "input:sine", "input:step", "bias"]
+
+
+def test_missing_bins_have_no_current(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path)
+    networks = known_networks(recording, truth)
+    recording["rates"][2, 60:] = np.nan
+    current = decompose(recording, networks)
+    assert np.isnan(current.values[:, :, 2, 60:]).all()
+    assert np.isfinite(np.delete(current.values, 2, axis=2)).all()
+
+
+def test_table_holds_means_and_parts_that_add_up(known) -> None:
+    recording, _, networks, current = known
+    table = current_table(recording, networks, current)
+    assert tables.problems("currents", table) == []
+    wide = table.pivot(index=["target", "source", "time_s"], columns="sign", values="mean")
+    np.testing.assert_allclose(wide["excitatory"] + wide["inhibitory"], wide["net"], atol=1e-10)
+    region = recording["region"].values
+    by_hand = current.sel(source="B").values[0][:, 17][:, region == "A"]
+    row = table[(table.target == "A") & (table.source == "B") & (table.sign == "net")]
+    row = row[np.isclose(row.time_s, recording["time"].values[17])]
+    assert row["mean"].item() == pytest.approx(by_hand.mean(), abs=1e-12)
+    assert row["rms"].item() == pytest.approx(np.sqrt((by_hand**2).mean()), abs=1e-12)
+
+
+def test_excitatory_part_uses_the_positive_weights_only(known) -> None:
+    recording, truth, networks, current = known
+    table = current_table(recording, networks, current)
+    region = recording["region"].values
+    block = np.maximum(truth["J"].values[np.ix_(region == "C", region == "A")], 0)
+    expected = (recording["rates"].values[:, 5][:, region == "A"] @ block.T).mean()
+    row = table[(table.target == "C") & (table.source == "A") & (table.sign == "excitatory")]
+    found = row[np.isclose(row.time_s, recording["time"].values[5])]["mean"].item()
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path, trials=30)
+    model = Model(family="full_rank", tau_s=0.1, seeds=[0])
+    networks, _ = fit(recording, "one_step", model)
+    table = current_table(recording, networks, decompose(recording, networks))
+    true = current_table(
+        recording, known_networks(recording, truth), decompose(recording, known_networks(recording, truth))
+    )
+    both = table[table.sign == "net"].merge(true[true.sign == "net"], on=["target", "source", "condition", "time_s"])
+    regions = both[both.source.isin(["A", "B", "C"])]
+    covered = (regions.ci_low_x <= regions.mean_y) & (regions.mean_y <= regions.ci_high_x)
+    # Bins of one fit are far from independent: over nine pathways the share scatters widely about .95.
+    assert covered.mean() > 0.85
+    assert (regions.ci_high_x > regions.ci_low_x).all()
+
+
+def test_without_posterior_or_seeds_there_is_no_interval(known) -> None:
+    recording, _, networks, current = known
+    table = current_table(recording, networks, current)
+    assert table[["ci_low", "ci_high"]].isna().all().all()

@@ -1,0 +1,158 @@
+"""The further nulls: each answers its own question, and the true answer is known here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curbd import tables
+from curbd.pathways.null_table import null_table
+from curbd.pathways.other_nulls import (
+    DRAWS,
+    Problem,
+    random_group,
+    random_weights,
+    region_labels,
+    time_shift,
+    trial_shuffle,
+)
+from tests.support.known_network import known_networks, small
+
+LEAST = 1 / (DRAWS + 1)
+TRIALS, BINS, UNITS = 24, 60, 6
+
+
+def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Problem, np.ndarray]:
+    """Three regions of six units; the second drives the first; the third only shares its activity with the second."""
+    rng = np.random.default_rng(seed)
+    r = rng.standard_normal((TRIALS, BINS, 3 * UNITS))
+    second = slice(UNITS, 2 * UNITS)
+    r[..., 2 * UNITS :] += shared * r[..., second]
+    W = np.zeros((3 * UNITS, 3 * UNITS + 1))
+    W[:UNITS, second] = weight * np.random.default_rng(77).standard_normal((UNITS, UNITS))
+    W[:, : 3 * UNITS] += np.eye(3 * UNITS)
+    z = np.concatenate([r, np.ones((TRIALS, BINS, 1))], axis=2)
+    y = z @ W.T + rng.standard_normal((TRIALS, BINS, 3 * UNITS))
+    sources = list(np.arange(3 * UNITS).reshape(3, UNITS))
+    penalty = np.full((3, 3 * UNITS + 1), 1.0)
+    condition = np.repeat(["left", "right"], TRIALS // 2)
+    region = np.repeat(np.arange(3), UNITS)
+    return Problem(z, y, region, sources, penalty, np.arange(TRIALS) % 4 > 0, condition), W
+
+
+@pytest.mark.parametrize("null", [time_shift, trial_shuffle, random_group])
+def test_a_driving_source_is_told_from_an_idle_one(null) -> None:
+    problem, _ = world()
+    p_value = null(problem).p_value()
+    assert p_value[0, 1] == LEAST
+    # No pathway leads anywhere else between regions.
+    assert min(p_value[0, 2], p_value[1, 0], p_value[1, 2], p_value[2, 1]) > 0.02
+
+
+def test_random_weights_send_as_large_a_current_that_explains_nothing() -> None:
+    problem, W = world()
+    rms, correlation = random_weights(problem, W)
+    assert rms.null[:, 0, 1].mean() == pytest.approx(rms.value[0, 1], rel=0.1)
+    assert correlation.p_value()[0, 1] == LEAST
+    assert abs(correlation.null[:, 0, 1].mean()) < 0.1
+    # The partial correlation by hand: current 1.2 (sd of the sum of six random weights of .5), noise of sd 1.
+    share = (W[:UNITS, UNITS : 2 * UNITS] ** 2).sum() / UNITS
+    assert correlation.value[0, 1] == pytest.approx(np.sqrt(share / (share + 1)), abs=0.03)
+    # A block without weights has no current.
+    assert rms.value[0, 2] == 0
+    assert np.isnan(correlation.value[0, 2])
+
+
+def test_all_nulls_mean_the_same_gain() -> None:
+    problem, _ = world(shared=0.5)
+    gains = [null(problem).value for null in (time_shift, trial_shuffle, region_labels, random_group)]
+    for gain in gains[1:]:
+        # Refitting without a source, and taking it out of the solved regression, are one computation in two ways.
+        np.testing.assert_allclose(gain, gains[0], atol=1e-10)
+    mask = problem.parts()
+    fitted, held_out = ((problem.z[part], problem.y[part][:, :UNITS]) for part in mask)
+    errors = []
+    for kept in (np.arange(3 * UNITS + 1), np.setdiff1d(np.arange(3 * UNITS + 1), problem.sources[1])):
+        z = fitted[0][:, kept]
+        weights = np.linalg.solve(z.T @ z + np.eye(len(kept)), z.T @ fitted[1])
+        missed = held_out[1] - held_out[0][:, kept] @ weights
+        errors.append(((missed**2).sum(0) / (held_out[1] ** 2).sum(0)).mean())
+    assert gains[0][0, 1] == pytest.approx(errors[1] - errors[0], abs=1e-10)
+
+
+def test_shuffling_the_whole_source_lets_a_bystander_of_a_weak_model_pass_but_labels_do_not() -> None:
+    # The true source is not among the regressors of the model: its bystander takes its place.
+    problem, _ = world(shared=2.0)
+    kept = np.setdiff1d(np.arange(problem.z.shape[2]), problem.sources[1])
+    blind = problem._replace(
+        z=problem.z[..., kept],
+        y=np.delete(problem.y, problem.sources[1], axis=2),
+        region=np.repeat(np.arange(2), UNITS),
+        sources=list(np.arange(2 * UNITS).reshape(2, UNITS)),
+        penalty=np.full((2, 2 * UNITS + 1), 1.0),
+    )
+    assert time_shift(blind).p_value()[0, 1] == LEAST
+    assert trial_shuffle(blind).p_value()[0, 1] == LEAST
+
+
+def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
+    problem, _ = world()
+    mixed = np.random.default_rng(5).permutation(problem.region)
+    shuffled = problem._replace(region=mixed, sources=[np.flatnonzero(mixed == one) for one in range(3)])
+    within = np.eye(3, dtype=bool)
+    assert region_labels(shuffled).p_value()[within].min() > 0.02
+    # Self-connections stay inside whatever the groups are; the driven block does not.
+    assert region_labels(problem).p_value()[0, 1] == LEAST
+
+
+def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shuffle() -> None:
+    problem, _ = world()
+    step = np.where(problem.condition == "left", 1.0, -1.0)[:, None, None] * np.ones((TRIALS, BINS, 1))
+    known = problem._replace(
+        z=np.concatenate([problem.z, step], axis=2),
+        sources=[*problem.sources, np.array([problem.z.shape[2]])],
+        penalty=np.pad(problem.penalty, ((0, 0), (0, 1)), constant_values=1.0),
+    )
+    assert np.isnan(trial_shuffle(known).p_value()[:, 3]).all()
+    # Groups of units say nothing about an input.
+    assert np.isnan(random_group(known).p_value()[:, 3]).all()
+
+
+def test_one_region_has_no_other_groups_or_labels() -> None:
+    problem, _ = world()
+    units = np.arange(3 * UNITS)
+    one = problem._replace(region=np.zeros(3 * UNITS, int), sources=[units], penalty=problem.penalty[:1])
+    for null in (region_labels, random_group):
+        assert np.isnan(null(one).p_value()).all()
+    assert time_shift(one).p_value()[0, 0] == LEAST
+
+
+def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
+    problem, _ = world()
+    z, y = problem.z.copy(), problem.y.copy()
+    for trial, length in enumerate(rng.integers(20, BINS, TRIALS)):
+        z[trial, length:] = np.nan
+    ragged = problem._replace(z=z, y=y)
+    for null in (time_shift, trial_shuffle):
+        compared = null(ragged)
+        assert np.isfinite(compared.null).all()
+        assert compared.p_value()[0, 1] == LEAST
+
+
+def test_same_seed_same_null() -> None:
+    problem, _ = world()
+    np.testing.assert_array_equal(time_shift(problem, seed=3).null, time_shift(problem, seed=3).null)
+    assert not np.array_equal(region_labels(problem, seed=3).null, region_labels(problem, seed=4).null)
+
+
+def test_the_table_passes_its_schema_and_has_every_null(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path)
+    table = null_table(recording, known_networks(recording, truth))
+    assert tables.problems("nulls", table) == []
+    assert (table["q_value"] >= table["p_value"]).all()
+    shown = table.groupby(["null", "measure"]).size()
+    assert shown["random_weights", "rms"] == 3 * 5
+    assert shown["time_shift", "held_out_gain"] == 3 * 5
+    assert shown["region_labels", "held_out_gain"] == shown["random_group", "held_out_gain"] == 9

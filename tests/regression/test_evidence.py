@@ -1,0 +1,113 @@
+"""Penalties and time constants by the evidence, and when they are not to be had that way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from curbd.estimators.fitting import fit
+from curbd.estimators.one_step import one_step
+from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
+from curbd.regression.moments import moments
+from curbd.regression.time_constant import estimate_tau
+from curbd.regression.transitions import sources, transitions
+from curbd.settings.models import Model, OneStep
+from curbd.teachers import CLIP, multi_region
+from tests.support.known_network import recorded
+from tests.support.teacher_data import training_data
+
+RNG = np.random.default_rng(0)
+"""The estimator draws no number."""
+
+
+def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Generator) -> None:
+    region = np.repeat([0, 1], 30)
+    z = np.concatenate([rng.standard_normal((2000, 60)), np.ones((2000, 1))], axis=1)
+    true = np.array([[25.0, 400.0], [100.0, 50.0]])
+    W = rng.standard_normal((60, 60)) / np.sqrt(true[region][:, region])
+    y = z[:, :60] @ W.T + rng.standard_normal((2000, 60))
+    penalty = evidence_penalties(moments(z, y), sources(region, 0), np.ones((2, 3)))
+    # 900 weights a block give their variance to within 5 %, shrunken ones a little worse.
+    np.testing.assert_allclose(penalty[:, :2], true, rtol=0.2)
+    assert is_inside(penalty)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_an_input_counts_where_it_reaches_and_nowhere_else(unit: float, rng: np.random.Generator) -> None:
+    region = np.repeat([0, 1], 30)
+    z = np.concatenate([rng.standard_normal((500, 60)), unit * rng.standard_normal((500, 1)), np.ones((500, 1))], 1)
+    weight = np.where(region == 0, rng.standard_normal(60), 0)
+    y = 0.1 * z[:, :60] @ rng.standard_normal((60, 60)) + np.outer(z[:, 60] / unit, weight)
+    y += rng.standard_normal((500, 60))
+    penalty = evidence_penalties(moments(z, y), sources(region, 1), np.ones((2, 4))) / np.array([1, 1, unit**2, 1])
+    # Noise and weights of the input have variance 1; 500 samples tell a weight to 1 / 500.
+    assert 0.3 < penalty[0, 2] < 3
+    assert penalty[1, 2] > 200
+    # Nobody has a bias.
+    assert (penalty[:, 3] > 200).all()
+
+
+def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.random.Generator) -> None:
+    region, fold = np.zeros(2, dtype=int), np.repeat([0, 1], [12, 8])
+    z = np.concatenate([rng.standard_normal((20, 2)), np.ones((20, 1))], axis=1)
+    y = rng.standard_normal((20, 2))
+    penalty, source = np.array([[3.0, 0.5]]), sources(region, 0)
+    ridge = penalty[0, source]
+    expected = 0.0
+    for k in (0, 1):
+        seen, asked = fold != k, fold == k
+        S = np.linalg.inv(z[seen].T @ z[seen] + np.diag(ridge))
+        W = y[seen].T @ z[seen] @ S
+        free = seen.sum() - np.trace(z[seen].T @ z[seen] @ S)
+        for unit in range(2):
+            noise = ((y[seen, unit] - z[seen] @ W[unit]) ** 2).sum() / free
+            spread = noise * (np.eye(asked.sum()) + z[asked] @ S @ z[asked].T)
+            expected += multivariate_normal(z[asked] @ W[unit], spread).logpdf(y[asked, unit]) / 2
+    found = held_out_likelihood(moments(z, y, fold), source, penalty)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("trials", [5, 20])
+def test_the_time_constant_does_not_depend_on_how_much_was_recorded(trials: int) -> None:
+    data = training_data(multi_region(units=20, trials=trials, substeps=1, tau_s=0.05, seed=101))
+    # A tenth of a percent of the transitions' information: 5 trials leave it a few percent.
+    assert estimate_tau(data, transitions(data)) == pytest.approx(0.05, rel=0.06)
+
+
+@pytest.mark.parametrize("process_noise", [0.0, 0.3])
+def test_noise_on_the_rates_does_not_make_the_time_constant_short(process_noise: float) -> None:
+    teacher = multi_region(units=20, trials=20, samples=200, substeps=1, process_noise=process_noise, seed=104)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(teacher.rates.shape)
+    data = training_data(teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP)))
+    # Of the plain regression it is .02 s.
+    assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.3)
+
+
+def test_noisy_recordings_are_judged_by_the_evidence_and_smooth_ones_by_held_out_error() -> None:
+    noisy, smooth = (
+        training_data(multi_region(units=15, trials=8, process_noise=noise, seed=102), tau_s=0.1)
+        for noise in (0.3, 0.0)
+    )
+    assert one_step(noisy, OneStep(), RNG).penalty_by == "evidence"
+    assert one_step(smooth, OneStep(), RNG).penalty_by == "cross_validation"
+
+
+def test_a_choice_that_was_asked_for_is_made() -> None:
+    data = training_data(multi_region(units=8, trials=8, seed=103), tau_s=0.1)
+    fits = {how: one_step(data, OneStep(penalties=how), RNG) for how in ("evidence", "cross_validation")}
+    assert {how: one.penalty_by for how, one in fits.items()} == {how: how for how in fits}
+    assert not np.allclose(fits["evidence"].penalty, fits["cross_validation"].penalty)
+
+
+def test_the_network_file_says_how_penalties_were_chosen(tmp_path) -> None:
+    recording, _ = recorded(tmp_path, units=8, trials=10, samples=80, substeps=1, seed=3)
+    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0, 1]))
+    assert networks["penalty_by"].dims == ("seed",)
+    assert set(networks["penalty_by"].values) <= {"evidence", "cross_validation"}
+
+
+def test_trials_of_two_samples_have_a_time_constant() -> None:
+    data = training_data(multi_region(units=5, trials=60, samples=2, substeps=1, seed=105))
+    # 60 transitions leave it 7 % uncertain (the spread over teachers).
+    assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.2)

@@ -1,0 +1,323 @@
+"""The config and recordings.tsv: what they turn into, and what every mistake in them says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from curbd import documents
+from curbd.errors import UserError
+from curbd.inactivation.check import check_experiments
+from curbd.settings.config import Config
+from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.models import ESTIMATORS, Model
+from curbd.settings.plan import Plan, as_json, read_plan
+from curbd.settings.recording import RecordingSettings
+from curbd.settings.validation import parse_json
+
+ROOT = Path(__file__).parents[2]
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes recordings.tsv, one argument a line, beside two empty recordings, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.nwb", "b.h5"):
+        (tmp_path / name).touch()
+
+    def write(*lines: str) -> Path:
+        Path("recordings.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return Path("recordings.tsv")
+
+    return write
+
+
+def plan(**keys: Any) -> Plan:
+    return read_plan({"recordings": "recordings.tsv", **keys}, file="my.yaml")
+
+
+def mistakes(**keys: Any) -> list[str]:
+    with pytest.raises(UserError) as raised:
+        plan(**keys)
+    return str(raised.value).splitlines()
+
+
+HEADER = "recording\tpath\tformat"
+
+
+def test_two_lines_are_a_config(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    made = plan(results="out")
+    assert {model.family for model in made.config.models.values()} == {"full_rank", "low_rank"}
+    assert [experiment.kind for experiment in made.config.inactivations.values()] == ["region"]
+    assert made.recording_settings("a") == RecordingSettings()
+    assert made.fit_model("a", "low_rank").estimator == "reduced_rank"
+
+
+def test_a_column_replaces_a_default_and_a_model_replaces_both(table: Write) -> None:
+    table(
+        f"{HEADER}\tbin_width_s\twindows.table\twindows.conditions\ttau_s",
+        "# a comment",
+        "",
+        "a\ta.nwb\tnwb\t0.02\ttrials\t[choice, reward]\t0.3",
+        "b\tb.h5\thdf5",
+    )
+    models = {"coarse": {"family": "full_rank", "bin_width_s": 0.1}, "fixed": {"family": "full_rank", "tau_s": 0.5}}
+    made = plan(defaults={"bin_width_s": 0.05, "windows": {"align": "go"}, "tau_s": 0.2}, models=models)
+    a = made.recording_settings("a")
+    assert (a.bin_width_s, a.windows.table, a.windows.align) == (0.02, "trials", "go")
+    assert a.windows.conditions == ["choice", "reward"]
+    assert made.recording_settings("b").bin_width_s == 0.05
+    assert made.recording_settings("a", "coarse").bin_width_s == 0.1
+    assert made.has_own_recording("coarse")
+    assert not made.has_own_recording("fixed")
+    assert [made.fit_model(r, m).tau_s for r, m in (("a", "coarse"), ("b", "coarse"), ("a", "fixed"))] == [
+        0.3,
+        0.2,
+        0.5,
+    ]
+
+
+def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    made = plan(models={"m": {"family": "full_rank", "estimator": "force", "options": {"passes": 3}}})
+    assert parse_json("--settings", as_json(made.recording_settings("a")), RecordingSettings) == RecordingSettings()
+    model = parse_json("--model", as_json(made.fit_model("a", "m")), Model)
+    assert model.options["passes"] == 3
+    assert model.options["gain"] == 1.5
+
+
+def test_labels_of_a_table_stay_text(table: Write) -> None:
+    table(f"{HEADER}\twindows.table", "007\ta.nwb\tnwb\t010", "NA\tb.h5\thdf5\tnull")
+    made = plan()
+    assert list(made.recordings) == ["007", "NA"]
+    assert made.recording_settings("007").windows.table == "010"
+    assert made.recording_settings("NA").windows.table is None
+
+
+def test_paths_of_a_table_start_at_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study").mkdir()
+    for name in ("a.nwb", "regions.tsv"):
+        (tmp_path / "study" / name).touch()
+    (tmp_path / "study" / "my.tsv").write_text(f"{HEADER}\tregions.merge\na\ta.nwb\tnwb\tregions.tsv\n")
+    monkeypatch.chdir(tmp_path)
+    recording = read_plan({"recordings": "study/my.tsv"}).recordings["a"]
+    assert recording.path == Path("study/a.nwb")
+    assert recording.tables() == ["study/regions.tsv"]
+
+
+def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    assert mistakes(modls={}) == [
+        "my.yaml, modls: found a key that is not known, expected one of recordings, results, defaults, models, "
+        "inactivations, bench; did you mean 'models'?"
+    ]
+    [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
+    assert line == (
+        "my.yaml, models.m.options.rnk: found a key that is not known, expected one of rank, max_rank, folds; "
+        "did you mean 'rank'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"defaults": {"bin_width_s": -1}}, "defaults.bin_width_s: found -1, expected a number greater than 0"),
+        ({"defaults": {"tau_s": "fast"}}, "defaults.tau_s: found \"fast\", expected a number or 'estimate'"),
+        (
+            {"defaults": {"windows": {"select": [1]}}},
+            "defaults.windows.select: found a list, expected a section of keys",
+        ),
+        ({"defaults": {"inputs": [{"name": "u"}]}}, "defaults.inputs[0]: give exactly one of series, interval, column"),
+        (
+            {"models": {"m": {"family": "full_rnk"}}},
+            "models.m.family: found \"full_rnk\", expected 'full_rank' or 'low_rank'; did you mean 'full_rank'?",
+        ),
+        (
+            {"models": {"m": {"family": "low_rank", "estimator": "force"}}},
+            "models.m.estimator: found 'force', expected one of reduced_rank, block_rank, shooting, trajectory for",
+        ),
+        (
+            {"models": {"m": {"family": "low_rank", "seeds": []}}},
+            "models.m.seeds: found an empty list, expected at least",
+        ),
+        (
+            {"models": {"m": {"family": "low_rank", "seeds": [1, 2, 1]}}},
+            "models.m.seeds: found 1 twice, expected seeds",
+        ),
+        ({"models": {"a/b": {"family": "low_rank"}}}, 'models.a/b: found "a/b", expected letters, digits'),
+        (
+            {"inactivations": {"s": {"kind": "region", "source": "ca1"}}},
+            "inactivations.s.source: found with kind region, expected region, fraction, seed, action, value, weights",
+        ),
+        ({"recordings": "no.tsv"}, 'recordings: found "no.tsv" (no such file), expected a TSV of recordings'),
+    ],
+)
+def test_each_mistake_says_what_was_found_and_expected(table: Write, keys: dict[str, Any], line: str) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    [found] = mistakes(**keys)
+    assert found.startswith(f"my.yaml, {line}")
+
+
+def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
+    table(f"{HEADER}\tbin_width_s", "a\ta.nwb\tnwb\tfast", "a\tgone.nwb\tnwb", "logs\tb.h5\thfd5")
+    assert mistakes() == [
+        'recordings.tsv, line 2, bin_width_s: found "fast", expected a number',
+        'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected an NWB or HDF5 file; relative paths '
+        "start at the folder of this table",
+        'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name of its own',
+        'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, which '
+        "are folders of the results",
+        "recordings.tsv, line 4, format: found \"hfd5\", expected nwb or hdf5; did you mean 'hdf5'?",
+    ]
+
+
+def test_perturbed_trials_are_like_an_experiment_that_is_there(table: Write) -> None:
+    cell = "[{column: laser, value: on, like: silense}]"
+    table(f"{HEADER}\tperturbed", "a\ta.nwb\tnwb\t", f"b\tb.h5\thdf5\t{cell}")
+    assert mistakes() == [
+        "perturbed, like: found \"silense\", expected an entry of inactivations: silence; did you mean 'silence'?"
+    ]
+
+
+def test_an_euler_step_is_no_longer_than_the_time_constant(table: Write) -> None:
+    table(f"{HEADER}\tbin_width_s", "a\ta.nwb\tnwb\t0.05", "b\tb.h5\thdf5\t0.02")
+    models = {"fixed": {"family": "full_rank", "tau_s": 0.02}, "free": {"family": "low_rank"}}
+    assert mistakes(models=models) == [
+        "my.yaml, models.fixed: found tau_s: 0.02 with substeps: 1 in bins of 0.05 s, expected Euler steps no longer "
+        "than the time constant; set substeps: 3 or more"
+    ]
+    models["fixed"]["substeps"] = 3
+    assert plan(models=models).fit_model("a", "fixed").substeps == 3
+
+
+def test_a_column_that_is_not_known(table: Write) -> None:
+    table(f"{HEADER}\twindows.tabel", "a\ta.nwb\tnwb\ttrials")
+    assert mistakes() == [
+        "recordings.tsv, line 1, windows.tabel: found a column that is not known, expected a key of `defaults`, nested "
+        "ones with dots; did you mean 'windows.table'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "defaults", "lines"),
+    [
+        (
+            "windows\twindows.table",
+            "all\ttrials",
+            {},
+            [
+                "line 2, windows.table: found windows as well, which holds no keys, expected windows or its keys, not",
+                'line 2, windows: found "all", expected a section of keys',
+            ],
+        ),
+        (
+            "regions.merge.CA1",
+            "hippocampus",
+            {"regions": {"merge": "b.h5"}},
+            ["line 2, regions.merge.CA1: found regions.merge as well, which holds no keys, expected regions.merge or"],
+        ),
+        (
+            "inputs.name",
+            "light",
+            {"inputs": [{"name": "go", "column": "go"}]},
+            ["line 1, inputs.name: found a column that is not known, expected a key of `defaults`"],
+        ),
+    ],
+)
+def test_a_column_for_a_key_of_what_has_no_keys(
+    table: Write, columns: str, cells: str, defaults: dict[str, Any], lines: list[str]
+) -> None:
+    table(f"{HEADER}\t{columns}", f"a\ta.nwb\tnwb\t{cells}")
+    found = mistakes(defaults=defaults)
+    assert len(found) == len(lines)
+    for one, line in zip(found, lines, strict=True):
+        assert one.startswith(f"recordings.tsv, {line}")
+
+
+def test_a_config_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"found no readable file .* expected a config in YAML"):
+        read_plan(tmp_path)
+
+
+def test_a_line_that_ends_early_lacks_what_follows(table: Write) -> None:
+    table("path\tformat\trecording", "a.nwb\tnwb")
+    assert mistakes() == [
+        'recordings.tsv, line 2, recording: found "", expected letters, digits, `_`, `.`, `+` and `-`, the first no '
+        "`.`, `+` or `-`"
+    ]
+
+
+def test_a_table_without_tabs(table: Write) -> None:
+    table("recording path format", "a a.nwb nwb")
+    assert mistakes() == [
+        "recordings.tsv, line 1: found no column recording, path, format, expected recording, path, format; columns "
+        "are separated by tabs"
+    ]
+
+
+def test_experiments_name_regions_and_inputs_that_exist() -> None:
+    recording = xr.Dataset(
+        {"rates": (("trial", "time", "unit"), np.zeros((2, 3, 2)))},
+        coords={
+            "unit_id": ("unit", np.array(["u1", "u2"])),
+            "region": ("unit", np.array(["adn", "ca1"])),
+            "input": ("input", np.array([], dtype=str)),
+            "condition": ("trial", np.array(["all", "all"])),
+            "time": np.arange(3) * 0.1,
+        },
+        attrs={"recording": "mouse", "dt_s": 0.1},
+    )
+    good = {"s": Inactivation(), "r": Inactivation(region="adn"), "p": Inactivation(kind="pathway", source="ca1")}
+    check_experiments(recording, good)
+    with pytest.raises(UserError) as raised:
+        check_experiments(
+            recording, good | {"x": Inactivation(region="ca3"), "u": Inactivation(kind="input", input="v")}
+        )
+    assert str(raised.value).splitlines() == [
+        'config, inactivations.x.region: found "ca3", expected one of the regions of recording mouse: adn, ca1; did '
+        "you mean 'ca1'?",
+        'config, inactivations.u.input: found "v", expected one of the inputs of recording mouse: it has none',
+    ]
+
+
+def test_settings_on_the_command_line_are_checked_too() -> None:
+    with pytest.raises(UserError, match=r"^--settings, bin_width: found a key that is not known.*'bin_width_s'"):
+        parse_json("--settings", '{"bin_width": 1}', RecordingSettings)
+    with pytest.raises(UserError, match=r"^--settings: found no JSON"):
+        parse_json("--settings", "bin_width_s: 1", RecordingSettings)
+
+
+def test_generated_files_are_current() -> None:
+    """`make docs` writes them."""
+    for name, text in documents.documents(ROOT).items():
+        assert (ROOT / name).read_text(encoding="utf-8") == text, f"{name} is not current: run make docs"
+
+
+def test_the_schema_takes_the_configs_that_the_workflow_takes() -> None:
+    import jsonschema
+    import yaml
+
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
+    configs = [ROOT / "config/config.yaml", *sorted((ROOT / "config/examples").glob("*.yaml"))]
+    assert len(configs) >= 5
+    for path in configs:
+        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"recordings": "my.tsv", "modls": {}}, schema)
+
+
+def test_every_key_has_a_meaning() -> None:
+    sections = [Config, Model, RecordingSettings, Inactivation, Bench]
+    sections += [options for family in ESTIMATORS.values() for options in family.values()]
+    nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults", "bench")
+    for section in sections:
+        for name, field in section.model_fields.items():
+            assert field.description or name in nested, f"{section.__name__}.{name}"

@@ -1,0 +1,51 @@
+"""The workflow on a real SLURM of one node (tests/slurm/node.sh starts one) gives what it gives locally."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.workspace import assert_same_tables, make_workspace, snakemake
+
+
+def running() -> bool:
+    """Whether a SLURM controller answers."""
+    if shutil.which("sinfo") is None:
+        return False
+    return subprocess.run(["sinfo", "--noheader"], capture_output=True, timeout=60).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(not running(), reason="no SLURM controller answers; .ci/run starts one"),
+]
+
+# A node without accounting, and small: it is asked through squeue and soon, and no job may ask for more than it has.
+SMALL_NODE = [
+    "--workflow-profile",
+    "profiles/slurm",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+    "--seconds-between-status-checks",
+    "1",
+    "--latency-wait",
+    "5",
+    "--default-resources",
+    "slurm_account=test",
+    "mem_mb=1000",
+    "runtime=10",
+]
+
+
+def test_the_cluster_gives_the_tables_of_the_local_run(tmp_path: Path) -> None:
+    local, cluster = make_workspace(tmp_path / "local"), make_workspace(tmp_path / "cluster")
+    snakemake(local)
+    printed = snakemake(cluster, *SMALL_NODE)
+    assert_same_tables(local / "results", cluster / "results")
+    assert printed.count("has been submitted with SLURM jobid") > 0
+    assert "Nothing to be done" in snakemake(cluster)

@@ -1,0 +1,291 @@
+"""The workflow as users run it: dry runs of every config, the demo, restart after a kill, and what an edit remakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from curbd import tables
+from tests.support.workspace import (
+    BIN,
+    ENVIRONMENT,
+    ROOT,
+    assert_same_tables,
+    command,
+    make_workspace,
+    planned,
+    snakemake,
+)
+
+EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
+FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1, "mechanism": 1}
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """The workflow in a folder of its own, nothing made yet."""
+    return make_workspace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo has run, undisturbed. Tests copy it before they change anything."""
+    folder = make_workspace(tmp_path_factory.mktemp("demo"))
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def done(demo: Path, tmp_path: Path) -> Path:
+    """A copy of the finished demo that a test may change."""
+    return Path(shutil.copytree(demo, tmp_path / "demo", copy_function=shutil.copy2))
+
+
+def write_config(folder: Path, **keys: object) -> str:
+    (folder / "my.yaml").write_text(yaml.safe_dump(keys), encoding="utf-8")
+    return "my.yaml"
+
+
+def write_recordings(folder: Path, *lines: str) -> None:
+    (folder / "my.tsv").write_text("\n".join(["recording\tpath\tformat", *lines]) + "\n", encoding="utf-8")
+
+
+# --- without running a job -----------------------------------------------------------------------------------------
+
+
+def test_a_fresh_clone_has_the_demo_to_do(fresh: Path) -> None:
+    jobs = planned(snakemake(fresh, "--dry-run"))
+    assert jobs == FIT_STEPS | {
+        "demo_recording": 1,
+        "ingest": 1,
+        "check_experiments": 1,
+        "tables": 1,
+        "report": 1,
+        "default": 1,
+    }
+
+
+def test_the_inner_snakefile_is_complete(fresh: Path) -> None:
+    jobs = planned(snakemake(fresh, "--dry-run", "--snakefile", "workflow/Snakefile"))
+    assert jobs["fit"] == 2
+    assert jobs["all"] == 1
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_has_something_to_do(fresh: Path, example: Path) -> None:
+    recordings = (example.with_suffix(".tsv")).read_text(encoding="utf-8").splitlines()[1:]
+    for line in recordings:
+        (fresh / "data" / Path(line.split("\t")[1]).name).touch()
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", f"config/examples/{example.name}"))
+    assert jobs["ingest"] == len(recordings)
+    models = yaml.safe_load(example.read_text(encoding="utf-8"))["models"]
+    assert jobs["fit"] == len(models) * len(recordings)
+
+
+def test_a_config_of_two_lines_is_enough(fresh: Path) -> None:
+    (fresh / "a.nwb").touch()
+    write_recordings(fresh, "a\ta.nwb\tnwb")
+    jobs = planned(
+        snakemake(fresh, "--dry-run", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+    )
+    assert {rule: count for rule, count in jobs.items() if rule in FIT_STEPS} == FIT_STEPS
+
+
+def test_nothing_of_the_demo_leaks_into_another_config(fresh: Path) -> None:
+    (fresh / "a.nwb").touch()
+    write_recordings(fresh, "a\ta.nwb\tnwb")
+    config = write_config(fresh, recordings="my.tsv", models={"mine": {"family": "full_rank"}})
+    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    assert planned(printed)["fit"] == 1
+    assert "demo" not in planned(printed)
+    assert "latents" not in planned(printed)
+
+
+def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
+    models = {"fine": {"family": "full_rank", "bin_width_s": 0.02}, "plain": {"family": "full_rank"}}
+    config = write_config(fresh, recordings="config/recordings.tsv", models=models)
+    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    assert planned(printed)["ingest_for_model"] == 1
+    assert "input: results/demo/fine/recording.nc\n" in printed
+    assert "input: results/demo/recording.nc\n    output: results/demo/plain/network.nc" in printed
+
+
+def test_only_recordings_with_perturbed_trials_are_compared(fresh: Path) -> None:
+    for name in "ab":
+        (fresh / f"{name}.nwb").touch()
+    lines = ["a\ta.nwb\tnwb\t", 'b\tb.nwb\tnwb\t[{column: laser, value: "on", like: silence}]']
+    header = "recording\tpath\tformat\tperturbed"
+    (fresh / "my.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    config = write_config(fresh, recordings="my.tsv", results="out")
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", config))
+    assert jobs["inactivate"] == 4
+    assert jobs["compare"] == 2
+
+
+def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
+    write_recordings(fresh, "a\tgone.nwb\tnwb", "a\tgone.nwb\tnwb")
+    printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv", modls={}), status=1)
+    assert "my.yaml, modls: found a key that is not known" in printed
+    assert "Traceback" not in printed
+    printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv"), status=1)
+    assert 'my.tsv, line 2, path: found "gone.nwb" (no such file)' in printed
+    assert 'my.tsv, line 3, recording: found "a", as in line 2' in printed
+    assert not (fresh / "results").exists()
+
+
+def test_planning_imports_nothing_slow() -> None:
+    slow = {"torch", "pynwb", "sklearn", "matplotlib"}
+    code = f"import sys, curbd.settings.plan, curbd.storage; print(*{slow!r} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == ""
+
+
+def test_the_workflow_passes_lint_and_format() -> None:
+    snakemake(ROOT, "--lint")
+    subprocess.run([BIN / "snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, env=ENVIRONMENT, check=True)
+
+
+# --- real recordings -----------------------------------------------------------------------------------------------
+
+
+def link_recordings(folder: Path, recordings: Path) -> None:
+    for file in recordings.glob("*.[nh]*"):
+        (folder / "data" / file.name).symlink_to(file)
+
+
+REGIONS = {
+    "macaque_twostep": {"DLPFC": 15, "FP": 8, "Striatum": 15, "dACC": 15},
+    "human_mtl": {"amygdala_right": 10, "hippocampus_right": 25},
+    "zebrafish": {"diencephalon": 15, "ganglia": 4, "hindbrain": 29, "midbrain": 15, "telencephalon": 4},
+    "suite2p": {"V1": 20},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_runs(fresh: Path, recordings: Path, example: Path) -> None:
+    link_recordings(fresh, recordings)
+    config = yaml.safe_load(example.read_text(encoding="utf-8"))
+    # One seed and one family do for a test; the examples themselves differ in how they read the recording.
+    config["models"] = {"full_rank": {"family": "full_rank", "seeds": [0]}}
+    # Spikes on coarser bins, to be quick; imaging keeps its own.
+    if "bin_width_s" in config["defaults"]:
+        config["defaults"]["bin_width_s"] = 0.25
+    snakemake(fresh, "--configfile", write_config(fresh, **config))
+    results = fresh / config["results"]
+    regions = tables.read("regions", results / "tables" / "regions.csv")
+    assert dict(zip(regions["region"], regions["n_units"], strict=True)) == REGIONS[example.stem]
+    pathways = tables.read("pathways", results / "tables" / "pathways.csv")
+    assert set(pathways["target"]) == set(REGIONS[example.stem])
+    inactivations = tables.read("inactivations", results / "tables" / "inactivations.csv")
+    assert {text.split(":")[0] for text in inactivations["perturbation"]} == set(
+        config.get("inactivations", {"silence"})
+    )
+    page = (results / "tables" / "report.html").read_text(encoding="utf-8")
+    assert ("there is no pathway to judge" in page) == (len(regions) == 1)
+
+
+def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path) -> None:
+    link_recordings(fresh, recordings)
+    write_recordings(
+        fresh, "human\tdata/human_mtl_sub-4_ses-4.nwb\tnwb", "mouse\tdata/A2929-200711_neurosuite.nwb\tnwb"
+    )
+    snakemake(fresh, "--until", "ingest", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+    found = [tables.read("units", fresh / "out" / name / "units.csv") for name in ("human", "mouse")]
+    kept = pd.concat(found).query("kept")
+    counts = kept.groupby(["recording", "region", "region_source"]).size().to_dict()
+    assert counts == {
+        ("human", "amygdala_right", "units.electrodes -> electrodes.location"): 10,
+        ("human", "hippocampus_right", "units.electrodes -> electrodes.location"): 25,
+        ("mouse", "adn", "units.location"): 7,
+        ("mouse", "ca1", "units.location"): 8,
+    }
+
+
+# --- the demo ------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_writes_tables_that_keep_their_schema(demo: Path) -> None:
+    for name, table in tables.TABLES.items():
+        found = tables.read(name, demo / "results" / "tables" / table.file)
+        # Nobody perturbed the network that the demo records.
+        assert len(found) == 0 if name == "perturbation_comparison" else len(found) > 0, name
+        assert tables.problems(name, found) == []
+    units = tables.read("units", demo / "results" / "tables" / "units.csv")
+    assert units[["one_step_r2:full_rank", "one_step_r2:low_rank"]].notna().all(axis=None)
+    assert "true_r2" in tables.read("pathways", demo / "results" / "tables" / "pathways.csv")
+
+
+def test_provenance_tells_the_versions_the_config_and_the_inputs(demo: Path) -> None:
+    origin = json.loads((demo / "results/tables/provenance.json").read_text(encoding="utf-8"))
+    assert origin["versions"]["torch"]
+    assert origin["config"]["models"]["low_rank"]["family"] == "low_rank"
+    assert len(origin["recordings"]["demo"]["sha256"]) == 64
+    assert origin["recordings"]["demo"]["settings"]["test_fraction"] == 0.2
+
+
+def test_a_second_run_has_nothing_to_do(demo: Path) -> None:
+    assert "Nothing to be done" in snakemake(demo)
+
+
+def test_a_lost_network_is_made_again_with_all_that_hangs_on_it(done: Path) -> None:
+    (done / "results/demo/full_rank/network.nc").unlink()
+    jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
+    assert planned(snakemake(done, "--dry-run")) == jobs
+    (done / "results/demo/experiments.json").unlink()
+    assert planned(snakemake(done, "--dry-run")) == jobs | {"check_experiments": 1, "inactivate": 2}
+
+
+def test_new_inactivations_refit_nothing(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["inactivations"] = {"halved": {"kind": "region", "strength": 0.5}}
+    printed = snakemake(done, "--dry-run", "--configfile", write_config(done, **config))
+    jobs = planned(printed)
+    assert jobs == {"check_experiments": 1, "inactivate": 2, "tables": 1, "report": 1, "default": 1}
+
+
+def test_a_region_that_does_not_exist_stops_before_the_fits(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["inactivations"] = {"gone": {"kind": "region", "region": "ca3"}}
+    printed = snakemake(done, "--configfile", write_config(done, **config), status=1)
+    assert 'config, inactivations.gone.region: found "ca3", expected one of the regions of recording demo' in printed
+    assert "Traceback" not in printed
+    assert "rule inactivate" not in printed
+
+
+def test_a_killed_run_ends_with_the_same_tables(demo: Path, fresh: Path) -> None:
+    kill_when(fresh, fresh / "data/demo.h5", os.killpg)
+    snakemake(fresh, "--unlock")
+    kill_when(fresh, fresh / "results/demo/recording.nc", os.killpg)
+    snakemake(fresh, "--unlock")
+    # The jobs live on as orphans and write beside the next run.
+    kill_when(fresh, fresh / "results/demo/low_rank/network.nc", os.kill)
+    snakemake(fresh, "--unlock")
+    snakemake(fresh)
+    assert_same_tables(demo / "results", fresh / "results")
+
+
+def kill_when(folder: Path, milestone: Path, kill: Callable[[int, int], None]) -> None:
+    """SIGKILL a run as soon as a file is there, while others are being written."""
+    with (folder / "printed").open("w") as printed:
+        run = subprocess.Popen(
+            command(), cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed, start_new_session=True
+        )
+    deadline = time.monotonic() + 300
+    while not milestone.exists():
+        assert run.poll() is None, (folder / "printed").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    kill(run.pid, signal.SIGKILL)
+    run.wait()
