@@ -28,7 +28,7 @@ from curbd.network.file import member, posterior_draws
 from curbd.network.truth import true_network
 from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
 from curbd.recording.scaling import scaled_rates
@@ -273,9 +273,9 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.h5"
         teachers.write_hdf5(teacher, path)
-        with open_source(path, "hdf5", settings) as source:
-            recording, truth, _, _ = ingest(source, settings, "teacher")
-            perturbed = perturbed_trials(source, settings, recording)
+        with open_recording(path, "hdf5", settings) as file:
+            recording, truth, _, _ = ingest(file, settings, "teacher")
+            perturbed = perturbed_trials(file, settings, recording)
     if truth is None or perturbed is None:
         raise ValueError("teacher: found no truth or no laser in its own file")
     networks, _ = fit(recording, estimator, _model(estimator, teacher.network))

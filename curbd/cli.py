@@ -112,7 +112,7 @@ def _teacher(chosen: argparse.Namespace) -> None:
 
 def _ingest(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.recording import open_source
+    from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
     from curbd.recording.perturbed import perturbed_trials
     from curbd.settings.recording import RecordingSettings
@@ -120,9 +120,9 @@ def _ingest(chosen: argparse.Namespace) -> None:
     from curbd.storage import write_netcdf
 
     settings = parse_json("--settings", chosen.settings, RecordingSettings)
-    with open_source(chosen.path, chosen.format, settings, chosen.name) as source:
-        recording, truth, units, regions = ingest(source, settings, chosen.name)
-        beside = {"truth": truth, "perturbed": perturbed_trials(source, settings, recording)}
+    with open_recording(chosen.path, chosen.format, settings, chosen.name) as file:
+        recording, truth, units, regions = ingest(file, settings, chosen.name)
+        beside = {"truth": truth, "perturbed": perturbed_trials(file, settings, recording)}
     print(recording.attrs["notes"] or "no remarks")
     groups = {name: group for name, group in beside.items() if group is not None}
     write_netcdf({"/": recording, **groups}, chosen.out)

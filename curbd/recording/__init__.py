@@ -1,4 +1,4 @@
-"""Recordings: files opened as a `Source`, whatever their format."""
+"""Recordings: files opened as a `RecordingFile`, whatever their format."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from curbd.errors import UserError
-from curbd.recording.source import BinnedTrials, Series, Source, Spikes, Truth
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Truth
 from curbd.settings.recording import RecordingSettings
 
-__all__ = ["BinnedTrials", "Series", "Source", "Spikes", "Truth", "open_source"]
+__all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_recording"]
 
 
-def open_source(
+def open_recording(
     path: Path | str, format: Literal["nwb", "hdf5"], settings: RecordingSettings | None = None, name: str = ""
-) -> Source:
+) -> RecordingFile:
     """Open a recording file; its data are read only when asked for.
 
     Parameters

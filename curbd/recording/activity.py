@@ -20,7 +20,7 @@ from curbd.recording.binning import (
     whole_multiple,
 )
 from curbd.recording.cells import selected
-from curbd.recording.source import BinnedTrials, Series, Source, Spikes
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import RecordingSettings
 
@@ -79,12 +79,12 @@ class Activity:
         )
 
 
-def read_activity(source: Source, units: np.ndarray, settings: RecordingSettings, where: str) -> Activity:
+def read_activity(file: RecordingFile, units: np.ndarray, settings: RecordingSettings, where: str) -> Activity:
     """Bin and smooth the activity of some units; only what the windows cover is read.
 
     Parameters
     ----------
-    source : the file.
+    file : the opened file.
     units : (unit,) indices of the units to read.
     settings : bin width, smoothing and windows; null takes the defaults.
     where : the recording, for messages.
@@ -93,7 +93,7 @@ def read_activity(source: Source, units: np.ndarray, settings: RecordingSettings
     ------
     UserError : a bin narrower than the sampling step, windows that cannot be used, an unknown table or column.
     """
-    activity = source.activity
+    activity = file.activity
     columns = pd.DataFrame(index=[0])
     if isinstance(activity, BinnedTrials):
         if settings.windows.table is not None:
@@ -105,17 +105,17 @@ def read_activity(source: Source, units: np.ndarray, settings: RecordingSettings
             )
         keep = selected(activity.trials, f"{where}: windows.select", settings.windows.select)
         if int(keep.sum()) > 1:
-            return _from_trials(source, activity, units, keep, settings, where)
+            return _from_trials(file, activity, units, keep, settings, where)
         row = int(np.flatnonzero(keep)[0])
         columns = activity.trials.iloc[[row]].reset_index(drop=True)
-        source, activity = _one_stretch(source, activity, row)
+        file, activity = _one_stretch(file, activity, row)
         windows = settings.windows.model_copy(update={"select": {}})
         settings = settings.model_copy(update={"windows": windows})
-    return _from_stretch(source, activity, units, columns, settings, where)
+    return _from_stretch(file, activity, units, columns, settings, where)
 
 
 def _from_stretch(
-    source: Source,
+    file: RecordingFile,
     activity: Spikes | Series,
     units: np.ndarray,
     columns: pd.DataFrame,
@@ -139,11 +139,11 @@ def _from_stretch(
                 expected=f"at least {dt_s:g} s, the sampling step of {activity.name}",
                 todo="leave it null to use the samples as they are",
             )
-        if source.format == "hdf5":
+        if file.format == "hdf5":
             whole_multiple(settings.bin_width_s, dt_s, f"{where}: bin_width_s")
     dt_s = dt_s if settings.bin_width_s is None else settings.bin_width_s
     smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
-    name, table = _table(source.intervals, settings.windows.table, columns, span_s, where)
+    name, table = _table(file.intervals, settings.windows.table, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
     trials = trials_of(table, name, where, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
 
@@ -166,8 +166,8 @@ def _from_stretch(
     def on_bins(series: Series) -> np.ndarray:
         return sampled_bins(series, sampling(series.time_s(), series.name), trials.edges_s())
 
-    inputs = [on_bins(source.series[each]) for each in source.declared_inputs]
-    drive = _drive_series(source, activity)
+    inputs = [on_bins(file.series[each]) for each in file.declared_inputs]
+    drive = _drive_series(file, activity)
     return Activity(
         trials,
         rates,
@@ -175,13 +175,18 @@ def _from_stretch(
         mean_rate_hz,
         smoothing_s,
         np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
-        source.declared_inputs,
+        file.declared_inputs,
         None if drive is None else on_bins(drive),
     )
 
 
 def _from_trials(
-    source: Source, activity: BinnedTrials, units: np.ndarray, keep: np.ndarray, settings: RecordingSettings, where: str
+    file: RecordingFile,
+    activity: BinnedTrials,
+    units: np.ndarray,
+    keep: np.ndarray,
+    settings: RecordingSettings,
+    where: str,
 ) -> Activity:
     """Trials on common bins, which the file itself holds."""
     windows = settings.windows
@@ -223,7 +228,7 @@ def _from_trials(
         return averaged(values[keep], n_bins)
 
     rates = smoothed(on_bins(activity.read()[:, :, units]), smoothing_s, dt_s, settings.causal)
-    truth = source.truth
+    truth = file.truth
     return Activity(
         trials,
         rates[:, shown],
@@ -262,7 +267,7 @@ def _columns(series: Series, columns: np.ndarray) -> Series:
     return replace(series, read=lambda first, last: series.read(first, last)[:, columns], columns=len(columns))
 
 
-def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> tuple[Source, Series]:
+def _one_stretch(file: RecordingFile, activity: BinnedTrials, row: int) -> tuple[RecordingFile, Series]:
     """A single trial as a continuous stretch: its activity, inputs and drive as series."""
 
     def series(name: str, values: np.ndarray) -> Series:
@@ -270,17 +275,17 @@ def _one_stretch(source: Source, activity: BinnedTrials, row: int) -> tuple[Sour
 
     inputs = activity.inputs()[row]
     declared = {name: series(name, inputs[:, [column]]) for column, name in enumerate(activity.input_names)}
-    truth = source.truth
+    truth = file.truth
     if truth is not None and truth.drive is not None:
         truth = replace(truth, drive=truth.drive[[row]])
-    stretch = series(source.activity_name, activity.read()[row])
-    all_series = {**source.series, **declared}
-    return replace(source, series=all_series, declared_inputs=activity.input_names, truth=truth), stretch
+    stretch = series(file.activity_name, activity.read()[row])
+    all_series = {**file.series, **declared}
+    return replace(file, series=all_series, declared_inputs=activity.input_names, truth=truth), stretch
 
 
-def _drive_series(source: Source, activity: Spikes | Series) -> Series | None:
+def _drive_series(file: RecordingFile, activity: Spikes | Series) -> Series | None:
     """The drive of a teacher that is one stretch, on the clock of its activity."""
-    if source.truth is None or source.truth.drive is None or isinstance(activity, Spikes):
+    if file.truth is None or file.truth.drive is None or isinstance(activity, Spikes):
         return None
-    drive = source.truth.drive.reshape(-1, source.truth.drive.shape[-1])
+    drive = file.truth.drive.reshape(-1, file.truth.drive.shape[-1])
     return Series("truth/drive", activity.time_s, lambda first, last: drive[first:last], drive.shape[1])

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import convolve1d
 
 from curbd.errors import UserError
-from curbd.recording.source import Series, Spikes
+from curbd.recording.recording_file import Series, Spikes
 
 TOLERANCE = 1e-6
 """Share of a bin (or sampling step) below which a difference in time is rounding."""

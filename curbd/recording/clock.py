@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curbd.errors import UserError
-from curbd.recording.source import Series
+from curbd.recording.recording_file import Series
 
 FAR = 1000.0
 """A time this many times the 10-90 % range away from the median cannot be meant (a counter that was not yet set)."""

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from curbd.recording.cells import as_text
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import Place, resolve
-from curbd.recording.source import BinnedTrials, Series, Source, Spikes
 from curbd.settings.recording import Regions
 
 LOOK = 2000
@@ -22,17 +22,17 @@ FEW = 8
 """Up to so many different values of a column are counted one by one."""
 
 
-def activity_lines(source: Source) -> list[str]:
+def activity_lines(file: RecordingFile) -> list[str]:
     """What the units did: spikes, trials or samples, how many, how fast, from when to when."""
-    n_units, activity = len(source.units), source.activity
-    truth = ["  with the network behind it (truth), used for scoring only"] if source.truth is not None else []
+    n_units, activity = len(file.units), file.activity
+    truth = ["  with the network behind it (truth), used for scoring only"] if file.truth is not None else []
     if isinstance(activity, Spikes):
         counts = np.array([activity.read(unit).size for unit in range(n_units)])
         first, last = activity.span_s
         rates = counts / max(last - first, 1e-9)
         return [
             "Activity",
-            f"  {source.activity_name}: spikes of {n_units} units, {counts.sum()} in all,"
+            f"  {file.activity_name}: spikes of {n_units} units, {counts.sum()} in all,"
             f" from {seconds(first)} to {seconds(last)} ({duration(last - first)})",
             f"  mean rates {rates.min():.3g} to {rates.max():.3g} Hz, median {np.median(rates):.3g} Hz",
         ]
@@ -41,9 +41,9 @@ def activity_lines(source: Source) -> list[str]:
         step = seconds(float(np.median(np.diff(time_s)))) if time_s.size > 1 else "unknown length"
         return [
             "Activity",
-            f"  {source.activity_name}: {len(activity.trials)} trials of {time_s.size} bins of {step}"
+            f"  {file.activity_name}: {len(activity.trials)} trials of {time_s.size} bins of {step}"
             f" ({seconds(time_s[0])} to {seconds(time_s[-1])}), {n_units} units",
-            *(["  rates are phi(x) of a model, in (-1, 1), and taken as they are"] if source.already_phi else []),
+            *(["  rates are phi(x) of a model, in (-1, 1), and taken as they are"] if file.already_phi else []),
             *([f"  inputs: {', '.join(activity.input_names)}"] if activity.input_names else []),
             *(
                 [f"  trial columns: {', '.join(map(str, activity.trials.columns))}"]
@@ -53,12 +53,12 @@ def activity_lines(source: Source) -> list[str]:
             *truth,
         ]
     unit = f", unit {activity.unit}" if activity.unit else ""
-    return ["Activity", f"  {source.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
+    return ["Activity", f"  {file.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
 
 
-def region_lines(source: Source, places: Sequence[Place], order: Regions) -> list[str]:
+def region_lines(file: RecordingFile, places: Sequence[Place], order: Regions) -> list[str]:
     """Regions, units of each, where the labels came from, and what every other place says."""
-    units = source.units
+    units = file.units
     found = units[units["region_raw"] != ""]
     lines = ["Regions"]
     for where, rows in found.groupby("region_source", sort=True):
@@ -100,10 +100,10 @@ def unit_column_lines(columns: Mapping[str, Sequence[Any]], labels: Sequence[str
     return ["Columns of the units (for units.select)", *lines] if lines else []
 
 
-def interval_lines(source: Source) -> list[str]:
+def interval_lines(file: RecordingFile) -> list[str]:
     """Interval tables with their rows, time range and columns."""
     lines = ["Interval tables (for windows.table)"]
-    for name, table in source.intervals.items():
+    for name, table in file.intervals.items():
         if not len(table):
             lines.append(f"  {name}: no rows")
             continue
@@ -115,7 +115,7 @@ def interval_lines(source: Source) -> list[str]:
         for column in table.columns.drop(["start_time", "stop_time"]):
             lines.append(f"    {column}: {_column(table, str(column))}")
     if len(lines) == 1:
-        return [] if isinstance(source.activity, BinnedTrials) else [lines[0], "  none"]
+        return [] if isinstance(file.activity, BinnedTrials) else [lines[0], "  none"]
     return lines
 
 
@@ -137,21 +137,21 @@ def _column(table: pd.DataFrame, column: str) -> str:
     return text
 
 
-def input_lines(source: Source, other_activity: Sequence[str]) -> list[str]:
+def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]:
     """Series that could be known inputs; ROI responses are activity, and are told there."""
     lines = [
         f"  {name}: {series.columns} column{'s' * (series.columns > 1)}"
         f"{f', {series.unit}' if series.unit else ''}, {clock_line(series)}"
-        for name, series in source.series.items()
+        for name, series in file.series.items()
         if name not in other_activity
     ]
     return ["Time series (possible inputs: inputs: [{name: ..., series: ...}])", *lines] if lines else []
 
 
-def remark_lines(source: Source) -> list[str]:
+def remark_lines(file: RecordingFile) -> list[str]:
     """Oddities: what the reader noted, traces that do not vary, missing samples, series that begin late."""
-    remarks = list(source.notes)
-    activity = source.activity
+    remarks = list(file.notes)
+    activity = file.activity
     if isinstance(activity, Series):
         stop = activity.steady[2] if activity.steady else activity.time_s().size
         first = activity.read(0, min(stop, LOOK))
@@ -160,7 +160,7 @@ def remark_lines(source: Source) -> list[str]:
         lowest, highest = np.where(finite, first, np.inf).min(axis=0), np.where(finite, first, -np.inf).max(axis=0)
         alike = np.flatnonzero(lowest >= highest)
         if alike.size:
-            rows = source.units.iloc[alike[:FEW]]
+            rows = file.units.iloc[alike[:FEW]]
             who = ", ".join(f"{u} ({r})" for u, r in zip(rows["unit_id"], rows["region"], strict=True))
             more = ", ..." if alike.size > FEW else ""
             remarks.append(f"{alike.size} units do not vary{part}: {who}{more}.")
@@ -169,7 +169,7 @@ def remark_lines(source: Source) -> list[str]:
     if isinstance(activity, Spikes):
         begins = {
             name: np.array([series.steady[0]]) if series.steady else series.time_s()[:1]
-            for name, series in source.series.items()
+            for name, series in file.series.items()
         }
         late = {
             name: float(time_s[0])

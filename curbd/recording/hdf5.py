@@ -13,8 +13,8 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import place
-from curbd.recording.source import BinnedTrials, Series, Source, Truth
 from curbd.recording.units import UnitFacts, cell_type, positions, unit_table
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
@@ -22,8 +22,8 @@ DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity when the settings name none."""
 
 
-def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> Source:
-    """Open a plain HDF5 file as a `Source`.
+def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingFile:
+    """Open a plain HDF5 file as a `RecordingFile`.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> Source:
 
 def describe(
     file: h5py.File, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
-) -> Source:
+) -> RecordingFile:
     """What an opened HDF5 file offers, by the settings."""
     layout = settings.hdf5
     rates = _rates(file, layout, where)
@@ -93,7 +93,7 @@ def describe(
         series = _series(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials
-    return Source(
+    return RecordingFile(
         path=path,
         format="hdf5",
         units=units,

@@ -1,4 +1,4 @@
-"""A source becomes a recording: trials on bins, known inputs, kept units, the split, and the tables of them."""
+"""A recording file becomes a recording: trials on bins, inputs, kept units, the split, and the tables of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.cells import said
 from curbd.recording.inputs import known_inputs, require_known
 from curbd.recording.perturbed import without_perturbed
+from curbd.recording.recording_file import RecordingFile
 from curbd.recording.scaling import count_scales, scaled_rates, scales
 from curbd.recording.selection import mean_rates, reasons_of, require_units, small_regions
-from curbd.recording.source import Source
 from curbd.recording.splits import split
 from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings
@@ -42,16 +42,16 @@ def ingest_file(
 
     Raises
     ------
-    UserError : a file that cannot be opened (see `curbd.recording.open_source`), and as `ingest`.
+    UserError : a file that cannot be opened (see `curbd.recording.open_recording`), and as `ingest`.
     """
     settings = RecordingSettings() if settings is None else settings
     name = Path(path).stem if name is None else name
-    with open_source(path, "nwb" if Path(path).suffix == ".nwb" else "hdf5", settings, name) as source:
-        return ingest(source, settings, name)
+    with open_recording(path, "nwb" if Path(path).suffix == ".nwb" else "hdf5", settings, name) as file:
+        return ingest(file, settings, name)
 
 
 def ingest(
-    source: Source, settings: RecordingSettings, name: str
+    file: RecordingFile, settings: RecordingSettings, name: str
 ) -> tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]:
     """Turn an opened file into a recording.
 
@@ -60,7 +60,7 @@ def ingest(
 
     Parameters
     ----------
-    source : the file.
+    file : the opened file.
     settings : how to read it.
     name : of the recording.
 
@@ -75,14 +75,14 @@ def ingest(
     ------
     UserError : settings that do not fit the file, no unit left, or NaN everywhere.
     """
-    where = f"{name} ({source.path})"
-    reasons = source.units["reason"].to_numpy(dtype=object).copy()
+    where = f"{name} ({file.path})"
+    reasons = file.units["reason"].to_numpy(dtype=object).copy()
     require_units(reasons.tolist(), where)
     candidates = np.flatnonzero(reasons == "")
-    activity = read_activity(source, candidates, settings, where)
+    activity = read_activity(file, candidates, settings, where)
     if not np.isfinite(activity.rates).any():
         raise UserError.at(
-            f"{where}: {source.activity_name}",
+            f"{where}: {file.activity_name}",
             found="NaN everywhere in the windows",
             expected="activity",
             todo="look at the windows and at the dataset (curbd inspect)",
@@ -92,10 +92,10 @@ def ingest(
     splits = split(condition, settings.test_fraction, settings.split_seed)
     train = splits == "train"
 
-    mean_rate_hz = np.full(len(source.units), np.nan)
+    mean_rate_hz = np.full(len(file.units), np.nan)
     mean_rate_hz[candidates] = mean_rates(activity.mean_rate_hz[train], activity.rates[train])
     reasons[candidates] = reasons_of(activity.rates, train, mean_rate_hz[candidates], settings.units)
-    small = small_regions(source.units["region"].tolist(), reasons == "", settings.units)
+    small = small_regions(file.units["region"].tolist(), reasons == "", settings.units)
     reasons = np.where(small != "", small, reasons)
     require_units(reasons.tolist(), where)
     kept = np.flatnonzero(reasons == "")
@@ -105,24 +105,24 @@ def ingest(
     rates = np.where(observed[:, :, None], rates, np.nan)
     if not (observed[train].sum() > 1 and observed[~train].any()):
         raise UserError.at(
-            f"{where}: {source.activity_name}",
+            f"{where}: {file.activity_name}",
             found=f"{int(observed[train].sum())} training and {int(observed[~train].sum())} test bins with all units",
             expected="two trials or blocks at least in which all kept units were recorded",
             todo="look at the windows, or leave out units that were recorded at other times (units.select)",
         )
-    if source.already_phi:
+    if file.already_phi:
         scale = np.ones(len(kept))
     else:
         scale = (count_scales if settings.scaling == "counts" else scales)(rates, train)
 
-    known, names, input_notes = _inputs(source, settings, activity, observed, where)
+    known, names, input_notes = _inputs(file, settings, activity, observed, where)
     missing = int((activity.trials.inside & ~observed).sum())
     gaps = [f"{missing} of {int(activity.trials.inside.sum())} bins are missing (NaN)."] if missing else []
-    notes = [*source.notes, *activity.trials.notes, *input_notes, *gaps]
+    notes = [*file.notes, *activity.trials.notes, *input_notes, *gaps]
 
-    all_scales = np.full(len(source.units), np.nan)
+    all_scales = np.full(len(file.units), np.nan)
     all_scales[kept] = scale
-    units = _units_table(source, name, reasons, mean_rate_hz, all_scales)
+    units = _units_table(file, name, reasons, mean_rate_hz, all_scales)
     trials = activity.trials
     recording = xr.Dataset(
         {
@@ -133,27 +133,27 @@ def ingest(
             **_trial_coords(trials.columns),
             "time": ("time", trials.time_s, {"units": "s"}),
             "input": ("input", np.array(names, dtype=str)),
-            **_unit_coords(source.units.iloc[kept]),
+            **_unit_coords(file.units.iloc[kept]),
             "scale": ("unit", scale),
             "mean_rate_hz": ("unit", mean_rate_hz[kept]),
             "condition": ("trial", condition.astype(str)),
             "split": ("trial", splits),
             "start_s": ("trial", trials.zero_s),
         },
-        attrs=_attrs(source, settings, name, activity, notes),
+        attrs=_attrs(file, settings, name, activity, notes),
     )
-    return recording, _truth(source, kept, activity, names), units, _regions_table(recording)
+    return recording, _truth(file, kept, activity, names), units, _regions_table(recording)
 
 
 def _inputs(
-    source: Source, settings: RecordingSettings, activity: Activity, observed: np.ndarray, where: str
+    file: RecordingFile, settings: RecordingSettings, activity: Activity, observed: np.ndarray, where: str
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Inputs that the file declares, then those that the settings ask for."""
     declared = activity.inputs
     if activity.input_names:
         todo = "fill the missing values, or leave the input out"
         require_known(declared, observed, activity.input_names, f"{where}: inputs", todo)
-    asked, names, notes = known_inputs(source, settings.inputs, activity.trials, observed, where)
+    asked, names, notes = known_inputs(file, settings.inputs, activity.trials, observed, where)
     both = [*activity.input_names, *names]
     if repeated := sorted({each for each in both if both.count(each) > 1}):
         raise UserError.at(
@@ -187,19 +187,19 @@ def _unit_coords(units: pd.DataFrame) -> dict[str, Any]:
 
 
 def _attrs(
-    source: Source, settings: RecordingSettings, name: str, activity: Activity, notes: list[str]
+    file: RecordingFile, settings: RecordingSettings, name: str, activity: Activity, notes: list[str]
 ) -> dict[str, Any]:
     resolved = settings.model_dump(mode="json", include=set(RecordingSettings.model_fields))
     resolved |= {"bin_width_s": activity.trials.dt_s, "smoothing_s": activity.smoothing_s}
     return {
         "recording": name,
-        "path": str(source.path),
-        "sha256": sha256(source.path),
-        "format": source.format,
-        "activity": "model" if source.already_phi else "rates",
+        "path": str(file.path),
+        "sha256": sha256(file.path),
+        "format": file.format,
+        "activity": "model" if file.already_phi else "rates",
         # The scaled rate of a unit that does not fire.
-        "silent": -1.0 if settings.scaling == "counts" and not source.already_phi else 0.0,
-        "activity_name": source.activity_name,
+        "silent": -1.0 if settings.scaling == "counts" and not file.already_phi else 0.0,
+        "activity_name": file.activity_name,
         "stretches": "blocks" if activity.trials.blocks else "trials",
         "dt_s": activity.trials.dt_s,
         "smoothing_s": activity.smoothing_s,
@@ -209,18 +209,18 @@ def _attrs(
     }
 
 
-def _truth(source: Source, kept: np.ndarray, activity: Activity, input_names: list[str]) -> xr.Dataset | None:
+def _truth(file: RecordingFile, kept: np.ndarray, activity: Activity, input_names: list[str]) -> xr.Dataset | None:
     """The true network among the kept units, on the bins of the recording.
 
     Inputs that the file does not declare have no true weight.
     """
-    truth = source.truth
+    truth = file.truth
     if truth is None:
         return None
     B = np.zeros((len(kept), len(input_names)))
     B[:, : truth.B.shape[1]] = truth.B[kept]
     variables: dict[str, Any] = {
-        "J": (("target", "source"), truth.J[np.ix_(kept, kept)]),
+        "J": (("target", "file"), truth.J[np.ix_(kept, kept)]),
         "B": (("target", "input"), B),
         "b": ("target", truth.b[kept]),
     }
@@ -233,9 +233,9 @@ def _truth(source: Source, kept: np.ndarray, activity: Activity, input_names: li
 
 
 def _units_table(
-    source: Source, name: str, reasons: np.ndarray, mean_rate_hz: np.ndarray, scale: np.ndarray
+    file: RecordingFile, name: str, reasons: np.ndarray, mean_rate_hz: np.ndarray, scale: np.ndarray
 ) -> pd.DataFrame:
-    facts = source.units[["unit_id", "region", "region_raw", "region_source", "cell_type"]].reset_index(drop=True)
+    facts = file.units[["unit_id", "region", "region_raw", "region_source", "cell_type"]].reset_index(drop=True)
     return facts.assign(recording=name, kept=reasons == "", reason=reasons, mean_rate_hz=mean_rate_hz, scale=scale)
 
 

@@ -10,19 +10,19 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
 from curbd.recording.cells import column_of, said
-from curbd.recording.source import Series, Source
+from curbd.recording.recording_file import RecordingFile, Series
 from curbd.recording.windows import Trials
 from curbd.settings.recording import Input
 
 
 def known_inputs(
-    source: Source, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
+    file: RecordingFile, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """Every input of the settings, averaged in each bin.
 
     Parameters
     ----------
-    source : the file.
+    file : the opened file.
     settings : the inputs to read.
     trials : the bins.
     observed : (trial, time) bins in which there is activity, so that the input must be known.
@@ -42,9 +42,9 @@ def known_inputs(
     for number, entry in enumerate(settings):
         place = f"{where}: inputs[{number}] ({entry.name})"
         if entry.series is not None:
-            values, labels = _from_series(source, entry, trials, observed, place)
+            values, labels = _from_series(file, entry, trials, observed, place)
         elif entry.interval is not None:
-            values, labels = _from_intervals(source, entry, trials, place)
+            values, labels = _from_intervals(file, entry, trials, place)
         else:
             values, labels, found = _from_column(entry, trials, place)
             notes += found
@@ -73,11 +73,11 @@ def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str]
 
 
 def _from_series(
-    source: Source, entry: Input, trials: Trials, observed: np.ndarray, place: str
+    file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, place: str
 ) -> tuple[np.ndarray, list[str]]:
-    series = source.series.get(str(entry.series))
+    series = file.series.get(str(entry.series))
     if series is None:
-        raise _unknown(f"{place}.series", str(entry.series), "time series", source.series)
+        raise _unknown(f"{place}.series", str(entry.series), "time series", file.series)
     when = sampling(series.time_s(), f"{place}.series, {series.name}")
     values = _held_at_the_ends(series, when, trials)
     names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
@@ -109,10 +109,10 @@ def _held_at_the_ends(series: Series, when: Sampling, trials: Trials) -> np.ndar
     return values
 
 
-def _from_intervals(source: Source, entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
-    table = source.intervals.get(str(entry.interval))
+def _from_intervals(file: RecordingFile, entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
+    table = file.intervals.get(str(entry.interval))
     if table is None:
-        raise _unknown(f"{place}.interval", str(entry.interval), "interval table", source.intervals)
+        raise _unknown(f"{place}.interval", str(entry.interval), "interval table", file.intervals)
     intervals = table[["start_time", "stop_time"]].to_numpy(dtype=float)
     return covered(intervals, trials.edges_s())[:, :, None], [entry.name]
 

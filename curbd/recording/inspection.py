@@ -23,8 +23,8 @@ from curbd.recording.description import (
     remark_lines,
     unit_column_lines,
 )
+from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.regions import Place, no_label_anywhere
-from curbd.recording.source import BinnedTrials, Source
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
 
 ALL_UNITS = RecordingSettings(regions=Regions(unknown="keep"))
@@ -59,28 +59,28 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
     stored = all_series(nwbfile)
     try:
         paths = choose_activity(nwbfile, [], str(path))
-        source = nwb.describe(nwbfile, path, ALL_UNITS, str(path))
+        recording_file = nwb.describe(nwbfile, path, ALL_UNITS, str(path))
     except UserError as error:
         listed = [f"  {name}: {' x '.join(map(str, each.data.shape))}" for name, each in stored.items()]
         paste = _paste(path, "nwb", {"activity": "<path>"}) if listed else []
         return [head, ["Activity", f"  {error}"], ["Time series", *listed] if listed else [], paste]
     facts = nwb.facts_of(nwbfile, paths, ALL_UNITS, str(path))
-    activity = activity_lines(source)
+    activity = activity_lines(recording_file)
     activity += [f"  stored as ({stored_axes(stored[name])}): {name}" for name in paths if name in stored]
-    other = [name for name in source.series if is_roi_response(stored[name])]
+    other = [name for name in recording_file.series if is_roi_response(stored[name])]
     if other:
         activity.append(f"  could be named under activity instead: {', '.join(other)}")
     # The table named `trials` is what the file's makers call its trials; any other is the user's choice.
-    columns: dict[str, object] = {"windows.table": "trials"} if len(source.intervals.get("trials", ())) else {}
+    columns: dict[str, object] = {"windows.table": "trials"} if len(recording_file.intervals.get("trials", ())) else {}
     return [
         head,
         activity,
-        region_lines(source, facts.places, ALL_UNITS.regions),
+        region_lines(recording_file, facts.places, ALL_UNITS.regions),
         unit_column_lines(facts.columns, ALL_UNITS.regions.unit_columns),
-        interval_lines(source),
-        input_lines(source, other),
-        remark_lines(source),
-        *_what_to_write(source, columns, facts.places, facts.names),
+        interval_lines(recording_file),
+        input_lines(recording_file, other),
+        remark_lines(recording_file),
+        *_what_to_write(recording_file, columns, facts.places, facts.names),
     ]
 
 
@@ -97,33 +97,36 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     columns: dict[str, object] = {f"hdf5.{key}": value for key, value in proposal.items()}
     settings = ALL_UNITS.model_copy(update={"hdf5": HDF5Layout.model_validate(proposal)})
     try:
-        source = hdf5.describe(file, path, settings, str(path))
+        recording_file = hdf5.describe(file, path, settings, str(path))
     except UserError as error:
         return [head, contents, ["Not yet a recording", f"  {error}"], _paste(path, "hdf5", columns)]
     layout = ["Layout", "  the plain layout, nothing to map"]
     if proposal:
         layout = ["Layout (proposed from names, shapes and attributes: check it)"]
         layout += [f"  {key}: {_cell(value)}" for key, value in proposal.items()]
-    places = [Place("unit_column", f"hdf5:{settings.hdf5.region}", tuple(source.units["region_raw"]))]
+    places = [Place("unit_column", f"hdf5:{settings.hdf5.region}", tuple(recording_file.units["region_raw"]))]
     return [
         head,
         contents,
         layout,
-        activity_lines(source),
-        region_lines(source, places, ALL_UNITS.regions),
-        interval_lines(source),
-        input_lines(source, []),
-        remark_lines(source),
-        *_what_to_write(source, columns, [], {}),
+        activity_lines(recording_file),
+        region_lines(recording_file, places, ALL_UNITS.regions),
+        interval_lines(recording_file),
+        input_lines(recording_file, []),
+        remark_lines(recording_file),
+        *_what_to_write(recording_file, columns, [], {}),
     ]
 
 
 def _what_to_write(
-    source: Source, columns: Mapping[str, object], places: Sequence[Place], names: Mapping[str, Sequence[str]]
+    recording_file: RecordingFile,
+    columns: Mapping[str, object],
+    places: Sequence[Place],
+    names: Mapping[str, Sequence[str]],
 ) -> list[list[str]]:
     """The line of recordings.tsv, further columns that the file can use, and the mapping where no unit has a label."""
-    units = source.units[source.units["reason"] == ""]
-    labelled = bool((source.units["region_raw"] != "").any())
+    units = recording_file.units[recording_file.units["reason"] == ""]
+    labelled = bool((recording_file.units["region_raw"] != "").any())
     line = dict(columns)
     if not labelled:
         line["regions.mapping"] = "regions.tsv"
@@ -131,21 +134,23 @@ def _what_to_write(
     if labelled and 0 < largest < ALL_UNITS.units.min_per_region:
         # With the default every region would be left out.
         line["units.min_per_region"] = largest
-    sections = [_paste(source.path, source.format, line)]
-    if more := _further_columns(source, "windows.table" in columns):
+    sections = [_paste(recording_file.path, recording_file.format, line)]
+    if more := _further_columns(recording_file, "windows.table" in columns):
         sections.append(["Further columns that this file can use", *more])
     if not labelled:
-        sections.append([no_label_anywhere(list(source.units["unit_id"]), places, names, source.path.name)])
+        sections.append(
+            [no_label_anywhere(list(recording_file.units["unit_id"]), places, names, recording_file.path.name)]
+        )
     return sections
 
 
-def _further_columns(source: Source, has_trials: bool) -> list[str]:
-    if isinstance(source.activity, BinnedTrials):
-        named = list(source.activity.trials.columns)
+def _further_columns(recording_file: RecordingFile, has_trials: bool) -> list[str]:
+    if isinstance(recording_file.activity, BinnedTrials):
+        named = list(recording_file.activity.trials.columns)
         return [f"  windows.conditions   one or more of {', '.join(named)}, as in [{named[0]}]"] if named else []
     lines = []
     if has_trials:
-        trials = source.intervals["trials"]
+        trials = recording_file.intervals["trials"]
         times = [name for name in trials.columns if name.endswith("_time") and name not in ("start_time", "stop_time")]
         groups = [name for name in trials.columns if 2 <= trials[name].nunique() <= 8 and name not in times]
         if times:
@@ -153,11 +158,11 @@ def _further_columns(source: Source, has_trials: bool) -> list[str]:
         if groups:
             lines.append(f"  windows.conditions   one or more of {', '.join(groups)}, as in [{groups[0]}]")
         return lines
-    tables = [name for name, table in source.intervals.items() if len(table) >= 10]
+    tables = [name for name, table in recording_file.intervals.items() if len(table) >= 10]
     if tables:
         lines.append(f"  windows.table        {', '.join(tables)} (each row a trial)")
-    if "epochs" in source.intervals:
-        table = source.intervals["epochs"]
+    if "epochs" in recording_file.intervals:
+        table = recording_file.intervals["epochs"]
         lines.append("  windows.table        epochs, with windows.continuous true (each epoch cut into blocks)")
         if "tags" in table and table["tags"].nunique() > 1:
             lines.append(f"  windows.select       {{tags: [{table['tags'].iloc[-1]}]}} (only such epochs)")

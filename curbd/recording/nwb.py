@@ -15,13 +15,13 @@ from curbd.errors import UserError
 from curbd.recording.nwb_series import UNITS, choose_activity, joined_activity, other_series
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spikes, unit_facts
-from curbd.recording.source import Series, Source, Spikes
+from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.settings.recording import RecordingSettings
 
 
-def open_nwb(path: Path, settings: RecordingSettings, where: str) -> Source:
-    """Open an NWB file as a `Source`.
+def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFile:
+    """Open an NWB file as a `RecordingFile`.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
 
 def describe(
     nwbfile: NWBFile, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
-) -> Source:
+) -> RecordingFile:
     """What an opened NWB file offers, by the settings."""
     with _quiet():
         paths = choose_activity(nwbfile, settings.activity, where)
-        activity, facts, notes = read_activity(nwbfile, paths, settings, where)
+        activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
         units, unit_notes = unit_table(facts, settings, where)
         series, series_notes = other_series(nwbfile, paths, where)
         intervals = interval_tables(nwbfile)
@@ -78,7 +78,7 @@ def describe(
         notes.append(
             f"The file marks {invalid} stretches as invalid (invalid_times); they are not left out by themselves."
         )
-    return Source(
+    return RecordingFile(
         path=path,
         format="nwb",
         units=units,
@@ -91,7 +91,7 @@ def describe(
     )
 
 
-def read_activity(
+def chosen_activity(
     nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str
 ) -> tuple[Spikes | Series, UnitFacts, list[str]]:
     """The chosen activity, what the file says about its units, and notes."""

@@ -20,8 +20,8 @@ from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, common_clock, shown_clock
 from curbd.recording.nwb_tables import path_of, simple_columns
 from curbd.recording.nwb_units import electrode_columns, electrode_places, has_spikes, region_rows
+from curbd.recording.recording_file import Series
 from curbd.recording.regions import place
-from curbd.recording.source import Series
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join
 from curbd.settings.recording import RecordingSettings
 

@@ -12,8 +12,8 @@ from pynwb import NWBFile
 from curbd.errors import UserError
 from curbd.recording.cells import as_text, clean
 from curbd.recording.nwb_tables import row_slices, simple_columns
+from curbd.recording.recording_file import Spikes
 from curbd.recording.regions import Place, majority, place
-from curbd.recording.source import Spikes
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, positions
 from curbd.settings.recording import RecordingSettings
 
@@ -111,10 +111,11 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
     if all(axis in columns for axis in "xyz"):
         xyz = np.column_stack([np.asarray(columns[axis], float) for axis in "xyz"])
     if groups is not None:
-        source, found = groups
-        places.append(place("electrode_group", f"{source}.location", (getattr(g, "location", "") for g in found)))
-        names["electrode group"] = [as_text(getattr(g, "name", "")) for g in found]
-        names["probe"] = [as_text(getattr(getattr(g, "device", None), "name", "")) for g in found]
+        column, group_of_unit = groups
+        labels = (getattr(group, "location", "") for group in group_of_unit)
+        places.append(place("electrode_group", f"{column}.location", labels))
+        names["electrode group"] = [as_text(getattr(group, "name", "")) for group in group_of_unit]
+        names["probe"] = [as_text(getattr(getattr(group, "device", None), "name", "")) for group in group_of_unit]
     for column in PROBE_COLUMNS:
         if column in columns:
             names[f"units.{column}"] = [as_text(value) for value in columns[column]]

@@ -11,7 +11,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.cells import column_of, said
-from curbd.recording.source import Source
+from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import conditions
 from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
@@ -74,7 +74,7 @@ def without_perturbed(activity: Activity, settings: RecordingSettings, where: st
     return activity.take(~done, note)
 
 
-def perturbed_trials(source: Source, settings: RecordingSettings, recording: xr.Dataset) -> xr.Dataset | None:
+def perturbed_trials(file: RecordingFile, settings: RecordingSettings, recording: xr.Dataset) -> xr.Dataset | None:
     """What was recorded in the perturbed trials, in the units and scales of a recording; None where there are none.
 
     Returns
@@ -84,10 +84,10 @@ def perturbed_trials(source: Source, settings: RecordingSettings, recording: xr.
     """
     if not settings.perturbed:
         return None
-    where = f"{recording.attrs['recording']} ({source.path})"
-    place = {name: number for number, name in enumerate(source.units["unit_id"])}
+    where = f"{recording.attrs['recording']} ({file.path})"
+    place = {name: number for number, name in enumerate(file.units["unit_id"])}
     kept = np.array([place[name] for name in recording["unit_id"].values.astype(str)])
-    activity = read_activity(source, kept, settings, where).without_empty_trials()
+    activity = read_activity(file, kept, settings, where).without_empty_trials()
     done = perturbations_of(activity.trials.columns, settings.perturbed, where)
     activity = activity.take(done != "", "perturbed trials")
     observed = np.isfinite(activity.rates).all(axis=2, keepdims=True)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text, said
+from curbd.recording.recording_file import UNIT_COLUMNS
 from curbd.recording.regions import Place, label_units
-from curbd.recording.source import UNIT_COLUMNS
 from curbd.settings.recording import RecordingSettings
 
 EXCITATORY = ("e", "exc", "excitatory", "pyr", "pyramidal", "pyramidal cell", "rs", "regular spiking", "glutamatergic")
@@ -121,7 +121,7 @@ def join(parts: Sequence[UnitFacts]) -> UnitFacts:
 
 
 def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """The unit table of a `Source` (columns `UNIT_COLUMNS`), and notes.
+    """The unit table of a `RecordingFile` (columns `UNIT_COLUMNS`), and notes.
 
     Raises
     ------

@@ -62,13 +62,13 @@ def test_the_true_network_is_its_own_truth(tmp_path: Path) -> None:
 
 def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Path) -> None:
     from curbd import teachers
-    from curbd.recording import open_source
+    from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
     from curbd.settings.recording import RecordingSettings
 
     teachers.write_hdf5(teachers.published_three_region(units=30, coupling=0.02, seed=1), tmp_path / "published.h5")
-    with open_source(tmp_path / "published.h5", "hdf5", RecordingSettings()) as source:
-        recording, truth, _, _ = ingest(source, RecordingSettings(), "published")
+    with open_recording(tmp_path / "published.h5", "hdf5", RecordingSettings()) as file:
+        recording, truth, _, _ = ingest(file, RecordingSettings(), "published")
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
     table = judge(recording, networks, decompose(recording, networks), truth)
     between = table[table.target != table.source]

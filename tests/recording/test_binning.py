@@ -5,7 +5,7 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.binning import averaged, covered, sampled_bins, sampling, smoothed, spike_rates, whole_multiple
-from curbd.recording.source import Spikes
+from curbd.recording.recording_file import Spikes
 from tests.support.in_memory import series
 
 

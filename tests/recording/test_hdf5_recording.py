@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording import open_source
-from curbd.recording.source import BinnedTrials, Series
+from curbd.recording import open_recording
+from curbd.recording.recording_file import BinnedTrials, Series
 from curbd.settings.recording import RecordingSettings
 
 TRIALS, TIMES, UNITS, INPUTS = 4, 10, 3, 2
@@ -47,12 +47,12 @@ def save(tmp_path: Path):
     return write
 
 
-def source(path: Path, **settings):
-    return open_source(path, "hdf5", RecordingSettings.model_validate(settings), name="rec")
+def open_file(path: Path, **settings):
+    return open_recording(path, "hdf5", RecordingSettings.model_validate(settings), name="rec")
 
 
 def test_the_plain_layout(content, save):
-    with source(save(content)) as opened:
+    with open_file(save(content)) as opened:
         assert isinstance(opened.activity, BinnedTrials)
         np.testing.assert_array_equal(opened.activity.read(), content["rates"])
         np.testing.assert_array_equal(opened.activity.time_s, content["time"])
@@ -71,7 +71,7 @@ def test_the_plain_layout(content, save):
 
 
 def test_what_is_optional_may_be_missing(content, save):
-    with source(save({key: content[key] for key in ("rates", "time", "region")})) as opened:
+    with open_file(save({key: content[key] for key in ("rates", "time", "region")})) as opened:
         assert opened.activity.inputs().shape == (TRIALS, TIMES, 0)
         assert opened.activity.trials.shape == (TRIALS, 0)
         assert list(opened.units["unit_id"]) == ["0", "1", "2"]
@@ -84,7 +84,7 @@ def test_axes_in_any_order(content, save, dims):
     plain = ("trial", "time", "unit")
     content["rates"] = content["rates"].transpose([plain.index(dim) for dim in dims])
     expected = content["rates"].transpose([dims.index(dim) for dim in plain])
-    with source(save(content), hdf5={"dims": dims}) as opened:
+    with open_file(save(content), hdf5={"dims": dims}) as opened:
         np.testing.assert_array_equal(opened.activity.read(), expected)
 
 
@@ -94,7 +94,7 @@ def test_one_continuous_stretch(content, save, rng):
     content["pupil"] = np.arange(TIMES)
     del content["trial/contrast"], content["trial/side"]
     content |= {"trial/start_time": [0.0, 0.2], "trial/stop_time": [0.1, 0.3]}
-    with source(save(content)) as opened:
+    with open_file(save(content)) as opened:
         assert isinstance(opened.activity, Series)
         np.testing.assert_array_equal(opened.activity.read(2, 5), content["rates"][2:5])
         assert set(opened.series) == {"light", "tone", "pupil"}
@@ -110,7 +110,7 @@ def test_cell_arrays_of_matlab_are_followed(content, save):
             for n, t in enumerate(["V1", "V1", "LM"])
         ]
         file.create_dataset("areas", data=np.array([[cell.ref for cell in cells]], dtype=h5py.ref_dtype))
-    with source(path, hdf5={"region": "areas"}) as opened:
+    with open_file(path, hdf5={"region": "areas"}) as opened:
         assert list(opened.units["region"]) == ["V1", "V1", "LM"]
 
 
@@ -121,7 +121,7 @@ def test_only_what_is_asked_for_is_read(content, save):
     with h5py.File(path, "a") as file:
         file.create_dataset("rates", (samples, UNITS), "f8", chunks=(1000, UNITS), fillvalue=0.5)
         file.create_dataset("pupil", (samples,), "f8", chunks=(1000,))
-    with source(path, hdf5={"sampling_rate_hz": 1000.0}) as opened:
+    with open_file(path, hdf5={"sampling_rate_hz": 1000.0}) as opened:
         np.testing.assert_array_equal(opened.activity.read(samples - 2, samples), np.full((2, UNITS), 0.5))
         assert opened.series["pupil"].read(5, 7).shape == (2, 1)
 
@@ -129,7 +129,7 @@ def test_only_what_is_asked_for_is_read(content, save):
 def test_zebrafish_by_a_mapping(recordings: Path):
     layout = {"rates": "fluorescence", "dims": ["unit", "time"], "region": "region/acronym", "sampling_rate_hz": 1.0}
     path = recordings / "zebrafish_fish6.h5"
-    with source(path, hdf5=layout) as opened:
+    with open_file(path, hdf5=layout) as opened:
         assert opened.activity.columns == 70
         assert opened.activity.time_s().size == 892
         with h5py.File(path, "r", locking=False) as file:
@@ -145,7 +145,7 @@ def test_the_truth_of_a_teacher(content, save, rng):
         "truth/b": rng.random(UNITS),
     }
     attributes = {"truth/tau_s": 0.1, "truth/dt_s": 0.05, "truth/substeps": 5}
-    with source(save(content, attributes)) as opened:
+    with open_file(save(content, attributes)) as opened:
         np.testing.assert_array_equal(opened.truth.J, content["truth/J"])
         np.testing.assert_array_equal(opened.truth.B, content["truth/B"])
         np.testing.assert_array_equal(opened.truth.b, content["truth/b"])
@@ -156,19 +156,19 @@ def test_the_truth_of_a_teacher(content, save, rng):
 def test_a_truth_without_bias_substeps_and_inputs(content, save, rng):
     del content["inputs"], content["input_name"]
     content["truth/J"] = rng.random((UNITS, UNITS))
-    with source(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05})) as opened:
+    with open_file(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05})) as opened:
         assert opened.truth.B.shape == (UNITS, 0)
         assert not opened.truth.b.any()
         assert opened.truth.substeps == 1
 
 
 def test_model_rates_are_taken_as_they_are(content, save):
-    with source(save(content, {"activity": "model"})) as opened:
+    with open_file(save(content, {"activity": "model"})) as opened:
         assert opened.already_phi
         np.testing.assert_array_equal(opened.activity.read(), content["rates"])
     content["rates"][0, 0, 0] = 1.5
     with (
-        source(save(content, {"activity": "model"})) as opened,
+        open_file(save(content, {"activity": "model"})) as opened,
         pytest.raises(UserError, match=r"values up to 1.5 with.*\(-1, 1\)"),
     ):
         opened.activity.read()
@@ -176,10 +176,10 @@ def test_model_rates_are_taken_as_they_are(content, save):
 
 def test_selection_by_any_dataset_of_units(content, save):
     content["quality"] = np.array([1.0, 2.0, 1.0])
-    with source(save(content), units={"select": {"quality": [1]}}) as opened:
+    with open_file(save(content), units={"select": {"quality": [1]}}) as opened:
         assert list(opened.units["reason"]) == ["", "quality is 2", ""]
     with pytest.raises(UserError, match=r"unknown column 'depth'"):
-        source(save(content), units={"select": {"depth": [1]}})
+        open_file(save(content), units={"select": {"depth": [1]}})
 
 
 def change(**values):
@@ -210,36 +210,36 @@ def change(**values):
 def test_files_that_cannot_be_used_are_told(content, save, damage, message):
     damage(content)
     with pytest.raises(UserError, match=message):
-        source(save(content))
+        open_file(save(content))
 
 
 def test_a_drive_of_another_length_is_told(content, save, rng):
     content |= {"truth/J": rng.random((UNITS, UNITS)), "truth/drive": np.zeros((TRIALS, 9, UNITS))}
     with pytest.raises(UserError, match=r"truth/drive: found shape \(4, 9, 3\), expected \(4, 10, 3\)"):
-        source(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
+        open_file(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
 
 
 def test_a_truth_of_another_size_is_told(content, save):
     content["truth/J"] = np.zeros((2, 2))
     with pytest.raises(UserError, match=r"truth/J: found shape \(2, 2\), expected \(3, 3\)"):
-        source(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
+        open_file(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
 
 
 def test_the_other_axis_order_is_proposed(recordings: Path):
     layout = {"rates": "fluorescence", "region": "region/acronym", "sampling_rate_hz": 1.0}
     with pytest.raises(UserError, match=r"found 70 values, expected 892.*the other order of axes under hdf5.dims"):
-        source(recordings / "zebrafish_fish6.h5", hdf5=layout)
+        open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 
 def test_a_stated_rate_is_mentioned_and_not_used(recordings: Path):
     layout = {"rates": "fluorescence", "dims": ["unit", "time"], "region": "region/acronym"}
     with pytest.raises(UserError, match=r"the file has an attribute sampling_rate_hz = 1.0"):
-        source(recordings / "zebrafish_fish6.h5", hdf5=layout)
+        open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 
 def test_dims_that_do_not_fit_the_shape(content, save):
     with pytest.raises(UserError, match=r"hdf5.dims: found time, unit for rates of shape"):
-        source(save(content), hdf5={"dims": ["time", "unit"]})
+        open_file(save(content), hdf5={"dims": ["time", "unit"]})
 
 
 def test_a_group_of_region_columns_is_told(recordings: Path):
@@ -247,15 +247,15 @@ def test_a_group_of_region_columns_is_told(recordings: Path):
     with pytest.raises(
         UserError, match=r"found the group 'region', expected a dataset .one of region/acronym, region/name"
     ):
-        source(recordings / "zebrafish_fish6.h5", hdf5=layout)
+        open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 
 def test_an_nwb_file_opened_as_hdf5_is_told(recordings: Path):
     with pytest.raises(UserError, match=r"it is an NWB file: set its format to nwb"):
-        source(recordings / "A8604-211122.nwb")
+        open_file(recordings / "A8604-211122.nwb")
 
 
 def test_a_file_that_is_no_hdf5(tmp_path):
     (tmp_path / "rates.h5").write_bytes(b"no signature" * 50)
     with pytest.raises(UserError, match=r"a file that is no HDF5"):
-        source(tmp_path / "rates.h5")
+        open_file(tmp_path / "rates.h5")

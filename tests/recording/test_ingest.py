@@ -1,4 +1,4 @@
-"""A file becomes a recording: in-memory sources for each rule, the real recordings for the whole way."""
+"""A file becomes a recording: in-memory files for each rule, the real recordings for the whole way."""
 
 import json
 from collections import Counter
@@ -13,13 +13,13 @@ import xarray as xr
 
 from curbd import tables
 from curbd.errors import UserError
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
+from curbd.recording.recording_file import RecordingFile, Spikes, Truth
 from curbd.recording.scaling import scaled_rates
-from curbd.recording.source import Source, Spikes, Truth
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import read_netcdf, write_netcdf
-from tests.support.in_memory import series, series_source, spike_source, trial_source, unit_table
+from tests.support.in_memory import series, series_file, spike_file, trial_file, unit_table
 
 Result = tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]
 REGIONS = ["a", "a", "a", "b", "b", "b"]
@@ -29,16 +29,16 @@ def settings(**keys: Any) -> RecordingSettings:
     return RecordingSettings.model_validate(keys)
 
 
-def checked(source: Source, **keys: Any) -> Result:
-    result = ingest(source, settings(**keys), "rec")
+def checked(file: RecordingFile, **keys: Any) -> Result:
+    result = ingest(file, settings(**keys), "rec")
     assert tables.problems("units", result[2]) == []
     assert tables.problems("regions", result[3]) == []
     return result
 
 
 def of_file(path: Path, **keys: Any) -> Result:
-    with open_source(path, "hdf5" if path.suffix == ".h5" else "nwb", settings(**keys)) as source:
-        return checked(source, **keys)
+    with open_recording(path, "hdf5" if path.suffix == ".h5" else "nwb", settings(**keys)) as file:
+        return checked(file, **keys)
 
 
 def poisson(rate_hz: float, stop_s: float, seed: int) -> np.ndarray:
@@ -49,9 +49,9 @@ def poisson(rate_hz: float, stop_s: float, seed: int) -> np.ndarray:
 # --- spikes ------------------------------------------------------------------------------------------------------
 
 
-def spiking(path: Path, **more: Any) -> Source:
+def spiking(path: Path, **more: Any) -> RecordingFile:
     times = [poisson(10.0, 200.0, seed) for seed in range(6)]
-    return spike_source(path, times, REGIONS, (0.0, 200.0), **more)
+    return spike_file(path, times, REGIONS, (0.0, 200.0), **more)
 
 
 def test_whole_recording_becomes_blocks_with_defaults_for_spikes(tmp_path: Path) -> None:
@@ -70,17 +70,17 @@ def test_whole_recording_becomes_blocks_with_defaults_for_spikes(tmp_path: Path)
 
 def test_trial_edges_are_smoothed_with_the_data_around_them(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": np.arange(10, 100, 10.0), "stop_time": np.arange(12, 102, 10.0)})
-    source = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(source, windows={"table": "trials"})
-    wide, *_ = checked(source, windows={"table": "trials", "start_s": -1.0, "stop_s": 3.0})
+    file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
+    recording, *_ = checked(file, windows={"table": "trials"})
+    wide, *_ = checked(file, windows={"table": "trials", "start_s": -1.0, "stop_s": 3.0})
     shared = wide.rates[:, 20:60]
     np.testing.assert_allclose(recording.rates, shared, atol=1e-9)
 
 
 def test_ragged_trials_are_missing_past_their_end(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
-    source = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(source, windows={"table": "trials"})
+    file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
+    recording, *_ = checked(file, windows={"table": "trials"})
     lengths = np.isfinite(recording.rates).all("unit").sum("time")
     assert lengths.values.tolist() == [40, 60, 20]
 
@@ -88,8 +88,8 @@ def test_ragged_trials_are_missing_past_their_end(tmp_path: Path) -> None:
 def test_the_mean_rate_counts_the_windows_only(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
     times = [poisson(10.0, 200.0, seed) for seed in range(6)] + [np.linspace(12.1, 13.3, 100)]
-    source = spike_source(tmp_path / "rec.nwb", times, [*REGIONS, "a"], (0.0, 200.0), intervals={"trials": trials})
-    _, _, units, _ = checked(source, windows={"table": "trials"})
+    file = spike_file(tmp_path / "rec.nwb", times, [*REGIONS, "a"], (0.0, 200.0), intervals={"trials": trials})
+    _, _, units, _ = checked(file, windows={"table": "trials"})
     assert units["mean_rate_hz"][6] == 0.0
     assert units["reason"][6] == "mean rate below 0.1 Hz"
 
@@ -105,9 +105,9 @@ def test_scale_comes_from_training_trials_only(tmp_path: Path) -> None:
 
 def test_units_have_a_row_and_a_reason_whether_kept_or_not(tmp_path: Path) -> None:
     times = [poisson(10.0, 200.0, seed) for seed in range(6)] + [np.array([3.0]), poisson(5.0, 200.0, 9)]
-    source = spike_source(tmp_path / "rec.nwb", times, [*REGIONS, "a", "c"], (0.0, 200.0))
-    source.units.loc[0, "reason"] = "quality is mua"
-    recording, _, units, _ = checked(source, units={"min_per_region": 2})
+    file = spike_file(tmp_path / "rec.nwb", times, [*REGIONS, "a", "c"], (0.0, 200.0))
+    file.units.loc[0, "reason"] = "quality is mua"
+    recording, _, units, _ = checked(file, units={"min_per_region": 2})
     assert len(units) == 8
     assert units["reason"].tolist() == [
         "quality is mua",
@@ -131,7 +131,7 @@ def test_a_unit_is_judged_by_its_rate_in_training_trials_alone(tmp_path: Path) -
         )
     )
     times = [*[poisson(10.0, 200.0, seed) for seed in range(6)], late]
-    _, _, units, _ = checked(spike_source(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0)))
+    _, _, units, _ = checked(spike_file(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0)))
     assert units["reason"].iloc[6] == "mean rate below 0.1 Hz"
     np.testing.assert_allclose(units["mean_rate_hz"].iloc[6], 1 / 150, rtol=0.2)
 
@@ -147,11 +147,11 @@ def test_the_mean_rate_is_that_of_the_bins_in_which_a_unit_was_observed(tmp_path
         (0.0, 200.0),
         lambda unit: part if unit == 6 else whole,
     )
-    source = Source(path, "nwb", unit_table([*REGIONS, "a"]), activity, "units")
-    _, _, units, _ = checked(source)
+    file = RecordingFile(path, "nwb", unit_table([*REGIONS, "a"]), activity, "units")
+    _, _, units, _ = checked(file)
     # Some 400 spikes in training blocks, known to 5 %.
     assert units["mean_rate_hz"].iloc[6] == pytest.approx(10.0, rel=0.15)
-    _, _, units, _ = checked(source, units={"min_rate_hz": 5.0})
+    _, _, units, _ = checked(file, units={"min_rate_hz": 5.0})
     assert units["reason"].iloc[6] == "missing (NaN) in bins where other units were recorded"
 
 
@@ -162,9 +162,9 @@ def test_all_units_filtered_away_counts_the_reasons(tmp_path: Path) -> None:
 
 def test_an_unknown_table_lists_those_that_exist(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": [1.0, 2.0], "stop_time": [2.0, 3.0]})
-    source = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
+    file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
     with pytest.raises(UserError, match=r"unknown interval table 'trial', expected one of trials \(2 rows\); did you"):
-        ingest(source, settings(windows={"table": "trial"}), "rec")
+        ingest(file, settings(windows={"table": "trial"}), "rec")
 
 
 def test_trial_columns_become_coordinates(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ def test_trial_columns_become_coordinates(tmp_path: Path) -> None:
             "good": [True, False] * 5,
         }
     )
-    source = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(source, windows={"table": "trials", "conditions": ["good"]})
+    file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
+    recording, *_ = checked(file, windows={"table": "trials", "conditions": ["good"]})
     assert recording.trial_condition.values.tolist() == ["x"] * 10
     assert recording.condition.values.tolist()[:2] == ["True", "False"]
     np.testing.assert_allclose(recording.start_s, np.arange(10.0))
@@ -188,20 +188,20 @@ def test_trial_columns_become_coordinates(tmp_path: Path) -> None:
 
 def test_a_bin_narrower_than_the_sampling_step_names_the_step(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((500, 6))
-    source = series_source(tmp_path / "rec.nwb", values, np.arange(500) * 0.1, REGIONS)
+    file = series_file(tmp_path / "rec.nwb", values, np.arange(500) * 0.1, REGIONS)
     with pytest.raises(UserError, match=r"bin_width_s: found 0.05 s, expected at least 0.1 s"):
-        ingest(source, settings(bin_width_s=0.05), "rec")
+        ingest(file, settings(bin_width_s=0.05), "rec")
 
 
 def test_nan_everywhere_is_refused_and_missing_stretches_stay_missing(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((500, 6))
-    empty = series_source(tmp_path / "rec.nwb", values * np.nan, np.arange(500) * 0.1, REGIONS)
+    empty = series_file(tmp_path / "rec.nwb", values * np.nan, np.arange(500) * 0.1, REGIONS)
     with pytest.raises(UserError, match="NaN everywhere"):
         ingest(empty, settings(), "rec")
     values[100:130] = np.nan
     values[:, 2] = np.nan
-    source = series_source(tmp_path / "rec.nwb", values, np.arange(500) * 0.1, REGIONS)
-    recording, _, units, _ = checked(source, units={"min_per_region": 2})
+    file = series_file(tmp_path / "rec.nwb", values, np.arange(500) * 0.1, REGIONS)
+    recording, _, units, _ = checked(file, units={"min_per_region": 2})
     assert units["reason"][2] == "no finite value (NaN everywhere)"
     missing = np.isnan(recording.rates).any("unit")
     assert 0 < int(missing.sum()) <= 30
@@ -212,16 +212,16 @@ def test_units_that_were_never_recorded_together_are_refused(tmp_path: Path) -> 
     values = np.random.default_rng(0).standard_normal((600, 6))
     for unit in range(6):
         values[np.arange(600) % 6 != unit, unit] = np.nan
-    source = series_source(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS)
+    file = series_file(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS)
     with pytest.raises(UserError, match="0 training and 0 test bins with all units"):
-        ingest(source, settings(), "rec")
+        ingest(file, settings(), "rec")
 
 
 def test_bins_average_the_samples_of_a_series(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((600, 6))
     trials = pd.DataFrame({"start_time": [5.0, 20.0], "stop_time": [8.0, 23.0]})
-    source = series_source(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS, intervals={"trials": trials})
-    recording, *_ = checked(source, windows={"table": "trials"}, bin_width_s=0.5)
+    file = series_file(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS, intervals={"trials": trials})
+    recording, *_ = checked(file, windows={"table": "trials"}, bin_width_s=0.5)
     np.testing.assert_allclose(recording.rates[0], values[50:80].reshape(6, 5, 6).mean(axis=1), atol=1e-12)
     assert recording.rates.attrs["units"] == "dF/F"
 
@@ -238,8 +238,8 @@ def test_plain_trials_keep_their_bins_and_their_truth(tmp_path: Path) -> None:
     truth = Truth(rng.random((6, 6)), rng.random((6, 1)), rng.random(6), 0.1, 0.01, drive=rng.random((8, 40, 6)))
     inputs = rng.random((8, 40, 1))
     trials = pd.DataFrame({"side": list("lrlrlrlr")})
-    source = trial_source(tmp_path / "r.h5", rates, time_s, REGIONS, trials, inputs, truth, already_phi=True)
-    recording, true, *_ = checked(source, windows={"conditions": ["side"]}, units={"min_per_region": 2})
+    file = trial_file(tmp_path / "r.h5", rates, time_s, REGIONS, trials, inputs, truth, already_phi=True)
+    recording, true, *_ = checked(file, windows={"conditions": ["side"]}, units={"min_per_region": 2})
     kept = [0, 2, 3, 4, 5]
     np.testing.assert_array_equal(recording.rates, rates[:, :, kept])
     np.testing.assert_allclose(recording.time, time_s, atol=1e-9)
@@ -257,29 +257,29 @@ def test_plain_trials_keep_their_bins_and_their_truth(tmp_path: Path) -> None:
 
 def test_own_bins_average_in_whole_multiples_only(tmp_path: Path) -> None:
     rates = np.random.default_rng(0).random((4, 40, 6))
-    source = trial_source(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
-    recording, *_ = checked(source, bin_width_s=0.04)
+    file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
+    recording, *_ = checked(file, bin_width_s=0.04)
     np.testing.assert_allclose(recording.rates, rates.reshape(4, 10, 4, 6).mean(axis=2))
     np.testing.assert_allclose(recording.time[:2], [0.015, 0.055])
     with pytest.raises(UserError, match="whole multiple"):
-        ingest(source, settings(bin_width_s=0.025), "rec")
+        ingest(file, settings(bin_width_s=0.025), "rec")
 
 
 def test_windows_crop_plain_trials(tmp_path: Path) -> None:
     rates = np.random.default_rng(0).random((4, 40, 6))
-    source = trial_source(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
-    recording, *_ = checked(source, windows={"start_s": 0.095, "stop_s": 0.195})
+    file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
+    recording, *_ = checked(file, windows={"start_s": 0.095, "stop_s": 0.195})
     np.testing.assert_array_equal(recording.rates, rates[:, 10:20])
     with pytest.raises(UserError, match=r"windows inside the trials"):
-        ingest(source, settings(windows={"start_s": 5.0}), "rec")
+        ingest(file, settings(windows={"start_s": 5.0}), "rec")
 
 
 def test_a_single_plain_trial_is_cut_with_its_inputs_and_drive(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rates, inputs, drive = rng.random((1, 500, 6)), rng.random((1, 500, 2)), rng.random((1, 500, 6))
     truth = Truth(np.eye(6), np.ones((6, 2)), np.zeros(6), 0.1, 0.01, drive=drive)
-    source = trial_source(tmp_path / "r.h5", rates, np.arange(500) * 0.01, REGIONS, None, inputs, truth)
-    recording, true, *_ = checked(source)
+    file = trial_file(tmp_path / "r.h5", rates, np.arange(500) * 0.01, REGIONS, None, inputs, truth)
+    recording, true, *_ = checked(file)
     assert recording.sizes["trial"] >= 2
     assert {"train", "test"} <= set(recording.split.values)
     assert recording.input.values.tolist() == ["in0", "in1"]
@@ -312,16 +312,16 @@ def test_inputs_of_one_continuous_stretch_come_along(tmp_path: Path) -> None:
 def test_an_input_without_a_value_is_refused(tmp_path: Path) -> None:
     rates, inputs = np.random.default_rng(0).random((4, 40, 6)), np.zeros((4, 40, 1))
     inputs[2, 7] = np.nan
-    source = trial_source(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS, None, inputs)
+    file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS, None, inputs)
     with pytest.raises(UserError, match=r"no value of in0 in 1 of 160 bins"):
-        ingest(source, settings(), "rec")
+        ingest(file, settings(), "rec")
 
 
 def test_an_input_name_may_stand_once(tmp_path: Path) -> None:
     light = series("light", np.arange(2100.0), np.arange(2100) * 0.1)
-    source = spiking(tmp_path / "rec.nwb", series={"light": light})
+    file = spiking(tmp_path / "rec.nwb", series={"light": light})
     with pytest.raises(UserError, match="the name light twice"):
-        ingest(source, settings(inputs=[{"name": "light", "series": "light"}] * 2), "rec")
+        ingest(file, settings(inputs=[{"name": "light", "series": "light"}] * 2), "rec")
 
 
 def test_the_same_file_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> None:
@@ -412,8 +412,8 @@ def test_peaks_of_spike_counts_are_those_of_the_rate_and_not_of_single_bins(tmp_
     phase = 2 * np.pi * np.random.default_rng(0).random((80, 1, 4))
     rate_hz = 20 * (1 + np.sin(2 * np.pi * np.arange(300)[:, None] * 0.01 + phase))
     counts = np.random.default_rng(1).poisson(rate_hz * 0.01) / 0.01
-    source = trial_source(tmp_path / "counts.h5", counts, np.arange(300) * 0.01, ["A"] * 4)
-    recording, _, _, _ = ingest(source, RecordingSettings(scaling="counts"), "counts")
+    file = trial_file(tmp_path / "counts.h5", counts, np.arange(300) * 0.01, ["A"] * 4)
+    recording, _, _, _ = ingest(file, RecordingSettings(scaling="counts"), "counts")
     # Mean 20 Hz and a standard deviation of 14 Hz: half of the peak is (20 + 1.5 x 14.1) / 2 Hz, known to 10 %.
     np.testing.assert_allclose(recording["scale"], (20 + 1.5 * np.sqrt(200)) / 2, rtol=0.1)
     scaled = scaled_rates(recording).values

@@ -8,14 +8,14 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.inputs import known_inputs
-from curbd.recording.source import Source
+from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import Input, Windows
-from tests.support.in_memory import series, spike_source
+from tests.support.in_memory import series, spike_file
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
+def file(tmp_path: Path) -> RecordingFile:
     trials = pd.DataFrame(
         {
             "start_time": [0.0, 2.0, 4.0],
@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Source:
         }
     )
     slow = np.arange(0.0, 6.01, 0.02)
-    return spike_source(
+    return spike_file(
         tmp_path / "rec.nwb",
         [np.arange(0, 6, 0.01)],
         ["a"],
@@ -41,32 +41,32 @@ def source(tmp_path: Path) -> Source:
     )
 
 
-def lay(source: Source) -> Trials:
-    return trials_of(source.intervals["trials"], "trials", "rec", Windows(table="trials"), (0.0, 6.0), 0.1, 0.0, False)
+def lay(file: RecordingFile) -> Trials:
+    return trials_of(file.intervals["trials"], "trials", "rec", Windows(table="trials"), (0.0, 6.0), 0.1, 0.0, False)
 
 
-def read(source: Source, *entries: Input) -> tuple[np.ndarray, list[str], list[str]]:
-    trials = lay(source)
-    return known_inputs(source, entries, trials, np.ones((3, 10), bool), "rec")
+def read(file: RecordingFile, *entries: Input) -> tuple[np.ndarray, list[str], list[str]]:
+    trials = lay(file)
+    return known_inputs(file, entries, trials, np.ones((3, 10), bool), "rec")
 
 
-def test_a_series_is_averaged_in_each_bin(source: Source) -> None:
-    values, names, _ = read(source, Input(name="ramp", series="ramp"), Input(name="eye", series="eye"))
+def test_a_series_is_averaged_in_each_bin(file: RecordingFile) -> None:
+    values, names, _ = read(file, Input(name="ramp", series="ramp"), Input(name="eye", series="eye"))
     assert names == ["ramp", "eye_0", "eye_1"]
     # Samples 0.00 to 0.08 lie in the first bin.
     np.testing.assert_allclose(values[0, :3, 0], [0.04, 0.14, 0.24], atol=1e-9)
     np.testing.assert_allclose(values[2, 0], [4.04, 4.04, -4.04], atol=1e-9)
 
 
-def test_intervals_give_the_covered_share(source: Source) -> None:
-    values, names, _ = read(source, Input(name="light", interval="light"))
+def test_intervals_give_the_covered_share(file: RecordingFile) -> None:
+    values, names, _ = read(file, Input(name="light", interval="light"))
     assert names == ["light"]
     np.testing.assert_allclose(values[0, :, 0], [0, 0, 0.5, 1, 1, 1, 1, 1, 1, 1], atol=1e-9)
     np.testing.assert_allclose(values[1, :, 0], [1] + [0] * 9, atol=1e-9)
 
 
-def test_trial_columns_are_held_and_texts_become_levels(source: Source) -> None:
-    values, names, notes = read(source, Input(name="contrast", column="contrast"), Input(name="side", column="side"))
+def test_trial_columns_are_held_and_texts_become_levels(file: RecordingFile) -> None:
+    values, names, notes = read(file, Input(name="contrast", column="contrast"), Input(name="side", column="side"))
     assert names == ["contrast", "side_left", "side_right"]
     np.testing.assert_allclose(values[:, 4], [[0.5, 1, 0], [0, 0, 1], [1, 0, 0]])
     assert notes == [
@@ -75,32 +75,32 @@ def test_trial_columns_are_held_and_texts_become_levels(source: Source) -> None:
     ]
 
 
-def test_a_column_that_is_on_between_two_events(source: Source) -> None:
-    values, _, _ = read(source, Input(name="go", column="contrast", start="go_time", stop="end_time"))
+def test_a_column_that_is_on_between_two_events(file: RecordingFile) -> None:
+    values, _, _ = read(file, Input(name="go", column="contrast", start="go_time", stop="end_time"))
     np.testing.assert_allclose(values[0, :, 0], [0, 0, 0.25, 0.5, 0.5, 0.25, 0, 0, 0, 0], atol=1e-9)
     assert not values[1].any()
     np.testing.assert_allclose(values[2, :, 0], [0, 0, 0, 0, 0, 1, 1, 1, 0, 0], atol=1e-9)
 
 
-def test_a_series_that_starts_late_is_refused_with_its_range(source: Source) -> None:
+def test_a_series_that_starts_late_is_refused_with_its_range(file: RecordingFile) -> None:
     with pytest.raises(UserError, match=r"no value of late in 10 of 30 bins.*lasts from 2 to 6 s.*from 0 to 5 s"):
-        read(source, Input(name="late", series="late"))
+        read(file, Input(name="late", series="late"))
 
 
-def test_no_activity_needs_no_input(source: Source) -> None:
+def test_no_activity_needs_no_input(file: RecordingFile) -> None:
     observed = np.ones((3, 10), bool)
     observed[0] = False
-    values, _, _ = known_inputs(source, [Input(name="late", series="late")], lay(source), observed, "rec")
+    values, _, _ = known_inputs(file, [Input(name="late", series="late")], lay(file), observed, "rec")
     assert np.isfinite(values).all()
     assert not values[0].any()
 
 
-def test_unknown_names(source: Source) -> None:
+def test_unknown_names(file: RecordingFile) -> None:
     with pytest.raises(
         UserError, match=r"inputs\[0\] \(x\).series: found unknown time series 'rampp'.*did you mean 'ramp'"
     ):
-        read(source, Input(name="x", series="rampp"))
+        read(file, Input(name="x", series="rampp"))
     with pytest.raises(UserError, match=r"unknown interval table 'lights', expected one of light, trials"):
-        read(source, Input(name="x", interval="lights"))
+        read(file, Input(name="x", interval="lights"))
     with pytest.raises(UserError, match=r"unknown column 'sid'"):
-        read(source, Input(name="x", column="sid"))
+        read(file, Input(name="x", column="sid"))

@@ -15,7 +15,7 @@ import yaml
 from pynwb import NWBFile, TimeSeries
 
 from curbd.errors import UserError
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.inspection import inspect
 from curbd.settings.recording import RecordingSettings
 
@@ -160,8 +160,8 @@ def test_the_line_to_paste(recordings: Path, file, columns):
 
 def test_the_proposed_line_opens_the_zebrafish(recordings: Path):
     row = pasted(inspect(recordings / "zebrafish_fish6.h5"))
-    with open_source(row["path"], "hdf5", settings_of(row)) as source:
-        assert source.activity.columns == 70
+    with open_recording(row["path"], "hdf5", settings_of(row)) as file:
+        assert file.activity.columns == 70
 
 
 def test_the_mapping_that_is_asked_for_opens_the_probe(recordings: Path, tmp_path: Path):
@@ -171,8 +171,8 @@ def test_the_mapping_that_is_asked_for_opens_the_probe(recordings: Path, tmp_pat
     mapping = tmp_path / "regions.tsv"
     mapping.write_text(table[0].replace("  ", "").replace("<region>", "psb"))
     settings = RecordingSettings.model_validate({"regions": {"mapping": str(mapping)}})
-    with open_source(recordings / "A8604-211122.nwb", "nwb", settings) as source:
-        assert set(source.units["region"]) == {"psb"}
+    with open_recording(recordings / "A8604-211122.nwb", "nwb", settings) as file:
+        assert set(file.units["region"]) == {"psb"}
 
 
 def test_an_unknown_layout_gets_a_mapping_that_works(tmp_path: Path, rng):
@@ -183,10 +183,10 @@ def test_an_unknown_layout_gets_a_mapping_that_works(tmp_path: Path, rng):
         file["cells/overlap"] = rng.random((5, 5))
     text = inspect(tmp_path / "other.h5")
     row = pasted(text)
-    with open_source(row["path"], "hdf5", settings_of(row)) as source:
-        assert source.activity.read(0, 3).shape == (3, 5)
-        np.testing.assert_allclose(source.activity.time_s(), np.arange(200) / 30)
-        assert source.units["region"].value_counts().to_dict() == {"LM": 3, "V1": 2}
+    with open_recording(row["path"], "hdf5", settings_of(row)) as file:
+        assert file.activity.read(0, 3).shape == (3, 5)
+        np.testing.assert_allclose(file.activity.time_s(), np.arange(200) / 30)
+        assert file.units["region"].value_counts().to_dict() == {"LM": 3, "V1": 2}
 
 
 def test_a_layout_that_cannot_be_told_says_what_is_missing(tmp_path: Path, rng):

@@ -10,7 +10,7 @@ from curbd.errors import UserError
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbations_of, perturbed_trials
 from curbd.settings.recording import RecordingSettings
-from tests.support.in_memory import trial_source
+from tests.support.in_memory import trial_file
 
 LASER = [{"column": "laser", "value": "on", "like": "off"}]
 
@@ -19,16 +19,16 @@ def settings(**keys: object) -> RecordingSettings:
     return RecordingSettings.model_validate({"perturbed": LASER} | keys)
 
 
-def source(path: Path, rates: np.ndarray, **columns: object):
+def laser_file(path: Path, rates: np.ndarray, **columns: object):
     table = pd.DataFrame({"laser": ["off", "on"] * (len(rates) // 2)} | columns)
-    return trial_source(path, rates, 0.05 * np.arange(rates.shape[1]), ["A"] * 3 + ["B"] * 3, table)
+    return trial_file(path, rates, 0.05 * np.arange(rates.shape[1]), ["A"] * 3 + ["B"] * 3, table)
 
 
 def test_what_happens_in_perturbed_trials_changes_nothing_but_themselves(tmp_path, rng) -> None:
     rates = rng.random((20, 30, 6))
     wild = rates.copy()
     wild[1::2] = 100 * rng.random((10, 30, 6))
-    one, other = (source(tmp_path / "a.h5", data) for data in (rates, wild))
+    one, other = (laser_file(tmp_path / "a.h5", data) for data in (rates, wild))
     recording, _, units, regions = ingest(one, settings(), "rec")
     same, _, same_units, same_regions = ingest(other, settings(), "rec")
     np.testing.assert_array_equal(recording["rates"], rates[::2])
@@ -46,7 +46,7 @@ def test_what_happens_in_perturbed_trials_changes_nothing_but_themselves(tmp_pat
 def test_the_kept_units_and_conditions_are_those_of_the_recording(tmp_path, rng) -> None:
     rates = rng.random((12, 20, 6))
     rates[:, :, 1] = 3.0
-    file = source(tmp_path / "a.h5", rates, side=["left", "left", "right"] * 4)
+    file = laser_file(tmp_path / "a.h5", rates, side=["left", "left", "right"] * 4)
     keys = {"windows": {"conditions": ["side"]}, "units": {"min_per_region": 2}}
     recording, _, _, _ = ingest(file, settings(**keys), "rec")
     apart = perturbed_trials(file, settings(**keys), recording)
@@ -88,6 +88,6 @@ def test_mistakes_are_told(entries, cells, told) -> None:
 
 
 def test_blocks_of_continuous_data_are_no_trials(tmp_path, rng) -> None:
-    file = trial_source(tmp_path / "a.h5", rng.random((1, 400, 6)), 0.05 * np.arange(400), ["A"] * 6)
+    file = trial_file(tmp_path / "a.h5", rng.random((1, 400, 6)), 0.05 * np.arange(400), ["A"] * 6)
     with pytest.raises(UserError, match="blocks of continuous data"):
         ingest(file, settings(), "rec")

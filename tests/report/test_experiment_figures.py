@@ -15,7 +15,7 @@ from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
 from curbd.report import effect_figures, inactivation_figures, interaction_figures
@@ -46,9 +46,9 @@ def fitted(tmp_path_factory) -> Fitted:
     teacher = teachers.multi_region(**shape, gain=0.8, coupling=0.8, absent=apart, laser=light, seed=104)
     teachers.write_hdf5(teacher, path)
     settings = RecordingSettings.model_validate({"perturbed": [{"column": "laser", "value": "on", "like": "off"}]})
-    with open_source(path, "hdf5", settings) as source:
-        recording, truth, _, regions = ingest(source, settings, "rec")
-        perturbed = perturbed_trials(source, settings, recording)
+    with open_recording(path, "hdf5", settings) as file:
+        recording, truth, _, regions = ingest(file, settings, "rec")
+        perturbed = perturbed_trials(file, settings, recording)
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
     found = run_experiments(recording, networks, MENU, truth, bench=Bench(groups=9))
     pathways = judge(recording, networks, decompose(recording, networks))

@@ -19,7 +19,7 @@ from curbd.inactivation.tabulate import inactivation_table, timecourse_table, un
 from curbd.pathways.currents import current_table, decompose
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.report import findings, fit_figures, write_report
 from curbd.report.drawing import house_style
@@ -51,8 +51,8 @@ def run_steps(folder, name, teacher, conditions):
     """Every step of the workflow on one teacher recording, by the calls that the commands make."""
     teachers.write_hdf5(teacher, folder / f"{name}.h5")
     settings = RecordingSettings.model_validate({"windows": {"conditions": conditions}})
-    with open_source(folder / f"{name}.h5", "hdf5", settings, name) as source:
-        recording, truth, units, regions = ingest(source, settings, name)
+    with open_recording(folder / f"{name}.h5", "hdf5", settings, name) as file:
+        recording, truth, units, regions = ingest(file, settings, name)
     place = folder / "results" / name
     write_netcdf({"/": recording, "truth": truth}, place / "recording.nc")
     tables.write("units", units, place / "units.csv")

@@ -1,4 +1,4 @@
-"""Sources made in memory, for tests that need no file format."""
+"""Recording files made in memory, for tests that need no file format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from curbd.recording.source import BinnedTrials, Series, Source, Spikes, Truth
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Truth
 
 
 def unit_table(regions: Sequence[str]) -> pd.DataFrame:
@@ -35,20 +35,20 @@ def series(name: str, values: np.ndarray, time_s: np.ndarray, unit: str = "") ->
     return Series(name, lambda: time_s, lambda first, last: columns[first:last], columns.shape[1], unit)
 
 
-def spike_source(path: Path, times: Sequence[np.ndarray], regions: Sequence[str], span_s: tuple[float, float], **more):
+def spike_file(path: Path, times: Sequence[np.ndarray], regions: Sequence[str], span_s: tuple[float, float], **more):
     """Spikes of a few units."""
     path.write_bytes(b"spikes")
     spikes = Spikes(lambda unit: times[unit], span_s)
-    return Source(path, "nwb", unit_table(regions), spikes, "units", **more)
+    return RecordingFile(path, "nwb", unit_table(regions), spikes, "units", **more)
 
 
-def series_source(path: Path, values: np.ndarray, time_s: np.ndarray, regions: Sequence[str], **more):
+def series_file(path: Path, values: np.ndarray, time_s: np.ndarray, regions: Sequence[str], **more):
     """A sampled series with one column a unit."""
     path.write_bytes(b"series")
-    return Source(path, "nwb", unit_table(regions), series("dff", values, time_s, "dF/F"), "dff", **more)
+    return RecordingFile(path, "nwb", unit_table(regions), series("dff", values, time_s, "dF/F"), "dff", **more)
 
 
-def trial_source(
+def trial_file(
     path: Path,
     rates: np.ndarray,
     time_s: np.ndarray,
@@ -57,7 +57,7 @@ def trial_source(
     inputs: np.ndarray | None = None,
     truth: Truth | None = None,
     already_phi: bool = False,
-) -> Source:
+) -> RecordingFile:
     """Trials on common bins."""
     path.write_bytes(b"trials")
     known = np.zeros((*rates.shape[:2], 0)) if inputs is None else inputs
@@ -68,4 +68,4 @@ def trial_source(
         inputs=lambda: known,
         input_names=tuple(f"in{column}" for column in range(known.shape[2])),
     )
-    return Source(path, "hdf5", unit_table(regions), activity, "rates", already_phi=already_phi, truth=truth)
+    return RecordingFile(path, "hdf5", unit_table(regions), activity, "rates", already_phi=already_phi, truth=truth)

@@ -6,7 +6,7 @@ import pytest
 from curbd import teachers
 from curbd.errors import UserError
 from curbd.network.equation import decay, rates_inside_step
-from curbd.recording import open_source
+from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
@@ -15,8 +15,8 @@ from tests.support.teacher_data import current
 
 def ingested(path, kind, **settings):
     resolved = RecordingSettings.model_validate(settings)
-    with open_source(path, kind, resolved) as source:
-        return ingest(source, resolved, "teacher")
+    with open_recording(path, kind, resolved) as file:
+        return ingest(file, resolved, "teacher")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What a file offers before anything is binned: units, activity, interval tables and series, read only when asked.
 
-Every reader (one module per format) opens its file as a `Source`; `curbd.recording.ingest` and
+Every reader (one module per format) opens its file as a `RecordingFile`; `curbd.recording.ingest` and
 `curbd.recording.inspection` know nothing of formats. Data stay on disk until one of the ``read`` functions runs.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 UNIT_COLUMNS = ("unit_id", "region", "region_raw", "region_source", "cell_type", "x", "y", "z", "reason")
-"""Columns of `Source.units`; ``reason`` is empty for a unit that may be used, else why the file says not to."""
+"""Columns of `RecordingFile.units`; ``reason`` is empty for a unit that may be used, else why the file says not to."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordingFile:
     """One recording file, opened lazily.
 
     Attributes
@@ -132,7 +132,7 @@ class Source:
     truth: Truth | None = None
     close: Callable[[], None] = lambda: None
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> RecordingFile:
         return self
 
     def __exit__(self, *_: object) -> None:
