@@ -32,7 +32,7 @@ from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.recording.perturbed import perturbed_trials
 from curbd.recording.scaling import scaled_rates
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
 from curbd.teachers import Teacher
@@ -247,7 +247,7 @@ def _outcome(
     found: Fitted, menu: Mapping[str, Inactivation], draws: int = 20, groups: int = 0, trials: str = "test"
 ) -> Outcome:
     """The experiments from the states of some held-out (test) or training (train) trials, or of all."""
-    bench = Bench(groups=groups, posterior_draws=draws)
+    bench = ExperimentSettings(groups=groups, posterior_draws=draws)
     split = found.recording["split"].values
     chosen = np.arange(len(split)) if trials == "all" else np.flatnonzero(split == trials)[:HELD_OUT]
     recording = found.recording.isel(trial=chosen)

@@ -22,7 +22,7 @@ _HOME = {
     "RecordingSettings": "curbd.settings.recording",
     "Model": "curbd.settings.models",
     "Inactivation": "curbd.settings.experiments",
-    "Bench": "curbd.settings.experiments",
+    "ExperimentSettings": "curbd.settings.experiments",
     "fit": "curbd.estimators.fitting",
     "decompose": "curbd.pathways.currents",
     "judge": "curbd.pathways.judge",

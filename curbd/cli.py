@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from curbd.commands import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
 from curbd.errors import UserError
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ def _check(chosen: argparse.Namespace) -> None:
         part.write_text(f'{{"inactivations": {chosen.experiments}, "bench": {chosen.bench}}}\n', encoding="utf-8")
 
 
-def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], Bench]:
+def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], ExperimentSettings]:
     from curbd.settings.validation import parse_json
 
     experiments = parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
-    return experiments, parse_json("--bench", chosen.bench, Bench)
+    return experiments, parse_json("--bench", chosen.bench, ExperimentSettings)
 
 
 def _fit(chosen: argparse.Namespace) -> None:

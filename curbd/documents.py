@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from curbd.settings.config import Config
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
@@ -100,7 +100,7 @@ def config_keys() -> list[str]:
             best = ", the recommended one" if RECOMMENDED[family] == name else ""
             lines += _section(f"options of `{name}` ({family}{best})", options)
     lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
-    lines += _section("bench", Bench, level=2)
+    lines += _section("bench", ExperimentSettings, level=2)
     return lines[:-1]
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 
 from curbd.inactivation.bench import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 
 __all__ = ["inactivate", "run_experiments"]
 
@@ -24,7 +24,7 @@ def inactivate(
     experiments: Mapping[str, Inactivation],
     truth: xr.Dataset | None = None,
     *,
-    bench: Bench | None = None,
+    bench: ExperimentSettings | None = None,
     pathways: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The table ``inactivations``: what each experiment does to each region.

@@ -22,7 +22,7 @@ from curbd.network.truth import true_network
 from curbd.network.view import at_inferred_rates, with_hidden_inputs
 from curbd.progress import progress
 from curbd.recording.scaling import scaled_rates
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 
 Array = np.ndarray
 
@@ -88,7 +88,7 @@ def run_experiments(
     experiments: Mapping[str, Inactivation],
     truth: xr.Dataset | None = None,
     *,
-    bench: Bench | None = None,
+    bench: ExperimentSettings | None = None,
     populations: pd.DataFrame | None = None,
 ) -> Outcome:
     """Run every experiment on every fit, from the recorded state of every trial at the onset of its window.
@@ -108,7 +108,7 @@ def run_experiments(
     ------
     UserError : an experiment names what the recording has not, or contradicts itself.
     """
-    bench = bench or Bench()
+    bench = bench or ExperimentSettings()
     whole = with_hidden_inputs(recording, networks, 0)
     n_latents = networks.sizes.get("rank", 0) if "m" in networks else 0
     plan = perturbations(Subject(whole, n_latents, populations), experiments)
@@ -167,7 +167,7 @@ def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
     return Trials(np.nan_to_num(known), share.astype(float))
 
 
-def _fits(recording: xr.Dataset, networks: xr.Dataset, bench: Bench) -> Networks:
+def _fits(recording: xr.Dataset, networks: xr.Dataset, bench: ExperimentSettings) -> Networks:
     """The fits of all seeds, then networks drawn from the posterior of the first fit."""
     n_seeds = networks.sizes["seed"]
     drawn = posterior_draws(networks, 0, bench.posterior_draws, bench.seed)

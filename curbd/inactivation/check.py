@@ -10,11 +10,11 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.readouts import require_trials
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 
 
 def check_experiments(
-    recording: xr.Dataset, experiments: Mapping[str, Inactivation], bench: Bench | None = None
+    recording: xr.Dataset, experiments: Mapping[str, Inactivation], bench: ExperimentSettings | None = None
 ) -> None:
     """See that all regions, units, inputs, windows and conditions that the experiments name exist in the recording.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.section import Name, Section
@@ -36,4 +36,4 @@ class Config(Section):
     """Name -> model; a sweep is a few more entries."""
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
     """Name -> experiment, run on every fitted network."""
-    bench: Bench = Bench()
+    bench: ExperimentSettings = ExperimentSettings()

@@ -126,7 +126,7 @@ class Inactivation(Intervention):
         return self
 
 
-class Bench(Section):
+class ExperimentSettings(Section):
     """How every experiment is run and judged."""
 
     noise_draws: Annotated[int, Field(ge=0)] = 0

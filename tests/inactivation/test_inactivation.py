@@ -21,7 +21,7 @@ from curbd.network.equation import Network, simulate
 from curbd.network.file import posterior_draws, to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, small
 
@@ -152,7 +152,7 @@ def test_without_any_experiment_the_tables_are_empty(known, tmp_path: Path, expe
     """A network of full rank has no latents."""
     recording, truth, networks = known
     assert inactivate(recording, networks, experiments).empty
-    found = run_experiments(recording, networks, experiments, truth, bench=Bench(readout=["step"]))
+    found = run_experiments(recording, networks, experiments, truth, bench=ExperimentSettings(readout=["step"]))
     inactivations = inactivation_table(found)
     written = {
         "inactivations": inactivations,
@@ -172,7 +172,7 @@ def test_a_late_window_starts_from_the_recorded_state_of_its_onset(tmp_path: Pat
     recording, truth = small(tmp_path, process_noise=0.3)
     networks = known_networks(recording, truth)
     late = {"late": Inactivation(region="A", start_s=0.5)}
-    bench = Bench(groups=0)
+    bench = ExperimentSettings(groups=0)
     cut = inactivate(recording.isel(time=slice(50, None)), networks, {"late": Inactivation(region="A")}, bench=bench)
     whole = inactivate(recording, networks, late, truth, bench=bench)
     np.testing.assert_allclose(whole["effect_rms"], cut["effect_rms"])
@@ -277,7 +277,7 @@ def test_a_latent_is_taken_out_of_the_connectivity(known) -> None:
 
 def test_a_readout_of_behaviour(known) -> None:
     recording, _, networks = known
-    bench = Bench(readout=["step"])
+    bench = ExperimentSettings(readout=["step"])
     found = run_experiments(recording, networks, {"off": Inactivation(region="C")}, bench=bench)
     row = inactivation_table(found).set_index("target").loc["readout:step"]
     assert row["readout_r2"] > 0.1, "the step drives region C"
@@ -292,11 +292,11 @@ def test_chunks_change_nothing(known, monkeypatch: pytest.MonkeyPatch) -> None:
         "cut": Inactivation(kind="pathway"),
         "late": Inactivation(region="A", start_s=0.5),
     }
-    whole = inactivate(recording, networks, experiments, truth, bench=Bench(groups=2))
+    whole = inactivate(recording, networks, experiments, truth, bench=ExperimentSettings(groups=2))
     monkeypatch.setitem(STATES, "cpu", 24 * 9 * 8)
     monkeypatch.setitem(STATES, "cuda", 24 * 9 * 8)
     pd.testing.assert_frame_equal(
-        inactivate(recording, networks, experiments, truth, bench=Bench(groups=2)), whole, rtol=1e-9
+        inactivate(recording, networks, experiments, truth, bench=ExperimentSettings(groups=2)), whole, rtol=1e-9
     )
 
 
@@ -314,10 +314,10 @@ def test_only_the_trials_of_a_condition(tmp_path: Path) -> None:
 def test_shared_noise_leaves_an_absent_effect_absent(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, absent=[("C", "A"), ("B", "A")])
     networks = known_networks(recording, truth)
-    bench = Bench(noise_draws=3, groups=0)
+    bench = ExperimentSettings(noise_draws=3, groups=0)
     table = inactivate(recording, networks, {"off": Inactivation(region="A")}, bench=bench).set_index("target")
     assert table.loc["C", "effect_rms"] == 0, "the intact and the perturbed run meet the same noise"
-    quiet = inactivate(recording, networks, {"off": Inactivation(region="B")}, bench=Bench(groups=0))
+    quiet = inactivate(recording, networks, {"off": Inactivation(region="B")}, bench=ExperimentSettings(groups=0))
     noisy = inactivate(recording, networks, {"off": Inactivation(region="B")}, bench=bench)
     assert (quiet["effect_rms"] != noisy["effect_rms"]).all()
 
@@ -326,7 +326,9 @@ def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
     """One fit: of 24 units under three perturbations, about 95 % are covered; the exact share is a benchmark's."""
     recording, truth = small(tmp_path, process_noise=0.3, trials=20)
     networks, _ = fit(recording, "one_step", Model(family="full_rank", seeds=[0], tau_s=0.1))
-    found = run_experiments(recording, networks, {"off": Inactivation(stop_s=0.4)}, truth, bench=Bench(groups=0))
+    found = run_experiments(
+        recording, networks, {"off": Inactivation(stop_s=0.4)}, truth, bench=ExperimentSettings(groups=0)
+    )
     units = unit_table(found)
     free = units[~units["perturbed"]]
     covered = free["true_mean"].between(free["ci_low"], free["ci_high"])
@@ -337,7 +339,7 @@ def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
 def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.3, trials=8)
     networks, _ = fit(recording, "one_step", Model(family="full_rank", seeds=[0], tau_s=0.1))
-    bench = Bench(groups=0, posterior_draws=5)
+    bench = ExperimentSettings(groups=0, posterior_draws=5)
     found = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, bench=bench)
     x0, u = np.arctanh(recording["rates"].values[:, 0]), recording["inputs"].values
     a, b = (recording["region"].values == name for name in "AB")

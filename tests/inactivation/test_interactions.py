@@ -19,11 +19,11 @@ from curbd.inactivation.tabulate import inactivation_table
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, recorded, small
 
-QUICK = Bench(groups=0)
+QUICK = ExperimentSettings(groups=0)
 
 
 @pytest.fixture(scope="module")

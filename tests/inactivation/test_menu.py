@@ -15,7 +15,7 @@ from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.perturbation import Perturbation
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.validation import check
 
 REGION = np.repeat(["A", "B", "C"], 4)
@@ -214,17 +214,17 @@ def test_what_contradicts_itself_is_told(experiment: dict[str, Any], line: str) 
 
 
 def test_a_readout_names_an_input_or_a_trial_column(recording: xr.Dataset) -> None:
-    check_experiments(recording, {}, Bench(readout=["choice", "light"]))
+    check_experiments(recording, {}, ExperimentSettings(readout=["choice", "light"]))
     with pytest.raises(UserError, match=r'^config, bench.readout: found "choise".*did you mean \'choice\'\?'):
-        check_experiments(recording, {}, Bench(readout=["choise"]))
+        check_experiments(recording, {}, ExperimentSettings(readout=["choise"]))
 
 
 def test_a_readout_needs_two_training_trials(recording: xr.Dataset) -> None:
     recording["inputs"][1:, :, 0] = np.nan
     told = r'^config, bench\.readout: found "light" with 1 training trial in recording mouse, expected two at least'
     with pytest.raises(UserError, match=told):
-        check_experiments(recording, {}, Bench(readout=["choice", "light"]))
-    check_experiments(recording, {}, Bench(readout=["choice", "tone"]))
+        check_experiments(recording, {}, ExperimentSettings(readout=["choice", "light"]))
+    check_experiments(recording, {}, ExperimentSettings(readout=["choice", "tone"]))
 
 
 def test_units_of_spike_counts_are_silent_at_the_bottom_of_their_range(recording: xr.Dataset) -> None:

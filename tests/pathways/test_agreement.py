@@ -14,7 +14,7 @@ from curbd.network.sources import parts
 from curbd.pathways.agreement import agreement, silencing_effects
 from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, small
 
@@ -51,7 +51,7 @@ def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
     networks = known_networks(recording, truth)
     sources = [part for part in parts(recording) if part.source != "bias"]
     effects = silencing_effects(recording, networks, sources)[0]
-    bench = Bench(groups=0, posterior_draws=0)
+    bench = ExperimentSettings(groups=0, posterior_draws=0)
     units = unit_table(run_experiments(recording, networks, {"silence": Inactivation(kind="region")}, bench=bench))
     told = units[~units["perturbed"]].pivot_table(
         index="perturbation", columns=["condition", "unit_id"], values="effect_mean", dropna=False

@@ -21,7 +21,7 @@ from curbd.recording.perturbed import perturbed_trials
 from curbd.report import effect_figures, inactivation_figures, interaction_figures
 from curbd.report.drawing import colours, house_style
 from curbd.report.reading import Fitted
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
 from curbd.tables import TABLES
@@ -50,7 +50,7 @@ def fitted(tmp_path_factory) -> Fitted:
         recording, truth, _, regions = ingest(file, settings, "rec")
         perturbed = perturbed_trials(file, settings, recording)
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
-    found = run_experiments(recording, networks, MENU, truth, bench=Bench(groups=9))
+    found = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
     pathways = judge(recording, networks, decompose(recording, networks))
     effects = inactivation_table(found, pathways)
     tables = {

@@ -15,7 +15,7 @@ from curbd import documents
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
 from curbd.settings.config import Config
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.settings.plan import Plan, as_json, read_plan
 from curbd.settings.recording import RecordingSettings
@@ -315,7 +315,7 @@ def test_the_schema_takes_the_configs_that_the_workflow_takes() -> None:
 
 
 def test_every_key_has_a_meaning() -> None:
-    sections = [Config, Model, RecordingSettings, Inactivation, Bench]
+    sections = [Config, Model, RecordingSettings, Inactivation, ExperimentSettings]
     sections += [options for family in ESTIMATORS.values() for options in family.values()]
     nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults", "bench")
     for section in sections:

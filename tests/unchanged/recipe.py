@@ -27,7 +27,7 @@ from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
 from curbd.scores.score import score
-from curbd.settings.experiments import Bench, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from curbd.teachers import Teacher
 
@@ -98,7 +98,9 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
     networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, model, settings)
     current = curbd.decompose(recording, networks)
     pathways = judge(recording, networks, current, truth)
-    outcome = run_experiments(recording, networks, experiments(), truth, bench=Bench(groups=9, posterior_draws=5))
+    outcome = run_experiments(
+        recording, networks, experiments(), truth, bench=ExperimentSettings(groups=9, posterior_draws=5)
+    )
     tables = {
         "fits": score(recording, networks, seconds, truth).fits.drop(columns="seconds"),
         "networks": weight_table(networks),
