@@ -20,7 +20,17 @@ import torch
 
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
-from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate, tensor, weights
+from curbd.network.equation import (
+    Network,
+    decay,
+    phi,
+    phi_inverse,
+    rates_inside_step,
+    simulate,
+    tensor,
+    total_current,
+    weights,
+)
 from curbd.network.fit import Fit
 from curbd.regression.moments import Moments, moments
 from curbd.regression.transitions import (
@@ -28,7 +38,7 @@ from curbd.regression.transitions import (
     as_network,
     from_first_bin,
     regressors,
-    sources,
+    source_of_regressor,
     targets,
     transitions,
 )
@@ -105,7 +115,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     pairs = transitions(data)
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     W = weights(start)
-    source = sources(data.region, data.u.shape[2])
+    source = source_of_regressor(data.region, data.u.shape[2])
     scatter = z.T @ z
     inside = np.where(source[:, None] == source, scatter, 0)
     ridge = LOOSE * scatter.diagonal()[: len(data.region)].mean()
@@ -212,7 +222,7 @@ def follow(network: Network, stretch: Windows, limit: float) -> Run:
 def _visited(network: Network, stretch: Windows, run: Run) -> Moments:
     """Statistics of the visited states and of the currents that the data had meanwhile."""
     x, D = stretch.x, decay(network.dt_s, network.tau_s, network.substeps)
-    y = (x[:, 1:] - D * x[:, :-1]) / (1 - D) - stretch.drive[:, :-1]
+    y = total_current(x[:, :-1], x[:, 1:], D) - stretch.drive[:, :-1]
     visited = np.isfinite(y).all(2) & ~run.put_back[:, :-1]
     r = rates_inside_step(network, run.x[:, :-1][visited], _external(network, stretch)[:, :-1][visited])
     z = np.concatenate([r, np.nan_to_num(stretch.u)[:, :-1][visited], np.ones((len(r), 1))], axis=1)

@@ -22,7 +22,7 @@ from curbd.regression.block_ridge import inflation, regress, residual_variance
 from curbd.regression.moments import Moments, of_each, squared_error_of_each, weighted_moments
 from curbd.regression.noise_free import Exact, changes, exact, judged
 from curbd.regression.sample_weights import both_noises, sample_weights, statistics, with_one_scatter
-from curbd.regression.transitions import TrainingData, as_network, regressors, sources, targets, transitions
+from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
 from curbd.settings.models import Sparse
 
 Array = np.ndarray
@@ -157,7 +157,7 @@ def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
     largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
     z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
-    source = sources(data.region, data.u.shape[2])
+    source = source_of_regressor(data.region, data.u.shape[2])
     W, ridge = np.empty((len(largest), z.shape[1])), np.empty((len(largest), z.shape[1]))
     for target, order in enumerate(noise_free.order):
         own = np.flatnonzero(data.region == target)
@@ -190,7 +190,7 @@ def _start(data: TrainingData, rows: int, probability: float = START) -> Sites:
     within = 1 / np.bincount(data.region, minlength=data.n_regions)
     variance = tensor(np.concatenate([within, np.ones(data.u.shape[2] + 1)]))
     prior = Blocks(torch.full_like(variance, probability), variance / probability)
-    precision = (1 / variance)[sources(data.region, data.u.shape[2])].expand(rows, -1)
+    precision = (1 / variance)[source_of_regressor(data.region, data.u.shape[2])].expand(rows, -1)
     return Sites(precision, torch.zeros_like(precision), prior)
 
 

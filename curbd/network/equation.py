@@ -177,3 +177,20 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
 def decay(dt_s: float, tau_s: float, substeps: int) -> float:
     """D = (1 - dt / (substeps tau))^substeps: what is left of x after one sample without input."""
     return float((1 - dt_s / (substeps * tau_s)) ** substeps)
+
+
+def total_current(x: Array, x_next: Array, D: float) -> Array:
+    """Total current y = (x_next - D x) / (1 - D) that carries each state to the state one sample later.
+
+    A network without noise sends y = J z + B u + b, where z are the mean rates inside the sample.
+
+    Parameters
+    ----------
+    x, x_next : (..., unit) states at consecutive samples, dimensionless.
+    D : share of x that is left after one sample without input (see `decay`).
+
+    Returns
+    -------
+    y : (..., unit) in the units of x; NaN where either state is missing.
+    """
+    return (x_next - D * x) / (1 - D)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step
+from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
 
 Array = np.ndarray
 
@@ -24,8 +24,7 @@ class Residual(NamedTuple):
 def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     """Total current between consecutive bins and the part that the network does not predict."""
     x = phi_inverse(r)
-    D = decay(network.dt_s, network.tau_s, network.substeps)
-    y = (x[:, 1:] - D * x[:, :-1]) / (1 - D)
+    y = total_current(x[:, :-1], x[:, 1:], decay(network.dt_s, network.tau_s, network.substeps))
     constant = np.nan_to_num(u[:, :-1]) @ network.B.T + network.b
     n = r.shape[2]
     z = rates_inside_step(network, x[:, :-1].reshape(-1, n), constant.reshape(-1, n)).reshape(y.shape)

@@ -21,7 +21,7 @@ from curbd.pathways.unrecorded import signs
 from curbd.pathways.verdict import Grounds, verdict
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.moments import choose_penalties, inputs_free, moments
-from curbd.regression.transitions import sources
+from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
 
@@ -124,7 +124,7 @@ def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, n
     """
     train = recording["split"].values == "train"
     n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
-    source = sources(number, n_inputs)
+    source = source_of_regressor(number, n_inputs)
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & train[:, None]
     n = len(number)
     power = (z[complete][:, n : n + n_inputs] ** 2).sum(0)

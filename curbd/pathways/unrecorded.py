@@ -24,7 +24,7 @@ from scipy.signal import lfilter
 from curbd.network.equation import tensor
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import moments, solve_blocks
-from curbd.regression.transitions import sources
+from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
 PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
@@ -64,7 +64,7 @@ def signs(z: Array, y: Array, region: Array, left: float) -> Signs:
     """
     n = len(region)
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
-    total, source = moments(z[complete], y[complete]), sources(region, z.shape[2] - n - 1)
+    total, source = moments(z[complete], y[complete]), source_of_regressor(region, z.shape[2] - n - 1)
     penalty = evidence_penalties(total, source, np.ones((int(region.max()) + 1, source.max() + 1)))
     W = solve_blocks(total, source, penalty)
     residual = np.where(complete[..., None], y - z @ W.T, 0.0)

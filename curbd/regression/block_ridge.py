@@ -18,7 +18,7 @@ from curbd.regression.transitions import (
     as_network,
     lag_one,
     regressors,
-    sources,
+    source_of_regressor,
     targets,
     transitions,
 )
@@ -53,7 +53,7 @@ def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regressi
     pairs = transitions(data, folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
-    source = sources(data.region, data.u.shape[2])
+    source = source_of_regressor(data.region, data.u.shape[2])
     parts = moments(regressors(pairs), y, pairs.fold)
     penalty, chosen = _penalties(parts, source, data.n_regions, penalties)
     total = parts.total()

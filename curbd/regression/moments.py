@@ -1,7 +1,7 @@
 """Ridge regression from sufficient statistics, with one penalty for each pair of a target region and a source.
 
 Sources are the regions, every input, and the bias; penalties are (target region, source), and every regressor has the
-number of its source (see `curbd.regression.transitions.sources`).
+number of its source (see `curbd.regression.transitions.source_of_regressor`).
 """
 
 from __future__ import annotations

@@ -69,9 +69,7 @@ def exact(data: TrainingData) -> Exact | None:
     weights of the order of 1 / sqrt(units); v_i maximises this evidence of every unit, c_s and the order of the changes
     its sum over the units of the region, the time constant that over all units, all as densities of the observed rates.
     """
-    pairs = transitions(data)
-    first = {name: part[:ENOUGH] for name, part in pairs._asdict().items() if isinstance(part, np.ndarray)}
-    pairs = pairs._replace(**first)
+    pairs = Transitions(*(values[:ENOUGH] for values in transitions(data)))
     # With several Euler steps the rates inside a sample were not recorded.
     if data.substeps > 1 or not all(len(changes(pairs.time, pairs, order)) for order in ORDERS):
         return None
@@ -80,8 +78,8 @@ def exact(data: TrainingData) -> Exact | None:
 
     def evidence(c: float, tau_s: float, rows: Array, order: int = 1) -> tuple[float, Array]:
         after = c * r_next[:, rows]
-        drive = pairs.drive if isinstance(pairs.drive, float) else pairs.drive[:, rows]
-        own = pairs._replace(x=phi_inverse(c * pairs.r[:, rows]), x_next=phi_inverse(after), drive=drive)
+        x = phi_inverse(c * pairs.r[:, rows])
+        own = pairs._replace(x=x, x_next=phi_inverse(after), drive=pairs.drive[:, rows])
         y = changes(targets(own, data.dt_s, tau_s, 1), pairs, order)
         likely, noise = _evidence(y, *bases[order])
         density = np.log(c / (1 - after**2) / (1 - decay(data.dt_s, tau_s, 1))).sum()

@@ -22,7 +22,15 @@ from curbd.network.equation import Network, decay, tensor, weights
 from curbd.network.fit import Posterior
 from curbd.regression.evidence import SMALLEST, input_units, updated_penalties
 from curbd.regression.moments import Moments, moments, squared_error_of_each, weighted_moments
-from curbd.regression.transitions import TrainingData, Transitions, as_network, lag_one, regressors, sources, targets
+from curbd.regression.transitions import (
+    TrainingData,
+    Transitions,
+    as_network,
+    lag_one,
+    regressors,
+    source_of_regressor,
+    targets,
+)
 
 Array = np.ndarray
 ANTICORRELATED = -0.1
@@ -80,7 +88,7 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
     some = slice(None, None, -(-len(z) // ENOUGH))
-    held_out, source = pairs.fold[some] == pairs.fold[0], sources(data.region, data.u.shape[2])
+    held_out, source = pairs.fold[some] == pairs.fold[0], source_of_regressor(data.region, data.u.shape[2])
     if held_out.all():
         return None
     ratio = _best_ratio(z[some], y[some], spread[some], held_out, source, penalty)
@@ -95,7 +103,7 @@ def weighted_regression(
     With several Euler steps a sample the rates between samples are those of the start.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
-    source, penalty = sources(data.region, data.u.shape[2]), penalty.copy()
+    source, penalty = source_of_regressor(data.region, data.u.shape[2]), penalty.copy()
     W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
     gram = np.zeros((z.shape[1],) * 2)
     for target in range(len(penalty)):

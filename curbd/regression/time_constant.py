@@ -14,7 +14,7 @@ import torch
 from curbd.network.equation import decay, tensor
 from curbd.regression.evidence import ROUNDS, SETTLED, SMALLEST, input_units, updated_penalties
 from curbd.regression.moments import moments
-from curbd.regression.transitions import TrainingData, Transitions, lag_one, regressors, sources
+from curbd.regression.transitions import TrainingData, Transitions, lag_one, regressors, source_of_regressor
 
 Array = np.ndarray
 LONGEST = 100
@@ -59,7 +59,7 @@ def _most_evident(data: TrainingData, z: Array, x: Array, x_next: Array, rounds:
     penalised, leave of x, each unit weighted by its noise; penalties, 1 at first, and D are found in turn.
     """
     n = data.r.shape[2]
-    source = sources(data.region, z.shape[1] - n - 1)
+    source = source_of_regressor(data.region, z.shape[1] - n - 1)
     both = moments(z, np.concatenate([x, x_next], axis=1))
     across = tensor((x * x_next).sum(0))
     unit = input_units(both.ZZ, float(both.n), source, data.n_regions)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step
+from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ class Transitions(NamedTuple):
     u : (pair, input) inputs before.
     fold : (pair,) number of the cross-validation fold.
     trial, time : (pair,) where the pair comes from.
-    drive : (pair, unit) external current that is known already, or 0.
+    drive : (pair, unit) external current that is known already; zeros where there is none.
     """
 
     x: Array
@@ -57,7 +57,7 @@ class Transitions(NamedTuple):
     fold: Array
     trial: Array
     time: Array
-    drive: Array | float = 0.0
+    drive: Array
 
 
 def from_first_bin(data: TrainingData) -> TrainingData:
@@ -92,9 +92,15 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
         place_in_trial = np.arange(len(trial)) - (np.cumsum(length) - length)[trial]
         fold = place_in_trial * folds // length[trial]
     x = phi_inverse(data.r)
-    drive = 0.0 if data.drive is None else data.drive[trial, time]
     return Transitions(
-        x[trial, time], x[trial, time + 1], data.r[trial, time], data.u[trial, time], fold, trial, time, drive
+        x=x[trial, time],
+        x_next=x[trial, time + 1],
+        r=data.r[trial, time],
+        u=data.u[trial, time],
+        fold=fold,
+        trial=trial,
+        time=time,
+        drive=np.zeros((len(trial), data.r.shape[2])) if data.drive is None else data.drive[trial, time],
     )
 
 
@@ -108,11 +114,10 @@ def regressors(pairs: Transitions, network: Network | None = None) -> Array:
 
 def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
     """Current y = (x_next - D x) / (1 - D) - drive (pair, unit) that carried each state to the next."""
-    D = decay(dt_s, tau_s, substeps)
-    return (pairs.x_next - D * pairs.x) / (1 - D) - pairs.drive
+    return total_current(pairs.x, pairs.x_next, decay(dt_s, tau_s, substeps)) - pairs.drive
 
 
-def sources(region: Array, n_inputs: int) -> Array:
+def source_of_regressor(region: Array, n_inputs: int) -> Array:
     """(regressor,) number of the source behind each of [r, u, 1]: the regions, then every input, then the bias."""
     return np.concatenate([region, region.max() + 1 + np.arange(n_inputs + 1)])
 

@@ -27,7 +27,7 @@ from curbd.regression.moments import (
 )
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau
-from curbd.regression.transitions import TrainingData, as_network, regressors, sources, targets, transitions
+from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
 from curbd.settings.models import BlockRank
 from lrfit.estimators.reduced_rank import (
     at_rank,
@@ -100,7 +100,7 @@ def choose(
     the folds choose.
     """
     n_regions = int(region.max()) + 1
-    source_of = sources(region, len(input_power))
+    source_of = source_of_regressor(region, len(input_power))
     penalty = choose_penalties(folds, source_of, inputs_free(np.ones((n_regions, n_regions)), input_power))
     found, low, high = (np.zeros((n_regions, n_regions), dtype=int) for _ in range(3))
     noise = np.empty(len(region))

@@ -21,7 +21,7 @@ from curbd.network.fit import Fit
 from curbd.regression.moments import GRID, Moments, held_out_errors, inputs_free, moments, squared_error
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau
-from curbd.regression.transitions import TrainingData, as_network, regressors, sources, targets, transitions
+from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
 from curbd.settings.models import ReducedRank
 from lrfit.network import canonical
 
@@ -203,4 +203,4 @@ def in_noise(m: Moments, noise: Array) -> Moments:
 
 def _penalties(value: float, n_units: int, input_power: Array) -> torch.Tensor:
     (penalty,) = inputs_free(np.array([[value]]), input_power)
-    return tensor(penalty[sources(np.zeros(n_units, dtype=int), len(input_power))])
+    return tensor(penalty[source_of_regressor(np.zeros(n_units, dtype=int), len(input_power))])

@@ -11,7 +11,7 @@ from curbd.estimators.one_step import one_step
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
 from curbd.regression.moments import moments
 from curbd.regression.time_constant import estimate_tau
-from curbd.regression.transitions import sources, transitions
+from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
 from tests.support.known_network import recorded
@@ -27,7 +27,7 @@ def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Gener
     true = np.array([[25.0, 400.0], [100.0, 50.0]])
     W = rng.standard_normal((60, 60)) / np.sqrt(true[region][:, region])
     y = z[:, :60] @ W.T + rng.standard_normal((2000, 60))
-    penalty = evidence_penalties(moments(z, y), sources(region, 0), np.ones((2, 3)))
+    penalty = evidence_penalties(moments(z, y), source_of_regressor(region, 0), np.ones((2, 3)))
     # 900 weights a block give their variance to within 5 %, shrunken ones a little worse.
     np.testing.assert_allclose(penalty[:, :2], true, rtol=0.2)
     assert is_inside(penalty)
@@ -40,7 +40,9 @@ def test_an_input_counts_where_it_reaches_and_nowhere_else(unit: float, rng: np.
     weight = np.where(region == 0, rng.standard_normal(60), 0)
     y = 0.1 * z[:, :60] @ rng.standard_normal((60, 60)) + np.outer(z[:, 60] / unit, weight)
     y += rng.standard_normal((500, 60))
-    penalty = evidence_penalties(moments(z, y), sources(region, 1), np.ones((2, 4))) / np.array([1, 1, unit**2, 1])
+    penalty = evidence_penalties(moments(z, y), source_of_regressor(region, 1), np.ones((2, 4))) / np.array(
+        [1, 1, unit**2, 1]
+    )
     # Noise and weights of the input have variance 1; 500 samples tell a weight to 1 / 500.
     assert 0.3 < penalty[0, 2] < 3
     assert penalty[1, 2] > 200
@@ -52,7 +54,7 @@ def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.rando
     region, fold = np.zeros(2, dtype=int), np.repeat([0, 1], [12, 8])
     z = np.concatenate([rng.standard_normal((20, 2)), np.ones((20, 1))], axis=1)
     y = rng.standard_normal((20, 2))
-    penalty, source = np.array([[3.0, 0.5]]), sources(region, 0)
+    penalty, source = np.array([[3.0, 0.5]]), source_of_regressor(region, 0)
     ridge = penalty[0, source]
     expected = 0.0
     for k in (0, 1):
