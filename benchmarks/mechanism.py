@@ -18,7 +18,7 @@ import torch
 from benchmarks.document import insert
 from benchmarks.mechanism_report import summary
 from benchmarks.rows import add, finished, rows
-from curbd.network.equation import Network, simulate
+from curbd.network.equation import Network, free_run, simulate
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import ReducedRank
 from curbd.teachers import CLIP
@@ -26,7 +26,7 @@ from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.mechanism.dynamics import field, portrait
 from lrfit.mechanism.limit_cycles import limit_cycles
 from lrfit.mechanism.populations import loadings, populations
-from lrfit.mechanism.transmission import context_ratio, silenced_run, transmission
+from lrfit.mechanism.transmission import context_ratio, transmission
 from lrfit.network import LowRank, positions
 from lrfit.teachers import by_hand, tasks
 from lrfit.teachers.tasks import Task
@@ -123,9 +123,7 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
     task = tasks.TASKS[network](TRIALS // 2, rng)
     one = fitted(_behind(teacher), task, measured, rng)
     known = LowRank(teacher.m, teacher.n, teacher.network)
-    r = silenced_run(
-        teacher.network, np.repeat(teacher.start[None], len(task.inputs), 0), task.inputs, no_unit(teacher)
-    )
+    r = free_run(teacher.network, by_hand.start_rates(teacher, task.inputs), task.inputs)
     nothing = np.zeros(task.inputs.shape[2])
     rest, ends = [], []
     for which in (known, one):
@@ -173,18 +171,13 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
     for silenced in ("", "context"):
         ratios = []
         for which in (teacher.network, one.network):
-            x0 = np.repeat(teacher.start[None], len(inputs), 0)
-            run = silenced_run(which, x0, inputs, teacher.region == silenced)
+            start = by_hand.start_rates(teacher, inputs)
+            run = free_run(which, start, inputs, silenced=teacher.region == silenced)
             passed = transmission(which, run, context, sources, targets).transmitted
             ratios.append(context_ratio(passed).max("condition").sel(target="context"))
         for name in sources:
             words = f"{name}, context silenced" if silenced else name
             yield Item(words, *(float(ratio.sel(source=name)) for ratio in ratios))
-
-
-def no_unit(teacher: by_hand.LowRankTeacher) -> Array:
-    """(unit,) mask of no unit."""
-    return np.zeros(len(teacher.region), bool)
 
 
 def _behind(teacher: by_hand.LowRankTeacher) -> Behind:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from curbd.network.equation import Network, simulate
+from curbd.network.equation import Network
 
 Array = np.ndarray
 
@@ -75,9 +75,3 @@ def context_ratio(transmitted: xr.DataArray) -> xr.DataArray:
     """The transmitted current over that of the condition in which the least passes (1 or more)."""
     least = transmitted.min("condition")
     return (transmitted / least).where(least > 0)
-
-
-def silenced_run(network: Network, x0: Array, inputs: Array, units: Array, silent: float = 0.0) -> Array:
-    """Rates (trial, time, unit) of a run without noise in which some units (unit,) are held at the rate ``silent``."""
-    gain = np.where(units, 0.0, 1.0)[None, None] * np.ones((1, inputs.shape[1], 1))
-    return simulate(network, x0, inputs, gain=gain, silent=silent)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, simulate
+from curbd.network.equation import Network, phi, simulate
 from curbd.teachers import Teacher
 from lrfit.teachers import tasks
 from lrfit.teachers.tasks import DT_S, TAU_S, Task
@@ -69,6 +69,17 @@ def record(
         teacher.network,
         np.zeros_like(rates),
     )
+
+
+def start_rates(teacher: LowRankTeacher, inputs: Array) -> Array:
+    """(trial, time, unit) rates of the state in which the trials start, for `curbd.network.equation.free_run`.
+
+    Parameters
+    ----------
+    teacher : the network.
+    inputs : (trial, time, input) the inputs of the run, whose trials and bins the rates have.
+    """
+    return np.broadcast_to(phi(teacher.start), (*inputs.shape[:2], len(teacher.start)))
 
 
 def output(teacher: LowRankTeacher, rates: Array) -> Array:

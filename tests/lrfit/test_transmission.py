@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curbd.network.equation import Network
-from lrfit.mechanism.transmission import context_ratio, gating_index, silenced_run, transmission
+from curbd.network.equation import Network, free_run
+from lrfit.mechanism.transmission import context_ratio, gating_index, transmission
 from lrfit.teachers import by_hand, tasks
 
 
@@ -12,7 +12,12 @@ def gated(silenced: str = "") -> tuple:
     """Transmission of the gating teacher, to its region `context`, by population of `relay` and by region."""
     teacher = by_hand.gating(0, units=128)
     task = tasks.contextual_decision(400, np.random.default_rng(0), cue=10)
-    run = silenced_run(teacher.network, np.repeat(teacher.start[None], 400, 0), task.inputs, teacher.region == silenced)
+    run = free_run(
+        teacher.network,
+        by_hand.start_rates(teacher, task.inputs),
+        task.inputs,
+        silenced=teacher.region == silenced,
+    )
     sources = {"a": teacher.population == 0, "b": teacher.population == 1, "relay": teacher.region == "relay"}
     targets = {"context": teacher.region == "context"}
     return transmission(teacher.network, run, task.trials["context"].to_numpy(), sources, targets)
@@ -53,12 +58,13 @@ def test_what_passes_is_the_deviation_of_the_current():
     assert float(found.gain.sel(target="t", source="s", condition="x")) == pytest.approx((1 - r[:, source] ** 2).mean())
 
 
-def test_silenced_units_are_silent():
+def test_silenced_units_are_silent() -> None:
     teacher = by_hand.gating(0, units=32)
-    run = silenced_run(
-        teacher.network, teacher.start[None], np.ones((1, 5, 4)) * [1, 0, 1, 0], teacher.region == "relay"
-    )
-    assert not run[..., teacher.region == "relay"].any()
-    low = silenced_run(teacher.network, teacher.start[None], np.zeros((1, 5, 4)), teacher.region == "relay", -1.0)
-    assert (low[..., teacher.region == "relay"] == -1).all()
-    assert (run[:, 1:, teacher.region == "context"] != 0).any()
+    relay = teacher.region == "relay"
+    inputs = np.ones((1, 5, 4)) * [1, 0, 1, 0]
+    start = by_hand.start_rates(teacher, inputs)
+    run = free_run(teacher.network, start, inputs, silenced=relay)
+    assert not run[..., relay].any()
+    low = free_run(teacher.network, start, np.zeros_like(inputs), silenced=relay, silent=-1.0)
+    assert (low[..., relay] == -1).all()
+    assert (run[:, 1:, ~relay] != 0).any()
