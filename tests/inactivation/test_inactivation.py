@@ -317,9 +317,30 @@ def test_shared_noise_leaves_an_absent_effect_absent(tmp_path: Path) -> None:
     bench = ExperimentSettings(noise_draws=3, groups=0)
     table = inactivate(recording, networks, {"off": Inactivation(region="A")}, bench=bench).set_index("target")
     assert table.loc["C", "effect_rms"] == 0, "the intact and the perturbed run meet the same noise"
-    quiet = inactivate(recording, networks, {"off": Inactivation(region="B")}, bench=ExperimentSettings(groups=0))
-    noisy = inactivate(recording, networks, {"off": Inactivation(region="B")}, bench=bench)
-    assert (quiet["effect_rms"] != noisy["effect_rms"]).all()
+
+
+def test_noise_adds_its_variance_to_the_effect_on_a_unit_in_its_linear_range(tmp_path: Path) -> None:
+    """A silenced unit without inputs loses its own rate: x(t) = k^t x(0) + noise of variance sd^2 (1 + k^2 + ...).
+
+    x stays near 0, where tanh(x) = x, and k = 1 - (1 - J) dt / tau. The three units of the region do not drive one
+    another.
+    """
+    recording, truth = small(tmp_path, regions=["A"], units=3, trials=70, samples=40, inputs="none")
+    weight, noise_sd, bench = 0.5, 1e-3, ExperimentSettings(noise_draws=25, groups=0)
+    recording["rates"] = 0.01 * recording["scale"] * xr.ones_like(recording["rates"])
+    network = true_network(truth)._replace(J=weight * np.eye(3))
+    fit = Fit(network, process_noise_sd=np.full(3, noise_sd))
+    networks = to_dataset([fit], recording, "single units", Model(family="full_rank", seeds=[0]))
+    off = {"off": Inactivation(region="A")}
+    quiet, noisy = (
+        inactivate(recording, networks, off, bench=chosen)["effect_rms"].item()
+        for chosen in (ExperimentSettings(groups=0), bench)
+    )
+    keep = 1 - (1 - weight) * network.dt_s / network.tau_s
+    variance = noise_sd**2 * np.cumsum(np.append(0, keep ** (2 * np.arange(39)))).mean()
+    assert quiet == pytest.approx(0.01 * np.sqrt((keep ** (2 * np.arange(40))).mean()), rel=1e-3)
+    # 5250 runs of a unit, whose errors are correlated over some 20 bins, leave about 2 % of the variance open.
+    assert noisy**2 - quiet**2 == pytest.approx(variance, rel=0.08)
 
 
 def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
