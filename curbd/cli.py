@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
+from curbd.commands import (
+    add_fit_step,
+    add_network_arguments,
+    add_step,
+    fit_and_score,
+    read_recording,
+    run,
+    set_threads,
+)
 from curbd.errors import UserError
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
@@ -160,6 +168,7 @@ def _currents(chosen: argparse.Namespace) -> None:
     from curbd.pathways.null_table import null_table
     from curbd.storage import read_netcdf, write_netcdf
 
+    set_threads(chosen)
     recording, truth = read_recording(chosen)
     networks = read_netcdf(chosen.network)
     current = decompose(recording, networks)
@@ -178,6 +187,7 @@ def _inactivate(chosen: argparse.Namespace) -> None:
     from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
     from curbd.storage import read_netcdf
 
+    set_threads(chosen)
     recording, truth = read_recording(chosen)
     experiments, bench = _experiments(chosen)
     populations = None if chosen.populations is None else pd.read_csv(chosen.populations, dtype=str)

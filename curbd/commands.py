@@ -77,6 +77,7 @@ def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
     from curbd.storage import whole_file, write_netcdf
 
     model = parse_json("--model", chosen.model, Model)
+    set_threads(chosen)
     recording, truth = read_recording(chosen)
     networks, seconds = fit(recording, chosen.name, model)
     scores = score(recording, networks, seconds, truth)
@@ -87,11 +88,15 @@ def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
         scores.units.to_csv(part, index=False, lineterminator="\n")
 
 
-def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """The recording that a step was given and, for a teacher, its true network; sets the number of threads."""
+def set_threads(chosen: argparse.Namespace) -> None:
+    """Let this process compute with as many threads as the step was given."""
     import torch
 
+    torch.set_num_threads(chosen.threads)
+
+
+def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """The recording that a step was given and, for a teacher, its true network."""
     from curbd.storage import read_with_truth
 
-    torch.set_num_threads(chosen.threads)
     return read_with_truth(chosen.recording)

@@ -6,7 +6,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from curbd.commands import add_fit_step, add_network_arguments, add_step, fit_and_score, read_recording, run
+from curbd.commands import (
+    add_fit_step,
+    add_network_arguments,
+    add_step,
+    fit_and_score,
+    read_recording,
+    run,
+    set_threads,
+)
 from lrfit.estimators.fitting import fit
 
 
@@ -34,6 +42,7 @@ def _latents(chosen: argparse.Namespace) -> None:
     from curbd.storage import read_netcdf
     from lrfit.mechanism.latents import latents
 
+    set_threads(chosen)
     recording, _ = read_recording(chosen)
     tables.write("latents", latents(recording, read_netcdf(chosen.network)), chosen.out)
 
@@ -43,6 +52,7 @@ def _mechanism(chosen: argparse.Namespace) -> None:
     from curbd.storage import read_netcdf
     from lrfit.mechanism.mechanism_tables import mechanism
 
+    set_threads(chosen)
     recording, _ = read_recording(chosen)
     for name, table in mechanism(recording, read_netcdf(chosen.network)).items():
         tables.write(name, table, getattr(chosen, name))

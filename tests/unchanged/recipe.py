@@ -81,7 +81,10 @@ def experiments() -> dict[str, Inactivation]:
 
 
 def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
-    """The tables of one model of one teacher.
+    """The tables of one model of one teacher, with the number of threads that torch has now.
+
+    Sums in another order have other last digits, and the number of threads decides their order: the stored tables were
+    made with one thread.
 
     Returns
     -------
@@ -89,8 +92,6 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
     and inactivations.
     """
     settings = models()[model]
-    # Sums in another order have other last digits, and the number of threads decides their order.
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{teacher}.h5"
         teachers.write_hdf5(TEACHERS[teacher](), path)
@@ -162,6 +163,7 @@ def as_stored(table: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Write every stored table anew."""
+    torch.set_num_threads(1)
     STORED.mkdir(exist_ok=True)
     for teacher in TEACHERS:
         tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}

@@ -30,6 +30,7 @@ def differences(computed: pd.DataFrame, stored: pd.DataFrame, tolerance: float) 
     return moved
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("model", recipe.models())
 @pytest.mark.parametrize("teacher", recipe.TEACHERS)
 def test_results_are_those_that_are_stored(teacher: str, model: str) -> None:
