@@ -8,7 +8,7 @@ from curbd.network.equation import phi_inverse, simulate
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Force
 from curbd.teachers import multi_region, published_three_region
-from tests.support.teacher_data import training_data
+from tests.support.recovery import training_data
 
 
 def plain(data: TrainingData, options: Force, seed: int) -> np.ndarray:

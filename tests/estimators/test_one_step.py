@@ -4,27 +4,15 @@ import numpy as np
 import pytest
 
 from curbd.estimators.one_step import one_step
-from curbd.network.equation import Network
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import targets, transitions
 from curbd.settings.models import OneStep
-from curbd.teachers import Teacher, multi_region, true_current
-from tests.support.teacher_data import correlation, current, explained, training_data
+from curbd.teachers import multi_region
+from tests.support.recovery import correlation, cross_currents, explained, training_data
 
 RNG = np.random.default_rng(0)
 """The estimator draws no number."""
 CROSS = [(target, source) for target in "ABC" for source in "ABC" if target != source]
-
-
-def cross_currents(teacher: Teacher, network: Network) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(fitted, true) current of every pathway between regions."""
-    return [
-        (
-            current(network, teacher.rates, teacher.region == target, teacher.region == source),
-            true_current(teacher, target, source),
-        )
-        for target, source in CROSS
-    ]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

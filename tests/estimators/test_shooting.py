@@ -11,7 +11,7 @@ from curbd.network.equation import Network, phi_inverse
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import OneStep, Shooting
 from curbd.teachers import Teacher, multi_region, published_three_region
-from tests.support.teacher_data import correlation, current, training_data
+from tests.support.recovery import correlation, current, training_data
 
 RNG = np.random.default_rng(0)
 

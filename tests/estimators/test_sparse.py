@@ -10,35 +10,11 @@ from curbd.estimators.fitting import FULL_RANK
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
 from curbd.network.fit import Fit
-from curbd.regression.transitions import TrainingData
 from curbd.settings.models import ESTIMATORS, OneStep, Sparse
 from lrfit.estimators.fitting import LOW_RANK
+from tests.support.recovery import between_regions, training_data_with_times
 
 Teacher = teachers.Teacher
-
-
-def training(teacher: Teacher) -> TrainingData:
-    region = np.unique(teacher.region, return_inverse=True)[1]
-    network = teacher.network
-    trials = np.arange(len(teacher.rates))
-    return TrainingData(
-        teacher.rates, teacher.inputs, region, region.max() + 1, trials, network.dt_s, network.substeps, network.tau_s
-    )
-
-
-def between_regions(teacher: Teacher, fit: Fit) -> tuple[float, float]:
-    """Correlation and R2 (each unit about its mean) of the currents between regions, means over pathways."""
-    r, r2 = [], []
-    for target in "ABC":
-        for source in "ABC":
-            if target == source:
-                continue
-            block = np.ix_(teacher.region == target, teacher.region == source)
-            rates = teacher.rates[..., teacher.region == source].reshape(-1, block[1].shape[1])
-            true, found = rates @ teacher.network.J[block].T, rates @ fit.network.J[block].T
-            r.append(np.corrcoef(true.ravel(), found.ravel())[0, 1])
-            r2.append(1 - ((true - found) ** 2).sum() / ((true - true.mean(0)) ** 2).sum())
-    return float(np.mean(r)), float(np.mean(r2))
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +24,12 @@ def teacher() -> Teacher:
 
 @pytest.fixture(scope="module")
 def fitted(teacher: Teacher) -> tuple[Fit, Fit]:
-    data, rng = training(teacher), np.random.default_rng(0)
+    data, rng = training_data_with_times(teacher), np.random.default_rng(0)
     return one_step(data, OneStep(), rng), sparse(data, Sparse(), rng)
 
 
 def test_sparse_pathways_are_recovered_better_than_by_ridge(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
-    ridge, found = (between_regions(teacher, fit) for fit in fitted)
+    ridge, found = (between_regions(teacher, fit.network) for fit in fitted)
     assert found[0] > ridge[0]
     assert found[1] > ridge[1] + 0.02
 
@@ -101,7 +77,7 @@ def test_intervals_are_widened_by_what_they_miss_on_weights_that_are_known(
 def test_units_that_the_model_describes_exactly_are_not_spoiled_by_those_that_it_does_not() -> None:
     # No noise, and an unseen input into half of the units of B and C: only the pathways into A are described exactly.
     simulator = teachers.published_three_region(coupling=0.2, units=50, seed=31)
-    fit = sparse(training(simulator), Sparse(), np.random.default_rng(0))
+    fit = sparse(training_data_with_times(simulator), Sparse(), np.random.default_rng(0))
     into = simulator.region == "A"
     for source in "BC":
         block = np.ix_(into, simulator.region == source)
@@ -112,22 +88,22 @@ def test_units_that_the_model_describes_exactly_are_not_spoiled_by_those_that_it
 
 def test_dense_pathways_are_not_harmed() -> None:
     dense = teachers.multi_region(units=15, trials=20, samples=200, density=1.0, seed=32)
-    data, rng = training(dense), np.random.default_rng(0)
-    ridge = between_regions(dense, one_step(data, OneStep(), rng))
-    found = between_regions(dense, sparse(data, Sparse(), rng))
+    data, rng = training_data_with_times(dense), np.random.default_rng(0)
+    ridge = between_regions(dense, one_step(data, OneStep(), rng).network)
+    found = between_regions(dense, sparse(data, Sparse(), rng).network)
     assert found[0] > ridge[0] - 0.01
     assert found[1] > ridge[1] - 0.02
 
 
 def test_same_data_same_network(teacher: Teacher, fitted: tuple[Fit, Fit]) -> None:
-    again = sparse(training(teacher), Sparse(), np.random.default_rng(9))
+    again = sparse(training_data_with_times(teacher), Sparse(), np.random.default_rng(9))
     np.testing.assert_array_equal(again.network.J, fitted[1].network.J)
 
 
 @pytest.mark.parametrize("estimator", ["one_step", "sparse", "reduced_rank", "block_rank"])
 def test_an_input_that_is_always_zero_does_no_harm(estimator: str) -> None:
     teacher = teachers.multi_region(units=8, trials=8, samples=100, seed=33)
-    data = training(teacher)
+    data = training_data_with_times(teacher)
     family, fitting = ("full_rank", FULL_RANK) if estimator in FULL_RANK else ("low_rank", LOW_RANK)
     options, rng = ESTIMATORS[family][estimator](), np.random.default_rng(0)
     silent = np.concatenate([data.u, np.zeros((*data.u.shape[:2], 1))], axis=2)
@@ -139,7 +115,7 @@ def test_an_input_that_is_always_zero_does_no_harm(estimator: str) -> None:
 
 def test_intervals_of_small_regions_are_not_blown_up_by_the_bias() -> None:
     small = teachers.multi_region(units=6, trials=8, samples=100, seed=34)
-    data = training(small)
+    data = training_data_with_times(small)
     ridge = one_step(data, OneStep(), np.random.default_rng(0)).posterior
     for seed in range(3):
         found = sparse(data, Sparse(), np.random.default_rng(seed)).posterior
@@ -150,7 +126,7 @@ def test_intervals_of_small_regions_are_not_blown_up_by_the_bias() -> None:
 
 @pytest.mark.parametrize("unit", [1e-9, 1e6])
 def test_the_unit_of_an_input_does_not_matter(teacher: Teacher, fitted: tuple[Fit, Fit], unit: float) -> None:
-    data, plain = training(teacher), fitted[1]
+    data, plain = training_data_with_times(teacher), fitted[1]
     found = sparse(data._replace(u=unit * data.u), Sparse(), np.random.default_rng(0))
     np.testing.assert_allclose(found.network.J, plain.network.J, atol=1e-6)
     np.testing.assert_allclose(unit * found.network.B, plain.network.B, atol=1e-6)

@@ -28,7 +28,7 @@ from curbd.settings.recording import RecordingSettings
 from curbd.states.infer import infer_states, smoothed
 from curbd.states.smoother import draw, improve, linearise, seen, time_first
 from tests.support.known_network import small
-from tests.support.teacher_data import correlation, current, explained, training_data
+from tests.support.recovery import between_regions, correlation, training_data
 
 Array = np.ndarray
 NOISE = 0.05
@@ -56,18 +56,6 @@ def regressed(data: TrainingData, width: float = 0.0) -> Fit:
     return one_step(data._replace(r=r), OneStep(), np.random.default_rng(0))
 
 
-def between_regions(known: teachers.Teacher, found: Fit) -> tuple[float, float]:
-    """Correlation and R2 of the currents between regions at the true rates, means over the six pathways."""
-    scores = []
-    for target, source in ((t, s) for t in "ABC" for s in "ABC" if t != s):
-        rows, columns = known.region == target, known.region == source
-        true = current(known.network, known.rates, rows, columns)
-        estimate = current(found.network, known.rates, rows, columns)
-        scores.append((correlation(true, estimate), explained(estimate, true)))
-    r, r2 = np.mean(scores, axis=0)
-    return float(r), float(r2)
-
-
 def through_indicator(rates: Array, keep: float, sd: float) -> Array:
     """Rates (trial, time, unit) as a slow indicator shows them, with noise."""
     seen_rates, _ = lfilter([1 - keep], [1, -keep], rates, axis=1, zi=keep * rates[:, :1])
@@ -86,8 +74,8 @@ def found(known: teachers.Teacher) -> Fit:
 
 def test_noisy_rates_give_better_currents_than_any_smoothing(known: teachers.Teacher, found: Fit) -> None:
     data = noisy(training_data(known, tau_s=0.1))
-    others = np.array([between_regions(known, regressed(data, width)) for width in (0, 1, 2, 3)])
-    r, r2 = between_regions(known, found)
+    others = np.array([between_regions(known, regressed(data, width).network) for width in (0, 1, 2, 3)])
+    r, r2 = between_regions(known, found.network)
     assert r > others[:, 0].max() + 0.01
     assert r2 > others[:, 1].max() + 0.03
 
@@ -103,7 +91,7 @@ def test_both_noises_are_told_apart(found: Fit) -> None:
 def test_without_measurement_noise_nothing_is_lost(known: teachers.Teacher) -> None:
     data = training_data(known, tau_s=0.1)
     exact = fitted(data)
-    here, plain = between_regions(known, exact), between_regions(known, regressed(data))
+    here, plain = between_regions(known, exact.network), between_regions(known, regressed(data).network)
     assert here[0] > plain[0] - 0.002
     assert here[1] > plain[1] - 0.005
     assert exact.measurement_noise_sd is not None
@@ -122,9 +110,9 @@ def test_spike_counts_give_better_currents_than_smoothing() -> None:
     data = training_data(counted, tau_s=0.1)
     spikes = np.random.default_rng(2).poisson(50 * 0.01 * (1 + counted.rates) / 2)
     data = data._replace(r=2 * spikes / (50 * 0.01) - 1)
-    others = [between_regions(counted, regressed(data, width))[0] for width in (2, 4)]
+    others = [between_regions(counted, regressed(data, width).network)[0] for width in (2, 4)]
     found = fitted(data, noise="counts")
-    assert between_regions(counted, found)[0] > max(others) + 0.05
+    assert between_regions(counted, found.network)[0] > max(others) + 0.05
     # The variance of counts is their mean: 4 (1 + r) / 2 / .5 in these units.
     assert found.measurement_noise_sd is not None
     assert np.sqrt((found.measurement_noise_sd**2).mean()) == pytest.approx(2.0, rel=0.2)
@@ -135,7 +123,7 @@ def test_currents_behind_a_slow_indicator_are_found(known: teachers.Teacher) -> 
     data = training_data(known, tau_s=0.1)
     shown = data._replace(r=through_indicator(known.rates, keep, 0.01))
     calcium = fitted(shown, noise="calcium", indicator_s=0.5, rounds=10)
-    assert between_regions(known, calcium)[0] > between_regions(known, regressed(shown, 1.0))[0] + 0.3
+    assert between_regions(known, calcium.network)[0] > between_regions(known, regressed(shown, 1.0).network)[0] + 0.3
     assert calcium.measurement_noise_sd is not None
     assert np.mean(calcium.measurement_noise_sd) == pytest.approx(0.01, rel=0.2)
 

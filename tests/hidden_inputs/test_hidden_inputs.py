@@ -31,7 +31,7 @@ from curbd.scores.score import score
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model, OneStep
 from tests.support.known_network import recorded
-from tests.support.teacher_data import correlation, current, training_data
+from tests.support.recovery import correlation, current, training_data
 
 Array = np.ndarray
 UNITS = 20

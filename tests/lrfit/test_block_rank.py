@@ -16,7 +16,7 @@ from curbd.teachers import multi_region
 from lrfit.estimators.block_rank import Blocks, block_rank, factors, solve
 from lrfit.estimators.reduced_rank import smallest_rank
 from tests.support.known_network import recorded
-from tests.support.teacher_data import explained, training_data
+from tests.support.recovery import explained, training_data
 
 NAMES = ("A", "B", "C")
 

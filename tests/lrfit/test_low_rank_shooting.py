@@ -9,7 +9,7 @@ from curbd.settings.models import LowRankShooting, ReducedRank
 from curbd.teachers import multi_region
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.shooting import shooting
-from tests.support.teacher_data import explained, training_data
+from tests.support.recovery import explained, training_data
 
 RNG = np.random.default_rng(0)
 

@@ -12,7 +12,7 @@ from curbd.settings.models import OneStep, ReducedRank
 from curbd.teachers import Teacher, multi_region
 from lrfit.estimators.reduced_rank import Choice, reduced_rank, solve
 from lrfit.network import canonical
-from tests.support.teacher_data import correlation, explained, training_data
+from tests.support.recovery import correlation, explained, training_data
 
 RNG = np.random.default_rng(0)
 """No estimator here draws a number."""

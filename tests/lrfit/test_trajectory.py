@@ -13,7 +13,7 @@ from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.trajectory import refine, trajectory
 from lrfit.teachers import tasks
 from lrfit.teachers.training import Stage, train
-from tests.support.teacher_data import correlation, training_data
+from tests.support.recovery import correlation, training_data
 
 
 def follower(seed, *, units=30, trials=12, samples=50, bulk=0.5):

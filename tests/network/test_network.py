@@ -7,7 +7,7 @@ from curbd.estimators.one_step import one_step
 from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate
 from curbd.settings.models import OneStep
 from curbd.teachers import multi_region
-from tests.support.teacher_data import explained, training_data
+from tests.support.recovery import explained, training_data
 
 
 def network(units: int = 7, inputs: int = 2, substeps: int = 3, dt_s: float = 0.02) -> Network:

@@ -15,7 +15,7 @@ from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
 from tests.support.known_network import recorded
-from tests.support.teacher_data import training_data
+from tests.support.recovery import training_data
 
 RNG = np.random.default_rng(0)
 """The estimator draws no number."""

@@ -10,7 +10,7 @@ from curbd.network.equation import Network
 from curbd.regression.noise_free import exact
 from curbd.settings.models import Sparse
 from curbd.teachers import Teacher, multi_region, published_three_region
-from tests.support.teacher_data import correlation, current, training_data
+from tests.support.recovery import correlation, current, training_data
 
 
 def rescaled(teacher: Teacher) -> tuple[Teacher, np.ndarray]:

@@ -7,36 +7,18 @@ import pytest
 import torch
 
 from curbd.estimators.fitting import FULL_RANK
-from curbd.network.equation import Network
 from curbd.regression.block_ridge import regress
 from curbd.regression.moments import weighted_moments
 from curbd.regression.transitions import transitions
 from curbd.settings.models import ESTIMATORS, OneStep
-from curbd.teachers import CLIP, Teacher, multi_region, true_current
-from tests.support.teacher_data import current, explained, training_data
+from curbd.teachers import CLIP, Teacher, multi_region
+from tests.support.recovery import between_regions, training_data
 
 
 def observed(teacher: Teacher, noise_sd: float) -> Teacher:
     """The same networks behind noisy rates."""
     noise = noise_sd * np.random.default_rng(7).standard_normal(teacher.rates.shape)
     return teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP))
-
-
-def between_regions(teacher: Teacher, network: Network) -> float:
-    """Variance of the true currents between regions that the weights explain at the true rates, mean over pathways."""
-    return float(
-        np.mean(
-            [
-                explained(
-                    current(network, teacher.rates, teacher.region == target, teacher.region == source),
-                    true_current(teacher, target, source),
-                )
-                for target in "ABC"
-                for source in "ABC"
-                if target != source
-            ]
-        )
-    )
 
 
 @pytest.mark.parametrize("estimator", ["one_step", "sparse"])
@@ -50,7 +32,7 @@ def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(
     options = ESTIMATORS["full_rank"][estimator]()
     weighted = FULL_RANK[estimator](data, options, np.random.default_rng(0))
     without = regress(data, OneStep().folds)
-    missed, before = (1 - between_regions(teacher, network) for network in (weighted.network, without.network))
+    missed, before = (1 - between_regions(teacher, network)[1] for network in (weighted.network, without.network))
     assert missed < min(0.7 * before, 0.3)
     assert weighted.measurement_noise_sd is not None
     # Ratios are tried in steps of 3.

@@ -10,7 +10,7 @@ from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
-from tests.support.teacher_data import current
+from tests.support.recovery import current
 
 
 def ingested(path, kind, **settings):

@@ -1,12 +1,14 @@
-"""What an estimator sees of a teacher."""
+"""What an estimator sees of a teacher, and how much of the teacher's currents a fit recovers."""
 
 from __future__ import annotations
+
+from itertools import permutations
 
 import numpy as np
 
 from curbd.network.equation import Network
 from curbd.regression.transitions import TrainingData
-from curbd.teachers import Teacher
+from curbd.teachers import Teacher, true_current
 
 Array = np.ndarray
 
@@ -18,6 +20,11 @@ def training_data(
     names, region = np.unique(teacher.region, return_inverse=True)
     r, u = teacher.rates[trials], teacher.inputs[trials]
     return TrainingData(r, u, region, len(names), np.arange(len(r)), teacher.network.dt_s, substeps, tau_s)
+
+
+def training_data_with_times(teacher: Teacher) -> TrainingData:
+    """All trials of a teacher as training data, with its own time constant and Euler steps."""
+    return training_data(teacher, substeps=teacher.network.substeps, tau_s=teacher.network.tau_s)
 
 
 def correlation(a: Array, b: Array) -> float:
@@ -34,3 +41,21 @@ def explained(fitted: Array, true: Array) -> float:
 def current(network: Network, rates: Array, target: Array, source: Array) -> Array:
     """(..., target unit) current from some units to others, both given as masks."""
     return rates[..., source] @ network.J[np.ix_(target, source)].T
+
+
+def cross_currents(teacher: Teacher, network: Network) -> list[tuple[Array, Array]]:
+    """(fitted, true) current of every pathway between two regions, at the rates of the teacher."""
+    return [
+        (
+            current(network, teacher.rates, teacher.region == target, teacher.region == source),
+            true_current(teacher, target, source),
+        )
+        for target, source in permutations(np.unique(teacher.region), 2)
+    ]
+
+
+def between_regions(teacher: Teacher, network: Network) -> tuple[float, float]:
+    """Correlation and R2 of the currents between regions with the true ones, means over pathways."""
+    scores = [(correlation(fitted, true), explained(fitted, true)) for fitted, true in cross_currents(teacher, network)]
+    r, r2 = np.mean(scores, axis=0)
+    return float(r), float(r2)
