@@ -30,7 +30,6 @@ from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
-from curbd.recording.perturbed import perturbed_trials
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
@@ -274,8 +273,8 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
         path = Path(folder) / "teacher.h5"
         teachers.write_hdf5(teacher, path)
         with open_recording(path, "hdf5", settings) as file:
-            recording, truth, _, _ = ingest(file, settings, "teacher")
-            perturbed = perturbed_trials(file, settings, recording)
+            session = ingest(file, settings, "teacher")
+    recording, truth, perturbed = session.recording, session.truth, session.perturbed
     if truth is None or perturbed is None:
         raise ValueError("teacher: found no truth or no laser in its own file")
     networks, _ = fit(recording, estimator, _model(estimator, teacher.network))

@@ -17,7 +17,8 @@ def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.h5"
         teachers.write_hdf5(teacher, path)
-        recording, truth, _, _ = ingest_file(path, RecordingSettings(test_fraction=test_fraction))
+        session = ingest_file(path, RecordingSettings(test_fraction=test_fraction))
+        recording, truth = session.recording, session.truth
     if truth is None:
         raise ValueError("teacher: found no truth in its own file")
     return recording, truth

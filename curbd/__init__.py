@@ -4,11 +4,11 @@ In a notebook::
 
     import curbd
 
-    recording, truth, units, regions = curbd.ingest_file("session.nwb")
-    networks, seconds = curbd.fit(recording, "full_rank", curbd.Model(family="full_rank"))
-    current = curbd.decompose(recording, networks)
-    pathways = curbd.judge(recording, networks, current)
-    effects = curbd.inactivate(recording, networks, {"silence": curbd.Inactivation()})
+    session = curbd.ingest_file("session.nwb")
+    networks, seconds = curbd.fit(session.recording, "full_rank", curbd.Model(family="full_rank"))
+    current = curbd.decompose(session.recording, networks)
+    pathways = curbd.judge(session.recording, networks, current)
+    effects = curbd.inactivate(session.recording, networks, {"silence": curbd.Inactivation()})
 """
 
 from __future__ import annotations

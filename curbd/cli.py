@@ -122,19 +122,17 @@ def _ingest(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
-    from curbd.recording.perturbed import perturbed_trials
     from curbd.settings.recording import RecordingSettings
     from curbd.settings.validation import parse_json
     from curbd.storage import write_netcdf
 
     settings = parse_json("--settings", chosen.settings, RecordingSettings)
     with open_recording(chosen.path, chosen.format, settings, chosen.name) as file:
-        recording, truth, units, regions = ingest(file, settings, chosen.name)
-        beside = {"truth": truth, "perturbed": perturbed_trials(file, settings, recording)}
-    print(recording.attrs["notes"] or "no remarks")
-    groups = {name: group for name, group in beside.items() if group is not None}
-    write_netcdf({"/": recording, **groups}, chosen.out)
-    for name, table, path in (("units", units, chosen.units), ("regions", regions, chosen.regions)):
+        session = ingest(file, settings, chosen.name)
+    print(session.recording.attrs["notes"] or "no remarks")
+    groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
+    write_netcdf({name: group for name, group in groups.items() if group is not None}, chosen.out)
+    for name, table, path in (("units", session.units, chosen.units), ("regions", session.regions, chosen.regions)):
         if path is not None:
             tables.write(name, table, path)
 

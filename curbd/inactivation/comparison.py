@@ -80,7 +80,7 @@ def compare(
     Parameters
     ----------
     recording : what the networks were fitted to.
-    perturbed : of `curbd.recording.perturbed.perturbed_trials`.
+    perturbed : of `curbd.recording.ingest.Session`.
     inactivations, units : the tables ``inactivations`` and ``inactivation_units`` of a model.
 
     Raises

@@ -41,11 +41,13 @@ class Activity:
     trials : the trials and their bins.
     rates : (trial, time, unit), smoothed, NaN where missing.
     unit : physical unit of the rates.
-    mean_rate_hz : (trial, unit) mean before smoothing; NaN unless spikes, and where the unit was not observed.
-    smoothing_s : standard deviation of the Gaussian.
-    inputs : (trial, time, input) that the file itself declares, NaN where missing.
-    input_names : their names.
-    drive : (trial, time, unit) external current of a teacher, or None; all units of the file.
+    mean_rate_hz : (trial, unit) mean before smoothing, in Hz; NaN unless the activity is spikes, and for a unit that
+        was not observed in the trial.
+    smoothing_s : standard deviation of the Gaussian, in seconds.
+    inputs : (trial, time, input) inputs that the file declares, NaN where missing.
+    input_names : (input,) names of these inputs.
+    drive : (trial, time, all units of the file) external current of a teacher, dimensionless, in the units of x in
+        tau dx/dt = -x + J r + B u + b; None where the file holds none.
     """
 
     trials: Trials
@@ -57,25 +59,45 @@ class Activity:
     input_names: tuple[str, ...]
     drive: np.ndarray | None = None
 
+    @property
+    def observed(self) -> np.ndarray:
+        """(trial, time) whether all units have a rate in a bin."""
+        complete: np.ndarray = np.isfinite(self.rates).all(axis=2)
+        return complete
+
+    @property
+    def recorded_trials(self) -> np.ndarray:
+        """(trial,) whether any unit was recorded in any bin of a trial."""
+        recorded: np.ndarray = np.isfinite(self.rates).any(axis=(1, 2))
+        return recorded
+
     def without_empty_trials(self) -> Activity:
-        """The same without trials in which no unit was recorded."""
-        empty = ~np.isfinite(self.rates).any(axis=(1, 2))
-        if not empty.any() or empty.all():
+        """Only the trials in which any unit was recorded; all trials where no unit was recorded at all."""
+        recorded = self.recorded_trials
+        if recorded.all() or not recorded.any():
             return self
-        note = f"{int(empty.sum())} of {len(empty)} trials or blocks are left out: nothing was recorded in them."
-        return self.take(~empty, note)
+        note = f"{int((~recorded).sum())} of {len(recorded)} trials or blocks are left out: nothing was recorded there."
+        return self.take(recorded, note)
+
+    def without_partial_bins(self) -> Activity:
+        """The rates of all units are NaN in a bin in which the rate of any unit is missing."""
+        return replace(self, rates=np.where(self.observed[:, :, None], self.rates, np.nan))
+
+    def of_units(self, keep: np.ndarray) -> Activity:
+        """Only the units that a mask keeps; `drive` stays that of all units of the file."""
+        return replace(self, rates=self.rates[:, :, keep], mean_rate_hz=self.mean_rate_hz[:, keep])
 
     def take(self, keep: np.ndarray, note: str) -> Activity:
-        """Some of the trials, on the bins that they cover, and a note that says so."""
+        """Only the trials that a mask keeps, on the bins that they cover, with a note that explains the choice."""
         trials = self.trials.take(keep)
-        shown = np.isin(self.trials.bins, trials.bins)
+        covered_bins = np.isin(self.trials.bins, trials.bins)
         return replace(
             self,
             trials=replace(trials, notes=(*self.trials.notes, note)),
-            rates=self.rates[keep][:, shown],
+            rates=self.rates[keep][:, covered_bins],
             mean_rate_hz=self.mean_rate_hz[keep],
-            inputs=self.inputs[keep][:, shown],
-            drive=None if self.drive is None else self.drive[keep][:, shown],
+            inputs=self.inputs[keep][:, covered_bins],
+            drive=None if self.drive is None else self.drive[keep][:, covered_bins],
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.activity import Activity
 from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
 from curbd.recording.cells import column_of, said
 from curbd.recording.recording_file import RecordingFile, Series
@@ -15,44 +17,83 @@ from curbd.recording.windows import Trials
 from curbd.settings.recording import Input
 
 
+class KnownInputs(NamedTuple):
+    """Inputs on the bins of the trials.
+
+    Attributes
+    ----------
+    values : (trial, time, input), averaged in each bin; 0 in bins without activity.
+    names : (input,) name of each input.
+    notes : sentences on what was filled in.
+    """
+
+    values: np.ndarray
+    names: list[str]
+    notes: list[str]
+
+
+def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activity, where: str) -> KnownInputs:
+    """Inputs that the file declares, followed by the inputs that the settings name.
+
+    Parameters
+    ----------
+    file : the opened file.
+    settings : the inputs that the settings name.
+    activity : trials, bins and declared inputs; `Activity.observed` says where an input must be known.
+    where : the recording, for messages.
+
+    Raises
+    ------
+    UserError : see `known_inputs`; a missing value of a declared input; or two inputs with the same name.
+    """
+    observed = activity.observed
+    if activity.input_names:
+        todo = "fill in the missing values, or leave the input out"
+        require_known(activity.inputs, observed, activity.input_names, f"{where}: inputs", todo)
+    named = known_inputs(file, settings, activity.trials, observed, where)
+    names = [*activity.input_names, *named.names]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError.at(
+            f"{where}: inputs", found=f"the name {repeated[0]} twice", expected="a different name for each input"
+        )
+    declared = np.where(observed[:, :, None], activity.inputs, 0.0)
+    return KnownInputs(np.concatenate([declared, named.values], axis=2), names, named.notes)
+
+
 def known_inputs(
     file: RecordingFile, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
-) -> tuple[np.ndarray, list[str], list[str]]:
-    """Every input of the settings, averaged in each bin.
+) -> KnownInputs:
+    """Every input that the settings name, averaged in each bin.
 
     Parameters
     ----------
     file : the opened file.
     settings : the inputs to read.
-    trials : the bins.
-    observed : (trial, time) bins in which there is activity, so that the input must be known.
+    trials : the trials and their bins.
+    observed : (trial, time) whether there is activity in a bin, so that every input must be known there.
     where : the recording, for messages.
-
-    Returns
-    -------
-    (trial, time, input) values, 0 where there is no activity; their names; and notes.
 
     Raises
     ------
     UserError : an unknown series, table or column, or a series that does not cover the windows.
     """
-    parts: list[np.ndarray] = []
+    blocks: list[np.ndarray] = []
     names: list[str] = []
     notes: list[str] = []
-    for number, entry in enumerate(settings):
-        place = f"{where}: inputs[{number}] ({entry.name})"
+    for index, entry in enumerate(settings):
+        where_entry = f"{where}: inputs[{index}] ({entry.name})"
         if entry.series is not None:
-            values, labels = _from_series(file, entry, trials, observed, place)
+            values, labels = _from_series(file, entry, trials, observed, where_entry)
         elif entry.interval is not None:
-            values, labels = _from_intervals(file, entry, trials, place)
+            values, labels = _from_intervals(file, entry, trials, where_entry)
         else:
-            values, labels, found = _from_column(entry, trials, place)
-            notes += found
-        parts.append(values)
+            values, labels, column_notes = _from_column(entry, trials, where_entry)
+            notes += column_notes
+        blocks.append(values)
         names += labels
-    if not parts:
-        return np.zeros((*observed.shape, 0)), [], notes
-    return np.where(observed[:, :, None], np.concatenate(parts, axis=2), 0.0), names, notes
+    if not blocks:
+        return KnownInputs(np.zeros((*observed.shape, 0)), [], notes)
+    return KnownInputs(np.where(observed[:, :, None], np.concatenate(blocks, axis=2), 0.0), names, notes)
 
 
 def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], place: str, todo: str) -> None:

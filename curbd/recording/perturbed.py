@@ -1,67 +1,101 @@
-"""Trials with a real perturbation: found by a trial column, kept apart from all that a network is fitted to."""
+"""Trials with a real perturbation: recognised by a trial column, and kept apart from all trials that are fitted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.recording.activity import Activity, read_activity
+from curbd.recording.activity import Activity
 from curbd.recording.cells import column_of, said
-from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import conditions
 from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
 Array = np.ndarray
-_TEXTS_OF_FLAGS = {True: {"true", "1", "on", "yes"}, False: {"false", "0", "off", "no"}}
-"""YAML turns these words into flags unless they are quoted."""
+TEXTS_OF_FLAGS = {True: {"true", "1", "on", "yes"}, False: {"false", "0", "off", "no"}}
+"""YAML reads these words as flags unless they are quoted."""
 
 
-def perturbations_of(columns: pd.DataFrame, wanted: Sequence[PerturbedTrials], where: str) -> Array:
-    """(trial,) name of the experiment that was really done in a trial, empty where none was.
+class PerturbedActivity(NamedTuple):
+    """Activity of the trials with a real perturbation.
+
+    Attributes
+    ----------
+    activity : the perturbed trials.
+    perturbation : (trial,) name of the experiment that is like the real perturbation.
+    """
+
+    activity: Activity
+    perturbation: Array
+
+
+def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], where: str) -> Array:
+    """(trial,) name of the experiment that was really done in a trial; empty for a trial without a perturbation.
+
+    Parameters
+    ----------
+    columns : one row for each trial, the trial columns.
+    entries : which value of which column marks a perturbed trial, and the experiment that is like the perturbation.
+    where : the recording, for messages.
 
     Raises
     ------
-    UserError : an unknown column, a value that no trial has or all have, or a trial with two perturbations.
+    UserError : an unknown column, a value that no trial has, perturbations in all trials, or a trial with two
+        perturbations.
     """
     names = np.full(len(columns), "", dtype=object)
-    for number, one in enumerate(wanted):
-        place = f"{where}: perturbed[{number}]"
-        texts = [said(cell) for cell in column_of(columns, one.column, place)]
-        if isinstance(one.value, bool):
-            found = np.array([text.lower() in _TEXTS_OF_FLAGS[one.value] for text in texts], dtype=bool)
+    for index, entry in enumerate(entries):
+        where_entry = f"{where}: perturbed[{index}]"
+        texts = [said(cell) for cell in column_of(columns, entry.column, where_entry)]
+        if isinstance(entry.value, bool):
+            perturbed = np.array([text.lower() in TEXTS_OF_FLAGS[entry.value] for text in texts], dtype=bool)
         else:
-            found = np.array([text == said(one.value) for text in texts], dtype=bool)
-        if not found.any():
+            perturbed = np.array([text == said(entry.value) for text in texts], dtype=bool)
+        if not perturbed.any():
             present = ", ".join(sorted(set(texts))[:20])
             raise UserError.at(
-                f"{place}.value", found=f"no trial with {one.column} {one.value}", expected=f"one of {present}"
+                f"{where_entry}.value",
+                found=f"no trial with {entry.column} {entry.value}",
+                expected=f"one of {present}",
             )
-        if (found & (names != "")).any():
+        if (perturbed & (names != "")).any():
             raise UserError.at(
-                place,
-                found="trials that an entry before names too",
-                expected="one perturbation a trial",
-                todo="leave trials with several out by windows.select",
+                where_entry,
+                found="trials that an earlier entry names too",
+                expected="one perturbation for each trial",
+                todo="leave out trials with several perturbations by windows.select",
             )
-        names[found] = one.like
-    if len(wanted) and (names != "").all():
-        raise UserError.at(f"{where}: perturbed", found="every trial", expected="others to fit a network to")
+        names[perturbed] = entry.like
+    if len(entries) and (names != "").all():
+        raise UserError.at(
+            f"{where}: perturbed", found="a perturbation in every trial", expected="unperturbed trials to fit a network"
+        )
     return names
 
 
-def without_perturbed(activity: Activity, settings: RecordingSettings, where: str) -> Activity:
-    """The trials without a real perturbation.
+def separated(activity: Activity, settings: RecordingSettings, where: str) -> tuple[Activity, PerturbedActivity | None]:
+    """The trials without a real perturbation, and the trials with one.
+
+    Parameters
+    ----------
+    activity : all trials.
+    settings : which trials are perturbed.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The unperturbed trials; the perturbed trials, None where the settings name no perturbation.
 
     Raises
     ------
-    UserError : see `perturbations_of`; or the recording has blocks of continuous data, which are no repetitions.
+    UserError : see `perturbations_of`; or blocks of continuous data, in which no condition is repeated.
     """
     if not settings.perturbed:
-        return activity
+        return activity, None
     if activity.trials.blocks:
         raise UserError.at(
             f"{where}: perturbed",
@@ -69,34 +103,43 @@ def without_perturbed(activity: Activity, settings: RecordingSettings, where: st
             expected="trials",
             todo="name a table of trials in windows.table",
         )
-    done = perturbations_of(activity.trials.columns, settings.perturbed, where) != ""
-    note = f"{int(done.sum())} of {len(done)} trials hold a real perturbation: the fit does not see them."
-    return activity.take(~done, note)
+    names = perturbations_of(activity.trials.columns, settings.perturbed, where)
+    perturbed = names != ""
+    note = f"{int(perturbed.sum())} of {len(perturbed)} trials hold a real perturbation: the fit does not use them."
+    apart = PerturbedActivity(activity.take(perturbed, "perturbed trials"), names[perturbed].astype(str))
+    return activity.take(~perturbed, note), apart
 
 
-def perturbed_trials(file: RecordingFile, settings: RecordingSettings, recording: xr.Dataset) -> xr.Dataset | None:
-    """What was recorded in the perturbed trials, in the units and scales of a recording; None where there are none.
+def perturbed_dataset(
+    perturbed: PerturbedActivity, kept: Array, settings: RecordingSettings, recording: xr.Dataset, where: str
+) -> xr.Dataset:
+    """What was recorded in the perturbed trials, in the units and scales of a recording.
+
+    Parameters
+    ----------
+    perturbed : the perturbed trials of all candidate units.
+    kept : (candidate,) whether a unit is part of the recording.
+    settings : the columns of the conditions.
+    recording : the recording without the perturbed trials.
+    where : the recording, for messages.
 
     Returns
     -------
     rates (trial, time, unit), NaN where missing, with the coordinates ``perturbation`` (trial), the name of the
-    experiment that is alike, and ``condition`` (trial).
+    experiment that is like the real perturbation, and ``condition`` (trial).
     """
-    if not settings.perturbed:
-        return None
-    where = f"{recording.attrs['recording']} ({file.path})"
-    place = {name: number for number, name in enumerate(file.units["unit_id"])}
-    kept = np.array([place[name] for name in recording["unit_id"].values.astype(str)])
-    activity = read_activity(file, kept, settings, where).without_empty_trials()
-    done = perturbations_of(activity.trials.columns, settings.perturbed, where)
-    activity = activity.take(done != "", "perturbed trials")
-    observed = np.isfinite(activity.rates).all(axis=2, keepdims=True)
-    condition = conditions(activity.trials.columns, settings.windows.conditions, where)
+    activity, perturbation = perturbed.activity.of_units(kept), perturbed.perturbation
+    recorded = activity.recorded_trials
+    if recorded.any():
+        activity, perturbation = activity.take(recorded, "recorded trials"), perturbation[recorded]
+    activity = activity.without_partial_bins()
+    trials = activity.trials
+    condition = conditions(trials.columns, settings.windows.conditions, where)
     return xr.Dataset(
-        {"rates": (("trial", "time", "unit"), np.where(observed, activity.rates, np.nan))},
+        {"rates": (("trial", "time", "unit"), activity.rates)},
         coords={
-            "time": ("time", activity.trials.time_s, {"units": "s"}),
-            "perturbation": ("trial", done[done != ""].astype(str)),
+            "time": ("time", trials.time_s, {"units": "s"}),
+            "perturbation": ("trial", perturbation),
             "condition": ("trial", condition.astype(str)),
             **{name: recording.coords[name].variable for name in ("unit_id", "region", "scale")},
         },

@@ -237,10 +237,10 @@ def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: P
     write(counted, spikes / 0.01, tmp_path / "counts.h5")
     options = {"noise": "counts", "rounds": 10}
     model = Model(family="full_rank", estimator="state_space", options=options, seeds=[0], tau_s=0.1)
-    recording, _, _, _ = ingest_file(tmp_path / "counts.h5", RecordingSettings(scaling="counts"), "counts")
+    recording = ingest_file(tmp_path / "counts.h5", RecordingSettings(scaling="counts"), "counts").recording
     networks, _ = fit(recording, "counts", model)
     current = decompose(recording, networks)
-    smoothed_rates, _, _, _ = ingest_file(tmp_path / "counts.h5", RecordingSettings(smoothing_s=0.05), "counts")
+    smoothed_rates = ingest_file(tmp_path / "counts.h5", RecordingSettings(smoothing_s=0.05), "counts").recording
     plain, _ = fit(smoothed_rates, "plain", Model(family="full_rank", seeds=[0], tau_s=0.1))
     others = decompose(smoothed_rates, plain)
     pairs = [(target, source) for target in "ABC" for source in "ABC" if target != source]
@@ -275,7 +275,7 @@ def test_counts_that_are_smoothed_or_scaled_as_rates_are_refused(tmp_path: Path)
     write(counted, np.round(50 * (1 + counted.rates)), tmp_path / "counts.h5")
     model = Model(family="full_rank", estimator="state_space", options={"noise": "counts"}, seeds=[0])
     for settings in (RecordingSettings(), RecordingSettings(scaling="counts", smoothing_s=0.05)):
-        recording, _, _, _ = ingest_file(tmp_path / "counts.h5", settings, "counts")
+        recording = ingest_file(tmp_path / "counts.h5", settings, "counts").recording
         with pytest.raises(UserError, match="expected scaling: counts, smoothing_s: 0"):
             fit(recording, "counts", model)
 

@@ -68,7 +68,8 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
 
     teachers.write_hdf5(teachers.published_three_region(units=30, coupling=0.02, seed=1), tmp_path / "published.h5")
     with open_recording(tmp_path / "published.h5", "hdf5", RecordingSettings()) as file:
-        recording, truth, _, _ = ingest(file, RecordingSettings(), "published")
+        session = ingest(file, RecordingSettings(), "published")
+        recording, truth = session.recording, session.truth
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
     table = judge(recording, networks, decompose(recording, networks), truth)
     between = table[table.target != table.source]

@@ -9,19 +9,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from curbd import tables
 from curbd.errors import UserError
 from curbd.recording import open_recording
-from curbd.recording.ingest import ingest
+from curbd.recording.ingest import Session, ingest
 from curbd.recording.recording_file import RecordingFile, Spikes, Truth
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import read_netcdf, write_netcdf
 from tests.support.in_memory import series, series_file, spike_file, trial_file, unit_table
 
-Result = tuple[xr.Dataset, xr.Dataset | None, pd.DataFrame, pd.DataFrame]
 REGIONS = ["a", "a", "a", "b", "b", "b"]
 
 
@@ -29,14 +27,14 @@ def settings(**keys: Any) -> RecordingSettings:
     return RecordingSettings.model_validate(keys)
 
 
-def checked(file: RecordingFile, **keys: Any) -> Result:
-    result = ingest(file, settings(**keys), "rec")
-    assert tables.problems("units", result[2]) == []
-    assert tables.problems("regions", result[3]) == []
-    return result
+def checked(file: RecordingFile, **keys: Any) -> Session:
+    session = ingest(file, settings(**keys), "rec")
+    assert tables.problems("units", session.units) == []
+    assert tables.problems("regions", session.regions) == []
+    return session
 
 
-def of_file(path: Path, **keys: Any) -> Result:
+def of_file(path: Path, **keys: Any) -> Session:
     with open_recording(path, "hdf5" if path.suffix == ".h5" else "nwb", settings(**keys)) as file:
         return checked(file, **keys)
 
@@ -55,7 +53,7 @@ def spiking(path: Path, **more: Any) -> RecordingFile:
 
 
 def test_whole_recording_becomes_blocks_with_defaults_for_spikes(tmp_path: Path) -> None:
-    recording, truth, units, regions = checked(spiking(tmp_path / "rec.nwb"))
+    recording, truth, units, regions, _ = checked(spiking(tmp_path / "rec.nwb"))
     assert truth is None
     assert recording.sizes["time"] == 200
     assert recording.attrs["dt_s"] == 0.05
@@ -71,8 +69,8 @@ def test_whole_recording_becomes_blocks_with_defaults_for_spikes(tmp_path: Path)
 def test_trial_edges_are_smoothed_with_the_data_around_them(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": np.arange(10, 100, 10.0), "stop_time": np.arange(12, 102, 10.0)})
     file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(file, windows={"table": "trials"})
-    wide, *_ = checked(file, windows={"table": "trials", "start_s": -1.0, "stop_s": 3.0})
+    recording = checked(file, windows={"table": "trials"}).recording
+    wide = checked(file, windows={"table": "trials", "start_s": -1.0, "stop_s": 3.0}).recording
     shared = wide.rates[:, 20:60]
     np.testing.assert_allclose(recording.rates, shared, atol=1e-9)
 
@@ -80,7 +78,7 @@ def test_trial_edges_are_smoothed_with_the_data_around_them(tmp_path: Path) -> N
 def test_ragged_trials_are_missing_past_their_end(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
     file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(file, windows={"table": "trials"})
+    recording = checked(file, windows={"table": "trials"}).recording
     lengths = np.isfinite(recording.rates).all("unit").sum("time")
     assert lengths.values.tolist() == [40, 60, 20]
 
@@ -89,13 +87,13 @@ def test_the_mean_rate_counts_the_windows_only(tmp_path: Path) -> None:
     trials = pd.DataFrame({"start_time": [10.0, 20.0, 30.0], "stop_time": [12.0, 23.0, 31.0]})
     times = [poisson(10.0, 200.0, seed) for seed in range(6)] + [np.linspace(12.1, 13.3, 100)]
     file = spike_file(tmp_path / "rec.nwb", times, [*REGIONS, "a"], (0.0, 200.0), intervals={"trials": trials})
-    _, _, units, _ = checked(file, windows={"table": "trials"})
+    units = checked(file, windows={"table": "trials"}).units
     assert units["mean_rate_hz"][6] == 0.0
     assert units["reason"][6] == "mean rate below 0.1 Hz"
 
 
 def test_scale_comes_from_training_trials_only(tmp_path: Path) -> None:
-    recording, *_ = checked(spiking(tmp_path / "rec.nwb"))
+    recording = checked(spiking(tmp_path / "rec.nwb")).recording
     train = recording.rates[recording.split.values == "train"]
     np.testing.assert_allclose(recording.scale, 1.25 * np.abs(train).max(("trial", "time")))
     scaled = scaled_rates(recording)
@@ -107,7 +105,8 @@ def test_units_have_a_row_and_a_reason_whether_kept_or_not(tmp_path: Path) -> No
     times = [poisson(10.0, 200.0, seed) for seed in range(6)] + [np.array([3.0]), poisson(5.0, 200.0, 9)]
     file = spike_file(tmp_path / "rec.nwb", times, [*REGIONS, "a", "c"], (0.0, 200.0))
     file.units.loc[0, "reason"] = "quality is mua"
-    recording, _, units, _ = checked(file, units={"min_per_region": 2})
+    session = checked(file, units={"min_per_region": 2})
+    recording, units = session.recording, session.units
     assert len(units) == 8
     assert units["reason"].tolist() == [
         "quality is mua",
@@ -121,7 +120,7 @@ def test_units_have_a_row_and_a_reason_whether_kept_or_not(tmp_path: Path) -> No
 
 
 def test_a_unit_is_judged_by_its_rate_in_training_trials_alone(tmp_path: Path) -> None:
-    recording, _, _, _ = checked(spiking(tmp_path / "first.nwb"))
+    recording = checked(spiking(tmp_path / "first.nwb")).recording
     held_out = recording["start_s"].values[recording["split"].values == "test"]
     # Two spikes a second in held-out blocks of 10 s, one spike in all others together.
     late = np.sort(
@@ -131,7 +130,7 @@ def test_a_unit_is_judged_by_its_rate_in_training_trials_alone(tmp_path: Path) -
         )
     )
     times = [*[poisson(10.0, 200.0, seed) for seed in range(6)], late]
-    _, _, units, _ = checked(spike_file(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0)))
+    units = checked(spike_file(tmp_path / "second.nwb", times, [*REGIONS, "a"], (0.0, 200.0))).units
     assert units["reason"].iloc[6] == "mean rate below 0.1 Hz"
     np.testing.assert_allclose(units["mean_rate_hz"].iloc[6], 1 / 150, rtol=0.2)
 
@@ -148,10 +147,10 @@ def test_the_mean_rate_is_that_of_the_bins_in_which_a_unit_was_observed(tmp_path
         lambda unit: part if unit == 6 else whole,
     )
     file = RecordingFile(path, "nwb", unit_table([*REGIONS, "a"]), activity, "units")
-    _, _, units, _ = checked(file)
+    units = checked(file).units
     # Some 400 spikes in training blocks, known to 5 %.
     assert units["mean_rate_hz"].iloc[6] == pytest.approx(10.0, rel=0.15)
-    _, _, units, _ = checked(file, units={"min_rate_hz": 5.0})
+    units = checked(file, units={"min_rate_hz": 5.0}).units
     assert units["reason"].iloc[6] == "missing (NaN) in bins where other units were recorded"
 
 
@@ -177,7 +176,7 @@ def test_trial_columns_become_coordinates(tmp_path: Path) -> None:
         }
     )
     file = spiking(tmp_path / "rec.nwb", intervals={"trials": trials})
-    recording, *_ = checked(file, windows={"table": "trials", "conditions": ["good"]})
+    recording = checked(file, windows={"table": "trials", "conditions": ["good"]}).recording
     assert recording.trial_condition.values.tolist() == ["x"] * 10
     assert recording.condition.values.tolist()[:2] == ["True", "False"]
     np.testing.assert_allclose(recording.start_s, np.arange(10.0))
@@ -201,7 +200,8 @@ def test_nan_everywhere_is_refused_and_missing_stretches_stay_missing(tmp_path: 
     values[100:130] = np.nan
     values[:, 2] = np.nan
     file = series_file(tmp_path / "rec.nwb", values, np.arange(500) * 0.1, REGIONS)
-    recording, _, units, _ = checked(file, units={"min_per_region": 2})
+    session = checked(file, units={"min_per_region": 2})
+    recording, units = session.recording, session.units
     assert units["reason"][2] == "no finite value (NaN everywhere)"
     missing = np.isnan(recording.rates).any("unit")
     assert 0 < int(missing.sum()) <= 30
@@ -221,7 +221,7 @@ def test_bins_average_the_samples_of_a_series(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((600, 6))
     trials = pd.DataFrame({"start_time": [5.0, 20.0], "stop_time": [8.0, 23.0]})
     file = series_file(tmp_path / "rec.nwb", values, np.arange(600) * 0.1, REGIONS, intervals={"trials": trials})
-    recording, *_ = checked(file, windows={"table": "trials"}, bin_width_s=0.5)
+    recording = checked(file, windows={"table": "trials"}, bin_width_s=0.5).recording
     np.testing.assert_allclose(recording.rates[0], values[50:80].reshape(6, 5, 6).mean(axis=1), atol=1e-12)
     assert recording.rates.attrs["units"] == "dF/F"
 
@@ -239,7 +239,8 @@ def test_plain_trials_keep_their_bins_and_their_truth(tmp_path: Path) -> None:
     inputs = rng.random((8, 40, 1))
     trials = pd.DataFrame({"side": list("lrlrlrlr")})
     file = trial_file(tmp_path / "r.h5", rates, time_s, REGIONS, trials, inputs, truth, already_phi=True)
-    recording, true, *_ = checked(file, windows={"conditions": ["side"]}, units={"min_per_region": 2})
+    session = checked(file, windows={"conditions": ["side"]}, units={"min_per_region": 2})
+    recording, true = session.recording, session.truth
     kept = [0, 2, 3, 4, 5]
     np.testing.assert_array_equal(recording.rates, rates[:, :, kept])
     np.testing.assert_allclose(recording.time, time_s, atol=1e-9)
@@ -258,7 +259,7 @@ def test_plain_trials_keep_their_bins_and_their_truth(tmp_path: Path) -> None:
 def test_own_bins_average_in_whole_multiples_only(tmp_path: Path) -> None:
     rates = np.random.default_rng(0).random((4, 40, 6))
     file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
-    recording, *_ = checked(file, bin_width_s=0.04)
+    recording = checked(file, bin_width_s=0.04).recording
     np.testing.assert_allclose(recording.rates, rates.reshape(4, 10, 4, 6).mean(axis=2))
     np.testing.assert_allclose(recording.time[:2], [0.015, 0.055])
     with pytest.raises(UserError, match="whole multiple"):
@@ -268,7 +269,7 @@ def test_own_bins_average_in_whole_multiples_only(tmp_path: Path) -> None:
 def test_windows_crop_plain_trials(tmp_path: Path) -> None:
     rates = np.random.default_rng(0).random((4, 40, 6))
     file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS)
-    recording, *_ = checked(file, windows={"start_s": 0.095, "stop_s": 0.195})
+    recording = checked(file, windows={"start_s": 0.095, "stop_s": 0.195}).recording
     np.testing.assert_array_equal(recording.rates, rates[:, 10:20])
     with pytest.raises(UserError, match=r"windows inside the trials"):
         ingest(file, settings(windows={"start_s": 5.0}), "rec")
@@ -279,7 +280,8 @@ def test_a_single_plain_trial_is_cut_with_its_inputs_and_drive(tmp_path: Path) -
     rates, inputs, drive = rng.random((1, 500, 6)), rng.random((1, 500, 2)), rng.random((1, 500, 6))
     truth = Truth(np.eye(6), np.ones((6, 2)), np.zeros(6), 0.1, 0.01, drive=drive)
     file = trial_file(tmp_path / "r.h5", rates, np.arange(500) * 0.01, REGIONS, None, inputs, truth)
-    recording, true, *_ = checked(file)
+    session = checked(file)
+    recording, true = session.recording, session.truth
     assert recording.sizes["trial"] >= 2
     assert {"train", "test"} <= set(recording.split.values)
     assert recording.input.values.tolist() == ["in0", "in1"]
@@ -300,7 +302,7 @@ def test_inputs_of_one_continuous_stretch_come_along(tmp_path: Path) -> None:
         file["rates"], file["time"], file["inputs"] = rates, np.arange(400) * 0.1, inputs
         file["region"] = REGIONS
         file["input_name"] = ["light", "tone"]
-    recording, *_ = of_file(tmp_path / "r.h5")
+    recording = of_file(tmp_path / "r.h5").recording
     assert recording.input.values.tolist() == ["light", "tone"]
     assert "start_time" not in recording.coords
     first = round((float(recording.start_s[1]) + 0.05) / 0.1)
@@ -327,7 +329,7 @@ def test_an_input_name_may_stand_once(tmp_path: Path) -> None:
 def test_the_same_file_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> None:
     written = []
     for copy in ("one.nc", "two.nc"):
-        recording, *_ = checked(spiking(tmp_path / "rec.nwb"))
+        recording = checked(spiking(tmp_path / "rec.nwb")).recording
         write_netcdf({"/": recording}, tmp_path / copy)
         written.append((tmp_path / copy).read_bytes())
     assert written[0] == written[1]
@@ -337,25 +339,25 @@ def test_the_same_file_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> No
 # --- real recordings ---------------------------------------------------------------------------------------------
 
 
-def counts(result: Result) -> dict[str, int]:
-    return dict(zip(result[3]["region"], result[3]["n_units"], strict=True))
+def counts(session: Session) -> dict[str, int]:
+    return dict(zip(session.regions["region"], session.regions["n_units"], strict=True))
 
 
 def test_mouse_and_human_sessions_need_no_setting(recordings: Path) -> None:
     mouse = of_file(recordings / "A2929-200711_neurosuite.nwb")
     assert counts(mouse) == {"adn": 7, "ca1": 8}
-    assert set(mouse[0].region_source.values) == {"units.location"}
+    assert set(mouse.recording.region_source.values) == {"units.location"}
     human = of_file(recordings / "human_mtl_sub-4_ses-4.nwb")
     assert counts(human) == {"hippocampus_right": 25, "amygdala_right": 10}
     # 35 of the 2821 s are the gaps between blocks; what remains is cut into blocks of 10 s.
-    assert human[0].sizes["trial"] == 271
+    assert human.recording.sizes["trial"] == 271
 
 
 def test_macaque_trials_are_ragged_and_hold_five_regions(recordings: Path) -> None:
     path = recordings / "macaque_twostep_charlie_011.nwb"
-    result = of_file(path, windows={"table": "trials"}, units={"min_per_region": 1})
-    assert counts(result) == {"dACC": 15, "DLPFC": 15, "DLStr": 11, "FP": 8, "DMStr": 4}
-    recording = result[0]
+    session = of_file(path, windows={"table": "trials"}, units={"min_per_region": 1})
+    assert counts(session) == {"dACC": 15, "DLPFC": 15, "DLStr": 11, "FP": 8, "DMStr": 4}
+    recording = session.recording
     lengths = np.isfinite(recording.rates[:, :, 0]).sum("time") * recording.attrs["dt_s"]
     duration = recording.stop_time - recording.start_time
     assert recording.sizes["trial"] == 507
@@ -363,21 +365,21 @@ def test_macaque_trials_are_ragged_and_hold_five_regions(recordings: Path) -> No
 
 
 def test_macaque_without_a_table_is_one_stretch_in_blocks(recordings: Path) -> None:
-    recording = of_file(recordings / "macaque_twostep_charlie_011.nwb")[0]
+    recording = of_file(recordings / "macaque_twostep_charlie_011.nwb").recording
     assert set(recording.condition.values) == {"all"}
     assert recording.sizes["trial"] == 521
 
 
 def test_wake_epoch_in_blocks(recordings: Path) -> None:
     windows = {"table": "epochs", "select": {"tags": ["wake"]}, "continuous": True}
-    recording = of_file(recordings / "A2929-200711_neurosuite.nwb", windows=windows)[0]
+    recording = of_file(recordings / "A2929-200711_neurosuite.nwb", windows=windows).recording
     assert float(recording.start_s.min()) == pytest.approx(600.0)
     assert float(recording.start_s.max()) < 1200.0
 
 
 def test_human_trial_tables(recordings: Path) -> None:
     path = recordings / "human_mtl_sub-4_ses-4.nwb"
-    recording = of_file(path, windows={"table": "encoding_table", "start_s": 0.0, "stop_s": 4.0})[0]
+    recording = of_file(path, windows={"table": "encoding_table", "start_s": 0.0, "stop_s": 4.0}).recording
     assert (recording.sizes["trial"], recording.sizes["time"]) == (90, 80)
     with pytest.raises(UserError, match=r"encoding_table \(90 rows\), recognition_table \(180 rows\)"):
         of_file(path, windows={"table": "trials"})
@@ -391,7 +393,8 @@ def test_zebrafish_by_mapping(recordings: Path) -> None:
         "sampling_rate_hz": 1.0,
         "region": "region/acronym",
     }
-    recording, _, units, _ = of_file(recordings / "zebrafish_fish6.h5", hdf5=layout, units={"min_per_region": 1})
+    session = of_file(recordings / "zebrafish_fish6.h5", hdf5=layout, units={"min_per_region": 1})
+    recording, units = session.recording, session.units
     assert recording.sizes["unit"] == 67
     dropped = units[~units["kept"]]
     assert sorted(dropped["region"]) == ["GG", "Pit", "RH"]
@@ -400,12 +403,12 @@ def test_zebrafish_by_mapping(recordings: Path) -> None:
 
 def test_either_orientation_of_responses(recordings: Path) -> None:
     suite2p = of_file(recordings / "suite2p_2022_08_08.nwb")
-    assert len(suite2p[2]) == 219
-    assert suite2p[0].attrs["dt_s"] == 0.1
-    assert Counter(suite2p[2]["reason"])["not a cell (iscell)"] == 199
+    assert len(suite2p.units) == 219
+    assert suite2p.recording.attrs["dt_s"] == 0.1
+    assert Counter(suite2p.units["reason"])["not a cell (iscell)"] == 199
     miniscope = of_file(recordings / "A6512-210915.nwb", regions={"unknown": "keep"})
-    assert len(miniscope[2]) == 10
-    assert miniscope[0].attrs["dt_s"] == pytest.approx(1 / 30, rel=1e-3)
+    assert len(miniscope.units) == 10
+    assert miniscope.recording.attrs["dt_s"] == pytest.approx(1 / 30, rel=1e-3)
 
 
 def test_peaks_of_spike_counts_are_those_of_the_rate_and_not_of_single_bins(tmp_path: Path) -> None:
@@ -413,7 +416,7 @@ def test_peaks_of_spike_counts_are_those_of_the_rate_and_not_of_single_bins(tmp_
     rate_hz = 20 * (1 + np.sin(2 * np.pi * np.arange(300)[:, None] * 0.01 + phase))
     counts = np.random.default_rng(1).poisson(rate_hz * 0.01) / 0.01
     file = trial_file(tmp_path / "counts.h5", counts, np.arange(300) * 0.01, ["A"] * 4)
-    recording, _, _, _ = ingest(file, RecordingSettings(scaling="counts"), "counts")
+    recording = ingest(file, RecordingSettings(scaling="counts"), "counts").recording
     # Mean 20 Hz and a standard deviation of 14 Hz: half of the peak is (20 + 1.5 x 14.1) / 2 Hz, known to 10 %.
     np.testing.assert_allclose(recording["scale"], (20 + 1.5 * np.sqrt(200)) / 2, rtol=0.1)
     scaled = scaled_rates(recording).values

@@ -8,7 +8,7 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.ingest import ingest
-from curbd.recording.perturbed import perturbations_of, perturbed_trials
+from curbd.recording.perturbed import perturbations_of
 from curbd.settings.recording import RecordingSettings
 from tests.support.in_memory import trial_file
 
@@ -28,15 +28,14 @@ def test_what_happens_in_perturbed_trials_changes_nothing_but_themselves(tmp_pat
     rates = rng.random((20, 30, 6))
     wild = rates.copy()
     wild[1::2] = 100 * rng.random((10, 30, 6))
-    one, other = (laser_file(tmp_path / "a.h5", data) for data in (rates, wild))
-    recording, _, units, regions = ingest(one, settings(), "rec")
-    same, _, same_units, same_regions = ingest(other, settings(), "rec")
+    calm, stirred = (ingest(laser_file(tmp_path / "a.h5", data), settings(), "rec") for data in (rates, wild))
+    recording = calm.recording
     np.testing.assert_array_equal(recording["rates"], rates[::2])
-    assert recording.drop_attrs().identical(same.drop_attrs())
-    pd.testing.assert_frame_equal(units, same_units)
-    pd.testing.assert_frame_equal(regions, same_regions)
+    assert recording.drop_attrs().identical(stirred.recording.drop_attrs())
+    pd.testing.assert_frame_equal(calm.units, stirred.units)
+    pd.testing.assert_frame_equal(calm.regions, stirred.regions)
     assert "10 of 20 trials hold a real perturbation" in recording.attrs["notes"]
-    apart = perturbed_trials(other, settings(), same)
+    apart = stirred.perturbed
     assert apart is not None
     np.testing.assert_array_equal(apart["rates"], wild[1::2])
     np.testing.assert_array_equal(apart["scale"], recording["scale"])
@@ -48,12 +47,12 @@ def test_the_kept_units_and_conditions_are_those_of_the_recording(tmp_path, rng)
     rates[:, :, 1] = 3.0
     file = laser_file(tmp_path / "a.h5", rates, side=["left", "left", "right"] * 4)
     keys = {"windows": {"conditions": ["side"]}, "units": {"min_per_region": 2}}
-    recording, _, _, _ = ingest(file, settings(**keys), "rec")
-    apart = perturbed_trials(file, settings(**keys), recording)
+    session = ingest(file, settings(**keys), "rec")
+    recording, apart = session.recording, session.perturbed
     assert apart is not None
     assert list(apart["unit_id"].values) == list(recording["unit_id"].values) == ["u0", "u2", "u3", "u4", "u5"]
     assert list(apart["condition"].values) == ["left", "left", "right"] * 2
-    assert perturbed_trials(file, settings(perturbed=[]), recording) is None
+    assert ingest(file, settings(**keys, perturbed=[]), "rec").perturbed is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_the_value_is_compared_by_what_it_says(cells, value, expected) -> None:
         ([{"column": "lasr", "value": "on", "like": "x"}], ["on", "off"], "did you mean 'laser'"),
         ([{"column": "laser", "value": "blue", "like": "x"}], ["on", "off"], "one of off, on"),
         ([{"column": "laser", "value": "on", "like": "x"}], ["on", "on"], "every trial"),
-        (2 * [{"column": "laser", "value": "on", "like": "x"}], ["on", "off"], "one perturbation a trial"),
+        (2 * [{"column": "laser", "value": "on", "like": "x"}], ["on", "off"], "one perturbation for each trial"),
     ],
 )
 def test_mistakes_are_told(entries, cells, told) -> None:

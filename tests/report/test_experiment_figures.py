@@ -17,7 +17,6 @@ from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
-from curbd.recording.perturbed import perturbed_trials
 from curbd.report import effect_figures, inactivation_figures, interaction_figures
 from curbd.report.drawing import colours, house_style
 from curbd.report.reading import Fitted
@@ -47,8 +46,7 @@ def fitted(tmp_path_factory) -> Fitted:
     teachers.write_hdf5(teacher, path)
     settings = RecordingSettings.model_validate({"perturbed": [{"column": "laser", "value": "on", "like": "off"}]})
     with open_recording(path, "hdf5", settings) as file:
-        recording, truth, _, regions = ingest(file, settings, "rec")
-        perturbed = perturbed_trials(file, settings, recording)
+        recording, truth, _, regions, perturbed = ingest(file, settings, "rec")
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
     found = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
     pathways = judge(recording, networks, decompose(recording, networks))

@@ -52,7 +52,7 @@ def run_steps(folder, name, teacher, conditions):
     teachers.write_hdf5(teacher, folder / f"{name}.h5")
     settings = RecordingSettings.model_validate({"windows": {"conditions": conditions}})
     with open_recording(folder / f"{name}.h5", "hdf5", settings, name) as file:
-        recording, truth, units, regions = ingest(file, settings, name)
+        recording, truth, units, regions, _ = ingest(file, settings, name)
     place = folder / "results" / name
     write_netcdf({"/": recording, "truth": truth}, place / "recording.nc")
     tables.write("units", units, place / "units.csv")

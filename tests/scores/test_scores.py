@@ -40,7 +40,8 @@ def test_process_noise_lowers_the_ceiling_and_the_truth_reaches_it(tmp_path: Pat
 def test_in_wider_bins_the_true_network_runs_as_it_ran(tmp_path: Path) -> None:
     """Without inputs, as those of a bin are an average: then nothing is lost but the first, averaged state."""
     small(tmp_path, process_noise=0.0, inputs="none")
-    coarse, truth, _, _ = ingest_file(tmp_path / "teacher.h5", RecordingSettings(bin_width_s=0.02))
+    session = ingest_file(tmp_path / "teacher.h5", RecordingSettings(bin_width_s=0.02))
+    coarse, truth = session.recording, session.truth
     assert truth is not None
     true = true_network(truth)
     assert (true.dt_s, true.substeps) == (pytest.approx(0.02), 2)

@@ -19,7 +19,8 @@ def recorded(folder: Path, **teacher: object) -> tuple[xr.Dataset, xr.Dataset]:
     """Recording and truth of a teacher, written to a file and read again."""
     path = folder / "teacher.h5"
     teachers.write_hdf5(teachers.multi_region(**teacher), path)
-    recording, truth, _, _ = ingest_file(path)
+    session = ingest_file(path)
+    recording, truth = session.recording, session.truth
     assert truth is not None
     return recording, truth
 

@@ -124,7 +124,7 @@ def test_mistakes_are_named():
 
 def test_the_plain_file_holds_rates_and_truth_exactly(small, tmp_path):
     teachers.write_hdf5(small, tmp_path / "t.h5")
-    recording, truth, units, _ = ingested(tmp_path / "t.h5", "hdf5")
+    recording, truth, units, _, _ = ingested(tmp_path / "t.h5", "hdf5")
     np.testing.assert_array_equal(recording["rates"].transpose("trial", "time", "unit").values, small.rates)
     np.testing.assert_array_equal(scaled_rates(recording).values, small.rates)
     np.testing.assert_array_equal(recording["inputs"].transpose("trial", "time", "input").values, small.inputs)
@@ -141,14 +141,15 @@ def test_the_plain_file_holds_rates_and_truth_exactly(small, tmp_path):
 def test_a_hidden_drive_is_part_of_the_truth(tmp_path):
     teacher = teachers.multi_region(units=4, trials=5, samples=20, inputs="hidden")
     teachers.write_hdf5(teacher, tmp_path / "t.h5")
-    recording, truth, _, _ = ingested(tmp_path / "t.h5", "hdf5")
+    session = ingested(tmp_path / "t.h5", "hdf5")
+    recording, truth = session.recording, session.truth
     assert recording.sizes["input"] == 0
     np.testing.assert_array_equal(truth["drive"].transpose("trial", "time", "unit").values, teacher.drive)
 
 
 def test_an_nwb_file_of_rates_holds_the_same_recording(small, tmp_path):
     teachers.write_nwb(small, tmp_path / "t.nwb")
-    recording, truth, _, regions = ingested(tmp_path / "t.nwb", "nwb", windows={"table": "trials"})
+    recording, truth, _, regions, _ = ingested(tmp_path / "t.nwb", "nwb", windows={"table": "trials"})
     assert truth is None
     assert recording.sizes["trial"] == 9
     assert dict(zip(regions["region"], regions["n_units"], strict=True)) == {"A": 6, "B": 5, "C": 4}
@@ -169,7 +170,7 @@ def _labels(recording, teacher):
 
 def test_an_nwb_file_of_spikes_follows_the_rates(small, tmp_path):
     teachers.write_nwb(small, tmp_path / "s.nwb", peak_rate_hz=200, seed=1)
-    recording, _, units, regions = ingested(
+    recording, _, units, regions, _ = ingested(
         tmp_path / "s.nwb", "nwb", windows={"table": "trials"}, bin_width_s=0.01, smoothing_s=0.0
     )
     assert recording.sizes["trial"] == 9

@@ -51,7 +51,8 @@ def test_inhibition_stays_in_its_region_and_balances(balanced):
 
 def test_cell_types_and_places_reach_the_recording(balanced, tmp_path):
     teachers.write_hdf5(balanced, tmp_path / "t.h5")
-    recording, truth, _, _ = ingest_file(tmp_path / "t.h5", RecordingSettings())
+    session = ingest_file(tmp_path / "t.h5", RecordingSettings())
+    recording, truth = session.recording, session.truth
     assert tuple(recording["cell_type"].values) == balanced.cell_type
     places = np.stack([recording[axis].values for axis in "xyz"], axis=1)
     np.testing.assert_allclose(places, balanced.position)

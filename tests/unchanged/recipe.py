@@ -95,7 +95,8 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{teacher}.h5"
         teachers.write_hdf5(TEACHERS[teacher](), path)
-        recording, truth, _, _ = curbd.ingest_file(path)
+        session = curbd.ingest_file(path)
+        recording, truth = session.recording, session.truth
     networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, model, settings)
     current = curbd.decompose(recording, networks)
     pathways = judge(recording, networks, current, truth)

@@ -20,4 +20,4 @@ def test_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     exec("\n".join(line.strip() for line in lines.splitlines()), names)
     assert tables.problems("pathways", names["pathways"]) == []
     assert tables.problems("inactivations", names["effects"]) == []
-    assert set(names["units"]["region"]) == {"A", "B", "C"}
+    assert set(names["session"].units["region"]) == {"A", "B", "C"}
