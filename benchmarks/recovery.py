@@ -82,13 +82,15 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
     """All estimators of the product with their default options, those of low rank as ``lrfit.<name>``; variants."""
     found = {}
     for family, prefix, registry in (("full_rank", "", FULL_RANK), ("low_rank", "lrfit.", LOW_RANK)):
-        for name, estimator in registry.items():
+        for name, registered in registry.items():
             changed = QUICKER.get(name, {}) if quick else {}
             options = ESTIMATORS[family][name].model_validate(changed)
-            found[prefix + name] = Contestant(estimator, options, ALL_RATES, SLOW.get(prefix + name, len(SEEDS)))
+            found[prefix + name] = Contestant(
+                registered.estimator, options, ALL_RATES, SLOW.get(prefix + name, len(SEEDS))
+            )
     for name, (estimator_name, changes, rungs) in VARIANTS.items():
         options = ESTIMATORS["full_rank"][estimator_name].model_validate(changes)
-        found[name] = Contestant(FULL_RANK[estimator_name], options, rungs, SLOW.get(name, len(SEEDS)))
+        found[name] = Contestant(FULL_RANK[estimator_name].estimator, options, rungs, SLOW.get(name, len(SEEDS)))
     return found
 
 

@@ -82,8 +82,6 @@ def inferred(case: Case, fit: Fit) -> States | None:
 def known_inputs(case: Case, fit: Fit) -> Array:
     """(trial, time, input) of all trials, as the network of the fit expects them: recorded, then inferred ones."""
     recorded = case.teacher.inputs
-    if fit.hidden is None or not len(fit.hidden.region):
-        return recorded
     hidden = infer_hidden_inputs(fit, all_data(case)).hidden
     return recorded if hidden is None else np.concatenate([recorded, hidden.values], axis=2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,41 +15,101 @@ from curbd.estimators.force import force
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
 from curbd.estimators.sparse import sparse
-from curbd.estimators.state_space import state_space
+from curbd.estimators.state_space import noisy_rates, state_space
 from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
-from curbd.recording.scaling import observed_rates, scaled_rates, silent
+from curbd.recording.scaling import scaled_rates
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import FitSettings, Model, StateSpace
+from curbd.settings.models import FitSettings, Model
+from curbd.settings.section import Section
 from curbd.settings.validation import long_steps
 from curbd.states.infer import infer_states
 
+Array = np.ndarray
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
-
-FULL_RANK: Mapping[str, Estimator] = {
-    "one_step": beside_hidden_inputs(one_step),
-    "sparse": beside_hidden_inputs(sparse),
-    "force": force,
-    "shooting": beside_hidden_inputs(shooting),
-    "state_space": state_space,
-}
+FUNCTION_OF_FAMILY = {"full_rank": "curbd.fit", "low_rank": "lrfit.fit"}
 
 log = logging.getLogger(__name__)
 
 
-def fit(
-    recording: xr.Dataset, name: str, model: Model, estimators: Mapping[str, Estimator] = FULL_RANK
-) -> tuple[xr.Dataset, list[float]]:
-    """Fit every seed of a model.
+def clipped_rates(recording: xr.Dataset, options: Section) -> Array:
+    """(trial, time, unit) scaled rates inside (-1, 1), NaN where missing: what most estimators are fitted to."""
+    return scaled_rates(recording).values
+
+
+class Registered(NamedTuple):
+    """An estimator, and the rates that it is fitted to.
+
+    Attributes
+    ----------
+    estimator : (TrainingData, options, rng) -> Fit.
+    rates : (recording, options) -> (trial, time, unit) scaled rates, NaN where missing. An estimator that models the
+        noise on the rates may ask for rates that are not clipped.
+    """
+
+    estimator: Estimator
+    rates: Callable[[xr.Dataset, Any], Array] = clipped_rates
+
+
+FULL_RANK: Mapping[str, Registered] = {
+    "one_step": Registered(beside_hidden_inputs(one_step)),
+    "sparse": Registered(beside_hidden_inputs(sparse)),
+    "force": Registered(force),
+    "shooting": Registered(beside_hidden_inputs(shooting)),
+    "state_space": Registered(state_space, rates=noisy_rates),
+}
+
+
+def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:
+    """Fit every seed of a full-rank model.
 
     Parameters
     ----------
-    recording : as `curbd.recording.ingest` makes it; only its training trials are used. (Hidden inputs, and the
-        rates behind noisy ones, are inferred in all trials, by parameters that were fitted to the training trials.)
+    recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
     name : name of the model.
     model : family, estimator, options, seeds, time constant and Euler steps.
+
+    Returns
+    -------
+    The networks as one dataset (see `curbd.network.file.to_dataset`), and the wall time of each fit in seconds.
+
+    Raises
+    ------
+    UserError : the model is of another family, or as `all_trials`.
+    """
+    require_family(model, "full_rank")
+    return fit_seeds(recording, name, model, FULL_RANK)
+
+
+def require_family(model: Model, family: str) -> None:
+    """See that a model is of the family that the calling function fits.
+
+    Raises
+    ------
+    UserError : the model is of another family; the message names the function that fits it.
+    """
+    if model.family != family:
+        raise UserError.at(
+            FUNCTION_OF_FAMILY[family],
+            found=f"family: {model.family}",
+            expected=family,
+            todo=f"use {FUNCTION_OF_FAMILY[model.family]}",
+        )
+
+
+def fit_seeds(
+    recording: xr.Dataset, name: str, model: Model, estimators: Mapping[str, Registered]
+) -> tuple[xr.Dataset, list[float]]:
+    """Fit every seed of a model by one of the given estimators.
+
+    Parameters are fitted to the training trials. Hidden inputs, and the rates behind noisy observations, are then
+    inferred in all trials by these parameters.
+
+    Parameters
+    ----------
+    recording, name, model : see `fit`.
     estimators : the estimators of the model's family, by name.
 
     Returns
@@ -58,45 +118,45 @@ def fit(
 
     Raises
     ------
-    UserError : as `training_data`.
+    UserError : as `all_trials`.
     """
-    data = training_data(recording, model)
-    everything = data._replace(
-        r=_rates(recording, model),
-        u=recording["inputs"].transpose("trial", "time", "input").values,
-        trial=np.arange(recording.sizes["trial"]),
-    )
+    registered, options = estimators[model.estimator_name()], model.estimator_options()
+    data = all_trials(recording, model, registered.rates(recording, options))
     train = recording["split"].values == "train"
-    estimator = estimators[model.estimator_name()]
+    training = data.of_trials(train)
     fits, seconds = [], []
-    for number, seed in enumerate(model.seeds):
+    for fit_index, seed in enumerate(model.seeds):
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
-        one = estimator(resampled(data, rng) if number else data, model.estimator_options(), rng)
-        fits.append(infer_states(infer_hidden_inputs(one, everything), everything, train, rng))
+        fitted = registered.estimator(resampled(training, rng) if fit_index else training, options, rng)
+        fits.append(infer_states(infer_hidden_inputs(fitted, data), data, train, rng))
         seconds.append(time.perf_counter() - started)
-        log.info("%s, seed %d (%d of %d): %.1f s", name, seed, number + 1, len(model.seeds), seconds[-1])
+        log.info("%s, seed %d (%d of %d): %.1f s", name, seed, fit_index + 1, len(model.seeds), seconds[-1])
     return to_dataset(side_by_side(fits), recording, name, model), seconds
 
 
-def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
-    """The training trials of a recording as estimators see them.
+def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:
+    """All trials of a recording in the arrays of an estimator, after a check that the training trials can be fitted.
+
+    Parameters
+    ----------
+    recording : as `curbd.ingest_file` makes it.
+    model : its time constant and Euler steps are used, those of the config's defaults where it has none.
+    rates : (trial, time, unit) scaled rates, NaN where missing.
 
     Raises
     ------
-    UserError : no two training bins follow one another, an input has no value where there is activity, an Euler step is
-        longer than the time constant, or ``noise: counts`` is asked for and the recording was smoothed, or scaled
-        otherwise.
+    UserError : no two training bins follow one another, an input has no value in a training bin with activity, or an
+        Euler step is longer than the time constant.
     """
-    r = _rates(recording, model)
     u = recording["inputs"].transpose("trial", "time", "input").values
     regions, region = np.unique(recording["region"].values.astype(str), return_inverse=True)
-    train = np.flatnonzero(recording["split"].values == "train")
-    complete = np.isfinite(r[train]).all(2)
-    place = f"recording {recording.attrs['recording']}"
+    train = recording["split"].values == "train"
+    complete = np.isfinite(rates[train]).all(2)
+    where = f"recording {recording.attrs['recording']}"
     if not (complete[:, :-1] & complete[:, 1:]).any():
         raise UserError.at(
-            place,
+            where,
             found="no two training bins in a row in which every unit was observed",
             expected="stretches of several bins",
             todo="take longer windows, or leave out the units that were observed only for a while",
@@ -105,43 +165,26 @@ def training_data(recording: xr.Dataset, model: Model) -> TrainingData:
     if missing.any():
         names = ", ".join(map(str, recording["input"].values[missing.any((0, 1))]))
         raise UserError.at(
-            f"{place}, inputs", found=f"bins without a value in {names}", expected="a value wherever there is activity"
+            f"{where}, inputs", found=f"bins without a value in {names}", expected="a value wherever there is activity"
         )
     shared = FitSettings()
     tau_s = shared.tau_s if model.tau_s is None else model.tau_s
     substeps = shared.substeps if model.substeps is None else model.substeps
     dt_s = float(recording.attrs["dt_s"])
-    if wrong := long_steps(f"{place}, model", dt_s, tau_s, substeps):
-        raise UserError(*wrong)
+    if mistakes := long_steps(f"{where}, model", dt_s, tau_s, substeps):
+        raise UserError(*mistakes)
     return TrainingData(
-        r[train],
-        u[train],
-        region,
-        len(regions),
-        train,
-        dt_s,
-        substeps,
-        None if tau_s == "estimate" else float(tau_s),
+        r=rates,
+        u=u,
+        region=region,
+        n_regions=len(regions),
+        trial=np.arange(len(rates)),
+        dt_s=dt_s,
+        substeps=substeps,
+        tau_s=None if tau_s == "estimate" else float(tau_s),
     )
 
 
-def _rates(recording: xr.Dataset, model: Model) -> np.ndarray:
-    """Scaled rates; without limits for the estimator that infers the states behind them."""
-    options = model.estimator_options()
-    if not isinstance(options, StateSpace):
-        return scaled_rates(recording).values
-    scaling = "counts" if silent(recording) < 0 else "largest"
-    if options.noise == "counts" and (scaling != "counts" or recording.attrs["smoothing_s"] > 0):
-        raise UserError.at(
-            f"recording {recording.attrs['recording']}, noise: counts",
-            found=f"scaling: {scaling}, smoothing_s: {recording.attrs['smoothing_s']:g}",
-            expected="scaling: counts, smoothing_s: 0",
-            todo="give the model both keys, beside its estimator",
-        )
-    return observed_rates(recording).values
-
-
 def resampled(data: TrainingData, rng: np.random.Generator) -> TrainingData:
-    """A bootstrap resample of the trials."""
-    chosen = np.sort(rng.integers(len(data.trial), size=len(data.trial)))
-    return data._replace(r=data.r[chosen], u=data.u[chosen], trial=data.trial[chosen])
+    """A bootstrap resample of the trials, drawn with replacement."""
+    return data.of_trials(np.sort(rng.integers(len(data.trial), size=len(data.trial))))

@@ -31,8 +31,8 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     The network, the penalties of the regression without weights and what chose them, the posterior, and both noises
     where there are weights.
     """
-    regression = regress(data, options.folds, options.penalties)
     pairs = transitions(data, options.folds)
+    regression = regress(data, pairs, options.penalties)
     noisy = sample_weights(data, pairs, regression.network, regression.penalty)
     if noisy is None:
         known = posterior(regression, data, pairs)

@@ -106,11 +106,11 @@ def _in_units(fit: Fit, rms: Array) -> Fit:
 
 def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
     """The fit to inputs of rms 1."""
-    first = regress(data, options.folds, options.penalties)
+    pairs = transitions(data, options.folds)
+    first = regress(data, pairs, options.penalties)
     noise_free = exact(data) if options.noise == "auto" else None
     if noise_free is not None:
         return _noise_free(data, noise_free)._replace(penalty=first.between_regions, penalty_by=first.penalty_by)
-    pairs = transitions(data, options.folds)
     network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
     noisy = sample_weights(data, pairs, network, first.penalty)
     persistence = inflation(network, pairs)

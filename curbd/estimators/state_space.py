@@ -14,9 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import xarray as xr
 
+from curbd.errors import UserError
 from curbd.network.equation import Network, decay, phi_inverse, tensor, weights
 from curbd.network.fit import Fit, Noise, Posterior
+from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
@@ -47,6 +50,24 @@ class Drawn(NamedTuple):
         return Moments(*((one + other) / 2 for one, other in zip(*self.parts, strict=True)))
 
 
+def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
+    """(trial, time, unit) scaled rates as they were observed: noise may carry them beyond (-1, 1). NaN where missing.
+
+    Raises
+    ------
+    UserError : ``noise: counts`` is asked for, and the recording was smoothed, or not scaled as spike counts.
+    """
+    scaling = "counts" if silent(recording) < 0 else "largest"
+    if options.noise == "counts" and (scaling != "counts" or recording.attrs["smoothing_s"] > 0):
+        raise UserError.at(
+            f"recording {recording.attrs['recording']}, noise: counts",
+            found=f"scaling: {scaling}, smoothing_s: {recording.attrs['smoothing_s']:g}",
+            expected="scaling: counts, smoothing_s: 0",
+            todo="give the model both keys, next to its estimator",
+        )
+    return observed_rates(recording).values
+
+
 def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generator) -> Fit:
     """Fit the network together with the measurement noise of the rates.
 
@@ -66,8 +87,8 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     divisor = amplitude(data.r, keep) if keep else np.ones(data.r.shape[2])
     observed = seen(data.r, data.u, divisor)
     start = data._replace(r=start_rates(data.r / divisor, keep))
-    fit = regress(start, OneStep().folds)
-    pairs = transitions(start)
+    pairs = transitions(start, OneStep().folds)
+    fit = regress(start, pairs)
     x = time_first(np.nan_to_num(phi_inverse(start.r)))
     images: tuple[torch.Tensor, ...] = (x,)
     noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r / divisor, divisor, keep))

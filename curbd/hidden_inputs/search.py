@@ -8,7 +8,7 @@ proper then fits what the hidden inputs leave of the currents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from curbd.hidden_inputs.slow_factors import (
     without_factors,
 )
 from curbd.network.equation import Network, weights
-from curbd.network.fit import Factors, Fit, Hidden, Posterior
+from curbd.network.fit import Fit, Hidden, Posterior, SlowFactors
 from curbd.regression.block_ridge import regress
 from curbd.regression.moments import WEAK
 from curbd.regression.time_constant import estimate_tau
@@ -59,93 +59,112 @@ class Problem(NamedTuple):
     penalty: Array
 
 
+class Search(NamedTuple):
+    """What a search for hidden inputs found.
+
+    Attributes
+    ----------
+    tau_s : time constant, s: the given one, or the one that was estimated together with the hidden inputs.
+    factors : for every region, the parameters by which its hidden inputs are inferred.
+    pairs : the transitions of the training trials.
+    values : (pair, hidden) the hidden inputs, in the order of the regions.
+    """
+
+    tau_s: float
+    factors: list[SlowFactors]
+    pairs: Transitions
+    values: Array
+
+
 def beside_hidden_inputs(estimator: Estimator[Options]) -> Estimator[Options]:
     """The estimator, fitted beside hidden inputs where its options ask for them."""
 
     def fit(data: TrainingData, options: Options, rng: np.random.Generator) -> Fit:
         if options.hidden_inputs == "none":
             return estimator(data, options, rng)
-        tau_s, factors, h = find_hidden_inputs(data, options)
-        loadings = _loadings(factors, data.region)
-        pairs = transitions(data)
+        found = find_hidden_inputs(data, options)
+        loadings = _loadings(found.factors, data.region)
+        current = found.values @ loadings.T
         drive = np.zeros(data.r.shape)
-        drive[pairs.trial, pairs.time] = h @ loadings.T
-        data = data._replace(tau_s=tau_s, drive=drive)
-        fitted = estimator(data, options, rng)
-        hidden = Hidden(
-            region=np.repeat(np.arange(data.n_regions), [len(one.scale) for one in factors]),
-            scale_s=np.concatenate([one.scale for one in factors]) * data.dt_s,
-            factors=tuple(factors),
-            values=np.zeros((*data.r.shape[:2], h.shape[1])),
-        )
-        known = fitted.posterior
-        if known is not None:
-            z = regressors(transitions(data), fitted.network)
-            known = _posterior(known, z, h, hidden, data.region)
+        drive[found.pairs.trial, found.pairs.time] = current
+        fitted = estimator(data._replace(tau_s=found.tau_s, drive=drive), options, rng)
+        posterior = fitted.posterior
+        if posterior is not None:
+            z = regressors(found.pairs._replace(drive=current), fitted.network)
+            reached = data.region[:, None] == _region_of_input(found.factors)
+            posterior = _posterior(posterior, z, found.values, reached)
         network = fitted.network._replace(B=np.concatenate([fitted.network.B, loadings], axis=1))
-        return fitted._replace(network=network, posterior=known, hidden=hidden)
+        return fitted._replace(network=network, posterior=posterior, slow_factors=tuple(found.factors))
 
     return fit
 
 
-def find_hidden_inputs(data: TrainingData, options: OneStep) -> tuple[float, list[Factors], Array]:
-    """Hidden inputs of training data.
-
-    Returns
-    -------
-    The time constant, the factors of every region, and the inferred inputs (pair, hidden), in the order of regions.
-    """
-    problem = _problem(data, options)
-    factors = [_region_factors(problem, data.region == region, region, options) for region in range(data.n_regions)]
-    h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
-    if data.tau_s is None and h.shape[1]:
-        # A hidden input looks like a longer time constant: it is estimated again beside the inputs found so far.
-        beside = problem.pairs._replace(u=np.concatenate([problem.pairs.u, h], axis=1))
-        problem = _problem(data._replace(tau_s=estimate_tau(data, beside)), options)
-        factors = [_again(problem, data.region == region, region, one) for region, one in enumerate(factors)]
-        h = _inferred(factors, data.region, problem.pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
-    return problem.network.tau_s, factors, h
-
-
-def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
-    """The same fit with its hidden inputs inferred in any trials, those that it was not fitted to included.
+def find_hidden_inputs(data: TrainingData, options: OneStep) -> Search:
+    """Search the residual of the regression of every region for hidden inputs.
 
     Parameters
     ----------
-    data : the trials in question; NaN where a bin is missing, and so is the input there.
+    data : the training trials. Where their time constant is None, the search estimates it.
+    options : folds, how the penalties are chosen, and how many hidden inputs are looked for.
     """
-    if fit.hidden is None:
+    pairs = transitions(data, options.folds)
+    problem = _problem(data, pairs, options)
+    factors = [_region_factors(problem, data.region == region, region, options) for region in range(data.n_regions)]
+    h = _inferred(factors, data.region, pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
+    if data.tau_s is None and h.shape[1]:
+        # A hidden input looks like a longer time constant: it is estimated again beside the inputs found so far.
+        with_hidden = pairs._replace(u=np.concatenate([pairs.u, h], axis=1))
+        problem = _problem(data._replace(tau_s=estimate_tau(data, with_hidden)), pairs, options)
+        factors = [_again(problem, data.region == region, region, one) for region, one in enumerate(factors)]
+        h = _inferred(factors, data.region, pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
+    return Search(problem.network.tau_s, factors, pairs, h)
+
+
+def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
+    """Infer the hidden inputs of any trials, those included that the network was not fitted to.
+
+    Parameters
+    ----------
+    fit : a fit whose estimator searched for hidden inputs; any other fit is returned as it is.
+    data : the trials, NaN where a bin is missing.
+
+    Returns
+    -------
+    The fit with its hidden inputs, NaN where a bin is missing.
+    """
+    if fit.slow_factors is None:
         return fit
-    if not len(fit.hidden.region):
-        return fit._replace(hidden=fit.hidden._replace(values=np.zeros((*data.r.shape[:2], 0))))
+    region = _region_of_input(fit.slow_factors)
+    scale_s = np.concatenate([factors.scale for factors in fit.slow_factors]) * data.dt_s
+    if not len(region):
+        return fit._replace(hidden=Hidden(region, scale_s, np.zeros((*data.r.shape[:2], 0))))
     n_known = data.u.shape[2]
     network = fit.network._replace(B=fit.network.B[:, :n_known])
     loadings = fit.network.B[:, n_known:]
     pairs = transitions(data)
     drive = np.zeros((len(pairs.x), len(data.region)))
-    values = np.full((*data.r.shape[:2], len(fit.hidden.region)), np.nan)
+    values = np.full((*data.r.shape[:2], len(region)), np.nan)
     values[np.isfinite(data.r).all(2)] = 0.0
     # With several Euler steps a sample the rates between samples depend on the inputs: two rounds settle them.
     for _ in range(2 if data.substeps > 1 else 1):
         z = regressors(pairs._replace(drive=drive), network)
         residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
-        h = _inferred(list(fit.hidden.factors), data.region, pairs, residual)
+        h = _inferred(fit.slow_factors, data.region, pairs, residual)
         drive = h @ loadings.T
     # The last sample of a run has no successor that would tell its input: it keeps that of the sample before.
     values[pairs.trial, pairs.time + 1] = h
     values[pairs.trial, pairs.time] = h
-    return fit._replace(hidden=fit.hidden._replace(values=values))
+    return fit._replace(hidden=Hidden(region, scale_s, values))
 
 
-def _problem(data: TrainingData, options: OneStep) -> Problem:
+def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Problem:
     """The regression without hidden inputs, its penalties and its data."""
-    first = regress(data, options.folds, options.penalties)
-    pairs = transitions(data, options.folds)
+    first = regress(data, pairs, options.penalties)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
     return Problem(pairs, regressors(pairs, first.network), y, first.network, first.penalty[:, first.source])
 
 
-def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> Factors:
+def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> SlowFactors:
     """The factors of one region: as many as asked for, or as predict held-out folds.
 
     One more must raise the held-out log likelihood by its price: a factor always gains a little by taking up what the
@@ -171,7 +190,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
     return sharpen(data, penalty, factors)
 
 
-def _held_out(folds: list[Spectra], penalty: Array, factors: Factors) -> float:
+def _held_out(folds: list[Spectra], penalty: Array, factors: SlowFactors) -> float:
     """Log likelihood of every fold under the parameters of all others."""
     return sum(
         log_likelihood(fold, refit(together(folds[:place] + folds[place + 1 :]), penalty, factors))
@@ -179,7 +198,7 @@ def _held_out(folds: list[Spectra], penalty: Array, factors: Factors) -> float:
     )
 
 
-def _again(problem: Problem, rows: Array, region: int, factors: Factors) -> Factors:
+def _again(problem: Problem, rows: Array, region: int, factors: SlowFactors) -> SlowFactors:
     """The same factors, fitted to other targets."""
     data = cross_spectrum(problem.z, problem.y[:, rows], _runs(problem.pairs))
     return refit(data, problem.penalty[region], factors)
@@ -193,7 +212,7 @@ def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
     return np.r_[0, np.cumsum(new)]
 
 
-def _inferred(factors: list[Factors], region: Array, pairs: Transitions, residual: Array) -> Array:
+def _inferred(factors: Sequence[SlowFactors], region: Array, pairs: Transitions, residual: Array) -> Array:
     """(pair, hidden) most probable hidden inputs of all regions given the residuals y - W z (pair, unit)."""
     run = _runs(pairs)
     transformed, w = to_frequencies(residual, run)
@@ -201,7 +220,7 @@ def _inferred(factors: list[Factors], region: Array, pairs: Transitions, residua
     return from_frequencies(np.concatenate(parts, axis=1), run)
 
 
-def _stacked(factors: list[Factors], region: Array) -> Array:
+def _stacked(factors: Sequence[SlowFactors], region: Array) -> Array:
     """W (unit, regressor) of all regions."""
     W = np.empty((len(region), factors[0].W.shape[1]))
     for place, one in enumerate(factors):
@@ -209,7 +228,7 @@ def _stacked(factors: list[Factors], region: Array) -> Array:
     return W
 
 
-def _loadings(factors: list[Factors], region: Array) -> Array:
+def _loadings(factors: Sequence[SlowFactors], region: Array) -> Array:
     """(unit, hidden) loadings of all regions, zero on the units of other regions."""
     parts = []
     for place, one in enumerate(factors):
@@ -219,13 +238,24 @@ def _loadings(factors: list[Factors], region: Array) -> Array:
     return np.concatenate(parts, axis=1)
 
 
-def _posterior(known: Posterior, z: Array, h: Array, hidden: Hidden, region: Array) -> Posterior:
-    """The posterior of all weights, hidden inputs taken as known ones that reach the units of their region alone."""
+def _region_of_input(factors: Sequence[SlowFactors]) -> Array:
+    """(hidden,) number of the region that each hidden input reaches."""
+    return np.repeat(np.arange(len(factors)), [len(of_region.scale) for of_region in factors])
+
+
+def _posterior(known: Posterior, z: Array, h: Array, reached: Array) -> Posterior:
+    """Posterior of all weights, where hidden inputs count as recorded inputs.
+
+    Parameters
+    ----------
+    known : posterior of the weights on the regressors z (pair, regressor).
+    h : (pair, hidden) the hidden inputs.
+    reached : (unit, hidden) whether the unit is in the region of the input; its weight is zero elsewhere.
+    """
     n = z.shape[1] - 1
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
     power = (h**2).sum(0)
-    own = region[:, None] == hidden.region
-    ridge = np.where(own, WEAK, ABSENT) * np.where(power > 0, power, 1.0)
+    ridge = np.where(reached, WEAK, ABSENT) * np.where(power > 0, power, 1.0)
     # Where samples have weights, so has the scatter of the known ones.
     weighted = np.trace(known.gram) / (z**2).sum()
     return Posterior(

@@ -51,5 +51,5 @@ def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
     return fit._replace(
         network=fit.network._replace(B=B),
         posterior=known,
-        hidden=Hidden(region, scale_s, hidden.factors, values),
+        hidden=Hidden(region, scale_s, values),
     )

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.fft import dct, idct
 
-from curbd.network.fit import Factors
+from curbd.network.fit import SlowFactors
 
 Array = np.ndarray
 POWER = {1: 2.0, 4: 6.4}
@@ -150,7 +150,7 @@ def together(parts: Sequence[Spectra]) -> Spectra:
     )
 
 
-def spectrum(w: Array, factors: Factors) -> Array:
+def spectrum(w: Array, factors: SlowFactors) -> Array:
     """(row, factor) prior variance of every factor at the frequencies w (row,)."""
     height = factors.scale * np.array([POWER[int(order)] for order in factors.order])
     fall = (1 + (w[:, None] * factors.scale) ** 2) ** -factors.order
@@ -158,19 +158,19 @@ def spectrum(w: Array, factors: Factors) -> Array:
     return np.where(fall * BAND >= 1, height * fall * own, 0.0)
 
 
-def _bins(w: Array, factors: Factors) -> Array:
+def _bins(w: Array, factors: SlowFactors) -> Array:
     """(row,) bin of each frequency."""
     return np.minimum(np.rint(w / factors.width).astype(int), len(factors.lines) - 1)
 
 
-def infer(factors: Factors, residual: Array, w: Array) -> Array:
+def infer(factors: SlowFactors, residual: Array, w: Array) -> Array:
     """Mean (row, factor) of h given the residuals y - W z (row, unit) at the frequencies w (row,)."""
     where, back = np.unique(w, return_inverse=True)
     covariance, _ = _posterior(factors, where)
     return np.einsum("rij,rj->ri", covariance[back], residual @ (factors.L / factors.noise[:, None]))
 
 
-def _posterior(factors: Factors, w: Array) -> tuple[Array, Array]:
+def _posterior(factors: SlowFactors, w: Array) -> tuple[Array, Array]:
     """Covariance of h given the data (frequency, factor, factor), and log |prior| - log |covariance| (frequency,)."""
     root = np.sqrt(spectrum(w, factors))
     information = factors.L.T @ (factors.L / factors.noise[:, None])
@@ -178,7 +178,7 @@ def _posterior(factors: Factors, w: Array) -> tuple[Array, Array]:
     return root[:, :, None] * np.linalg.inv(inner) * root[:, None, :], np.linalg.slogdet(inner)[1]
 
 
-def _expected(data: Spectra, factors: Factors) -> _Expected:
+def _expected(data: Spectra, factors: SlowFactors) -> _Expected:
     """Everything that the data say about the factors."""
     covariance, determinant = _posterior(factors, data.w)
     weighted = factors.L / factors.noise[:, None]
@@ -192,7 +192,7 @@ def _expected(data: Spectra, factors: Factors) -> _Expected:
     return _Expected(hh, (zp @ covariance).sum(0), (yp @ covariance).sum(0), gain)
 
 
-def log_likelihood(data: Spectra, factors: Factors) -> float:
+def log_likelihood(data: Spectra, factors: SlowFactors) -> float:
     """Log density of y given z, the factors integrated out."""
     W = factors.W
     squares = np.einsum("fii->i", data.yy) - (W * (2 * data.yz.sum(0) - W @ data.zz.sum(0))).sum(1)
@@ -200,14 +200,14 @@ def log_likelihood(data: Spectra, factors: Factors) -> float:
     return -0.5 * float(independent) + _expected(data, factors).gain
 
 
-def without_factors(data: Spectra, penalty: Array) -> Factors:
+def without_factors(data: Spectra, penalty: Array) -> SlowFactors:
     """The plain ridge regression, penalty (regressor,) relative to the noise variance."""
     problem = _problem(data, penalty)
     none, noise = np.zeros(0), _noise(problem, problem.ridge)
-    return Factors(problem.ridge, np.zeros((len(noise), 0)), noise, none, none, np.ones((1, 0)), np.pi)
+    return SlowFactors(problem.ridge, np.zeros((len(noise), 0)), noise, none, none, np.ones((1, 0)), np.pi)
 
 
-def add_factor(data: Spectra, penalty: Array, factors: Factors) -> Factors:
+def add_factor(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFactors:
     """Fit with one factor more, of the time scale and order with the highest likelihood.
 
     Scales are walked from a middle one by factors of 2, each from a fresh start: loadings that were found with too
@@ -231,7 +231,7 @@ def add_factor(data: Spectra, penalty: Array, factors: Factors) -> Factors:
     return max(candidates, key=lambda one: one[1])[0]
 
 
-def sharpen(data: Spectra, penalty: Array, factors: Factors) -> Factors:
+def sharpen(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFactors:
     """Fit with a spectrum of the factors' own: in each bin of frequency what the runs show there, tempered."""
     if not len(factors.scale):
         return factors
@@ -250,7 +250,7 @@ def sharpen(data: Spectra, penalty: Array, factors: Factors) -> Factors:
     return factors
 
 
-def refit(data: Spectra, penalty: Array, start: Factors) -> Factors:
+def refit(data: Spectra, penalty: Array, start: SlowFactors) -> SlowFactors:
     """Fit other data of the same kind, with the same factors' spectra."""
     return (
         _climb(_problem(data, penalty), start, REFIT_ITERATIONS)[0]
@@ -275,13 +275,13 @@ def _noise(problem: _Problem, W: Array) -> Array:
     return np.maximum(_squares(problem, W), 1e-12 * problem.YY + 1e-300) / problem.n
 
 
-def _touched(data: Spectra, factors: Factors) -> Spectra:
+def _touched(data: Spectra, factors: SlowFactors) -> Spectra:
     """The frequencies at which some factor has power: the lowest ones."""
     number = np.count_nonzero(spectrum(data.w, factors).any(1))
     return Spectra._make(one[:number] for one in data)
 
 
-def _with_another(problem: _Problem, factors: Factors, scale: float, order: int) -> Factors:
+def _with_another(problem: _Problem, factors: SlowFactors, scale: float, order: int) -> SlowFactors:
     """One factor more: the combination of units whose slow residual stands out most from the noise."""
     lines = np.c_[factors.lines, np.ones(len(factors.lines))]
     more = factors._replace(scale=np.r_[factors.scale, scale], order=np.r_[factors.order, order], lines=lines)
@@ -299,7 +299,7 @@ def _with_another(problem: _Problem, factors: Factors, scale: float, order: int)
     return more._replace(L=np.c_[factors.L, size * root * vectors[:, -1]])
 
 
-def _climb(problem: _Problem, factors: Factors, iterations: int = ITERATIONS) -> tuple[Factors, float]:
+def _climb(problem: _Problem, factors: SlowFactors, iterations: int = ITERATIONS) -> tuple[SlowFactors, float]:
     """ECME steps at fixed time scales until the penalised log likelihood, returned too, rests."""
     part, value = _touched(problem.data, factors), -np.inf
     for _ in range(iterations):
@@ -313,7 +313,7 @@ def _climb(problem: _Problem, factors: Factors, iterations: int = ITERATIONS) ->
     return factors, value
 
 
-def _regress(problem: _Problem, part: Spectra, factors: Factors) -> Array:
+def _regress(problem: _Problem, part: Spectra, factors: SlowFactors) -> Array:
     """W given loadings, noise and time scales: exact, the factors integrated out."""
     root = np.sqrt(factors.noise)[:, None]
     U, lost = _contaminated(part.w, factors)
@@ -323,7 +323,7 @@ def _regress(problem: _Problem, part: Spectra, factors: Factors) -> Array:
     return root * (ridge + U @ (W - U.T @ ridge))
 
 
-def _contaminated(w: Array, factors: Factors) -> tuple[Array, Array]:
+def _contaminated(w: Array, factors: SlowFactors) -> tuple[Array, Array]:
     """Combinations U (unit, factor) of the noise-scaled units that factors reach; the precision that they lose there.
 
     (frequency, factor, factor): 0 where a factor has no power, the identity where nothing else is left.
@@ -341,7 +341,7 @@ def _normal_matrix(ZZ: Array, zz: Array, lost: Array) -> Array:
     return np.kron(np.eye(number), ZZ) - weak.transpose(0, 2, 1, 3).reshape(number * k, number * k)
 
 
-def _maximise(problem: _Problem, expected: _Expected, factors: Factors) -> Factors:
+def _maximise(problem: _Problem, expected: _Expected, factors: SlowFactors) -> SlowFactors:
     """Loadings and noise from the expected factors; W moves along and is solved for again afterwards."""
     gram = np.block([[problem.ZZ, expected.zh], [expected.zh.T, expected.hh.sum(0)]])
     # A factor that has died out leaves nothing to solve for: a hair keeps the matrix regular.

@@ -31,13 +31,11 @@ class Hidden(NamedTuple):
     ----------
     region : (hidden,) number of the one region that the input reaches.
     scale_s : (hidden,) time scale, s.
-    factors : for every region, the parameters by which they are inferred.
     values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
     """
 
     region: Array
     scale_s: Array
-    factors: tuple[Factors, ...]
     values: Array
 
 
@@ -74,7 +72,8 @@ class Fit(NamedTuple):
     posterior : or None where the estimator has none.
     factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
     ranks : the ranks of the blocks of J, where the estimator chose them one by one.
-    hidden : inputs that the estimator inferred, or None.
+    slow_factors : for every region, the parameters by which its hidden inputs are inferred; None without a search.
+    hidden : the hidden inputs of all trials, once they were inferred (see `curbd.hidden_inputs.search`), or None.
     noise : what the estimator knows about process and measurement noise, where it tells them apart.
     states : the rates that were inferred behind noisy ones, or None.
     process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
@@ -87,6 +86,7 @@ class Fit(NamedTuple):
     posterior: Posterior | None = None
     factors: tuple[Array, Array] | None = None
     ranks: BlockRanks | None = None
+    slow_factors: tuple[SlowFactors, ...] | None = None
     hidden: Hidden | None = None
     noise: Noise | None = None
     states: States | None = None
@@ -95,12 +95,19 @@ class Fit(NamedTuple):
     penalty_by: str | None = None
 
 
-class Factors(NamedTuple):
-    """Parameters of the model.
+class SlowFactors(NamedTuple):
+    """Regression of the currents onto a region with slow factors h behind them: y = W z + L h + noise.
 
-    W (unit, regressor), L (unit, factor), noise (unit,) variances, scale (factor,) time scales in samples, order
-    (factor,) of the spectrum, lines (bin, factor) by which the spectrum differs from the smooth one in bins of
-    frequency of this width, the last bin being open.
+    Attributes
+    ----------
+    W : (unit, regressor) weights.
+    L : (unit, factor) loadings.
+    noise : (unit,) noise variances.
+    scale : (factor,) time scales, in samples.
+    order : (factor,) order p of the prior spectrum (see `curbd.hidden_inputs.slow_factors`).
+    lines : (bin, factor) factor by which the spectrum in a bin of frequency differs from the smooth prior; the last
+        bin is open.
+    width : width of these bins, angular frequency per sample.
     """
 
     W: Array

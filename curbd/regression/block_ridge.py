@@ -20,7 +20,6 @@ from curbd.regression.transitions import (
     regressors,
     source_of_regressor,
     targets,
-    transitions,
 )
 
 Array = np.ndarray
@@ -45,12 +44,12 @@ class Regression(NamedTuple):
         return self.penalty[:, : len(self.penalty)]
 
 
-def regress(data: TrainingData, folds: int, penalties: str = "auto") -> Regression:
+def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> Regression:
     """Choose the time constant (where it is not given) and the penalties, and solve.
 
-    folds : of the blocked cross-validation. penalties : as in the options of the estimator.
+    pairs : the transitions of the data, with the folds of the cross-validation.
+    penalties : ``auto``, ``evidence`` or ``cross_validation``, see `curbd.settings.models.OneStep`.
     """
-    pairs = transitions(data, folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
     source = source_of_regressor(data.region, data.u.shape[2])

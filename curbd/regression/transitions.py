@@ -36,6 +36,11 @@ class TrainingData(NamedTuple):
     tau_s: float | None
     drive: Array | None = None
 
+    def of_trials(self, chosen: Array) -> TrainingData:
+        """The same data with the chosen trials only, given by mask or by index; an index may come more than once."""
+        drive = None if self.drive is None else self.drive[chosen]
+        return self._replace(r=self.r[chosen], u=self.u[chosen], trial=self.trial[chosen], drive=drive)
+
 
 class Transitions(NamedTuple):
     """Pairs of consecutive samples.

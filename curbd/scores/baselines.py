@@ -8,7 +8,7 @@ import xarray as xr
 from curbd.network.equation import Network
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.block_ridge import regress
-from curbd.regression.transitions import TrainingData
+from curbd.regression.transitions import TrainingData, transitions
 from curbd.settings.models import OneStep
 
 Array = np.ndarray
@@ -30,7 +30,7 @@ def own_past(recording: xr.Dataset, network: Network) -> Network:
         rows = np.flatnonzero(region == name)
         one = np.zeros(len(rows), dtype=int)
         data = TrainingData(r[..., rows], u, one, 1, train, network.dt_s, network.substeps, network.tau_s)
-        alone = regress(data, OneStep().folds).network
+        alone = regress(data, transitions(data, OneStep().folds)).network
         J[np.ix_(rows, rows)], B[rows], b[rows] = alone.J, alone.B, alone.b
     return Network(J, B, b, network.tau_s, network.dt_s, network.substeps)
 

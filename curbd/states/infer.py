@@ -46,11 +46,11 @@ def infer_states(fit: Fit, data: TrainingData, train: Array, rng: np.random.Gene
     if fit.noise is None:
         return fit
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    found = _states(fit.network, fit.noise, data._replace(r=data.r[train], u=data.u[train]), random)
+    found = _states(fit.network, fit.noise, data.of_trials(train), random)
     rates, drawn = np.full(data.r.shape, np.nan), np.full(data.r.shape, np.nan)
     rates[train], drawn[train] = found.rates, found.drawn
     if not train.all():
-        other = _states(fit.network, fit.noise, data._replace(r=data.r[~train], u=data.u[~train]), random)
+        other = _states(fit.network, fit.noise, data.of_trials(~train), random)
         rates[~train], drawn[~train] = other.rates, other.drawn
     return fit._replace(states=States(rates, drawn, found.covariance))
 

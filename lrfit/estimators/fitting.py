@@ -6,22 +6,37 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from curbd.estimators.fitting import Estimator
-from curbd.estimators.fitting import fit as fit_any
+from curbd.estimators.fitting import Registered, fit_seeds, require_family
 from curbd.settings.models import Model
 from lrfit.estimators.block_rank import block_rank
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.shooting import shooting
 from lrfit.estimators.trajectory import trajectory
 
-LOW_RANK: Mapping[str, Estimator] = {
-    "reduced_rank": reduced_rank,
-    "block_rank": block_rank,
-    "shooting": shooting,
-    "trajectory": trajectory,
+LOW_RANK: Mapping[str, Registered] = {
+    "reduced_rank": Registered(reduced_rank),
+    "block_rank": Registered(block_rank),
+    "shooting": Registered(shooting),
+    "trajectory": Registered(trajectory),
 }
 
 
 def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:
-    """Fit every seed of a low-rank model: `curbd.estimators.fitting.fit` with the estimators of this package."""
-    return fit_any(recording, name, model, LOW_RANK)
+    """Fit every seed of a low-rank model.
+
+    Parameters
+    ----------
+    recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
+    name : name of the model.
+    model : family, estimator, options, seeds, time constant and Euler steps.
+
+    Returns
+    -------
+    The networks as one dataset (see `curbd.network.file.to_dataset`), and the wall time of each fit in seconds.
+
+    Raises
+    ------
+    UserError : the model is of another family, or as `curbd.estimators.fitting.all_trials`.
+    """
+    require_family(model, "low_rank")
+    return fit_seeds(recording, name, model, LOW_RANK)

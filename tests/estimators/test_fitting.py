@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+import curbd
+import lrfit
 from curbd.errors import UserError
-from curbd.estimators.fitting import FULL_RANK, fit, training_data
+from curbd.estimators.fitting import FULL_RANK, all_trials
 from curbd.network.file import member
+from curbd.recording.scaling import scaled_rates
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.storage import read_netcdf, write_netcdf
 from lrfit import LOW_RANK
@@ -52,7 +55,7 @@ def networks(recording, estimator):
 def fitted(recording, family, estimator, seeds=(0, 1), options=None):
     options = QUICK.get(estimator, {}) if options is None else options
     model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
-    return fit(recording, "one", model, {"full_rank": FULL_RANK, "low_rank": LOW_RANK}[family])
+    return {"full_rank": curbd, "low_rank": lrfit}[family].fit(recording, "one", model)
 
 
 def test_every_estimator_of_the_config_exists():
@@ -113,22 +116,32 @@ def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(rec
     broken = recording.copy(deep=True)
     broken["rates"][:, ::2, 0] = np.nan
     with pytest.raises(UserError, match="no two training bins in a row"):
-        training_data(broken, Model(family="full_rank"))
+        curbd.fit(broken, "one", Model(family="full_rank"))
 
 
 def test_an_input_without_a_value_is_named(recording):
     broken = recording.copy(deep=True)
     broken["inputs"][np.flatnonzero(broken["split"].values == "train")[0], 3, 1] = np.nan
     with pytest.raises(UserError, match="step"):
-        training_data(broken, Model(family="full_rank"))
+        curbd.fit(broken, "one", Model(family="full_rank"))
 
 
 def test_an_euler_step_longer_than_the_time_constant_is_told(recording):
     dt_s = recording.attrs["dt_s"]
     with pytest.raises(UserError, match=r"recording teacher, model: found tau_s: .* set substeps: 3 or more"):
-        training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
-    assert training_data(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3)).substeps == 3
-    assert training_data(recording, Model(family="full_rank", tau_s=dt_s)).substeps == 1
+        curbd.fit(recording, "one", Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
+    rates = scaled_rates(recording).values
+    assert all_trials(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3), rates).substeps == 3
+    assert all_trials(recording, Model(family="full_rank", tau_s=dt_s), rates).substeps == 1
+
+
+@pytest.mark.parametrize("estimator", [None, "shooting"])
+@pytest.mark.parametrize(("package", "family"), [("curbd", "low_rank"), ("lrfit", "full_rank")])
+def test_a_model_of_the_other_family_is_sent_to_the_other_package(recording, package, family, estimator):
+    expected, package_of_model = ("full_rank", "lrfit") if package == "curbd" else ("low_rank", "curbd")
+    message = rf"{package}\.fit: found family: {family}, expected {expected}; use {package_of_model}\.fit"
+    with pytest.raises(UserError, match=message):
+        {"curbd": curbd, "lrfit": lrfit}[package].fit(recording, "one", Model(family=family, estimator=estimator))
 
 
 @pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])

@@ -107,8 +107,8 @@ def test_an_input_that_is_always_zero_does_no_harm(estimator: str) -> None:
     family, fitting = ("full_rank", FULL_RANK) if estimator in FULL_RANK else ("low_rank", LOW_RANK)
     options, rng = ESTIMATORS[family][estimator](), np.random.default_rng(0)
     silent = np.concatenate([data.u, np.zeros((*data.u.shape[:2], 1))], axis=2)
-    without = fitting[estimator](data, options, np.random.default_rng(0)).network
-    found = fitting[estimator](data._replace(u=silent), options, rng).network
+    without = fitting[estimator].estimator(data, options, np.random.default_rng(0)).network
+    found = fitting[estimator].estimator(data._replace(u=silent), options, rng).network
     np.testing.assert_allclose(found.J, without.J, atol=0.05 * np.abs(without.J).max())
     np.testing.assert_allclose(found.B[:, -1], 0, atol=1e-6)
 

@@ -91,7 +91,9 @@ def test_every_estimator_takes_a_recording_without_inputs(estimator):
     teacher = multi_region(units=6, trials=12, samples=80, inputs="none", substeps=1, rank=1, seed=3)
     quick = {"trajectory": {"rank": 3, "steps": 10}, "shooting": {"passes": 5}}
     options = ESTIMATORS["low_rank"][estimator](**quick.get(estimator, {}))
-    network = LOW_RANK[estimator](training_data(teacher, tau_s=0.1), options, np.random.default_rng(0)).network
+    network = (
+        LOW_RANK[estimator].estimator(training_data(teacher, tau_s=0.1), options, np.random.default_rng(0)).network
+    )
     assert network.B.shape == (18, 0)
     # Nearly a thousand transitions tell weights of low rank to within a few percent of their variance.
     assert correlation(network.J, teacher.network.J) > 0.9

@@ -30,8 +30,8 @@ def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(
     teacher = multi_region(units=15, trials=20, process_noise=process_noise, seed=seed)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
     options = ESTIMATORS["full_rank"][estimator]()
-    weighted = FULL_RANK[estimator](data, options, np.random.default_rng(0))
-    without = regress(data, OneStep().folds)
+    weighted = FULL_RANK[estimator].estimator(data, options, np.random.default_rng(0))
+    without = regress(data, transitions(data, OneStep().folds))
     missed, before = (1 - between_regions(teacher, network)[1] for network in (weighted.network, without.network))
     assert missed < min(0.7 * before, 0.3)
     assert weighted.measurement_noise_sd is not None
@@ -42,7 +42,7 @@ def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(
 @pytest.mark.parametrize("process_noise", [0.0, 0.3])
 def test_rates_without_noise_are_not_weighted(process_noise: float) -> None:
     teacher = multi_region(units=15, trials=10, process_noise=process_noise, seed=203)
-    fit = FULL_RANK["one_step"](training_data(teacher, tau_s=0.1), OneStep(), np.random.default_rng(0))
+    fit = FULL_RANK["one_step"].estimator(training_data(teacher, tau_s=0.1), OneStep(), np.random.default_rng(0))
     assert fit.measurement_noise_sd is None
 
 
@@ -60,7 +60,8 @@ def test_weights_hold_beside_hidden_inputs() -> None:
     teacher = multi_region(units=10, trials=15, samples=200, process_noise=0.3, seed=204)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
     plain, beside = (
-        FULL_RANK["one_step"](data, OneStep(hidden_inputs=number), np.random.default_rng(0)) for number in ("none", 1)
+        FULL_RANK["one_step"].estimator(data, OneStep(hidden_inputs=number), np.random.default_rng(0))
+        for number in ("none", 1)
     )
     width = []
     for fit in (plain, beside):
