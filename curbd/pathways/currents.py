@@ -47,6 +47,7 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
             "seed": seeds,
             "source": [part.source for part in sources],
             "time": recording["time"].values,
+            "unit": recording["unit_id"].values.astype(str),
             "unit_id": ("unit", recording["unit_id"].values.astype(str)),
             "region": ("unit", recording["region"].values.astype(str)),
             "condition": ("trial", recording["condition"].values.astype(str)),

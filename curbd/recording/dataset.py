@@ -186,7 +186,8 @@ def _unit_coords(units: pd.DataFrame) -> dict[str, Any]:
     coords: dict[str, Any] = {
         column: ("unit", np.array([str(value) for value in units[column]], dtype=str)) for column in texts
     }
-    return coords | {axis: ("unit", units[axis].to_numpy(dtype=float)) for axis in "xyz"}
+    # `unit` repeats `unit_id` as the label of the dimension, so that `recording.sel(unit="A1")` works.
+    return {"unit": coords["unit_id"]} | coords | {axis: ("unit", units[axis].to_numpy(dtype=float)) for axis in "xyz"}
 
 
 def _attributes(

@@ -141,7 +141,7 @@ def perturbed_dataset(
             "time": ("time", trials.time_s, {"units": "s"}),
             "perturbation": ("trial", perturbation),
             "condition": ("trial", condition.astype(str)),
-            **{name: recording.coords[name].variable for name in ("unit_id", "region", "scale")},
+            **{name: recording.coords[name].variable for name in ("unit", "unit_id", "region", "scale")},
         },
         attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s")},
     )

@@ -42,6 +42,13 @@ def test_sources_sum_to_the_total_current(known) -> None:
     assert list(current["source"].values) == ["A", "B", "C", "input:sine", "input:step", "bias"]
 
 
+def test_the_current_of_a_unit_is_chosen_by_its_name(known) -> None:
+    recording, _, _, current = known
+    unit_id = recording["unit_id"].values[3]
+    np.testing.assert_array_equal(current.sel(unit=unit_id), current.isel(unit=3))
+    assert list(current["unit"].values) == list(recording["unit_id"].values)
+
+
 def test_missing_bins_have_no_current(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)

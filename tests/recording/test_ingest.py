@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from curbd import tables
 from curbd.errors import UserError
@@ -334,6 +335,17 @@ def test_the_same_file_gives_the_same_bytes_and_reads_back(tmp_path: Path) -> No
         written.append((tmp_path / copy).read_bytes())
     assert written[0] == written[1]
     assert read_netcdf(tmp_path / "one.nc").identical(recording)
+
+
+def test_a_unit_is_chosen_by_its_name(tmp_path: Path) -> None:
+    recording = checked(spiking(tmp_path / "rec.nwb")).recording
+    assert list(recording["unit"].values) == list(recording["unit_id"].values) == [f"u{unit}" for unit in range(6)]
+    unit = recording.sel(unit="u4")
+    np.testing.assert_array_equal(unit["rates"], recording["rates"][:, :, 4])
+    assert unit["region"].item() == "b"
+    # Arrays of the same units are matched by name, in whatever order they stand.
+    shuffled = recording["rates"].isel(unit=[3, 0, 5, 1, 2, 4]) / recording["scale"]
+    xr.testing.assert_equal(shuffled.sel(unit=recording["unit"]), recording["rates"] / recording["scale"])
 
 
 # --- real recordings ---------------------------------------------------------------------------------------------

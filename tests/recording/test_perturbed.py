@@ -51,6 +51,7 @@ def test_the_kept_units_and_conditions_are_those_of_the_recording(tmp_path, rng)
     recording, apart = session.recording, session.perturbed
     assert apart is not None
     assert list(apart["unit_id"].values) == list(recording["unit_id"].values) == ["u0", "u2", "u3", "u4", "u5"]
+    np.testing.assert_array_equal(apart["rates"].sel(unit="u4"), rates[1::2, :, 4])
     assert list(apart["condition"].values) == ["left", "left", "right"] * 2
     assert ingest(file, settings(**keys, perturbed=[]), "rec").perturbed is None
 
