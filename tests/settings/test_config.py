@@ -152,6 +152,10 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
             {"models": {"m": {"family": "low_rank", "seeds": [1, 2, 1]}}},
             "models.m.seeds: found 1 twice, expected seeds",
         ),
+        (
+            {"models": {"m": {"family": "full_rank", "estimator": "shooting", "options": {"rounds": 9}}}},
+            "models.m.options.rounds: found 9 with start: one_step, expected start: sparse, the only start that uses",
+        ),
         ({"models": {"a/b": {"family": "low_rank"}}}, 'models.a/b: found "a/b", expected letters, digits'),
         (
             {"inactivations": {"s": {"kind": "region", "source": "ca1"}}},
