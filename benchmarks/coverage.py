@@ -17,8 +17,8 @@ from benchmarks.ladder import RAW_COUNTS, RUNGS, build
 from benchmarks.recovery import KEYS, contestants, options_for
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import estimated_current, inferred, true_current
-from curbd.network.file import summed_covariance
 from curbd.network.fit import Fit
+from curbd.network.uncertainty import summed_covariance
 
 RIGHT = ("1 trial of 1200 samples", "5 trials", "base", "40 trials", "noise 1.0", "2 of 6 pathways absent")
 WRONG = (

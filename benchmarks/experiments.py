@@ -24,9 +24,9 @@ from curbd.inactivation.bench import Outcome
 from curbd.inactivation.comparison import compare
 from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.network.equation import Network, phi_inverse, simulate
-from curbd.network.file import member, posterior_draws
+from curbd.network.file import network_of
 from curbd.network.truth import true_network
-from curbd.pathways.currents import decompose
+from curbd.network.view import view
 from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
@@ -161,10 +161,10 @@ def balanced(trials: int, estimator: str, seed: int, quick: bool = False) -> pd.
     found = fitted(teachers.excitatory_inhibitory(trials=trials + HELD_OUT, seed=seed, **size), estimator)
     region = found.recording["region"].values.astype(str)
     x0 = 0.8 * np.random.default_rng(seed).standard_normal((3, len(region)))
-    drawn = posterior_draws(found.networks, 0, 20, seed)
+    drawn = view(found.recording, found.networks).draws(20, seed)
     true, of_fit, of_ridge, *of_drawn = (
         _late_effects(network, region, x0)
-        for network in (true_network(found.truth), member(found.networks, 0), _ridge(found), *drawn)
+        for network in (true_network(found.truth), network_of(found.networks, 0), _ridge(found), *drawn)
     )
     expected = np.mean(of_drawn, axis=0)
 
@@ -239,7 +239,7 @@ def _judged(found: Fitted, experiments: Mapping[str, Inactivation]) -> pd.DataFr
 
 
 def _pathways(found: Fitted) -> pd.DataFrame:
-    return judge(found.recording, found.networks, decompose(found.recording, found.networks))
+    return judge(found.recording, found.networks)
 
 
 def _outcome(

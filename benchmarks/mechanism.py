@@ -19,6 +19,7 @@ from benchmarks.document import insert
 from benchmarks.mechanism_report import summary
 from benchmarks.rows import add, finished, rows
 from curbd.network.equation import Network, free_run, simulate
+from curbd.network.perturbed_run import silenced_run
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import ReducedRank
 from curbd.teachers import CLIP
@@ -172,7 +173,7 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
         ratios = []
         for which in (teacher.network, one.network):
             start = by_hand.start_rates(teacher, inputs)
-            run = free_run(which, start, inputs, silenced=teacher.region == silenced)
+            run = silenced_run(which, start, inputs, teacher.region == silenced)
             passed = transmission(which, run, context, sources, targets).transmitted
             ratios.append(context_ratio(passed).max("condition").sel(target="context"))
         for name in sources:

@@ -78,7 +78,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
     recording, _ = recorded(seen)
     networks, _ = fit(recording, model.estimator_name(), model)
     current = decompose(recording, networks)
-    table = judge_pathways(recording, networks, current)
+    table = judge_pathways(recording, networks)
     table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]
     lines = []
     for row in table.to_dict("records"):

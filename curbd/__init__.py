@@ -7,7 +7,7 @@ In a notebook::
     session = curbd.ingest_file("session.nwb")
     networks, seconds = curbd.fit(session.recording, "full_rank", curbd.Model(family="full_rank"))
     current = curbd.decompose(session.recording, networks)
-    pathways = curbd.judge(session.recording, networks, current)
+    pathways = curbd.judge(session.recording, networks)
     effects = curbd.inactivate(session.recording, networks, {"silence": curbd.Inactivation()})
 """
 

@@ -169,10 +169,9 @@ def _currents(chosen: argparse.Namespace) -> None:
     set_threads(chosen)
     recording, truth = read_recording(chosen)
     networks = read_netcdf(chosen.network)
-    current = decompose(recording, networks)
-    write_netcdf({"/": current.to_dataset(name="current")}, chosen.out)
-    tables.write("currents", current_table(recording, networks, current), chosen.table)
-    tables.write("pathways", judge(recording, networks, current, truth), chosen.pathways)
+    write_netcdf({"/": decompose(recording, networks).to_dataset(name="current")}, chosen.out)
+    tables.write("currents", current_table(recording, networks), chosen.table)
+    tables.write("pathways", judge(recording, networks, truth), chosen.pathways)
     tables.write("nulls", null_table(recording, networks), chosen.nulls)
 
 

@@ -97,6 +97,6 @@ def set_threads(chosen: argparse.Namespace) -> None:
 
 def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
     """The recording that a step was given and, for a teacher, its true network."""
-    from curbd.storage import read_with_truth
+    from curbd.network.truth import read_with_truth
 
     return read_with_truth(chosen.recording)

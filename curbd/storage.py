@@ -15,7 +15,7 @@ import xarray as xr
 from curbd.errors import UserError
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Raised when the meaning of results changes: every step then runs again."""
 
 
@@ -77,12 +77,6 @@ def groups_of(path: Path | str) -> set[str]:
 
     with h5netcdf.File(path, "r") as file:
         return set(file.groups)
-
-
-def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """A recording and, for a teacher, its true network."""
-    recording = read_netcdf(path)
-    return recording, read_netcdf(path, "truth") if "truth" in groups_of(path) else None
 
 
 def sha256(path: Path | str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.network.equation import Network, decay, phi_inverse
-from curbd.network.file import member
+from curbd.network.file import network_of
 
 Array = np.ndarray
 
@@ -33,7 +33,7 @@ def low_rank(networks: xr.Dataset, number: int) -> LowRank:
     one = networks.isel(seed=number)
     m, n = one["m"].values, one["n"].values
     used = n.any(0)
-    return LowRank(m[:, used], n[:, used], member(networks, number))
+    return LowRank(m[:, used], n[:, used], network_of(networks, number))
 
 
 def from_factors(m: Array, n: Array, network: Network) -> LowRank:

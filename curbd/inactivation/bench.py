@@ -12,16 +12,14 @@ import xarray as xr
 from curbd.inactivation.effects import Effects, Targets, Trials, effects
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.nulls import Null, null
-from curbd.inactivation.perturbation import Perturbation
-from curbd.inactivation.propagate import Networks
 from curbd.inactivation.readouts import Readout, readouts
-from curbd.network.equation import Network, phi_inverse
-from curbd.network.file import member, posterior_draws
+from curbd.network.equation import phi_inverse
+from curbd.network.perturbation import Perturbation
+from curbd.network.perturbed_run import Networks
 from curbd.network.residual import one_step_residual
-from curbd.network.truth import true_network
-from curbd.network.view import at_inferred_rates, with_hidden_inputs
+from curbd.network.truth import comparable_truth, true_network
+from curbd.network.view import View, view, views
 from curbd.progress import progress
-from curbd.recording.scaling import scaled_rates
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 
 Array = np.ndarray
@@ -32,8 +30,9 @@ class Outcome(NamedTuple):
 
     Attributes
     ----------
-    recording : with the hidden inputs of the first fit.
+    recording : what was fitted.
     networks : the fitted networks.
+    view : the recording as the first fit sees it.
     plan : the perturbations.
     regions : names of the regions, the first targets; then come latents and readouts.
     latents : how many latents are targets.
@@ -48,6 +47,7 @@ class Outcome(NamedTuple):
 
     recording: xr.Dataset
     networks: xr.Dataset
+    view: View
     plan: list[Perturbation]
     regions: list[str]
     latents: int
@@ -109,43 +109,55 @@ def run_experiments(
     UserError : an experiment names what the recording has not, or contradicts itself.
     """
     bench = bench or ExperimentSettings()
-    whole = with_hidden_inputs(recording, networks, 0)
-    n_latents = networks.sizes.get("rank", 0) if "m" in networks else 0
-    plan = perturbations(Subject(whole, n_latents, populations), experiments)
-    region = recording["region"].values.astype(str)
-    names = [str(name) for name in np.unique(region)]
-    regions = np.stack([region == name for name in names])
-    conditions = [str(name) for name in np.unique(recording["condition"].values.astype(str))]
-    trials = _trials(at_inferred_rates(recording, networks, 0), conditions)
-    fits = _fits(recording, networks, bench)
+    fits = views(recording, networks)
+    first = fits[0]
+    n_latents = 0 if first.factors is None else first.factors[0].shape[1]
+    subject = Subject(recording, tuple(first.input_name[first.hidden]), n_latents, populations)
+    plan = perturbations(subject, experiments)
+    regions = np.stack([first.region == name for name in first.regions])
+    conditions = [str(name) for name in np.unique(first.condition)]
+    trials = _trials(first, conditions)
+    members = _members(recording, networks, fits, bench)
     read = readouts(recording, bench.readout)
     alive_units = np.array([alive(one, regions) for one in plan], dtype=float).reshape(len(plan), *regions.shape)
-    targets = Targets(alive_units, _projections(fits, n_latents, read))
+    targets = Targets(alive_units, _projections(members, n_latents, read))
     with progress(len(plan), "experiments") as advance:
         of_fits, of_truth = effects(
-            fits,
+            members,
             plan,
             trials,
             targets,
-            _truth(recording, truth, fits),
-            n_fits=networks.sizes["seed"],
+            _true_networks(comparable_truth(recording, truth), first),
+            n_fits=len(fits),
             noise_draws=bench.noise_draws,
             seed=bench.seed,
             advance=advance,
         )
     by_chance = null(
-        fits.first(networks.sizes["seed"]),
+        members.first(len(fits)),
         plan,
         regions,
-        names,
-        targets.projections[: networks.sizes["seed"]],
+        first.regions,
+        targets.projections[: len(fits)],
         trials,
         groups=bench.groups,
         noise_draws=bench.noise_draws,
         seed=bench.seed,
     )
     return Outcome(
-        whole, networks, plan, names, n_latents, read, conditions, of_fits, of_truth, by_chance, fits, trials
+        recording=recording,
+        networks=networks,
+        view=first,
+        plan=plan,
+        regions=first.regions,
+        latents=n_latents,
+        readouts=read,
+        conditions=conditions,
+        fits=of_fits,
+        truth=of_truth,
+        null=by_chance,
+        members=members,
+        trials=trials,
     )
 
 
@@ -155,56 +167,63 @@ def alive(perturbation: Perturbation, regions: Array) -> Array:
     return np.where(left.any(1, keepdims=True), left, regions)
 
 
-def _trials(recording: xr.Dataset, conditions: Sequence[str]) -> Trials:
-    """Recorded (or inferred) states; a missing one is the last before it, or the first of the trial."""
-    r = scaled_rates(recording).values
-    condition = recording["condition"].values.astype(str)
-    observed = np.isfinite(r).all(2)
-    share = np.stack([observed & (condition == name)[:, None] for name in conditions])
-    first = observed.argmax(1)[:, None]
-    last = np.maximum.accumulate(np.where(observed, np.arange(r.shape[1]), first), axis=1)
-    known = np.take_along_axis(phi_inverse(r), last[..., None], axis=1)
-    return Trials(np.nan_to_num(known), share.astype(float))
+def _trials(first: View, conditions: Sequence[str]) -> Trials:
+    """Recorded (or inferred) states; a missing state is the last state before it, or the first of the trial."""
+    observed = first.observed
+    share = np.stack([observed & (first.condition == name)[:, None] for name in conditions])
+    start = observed.argmax(1)[:, None]
+    last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
+    states = np.take_along_axis(phi_inverse(first.r), last[..., None], axis=1)
+    return Trials(np.nan_to_num(states), share.astype(float))
 
 
-def _fits(recording: xr.Dataset, networks: xr.Dataset, bench: ExperimentSettings) -> Networks:
-    """The fits of all seeds, then networks drawn from the posterior of the first fit."""
-    n_seeds = networks.sizes["seed"]
-    drawn = posterior_draws(networks, 0, bench.posterior_draws, bench.seed)
-    members = [*(member(networks, number) for number in range(n_seeds)), *drawn]
-    # Drawn networks receive the inputs, the noise and the latents of the first fit.
-    of_seed = [*range(n_seeds), *([0] * len(drawn))]
-    inputs = np.stack([_inputs(with_hidden_inputs(recording, networks, number)) for number in range(n_seeds)])
-    noise = [noise_sd(recording, networks, number) for number in range(n_seeds)] if bench.noise_draws else None
+def _members(recording: xr.Dataset, networks: xr.Dataset, fits: Sequence[View], bench: ExperimentSettings) -> Networks:
+    """The fits of all seeds, then networks drawn from the posterior of the first fit.
+
+    Drawn networks receive the inputs, the noise and the latents of the first fit.
+    """
+    first = fits[0]
+    drawn = first.draws(bench.posterior_draws, bench.seed)
+    fit_of_member = [*range(len(fits)), *([0] * len(drawn))]
+    inputs = np.stack([np.nan_to_num(fit.u) for fit in fits])
+    noise = None
+    if bench.noise_draws:
+        noise = np.stack([noise_sd(recording, networks, fit_index) for fit_index in range(len(fits))])[fit_of_member]
+    m = n = None
+    if first.factors is not None:
+        m, n = (np.stack(sides)[fit_of_member] for sides in zip(*(fit.factors for fit in fits), strict=True))
     return Networks(
-        members,
-        inputs[of_seed] if "hidden" in networks else inputs[:1],
-        None,
-        None if noise is None else np.stack(noise)[of_seed],
-        *((networks[letter].values[of_seed] for letter in "mn") if "m" in networks else (None, None)),
+        members=[*(fit.network for fit in fits), *drawn],
+        inputs=inputs[fit_of_member] if first.hidden.any() else inputs[:1],
+        noise_sd=noise,
+        m=m,
+        n=n,
     )
 
 
-def _inputs(recording: xr.Dataset) -> Array:
-    return np.nan_to_num(recording["inputs"].transpose("trial", "time", "input").values)
-
-
-def noise_sd(recording: xr.Dataset, networks: xr.Dataset, number: int) -> Array:
-    """(unit,) noise of one fit in an Euler step: as its estimator found it, else from its one-step residual.
+def noise_sd(recording: xr.Dataset, networks: xr.Dataset, fit_index: int) -> Array:
+    """Noise of one fit in an Euler step: as its estimator found it, else from the one-step residual.
 
     The residual holds measurement noise too; then the noise of the runs is too large.
+
+    Parameters
+    ----------
+    recording, networks : what was fitted, and the fits.
+    fit_index : which of the fits, by its place among the seeds.
+
+    Returns
+    -------
+    (unit,) standard deviation, dimensionless, in the units of x.
     """
-    network = member(networks, number)
+    fit = view(recording, networks, fit_index, rates="observed")
+    network = fit.network
     step = network.dt_s / (network.substeps * network.tau_s)
-    if "process_noise_sd" in networks and np.isfinite(networks["process_noise_sd"].values[number]).all():
-        in_sample = networks["process_noise_sd"].values[number]
+    if "process_noise_sd" in networks and np.isfinite(networks["process_noise_sd"].values[fit_index]).all():
+        in_sample = networks["process_noise_sd"].values[fit_index]
     else:
-        train = recording["split"].values == "train"
-        whole = with_hidden_inputs(recording, networks, number).isel(trial=train)
-        error = one_step_residual(network, scaled_rates(whole).values, _inputs(whole)).error
+        error = one_step_residual(network, fit.r[fit.train], np.nan_to_num(fit.u[fit.train])).error
         in_sample = np.nanstd(error, axis=(0, 1)) * (1 - (1 - step) ** network.substeps)
-    result: Array = in_sample / np.sqrt(((1 - step) ** (2 * np.arange(network.substeps))).sum())
-    return result
+    return in_sample / np.sqrt(((1 - step) ** (2 * np.arange(network.substeps))).sum())
 
 
 def _projections(fits: Networks, n_latents: int, read: Sequence[Readout]) -> Array:
@@ -215,12 +234,9 @@ def _projections(fits: Networks, n_latents: int, read: Sequence[Readout]) -> Arr
     return np.concatenate([of_latents, np.repeat(of_readouts[None], len(fits.members), axis=0)], axis=1)
 
 
-def _truth(recording: xr.Dataset, truth: xr.Dataset | None, fits: Networks) -> Networks | None:
-    """The true network, where its rates are those of the recording; what a fit calls a hidden input it has not."""
-    if truth is None or recording.attrs["activity"] != "model":
+def _true_networks(truth: xr.Dataset | None, first: View) -> Networks | None:
+    """The true network, with the inputs of the first fit; inputs that the fit inferred have no weight in it."""
+    if truth is None:
         return None
-    network: Network = true_network(truth)
-    missing = fits.inputs.shape[3] - network.B.shape[1]
-    network = network._replace(B=np.pad(network.B, ((0, 0), (0, missing))))
     drive = np.nan_to_num(truth["drive"].values) if "drive" in truth else None
-    return Networks([network], fits.inputs[:1], drive)
+    return Networks([true_network(truth, first.hidden)], np.nan_to_num(first.u)[None], drive)

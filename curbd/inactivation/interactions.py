@@ -11,10 +11,10 @@ import torch
 from curbd.inactivation.bench import Outcome
 from curbd.inactivation.effects import STATES
 from curbd.inactivation.messages import transmitter_index
-from curbd.inactivation.perturbation import Perturbation
-from curbd.inactivation.propagate import onset, rates
 from curbd.inactivation.tabulate import interval
 from curbd.network.equation import device, tensor
+from curbd.network.perturbation import Perturbation
+from curbd.network.perturbed_run import onset, rates
 from curbd.recording.scaling import silent
 
 Array = np.ndarray

@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError, did_you_mean
-from curbd.inactivation.perturbation import SIGNS, Action, Cut, Perturbation, contradictions, nothing, together
 from curbd.inactivation.selection import random_part, selected
+from curbd.network.perturbation import WEIGHT_SIGNS, Action, Cut, Perturbation, contradictions, nothing, together
 from curbd.recording.scaling import silent
 from curbd.settings.experiments import Inactivation, Intervention
 
@@ -24,14 +24,21 @@ class Subject(NamedTuple):
 
     Attributes
     ----------
-    recording : with its inputs, hidden ones included.
+    recording : the recording.
+    hidden_inputs : names of the inputs that the fit inferred.
     n_latents : of the low-rank network, 0 for any other.
     populations : table with the columns unit_id and population, or None.
     """
 
     recording: xr.Dataset
+    hidden_inputs: tuple[str, ...] = ()
     n_latents: int = 0
     populations: pd.DataFrame | None = None
+
+    @property
+    def input_name(self) -> Array:
+        """(input,) names of the recorded inputs, then of the hidden ones."""
+        return np.array([*self.recording["input"].values.astype(str), *self.hidden_inputs], dtype=str)
 
 
 class Named(NamedTuple):
@@ -105,11 +112,11 @@ def _of_part(subject: Subject, part: Intervention, place: str) -> Iterator[Named
     """Everything that one part stands for; a part that leaves its name open stands for each in turn."""
     recording = subject.recording
     region = recording["region"].values.astype(str)
-    inputs = recording["input"].values.astype(str)
+    inputs = subject.input_name
     intact = nothing(len(region), len(inputs))
     if part.kind == "pathway":
         for source, target in _pathways(part, recording, place):
-            cut = Cut(region == target, region == source, SIGNS[part.weights])
+            cut = Cut(region == target, region == source, WEIGHT_SIGNS[part.weights])
             yield Named(f"{source}->{target}{_sign(part)}", intact._replace(cuts=(cut,)), (source, target))
     elif part.kind == "input":
         for name in _one_or_each(part.input, inputs, f"{place}.input", "input", recording):
@@ -132,7 +139,7 @@ def _of_part(subject: Subject, part: Intervention, place: str) -> Iterator[Named
 def act(part: Intervention, units: Array, intact: Action, at_rest: float = 0.0) -> Action:
     """What an intervention does to chosen units (unit,); ``at_rest`` is the rate of a silent one."""
     if part.weights != "all":
-        return intact._replace(cuts=(Cut(np.ones(len(units), bool), units, SIGNS[part.weights]),))
+        return intact._replace(cuts=(Cut(np.ones(len(units), bool), units, WEIGHT_SIGNS[part.weights]),))
     value = at_rest if part.value is None else part.value
     if part.action == "scale":
         return intact._replace(gain=np.where(units, value, 1.0))

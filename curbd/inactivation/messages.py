@@ -15,9 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 
 from curbd.network.equation import Network
-from curbd.network.file import member
-from curbd.network.view import at_inferred_rates
-from curbd.recording.scaling import scaled_rates
+from curbd.network.view import view
 
 Array = np.ndarray
 COMPONENTS = 5
@@ -28,7 +26,7 @@ PENALTIES = 10.0 ** np.arange(-4, 5)
 
 
 def transmitter_index(
-    recording: xr.Dataset, networks: xr.Dataset, number: int, pathways: pd.DataFrame | None = None
+    recording: xr.Dataset, networks: xr.Dataset, fit_index: int, pathways: pd.DataFrame | None = None
 ) -> dict[str, float]:
     """Share of every region's outgoing messages that its incoming ones predict on held-out trials, 0 at least.
 
@@ -37,40 +35,50 @@ def transmitter_index(
 
     Parameters
     ----------
-    number : place of the fit among the seeds.
+    fit_index : which of the fits, by its place among the seeds.
     pathways : the table ``pathways``; with it only resolved pathways carry messages.
 
     Returns
     -------
     Region -> index; NaN for a region that sends nothing, 0 for one that receives nothing.
     """
-    network = member(networks, number)
-    # A draw: the posterior mean is smoother than the rates were, and more of it can be foretold.
-    r = scaled_rates(at_inferred_rates(recording, networks, number, "drawn_rates")).values
-    region = recording["region"].values.astype(str)
-    train = recording["split"].values == "train"
-    names = [str(name) for name in np.unique(region)]
-    open_ways = {(s, t) for s in names for t in names if s != t}
+    # A draw: the posterior mean is smoother than the rates were, and more of it can be predicted.
+    fit = view(recording, networks, fit_index, rates="drawn")
+    open_ways = {(source, target) for source in fit.regions for target in fit.regions if source != target}
     if pathways is not None:
         resolved = pathways[pathways["verdict"] == "resolved"]
         open_ways &= set(zip(resolved["source"].astype(str), resolved["target"].astype(str), strict=True))
-    blocks = {(s, t): network.J[np.ix_(region == t, region == s)] for s, t in sorted(open_ways)}
-    messages = {way: _message(r[..., region == way[0]], J, train) for way, J in blocks.items() if J.any()}
-    found = {}
-    for name in names:
-        sent = [message for (source, _), message in messages.items() if source == name]
-        received = [message for (_, target), message in messages.items() if target == name]
-        found[name] = _predicted(sent, received, train, network) if sent else float("nan")
-    return found
+    messages = {}
+    for source in fit.sources:
+        for target in fit.regions:
+            current = fit.current(source, fit.region == target)
+            if (source.name, target) in open_ways and np.nan_to_num(current).any():
+                messages[source.name, target] = _message(current, len(source.columns), fit.train)
+    index = {}
+    for region in fit.regions:
+        sent = [message for (source, _), message in sorted(messages.items()) if source == region]
+        received = [message for (_, target), message in sorted(messages.items()) if target == region]
+        index[region] = _predicted(sent, received, fit.train, fit.network) if sent else float("nan")
+    return index
 
 
-def _message(r: Array, J: Array, train: Array) -> Array:
-    """(trial, time, component) leading components of the current J r of a pathway, NaN where it was not observed."""
-    current = r @ J.T
+def _message(current: Array, n_senders: int, train: Array) -> Array:
+    """Leading components of the current of a pathway.
+
+    Parameters
+    ----------
+    current : (trial, time, unit) current of the pathway, NaN where missing.
+    n_senders : units of the source.
+    train : (trial,) trials from which the components are computed.
+
+    Returns
+    -------
+    (trial, time, component) NaN where the current is missing.
+    """
     known = np.isfinite(current).all(2)
-    most = min(COMPONENTS, *J.shape)
-    components = PCA(most, svd_solver="full").fit(current[known & train[:, None]])
-    out = np.full((*current.shape[:2], most), np.nan)
+    n_components = min(COMPONENTS, n_senders, current.shape[2])
+    components = PCA(n_components, svd_solver="full").fit(current[known & train[:, None]])
+    out = np.full((*current.shape[:2], n_components), np.nan)
     out[known] = components.transform(current[known])
     return out
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from curbd.inactivation.effects import Targets, Trials, effects
-from curbd.inactivation.perturbation import Action, Perturbation, moved
-from curbd.inactivation.propagate import Networks
+from curbd.network.perturbation import Action, Perturbation, moved
+from curbd.network.perturbed_run import Networks
 from curbd.progress import progress
 
 Array = np.ndarray

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from curbd.inactivation.perturbation import Perturbation
+from curbd.network.perturbation import Perturbation
 from curbd.pathways.verdict import PREDICTED_R2
 
 Array = np.ndarray

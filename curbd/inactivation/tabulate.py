@@ -178,7 +178,7 @@ def _verdicts(
 ) -> tuple[list[str], list[str]]:
     """Verdict and reason of every row; the same for all seeds."""
     region = found.recording["region"].values.astype(str)
-    inputs = found.recording["input"].values.astype(str)
+    inputs = found.view.input_name
     reaches = None if pathways is None else resolved(pathways)
 
     def judged(which: int, condition: int, target: int) -> tuple[str, str]:

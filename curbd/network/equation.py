@@ -106,42 +106,58 @@ def simulate(
     return rates.cpu().numpy()
 
 
-def free_run(
-    network: Network,
-    r: Array,
-    inputs: Array,
-    *,
-    drive: Array | None = None,
-    silenced: Array | None = None,
-    silent: float = 0.0,
-) -> Array:
-    """Run the network from the first complete bin of every trial; bins before it, as a masked period, start no run.
+class Starts(NamedTuple):
+    """The first complete bin of every trial, where free runs start.
+
+    Attributes
+    ----------
+    first : (trial,) index of the bin.
+    n_bins : number of bins of the recording.
+    """
+
+    first: Array
+    n_bins: int
+
+    @classmethod
+    def of(cls, r: Array) -> Starts:
+        """The starts of recorded rates (trial, time, unit); bins before the start, as a masked period, are skipped."""
+        return cls(np.isfinite(r).all(2).argmax(1), r.shape[1])
+
+    def states(self, r: Array) -> Array:
+        """(trial, unit) recorded states at the starts."""
+        return phi_inverse(r[np.arange(len(r)), self.first])
+
+    def moved_ahead(self, values: Array) -> Array:
+        """Values (trial, time, ...) moved so that every trial begins at its start; the last bin is repeated."""
+        bins = np.minimum(self.first[:, None] + np.arange(self.n_bins), self.n_bins - 1)
+        return np.take_along_axis(np.nan_to_num(values), bins[..., None], axis=1)
+
+    def moved_back(self, values: Array) -> Array:
+        """Values (..., trial, time, unit) of runs from the starts, moved to the bins of the recording; NaN before."""
+        since = np.arange(self.n_bins) - self.first[:, None]
+        index = np.broadcast_to(np.maximum(since, 0)[..., None], values.shape)
+        back = np.take_along_axis(values, index, axis=-2)
+        back[..., since < 0, :] = np.nan
+        return back
+
+
+def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None = None) -> Array:
+    """Run the network from the first complete bin of every trial.
 
     Parameters
     ----------
+    network : the network.
     r : (trial, time, unit) recorded rates, NaN where missing.
     inputs : (trial, time, input) known inputs.
     drive : (trial, time, unit) further external current.
-    silenced : (unit,) units that are held at the rate ``silent``.
 
     Returns
     -------
     r : (trial, time, unit) rates, NaN before the start.
     """
-    first, bins = np.isfinite(r).all(2).argmax(1), np.arange(r.shape[1])
-    ahead = np.minimum(first[:, None] + bins, bins[-1])[..., None]
-
-    def moved(values: Array) -> Array:
-        return np.take_along_axis(np.nan_to_num(values), ahead, axis=1)
-
-    gain = None if silenced is None else np.tile(np.where(silenced, 0.0, 1.0), (1, len(bins), 1))
-    x0 = phi_inverse(r[np.arange(len(r)), first])
-    further = None if drive is None else moved(drive)
-    run = simulate(network, x0, moved(inputs), drive=further, gain=gain, silent=silent)
-    since = bins - first[:, None]
-    back = np.take_along_axis(run, np.maximum(since, 0)[..., None], axis=1)
-    back[since < 0] = np.nan
-    return back
+    starts = Starts.of(r)
+    further = None if drive is None else starts.moved_ahead(drive)
+    return starts.moved_back(simulate(network, starts.states(r), starts.moved_ahead(inputs), drive=further))
 
 
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:

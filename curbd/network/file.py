@@ -1,21 +1,50 @@
-"""The fits of one model to one recording, one a seed, and how they are stored as network.nc."""
+"""The fits of one model to one recording, one for each seed, and how they are stored as network.nc."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.linalg import solve_triangular
 
-from curbd.network.equation import Network, weights
-from curbd.network.fit import Fit, Posterior
+from curbd.network.equation import Network
+from curbd.network.fit import BlockRanks, Fit, Posterior
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION
 
 Array = np.ndarray
+Variables = dict[str, tuple[tuple[str, ...], Array]]
+
+
+class Labels(NamedTuple):
+    """Labels of the axes of network.nc.
+
+    Attributes
+    ----------
+    unit_id, region : (unit,) labels of the units.
+    regions : (region,) names of the regions, sorted.
+    input_name : (input,) names of the recorded inputs, then of the hidden ones.
+    hidden : (input,) whether an input was inferred and not recorded.
+    time_s : (time,) centres of the bins, s.
+    """
+
+    unit_id: Array
+    region: Array
+    regions: Array
+    input_name: Array
+    hidden: Array
+    time_s: Array
+
+
+class Product(NamedTuple):
+    """What one part of the fits adds to network.nc: variables and coordinates."""
+
+    variables: Variables
+    coords: Mapping[str, Any] = MappingProxyType({})
 
 
 def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> xr.Dataset:
@@ -33,145 +62,228 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     Where states were inferred, the rates of all trials are inferred_rates and drawn_rates (seed, trial, time, target),
     in single precision, and their uncertainty is rate_covariance (seed, target, source); see `States`.
 
-    Hidden inputs, the same for all fits (see `curbd.hidden_inputs.side_by_side`), are the last inputs, hidden_1 and so
-    on; their values are hidden (seed, trial, time, hidden_input), their time scales hidden_scale_s (seed,
-    hidden_input).
+    Hidden inputs, the same for all fits (see `curbd.hidden_inputs.side_by_side`), are the inputs whose coordinate
+    input_hidden is true, named hidden_1 and so on. Their values are hidden (seed, trial, time, hidden_input), their
+    time scales hidden_scale_s (seed, hidden_input).
+
+    Parameters
+    ----------
+    fits : one for each seed of the model.
+    recording : what was fitted.
+    name : of the model.
+    model : its settings.
     """
+    labels = _labels(fits, recording)
+    variables: Variables = {}
+    coords: dict[str, Any] = {"seed": np.array(model.seeds, dtype=np.int64)}
+    for product_of in _PRODUCTS:
+        product = product_of(fits, labels)
+        variables |= product.variables
+        coords |= product.coords
+    return xr.Dataset(variables, coords, _attrs(fits, recording, name, model))
+
+
+def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
+    region, recorded = recording["region"].values.astype(str), recording["input"].values.astype(str)
+    n_hidden = next((len(fit.hidden.region) for fit in fits if fit.hidden is not None), 0)
+    return Labels(
+        unit_id=recording["unit_id"].values.astype(str),
+        region=region,
+        regions=np.unique(region),
+        input_name=np.array([*recorded, *(f"hidden_{index + 1}" for index in range(n_hidden))], dtype=str),
+        hidden=np.arange(len(recorded) + n_hidden) >= len(recorded),
+        time_s=recording["time"].values,
+    )
+
+
+def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> dict[str, Any]:
+    network = fits[0].network
+    return {
+        "recording": recording.attrs["recording"],
+        "recording_sha256": recording.attrs["sha256"],
+        "model": name,
+        "family": model.family,
+        "estimator": model.estimator_name(),
+        "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
+        "dt_s": network.dt_s,
+        "substeps": network.substeps,
+        "phi": "tanh",
+        "results_version": RESULTS_VERSION,
+        "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),
+    }
+
+
+def _networks(fits: Sequence[Fit], labels: Labels) -> Product:
     networks = [fit.network for fit in fits]
-    units, region = recording["unit_id"].values.astype(str), recording["region"].values.astype(str)
-    hidden = [fit.hidden for fit in fits if fit.hidden is not None and len(fit.hidden.region)]
-    names = [f"hidden_{place + 1}" for place in range(len(hidden[0].region))] if hidden else []
-    inputs = np.array([*recording["input"].values.astype(str), *names], dtype=str)
-    regions = np.unique(region)
-    dataset = xr.Dataset(
-        {
-            "J": (("seed", "target", "source"), np.stack([network.J for network in networks])),
-            "B": (("seed", "target", "input"), np.stack([network.B for network in networks])),
-            "b": (("seed", "target"), np.stack([network.b for network in networks])),
-            "tau_s": (("seed",), np.array([network.tau_s for network in networks])),
-        },
-        coords={
-            "seed": np.array(model.seeds, dtype=np.int64),
-            "target": units,
-            "source": units,
-            "target_region": ("target", region),
-            "source_region": ("source", region),
-            "input": inputs,
-        },
-        attrs={
-            "recording": recording.attrs["recording"],
-            "recording_sha256": recording.attrs["sha256"],
-            "model": name,
-            "family": model.family,
-            "estimator": model.estimator_name(),
-            "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
-            "dt_s": networks[0].dt_s,
-            "substeps": networks[0].substeps,
-            "phi": "tanh",
-            "results_version": RESULTS_VERSION,
-            "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),
-        },
-    )
-    if all(fit.penalty is not None for fit in fits):
-        dataset["penalty"] = (
-            ("seed", "penalty_target", "penalty_source"),
-            np.stack([fit.penalty for fit in fits if fit.penalty is not None]),
-        )
-        dataset = dataset.assign_coords(penalty_target=regions, penalty_source=regions)
+    variables: Variables = {
+        "J": (("seed", "target", "source"), np.stack([network.J for network in networks])),
+        "B": (("seed", "target", "input"), np.stack([network.B for network in networks])),
+        "b": (("seed", "target"), np.stack([network.b for network in networks])),
+        "tau_s": (("seed",), np.array([network.tau_s for network in networks])),
+    }
+    coords = {
+        "target": labels.unit_id,
+        "source": labels.unit_id,
+        "target_region": ("target", labels.region),
+        "source_region": ("source", labels.region),
+        "input": labels.input_name,
+        "input_hidden": ("input", labels.hidden),
+    }
+    return Product(variables, coords)
+
+
+def _penalties(fits: Sequence[Fit], labels: Labels) -> Product:
+    penalties = [fit.penalty for fit in fits if fit.penalty is not None]
+    chosen_by = [fit.penalty_by for fit in fits if fit.penalty_by is not None]
+    variables: Variables = {}
+    coords = {}
+    if len(penalties) == len(fits):
+        variables["penalty"] = (("seed", "penalty_target", "penalty_source"), np.stack(penalties))
+        coords = {"penalty_target": labels.regions, "penalty_source": labels.regions}
+    if len(chosen_by) == len(fits):
+        variables["penalty_by"] = (("seed",), np.array(chosen_by, dtype=str))
+    return Product(variables, coords)
+
+
+def _block_ranks(fits: Sequence[Fit], labels: Labels) -> Product:
     ranks = [fit.ranks for fit in fits if fit.ranks is not None]
-    if len(ranks) == len(fits):
-        for kind, which in (("", "found"), ("_low", "low"), ("_high", "high")):
-            values = np.stack([getattr(one, which) for one in ranks])
-            dataset[f"block_rank{kind}"] = (("seed", "block_target", "block_source"), values)
-        dataset = dataset.assign_coords(block_target=regions, block_source=regions)
-    chosen = [fit.penalty_by for fit in fits if fit.penalty_by is not None]
-    if len(chosen) == len(fits):
-        dataset["penalty_by"] = (("seed",), np.array(chosen, dtype=str))
+    if len(ranks) < len(fits):
+        return Product({})
+    axes = ("seed", "block_target", "block_source")
+    variables: Variables = {
+        "block_rank": (axes, np.stack([rank.found for rank in ranks])),
+        "block_rank_low": (axes, np.stack([rank.low for rank in ranks])),
+        "block_rank_high": (axes, np.stack([rank.high for rank in ranks])),
+    }
+    return Product(variables, {"block_target": labels.regions, "block_source": labels.regions})
+
+
+def _posteriors(fits: Sequence[Fit], labels: Labels) -> Product:
     posteriors = [fit.posterior for fit in fits if fit.posterior is not None]
-    if len(posteriors) == len(fits):
-        regressors = np.concatenate([units, [f"input:{label}" for label in inputs], ["bias"]])
-        dataset["noise_variance"] = (("seed", "target"), np.stack([one.noise_variance for one in posteriors]))
-        dataset["gram"] = (("seed", "regressor", "regressor_2"), np.stack([one.gram for one in posteriors]))
-        dataset["ridge"] = (("seed", "target", "regressor"), np.stack([one.ridge for one in posteriors]))
-        dataset = dataset.assign_coords(regressor=regressors, regressor_2=regressors)
-    for kind in ("process_noise_sd", "measurement_noise_sd"):
-        deviations = [getattr(fit, kind) for fit in fits]
-        if any(sd is not None for sd in deviations):
-            unknown = np.full(len(units), np.nan)
-            dataset[kind] = (("seed", "target"), np.stack([unknown if sd is None else sd for sd in deviations]))
-    states = [fit.states for fit in fits if fit.states is not None]
-    if len(states) == len(fits):
-        for label, part in (("inferred_rates", "rates"), ("drawn_rates", "drawn")):
-            values = np.stack([getattr(one, part) for one in states]).astype(np.float32)
-            dataset[label] = (("seed", "trial", "time", "target"), values)
-        dataset["rate_covariance"] = (("seed", "target", "source"), np.stack([one.covariance for one in states]))
-    if hidden:
-        dataset["hidden"] = (("seed", "trial", "time", "hidden_input"), np.stack([one.values for one in hidden]))
-        dataset["hidden_scale_s"] = (("seed", "hidden_input"), np.stack([one.scale_s for one in hidden]))
-        dataset = dataset.assign_coords(
-            time=recording["time"].values, hidden_input=names, hidden_region=("hidden_input", regions[hidden[0].region])
-        )
-    factors = [fit.factors for fit in fits if fit.factors is not None]
-    if len(factors) == len(fits):
-        rank = max(m.shape[1] for m, _ in factors)
-        for place, (letter, side) in enumerate((("m", "target"), ("n", "source"))):
-            padded = [np.pad(pair[place], ((0, 0), (0, rank - pair[place].shape[1]))) for pair in factors]
-            dataset[letter] = (("seed", side, "rank"), np.stack(padded))
-        dataset = dataset.assign_coords(rank=np.arange(1, rank + 1))
-    return dataset
+    if len(posteriors) < len(fits):
+        return Product({})
+    regressors = np.concatenate([labels.unit_id, [f"input:{name}" for name in labels.input_name], ["bias"]])
+    variables: Variables = {
+        "noise_variance": (("seed", "target"), np.stack([posterior.noise_variance for posterior in posteriors])),
+        "gram": (("seed", "regressor", "regressor_2"), np.stack([posterior.gram for posterior in posteriors])),
+        "ridge": (("seed", "target", "regressor"), np.stack([posterior.ridge for posterior in posteriors])),
+    }
+    return Product(variables, {"regressor": regressors, "regressor_2": regressors})
 
 
-def member(dataset: xr.Dataset, number: int) -> Network:
-    """The network of one fit, by its place among the seeds."""
-    one = dataset.isel(seed=number)
-    return Network(
-        one["J"].values,
-        one["B"].values,
-        one["b"].values,
-        float(one["tau_s"]),
-        float(dataset.attrs["dt_s"]),
-        int(dataset.attrs["substeps"]),
+def _noises(fits: Sequence[Fit], labels: Labels) -> Product:
+    unknown = np.full(len(labels.unit_id), np.nan)
+    deviations = {
+        "process_noise_sd": [fit.process_noise_sd for fit in fits],
+        "measurement_noise_sd": [fit.measurement_noise_sd for fit in fits],
+    }
+    return Product(
+        {
+            kind: (("seed", "target"), np.stack([unknown if sd is None else sd for sd in of_fits]))
+            for kind, of_fits in deviations.items()
+            if any(sd is not None for sd in of_fits)
+        }
     )
 
 
-def posterior(dataset: xr.Dataset, number: int) -> Posterior | None:
-    """The posterior of one fit, or None where its estimator has none."""
-    if "gram" not in dataset:
+def _states(fits: Sequence[Fit], labels: Labels) -> Product:
+    states = [fit.states for fit in fits if fit.states is not None]
+    if len(states) < len(fits):
+        return Product({})
+    axes = ("seed", "trial", "time", "target")
+    covariances = np.stack([state.covariance for state in states])
+    return Product(
+        {
+            "inferred_rates": (axes, np.stack([state.rates for state in states]).astype(np.float32)),
+            "drawn_rates": (axes, np.stack([state.drawn for state in states]).astype(np.float32)),
+            "rate_covariance": (("seed", "target", "source"), covariances),
+        }
+    )
+
+
+def _hidden_inputs(fits: Sequence[Fit], labels: Labels) -> Product:
+    hidden = [fit.hidden for fit in fits if fit.hidden is not None and len(fit.hidden.region)]
+    if not hidden:
+        return Product({})
+    variables: Variables = {
+        "hidden": (("seed", "trial", "time", "hidden_input"), np.stack([inputs.values for inputs in hidden])),
+        "hidden_scale_s": (("seed", "hidden_input"), np.stack([inputs.scale_s for inputs in hidden])),
+    }
+    coords = {
+        "time": labels.time_s,
+        "hidden_input": labels.input_name[labels.hidden],
+        "hidden_region": ("hidden_input", labels.regions[hidden[0].region]),
+    }
+    return Product(variables, coords)
+
+
+def _factors(fits: Sequence[Fit], labels: Labels) -> Product:
+    factors = [fit.factors for fit in fits if fit.factors is not None]
+    if len(factors) < len(fits):
+        return Product({})
+    rank = max(m.shape[1] for m, _ in factors)
+
+    def padded(loadings: Array) -> Array:
+        return np.pad(loadings, ((0, 0), (0, rank - loadings.shape[1])))
+
+    variables: Variables = {
+        "m": (("seed", "target", "rank"), np.stack([padded(m) for m, _ in factors])),
+        "n": (("seed", "source", "rank"), np.stack([padded(n) for _, n in factors])),
+    }
+    return Product(variables, {"rank": np.arange(1, rank + 1)})
+
+
+_PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
+    _networks,
+    _penalties,
+    _block_ranks,
+    _posteriors,
+    _noises,
+    _states,
+    _hidden_inputs,
+    _factors,
+)
+"""Each adds its variables to network.nc, or nothing where the estimator does not know them."""
+
+
+def network_of(networks: xr.Dataset, fit_index: int) -> Network:
+    """The network of one fit.
+
+    Parameters
+    ----------
+    networks : the fits of a model.
+    fit_index : which of the fits, by its place among the seeds.
+    """
+    fit = networks.isel(seed=fit_index)
+    return Network(
+        J=fit["J"].values,
+        B=fit["B"].values,
+        b=fit["b"].values,
+        tau_s=float(fit["tau_s"]),
+        dt_s=float(networks.attrs["dt_s"]),
+        substeps=int(networks.attrs["substeps"]),
+    )
+
+
+def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
+    """The posterior of the weights of one fit, None where its estimator has none."""
+    if "gram" not in networks:
         return None
-    one = dataset.isel(seed=number)
-    return Posterior(one["noise_variance"].values, one["gram"].values, one["ridge"].values)
+    fit = networks.isel(seed=fit_index)
+    return Posterior(fit["noise_variance"].values, fit["gram"].values, fit["ridge"].values)
 
 
-def posterior_draws(dataset: xr.Dataset, number: int, draws: int, seed: int) -> list[Network]:
-    """Networks drawn from the posterior of one fit; none where its estimator has none."""
-    known, fitted = posterior(dataset, number), member(dataset, number)
-    if known is None or not draws:
-        return []
-    rng = np.random.default_rng(seed)
-    n, k = fitted.B.shape
-    W = weights(fitted)
-    ridges, group = np.unique(known.ridge, axis=0, return_inverse=True)
-    away = rng.standard_normal((draws, *W.shape)) * np.sqrt(known.noise_variance)[:, None]
-    for place, ridge in enumerate(ridges):
-        rows = group.ravel() == place
-        # (gram + ridge) = L L', so L'^-1 z has the inverse of it as covariance.
-        factor = np.linalg.cholesky(known.gram + np.diag(ridge))
-        flat = away[:, rows].reshape(-1, W.shape[1])
-        away[:, rows] = solve_triangular(factor, flat.T, lower=True, trans="T").T.reshape(draws, -1, W.shape[1])
-    drawn = W + away
-    return [fitted._replace(J=one[:, :n], B=one[:, n : n + k], b=one[:, n + k]) for one in drawn]
+def factors_of(networks: xr.Dataset, fit_index: int) -> tuple[Array, Array] | None:
+    """Factors m (target, rank) and n (source, rank) of one fit, J = m n'; None for a network of full rank."""
+    if "m" not in networks:
+        return None
+    fit = networks.isel(seed=fit_index)
+    return fit["m"].values, fit["n"].values
 
 
-def rate_covariance(dataset: xr.Dataset, number: int) -> Array | None:
-    """(unit, unit) posterior covariance of the rates that one fit inferred, None where rates are taken as observed."""
-    return dataset["rate_covariance"].values[number] if "rate_covariance" in dataset else None
-
-
-def summed_covariance(known: Posterior, rows: Array) -> Array:
-    """(regressor, regressor) sum of the posterior covariances of some rows; rows are independent of each other."""
-    ridges, group = np.unique(known.ridge[rows], axis=0, return_inverse=True)
-    noise = known.noise_variance[rows]
-    total = np.zeros_like(known.gram)
-    for number, ridge in enumerate(ridges):
-        total += noise[group.ravel() == number].sum() * np.linalg.inv(known.gram + np.diag(ridge))
-    return total
+def block_ranks_of(networks: xr.Dataset, fit_index: int) -> BlockRanks | None:
+    """Ranks of the blocks of J of one fit, None where its estimator did not choose them one by one."""
+    if "block_rank" not in networks:
+        return None
+    fit = networks.isel(seed=fit_index)
+    return BlockRanks(fit["block_rank"].values, fit["block_rank_low"].values, fit["block_rank_high"].values)

@@ -1,38 +1,37 @@
-"""The sources of the currents: regions, inputs and the bias, and the activity that each of them sends."""
+"""The sources of the currents that every unit receives: regions, inputs and the bias."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
-
-from curbd.recording.scaling import scaled_rates
 
 Array = np.ndarray
+BIAS = "bias"
 
 
-class Part(NamedTuple):
-    """One source: its name and the columns of the regression [J, B, b] that it owns."""
+class Source(NamedTuple):
+    """A source of currents.
 
-    source: str
+    Attributes
+    ----------
+    name : name of a region, ``input:<name>`` for an input, or ``bias``.
+    columns : (column,) columns of the regressors z = [r, u, 1], and of the weights W = [J, B, b], that belong to it.
+    """
+
+    name: str
     columns: Array
 
 
-def parts(recording: xr.Dataset) -> list[Part]:
-    """The sources of a recording in their order: regions, inputs, bias."""
-    region = recording["region"].values.astype(str)
-    inputs = recording["input"].values.astype(str)
-    n = len(region)
-    regions = [Part(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]
-    known = [Part(f"input:{name}", np.array([n + place])) for place, name in enumerate(inputs)]
-    return [*regions, *known, Part("bias", np.array([n + len(inputs)]))]
+def sources_of(region: Array, input_name: Array) -> list[Source]:
+    """All sources in their order: regions, inputs, bias.
 
-
-def presynaptic(recording: xr.Dataset) -> Array:
-    """z = [r, u, 1] (trial, time, regressor): scaled rates, inputs, and one; NaN where a bin is missing."""
-    r = scaled_rates(recording).values
-    u = recording["inputs"].transpose("trial", "time", "input").values
-    one = np.ones((*r.shape[:2], 1))
-    z = np.concatenate([r, u, one], axis=2)
-    return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
+    Parameters
+    ----------
+    region : (unit,) name of each unit's region.
+    input_name : (input,) names.
+    """
+    n_units, n_inputs = len(region), len(input_name)
+    regions = [Source(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]
+    inputs = [Source(f"input:{name}", np.array([n_units + index])) for index, name in enumerate(input_name)]
+    return [*regions, *inputs, Source(BIAS, np.array([n_units + n_inputs]))]

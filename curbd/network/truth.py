@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 
-from curbd.network.equation import Network
-from curbd.network.sources import Part
+from curbd.network.equation import Network, weights
+from curbd.network.sources import Source
+from curbd.network.view import View
+from curbd.storage import groups_of, read_netcdf
 
 Array = np.ndarray
+
+
+def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """A recording and, for a teacher, the network behind the recording."""
+    truth = read_netcdf(path, "truth") if "truth" in groups_of(path) else None
+    return read_netcdf(path), truth
+
+
+def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None) -> xr.Dataset | None:
+    """The network behind a recording, where its rates are those of the recording, else None.
+
+    The weights of a teacher belong to rates phi(x). A recording that is scaled, as spikes are, has currents in other
+    units.
+    """
+    return truth if recording.attrs["activity"] == "model" else None
+
+
+def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
+    """The network behind a teacher recording.
+
+    Parameters
+    ----------
+    truth : group ``truth`` of a recording.
+    hidden : (input,) which inputs a fit has inferred; these have no weight in the true network. None: none of them.
+    """
+    B = truth["B"].values
+    if hidden is not None:
+        recorded, B = B, np.zeros((len(B), len(hidden)))
+        B[:, ~hidden] = recorded
+    return Network(
+        J=truth["J"].values,
+        B=B,
+        b=truth["b"].values,
+        tau_s=float(truth.attrs["tau_s"]),
+        dt_s=float(truth.attrs["dt_s"]),
+        substeps=int(truth.attrs["substeps"]),
+    )
+
+
+def true_current(view: View, truth: xr.Dataset, source: Source, units: Array) -> Array:
+    """Current that the source really sends; 0 for an input that a fit inferred.
+
+    Parameters
+    ----------
+    view : the recording at its observed rates, with the hidden inputs of a fit.
+    truth : the network behind the recording, see `comparable_truth`.
+    source : one of the sources of the view.
+    units : (unit,) units that receive the current.
+
+    Returns
+    -------
+    (trial, time, unit) dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+    """
+    W = weights(true_network(truth, view.hidden))
+    return view.z[..., source.columns] @ W[:, source.columns][units].T
 
 
 def correlation(a: Array, b: Array) -> float:
@@ -18,16 +77,6 @@ def correlation(a: Array, b: Array) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum() / scale) if scale > 0 else float("nan")
-
-
-def true_current(recording: xr.Dataset, truth: xr.Dataset, part: Part, rows: Array) -> Array:
-    """(trial, time, unit) current that the source really sends to the units of a region; 0 for a hidden input."""
-    rates = recording["rates"].transpose("trial", "time", "unit").values
-    u = recording["inputs"].transpose("trial", "time", "input").values
-    B = np.pad(truth["B"].values, ((0, 0), (0, u.shape[2] - truth.sizes["input"])))
-    W = np.concatenate([truth["J"].values, B, truth["b"].values[:, None]], axis=1)
-    z = np.concatenate([rates, u, np.ones((*rates.shape[:2], 1))], axis=2)
-    return z[..., part.columns] @ W[np.ix_(rows, part.columns)].T
 
 
 def against_truth(estimate: Array, true: Array) -> dict[str, float]:
@@ -43,15 +92,3 @@ def against_truth(estimate: Array, true: Array) -> dict[str, float]:
         "true_ratio": float(np.sqrt((e**2).mean() / (t**2).mean())),
         "true_r2": 1 - float(((e - t) ** 2).sum()) / spread if spread > 0 else np.nan,
     }
-
-
-def true_network(truth: xr.Dataset) -> Network:
-    """The network behind a teacher recording."""
-    return Network(
-        truth["J"].values,
-        truth["B"].values,
-        truth["b"].values,
-        float(truth.attrs["tau_s"]),
-        float(truth.attrs["dt_s"]),
-        int(truth.attrs["substeps"]),
-    )

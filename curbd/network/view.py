@@ -1,61 +1,251 @@
-"""The recording as a fit sees it: with the inputs that were inferred, at the rates that were inferred."""
+"""A recording as one fitted network sees it: the door through which currents, verdicts, experiments and scores go."""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from curbd.recording.scaling import unscaled
+from curbd.network.equation import Network, weights
+from curbd.network.file import block_ranks_of, factors_of, network_of, posterior_of
+from curbd.network.fit import BlockRanks, Posterior
+from curbd.network.residual import Residual, one_step_residual
+from curbd.network.sources import BIAS, Source, sources_of
+from curbd.network.uncertainty import (
+    expected_r2,
+    mean_current_variance,
+    mean_rate_variance,
+    posterior_draws,
+    summed_covariance,
+    unseen_share,
+)
+from curbd.recording.scaling import LIMIT, scaled_rates, silent
 
 Array = np.ndarray
+Rates = Literal["observed", "inferred", "drawn"]
+INFERRED = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
+"""Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw of them."""
 
 
-def with_hidden_inputs(recording: xr.Dataset, networks: xr.Dataset, number: int) -> xr.Dataset:
-    """The recording with the hidden inputs of one fit as further inputs; without any, the recording itself.
+@dataclass(frozen=True)
+class Recorded:
+    """A recording in plain arrays.
 
-    Whatever reads inputs and their weights B takes the recording through this function first.
+    Attributes
+    ----------
+    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    u : (trial, time, input) inputs.
+    input_name : (input,) names of the inputs.
+    unit_id, region : (unit,) labels of the units.
+    condition : (trial,) labels of the trials.
+    train : (trial,) whether a trial may be used to fit.
+    time_s : (time,) centres of the bins, s.
+    silent : scaled rate of a unit that does not fire.
+    """
+
+    r: Array
+    u: Array
+    input_name: Array
+    unit_id: Array
+    region: Array
+    condition: Array
+    train: Array
+    time_s: Array
+    silent: float
+
+    @cached_property
+    def regions(self) -> list[str]:
+        """Names of the regions, sorted."""
+        return [str(name) for name in np.unique(self.region)]
+
+    @cached_property
+    def region_of_unit(self) -> Array:
+        """(unit,) index of each unit's region in ``regions``."""
+        return np.searchsorted(self.regions, self.region)
+
+    @cached_property
+    def observed(self) -> Array:
+        """(trial, time) bins in which every unit was observed."""
+        return np.isfinite(self.r).all(2)
+
+    @property
+    def samples(self) -> Array:
+        """(sample, unit) scaled rates of all bins in which every unit was observed."""
+        return self.r[self.observed]
+
+
+@dataclass(frozen=True)
+class View(Recorded):
+    """A recording as one fit sees it, and the currents that the fit finds in it.
+
+    Hidden inputs of the fit stand among the inputs ``u``, behind the recorded ones. Where the fit inferred the rates
+    behind noisy observations, ``r`` holds these rates if the view was asked for them.
+
+    Attributes
+    ----------
+    hidden : (input,) whether an input was inferred by the fit and not recorded.
+    network : the fitted network; the columns of its weights are in the order of [r, u, 1].
+    posterior : of the weights, or None where the estimator has none.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where rates are taken as observed.
+    penalty : (target region, source region) ridge penalties of the fit, or None where the estimator has none.
+    factors : (unit, rank) m and (unit, rank) n with J = m n', or None for a network of full rank.
+    ranks : ranks of the blocks of J, where the estimator chose them one by one, else None.
+    """
+
+    hidden: Array
+    network: Network
+    posterior: Posterior | None
+    rate_covariance: Array | None
+    penalty: Array | None
+    factors: tuple[Array, Array] | None
+    ranks: BlockRanks | None
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Regions, inputs, bias."""
+        return sources_of(self.region, self.input_name)
+
+    @property
+    def pathway_sources(self) -> list[Source]:
+        """The sources that a pathway can have: all but the bias."""
+        return [source for source in self.sources if source.name != BIAS]
+
+    @cached_property
+    def W(self) -> Array:
+        """(unit, regressor) weights [J, B, b]."""
+        return weights(self.network)
+
+    @cached_property
+    def z(self) -> Array:
+        """(trial, time, regressor) presynaptic activity [r, u, 1], NaN where any of it is missing."""
+        z = np.concatenate([self.r, self.u, np.ones((*self.r.shape[:2], 1))], axis=2)
+        return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
+
+    @cached_property
+    def residual(self) -> Residual:
+        """One-step prediction of the total current."""
+        return one_step_residual(self.network, self.r, self.u)
+
+    @property
+    def forecast_inputs(self) -> Array:
+        """(trial, time, input) what a forecast may know: hidden inputs of held-out trials are 0.
+
+        Hidden inputs are inferred from the very trials that they explain.
+        """
+        inputs = self.u.copy()
+        inputs[np.ix_(~self.train, np.arange(inputs.shape[1]), self.hidden)] = 0.0
+        return inputs
+
+    def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
+        """(trial, time, unit) current that a source sends, NaN where a bin is missing."""
+        return self.z[..., source.columns] @ self.W[:, source.columns][units].T
+
+    def excitatory_current(self, source: Source) -> Array:
+        """(trial, time, unit) part of the current of a source that passes positive weights."""
+        return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns], 0).T
+
+    def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
+        """(time,) posterior variance of a current averaged over the units of a region and some trials.
+
+        None where the estimator has no posterior.
+        """
+        if self.posterior is None:
+            return None
+        units, z = self.region == region, self.z[trials]
+        variance = mean_current_variance(self._covariances[region], z, source.columns, units.sum())
+        if self.rate_covariance is not None:
+            variance = variance + mean_rate_variance(self.rate_covariance, self.W[units].mean(0), z, source.columns)
+        return variance
+
+    def expected_r2(self, source: Source, region: str) -> float:
+        """R2 of a current with the true current that the posterior expects; NaN where there is no posterior."""
+        if self.posterior is None:
+            return float("nan")
+        units = self.region == region
+        current = self.current(source, units)
+        covariance = self._covariances[region]
+        return expected_r2(covariance, self.z, source.columns, current, self.W[units], self.rate_covariance)
+
+    def unseen_share(self, source: Source) -> float:
+        """Share of the variance of the rates of a source that measurement noise hides; NaN without inferred rates."""
+        if self.rate_covariance is None:
+            return float("nan")
+        return unseen_share(self.rate_covariance, self.z, source.columns)
+
+    @cached_property
+    def _covariances(self) -> dict[str, Array]:
+        """Region -> (regressor, regressor) sum of the posterior covariances of the weights of the units."""
+        if self.posterior is None:
+            return {}
+        return {region: summed_covariance(self.posterior, self.region == region) for region in self.regions}
+
+    def draws(self, number: int, seed: int) -> list[Network]:
+        """Networks drawn from the posterior of the weights; none where the estimator has no posterior."""
+        return posterior_draws(self.network, self.posterior, number, seed)
+
+
+def recorded(recording: xr.Dataset) -> Recorded:
+    """A recording in plain arrays, with its recorded inputs and observed rates."""
+    return Recorded(**_labels(recording), r=scaled_rates(recording).values, u=_inputs(recording))
+
+
+def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates: Rates = "inferred") -> View:
+    """A recording as one fit of a model sees it.
+
+    The rates of every trial, held-out trials included, are inferred from that trial's own data by a network that was
+    fitted to the training trials only.
 
     Parameters
     ----------
-    number : place of the fit among the seeds; the names are the same for all seeds.
+    recording, networks : what was fitted, and the fits.
+    fit_index : which of the fits, by its place among the seeds.
+    rates : ``observed``, or the rates that the fit inferred behind noisy observations: their posterior mean
+        (``inferred``), or a draw from their posterior (``drawn``), which has the process noise that a mean lacks. Where
+        a fit takes rates as observed, all three are the observed rates.
     """
-    if "hidden" not in networks:
-        return recording
-    hidden = networks["hidden"].isel(seed=number).reset_coords(drop=True).rename(hidden_input="input")
-    inputs = xr.concat([recording["inputs"].reset_coords(drop=True), hidden], dim="input")
-    return recording.drop_dims("input").assign(inputs=inputs.transpose("trial", "time", "input"))
+    labels, r, u = _labels(recording), scaled_rates(recording).values, _inputs(recording)
+    if rates != "observed" and INFERRED[rates] in networks:
+        r = networks[INFERRED[rates]].values[fit_index].astype(float)
+        r = r if recording.attrs["activity"] == "model" else np.clip(r, -LIMIT, LIMIT)
+    hidden = networks["input_hidden"].values
+    if hidden.any():
+        u = np.concatenate([u, networks["hidden"].values[fit_index]], axis=2)
+        labels["input_name"] = networks["input"].values.astype(str)
+    covariance = networks["rate_covariance"].values[fit_index] if "rate_covariance" in networks else None
+    return View(
+        **labels,
+        r=r,
+        u=u,
+        hidden=hidden,
+        network=network_of(networks, fit_index),
+        posterior=posterior_of(networks, fit_index),
+        rate_covariance=covariance,
+        penalty=networks["penalty"].values[fit_index] if "penalty" in networks else None,
+        factors=factors_of(networks, fit_index),
+        ranks=block_ranks_of(networks, fit_index),
+    )
 
 
-def forecast_inputs(recording: xr.Dataset, networks: xr.Dataset) -> Array:
-    """(trial, time, input) what a forecast may know of the inputs of a recording that has the hidden ones of a fit.
-
-    Those of held-out trials are 0: they were inferred from the very trials that they are to explain.
-    """
-    inputs = recording["inputs"].transpose("trial", "time", "input").values.copy()
-    known = inputs.shape[2] - networks.sizes.get("hidden_input", 0)
-    inputs[recording["split"].values == "test", :, known:] = 0.0
-    return inputs
+def views(recording: xr.Dataset, networks: xr.Dataset, rates: Rates = "inferred") -> list[View]:
+    """The views of all fits of a model, in the order of their seeds."""
+    return [view(recording, networks, fit_index, rates) for fit_index in range(networks.sizes["seed"])]
 
 
-Which = Literal["inferred_rates", "drawn_rates"]
+def _labels(recording: xr.Dataset) -> dict[str, Any]:
+    """The fields of `Recorded` that no fit changes."""
+    return {
+        "input_name": recording["input"].values.astype(str),
+        "unit_id": recording["unit_id"].values.astype(str),
+        "region": recording["region"].values.astype(str),
+        "condition": recording["condition"].values.astype(str),
+        "train": recording["split"].values == "train",
+        "time_s": recording["time"].values,
+        "silent": silent(recording),
+    }
 
 
-def at_inferred_rates(
-    recording: xr.Dataset, networks: xr.Dataset, number: int, which: Which = "inferred_rates"
-) -> xr.Dataset:
-    """The recording with the rates that one fit inferred; the recording itself where a fit takes rates as observed.
-
-    J times the observed rates also holds J times their noise. The rates of every trial, held-out ones included, were
-    inferred from that trial's own data by a network that was fitted to the training trials only.
-
-    Parameters
-    ----------
-    number : place of the fit among the seeds.
-    which : their posterior mean, or a draw, which has the process noise that a mean has not.
-    """
-    if which not in networks:
-        return recording
-    rates = networks[which].isel(seed=number).rename(target="unit").drop_vars(["unit", "target_region", "seed"])
-    return recording.assign(rates=unscaled(recording, rates.astype(float)))
+def _inputs(recording: xr.Dataset) -> Array:
+    return recording["inputs"].transpose("trial", "time", "input").values

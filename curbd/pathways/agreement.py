@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-import xarray as xr
 
-from curbd.network.equation import free_run
-from curbd.network.file import member
-from curbd.network.sources import Part
+from curbd.network.perturbation import Action, silencing
+from curbd.network.perturbed_run import perturbed_free_runs
+from curbd.network.sources import Source
 from curbd.network.truth import correlation
-from curbd.network.view import with_hidden_inputs
-from curbd.recording.scaling import scaled_rates, silent
+from curbd.network.view import View
 
 Array = np.ndarray
-MOST_TRIALS = 60
-"""Effects of silencing are averages over trials; more than these change an average little."""
+MAX_TRIALS = 60
+"""Effects of silencing are averages over trials; more trials than these change an average little."""
 
 
 def agreement(values: Array) -> float:
@@ -27,37 +26,45 @@ def agreement(values: Array) -> float:
     flat = values.reshape(len(values), -1)
     flat = flat[:, np.isfinite(flat).all(0)]
     pairs = [correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
-    known = [value for value in pairs if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    finite = [value for value in pairs if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
 
 
-def silencing_effects(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part]) -> Array:
-    """(fit, source, condition, time, unit) what silencing a region, or taking an input away, does to every unit.
+def silencing_effects(fits: Sequence[View]) -> Array:
+    """What silencing a region, or taking an input away, does to every unit in every fit.
 
-    Silenced minus intact rates of a free run from the first recorded states, averaged over the trials of a condition;
-    NaN for the silenced units themselves, and where no trial was recorded.
+    Silenced minus intact rates of a free run from the first states, averaged over the trials of a condition.
+
+    Parameters
+    ----------
+    fits : a recording as each fit sees it; the runs of all fits start from the states of the first fit.
+
+    Returns
+    -------
+    (fit, source, condition, time, unit) with the sources of `View.pathway_sources`; NaN for the silenced units
+    themselves, and where no trial was recorded.
     """
-    chosen = np.unique(np.linspace(0, recording.sizes["trial"] - 1, MOST_TRIALS).round().astype(int))
-    some = recording.isel(trial=chosen)
-    r = scaled_rates(some).values
-    n, at_rest = r.shape[2], silent(recording)
-    condition = some["condition"].values.astype(str)
+    first = fits[0]
+    trials = np.unique(np.linspace(0, len(first.r) - 1, MAX_TRIALS).round().astype(int))
+    r, condition = first.r[trials], first.condition[trials]
     conditions = np.unique(condition)
     observed = np.broadcast_to(np.isfinite(r).all(2, keepdims=True), r.shape)
     count = np.stack([observed[condition == name].sum(0) for name in conditions])
-    effects = np.full((networks.sizes["seed"], len(sources), len(conditions), *r.shape[1:]), np.nan)
-    for number in range(len(effects)):
-        network = member(networks, number)
-        seen = with_hidden_inputs(recording, networks, number)["inputs"].transpose("trial", "time", "input")
-        inputs = seen.values[chosen]
-        intact = free_run(network, r, inputs)
-        for place, part in enumerate(sources):
-            units, known = part.columns[part.columns < n], part.columns[part.columns >= n] - n
-            left = inputs.copy()
-            left[..., known] = 0.0
-            silenced = free_run(network, r, left, silenced=np.isin(np.arange(n), units), silent=at_rest)
-            change = np.where(observed, silenced - intact, 0.0)
+    actions = [_without(source, first) for source in first.pathway_sources]
+    effects = np.full((len(fits), len(actions), len(conditions), *r.shape[1:]), np.nan)
+    for fit_index, fit in enumerate(fits):
+        intact, *silenced = perturbed_free_runs(fit.network, r, fit.u[trials], actions)
+        for source_index, rates in enumerate(silenced):
+            change = np.where(observed, rates - intact, 0.0)
             total = np.stack([change[condition == name].sum(0) for name in conditions])
-            effects[number, place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-            effects[number, place][..., units] = np.nan
+            effects[fit_index, source_index] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+            effects[fit_index, source_index][..., actions[source_index].held] = np.nan
     return effects
+
+
+def _without(source: Source, view: View) -> Action:
+    """The units of a region held at the silent rate, or an input cut."""
+    n_units, n_inputs = len(view.region), view.u.shape[2]
+    held = np.isin(np.arange(n_units), source.columns)
+    cut = np.isin(n_units + np.arange(n_inputs), source.columns)
+    return silencing(held, view.silent, n_inputs)._replace(inputs=cut)

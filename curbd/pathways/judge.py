@@ -1,204 +1,191 @@
-"""One verdict a pathway: does the source drive the target, and can the answer be believed?"""
+"""A verdict for every pathway: does the source drive the target, and can the answer be believed?"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.equation import decay, weights
-from curbd.network.file import member, posterior, rate_covariance, summed_covariance
-from curbd.network.residual import one_step_residual, residual_autocorrelation
-from curbd.network.sources import Part, parts, presynaptic
-from curbd.network.truth import against_truth, true_current
-from curbd.network.view import at_inferred_rates, with_hidden_inputs
+from curbd.network.equation import decay
+from curbd.network.residual import residual_autocorrelation
+from curbd.network.truth import against_truth, comparable_truth, true_current
+from curbd.network.view import View, view, views
 from curbd.pathways.agreement import agreement, silencing_effects
+from curbd.pathways.current_regression import current_regression
 from curbd.pathways.multiplicity import benjamini_hochberg
-from curbd.pathways.shuffled_source import Null, pathway_null
-from curbd.pathways.unrecorded import signs
+from curbd.pathways.shuffled_source import pathway_null
+from curbd.pathways.unrecorded import hints
 from curbd.pathways.verdict import Grounds, verdict
-from curbd.recording.scaling import scaled_rates
-from curbd.regression.moments import choose_penalties, inputs_free, moments
-from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
+Evidence = dict[str, Array]
+"""Column of the table ``pathways`` -> its values (target region, source)."""
+ZERO_SINGULAR_VALUE = 1e-8
+"""Singular values of a block below this share of the largest of the whole connectivity count as 0."""
 
 
-def judge(
-    recording: xr.Dataset, networks: xr.Dataset, current: xr.DataArray, truth: xr.Dataset | None = None
-) -> pd.DataFrame:
+def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None = None) -> pd.DataFrame:
     """The table ``pathways``: every region and input as a source of every region.
 
-    Where a fit inferred the rates behind noisy ones, currents and intervals are about their mean, the null and the
-    residuals about a draw of them: a mean is smoother than any true rate, and its residuals are correlated in time.
+    Where a fit inferred the rates behind noisy observations, currents and intervals are evaluated at the mean of the
+    inferred rates, and the null and the residuals at a draw: a mean is smoother than any true rate, and its residuals
+    are correlated in time.
 
     Parameters
     ----------
     recording, networks : what was fitted, and the fits.
-    current : of `curbd.pathways.currents.decompose`.
     truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
     """
-    as_recorded = recording
-    recording = with_hidden_inputs(recording, networks, 0)
-    region = recording["region"].values.astype(str)
-    regions = np.unique(region)
-    sources = [part for part in parts(recording) if part.source != "bias"]
-    number = np.searchsorted(regions, region)
-    first = member(networks, 0)
-    drawn = at_inferred_rates(recording, networks, 0, "drawn_rates")
-    u = recording["inputs"].transpose("trial", "time", "input").values
-    residual = one_step_residual(first, scaled_rates(drawn).values, u)
-    z = presynaptic(drawn)
-    null = _null(recording, networks, sources, z[:, :-1], residual.y, number)
-    train = recording["split"].values == "train"
-    complete = np.isfinite(z[:, :-1]).all(2) & np.isfinite(residual.y).all(2)
-    samples = complete[train].sum() / z.shape[2]
-    held_out = complete & ~train[:, None]
-    missed = (residual.error[held_out] ** 2).sum(0) / np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
-    unrecorded = signs(z[:, :-1], residual.y, number, decay(first.dt_s, first.tau_s, first.substeps))
-    power = np.nanmean(current.values[0] ** 2, axis=(1, 2))
-    known = posterior(networks, 0)
-    covariances = [None if known is None else summed_covariance(known, region == name) for name in regions]
-    inferred, uncertain = presynaptic(at_inferred_rates(recording, networks, 0)), rate_covariance(networks, 0)
-    seeds = range(networks.sizes["seed"])
-    W = np.stack([weights(member(networks, number)) for number in seeds])
-    effects = silencing_effects(at_inferred_rates(as_recorded, networks, 0), networks, sources)
-    rows = []
-    for target, name in enumerate(regions):
-        inside = number == target
-        correlated = residual_autocorrelation(
-            residual._replace(y=residual.y[..., inside], error=residual.error[..., inside])
-        )
-        total = float(np.nansum(power[:, inside]))
-        for place, part in enumerate(sources):
-            mine = current.values[:, place][..., inside]
-            is_region = place < len(regions)
-            row: dict[str, Any] = {
-                "recording": recording.attrs["recording"],
-                "model": networks.attrs["model"],
-                "target": str(name),
-                "source": part.source,
-                "rms": float(np.sqrt(np.nanmean(mine[0] ** 2))),
-                "share": float(np.nansum(power[place, inside])) / total if total > 0 else 0.0,
-                "predicted_r2": predicted_r2(covariances[target], inferred, part, mine[0], W[0, inside], uncertain),
-                "seed_r": agreement(mine),
-                "J_seed_r": agreement(W[:, inside][:, :, part.columns]),
-                "inactivation_seed_r": agreement(effects[:, place][..., inside]),
-                "null_rms": null.null_rms[target, place],
-                "p_value": null.p_value[target, place],
-                "memory_nats": unrecorded.memory_nats[target],
-                "shared_sd": unrecorded.shared_sd[target],
-                "residual_autocorrelation": correlated,
-                "samples_per_regressor": float(samples),
-                "excess_error": float(missed[inside].mean() / null.held_out_error[target] - 1),
-                "unseen_share": unseen_share(uncertain, inferred, part),
-            }
-            if is_region and "m" in networks:
-                row |= block_ranks(networks, inside, number == place, str(name), part.source)
-            if truth is not None:
-                row |= against_truth(mine[0], true_current(recording, truth, part, inside))
-            rows.append(row)
-    table = pd.DataFrame(rows)
+    fits, drawn = views(recording, networks), view(recording, networks, rates="drawn")
+    first, shape = fits[0], (len(fits[0].regions), len(fits[0].pathway_sources))
+    evidence = current_evidence(fits) | agreement_of_fits(fits) | model_evidence(drawn) | ranks(fits)
+    if (known := comparable_truth(recording, truth)) is not None:
+        evidence |= truth_evidence(first, view(recording, networks, rates="observed"), known)
+    sources = [source.name for source in first.pathway_sources]
+    index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
+    columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
+    table = pd.DataFrame(columns, index=index).reset_index()
+    table.insert(0, "recording", recording.attrs["recording"])
+    table.insert(1, "model", networks.attrs["model"])
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     judged = [verdict(Grounds(**{name: row[name] for name in Grounds._fields})) for row in table.to_dict("records")]
     table["verdict"], table["reason"] = zip(*judged, strict=True)
     for column in ("rank", "rank_low", "rank_high"):
-        table[column] = (table[column] if column in table else pd.Series(index=table.index)).astype("Int64")
+        table[column] = table[column].astype("Int64")
     return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"])
 
 
-def _null(recording: xr.Dataset, networks: xr.Dataset, sources: list[Part], z: Array, y: Array, number: Array) -> Null:
-    """The null behind the verdict."""
-    penalty = penalties(recording, networks, z, y, number)
-    columns = [part.columns for part in sources]
-    train, condition = recording["split"].values == "train", recording["condition"].values.astype(str)
-    return pathway_null(z, y, number, columns, penalty, train, condition)
+def current_evidence(fits: Sequence[View]) -> Evidence:
+    """How large the currents of the first fit are, what its posterior expects of them, and how far the fits agree."""
+    first = fits[0]
+    n_sources = len(first.sources)
+    power = np.empty((n_sources, len(first.region)))
+    shape = len(first.regions), n_sources
+    rms, expected, seed_r = (np.full(shape, np.nan) for _ in range(3))
+    for index, source in enumerate(first.sources):
+        currents = np.stack([fit.current(source) for fit in fits])
+        power[index] = np.nanmean(currents[0] ** 2, axis=(0, 1))
+        for target, region in enumerate(first.regions):
+            into_target = currents[..., first.region == region]
+            rms[target, index] = np.sqrt(np.nanmean(into_target[0] ** 2))
+            expected[target, index] = first.expected_r2(source, region)
+            seed_r[target, index] = agreement(into_target)
+    of_target = np.stack([np.nansum(power[:, first.region == region], axis=1) for region in first.regions])
+    total = np.stack([np.nansum(power[:, first.region == region]) for region in first.regions])[:, None]
+    share = np.where(total > 0, of_target / np.where(total > 0, total, 1), 0.0)
+    pathways = slice(len(first.pathway_sources))
+    return {
+        "rms": rms[:, pathways],
+        "share": share[:, pathways],
+        "predicted_r2": expected[:, pathways],
+        "seed_r": seed_r[:, pathways],
+        "unseen_share": np.array([first.unseen_share(source) for source in first.pathway_sources]),
+    }
 
 
-def penalties(recording: xr.Dataset, networks: xr.Dataset, z: Array, y: Array, number: Array) -> Array:
-    """(target region, regressor) penalties of the first fit, or newly chosen ones where its estimator has none.
-
-    Inputs and bias are nearly free, as in every null: what they can explain is nobody's gain.
-    """
-    train = recording["split"].values == "train"
-    n_regions, n_inputs = int(number.max()) + 1, recording.sizes["input"]
-    source = source_of_regressor(number, n_inputs)
-    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & train[:, None]
-    n = len(number)
-    power = (z[complete][:, n : n + n_inputs] ** 2).sum(0)
-    if "penalty" in networks:
-        blocks = networks["penalty"].values[0]
-    else:
-        trial = np.nonzero(complete)[0]
-        folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % 5)
-        blocks = choose_penalties(folds, source, inputs_free(np.ones((n_regions, n_regions)), power))[:, :n_regions]
-    return inputs_free(blocks, power)[:, source]
+def agreement_of_fits(fits: Sequence[View]) -> Evidence:
+    """How far the fits agree on the weights, and on what silencing the source does to the target."""
+    first, effects = fits[0], silencing_effects(fits)
+    W = np.stack([fit.W for fit in fits])
+    units_of = [first.region == region for region in first.regions]
+    sources = first.pathway_sources
+    return {
+        "J_seed_r": np.array(
+            [[agreement(W[:, units][:, :, source.columns]) for source in sources] for units in units_of]
+        ),
+        "inactivation_seed_r": np.array(
+            [[agreement(effects[:, index][..., units]) for index in range(len(sources))] for units in units_of]
+        ),
+    }
 
 
-def predicted_r2(
-    covariance: Array | None, z: Array, part: Part, current: Array, W: Array, uncertain: Array | None
-) -> float:
-    """R2 with the true current that the posterior predicts: 1 - V / (C^2 + V), each unit about its mean.
-
-    C is the estimated current and V its posterior variance, both summed over units and bins. NaN without a posterior.
+def model_evidence(drawn: View) -> Evidence:
+    """The null behind the verdict, and whether the model of every target holds.
 
     Parameters
     ----------
-    covariance : sum of the posterior covariances of the units' weights.
-    z : (trial, time, regressor) presynaptic activity.
-    part : the source.
-    current : (trial, time, unit) its current.
-    W : (unit, regressor) weights of the units.
-    uncertain : (unit, unit) posterior covariance of inferred rates, None where they are taken as observed.
+    drawn : the recording as the first fit sees it, at a draw of the rates where the fit inferred rates.
     """
-    if covariance is None or not np.isfinite(current).any():
-        return float("nan")
-    source = z[..., part.columns].reshape(-1, len(part.columns))
-    source = source[np.isfinite(source).all(1)]
-    spread: Array = source - source.mean(0)
-    moments = spread.T @ spread
-    own = part.columns[part.columns < len(uncertain)] if uncertain is not None else part.columns[:0]
-    variance = 0.0
-    if uncertain is not None and len(own):
-        # Var(w r) = r' Q r + w' C w + tr(Q C), Q of the weights and C of the rates.
-        of_rates = len(source) * uncertain[np.ix_(own, own)]
-        moments = moments + of_rates
-        variance = float(((W[:, own] @ of_rates) * W[:, own]).sum())
-    variance += float((covariance[np.ix_(part.columns, part.columns)] * moments).sum())
-    estimate: Array = current.reshape(-1, current.shape[-1])
-    estimate = estimate[np.isfinite(estimate).all(1)]
-    squares = float(((estimate - estimate.mean(0)) ** 2).sum())
-    return squares / (squares + variance) if squares + variance > 0 else float("nan")
+    regression, residual, network = current_regression(drawn), drawn.residual, drawn.network
+    null = pathway_null(regression)
+    fitted, held_out = regression.halves()
+    squares = (residual.error[held_out] ** 2).sum(0), np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
+    missed = squares[0] / squares[1]
+    left = decay(network.dt_s, network.tau_s, network.substeps)
+    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, left)
+    units_of = [drawn.region == region for region in drawn.regions]
+    excess = [missed[units].mean() / error - 1 for units, error in zip(units_of, null.held_out_error, strict=True)]
+    correlated = [
+        residual_autocorrelation(residual._replace(y=residual.y[..., units], error=residual.error[..., units]))
+        for units in units_of
+    ]
+    return {
+        "null_rms": null.null_rms,
+        "p_value": null.p_value,
+        "memory_nats": unrecorded.memory_nats[:, None],
+        "shared_sd": unrecorded.shared_sd[:, None],
+        "residual_autocorrelation": np.array(correlated)[:, None],
+        "samples_per_regressor": np.array(fitted.sum() / regression.z.shape[2]),
+        "excess_error": np.array(excess)[:, None],
+    }
 
 
-def unseen_share(uncertain: Array | None, z: Array, part: Part) -> float:
-    """Share of the variance of a source's rates that measurement noise hides; NaN where nothing was inferred."""
-    if uncertain is None or not (part.columns < len(uncertain)).all():
-        return float("nan")
-    hidden = float(np.diag(uncertain)[part.columns].sum())
-    seen = float(np.nanvar(z[..., part.columns], axis=(0, 1)).sum())
-    return hidden / (hidden + seen) if hidden + seen > 0 else float("nan")
+def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
+    """How the currents of the first fit compare with the true currents.
+
+    Parameters
+    ----------
+    first : the recording as the first fit sees it.
+    observed : the recording at its observed rates.
+    truth : the network behind the recording.
+    """
+    compared = [
+        [
+            against_truth(first.current(source, units), true_current(observed, truth, source, units))
+            for source in first.pathway_sources
+        ]
+        for units in (first.region == region for region in first.regions)
+    ]
+    return {
+        name: np.array([[cell[name] for cell in row] for row in compared])
+        for name in ("true_r", "true_ratio", "true_r2")
+    }
 
 
-def block_ranks(networks: xr.Dataset, target: Array, source: Array, to: str, by: str) -> dict[str, int | None]:
-    """Rank of a block in the first fit, and the range of the ranks that the data allow.
+def ranks(fits: Sequence[View]) -> Evidence:
+    """Rank of every block of a low-rank network in the first fit, and the range of the ranks that the data allow.
 
     The range spans all fits, of which all but the first are to resamples of the trials, and the interval of the
-    estimator where it has one. None with a single fit and no such interval.
+    estimator where it has one. NaN for inputs and for networks of full rank; the range is NaN with a single fit and no
+    interval.
     """
-    every = [block_rank(networks, number, target, source) for number in range(networks.sizes["seed"])]
-    ends = list(every)
-    if "block_rank" in networks:
-        ends += [int(networks[f"block_rank_{end}"].sel(block_target=to, block_source=by)[0]) for end in ("low", "high")]
-    known = len(ends) > 1
-    return {"rank": every[0], "rank_low": min(ends) if known else None, "rank_high": max(ends) if known else None}
+    first = fits[0]
+    shape = len(first.regions), len(first.pathway_sources)
+    columns = {name: np.full(shape, np.nan) for name in ("rank", "rank_low", "rank_high")}
+    if first.factors is None:
+        return columns
+    every = np.stack([_block_ranks(fit) for fit in fits])
+    ends = [*every]
+    if first.ranks is not None:
+        ends += [first.ranks.low, first.ranks.high]
+    regions = slice(len(first.regions))
+    columns["rank"][:, regions] = every[0]
+    if len(ends) > 1:
+        columns["rank_low"][:, regions], columns["rank_high"][:, regions] = np.min(ends, axis=0), np.max(ends, axis=0)
+    return columns
 
 
-def block_rank(networks: xr.Dataset, number: int, target: Array, source: Array) -> int:
-    """Rank of a block of one fit's connectivity, from its factors; singular values below 1e-8 count as 0."""
-    one = networks.isel(seed=number)
-    block = one["m"].values[target] @ one["n"].values[source].T
-    largest = float(np.linalg.norm(one["J"].values, 2))
-    return int((np.linalg.svd(block, compute_uv=False) > 1e-8 * max(largest, 1e-300)).sum())
+def _block_ranks(fit: View) -> Array:
+    """(target region, source region) rank of every block of the connectivity of a low-rank fit, from its factors."""
+    assert fit.factors is not None
+    m, n = fit.factors
+    threshold = ZERO_SINGULAR_VALUE * max(float(np.linalg.norm(fit.network.J, 2)), 1e-300)
+    units_of = [fit.region == region for region in fit.regions]
+    return np.array(
+        [
+            [(np.linalg.svd(m[target] @ n[source].T, compute_uv=False) > threshold).sum() for source in units_of]
+            for target in units_of
+        ]
+    )

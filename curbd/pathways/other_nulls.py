@@ -19,7 +19,7 @@ random group       Does the source tell the target more than as many random unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from curbd.network.equation import tensor
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.regression.moments import Moments, moments
 
 Array = np.ndarray
@@ -37,39 +38,6 @@ TINY = 1e-12
 """A unit that never moves has nothing to explain; the floor keeps its share finite."""
 STREAM = 1
 """Beside the seed, so that no draw repeats what teachers draw from the same seed."""
-
-
-class Problem(NamedTuple):
-    """The regression of all currents on all sources.
-
-    Attributes
-    ----------
-    z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of the same transitions.
-    region : (unit,) number of each unit's region.
-    sources : columns of z that make up each source: the units of every region in their order, then the inputs.
-    penalty : (target region, regressor) of the ridge regression.
-    train : (trial,) which trials are fitted; the others are held out.
-    condition : (trial,) labels.
-    """
-
-    z: Array
-    y: Array
-    region: Array
-    sources: Sequence[Array]
-    penalty: Array
-    train: Array
-    condition: Array
-
-    @property
-    def complete(self) -> Array:
-        """(trial, time) transitions without a missing value."""
-        known: Array = np.isfinite(self.z).all(2) & np.isfinite(self.y).all(2)
-        return known
-
-    def parts(self) -> tuple[Array, Array]:
-        """(trial, time) fitted and held-out transitions."""
-        return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
 
 
 class Compared(NamedTuple):
@@ -88,7 +56,7 @@ class Compared(NamedTuple):
         return np.where(np.isfinite(self.value) & np.isfinite(self.null).all(0), p, np.nan)
 
 
-def random_weights(problem: Problem, W: Array, *, seed: int = 0) -> tuple[Compared, Compared]:
+def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) -> tuple[Compared, Compared]:
     """Currents through weights drawn anew from a Gaussian of the scale of each block of W (unit, regressor).
 
     Returns
@@ -97,15 +65,15 @@ def random_weights(problem: Problem, W: Array, *, seed: int = 0) -> tuple[Compar
     held-out total current, each unit about its mean.
     """
     rng = np.random.default_rng((seed, STREAM))
-    every, held_out = problem.z[problem.complete], problem.parts()[1]
+    every, held_out = regression.z[regression.complete], regression.halves()[1]
     power = every.T @ every / max(len(every), 1)
-    z, y = (part - part.sum(0) / max(len(part), 1) for part in (problem.z[held_out], problem.y[held_out]))
+    z, y = (part - part.sum(0) / max(len(part), 1) for part in (regression.z[held_out], regression.y[held_out]))
     ZZ, missed = z.T @ z, y - z @ W.T
-    shape = len(problem.penalty), len(problem.sources)
+    shape = len(regression.penalty), len(regression.sources)
     rms, r = (Compared(np.empty(shape), np.empty((DRAWS, *shape))) for _ in range(2))
     for target in range(shape[0]):
-        rows = np.flatnonzero(problem.region == target)
-        for source, own in enumerate(problem.sources):
+        rows = np.flatnonzero(regression.region_of_unit == target)
+        for source, own in enumerate(regression.sources):
             block = W[np.ix_(rows, own)]
             left = missed[:, rows] + z[:, own] @ block.T
             drawn = rng.standard_normal((DRAWS, *block.shape)) * np.sqrt((block**2).mean())
@@ -119,9 +87,9 @@ def random_weights(problem: Problem, W: Array, *, seed: int = 0) -> tuple[Compar
     return rms, r
 
 
-def time_shift(problem: Problem, *, seed: int = 0) -> Compared:
+def time_shift(regression: CurrentRegression, *, seed: int = 0) -> Compared:
     """Held-out gain when the source is shifted in time, round each trial, by at least a tenth of it."""
-    complete = problem.complete
+    complete = regression.complete
     length = complete.sum(1)
     rank = complete.cumsum(1) - 1
     bins = np.argsort(~complete, axis=1, kind="stable")
@@ -133,10 +101,10 @@ def time_shift(problem: Problem, *, seed: int = 0) -> Compared:
         after = np.take_along_axis(bins, (rank - shift[:, None]) % np.maximum(length, 1)[:, None], axis=1)
         return np.take_along_axis(own, np.where(complete, after, whole)[..., None], axis=1)
 
-    return _against_refits(problem, shifted, seed)
+    return _against_refits(regression, shifted, seed)
 
 
-def trial_shuffle(problem: Problem, *, seed: int = 0) -> Compared:
+def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> Compared:
     """Held-out gain when the source comes from other trials of the same condition (training or held-out ones).
 
     Where the other trial has no such bin the source has its mean. Nothing to say (NaN) about a source that is the same
@@ -144,9 +112,9 @@ def trial_shuffle(problem: Problem, *, seed: int = 0) -> Compared:
     """
     kinds = [
         trials
-        for part in (problem.train, ~problem.train)
-        for name in np.unique(problem.condition[part])
-        if len(trials := np.flatnonzero(part & (problem.condition == name))) > 1
+        for part in (regression.train, ~regression.train)
+        for name in np.unique(regression.condition[part])
+        if len(trials := np.flatnonzero(part & (regression.condition == name))) > 1
     ]
 
     def shuffled(own: Array, rng: np.random.Generator) -> Array:
@@ -155,45 +123,45 @@ def trial_shuffle(problem: Problem, *, seed: int = 0) -> Compared:
             donor[trials] = rng.permutation(trials)
         return np.where(np.isfinite(own[donor]), own[donor], np.nanmean(own, axis=(0, 1)))
 
-    value, null = _against_refits(problem, shuffled, seed)
+    value, null = _against_refits(regression, shuffled, seed)
     return Compared(value, np.where(np.ptp(null, axis=0) > TINY, null, np.nan))
 
 
-def region_labels(problem: Problem, *, seed: int = 0) -> Compared:
+def region_labels(regression: CurrentRegression, *, seed: int = 0) -> Compared:
     """Held-out gain between random groups of units, as many and as large as the regions.
 
     For regions only; nothing to say (NaN) where there is but one region.
     """
     rng = np.random.default_rng((seed, STREAM))
-    labels = rng.permuted(np.tile(problem.region, (DRAWS, 1)), axis=1)
-    solved = _solved(problem)
-    null = np.full((DRAWS, len(solved), len(problem.sources)), np.nan)
+    labels = rng.permuted(np.tile(regression.region_of_unit, (DRAWS, 1)), axis=1)
+    solved = _solved(regression)
+    null = np.full((DRAWS, len(solved), len(regression.sources)), np.nan)
     for source in range(len(solved)):
         groups = np.nonzero(labels == source)[1].reshape(DRAWS, -1)
         by_unit = np.empty(labels.shape)
         for target, one in enumerate(solved):
-            by_unit[:, problem.region == target] = _left_out(one, groups)
+            by_unit[:, regression.region_of_unit == target] = _left_out(one, groups)
         for target in range(len(solved)):
             null[:, target, source] = by_unit[labels == target].reshape(DRAWS, -1).mean(1)
-    return Compared(_gain_of_sources(problem, solved), null if len(solved) > 1 else np.full_like(null, np.nan))
+    return Compared(_gain_of_sources(regression, solved), null if len(solved) > 1 else np.full_like(null, np.nan))
 
 
-def random_group(problem: Problem, *, seed: int = 0) -> Compared:
+def random_group(regression: CurrentRegression, *, seed: int = 0) -> Compared:
     """Held-out gain of as many random units outside of the target region (anywhere, for a region's own gain).
 
     For regions only; nothing to say (NaN) where there is but one such group.
     """
     rng = np.random.default_rng((seed, STREAM))
-    solved = _solved(problem)
-    null = np.full((DRAWS, len(solved), len(problem.sources)), np.nan)
+    solved = _solved(regression)
+    null = np.full((DRAWS, len(solved), len(regression.sources)), np.nan)
     for target, one in enumerate(solved):
         for source in range(len(solved)):
-            candidates = np.flatnonzero((problem.region != target) | (source == target))
-            size = len(problem.sources[source])
+            candidates = np.flatnonzero((regression.region_of_unit != target) | (source == target))
+            size = len(regression.sources[source])
             if size < len(candidates):
                 groups = rng.permuted(np.tile(candidates, (DRAWS, 1)), axis=1)[:, :size]
                 null[:, target, source] = _left_out(one, groups).mean(1)
-    return Compared(_gain_of_sources(problem, solved), null)
+    return Compared(_gain_of_sources(regression, solved), null)
 
 
 class _Solved(NamedTuple):
@@ -210,12 +178,12 @@ class _Solved(NamedTuple):
     YY: torch.Tensor
 
 
-def _solved(problem: Problem) -> list[_Solved]:
+def _solved(regression: CurrentRegression) -> list[_Solved]:
     """The regressions of all target regions."""
-    fitted, held_out = (moments(problem.z[part], problem.y[part]) for part in problem.parts())
+    fitted, held_out = (moments(regression.z[part], regression.y[part]) for part in regression.halves())
     solved = []
-    for target, ridge in enumerate(problem.penalty):
-        rows = np.flatnonzero(problem.region == target)
+    for target, ridge in enumerate(regression.penalty):
+        rows = np.flatnonzero(regression.region_of_unit == target)
         inverse = torch.linalg.inv(fitted.ZZ + torch.diag(tensor(ridge)))
         W = fitted.YZ[rows] @ inverse
         missed = held_out.YZ[rows] - W @ held_out.ZZ
@@ -238,40 +206,42 @@ def _left_out(solved: _Solved, groups: Array) -> Array:
     return (torch.cat(gains) / solved.YY).cpu().numpy()
 
 
-def _gain_of_sources(problem: Problem, solved: list[_Solved]) -> Array:
+def _gain_of_sources(regression: CurrentRegression, solved: list[_Solved]) -> Array:
     """(target region, source) gain of every source, mean over the units of the region."""
-    return np.array([[_left_out(one, own[None]).mean() for own in problem.sources] for one in solved])
+    return np.array([[_left_out(one, own[None]).mean() for own in regression.sources] for one in solved])
 
 
-def _against_refits(problem: Problem, change: Callable[[Array, np.random.Generator], Array], seed: int) -> Compared:
+def _against_refits(
+    regression: CurrentRegression, change: Callable[[Array, np.random.Generator], Array], seed: int
+) -> Compared:
     """Gains of every source, as it is and changed, each with a regression of its own."""
     rng = np.random.default_rng((seed, STREAM))
-    shape = len(problem.penalty), len(problem.sources)
+    shape = len(regression.penalty), len(regression.sources)
     compared = Compared(np.empty(shape), np.empty((DRAWS, *shape)))
-    fixed = [(problem.z[part], problem.y[part]) for part in problem.parts()]
-    for source, own in enumerate(problem.sources):
-        mine = problem.z[..., own]
-        other = np.setdiff1d(np.arange(problem.z.shape[2]), own)
+    fixed = [(regression.z[part], regression.y[part]) for part in regression.halves()]
+    for source, own in enumerate(regression.sources):
+        mine = regression.z[..., own]
+        other = np.setdiff1d(np.arange(regression.z.shape[2]), own)
         others = [moments(z[:, other], y) for z, y in fixed]
         versions = (mine if draw == 0 else change(mine, rng) for draw in range(DRAWS + 1))
-        gains = np.concatenate(list(_gains(problem, own, other, others, versions)))
+        gains = np.concatenate(list(_gains(regression, own, other, others, versions)))
         compared.value[:, source], compared.null[..., source] = gains[0], gains[1:]
     return compared
 
 
 def _gains(
-    problem: Problem, own: Array, other: Array, others: list[Moments], versions: Iterator[Array]
+    regression: CurrentRegression, own: Array, other: Array, others: list[Moments], versions: Iterator[Array]
 ) -> Iterator[Array]:
     """(draw, target region) held-out gains of a source (trial, time, own regressor), a chunk of its versions at a time.
 
     The other sources are the same for all versions, so their Gram matrix is factored once for every target.
     """
     fitted, held_out = others
-    masks = problem.parts()
-    z, y = ([tensor(array[mask]) for mask in masks] for array in (problem.z[..., other], problem.y))
-    ridge = tensor(problem.penalty)
+    masks = regression.halves()
+    z, y = ([tensor(array[mask]) for mask in masks] for array in (regression.z[..., other], regression.y))
+    ridge = tensor(regression.penalty)
     factors = [torch.linalg.cholesky(fitted.ZZ + torch.diag(vector[other])) for vector in ridge]
-    rows = [np.flatnonzero(problem.region == target) for target in range(len(ridge))]
+    rows = [np.flatnonzero(regression.region_of_unit == target) for target in range(len(ridge))]
     while chunk := list(islice(versions, CHUNK)):
         statistics = []
         for mask, zo, yo in zip(masks, z, y, strict=True):

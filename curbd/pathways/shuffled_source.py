@@ -9,13 +9,13 @@ Shuffling the source as a whole would not do: a source that is merely correlated
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from curbd.network.equation import tensor
+from curbd.pathways.current_regression import CurrentRegression
 
 Array = np.ndarray
 
@@ -42,49 +42,33 @@ class Null(NamedTuple):
     held_out_error: Array
 
 
-def pathway_null(
-    z: Array,
-    y: Array,
-    region: Array,
-    sources: Sequence[Array],
-    penalty: Array,
-    train: Array,
-    condition: Array,
-    *,
-    seed: int = 0,
-) -> Null:
+def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> Null:
     """Held-out gain of every source for every target region against the null of this module.
 
     Parameters
     ----------
-    z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of the same transitions.
-    region : (unit,) number of each unit's region.
-    sources : columns of z that make up each source: the units of a region, or an input.
-    penalty : (target region, regressor) of the ridge regression.
-    train : (trial,) which trials the regression is fitted to; the others are held out.
-    condition : (trial,) labels; trials are shuffled inside them.
+    regression : the regression of all currents on all sources.
     seed : of the shuffles.
 
     Returns
     -------
     p values of a held-out error as small as the real one, and the rms of the current that a shuffled source gets.
     """
+    z, y, region, sources, penalty, train, condition = regression
     rng = np.random.default_rng(seed)
-    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
-    parts = [complete & chosen[:, None] for chosen in (train, ~train)]
+    complete, halves = regression.complete, regression.halves()
     p_value, rms, real = (np.empty((len(penalty), len(sources))) for _ in range(3))
     ridge = torch.stack([tensor(row) for row in penalty])
     for source, own in enumerate(sources):
         other = np.setdiff1d(np.arange(z.shape[2]), own)
         order = np.concatenate([other, own])
-        shared, rest = _split(z, own, other, parts[0])
+        shared, rest = _split(z, own, other, halves[0])
         errors, powers = [], []
         for start in range(0, DRAWS + 1, CHUNK):
             # The real source is draw 0, so that it goes through the very same arithmetic.
             draws = range(start, min(start + CHUNK, DRAWS + 1))
             shuffled = [rest if draw == 0 else _shuffled(rest, complete, train, condition, rng) for draw in draws]
-            fitted, held_out = (_moments(z[..., other], shared, shuffled, y, part) for part in parts)
+            fitted, held_out = (_moments(z[..., other], shared, shuffled, y, half) for half in halves)
             error, power = _refit(fitted, held_out, ridge[:, order], region, len(own))
             errors.append(error)
             powers.append(power)

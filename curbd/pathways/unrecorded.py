@@ -35,13 +35,13 @@ SLOW = 0.8
 """What a fluctuation keeps from bin to bin in the sign of sharing: about five bins count."""
 SEGMENT = 25
 """Bins of a segment, which keeps nearly all of these covariances."""
-SIGNS = 50
-"""Times that signs are drawn."""
-SEED = 0
-"""Of the signs that are drawn."""
+SIGN_DRAWS = 50
+"""Draws of random signs behind the null of sharing."""
+SIGN_SEED = 0
+"""Seed of these draws."""
 
 
-class Signs(NamedTuple):
+class Hints(NamedTuple):
     """Signs of what was not recorded, (target region,) each.
 
     memory_nats : log Bayes factor for a dependence on the past of the recorded units, at least 0.
@@ -52,7 +52,7 @@ class Signs(NamedTuple):
     shared_sd: Array
 
 
-def signs(z: Array, y: Array, region: Array, left: float) -> Signs:
+def hints(z: Array, y: Array, region: Array, left: float) -> Hints:
     """Both signs, for a recording and a time constant; they do not depend on how the network was fitted.
 
     Parameters
@@ -75,7 +75,7 @@ def signs(z: Array, y: Array, region: Array, left: float) -> Signs:
         memory[target] = log_odds(z[complete], before, y[complete][:, inside], tensor(block[source]))
         meaningful = (residual[..., inside] ** 2).sum() > ROUNDING * (y[complete][:, inside] ** 2).sum()
         shared[target] = sharing(residual[..., inside], complete) if meaningful else 0.0
-    return Signs(memory, shared)
+    return Hints(memory, shared)
 
 
 def past(r: Array, left: float) -> Array:
@@ -120,7 +120,7 @@ def sharing(residual: Array, complete: Array) -> float:
 
     complete : (trial, time) where the residual is known; it is 0 elsewhere.
     """
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SIGN_SEED)
     n_trials, n_bins, n = residual.shape
     pieces = -(-n_bins // SEGMENT)
     e = np.zeros((n_trials, pieces * SEGMENT, n))
@@ -134,6 +134,6 @@ def sharing(residual: Array, complete: Array) -> float:
         np.fill_diagonal(together, 0.0)
         return float(np.linalg.eigvalsh(together)[-1])
 
-    null = [largest(rng.choice([-1.0, 1.0], size=(len(e), 1, n))) for _ in range(SIGNS)]
+    null = [largest(rng.choice([-1.0, 1.0], size=(len(e), 1, n))) for _ in range(SIGN_DRAWS)]
     spread = float(np.std(null))
     return (largest(1.0) - float(np.mean(null))) / spread if spread > 0 else 0.0

@@ -55,7 +55,7 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
     net = rows[rows["sign"] == "net"]
     conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     styles = dict(zip(conditions, LINE_STYLES, strict=False))
-    true = None if fit.truth is None else mean_true_currents(fit.recording, fit.truth)
+    true = None if fit.truth is None else mean_true_currents(fit, fit.truth)
 
     all_times = fit.recording["time"].values
 

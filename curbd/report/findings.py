@@ -110,7 +110,7 @@ def with_truth(fit: Fitted) -> pd.DataFrame:
     pathways = fit.tables["pathways"]
     if fit.truth is None or "true_r2" not in pathways:
         return pathways.head(0)
-    inputs = fit.recording["input"].values.astype(str)[: fit.truth.sizes["input"]]
+    inputs = fit.recording["input"].values.astype(str)
     sources = {*pathways["target"], *(f"input:{name}" for name in inputs)}
     return pathways[pathways["source"].isin(sources) & (pathways["source"] != pathways["target"])]
 

@@ -10,9 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.network.equation import free_run
-from curbd.network.file import member
-from curbd.network.view import forecast_inputs
-from curbd.recording.scaling import scaled_rates
 from curbd.report.drawing import FAINT, INK, Picture, mark, panels, picture, r2, written, zero_line
 from curbd.report.reading import Fitted
 
@@ -100,21 +97,18 @@ def unit_traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     order = np.argsort(per_unit, kind="stable")[::-1]
     order = order[np.isfinite(per_unit[order])]
     chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
-    r = scaled_rates(fit.recording).values
-    trial = example_trial(fit)
-    recorded = np.flatnonzero(np.isfinite(r[trial]).all(1))
+    seen = fit.seen("observed")
+    r, trial = seen.r, example_trial(fit)
+    recorded = np.flatnonzero(seen.observed[trial])
     shown = slice(recorded[0], min(recorded[-1] + 1, recorded[0] + MOST_BINS))
-    u = forecast_inputs(fit.recording, fit.networks)
-    run = free_run(member(fit.networks, 0), r[[trial], shown], u[[trial], shown])[0]
-    time = fit.recording["time"].values[shown]
-    region = fit.recording["region"].values.astype(str)
-    unit_id = fit.recording["unit_id"].values.astype(str)
+    run = free_run(seen.network, r[[trial], shown], seen.forecast_inputs[[trial], shown])[0]
+    time = seen.time_s[shown]
     figure, axes = panels(1, 3, (10, 2.1), share_x=True)
     for panel, (word, unit) in zip(axes[0], chosen.items(), strict=True):
         zero_line(panel)
         panel.plot(time, r[trial, shown, unit], color="#B0B0B0", linewidth=2.2)
-        panel.plot(time, run[:, unit], color=palette[region[unit]])
-        panel.set_title(f"{word}: {unit_id[unit]}, {region[unit]} (R² {r2(per_unit[unit])})", fontsize=8.5)
+        panel.plot(time, run[:, unit], color=palette[seen.region[unit]])
+        panel.set_title(f"{word}: {seen.unit_id[unit]}, {seen.region[unit]} (R² {r2(per_unit[unit])})", fontsize=8.5)
         panel.set_xlabel("time (s)")
     axes[0, 0].set_ylabel("scaled rate")
     lines = [

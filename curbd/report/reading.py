@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.network.view import with_hidden_inputs
+from curbd.network.truth import read_with_truth
+from curbd.network.view import Rates, View, view
 from curbd.settings.models import OWN_RECORDING
-from curbd.storage import read_netcdf, read_with_truth
+from curbd.storage import read_netcdf
 from curbd.tables import TABLES, read
 
 
@@ -22,7 +23,7 @@ class Fitted(NamedTuple):
     Attributes
     ----------
     name : of the model.
-    recording : what it was fitted to, with the hidden inputs of the first fit.
+    recording : what it was fitted to.
     truth : the network behind a teacher, else None.
     networks : the fitted networks, see `curbd.network.file`.
     tables : name -> the rows of this fit; of ``units`` and ``regions``, of its recording.
@@ -43,6 +44,10 @@ class Fitted(NamedTuple):
         """Rows of that seed in one of the tables."""
         rows = self.tables[table]
         return rows[rows["seed"] == self.first_seed]
+
+    def seen(self, rates: Rates) -> View:
+        """The recording as the first fit sees it."""
+        return view(self.recording, self.networks, rates=rates)
 
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
@@ -100,7 +105,7 @@ def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path, provenan
         recording, truth = read_with_truth(folder / "recording.nc") if own else common
         of_fit = {t: rows[rows["model"] == model] if "model" in rows else rows for t, rows in of_recording.items()}
         networks = read_netcdf(folder / "network.nc")
-        fits.append(Fitted(str(model), with_hidden_inputs(recording, networks, 0), truth, networks, of_fit))
+        fits.append(Fitted(str(model), recording, truth, networks, of_fit))
     return Recorded(name, common[0], of_recording["units"], of_recording["regions"], fits)
 
 

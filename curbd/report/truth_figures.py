@@ -6,11 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
 
-from curbd.network.equation import weights
-from curbd.network.file import member
-from curbd.network.sources import Part, parts, presynaptic
 from curbd.network.truth import true_current
-from curbd.network.view import at_inferred_rates
 from curbd.report.drawing import (
     FAINT,
     INK,
@@ -35,16 +31,15 @@ LOWEST = -1.0
 MOST_PATHWAYS = 30
 
 
-def mean_true_currents(recording: xr.Dataset, truth: xr.Dataset) -> dict[tuple[str, str, str], Array]:
-    """(target, source, condition) -> (time,) true current averaged over the target's units and the trials."""
-    region = recording["region"].values.astype(str)
-    condition = recording["condition"].values.astype(str)
+def mean_true_currents(fit: Fitted, truth: xr.Dataset) -> dict[tuple[str, str, str], Array]:
+    """(target, source, condition) -> (time,) true current averaged over the units of the target and the trials."""
+    observed = fit.seen("observed")
     means = {}
-    for target in np.unique(region):
-        for part in parts(recording):
-            current = true_current(recording, truth, part, region == target)
-            for name in np.unique(condition):
-                means[str(target), part.source, str(name)] = trial_mean(current[condition == name]).mean(1)
+    for target in observed.regions:
+        for source in observed.sources:
+            current = true_current(observed, truth, source, observed.region == target)
+            for name in np.unique(observed.condition):
+                means[target, source.name, str(name)] = trial_mean(current[observed.condition == name]).mean(1)
     return means
 
 
@@ -95,26 +90,26 @@ def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         return None
     known = known.dropna(subset=["true_r2"]).sort_values("true_r2", ascending=False, kind="stable")
     chosen = {"best": known.iloc[0]} | ({"worst": known.iloc[-1]} if len(known) > 1 else {})
-    region = fit.recording["region"].values.astype(str)
-    unit_id = fit.recording["unit_id"].values.astype(str)
-    by_name = {part.source: part for part in parts(fit.recording)}
+    observed, seen = fit.seen("observed"), fit.seen("inferred")
+    by_name = {source.name: source for source in seen.sources}
     trial = example_trial(fit)
-    time = fit.recording["time"].values
     figure, axes = panels(len(chosen), 3, (10, 0.5 + 1.75 * len(chosen)), share_x=True, share_y="row")
     for line, (word, row) in zip(axes, chosen.items(), strict=True):
-        inside = np.flatnonzero(region == row["target"])
-        part = by_name[str(row["source"])]
-        true = true_current(fit.recording, truth, part, inside)[trial]
-        found = _recovered(fit, part, inside)[trial]
+        units = np.flatnonzero(seen.region == row["target"])
+        source = by_name[str(row["source"])]
+        true = true_current(observed, truth, source, units)[trial]
+        recovered = seen.current(source, units)[trial]
         strongest = np.argsort(-np.nanmean(true**2, axis=0), kind="stable")[:3]
         for panel in line[len(strongest) :]:
             panel.set_visible(False)
         for panel, unit in zip(line, strongest, strict=False):
             zero_line(panel)
-            panel.plot(time, true[:, unit], color="black", linewidth=0.9)
-            panel.plot(time, found[:, unit], color=source_colour(part.source, palette), linewidth=2, alpha=0.75)
-            panel.set_title(f"{part.source} → {unit_id[inside[unit]]}", fontsize=8.5)
-        line[0].set_ylabel(f"{word}: {part.source} → {row['target']}\ncurrent (x), R² {r2(row['true_r2'])}")
+            panel.plot(seen.time_s, true[:, unit], color="black", linewidth=0.9)
+            panel.plot(
+                seen.time_s, recovered[:, unit], color=source_colour(source.name, palette), linewidth=2, alpha=0.75
+            )
+            panel.set_title(f"{source.name} → {seen.unit_id[units[unit]]}", fontsize=8.5)
+        line[0].set_ylabel(f"{word}: {source.name} → {row['target']}\ncurrent (x), R² {r2(row['true_r2'])}")
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     legend = [
@@ -128,11 +123,3 @@ def traces(fit: Fitted, palette: dict[str, str]) -> Picture | None:
         f"True and recovered currents in trial {trial}, of the units that receive most, for the pathway between "
         "regions that is recovered best and the one recovered worst.",
     )
-
-
-def _recovered(fit: Fitted, part: Part, rows: Array) -> Array:
-    """(trial, time, unit) current of a source to some units under the first fit."""
-    W = weights(member(fit.networks, 0))
-    recording = at_inferred_rates(fit.recording, fit.networks, 0)
-    current: Array = presynaptic(recording)[..., part.columns] @ W[np.ix_(rows, part.columns)].T
-    return current

@@ -1,4 +1,4 @@
-"""What a score is to be read beside: the average trial, persistence, each region alone, and what repeats at all."""
+"""Baselines and the noise ceiling of the scores: the average trial, each region alone, what repeats between trials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.network.equation import Network
-from curbd.recording.scaling import scaled_rates
+from curbd.network.view import View
 from curbd.regression.block_ridge import regress
 from curbd.regression.transitions import TrainingData, transitions
 from curbd.settings.models import OneStep
@@ -14,29 +14,39 @@ from curbd.settings.models import OneStep
 Array = np.ndarray
 
 
-def own_past(recording: xr.Dataset, network: Network) -> Network:
-    """A network without pathways between regions: every region predicted from itself, the known inputs and a bias.
+def own_past(fit: View) -> Network:
+    """A network without pathways between regions: every region predicted from itself, the recorded inputs and a bias.
 
-    Each region is a ridge regression of its own, fitted to the training trials, its penalty chosen on them; time
-    constant and Euler steps are those of ``network``.
+    Each region is a separate ridge regression, fitted to the training trials, with a penalty chosen on these trials.
+    The time constant and the Euler steps are those of the fit.
+
+    Parameters
+    ----------
+    fit : a recording as a fit sees it, at its observed rates.
     """
-    train = np.flatnonzero(recording["split"].values == "train")
-    r = scaled_rates(recording).values[train]
-    u = recording["inputs"].transpose("trial", "time", "input").values[train]
-    region = recording["region"].values.astype(str)
-    n = len(region)
-    J, B, b = np.zeros((n, n)), np.zeros((n, u.shape[2])), np.zeros(n)
-    for name in np.unique(region):
-        rows = np.flatnonzero(region == name)
-        one = np.zeros(len(rows), dtype=int)
-        data = TrainingData(r[..., rows], u, one, 1, train, network.dt_s, network.substeps, network.tau_s)
+    train, network = np.flatnonzero(fit.train), fit.network
+    r, u = fit.r[train], fit.u[train][..., ~fit.hidden]
+    n_units = len(fit.region)
+    J, B, b = np.zeros((n_units, n_units)), np.zeros((n_units, u.shape[2])), np.zeros(n_units)
+    for name in fit.regions:
+        units = np.flatnonzero(fit.region == name)
+        data = TrainingData(
+            r=r[..., units],
+            u=u,
+            region=np.zeros(len(units), dtype=int),
+            n_regions=1,
+            trial=train,
+            dt_s=network.dt_s,
+            substeps=network.substeps,
+            tau_s=network.tau_s,
+        )
         alone = regress(data, transitions(data, OneStep().folds)).network
-        J[np.ix_(rows, rows)], B[rows], b[rows] = alone.J, alone.B, alone.b
-    return Network(J, B, b, network.tau_s, network.dt_s, network.substeps)
+        J[np.ix_(units, units)], B[units], b[units] = alone.J, alone.B, alone.b
+    return network._replace(J=J, B=B, b=b)
 
 
 def repeats(recording: xr.Dataset) -> bool:
-    """Whether bins of different trials answer one another: trials do, blocks of continuous data do not."""
+    """Whether bin k means the same moment in every trial; false for blocks cut from continuous data."""
     return bool(recording.attrs["stretches"] == "trials")
 
 

@@ -35,14 +35,14 @@ def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array |
     return Forecasts(one_step, rollout(network, r, u, horizon, drive), free_run(network, r, u, drive=drive))
 
 
-def _starts(r: Array, horizon: int) -> Array:
+def rollout_starts(r: Array, horizon: int) -> Array:
     """Bins from which rollouts start, every ``horizon`` bins."""
     return np.arange(0, r.shape[1] - horizon, horizon)
 
 
 def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | None = None) -> Array:
     """(trial, start, unit) rates ``horizon`` bins after each start from the data."""
-    starts = _starts(r, horizon)
+    starts = rollout_starts(r, horizon)
     bins = starts[:, None] + np.arange(horizon + 1)
     x0 = phi_inverse(r[:, starts])
     n_runs = x0.shape[0] * x0.shape[1]

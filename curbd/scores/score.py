@@ -10,22 +10,27 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.equation import Network, decay, phi_inverse
-from curbd.network.file import member
 from curbd.network.residual import Residual, one_step_residual, residual_autocorrelation
-from curbd.network.truth import true_network
-from curbd.network.view import forecast_inputs, with_hidden_inputs
-from curbd.recording.scaling import observed_rates, scaled_rates
+from curbd.network.truth import comparable_truth, true_network
+from curbd.network.view import View, view
+from curbd.recording.scaling import observed_rates
 from curbd.scores.baselines import condition_average, own_past, repeatable_variance, repeats
-from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, _starts, forecasts
+from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, forecasts, rollout_starts
 from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
 
 Array = np.ndarray
-ALL = "all regions"
-"""In the place of a region's name: every unit."""
+ALL_REGIONS = "all regions"
+"""In the place of the name of a region: every unit."""
 
 
 class Scores(NamedTuple):
-    """The tables ``fits`` and ``region_scores``, and one row a unit with its held-out scores under the first seed."""
+    """Scores of all fits of a model.
+
+    Attributes
+    ----------
+    fits, regions : the tables ``fits`` and ``region_scores``.
+    units : a row for each unit, with its held-out scores under the first seed.
+    """
 
     fits: pd.DataFrame
     regions: pd.DataFrame
@@ -35,83 +40,143 @@ class Scores(NamedTuple):
 def score(
     recording: xr.Dataset, networks: xr.Dataset, seconds: Sequence[float], truth: xr.Dataset | None = None
 ) -> Scores:
-    """Scores of every fit of a model, for all units and for each region, beside ceilings and plain baselines.
+    """Scores of every fit of a model, for all units and for each region, with ceilings and plain baselines.
 
-    Hidden inputs are inferred from the very trials that they are to explain, so held-out trials are scored without
-    them: what a trial itself must tell cannot be predicted of it. For the same reason all forecasts start from the
-    observed rates, and are scored against them, where a fit infers others behind them. Baselines are fitted to the
-    training trials and know the recorded inputs only.
+    Hidden inputs are inferred from the very trials that they explain, so held-out trials are scored without them. For
+    the same reason all forecasts start from the observed rates and are scored against the observed rates, also where a
+    fit infers the rates behind noisy observations. Baselines are fitted to the training trials and know the recorded
+    inputs only.
+
+    Parameters
+    ----------
+    recording, networks : what was fitted, and the fits.
+    seconds : wall time of every fit, s.
+    truth : the network behind a teacher recording, whose predictions are the ceiling.
     """
-    r, observed = scaled_rates(recording).values, observed_rates(recording).values
-    u = recording["inputs"].transpose("trial", "time", "input").values
-    split = recording["split"].values.astype(str)
-    condition = recording["condition"].values.astype(str)
-    region = recording["region"].values.astype(str)
-    groups = {ALL: np.ones(len(region), bool)} | {str(name): region == name for name in np.unique(region)}
-    horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
     names = {"recording": recording.attrs["recording"], "model": networks.attrs["model"]}
-    rows: list[dict[str, Any]] = []
+    known_truth = comparable_truth(recording, truth)
+    fits: list[dict[str, Any]] = []
     by_region: list[dict[str, Any]] = []
-    units = pd.DataFrame({"unit_id": recording["unit_id"].values.astype(str)}).assign(**names)
-    for number, seed in enumerate(networks["seed"].values):
-        network = member(networks, number)
-        inputs = forecast_inputs(with_hidden_inputs(recording, networks, number), networks)
-        residual = one_step_residual(network, r, inputs)
-        data = Forecasts(residual.y, r[:, _starts(r, horizon) + horizon], r)
-        guesses = {
-            "r2": forecasts(network, r, inputs, horizon),
-            "average_r2": _averages(recording, data, split == "train", condition),
-            "persistence_r2": _persistence(r, horizon),
-            "own_past_r2": forecasts(own_past(recording, network), r, u, horizon),
-        }
-        if truth is not None and recording.attrs["activity"] == "model":
-            guesses["ceiling_r2"] = _by_the_truth(truth, network, r, u, horizon)
-        for part in ("train", "test"):
-            chosen = split == part
-            if not chosen.any():
+    for fit_index, seed in enumerate(networks["seed"].values):
+        fit = view(recording, networks, fit_index, rates="observed")
+        comparison = compare(recording, fit, known_truth)
+        if fit_index == 0:
+            units = unit_scores(fit, comparison).assign(**names)
+        for split, trials in (("train", fit.train), ("test", ~fit.train)):
+            if not trials.any():
                 continue
-            of_fit = names | {"seed": int(seed), "split": part}
-            scored = []
-            for which in Forecasts._fields:
-                known = getattr(data, which)[chosen]
-                for name, inside in groups.items():
-                    found = {
-                        column: r_squared(known[..., inside], getattr(guess, which)[chosen][..., inside])
-                        for column, guess in guesses.items()
-                    }
-                    if "ceiling_r2" not in guesses:
-                        found["ceiling_r2"] = _repeatable(recording, which, r[chosen][..., inside], condition[chosen])
-                    scored.append({"region": name, "score": which, "n_units": int(inside.sum())} | found)
+            of_fit = names | {"seed": int(seed), "split": split}
+            scored = region_scores(recording, fit, comparison, trials)
             by_region += [of_fit | row for row in scored]
-            rows.append(
+            penalty_by = str(networks["penalty_by"].values[fit_index]) if "penalty_by" in networks else None
+            fits.append(
                 of_fit
-                | {"n_units": r.shape[2], "n_trials": int(chosen.sum())}
-                | _of_the_fit(scored)
-                | {
-                    "rollout_s": horizon * network.dt_s,
-                    "free_run_variance_explained": variance_explained(r[chosen], guesses["r2"].free_run[chosen]),
-                    "tau_s": network.tau_s,
-                    "penalty_by": str(networks["penalty_by"].values[number]) if "penalty_by" in networks else None,
-                    **noises(networks, number, observed[chosen]),
-                    "residual_autocorrelation": residual_autocorrelation(Residual(*(x[chosen] for x in residual))),
-                    "seconds": seconds[number],
-                }
+                | fit_scores(fit, comparison, trials, scored)
+                | noises(networks, fit_index, observed_rates(recording).values[trials])
+                | {"penalty_by": penalty_by, "seconds": seconds[fit_index]}
             )
-        if number == 0:
-            test = split == "test"
-            for which in Forecasts._fields:
-                units[f"{which}_r2"] = unit_r_squared(getattr(data, which)[test], getattr(guesses["r2"], which)[test])
-            alone = guesses["own_past_r2"].one_step[test]
-            units["one_step_own_past_r2"] = unit_r_squared(data.one_step[test], alone)
-    return Scores(pd.DataFrame(rows), pd.DataFrame(by_region), units)
+    return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
 
 
-def _of_the_fit(scored: Sequence[dict[str, Any]]) -> dict[str, float]:
+class Comparison(NamedTuple):
+    """What is to be predicted, and predictions of it.
+
+    Attributes
+    ----------
+    data : what is to be predicted.
+    predictions : column of the tables -> prediction: of the network (``r2``), of baselines and of the truth.
+    residual : of the network, one bin ahead.
+    horizon : bins of the rollout.
+    """
+
+    data: Forecasts
+    predictions: dict[str, Forecasts]
+    residual: Residual
+    horizon: int
+
+
+def compare(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> Comparison:
+    """Forecasts of a fit, of the baselines and, for a teacher, of the true network."""
+    r, network = fit.r, fit.network
+    recorded_inputs = fit.u[..., ~fit.hidden]
+    horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
+    residual = one_step_residual(network, r, fit.forecast_inputs)
+    data = Forecasts(residual.y, r[:, rollout_starts(r, horizon) + horizon], r)
+    predictions = {
+        "r2": forecasts(network, r, fit.forecast_inputs, horizon),
+        "average_r2": _averages(recording, data, fit.train, fit.condition),
+        "persistence_r2": _persistence(r, horizon),
+        "own_past_r2": forecasts(own_past(fit), r, recorded_inputs, horizon),
+    }
+    if truth is not None:
+        predictions["ceiling_r2"] = _by_the_truth(truth, network, r, recorded_inputs, horizon)
+    return Comparison(data=data, predictions=predictions, residual=residual, horizon=horizon)
+
+
+def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, trials: Array) -> list[dict[str, Any]]:
+    """R2 of every forecast in some trials, a row for each kind of forecast and each region, all regions first.
+
+    Parameters
+    ----------
+    trials : (trial,) bool.
+    """
+    groups = {ALL_REGIONS: np.ones(len(fit.region), bool)}
+    groups |= {region: fit.region == region for region in fit.regions}
+    rows = []
+    for kind in Forecasts._fields:
+        data = getattr(comparison.data, kind)[trials]
+        for name, units in groups.items():
+            scores = {
+                column: r_squared(data[..., units], getattr(prediction, kind)[trials][..., units])
+                for column, prediction in comparison.predictions.items()
+            }
+            if "ceiling_r2" not in scores:
+                r = fit.r[trials][..., units]
+                scores["ceiling_r2"] = _repeatable(recording, kind, r, fit.condition[trials])
+            rows.append({"region": name, "score": kind, "n_units": int(units.sum())} | scores)
+    return rows
+
+
+def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Columns of ``fits`` for some trials.
+
+    Parameters
+    ----------
+    trials : (trial,) bool.
+    by_region : rows of `region_scores` for these trials.
+    """
+    free_run = comparison.predictions["r2"].free_run
+    return {
+        "n_units": fit.r.shape[2],
+        "n_trials": int(trials.sum()),
+        **_of_all_regions(by_region),
+        "rollout_s": comparison.horizon * fit.network.dt_s,
+        "free_run_variance_explained": variance_explained(fit.r[trials], free_run[trials]),
+        "tau_s": fit.network.tau_s,
+        "residual_autocorrelation": residual_autocorrelation(
+            Residual(*(values[trials] for values in comparison.residual))
+        ),
+    }
+
+
+def unit_scores(fit: View, comparison: Comparison) -> pd.DataFrame:
+    """Held-out R2 of every unit, for each kind of forecast."""
+    test, predictions = ~fit.train, comparison.predictions
+    columns = {
+        f"{kind}_r2": unit_r_squared(getattr(comparison.data, kind)[test], getattr(predictions["r2"], kind)[test])
+        for kind in Forecasts._fields
+    }
+    alone = predictions["own_past_r2"].one_step[test]
+    columns["one_step_own_past_r2"] = unit_r_squared(comparison.data.one_step[test], alone)
+    return pd.DataFrame({"unit_id": fit.unit_id, **columns})
+
+
+def _of_all_regions(scored: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Columns of ``fits`` from the rows that are about all units."""
     columns = {
         f"{row['score']}_{name}": value
         for row in scored
-        if row["region"] == ALL
+        if row["region"] == ALL_REGIONS
         for name, value in row.items()
         if name.endswith("r2")
     }
@@ -129,7 +194,7 @@ def _averages(recording: xr.Dataset, data: Forecasts, train: Array, condition: A
 def _persistence(r: Array, horizon: int) -> Forecasts:
     """Nothing changes: the state one bin ago, at the start of the rollout, and at the start of the trial."""
     first = np.take_along_axis(r, np.isfinite(r).all(2).argmax(1)[:, None, None], axis=1)
-    return Forecasts(phi_inverse(r)[:, :-1], r[:, _starts(r, horizon)], np.broadcast_to(first, r.shape))
+    return Forecasts(phi_inverse(r)[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
 def _by_the_truth(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:

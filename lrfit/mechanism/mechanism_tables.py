@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.equation import free_run
+from curbd.network.perturbed_run import silenced_run
 from curbd.recording.scaling import silent
 from curbd.tables import TABLES
 from lrfit.mechanism.attractor_table import dynamics_table
@@ -112,7 +112,7 @@ def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd
         one = low_rank(networks, number)
         silenced = {"none": np.zeros(len(data.region), bool)} | (targets if number == 0 else {})
         for name, units in silenced.items():
-            run = free_run(one.network, data.r, data.u, silenced=units, silent=silent(recording))
+            run = silenced_run(one.network, data.r, data.u, units, silent(recording))
             run[~np.isfinite(data.r).all(2)] = np.nan
             alive = {source: mask for source, mask in sources.items() if not units[mask].any()}
             passed = transmission(one.network, run, data.condition, alive, targets)

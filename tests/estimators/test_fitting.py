@@ -7,7 +7,7 @@ import curbd
 import lrfit
 from curbd.errors import UserError
 from curbd.estimators.fitting import FULL_RANK, all_trials
-from curbd.network.file import member
+from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.storage import read_netcdf, write_netcdf
@@ -109,7 +109,7 @@ def test_the_stored_networks_come_back_as_they_were(networks, estimator, tmp_pat
     for name in networks.variables:
         np.testing.assert_array_equal(stored[name].values, networks[name].values)
     assert (stored.attrs["family"], stored.attrs["estimator"]) == estimator
-    np.testing.assert_array_equal(member(stored, 1).J, networks["J"].values[1])
+    np.testing.assert_array_equal(network_of(stored, 1).J, networks["J"].values[1])
 
 
 def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(recording):

@@ -262,7 +262,7 @@ def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: P
     expected = total @ np.concatenate([J, B], axis=1).T + networks["b"].values[0]
     # Inferred rates are stored in single precision and cut off at .999, as all rates are.
     np.testing.assert_allclose(current.sum("source").values[0], expected, atol=0.05)
-    pathways = judge(recording, networks, current)
+    pathways = judge(recording, networks)
     assert tables.problems("pathways", pathways) == []
     assert pathways["predicted_r2"].notna().all()
     by_hand = current.sel(source="B").values[0][..., counted.region == "A"]

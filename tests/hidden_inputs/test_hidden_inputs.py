@@ -19,9 +19,9 @@ from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.hidden_inputs.slow_factors import from_frequencies, to_frequencies
 from curbd.inactivation import inactivate
 from curbd.network.equation import Network
-from curbd.network.file import member
+from curbd.network.file import network_of
 from curbd.network.fit import Fit, Hidden
-from curbd.network.view import forecast_inputs, with_hidden_inputs
+from curbd.network.view import view
 from curbd.pathways.currents import current_table, decompose
 from curbd.pathways.judge import judge
 from curbd.report.drawing import house_style
@@ -172,9 +172,10 @@ def test_the_network_file_names_them(whole: tuple[xr.Dataset, xr.Dataset, xr.Dat
     assert networks["hidden_region"].values.tolist() == ["B", "C"]
     assert networks["hidden"].dims == ("seed", "trial", "time", "hidden_input")
     assert networks.sizes["trial"] == recording.sizes["trial"]
-    seen = with_hidden_inputs(recording, networks, 1)
-    assert seen["input"].values.tolist() == ["hidden_1", "hidden_2"]
-    np.testing.assert_array_equal(seen["inputs"].values, networks["hidden"].values[1])
+    assert networks["input_hidden"].values.tolist() == [True, True]
+    seen = view(recording, networks, 1)
+    assert seen.input_name.tolist() == ["hidden_1", "hidden_2"]
+    np.testing.assert_array_equal(seen.u, networks["hidden"].values[1])
 
 
 def test_they_are_sources_and_the_sources_sum_to_the_total(whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
@@ -182,17 +183,17 @@ def test_they_are_sources_and_the_sources_sum_to_the_total(whole: tuple[xr.Datas
     current = decompose(recording, networks)
     assert current["source"].values.tolist() == ["A", "B", "C", "input:hidden_1", "input:hidden_2", "bias"]
     for number in range(2):
-        network = member(networks, number)
+        network = network_of(networks, number)
         total = recording["rates"].values @ network.J.T + networks["hidden"].values[number] @ network.B.T + network.b
         np.testing.assert_allclose(current.values[number].sum(0), total, rtol=1e-10, atol=1e-12)
-    table = current_table(recording, networks, current)
+    table = current_table(recording, networks)
     assert {"input:hidden_1", "input:hidden_2"} <= set(table["source"])
     assert np.isfinite(table[["ci_low", "ci_high"]].to_numpy()).all()
 
 
 def test_pathways_and_experiments_know_them(whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     recording, truth, networks = whole
-    table = judge(recording, networks, decompose(recording, networks), truth).set_index(["target", "source"])
+    table = judge(recording, networks, truth).set_index(["target", "source"])
     assert table.loc[("B", "input:hidden_1"), "rms"] > 0.1
     assert table.loc[("A", "input:hidden_1"), "rms"] == 0.0
     assert table.loc[("B", "B"), "true_r2"] > 0.85
@@ -226,16 +227,17 @@ def test_the_free_run_of_a_held_out_trial_is_shown_without_them(
     whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset],
 ) -> None:
     recording, truth, networks = whole
-    seen = with_hidden_inputs(recording, networks, 0)
+    seen = view(recording, networks)
     held_out = recording["split"].values == "test"
-    np.testing.assert_array_equal(forecast_inputs(seen, networks)[~held_out], seen["inputs"].values[~held_out])
+    np.testing.assert_array_equal(seen.forecast_inputs[~held_out], seen.u[~held_out])
     units = score(recording, networks, [0.0, 0.0]).units.rename(columns={"one_step_r2": "one_step_r2:beside"})
-    other = seen.copy(deep=True)
-    other["inputs"][held_out] *= -3.0
+    other = networks.copy(deep=True)
+    other["hidden"][:, held_out] *= -3.0
     palette = dict.fromkeys("ABC", "black")
     with house_style():
         pictures = [
-            unit_traces(Fitted("beside", one, truth, networks, {"units": units}), palette) for one in (seen, other)
+            unit_traces(Fitted("beside", recording, truth, fits, {"units": units}), palette)
+            for fits in (networks, other)
         ]
     assert pictures[0] is not None
     assert pictures[0] == pictures[1]

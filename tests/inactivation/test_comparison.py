@@ -12,7 +12,6 @@ from curbd.cli import main
 from curbd.errors import UserError
 from curbd.estimators.fitting import fit
 from curbd.inactivation.comparison import compare, measure
-from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.settings.models import Model
 from curbd.storage import groups_of, read_netcdf, write_netcdf
@@ -215,7 +214,7 @@ def steps(tmp_path_factory):
     recording = read_netcdf(folder / "recording.nc")
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
     write_netcdf({"/": networks}, folder / "network.nc")
-    tables.write("pathways", judge(recording, networks, decompose(recording, networks)), folder / "pathways.csv")
+    tables.write("pathways", judge(recording, networks), folder / "pathways.csv")
     step("inactivate", **said, network="network.nc", pathways="pathways.csv", out="effects.csv", units="units.parquet")
     step("compare", inactivations="effects.csv", units="units.parquet", out="comparison.csv")
     return folder, teacher

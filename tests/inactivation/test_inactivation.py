@@ -18,9 +18,10 @@ from curbd.inactivation.effects import STATES
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.network.equation import Network, simulate
-from curbd.network.file import posterior_draws, to_dataset
+from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
+from curbd.network.view import view
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, small
@@ -369,7 +370,7 @@ def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(
     def effect(network: Network) -> np.ndarray:
         return (simulate(network, x0, u, gain=gain) - simulate(network, x0, u))[..., b]
 
-    drawn = np.stack([effect(one) for one in posterior_draws(networks, 0, 5, 0)])
+    drawn = np.stack([effect(one) for one in view(recording, networks).draws(5, 0)])
     true, expected = effect(true_network(truth)), drawn.mean(0)
     row = inactivation_table(found).set_index("target").loc["B"]
     assert row["expected_rms"] == pytest.approx(np.sqrt((drawn**2).mean()))

@@ -9,10 +9,10 @@ from scipy import stats
 
 from curbd.inactivation.effects import Trials
 from curbd.inactivation.nulls import null, random_groups
-from curbd.inactivation.perturbation import Cut, Perturbation, nothing
-from curbd.inactivation.propagate import Networks
 from curbd.inactivation.support import resolved, verdict
 from curbd.network.equation import Network
+from curbd.network.perturbation import Cut, Perturbation, nothing
+from curbd.network.perturbed_run import Networks
 
 REGION = np.repeat(["A", "B", "C"], 6)
 NO_PROJECTIONS = np.zeros((1, 0, 18))

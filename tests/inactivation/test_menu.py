@@ -14,7 +14,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments
 from curbd.inactivation.menu import Subject, perturbations
-from curbd.inactivation.perturbation import Perturbation
+from curbd.network.perturbation import Perturbation
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.validation import check
 
@@ -47,7 +47,7 @@ def recording() -> xr.Dataset:
 
 
 def planned(recording: xr.Dataset, n_latents: int = 0, **experiment: Any) -> list[Perturbation]:
-    return perturbations(Subject(recording, n_latents), {"try": Inactivation.model_validate(experiment)})
+    return perturbations(Subject(recording, n_latents=n_latents), {"try": Inactivation.model_validate(experiment)})
 
 
 def names(plan: list[Perturbation]) -> list[str]:
@@ -96,7 +96,9 @@ def test_units_by_a_table(recording: xr.Dataset, tmp_path: Path) -> None:
 
 def test_populations_are_units_of_a_table(recording: xr.Dataset) -> None:
     populations = pd.DataFrame({"unit_id": recording["unit_id"].values, "population": [1, 1, 1, 2] * 3})
-    plan = perturbations(Subject(recording, 2, populations), {"try": Inactivation(kind="population")})
+    plan = perturbations(
+        Subject(recording, n_latents=2, populations=populations), {"try": Inactivation(kind="population")}
+    )
     assert names(plan) == ["try:1", "try:2"]
     np.testing.assert_array_equal(np.flatnonzero(plan[1].action.held), [3, 7, 11])
 
@@ -199,13 +201,10 @@ def test_what_cannot_be_done_is_told_before_any_work(
         ({"action": "scale", "value": -1}, "value: found -1 with action scale, expected a factor of at least 0"),
         ({"value": 1}, "value: found 1 with action silence, expected action clamp, scale or drive"),
         ({"weights": "excitatory", "action": "drive", "value": 1}, "weights: found excitatory with action drive"),
-        ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected only the keys input"),
-        ({"parts": [{"kind": "input"}], "region": "A"}, "region: found next to parts, expected inside an entry"),
-        (
-            {"parts": [{"kind": "input", "region": "A"}]},
-            "parts[0].region: found with kind input, expected only the keys",
-        ),
-        ({"start_s": 1, "stop_s": 0}, "stop_s: found 0, expected a time after start_s: 1"),
+        ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected input only"),
+        ({"parts": [{"kind": "input"}], "region": "A"}, "region: found beside parts, expected in one of the parts"),
+        ({"parts": [{"kind": "input", "region": "A"}]}, "parts[0].region: found with kind input, expected input only"),
+        ({"start_s": 1, "stop_s": 0}, "stop_s: found 0.0, expected a time after start_s = 1.0"),
     ],
 )
 def test_what_contradicts_itself_is_told(experiment: dict[str, Any], line: str) -> None:

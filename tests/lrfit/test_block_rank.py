@@ -7,7 +7,6 @@ import pytest
 
 import lrfit
 from curbd import tables
-from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
@@ -138,7 +137,7 @@ def test_the_rank_matrix_reaches_the_table_of_pathways(tmp_path: Path):
     networks, _ = lrfit.fit(recording, "blocks", model)
     assert networks["block_rank"].dims == ("seed", "block_target", "block_source")
     np.testing.assert_array_equal(networks["J"].values, networks["m"].values @ networks["n"].values.transpose(0, 2, 1))
-    table = judge(recording, networks, decompose(recording, networks), truth)
+    table = judge(recording, networks, truth)
     assert tables.problems("pathways", table) == []
     regions = table[table["source"].isin(NAMES)].set_index(["target", "source"])
     found = networks["block_rank"].isel(seed=0).to_series()

@@ -6,7 +6,7 @@ import pytest
 import lrfit
 from benchmarks.recorded import recorded
 from curbd import tables
-from curbd.network.equation import free_run
+from curbd.network.perturbed_run import silenced_run
 from lrfit.mechanism.attractor_table import constant_inputs, dynamics_table
 from lrfit.mechanism.attractors import WARNING
 from lrfit.mechanism.mechanism_tables import mechanism, transmission_table
@@ -156,7 +156,7 @@ def test_silenced_units_of_spike_counts_are_at_the_bottom_of_their_range(gated, 
     counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
     table = transmission_table(counts, networks, of_gated["populations"])
     data, relay = seen(counts), counts["region"].values == "relay"
-    run = free_run(low_rank(networks, 0).network, data.r, data.u, silenced=relay, silent=-1.0)
+    run = silenced_run(low_rank(networks, 0).network, data.r, data.u, relay, -1.0)
     context = {"context": ~relay}
     passed = transmission(low_rank(networks, 0).network, run, data.condition, context, context).transmitted
     rows = table[(table["seed"] == 0) & (table["silenced"] == "relay")]

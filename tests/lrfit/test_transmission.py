@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from curbd.network.equation import Network, free_run
+from curbd.network.equation import Network
+from curbd.network.perturbed_run import silenced_run
 from lrfit.mechanism.transmission import context_ratio, gating_index, transmission
 from lrfit.teachers import by_hand, tasks
 
@@ -12,11 +13,11 @@ def gated(silenced: str = "") -> tuple:
     """Transmission of the gating teacher, to its region `context`, by population of `relay` and by region."""
     teacher = by_hand.gating(0, units=128)
     task = tasks.contextual_decision(400, np.random.default_rng(0), cue=10)
-    run = free_run(
+    run = silenced_run(
         teacher.network,
         by_hand.start_rates(teacher, task.inputs),
         task.inputs,
-        silenced=teacher.region == silenced,
+        teacher.region == silenced,
     )
     sources = {"a": teacher.population == 0, "b": teacher.population == 1, "relay": teacher.region == "relay"}
     targets = {"context": teacher.region == "context"}
@@ -63,8 +64,8 @@ def test_silenced_units_are_silent() -> None:
     relay = teacher.region == "relay"
     inputs = np.ones((1, 5, 4)) * [1, 0, 1, 0]
     start = by_hand.start_rates(teacher, inputs)
-    run = free_run(teacher.network, start, inputs, silenced=relay)
+    run = silenced_run(teacher.network, start, inputs, relay)
     assert not run[..., relay].any()
-    low = free_run(teacher.network, start, np.zeros_like(inputs), silenced=relay, silent=-1.0)
+    low = silenced_run(teacher.network, start, np.zeros_like(inputs), relay, -1.0)
     assert (low[..., relay] == -1).all()
     assert (run[:, 1:, ~relay] != 0).any()

@@ -10,9 +10,8 @@ import pytest
 from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.tabulate import unit_table
-from curbd.network.sources import parts
+from curbd.network.view import views
 from curbd.pathways.agreement import agreement, silencing_effects
-from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
@@ -38,7 +37,7 @@ def test_fits_that_share_a_block_agree_on_it_alone(tmp_path: Path) -> None:
     rows = (networks["target_region"] == "A").values[:, None] & (networks["source_region"] == "B").values
     other[1] = np.where(rows, np.random.default_rng(5).standard_normal(rows.shape), other[1])
     networks["J"] = networks["J"].copy(data=other)
-    table = judge(recording, networks, decompose(recording, networks)).set_index(["target", "source"])
+    table = judge(recording, networks).set_index(["target", "source"])
     assert abs(table.loc[("A", "B"), "J_seed_r"]) < 0.4
     np.testing.assert_allclose(table["J_seed_r"].drop(("A", "B")).dropna(), 1)
     assert table.loc[("A", "B"), "inactivation_seed_r"] < 0.7
@@ -49,8 +48,7 @@ def test_fits_that_share_a_block_agree_on_it_alone(tmp_path: Path) -> None:
 def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)
-    sources = [part for part in parts(recording) if part.source != "bias"]
-    effects = silencing_effects(recording, networks, sources)[0]
+    effects = silencing_effects(views(recording, networks))[0]
     bench = ExperimentSettings(groups=0, posterior_draws=0)
     units = unit_table(run_experiments(recording, networks, {"silence": Inactivation(kind="region")}, bench=bench))
     told = units[~units["perturbed"]].pivot_table(
@@ -64,11 +62,10 @@ def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
 def test_effects_start_with_the_first_complete_bin(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth, n_seeds=2)
-    sources = [part for part in parts(recording) if part.source != "bias"]
     masked = recording.copy(deep=True)
     masked["rates"][:, :2] = np.nan
-    whole = silencing_effects(masked, networks, sources)
-    cut = silencing_effects(recording.isel(time=slice(2, None)), networks, sources)
+    whole = silencing_effects(views(masked, networks))
+    cut = silencing_effects(views(recording.isel(time=slice(2, None)), networks))
     np.testing.assert_array_equal(whole[..., 2:, :], cut)
     assert np.isnan(whole[..., :2, :]).all()
 
@@ -78,7 +75,7 @@ def test_more_data_make_refits_agree_more(tmp_path: Path) -> None:
     for trials in (6, 40):
         recording, _ = small(tmp_path, trials=trials, process_noise=0.5)
         networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
-        table = judge(recording, networks, decompose(recording, networks))
+        table = judge(recording, networks)
         between = table[table["source"].isin(["A", "B", "C"]) & (table["source"] != table["target"])]
         agreed[trials] = between[["J_seed_r", "seed_r", "inactivation_seed_r"]].mean()
     assert (agreed[40] > agreed[6]).all(), agreed

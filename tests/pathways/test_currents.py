@@ -60,7 +60,7 @@ def test_missing_bins_have_no_current(tmp_path: Path) -> None:
 
 def test_table_holds_means_and_parts_that_add_up(known) -> None:
     recording, _, networks, current = known
-    table = current_table(recording, networks, current)
+    table = current_table(recording, networks)
     assert tables.problems("currents", table) == []
     wide = table.pivot(index=["target", "source", "time_s"], columns="sign", values="mean")
     np.testing.assert_allclose(wide["excitatory"] + wide["inhibitory"], wide["net"], atol=1e-10)
@@ -73,8 +73,8 @@ def test_table_holds_means_and_parts_that_add_up(known) -> None:
 
 
 def test_excitatory_part_uses_the_positive_weights_only(known) -> None:
-    recording, truth, networks, current = known
-    table = current_table(recording, networks, current)
+    recording, truth, networks, _ = known
+    table = current_table(recording, networks)
     region = recording["region"].values
     block = np.maximum(truth["J"].values[np.ix_(region == "C", region == "A")], 0)
     expected = (recording["rates"].values[:, 5][:, region == "A"] @ block.T).mean()
@@ -87,10 +87,8 @@ def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, trials=30)
     model = Model(family="full_rank", tau_s=0.1, seeds=[0])
     networks, _ = fit(recording, "one_step", model)
-    table = current_table(recording, networks, decompose(recording, networks))
-    true = current_table(
-        recording, known_networks(recording, truth), decompose(recording, known_networks(recording, truth))
-    )
+    table = current_table(recording, networks)
+    true = current_table(recording, known_networks(recording, truth))
     both = table[table.sign == "net"].merge(true[true.sign == "net"], on=["target", "source", "condition", "time_s"])
     regions = both[both.source.isin(["A", "B", "C"])]
     covered = (regions.ci_low_x <= regions.mean_y) & (regions.mean_y <= regions.ci_high_x)
@@ -100,6 +98,6 @@ def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
 
 
 def test_without_posterior_or_seeds_there_is_no_interval(known) -> None:
-    recording, _, networks, current = known
-    table = current_table(recording, networks, current)
+    recording, _, networks, _ = known
+    table = current_table(recording, networks)
     assert table[["ci_low", "ci_high"]].isna().all().all()

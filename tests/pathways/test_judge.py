@@ -10,7 +10,6 @@ import pytest
 
 from curbd import tables
 from curbd.estimators.fitting import fit
-from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, recorded, small
@@ -22,7 +21,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         tmp_path_factory.mktemp("teacher"), units=12, trials=40, samples=120, substeps=1, absent=[("A", "C")], seed=5
     )
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
-    return judge(recording, networks, decompose(recording, networks), truth)
+    return judge(recording, networks, truth)
 
 
 def test_table_passes_its_schema(judged: pd.DataFrame) -> None:
@@ -55,7 +54,7 @@ def test_predicted_r2_foretells_the_true_one(judged: pd.DataFrame) -> None:
 def test_the_true_network_is_its_own_truth(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth, n_seeds=2)
-    table = judge(recording, networks, decompose(recording, networks), truth)
+    table = judge(recording, networks, truth)
     present = table[table.true_r.notna()]
     np.testing.assert_allclose(present[["true_r", "true_ratio", "true_r2", "seed_r"]], 1, atol=1e-12)
 
@@ -71,7 +70,7 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
         session = ingest(file, RecordingSettings(), "published")
         recording, truth = session.recording, session.truth
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
-    table = judge(recording, networks, decompose(recording, networks), truth)
+    table = judge(recording, networks, truth)
     between = table[table.target != table.source]
     assert (between["verdict"] == "unresolved").all(), between.to_string()
 
@@ -81,7 +80,7 @@ def test_a_network_that_misses_a_part_of_the_current_resolves_nothing(tmp_path: 
     networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0]))
     # A region that hears half of what reaches it: its other currents are as certain as before, and wrong.
     networks["J"] = networks["J"] * np.where(networks["target_region"] == "A", 0.5, 1.0)[None, :, None]
-    table = judge(recording, networks, decompose(recording, networks), truth)
+    table = judge(recording, networks, truth)
     reasons = table[table.target == "A"]["reason"]
     assert reasons.str.contains("above that of ridge regression").all(), reasons.to_string()
     assert not table[table.target == "B"]["reason"].str.contains("ridge regression").any()

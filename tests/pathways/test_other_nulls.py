@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from curbd import tables
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.null_table import null_table
 from curbd.pathways.other_nulls import (
     DRAWS,
-    Problem,
     random_group,
     random_weights,
     region_labels,
@@ -24,7 +24,7 @@ LEAST = 1 / (DRAWS + 1)
 TRIALS, BINS, UNITS = 24, 60, 6
 
 
-def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Problem, np.ndarray]:
+def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[CurrentRegression, np.ndarray]:
     """Three regions of six units; the second drives the first; the third only shares its activity with the second."""
     rng = np.random.default_rng(seed)
     r = rng.standard_normal((TRIALS, BINS, 3 * UNITS))
@@ -39,21 +39,30 @@ def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Prob
     penalty = np.full((3, 3 * UNITS + 1), 1.0)
     condition = np.repeat(["left", "right"], TRIALS // 2)
     region = np.repeat(np.arange(3), UNITS)
-    return Problem(z, y, region, sources, penalty, np.arange(TRIALS) % 4 > 0, condition), W
+    regression = CurrentRegression(
+        z=z,
+        y=y,
+        region_of_unit=region,
+        sources=sources,
+        penalty=penalty,
+        train=np.arange(TRIALS) % 4 > 0,
+        condition=condition,
+    )
+    return regression, W
 
 
 @pytest.mark.parametrize("null", [time_shift, trial_shuffle, random_group])
 def test_a_driving_source_is_told_from_an_idle_one(null) -> None:
-    problem, _ = world()
-    p_value = null(problem).p_value()
+    regression, _ = world()
+    p_value = null(regression).p_value()
     assert p_value[0, 1] == LEAST
     # No pathway leads anywhere else between regions.
     assert min(p_value[0, 2], p_value[1, 0], p_value[1, 2], p_value[2, 1]) > 0.02
 
 
 def test_random_weights_send_as_large_a_current_that_explains_nothing() -> None:
-    problem, W = world()
-    rms, correlation = random_weights(problem, W)
+    regression, W = world()
+    rms, correlation = random_weights(regression, W)
     assert rms.null[:, 0, 1].mean() == pytest.approx(rms.value[0, 1], rel=0.1)
     assert correlation.p_value()[0, 1] == LEAST
     assert abs(correlation.null[:, 0, 1].mean()) < 0.1
@@ -66,15 +75,15 @@ def test_random_weights_send_as_large_a_current_that_explains_nothing() -> None:
 
 
 def test_all_nulls_mean_the_same_gain() -> None:
-    problem, _ = world(shared=0.5)
-    gains = [null(problem).value for null in (time_shift, trial_shuffle, region_labels, random_group)]
+    regression, _ = world(shared=0.5)
+    gains = [null(regression).value for null in (time_shift, trial_shuffle, region_labels, random_group)]
     for gain in gains[1:]:
         # Refitting without a source, and taking it out of the solved regression, are one computation in two ways.
         np.testing.assert_allclose(gain, gains[0], atol=1e-10)
-    mask = problem.parts()
-    fitted, held_out = ((problem.z[part], problem.y[part][:, :UNITS]) for part in mask)
+    mask = regression.halves()
+    fitted, held_out = ((regression.z[part], regression.y[part][:, :UNITS]) for part in mask)
     errors = []
-    for kept in (np.arange(3 * UNITS + 1), np.setdiff1d(np.arange(3 * UNITS + 1), problem.sources[1])):
+    for kept in (np.arange(3 * UNITS + 1), np.setdiff1d(np.arange(3 * UNITS + 1), regression.sources[1])):
         z = fitted[0][:, kept]
         weights = np.linalg.solve(z.T @ z + np.eye(len(kept)), z.T @ fitted[1])
         missed = held_out[1] - held_out[0][:, kept] @ weights
@@ -84,12 +93,12 @@ def test_all_nulls_mean_the_same_gain() -> None:
 
 def test_shuffling_the_whole_source_lets_a_bystander_of_a_weak_model_pass_but_labels_do_not() -> None:
     # The true source is not among the regressors of the model: its bystander takes its place.
-    problem, _ = world(shared=2.0)
-    kept = np.setdiff1d(np.arange(problem.z.shape[2]), problem.sources[1])
-    blind = problem._replace(
-        z=problem.z[..., kept],
-        y=np.delete(problem.y, problem.sources[1], axis=2),
-        region=np.repeat(np.arange(2), UNITS),
+    regression, _ = world(shared=2.0)
+    kept = np.setdiff1d(np.arange(regression.z.shape[2]), regression.sources[1])
+    blind = regression._replace(
+        z=regression.z[..., kept],
+        y=np.delete(regression.y, regression.sources[1], axis=2),
+        region_of_unit=np.repeat(np.arange(2), UNITS),
         sources=list(np.arange(2 * UNITS).reshape(2, UNITS)),
         penalty=np.full((2, 2 * UNITS + 1), 1.0),
     )
@@ -98,22 +107,22 @@ def test_shuffling_the_whole_source_lets_a_bystander_of_a_weak_model_pass_but_la
 
 
 def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
-    problem, _ = world()
-    mixed = np.random.default_rng(5).permutation(problem.region)
-    shuffled = problem._replace(region=mixed, sources=[np.flatnonzero(mixed == one) for one in range(3)])
+    regression, _ = world()
+    mixed = np.random.default_rng(5).permutation(regression.region_of_unit)
+    shuffled = regression._replace(region_of_unit=mixed, sources=[np.flatnonzero(mixed == one) for one in range(3)])
     within = np.eye(3, dtype=bool)
     assert region_labels(shuffled).p_value()[within].min() > 0.02
     # Self-connections stay inside whatever the groups are; the driven block does not.
-    assert region_labels(problem).p_value()[0, 1] == LEAST
+    assert region_labels(regression).p_value()[0, 1] == LEAST
 
 
 def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shuffle() -> None:
-    problem, _ = world()
-    step = np.where(problem.condition == "left", 1.0, -1.0)[:, None, None] * np.ones((TRIALS, BINS, 1))
-    known = problem._replace(
-        z=np.concatenate([problem.z, step], axis=2),
-        sources=[*problem.sources, np.array([problem.z.shape[2]])],
-        penalty=np.pad(problem.penalty, ((0, 0), (0, 1)), constant_values=1.0),
+    regression, _ = world()
+    step = np.where(regression.condition == "left", 1.0, -1.0)[:, None, None] * np.ones((TRIALS, BINS, 1))
+    known = regression._replace(
+        z=np.concatenate([regression.z, step], axis=2),
+        sources=[*regression.sources, np.array([regression.z.shape[2]])],
+        penalty=np.pad(regression.penalty, ((0, 0), (0, 1)), constant_values=1.0),
     )
     assert np.isnan(trial_shuffle(known).p_value()[:, 3]).all()
     # Groups of units say nothing about an input.
@@ -121,20 +130,20 @@ def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shu
 
 
 def test_one_region_has_no_other_groups_or_labels() -> None:
-    problem, _ = world()
+    regression, _ = world()
     units = np.arange(3 * UNITS)
-    one = problem._replace(region=np.zeros(3 * UNITS, int), sources=[units], penalty=problem.penalty[:1])
+    one = regression._replace(region_of_unit=np.zeros(3 * UNITS, int), sources=[units], penalty=regression.penalty[:1])
     for null in (region_labels, random_group):
         assert np.isnan(null(one).p_value()).all()
     assert time_shift(one).p_value()[0, 0] == LEAST
 
 
 def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
-    problem, _ = world()
-    z, y = problem.z.copy(), problem.y.copy()
+    regression, _ = world()
+    z, y = regression.z.copy(), regression.y.copy()
     for trial, length in enumerate(rng.integers(20, BINS, TRIALS)):
         z[trial, length:] = np.nan
-    ragged = problem._replace(z=z, y=y)
+    ragged = regression._replace(z=z, y=y)
     for null in (time_shift, trial_shuffle):
         compared = null(ragged)
         assert np.isfinite(compared.null).all()
@@ -142,9 +151,9 @@ def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
 
 
 def test_same_seed_same_null() -> None:
-    problem, _ = world()
-    np.testing.assert_array_equal(time_shift(problem, seed=3).null, time_shift(problem, seed=3).null)
-    assert not np.array_equal(region_labels(problem, seed=3).null, region_labels(problem, seed=4).null)
+    regression, _ = world()
+    np.testing.assert_array_equal(time_shift(regression, seed=3).null, time_shift(regression, seed=3).null)
+    assert not np.array_equal(region_labels(regression, seed=3).null, region_labels(regression, seed=4).null)
 
 
 def test_the_table_passes_its_schema_and_has_every_null(tmp_path: Path) -> None:

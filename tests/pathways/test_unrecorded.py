@@ -8,21 +8,21 @@ import torch
 from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay, phi_inverse
-from curbd.pathways.unrecorded import Signs, log_odds, past, sharing, signs
+from curbd.pathways.unrecorded import Hints, hints, log_odds, past, sharing
 from curbd.pathways.verdict import MEMORY_NATS, SHARED_SD
 from curbd.teachers import Teacher, multi_region
 
 SMALL = {"units": 16, "trials": 20, "samples": 200, "substeps": 1}
 
 
-def seen(teacher: Teacher, rates: np.ndarray | None = None, kept: slice = slice(None)) -> Signs:
+def seen(teacher: Teacher, rates: np.ndarray | None = None, kept: slice = slice(None)) -> Hints:
     """The signs in some rates of a teacher, every ``kept`` unit recorded, the time constant known."""
     r = (teacher.rates if rates is None else rates)[..., kept]
     region = np.unique(teacher.region[kept], return_inverse=True)[1]
     left = decay(teacher.network.dt_s, teacher.network.tau_s, 1)
     x = phi_inverse(r)
     z = np.concatenate([r, teacher.inputs, np.ones((*r.shape[:2], 1))], axis=2)[:, :-1]
-    return signs(z, (x[:, 1:] - left * x[:, :-1]) / (1 - left), region, left)
+    return hints(z, (x[:, 1:] - left * x[:, :-1]) / (1 - left), region, left)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -67,7 +67,7 @@ def test_a_residual_of_rounding_says_nothing() -> None:
     rng = np.random.default_rng(0)
     # A regression without any noise on regressors that determine their weights.
     z[..., :48] = rng.standard_normal(z[..., :48].shape)
-    found = signs(z, z[..., :48] @ teacher.network.J.T, region, 0.9)
+    found = hints(z, z[..., :48] @ teacher.network.J.T, region, 0.9)
     assert (found.shared_sd <= 0).all()
     assert (found.memory_nats < MEMORY_NATS).all()
 

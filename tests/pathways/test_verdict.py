@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.verdict import Grounds, verdict
@@ -31,7 +32,7 @@ def test_noise_that_hides_the_source_speaks_against_its_current() -> None:
 SOURCES = [np.arange(3), np.arange(3, 6)]
 
 
-def linear_world(seed: int, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def linear_world(seed: int, weight: float) -> CurrentRegression:
     """Two regions of three units that share a common signal; the second drives the first by ``weight``."""
     rng = np.random.default_rng(seed)
     trials, bins = 20, 40
@@ -41,14 +42,19 @@ def linear_world(seed: int, weight: float) -> tuple[np.ndarray, np.ndarray, np.n
     y = np.zeros((trials, bins, 6))
     y[..., :3] = 1.5 * r[..., :3] + weight * r[..., 3:] + rng.standard_normal((trials, bins, 3))
     y[..., 3:] = r[..., 3:] + rng.standard_normal((trials, bins, 3))
-    region = np.array([0, 0, 0, 1, 1, 1])
-    train = np.arange(trials) < 16
-    return z, y, region, np.full((2, 7), 1.0), train
+    return CurrentRegression(
+        z=z,
+        y=y,
+        region_of_unit=np.array([0, 0, 0, 1, 1, 1]),
+        sources=SOURCES,
+        penalty=np.full((2, 7), 1.0),
+        train=np.arange(trials) < 16,
+        condition=np.full(trials, "all"),
+    )
 
 
 def test_a_pathway_that_is_there_beats_every_shuffle() -> None:
-    z, y, region, penalty, train = linear_world(0, weight=0.5)
-    null = pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"))
+    null = pathway_null(linear_world(0, weight=0.5))
     assert null.p_value[0, 1] == pytest.approx(1 / 200)
     # The current of weight .5 on rates of power about 1 is far above what a shuffled source gets.
     assert null.null_rms[0, 1] < 0.3
@@ -58,8 +64,7 @@ def test_a_pathway_that_is_there_beats_every_shuffle() -> None:
 def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_says() -> None:
     p_values = []
     for seed in range(40):
-        z, y, region, penalty, train = linear_world(seed, weight=0.0)
-        null = pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"), seed=seed)
+        null = pathway_null(linear_world(seed, weight=0.0), seed=seed)
         p_values += [null.p_value[0, 1], null.p_value[1, 0]]
     # 80 p values: a share of .05 has a standard error of .024, a mean of .5 one of .032.
     assert np.mean(np.array(p_values) <= 0.05) <= 0.05 + 3 * 0.024
@@ -67,15 +72,20 @@ def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_say
 
 
 def test_the_null_works_with_a_single_trial_a_part() -> None:
-    z, y, region, penalty, _ = linear_world(1, weight=0.8)
-    long = [part.reshape(2, 400, -1) for part in (z, y)]
-    null = pathway_null(*long, region, SOURCES, penalty, np.array([True, False]), np.full(2, "all"))
+    short = linear_world(1, weight=0.8)
+    long = short._replace(
+        z=short.z.reshape(2, 400, -1),
+        y=short.y.reshape(2, 400, -1),
+        train=np.array([True, False]),
+        condition=np.full(2, "all"),
+    )
+    null = pathway_null(long)
     assert null.p_value[0, 1] == pytest.approx(1 / 200)
 
 
 def test_same_seed_same_null() -> None:
-    z, y, region, penalty, train = linear_world(0, weight=0.1)
-    first, again = (pathway_null(z, y, region, SOURCES, penalty, train, np.full(20, "all"), seed=4) for _ in range(2))
+    regression = linear_world(0, weight=0.1)
+    first, again = (pathway_null(regression, seed=4) for _ in range(2))
     np.testing.assert_array_equal(first.p_value, again.p_value)
     np.testing.assert_array_equal(first.null_rms, again.null_rms)
 

@@ -13,7 +13,6 @@ from curbd.inactivation import run_experiments
 from curbd.inactivation.comparison import compare
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
@@ -49,7 +48,7 @@ def fitted(tmp_path_factory) -> Fitted:
         recording, truth, _, regions, perturbed = ingest(file, settings, "rec")
     networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
     found = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
-    pathways = judge(recording, networks, decompose(recording, networks))
+    pathways = judge(recording, networks)
     effects = inactivation_table(found, pathways)
     tables = {
         "regions": regions,

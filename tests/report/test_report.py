@@ -16,7 +16,7 @@ from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.pathways.currents import current_table, decompose
+from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
 from curbd.recording import open_recording
@@ -64,12 +64,11 @@ def run_steps(folder, name, teacher, conditions):
         networks = read_netcdf(place / model / "network.nc")
         scores = score(recording, networks, seconds, truth)
         scores.units.to_csv(place / model / "unit_scores.csv", index=False)
-        current = decompose(recording, networks)
         written = {
             "fits": scores.fits,
             "region_scores": scores.regions,
-            "currents": current_table(recording, networks, current),
-            "pathways": judge(recording, networks, current, truth),
+            "currents": current_table(recording, networks),
+            "pathways": judge(recording, networks, truth),
             "nulls": null_table(recording, networks),
         }
         found = run_experiments(recording, networks, CONFIG.inactivations, truth)

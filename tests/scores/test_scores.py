@@ -10,9 +10,10 @@ import pytest
 from curbd import RecordingSettings, ingest_file, tables
 from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import true_network
+from curbd.network.view import view
 from curbd.scores.baselines import condition_average, own_past, repeatable_variance
 from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
-from curbd.scores.score import ALL, score
+from curbd.scores.score import ALL_REGIONS, score
 from tests.support.known_network import known_networks, small
 
 
@@ -94,7 +95,7 @@ def test_a_network_with_pathways_beats_its_regions_alone_and_all_plain_baselines
         np.testing.assert_allclose(test[f"{which}_ceiling_r2"], test[f"{which}_r2"])
     # The state of the next bin is hard to tell from this one's: as a current, persistence is worse than the mean.
     assert test["one_step_persistence_r2"] < test["one_step_own_past_r2"]
-    everything = regions[(regions["region"] == ALL) & (regions["split"] == "test")].set_index("score")
+    everything = regions[(regions["region"] == ALL_REGIONS) & (regions["split"] == "test")].set_index("score")
     assert everything.loc["free_run", "own_past_r2"] == test["free_run_own_past_r2"]
     assert everything.loc["free_run", "average_r2"] == test["baseline_r2"]
     assert (units["one_step_r2"] > units["one_step_own_past_r2"]).mean() > 0.8
@@ -109,7 +110,7 @@ def test_regions_and_units_are_scored_apart(tmp_path: Path) -> None:
     one_step = regions[(regions["score"] == "one_step") & (regions["split"] == "test")].set_index("region")["r2"]
     np.testing.assert_allclose(one_step[["B", "C"]], 1, atol=1e-6)
     assert one_step["A"] < 0.2
-    assert one_step["A"] < one_step[ALL] < 1
+    assert one_step["A"] < one_step[ALL_REGIONS] < 1
     broken = recording["region"].values == "A"
     assert units["one_step_r2"][broken].max() < 0.9
     np.testing.assert_allclose(units["one_step_r2"][~broken], 1, atol=1e-6)
@@ -117,10 +118,11 @@ def test_regions_and_units_are_scored_apart(tmp_path: Path) -> None:
 
 def test_baselines_never_see_the_test_trials(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
-    network = true_network(truth)
+    networks = known_networks(recording, truth)
     changed = recording.copy(deep=True)
     changed["rates"][recording["split"].values == "test"] = 0.5
-    np.testing.assert_array_equal(own_past(recording, network).J, own_past(changed, network).J)
+    first, second = (own_past(view(data, networks)) for data in (recording, changed))
+    np.testing.assert_array_equal(first.J, second.J)
     train = recording["split"].values == "train"
     condition = recording["condition"].values.astype(str)
     averages = [condition_average(one["rates"].values, train, condition) for one in (recording, changed)]
@@ -130,7 +132,7 @@ def test_baselines_never_see_the_test_trials(tmp_path: Path) -> None:
 def test_own_past_has_no_weights_between_regions(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.3)
     region = recording["region"].values.astype(str)
-    J = own_past(recording, true_network(truth)).J
+    J = own_past(view(recording, known_networks(recording, truth))).J
     between = region[:, None] != region
     assert not J[between].any()
     # 8 trials of 80 samples tell the 64 weights inside a region from noise well enough.

@@ -22,7 +22,7 @@ import lrfit
 from curbd import teachers
 from curbd.inactivation.bench import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
-from curbd.network.file import member
+from curbd.network.file import network_of
 from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
@@ -98,8 +98,7 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
         session = curbd.ingest_file(path)
         recording, truth = session.recording, session.truth
     networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, model, settings)
-    current = curbd.decompose(recording, networks)
-    pathways = judge(recording, networks, current, truth)
+    pathways = judge(recording, networks, truth)
     outcome = run_experiments(
         recording, networks, experiments(), truth, bench=ExperimentSettings(groups=9, posterior_draws=5)
     )
@@ -108,7 +107,7 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
         "networks": weight_table(networks),
         "pathways": pathways,
         "nulls": null_table(recording, networks),
-        "currents": over_time(current_table(recording, networks, current)),
+        "currents": over_time(current_table(recording, networks)),
         "inactivations": inactivation_table(outcome, pathways),
     }
     return {name: comparable(table) for name, table in tables.items()}
@@ -129,7 +128,7 @@ def weight_table(networks: xr.Dataset) -> pd.DataFrame:
     """Sum, sum of squares and a random projection of the weights of every pair of regions, and of the inputs."""
     rows = []
     for seed in range(networks.sizes["seed"]):
-        network = member(networks, seed)
+        network = network_of(networks, seed)
         region = networks["target_region"].values
         blocks = {
             f"J {target} {source}": network.J[np.ix_(region == target, region == source)]

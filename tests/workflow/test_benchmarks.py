@@ -19,8 +19,9 @@ from benchmarks.recorded import recorded
 from benchmarks.scoring import score, true_current
 from curbd import teachers
 from curbd.network.fit import Fit, Posterior
-from curbd.network.sources import parts
 from curbd.network.truth import true_current as current_of_the_truth
+from curbd.network.view import view
+from tests.support.known_network import known_networks
 
 
 @pytest.mark.slow
@@ -164,7 +165,8 @@ def test_true_currents_of_blocks_are_those_of_the_same_time() -> None:
     recording, truth = recorded(case.teacher)
     assert recording.sizes["trial"] > 1
     rows = recording["region"].values == "A"
-    expected = current_of_the_truth(recording, truth, parts(recording)[1], rows)
+    seen = view(recording, known_networks(recording, truth))
+    expected = current_of_the_truth(seen, truth, seen.sources[1], rows)
     np.testing.assert_allclose(verdicts.as_recorded(true_current(case, "A", "B"), recording), expected)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
-SIGNS = {"all": 0, "excitatory": 1, "inhibitory": -1}
+WEIGHT_SIGNS = {"all": 0, "excitatory": 1, "inhibitory": -1}
 
 
 class Cut(NamedTuple):
@@ -81,11 +81,37 @@ class Perturbation(NamedTuple):
     series: str = ""
     parts: tuple[Action, ...] = ()
 
+    @classmethod
+    def whole_run(cls, action: Action, when: Array) -> Perturbation:
+        """An action in full strength at all times of a run that has no name in any table."""
+        return cls(
+            name="",
+            kind="",
+            strength=1.0,
+            start_s=-np.inf,
+            stop_s=np.inf,
+            when=when,
+            conditions=(),
+            action=action,
+        )
+
 
 def nothing(n_units: int, n_inputs: int) -> Action:
     """The intact network."""
     none = np.zeros(n_units)
     return Action(np.zeros(n_units, bool), none, none + 1, none, np.zeros(n_inputs, bool))
+
+
+def silencing(units: Array, level: float, n_inputs: int) -> Action:
+    """The rates of some units held at one level.
+
+    Parameters
+    ----------
+    units : (unit,) bool, the units that are held.
+    level : scaled rate at which they are held.
+    n_inputs : number of inputs of the network; none is cut.
+    """
+    return nothing(len(units), n_inputs)._replace(held=units, level=np.where(units, level, 0.0))
 
 
 def together(actions: Sequence[Action]) -> Action:

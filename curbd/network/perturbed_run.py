@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.inactivation.perturbation import Action, Perturbation
-from curbd.network.equation import Network, tensor
+from curbd.network.equation import Network, Starts, tensor
+from curbd.network.perturbation import Action, Perturbation, silencing
 
 Array = np.ndarray
 
@@ -120,6 +120,46 @@ def rates(
             _add_sent(x.mul_(kept), r, J_t).add_(external)
             if noise_sd is not None and rng is not None:
                 x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
+
+
+def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequence[Action]) -> Array:
+    """Free runs from the first complete bin of every trial, intact and with something done over the whole run.
+
+    Parameters
+    ----------
+    network : the network.
+    r : (trial, time, unit) recorded rates, NaN where missing.
+    inputs : (trial, time, input) known inputs.
+    actions : what is done, in full strength, in each run but the first.
+
+    Returns
+    -------
+    (1 + action, trial, time, unit) rates, the intact run first; NaN before the start of a trial.
+    """
+    starts = Starts.of(r)
+    always = np.ones(r.shape[1], dtype=bool)
+    perturbations = [Perturbation.whole_run(action, always) for action in actions]
+    networks = Networks([network], starts.moved_ahead(inputs)[None])
+    runs = [sample[0].clone() for sample in rates(networks, perturbations, starts.states(r))]
+    return starts.moved_back(torch.stack(runs, dim=2).cpu().numpy())
+
+
+def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level: float = 0.0) -> Array:
+    """Free run from the first complete bin of every trial, the rates of some units held.
+
+    Parameters
+    ----------
+    network : the network.
+    r : (trial, time, unit) recorded rates, NaN where missing.
+    inputs : (trial, time, input) known inputs.
+    units : (unit,) bool, the units that are held.
+    level : scaled rate at which they are held.
+
+    Returns
+    -------
+    (trial, time, unit) rates, NaN before the start of a trial.
+    """
+    return perturbed_free_runs(network, r, inputs, [silencing(units, level, inputs.shape[2])])[1]
 
 
 def _stacked(values: Sequence[Array]) -> torch.Tensor:

@@ -1,0 +1,156 @@
+"""How far the posterior of the weights, and of inferred rates, leaves a network and its currents open."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from curbd.network.equation import Network, weights
+from curbd.network.fit import Posterior
+
+Array = np.ndarray
+
+
+def posterior_draws(network: Network, posterior: Posterior | None, number: int, seed: int) -> list[Network]:
+    """Networks drawn from the posterior of the weights.
+
+    Parameters
+    ----------
+    network : the fitted network, the mean of the posterior.
+    posterior : None where the estimator has none; then there are no draws.
+    number : how many networks are drawn.
+    seed : of the draws.
+    """
+    if posterior is None or not number:
+        return []
+    rng = np.random.default_rng(seed)
+    n_units = len(network.J)
+    W = weights(network)
+    ridges, group = np.unique(posterior.ridge, axis=0, return_inverse=True)
+    deviations = rng.standard_normal((number, *W.shape)) * np.sqrt(posterior.noise_variance)[:, None]
+    for index, ridge in enumerate(ridges):
+        units = group.ravel() == index
+        # With gram + ridge = L L', the covariance of L'^-1 e is the inverse of gram + ridge.
+        factor = np.linalg.cholesky(posterior.gram + np.diag(ridge))
+        flat = deviations[:, units].reshape(-1, W.shape[1])
+        deviations[:, units] = solve_triangular(factor, flat.T, lower=True, trans="T").T.reshape(number, -1, W.shape[1])
+    return [network._replace(J=drawn[:, :n_units], B=drawn[:, n_units:-1], b=drawn[:, -1]) for drawn in W + deviations]
+
+
+def summed_covariance(posterior: Posterior, units: Array) -> Array:
+    """Sum of the posterior covariances of the weights of some units; units are independent of each other.
+
+    Parameters
+    ----------
+    units : (unit,) bool or indices of the units.
+
+    Returns
+    -------
+    (regressor, regressor).
+    """
+    ridges, group = np.unique(posterior.ridge[units], axis=0, return_inverse=True)
+    noise_variance = posterior.noise_variance[units]
+    total = np.zeros_like(posterior.gram)
+    for index, ridge in enumerate(ridges):
+        total += noise_variance[group.ravel() == index].sum() * np.linalg.inv(posterior.gram + np.diag(ridge))
+    return total
+
+
+def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: int) -> Array:
+    """Posterior variance of a current averaged over the units of a region and over trials; the rates count as certain.
+
+    The average is W z averaged over trials and units. Its variance is z' Q z / units^2 at the average z, where Q is the
+    sum of the posterior covariances of the weights of the units.
+
+    Parameters
+    ----------
+    covariance : (regressor, regressor) Q, see `summed_covariance`.
+    z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
+    columns : (column,) regressors of the source.
+    n_units : how many units the region has.
+
+    Returns
+    -------
+    (time,) NaN where no trial was observed.
+    """
+    complete = np.isfinite(z).all(2)
+    count = np.where(complete.any(0), complete.sum(0), np.nan)
+    average = np.where(complete[..., None], z, 0.0)[..., columns].sum(0) / count[:, None]
+    variance = np.einsum("ti,ij,tj->t", average, covariance[np.ix_(columns, columns)], average)
+    return np.maximum(variance, 0) / n_units**2
+
+
+def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, columns: Array) -> Array:
+    """Variance that uncertain rates add to a current averaged over the units of a region and over trials.
+
+    Parameters
+    ----------
+    rate_covariance : (unit, unit) posterior covariance C of the inferred rates of one bin.
+    mean_weights : (regressor,) weights w, averaged over the units of the region.
+    z : (trial, time, regressor) presynaptic activity, NaN where missing.
+    columns : (column,) regressors of the source.
+
+    Returns
+    -------
+    (time,) w' C w / trials, NaN where no trial was observed.
+    """
+    units = columns[columns < len(rate_covariance)]
+    count = np.isfinite(z).all(2).sum(0)
+    variance = float(mean_weights[units] @ rate_covariance[np.ix_(units, units)] @ mean_weights[units])
+    return variance / np.where(count > 0, count, np.nan)
+
+
+def expected_r2(
+    covariance: Array, z: Array, columns: Array, current: Array, W: Array, rate_covariance: Array | None
+) -> float:
+    """R2 with the true current that the posterior expects: C^2 / (C^2 + V), each unit about its mean.
+
+    C is the estimated current and V its posterior variance, both summed over units and bins.
+
+    Parameters
+    ----------
+    covariance : (regressor, regressor) sum of the posterior covariances of the weights of the units.
+    z : (trial, time, regressor) presynaptic activity.
+    columns : (column,) regressors of the source.
+    current : (trial, time, unit) current of the source.
+    W : (unit, regressor) weights of the units.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates, None where rates are taken as observed.
+
+    Returns
+    -------
+    The R2, NaN where there is no current.
+    """
+    if not np.isfinite(current).any():
+        return float("nan")
+    source = z[..., columns].reshape(-1, len(columns))
+    source = source[np.isfinite(source).all(1)]
+    spread: Array = source - source.mean(0)
+    moments = spread.T @ spread
+    units = columns[columns < len(rate_covariance)] if rate_covariance is not None else columns[:0]
+    variance = 0.0
+    if rate_covariance is not None and len(units):
+        # Var(w r) = r' Q r + w' C w + tr(Q C), with Q the covariance of the weights and C that of the rates.
+        of_rates = len(source) * rate_covariance[np.ix_(units, units)]
+        moments = moments + of_rates
+        variance = float(((W[:, units] @ of_rates) * W[:, units]).sum())
+    variance += float((covariance[np.ix_(columns, columns)] * moments).sum())
+    estimate: Array = current.reshape(-1, current.shape[-1])
+    estimate = estimate[np.isfinite(estimate).all(1)]
+    squares = float(((estimate - estimate.mean(0)) ** 2).sum())
+    return squares / (squares + variance) if squares + variance > 0 else float("nan")
+
+
+def unseen_share(rate_covariance: Array, z: Array, columns: Array) -> float:
+    """Share of the variance of the rates of a source that measurement noise hides; NaN for a source of inputs.
+
+    Parameters
+    ----------
+    rate_covariance : (unit, unit) posterior covariance of inferred rates.
+    z : (trial, time, regressor) presynaptic activity.
+    columns : (column,) regressors of the source.
+    """
+    if not (columns < len(rate_covariance)).all():
+        return float("nan")
+    hidden = float(np.diag(rate_covariance)[columns].sum())
+    seen = float(np.nanvar(z[..., columns], axis=(0, 1)).sum())
+    return hidden / (hidden + seen) if hidden + seen > 0 else float("nan")

@@ -1,0 +1,83 @@
+"""The regression of all currents on all sources, which every null of a pathway refits."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curbd.network.view import View
+from curbd.regression.moments import choose_penalties, inputs_free, moments
+from curbd.regression.transitions import source_of_regressor
+
+Array = np.ndarray
+FOLDS = 5
+"""Folds, of whole trials, by which penalties are chosen where the estimator has none."""
+
+
+class CurrentRegression(NamedTuple):
+    """The regression of all currents on all sources.
+
+    Attributes
+    ----------
+    z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
+    y : (trial, time, unit) total current of these transitions.
+    region_of_unit : (unit,) index of each unit's region.
+    sources : columns of z that make up each source: the units of every region in their order, then the inputs.
+    penalty : (target region, regressor) of the ridge regression.
+    train : (trial,) which trials are fitted; the others are held out.
+    condition : (trial,) labels.
+    """
+
+    z: Array
+    y: Array
+    region_of_unit: Array
+    sources: list[Array]
+    penalty: Array
+    train: Array
+    condition: Array
+
+    @property
+    def complete(self) -> Array:
+        """(trial, time) transitions without a missing value."""
+        return np.isfinite(self.z).all(2) & np.isfinite(self.y).all(2)
+
+    def halves(self) -> tuple[Array, Array]:
+        """(trial, time) fitted and held-out transitions."""
+        return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
+
+
+def current_regression(fit: View) -> CurrentRegression:
+    """The regression behind the nulls of a fit, with the penalties of the fit.
+
+    Parameters
+    ----------
+    fit : a recording as the fit sees it, at drawn rates where the fit inferred rates.
+    """
+    z, y = fit.z[:, :-1], fit.residual.y
+    return CurrentRegression(
+        z=z,
+        y=y,
+        region_of_unit=fit.region_of_unit,
+        sources=[source.columns for source in fit.pathway_sources],
+        penalty=_penalties(fit, z, y),
+        train=fit.train,
+        condition=fit.condition,
+    )
+
+
+def _penalties(fit: View, z: Array, y: Array) -> Array:
+    """(target region, regressor) penalties of a fit, or newly chosen penalties where its estimator has none.
+
+    Inputs and bias are nearly free, as in every null: what they can explain is credited to no other source.
+    """
+    n_units, n_inputs, n_regions = len(fit.region), fit.u.shape[2], len(fit.regions)
+    source = source_of_regressor(fit.region_of_unit, n_inputs)
+    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2) & fit.train[:, None]
+    power = (z[complete][:, n_units : n_units + n_inputs] ** 2).sum(0)
+    blocks = fit.penalty
+    if blocks is None:
+        trial = np.nonzero(complete)[0]
+        folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % FOLDS)
+        blocks = choose_penalties(folds, source, inputs_free(np.ones((n_regions, n_regions)), power))[:, :n_regions]
+    return inputs_free(blocks, power)[:, source]
