@@ -1,4 +1,4 @@
-"""A teacher as somebody recorded it: which units, how noisy, through which indicator; and what really happened."""
+"""Recordings of a teacher: which units are recorded, how noisy, and through which indicator; with the true currents."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Array = np.ndarray
 
 
 class Observation(NamedTuple):
-    """How the rates r in (-1, 1) of a teacher are seen; the default sees them as they are.
+    """How the rates r in (-1, 1) of a teacher are observed; by default they are observed exactly.
 
     Attributes
     ----------
-    half : only the first half of every region's units is recorded.
-    indicator_s : decay time of an exponential filter, as of a calcium indicator, or 0.
-    peak_rate_hz : with a number, Poisson spikes of rate peak_rate_hz (1 + r) / 2 are counted in every sample, and the
-        rates are read back from the counts.
-    noise_sd : standard deviation of noise added to the rates.
-    smoothing_s : standard deviation of a Gaussian that smooths what was observed, last of all.
+    half : whether only the first half of every region's units is recorded.
+    indicator_s : decay time, s, of an exponential filter, as of a calcium indicator; 0 for no filter.
+    peak_rate_hz : None, or Poisson spikes of rate peak_rate_hz (1 + r) / 2 are counted in every sample, and the rates
+        are estimated from the counts.
+    noise_sd : standard deviation of the noise that is added to the rates.
+    smoothing_s : standard deviation, s, of a Gaussian filter, which is applied after all other steps.
     """
 
     half: bool = False
@@ -35,13 +35,13 @@ class Observation(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A recording and the truth behind it.
+    """A recording and the network that made the recording.
 
     Attributes
     ----------
     teacher : all units and their true rates; the trials from ``n_train`` on are held out.
     recorded : (unit,) which of the teacher's units were recorded.
-    rates : (trial, time, recorded unit) what an estimator may see.
+    rates : (trial, time, recorded unit) observed rates.
     n_train : number of training trials.
     time_known : whether the time constant and the Euler steps are given to the estimator.
     indicator_s : decay time of the indicator, 0 without one.
@@ -61,55 +61,79 @@ class Case(NamedTuple):
 
 
 def record(teacher: Teacher, how: Observation, n_train: int, seed: int, time_known: bool = True) -> Case:
-    """Observe a teacher; ``seed`` is that of the observation noise."""
+    """Observe a teacher.
+
+    Parameters
+    ----------
+    teacher : network and rates.
+    how : the observation.
+    n_train : number of training trials; the trials after them are held out.
+    seed : of the observation noise.
+    time_known : whether the time constant and the Euler steps are given to an estimator.
+    """
     recorded = np.ones(len(teacher.region), dtype=bool)
     if how.half:
         for name in np.unique(teacher.region):
             units = np.flatnonzero(teacher.region == name)
             recorded[units[len(units) // 2 :]] = False
     rates = observed_rates(teacher.rates[..., recorded], teacher.network.dt_s, how, np.random.default_rng(seed))
-    return Case(teacher, recorded, rates, n_train, time_known, how.indicator_s)
+    return Case(
+        teacher=teacher,
+        recorded=recorded,
+        rates=rates,
+        n_train=n_train,
+        time_known=time_known,
+        indicator_s=how.indicator_s,
+    )
 
 
 def observed_rates(rates: Array, dt_s: float, how: Observation, rng: np.random.Generator) -> Array:
-    """Rates (trial, time, unit) as they are seen, inside (-1, 1) but for single spike counts."""
-    seen = rates
+    """Observed rates (trial, time, unit), inside (-1, 1) except for spike counts that are not smoothed.
+
+    Parameters
+    ----------
+    rates : (trial, time, unit) true rates.
+    dt_s : sample step, s.
+    how : the observation.
+    rng : random numbers of the noise and the spikes.
+    """
+    observed = rates
     if how.indicator_s:
         keep = np.exp(-dt_s / how.indicator_s)
         # The filter starts in equilibrium with the first sample.
-        seen, _ = lfilter([1 - keep], [1, -keep], seen, axis=1, zi=keep * seen[:, :1])
+        observed, _ = lfilter([1 - keep], [1, -keep], observed, axis=1, zi=keep * observed[:, :1])
     if how.peak_rate_hz is not None:
-        counts = rng.poisson(how.peak_rate_hz * (1 + seen) / 2 * dt_s)
-        seen = 2 * counts / (how.peak_rate_hz * dt_s) - 1
+        counts = rng.poisson(how.peak_rate_hz * (1 + observed) / 2 * dt_s)
+        observed = 2 * counts / (how.peak_rate_hz * dt_s) - 1
     if how.noise_sd:
-        seen = seen + how.noise_sd * rng.standard_normal(seen.shape)
+        observed = observed + how.noise_sd * rng.standard_normal(observed.shape)
     if how.smoothing_s:
-        seen = gaussian_filter1d(seen, how.smoothing_s / dt_s, axis=1, mode="nearest")
-    # A bin with one spike stands for a rate far above 1: cut off, the counts would have another mean.
+        observed = gaussian_filter1d(observed, how.smoothing_s / dt_s, axis=1, mode="nearest")
+    # One spike in a bin is a rate far above 1; clipping the counts would change their mean.
     raw_counts = how.peak_rate_hz is not None and not how.smoothing_s
-    return seen if raw_counts else np.clip(seen, -CLIP, CLIP)
+    return observed if raw_counts else np.clip(observed, -CLIP, CLIP)
 
 
 def training_data(case: Case) -> TrainingData:
-    """The training trials as estimators see them."""
-    return _seen(case, case.n_train)
+    """The training trials of a recording as the data of an estimator."""
+    return _trials(case, case.n_train)
 
 
 def all_data(case: Case) -> TrainingData:
-    """All trials in the same form, those that are held out last."""
-    return _seen(case, len(case.rates))
+    """All trials of a recording as the data of an estimator, held-out trials last."""
+    return _trials(case, len(case.rates))
 
 
-def _seen(case: Case, n: int) -> TrainingData:
+def _trials(case: Case, n: int) -> TrainingData:
     names, region = np.unique(case.region, return_inverse=True)
     network = case.teacher.network
     return TrainingData(
-        case.rates[:n],
-        case.teacher.inputs[:n],
-        region,
-        len(names),
-        np.arange(n),
-        network.dt_s,
-        network.substeps if case.time_known else 1,
-        network.tau_s if case.time_known else None,
+        r=case.rates[:n],
+        u=case.teacher.inputs[:n],
+        region=region,
+        n_regions=len(names),
+        trial=np.arange(n),
+        dt_s=network.dt_s,
+        substeps=network.substeps if case.time_known else 1,
+        tau_s=network.tau_s if case.time_known else None,
     )

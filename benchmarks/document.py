@@ -1,4 +1,4 @@
-"""Tables for the documentation: written between markers, so that the text around them is kept."""
+"""Tables of the documentation, written between markers, so that the text around them is kept."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from curbd.storage import whole_file
 
 
 def insert(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers ``name`` in a Markdown page; a page without them gets it at its end."""
+    """Replace the text between the markers ``name`` of a Markdown page; a page without them is extended.
+
+    Parameters
+    ----------
+    page : path of the page.
+    name : name in the markers.
+    text : Markdown.
+    """
     start, end = f"<!-- {name}: written by benchmarks -->", f"<!-- end of {name} -->"
     old = page.read_text(encoding="utf-8") if page.exists() else ""
     before, marker, rest = old.partition(start)
     after = rest.partition(end)[2] if marker else "\n"
-    with whole_file(page) as part:
-        Path(part).write_text(f"{before}{start}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
+    with whole_file(page) as temporary:
+        temporary.write_text(f"{before}{start}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table of texts as Markdown."""
+    """A table whose cells are texts as a Markdown table."""
     lines = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Text of a number, without the 0 before the point; a dash where there is none."""
+    """Text of a number, without the 0 before the decimal point; a dash for NaN."""
     if pd.isna(value):
         return "-"
     if abs(value) >= 100:

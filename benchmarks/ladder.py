@@ -1,4 +1,4 @@
-"""The rungs of the ladder: one recording each, from easy to hopeless, one thing changed at a time."""
+"""The ladder: recordings from easy to hopeless, each of which differs from the base recording in one respect."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from benchmarks.cases import Case, Observation, record
 from curbd import teachers
 
-HELD_OUT = 4
-"""Trials made beyond those of training, to score forecasts on."""
+HELD_OUT_TRIALS = 4
+"""Trials in addition to the training trials, on which forecasts are scored."""
 
 
 class Rung(NamedTuple):
@@ -17,11 +17,11 @@ class Rung(NamedTuple):
 
     Attributes
     ----------
-    trials : for training.
-    teacher : what differs from the defaults of `curbd.teachers.multi_region`.
+    trials : number of training trials.
+    teacher : arguments of `curbd.teachers.multi_region` that differ from its defaults.
     how : the observation.
     time_known : whether the time constant and the Euler steps are given.
-    published : with a number, the simulator of the CURBD publication with that coupling instead.
+    published : None, or the coupling of the simulator of the CURBD publication, which then makes the recording.
     """
 
     trials: int = 20
@@ -36,7 +36,7 @@ def _measured(noise_sd: float, smoothing_s: float = 0.0, process_noise: float = 
 
 
 RAW_COUNTS = "spike counts"
-"""The only rung whose rates leave (-1, 1): for estimators that know spike counts."""
+"""The only rung whose rates leave (-1, 1): for estimators that model spike counts."""
 
 RUNGS: Mapping[str, Rung] = {
     "base": Rung(),
@@ -135,7 +135,14 @@ PANELS: Mapping[str, Mapping[str, str]] = {
 
 
 def build(rung: Rung, seed: int, quick: bool = False) -> Case:
-    """The recording of a rung; ``quick`` makes it small, to try the machinery and not the estimators."""
+    """The recording of a rung.
+
+    Parameters
+    ----------
+    rung : the rung.
+    seed : of the teacher and of the observation noise.
+    quick : whether the recording is tiny, to try the machinery and not the estimators.
+    """
     if rung.published is not None:
         # Seed 10 is the first of those for which the published algorithm was measured.
         units = 12 if quick else 100
@@ -146,5 +153,5 @@ def build(rung: Rung, seed: int, quick: bool = False) -> Case:
         trials = max(trials // 5, 1)
         settings |= {"samples": 60, "units": [6, 8, 10][: len(settings.get("regions", "ABC"))]}
         settings |= {"units": 8} if len(settings.get("regions", "ABC")) > 3 else {}
-    teacher = teachers.multi_region(**settings, trials=trials + HELD_OUT, seed=seed)
+    teacher = teachers.multi_region(**settings, trials=trials + HELD_OUT_TRIALS, seed=seed)
     return record(teacher, rung.how, trials, seed, rung.time_known)

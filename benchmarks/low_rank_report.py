@@ -1,4 +1,4 @@
-"""Tables of `benchmarks.low_rank` for the documentation."""
+"""The tables of `benchmarks.low_rank` as Markdown."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import pandas as pd
 
 from benchmarks.document import markdown, number
 
-PUBLISHED = {"random_dots": "1.00", "romo": "1.00", "contextual_decision": ".96", "delayed_match": ".99"}
-"""R2 over ceiling of the published method, as stated with the comparison."""
+PUBLISHED_R2 = {"random_dots": "1.00", "romo": "1.00", "contextual_decision": ".96", "delayed_match": ".99"}
+"""Task -> R2 divided by its ceiling of the published method, as the publication states it."""
 
 
 def tasks_text(table: pd.DataFrame) -> str:
-    """Constructed teachers of four tasks, means over networks."""
+    """Markdown: fits to constructed teachers of four tasks, means over teachers."""
     lines = []
     for name, group in table.groupby("task", sort=False):
         mean = group.mean(numeric_only=True)
-        found = f"{(group['rank'] == group['true_rank']).sum()} of {len(group)}"
+        ranks_found = f"{(group['rank'] == group['true_rank']).sum()} of {len(group)}"
         lines.append(
             {
                 "task (rank)": f"{name} ({group['true_rank'].iloc[0]})",
                 "R2 over ceiling": number(mean["r2_over_ceiling"], 4),
-                "published": PUBLISHED[str(name)],
+                "published": PUBLISHED_R2[str(name)],
                 "R2 without noise": number(mean["clean_r2"], 4),
                 "connectivity r": number(mean["connectivity_r"], 3),
                 "effective r": number(mean["effective_r"], 4),
                 "R2 at noise .05, over the teacher's own": number(mean["noise_r2_over_teacher"], 3),
-                "rank found": found,
+                "rank found": ranks_found,
                 "s": number(mean["seconds"], 0),
                 "CPU s": number(mean["cpu_seconds"], 0),
             }
@@ -34,7 +34,7 @@ def tasks_text(table: pd.DataFrame) -> str:
 
 
 def blocks_text(table: pd.DataFrame) -> str:
-    """Block ranks of three regions."""
+    """Markdown: how many block ranks of three regions are found."""
     lines = []
     for trials, group in table.groupby("trials", sort=False):
         lines.append(
@@ -52,7 +52,7 @@ def blocks_text(table: pd.DataFrame) -> str:
 
 
 def trained_text(table: pd.DataFrame) -> str:
-    """Trained networks of full rank, those that learnt their task."""
+    """Markdown: low-rank fits to trained networks of full rank; networks that did not learn their task are left out."""
     lines = []
     learnt = table["accuracy"] >= 0.9
     for name, group in table[learnt].groupby("task", sort=False):
@@ -74,7 +74,7 @@ def trained_text(table: pd.DataFrame) -> str:
 
 
 def unrecorded_text(table: pd.DataFrame) -> str:
-    """Teachers of which some units were recorded, with and without further units in the fit."""
+    """Markdown: fits to some units of a teacher, with and without unrecorded units in the fitted network."""
     lines = []
     for recorded, group in table.groupby("recorded", sort=False):
         better = (group["r2_with_unrecorded"] > group["r2"]).sum()

@@ -1,10 +1,10 @@
-"""The published CURBD training in plain NumPy, step by step as published, to measure time and recovery against.
+"""The published CURBD training in plain NumPy, step by step as published: the reference for time and recovery.
 
-Perich et al., bioRxiv 2020.12.18.423348: a random network runs with frozen input noise; whenever a data sample is due,
-recursive least squares moves all weights so that the rates come closer to it. Passes over the data are repeated; the
-weights and the inverse correlation matrix persist. Its choices are kept, also those that one would not make again:
-rates are taken as currents at the start, the rate that is compared with sample k is that of sample k + 1, and steps
-are counted by adding up times.
+Publication: Perich et al., bioRxiv 2020.12.18.423348. A random network runs with frozen input noise; whenever a data
+sample is due, recursive least squares moves all weights so that the rates come closer to that sample. Passes over the
+data are repeated, and the weights and the inverse correlation matrix persist. Questionable choices of the published
+code are kept: recorded rates are used as currents at the start, sample k is compared with the rates of sample k + 1,
+and steps are counted by adding up times.
 """
 
 from __future__ import annotations
@@ -15,21 +15,28 @@ import numpy as np
 
 Array = np.ndarray
 SUBSTEPS = 5
-"""Steps of the network that make one sample."""
-GAIN = 1.5
-"""The weights at the start are N(0, GAIN^2 / units)."""
+"""Euler steps of the network in one sample."""
+WEIGHT_GAIN = 1.5
+"""The weights at the start are N(0, WEIGHT_GAIN^2 / units)."""
 TAU_S = 0.1
 """Time constant of the units and of their input noise, s."""
-NOISE = 0.01
-"""Size of the input noise."""
-P0 = 1.0
-"""The inverse correlation matrix at the start is this times the identity."""
+NOISE_AMPLITUDE = 0.01
+"""Amplitude of the input noise, dimensionless, the units of x in tau dx/dt = -x + J r + noise."""
+INVERSE_CORRELATION = 1.0
+"""The inverse correlation matrix at the start is this number times the identity."""
 SEED = 0
-"""Of the weights, the noise and the order in which weights learn."""
+"""Seed of the weights, the noise and the order in which weights learn."""
 
 
 class Training(NamedTuple):
-    """J (target, source); rates (unit, step) of the last pass; p_var: explained variance of every pass, in it."""
+    """A trained network.
+
+    Attributes
+    ----------
+    J : (target, source) weights.
+    rates : (unit, step) rates in the last pass.
+    p_var : variance explained in every pass, while the weights learn.
+    """
 
     J: Array
     rates: Array
@@ -43,19 +50,24 @@ def train(
     dt_s: float,
     chosen: bool = True,
 ) -> Training:
-    """Train on one stretch of activity (unit, time).
+    """Train a network on one stretch of activity.
 
-    With ``chosen`` the update is laid out as in the public code: the weights that learn are picked by their presynaptic
-    unit (all of them, in random order), and vectors are columns. Without, all weights are updated at once, which is the
-    same algorithm at a fraction of its time.
+    Parameters
+    ----------
+    activity : (unit, time) activity, in any unit; it is divided by its maximum.
+    passes : number of passes over the data.
+    dt_s : sample step, s.
+    chosen : True lays the update out as the public code does: the weights that learn are picked by their presynaptic
+        unit (all units, in random order), and vectors are columns. False updates all weights at once, which is the same
+        algorithm in a fraction of the time.
     """
     rng = np.random.default_rng(SEED)
     data = np.clip(activity / activity.max(), -0.999, 0.999)
     n, n_samples = data.shape
     n_steps, step_s = (n_samples - 1) * SUBSTEPS + 1, dt_s / SUBSTEPS
     w = _input_noise(rng, n, n_steps, step_s)
-    J = GAIN * rng.standard_normal((n, n)) / np.sqrt(n)
-    P = P0 * np.eye(n)
+    J = WEIGHT_GAIN * rng.standard_normal((n, n)) / np.sqrt(n)
+    P = INVERSE_CORRELATION * np.eye(n)
     learning = rng.permutation(n)
     R = np.empty((n, n_steps))
     p_var = []
@@ -91,4 +103,4 @@ def _input_noise(rng: np.random.Generator, n: int, n_steps: int, step_s: float) 
     w = np.ones((n, n_steps))
     for step in range(1, n_steps):
         w[:, step] = white[:, step] + (w[:, step - 1] - white[:, step]) * np.exp(-step_s / TAU_S)
-    return NOISE * w
+    return NOISE_AMPLITUDE * w

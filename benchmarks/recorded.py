@@ -1,4 +1,4 @@
-"""Teachers as the product reads them: written to a file and ingested."""
+"""Teachers as a user's recording: written to a file and ingested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from curbd.settings.recording import RecordingSettings
 
 
 def recorded(teacher: teachers.Teacher, test_fraction: float = 0.2) -> tuple[xr.Dataset, xr.Dataset]:
-    """Recording and truth of a teacher."""
+    """Recording of a teacher, and the true network.
+
+    Parameters
+    ----------
+    teacher : network and rates.
+    test_fraction : share of the trials that are held out.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "teacher.h5"
         teachers.write_hdf5(teacher, path)

@@ -1,11 +1,10 @@
-"""Run the ladder: every estimator on every rung, one row a fit, with tables and a figure for the documentation.
+"""The ladder: every estimator on every recording, with tables and a figure for the documentation.
 
-``python -m benchmarks.recovery`` goes on where it stopped; rows that are in the table are not computed again.
+``python -m benchmarks.recovery`` continues where it was stopped: rows that are in the table are not computed again.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -14,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
+from benchmarks import command
 from benchmarks.cases import Case, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import RAW_COUNTS, RUNGS, build
@@ -37,8 +36,10 @@ class Contestant(NamedTuple):
 
     Attributes
     ----------
-    rungs : what it is tried on.
-    seeds : on how many teachers of a rung, at most.
+    estimator : the estimator.
+    options : its options.
+    rungs : recordings on which the estimator is tried, names in `benchmarks.ladder.RUNGS`.
+    seeds : largest number of teachers of each rung.
     """
 
     estimator: Estimator
@@ -47,7 +48,7 @@ class Contestant(NamedTuple):
     seeds: int = len(SEEDS)
 
 
-ALL_RATES = [rung for rung in RUNGS if rung != RAW_COUNTS]
+RATE_RUNGS = [rung for rung in RUNGS if rung != RAW_COUNTS]
 VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
     "sparse, hidden inputs": (
         "sparse",
@@ -64,9 +65,9 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object], Collection[str]]] = {
     ),
 }
 """Name -> full-rank estimator, options other than the defaults, and the rungs where they matter."""
-QUICKER: Mapping[str, Mapping[str, object]] = {"force": {"passes": 5}, "trajectory": {"rank": 2, "steps": 5}}
+QUICK_OPTIONS: Mapping[str, Mapping[str, object]] = {"force": {"passes": 5}, "trajectory": {"rank": 2, "steps": 5}}
 """Options of a quick run, by estimator."""
-SLOW = {
+FEWER_TEACHERS: Mapping[str, int] = {
     "force": 2,
     "shooting": 3,
     "shooting, from sparse": 5,
@@ -75,23 +76,25 @@ SLOW = {
     "lrfit.estimators.shooting": 2,
     "lrfit.estimators.trajectory": 1,
 }
-"""Estimators that are tried on fewer teachers."""
+"""Slow estimator -> number of teachers of each rung."""
 
 
 def contestants(quick: bool = False) -> dict[str, Contestant]:
-    """All estimators of the product with their default options, those of low rank as ``lrfit.<name>``; variants."""
-    found = {}
+    """All estimators with their default options, low-rank ones as ``lrfit.<name>``, and the variants."""
+    entries = {}
     for family, prefix, registry in (("full_rank", "", FULL_RANK), ("low_rank", "lrfit.", LOW_RANK)):
         for name, registered in registry.items():
-            changed = QUICKER.get(name, {}) if quick else {}
+            changed = QUICK_OPTIONS.get(name, {}) if quick else {}
             options = ESTIMATORS[family][name].model_validate(changed)
-            found[prefix + name] = Contestant(
-                registered.estimator, options, ALL_RATES, SLOW.get(prefix + name, len(SEEDS))
+            entries[prefix + name] = Contestant(
+                registered.estimator, options, RATE_RUNGS, FEWER_TEACHERS.get(prefix + name, len(SEEDS))
             )
     for name, (estimator_name, changes, rungs) in VARIANTS.items():
         options = ESTIMATORS["full_rank"][estimator_name].model_validate(changes)
-        found[name] = Contestant(FULL_RANK[estimator_name].estimator, options, rungs, SLOW.get(name, len(SEEDS)))
-    return found
+        entries[name] = Contestant(
+            FULL_RANK[estimator_name].estimator, options, rungs, FEWER_TEACHERS.get(name, len(SEEDS))
+        )
+    return entries
 
 
 def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float]:
@@ -104,10 +107,10 @@ def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float
 
 
 def options_for(contestant: Contestant, case: Case) -> Section:
-    """The options of a contestant on a recording.
+    """The options of an estimator on one recording.
 
-    The passes of the published algorithm are shared out among the trials, at least 5 for each; the decay time of an
-    indicator is given, as the time constant is.
+    The number of passes of the published algorithm is divided by the number of trials, to 5 at least. The decay time of
+    an indicator is given, as the time constant is.
     """
     options = contestant.options
     if isinstance(options, StateSpace) and options.noise == "calcium":
@@ -126,9 +129,18 @@ def climb(
     quick: bool = False,
     again: bool = False,
 ) -> pd.DataFrame:
-    """Fill the table (CSV, one row a rung, estimator and seed) with what is missing, and return it.
+    """Compute the missing rows of a table (CSV), one for each rung, estimator and seed, and return all rows.
 
-    The file is written anew after every recording, so that a run can be stopped at any time.
+    The file is written after every recording, so that a run can be stopped at any time.
+
+    Parameters
+    ----------
+    table : path of the table.
+    rungs : names in `benchmarks.ladder.RUNGS`.
+    estimators : names in `contestants`.
+    seeds : seeds of the teachers.
+    quick : whether recordings are tiny and options quick.
+    again : whether rows that the table holds are computed anew.
     """
     chosen = {name: contestants(quick)[name] for name in estimators}
     done = finished(table, KEYS, again)
@@ -152,27 +164,20 @@ def climb(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: run what is missing, then write the tables and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.recovery")
-    parser.add_argument("--out", type=Path, default=None, help="folder of recovery.md and recovery/ (default: docs)")
+    parser = command.parser("recovery", __doc__, "recovery.md and recovery/", seeds=SEEDS, quick=True)
     parser.add_argument("--rungs", nargs="+", choices=list(RUNGS), default=list(RUNGS), metavar="RUNG")
     parser.add_argument("--estimators", nargs="+", choices=list(contestants()), default=list(contestants()))
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS), help="seeds of the teachers")
-    parser.add_argument("--again", action="store_true", help="compute rows again that are there")
-    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery (default: build)")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(1)
-    out = options.out or Path("build" if options.quick else "docs")
-    (out / "recovery").mkdir(parents=True, exist_ok=True)
-    seeds = options.seeds[:1] if options.quick else options.seeds
-    table = climb(
-        out / "recovery" / "ladder.csv",
-        options.rungs,
-        options.estimators,
-        seeds,
-        quick=options.quick,
-        again=options.again,
-    )
+    out = command.folder(options)
+    with command.measuring():
+        table = climb(
+            out / "recovery" / "ladder.csv",
+            options.rungs,
+            options.estimators,
+            options.seeds[:1] if options.quick else options.seeds,
+            quick=options.quick,
+            again=options.again,
+        )
     figure(table, out / "recovery" / "ladder.png")
     insert(out / "recovery.md", "ladder", summary(table))
 

@@ -12,9 +12,9 @@ from benchmarks.ladder import PANELS
 from curbd.storage import whole_file
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#999999")
-"""Okabe and Ito, and grey: told apart by colour-blind readers; the markers differ as well."""
+"""The palette of Okabe and Ito, and grey, which colour-blind readers can distinguish."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", "p", "h", ">")
-"""More than colours, so that estimators of one colour have different markers."""
+"""There are more markers than colours, so that estimators of the same colour have different markers."""
 MEASURES = {
     "within_r": "within r",
     "cross_r": "cross r",
@@ -32,7 +32,7 @@ MEASURES = {
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """Markdown: correlation and R2 of the currents between regions at a glance, then every measure."""
+    """Markdown: a short table with r and R2 of the currents between regions, then a long table with all measures."""
     names = list(dict.fromkeys(rows["estimator"]))
     means = rows.groupby(["rung", "estimator"], sort=False)[list(MEASURES)].mean()
     glance = [
@@ -61,22 +61,25 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 def figure(rows: pd.DataFrame, path: Path) -> None:
-    """One panel a question: correlation with the true currents between regions; lines join means, bars are extremes."""
+    """Figure: correlation with the true currents between regions, one panel for each question.
+
+    Lines join the means over teachers; bars reach from the smallest to the largest value.
+    """
     names = list(dict.fromkeys(rows["estimator"]))
     columns = 4
     height = -(-len(PANELS) // columns)
     plot, axes = plt.subplots(height, columns, figsize=(3.3 * columns, 2.6 * height), sharey=True, layout="constrained")
     for axis, (title, labels) in zip(axes.flat, PANELS.items(), strict=False):
-        for place, name in enumerate(names):
-            mine = rows[rows["estimator"] == name].groupby("rung")["cross_r"]
-            spread = mine.agg(["mean", "min", "max"]).reindex(list(labels.values()))
-            shift = 0.08 * (place - (len(names) - 1) / 2)
+        for index, name in enumerate(names):
+            correlations = rows[rows["estimator"] == name].groupby("rung")["cross_r"]
+            spread = correlations.agg(["mean", "min", "max"]).reindex(list(labels.values()))
+            shift = 0.08 * (index - (len(names) - 1) / 2)
             axis.errorbar(
-                [at + shift for at in range(len(labels))],
+                [position + shift for position in range(len(labels))],
                 spread["mean"],
                 [spread["mean"] - spread["min"], spread["max"] - spread["mean"]],
-                color=COLOURS[place % len(COLOURS)],
-                marker=MARKERS[place % len(MARKERS)],
+                color=COLOURS[index % len(COLOURS)],
+                marker=MARKERS[index % len(MARKERS)],
                 markersize=4,
                 linewidth=0.8,
                 label=name,
@@ -93,6 +96,6 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
         axis.set_visible(False)
     handles, texts = axes.flat[0].get_legend_handles_labels()
     plot.legend(handles, texts, loc="outside lower center", ncols=5, frameon=False)
-    with whole_file(path) as part:
-        plot.savefig(part, dpi=130, format="png")
+    with whole_file(path) as temporary:
+        plot.savefig(temporary, dpi=130, format="png")
     plt.close(plot)

@@ -1,4 +1,4 @@
-"""Tables that grow: a benchmark can be stopped at any time, and computes only what is missing."""
+"""Tables of results that grow: a benchmark can be stopped at any time, and later computes only the missing rows."""
 
 from __future__ import annotations
 
@@ -11,20 +11,28 @@ from curbd.storage import whole_file
 
 
 def rows(table: Path, keys: Sequence[str]) -> pd.DataFrame:
-    """The rows of a table (CSV), none where it does not exist."""
+    """The rows of a table (CSV); no rows where the file does not exist."""
     return pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(keys))
 
 
 def finished(table: Path, keys: Sequence[str], again: bool = False) -> set[tuple[object, ...]]:
-    """The keys that are in a table and need not be computed; none of them with ``again``."""
+    """The keys of the rows that need not be computed, as a table holds them; no keys with ``again``."""
     return set() if again else set(rows(table, keys)[list(keys)].itertuples(index=False, name=None))
 
 
 def add(table: Path, keys: Sequence[str], new: pd.DataFrame, order: Sequence[str | int]) -> None:
-    """Write rows to a table, in the place of those with the same keys; ``order`` sorts the first key."""
+    """Write rows to a table (CSV); they replace rows with the same keys.
+
+    Parameters
+    ----------
+    table : path of the table.
+    keys : columns that identify a row; the table is sorted by them.
+    new : rows.
+    order : values of the first key in the order of the table.
+    """
     old = rows(table, keys)
     both = (pd.concat([old, new], ignore_index=True) if len(old) else new).drop_duplicates(list(keys), keep="last")
-    place = {name: number for number, name in enumerate(order)}
-    both = both.sort_values(list(keys), key=lambda one: one.map(place) if one.name == keys[0] else one)
-    with whole_file(table) as part:
-        both.to_csv(part, index=False, float_format="%.5g")
+    rank = {value: index for index, value in enumerate(order)}
+    both = both.sort_values(list(keys), key=lambda column: column.map(rank) if column.name == keys[0] else column)
+    with whole_file(table) as temporary:
+        both.to_csv(temporary, index=False, float_format="%.5g")

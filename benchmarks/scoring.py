@@ -1,4 +1,4 @@
-"""What a fit recovered of the true currents, beside what its forecasts look like."""
+"""How well a fit recovers the true currents, and how well the fit forecasts the activity."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
 
     Returns
     -------
-    within_r, cross_r : correlation of the estimated with the true current over units and time, mean over regions and
-        over ordered pairs of regions. cross_r2 : 1 - squared error / variance of the true current of each unit about
-        its mean, mean over pairs. cross_r_at_truth, cross_r2_at_truth : the same for the estimated weights on the
-        true rates, so that only the weights count. cross_ratio : rms of the estimated over that of the true current,
-        median over pairs. absent_ratio : rms of the current of an absent pathway over the mean rms of the others.
-        one_step_r2, free_run_r2 : held-out trials. free_run_train : explained variance about one grand mean (pVar)
-        of the training trials. ceiling_r2 : free run of the true network on the held-out trials.
+    within_r : correlation of the estimated with the true current within a region, over units and time, mean over
+        regions.
+    cross_r : correlation of the estimated with the true current between regions, mean over ordered pairs of regions.
+    cross_r2 : 1 - squared error / variance of the true current about the mean of each unit, mean over pairs.
+    cross_r_at_truth, cross_r2_at_truth : cross_r and cross_r2 of the estimated weights at the true rates, so that only
+        errors of the weights count.
+    cross_ratio : rms of the estimated current divided by the rms of the true current, median over pairs.
+    absent_ratio : rms of the estimated current of absent pathways divided by the rms of the true current of the
+        others, of means over pathways; NaN where no pathway is absent.
+    one_step_r2, free_run_r2 : R2 of forecasts on held-out trials; NaN where a forecast is not defined.
+    free_run_train : explained variance about one grand mean (pVar) of the training trials.
+    ceiling_r2 : R2 of free runs of the true network on the held-out trials.
     """
     states = inferred(case, fit)
     rates = case.rates if states is None else states.rates
@@ -61,33 +66,41 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
 
 
 def true_current(case: Case, target: str, source: str) -> Array:
-    """(training trial, time, recorded unit of target) current that all units of the source really send."""
+    """True current from all units of the source, recorded or not: (training trial, time, recorded unit of target)."""
     teacher = case.teacher
     rows, columns = case.recorded & (teacher.region == target), teacher.region == source
     return teacher.rates[: case.n_train][..., columns] @ teacher.network.J[np.ix_(rows, columns)].T
 
 
 def estimated_current(case: Case, fit: Fit, target: str, source: str, rates: Array) -> Array:
-    """The same, as the fit has it: its weights on the rates (trial, time, recorded unit)."""
+    """Current of a fit from source to target: (training trial, time, recorded unit of target).
+
+    Parameters
+    ----------
+    case : recording.
+    fit : its weights send the current.
+    target, source : regions.
+    rates : (trial, time, recorded unit) rates at which the current is evaluated.
+    """
     block = fit.network.J[np.ix_(case.region == target, case.region == source)]
     return rates[: case.n_train][..., case.region == source] @ block.T
 
 
 def inferred(case: Case, fit: Fit) -> States | None:
-    """The rates of all trials that a fit infers behind noisy ones, where the product evaluates currents; else None."""
+    """Rates of all trials that a fit infers from noisy rates; None for a fit that infers no rates."""
     data = all_data(case)
     return infer_states(fit, data, data.trial < case.n_train, np.random.default_rng(0)).states
 
 
 def known_inputs(case: Case, fit: Fit) -> Array:
-    """(trial, time, input) of all trials, as the network of the fit expects them: recorded, then inferred ones."""
+    """(trial, time, input) inputs of all trials that the network of a fit receives: recorded, then inferred inputs."""
     recorded = case.teacher.inputs
     hidden = infer_hidden_inputs(fit, all_data(case)).hidden
     return recorded if hidden is None else np.concatenate([recorded, hidden.values], axis=2)
 
 
 def correlation(a: Array, b: Array) -> float:
-    """Pearson correlation over all entries, 0 where one of them is constant."""
+    """Pearson correlation over all entries, 0 where an array is constant."""
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum()) / scale if scale > 0 else 0.0
@@ -96,20 +109,20 @@ def correlation(a: Array, b: Array) -> float:
 def _forecasts(case: Case, fit: Fit) -> dict[str, float]:
     n, teacher, network = case.n_train, case.teacher, fit.network
     if np.abs(case.rates).max() >= 1:
-        # Single spike counts are no states to start from.
+        # Single spike counts lie outside (-1, 1): no state belongs to them from which a run could start.
         return dict.fromkeys(FORECASTS, float("nan"))
     inputs = known_inputs(case, fit)
-    running = free_run(network, case.rates[:n], inputs[:n])
+    run = free_run(network, case.rates[:n], inputs[:n])
     scores = dict.fromkeys(FORECASTS, float("nan"))
-    scores["free_run_train"] = variance_explained(case.rates[:n], running)
+    scores["free_run_train"] = variance_explained(case.rates[:n], run)
     r, u = case.rates[n:], inputs[n:]
     if len(r):
         residual = one_step_residual(network, r, u)
-        truly = free_run(teacher.network, teacher.rates[n:], teacher.inputs[n:], drive=teacher.drive[n:])
+        true_run = free_run(teacher.network, teacher.rates[n:], teacher.inputs[n:], drive=teacher.drive[n:])
         scores |= {
             "one_step_r2": r_squared(residual.y, residual.y - residual.error),
             "free_run_r2": r_squared(r, free_run(network, r, u)),
-            "ceiling_r2": r_squared(r, truly[..., case.recorded]),
+            "ceiling_r2": r_squared(r, true_run[..., case.recorded]),
         }
     return scores
 

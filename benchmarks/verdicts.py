@@ -1,11 +1,10 @@
-"""How often a verdict is wrong: pathways that are not there and called resolved, pathways that are and called not.
+"""How often a verdict is wrong: absent pathways that are called resolved, and present ones that are not.
 
-Each recording goes through the product as a user's would: from a file, with three fits, its null and its verdicts.
+Each recording goes through the workflow as a user's does: from a file, with three fits, a null and verdicts.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Mapping, Sequence
 from itertools import permutations
@@ -13,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 
+from benchmarks import command
 from benchmarks.cases import Case, Observation
 from benchmarks.document import insert, markdown, number
 from benchmarks.ladder import RUNGS, Rung, build
@@ -50,24 +49,34 @@ CONDITIONS = (
     "published, coupling .02",
 )
 KEYS = ["condition", "estimator", "seed", "target", "source"]
-WRONG_R2 = 0.5
-"""A pathway that is there and called resolved is a false call where its current has a smaller R2 with the true one."""
+LEAST_R2_OF_A_RIGHT_CALL = 0.5
+"""A resolved pathway counts as a wrong call where R2 of its current with the true current is smaller."""
 log = logging.getLogger("verdicts")
 
 
 def condition(name: str, seed: int) -> Rung:
-    """The recording behind a condition: a rung of the ladder, or one with absent pathways drawn by seed."""
+    """The recording of a condition: a rung of the ladder, or a rung whose absent pathways are drawn by the seed."""
     if name not in ABSENT:
         return RUNGS[name]
     pairs = list(permutations("ABC", 2))
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:3]
-    return Rung(trials=40, teacher={"absent": [pairs[place] for place in chosen]}, how=ABSENT[name])
+    return Rung(trials=40, teacher={"absent": [pairs[index] for index in chosen]}, how=ABSENT[name])
 
 
 def judged(case: Case, model: Model) -> pd.DataFrame:
-    """One row a pathway between regions: verdict, reason, whether it is there, and the true r and R2 of its current."""
+    """Verdict of every pathway between regions, and r and R2 of its current with the true one.
+
+    Parameters
+    ----------
+    case : recording.
+    model : model that is fitted.
+
+    Returns
+    -------
+    One row for each pathway; ``there`` says whether the pathway has any true weight.
+    """
     kept, network, n = case.recorded, case.teacher.network, case.n_train
-    seen = case.teacher._replace(
+    observed = case.teacher._replace(
         rates=case.rates[:n],
         region=case.region,
         inputs=case.teacher.inputs[:n],
@@ -75,7 +84,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
         drive=np.zeros_like(case.rates[:n]),
         network=network._replace(J=network.J[np.ix_(kept, kept)], B=network.B[kept], b=network.b[kept]),
     )
-    recording, _ = recorded(seen)
+    recording, _ = recorded(observed)
     networks, _ = fit(recording, model.estimator_name(), model)
     current = decompose(recording, networks)
     table = judge_pathways(recording, networks)
@@ -83,8 +92,8 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
     lines = []
     for row in table.to_dict("records"):
         true = as_recorded(true_current(case, row["target"], row["source"]), recording)
-        mine = current.isel(seed=0).sel(source=row["source"])
-        estimate = mine.isel(unit=np.flatnonzero(mine["region"].values == row["target"])).values
+        sent = current.isel(seed=0).sel(source=row["source"])
+        estimate = sent.isel(unit=np.flatnonzero(sent["region"].values == row["target"])).values
         there = bool(true.any())
         lines.append(
             {name: row[name] for name in ("target", "source", "verdict", "q_value", "predicted_r2", "seed_r", "reason")}
@@ -98,7 +107,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
 
 
 def as_recorded(values: Array, recording: xr.Dataset) -> Array:
-    """Values (trial, time, unit) of the teacher as the recording has them: a single stretch is cut into blocks."""
+    """Values (trial, time, unit) of a teacher on the trials of its recording; one long stretch is cut into blocks."""
     if recording.attrs["stretches"] == "trials":
         return values
     seconds = recording["start_s"].values[:, None] + recording["time"].values
@@ -114,7 +123,17 @@ def judge(
     quick: bool = False,
     again: bool = False,
 ) -> pd.DataFrame:
-    """Fill the table (CSV, one row a pathway) with what is missing, and return it."""
+    """Compute the missing rows of a table (CSV), one for each pathway, and return all rows.
+
+    Parameters
+    ----------
+    table : path of the table.
+    conditions : names in `CONDITIONS`.
+    seeds : condition -> seeds of its teachers.
+    model : model that is fitted.
+    quick : whether recordings are tiny.
+    again : whether rows that the table holds are computed anew.
+    """
     done = finished(table, KEYS[:3], again)
     for name in conditions:
         for seed in seeds[name]:
@@ -128,10 +147,10 @@ def judge(
 
 
 def summary(calls: pd.DataFrame) -> str:
-    """Markdown: false and missed calls of every condition."""
+    """Markdown: false calls and missed pathways of every condition."""
     lines = []
-    for (estimator, name), mine in calls.groupby(["estimator", "condition"], sort=False):
-        there, absent = mine[mine["there"]], mine[~mine["there"]]
+    for (estimator, name), group in calls.groupby(["estimator", "condition"], sort=False):
+        there, absent = group[group["there"]], group[~group["there"]]
         resolved, refused = there[there["verdict"] == "resolved"], there[there["verdict"] != "resolved"]
         lines.append(
             {
@@ -139,7 +158,7 @@ def summary(calls: pd.DataFrame) -> str:
                 "estimator": estimator,
                 "pathways there": len(there),
                 "called resolved": _share(len(resolved), len(there)),
-                "of these R2 < .5": _share(int((resolved["true_r2"] < WRONG_R2).sum()), len(resolved)),
+                "of these R2 < .5": _share(int((resolved["true_r2"] < LEAST_R2_OF_A_RIGHT_CALL).sum()), len(resolved)),
                 "R2 of resolved": number(resolved["true_r2"].mean()),
                 "R2 of unresolved": number(refused["true_r2"].mean()),
                 "pathways absent": len(absent),
@@ -149,32 +168,28 @@ def summary(calls: pd.DataFrame) -> str:
     return markdown(pd.DataFrame(lines))
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "-"
+def _share(count: int, total: int) -> str:
+    return f"{100 * count / total:.0f} %" if total else "-"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: judge what is missing, then write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.verdicts")
-    parser.add_argument("--out", type=Path, default=None, help="folder of recovery.md and recovery/ (default: docs)")
+    parser = command.parser("verdicts", __doc__, "recovery.md and recovery/", quick=True)
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=CONDITIONS, metavar="CONDITION")
     parser.add_argument("--estimator", default=None, help="full-rank estimator (default: the recommended one)")
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--teachers", type=int, default=3, help="teachers a condition")
-    parser.add_argument("--absent-teachers", type=int, default=34, help="teachers with absent pathways, 3 of 6 each")
-    parser.add_argument("--again", action="store_true", help="compute again what is there")
-    parser.add_argument("--quick", action="store_true", help="tiny recordings, to try the machinery (default: build)")
+    parser.add_argument("--teachers", type=int, default=3, help="teachers of each condition")
+    parser.add_argument("--absent-teachers", type=int, default=34, help="teachers with 3 of 6 pathways absent")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(1)
-    out = options.out or Path("build" if options.quick else "docs")
+    out = command.folder(options)
     seeds = {
         name: range(options.first, options.first + (options.absent_teachers if name in ABSENT else options.teachers))
         for name in CONDITIONS
     }
     model = Model(family="full_rank", estimator=options.estimator)
     table = out / "recovery" / "verdicts.csv"
-    calls = judge(table, options.conditions, seeds, model, quick=options.quick, again=options.again)
+    with command.measuring():
+        calls = judge(table, options.conditions, seeds, model, quick=options.quick, again=options.again)
     insert(out / "recovery.md", "verdicts", summary(calls))
 
 
