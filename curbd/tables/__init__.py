@@ -1,6 +1,6 @@
 """The result tables: what each column means, and the check that every table passes before it is written.
 
-One description serves everything: validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
+The same description of a column serves validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
 ``results/README.md``.
 """
 

@@ -1,4 +1,4 @@
-"""All tables by their names, in the order of the data dictionary."""
+"""All tables by name, in the order of the data dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's results as a whole: the parts of all recordings and models collected into one table each, and provenance."""
+"""The tables of a whole run, collected from the tables of every recording and model, and their provenance."""
 
 from __future__ import annotations
 
@@ -35,9 +35,16 @@ PACKAGES = (
 
 
 def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dict[str, pd.DataFrame]:
-    """Every table of a run, from the parts that its steps wrote.
+    """Every table of a run by name, from the tables that its steps wrote.
 
-    ``units`` gains the columns ``<score>:<model>`` for each model, empty for units that are not kept.
+    The table ``units`` gains the columns ``<score>:<model>`` for each model; they are empty for units that are not
+    fitted.
+
+    Parameters
+    ----------
+    results : folder of the run.
+    recordings : names of the recordings.
+    config : the config of the run, for its models.
     """
     fits = [results / recording / model for recording in recordings for model in config.models]
     low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
@@ -62,8 +69,8 @@ def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dic
         "transmission": low_rank,
     }
     collected = {
-        name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in parts])
-        for name, parts in folders.items()
+        name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in written])
+        for name, written in folders.items()
     }
     collected["units"] = _with_scores(collected["units"], fits)
     return collected
@@ -72,19 +79,25 @@ def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dic
 def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
     labels = {"recording": str, "model": str, "unit_id": str}
     columns = list(tables.UNIT_SCORES)
-    parts = [
+    scores = [
         pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={c: [""] for c in columns})
         for fit in fits
     ]
-    wide = pd.concat(parts).pivot_table(index=["recording", "unit_id"], columns="model", values=columns, dropna=False)
+    wide = pd.concat(scores).pivot_table(index=["recording", "unit_id"], columns="model", values=columns, dropna=False)
     wide.columns = pd.Index([":".join(pair) for pair in wide.columns])
     return units.merge(wide.reset_index(), on=["recording", "unit_id"], how="left")
 
 
 def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict[str, Any]:
-    """What made these tables: versions, the config with its defaults, the input files and their checksums.
+    """Where the tables of a run come from: versions, the config with its defaults, the input files and their checksums.
 
-    Nothing in it changes when the same run is made again.
+    The provenance of two identical runs is equal: it holds no date and no machine.
+
+    Parameters
+    ----------
+    results : folder of the run.
+    recordings : names of the recordings.
+    config : the config of the run.
     """
     return {
         "results_version": RESULTS_VERSION,
@@ -103,9 +116,9 @@ def _origin(path: Path) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Commit of the code that runs, None outside a git checkout."""
+    """Commit of the running code; None outside a git checkout."""
     try:
-        # --dirty marks code that differs from the commit.
+        # With --dirty, code that differs from the commit is marked.
         command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
         return subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What a table and a column are, and the columns that many tables share."""
+"""The classes `Table` and `Column`, and the columns that many tables share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ Kind = Literal["text", "integer", "number", "flag"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, its meaning, whether it may be empty, and its allowed values.
+    """One column of a result table.
 
-    ``optional`` columns are left out where they make no sense (truth is known for teachers only).
+    Attributes
+    ----------
+    name : name of the column.
+    kind : type of the cells.
+    meaning : what a cell says, for users; with the unit where the name has none.
+    empty : when a cell may be empty; an empty text means never.
+    values : allowed values of a text column; none means any text.
+    optional : whether a table may lack the column, as the true network is known for teachers only.
+    low, high : limits of a number, included.
     """
 
     name: str
     kind: Kind
     meaning: str
     empty: str = ""
-    """When the cell may be empty; no text means never."""
     values: tuple[str, ...] = ()
     optional: bool = False
     low: float = -np.inf
@@ -30,7 +37,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One result table: one fact a row, found by its key columns."""
+    """One result table: one fact in each row.
+
+    Attributes
+    ----------
+    file : name of the file; ``.csv`` or ``.parquet``.
+    meaning : what the table is about, for users.
+    key : names of the columns that identify a row.
+    columns : all columns in their order.
+    """
 
     file: str
     meaning: str
@@ -39,6 +54,7 @@ class Table:
 
     @property
     def names(self) -> list[str]:
+        """Names of all columns in their order."""
         return [column.name for column in self.columns]
 
 
@@ -47,14 +63,23 @@ MODEL = Column("model", "text", "name of the model, from the config")
 SEED = Column(
     "seed",
     "integer",
-    "seed of the fit; the first of a model is fitted to the training trials as "
-    "they are, the others to bootstrap resamples of them",
+    "seed of the fit, from the config; the first fit of a model uses the training trials as they are, every further "
+    "fit a bootstrap resample of the training trials",
 )
-REGION = Column("region", "text", "region after merging and renaming", empty="no label was found")
-TARGET = Column("target", "text", "region that receives")
-SOURCE = Column("source", "text", "what sends: a region, `input:<name>` or `bias`")
-CONDITION = Column("condition", "text", "condition of the trials; `all` where the config names no condition column")
-PERTURBATION = Column("perturbation", "text", "name in the config and what it acts on, `silence:ca1`")
-AFFECTED = Column("target", "text", "region whose rates change, `latent:<number>` or `readout:<name>`")
-NO_GROUP = "no other group could be drawn, or the target is not that of the cut pathway"
-NO_TRUTH = "what is perturbed is no part of the true network"
+REGION = Column(
+    "region", "text", "region of the unit, after merging and renaming of labels", empty="no label was found"
+)
+TARGET = Column("target", "text", "region that receives the current")
+SOURCE = Column("source", "text", "what sends the current: a region, `input:<name>` or `bias`")
+CONDITION = Column(
+    "condition", "text", "condition of the trials; `all` where the config names no columns for conditions"
+)
+PERTURBATION = Column(
+    "perturbation",
+    "text",
+    "name of the experiment in the config and what the experiment acts on, for example `silence:ca1`",
+)
+AFFECTED = Column("target", "text", "what changes: a region, `latent:<number>` or `readout:<name>`")
+NO_GROUP = "no random group could be drawn, or a pathway to another target is cut"
+NO_INTERVAL = "the estimator has no posterior, and the model has one fit"
+NO_TRUTH = "the true network does not have what is perturbed"

@@ -1,4 +1,4 @@
-"""What experiments on the networks do, and what real ones did."""
+"""The tables of in-silico experiments, and of real perturbations compared with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from curbd.tables.column import (
     CONDITION,
     MODEL,
     NO_GROUP,
+    NO_INTERVAL,
     NO_TRUTH,
     PERTURBATION,
     RECORDING,
@@ -15,20 +16,29 @@ from curbd.tables.column import (
     Table,
 )
 
+NO_POSTERIOR = "the estimator has no posterior"
+TRUE_EFFECT_ZERO = "the true effect is zero or not known"
+NO_PREDICTED_INTERVAL = "the row is about a region, or there is no interval"
+NO_MEASURED_EFFECT = "the row is about a unit, or about a region without a measured effect"
 _INTERVAL = (
     Column(
         "ci_low",
         "number",
-        "lower end of the 95 % interval of effect_mean, one for all seeds",
-        empty="neither a posterior nor several seeds",
+        "lower end of the 95 % interval of effect_mean, the same for all seeds",
+        empty=NO_INTERVAL,
     ),
-    Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+    Column(
+        "ci_high",
+        "number",
+        "upper end of the 95 % interval of effect_mean, the same for all seeds",
+        empty=NO_INTERVAL,
+    ),
 )
 _EXPECTED_MEAN = Column(
     "expected_mean",
     "number",
-    "effect_mean expected under the posterior of the first fit, one for all seeds",
-    empty="the estimator has no posterior",
+    "mean of effect_mean over networks drawn from the posterior of the first fit, the same for all seeds",
+    empty=NO_POSTERIOR,
 )
 _TRUE_EFFECT = (
     Column("true_mean", "number", "effect_mean in the true network", empty=NO_TRUTH, optional=True),
@@ -38,7 +48,7 @@ _TRUE_EFFECT = (
 TABLES: dict[str, Table] = {
     "inactivations": Table(
         "inactivations.csv",
-        "What each experiment does, predicted by the fitted network.",
+        "What each experiment does to each region, latent and readout, as the fitted networks predict.",
         ("recording", "model", "seed", "perturbation", "target", "condition"),
         (
             RECORDING,
@@ -48,63 +58,79 @@ TABLES: dict[str, Table] = {
             Column(
                 "kind",
                 "text",
-                "what is acted on",
+                "what the experiment acts on",
                 values=("region", "units", "population", "pathway", "input", "latent", "combination"),
             ),
-            Column("strength", "number", "share of the way to the full action; 1 silences fully", low=0, high=1),
-            Column("start_s", "number", "start of the window, s"),
-            Column("stop_s", "number", "end of the window, s"),
+            Column(
+                "strength", "number", "how far the action goes, from 0 (nothing) to 1 (fully silenced)", low=0, high=1
+            ),
+            Column("start_s", "number", "start of the perturbation, s"),
+            Column("stop_s", "number", "end of the perturbation, s"),
             AFFECTED,
             Column("target_kind", "text", "what the target is", values=("region", "latent", "readout")),
             CONDITION,
             Column(
                 "effect_rms",
                 "number",
-                "perturbed minus intact rates, rms over trials, time in the window and units (scaled rates, -1 to 1; "
-                "latents in units of x, readouts in those of the variable); both runs start from the recorded state "
-                "at the onset of the window, with the recorded inputs, without noise unless the config asks for it. "
-                "Units that are held are left out, unless all units of the target are",
+                "rms of the perturbed minus the intact run over trials, time from start_s to stop_s, and units: of "
+                "scaled rates (-1 to 1) for a region, in units of x for a latent, in the units of the variable for a "
+                "readout. Both runs start at start_s from the recorded state, with the recorded inputs, without noise "
+                "unless the config asks for noise. Units whose rate is held are left out, unless all units of the "
+                "target are held",
                 low=0,
             ),
             Column(
                 "expected_rms",
                 "number",
-                "the rms effect expected under the posterior of the first fit, one for all seeds: that of a fit is too "
-                "small by as much as the data leave open, as its weights are shrunk",
-                empty="the estimator has no posterior",
+                "effect_rms as expected from networks drawn from the posterior of the first fit, the same for all "
+                "seeds. effect_rms of a single fit is too small on average, because the weights of a fit are shrunk",
+                empty=NO_POSTERIOR,
                 low=0,
             ),
-            Column("effect_mean", "number", "the mean of the same differences"),
+            Column(
+                "effect_mean",
+                "number",
+                "mean of the perturbed minus the intact run over the same trials, times and units as effect_rms",
+            ),
             _EXPECTED_MEAN,
             Column(
                 "ci_low",
                 "number",
-                "lower end of the 95 % interval of effect_mean, one for all seeds: from networks drawn from the "
-                "posterior of the first fit, else from the spread over seeds",
-                empty="neither a posterior nor several seeds",
+                "lower end of the 95 % interval of effect_mean, the same for all seeds: from networks drawn from the "
+                "posterior of the first fit, or else from the spread over fits",
+                empty=NO_INTERVAL,
             ),
-            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            Column(
+                "ci_high",
+                "number",
+                "upper end of the 95 % interval of effect_mean, the same for all seeds",
+                empty=NO_INTERVAL,
+            ),
             Column(
                 "predicted_r2",
                 "number",
-                "share of the effect's squares that is expected to be true, from the same networks",
-                empty="neither a posterior nor several seeds, or no effect at all",
+                "share of the squared effect that is expected to be true, from the networks behind the interval",
+                empty=f"{NO_INTERVAL}, or there is no effect",
                 low=0,
                 high=1,
             ),
             Column(
                 "null_low",
                 "number",
-                "2.5 % of effect_rms when the same is done to random groups of as many units, drawn from all units "
-                "outside the target (a latent or readout: all units), in at most 8 trials of the condition",
+                "2.5 % quantile of effect_rms when the same is done to random groups of as many units. Groups are "
+                "drawn from all units outside the target (for a latent or a readout: from all units); at most 8 "
+                "trials of the condition are run",
                 empty=NO_GROUP,
                 low=0,
             ),
-            Column("null_high", "number", "97.5 % of the same", empty=NO_GROUP, low=0),
+            Column(
+                "null_high", "number", "97.5 % quantile of effect_rms for these random groups", empty=NO_GROUP, low=0
+            ),
             Column(
                 "p_value",
                 "number",
-                "share of random groups with at least this effect, the real one counted among them",
+                "share of random groups whose effect_rms is at least that of the experiment, which is counted as one "
+                "of the groups",
                 empty=NO_GROUP,
                 low=0,
                 high=1,
@@ -112,47 +138,48 @@ TABLES: dict[str, Table] = {
             Column(
                 "q_value",
                 "number",
-                "Benjamini-Hochberg over all effects of the fit on such targets",
+                "p_value corrected for the number of effects of the fit on targets of this kind (Benjamini-Hochberg)",
                 empty=NO_GROUP,
                 high=1,
             ),
             Column(
                 "perturbed_share",
                 "number",
-                "share of the target's units whose activity is set or pushed directly; effects of 1 are no finding",
-                empty="the target is no region",
+                "share of the units of the target whose activity the experiment sets or drives directly; where the "
+                "share is 1, the effect is what was imposed",
+                empty="the target is not a region",
                 low=0,
                 high=1,
             ),
             Column(
                 "readout_r2",
                 "number",
-                "R2 of the readout on held-out trials",
-                empty="the target is no readout",
+                "R2 with which the readout predicts its variable on held-out trials",
+                empty="the target is not a readout",
                 high=1,
             ),
             Column(
                 "verdict",
                 "text",
-                "whether the effect can be called: resolved pathways lead from what is perturbed to the target, and "
-                "half of the effect is expected to be true",
-                empty="it is done to the target itself, or the target is no region",
+                "whether the effect can be believed: `supported` where resolved pathways lead from what is perturbed "
+                "to the target and at least half of the squared effect is expected to be true",
+                empty="the experiment acts on the target itself, or the target is not a region",
                 values=("supported", "unsupported"),
             ),
-            Column("reason", "text", "what supports it, or what speaks against it"),
+            Column("reason", "text", "what supports the effect, or what speaks against it"),
             Column(
                 "true_r2",
                 "number",
-                "share of the true network's effect that the fit predicts, over units, trials and time",
-                empty="the true effect is zero or not known",
+                "share of the squared effect in the true network that the fit predicts, over units, trials and time",
+                empty=TRUE_EFFECT_ZERO,
                 high=1,
                 optional=True,
             ),
             Column(
                 "expected_true_r2",
                 "number",
-                "the same for the effect expected under the posterior of the first fit, one for all seeds",
-                empty="the true effect is zero or not known, or the estimator has no posterior",
+                "as true_r2, for the effect expected under the posterior of the first fit; the same for all seeds",
+                empty=f"{TRUE_EFFECT_ZERO}, or {NO_POSTERIOR}",
                 high=1,
                 optional=True,
             ),
@@ -161,7 +188,7 @@ TABLES: dict[str, Table] = {
     ),
     "inactivation_timecourses": Table(
         "inactivation_timecourses.parquet",
-        "The same effects over the whole trial, before, in and after the window.",
+        "The effects of inactivations.csv over time: before, during and after the perturbation.",
         ("recording", "model", "seed", "perturbation", "target", "condition", "time_s"),
         (
             RECORDING,
@@ -170,17 +197,17 @@ TABLES: dict[str, Table] = {
             PERTURBATION,
             AFFECTED,
             CONDITION,
-            Column("time_s", "number", "time from the alignment of the trial, s"),
-            Column("effect_mean", "number", "perturbed minus intact rates, mean over trials and units"),
-            Column("effect_rms", "number", "rms over the same", low=0),
+            Column("time_s", "number", "time from t = 0 of the trial, s"),
+            Column("effect_mean", "number", "perturbed minus intact run, mean over trials and units"),
+            Column("effect_rms", "number", "perturbed minus intact run, rms over trials and units", low=0),
             *_INTERVAL,
-            Column("intact_mean", "number", "rates of the intact run, mean over the same"),
+            Column("intact_mean", "number", "intact run, mean over trials and units"),
             *_TRUE_EFFECT,
         ),
     ),
     "inactivation_units": Table(
         "inactivation_units.parquet",
-        "The effect of each experiment on every unit, in its window.",
+        "The effect of each experiment on every unit, during the perturbation.",
         ("recording", "model", "seed", "perturbation", "unit_id", "condition"),
         (
             RECORDING,
@@ -188,21 +215,23 @@ TABLES: dict[str, Table] = {
             SEED,
             PERTURBATION,
             Column("unit_id", "text", "name of the unit, unique in the recording"),
-            Column("region", "text", "its region"),
+            Column("region", "text", "region of the unit"),
             CONDITION,
-            Column("perturbed", "flag", "whether its activity is set or pushed directly"),
-            Column("effect_mean", "number", "perturbed minus intact rate, mean over trials and time in the window"),
-            Column("effect_rms", "number", "rms over the same", low=0),
+            Column("perturbed", "flag", "whether the experiment sets or drives the activity of the unit directly"),
+            Column(
+                "effect_mean", "number", "perturbed minus intact rate, mean over trials and time from start_s to stop_s"
+            ),
+            Column("effect_rms", "number", "perturbed minus intact rate, rms over trials and time", low=0),
             _EXPECTED_MEAN,
             *_INTERVAL,
-            Column("intact_mean", "number", "rate of the intact run, mean over the same"),
+            Column("intact_mean", "number", "rate of the intact run, mean over trials and time"),
             *_TRUE_EFFECT,
         ),
     ),
     "perturbation_comparison": Table(
         "perturbation_comparison.csv",
-        "What the networks predict of real perturbations, beside what was measured; a row for each region and for each "
-        "of its units that nothing was done to directly.",
+        "Predicted and measured effects of real perturbations: one row for each region, and one for each unit that "
+        "was not perturbed directly.",
         ("recording", "model", "seed", "perturbation", "target", "unit_id"),
         (
             RECORDING,
@@ -210,85 +239,98 @@ TABLES: dict[str, Table] = {
             SEED,
             PERTURBATION,
             Column("target", "text", "region whose rates change"),
-            Column("unit_id", "text", "name of the unit", empty="the row tells of the region"),
-            Column("n_perturbed", "integer", "perturbed trials that were compared", low=1),
-            Column("n_unperturbed", "integer", "trials of the same conditions that they were compared with", low=1),
+            Column("unit_id", "text", "name of the unit", empty="the row is about the whole region"),
+            Column("n_perturbed", "integer", "number of perturbed trials", low=1),
+            Column("n_unperturbed", "integer", "number of unperturbed trials of the same conditions", low=1),
             Column(
                 "predicted",
                 "number",
-                "effect_mean of the experiment in the network, in its window, conditions weighted by their perturbed "
-                "trials; of a region, the mean over its units",
+                "effect_mean of the experiment in the network, mean over conditions weighted by their number of "
+                "perturbed trials; for a region, the mean over its units",
             ),
             Column(
                 "predicted_low",
                 "number",
-                "lower end of its 95 % interval",
-                empty="a region, or no interval is known",
+                "lower end of the 95 % interval of predicted",
+                empty=NO_PREDICTED_INTERVAL,
             ),
-            Column("predicted_high", "number", "upper end of it", empty="a region, or no interval is known"),
+            Column(
+                "predicted_high",
+                "number",
+                "upper end of the 95 % interval of predicted",
+                empty=NO_PREDICTED_INTERVAL,
+            ),
             Column(
                 "measured",
                 "number",
-                "scaled rates in perturbed trials minus those in other trials of the same condition, mean over the "
-                "same window",
+                "scaled rates in perturbed trials minus scaled rates in unperturbed trials of the same condition, "
+                "mean over the time of the experiment",
             ),
-            Column("measured_se", "number", "its standard error over trials", empty="one trial of a kind", low=0),
+            Column(
+                "measured_se",
+                "number",
+                "standard error of measured over trials",
+                empty="there is one perturbed or one unperturbed trial",
+                low=0,
+            ),
             Column(
                 "p_value",
                 "number",
-                "probability of a measured effect on the region at least as large (rms over time and units) when "
-                "perturbed and other trials of a condition are exchanged at random",
-                empty="the row tells of a unit",
+                "probability of a measured effect on the region at least as large (rms over time and units) when the "
+                "labels of perturbed and unperturbed trials of a condition are exchanged at random",
+                empty="the row is about a unit",
                 low=0,
                 high=1,
             ),
             Column(
                 "measured_effect",
                 "text",
-                "whether the measured effect on the region differs from nothing (p_value of 0.01 or less)",
+                "whether the measured effect on the region differs from zero (`effect`: p_value of 0.01 or less)",
                 values=("effect", "none"),
             ),
             Column(
                 "predicted_effect",
                 "text",
-                "whether an effect on the region is predicted: its verdict in inactivations.csv is `supported`",
+                "whether an effect on the region is predicted (`effect`: its verdict in inactivations.csv is "
+                "`supported`)",
                 values=("effect", "none"),
             ),
             Column(
                 "r",
                 "number",
                 "correlation of predicted and measured effects over units",
-                empty="a unit, a region without measured effect, or too few units",
+                empty=f"{NO_MEASURED_EFFECT} or with too few units",
                 low=-1,
                 high=1,
             ),
             Column(
                 "ceiling_r",
                 "number",
-                "the r that a perfect prediction would have, as the measured effects hold noise",
-                empty="a unit, a region without measured effect, or too few units",
+                "r that a perfect prediction would have, given the noise of the measured effects",
+                empty=f"{NO_MEASURED_EFFECT} or with too few units",
                 low=0,
                 high=1,
             ),
             Column(
                 "r2",
                 "number",
-                "share of the squares of the measured effects that is predicted; the prediction of no effect has 0",
-                empty="a unit, or a region without measured effect",
+                "share of the squared measured effects that is predicted; 0 for the prediction that nothing changes",
+                empty=NO_MEASURED_EFFECT,
                 high=1,
             ),
             Column(
                 "r2_mean_effect",
                 "number",
-                "the same when the mean measured effect on the other units of the region is predicted of each",
-                empty="a unit, a region without measured effect, or one unit only",
+                "r2 of a baseline instead of the network: for every unit, the mean measured effect on the other units "
+                "of the region",
+                empty=f"{NO_MEASURED_EFFECT} or with one unit",
                 high=1,
             ),
         ),
     ),
     "interactions": Table(
         "interactions.csv",
-        "What the single experiments say together about how regions depend on one another.",
+        "How regions depend on one another: measures that combine several experiments, or several currents.",
         ("recording", "model", "seed", "measure", "perturbation", "source", "target", "condition"),
         (
             RECORDING,
@@ -297,12 +339,13 @@ TABLES: dict[str, Table] = {
             Column(
                 "measure",
                 "text",
-                "total_effect: effect_rms of a silenced region on another; direct_effect: of cutting the pathway "
-                "between them; direct_share: their ratio; critical_window: of successive windows the one with the "
-                "largest effect, over the mean effect of all; transmitter_index: share of a region's outgoing messages "
-                "(currents of resolved pathways) that its incoming ones predict on held-out trials, generator_index "
-                "the rest; "
-                "synergy: effect of a combination over that of the sum of the effects of its parts, minus 1",
+                "what value is. `total_effect`: effect_rms of silencing the source on the target. `direct_effect`: "
+                "effect_rms of cutting only the pathway from source to target. `direct_share`: direct_effect / "
+                "total_effect. `critical_window`: of successive windows, the one with the largest effect; value is "
+                "this effect divided by the mean effect of all windows. `transmitter_index`: share of the messages "
+                "that a region sends (currents of resolved pathways) that the messages it receives predict on "
+                "held-out trials. `generator_index`: 1 - transmitter_index. `synergy`: effect of several "
+                "interventions together, divided by the size of the sum of their single effects, minus 1",
                 values=(
                     "total_effect",
                     "direct_effect",
@@ -313,17 +356,35 @@ TABLES: dict[str, Table] = {
                     "synergy",
                 ),
             ),
-            Column("perturbation", "text", "the experiment", empty="the measure needs none"),
-            Column("source", "text", "region that acts", empty="not a single region"),
             Column(
-                "target", "text", "region, latent or readout that is acted on", empty="the measure is of the source"
+                "perturbation",
+                "text",
+                "name of the experiment and what the experiment acts on",
+                empty="the measure needs no experiment",
+            ),
+            Column("source", "text", "region that acts on the target", empty="several regions act, or none"),
+            Column(
+                "target",
+                "text",
+                "what changes: a region, `latent:<number>` or `readout:<name>`",
+                empty="the measure is about the source alone",
             ),
             CONDITION,
-            Column("start_s", "number", "start of the window, s", empty="the measure needs no experiment"),
-            Column("stop_s", "number", "end of the window, s", empty="the measure needs no experiment"),
-            Column("value", "number", "its value, as the measure says"),
-            Column("ci_low", "number", "lower end of the 95 % interval, one for all seeds", empty="not synergy"),
-            Column("ci_high", "number", "upper end of it", empty="not synergy"),
+            Column("start_s", "number", "start of the perturbation, s", empty="the measure needs no experiment"),
+            Column("stop_s", "number", "end of the perturbation, s", empty="the measure needs no experiment"),
+            Column("value", "number", "value of the measure"),
+            Column(
+                "ci_low",
+                "number",
+                "lower end of the 95 % interval of value, the same for all seeds",
+                empty="the measure is not synergy",
+            ),
+            Column(
+                "ci_high",
+                "number",
+                "upper end of the 95 % interval of value, the same for all seeds",
+                empty="the measure is not synergy",
+            ),
         ),
     ),
 }

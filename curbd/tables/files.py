@@ -1,4 +1,4 @@
-"""Tables as files: checked before they are written, read with the types of their columns."""
+"""Tables as files: checked before they are written, and read with the types of their columns."""
 
 from __future__ import annotations
 
@@ -15,25 +15,33 @@ from curbd.tables.catalog import TABLES
 from curbd.tables.column import Column
 from curbd.tables.fits import UNIT_SCORES
 
+ROUNDING = 1e-9
+"""How far a number may lie outside its limits."""
+
 
 def problems(name: str, table: pd.DataFrame) -> list[str]:
-    """Everything in which a table departs from its schema, one sentence each."""
+    """Every difference between a table and its description, one line each.
+
+    Parameters
+    ----------
+    name : name of the table in `TABLES`.
+    table : the rows.
+    """
     schema = TABLES[name]
-    found: list[str] = []
-    known = schema.names
+    differences: list[str] = []
     missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
     scores = tuple(f"{score}:" for score in UNIT_SCORES) if name == "units" else ()
-    unknown = [c for c in table.columns if c not in known and not str(c).startswith(scores)]
+    unknown = [c for c in table.columns if c not in schema.names and not str(c).startswith(scores)]
     if missing:
-        found.append(f"columns missing: {', '.join(missing)}")
+        differences.append(f"columns missing: {', '.join(missing)}")
     if unknown:
-        found.append(f"columns unknown: {', '.join(map(str, unknown))}")
+        differences.append(f"columns unknown: {', '.join(map(str, unknown))}")
     for column in schema.columns:
         if column.name in table:
-            found += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]
+            differences += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]
     if not missing and table.duplicated(list(schema.key)).any():
-        found.append(f"rows with the same {', '.join(schema.key)}")
-    return found
+        differences.append(f"rows with the same {', '.join(schema.key)}")
+    return differences
 
 
 def _column_problems(column: Column, values: pd.Series[Any]) -> Iterable[str]:
@@ -56,36 +64,42 @@ def _column_problems(column: Column, values: pd.Series[Any]) -> Iterable[str]:
             yield "numbers that are not whole"
         if np.isinf(present).any():
             yield "infinite numbers"
-        # Rounding may carry a share or a correlation past its bound by an ulp or two.
-        if (present < column.low - 1e-9).any() or (present > column.high + 1e-9).any():
+        # Rounding may move a share or a correlation slightly past its limit.
+        if (present < column.low - ROUNDING).any() or (present > column.high + ROUNDING).any():
             yield f"numbers outside [{column.low:g}, {column.high:g}]"
 
 
 def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
-    """Check a table, bring it into the order of its schema, and write it whole.
+    """Check a table, put its columns and rows into the order of its description, and write it.
+
+    Parameters
+    ----------
+    name : name of the table in `TABLES`.
+    table : the rows.
+    path : the file; a reader never sees half of it.
 
     Raises
     ------
-    ValueError : the table departs from its schema; nothing is written.
+    ValueError : the table does not match its description; nothing is written.
     """
-    wrong = problems(name, table)
-    if wrong:
-        raise ValueError(f"{TABLES[name].file}: " + "; ".join(wrong))
+    differences = problems(name, table)
+    if differences:
+        raise ValueError(f"{TABLES[name].file}: " + "; ".join(differences))
     schema = TABLES[name]
     extra = sorted(c for c in table.columns if c not in schema.names)
     ordered = table[[c for c in schema.names if c in table] + extra].sort_values(list(schema.key), kind="stable")
     for column in schema.columns:
         if column.kind == "integer" and column.name in ordered:
             ordered[column.name] = ordered[column.name].astype("Int64" if column.empty else "int64")
-    with whole_file(path) as part:
+    with whole_file(path) as temporary:
         if schema.file.endswith(".parquet"):
-            ordered.to_parquet(part, index=False)
+            ordered.to_parquet(temporary, index=False)
         else:
-            ordered.to_csv(part, index=False, lineterminator="\n")
+            ordered.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
-    """Read a table with the types of its schema; labels stay text (a region may be called NA or 007).
+    """Read a table with the types of its columns; labels stay text, as a region may be called NA or 007.
 
     Raises
     ------
@@ -93,7 +107,9 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     """
     schema = TABLES[name]
     if not Path(path).is_file():
-        raise UserError.at(str(path), found="no such file", expected=f"{schema.file} of this workflow")
+        raise UserError.at(
+            str(path), found="no such file", expected=f"the table {schema.file}, as a step of this workflow writes it"
+        )
     if schema.file.endswith(".parquet"):
         return pd.read_parquet(path)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -110,9 +126,12 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     return table
 
 
-def concatenate(name: str, parts: Iterable[Path | str]) -> pd.DataFrame:
-    """One table from the parts that the steps of a run wrote; optional columns are empty where a part has none."""
-    tables = [table for table in (read(name, part) for part in parts) if len(table)]
+def concatenate(name: str, paths: Iterable[Path | str]) -> pd.DataFrame:
+    """One table from the files that the steps of a run wrote.
+
+    An optional column is empty in the rows of a file that lacks the column.
+    """
+    tables = [table for table in (read(name, path) for path in paths) if len(table)]
     if not tables:
         return pd.DataFrame(columns=[column.name for column in TABLES[name].columns if not column.optional])
     return pd.concat(tables, ignore_index=True)

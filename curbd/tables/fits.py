@@ -1,4 +1,4 @@
-"""How well the networks reproduce the recordings."""
+"""The tables of scores: how well the fitted networks reproduce the recordings."""
 
 from __future__ import annotations
 
@@ -7,29 +7,35 @@ from collections.abc import Iterable
 from curbd.tables.column import MODEL, RECORDING, SEED, Column, Table
 
 UNIT_SCORES = {
-    "one_step_r2": "share of the variance of the total current of this unit that the model predicts on test trials",
-    "rollout_r2": "the same of its rate, some bins ahead",
-    "free_run_r2": "the same of its rate, running freely",
-    "one_step_own_past_r2": "one_step_r2 of a network without pathways between regions",
+    "one_step_r2": (
+        "share of the variance of the total current of the unit that the model predicts one bin ahead, on test trials"
+    ),
+    "rollout_r2": (
+        "share of the variance of the rate of the unit that the model predicts several bins ahead, on test trials"
+    ),
+    "free_run_r2": (
+        "share of the variance of the rate of the unit that the model explains when it runs freely, on test trials"
+    ),
+    "one_step_own_past_r2": "one_step_r2 of a network that has no pathways between regions",
 }
-"""Columns of ``units.csv`` that stand there once for each model, as ``<name>:<model>``."""
+"""Columns of ``units.csv`` that the table has once for each model, as ``<name>:<model>``."""
 
 BASELINES = {
     "average": "the average of the training trials of the same condition",
-    "persistence": "nothing changes",
-    "own_past": "every region predicted from itself and the known inputs alone, without other regions",
+    "persistence": "the last value of the data persists",
+    "own_past": "every region is predicted from itself and the recorded inputs alone, without other regions",
 }
-NO_AVERAGE = "no repeated condition"
+NO_AVERAGE = "no condition has several trials"
 
 
 def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
-    """Columns of ``fits``: the plain baselines of a score."""
+    """Columns of the table ``fits`` with the baselines of a score."""
     return tuple(
         Column(
             f"{score}_{name}_r2",
             "number",
-            f"{score}_r2 of a plain baseline: {BASELINES[name]}",
-            empty=NO_AVERAGE if name == "average" else "nothing varies, or there is no such prediction",
+            f"{score}_r2 of a baseline instead of the network: {BASELINES[name]}",
+            empty=NO_AVERAGE if name == "average" else "nothing varies, or the baseline predicts nothing here",
             high=1,
         )
         for name in names
@@ -39,7 +45,7 @@ def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
 TABLES: dict[str, Table] = {
     "fits": Table(
         "fits.csv",
-        "How well each network reproduces the recording.",
+        "How well each fitted network reproduces the recording, compared with ceilings and baselines.",
         ("recording", "model", "seed", "split"),
         (
             RECORDING,
@@ -51,104 +57,117 @@ TABLES: dict[str, Table] = {
             Column(
                 "one_step_r2",
                 "number",
-                "share of the variance of the total current (tau dx/dt + x, each unit about its mean) "
-                "that the network predicts from the recorded activity one bin earlier",
+                "share of the variance of the total current (tau dx/dt + x, every unit about its own mean) that the "
+                "network predicts from the recorded activity one bin earlier",
                 empty="nothing varies",
                 high=1,
             ),
             Column(
                 "rollout_r2",
                 "number",
-                "share of the variance of the rates explained `rollout_s` ahead, the "
-                "network started from the data and running freely",
-                empty="trials are shorter than the horizon, or nothing varies",
+                "share of the variance of the rates that the network explains after running freely for `rollout_s` "
+                "from a state of the data",
+                empty="trials are shorter than rollout_s, or nothing varies",
                 high=1,
             ),
-            Column("rollout_s", "number", "horizon of rollout_r2, s", low=0),
+            Column("rollout_s", "number", "how far ahead rollout_r2 predicts, s", low=0),
             Column(
                 "free_run_r2",
                 "number",
-                "share of the variance of the rates (each unit about its mean) explained by the "
-                "network running freely from the first complete bin of every trial",
+                "share of the variance of the rates (every unit about its own mean) that the network explains when it "
+                "runs freely from the first complete bin of every trial",
                 empty="nothing varies",
                 high=1,
             ),
             Column(
                 "free_run_variance_explained",
                 "number",
-                "the same about one grand mean, the pVar of the CURBD literature",
+                "as free_run_r2, with the variance of the rates taken about one mean over all units: the pVar of the "
+                "CURBD literature",
                 empty="nothing varies",
                 high=1,
             ),
             Column(
                 "ceiling_r2",
                 "number",
-                "what free_run_r2 could reach: for a teacher, the true network's own score; else the share of "
-                "variance that repeats between trials of one condition (split halves)",
-                empty="no truth and no repeated condition",
+                "highest free_run_r2 that can be expected. For a teacher: free_run_r2 of the true network. For a "
+                "recording: the share of variance that repeats between trials of one condition (split halves)",
+                empty="the true network is not known, and no condition has several trials",
                 high=1,
             ),
             Column(
                 "baseline_r2",
                 "number",
-                "free_run_r2 of the plain baseline: the average of the training trials of the same condition",
-                empty="no repeated condition",
+                "free_run_r2 of a baseline instead of the network: the average of the training trials of the same "
+                "condition",
+                empty=NO_AVERAGE,
                 high=1,
             ),
             *_baselines("one_step", BASELINES),
             *_baselines("rollout", BASELINES),
             *_baselines("free_run", ("persistence", "own_past")),
             *(
-                Column(f"{score}_ceiling_r2", "number", f"{score}_r2 of the true network", empty="no truth", high=1)
+                Column(
+                    f"{score}_ceiling_r2",
+                    "number",
+                    f"{score}_r2 of the true network",
+                    empty="the true network is not known",
+                    high=1,
+                )
                 for score in ("one_step", "rollout")
             ),
-            Column("tau_s", "number", "time constant of the fit, s", low=0),
+            Column("tau_s", "number", "time constant of the units, s", low=0),
             Column(
                 "process_noise_sd",
                 "number",
-                "standard deviation of the noise added to x in one bin, rms over units",
-                empty="the estimator does not tell it from measurement noise",
+                "standard deviation of the process noise added to x in one bin, rms over units, in units of x",
+                empty="the estimator does not separate process noise from measurement noise",
                 low=0,
             ),
             Column(
                 "measurement_noise_sd",
                 "number",
-                "standard deviation of the noise on the scaled rates as they were observed, rms over units",
-                empty="the estimator does not tell it from process noise",
+                "standard deviation of the measurement noise on the scaled rates, rms over units",
+                empty="the estimator does not separate measurement noise from process noise",
                 low=0,
             ),
             Column(
                 "measurement_noise_share",
                 "number",
-                "its variance over that of the observed rates",
-                empty="the estimator does not tell it from process noise",
+                "variance of the measurement noise divided by the variance of the observed rates",
+                empty="the estimator does not separate measurement noise from process noise",
                 low=0,
                 high=1,
             ),
             Column(
                 "penalty_by",
                 "text",
-                "what chose the penalties of the regression (for `sparse`, and where samples have weights, of the one "
-                "that the fit starts from): the evidence, or the error of held-out folds",
-                empty="the estimator has no such choice",
+                "how the penalties of the regression were chosen: by the evidence, or by the error of held-out folds. "
+                "For `sparse`, and where samples are weighted, the regression from which the fit starts",
+                empty="the estimator chooses no penalties",
                 values=("evidence", "cross_validation"),
             ),
             Column(
                 "residual_autocorrelation",
                 "number",
-                "lag-1 autocorrelation of the one-step residual, median over units; far from 0 means "
-                "unmodelled input, measurement noise or a wrong time constant",
+                "autocorrelation of the residual of the total current at a lag of one bin, median over units; a value "
+                "far from 0 means an unmodelled input, measurement noise or a wrong time constant",
                 empty="no two consecutive residuals",
                 low=-1,
                 high=1,
             ),
-            Column("seconds", "number", "wall time of the fit, s; the one column that differs between two runs", low=0),
+            Column(
+                "seconds",
+                "number",
+                "duration of the fit, s; the only column that differs between two identical runs",
+                low=0,
+            ),
         ),
     ),
     "region_scores": Table(
         "region_scores.csv",
-        "The scores of each network region by region, beside ceilings and plain baselines; the rows of all regions "
-        "hold the numbers of fits.csv.",
+        "The scores of each fitted network for every region, compared with ceilings and baselines. Rows with the "
+        "region `all regions` repeat the scores of fits.csv.",
         ("recording", "model", "seed", "split", "region", "score"),
         (
             RECORDING,
@@ -159,21 +178,31 @@ TABLES: dict[str, Table] = {
             Column(
                 "score",
                 "text",
-                "what is predicted: the total current one bin ahead, the rates some bins ahead, or those of a free run",
+                "what is predicted: the total current one bin ahead, the rates several bins ahead (`rollout`), or the "
+                "rates of a free run",
                 values=("one_step", "rollout", "free_run"),
             ),
-            Column("n_units", "integer", "units that are scored", low=1),
+            Column("n_units", "integer", "units that were scored", low=1),
             Column("r2", "number", "share of the variance that the network predicts", empty="nothing varies", high=1),
             Column(
                 "ceiling_r2",
                 "number",
-                "for a teacher, the true network's own score; else, for the free run, the share of variance that "
-                "repeats between trials of one condition (split halves)",
-                empty="no truth, and no free run or no repeated condition",
+                "highest r2 that can be expected. For a teacher: r2 of the true network. For the free run of a "
+                "recording: the share of variance that repeats between trials of one condition (split halves)",
+                empty=(
+                    "the true network is not known, and the score is not that of a free run or no condition has "
+                    "several trials"
+                ),
                 high=1,
             ),
             *(
-                Column(f"{name}_r2", "number", f"plain baseline: {text}", empty="no such prediction", high=1)
+                Column(
+                    f"{name}_r2",
+                    "number",
+                    f"r2 of a baseline: {text}",
+                    empty="the baseline predicts nothing here",
+                    high=1,
+                )
                 for name, text in BASELINES.items()
             ),
         ),

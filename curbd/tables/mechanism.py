@@ -1,4 +1,4 @@
-"""The mechanism of low-rank networks."""
+"""The tables of low-rank networks: latents and mechanism."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from curbd.tables.column import CONDITION, MODEL, RECORDING, SEED, TARGET, Colum
 TABLES: dict[str, Table] = {
     "latents": Table(
         "latents.parquet",
-        "Latent variables of the low-rank networks.",
+        "Latent variables of the low-rank networks over time, in every trial.",
         ("recording", "model", "seed", "condition", "trial", "time_s", "latent"),
         (
             RECORDING,
             MODEL,
             SEED,
             CONDITION,
-            Column("trial", "integer", "number of the trial in recording.nc", low=0),
-            Column("time_s", "number", "time from the alignment of the trial, s"),
+            Column("trial", "integer", "index of the trial in recording.nc, from 0", low=0),
+            Column("time_s", "number", "time from t = 0 of the trial, s"),
             Column(
                 "latent",
                 "integer",
-                "number of the latent, by decreasing variance; block_rank: pathway by pathway",
+                "number of the latent, in the order of decreasing variance; with `block_rank` in the order of the "
+                "pathways",
                 low=1,
             ),
-            Column("value", "number", "its value, n'r", empty="past the end of the trial"),
+            Column(
+                "value", "number", "value of the latent, kappa = n' r, in units of x", empty="past the end of the trial"
+            ),
             Column(
                 "position",
                 "number",
-                "where the state stands along the latent: z of x = m z + B v + b, v the inputs as the time constant "
-                "lets them through; it follows tau dz/dt = -z + value",
+                "position z of the state along the latent, where x = m z + B v + b and v are the inputs filtered with "
+                "the time constant; z follows tau dz/dt = -z + value",
                 empty="past the end of the trial",
             ),
         ),
     ),
     "dynamics": Table(
         "dynamics.csv",
-        "Fixed points, slow points and limit cycles of the latents at constant inputs, one row a latent. Partial "
-        "observation can invent slow modes: read no row without its score and its warning.",
+        "Fixed points, slow points and limit cycles of the latents at constant inputs, one row for each latent. Where "
+        "only some of the units were recorded, a fit can have slow modes that the true network does not have: read "
+        "every row with its line_attractor_score and its warning.",
         ("recording", "model", "seed", "input", "point", "latent"),
         (
             RECORDING,
@@ -44,11 +48,11 @@ TABLES: dict[str, Table] = {
             Column(
                 "input",
                 "text",
-                "what is held constant: `none`, `condition:<name>` (the mean input of its trials) or `input:<name>` "
-                "(that input alone, at its root mean square while it is on)",
+                "constant input of the network: `none`, `condition:<name>` (mean input over the trials of the "
+                "condition) or `input:<name>` (this input alone, at its root mean square while it is not 0)",
             ),
-            Column("point", "integer", "number among those of this fit and input", low=1),
-            Column("type", "text", "what it is", values=("fixed_point", "slow_point", "limit_cycle")),
+            Column("point", "integer", "number of the point or cycle, within this fit and input", low=1),
+            Column("type", "text", "what the row is about", values=("fixed_point", "slow_point", "limit_cycle")),
             Column(
                 "stability",
                 "text",
@@ -56,82 +60,108 @@ TABLES: dict[str, Table] = {
                 values=("stable", "saddle", "unstable"),
             ),
             Column("latent", "integer", "number of the latent", low=1),
-            Column("position", "number", "its value there (of a cycle: the mean over one period)"),
-            Column("amplitude", "number", "half its extent over a cycle", empty="not a cycle", low=0),
+            Column("position", "number", "position of the point along the latent (for a cycle: mean over one period)"),
+            Column(
+                "amplitude",
+                "number",
+                "half the range of the position over one period",
+                empty="the row is not about a cycle",
+                low=0,
+            ),
             Column(
                 "eigenvalue_real",
                 "number",
-                "of n' diag(phi') m, the largest real part first, 1 is neutral; of a cycle: Floquet multiplier, the "
-                "largest first and that along the orbit (1) last. They belong to the point, not to this latent",
+                "real part of an eigenvalue of n' diag(phi') m, the largest real part first; 1 is neutral. For a "
+                "cycle: a Floquet multiplier, the largest first and the multiplier along the orbit (1) last. "
+                "Eigenvalues belong to the point or cycle as a whole, not to the latent of the row",
             ),
-            Column("eigenvalue_imag", "number", "its imaginary part"),
+            Column("eigenvalue_imag", "number", "imaginary part of that eigenvalue or multiplier"),
             Column(
                 "time_constant_s",
                 "number",
-                "of deviations along that eigenvector, s; negative where they grow",
-                empty="neutral",
+                "time constant with which deviations along that eigenvector decay, s; negative where they grow",
+                empty="deviations neither decay nor grow",
             ),
-            Column("speed", "number", "|tau dz/dt|, 0 but for slow points", empty="a cycle", low=0),
-            Column("period_s", "number", "period, s", empty="not a cycle", low=0),
+            Column(
+                "speed",
+                "number",
+                "|tau dz/dt| at the point; 0 except at slow points",
+                empty="the row is about a cycle",
+                low=0,
+            ),
+            Column("period_s", "number", "period of the cycle, s", empty="the row is not about a cycle", low=0),
             Column(
                 "line_attractor_score",
                 "number",
-                "log2 of the slowest over the second slowest time constant: 1 is twice as slow",
-                empty="a cycle",
+                "log2 of the slowest divided by the second slowest time constant; 1 means twice as slow",
+                empty="the row is about a cycle",
             ),
             Column(
                 "non_normality",
                 "number",
-                "Henrici's departure from normality of J diag(phi'), 0 to 1: near 1 the eigenvalues say little",
-                empty="a cycle",
+                "departure from normality of J diag(phi') (Henrici), 0 to 1; near 1, eigenvalues say little about the "
+                "dynamics",
+                empty="the row is about a cycle",
                 low=0,
                 high=1,
             ),
             Column(
                 "abscissa",
                 "number",
-                "largest eigenvalue of the symmetric part of J diag(phi'), a bound of all eigenvalues; above 1, "
-                "deviations can grow for a while",
-                empty="a cycle",
+                "largest eigenvalue of the symmetric part of J diag(phi'), an upper bound of the real parts of all "
+                "eigenvalues; above 1, deviations can grow for a time",
+                empty="the row is about a cycle",
             ),
-            Column("complete", "flag", "whether the indices of the fixed points sum to 1, as those of all of them do"),
+            Column(
+                "complete",
+                "flag",
+                "whether the indices of the fixed points that were found sum to 1, as the indices of all fixed points "
+                "do",
+            ),
             Column(
                 "found_in",
                 "number",
-                "share of the other fits that have the same, to .3 of the spread of the rates (a cycle also to 10 % in "
-                "period)",
-                empty="one seed only",
+                "share of the other fits of the model that have the same point or cycle: rates within .3 of the "
+                "spread of the rates, and for a cycle a period within 10 %",
+                empty="the model has one fit",
                 low=0,
                 high=1,
             ),
             Column(
                 "moved",
                 "number",
-                "distance of its rates (rms over units) to the nearest one of its type without input",
-                empty="none without input",
+                "distance (rms over units) from the rates at the point to those at the nearest point of the same type "
+                "without input",
+                empty="there is no point of this type without input",
                 low=0,
             ),
-            Column("warning", "text", "what goes with every statement on attractors"),
+            Column("warning", "text", "what to keep in mind when reading attractors of a fit"),
         ),
     ),
     "field": Table(
         "field.parquet",
-        "Vector field of the latents of the first fit, on a grid over the first two of them.",
+        "Vector field of the latents of the first fit, on a grid over the first two latents.",
         ("recording", "model", "seed", "input", "position_1", "position_2"),
         (
             RECORDING,
             MODEL,
             SEED,
-            Column("input", "text", "what is held constant, as in dynamics.csv"),
+            Column("input", "text", "constant input of the network, as in dynamics.csv"),
             Column("position_1", "number", "position along the first latent"),
-            Column("position_2", "number", "along the second; further ones are at their median", empty="rank 1"),
+            Column(
+                "position_2",
+                "number",
+                "position along the second latent; further latents are at their median",
+                empty="the network has one latent",
+            ),
             Column("velocity_1", "number", "tau dz/dt along the first latent"),
-            Column("velocity_2", "number", "along the second", empty="rank 1"),
+            Column("velocity_2", "number", "tau dz/dt along the second latent", empty="the network has one latent"),
         ),
     ),
     "geometry": Table(
         "geometry.csv",
-        "How connectivity and inputs of the low-rank networks lie to one another, and how much of it the fits share.",
+        "Angles between the connectivity vectors and the input vectors of the low-rank networks, and the agreement "
+        "between fits.",
         ("recording", "model", "seed", "measure", "of", "with"),
         (
             RECORDING,
@@ -140,11 +170,12 @@ TABLES: dict[str, Table] = {
             Column(
                 "measure",
                 "text",
-                "overlap: cosine of two vectors. latent_share: share of the recurrent current's variance. "
-                "region_share: share of a region in the variance of a latent, negative where it works against the "
-                "others. connectivity_r: cosine of J with that of another fit; effective_r: the same on the directions "
-                "that the rates visited (99.9 % of their variance), which the data constrain; current_r2: R2 of this "
-                "fit's recurrent current with the other's",
+                "what value is. `overlap`: cosine of the angle between two vectors. `latent_share`: share of the "
+                "latent in the variance of the recurrent current. `region_share`: share of the region in the variance "
+                "of the latent, negative where the region works against the others. `connectivity_r`: cosine between "
+                "J and the J of another fit. `effective_r`: the cosine of both J on the directions that hold 99.9 % "
+                "of the variance of the rates, which the data constrain. `current_r2`: R2 of the recurrent current "
+                "with that of another fit",
                 values=(
                     "overlap",
                     "latent_share",
@@ -154,59 +185,84 @@ TABLES: dict[str, Table] = {
                     "current_r2",
                 ),
             ),
-            Column("of", "text", "a vector (`m_1`, `n_1`, `input:<name>`), a latent (`latent_1`) or `J`"),
-            Column("with", "text", "another vector, a region, another fit (`seed:1`) or `all`"),
-            Column("value", "number", "the measure", empty="nothing varies", high=1),
+            Column(
+                "of", "text", "what is measured: a vector (`m_1`, `n_1`, `input:<name>`), a latent (`latent_1`) or `J`"
+            ),
+            Column(
+                "with",
+                "text",
+                "what `of` is compared with: another vector, a region, another fit (`seed:1`) or `all` latents",
+            ),
+            Column("value", "number", "value of the measure", empty="nothing varies", high=1),
         ),
     ),
     "populations": Table(
         "populations.csv",
-        "Population of every unit, by a Gaussian mixture on the loadings of the first fit.",
+        "Population of every unit of a low-rank network: a cluster of a Gaussian mixture on the loadings of the first "
+        "fit.",
         ("recording", "model", "unit_id"),
         (
             RECORDING,
             MODEL,
             Column("unit_id", "text", "name of the unit"),
-            Column("region", "text", "its region"),
-            Column("population", "integer", "number of its population, the largest first", low=1),
-            Column("probability", "number", "that it belongs to it", low=0, high=1),
+            Column("region", "text", "region of the unit"),
+            Column(
+                "population",
+                "integer",
+                "number of the population that the unit belongs to, the largest population first",
+                low=1,
+            ),
+            Column("probability", "number", "probability that the unit belongs to this population", low=0, high=1),
         ),
     ),
     "transmission": Table(
         "transmission.csv",
-        "What regions and populations pass on in one condition and not in another, at fixed connectivity.",
+        "What regions and populations send to a region in each condition, while the connectivity stays the same.",
         ("recording", "model", "seed", "silenced", "target", "source", "condition"),
         (
             RECORDING,
             MODEL,
             SEED,
-            Column("silenced", "text", "region that is silenced in the run (first fit only), or `none`"),
+            Column("silenced", "text", "region that is silenced in the run of the network (first fit only), or `none`"),
             TARGET,
             Column("source", "text", "region or `population:<number>` that sends"),
             CONDITION,
             Column(
                 "transmitted",
                 "number",
-                "standard deviation of its current about its mean over trials and time, rms over the target's units; "
-                "the network runs from the recorded start with the recorded inputs, without noise",
+                "standard deviation over trials and time of the current that the source sends, rms over the units of "
+                "the target, in units of x. The network runs freely from the recorded start of every trial, with the "
+                "recorded inputs, without noise",
                 low=0,
             ),
             Column(
                 "ratio",
                 "number",
-                "the same over that of the condition in which the least passes",
-                empty="nothing passes in some condition",
+                "transmitted, divided by its smallest value over all conditions",
+                empty="nothing is transmitted in some condition",
                 low=1,
             ),
             Column(
                 "gating_index",
                 "number",
-                "deviation of `transmitted` from its mean over conditions, over that mean: -1 is closed",
-                empty="nothing passes",
+                "transmitted minus its mean over conditions, divided by this mean; -1 means that nothing is "
+                "transmitted",
+                empty="nothing is transmitted in any condition",
                 low=-1,
             ),
-            Column("coupling", "number", "Frobenius norm of J diag(phi'), phi' averaged over the condition", low=0),
-            Column("gain", "number", "mean of phi' over the source's units and the condition", low=0, high=1),
+            Column(
+                "coupling",
+                "number",
+                "Frobenius norm of J diag(phi') from source to target, phi' averaged over the condition",
+                low=0,
+            ),
+            Column(
+                "gain",
+                "number",
+                "mean of phi', the slope of tanh, over the units of the source and the condition",
+                low=0,
+                high=1,
+            ),
         ),
     ),
 }

@@ -1,8 +1,11 @@
-"""Currents, pathways and their nulls."""
+"""The tables of currents, pathways and nulls."""
 
 from __future__ import annotations
 
-from curbd.tables.column import CONDITION, MODEL, RECORDING, SEED, SOURCE, TARGET, Column, Table
+from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
+
+NO_NULL = "the source has no null"
+NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
 TABLES: dict[str, Table] = {
     "currents": Table(
@@ -18,27 +21,36 @@ TABLES: dict[str, Table] = {
             Column(
                 "sign",
                 "text",
-                "all weights, or only the positive or negative ones",
+                "which weights the current is summed over: all (`net`), positive (`excitatory`) or negative "
+                "(`inhibitory`)",
                 values=("net", "excitatory", "inhibitory"),
             ),
             CONDITION,
-            Column("time_s", "number", "time from the alignment of the trial, s"),
+            Column("time_s", "number", "time from t = 0 of the trial, s"),
             Column(
-                "mean", "number", "current averaged over the target's units and the condition's trials, in units of x"
+                "mean",
+                "number",
+                "current, mean over the units of the target and the trials of the condition, in units of x",
             ),
-            Column("rms", "number", "root mean square over the same units and trials, in units of x", low=0),
+            Column(
+                "rms",
+                "number",
+                "root mean square of the current over the units of the target and the trials of the condition, in "
+                "units of x",
+                low=0,
+            ),
             Column(
                 "ci_low",
                 "number",
                 "lower end of the 95 % interval of mean",
-                empty="neither a posterior nor several seeds",
+                empty=NO_INTERVAL,
             ),
-            Column("ci_high", "number", "upper end of it", empty="neither a posterior nor several seeds"),
+            Column("ci_high", "number", "upper end of the 95 % interval of mean", empty=NO_INTERVAL),
         ),
     ),
     "pathways": Table(
         "pathways.csv",
-        "One verdict a pathway: does the source drive the target, and can the answer be believed?",
+        "One verdict for each pathway: does the source drive the target, and can the answer be believed?",
         ("recording", "model", "target", "source"),
         (
             RECORDING,
@@ -48,63 +60,69 @@ TABLES: dict[str, Table] = {
             Column(
                 "rms",
                 "number",
-                "root mean square of the current over units, trials and time (first seed), in units of x",
+                "root mean square of the current over units, trials and time, in units of x; of the first seed",
                 low=0,
             ),
-            Column("share", "number", "its square over the sum of squares of all sources of the target", low=0, high=1),
+            Column(
+                "share",
+                "number",
+                "rms squared, divided by the sum of rms squared over all sources of the target",
+                low=0,
+                high=1,
+            ),
             Column(
                 "predicted_r2",
                 "number",
-                "the R2 with the true current that the posterior predicts",
+                "R2 of the current with the true current, as expected from the posterior of the weights",
                 empty="the estimator has no posterior",
                 high=1,
             ),
             Column(
                 "seed_r",
                 "number",
-                "correlation of the current between fits, mean over pairs of seeds",
-                empty="one seed only",
+                "correlation of the current between two fits, mean over pairs of fits",
+                empty="the model has one fit",
                 low=-1,
                 high=1,
             ),
             Column(
                 "J_seed_r",
                 "number",
-                "correlation of the weights of the pathway between fits, mean over pairs of seeds",
-                empty="one seed only, or no weights",
+                "correlation of the weights of the pathway between two fits, mean over pairs of fits",
+                empty="the model has one fit, or the pathway has no weights",
                 low=-1,
                 high=1,
             ),
             Column(
                 "inactivation_seed_r",
                 "number",
-                "correlation between fits of what silencing the source does to the target (over units, time and "
-                "conditions, mean over trials of a condition), mean over pairs of seeds",
-                empty="one seed only, no effect, or the source is the target",
+                "correlation between two fits of the effect that silencing the source has on the target (over units, "
+                "time and conditions, after the mean over trials of a condition), mean over pairs of fits",
+                empty="the model has one fit, there is no effect, or the source is the target",
                 low=-1,
                 high=1,
             ),
             Column(
                 "null_rms",
                 "number",
-                "rms of the current of the same fit when the source's trials are "
-                "shuffled (time-shifted where there is one stretch)",
-                empty="no null for this source",
+                "rms of the current when the trials of the source are shuffled and the regression is solved again "
+                "(shifted in time where there are too few trials), in units of x",
+                empty=NO_NULL,
                 low=0,
             ),
             Column(
                 "p_value",
                 "number",
-                "probability under that null of a held-out gain at least as large",
-                empty="no null for this source",
+                "probability of a held-out gain at least as large when the trials of the source are shuffled",
+                empty=NO_NULL,
                 low=0,
                 high=1,
             ),
             Column(
                 "q_value",
                 "number",
-                "Benjamini-Hochberg over all pathways of the fit",
-                empty="no null for this source",
+                "p_value corrected for the number of pathways of the fit (Benjamini-Hochberg)",
+                empty=NO_NULL,
                 low=0,
                 high=1,
             ),
@@ -112,55 +130,66 @@ TABLES: dict[str, Table] = {
                 "memory_nats",
                 "number",
                 "log Bayes factor for a dependence of the target on the past of the recorded units beyond their "
-                "present: a sign of unrecorded units, measurement noise, smoothing",
+                "present. A large value is a sign of unrecorded units, measurement noise or smoothing",
                 low=0,
             ),
             Column(
                 "shared_sd",
                 "number",
-                "slow fluctuations that the residuals of the target's units share, beyond the largest of independent "
-                "units, in standard deviations: a sign of input from outside the recording",
+                "slow fluctuations that the residuals of the units of the target share, in standard deviations above "
+                "the largest that independent units show. A large value is a sign of an input that was not recorded",
             ),
-            Column("verdict", "text", "whether the current can be believed", values=("resolved", "unresolved")),
-            Column("reason", "text", "why not, or what supports it"),
+            Column(
+                "verdict",
+                "text",
+                "whether the current can be believed; `unresolved` means that these data or this model cannot tell",
+                values=("resolved", "unresolved"),
+            ),
+            Column("reason", "text", "why the current cannot be believed, or what supports it"),
             Column(
                 "rank",
                 "integer",
-                "rank of the block of the connectivity that carries the current",
-                empty="not a low-rank model, or the source is not a region",
+                "rank of the block of the connectivity matrix from source to target",
+                empty="the model is not low-rank, or the source is not a region",
                 low=0,
             ),
             Column(
                 "rank_low",
                 "integer",
-                "lowest rank that the data allow: over the fits of all seeds, and over resamples of the folds where "
-                "each block has a rank of its own",
-                empty="no rank, or a single fit without an interval",
+                "lowest rank that the data allow: over all fits of the model, and with `block_rank` also over "
+                "resamples of the folds",
+                empty=NO_RANK_INTERVAL,
                 low=0,
             ),
             Column(
                 "rank_high",
                 "integer",
-                "highest such rank",
-                empty="no rank, or a single fit without an interval",
+                "highest rank that the data allow: over all fits of the model, and with `block_rank` also over "
+                "resamples of the folds",
+                empty=NO_RANK_INTERVAL,
                 low=0,
             ),
             Column(
                 "true_r",
                 "number",
-                "correlation with the true current over units, trials and time",
+                "correlation of the current with the true current over units, trials and time",
                 empty="the true current is zero",
                 low=-1,
                 high=1,
                 optional=True,
             ),
             Column(
-                "true_ratio", "number", "rms over the true rms", empty="the true current is zero", low=0, optional=True
+                "true_ratio",
+                "number",
+                "rms of the current divided by the rms of the true current",
+                empty="the true current is zero",
+                low=0,
+                optional=True,
             ),
             Column(
                 "true_r2",
                 "number",
-                "1 - squared error over the true current's variance, each unit about its mean",
+                "1 - squared error / variance of the true current, every unit about its own mean",
                 empty="the true current is zero",
                 high=1,
                 optional=True,
@@ -169,36 +198,48 @@ TABLES: dict[str, Table] = {
     ),
     "nulls": Table(
         "nulls.csv",
-        "Every pathway beside what its current would look like if nothing were there. None of these nulls is behind "
-        "the verdict (that one is in pathways.csv); the question of each is in docs/methods.md.",
+        "Every pathway compared with further nulls: what its current would look like if the pathway did not exist. "
+        "The null behind the verdict is in pathways.csv. docs/methods.md says which question each null answers.",
         ("recording", "model", "target", "source", "null", "measure"),
         (
             RECORDING,
             MODEL,
             TARGET,
-            Column("source", "text", "what sends: a region or `input:<name>`"),
+            Column("source", "text", "what sends the current: a region or `input:<name>`"),
             Column(
                 "null",
                 "text",
-                "what was drawn at random: the weights, at their scale; the time of the source; its trials, within a "
-                "condition; the labels of all units; or which units are the source",
+                "what is random under the null. `random_weights`: the weights, drawn at the same scale. `time_shift`: "
+                "the time of the source. `trial_shuffle`: which trial of a condition the source belongs to. "
+                "`region_labels`: the labels of all units. `random_group`: which units form the source",
                 values=("random_weights", "time_shift", "trial_shuffle", "region_labels", "random_group"),
             ),
             Column(
                 "measure",
                 "text",
-                "what is compared: the share of the held-out squared current of the target that is predicted worse "
-                "without the source (ridge regression); the rms of the current; or its correlation with what all "
-                "other sources leave of the held-out current",
+                "what is compared with the null. `held_out_gain`: the share of the squared held-out current of the "
+                "target that a ridge regression predicts only with the source. `rms`: rms of the current. "
+                "`correlation`: correlation of the current with the part of the held-out current that all other "
+                "sources leave unexplained",
                 values=("held_out_gain", "rms", "correlation"),
             ),
-            Column("statistic", "number", "the measure of the pathway itself"),
-            Column("null_low", "number", "2.5 % of the measure under the null"),
-            Column("null_mean", "number", "its mean under the null"),
-            Column("null_high", "number", "97.5 % of it"),
-            Column("p_value", "number", "probability under the null of a measure at least as large", low=0, high=1),
+            Column("statistic", "number", "value of the measure for the pathway itself"),
+            Column("null_low", "number", "2.5 % quantile of the measure under the null"),
+            Column("null_mean", "number", "mean of the measure under the null"),
+            Column("null_high", "number", "97.5 % quantile of the measure under the null"),
             Column(
-                "q_value", "number", "Benjamini-Hochberg over all pathways of the fit, null and measure", low=0, high=1
+                "p_value",
+                "number",
+                "probability under the null of a value at least as large as statistic",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "q_value",
+                "number",
+                "p_value corrected for the number of pathways, for each null and measure (Benjamini-Hochberg)",
+                low=0,
+                high=1,
             ),
         ),
     ),

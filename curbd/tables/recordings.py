@@ -1,4 +1,4 @@
-"""Which units and regions were recorded."""
+"""The tables of units and regions."""
 
 from __future__ import annotations
 
@@ -7,50 +7,53 @@ from curbd.tables.column import RECORDING, REGION, Column, Table
 TABLES: dict[str, Table] = {
     "units": Table(
         "units.csv",
-        "Every unit of every recording, kept or not, and why.",
+        "Every unit of every recording: its region, whether it is fitted, and if not, why.",
         ("recording", "unit_id"),
         (
             RECORDING,
             Column("unit_id", "text", "name of the unit, unique in the recording"),
             REGION,
-            Column("region_raw", "text", "label as it stands in the file", empty="no label was found"),
-            Column("region_source", "text", "rule and place that gave the label", empty="no label was found"),
-            Column("cell_type", "text", "cell type as labelled", values=("excitatory", "inhibitory", "unknown")),
+            Column("region_raw", "text", "label of the unit in the file", empty="no label was found"),
+            Column(
+                "region_source", "text", "rule, and place in the file, that gave the label", empty="no label was found"
+            ),
+            Column("cell_type", "text", "cell type in the file", values=("excitatory", "inhibitory", "unknown")),
             Column("kept", "flag", "whether the unit is part of the fit"),
-            Column("reason", "text", "why it is not", empty="the unit is kept"),
+            Column("reason", "text", "why the unit is not part of the fit", empty="the unit is part of the fit"),
             Column(
                 "mean_rate_hz",
                 "number",
-                "mean rate over the bins of the training trials in which the unit was observed, Hz",
+                "mean rate in Hz over all bins of the training trials in which the unit was observed",
                 empty="the activity is not spikes, or the unit was not observed",
             ),
             Column(
                 "scale",
                 "number",
-                "rates are divided by this before the fit, in the units of the recording",
-                empty="the unit is not kept",
+                "number by which the rates of the unit are divided before the fit, in the units of the rates in "
+                "recording.nc",
+                empty="the unit is not part of the fit",
                 low=0,
             ),
         ),
     ),
     "regions": Table(
         "regions.csv",
-        "What there is to fit in each region.",
+        "How much data there is to fit in each region.",
         ("recording", "region"),
         (
             RECORDING,
-            Column("region", "text", "region after merging and renaming"),
-            Column("n_units", "integer", "kept units", low=1),
+            Column("region", "text", "region, after merging and renaming of labels"),
+            Column("n_units", "integer", "units of the region that are part of the fit", low=1),
             Column(
                 "participation_ratio",
                 "number",
-                "effective dimension of the region's training activity, (sum of "
-                "covariance eigenvalues)^2 / sum of their squares",
+                "effective number of dimensions of the activity of the region in training trials: the squared sum of "
+                "the eigenvalues of the covariance, divided by the sum of their squares",
                 low=0,
             ),
-            Column("n_trials", "integer", "training trials or blocks", low=1),
+            Column("n_trials", "integer", "training trials, or blocks of continuous data", low=1),
             Column("n_samples", "integer", "training bins", low=1),
-            Column("samples_per_dimension", "number", "n_samples over participation_ratio", low=0),
+            Column("samples_per_dimension", "number", "n_samples divided by participation_ratio", low=0),
         ),
     ),
 }
