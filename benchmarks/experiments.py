@@ -60,7 +60,7 @@ class Student(NamedTuple):
 def fitted(teacher: Teacher, estimator: str, held_out: int = START_TRIALS) -> Student:
     """Fit an estimator to all trials of a teacher but ``held_out`` of them."""
     recording, truth = recorded(teacher, held_out / len(teacher.rates))
-    return Student(recording, truth, fit(recording, estimator, _model(estimator, teacher.network))[0])
+    return Student(recording, truth, fit(recording, _model(estimator, teacher.network), estimator)[0])
 
 
 def _model(estimator: str, network: Network) -> Model:
@@ -336,7 +336,7 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
     recording, truth, perturbed = session.recording, session.truth, session.perturbed
     if truth is None or perturbed is None:
         raise ValueError("teacher: found no truth or no laser in its own file")
-    networks, _ = fit(recording, estimator, _model(estimator, teacher.network))
+    networks, _ = fit(recording, _model(estimator, teacher.network), estimator)
     student = Student(recording, truth, networks)
     outcome = _outcome(student, {"laser": like}, trials="all")
     rows = compare(recording, perturbed, inactivation_table(outcome, _pathways(student)), unit_table(outcome))

@@ -85,7 +85,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
         network=network._replace(J=network.J[np.ix_(kept, kept)], B=network.B[kept], b=network.b[kept]),
     )
     recording, _ = recorded(observed)
-    networks, _ = fit(recording, model.estimator_name(), model)
+    networks, _ = fit(recording, model, model.estimator_name())
     current = decompose(recording, networks)
     table = judge_pathways(recording, networks)
     table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]

@@ -5,36 +5,19 @@ In a notebook::
     import curbd
 
     session = curbd.ingest_file("session.nwb")
-    networks, seconds = curbd.fit(session.recording, "full_rank", curbd.Model(family="full_rank"))
-    current = curbd.decompose(session.recording, networks)
+    networks = curbd.fit(session.recording, curbd.Model(family="full_rank")).networks
     pathways = curbd.judge(session.recording, networks)
-    effects = curbd.inactivate(session.recording, networks, {"silence": curbd.Inactivation()})
+    current = curbd.decompose(session.recording, networks)
+    silence = {"silence": curbd.Inactivation()}
+    effects = curbd.inactivate(session.recording, networks, silence, pathways=pathways)
+
+The names are listed, with their types, in ``curbd/__init__.pyi``.
 """
 
-from __future__ import annotations
+from importlib.metadata import version as _version
 
-from importlib import import_module
-from typing import Any
+import lazy_loader as _lazy
 
-_HOME = {
-    "ingest_file": "curbd.recording.ingest",
-    "inspect": "curbd.recording.inspection",
-    "RecordingSettings": "curbd.settings.recording",
-    "Model": "curbd.settings.models",
-    "Inactivation": "curbd.settings.experiments",
-    "ExperimentSettings": "curbd.settings.experiments",
-    "fit": "curbd.estimators.fitting",
-    "decompose": "curbd.pathways.currents",
-    "judge": "curbd.pathways.judge",
-    "inactivate": "curbd.inactivation",
-    "run_experiments": "curbd.inactivation",
-}
-
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # torch and pynwb take seconds to import: `import curbd`, as the Snakefile does, must not.
-    if name not in _HOME:
-        raise AttributeError(f"module 'curbd' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+# torch and pynwb take seconds to import: `import curbd`, as the Snakefile does, must not.
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__version__ = _version("curbd-workflow")

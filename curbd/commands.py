@@ -16,7 +16,9 @@ from curbd.settings.models import Model
 if TYPE_CHECKING:
     import xarray as xr
 
-    Fit = Callable[[xr.Dataset, str, Model], tuple[xr.Dataset, list[float]]]
+    from curbd.estimators.fitting import Fits
+
+    Fit = Callable[[xr.Dataset, Model, str], Fits]
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -79,7 +81,7 @@ def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
     model = parse_json("--model", chosen.model, Model)
     set_threads(chosen)
     recording, truth = read_recording(chosen)
-    networks, seconds = fit(recording, chosen.name, model)
+    networks, seconds = fit(recording, model, chosen.name)
     scores = score(recording, networks, seconds, truth)
     write_netcdf({"/": networks}, chosen.out)
     tables.write("fits", scores.fits, chosen.fits)

@@ -1,19 +1,20 @@
 """Low-rank networks: how they are fitted to recordings and read.
 
-In a notebook, with a recording from `curbd.ingest_file`::
+In a notebook, with a session from `curbd.ingest_file`::
 
     import lrfit
-    from lrfit.mechanism.latents import latents
-    from lrfit.mechanism.mechanism_tables import mechanism
 
-    networks, seconds = lrfit.fit(recording, "low_rank", lrfit.Model(family="low_rank"))
-    kappa = latents(recording, networks)
-    tables = mechanism(recording, networks)  # dynamics, field, geometry, populations, transmission
+    networks = lrfit.fit(session.recording, lrfit.Model(family="low_rank")).networks
+    latents = lrfit.latents(session.recording, networks)
+    tables = lrfit.mechanism_tables(session.recording, networks)
+
+The five tables of a mechanism are dynamics, field, geometry, populations and transmission. The names of the package are
+listed, with their types, in ``lrfit/__init__.pyi``.
 """
 
-from __future__ import annotations
+from importlib.metadata import version as _version
 
-from curbd.settings.models import Model
-from lrfit.estimators.fitting import LOW_RANK, fit
+import lazy_loader as _lazy
 
-__all__ = ["LOW_RANK", "Model", "fit"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__version__ = _version("curbd-workflow")

@@ -50,9 +50,9 @@ def _latents(chosen: argparse.Namespace) -> None:
 def _mechanism(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
-    from lrfit.mechanism.mechanism_tables import mechanism
+    from lrfit.mechanism.mechanism_tables import mechanism_tables
 
     set_threads(chosen)
     recording, _ = read_recording(chosen)
-    for name, table in mechanism(recording, read_netcdf(chosen.network)).items():
+    for name, table in mechanism_tables(recording, read_netcdf(chosen.network)).items():
         tables.write(name, table, getattr(chosen, name))

@@ -53,6 +53,19 @@ class Registered(NamedTuple):
     rates: Callable[[xr.Dataset, Any], Array] = clipped_rates
 
 
+class Fits(NamedTuple):
+    """The fits of a model to a recording.
+
+    Attributes
+    ----------
+    networks : all fits as one dataset with a dimension seed, see `curbd.network.file.to_dataset`.
+    seconds : wall time of each fit, s.
+    """
+
+    networks: xr.Dataset
+    seconds: list[float]
+
+
 FULL_RANK: Mapping[str, Registered] = {
     "one_step": Registered(beside_hidden_inputs(one_step)),
     "sparse": Registered(beside_hidden_inputs(sparse)),
@@ -62,25 +75,21 @@ FULL_RANK: Mapping[str, Registered] = {
 }
 
 
-def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:
+def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
     """Fit every seed of a full-rank model.
 
     Parameters
     ----------
     recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
-    name : name of the model.
     model : family, estimator, options, seeds, time constant and Euler steps.
-
-    Returns
-    -------
-    The networks as one dataset (see `curbd.network.file.to_dataset`), and the wall time of each fit in seconds.
+    name : name of the model in every table. None: the name of the estimator.
 
     Raises
     ------
     UserError : the model is of another family, or as `all_trials`.
     """
     require_family(model, "full_rank")
-    return fit_seeds(recording, name, model, FULL_RANK)
+    return fit_seeds(recording, model, name, FULL_RANK)
 
 
 def require_family(model: Model, family: str) -> None:
@@ -99,9 +108,7 @@ def require_family(model: Model, family: str) -> None:
         )
 
 
-def fit_seeds(
-    recording: xr.Dataset, name: str, model: Model, estimators: Mapping[str, Registered]
-) -> tuple[xr.Dataset, list[float]]:
+def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators: Mapping[str, Registered]) -> Fits:
     """Fit every seed of a model by one of the given estimators.
 
     Parameters are fitted to the training trials. Hidden inputs, and the rates behind noisy observations, are then
@@ -109,18 +116,15 @@ def fit_seeds(
 
     Parameters
     ----------
-    recording, name, model : see `fit`.
+    recording, model, name : see `fit`.
     estimators : the estimators of the model's family, by name.
-
-    Returns
-    -------
-    The networks as one dataset (see `curbd.network.file.to_dataset`), and the wall time of each fit in seconds.
 
     Raises
     ------
     UserError : as `all_trials`.
     """
     registered, options = estimators[model.estimator_name()], model.estimator_options()
+    name = name or model.estimator_name()
     data = all_trials(recording, model, registered.rates(recording, options))
     train = recording["split"].values == "train"
     training = data.of_trials(train)
@@ -132,7 +136,7 @@ def fit_seeds(
         fits.append(infer_states(infer_hidden_inputs(fitted, data), data, train, rng))
         seconds.append(time.perf_counter() - started)
         log.info("%s, seed %d (%d of %d): %.1f s", name, seed, fit_index + 1, len(model.seeds), seconds[-1])
-    return to_dataset(side_by_side(fits), recording, name, model), seconds
+    return Fits(to_dataset(side_by_side(fits), recording, name, model), seconds)
 
 
 def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from curbd.estimators.fitting import Registered, fit_seeds, require_family
+from curbd.estimators.fitting import Fits, Registered, fit_seeds, require_family
 from curbd.settings.models import Model
 from lrfit.estimators.block_rank import block_rank
 from lrfit.estimators.reduced_rank import reduced_rank
@@ -21,22 +21,18 @@ LOW_RANK: Mapping[str, Registered] = {
 }
 
 
-def fit(recording: xr.Dataset, name: str, model: Model) -> tuple[xr.Dataset, list[float]]:
+def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
     """Fit every seed of a low-rank model.
 
     Parameters
     ----------
     recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
-    name : name of the model.
     model : family, estimator, options, seeds, time constant and Euler steps.
-
-    Returns
-    -------
-    The networks as one dataset (see `curbd.network.file.to_dataset`), and the wall time of each fit in seconds.
+    name : name of the model in every table. None: the name of the estimator.
 
     Raises
     ------
     UserError : the model is of another family, or as `curbd.estimators.fitting.all_trials`.
     """
     require_family(model, "low_rank")
-    return fit_seeds(recording, name, model, LOW_RANK)
+    return fit_seeds(recording, model, name, LOW_RANK)

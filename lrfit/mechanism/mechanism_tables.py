@@ -28,7 +28,7 @@ from lrfit.mechanism.vector_field import field_table
 from lrfit.network import low_rank
 
 
-def mechanism(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, pd.DataFrame]:
+def mechanism_tables(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, pd.DataFrame]:
     """All tables of this kind for the low-rank networks of a model, by name."""
     attractors = dynamics_table(recording, networks)
     of_units = population_table(recording, networks)

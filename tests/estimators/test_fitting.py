@@ -11,7 +11,7 @@ from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.storage import read_netcdf, write_netcdf
-from lrfit import LOW_RANK
+from lrfit.estimators.fitting import LOW_RANK
 from tests.support.known_network import recorded
 
 EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
@@ -55,7 +55,7 @@ def networks(recording, estimator):
 def fitted(recording, family, estimator, seeds=(0, 1), options=None):
     options = QUICK.get(estimator, {}) if options is None else options
     model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
-    return {"full_rank": curbd, "low_rank": lrfit}[family].fit(recording, "one", model)
+    return {"full_rank": curbd, "low_rank": lrfit}[family].fit(recording, model, "one")
 
 
 def test_every_estimator_of_the_config_exists():
@@ -116,20 +116,20 @@ def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(rec
     broken = recording.copy(deep=True)
     broken["rates"][:, ::2, 0] = np.nan
     with pytest.raises(UserError, match="no two training bins in a row"):
-        curbd.fit(broken, "one", Model(family="full_rank"))
+        curbd.fit(broken, Model(family="full_rank"), "one")
 
 
 def test_an_input_without_a_value_is_named(recording):
     broken = recording.copy(deep=True)
     broken["inputs"][np.flatnonzero(broken["split"].values == "train")[0], 3, 1] = np.nan
     with pytest.raises(UserError, match="step"):
-        curbd.fit(broken, "one", Model(family="full_rank"))
+        curbd.fit(broken, Model(family="full_rank"), "one")
 
 
 def test_an_euler_step_longer_than_the_time_constant_is_told(recording):
     dt_s = recording.attrs["dt_s"]
     with pytest.raises(UserError, match=r"recording teacher, model: found tau_s: .* set substeps: 3 or more"):
-        curbd.fit(recording, "one", Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
+        curbd.fit(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2), "one")
     rates = scaled_rates(recording).values
     assert all_trials(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3), rates).substeps == 3
     assert all_trials(recording, Model(family="full_rank", tau_s=dt_s), rates).substeps == 1
@@ -141,7 +141,7 @@ def test_a_model_of_the_other_family_is_sent_to_the_other_package(recording, pac
     expected, package_of_model = ("full_rank", "lrfit") if package == "curbd" else ("low_rank", "curbd")
     message = rf"{package}\.fit: found family: {family}, expected {expected}; use {package_of_model}\.fit"
     with pytest.raises(UserError, match=message):
-        {"curbd": curbd, "lrfit": lrfit}[package].fit(recording, "one", Model(family=family, estimator=estimator))
+        {"curbd": curbd, "lrfit": lrfit}[package].fit(recording, Model(family=family, estimator=estimator), "one")
 
 
 @pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])

@@ -220,7 +220,7 @@ def test_same_seed_same_network(known: teachers.Teacher) -> None:
 def test_noises_are_stored_with_the_network(tmp_path: Path) -> None:
     recording, _ = small(tmp_path, measurement_noise=NOISE)
     model = Model(family="full_rank", estimator="state_space", options={"rounds": 2}, seeds=[0, 1], tau_s=0.1)
-    networks, _ = fit(recording, "noisy", model)
+    networks, _ = fit(recording, model, "noisy")
     for kind in ("measurement_noise_sd", "process_noise_sd"):
         assert networks[kind].dims == ("seed", "target")
         assert (networks[kind] > 0).all()
@@ -238,10 +238,10 @@ def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: P
     options = {"noise": "counts", "rounds": 10}
     model = Model(family="full_rank", estimator="state_space", options=options, seeds=[0], tau_s=0.1)
     recording = ingest_file(tmp_path / "counts.h5", RecordingSettings(scaling="counts"), "counts").recording
-    networks, _ = fit(recording, "counts", model)
+    networks, _ = fit(recording, model, "counts")
     current = decompose(recording, networks)
     smoothed_rates = ingest_file(tmp_path / "counts.h5", RecordingSettings(smoothing_s=0.05), "counts").recording
-    plain, _ = fit(smoothed_rates, "plain", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    plain, _ = fit(smoothed_rates, Model(family="full_rank", seeds=[0], tau_s=0.1), "plain")
     others = decompose(smoothed_rates, plain)
     pairs = [(target, source) for target in "ABC" for source in "ABC" if target != source]
     here, there = (
@@ -277,7 +277,7 @@ def test_counts_that_are_smoothed_or_scaled_as_rates_are_refused(tmp_path: Path)
     for settings in (RecordingSettings(), RecordingSettings(scaling="counts", smoothing_s=0.05)):
         recording = ingest_file(tmp_path / "counts.h5", settings, "counts").recording
         with pytest.raises(UserError, match="expected scaling: counts, smoothing_s: 0"):
-            fit(recording, "counts", model)
+            fit(recording, model, "counts")
 
 
 def write(known: teachers.Teacher, rates: Array, path: Path) -> None:

@@ -163,7 +163,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Data
     """Recording, truth and two fits, one of them to a resample."""
     recording, truth = recorded(Path(tmp_path_factory.mktemp("hidden")), inputs="hidden", seed=100, **SETTINGS)
     model = Model(family="full_rank", estimator="one_step", options={"hidden_inputs": "auto"}, seeds=[0, 1], tau_s=0.1)
-    return recording, truth, fit(recording, "beside", model)[0]
+    return recording, truth, fit(recording, model, "beside")[0]
 
 
 def test_the_network_file_names_them(whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
@@ -207,7 +207,7 @@ def test_pathways_and_experiments_know_them(whole: tuple[xr.Dataset, xr.Dataset,
 def test_a_free_run_needs_them(whole: tuple[xr.Dataset, xr.Dataset, xr.Dataset]) -> None:
     recording, truth, networks = whole
     plain = Model(family="full_rank", estimator="one_step", seeds=[0], tau_s=0.1)
-    without = score(recording, fit(recording, "plain", plain)[0], [0.0], truth)[0]
+    without = score(recording, fit(recording, plain, "plain")[0], [0.0], truth)[0]
     beside = score(recording, networks, [0.0, 0.0], truth)[0]
     gain = [rows[rows["split"] == "train"]["free_run_r2"].iloc[0] for rows in (beside, without)]
     assert gain[0] > gain[1] + 0.3

@@ -212,7 +212,7 @@ def steps(tmp_path_factory):
     step("ingest", "", name="rec", path=path, format="hdf5", settings=json.dumps(settings), out="recording.nc")
     step("check", **said, out="experiments.json")
     recording = read_netcdf(folder / "recording.nc")
-    networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
     write_netcdf({"/": networks}, folder / "network.nc")
     tables.write("pathways", judge(recording, networks), folder / "pathways.csv")
     step("inactivate", **said, network="network.nc", pathways="pathways.csv", out="effects.csv", units="units.parquet")

@@ -347,7 +347,7 @@ def test_noise_adds_its_variance_to_the_effect_on_a_unit_in_its_linear_range(tmp
 def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
     """One fit: of 24 units under three perturbations, about 95 % are covered; the exact share is a benchmark's."""
     recording, truth = small(tmp_path, process_noise=0.3, trials=20)
-    networks, _ = fit(recording, "one_step", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "one_step")
     found = run_experiments(
         recording, networks, {"off": Inactivation(stop_s=0.4)}, truth, bench=ExperimentSettings(groups=0)
     )
@@ -360,7 +360,7 @@ def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
 
 def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.3, trials=8)
-    networks, _ = fit(recording, "one_step", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "one_step")
     bench = ExperimentSettings(groups=0, posterior_draws=5)
     found = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, bench=bench)
     x0, u = np.arctanh(recording["rates"].values[:, 0]), recording["inputs"].values

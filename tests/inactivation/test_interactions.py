@@ -124,7 +124,7 @@ def test_noise_of_the_observation_is_not_what_a_region_generates(tmp_path: Path)
     recording, truth = recorded(tmp_path, absent=absent, gain=1.5, coupling=1.0, process_noise=0.1, seed=100, **chain)
     noisy = recording.copy(deep=True)
     noisy["rates"] += 0.3 * np.random.default_rng(0).standard_normal(noisy["rates"].shape)
-    networks, _ = fit(noisy, "m", Model(family="full_rank", estimator="state_space", seeds=[0]))
+    networks, _ = fit(noisy, Model(family="full_rank", estimator="state_space", seeds=[0]), "m")
     verdicts = pd.DataFrame({"source": ["A", "B"], "target": ["B", "C"], "verdict": ["resolved"] * 2})
     true = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)["B"]
     # At the observed rates it is half as large.

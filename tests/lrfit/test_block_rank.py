@@ -134,7 +134,7 @@ def test_factors_of_nothing_are_empty():
 def test_the_rank_matrix_reaches_the_table_of_pathways(tmp_path: Path):
     recording, truth = recorded(tmp_path, units=12, rank=2, trials=40, samples=150, absent=[("A", "C")], seed=105)
     model = lrfit.Model(family="low_rank", estimator="block_rank", seeds=[0, 1], tau_s=0.1)
-    networks, _ = lrfit.fit(recording, "blocks", model)
+    networks, _ = lrfit.fit(recording, model, "blocks")
     assert networks["block_rank"].dims == ("seed", "block_target", "block_source")
     np.testing.assert_array_equal(networks["J"].values, networks["m"].values @ networks["n"].values.transpose(0, 2, 1))
     table = judge(recording, networks, truth)

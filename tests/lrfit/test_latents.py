@@ -18,7 +18,7 @@ def fitted(tmp_path_factory):
     recording, _ = recorded(tmp_path_factory.mktemp("teacher"), units=10, rank=1, trials=10, samples=60, seed=1)
     recording["rates"][2, 40:] = np.nan
     model = lrfit.Model(family="low_rank", options={"rank": 3}, seeds=[4, 7])
-    networks, seconds = lrfit.fit(recording, "three", model)
+    networks, seconds = lrfit.fit(recording, model, "three")
     assert len(seconds) == 2
     return recording, networks
 

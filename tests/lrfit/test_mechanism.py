@@ -9,7 +9,7 @@ from curbd import tables
 from curbd.network.perturbed_run import silenced_run
 from lrfit.mechanism.attractor_table import constant_inputs, dynamics_table
 from lrfit.mechanism.attractors import WARNING
-from lrfit.mechanism.mechanism_tables import mechanism, transmission_table
+from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_table
 from lrfit.mechanism.seen import seen
 from lrfit.mechanism.transmission import transmission
 from lrfit.network import low_rank
@@ -24,7 +24,7 @@ def fitted(teacher, task, *, seeds, rank, conditions=(), **noise):
     if conditions:
         recording = recording.assign_coords(condition=("trial", task.trials[conditions].astype(str).to_numpy()))
     model = lrfit.Model(family="low_rank", options={"rank": rank}, seeds=seeds)
-    return recording, lrfit.fit(recording, "low", model)[0]
+    return recording, lrfit.fit(recording, model, "low")[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def gated():
 
 @pytest.fixture(scope="module")
 def of_gated(gated):
-    return mechanism(*gated)
+    return mechanism_tables(*gated)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -131,7 +131,7 @@ def test_a_network_without_latents_has_no_attractors(gated):
     empty = networks.copy(deep=True)
     for factor in ("m", "n", "J"):
         empty[factor][:] = 0
-    found = mechanism(recording, empty)
+    found = mechanism_tables(recording, empty)
     assert found["dynamics"].empty
     assert found["field"].empty
     assert found["geometry"].empty
@@ -144,7 +144,7 @@ def test_a_network_without_latents_and_inputs_has_one_population(gated):
     recording, networks = gated
     empty = networks.copy(deep=True)
     empty["J"][:] = 0
-    found = mechanism(recording.isel(input=slice(0)), empty.isel(rank=slice(0), input=slice(0)))
+    found = mechanism_tables(recording.isel(input=slice(0)), empty.isel(rank=slice(0), input=slice(0)))
     assert (found["populations"]["population"] == 1).all()
     for name in TABLES:
         assert tables.problems(name, found[name]) == []

@@ -74,7 +74,7 @@ def test_more_data_make_refits_agree_more(tmp_path: Path) -> None:
     agreed = {}
     for trials in (6, 40):
         recording, _ = small(tmp_path, trials=trials, process_noise=0.5)
-        networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
+        networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1), "full")
         table = judge(recording, networks)
         between = table[table["source"].isin(["A", "B", "C"]) & (table["source"] != table["target"])]
         agreed[trials] = between[["J_seed_r", "seed_r", "inactivation_seed_r"]].mean()

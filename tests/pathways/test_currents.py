@@ -86,7 +86,7 @@ def test_excitatory_part_uses_the_positive_weights_only(known) -> None:
 def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, trials=30)
     model = Model(family="full_rank", tau_s=0.1, seeds=[0])
-    networks, _ = fit(recording, "one_step", model)
+    networks, _ = fit(recording, model, "one_step")
     table = current_table(recording, networks)
     true = current_table(recording, known_networks(recording, truth))
     both = table[table.sign == "net"].merge(true[true.sign == "net"], on=["target", "source", "condition", "time_s"])

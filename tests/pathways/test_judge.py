@@ -20,7 +20,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     recording, truth = recorded(
         tmp_path_factory.mktemp("teacher"), units=12, trials=40, samples=120, substeps=1, absent=[("A", "C")], seed=5
     )
-    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1), "full")
     return judge(recording, networks, truth)
 
 
@@ -69,7 +69,7 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
     with open_recording(tmp_path / "published.h5", "hdf5", RecordingSettings()) as file:
         session = ingest(file, RecordingSettings(), "published")
         recording, truth = session.recording, session.truth
-    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1), "full")
     table = judge(recording, networks, truth)
     between = table[table.target != table.source]
     assert (between["verdict"] == "unresolved").all(), between.to_string()
@@ -77,7 +77,7 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
 
 def test_a_network_that_misses_a_part_of_the_current_resolves_nothing(tmp_path: Path) -> None:
     recording, truth = recorded(tmp_path, units=12, trials=40, samples=120, substeps=1, seed=5)
-    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0]))
+    networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1, seeds=[0]), "full")
     # A region that hears half of what reaches it: its other currents are as certain as before, and wrong.
     networks["J"] = networks["J"] * np.where(networks["target_region"] == "A", 0.5, 1.0)[None, :, None]
     table = judge(recording, networks, truth)

@@ -104,7 +104,7 @@ def test_a_choice_that_was_asked_for_is_made() -> None:
 
 def test_the_network_file_says_how_penalties_were_chosen(tmp_path) -> None:
     recording, _ = recorded(tmp_path, units=8, trials=10, samples=80, substeps=1, seed=3)
-    networks, _ = fit(recording, "full", Model(family="full_rank", tau_s=0.1, seeds=[0, 1]))
+    networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1, seeds=[0, 1]), "full")
     assert networks["penalty_by"].dims == ("seed",)
     assert set(networks["penalty_by"].values) <= {"evidence", "cross_validation"}
 

@@ -46,7 +46,7 @@ def fitted(tmp_path_factory) -> Fitted:
     settings = RecordingSettings.model_validate({"perturbed": [{"column": "laser", "value": "on", "like": "off"}]})
     with open_recording(path, "hdf5", settings) as file:
         recording, truth, _, regions, perturbed = ingest(file, settings, "rec")
-    networks, _ = fit(recording, "m", Model(family="full_rank", seeds=[0], tau_s=0.1))
+    networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
     found = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
     pathways = judge(recording, networks)
     effects = inactivation_table(found, pathways)

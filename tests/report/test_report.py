@@ -32,7 +32,7 @@ from curbd.storage import read_netcdf, write_netcdf
 from curbd.tables.collect import collect_run, provenance
 from lrfit.estimators.fitting import fit as fit_low_rank
 from lrfit.mechanism.latents import latents
-from lrfit.mechanism.mechanism_tables import mechanism
+from lrfit.mechanism.mechanism_tables import mechanism_tables
 
 EVIL = "<script>alert('B')</script>"
 REGIONS = ("A & co", EVIL, "$C_")
@@ -77,7 +77,7 @@ def run_steps(folder, name, teacher, conditions):
         written["inactivation_units"] = unit_table(found)
         written["interactions"] = interaction_table(found, written["inactivations"], written["pathways"])
         if settings.family == "low_rank":
-            written |= {"latents": latents(recording, networks)} | mechanism(recording, networks)
+            written |= {"latents": latents(recording, networks)} | mechanism_tables(recording, networks)
         for table, rows in written.items():
             tables.write(table, rows, place / model / tables.TABLES[table].file)
 

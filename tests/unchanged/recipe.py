@@ -97,7 +97,7 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
         teachers.write_hdf5(TEACHERS[teacher](), path)
         session = curbd.ingest_file(path)
         recording, truth = session.recording, session.truth
-    networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, model, settings)
+    networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, settings, model)
     pathways = judge(recording, networks, truth)
     outcome = run_experiments(
         recording, networks, experiments(), truth, bench=ExperimentSettings(groups=9, posterior_draws=5)

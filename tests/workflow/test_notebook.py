@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ def test_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     teachers.write_nwb(teacher, tmp_path / "session.nwb", peak_rate_hz=50.0)
     monkeypatch.chdir(tmp_path)
     assert curbd.__doc__ is not None
-    lines = curbd.__doc__.partition("::")[2]
+    program = curbd.__doc__.partition("::")[2].partition("The names are listed")[0]
     names: dict[str, object] = {}
-    exec("\n".join(line.strip() for line in lines.splitlines()), names)
+    exec(textwrap.dedent(program), names)
     assert tables.problems("pathways", names["pathways"]) == []
     assert tables.problems("inactivations", names["effects"]) == []
     assert set(names["session"].units["region"]) == {"A", "B", "C"}
