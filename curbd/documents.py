@@ -1,6 +1,6 @@
-"""What is written from the code: JSON schemas, the key tables of config/README.md and the data dictionary.
+"""Documents that are generated from the code: JSON schemas, the key tables of config/README.md, the data dictionary.
 
-``python -m curbd.documents`` in the root of the repository writes them; a test sees that they are current.
+``python -m curbd.documents`` in the root of the repository writes them; a test fails where one is out of date.
 """
 
 from __future__ import annotations
@@ -23,35 +23,40 @@ from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 
-_START = ", from here -->"
-_END = "<!-- to here -->"
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_TYPES = {"text": "string", "integer": "integer", "number": "number", "flag": "boolean"}
+GENERATED_START = ", from here -->"
+GENERATED_END = "<!-- to here -->"
+SCHEMA_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMA_TYPES = {"text": "string", "integer": "integer", "number": "number", "flag": "boolean"}
 
 
 def documents(root: Path) -> dict[str, str]:
-    """Path below the root of the repository -> text of every file that is generated, wholly or in part."""
+    """Every file that is generated, wholly or in part: path relative to ``root`` -> text.
+
+    Parameters
+    ----------
+    root : root of the repository; the parts of files that are not generated are read from there.
+    """
     schemas = {"config": config_schema()} | {name: table_schema(table) for name, table in TABLES.items()}
     files = {
         f"workflow/schemas/{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()
     }
     for name, lines in (("config/README.md", config_keys()), ("results/README.md", data_dictionary())):
-        before, _, rest = (root / name).read_text(encoding="utf-8").partition(_START)
-        after = rest.partition(_END)[2]
-        files[name] = "\n".join([before + _START, "", *lines, "", _END + after])
+        before, _, rest = (root / name).read_text(encoding="utf-8").partition(GENERATED_START)
+        after = rest.partition(GENERATED_END)[2]
+        files[name] = "\n".join([before + GENERATED_START, "", *lines, "", GENERATED_END + after])
     return files
 
 
 def config_schema() -> dict[str, Any]:
-    """JSON schema of the config; editors complete and check with it."""
-    return {"$schema": DRAFT, **Config.model_json_schema()}
+    """JSON schema of the config, with which editors complete and check keys."""
+    return {"$schema": SCHEMA_DRAFT, **Config.model_json_schema()}
 
 
 def table_schema(table: Table) -> dict[str, Any]:
     """JSON schema of one row of a table."""
     return {
-        "$schema": DRAFT,
+        "$schema": SCHEMA_DRAFT,
         "title": table.file,
         "description": table.meaning,
         "type": "object",
@@ -61,7 +66,7 @@ def table_schema(table: Table) -> dict[str, Any]:
 
 
 def _column_schema(column: Column) -> dict[str, Any]:
-    kind = _TYPES[column.kind]
+    kind = SCHEMA_TYPES[column.kind]
     schema: dict[str, Any] = {"type": [kind, "null"] if column.empty else kind, "description": column.meaning}
     if column.values:
         schema["enum"] = list(column.values)
@@ -70,7 +75,7 @@ def _column_schema(column: Column) -> dict[str, Any]:
 
 
 def data_dictionary() -> list[str]:
-    """Every column of every table of a run, for results/README.md."""
+    """Lines of results/README.md: every column of every table of a run."""
     lines: list[str] = []
     for table in TABLES.values():
         lines += [f"## {table.file}", "", table.meaning, ""]
@@ -78,17 +83,17 @@ def data_dictionary() -> list[str]:
         for column in table.columns:
             name = f"**{column.name}**" if column.name in table.key else column.name
             kind = ", ".join(column.values) if column.values else column.kind
-            meaning = column.meaning + (" (only for teachers, whose truth is known)" if column.optional else "")
+            meaning = column.meaning + (" (only for teachers, whose true network is known)" if column.optional else "")
             lines.append(_row(name, kind, meaning, column.empty or "never"))
         if table is TABLES["units"]:
-            empty = "the unit is not kept, or nothing varies"
+            empty = "the unit is not fitted, or its activity is constant"
             lines += [_row(f"{name}:&lt;model&gt;", "number", text, empty) for name, text in UNIT_SCORES.items()]
         lines.append("")
     return lines[:-1]
 
 
 def config_keys() -> list[str]:
-    """Every key of the config, section by section, for config/README.md."""
+    """Lines of config/README.md: every key of the config, section by section."""
     lines = _section("The config", Config, level=2)
     lines += _section("defaults: how a file becomes a recording", RecordingSettings, level=2)
     for name, nested in _sections(RecordingSettings):
@@ -97,49 +102,63 @@ def config_keys() -> list[str]:
     lines += _section("models.&lt;name&gt;", Model, level=2)
     for family, estimators in ESTIMATORS.items():
         for name, options in estimators.items():
-            best = ", the recommended one" if RECOMMENDED[family] == name else ""
-            lines += _section(f"options of `{name}` ({family}{best})", options)
+            recommended = ", recommended" if RECOMMENDED[family] == name else ""
+            lines += _section(f"options of `{name}` ({family}{recommended})", options)
     lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
-    lines += _section("bench", ExperimentSettings, level=2)
+    lines += _section("bench: how experiments are run and tested", ExperimentSettings, level=2)
     return lines[:-1]
 
 
 def _section(title: str, section: type[BaseModel], level: int = 3) -> list[str]:
-    summary = " ".join((section.__doc__ or "").strip().split("\n\n")[0].split())
-    return [f"{'#' * level} {title}", "", summary, "", *_keys(section), ""]
+    return [f"{'#' * level} {title}", "", _summary(section), "", *_keys(section), ""]
+
+
+def _summary(section: type[BaseModel]) -> str:
+    """First paragraph of the docstring of a section."""
+    return " ".join((section.__doc__ or "").strip().split("\n\n")[0].split())
 
 
 def _keys(section: type[BaseModel]) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     schema = section.model_json_schema()
+    nested = {name.removesuffix("[]"): entry for name, entry in _sections(section)}
     for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            kind, default = "section", "see below"
+        is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        kind = "section" if is_section else _type(schema["properties"][name])
+        if field.is_required():
+            default = "required"
         else:
-            kind = _type(schema["properties"][name], schema.get("$defs", {}))
-            default = "needed" if field.is_required() else _as_yaml(to_jsonable_python(field.default))
-        yield _row(f"`{name}`", kind, default, " ".join((field.description or "").split()))
+            default = "see below" if is_section else _as_yaml(to_jsonable_python(field.default))
+        meaning = field.description or (_summary(nested[name]) if name in nested else "")
+        yield _row(f"`{name}`", kind, default, " ".join(meaning.split()))
 
 
-def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+def _type(schema: dict[str, Any]) -> str:
+    """Type of a key in words, from its JSON schema."""
     if "$ref" in schema:
-        return str(schema["$ref"].rsplit("/", 1)[-1]).lower() + " section"
+        return "section"
     if "anyOf" in schema:
-        return " or ".join(_type(choice, definitions) for choice in schema["anyOf"] if choice.get("type") != "null")
+        return " or ".join(_type(choice) for choice in schema["anyOf"] if choice.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
-        return "list of " + _type(schema["items"], definitions)
+        return "list of " + _plural(_type(schema["items"]))
     if schema.get("type") == "object":
         return "section"
     limits = {"exclusiveMinimum": "above", "minimum": "from", "exclusiveMaximum": "below", "maximum": "to"}
-    words = [f"{word} {schema[key]:g}" for key, word in limits.items() if key in schema]
+    ranges = [f"{word} {schema[key]:g}" for key, word in limits.items() if key in schema]
     names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true or false"}
-    return " ".join([names.get(schema.get("type", ""), "anything"), *words])
+    return " ".join([names.get(schema.get("type", ""), "any value"), *ranges])
+
+
+def _plural(kind: str) -> str:
+    """``numbers above 0`` from ``number above 0``; texts and choices stay as they are."""
+    return re.sub(r"^(section|number|whole number)", r"\1s", kind)
 
 
 def _sections(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Name and class of every nested section; the name of a list of sections ends with ``[]``."""
     for name, field in section.model_fields.items():
         nested = field.annotation
         if typing.get_origin(nested) is list and isinstance(typing.get_args(nested)[0], type):
@@ -150,8 +169,8 @@ def _sections(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]
 
 def _as_yaml(value: Any) -> str:
     if isinstance(value, dict) and value:
-        kept = {name: {key: item for key, item in entry.items() if item} for name, entry in value.items()}
-        return "; ".join(f"`{name}: {json.dumps(entry)}`" for name, entry in kept.items())
+        entries = {name: {key: item for key, item in entry.items() if item} for name, entry in value.items()}
+        return "; ".join(f"`{name}: {json.dumps(entry)}`" for name, entry in entries.items())
     return f"`{json.dumps(value)}`" if not isinstance(value, str) else f"`{value}`"
 
 
@@ -160,13 +179,13 @@ def _row(*cells: str) -> str:
 
 
 def main() -> None:
-    """Write every generated file that is not current."""
+    """Write every generated file that is out of date."""
     root = Path.cwd()
     for name, text in documents(root).items():
         path = root / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            with whole_file(path) as part:
-                part.write_text(text, encoding="utf-8")
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
             print(f"wrote {name}", file=sys.stderr)
 
 

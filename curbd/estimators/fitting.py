@@ -24,7 +24,7 @@ from curbd.recording.scaling import scaled_rates
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.section import Section
-from curbd.settings.validation import long_steps
+from curbd.settings.validation import euler_step_mistakes
 from curbd.states.infer import infer_states
 
 Array = np.ndarray
@@ -175,7 +175,7 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
     tau_s = shared.tau_s if model.tau_s is None else model.tau_s
     substeps = shared.substeps if model.substeps is None else model.substeps
     dt_s = float(recording.attrs["dt_s"])
-    if mistakes := long_steps(f"{where}, model", dt_s, tau_s, substeps):
+    if mistakes := euler_step_mistakes(f"{where}, model", dt_s, tau_s, substeps):
         raise UserError(*mistakes)
     return TrainingData(
         r=rates,

@@ -12,8 +12,8 @@ states, in proportion to the size of that current; elsewhere it is nearly free.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -66,6 +66,13 @@ ENOUGH = 5e-4
 """Unexplained variance of the free run that is small enough."""
 
 
+STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = {
+    "one_step": one_step,
+    "sparse": sparse,
+}
+"""Estimators whose network can be refined."""
+
+
 class Windows(NamedTuple):
     """Stretches of data of one length: x (window, time, unit), u (window, time, input), NaN past the end.
 
@@ -92,7 +99,7 @@ def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) ->
     The refined network, with the penalties and the posterior of its start; the start itself where no network on the way
     runs better.
     """
-    start = {"one_step": one_step, "sparse": sparse}[options.start](data, options, rng)
+    start = STARTS[options.start](data, options.start_options(), rng)
     solver = change_least(data, start.network)
     return start._replace(network=refine(data, start.network, solver, options.passes))
 

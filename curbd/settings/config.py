@@ -1,7 +1,7 @@
-"""The settings of a run: one pydantic model a section, each key with its default and its meaning.
+"""The config of a run: one pydantic class for each section, every key with its default and its meaning.
 
-The JSON schema under ``workflow/schemas/`` and the key tables of ``config/README.md`` are generated from these
-models. Nothing here reads a recording or imports an estimator, so that a dry run stays quick.
+The JSON schema under ``workflow/schemas/`` and the key tables of ``config/README.md`` are generated from the classes of
+this package. The package reads no recording and imports no estimator, so that a dry run takes seconds.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from curbd.settings.section import Name, Section
 
 
 class Defaults(RecordingSettings, FitSettings):
-    """Settings for all recordings and models; a column of recordings.tsv or a key of a model replaces one."""
+    """Settings for all recordings and models. A column of recordings.tsv or a key of a model replaces a setting."""
 
 
 class Config(Section):
-    """Everything that a run needs to know."""
+    """All settings of a run; only `recordings` must be given."""
 
     recordings: str
-    """TSV with the columns recording, path, format (nwb or hdf5); further columns replace keys of `defaults`, nested
-    ones written with dots (`windows.table`). Relative paths start at the folder of this table."""
+    """Path of the table of recordings: a TSV with the columns `recording`, `path` and `format` (`nwb` or `hdf5`).
+    Further columns replace keys of `defaults` for one recording; nested keys are written with dots (`windows.table`).
+    Relative paths in the table start at the folder of the table."""
     results: str = "results"
-    """Folder of everything that the run writes."""
+    """Folder for everything that the run writes."""
     defaults: Defaults = Defaults()
     models: Annotated[dict[Name, Model], Field(min_length=1)] = {
         "full_rank": Model(family="full_rank"),
         "low_rank": Model(family="low_rank"),
     }
-    """Name -> model; a sweep is a few more entries."""
+    """Name -> model. Every model is fitted to every recording; for a sweep over settings, write several entries."""
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
-    """Name -> experiment, run on every fitted network."""
+    """Name -> in-silico experiment. Every experiment is run on every fitted network."""
     bench: ExperimentSettings = ExperimentSettings()

@@ -1,4 +1,4 @@
-"""Settings of the experiments on fitted networks."""
+"""Settings of the in-silico experiments on fitted networks (keys `inactivations` and `bench` of the config)."""
 
 from __future__ import annotations
 
@@ -9,58 +9,63 @@ from pydantic import Field, model_validator
 from curbd.settings.section import Positive, Section
 
 Dose = Annotated[float, Field(gt=0, le=1)]
-
-
 Doses = Annotated[list[Dose], Field(min_length=1)]
 
 
 class Intervention(Section):
-    """One thing that is done to a network."""
+    """One intervention: what is acted on, and what is done to it."""
 
     kind: Literal["region", "units", "population", "pathway", "input", "latent"] = "region"
-    """What is acted on: the units of a region, chosen units, a population of a low-rank network; or what is cut: a
-    pathway while both ends stay alive, an input, a latent of a low-rank network. Models without latents or populations
-    leave those out."""
+    """What is acted on. `region`, `units`, `population`: the units of a region, chosen units, or a population of a
+    low-rank network. `pathway`, `input`, `latent`: the weights from one region to another (the units of both regions
+    stay active), an input, or a latent of a low-rank network is removed. Experiments on latents and populations are
+    skipped in models that have none."""
     region: str | None = None
-    """With `kind: region`: which region. Null: each in turn."""
+    """With `kind: region`: the region. Null: each region in turn."""
     units: list[str] = []
-    """With `kind: units`: their unit_ids. Empty: all units that the next three keys leave."""
+    """With `kind: units`: values of `unit_id`. Empty: all units that `where`, `between` and `table` select."""
     where: dict[str, list[Any]] = {}
-    """With `kind: units`: only units whose column (`region`, `cell_type`, any column of units or of `table`) holds one
-    of these values, e.g. `{cell_type: [inhibitory]}`."""
+    """With `kind: units`: only units whose column (`region`, `cell_type`, any column of the units or of `table`)
+    holds one of these values, e.g. `{cell_type: [inhibitory]}`."""
     between: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
     """With `kind: units`: only units whose column lies between two numbers, e.g. `{tuning: [0.5, 1]}`."""
     table: str | None = None
-    """With `kind: units`: a TSV or CSV with the column `unit_id` (and `recording`, where it is about several); its
-    other columns can stand in `where` and `between`. Without these: the units that it lists."""
+    """With `kind: units`: path of a TSV or CSV with the column `unit_id` (and `recording`, where the table is about
+    several recordings). `where` and `between` can name its other columns. Without `where` and `between`: all units that
+    the table lists."""
     population: str | None = None
-    """With `kind: population`: which. Null: each in turn."""
+    """With `kind: population`: number of the population, as in `populations.csv`. Null: each population in turn."""
     source: str | None = None
-    """With `kind: pathway`: sending region. Null: each in turn."""
+    """With `kind: pathway`: sending region. Null: each region in turn."""
     target: str | None = None
-    """With `kind: pathway`: receiving region. Null: each in turn."""
+    """With `kind: pathway`: receiving region. Null: each region in turn."""
     input: str | None = None
-    """With `kind: input`: which input. Null: each in turn."""
+    """With `kind: input`: name of the input. Null: each input in turn."""
     latent: Annotated[int, Field(ge=1)] | None = None
-    """With `kind: latent`: its number; its part m n' of the connectivity is taken out. Null: each in turn."""
+    """With `kind: latent`: number of the latent, from 1; its component m n' of the connectivity is removed. Null: each
+    latent in turn."""
     fraction: Dose | Doses | None = None
-    """Act on a random part of the units only; a list is a series in which each group holds the smaller ones."""
+    """Act on a random fraction of the units. With a list: one experiment for each fraction, in which larger groups
+    contain the smaller groups."""
     seed: int = 0
-    """Seed of that choice."""
+    """Seed of the random choice of units for `fraction`."""
     action: Literal["silence", "clamp", "scale", "drive"] = "silence"
-    """What is done to the units: rates held at the silent level (0, or -1 with `scaling: counts`), or at `value`; rates
-    times `value`; `value` added to the current."""
+    """What is done to the units. `silence`: rates are held at the level of a silent unit (0, or -1 with `scaling:
+    counts`). `clamp`: rates are held at `value`. `scale`: rates are multiplied by `value`. `drive`: `value` is added to
+    the current."""
     value: float | None = None
-    """Rate in -1 to 1 (clamp), factor from 0 (scale), or current in units of x (drive)."""
+    """With `clamp`: a scaled rate from -1 to 1. With `scale`: a factor of at least 0. With `drive`: a current,
+    dimensionless, in the units of x in tau dx/dt = -x + ..."""
     weights: Literal["all", "excitatory", "inhibitory"] = "all"
-    """Cut only the positive or only the negative outgoing weights; the units themselves stay alive."""
+    """`excitatory` or `inhibitory`: set only the positive or only the negative outgoing weights to zero; the units stay
+    active."""
 
     @model_validator(mode="after")
     def _keys_of_the_kind(self) -> Intervention:
         allowed = _KEYS_OF_KIND[self.kind]
         for key, field in Intervention.model_fields.items():
             if key != "kind" and key not in allowed and getattr(self, key) != field.default:
-                raise ValueError(f"{key}: found with kind {self.kind}, expected {', '.join(allowed)} only")
+                raise ValueError(f"{key}: found with kind {self.kind}, expected only the keys {', '.join(allowed)}")
         for column, (low, high) in self.between.items():
             if low > high:
                 raise ValueError(f"between: found {low:g} to {high:g} for {column}, expected the smaller number first")
@@ -99,46 +104,51 @@ _KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
 
 
 class Inactivation(Intervention):
-    """One experiment: what is done, how strongly, when, and in which trials."""
+    """One in-silico experiment: what is done to the network, how strongly, when, and in which trials."""
 
     parts: list[Intervention] = []
-    """Several things done together, each with the keys above, which then stay empty here. Parts that leave their name
-    null are combined in every way: two parts `{kind: region}` silence each pair of regions."""
+    """Several interventions at the same time. Each entry takes the keys above, and the experiment itself then has none
+    of them. Entries that name nothing are combined in every way: two entries `{kind: region}` silence every pair of
+    regions."""
     strength: Dose | Doses = 1.0
-    """1 silences fully, 0.5 halves; for other actions, the share of the way to them. A list is a dose series."""
+    """How far the action goes, from 0 (nothing) to 1 (fully): with `silence`, 0.5 halves the rates. With a list: one
+    experiment for each dose."""
     start_s: float | None = None
-    """Start of the window, where runs start from the recorded state. Null: the start of the trial."""
+    """Start of the perturbation in seconds. Intact and perturbed runs start here, from the recorded state. Null: the
+    start of the trial."""
     stop_s: float | None = None
-    """End of the window. Null: the end of the trial."""
+    """End of the perturbation in seconds. Null: the end of the trial."""
     sweep_s: Positive | None = None
-    """Cut the window into successive windows of this length, each an experiment of its own."""
+    """Divide the time from `start_s` to `stop_s` into successive windows of this length in seconds, and perturb in one
+    window at a time."""
     conditions: list[str] = []
-    """Only in trials of these conditions. Empty: in all."""
+    """Perturb only trials of these conditions. Empty: trials of all conditions."""
 
     @model_validator(mode="after")
     def _parts_and_window(self) -> Inactivation:
         if self.parts:
             for key, field in Intervention.model_fields.items():
                 if getattr(self, key) != field.default:
-                    raise ValueError(f"{key}: found beside parts, expected in one of the parts")
+                    raise ValueError(f"{key}: found next to parts, expected inside an entry of parts")
         if self.start_s is not None and self.stop_s is not None and self.start_s >= self.stop_s:
-            raise ValueError(f"stop_s: found {self.stop_s}, expected a time after start_s = {self.start_s}")
+            raise ValueError(f"stop_s: found {self.stop_s:g}, expected a time after start_s: {self.start_s:g}")
         return self
 
 
 class ExperimentSettings(Section):
-    """How every experiment is run and judged."""
+    """How all experiments of `inactivations` are run on the fitted networks, and how their effects are tested."""
 
     noise_draws: Annotated[int, Field(ge=0)] = 0
-    """0: runs without noise. Else the fitted process noise is drawn this often for every trial, the same for the intact
-    and the perturbed run, and effects are averaged over the draws."""
+    """How often the fitted process noise is drawn for every trial. The intact and the perturbed run receive the same
+    noise, and effects are averaged over the draws. 0: runs without noise."""
     posterior_draws: Annotated[int, Field(ge=0)] = 20
-    """Networks drawn from the posterior of the first fit, for the interval of the effects. Where the estimator has no
-    posterior, the interval comes from the spread over seeds."""
+    """How many networks are drawn from the posterior of the first fit, for the interval of every effect. Where the
+    estimator has no posterior, the interval comes from the spread over the fits of the model."""
     groups: Annotated[int, Field(ge=0)] = 39
-    """Random groups of units behind a p-value, whose smallest value is 1 / (groups + 1)."""
+    """How many random groups of units an effect is compared with; the smallest possible p-value is 1 / (groups + 1)."""
     readout: list[str] = []
-    """Inputs or trial columns that are read out of the rates of all units by a cross-validated linear regression; what
-    the experiments do to the readout is an effect too, on the target `readout:<name>`."""
+    """Inputs or trial columns, for example a choice, that a cross-validated linear regression predicts from the rates
+    of all units. The tables then also hold the effect of every experiment on this prediction, with the target
+    `readout:<name>`."""
     seed: int = 0
-    """Seed of the random groups, the drawn networks and the noise."""
+    """Seed of the random groups, of the drawn networks and of the noise."""

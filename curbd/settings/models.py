@@ -15,42 +15,47 @@ class FitSettings(Section):
     """Settings that every estimator understands."""
 
     tau_s: Tau = "estimate"
-    """Time constant of the units in seconds, or `estimate`: by the evidence, on training data."""
+    """Time constant of the units in seconds, or `estimate`: the value of greatest evidence on the training trials."""
     substeps: Annotated[int, Field(ge=1)] = 1
     """Euler steps in each bin; none may be longer than the time constant."""
 
 
 class OneStep(Section):
-    """Closed-form regression in current space with one penalty for each pair of a target region and a source; samples
-    are weighted where the rates carry measurement noise."""
+    """Closed-form regression of the current, with one ridge penalty for each pair of a target region and a source.
+    Samples are weighted where the rates carry measurement noise."""
 
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of the blocked cross-validation, inside the training trials."""
     penalties: Literal["auto", "evidence", "cross_validation"] = "auto"
     """How the penalty of each pair of regions is chosen: by the evidence (the likelihood of the data with the weights
-    integrated out), by the error of held-out folds, or (`auto`) by the evidence unless it has no optimum or held-out
-    folds are more likely under the other choice. network.nc says which it was. The weights of inputs, the bias, and
-    regressions with weighted samples always go by the evidence."""
+    integrated out), by the error of held-out folds, or (`auto`) by the evidence unless the evidence has no optimum or
+    held-out folds are more likely under the penalties of cross-validation. network.nc says which choice was made. The
+    penalties of inputs and the bias, and those of regressions with weighted samples, always follow the evidence."""
     hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
     """Slow inputs from outside the recording, inferred for each region: none, as many as predict held-out data
-    (`auto`, 3 at most), or this many for every region. They are sources `input:hidden_1` and so on."""
+    (`auto`, 3 at most), or this number for every region. They are sources `input:hidden_1` and so on."""
+
+
+SparseRounds = Annotated[int, Field(ge=4)]
+SparseNoise = Literal["auto", "inflated"]
 
 
 class Sparse(OneStep):
-    """The same regression with a sparse prior: in each block a share of the weights, which it estimates, is zero."""
+    """The regression of `one_step` with a sparse prior: a share of the weights of each block is zero, and this share is
+    estimated."""
 
-    rounds: Annotated[int, Field(ge=4)] = 15
+    rounds: SparseRounds = 15
     """Rounds of expectation propagation."""
-    noise: Literal["auto", "inflated"] = "auto"
-    """What is taken as noise. Residuals that last over many bins (a smoothed recording, a missing input) are fewer
-    facts than bins, and count as larger noise (`inflated`). Data without any noise, as simulations have them, are
-    recognised (`auto`; all others are `inflated`) and fitted to the changes of the current, of which those that stand
-    out are left aside: an unseen drive that holds still, or jumps, is no obstacle. The scale of rates that were
-    divided by their maximum is then estimated too."""
+    noise: SparseNoise = "auto"
+    """How the residuals are treated. `inflated`: residuals that last over many bins, as in a smoothed recording or with
+    a missing input, carry fewer independent facts than there are bins, and count as larger noise. `auto`: data without
+    any noise, as simulations have them, are recognised, all others are `inflated`. Data without noise are fitted to the
+    changes of the current, and changes that stand out are left aside, so that an unrecorded drive that holds still or
+    jumps does no harm. The scale of rates that were divided by their maximum is then estimated too."""
 
 
 class Force(Section):
-    """Recursive least squares as published (Perich et al. 2020), its defects mended."""
+    """Recursive least squares as published (Perich et al. 2020), with its defects corrected."""
 
     passes: Annotated[int, Field(ge=1)] = 70
     """Training passes over the recording."""
@@ -59,32 +64,60 @@ class Force(Section):
     p0: Positive = 1.0
     """Initial scale of the inverse correlation matrix."""
     noise: NotNegative = 0.01
-    """Size of the frozen input noise."""
+    """Size of the noise that is added to the currents; the same noise is used in every pass."""
     noise_tau_s: Positive = 0.1
-    """Time constant of that noise."""
+    """Time constant of that noise, in seconds."""
 
 
-class Shooting(Sparse):
-    """A one-step fit, then refined until it also runs freely. Its currents are kept. The other options are those of the
-    start."""
+class Shooting(OneStep):
+    """A network fitted by another estimator, then refined until it also reproduces the recording when it runs freely.
+    The currents of the start are kept. All options but `start` and `passes` are options of the start."""
 
     start: Literal["one_step", "sparse"] = "one_step"
     """Estimator whose network is refined."""
+    rounds: SparseRounds | None = None
+    """With `start: sparse` only: `rounds` of `sparse`. Null: the default of `sparse`."""
+    noise: SparseNoise | None = None
+    """With `start: sparse` only: `noise` of `sparse`. Null: the default of `sparse`."""
     passes: Annotated[int, Field(ge=1)] = 20
-    """Runs over whole trials, at most."""
+    """Largest number of runs over whole trials."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults_of_the_start(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("start") != "sparse":
+            return given
+        defaults = {key: Sparse.model_fields[key].default for key in ("rounds", "noise")}
+        return given | {key: default for key, default in defaults.items() if given.get(key) is None}
+
+    @model_validator(mode="after")
+    def _options_of_the_start(self) -> Shooting:
+        for key in ("rounds", "noise"):
+            if self.start != "sparse" and getattr(self, key) is not None:
+                raise ValueError(
+                    f"{key}: found {getattr(self, key)} with start: {self.start}, expected start: sparse, the only "
+                    f"start that uses {key}"
+                )
+        return self
+
+    def start_options(self) -> OneStep:
+        """The options of the estimator that makes the start."""
+        section = {"one_step": OneStep, "sparse": Sparse}[self.start]
+        return section.model_validate({key: getattr(self, key) for key in section.model_fields})
 
 
 class StateSpace(Section):
-    """Regression on the states behind noisy rates, which are estimated together with both noises."""
+    """Regression on the states behind noisy rates. The states, the process noise and the measurement noise are
+    estimated together with the weights."""
 
     rounds: Annotated[int, Field(ge=1)] = 20
     """Rounds of expectation-maximisation."""
     noise: Literal["constant", "counts", "calcium"] = "constant"
-    """Measurement noise: of constant variance, or as that of spike counts, in proportion to the rate. It is taken to be
-    new in every bin: give the model `smoothing_s: 0`, and for counts `scaling: counts`. `calcium`: of constant variance
-    on rates that a slow indicator filters."""
+    """Measurement noise. `constant`: its variance is constant. `counts`: its variance is proportional to the rate, as
+    that of spike counts. `calcium`: its variance is constant, on rates that a slow indicator filters. The noise is
+    taken to be independent between bins: give the model `smoothing_s: 0`, and for counts `scaling: counts`."""
     indicator_s: Positive | None = None
-    """With `noise: calcium`: decay time of the indicator."""
+    """With `noise: calcium` only: decay time of the indicator, in seconds."""
 
     @model_validator(mode="after")
     def _decay_of_the_indicator(self) -> StateSpace:
@@ -96,10 +129,11 @@ class StateSpace(Section):
 
 
 class ReducedRank(Section):
-    """Closed-form reduced-rank regression in the metric of the currents."""
+    """Closed-form reduced-rank regression: of all networks of its rank, the one whose currents lose least."""
 
     rank: Annotated[int, Field(ge=1)] | None = None
-    """Rank of the connectivity. Null: the smallest within one standard error of the best cross-validated one."""
+    """Rank of the connectivity. Null: the smallest rank whose held-out error is within one standard error of the
+    smallest."""
     max_rank: Annotated[int, Field(ge=1)] = 10
     """Largest rank that is tried."""
     folds: Annotated[int, Field(ge=2)] = 5
@@ -107,24 +141,25 @@ class ReducedRank(Section):
 
 
 class Trajectory(Section):
-    """Reduced-rank regression, then gradient descent through time: for condition averages, or networks of full rank
-    that are to be followed by one of few latents."""
+    """Reduced-rank regression, then gradient descent through time. For condition averages, and for full-rank networks
+    whose activity is to be reproduced by a network with few latents."""
 
     rank: Annotated[int, Field(ge=1)] | None = None
-    """Rank of the connectivity. Null: the effective one, the smallest whose free run explains 90 % of what recurrence
+    """Rank of the connectivity. Null: the smallest rank whose free run explains at least 90 % of what recurrence
     explains of held-out trials."""
     max_rank: Annotated[int, Field(ge=1)] = 10
     """Largest rank that is tried."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the cross-validation, inside the training trials; one of them judges the rank."""
+    """Folds of the cross-validation, inside the training trials; the rank is chosen on one of them."""
     steps: Annotated[int, Field(ge=1)] = 300
     """Gradient steps."""
     learning_rate: Positive = 0.03
-    """Learning rate of Adam at the start; it falls to 0."""
+    """Initial learning rate of Adam; it falls to 0."""
 
 
 class BlockRank(Section):
-    """Reduced-rank regression with a rank for every pair of regions, each chosen by cross-validation; 0 is allowed."""
+    """Reduced-rank regression with a rank for every pair of regions. Each rank is chosen by cross-validation and may be
+    0."""
 
     max_rank: Annotated[int, Field(ge=1)] = 6
     """Largest rank that is tried for a block."""
@@ -133,10 +168,11 @@ class BlockRank(Section):
 
 
 class LowRankShooting(ReducedRank):
-    """Reduced-rank regression, then the same multi-step refinement, every step at that rank."""
+    """Reduced-rank regression, then refined until the network also reproduces the recording when it runs freely; the
+    rank does not change."""
 
     passes: Annotated[int, Field(ge=1)] = 20
-    """Runs over whole trials, at most."""
+    """Largest number of runs over whole trials."""
 
 
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {
@@ -154,29 +190,33 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
         "trajectory": Trajectory,
     },
 }
-"""family -> estimator -> its options."""
-
-
-OWN_RECORDING = ("bin_width_s", "smoothing_s", "scaling")
-"""Keys of a model that has a recording of its own where one of them is given."""
-
+"""Family -> estimator -> section of its options."""
 
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
+"""Family -> the estimator of a model that names none."""
+
+OWN_RECORDING = ("bin_width_s", "smoothing_s", "scaling")
+"""Keys of a model that change the recording: a model with one of them is fitted to a recording made for it."""
+
+
+def _estimator_names() -> str:
+    families = (
+        f"{', '.join(f'`{name}`' for name in estimators)} for {family}" for family, estimators in ESTIMATORS.items()
+    )
+    return f"{'; '.join(families)}. Null: the recommended estimator of the family."
 
 
 class Model(Section):
     """One way to fit every recording."""
 
     family: Literal["full_rank", "low_rank"]
-    """Any connectivity (package curbd) or a low-rank one (package lrfit)."""
-    estimator: str | None = None
-    """`one_step`, `sparse`, `force`, `shooting` or `state_space` for full_rank; `reduced_rank`, `block_rank`,
-    `shooting` or `trajectory` for low_rank. Null: the recommended one of the family."""
+    """Any connectivity (package curbd) or low-rank connectivity (package lrfit)."""
+    estimator: Annotated[str | None, Field(description=_estimator_names())] = None
     options: dict[str, Any] = {}
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
-    """One fit each. The first is fitted to the training trials as they are, each further one to a bootstrap resample
-    of them (and from another start, where the estimator has a random one)."""
+    """Random seeds, one fit for each. The first fit is to the training trials as they are, each further fit to a
+    bootstrap resample of the training trials (and from another start, where the start is random)."""
     bin_width_s: Positive | None = None
     """Replaces the bin width for this model."""
     smoothing_s: NotNegative | None = None
@@ -212,9 +252,9 @@ class Model(Section):
         return value
 
     def estimator_name(self) -> str:
-        """The estimator, the recommended one where none is named."""
+        """Name of the estimator: the recommended one of the family where the model names none."""
         return self.estimator or RECOMMENDED[self.family]
 
     def estimator_options(self) -> Section:
-        """The options with the estimator's defaults filled in."""
+        """The options of the estimator, with defaults filled in."""
         return ESTIMATORS[self.family][self.estimator_name()].model_validate(self.options)

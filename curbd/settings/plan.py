@@ -1,7 +1,7 @@
-"""What a run will do: the config and recordings.tsv, read, checked together, and resolved for each step.
+"""What a run will do: the config and recordings.tsv, checked together, and the settings of every step.
 
-Everything that can be wrong before a recording is opened is found here, all at once. Light to import: the Snakefile
-reads its plan with it.
+Every mistake that can be found without opening a recording is found here, all at once. The module is quick to import,
+because the Snakefile imports it for every dry run.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from curbd.settings.models import OWN_RECORDING, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
 from curbd.settings.section import Section
-from curbd.settings.validation import check, dotted, long_steps
+from curbd.settings.validation import check, dotted, euler_step_mistakes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A config and its recordings."""
+    """The checked config of a run and its recordings.
+
+    Attributes
+    ----------
+    config : the config.
+    recordings : name -> row of recordings.tsv.
+    """
 
     config: Config
     recordings: dict[str, Recording]
 
     def recording_settings(self, recording: str, model: str | None = None) -> RecordingSettings:
-        """How a file becomes a recording; a model may have its own bins, smoothing and scaling."""
+        """How the file of a recording is binned and scaled; a model may replace bin width, smoothing and scaling."""
         settings = self.recordings[recording].settings
         values = {key: getattr(settings, key) for key in RecordingSettings.model_fields}
         if model is not None:
@@ -43,11 +49,11 @@ class Plan:
         return bool(_given(self.config.models[model], OWN_RECORDING))
 
     def unit_tables(self) -> list[str]:
-        """Tables of units that the inactivations name."""
+        """Paths of the tables of units that the experiments name."""
         return sorted({table for _, table in _unit_tables(self.config)})
 
     def fit_model(self, recording: str, model: str) -> Model:
-        """A model with everything that its fit uses filled in."""
+        """A model with every setting that its fit uses, defaults included."""
         chosen = self.config.models[model]
         settings = self.recordings[recording].settings
         shared = {key: getattr(settings, key) for key in FitSettings.model_fields}
@@ -67,7 +73,7 @@ def _given(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def as_json(settings: Section | Mapping[str, Section]) -> str:
-    """Settings as one line that is the same for the same settings."""
+    """Settings as one line of JSON; equal settings give equal lines."""
     plain = (
         settings.model_dump(mode="json")
         if isinstance(settings, Section)
@@ -76,19 +82,19 @@ def as_json(settings: Section | Mapping[str, Section]) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
-def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Collection[str] = ()) -> Plan:
+def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", generated: Collection[str] = ()) -> Plan:
     """Read and check a config and its table of recordings.
 
     Parameters
     ----------
-    config : the config as plain data, or the path of its YAML file. Relative paths in it start at the working
-        directory, those in recordings.tsv at the folder of that table.
-    file : what messages call the config, where plain data are given.
-    made : files that the workflow itself writes, which may be missing now.
+    config : the config as plain data, or the path of its YAML file. Relative paths in the config start at the working
+        directory, relative paths in recordings.tsv at the folder of that table.
+    file : name of the config in messages, where plain data are given.
+    generated : paths of files that the workflow itself writes and that may not exist yet.
 
     Raises
     ------
-    UserError : every mistake in the config, then every mistake in recordings.tsv, one line each.
+    UserError : the config or recordings.tsv has mistakes; the text has one line for each of them.
     """
     data = _read_yaml(Path(config)) if isinstance(config, (str, Path)) else config
     file = str(config) if isinstance(config, (str, Path)) else file or "config"
@@ -96,33 +102,33 @@ def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", made: Coll
     if checked is None:
         raise UserError("\n".join(wrong))
     wrong = missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
-    recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), made)
+    recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
     plan = Plan(checked, recordings)
-    wrong += more + _unknown_experiments(checked, recordings) + _long_steps(plan, file)
+    wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
     if wrong:
         raise UserError("\n".join(wrong))
     return plan
 
 
-def _long_steps(plan: Plan, file: str) -> list[str]:
-    """Models with Euler steps longer than the time constant, where the settings tell the bin width."""
+def _long_euler_steps(plan: Plan, file: str) -> list[str]:
+    """Models with Euler steps longer than the time constant, where the bin width is known from the settings."""
     wrong = []
     for recording in plan.recordings:
         for name in plan.config.models:
             dt_s, model = plan.recording_settings(recording, name).bin_width_s, plan.fit_model(recording, name)
             if dt_s is not None:
-                wrong += long_steps(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
+                wrong += euler_step_mistakes(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
     return list(dict.fromkeys(wrong))
 
 
 def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:
-    """Perturbed trials that are like no entry of `inactivations`, each told once."""
-    names = {one.like for recording in recordings.values() for one in recording.settings.perturbed}
+    """Names in `perturbed` that are not entries of `inactivations`, one mistake for each."""
+    names = {trials.like for recording in recordings.values() for trials in recording.settings.perturbed}
     return [
         mistake(
             "perturbed, like",
             found=f'"{name}"',
-            expected=f"an entry of inactivations: {', '.join(config.inactivations) or 'there is none'}",
+            expected=f"the name of an entry of inactivations: {', '.join(config.inactivations) or 'there is none'}",
             todo=did_you_mean(name, config.inactivations),
         )
         for name in sorted(names - set(config.inactivations))
@@ -135,17 +141,20 @@ def _read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError.at(str(path), found="no such file", expected="a config in YAML") from None
     except OSError as error:
-        raise UserError.at(str(path), found=f"no readable file ({error})", expected="a config in YAML") from None
+        raise UserError.at(
+            str(path), found=f"a file that cannot be read ({error})", expected="a config in YAML"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError.at(str(path), found=f"no YAML ({error})", expected="a config in YAML") from None
+        raise UserError.at(str(path), found=f"text that is not YAML ({error})", expected="a config in YAML") from None
 
 
 def _unit_tables(config: Config) -> Iterator[tuple[str, str]]:
-    """Key and path of every table of units that the inactivations name."""
+    """Key and path of every table of units that the experiments name."""
     for name, experiment in config.inactivations.items():
-        for number, part in enumerate(experiment.parts or [experiment]):
-            if part.table is not None:
-                yield f"inactivations.{name}" + (f".parts[{number}]" if experiment.parts else "") + ".table", part.table
+        for index, intervention in enumerate(experiment.parts or [experiment]):
+            if intervention.table is not None:
+                entry = f".parts[{index}]" if experiment.parts else ""
+                yield f"inactivations.{name}{entry}.table", intervention.table
 
 
 def _missing_unit_tables(config: Config, file: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Settings that turn a file into a recording."""
+"""Settings that say how a file becomes a recording: trials on bins, inputs, regions, units."""
 
 from __future__ import annotations
 
@@ -10,50 +10,56 @@ from curbd.settings.section import Name, NotNegative, Positive, Section
 
 
 class Windows(Section):
-    """Which stretches of a recording are used."""
+    """Which stretches of time of a recording are used, as trials or as blocks."""
 
     table: str | None = None
-    """Interval table that gives the trials (`trials` or any other in the file; `curbd inspect` lists them). Null: the
-    trials that the file holds (plain HDF5), else the whole recording, cut into blocks."""
+    """Interval table whose rows are the trials: `trials` or another interval table of the file (`curbd inspect` lists
+    them). Null: the trials that the file holds (plain HDF5), or else the whole recording, divided into blocks."""
     select: dict[str, list[Any]] = {}
-    """Keep only rows of the table whose column holds one of these values, e.g. `{tags: [wake]}`."""
+    """Column -> values. Only rows of the table that have one of these values are used, e.g. `{tags: [wake]}`."""
     align: str = "start_time"
-    """Time column of the table that becomes t = 0."""
+    """Column of the table with the time that becomes t = 0 of a trial."""
     start_s: float | None = None
-    """Start of the window, in seconds from `align`. Null: the start of the interval itself."""
+    """Start of every trial in seconds from the time `align`. Null: the start of the interval in the table."""
     stop_s: float | None = None
-    """End of the window, in seconds from `align`. Null: the end of the interval itself (ragged trials)."""
+    """End of every trial in seconds from the time `align`. Null: the end of the interval in the table; trials then
+    differ in length."""
     conditions: list[str] = []
-    """Trial columns whose combination is the condition."""
+    """Trial columns that define the conditions: trials with equal values in all of them are of one condition."""
     continuous: bool = False
-    """Cut each interval of the table into blocks instead of taking it as a trial (epochs such as sleep and wake)."""
+    """Divide every interval of the table into blocks, instead of taking the interval as one trial. For long intervals,
+    such as sleep and wake."""
     block_s: Positive | None = None
-    """Length of a block of continuous data. Null: 200 bins, or less where that would give fewer than 10 blocks."""
+    """Length of a block of continuous data in seconds. Null: 200 bins, or less where 200 bins would give fewer than 10
+    blocks."""
     gap_s: NotNegative | None = None
-    """Data left out between two blocks. Null: 4 smoothing widths, 1 bin at least."""
+    """Time left out between two blocks in seconds, so that smoothing does not carry activity from block to block. Null:
+    4 times `smoothing_s`, at least 1 bin."""
 
 
 class Input(Section):
-    """One known input: a time series, an interval indicator or a trial column; give exactly one of the three."""
+    """One recorded input of the network: give exactly one of `series`, `interval` and `column`."""
 
     name: Name
-    """Name of the source in the tables: `input:<name>`; series with several columns and text columns add `_<column>`
-    or `_<level>`."""
+    """Name of the input; in the tables its source is `input:<name>`. A series of several columns becomes several inputs
+    `<name>_<column>`, and a text column becomes one input `<name>_<level>` for each of its values."""
     series: str | None = None
-    """Path of a time series in the file, averaged in each bin."""
+    """Path of a time series in the file; the input is its mean in every bin."""
     interval: str | None = None
-    """Interval table; the input is 1 inside its intervals and 0 outside."""
+    """Name of an interval table; the input is 1 inside its intervals and 0 outside."""
     column: str | None = None
-    """Trial column; a number is held over the trial, a text gives one 0/1 input for each of its levels."""
+    """Trial column. A column of numbers gives an input that is constant over a trial; a column of text gives one 0/1
+    input for each of its values."""
     start: str | None = None
-    """With `column`: time column from which the value is on. Null: from the start of the window."""
+    """With `column`: trial column with the time at which the input begins; before, it is 0. Null: the start of the
+    trial."""
     stop: str | None = None
-    """With `column`: time column until which the value is on. Null: to the end of the window."""
+    """With `column`: trial column with the time at which the input ends; after, it is 0. Null: the end of the trial."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Input:
         if sum(origin is not None for origin in (self.series, self.interval, self.column)) != 1:
-            raise ValueError("give exactly one of series, interval, column")
+            raise ValueError("found none or several of series, interval, column; expected exactly one of them")
         return self
 
 
@@ -61,7 +67,7 @@ RegionRule = Literal["mapping", "unit_column", "electrodes", "electrode_group", 
 
 
 class Regions(Section):
-    """Where region labels come from and what becomes of them."""
+    """Where the region label of every unit comes from, and how labels are merged."""
 
     order: list[RegionRule] = [
         "mapping",
@@ -71,10 +77,10 @@ class Regions(Section):
         "imaging_plane",
         "name_pattern",
     ]
-    """Rules in the order in which they are tried, unit by unit; the first that gives a label wins and is kept as
-    `region_source`."""
+    """Rules that look for the label of a unit, in the order in which they are tried. The first rule that finds a label
+    decides, and its name is kept as `region_source`."""
     mapping: str | None = None
-    """TSV with the columns `unit_id` (or `electrode_id`) and `region`."""
+    """Path of a TSV with the columns `unit_id` (or `electrode_id`) and `region`."""
     unit_columns: list[str] = [
         "location",
         "brain_area",
@@ -84,89 +90,97 @@ class Regions(Section):
         "brain_region",
         "anno_name",
     ]
-    """Columns of the units (or ROI) table that may hold the label, tried in this order."""
+    """Columns of the table of units (or of regions of interest) that may hold the label, in the order in which they are
+    tried."""
     name_pattern: str | None = None
-    """Regular expression with one group that finds the label in the name of the electrode group, probe or imaging
-    plane, e.g. `group\\d+_(\\w+)`. Null: names are never read as labels."""
+    """Regular expression with one group, which matches the label in the name of the electrode group, probe or imaging
+    plane, e.g. `group\\d+_(\\w+)`. Null: labels are not taken from names."""
     merge: dict[str, str] | str = {}
-    """Old label -> new label, or a TSV with the columns `label` and `region`."""
+    """Label in the file -> region, or the path of a TSV with the columns `label` and `region`."""
     unknown: Literal["drop", "keep", "stop"] = "drop"
-    """Units without a label: left out (with the reason in units.csv), kept as region `unknown`, or an error."""
+    """What happens to units without a label. `drop`: they are left out, with the reason in units.csv. `keep`: they form
+    the region `unknown`. `stop`: the run stops with an error."""
 
 
 class Units(Section):
-    """Which units are kept."""
+    """Which units are fitted; units.csv gives the reason for every unit that is not."""
 
     min_rate_hz: NotNegative = 0.1
-    """Lowest mean rate over the training trials, for spikes."""
+    """For spikes: units with a lower mean rate over the training trials are left out."""
     min_per_region: Annotated[int, Field(ge=1)] = 3
-    """Regions with fewer kept units are left out."""
+    """Regions with fewer units than this, after all other choices, are left out."""
     select: dict[str, list[Any]] = {}
-    """Keep only units whose column in the file holds one of these values, e.g. `{quality: [good]}`."""
+    """Column -> values. Only units that have one of these values in the file are used, e.g. `{quality: [good]}`."""
 
 
 class PerturbedTrials(Section):
-    """Trials in which something was really perturbed: they stay out of the fit, and what the network predicts of them
-    is compared with what was measured."""
+    """Trials with a real perturbation (a laser, a drug), and `like`, the experiment that does the same to the network.
+    These trials are not used in the fit; the prediction of the network for them is compared with the measurement."""
 
     column: str
-    """Trial column that tells them from the others."""
+    """Trial column that says which trials were perturbed."""
     value: str | float | bool
-    """What it holds in them. (YAML reads an unquoted `on` or `yes` as true: true finds those texts too.)"""
+    """Value of `column` in the perturbed trials. YAML reads an unquoted `on` or `yes` as true; the value true therefore
+    also matches these texts."""
     like: Name
-    """Entry of `inactivations` that does to the network what was done to the brain, at the same time."""
+    """Name of the entry of `inactivations` that does to the network what was done to the brain, at the same time in the
+    trial."""
 
 
 class HDF5Layout(Section):
-    """Names and axis orders inside an HDF5 file; the defaults are the plain layout."""
+    """Names of datasets and order of axes in an HDF5 file; the defaults are the plain layout."""
 
     rates: str = "rates"
-    """Dataset of the activity."""
+    """Dataset with the activity."""
     dims: list[Literal["trial", "time", "unit"]] | None = None
-    """Its axes in order. Null: (trial, time, unit) or (time, unit)."""
+    """Axes of `rates` in their order. Null: (trial, time, unit) or (time, unit)."""
     time: str | None = "time"
-    """Dataset of the times in seconds; null together with `sampling_rate_hz`."""
+    """Dataset with the time of every sample in seconds. Null where `sampling_rate_hz` is given."""
     sampling_rate_hz: Positive | None = None
-    """Sampling rate, for files that hold no times."""
+    """Sampling rate in Hz, for files without sample times."""
     region: str = "region"
-    """Dataset of the region label of each unit."""
+    """Dataset with the region label of every unit."""
     unit_id: str | None = "unit_id"
-    """Dataset of unit names, used where it exists."""
+    """Dataset with the names of the units, used if it exists."""
     cell_type: str | None = "cell_type"
-    """Dataset of cell types, used where it exists."""
+    """Dataset with the cell types of the units, used if it exists."""
     position: str | None = "position"
-    """Dataset (unit, 3) in micrometres, used where it exists."""
+    """Dataset (unit, 3) with positions in micrometres, used if it exists."""
     inputs: str | None = "inputs"
-    """Dataset (trial, time, input) or (time, input), used where it exists."""
+    """Dataset (trial, time, input) or (time, input) with the inputs, used if it exists."""
     input_name: str | None = "input_name"
-    """Dataset of input names."""
+    """Dataset with the names of the inputs, used if it exists."""
     trial: str | None = "trial"
-    """Group of trial columns, used where it exists."""
+    """Group with one dataset for each trial column, used if it exists."""
 
 
 class RecordingSettings(Section):
-    """How a file becomes a recording."""
+    """Settings that turn an NWB or HDF5 file into binned, scaled rates with inputs and labels."""
 
     activity: list[str] = []
-    """Paths in an NWB file of what to fit: `units` or ROI and time series (several planes are joined). Empty: the
-    units, else the only series (deconvolved before fluorescence, never neuropil)."""
+    """What to fit, as paths in an NWB file: `units`, or one or more series of regions of interest or other signals;
+    several series, such as imaging planes, are joined. Empty: the units, or else the only series of the file
+    (deconvolved activity before fluorescence, never neuropil)."""
     bin_width_s: Positive | None = None
-    """Bin width. Null: 0.05 s for spikes, the file's own step for anything already sampled."""
+    """Bin width in seconds. Null: 0.05 s for spikes, and the sampling interval of the file for sampled activity."""
     smoothing_s: NotNegative | None = None
-    """Standard deviation of the Gaussian that smooths the activity. Null: 0.1 s for spikes, 0 for sampled activity."""
+    """Standard deviation in seconds of the Gaussian that smooths the activity. Null: 0.1 s for spikes, 0 for sampled
+    activity."""
     scaling: Literal["largest", "counts"] = "largest"
-    """What becomes of the rates before the fit. `largest`: divided by 1.25 times the largest one. `counts`, for spike
-    counts that are not smoothed (`noise: counts`): 2 r / peak - 1, with the peak taken from mean and variance."""
+    """How the rates of a unit are scaled into (-1, 1) before the fit. `largest`: divided by 1.25 times the largest
+    rate. `counts`, for spike counts that are not smoothed (estimator option `noise: counts`): 2 r / peak - 1, where the
+    peak is estimated from mean and variance."""
     causal: bool = False
-    """Smooth with the past half of the Gaussian only."""
+    """Smooth with past activity only, by half of the Gaussian."""
     windows: Windows = Windows()
     inputs: list[Input] = []
     regions: Regions = Regions()
     units: Units = Units()
     hdf5: HDF5Layout = HDF5Layout()
     perturbed: list[PerturbedTrials] = []
-    """Trials with a real perturbation, e.g. `[{column: laser, value: "on", like: silence}]`."""
+    """Trials with a real perturbation, and the experiment that they are compared with, e.g.
+    `[{column: laser, value: "on", like: silence}]`."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of trials (or blocks) held out, within each condition."""
+    """Fraction of the trials (or blocks) of every condition that is held out from the fit, for tests."""
     split_seed: int = 0
-    """Seed of the choice of held-out trials."""
+    """Seed of the random choice of held-out trials."""

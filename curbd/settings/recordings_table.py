@@ -1,4 +1,4 @@
-"""The table of recordings, recordings.tsv: one file a row, and the settings that hold for it alone."""
+"""The table of recordings, recordings.tsv: one file in each row, and settings for that recording alone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ from curbd.settings.validation import annotation_at, check, dotted, takes_text
 
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
-_TABLE_PATHS = (("regions", "mapping"), ("regions", "merge"))
-"""Settings that may name a table; in recordings.tsv, their relative paths start at its folder too."""
+TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"))
+"""Settings that may be the path of a table; in recordings.tsv these paths start at the folder of recordings.tsv."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One row of recordings.tsv: a file, and the settings that hold for it."""
+    """One row of recordings.tsv.
+
+    Attributes
+    ----------
+    name : name of the recording.
+    path : the recording file.
+    format : ``nwb`` or ``hdf5``.
+    settings : the section `defaults` of the config with the further cells of the row laid over it.
+    """
 
     name: str
     path: Path
@@ -35,35 +43,35 @@ class Recording:
     settings: Defaults
 
     def tables(self) -> list[str]:
-        """Tables of region labels that the settings name."""
-        named = (self.settings.regions.mapping, self.settings.regions.merge)
-        return [text for text in named if isinstance(text, str)]
+        """Paths of the tables of region labels that the settings name."""
+        paths = (self.settings.regions.mapping, self.settings.regions.merge)
+        return [path for path in paths if isinstance(path, str)]
 
 
 def read_recordings(
-    table: Path, config_file: str, defaults: Mapping[str, Any], made: Collection[str]
+    table: Path, config_file: str, defaults: Mapping[str, Any], generated: Collection[str]
 ) -> tuple[dict[str, Recording], list[str]]:
-    """The rows of recordings.tsv by their names, and every mistake in them.
+    """Read recordings.tsv: every row by the name of its recording, and every mistake, one line each.
 
     Parameters
     ----------
-    table : the file; relative paths in it start at its folder.
-    config_file : the config that names it, for messages.
-    defaults : settings of that config, over which those of a row are laid.
-    made : files that the workflow itself writes, which may be missing now.
+    table : path of recordings.tsv; relative paths in the table start at its folder.
+    config_file : name of the config, for messages.
+    defaults : the section `defaults` of the config; the cells of a row replace its keys.
+    generated : paths of files that the workflow itself writes and that may not exist yet.
     """
-    place = f"{config_file}, recordings"
+    where = f"{config_file}, recordings"
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         todo = "relative paths start at the working directory"
-        return {}, [mistake(place, found=f'"{table}" (no such file)', expected="a TSV of recordings", todo=todo)]
+        return {}, [mistake(where, found=f'"{table}" (no such file)', expected="a TSV of recordings", todo=todo)]
     except (OSError, UnicodeDecodeError) as error:
-        return {}, [mistake(place, found=f'"{table}" ({error})', expected="a TSV of recordings in UTF-8")]
+        return {}, [mistake(where, found=f'"{table}" ({error})', expected="a TSV of recordings in UTF-8")]
     rows = [
-        (number, [cell.strip() for cell in next(csv.reader([line], delimiter="\t"))])
-        for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.lstrip().startswith("#")
+        (line, [cell.strip() for cell in next(csv.reader([text], delimiter="\t"))])
+        for line, text in enumerate(lines, start=1)
+        if text.strip() and not text.lstrip().startswith("#")
     ]
     if len(rows) < 2:
         return {}, [mistake(str(table), found="no recordings", expected="a header line and a line for each recording")]
@@ -73,78 +81,77 @@ def read_recordings(
         return {}, wrong
     recordings: dict[str, Recording] = {}
     first_line: dict[str, int] = {}
-    for number, cells in rows[1:]:
-        place = f"{table}, line {number}"
+    for line, cells in rows[1:]:
+        where = f"{table}, line {line}"
         if len(cells) > len(header):
-            wrong.append(mistake(place, found=f"{len(cells)} cells", expected=f"{len(header)}, as in the header"))
+            wrong.append(mistake(where, found=f"{len(cells)} cells", expected=f"{len(header)}, as in the header"))
             continue
         row = dict(zip_longest(header, cells, fillvalue=""))
         name = row["recording"]
-        wrong += _row_mistakes(place, row, table.parent, made)
+        wrong += _row_mistakes(where, row, table.parent, generated)
         if name in first_line:
             found = f'"{name}", as in line {first_line[name]}'
-            wrong.append(mistake(f"{place}, recording", found=found, expected="a name of its own"))
-        first_line.setdefault(name, number)
-        settings, more = _row_settings(place, row, table.parent, defaults)
+            wrong.append(mistake(f"{where}, recording", found=found, expected="a name that no other line has"))
+        first_line.setdefault(name, line)
+        settings, more = _row_settings(where, row, table.parent, defaults)
         wrong += more
         if settings is not None:
-            path = _plain(table.parent / row["path"], made)
+            path = _plain(table.parent / row["path"], generated)
             recordings[name] = Recording(name, path, row["format"], settings)
     return recordings, wrong
 
 
-def _plain(path: Path, made: Collection[str]) -> Path:
-    """The path without `..`, unless a link on the way makes that another file."""
+def _plain(path: Path, generated: Collection[str]) -> Path:
+    """The path without `..`, unless a symbolic link in the path would make the shorter path another file."""
     plain = Path(os.path.normpath(path))
-    same = str(plain) in made or (plain.exists() and path.exists() and plain.samefile(path))
-    return plain if same else path
+    is_same_file = str(plain) in generated or (plain.exists() and path.exists() and plain.samefile(path))
+    return plain if is_same_file else path
 
 
-def _header_mistakes(place: str, header: list[str]) -> list[str]:
+def _header_mistakes(where: str, header: list[str]) -> list[str]:
     missing = [column for column in REQUIRED_COLUMNS if column not in header]
     if missing:
-        todo = "columns are separated by tabs" if len(header) == 1 else ""
+        todo = "separate the columns by tabs" if len(header) == 1 else ""
         return [
-            mistake(place, found=f"no column {', '.join(missing)}", expected=", ".join(REQUIRED_COLUMNS), todo=todo)
+            mistake(where, found=f"no column {', '.join(missing)}", expected=", ".join(REQUIRED_COLUMNS), todo=todo)
         ]
     wrong = [
-        mistake(f"{place}, {column}", found="the column twice", expected="each column once")
+        mistake(f"{where}, {column}", found="the column more than once", expected="every column once")
         for column in sorted({column for column in header if header.count(column) > 1})
     ]
-    known = [*REQUIRED_COLUMNS, *_setting_names(Defaults)]
+    columns = [*REQUIRED_COLUMNS, *_setting_names(Defaults)]
     for column in header:
         if column not in REQUIRED_COLUMNS and annotation_at(Defaults, tuple(column.split("."))) is None:
-            todo = did_you_mean(column, known) or f"the keys are {', '.join(Defaults.model_fields)}"
-            expected = "a key of `defaults`, nested ones with dots"
-            wrong.append(
-                mistake(f"{place}, {column}", found="a column that is not known", expected=expected, todo=todo)
-            )
+            todo = did_you_mean(column, columns) or f"the keys are {', '.join(Defaults.model_fields)}"
+            expected = "a key of `defaults`, nested keys written with dots"
+            wrong.append(mistake(f"{where}, {column}", found="an unknown column", expected=expected, todo=todo))
     return wrong
 
 
-def _row_mistakes(place: str, row: Mapping[str, str], folder: Path, made: Collection[str]) -> list[str]:
+def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: Collection[str]) -> list[str]:
     wrong = []
     name, path, kind = row["recording"], row["path"], row["format"]
     if not re.fullmatch(NAME, name) or name in RESERVED_NAMES:
-        expected = "letters, digits, `_`, `.`, `+` and `-`, the first no `.`, `+` or `-`"
+        expected = "letters, digits, `_`, `.`, `+` and `-`, beginning with a letter, a digit or `_`"
         if name in RESERVED_NAMES:
             expected = f"a name other than {', '.join(RESERVED_NAMES)}, which are folders of the results"
-        wrong.append(mistake(f"{place}, recording", found=f'"{name}"', expected=expected))
-    if not (folder / path).is_file() and os.path.normpath(folder / path) not in made:
+        wrong.append(mistake(f"{where}, recording", found=f'"{name}"', expected=expected))
+    if not (folder / path).is_file() and os.path.normpath(folder / path) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
         todo = "relative paths start at the folder of this table"
-        wrong.append(mistake(f"{place}, path", found=found, expected="an NWB or HDF5 file", todo=todo))
+        wrong.append(mistake(f"{where}, path", found=found, expected="the path of an NWB or HDF5 file", todo=todo))
     if kind not in FORMATS:
         todo = did_you_mean(kind.lower(), FORMATS)
         found = f'"{kind}"' if kind else "nothing"
-        wrong.append(mistake(f"{place}, format", found=found, expected=" or ".join(FORMATS), todo=todo))
+        wrong.append(mistake(f"{where}, format", found=found, expected=" or ".join(FORMATS), todo=todo))
     return wrong
 
 
 def _row_settings(
-    place: str, row: Mapping[str, str], folder: Path, defaults: Mapping[str, Any]
+    where: str, row: Mapping[str, str], folder: Path, defaults: Mapping[str, Any]
 ) -> tuple[Defaults | None, list[str]]:
-    """The defaults with the further cells of a row laid over them; an empty cell leaves the default."""
+    """The settings of a row, or None, and every mistake. A cell replaces a default; an empty cell leaves the
+    default."""
     data = copy.deepcopy(dict(defaults))
     clashes = []
     for column, cell in row.items():
@@ -155,44 +162,46 @@ def _row_settings(
             value = yaml.safe_load(cell)
         except yaml.YAMLError:
             value = cell
-        # A text such as 007 or yes stays what it says.
+        # YAML would read texts such as 007 or yes as a number and a truth value.
         if takes_text(annotation_at(Defaults, path)) and not isinstance(value, (dict, list)) and value is not None:
-            value = str(folder / cell) if path in _TABLE_PATHS else cell
+            value = str(folder / cell) if path in TABLE_SETTINGS else cell
         section = data
         for depth, name in enumerate(sections, start=1):
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
                 above = ".".join(sections[:depth])
-                found = f"{above} as well, which holds no keys"
-                clashes.append(mistake(f"{place}, {column}", found=found, expected=f"{above} or its keys, not both"))
+                found = f"also the column {above}"
+                clashes.append(
+                    mistake(f"{where}, {column}", found=found, expected=f"either {above} or its keys, not both")
+                )
                 break
         else:
             section[key] = value
 
-    def named(path: tuple[str | int, ...]) -> str:
-        # The longest column that the path lies under; else the mistake is in the config and is told there.
+    def where_of(path: tuple[str | int, ...]) -> str:
+        # The longest column that the path lies under. Without such a column the key is that of the config.
         columns = [column for column in row if f"{dotted(path)}.".startswith(f"{column}.")]
-        return f"{place}, {max(columns, key=len, default=dotted(path))}"
+        return f"{where}, {max(columns, key=len, default=dotted(path))}"
 
-    settings, wrong = check(Defaults, data, named)
-    return settings, clashes + wrong + (missing_tables(settings, place, row) if settings else [])
+    settings, wrong = check(Defaults, data, where_of)
+    return settings, clashes + wrong + (missing_tables(settings, where, row) if settings else [])
 
 
 def missing_tables(
-    settings: Defaults, place: str, keys: Collection[str] = ("regions.mapping", "regions.merge")
+    settings: Defaults, where: str, keys: Collection[str] = ("regions.mapping", "regions.merge")
 ) -> list[str]:
-    """The mistakes of tables of region labels that are not there, of those that these keys name."""
+    """One mistake for each table of region labels that does not exist; only of the settings in ``keys``."""
     regions = settings.regions
-    named = {"regions.mapping": regions.mapping, "regions.merge": regions.merge}
+    tables = {"regions.mapping": regions.mapping, "regions.merge": regions.merge}
     return [
-        mistake(f"{place}, {key}", found=f'"{text}" (no such file)', expected="a TSV")
-        for key, text in named.items()
+        mistake(f"{where}, {key}", found=f'"{text}" (no such file)', expected="the path of a TSV")
+        for key, text in tables.items()
         if key in keys and isinstance(text, str) and not Path(text).is_file()
     ]
 
 
 def _setting_names(section: type[Section], prefix: str = "") -> Iterator[str]:
-    """Every key of a section, those of its sections with dots."""
+    """Every key of a section; keys of nested sections are written with dots."""
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):

@@ -1,4 +1,4 @@
-"""What the sections of the config have in common."""
+"""What all sections of the config share: their base class, and the types of their values."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
-"""Pattern of recording, model and inactivation names; the wildcards of the rules match the same text."""
-
+"""Regular expression for the names of recordings, models and experiments. The names become names of folders and
+wildcards of the workflow."""
 
 RESERVED_NAMES = ("tables", "logs", "benchmarks")
-
+"""Folders of the results that stand next to the folders of the recordings; no recording may have such a name."""
 
 Positive = Annotated[float, Field(gt=0)]
-
-
 NotNegative = Annotated[float, Field(ge=0)]
-
-
 Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Section(BaseModel):
-    """A section of the config: unknown keys are refused, values never change."""
+    """A section of the config: unknown keys are refused, and values cannot be changed after the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

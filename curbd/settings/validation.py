@@ -1,4 +1,4 @@
-"""What is wrong with settings, said in the house form: where, found, expected, what to do."""
+"""Check settings, and say for every mistake where it is, what was found, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -33,99 +33,121 @@ _EXPECTED = {
     "model_attributes_type": "a section of keys",
     "greater_than": "a number greater than {gt:g}",
     "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}",
+    "less_than": "a number less than {lt:g}",
     "less_than_equal": "a number of at most {le:g}",
-    "too_short": "at least {min_length} of them",
-    "string_pattern_mismatch": "letters, digits, `_`, `.`, `+` and `-`, the first no `.`, `+` or `-`",
+    "too_short": "at least {min_length} entries",
+    "string_pattern_mismatch": "letters, digits, `_`, `.`, `+` and `-`, beginning with a letter, a digit or `_`",
 }
 
 
 def parse_json(flag: str, text: str, section: type[S]) -> S:
     """Settings given as JSON on the command line.
 
+    Parameters
+    ----------
+    flag : the option of the command line, for messages.
+    text : the JSON.
+    section : type of the settings: a section, or a dict of sections.
+
     Raises
     ------
-    UserError : no JSON, or settings that are wrong; the text names the flag.
+    UserError : the text is not JSON, or the settings have mistakes.
     """
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError.at(flag, found=f"no JSON ({error})", expected="settings as JSON") from None
-    found, wrong = check(section, data, lambda path: ", ".join([flag, *filter(None, [dotted(path)])]))
-    if found is None:
-        raise UserError("\n".join(wrong))
-    return found
+        raise UserError.at(flag, found=f"text that is not JSON ({error})", expected="settings as JSON") from None
+    settings, mistakes = check(section, data, lambda path: ", ".join([flag, *filter(None, [dotted(path)])]))
+    if settings is None:
+        raise UserError("\n".join(mistakes))
+    return settings
 
 
-def check(section: type[S], data: Any, place: Callable[[Path], str]) -> tuple[S | None, list[str]]:
-    """Settings of a type (a section, or a dict of them) from plain data, or None and every mistake, one line each.
+def check(section: type[S], data: Any, where: Callable[[Path], str]) -> tuple[S | None, list[str]]:
+    """Check plain data, as read from YAML or JSON.
 
-    ``place`` turns the path of a key into the text that names it for the user.
+    Parameters
+    ----------
+    section : type of the settings: a section, or a dict of sections.
+    data : the plain data.
+    where : function that turns the path of a key into its name in messages.
+
+    Returns
+    -------
+    The settings, or None where there are mistakes; and every mistake, one line each.
     """
     try:
         return TypeAdapter(section).validate_python(data), []
     except ValidationError as error:
-        return None, list(_mistakes(error, section, data, place))
+        return None, list(_mistakes(error, section, data, where))
 
 
-def long_steps(place: str, dt_s: float, tau_s: float | str | None, substeps: int | None) -> list[str]:
-    """The mistake of Euler steps longer than the time constant, with which a state jumps past where it decays to.
+def euler_step_mistakes(where: str, dt_s: float, tau_s: float | str | None, substeps: int | None) -> list[str]:
+    """One mistake where Euler steps are longer than the time constant, else none.
 
-    ``dt_s`` is the bin width; a time constant that is estimated is never shorter than a bin.
+    With such steps a state overshoots the value to which it decays. A time constant that is estimated is never shorter
+    than a bin.
+
+    Parameters
+    ----------
+    where : name of the model in the message.
+    dt_s : bin width in seconds.
+    tau_s : time constant in seconds; None or ``estimate`` where it is estimated.
+    substeps : Euler steps in each bin; None for 1.
     """
     if not isinstance(tau_s, float):
         return []
-    # The width may come from a clock that is not exact to the last bit.
-    least, steps = math.ceil(dt_s / tau_s - 1e-6), substeps or 1
-    if steps >= least:
+    # A bin width that was computed from time stamps has rounding errors.
+    needed, steps = math.ceil(dt_s / tau_s - 1e-6), substeps or 1
+    if steps >= needed:
         return []
     return [
         mistake(
-            place,
+            where,
             found=f"tau_s: {tau_s:g} with substeps: {steps} in bins of {dt_s:g} s",
             expected="Euler steps no longer than the time constant",
-            todo=f"set substeps: {least} or more",
+            todo=f"set substeps: {needed} or more",
         )
     ]
 
 
 def dotted(path: Path) -> str:
-    """``models.full_rank.seeds[0]`` from the path of a key."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    """The path of a key as text, for example ``models.full_rank.seeds[0]``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
 
 
-def _mistakes(error: ValidationError, section: Any, data: Any, place: Callable[[Path], str]) -> Iterator[str]:
-    # A value that may be one of several types fails once for each of them: those are one mistake.
+def _mistakes(error: ValidationError, section: Any, data: Any, where: Callable[[Path], str]) -> Iterator[str]:
+    # A value that may have one of several types fails once for each type: one mistake, not several.
     grouped: dict[Path, list[Any]] = {}
     for detail in error.errors():
         grouped.setdefault(_within(detail["loc"], data, detail["type"]), []).append(detail)
-    # Of the types that a value may be, the one that got furthest into it is the one that was meant.
-    meant = {path for path in grouped if not any(longer[: len(path)] == path for longer in grouped if longer != path)}
+    # The user meant the type whose check got furthest into the value.
+    deepest = {path for path in grouped if not any(longer[: len(path)] == path for longer in grouped if longer != path)}
     for path, details in grouped.items():
-        if path not in meant:
+        if path not in deepest:
             continue
-        where, first = place(path), details[0]
+        key, first = where(path), details[0]
         if first["type"] == "value_error":
             cause = str(first["ctx"]["error"])
             joint = "." if cause.split(":")[0] in _keys(section, path, data) else ": "
-            yield f"{where}{joint}{cause}"
+            yield f"{key}{joint}{cause}"
         elif first["type"] == "extra_forbidden":
-            known = _keys(section, path[:-1], data)
+            keys = _keys(section, path[:-1], data)
             yield mistake(
-                where,
-                found="a key that is not known",
-                expected=f"one of {', '.join(known)}",
-                todo=did_you_mean(str(path[-1]), known),
+                key,
+                found="an unknown key",
+                expected=f"one of {', '.join(keys)}",
+                todo=did_you_mean(str(path[-1]), keys),
             )
         elif first["type"] == "missing":
-            yield mistake(where, found="nothing", expected="a value", todo=f"write `{path[-1]}: ...`")
+            yield mistake(key, found="nothing", expected="a value", todo=f"write `{path[-1]}: ...`")
         else:
             expected = [_expected(detail) for detail in details if detail["type"] != "none_required"]
             found = _shown(first["input"])
-            close = [choice.strip("'") for text in expected for choice in text.split(" or ")]
-            hint = did_you_mean(first["input"], close) if isinstance(first["input"], str) else ""
-            yield mistake(where, found=found, expected=" or ".join(dict.fromkeys(expected)), todo=hint)
+            choices = [choice.strip("'") for text in expected for choice in text.split(" or ")]
+            hint = did_you_mean(first["input"], choices) if isinstance(first["input"], str) else ""
+            yield mistake(key, found=found, expected=" or ".join(dict.fromkeys(expected)), todo=hint)
 
 
 def _expected(detail: Any) -> str:
@@ -136,38 +158,38 @@ def _expected(detail: Any) -> str:
 
 
 def _within(location: Path, data: Any, kind: str) -> Path:
-    """The part of pydantic's location that stands in the data: without the names of alternatives of a type."""
+    """The keys of the data in the location that pydantic reports, which also names the alternatives of a type."""
     path: list[str | int] = []
-    for part in location:
-        if part in (data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()):
-            data = data[part]
-        elif kind != "missing" or part == "[key]":
+    for key in location:
+        if key in (data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()):
+            data = data[key]
+        elif kind != "missing" or key == "[key]":
             continue
-        path.append(part)
+        path.append(key)
     return tuple(path)
 
 
 def _keys(section: Any, path: Path, data: Any) -> list[str]:
-    """Names that may stand in the section at a path; none where the path leads to no section."""
+    """Names of the keys that the section at a path may have; none where there is no section at the path."""
     if path and path[-1] == "options":
-        # The one section whose keys depend on the keys beside it.
-        for part in path[:-1]:
-            data = data[part]
-        known = ESTIMATORS[data["family"]]
-        return list(known[data.get("estimator") or RECOMMENDED[data["family"]]].model_fields)
-    found = annotation_at(section, path)
-    return [key for choice in _choices(found) if _is_section(choice) for key in choice.model_fields]
+        # The keys of `options` depend on the estimator, which is a key of the same model.
+        for key in path[:-1]:
+            data = data[key]
+        estimators = ESTIMATORS[data["family"]]
+        return list(estimators[data.get("estimator") or RECOMMENDED[data["family"]]].model_fields)
+    annotation = annotation_at(section, path)
+    return [key for choice in _choices(annotation) if _is_section(choice) for key in choice.model_fields]
 
 
 def annotation_at(section: Any, path: Path) -> Any:
-    """Type of the setting at a path, None where there is no such setting."""
-    for part in path:
+    """Type of the setting at a path; None where there is no such setting."""
+    for key in path:
         for choice in _choices(section):
-            if _is_section(choice) and part in choice.model_fields:
-                section = choice.model_fields[str(part)].annotation
+            if _is_section(choice) and key in choice.model_fields:
+                section = choice.model_fields[str(key)].annotation
                 break
             origin = typing.get_origin(choice)
-            if origin is dict or (origin is list and isinstance(part, int)):
+            if origin is dict or (origin is list and isinstance(key, int)):
                 section = typing.get_args(choice)[-1]
                 break
         else:
@@ -180,12 +202,12 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(choice for part in typing.get_args(annotation) for choice in _choices(part))
+        return tuple(choice for alternative in typing.get_args(annotation) for choice in _choices(alternative))
     return (annotation,)
 
 
 def takes_text(annotation: Any) -> bool:
-    """Whether any text is a value of this type."""
+    """Whether every text is a valid value of this type."""
     return str in _choices(annotation)
 
 

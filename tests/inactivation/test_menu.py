@@ -201,10 +201,13 @@ def test_what_cannot_be_done_is_told_before_any_work(
         ({"action": "scale", "value": -1}, "value: found -1 with action scale, expected a factor of at least 0"),
         ({"value": 1}, "value: found 1 with action silence, expected action clamp, scale or drive"),
         ({"weights": "excitatory", "action": "drive", "value": 1}, "weights: found excitatory with action drive"),
-        ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected input only"),
-        ({"parts": [{"kind": "input"}], "region": "A"}, "region: found beside parts, expected in one of the parts"),
-        ({"parts": [{"kind": "input", "region": "A"}]}, "parts[0].region: found with kind input, expected input only"),
-        ({"start_s": 1, "stop_s": 0}, "stop_s: found 0.0, expected a time after start_s = 1.0"),
+        ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected only the keys input"),
+        ({"parts": [{"kind": "input"}], "region": "A"}, "region: found next to parts, expected inside an entry"),
+        (
+            {"parts": [{"kind": "input", "region": "A"}]},
+            "parts[0].region: found with kind input, expected only the keys",
+        ),
+        ({"start_s": 1, "stop_s": 0}, "stop_s: found 0, expected a time after start_s: 1"),
     ],
 )
 def test_what_contradicts_itself_is_told(experiment: dict[str, Any], line: str) -> None:

@@ -116,12 +116,12 @@ def test_paths_of_a_table_start_at_its_folder(tmp_path: Path, monkeypatch: pytes
 def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> None:
     table(HEADER, "a\ta.nwb\tnwb")
     assert mistakes(modls={}) == [
-        "my.yaml, modls: found a key that is not known, expected one of recordings, results, defaults, models, "
+        "my.yaml, modls: found an unknown key, expected one of recordings, results, defaults, models, "
         "inactivations, bench; did you mean 'models'?"
     ]
     [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
     assert line == (
-        "my.yaml, models.m.options.rnk: found a key that is not known, expected one of rank, max_rank, folds; "
+        "my.yaml, models.m.options.rnk: found an unknown key, expected one of rank, max_rank, folds; "
         "did you mean 'rank'?"
     )
 
@@ -135,7 +135,7 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
             {"defaults": {"windows": {"select": [1]}}},
             "defaults.windows.select: found a list, expected a section of keys",
         ),
-        ({"defaults": {"inputs": [{"name": "u"}]}}, "defaults.inputs[0]: give exactly one of series, interval, column"),
+        ({"defaults": {"inputs": [{"name": "u"}]}}, "defaults.inputs[0]: found none or several of series"),
         (
             {"models": {"m": {"family": "full_rnk"}}},
             "models.m.family: found \"full_rnk\", expected 'full_rank' or 'low_rank'; did you mean 'full_rank'?",
@@ -152,10 +152,14 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
             {"models": {"m": {"family": "low_rank", "seeds": [1, 2, 1]}}},
             "models.m.seeds: found 1 twice, expected seeds",
         ),
+        (
+            {"models": {"m": {"family": "full_rank", "estimator": "shooting", "options": {"rounds": 9}}}},
+            "models.m.options.rounds: found 9 with start: one_step, expected start: sparse, the only start that uses",
+        ),
         ({"models": {"a/b": {"family": "low_rank"}}}, 'models.a/b: found "a/b", expected letters, digits'),
         (
             {"inactivations": {"s": {"kind": "region", "source": "ca1"}}},
-            "inactivations.s.source: found with kind region, expected region, fraction, seed, action, value, weights",
+            "inactivations.s.source: found with kind region, expected only the keys region, fraction, seed, action",
         ),
         ({"recordings": "no.tsv"}, 'recordings: found "no.tsv" (no such file), expected a TSV of recordings'),
     ],
@@ -170,9 +174,9 @@ def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
     table(f"{HEADER}\tbin_width_s", "a\ta.nwb\tnwb\tfast", "a\tgone.nwb\tnwb", "logs\tb.h5\thfd5")
     assert mistakes() == [
         'recordings.tsv, line 2, bin_width_s: found "fast", expected a number',
-        'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected an NWB or HDF5 file; relative paths '
-        "start at the folder of this table",
-        'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name of its own',
+        'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected the path of an NWB or HDF5 file; '
+        "relative paths start at the folder of this table",
+        'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name that no other line has',
         'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, which '
         "are folders of the results",
         "recordings.tsv, line 4, format: found \"hfd5\", expected nwb or hdf5; did you mean 'hdf5'?",
@@ -183,7 +187,8 @@ def test_perturbed_trials_are_like_an_experiment_that_is_there(table: Write) -> 
     cell = "[{column: laser, value: on, like: silense}]"
     table(f"{HEADER}\tperturbed", "a\ta.nwb\tnwb\t", f"b\tb.h5\thdf5\t{cell}")
     assert mistakes() == [
-        "perturbed, like: found \"silense\", expected an entry of inactivations: silence; did you mean 'silence'?"
+        'perturbed, like: found "silense", expected the name of an entry of inactivations: silence; did '
+        "you mean 'silence'?"
     ]
 
 
@@ -201,8 +206,8 @@ def test_an_euler_step_is_no_longer_than_the_time_constant(table: Write) -> None
 def test_a_column_that_is_not_known(table: Write) -> None:
     table(f"{HEADER}\twindows.tabel", "a\ta.nwb\tnwb\ttrials")
     assert mistakes() == [
-        "recordings.tsv, line 1, windows.tabel: found a column that is not known, expected a key of `defaults`, nested "
-        "ones with dots; did you mean 'windows.table'?"
+        "recordings.tsv, line 1, windows.tabel: found an unknown column, expected a key of `defaults`, nested keys "
+        "written with dots; did you mean 'windows.table'?"
     ]
 
 
@@ -214,7 +219,7 @@ def test_a_column_that_is_not_known(table: Write) -> None:
             "all\ttrials",
             {},
             [
-                "line 2, windows.table: found windows as well, which holds no keys, expected windows or its keys, not",
+                "line 2, windows.table: found also the column windows, expected either windows or its keys, not both",
                 'line 2, windows: found "all", expected a section of keys',
             ],
         ),
@@ -222,13 +227,13 @@ def test_a_column_that_is_not_known(table: Write) -> None:
             "regions.merge.CA1",
             "hippocampus",
             {"regions": {"merge": "b.h5"}},
-            ["line 2, regions.merge.CA1: found regions.merge as well, which holds no keys, expected regions.merge or"],
+            ["line 2, regions.merge.CA1: found also the column regions.merge, expected either regions.merge or"],
         ),
         (
             "inputs.name",
             "light",
             {"inputs": [{"name": "go", "column": "go"}]},
-            ["line 1, inputs.name: found a column that is not known, expected a key of `defaults`"],
+            ["line 1, inputs.name: found an unknown column, expected a key of `defaults`"],
         ),
     ],
 )
@@ -243,23 +248,23 @@ def test_a_column_for_a_key_of_what_has_no_keys(
 
 
 def test_a_config_that_is_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"found no readable file .* expected a config in YAML"):
+    with pytest.raises(UserError, match=r"found a file that cannot be read .* expected a config in YAML"):
         read_plan(tmp_path)
 
 
 def test_a_line_that_ends_early_lacks_what_follows(table: Write) -> None:
     table("path\tformat\trecording", "a.nwb\tnwb")
     assert mistakes() == [
-        'recordings.tsv, line 2, recording: found "", expected letters, digits, `_`, `.`, `+` and `-`, the first no '
-        "`.`, `+` or `-`"
+        'recordings.tsv, line 2, recording: found "", expected letters, digits, `_`, `.`, `+` and `-`, beginning '
+        "with a letter, a digit or `_`"
     ]
 
 
 def test_a_table_without_tabs(table: Write) -> None:
     table("recording path format", "a a.nwb nwb")
     assert mistakes() == [
-        "recordings.tsv, line 1: found no column recording, path, format, expected recording, path, format; columns "
-        "are separated by tabs"
+        "recordings.tsv, line 1: found no column recording, path, format, expected recording, path, format; separate "
+        "the columns by tabs"
     ]
 
 
@@ -289,9 +294,9 @@ def test_experiments_name_regions_and_inputs_that_exist() -> None:
 
 
 def test_settings_on_the_command_line_are_checked_too() -> None:
-    with pytest.raises(UserError, match=r"^--settings, bin_width: found a key that is not known.*'bin_width_s'"):
+    with pytest.raises(UserError, match=r"^--settings, bin_width: found an unknown key.*'bin_width_s'"):
         parse_json("--settings", '{"bin_width": 1}', RecordingSettings)
-    with pytest.raises(UserError, match=r"^--settings: found no JSON"):
+    with pytest.raises(UserError, match=r"^--settings: found text that is not JSON"):
         parse_json("--settings", "bin_width_s: 1", RecordingSettings)
 
 
@@ -321,3 +326,6 @@ def test_every_key_has_a_meaning() -> None:
     for section in sections:
         for name, field in section.model_fields.items():
             assert field.description or name in nested, f"{section.__name__}.{name}"
+    rows = [line for line in documents.config_keys() if line.startswith("| `")]
+    assert len(rows) > 100
+    assert not [row for row in rows if row.endswith("|  |")]

@@ -136,7 +136,7 @@ def test_only_recordings_with_perturbed_trials_are_compared(fresh: Path) -> None
 def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
     write_recordings(fresh, "a\tgone.nwb\tnwb", "a\tgone.nwb\tnwb")
     printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv", modls={}), status=1)
-    assert "my.yaml, modls: found a key that is not known" in printed
+    assert "my.yaml, modls: found an unknown key" in printed
     assert "Traceback" not in printed
     printed = snakemake(fresh, "--configfile", write_config(fresh, recordings="my.tsv"), status=1)
     assert 'my.tsv, line 2, path: found "gone.nwb" (no such file)' in printed

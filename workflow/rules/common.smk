@@ -22,7 +22,7 @@ try:
         file=", ".join(
             map(str, workflow.overwrite_configfiles or ["config/config.yaml"])
         ),
-        made=[DEMO],
+        generated=[DEMO],
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
