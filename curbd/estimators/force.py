@@ -1,9 +1,9 @@
-"""Recursive least squares on the running network, as published for CURBD, its defects mended.
+"""Recursive least squares on the running network, as published for CURBD, with its defects corrected.
 
-Perich et al., bioRxiv 2020.12.18.423348; FORCE learning: Sussillo & Abbott, Neuron 2009. What differs from the public
-code: steps are counted in integers, so that the time step does not matter; trials, and what follows a gap in one, start
-at x = phi^-1(r); no update pairs two trials; a rate is compared with the sample of the same time; the last sample is a
-target like any other.
+Publications: Perich et al., bioRxiv 2020.12.18.423348 (CURBD); Sussillo & Abbott, Neuron 2009 (FORCE learning). The
+differences from the public code: steps are counted in integers, so that results do not depend on how a time step is
+rounded; the network starts from x = phi^-1(r) at the start of every trial and after every gap; no update pairs samples
+of two trials; a rate is compared with the sample at the same time; the last sample is also a target.
 """
 
 from __future__ import annotations
@@ -20,22 +20,41 @@ Array = np.ndarray
 
 
 def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random.Generator) -> Network:
-    """Weights N(0, gain^2 / units), no input weights and no bias."""
+    """A network with random weights and without input weights and bias.
+
+    Parameters
+    ----------
+    data : the training trials, for the number of units and inputs and the sample step.
+    gain : J has entries N(0, gain^2 / number of units).
+    tau_s : time constant, s.
+    rng : random generator of the weights.
+    """
     n, k = data.r.shape[2], data.u.shape[2]
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
     return Network(J, np.zeros((n, k)), np.zeros(n), tau_s, data.dt_s, data.substeps)
 
 
 def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
-    """Train by recursive least squares; known inputs and a bias are learned as further presynaptic rates.
+    """Train a network by recursive least squares while it runs; inputs and a bias are learned as further rates.
 
-    The inverse correlation matrix P and the weights persist over passes, as published. There is no posterior.
+    The inverse correlation matrix P and the weights persist over passes, as published.
+
+    Parameters
+    ----------
+    data : the training trials. The time constant is estimated where it is None.
+    options : number of passes, gain of the initial weights, initial scale of P, and the noise that is added to
+        currents.
+    rng : random generator of the initial weights and of that noise.
+
+    Returns
+    -------
+    The network; this estimator has no penalties and no posterior.
     """
     tau_s = estimate_tau(data, transitions(data)) if data.tau_s is None else data.tau_s
     start = random_network(data, options.gain, tau_s, rng)
     n_trials, n_samples, n = data.r.shape
     scale = np.sqrt(np.nanmean(data.u**2, axis=(0, 1))) if data.u.shape[2] else np.zeros(0)
-    # Inputs enter in their own standard deviation, so that one P0 suits them as it suits rates.
+    # Inputs are divided by their root mean square, so that one initial scale of P fits inputs and rates.
     u = np.nan_to_num(data.u) / np.where(scale > 0, scale, 1)
     outside = np.concatenate([u, np.ones((n_trials, n_samples, 1))], axis=2)
     W = weights(start)
@@ -68,14 +87,14 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
 
 
 def _frozen_noise(data: TrainingData, options: Force, rng: np.random.Generator) -> Array:
-    """(trial, step, unit) filtered white noise, drawn once and used in every pass."""
+    """(trial, step, unit) low-pass filtered white noise, in the units of x, drawn once and used in every pass."""
     n_trials, n_samples, n = data.r.shape
     dt = data.dt_s / data.substeps
     keep = np.exp(-dt / options.noise_tau_s)
-    w = np.ones((n_trials, n))
+    filtered = np.ones((n_trials, n))
     noise = np.empty((n_trials, n_samples * data.substeps, n))
     for t in range(noise.shape[1]):
         white = np.sqrt(options.noise_tau_s / dt) * rng.standard_normal((n_trials, n))
-        w = white + (w - white) * keep
-        noise[:, t] = w
+        filtered = white + (filtered - white) * keep
+        noise[:, t] = filtered
     return options.noise * noise

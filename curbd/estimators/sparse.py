@@ -1,11 +1,11 @@
 """One-step regression with a sparse prior: in every block most weights may be exactly zero.
 
-Regions are joined by few of all possible connections, and regressors of one region resemble each other: a ridge
-penalty smears a current over all of them. Here every weight of block (t, s) is zero with probability 1 - pi_ts and
-N(0, v_ts) otherwise, where s is a region, an input or the bias: an input that reaches few units, or no bias at all,
-leaves less to be confused with the currents. The posterior is approximated by expectation propagation (Hernandez-
-Lobato, Hernandez-Lobato & Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights; pi and
-v are re-estimated on the way, so that a dense block simply ends with pi near 1.
+Regions are joined by few of all possible connections, and the units of a region resemble each other, so that a ridge
+penalty spreads a current over all of them. Here every weight of block (t, s), with target region t and source s (a
+region, an input or the bias), is zero with probability 1 - pi_ts and N(0, v_ts) otherwise. An input that reaches few
+units, or an absent bias, is then less easily confused with the currents between regions. The posterior is approximated
+by expectation propagation (Hernandez-Lobato, Hernandez-Lobato & Suarez, Machine Learning 2015), which keeps the full
+covariance of a unit's weights. pi and v are estimated at the same time; a dense block ends with pi near 1.
 """
 
 from __future__ import annotations
@@ -19,47 +19,68 @@ import torch
 from curbd.network.equation import tensor
 from curbd.network.fit import Fit, Posterior
 from curbd.regression.block_ridge import inflation, regress, residual_variance
-from curbd.regression.moments import Moments, of_each, squared_error_of_each, weighted_moments
-from curbd.regression.noise_free import Exact, changes, exact, judged
-from curbd.regression.sample_weights import both_noises, sample_weights, statistics, with_one_scatter
+from curbd.regression.moments import Moments, squared_error_by_unit, times_scatter, weighted_moments
+from curbd.regression.noise_free import NoiseFree, changes, noise_free, robust_weights
+from curbd.regression.sample_weights import SampleWeights, noise_sds, sample_weights, statistics, with_one_scatter
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
 from curbd.settings.models import Sparse
 
 Array = np.ndarray
 DAMPING = 0.7
-"""Share of the way that a site goes to its new value."""
-SETTLE = 3
-"""Rounds before the probabilities and scales are re-estimated."""
-START = 0.5
-"""Probability that a weight is not zero, to begin with."""
-START_EXACT = 0.1
-"""The same for data without noise: few weights explain them exactly, and must be found among many that nearly do."""
-PACE = 1.8
-"""How much further than its expectation the probability goes (in log odds): expectation maximisation is slow there."""
-LEAST_NOISE = 1e-12
-"""Smallest noise variance: data without any noise must not divide by it."""
-LEAST_RIDGE = 1e-14
-"""Smallest ridge, as a share of the trace of the Gram matrix: below it the Cholesky factor fails."""
-PASSES = 2
-"""Times that the noise, and the rates between samples, are estimated anew. With more, the noise of data that have none
-of their own goes to zero, and the currents get worse."""
-JUDGEMENTS = 8
-"""Times that the changes of data without noise are judged anew."""
-BETWEEN = 2
-"""Rounds between them."""
-FREE = 0.1
-"""Smallest share of the transitions that are taken as free in the estimate of the noise."""
+"""Share of the difference to its new value by which a site changes in one round."""
+ROUNDS_BEFORE_LEARNING = 3
+"""Rounds before the probabilities and variances of the prior are estimated."""
+START_PROBABILITY = 0.5
+"""Initial probability that a weight is not zero."""
+START_PROBABILITY_NOISE_FREE = 0.1
+"""Initial probability for data without noise: few weights explain such data exactly, and must be found among many that
+explain them nearly."""
+LEARNING_PACE = 1.8
+"""Factor by which a probability goes beyond its expectation (in log odds), as expectation-maximisation is slow
+there."""
+LEAST_NOISE_VARIANCE = 1e-12
+"""Noise variances below this value count as this value, so that data without noise do not divide by 0."""
+LEAST_RIDGE_SHARE = 1e-14
+"""Smallest ridge, as a share of the trace of the scatter matrix; with less the Cholesky factorisation fails."""
+INPUT_RIDGE_SHARE = 1e-9
+"""Ridge on the scatter matrix from which noise is drawn, as a share of its diagonal."""
+NOISE_PASSES = 2
+"""Number of times that the noise and the rates between samples are estimated again. With more passes, the noise of
+noise-free data goes to zero, and the currents get worse."""
+REWEIGHTINGS = 8
+"""Number of times that the changes of noise-free data are weighted."""
+ROUNDS_BETWEEN_REWEIGHTINGS = 2
+"""Rounds of expectation propagation after each weighting but the first."""
+LEAST_FREEDOM = 0.1
+"""Lower bound on the residual degrees of freedom, as a share of the number of transitions."""
+LEAST_VARIANCE_OF_WEIGHT = 1e-14
+"""Posterior variances of a weight below this value count as this value."""
+SITE_PRECISIONS = (1e-6, 1e12)
+"""Smallest and largest precision of a site."""
 
 
 class Blocks(NamedTuple):
-    """Prior of one target region's rows: pi and v (source,), of every region, every input and the bias."""
+    """Prior of the weights onto one target region.
+
+    Attributes
+    ----------
+    probability : (source,) probability pi that a weight is not zero, for every region, every input and the bias.
+    variance : (source,) variance v of the weights that are not zero.
+    """
 
     probability: torch.Tensor
     variance: torch.Tensor
 
 
 class Sites(NamedTuple):
-    """What stands for the prior in some rows: precision and shift (row, regressor), and the prior itself."""
+    """Gaussian factors that approximate the prior of some rows of weights.
+
+    Attributes
+    ----------
+    precision : (row, regressor).
+    shift : (row, regressor) precision times mean.
+    prior : the prior that the sites approximate.
+    """
 
     precision: torch.Tensor
     shift: torch.Tensor
@@ -67,7 +88,15 @@ class Sites(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Posterior of some rows: mean and ridge (row, regressor), degrees of freedom used (row,), and the sites."""
+    """Posterior of some rows of weights.
+
+    Attributes
+    ----------
+    mean : (row, regressor) posterior mean.
+    ridge : (row, regressor) ridge penalties that give the same posterior.
+    used : (row,) degrees of freedom used.
+    sites : the sites.
+    """
 
     mean: torch.Tensor
     ridge: torch.Tensor
@@ -75,19 +104,48 @@ class Rows(NamedTuple):
     sites: Sites
 
 
-def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
-    """Fit with the sparse prior, from the ridge fit; ``rng`` draws the networks that the intervals are measured on.
+class _Problem(NamedTuple):
+    """The regression of noisy data.
 
-    The noise variance of every unit is first that of the ridge fit, then that of the sparse one. The prior of a block
-    is learned from all units of the target region, each in proportion to what its data can tell, 1 / noise variance: a
-    unit that also receives an input from outside has large residuals, and must not teach the others large weights.
-    Data without noise are recognised and fitted in their own way (`curbd.regression.noise_free`); where rates are noisy
-    samples are weighted, as in `one_step`.
+    Attributes
+    ----------
+    z : (pair, regressor) regressors.
+    y : (pair, unit) currents.
+    weights : weights of the samples, or None.
+    source : (regressor,) number of the source behind each regressor.
+    regions : for every region, the indices of its units.
+    """
+
+    z: Array
+    y: Array
+    weights: SampleWeights | None
+    source: Array
+    regions: list[Array]
+
+    def of_units(self, rows: Array) -> Moments:
+        """Statistics of some units."""
+        return statistics(self.z, self.y[:, rows], None if self.weights is None else self.weights.weight[:, rows])
+
+
+def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
+    """Fit a network with the sparse prior, starting from the ridge regression.
+
+    The noise variance of every unit is first that of the ridge fit, then that of the sparse fit. The prior of a block
+    is learned from all units of the target region, each weighted by 1 / noise variance: a unit that also receives an
+    unrecorded input has large residuals, and must not make the estimated weights of the other units large. Data without
+    noise are recognised and fitted differently (`curbd.regression.noise_free`). Where rates are noisy, samples are
+    weighted, as in `one_step`.
+
+    Parameters
+    ----------
+    data : the training trials. The time constant is estimated where it is None.
+    options : folds, penalties of the ridge regression, rounds, and how the noise is treated.
+    rng : random generator of the simulated weights and noise by which the width of the intervals is calibrated.
 
     Returns
     -------
-    The network (posterior means), the ridge penalties it started from, its posterior, and both noises where there are
-    weights.
+    The network (posterior means), the ridge penalties of the start, the posterior, and, where samples are weighted, the
+    standard deviations of process noise and measurement noise.
     """
     power = np.nanmean(data.u**2, axis=(0, 1))
     rms = np.sqrt(np.where(power > 0, power, 1))
@@ -95,97 +153,128 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
 
 
 def _in_units(fit: Fit, rms: Array) -> Fit:
-    """A fit to inputs of rms 1 as one to inputs of the rms given (input,)."""
-    size, known = np.concatenate([np.ones(len(fit.network.J)), rms, [1.0]]), fit.posterior
+    """The fit to inputs of root mean square 1, converted to inputs of the root mean square ``rms`` (input,)."""
+    size, posterior = np.concatenate([np.ones(len(fit.network.J)), rms, [1.0]]), fit.posterior
     network = fit.network._replace(B=fit.network.B / rms)
-    if known is None:
+    if posterior is None:
         return fit._replace(network=network)
-    in_units = known._replace(gram=size[:, None] * known.gram * size, ridge=known.ridge * size**2)
+    in_units = posterior._replace(gram=size[:, None] * posterior.gram * size, ridge=posterior.ridge * size**2)
     return fit._replace(network=network, posterior=in_units)
 
 
 def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
-    """The fit to inputs of rms 1."""
+    """The fit to inputs of root mean square 1."""
     pairs = transitions(data, options.folds)
     first = regress(data, pairs, options.penalties)
-    noise_free = exact(data) if options.noise == "auto" else None
-    if noise_free is not None:
-        return _noise_free(data, noise_free)._replace(penalty=first.between_regions, penalty_by=first.penalty_by)
-    network, y = first.network, targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    noisy = sample_weights(data, pairs, network, first.penalty)
+    exact = noise_free(data) if options.noise == "auto" else None
+    if exact is not None:
+        return _fitted_to_changes(data, exact)._replace(penalty=first.between_regions, penalty_by=first.penalty_by)
+    network = first.network
+    problem = _Problem(
+        z=regressors(pairs, network),
+        y=targets(pairs, data.dt_s, network.tau_s, data.substeps),
+        weights=sample_weights(data, pairs, network, first.penalty),
+        source=first.source,
+        regions=[np.flatnonzero(data.region == region) for region in range(data.n_regions)],
+    )
     persistence = inflation(network, pairs)
-    noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE)
-    rows = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
-    source, state = first.source, [_start(data, len(own)) for own in rows]
-    W, ridge = np.empty((2, len(noise), len(source)))
-    z = regressors(pairs, network)
-
-    def seen(own: Array) -> Moments:
-        return statistics(z, y[:, own], None if noisy is None else noisy.weight[:, own])
-
-    for _ in range(PASSES):
-        # The rates between samples, too, are those of the latest network.
-        z = regressors(pairs, network)
-        for target, own in enumerate(rows):
-            m = seen(own)
-            part = _propagated(state[target], m, source, noise[own], options.rounds)
-            state[target], W[own], ridge[own] = part.sites, part.mean.cpu().numpy(), part.ridge.cpu().numpy()
-            residual = squared_error_of_each(m, part.mean) / (m.n - part.used).clamp_min(FREE * len(z))
-            noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_NOISE)
+    noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE_VARIANCE)
+    sites = [_start(data, len(own)) for own in problem.regions]
+    W, ridge = np.empty((2, len(noise), len(problem.source)))
+    for _ in range(NOISE_PASSES):
+        # The rates between samples are those of the latest network.
+        problem = problem._replace(z=regressors(pairs, network))
+        for target, own in enumerate(problem.regions):
+            m = problem.of_units(own)
+            rows = _propagated(sites[target], m, problem.source, noise[own], options.rounds)
+            sites[target], W[own], ridge[own] = rows.sites, rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
+            residual = squared_error_by_unit(m, rows.mean) / (m.n - rows.used).clamp_min(LEAST_FREEDOM * len(problem.z))
+            noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_NOISE_VARIANCE)
         network = as_network(W, data, network.tau_s)
-    wider, gram, trace = inflation(network, pairs) / persistence, np.zeros((len(source),) * 2), np.empty(len(noise))
-    for target, own in enumerate(rows):
-        start, m = _start(data, len(own)), seen(own)
-        wider[own] *= _missed(state[target].prior, start, m, source, rows, noise[own] * wider[own], options.rounds, rng)
-        scatter = m.ZZ.expand(len(own), -1, -1)
-        gram += scatter.sum(0).cpu().numpy() / len(noise)
-        trace[own] = scatter.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
-    known = with_one_scatter(noise * wider, gram, trace, ridge)
-    fit = Fit(network, first.between_regions, known, penalty_by=first.penalty_by)
-    if noisy is None:
+    wider = inflation(network, pairs) / persistence
+    priors = [of_region.prior for of_region in sites]
+    posterior = _posterior(data, problem, priors, noise, wider, ridge, options.rounds, rng)
+    fit = Fit(network, penalty=first.between_regions, posterior=posterior, penalty_by=first.penalty_by)
+    if problem.weights is None:
         return fit
-    process, measurement = both_noises(noise / persistence, noisy.ratio, network)
+    process, measurement = noise_sds(noise / persistence, problem.weights.ratio, network)
     return fit._replace(process_noise_sd=process, measurement_noise_sd=measurement)
 
 
-def _noise_free(data: TrainingData, noise_free: Exact) -> Fit:
-    """Fit to the changes of the current of states that are phi^-1 of the observed rates times ``largest``.
+def _posterior(
+    data: TrainingData,
+    problem: _Problem,
+    priors: Sequence[Blocks],
+    noise: Array,
+    wider: Array,
+    ridge: Array,
+    rounds: int,
+    rng: np.random.Generator,
+) -> Posterior:
+    """Posterior of all weights, with the noise variance calibrated on simulated weights (`_calibration`).
 
-    The intervals are those of noise as large, and as lasting, as all that the network leaves of the current: they do
-    not count on the drive being still.
+    Parameters
+    ----------
+    data : the training trials.
+    problem : the regression.
+    priors : the prior of every target region.
+    noise : (unit,) noise variances.
+    wider : (unit,) factor on the noise variances for residuals that are correlated in time.
+    ridge : (unit, regressor) ridge penalties of the posterior.
+    rounds : rounds of expectation propagation.
+    rng : random generator of the simulated weights and noise.
     """
-    largest, tau_s = noise_free.largest[data.region], noise_free.tau_s
+    wider, gram, trace = wider.copy(), np.zeros((len(problem.source),) * 2), np.empty(len(noise))
+    for target, own in enumerate(problem.regions):
+        start, m, variances = _start(data, len(own)), problem.of_units(own), noise[own] * wider[own]
+        wider[own] *= _calibration(priors[target], start, m, problem.source, problem.regions, variances, rounds, rng)
+        scatter = m.ZZ.expand(len(own), -1, -1)
+        gram += scatter.sum(0).cpu().numpy() / len(noise)
+        trace[own] = scatter.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
+    return with_one_scatter(noise * wider, gram, trace, ridge)
+
+
+def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
+    """Fit to the changes of the current, where the states are phi^-1 of the observed rates times ``exact.largest``.
+
+    The intervals are those of noise as large, and as long-lasting, as everything that the network leaves of the
+    current. They do not assume that an unrecorded drive stands still.
+    """
+    largest, tau_s = exact.largest[data.region], exact.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
     z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
     source = source_of_regressor(data.region, data.u.shape[2])
     W, ridge = np.empty((len(largest), z.shape[1])), np.empty((len(largest), z.shape[1]))
-    for target, order in enumerate(noise_free.order):
+    for target, order in enumerate(exact.order):
         own = np.flatnonzero(data.region == target)
         dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
-        noise, trust, state = (dy**2).mean(1), torch.ones_like(dy), _start(data, len(own), START_EXACT)
-        for number in range(JUDGEMENTS):
-            rounds, settle = (BETWEEN, 0) if number else (2 * SETTLE, SETTLE)
+        noise, trust = (dy**2).mean(1), torch.ones_like(dy)
+        sites = _start(data, len(own), START_PROBABILITY_NOISE_FREE)
+        for reweighting in range(REWEIGHTINGS):
+            first_rounds = (2 * ROUNDS_BEFORE_LEARNING, ROUNDS_BEFORE_LEARNING)
+            rounds, fixed = (ROUNDS_BETWEEN_REWEIGHTINGS, 0) if reweighting else first_rounds
             total = weighted_moments(dz, dy, trust)
-            part = _propagated(state, total, source, noise.cpu().numpy(), rounds, settle)
-            trust, noise = judged(dy - part.mean @ dz.T, part.used, noise)
-            state = part.sites
-        W[own] = part.mean.cpu().numpy()
-        ridge[own] = (1 / (state.prior.probability * state.prior.variance))[source].cpu().numpy()
-    # Changes do not tell the bias.
+            rows = _propagated(sites, total, source, noise.cpu().numpy(), rounds, fixed)
+            trust, noise = robust_weights(dy - rows.mean @ dz.T, rows.used, noise)
+            sites = rows.sites
+        W[own] = rows.mean.cpu().numpy()
+        ridge[own] = (1 / (sites.prior.probability * sites.prior.variance))[source].cpu().numpy()
+    # Changes of the current carry no information about the bias.
     W[:, -1] = (y - z[:, :-1] @ W[:, :-1].T).mean(0)
     left = (y - z @ W.T).var(0) * inflation(as_network(W, data, tau_s), pairs)
-    left = np.maximum(left, LEAST_NOISE)
-    # On the rates as they were observed.
+    left = np.maximum(left, LEAST_NOISE_VARIANCE)
+    # J acts on the rates as they were observed.
     W[:, : len(largest)] *= largest
     z[:, : len(largest)] /= largest
     ridge[:, : len(largest)] /= largest**2
-    return Fit(as_network(W, data, tau_s), posterior=Posterior(left, z.T @ z, left[:, None] * ridge))
+    posterior = Posterior(noise_variance=left, gram=z.T @ z, ridge=left[:, None] * ridge)
+    return Fit(as_network(W, data, tau_s), posterior=posterior)
 
 
-def _start(data: TrainingData, rows: int, probability: float = START) -> Sites:
-    """Weights of the order of 1 / sqrt(units), as networks with strong coupling have them, and their Gaussian prior.
+def _start(data: TrainingData, rows: int, probability: float = START_PROBABILITY) -> Sites:
+    """Sites of a Gaussian prior with weights of the order of 1 / sqrt(units), as in networks with strong coupling.
 
-    Those of inputs, and the bias, are of the order of 1.
+    The weights of inputs, and the bias, are of the order of 1.
     """
     within = 1 / np.bincount(data.region, minlength=data.n_regions)
     variance = tensor(np.concatenate([within, np.ones(data.u.shape[2] + 1)]))
@@ -200,22 +289,32 @@ def _propagated(
     source: Array,
     variances: Array,
     rounds: int,
-    settle: int = SETTLE,
+    fixed_rounds: int = ROUNDS_BEFORE_LEARNING,
 ) -> Rows:
-    """Expectation propagation for all units of a target region, whose statistics these are, at once."""
+    """Expectation propagation for all units of a target region at once.
+
+    Parameters
+    ----------
+    sites : sites to start from.
+    total : statistics of the units of the region.
+    source : (regressor,) number of the source behind each regressor.
+    variances : (row,) noise variances.
+    rounds : number of rounds.
+    fixed_rounds : number of first rounds in which the prior is not learned.
+    """
     precision, shift, prior = sites
     member = tensor(np.eye(source.max() + 1)[source])
     YZ, ZZ, noise = total.YZ, total.ZZ, tensor(variances)
     weight = noise.reciprocal() / noise.reciprocal().sum()
-    least = LEAST_RIDGE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
+    least = LEAST_RIDGE_SHARE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     mean, ridge, factor = YZ, YZ, ZZ
-    for number in range(rounds):
+    for round_index in range(rounds):
         ridge = (precision * noise[:, None]).maximum(least)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
         variance = noise[:, None] * torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
         mean = torch.cholesky_solve((YZ + shift * noise[:, None])[..., None], factor)[..., 0]
         chance, slab, new_precision, new_shift, proper = _tilted(mean, variance, precision, shift, prior, source)
-        if number >= settle:
+        if round_index >= fixed_rounds:
             prior = _learned(prior, weight @ (chance @ member), weight @ ((chance * slab) @ member), member.sum(0))
         precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
         shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
@@ -224,14 +323,22 @@ def _propagated(
 
 
 def _learned(prior: Blocks, present: torch.Tensor, power: torch.Tensor, units: torch.Tensor) -> Blocks:
-    """The prior from the expected number of weights that are not zero, and their power, a row; all (source,)."""
+    """The prior after one step of learning.
+
+    Parameters
+    ----------
+    prior : the prior so far.
+    present : (source,) expected number of weights that are not zero, a row.
+    power : (source,) expected sum of squares of these weights, a row.
+    units : (source,) number of weights, a row.
+    """
     least = 0.5 / float(units.sum())
     share, before = (present / units).clamp(least, 1 - least), prior.probability.logit()
-    further = torch.sigmoid(before + PACE * (share.logit() - before))
+    further = torch.sigmoid(before + LEARNING_PACE * (share.logit() - before))
     return Blocks(further.clamp(least, 1 - least), power / present.clamp_min(1e-9))
 
 
-def _missed(
+def _calibration(
     prior: Blocks,
     start: Sites,
     total: Moments,
@@ -241,26 +348,41 @@ def _missed(
     rounds: int,
     rng: np.random.Generator,
 ) -> float:
-    """Mean squared error of the currents over the one that the posterior expects, on weights drawn from the prior.
+    """How much larger the squared errors of currents are than the posterior expects, on weights drawn from the prior.
 
-    Mean over the units of the target region and over the source regions, given by their units; at least 1.
+    Parameters
+    ----------
+    prior : the prior of the target region.
+    start : sites from which the propagation starts.
+    total : statistics of the units of the target region.
+    source : (regressor,) number of the source behind each regressor.
+    regions : for every region, the indices of its units.
+    variances : (row,) noise variances.
+    rounds : rounds of expectation propagation.
+    rng : random generator of the weights and the noise.
+
+    Returns
+    -------
+    Mean squared error over its expectation, mean over the units of the target region and over source regions; at least
+    1.
     """
     noise, size = tensor(variances), tuple(total.YZ.shape)
     present = tensor(rng.random(size)) < prior.probability[source]
     W = torch.where(present, tensor(rng.standard_normal(size)) * prior.variance.sqrt()[source], 0.0)
     power = total.ZZ.diagonal(dim1=-2, dim2=-1)
-    # An input may be 0 all the time.
-    hair = 1e-9 * power + LEAST_RIDGE * power.sum(-1, keepdim=True)
-    scatter = torch.linalg.cholesky(total.ZZ + torch.diag_embed(hair))
-    error = noise.sqrt()[:, None] * of_each(tensor(rng.standard_normal(size)), scatter.mT)
-    again = _propagated(start, total._replace(YZ=of_each(W, total.ZZ) + error), source, variances, rounds)
-    covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(again.ridge))
+    # The matrix is singular where an input is always 0.
+    regular = INPUT_RIDGE_SHARE * power + LEAST_RIDGE_SHARE * power.sum(-1, keepdim=True)
+    scatter = torch.linalg.cholesky(total.ZZ + torch.diag_embed(regular))
+    error = noise.sqrt()[:, None] * times_scatter(tensor(rng.standard_normal(size)), scatter.mT)
+    simulated = total._replace(YZ=times_scatter(W, total.ZZ) + error)
+    rows = _propagated(start, simulated, source, variances, rounds)
+    covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(rows.ridge))
     ratios = []
     for own in regions:
         gram = total.ZZ[..., own, :][..., own]
-        error = (again.mean - W)[:, own]
+        error = (rows.mean - W)[:, own]
         expected = (covariance[:, own][:, :, own] * gram).sum((1, 2))
-        ratios.append((of_each(error, gram) * error).sum(1) / expected.clamp_min(LEAST_NOISE**2))
+        ratios.append((times_scatter(error, gram) * error).sum(1) / expected.clamp_min(LEAST_NOISE_VARIANCE**2))
     return max(float(torch.stack(ratios).mean()), 1.0)
 
 
@@ -272,14 +394,22 @@ def _tilted(
     prior: Blocks,
     source: Array,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One round of sites (row, unit).
+    """New values of all sites.
 
-    The cavity N(m, c) leaves the site out; with the spike and slab prior it has the moments that the new site must
-    bring back.
+    The cavity N(m, c) is the posterior of a weight without its site. Together with the spike-and-slab prior, the cavity
+    has a mean and a variance; the new site must give the posterior this mean and variance.
+
+    Parameters
+    ----------
+    mean, variance : (row, regressor) posterior of every weight.
+    precision, shift : (row, regressor) the sites.
+    prior : the prior of the target region.
+    source : (regressor,) number of the source behind each regressor.
 
     Returns
     -------
-    Probability of the slab, second moment inside it, new site precision and shift, and where the cavity is proper.
+    Probability of the slab, second moment inside the slab, new site precision and shift, and where the cavity is
+    proper, all (row, regressor).
     """
     cavity = 1 / variance - precision
     proper = cavity > 1e-9 / variance
@@ -292,6 +422,6 @@ def _tilted(
     centre = inside * m / c
     slab = inside + centre**2
     first, second = chance * centre, chance * slab
-    spread = (second - first**2).clamp_min(1e-14)
-    new_precision = (1 / spread - 1 / c).clamp(1e-6, 1e12)
+    spread = (second - first**2).clamp_min(LEAST_VARIANCE_OF_WEIGHT)
+    new_precision = (1 / spread - 1 / c).clamp(*SITE_PRECISIONS)
     return chance, slab, new_precision, first * (new_precision + 1 / c) - m / c, proper

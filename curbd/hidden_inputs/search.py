@@ -29,7 +29,7 @@ from curbd.hidden_inputs.slow_factors import (
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Fit, Hidden, Posterior, SlowFactors
 from curbd.regression.block_ridge import regress
-from curbd.regression.moments import WEAK
+from curbd.regression.moments import WEAK_INPUT_PENALTY
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
 from curbd.settings.models import OneStep
@@ -255,7 +255,7 @@ def _posterior(known: Posterior, z: Array, h: Array, reached: Array) -> Posterio
     n = z.shape[1] - 1
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
     power = (h**2).sum(0)
-    ridge = np.where(reached, WEAK, ABSENT) * np.where(power > 0, power, 1.0)
+    ridge = np.where(reached, WEAK_INPUT_PENALTY, ABSENT) * np.where(power > 0, power, 1.0)
     # Where samples have weights, so has the scatter of the known ones.
     weighted = np.trace(known.gram) / (z**2).sum()
     return Posterior(

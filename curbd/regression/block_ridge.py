@@ -23,12 +23,22 @@ from curbd.regression.transitions import (
 )
 
 Array = np.ndarray
+SUBSTEP_ROUNDS = 2
+"""Solutions after the first one where there are several Euler steps in a sample: the rates between samples are those of
+the solution before, and do not change much after two rounds."""
+MAX_AUTOCORRELATION = 0.999
+"""Largest lag-1 autocorrelation of residuals that the inflation of the noise variance takes into account."""
 
 
 class Regression(NamedTuple):
-    """A solved regression: the network, its penalties (target region, source), and what it was solved from.
+    """A solved regression.
 
-    total : statistics of all training transitions. source : (regressor,) number of each regressor's source.
+    Attributes
+    ----------
+    network : the solution.
+    penalty : (target region, source) penalties.
+    total : statistics of all training transitions.
+    source : (regressor,) number of the source behind each regressor.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``.
     """
 
@@ -45,51 +55,61 @@ class Regression(NamedTuple):
 
 
 def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> Regression:
-    """Choose the time constant (where it is not given) and the penalties, and solve.
+    """Choose the time constant (where none is given) and the penalties, and solve.
 
-    pairs : the transitions of the data, with the folds of the cross-validation.
-    penalties : ``auto``, ``evidence`` or ``cross_validation``, see `curbd.settings.models.OneStep`.
+    Parameters
+    ----------
+    data : the training trials.
+    pairs : their transitions, with the folds of the cross-validation.
+    penalties : how the penalties are chosen, ``auto``, ``evidence`` or ``cross_validation``
+        (see `curbd.settings.models.OneStep`).
     """
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
     source = source_of_regressor(data.region, data.u.shape[2])
-    parts = moments(regressors(pairs), y, pairs.fold)
-    penalty, chosen = _penalties(parts, source, data.n_regions, penalties)
-    total = parts.total()
+    folds = moments(regressors(pairs), y, pairs.fold)
+    penalty, penalty_by = _penalties(folds, source, data.n_regions, penalties)
+    total = folds.total()
     network = as_network(solve_blocks(total, source, penalty), data, tau_s)
-    # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
-    for _ in range(2 if data.substeps > 1 else 0):
+    for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 0):
         total = moments(regressors(pairs, network), y)
         network = as_network(solve_blocks(total, source, penalty), data, tau_s)
-    return Regression(network, penalty, total, source, chosen)
+    return Regression(network=network, penalty=penalty, total=total, source=source, penalty_by=penalty_by)
 
 
 def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
-    """Penalties (target region, source), and whether they are those of evidence or cross_validation.
+    """Penalties (target region, source), and whether evidence or cross_validation chose them.
 
-    ``auto`` takes the evidence where it has an optimum and held-out folds are not more likely under the others. Those
-    of inputs and bias are by the evidence in any case.
+    ``auto`` takes the penalties of the evidence where the evidence has an optimum and held-out folds are not more
+    likely under the penalties of cross-validation. The penalties of inputs and bias follow the evidence in any case.
     """
-    evident = evidence_penalties(folds.total(), source, np.ones((n_regions, source.max() + 1)))
+    by_evidence = evidence_penalties(folds.total(), source, np.ones((n_regions, source.max() + 1)))
     if how == "evidence":
-        return evident, how
-    validated = choose_penalties(folds, source, evident)
-    if how == "auto" and is_inside(evident):
-        likelihood, other = (held_out_likelihood(folds, source, one) for one in (evident, validated))
-        if likelihood >= other:
-            return evident, "evidence"
-    return validated, "cross_validation"
+        return by_evidence, how
+    by_validation = choose_penalties(folds, source, by_evidence)
+    if how == "auto" and is_inside(by_evidence):
+        evidence, validation = (held_out_likelihood(folds, source, penalty) for penalty in (by_evidence, by_validation))
+        if evidence >= validation:
+            return by_evidence, "evidence"
+    return by_validation, "cross_validation"
 
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
-    """Posterior of the weights; the noise variance is that of the residual times its `inflation`."""
+    """Posterior of the weights, whose noise variance is the residual variance times its `inflation`.
+
+    Parameters
+    ----------
+    regression : a solved regression.
+    data : the training trials.
+    pairs : the transitions on which the autocorrelation of the residuals is measured.
+    """
     ridge = regression.penalty[data.region][:, regression.source]
     variance = residual_variance(regression, data) * inflation(regression.network, pairs)
-    return Posterior(variance, regression.total.ZZ.cpu().numpy(), ridge)
+    return Posterior(noise_variance=variance, gram=regression.total.ZZ.cpu().numpy(), ridge=ridge)
 
 
 def residual_variance(regression: Regression, data: TrainingData) -> Array:
-    """(unit,) squared error of the current over its degrees of freedom."""
+    """(unit,) squared error of the current over its degrees of freedom, in the squared units of x."""
     network, penalty, total, source, _ = regression
     W = weights(network)
     ridge = tensor(penalty[:, source])
@@ -99,12 +119,13 @@ def residual_variance(regression: Regression, data: TrainingData) -> Array:
 
 
 def inflation(network: Network, pairs: Transitions) -> Array:
-    """(unit,) how many times fewer independent facts the residuals are than transitions, (1 + rho) / (1 - rho).
+    """(unit,) factor on the noise variance for residuals that are correlated in time, (1 + rho) / (1 - rho).
 
-    rho is their lag-1 autocorrelation, at least 0. White process noise leaves the posterior as it is; a model that
-    misses an input, or data without noise, must not be as sure as the number of samples suggests.
+    rho is the lag-1 autocorrelation of the residuals, at least 0. White process noise leaves the posterior unchanged. A
+    model that misses an input, or data without noise, leave residuals that last over many samples; these are fewer
+    independent observations than there are samples, and the posterior must be wider.
     """
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
     error = y - regressors(pairs, network) @ weights(network).T
-    rho = np.clip(lag_one(error, pairs), 0, 0.999)
+    rho = np.clip(lag_one(error, pairs), 0, MAX_AUTOCORRELATION)
     return (1 + rho) / (1 - rho)

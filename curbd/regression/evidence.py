@@ -1,9 +1,10 @@
 """Penalties by the evidence: how probable the data are when the weights are integrated out.
 
-A ridge penalty is the ratio of the noise variance to the prior variance of a weight. The evidence judges a recording as
-it unfolds, every sample in the light of all before it; the error of held-out samples one by one, as cross-validation
-takes it, prefers too much shrinkage in a network that chooses its own regressors, and a time constant that is too long
-with it. Where the data have no noise of their own, the evidence runs to the smallest penalty there is and says nothing.
+A ridge penalty is the ratio of the noise variance to the prior variance of a weight. The evidence factorises into
+predictions of every sample from all samples before it. Cross-validation sums the errors of held-out samples one by one;
+for a network, whose activity is both target and regressor, that prefers too much shrinkage, and with it a time constant
+that is too long. Where the data are without noise, the evidence has no optimum and runs to the smallest penalty
+allowed. Reference: MacKay, Neural Computation 1992.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import numpy as np
 import torch
 
 from curbd.network.equation import tensor
-from curbd.regression.moments import GRID, Moments, squared_error
+from curbd.regression.moments import PENALTY_GRID, Moments, squared_error
 
 Array = np.ndarray
-ROUNDS = 60
-"""Rounds of a fixed point, at most."""
-SETTLED = 0.01
-"""Relative change below which a penalty has settled."""
-SMALLEST = 1e-14
-"""Noise variances below this count as this."""
+MAX_ROUNDS = 60
+"""Largest number of rounds of a fixed-point iteration."""
+PENALTY_TOLERANCE = 0.01
+"""Relative change below which a penalty has converged."""
+LEAST_NOISE_VARIANCE = 1e-14
+"""Noise variances below this value count as this value."""
+LEAST_SCALED_POWER = 1e-7
+"""Smallest power of the weights of a block, in units of the noise, in the estimate of its penalty."""
 
 
 def evidence_penalties(
@@ -29,44 +32,57 @@ def evidence_penalties(
     start: Array,
     *,
     gram: torch.Tensor | None = None,
-    rounds: int = ROUNDS,
+    rounds: int = MAX_ROUNDS,
 ) -> Array:
-    """Penalty of each block, (target region, source), by MacKay's fixed point of the evidence.
+    """Penalty of each block by MacKay's fixed point of the evidence.
 
-    A block's penalty is the noise variance over the variance of its weights, each weight counted by how far the data
-    determine it (MacKay, Neural Computation 1992). So an input that does not reach a region, or a bias that is not
-    there, is not left free to imitate the mean, or the course, of a current. Penalties stay inside the range of the
-    grid of cross-validation, those of inputs in units of their mean square.
+    The penalty of a block is the noise variance over the variance of the block's weights, where each weight counts by
+    the share of it that the data determine (MacKay, Neural Computation 1992). An input that does not reach a region, or
+    a bias that is absent, is thus shrunk to zero, and cannot imitate the mean or the time course of a current.
+    Penalties stay inside the range of `PENALTY_GRID`; those of inputs are in units of the input's mean square.
 
     Parameters
     ----------
     total : statistics of the regression.
-    source : (regressor,) number of each regressor's source.
+    source : (regressor,) number of the source behind each regressor.
     start : (target region, source) penalties to start from.
-    gram : (regressor, regressor) information on the weights, where it is less than ``total.ZZ``.
-    rounds : rounds, at most.
+    gram : (regressor, regressor) information on the weights, where there is less of it than ``total.ZZ``.
+    rounds : largest number of rounds.
+
+    Returns
+    -------
+    (target region, source) penalties.
     """
-    known = total.ZZ if gram is None else gram
+    information = total.ZZ if gram is None else gram
     penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
     for target in range(len(penalty)):
         rows = np.flatnonzero(source == target)
         for _ in range(rounds):
             before = penalty[target].copy()
             ridge = tensor(before[source])
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(known + torch.diag(ridge)))
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(information + torch.diag(ridge)))
             full = inverse if gram is None else torch.linalg.inv(total.ZZ + torch.diag(ridge))
             W = total.YZ[rows] @ full
-            error, unknown = squared_error(total, W, rows), (ridge * inverse.diagonal()).expand(W.shape)
-            penalty[target] = updated_penalties(W, error, unknown, float(total.n), source, unit)
-            if np.abs(np.log(penalty[target] / before)).max() < SETTLED:
+            error, undetermined = squared_error(total, W, rows), (ridge * inverse.diagonal()).expand(W.shape)
+            penalty[target] = updated_penalties(W, error, undetermined, float(total.n), source, unit)
+            if np.abs(np.log(penalty[target] / before)).max() < PENALTY_TOLERANCE:
                 break
     return penalty
 
 
 def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:
-    """(source,) unit of the penalties: 1 for regions and the bias, the mean square of an input.
+    """Unit of the penalty of every source: 1 for regions and the bias, the mean square for an input.
 
-    gram : (regressor, regressor) scatter of n pairs.
+    Parameters
+    ----------
+    gram : (regressor, regressor) scatter matrix of the regressors.
+    n : number of pairs in the scatter matrix.
+    source : (regressor,) number of the source behind each regressor.
+    n_regions : number of regions.
+
+    Returns
+    -------
+    (source,).
     """
     power = (gram.diagonal() / n).cpu().numpy()
     unit = np.ones(source.max() + 1)
@@ -76,37 +92,55 @@ def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> 
 
 
 def updated_penalties(
-    W: torch.Tensor, error: torch.Tensor, unknown: torch.Tensor, n: float, source: Array, unit: Array
+    W: torch.Tensor, error: torch.Tensor, undetermined: torch.Tensor, n: float, source: Array, unit: Array
 ) -> Array:
-    """(source,) penalties from the weights of a target region (row, regressor) and their squared error (row,).
+    """One update of the penalties of a target region: noise variance over the variance of the weights.
 
-    unknown : (row, regressor) share of each weight that the data do not determine. n : number of pairs.
-    unit : (source,) of the penalties.
+    Parameters
+    ----------
+    W : (row, regressor) weights of units of the region.
+    error : (row,) squared error of their currents, summed over pairs.
+    undetermined : (row, regressor) share of each weight that the data do not determine.
+    n : number of pairs.
+    source : (regressor,) number of the source behind each regressor.
+    unit : (source,) units of the penalties, see `input_units`.
+
+    Returns
+    -------
+    (source,) penalties.
     """
-    determined = (1 - unknown).cpu().numpy()
+    determined = (1 - undetermined).cpu().numpy()
     noise = np.maximum(error.cpu().numpy(), 0) / np.maximum(n - determined.sum(1), 1.0)
-    power = unit * np.bincount(source, (W.cpu().numpy() ** 2 / np.maximum(noise, SMALLEST)[:, None]).sum(0))
-    return unit * np.clip(np.bincount(source, determined.sum(0)) / np.maximum(power, 1e-7), GRID[0], GRID[-1])
+    power = unit * np.bincount(source, (W.cpu().numpy() ** 2 / np.maximum(noise, LEAST_NOISE_VARIANCE)[:, None]).sum(0))
+    penalty = np.bincount(source, determined.sum(0)) / np.maximum(power, LEAST_SCALED_POWER)
+    return unit * np.clip(penalty, PENALTY_GRID[0], PENALTY_GRID[-1])
 
 
 def is_inside(penalty: Array) -> bool:
-    """Whether the evidence has its optimum, for every pair of regions, above the smallest penalty there is.
+    """Whether the evidence of every pair of regions has its optimum above the smallest penalty allowed.
 
-    A very large one is an absent block.
+    The largest penalty allowed is no reason for doubt: it says that a block is absent. penalty (target region, source).
     """
-    return bool((penalty[:, : len(penalty)] > GRID[0]).all())
+    return bool((penalty[:, : len(penalty)] > PENALTY_GRID[0]).all())
 
 
 def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
-    """Log likelihood of every fold given the others, the weights integrated out, mean over folds; natural units.
+    """Log likelihood of a fold given the other folds, with the weights integrated out; mean over folds, in nats.
 
-    Of a fold as a whole: log N(Y; Z W, s (1 + Z S Z')), so that its first samples may tell about the later ones. The
-    noise variance s is that of the other folds.
+    The likelihood is that of a fold as a whole, log N(Y; Z W, s (1 + Z S Z')), so that the first samples of a fold help
+    to predict the later ones. W and S are the posterior mean and covariance of the weights under the other folds, and
+    the noise variance s is estimated on the other folds.
+
+    Parameters
+    ----------
+    folds : statistics of each fold.
+    source : (regressor,) number of the source behind each regressor.
+    penalty : (target region, source).
     """
     likelihood = 0.0
     without = folds.without()
     for k in range(len(folds.n)):
-        fold, others = (Moments(*(part[k] for part in parts)) for parts in (folds, without))
+        fold, others = (Moments(*(statistic[k] for statistic in of_folds)) for of_folds in (folds, without))
         for target, block in enumerate(penalty):
             rows = np.flatnonzero(source == target)
             ridge = tensor(block[source])
@@ -114,7 +148,7 @@ def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
             error_of_all, wider = _penalised(others.plus(fold), ridge, rows)
             inverse = torch.cholesky_inverse(factor)
             free = (others.n - (inverse * others.ZZ).sum()).clamp_min(1.0)
-            noise = squared_error(others, others.YZ[rows] @ inverse, rows).clamp_min(SMALLEST) / free
+            noise = squared_error(others, others.YZ[rows] @ inverse, rows).clamp_min(LEAST_NOISE_VARIANCE) / free
             volume = 2 * (wider.diagonal().log() - factor.diagonal().log()).sum()
             missed = (error_of_all - error_of_others) / noise
             likelihood -= float((fold.n * torch.log(2 * np.pi * noise) + volume + missed).sum()) / 2
@@ -122,7 +156,7 @@ def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
 
 
 def _penalised(m: Moments, ridge: torch.Tensor, rows: Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """(row,) least penalised squared error, and the Cholesky factor of ZZ + ridge."""
+    """Least penalised squared error of every row (row,), and the Cholesky factor of ZZ + diag(ridge)."""
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(ridge))
     whitened = torch.linalg.solve_triangular(factor, m.YZ[rows].mT, upper=False)
     return m.YY[rows] - (whitened**2).sum(0), factor

@@ -1,7 +1,9 @@
 """Ridge regression from sufficient statistics, with one penalty for each pair of a target region and a source.
 
-Sources are the regions, every input, and the bias; penalties are (target region, source), and every regressor has the
-number of its source (see `curbd.regression.transitions.source_of_regressor`).
+The current y of every unit is regressed on z = [r, u, 1]: the rates of all units, the inputs and a constant. Sources
+are the regions, every input, and the bias. Penalties are arrays (target region, source), and ``source`` is the number
+of the source behind each regressor (see `curbd.regression.transitions.source_of_regressor`). Currents are
+dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -15,21 +17,32 @@ import torch
 from curbd.network.equation import tensor
 
 Array = np.ndarray
-WEAK = 1e-3
-"""Penalty on an input in its own variance that leaves its weights nearly free."""
-HAIR = 1e-9
-"""Penalty that keeps the matrix regular when an input is constant, and leaves the bias free."""
-GRID = 10.0 ** np.arange(-2, 6)
-"""Penalties tried first, in decades. Smaller ones fit the rounding of nearly deterministic data: the currents of the
-published simulator get worse although the held-out error still falls."""
-SWEEPS = 4
-"""Rounds of coordinate descent on penalties, at most."""
+WEAK_INPUT_PENALTY = 1e-3
+"""Penalty on the weights of an input, as a share of the input's sum of squares, that leaves the weights nearly free."""
+REGULARISING_PENALTY = 1e-9
+"""Penalty that keeps the matrix regular where an input is always 0, and leaves the bias free."""
+PENALTY_GRID = 10.0 ** np.arange(-2, 6)
+"""Penalties that are tried first, and the limits of all penalties. Smaller penalties fit the rounding errors of nearly
+deterministic data: the currents of the published simulator get worse although the held-out error still falls."""
+MAX_DESCENT_ROUNDS = 4
+"""Largest number of rounds of coordinate descent on penalties."""
+LEAST_GAIN = 1e-5
+"""Smallest relative gain in held-out error that is worth another solution."""
+LEAST_SUM_OF_SQUARES = 1e-12
+"""Sums of squares of a unit's current below this value count as this value."""
 
 
 class Moments(NamedTuple):
-    """Sufficient statistics of a regression of y (unit) on z (regressor).
+    """Sufficient statistics of a regression of y (pair, unit) on z (pair, regressor).
 
-    ZZ (regressor, regressor), YZ (unit, regressor), YY (unit,), n: number of pairs. A leading axis runs over folds.
+    All arrays may have one leading axis more, over folds.
+
+    Attributes
+    ----------
+    ZZ : (regressor, regressor) sums over pairs of z z'.
+    YZ : (unit, regressor) sums of y z'.
+    YY : (unit,) sums of y^2.
+    n : number of pairs.
     """
 
     ZZ: torch.Tensor
@@ -39,121 +52,169 @@ class Moments(NamedTuple):
 
     def total(self) -> Moments:
         """Sum over the leading axis."""
-        return Moments(*(part.sum(0) for part in self))
+        return Moments(*(statistic.sum(0) for statistic in self))
 
     def without(self) -> Moments:
-        """For each fold the sum over all others."""
-        return Moments(*(part.sum(0, keepdim=True) - part for part in self))
+        """For each fold, the sum over all other folds."""
+        return Moments(*(statistic.sum(0, keepdim=True) - statistic for statistic in self))
 
-    def of(self, rows: Array) -> Moments:
+    def of_units(self, rows: Array) -> Moments:
         """Statistics of some of the units."""
         return self._replace(YZ=self.YZ[..., rows, :], YY=self.YY[..., rows])
 
     def plus(self, other: Moments) -> Moments:
         """Statistics of both data sets together."""
-        return Moments(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Moments(*(first + second for first, second in zip(self, other, strict=True)))
 
 
 def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
-    """Statistics of z (pair, regressor) and y (pair, unit), one set a fold."""
+    """Sufficient statistics of a regression.
+
+    Parameters
+    ----------
+    z : (pair, regressor) regressors.
+    y : (pair, unit) currents.
+    fold : (pair,) number of the cross-validation fold, or None.
+
+    Returns
+    -------
+    The statistics of all pairs, or, with folds, those of each fold along a leading axis.
+    """
     groups = [np.arange(len(z))] if fold is None else [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
-    parts = []
+    statistics = []
     for members in groups:
         zk, yk = tensor(z[members]), tensor(y[members])
         n = torch.tensor(float(len(members)), dtype=torch.float64, device=zk.device)
-        parts.append((zk.T @ zk, yk.T @ zk, (yk * yk).sum(0), n))
-    stacked = Moments(*(torch.stack(part) for part in zip(*parts, strict=True)))
+        statistics.append((zk.T @ zk, yk.T @ zk, (yk * yk).sum(0), n))
+    stacked = Moments(*(torch.stack(of_folds) for of_folds in zip(*statistics, strict=True)))
     return stacked.total() if fold is None else stacked
 
 
 def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:
-    """Statistics of every unit with weights of its own: z (pair, regressor), y and weight (unit, pair).
+    """Sufficient statistics where every unit weights the pairs differently.
 
-    All have a leading axis over units, n too, which is the sum of the weights.
+    Parameters
+    ----------
+    z : (pair, regressor) regressors.
+    y : (unit, pair) currents.
+    weight : (unit, pair) weights of the pairs.
+
+    Returns
+    -------
+    Moments with ZZ (unit, regressor, regressor) and n (unit,), the sums of the weights.
     """
-    ZZ = torch.stack([(z.T * one) @ z for one in weight])
+    ZZ = torch.stack([(z.T * of_unit) @ z for of_unit in weight])
     return Moments(ZZ, (weight * y) @ z, (weight * y**2).sum(1), weight.sum(1))
 
 
-def of_each(W: torch.Tensor, ZZ: torch.Tensor) -> torch.Tensor:
-    """W_i ZZ_i (unit, regressor), with a scatter matrix for every unit or one for all."""
+def times_scatter(W: torch.Tensor, ZZ: torch.Tensor) -> torch.Tensor:
+    """W_i ZZ_i (unit, regressor), where ZZ is one scatter matrix for all units or one for every unit."""
     return (W[:, None] @ ZZ)[:, 0]
 
 
-def squared_error_of_each(m: Moments, W: torch.Tensor) -> torch.Tensor:
-    """Sum over pairs of (y - W z)^2, (unit,), with a scatter matrix for every unit or one for all."""
-    return m.YY - 2 * (W * m.YZ).sum(1) + (of_each(W, m.ZZ) * W).sum(1)
+def squared_error_by_unit(m: Moments, W: torch.Tensor) -> torch.Tensor:
+    """(unit,) sum over pairs of (y - W z)^2, where m has one scatter matrix for all units or one for every unit."""
+    return m.YY - 2 * (W * m.YZ).sum(1) + (times_scatter(W, m.ZZ) * W).sum(1)
 
 
 def inputs_free(block: Array, input_power: Array) -> Array:
-    """Penalties (target region, source): those of regions (target region, source region), inputs and bias nearly free.
+    """Penalties of all sources, where only regions are penalised: the weights of inputs and the bias are nearly free.
 
-    input_power : (input,) sum of squares of each input, which makes its penalty free of its unit.
+    Parameters
+    ----------
+    block : (target region, source region) penalties.
+    input_power : (input,) sum of squares of each input. The penalty is a share of it, so that the unit in which an
+        input was recorded does not matter.
+
+    Returns
+    -------
+    (target region, source) penalties of the regions, then of every input, then of the bias.
     """
-    others = np.append(np.maximum(WEAK * input_power, HAIR), HAIR)
-    return np.concatenate([block, np.broadcast_to(others, (len(block), len(others)))], axis=1)
+    weak = np.append(np.maximum(WEAK_INPUT_PENALTY * input_power, REGULARISING_PENALTY), REGULARISING_PENALTY)
+    return np.concatenate([block, np.broadcast_to(weak, (len(block), len(weak)))], axis=1)
 
 
 def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """W (..., row, regressor) = YZ (ZZ + penalty)^-1."""
+    """Ridge solution W = YZ (ZZ + diag(penalty))^-1, (..., row, regressor); penalty (regressor,), rows some units."""
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(penalty))
     return torch.cholesky_solve(m.YZ[..., rows, :].mT, factor).mT
 
 
 def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """Sum over pairs of (y - W z)^2, (..., row)."""
+    """(..., row) sum over pairs of (y - W z)^2; W (..., row, regressor), rows some units."""
     cross = (W * m.YZ[..., rows, :]).sum(-1)
     return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
 
 
 def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> torch.Tensor:
-    """(fold, unit) held-out squared error as a share of the unit's total sum of squares over all folds.
+    """Held-out squared error of every unit, as a share of its sum of squares over all folds.
 
-    rest : what the weights are solved from, for each fold all others (`Moments.without`).
+    Parameters
+    ----------
+    folds : statistics of each fold.
+    rest : statistics that the weights are solved from, for each fold those of all others (`Moments.without`).
+    penalty : (regressor,) ridge penalties.
+
+    Returns
+    -------
+    (fold, unit).
     """
-    # A unit that never moves has nothing to explain; the floor keeps its share finite.
-    return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(1e-12)
+    # The floor keeps the share of a unit finite whose current is always 0.
+    return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(LEAST_SUM_OF_SQUARES)
 
 
 def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:
-    """Penalty of each block, (target region, source), by held-out error on the training folds.
+    """Choose the penalty of every block by held-out error on the training folds.
 
-    For every target region: first one value for all regions on a grid of decades, then own against others, then one
-    region at a time in half decades until nothing improves. Inputs and bias keep the penalties that they start with.
+    For every target region, first one penalty for all source regions is chosen from `PENALTY_GRID`; then the penalty of
+    the region's own rates and that of all other regions are changed in decades; then the penalties of single source
+    regions in half decades, until nothing improves.
+
+    Parameters
+    ----------
+    folds : statistics of each fold.
+    source : (regressor,) number of the source behind each regressor.
+    start : (target region, source) penalties; those of inputs and bias are kept.
+
+    Returns
+    -------
+    (target region, source) penalties.
     """
     chosen, without, n_regions = start.copy(), folds.without(), len(start)
     for target in range(n_regions):
         own = np.flatnonzero(source == target)
-        test, train, seen = folds.of(own), without.of(own), dict[bytes, float]()
+        test, train, errors_so_far = folds.of_units(own), without.of_units(own), dict[bytes, float]()
 
-        def error(block: Array, test: Moments = test, train: Moments = train, seen: dict[bytes, float] = seen) -> float:
+        def error(
+            block: Array, test: Moments = test, train: Moments = train, memory: dict[bytes, float] = errors_so_far
+        ) -> float:
             key = np.log10(block).round(6).tobytes()
-            if key not in seen:
+            if key not in memory:
                 errors = held_out_errors(test, train, tensor(block[source]))
-                seen[key] = float(errors.sum(0).mean())
-            return seen[key]
+                memory[key] = float(errors.sum(0).mean())
+            return memory[key]
 
-        best = min((np.append(np.full(n_regions, value), start[target, n_regions:]) for value in GRID), key=error)
-        others = [one for one in range(n_regions) if one != target]
-        groups = [[target], others] if len(others) > 1 else []
+        of_others = start[target, n_regions:]
+        best = min((np.append(np.full(n_regions, value), of_others) for value in PENALTY_GRID), key=error)
+        other_regions = [region for region in range(n_regions) if region != target]
+        groups = [[target], other_regions] if len(other_regions) > 1 else []
         best = _descend(best, groups, error, factor=10.0)
-        best = _descend(best, [[one] for one in range(n_regions)], error, factor=np.sqrt(10.0))
+        best = _descend(best, [[region] for region in range(n_regions)], error, factor=np.sqrt(10.0))
         chosen[target] = best
     return chosen
 
 
 def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], float], factor: float) -> Array:
-    """Coordinate descent over groups of blocks in steps of ``factor``, inside the range of the grid."""
+    """Coordinate descent over groups of blocks in steps of ``factor``, inside the range of `PENALTY_GRID`."""
     best = start.copy()
-    for _ in range(SWEEPS):
+    for _ in range(MAX_DESCENT_ROUNDS):
         before = best.copy()
         for group in groups:
             for step in (factor, 1 / factor):
                 while True:
                     trial = best.copy()
-                    trial[group] = np.clip(trial[group] * step, GRID[0], GRID[-1])
-                    # A gain below 1e-5 is not worth another solve.
-                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - 1e-5):
+                    trial[group] = np.clip(trial[group] * step, PENALTY_GRID[0], PENALTY_GRID[-1])
+                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - LEAST_GAIN):
                         break
                     best = trial
         if np.array_equal(best, before):
@@ -162,7 +223,18 @@ def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], flo
 
 
 def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:
-    """W (unit, regressor) with the penalties (target region, source)."""
+    """Ridge solution with one penalty for each block.
+
+    Parameters
+    ----------
+    total : statistics of all pairs.
+    source : (regressor,) number of the source behind each regressor.
+    penalty : (target region, source).
+
+    Returns
+    -------
+    W : (unit, regressor).
+    """
     W = np.empty(tuple(total.YZ.shape))
     for target, block in enumerate(penalty):
         rows = np.flatnonzero(source == target)

@@ -1,13 +1,13 @@
 """Weights of the samples of a regression, where measurement noise passes through the nonlinearity.
 
-Noise of standard deviation s_m on the rates is noise of s_m / (1 - r^2) on the state x = atanh r: near saturation a
-sample tells little. Beside process noise that makes a current uncertain by s_p, the variance of the current of one
-sample is
+Noise of standard deviation s_m on the rates is noise of s_m / (1 - r^2) on the state x = atanh r, so that a sample near
+saturation carries little information. Together with process noise, which alone would give the current a standard
+deviation s_p, the variance of the current of one sample is
 
     s_p^2 (1 + rho^2 g),  g = [(1 - r_next^2)^-2 + D^2 (1 - r^2)^-2] / (1 - D)^2,  rho = s_m / s_p
 
-so that every unit has weights of its own. rho is the one under which held-out transitions are most likely, which may be
-0. The regressors stay noisy: for more than a little noise there is `curbd.estimators.state_space`.
+so that every unit weights the samples differently. rho is the value under which held-out transitions are most likely;
+it may be 0. The regressors stay noisy: where there is more than a little noise, use `curbd.estimators.state_space`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import torch
 
 from curbd.network.equation import Network, decay, tensor, weights
 from curbd.network.fit import Posterior
-from curbd.regression.evidence import SMALLEST, input_units, updated_penalties
-from curbd.regression.moments import Moments, moments, squared_error_of_each, weighted_moments
+from curbd.regression.evidence import LEAST_NOISE_VARIANCE, input_units, updated_penalties
+from curbd.regression.moments import Moments, moments, squared_error_by_unit, weighted_moments
 from curbd.regression.transitions import (
     TrainingData,
     Transitions,
@@ -33,84 +33,109 @@ from curbd.regression.transitions import (
 )
 
 Array = np.ndarray
-ANTICORRELATED = -0.1
-"""Lag-1 autocorrelation of the residuals, median over units, below which measurement noise is looked for: it enters one
-current with one sign and the next with the other."""
-RATIOS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+NOISE_AUTOCORRELATION = -0.1
+"""Lag-1 autocorrelation of the residuals, median over units, below which measurement noise is looked for: the noise of
+a sample enters one current with one sign and the next current with the other."""
+NOISE_RATIOS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Values of rho that are tried."""
-JUDGES = 20
-"""Units of every region, at most, that rho and the penalties are chosen on."""
-ENOUGH = 4000
-"""Transitions, evenly spread, that rho is chosen on."""
-ROUNDS = 15
+UNITS_PER_REGION = 20
+"""Largest number of units of a region from which rho and the penalties are estimated."""
+RATIO_TRANSITIONS = 4000
+"""Largest number of transitions from which rho is estimated, evenly spread."""
+PENALTY_ROUNDS = 15
 """Rounds of the evidence."""
-CHUNK = 32
-"""Units whose scatter matrices are held at once."""
-MOST = 1e12
-"""Multiplications that one scatter matrix for every unit may take, about a minute or two: larger recordings are fitted
-without weights."""
+UNITS_AT_ONCE = 32
+"""Number of units whose scatter matrices are in memory at the same time."""
+MAX_MULTIPLICATIONS = 1e12
+"""Largest number of multiplications for one scatter matrix of every unit, which takes one or two minutes. Larger
+recordings are fitted without weights."""
 
 log = logging.getLogger(__name__)
 
 
-class Noisy(NamedTuple):
-    """What is known of measurement noise: rho, and the weight of every sample (pair, unit), 1 without noise."""
+class SampleWeights(NamedTuple):
+    """Weights that measurement noise asks for.
+
+    Attributes
+    ----------
+    ratio : rho, standard deviation of the measurement noise over that of the current.
+    weight : (pair, unit) weight of every transition, 1 without noise.
+    """
 
     ratio: float
     weight: Array
 
 
 class Weighted(NamedTuple):
-    """A weighted regression: the network, its posterior, and the noise variance of the current (unit,)."""
+    """A weighted regression.
+
+    Attributes
+    ----------
+    network : the solution.
+    posterior : the posterior of its weights.
+    noise : (unit,) variance of the current without measurement noise.
+    """
 
     network: Network
     posterior: Posterior
     noise: Array
 
 
-def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penalty: Array) -> Noisy | None:
-    """Weights of the samples, or None where nothing, or no held-out transition, speaks for them.
+def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penalty: Array) -> SampleWeights | None:
+    """Weights of the samples, where the residuals look like measurement noise and held-out transitions agree.
 
     Parameters
     ----------
-    pairs : the transitions, with folds.
+    data : the training trials.
+    pairs : their transitions, with folds; the first fold is held out.
     start : the network without weights.
-    penalty : (target region, source) its penalties.
+    penalty : (target region, source) penalties of that network.
+
+    Returns
+    -------
+    None where residuals are not anticorrelated, where held-out transitions are most likely without weights, where there
+    is only one fold, or where the recording is too large.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     W = weights(start)
-    if np.median(lag_one(y - z @ W.T, pairs)) > ANTICORRELATED:
+    if np.median(lag_one(y - z @ W.T, pairs)) > NOISE_AUTOCORRELATION:
         return None
-    if z.size * float(W.size) > MOST:
+    if z.size * float(W.size) > MAX_MULTIPLICATIONS:
         log.info("residuals look like measurement noise, but the recording is too large for weights; try state_space")
         return None
     D = decay(data.dt_s, start.tau_s, data.substeps)
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
-    some = slice(None, None, -(-len(z) // ENOUGH))
+    some = slice(None, None, -(-len(z) // RATIO_TRANSITIONS))
     held_out, source = pairs.fold[some] == pairs.fold[0], source_of_regressor(data.region, data.u.shape[2])
     if held_out.all():
         return None
     ratio = _best_ratio(z[some], y[some], spread[some], held_out, source, penalty)
-    return Noisy(ratio, 1 / (1 + ratio**2 * spread)) if ratio else None
+    return SampleWeights(ratio, 1 / (1 + ratio**2 * spread)) if ratio else None
 
 
 def weighted_regression(
     data: TrainingData, pairs: Transitions, start: Network, penalty: Array, weight: Array
 ) -> Weighted:
-    """The regression with weights (pair, unit), and penalties by the evidence from those of the start.
+    """The regression with weighted samples, and with penalties by the evidence.
 
-    With several Euler steps a sample the rates between samples are those of the start.
+    Parameters
+    ----------
+    data : the training trials.
+    pairs : their transitions.
+    start : the network without weights. With several Euler steps in a sample, the rates between samples are its own.
+    penalty : (target region, source) penalties of that network, from which those of the weighted regression are found.
+    weight : (pair, unit) weights of the samples.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     source, penalty = source_of_regressor(data.region, data.u.shape[2]), penalty.copy()
     W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
     gram = np.zeros((z.shape[1],) * 2)
     for target in range(len(penalty)):
-        judges = _judges(source, target)
-        penalty[target] = _learned(statistics(z, y[:, judges], weight[:, judges]), source, penalty, target)
+        some = _some_units(source, target)
+        penalty[target] = _penalties(statistics(z, y[:, some], weight[:, some]), source, penalty, target)
         own = np.flatnonzero(source == target)
-        for rows in (own[first : first + CHUNK] for first in range(0, len(own), CHUNK)):
+        for rows in (own[first : first + UNITS_AT_ONCE] for first in range(0, len(own), UNITS_AT_ONCE)):
             m = statistics(z, y[:, rows], weight[:, rows])
             W[rows], noise[rows] = _solved(m, source, penalty[target])
             gram += m.ZZ.sum(0).cpu().numpy() / len(W)
@@ -120,7 +145,14 @@ def weighted_regression(
 
 
 def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
-    """Statistics of y (pair, unit) on z (pair, regressor), with weights (pair, unit) if any; n counts the pairs."""
+    """Sufficient statistics of a regression with or without weights; n counts the pairs in either case.
+
+    Parameters
+    ----------
+    z : (pair, regressor) regressors.
+    y : (pair, unit) currents.
+    weight : (pair, unit) weights of the samples, or None.
+    """
     if weight is None:
         return moments(z, y)
     m = weighted_moments(tensor(z), tensor(y.T), tensor(weight.T))
@@ -128,40 +160,40 @@ def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
 
 
 def _best_ratio(z: Array, y: Array, spread: Array, held_out: Array, source: Array, penalty: Array) -> float:
-    """rho under which held-out pairs are most likely given the others."""
-    likely = np.zeros(len(RATIOS))
+    """rho under which held-out pairs are most likely given the other pairs."""
+    likely = np.zeros(len(NOISE_RATIOS))
     for target in range(len(penalty)):
-        own = _judges(source, target)
-        for place, ratio in enumerate(RATIOS):
-            variance = 1 + ratio**2 * spread[:, own]
-            m = statistics(z[~held_out], y[~held_out][:, own], 1 / variance[~held_out])
-            W, noise = _solved(m, source, _learned(m, source, penalty, target))
+        some = _some_units(source, target)
+        for index, ratio in enumerate(NOISE_RATIOS):
+            variance = 1 + ratio**2 * spread[:, some]
+            m = statistics(z[~held_out], y[~held_out][:, some], 1 / variance[~held_out])
+            W, noise = _solved(m, source, _penalties(m, source, penalty, target))
             variance = noise * variance[held_out]
-            missed = (y[held_out][:, own] - z[held_out] @ W.T) ** 2
-            likely[place] -= 0.5 * float((np.log(variance) + missed / variance).sum())
-    return RATIOS[int(likely.argmax())]
+            missed = (y[held_out][:, some] - z[held_out] @ W.T) ** 2
+            likely[index] -= 0.5 * float((np.log(variance) + missed / variance).sum())
+    return NOISE_RATIOS[int(likely.argmax())]
 
 
-def _judges(source: Array, target: int) -> Array:
-    """Some units of a region, evenly spread."""
+def _some_units(source: Array, target: int) -> Array:
+    """At most `UNITS_PER_REGION` units of a region, evenly spread."""
     own = np.flatnonzero(source == target)
-    return own[:: -(-len(own) // JUDGES)]
+    return own[:: -(-len(own) // UNITS_PER_REGION)]
 
 
-def _learned(m: Moments, source: Array, penalty: Array, target: int) -> Array:
-    """(source,) penalties of a target region by the evidence, from statistics of some of its units."""
+def _penalties(m: Moments, source: Array, penalty: Array, target: int) -> Array:
+    """(source,) penalties of a target region by the evidence, from statistics of some of the region's units."""
     n, block = float(m.n[0]), penalty[target]
     unit = input_units(m.ZZ.mean(0), n, source, len(penalty))
-    for _ in range(ROUNDS):
-        W, error, unknown = _regression(m, source, block)
-        block = updated_penalties(W, error, unknown, n, source, unit)
+    for _ in range(PENALTY_ROUNDS):
+        W, error, undetermined = _regression(m, source, block)
+        block = updated_penalties(W, error, undetermined, n, source, unit)
     return block
 
 
 def _solved(m: Moments, source: Array, block: Array) -> tuple[Array, Array]:
-    """Weights (row, regressor) and noise variance (row,)."""
-    W, error, unknown = _regression(m, source, block)
-    noise = error.clamp_min(SMALLEST) / (m.n - (1 - unknown).sum(1)).clamp_min(1.0)
+    """Weights (row, regressor) and noise variance (row,) under the penalties of a target region (source,)."""
+    W, error, undetermined = _regression(m, source, block)
+    noise = error.clamp_min(LEAST_NOISE_VARIANCE) / (m.n - (1 - undetermined).sum(1)).clamp_min(1.0)
     return W.cpu().numpy(), noise.cpu().numpy()
 
 
@@ -170,26 +202,38 @@ def _regression(m: Moments, source: Array, block: Array) -> tuple[torch.Tensor, 
     ridge = tensor(block[source])
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(m.ZZ + torch.diag(ridge)))
     W = (inverse @ m.YZ[..., None])[..., 0]
-    return W, squared_error_of_each(m, W), ridge * inverse.diagonal(dim1=1, dim2=2)
+    return W, squared_error_by_unit(m, W), ridge * inverse.diagonal(dim1=1, dim2=2)
 
 
 def with_one_scatter(noise: Array, gram: Array, trace: Array, ridge: Array) -> Posterior:
-    """Posterior with one scatter matrix for all units; what a unit has more or less of it counts as its noise.
+    """Posterior with one scatter matrix for all units.
+
+    A unit whose weighted samples carry more information than those of the mean unit is given a smaller noise variance,
+    and the other way round.
 
     Parameters
     ----------
     noise : (unit,) variance of the current.
-    gram : (regressor, regressor) scatter matrix of the mean unit. trace : (unit,) of every unit's own.
-    ridge : (unit, regressor).
+    gram : (regressor, regressor) scatter matrix, mean over units.
+    trace : (unit,) trace of every unit's scatter matrix.
+    ridge : (unit, regressor) ridge penalties.
     """
     share = np.trace(gram) / trace
     return Posterior(noise * share, gram, ridge * share[:, None])
 
 
-def both_noises(noise: Array, ratio: float, network: Network) -> tuple[Array, Array]:
-    """(unit,) standard deviations of what one sample adds to x, and of the noise on the scaled rates.
+def noise_sds(noise: Array, ratio: float, network: Network) -> tuple[Array, Array]:
+    """Standard deviations of process noise and of measurement noise.
 
+    Parameters
+    ----------
     noise : (unit,) variance of the current without measurement noise.
+    ratio : rho.
+    network : the network, for its time constant.
+
+    Returns
+    -------
+    (unit,) standard deviation of the noise that one sample adds to x, and (unit,) of the noise on the scaled rates.
     """
     D = decay(network.dt_s, network.tau_s, network.substeps)
     return (1 - D) * np.sqrt(noise), ratio * np.sqrt(noise)

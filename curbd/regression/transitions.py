@@ -1,4 +1,4 @@
-"""Training data as transitions from one sample to the next, never across a trial or a gap."""
+"""Training data as transitions from one sample to the next, never across the end of a trial or a gap."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ Array = np.ndarray
 
 
 class TrainingData(NamedTuple):
-    """What an estimator may see: training trials only.
+    """The data of an estimator: arrays of trials, usually of the training trials only.
 
     Attributes
     ----------
-    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
-    u : (trial, time, input) known inputs.
-    region : (unit,) number of each unit's region.
-    n_regions : how many regions there are.
-    trial : (trial,) number of the recorded trial; a bootstrap resample holds some of them more than once.
-    dt_s, substeps : sample step in seconds and Euler steps in it.
-    tau_s : time constant in seconds, or None to estimate it.
-    drive : (trial, time, unit) external current that is known already, or None.
+    r : (trial, time, unit) scaled rates in (-1, 1), dimensionless, NaN where missing. Rates of an estimator that models
+        measurement noise may exceed (-1, 1).
+    u : (trial, time, input) recorded inputs, in the units in which they were recorded.
+    region : (unit,) number of each unit's region, from 0.
+    n_regions : number of regions.
+    trial : (trial,) number of the recorded trial; a bootstrap resample holds some trials more than once.
+    dt_s : sample step, s.
+    substeps : Euler steps in a sample.
+    tau_s : time constant, s, or None where it is to be estimated.
+    drive : (trial, time, unit) external current that is already known, in the units of x, or None.
     """
 
     r: Array
@@ -47,12 +49,14 @@ class Transitions(NamedTuple):
 
     Attributes
     ----------
-    x, x_next : (pair, unit) states before and after.
-    r : (pair, unit) rates before.
-    u : (pair, input) inputs before.
+    x : (pair, unit) states phi^-1(r) at the first sample of the pair.
+    x_next : (pair, unit) states at the second sample.
+    r : (pair, unit) rates at the first sample.
+    u : (pair, input) inputs at the first sample.
     fold : (pair,) number of the cross-validation fold.
-    trial, time : (pair,) where the pair comes from.
-    drive : (pair, unit) external current that is known already; zeros where there is none.
+    trial : (pair,) index of the trial.
+    time : (pair,) index of the first sample in the trial.
+    drive : (pair, unit) external current that is already known; zeros where there is none.
     """
 
     x: Array
@@ -66,36 +70,42 @@ class Transitions(NamedTuple):
 
 
 def from_first_bin(data: TrainingData) -> TrainingData:
-    """The same trials, each moved so that it starts with its first complete bin; NaN, and no input, after its end.
+    """The trials, each moved so that it starts with its first complete bin.
 
-    Bins before it, as a masked period before the trial, cannot start a free run.
+    A free run can only start from a complete bin, so that missing bins at the start of a trial, as in a masked period,
+    are left out. After the end of a moved trial, rates are NaN, and inputs and drive are 0.
     """
     complete = np.isfinite(data.r).all(2)
     time = complete.argmax(1)[:, None] + np.arange(data.r.shape[1])
     past = (time >= data.r.shape[1])[..., None]
-    place = np.minimum(time, data.r.shape[1] - 1)[..., None]
-    r, u = np.take_along_axis(data.r, place, axis=1), np.take_along_axis(data.u, place, axis=1)
+    index = np.minimum(time, data.r.shape[1] - 1)[..., None]
+    r, u = np.take_along_axis(data.r, index, axis=1), np.take_along_axis(data.u, index, axis=1)
     moved = data._replace(r=np.where(past, np.nan, r), u=np.where(past, 0.0, u))
     if data.drive is None:
         return moved
-    return moved._replace(drive=np.where(past, 0.0, np.take_along_axis(data.drive, place, axis=1)))
+    return moved._replace(drive=np.where(past, 0.0, np.take_along_axis(data.drive, index, axis=1)))
 
 
 def transitions(data: TrainingData, folds: int = 1) -> Transitions:
-    """All pairs of consecutive complete samples, with their folds.
+    """All pairs of consecutive complete samples, with their cross-validation folds.
 
-    Whole trials share a fold where there are as many trials as folds, else every trial is cut into contiguous
-    blocks; copies of a trial in a bootstrap resample share the fold of the original.
+    Where there are at least as many trials as folds, all pairs of a trial are in one fold; otherwise every trial is cut
+    into contiguous blocks. The copies of a trial in a bootstrap resample are in the same fold.
+
+    Parameters
+    ----------
+    data : the trials.
+    folds : number of folds.
     """
     complete = np.isfinite(data.r).all(2) & np.isfinite(data.u).all(2)
     trial, time = np.nonzero(complete[:, :-1] & complete[:, 1:])
-    originals, place = np.unique(data.trial, return_inverse=True)
+    originals, original_index = np.unique(data.trial, return_inverse=True)
     if len(originals) >= folds:
-        fold = (place % folds)[trial]
+        fold = (original_index % folds)[trial]
     else:
         length = np.bincount(trial, minlength=len(complete))
-        place_in_trial = np.arange(len(trial)) - (np.cumsum(length) - length)[trial]
-        fold = place_in_trial * folds // length[trial]
+        index_in_trial = np.arange(len(trial)) - (np.cumsum(length) - length)[trial]
+        fold = index_in_trial * folds // length[trial]
     x = phi_inverse(data.r)
     return Transitions(
         x=x[trial, time],
@@ -110,7 +120,14 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
 
 
 def regressors(pairs: Transitions, network: Network | None = None) -> Array:
-    """z = [r, u, 1] (pair, regressor); with a network, r is its mean over the Euler steps inside the sample."""
+    """Regressors z = [r, u, 1], (pair, regressor): rates of all units, inputs, and a constant for the bias.
+
+    Parameters
+    ----------
+    pairs : transitions.
+    network : a network that fills in the rates between samples where there are several Euler steps in a sample: r is
+        then the mean rate over these steps (see `curbd.network.equation.rates_inside_step`). None: r at the sample.
+    """
     r = pairs.r
     if network is not None and network.substeps > 1:
         r = rates_inside_step(network, pairs.x, pairs.u @ network.B.T + network.b + pairs.drive)
@@ -118,7 +135,15 @@ def regressors(pairs: Transitions, network: Network | None = None) -> Array:
 
 
 def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
-    """Current y = (x_next - D x) / (1 - D) - drive (pair, unit) that carried each state to the next."""
+    """Current y = (x_next - D x) / (1 - D) - drive that carried each state to the next, (pair, unit).
+
+    Parameters
+    ----------
+    pairs : transitions.
+    dt_s : sample step, s.
+    tau_s : time constant, s.
+    substeps : Euler steps in a sample.
+    """
     return total_current(pairs.x, pairs.x_next, decay(dt_s, tau_s, substeps)) - pairs.drive
 
 
@@ -128,15 +153,17 @@ def source_of_regressor(region: Array, n_inputs: int) -> Array:
 
 
 def lag_one(error: Array, pairs: Transitions) -> Array:
-    """(unit,) autocorrelation of residuals (pair, unit) from one pair to the next, never across a trial or a gap."""
+    """(unit,) lag-1 autocorrelation of residuals (pair, unit), never across the end of a trial or a gap.
+
+    0 for a unit without residuals.
+    """
     follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
     before, after = error[:-1][follows], error[1:][follows]
     power = np.sqrt((before**2).sum(0) * (after**2).sum(0))
-    result: Array = (before * after).sum(0) / np.where(power > 0, power, 1)
-    return result
+    return (before * after).sum(0) / np.where(power > 0, power, 1)
 
 
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
-    """Network with the regression weights W (unit, regressor)."""
+    """The network with the regression weights W = [J, B, b] (unit, regressor) and the time constant tau_s, s."""
     n, k = data.r.shape[2], data.u.shape[2]
     return Network(W[:, :n], W[:, n : n + k], W[:, n + k], tau_s, data.dt_s, data.substeps)

@@ -17,7 +17,7 @@ import torch
 from curbd.network.equation import tensor
 from curbd.network.fit import BlockRanks, Fit
 from curbd.regression.moments import (
-    GRID,
+    PENALTY_GRID,
     Moments,
     choose_penalties,
     held_out_errors,
@@ -107,7 +107,7 @@ def choose(
     for target in range(n_regions):
         rows = np.flatnonzero(region == target)
         full = tensor(penalty[target][source_of])
-        mine = folds.of(rows)
+        mine = folds.of_units(rows)
         share = held_out_errors(mine, mine.without(), full).sum(0)
         noise[rows] = (share * mine.YY.sum(0) / mine.n.sum()).clamp_min(1e-12).cpu().numpy()
         shared = without_own(mine, ridge(mine.total(), full), rows)
@@ -121,7 +121,7 @@ def choose(
             place = target, source
             found[place] = _rank(errors)
             low[place], high[place] = _interval(errors, rng)
-            chosen[source] = GRID[views[0][:, :, found[place]].sum(1).argmin()]
+            chosen[source] = PENALTY_GRID[views[0][:, :, found[place]].sum(1).argmin()]
             if found[place] == options.max_rank:
                 log.info("rank %d is the largest that was tried; more may be needed (max_rank)", options.max_rank)
         penalty[target] = chosen
@@ -135,7 +135,7 @@ def _block_errors(folds: Moments, source_of: Array, penalty: Array, source: int,
     order = np.concatenate([columns, np.setdiff1d(np.arange(folds.ZZ.shape[-1]), columns)])
     ordered = folds._replace(ZZ=folds.ZZ[:, order][:, :, order], YZ=folds.YZ[..., order])
     penalties = []
-    for value in GRID:
+    for value in PENALTY_GRID:
         block = penalty.copy()
         block[source] = value
         penalties.append(tensor(block[source_of[order]]))
@@ -159,7 +159,7 @@ def solve(total: Moments, blocks: Blocks) -> Array:
     W = np.empty(tuple(total.YZ.shape))
     for target, ranks in enumerate(blocks.rank):
         rows = np.flatnonzero(blocks.source == target)
-        mine = total.of(rows)
+        mine = total.of_units(rows)
         solution = _solve_target(in_noise(mine, blocks.noise[rows]), ranks, blocks, target)
         W[rows] = np.sqrt(blocks.noise[rows])[:, None] * solution.cpu().numpy()
     return W

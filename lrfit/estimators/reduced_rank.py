@@ -18,7 +18,7 @@ import torch
 
 from curbd.network.equation import Network, tensor
 from curbd.network.fit import Fit
-from curbd.regression.moments import GRID, Moments, held_out_errors, inputs_free, moments, squared_error
+from curbd.regression.moments import PENALTY_GRID, Moments, held_out_errors, inputs_free, moments, squared_error
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
@@ -89,10 +89,10 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     """
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
-    grid = [_penalties(value, n_units, input_power) for value in GRID]
+    grid = [_penalties(value, n_units, input_power) for value in PENALTY_GRID]
     without = folds.without()
     shares = [held_out_errors(folds, without, penalty).sum(0) for penalty in grid]
-    best = min(range(len(GRID)), key=lambda place: float(shares[place].mean()))
+    best = min(range(len(PENALTY_GRID)), key=lambda place: float(shares[place].mean()))
     noise = (shares[best] * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
     most = min(options.rank or options.max_rank, n_units)
     errors = rank_errors(in_noise(folds, noise), grid, n_units, most)
@@ -102,7 +102,7 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
         rank = min(smallest_rank(errors), smallest_rank(rank_errors(in_noise(shared, noise), grid, n_units, most)))
     if options.rank is None and rank == options.max_rank:
         log.info("rank %d is the largest that was tried; more may be needed (max_rank)", rank)
-    return Choice(rank, float(GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
+    return Choice(rank, float(PENALTY_GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
 def smallest_rank(errors: Array, against_none: float = 1.0) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from curbd.estimators.sparse import sparse
 from curbd.network.equation import Network
-from curbd.regression.noise_free import exact
+from curbd.regression.noise_free import noise_free
 from curbd.settings.models import Sparse
 from curbd.teachers import Teacher, multi_region, published_three_region
 from tests.support.recovery import correlation, current, training_data
@@ -44,10 +44,10 @@ def simulation() -> Teacher:
 def test_scale_and_time_constant_are_found() -> None:
     teacher = multi_region(units=20, trials=5, samples=250, substeps=1, process_noise=0.0, seed=102)
     teacher, largest = rescaled(teacher)
-    known = exact(training_data(teacher, tau_s=0.1))
+    known = noise_free(training_data(teacher, tau_s=0.1))
     assert known is not None
     np.testing.assert_allclose(1 - known.largest, 1 - largest, rtol=0.01)
-    found = exact(training_data(teacher))
+    found = noise_free(training_data(teacher))
     assert found is not None
     assert found.tau_s == pytest.approx(0.1, rel=1e-3)
     np.testing.assert_allclose(1 - found.largest, 1 - largest, rtol=0.01)
@@ -55,7 +55,7 @@ def test_scale_and_time_constant_are_found() -> None:
 
 def test_rates_that_are_states_already_keep_their_scale() -> None:
     teacher = multi_region(units=15, trials=5, samples=200, substeps=1, process_noise=0.0, seed=103)
-    found = exact(training_data(teacher, tau_s=0.1))
+    found = noise_free(training_data(teacher, tau_s=0.1))
     assert found is not None
     np.testing.assert_array_equal(found.largest, 1)
 
@@ -63,7 +63,7 @@ def test_rates_that_are_states_already_keep_their_scale() -> None:
 @pytest.mark.parametrize("noise", [{"process_noise": 0.01}, {"process_noise": 0.0, "measurement_noise": 0.001}])
 def test_a_little_noise_is_noticed(noise: dict[str, float]) -> None:
     teacher = multi_region(units=15, trials=5, samples=200, substeps=1, seed=104, **noise)
-    assert exact(training_data(teacher, tau_s=0.1)) is None
+    assert noise_free(training_data(teacher, tau_s=0.1)) is None
     auto, inflated = (
         sparse(training_data(teacher, tau_s=0.1), Sparse(noise=how), np.random.default_rng(0)).network.J
         for how in ("auto", "inflated")
