@@ -23,7 +23,7 @@ from curbd.regression.transitions import TrainingData
 from curbd.settings.models import ReducedRank
 from curbd.teachers import CLIP
 from lrfit.estimators.reduced_rank import reduced_rank
-from lrfit.mechanism.dynamics import field, portrait
+from lrfit.mechanism.dynamics import field_at, portrait
 from lrfit.mechanism.limit_cycles import limit_cycles
 from lrfit.mechanism.populations import loadings, populations
 from lrfit.mechanism.transmission import context_ratio, transmission
@@ -156,12 +156,12 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
     no_input = np.zeros(task.inputs.shape[2])
     directions, ends = [], []
     for low_rank in (true, fit):
-        flow = field(low_rank, no_input)
+        field = field_at(low_rank, no_input)
         z = positions(low_rank, r, task.inputs).reshape(-1, low_rank.m.shape[1])
-        fixed = portrait(flow, z).fixed
+        fixed = portrait(field, z).fixed
         directions.append([int((point.eigenvalues.real > 1).sum()) for point in fixed])
         points = [point.z for point in fixed if point.stability == "stable"]
-        ends.append(np.tanh(np.reshape(points, (-1, low_rank.m.shape[1])) @ flow.m.T + flow.offset))
+        ends.append(np.tanh(np.reshape(points, (-1, low_rank.m.shape[1])) @ field.m.T + field.offset))
     for growing in range(max(max(counts, default=0) for counts in directions) + 1):
         yield Item(f"points with {growing} growing directions", *(counts.count(growing) for counts in directions))
     apart = np.sqrt(((ends[0][:, None] - ends[1][None]) ** 2).mean(2))
@@ -178,7 +178,7 @@ def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
     task = tasks.oscillator(RECORDED_TRIALS, rng)
     fit = fitted(_true_network(teacher), task, measured, rng, spread)
     around = rng.standard_normal((100, fit.m.shape[1]))
-    cycles = limit_cycles(field(fit, np.zeros(0)), around)
+    cycles = limit_cycles(field_at(fit, np.zeros(0)), around)
     yield Item("cycles", 1, len(cycles))
     yield Item("period_s", 1.0, cycles[0].period_s if cycles else np.nan)
     yield Item("multiplier", 0.2, float(cycles[0].multipliers[0].real) if cycles else np.nan)

@@ -1,10 +1,10 @@
-"""Dynamics of the latents alone: the closed vector field of a low-rank network, its fixed points and slow points.
+"""Dynamics of the latents alone: the vector field of a low-rank network, its fixed points and slow points.
 
-With a constant input u the states settle in x = m z + B u + b, and the latents follow
+At a constant input u the states settle in x = m z + B u + b, and the latents follow
 
     tau dz/dt = -z + n' tanh(m z + B u + b),
 
-as many equations as the rank. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
+as many equations as the rank. x and z are dimensionless. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from scipy.spatial.distance import cdist
 from lrfit.network import LowRank
 
 Array = np.ndarray
-AT_REST = 1e-9
-"""A fixed point is where |dz/dt| tau is smaller than this; Newton steps end at rounding error, 1e-15 or so."""
-SAME = 1e-4
-"""Solutions closer than this (times 1 + their size) are one."""
-SLOW = 0.1
+SPEED_AT_REST = 1e-9
+"""Largest |tau dz/dt| of a fixed point; Newton steps end at rounding error, about 1e-15."""
+SAME_POINT_DISTANCE = 1e-4
+"""Two solutions are the same point where their distance is below this times (1 + their norm)."""
+SLOW_SPEED_SHARE = 0.1
 """A slow point is slower than this share of the median speed of the visited states."""
-ROUND = 400
-"""Starts a round of the search for fixed points."""
-MOST_ROUNDS = 25
-MOST_STEPS = 300
-"""Steps from every start, at most."""
+STARTS_PER_ROUND = 400
+"""States from which one round of the search for fixed points starts."""
+MAX_SEARCH_ROUNDS = 25
+MAX_NEWTON_STEPS = 300
+"""Largest number of steps from one start."""
 
 
 class Field(NamedTuple):
-    """The closed vector field of the latents at one constant input.
+    """The vector field of the latents at one constant input.
 
     Attributes
     ----------
     m : (unit, rank).
     n : (unit, rank).
-    offset : (unit,) what the input and the bias add to x.
+    offset : (unit,) current B u + b of the input and the bias.
     tau_s : time constant, s.
     step_s : Euler step of the network, s.
     """
@@ -50,13 +50,13 @@ class Field(NamedTuple):
 
 
 class FixedPoint(NamedTuple):
-    """A state at which the latents rest, or nearly so.
+    """A state at which the latents are at rest, or slow.
 
     Attributes
     ----------
-    z : (rank,) its position.
-    eigenvalues : (rank,) of K = n' diag(1 - r^2) m, the largest real part first. The Jacobian of tau dx/dt has the
-        eigenvalues -1 + these and, in all other directions, -1.
+    z : (rank,) position.
+    eigenvalues : (rank,) of K = n' diag(1 - r^2) m, in the order of decreasing real parts. The Jacobian of tau dx/dt
+        has the eigenvalues -1 + these in the space of the latents, and -1 in all other directions.
     speed : |tau dz/dt|, 0 at a fixed point.
     """
 
@@ -66,8 +66,8 @@ class FixedPoint(NamedTuple):
 
     @property
     def type(self) -> str:
-        """``fixed_point``, or ``slow_point`` for one that is slow but not fixed."""
-        return "fixed_point" if self.speed <= AT_REST else "slow_point"
+        """``fixed_point``, or ``slow_point`` where the latents are slow and not at rest."""
+        return "fixed_point" if self.speed <= SPEED_AT_REST else "slow_point"
 
     @property
     def stability(self) -> str:
@@ -77,19 +77,19 @@ class FixedPoint(NamedTuple):
 
     @property
     def winding(self) -> int:
-        """Its index, the sign of det(1 - K): over all fixed points of a field these sum to 1."""
+        """Poincare index, the sign of det(1 - K); the indices of all fixed points of a field sum to 1."""
         return int(np.sign(np.prod(1 - self.eigenvalues).real))
 
 
 class Portrait(NamedTuple):
-    """What rests in a field.
+    """Fixed points and slow points of a field.
 
     Attributes
     ----------
-    fixed : all fixed points that were found, stable ones first.
-    slow : slow points among the visited states.
-    complete : whether the indices of the fixed points sum to 1, as those of all of them must (Poincare and Hopf: far
-        out the field points inwards). A missed pair of opposite index would not show.
+    fixed : fixed points, stable ones first.
+    slow : slow points near the visited states.
+    complete : whether the indices of the fixed points sum to 1. The indices of all fixed points do (Poincare and Hopf),
+        as the field points inwards far from the origin. Two missing points of opposite index go unnoticed.
     """
 
     fixed: list[FixedPoint]
@@ -97,91 +97,109 @@ class Portrait(NamedTuple):
     complete: bool
 
 
-def field(one: LowRank, u: Array) -> Field:
-    """The field at the constant input u (input,)."""
-    network = one.network
-    return Field(one.m, one.n, network.B @ u + network.b, network.tau_s, network.dt_s / network.substeps)
+def field_at(low_rank: LowRank, u: Array) -> Field:
+    """The field of a network at the constant input u (input,)."""
+    network = low_rank.network
+    return Field(
+        m=low_rank.m,
+        n=low_rank.n,
+        offset=network.B @ u + network.b,
+        tau_s=network.tau_s,
+        step_s=network.dt_s / network.substeps,
+    )
 
 
-def velocity(of: Field, z: Array) -> Array:
+def velocity(field: Field, z: Array) -> Array:
     """tau dz/dt = -z + n' tanh(m z + offset) at positions z (..., rank)."""
-    return np.tanh(z @ of.m.T + of.offset) @ of.n - z
+    return np.tanh(z @ field.m.T + field.offset) @ field.n - z
 
 
-def recurrence(of: Field, z: Array) -> Array:
+def recurrence(field: Field, z: Array) -> Array:
     """K = n' diag(1 - tanh^2(m z + offset)) m (..., rank, rank) at positions z (..., rank); the Jacobian is K - 1."""
-    rank = of.m.shape[1]
-    gain = 1 - np.tanh(z @ of.m.T + of.offset) ** 2
-    pairs = (of.n[:, :, None] * of.m[:, None, :]).reshape(len(of.n), rank * rank)
+    rank = field.m.shape[1]
+    gain = 1 - np.tanh(z @ field.m.T + field.offset) ** 2
+    pairs = (field.n[:, :, None] * field.m[:, None, :]).reshape(len(field.n), rank * rank)
     return (gain @ pairs).reshape(*z.shape[:-1], rank, rank)
 
 
-def portrait(of: Field, visited: Array, seed: int = 0) -> Portrait:
+def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
     """Fixed points and slow points of a field.
 
-    Damped Newton steps from the visited states, from random states of every scale and from between the fixed points
-    that are known, in rounds, until a round finds nothing new and the indices sum to 1.
+    Damped Newton steps start from the visited states, from random states of every scale and from states between the
+    fixed points that are known. Rounds of such starts end when a round finds no new point and the indices sum to 1.
 
     Parameters
     ----------
+    field : the field.
     visited : (state, rank) positions that the network visited.
     seed : of the random starts.
     """
-    rank = of.m.shape[1]
+    rank = field.m.shape[1]
     rng = np.random.default_rng(seed)
     # |tanh| < 1: no fixed point lies outside this box.
-    box = np.abs(of.n).sum(0)
+    box = np.abs(field.n).sum(0)
     known = np.zeros((0, rank))
-    seen = visited[rng.permutation(len(visited))[:ROUND]]
+    first_starts = visited[rng.permutation(len(visited))[:STARTS_PER_ROUND]]
     complete = False
     slowest = np.zeros((0, rank))
-    for number in range(MOST_ROUNDS):
-        if number == 0:
-            starts = np.concatenate([seen, np.zeros((1, rank))])
+    for search_round in range(MAX_SEARCH_ROUNDS):
+        if search_round == 0:
+            starts = np.concatenate([first_starts, np.zeros((1, rank))])
         else:
-            scale = 10 ** rng.uniform(-2, 0, (ROUND // 2, 1))
-            starts = np.concatenate([box * scale * rng.uniform(-1, 1, (ROUND // 2, rank)), _between(known, rng)])
-        ends = settle(of, starts)
-        speed = np.linalg.norm(velocity(of, ends), axis=1)
-        if number == 0:
-            slowest = ends[speed > AT_REST]
-        found = distinct(np.concatenate([known, ends[speed <= AT_REST]]))
-        complete = sum(_point(of, z).winding for z in found) == 1
-        if number > 1 and complete and len(found) == len(known):
+            scale = 10 ** rng.uniform(-2, 0, (STARTS_PER_ROUND // 2, 1))
+            random = box * scale * rng.uniform(-1, 1, (STARTS_PER_ROUND // 2, rank))
+            starts = np.concatenate([random, _between(known, rng)])
+        ends = settle(field, starts)
+        speed = np.linalg.norm(velocity(field, ends), axis=1)
+        if search_round == 0:
+            slowest = ends[speed > SPEED_AT_REST]
+        points = distinct(np.concatenate([known, ends[speed <= SPEED_AT_REST]]))
+        complete = sum(_point(field, z).winding for z in points) == 1
+        if search_round > 1 and complete and len(points) == len(known):
             break
-        known = found
-    fixed = sorted((_point(of, z) for z in known), key=_order)
-    return Portrait(fixed, _slow(of, slowest, visited), complete)
+        known = points
+    fixed = sorted((_point(field, z) for z in known), key=_order)
+    return Portrait(fixed, _slow_points(field, slowest, visited), complete)
 
 
-def settle(of: Field, z: Array) -> Array:
-    """Where Levenberg-Marquardt steps on |tau dz/dt|^2 end, from every start z (start, rank)."""
+def settle(field: Field, z: Array) -> Array:
+    """Ends of Levenberg-Marquardt steps on |tau dz/dt|^2 from every start.
+
+    Parameters
+    ----------
+    field : the field.
+    z : (start, rank) positions.
+
+    Returns
+    -------
+    (start, rank) positions.
+    """
     z, damping = z.copy(), np.full(len(z), 1e-2)
     active = np.arange(len(z))
     identity = np.eye(z.shape[1])
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_NEWTON_STEPS):
         if not len(active):
             break
         here = z[active]
-        F, A = velocity(of, here), recurrence(of, here) - identity
+        F, A = velocity(field, here), recurrence(field, here) - identity
         slope = np.einsum("sji,sj->si", A, F)
         normal = np.einsum("sji,sjk->sik", A, A) + damping[active, None, None] * identity
         there = here - np.linalg.solve(normal, slope[..., None])[..., 0]
         error = (F**2).sum(1)
-        better = (velocity(of, there) ** 2).sum(1) < error
+        better = (velocity(field, there) ** 2).sum(1) < error
         z[active[better]] = there[better]
         damping[active] = np.clip(damping[active] * np.where(better, 0.2, 5), 1e-14, 1e10)
-        done = (np.sqrt(error) < AT_REST / 100) | (~better & (damping[active] >= 1e9))
+        done = (np.sqrt(error) < SPEED_AT_REST / 100) | (~better & (damping[active] >= 1e9))
         active = active[~done]
     return z
 
 
 def distinct(z: Array) -> Array:
-    """One of each group of positions (point, rank) that are the same."""
+    """Positions (point, rank) without repetitions: the first of each group of positions that are the same point."""
     kept = []
     while len(z):
         kept.append(z[0])
-        z = z[np.linalg.norm(z - z[0], axis=1) > SAME * (1 + np.linalg.norm(z[0]))]
+        z = z[np.linalg.norm(z - z[0], axis=1) > SAME_POINT_DISTANCE * (1 + np.linalg.norm(z[0]))]
     return np.array(kept).reshape(len(kept), z.shape[1])
 
 
@@ -189,27 +207,32 @@ def _between(known: Array, rng: np.random.Generator) -> Array:
     """Random states between and around pairs of known fixed points, where saddles are."""
     if len(known) < 2:
         return np.zeros((0, known.shape[1]))
-    one, other = known[rng.integers(len(known), size=(2, ROUND // 2))]
-    share = rng.uniform(-0.2, 1.2, (ROUND // 2, 1))
-    size = np.linalg.norm(one - other, axis=1, keepdims=True)
-    return one + share * (other - one) + 0.2 * size * rng.standard_normal(one.shape)
+    first, second = known[rng.integers(len(known), size=(2, STARTS_PER_ROUND // 2))]
+    share = rng.uniform(-0.2, 1.2, (STARTS_PER_ROUND // 2, 1))
+    distance = np.linalg.norm(first - second, axis=1, keepdims=True)
+    return first + share * (second - first) + 0.2 * distance * rng.standard_normal(first.shape)
 
 
-def _point(of: Field, z: Array) -> FixedPoint:
-    values = np.linalg.eigvals(recurrence(of, z))
-    speed = float(np.linalg.norm(velocity(of, z)))
+def _point(field: Field, z: Array) -> FixedPoint:
+    values = np.linalg.eigvals(recurrence(field, z))
+    speed = float(np.linalg.norm(velocity(field, z)))
     return FixedPoint(z, values[np.argsort(-values.real, kind="stable")], speed)
 
 
 def _order(point: FixedPoint) -> tuple[int, tuple[float, ...]]:
-    """Stable points first, then by their position, so that the same field gives the same list."""
+    """Sorting key: stable points first, then by position, so that the same field gives the same list."""
     return int((point.eigenvalues.real > 1).sum()), tuple(np.round(point.z, 6))
 
 
-def _slow(of: Field, ends: Array, visited: Array) -> list[FixedPoint]:
-    """Ends of the search that are no fixed points, yet slow and no farther out than the visited states."""
-    usual = np.median(np.linalg.norm(velocity(of, visited), axis=1))
-    points = [_point(of, z) for z in distinct(ends)]
+def _slow_points(field: Field, ends: Array, visited: Array) -> list[FixedPoint]:
+    """Slow points among the ends of the search that are not fixed points and lie near the visited states."""
+    median_speed = np.median(np.linalg.norm(velocity(field, visited), axis=1))
+    points = [_point(field, z) for z in distinct(ends)]
     reach = np.ptp(visited, axis=0).max() / 10
     near = cdist([point.z for point in points], visited).min(1) < reach if points else []
-    return sorted((p for p, close in zip(points, near, strict=True) if close and p.speed < SLOW * usual), key=_order)
+    slow = [
+        point
+        for point, close in zip(points, near, strict=True)
+        if close and point.speed < SLOW_SPEED_SHARE * median_speed
+    ]
+    return sorted(slow, key=_order)

@@ -1,7 +1,7 @@
-"""Geometry of a low-rank network: how its connectivity and input vectors lie to one another, and in which regions.
+"""Geometry of a low-rank network: angles between its connectivity and input vectors, and the shares of regions.
 
-Connectivity is not identifiable where the activity did not go; what is, is the connectivity as the visited rates see it
-(effective connectivity: Valente, Pillow & Ostojic, NeurIPS 2022, there with the span of the states, here of the rates).
+Weights that no activity tests cannot be identified. The effective connectivity, J restricted to the subspace of the
+visited rates, can. Publication: Valente, Pillow & Ostojic, NeurIPS 2022, where the subspace is that of the states.
 """
 
 from __future__ import annotations
@@ -14,79 +14,104 @@ import xarray as xr
 from lrfit.network import LowRank, from_factors
 
 Array = np.ndarray
-VISITED = 0.999
-"""Share of the variance of the rates that the visited subspace holds."""
+VISITED_VARIANCE_SHARE = 0.999
+"""Share of the variance of the rates that the visited subspace contains."""
 
 
-def vectors(one: LowRank, inputs: Sequence[str]) -> xr.DataArray:
-    """All vectors of a network in the space of its units, (vector, unit): m_1, m_2, n_1, n_2, input:<name>."""
-    rank = one.m.shape[1]
-    names = [f"{letter}_{k + 1}" for letter in "mn" for k in range(rank)] + [f"input:{name}" for name in inputs]
-    values = np.concatenate([one.m, one.n, one.network.B], axis=1).T
+def vectors(low_rank: LowRank, input_name: Sequence[str]) -> xr.DataArray:
+    """All vectors of a network in the space of its units: (vector, unit), named m_1, m_2, n_1, n_2, input:<name>.
+
+    Parameters
+    ----------
+    low_rank : the network.
+    input_name : names of its inputs.
+    """
+    rank = low_rank.m.shape[1]
+    names = [f"{letter}_{k + 1}" for letter in "mn" for k in range(rank)] + [f"input:{name}" for name in input_name]
+    values = np.concatenate([low_rank.m, low_rank.n, low_rank.network.B], axis=1).T
     return xr.DataArray(values, dims=("vector", "unit"), coords={"vector": names})
 
 
 def overlaps(loadings: xr.DataArray) -> xr.DataArray:
-    """Cosines between the vectors of a network, (vector, with).
+    """Cosines between vectors (vector, unit): (vector, with).
 
-    The overlap of n_k with m_l says that latent l drives latent k; that of n_k with an input, that the input does.
+    The overlap of n_k with m_l is how strongly latent l drives latent k; the overlap of n_k with the vector of an input
+    is how strongly the input drives latent k.
     """
-    unit = loadings / np.sqrt((loadings**2).sum("unit")).clip(min=1e-300)
-    return xr.dot(unit, unit.rename(vector="with"), dim="unit")
+    unit_vectors = loadings / np.sqrt((loadings**2).sum("unit")).clip(min=1e-300)
+    return xr.dot(unit_vectors, unit_vectors.rename(vector="with"), dim="unit")
 
 
-def visited_directions(r: Array, share: float = VISITED) -> Array:
-    """Principal directions of the rates (unit, direction) that hold this share of their variance, and their mean.
+def visited_directions(r: Array, share: float = VISITED_VARIANCE_SHARE) -> Array:
+    """Orthonormal directions of the visited rates: principal directions, and the direction of the mean.
 
-    The connectivity on this subspace predicts the recurrent current of the visited rates to the same share. A mean that
-    is smaller than what the share leaves out has no direction to speak of, and is left out as well.
+    The connectivity on this subspace predicts the recurrent current of the visited rates up to the same share. The
+    direction of the mean is left out where the mean adds less than the principal directions leave out.
 
     Parameters
     ----------
     r : (sample, unit) rates.
+    share : share of the variance of the rates that the principal directions contain.
+
+    Returns
+    -------
+    (unit, direction)
     """
     mean = r.mean(0)
     values, directions = np.linalg.eigh(np.cov(r, rowvar=False))
-    held = np.cumsum(values[::-1]) / values.sum()
-    visited = directions[:, ::-1][:, : int(np.searchsorted(held, share) + 1)]
+    contained = np.cumsum(values[::-1]) / values.sum()
+    visited = directions[:, ::-1][:, : int(np.searchsorted(contained, share) + 1)]
     rest = mean - visited @ (visited.T @ mean)
     if rest @ rest <= (1 - share) * values.sum():
         return visited
     return np.linalg.qr(np.column_stack([visited, mean]))[0]
 
 
-def effective(one: LowRank, directions: Array) -> LowRank:
-    """The network with n projected on the visited directions (unit, direction): J P, what the rates see of J."""
-    return from_factors(one.m, directions @ (directions.T @ one.n), one.network)
+def effective(low_rank: LowRank, directions: Array) -> LowRank:
+    """Effective connectivity J P: the network with n projected on the visited directions (unit, direction)."""
+    return from_factors(low_rank.m, directions @ (directions.T @ low_rank.n), low_rank.network)
 
 
-def connectivity_r(one: LowRank, other: LowRank) -> float:
-    """Cosine between the weights of two networks, <J, J'> / (|J| |J'|); NaN where one has no weights."""
-    inner = ((one.m.T @ other.m) * (one.n.T @ other.n)).sum()
-    sizes = [((x.m.T @ x.m) * (x.n.T @ x.n)).sum() for x in (one, other)]
-    return float(inner / np.sqrt(sizes[0] * sizes[1])) if sizes[0] * sizes[1] > 0 else float("nan")
+def connectivity_r(first: LowRank, second: LowRank) -> float:
+    """Cosine between the weights of two networks, <J, J'> / (|J| |J'|); NaN where a network has no weights."""
+    inner = ((first.m.T @ second.m) * (first.n.T @ second.n)).sum()
+    squares = [((network.m.T @ network.m) * (network.n.T @ network.n)).sum() for network in (first, second)]
+    return float(inner / np.sqrt(squares[0] * squares[1])) if squares[0] * squares[1] > 0 else float("nan")
 
 
-def current_r2(one: LowRank, other: LowRank, r: Array) -> float:
-    """R2 of one network's recurrent current with the other's, at the same rates (sample, unit)."""
-    mine, theirs = (r @ x.n @ x.m.T for x in (one, other))
-    variance = ((mine - mine.mean(0)) ** 2).sum()
-    return float(1 - ((mine - theirs) ** 2).sum() / variance) if variance > 0 else float("nan")
-
-
-def region_shares(one: LowRank, r: Array, region: Array) -> xr.DataArray:
-    """What each region contributes to each latent: cov(kappa_s, kappa) / var(kappa), (region, rank), summing to 1.
-
-    kappa_s = sum over the units of region s of n r. A share is negative where a region works against the others.
+def current_r2(reference: LowRank, low_rank: LowRank, r: Array) -> float:
+    """R2 of the recurrent current of one network with the recurrent current of another one at the same rates.
 
     Parameters
     ----------
+    reference : network whose current is predicted.
+    low_rank : network whose current is the prediction.
+    r : (sample, unit) rates.
+
+    Returns
+    -------
+    R2, NaN where the current of ``reference`` does not vary.
+    """
+    current, prediction = (r @ network.n @ network.m.T for network in (reference, low_rank))
+    variance = ((current - current.mean(0)) ** 2).sum()
+    return float(1 - ((current - prediction) ** 2).sum() / variance) if variance > 0 else float("nan")
+
+
+def region_shares(low_rank: LowRank, r: Array, region: Array) -> xr.DataArray:
+    """Contribution of each region to each latent: cov(kappa_s, kappa) / var(kappa), (region, rank), summing to 1.
+
+    kappa_s is the sum of n r over the units of region s. The share of a region that works against the others is
+    negative.
+
+    Parameters
+    ----------
+    low_rank : the network.
     r : (sample, unit) rates.
     region : (unit,) labels.
     """
     names = np.unique(region)
     centred = r - r.mean(0)
-    kappa = centred @ one.n
-    parts = np.stack([centred[:, region == name] @ one.n[region == name] for name in names])
-    shares = (parts * kappa).sum(1) / (kappa**2).sum(0)
+    kappa = centred @ low_rank.n
+    of_regions = np.stack([centred[:, region == name] @ low_rank.n[region == name] for name in names])
+    shares = (of_regions * kappa).sum(1) / (kappa**2).sum(0)
     return xr.DataArray(shares, dims=("region", "rank"), coords={"region": names.astype(str)})

@@ -1,4 +1,7 @@
-"""Limit cycles of the latents: period and Floquet multipliers, by shooting from a Poincare section."""
+"""Limit cycles of the latents: period and Floquet multipliers, by shooting from a Poincare section.
+
+Publication: Pals, Macke & Barak, PLOS Comput. Biol. 2024.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ import numpy as np
 from lrfit.mechanism.dynamics import Field, recurrence, velocity
 
 Array = np.ndarray
-SETTLE = 100.0
-"""Time constants that a run is given to come to rest or onto its cycle."""
-WATCH = 100.0
-"""Time constants in which a cycle must have come back."""
-STARTS = 24
-"""Visited states from which cycles are sought."""
-MOVING = 1e-3
-"""A run whose speed |tau dz/dt| is smaller in the end has come to rest."""
-NEAR = 0.25
-"""A return counts where it comes this near, as a share of the extent of the orbit."""
+SETTLING_TIME_CONSTANTS = 100.0
+"""Length of the runs that come to rest or onto a limit cycle, in time constants."""
+RETURN_TIME_CONSTANTS = 100.0
+"""Longest period that is found, in time constants."""
+MAX_CYCLE_STARTS = 24
+"""Largest number of visited states from which limit cycles are sought."""
+LEAST_MOVING_SPEED = 1e-3
+"""A run is at rest where its final speed |tau dz/dt| is smaller."""
+RETURN_DISTANCE_SHARE = 0.25
+"""A run has returned where its distance to the start is smaller than this share of the extent of the orbit."""
+MAX_SHOOTING_STEPS = 30
 
 
 class LimitCycle(NamedTuple):
@@ -26,10 +30,10 @@ class LimitCycle(NamedTuple):
 
     Attributes
     ----------
-    period_s : s.
-    orbit : (time, rank) positions over one period, an Euler step apart.
-    multipliers : (rank - 1,) factors by which deviations shrink or grow in one period, the largest first; the one
-        along the orbit, 1, is left out.
+    period_s : period, s.
+    orbit : (time, rank) positions over one period, one Euler step apart.
+    multipliers : (rank - 1,) Floquet multipliers: factors by which deviations shrink or grow in one period, in the
+        order of decreasing size. The multiplier along the orbit, which is 1, is left out.
     """
 
     period_s: float
@@ -47,66 +51,67 @@ class LimitCycle(NamedTuple):
         return "stable" if (np.abs(self.multipliers) < 1).all() else "unstable"
 
 
-def limit_cycles(of: Field, visited: Array, seed: int = 0) -> list[LimitCycle]:
-    """The limit cycles onto which the visited states run, the longest period first.
+def limit_cycles(field: Field, visited: Array, seed: int = 0) -> list[LimitCycle]:
+    """The limit cycles to which runs from visited states come, in the order of decreasing periods.
 
-    The runs are Euler steps as the network makes them; a cycle is then refined by Newton steps on the state in the
-    section and the period (see `shoot`).
+    Runs are Euler steps, as the network makes them. A limit cycle is then refined by Newton steps on the state in the
+    section and on the period (see `shoot`).
 
     Parameters
     ----------
+    field : vector field of the latents.
     visited : (state, rank) positions that the network visited.
-    seed : which of them start a run.
+    seed : of the choice of states from which runs start.
     """
-    if of.m.shape[1] < 2:
+    if field.m.shape[1] < 2:
         return []
-    step = of.step_s / of.tau_s
-    z = visited[np.random.default_rng(seed).permutation(len(visited))[:STARTS]]
-    for _ in range(round(SETTLE / step)):
-        z = z + step * velocity(of, z)
-    z = z[np.linalg.norm(velocity(of, z), axis=1) > MOVING]
+    step = field.step_s / field.tau_s
+    z = visited[np.random.default_rng(seed).permutation(len(visited))[:MAX_CYCLE_STARTS]]
+    for _ in range(round(SETTLING_TIME_CONSTANTS / step)):
+        z = z + step * velocity(field, z)
+    z = z[np.linalg.norm(velocity(field, z), axis=1) > LEAST_MOVING_SPEED]
     cycles: list[LimitCycle] = []
     for start in z:
         if any(_on(start, cycle) for cycle in cycles):
             continue
-        guess = _first_return(of, start)
-        found = shoot(of, start, guess) if guess else None
-        if found is not None:
-            cycles.append(found)
+        period_s = _first_return(field, start)
+        cycle = shoot(field, start, period_s) if period_s else None
+        if cycle is not None:
+            cycles.append(cycle)
     return sorted(cycles, key=lambda cycle: -cycle.period_s)
 
 
-def shoot(of: Field, z: Array, period_s: float) -> LimitCycle | None:
-    """The limit cycle near a guess, None where Newton's method finds none.
+def shoot(field: Field, z: Array, period_s: float) -> LimitCycle | None:
+    """The limit cycle near a guess, None where Newton's method finds no cycle.
 
-    Solves Phi(z, T) = z in the section through the first z, at right angles to its velocity. The period is a whole
-    number of Euler steps whose length is adapted by less than half a step in a period. The multipliers are the
-    eigenvalues of the monodromy matrix, the product of 1 + dt / tau (K - 1) along the orbit (Pals, Macke & Barak, PLOS
-    Comput. Biol. 2024).
+    Solves Phi(z, T) = z in the section through the first z at right angles to the velocity there. The period is a whole
+    number of Euler steps; their length is changed such that the period changes by less than half a step. The
+    multipliers are the eigenvalues of the monodromy matrix, the product of 1 + dt / tau (K - 1) along the orbit.
 
     Parameters
     ----------
+    field : vector field of the latents.
     z : (rank,) a state near the cycle.
-    period_s : its period, about, s.
+    period_s : approximate period, s.
     """
     rank = len(z)
-    n_steps = max(round(period_s / of.step_s), 2)
-    step = period_s / n_steps / of.tau_s
-    normal = velocity(of, z)
+    n_steps = max(round(period_s / field.step_s), 2)
+    step = period_s / n_steps / field.tau_s
+    normal = velocity(field, z)
     normal = normal / np.linalg.norm(normal)
     origin, size = z, None
-    for _ in range(30):
-        orbit, monodromy, by_step = _around(of, z, step, n_steps)
+    for _ in range(MAX_SHOOTING_STEPS):
+        orbit, monodromy, by_step = _around(field, z, step, n_steps)
         extent = np.ptp(orbit, axis=0).max()
         size = extent if size is None else size
-        off = np.concatenate([orbit[-1] - z, [normal @ (z - origin)]])
-        if np.linalg.norm(off) < 1e-10 * (1 + extent):
+        error = np.concatenate([orbit[-1] - z, [normal @ (z - origin)]])
+        if np.linalg.norm(error) < 1e-10 * (1 + extent):
             break
         jacobian = np.block([[monodromy - np.eye(rank), by_step[:, None]], [normal[None], np.zeros((1, 1))]])
-        change = np.linalg.lstsq(jacobian, -off, rcond=None)[0]
+        change = np.linalg.lstsq(jacobian, -error, rcond=None)[0]
         z, step = z + change[:rank], step + change[rank]
-        # A step that changes the period or the place by half has left what the guess was about.
-        if not 0.5 < step * of.tau_s * n_steps / period_s < 2 or np.linalg.norm(z - origin) > size:
+        # Far from the guess there may be another cycle, which has its own start.
+        if not 0.5 < step * field.tau_s * n_steps / period_s < 2 or np.linalg.norm(z - origin) > size:
             return None
     else:
         return None
@@ -114,42 +119,43 @@ def shoot(of: Field, z: Array, period_s: float) -> LimitCycle | None:
         return None
     values = np.linalg.eigvals(monodromy)
     along = np.argmin(np.abs(values - 1))
-    rest = np.delete(values, along)
-    return LimitCycle(step * of.tau_s * n_steps, orbit[:-1], rest[np.argsort(-np.abs(rest), kind="stable")])
+    across = np.delete(values, along)
+    multipliers = across[np.argsort(-np.abs(across), kind="stable")]
+    return LimitCycle(step * field.tau_s * n_steps, orbit[:-1], multipliers)
 
 
-def _around(of: Field, z: Array, step: float, n_steps: int) -> tuple[Array, Array, Array]:
+def _around(field: Field, z: Array, step: float, n_steps: int) -> tuple[Array, Array, Array]:
     """The orbit (step + 1, rank), d end / d z (rank, rank) and d end / d step (rank,)."""
     identity = np.eye(len(z))
     orbit, monodromy, by_step = [z], identity, np.zeros(len(z))
     for _ in range(n_steps):
-        F, A = velocity(of, z), identity + step * (recurrence(of, z) - identity)
+        F, A = velocity(field, z), identity + step * (recurrence(field, z) - identity)
         monodromy, by_step = A @ monodromy, A @ by_step + F
         z = z + step * F
         orbit.append(z)
     return np.array(orbit), monodromy, by_step
 
 
-def _first_return(of: Field, start: Array) -> float | None:
-    """Time, s, until a run passes its start again in the same direction; None where it does not."""
-    step = of.step_s / of.tau_s
-    normal = velocity(of, start)
+def _first_return(field: Field, start: Array) -> float | None:
+    """Time, s, until a run passes its start again in the same direction; None where the run does not return."""
+    step = field.step_s / field.tau_s
+    normal = velocity(field, start)
     orbit = [start]
-    for _ in range(round(WATCH / step)):
-        orbit.append(orbit[-1] + step * velocity(of, orbit[-1]))
+    for _ in range(round(RETURN_TIME_CONSTANTS / step)):
+        orbit.append(orbit[-1] + step * velocity(field, orbit[-1]))
     path = np.array(orbit)
     side = (path - start) @ normal
     extent = np.ptp(path, axis=0).max()
-    close = np.linalg.norm(path - start, axis=1) < NEAR * extent
+    close = np.linalg.norm(path - start, axis=1) < RETURN_DISTANCE_SHARE * extent
     # The first sample lies in the section itself.
     passed = np.flatnonzero((side[1:-1] < 0) & (side[2:] >= 0) & close[2:]) + 1
     if not len(passed):
         return None
     before = passed[0]
-    return float((before + side[before] / (side[before] - side[before + 1])) * of.step_s)
+    return float((before + side[before] / (side[before] - side[before + 1])) * field.step_s)
 
 
 def _on(z: Array, cycle: LimitCycle) -> bool:
-    """Whether a state lies on a cycle, to within a few steps along it."""
+    """Whether a state lies on a cycle, to within a few steps along the orbit."""
     steps = np.linalg.norm(np.diff(cycle.orbit, axis=0), axis=1)
     return bool(np.linalg.norm(cycle.orbit - z, axis=1).min() < 2 * steps.max())

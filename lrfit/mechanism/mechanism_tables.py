@@ -1,7 +1,9 @@
-"""The tables of a low-rank network's mechanism: attractors, geometry, populations, and what passes when."""
+"""The tables of a low-rank network's mechanism: attractors, vector field, geometry, populations and transmission."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.perturbed_run import silenced_run
-from curbd.recording.scaling import silent
+from curbd.network.view import View, view
 from curbd.tables import TABLES
-from lrfit.mechanism.attractor_table import dynamics_table
+from lrfit.mechanism.attractor_table import dynamics_table, first_columns
 from lrfit.mechanism.geometry import (
     connectivity_r,
     current_r2,
@@ -22,100 +24,146 @@ from lrfit.mechanism.geometry import (
     visited_directions,
 )
 from lrfit.mechanism.populations import loadings, populations
-from lrfit.mechanism.seen import origin, seen
 from lrfit.mechanism.transmission import context_ratio, gating_index, transmission
 from lrfit.mechanism.vector_field import field_table
-from lrfit.network import low_rank
+from lrfit.network import LowRank, low_rank_of
+
+Array = np.ndarray
+Measure = tuple[str, str, str, float]
+"""Columns ``measure``, ``of``, ``with`` and ``value`` of the table ``geometry``."""
 
 
 def mechanism_tables(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, pd.DataFrame]:
-    """All tables of this kind for the low-rank networks of a model, by name."""
-    attractors = dynamics_table(recording, networks)
-    of_units = population_table(recording, networks)
+    """The tables ``dynamics``, ``field``, ``geometry``, ``populations`` and ``transmission`` of a low-rank model.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
+
+    Returns
+    -------
+    Name of the table -> table.
+
+    Raises
+    ------
+    UserError : the networks are of full rank.
+    """
+    dynamics = dynamics_table(recording, networks)
+    population_of_unit = population_table(recording, networks)
     return {
-        "dynamics": attractors,
-        "field": field_table(recording, networks, attractors),
+        "dynamics": dynamics,
+        "field": field_table(recording, networks, dynamics),
         "geometry": geometry_table(recording, networks),
-        "populations": of_units,
-        "transmission": transmission_table(recording, networks, of_units),
+        "populations": population_of_unit,
+        "transmission": transmission_table(recording, networks, population_of_unit),
     }
 
 
 def geometry_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``geometry``: overlaps, shares of latents and regions, and the agreement between fits."""
-    data = seen(recording)
-    r = data.samples
-    directions = visited_directions(r)
-    fits = [low_rank(networks, number) for number in range(networks.sizes["seed"])]
+    """The table ``geometry``: overlaps of vectors, shares of latents and regions, and the agreement between fits.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
+    """
     seeds = networks["seed"].values
+    first = view(recording, networks)
+    r = first.samples
+    fits = [low_rank_of(view(recording, networks, fit_index)) for fit_index in range(len(seeds))]
+    directions = visited_directions(r)
+    agreement: dict[int, list[Measure]] = {fit_index: [] for fit_index in range(len(seeds))}
+    for (fit_index, fit), (other_index, other) in permutations(enumerate(fits), 2):
+        if fit.m.shape[1] and other.m.shape[1]:
+            agreement[fit_index] += _agreement(fit, other, f"seed:{seeds[other_index]}", r, directions)
     rows: list[dict[str, Any]] = []
-
-    def add(seed: int, measure: str, of: str, other: str, value: float) -> None:
-        rows.append(origin(networks, seed) | {"measure": measure, "of": of, "with": other, "value": value})
-
-    for number, (seed, one) in enumerate(zip(seeds, fits, strict=True)):
-        if not one.m.shape[1]:
-            continue
-        cosines = overlaps(vectors(one, data.inputs))
-        names = [str(name) for name in cosines["vector"].values]
-        for i, first in enumerate(names):
-            for j, second in enumerate(names[:i]):
-                add(seed, "overlap", second, first, float(cosines.values[i, j]))
-        power = (r @ one.n).var(0) * (one.m**2).sum(0)
-        for k, share in enumerate(power / power.sum(), start=1):
-            add(seed, "latent_share", f"latent_{k}", "all", float(share))
-        shares = region_shares(one, r, data.region)
-        for region in shares["region"].values:
-            for k, share in enumerate(shares.sel(region=region).values, start=1):
-                add(seed, "region_share", f"latent_{k}", str(region), float(share))
-        for place, other in enumerate(fits):
-            if place != number and other.m.shape[1]:
-                name = f"seed:{seeds[place]}"
-                add(seed, "connectivity_r", "J", name, connectivity_r(one, other))
-                both = effective(one, directions), effective(other, directions)
-                add(seed, "effective_r", "J", name, connectivity_r(*both))
-                add(seed, "current_r2", "J", name, current_r2(one, other, r))
+    for fit_index, (seed, fit) in enumerate(zip(seeds, fits, strict=True)):
+        measures = [*_overlaps(fit, first), *_shares(fit, first)] if fit.m.shape[1] else []
+        for measure, of, other_name, value in [*measures, *agreement[fit_index]]:
+            rows.append(
+                first_columns(networks, seed) | {"measure": measure, "of": of, "with": other_name, "value": value}
+            )
     return pd.DataFrame(rows, columns=TABLES["geometry"].names)
 
 
+def _overlaps(low_rank: LowRank, first: View) -> Iterator[Measure]:
+    """Cosine of every pair of vectors."""
+    cosines = overlaps(vectors(low_rank, first.input_name.tolist()))
+    names = [str(name) for name in cosines["vector"].values]
+    for i in range(len(names)):
+        for j in range(i):
+            yield "overlap", names[j], names[i], float(cosines.values[i, j])
+
+
+def _shares(low_rank: LowRank, first: View) -> Iterator[Measure]:
+    """Share of each latent in the variance of the recurrent current, and of each region in the variance of a latent."""
+    r = first.samples
+    power = (r @ low_rank.n).var(0) * (low_rank.m**2).sum(0)
+    for latent, share in enumerate(power / power.sum(), start=1):
+        yield "latent_share", f"latent_{latent}", "all", float(share)
+    shares = region_shares(low_rank, r, first.region)
+    for region in shares["region"].values:
+        for latent, share in enumerate(shares.sel(region=region).values, start=1):
+            yield "region_share", f"latent_{latent}", str(region), float(share)
+
+
+def _agreement(low_rank: LowRank, other: LowRank, name: str, r: Array, directions: Array) -> list[Measure]:
+    """Agreement of a fit with another fit of the same model in connectivity, effective connectivity and current."""
+    effective_r = connectivity_r(effective(low_rank, directions), effective(other, directions))
+    return [
+        ("connectivity_r", "J", name, connectivity_r(low_rank, other)),
+        ("effective_r", "J", name, effective_r),
+        ("current_r2", "J", name, current_r2(low_rank, other, r)),
+    ]
+
+
 def population_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``populations``: the population of every unit, from the loadings of the first fit."""
-    found = populations(loadings(low_rank(networks, 0)))
+    """The table ``populations``: the population of every unit, from the loadings of the first fit.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
+    """
+    first = view(recording, networks)
+    groups = populations(loadings(low_rank_of(first)))
     return pd.DataFrame(
         {
             "recording": networks.attrs["recording"],
             "model": networks.attrs["model"],
-            "unit_id": recording["unit_id"].values.astype(str),
-            "region": recording["region"].values.astype(str),
-            "population": found.label + 1,
-            "probability": found.probability,
+            "unit_id": first.unit_id,
+            "region": first.region,
+            "population": groups.label + 1,
+            "probability": groups.probability,
         }
     )
 
 
-def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd.DataFrame) -> pd.DataFrame:
-    """The table ``transmission``: what regions and populations pass on in each condition.
+def transmission_table(recording: xr.Dataset, networks: xr.Dataset, population_of_unit: pd.DataFrame) -> pd.DataFrame:
+    """The table ``transmission``: the current that regions and populations send in each condition.
 
-    All runs are the network's own, from the first recorded bin of each trial with the recorded inputs and without
-    noise. The first fit is also run with each region silenced.
+    The networks run freely from the first recorded bin of each trial, with the recorded inputs and without noise. The
+    first fit also runs with each region silenced.
 
     Parameters
     ----------
-    of_units : the table ``populations`` of this model.
+    recording : the recording that was fitted.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
+    population_of_unit : the table ``populations`` of this model.
     """
-    data = seen(recording)
-    targets = {str(name): data.region == name for name in np.unique(data.region)}
-    label = of_units.set_index("unit_id")["population"].loc[recording["unit_id"].values.astype(str)].to_numpy()
-    sources = targets | {f"population:{number}": label == number for number in np.unique(label)}
-    parts = []
-    for number, seed in enumerate(networks["seed"].values):
-        one = low_rank(networks, number)
-        silenced = {"none": np.zeros(len(data.region), bool)} | (targets if number == 0 else {})
+    tables = []
+    for fit_index, seed in enumerate(networks["seed"].values):
+        fit = view(recording, networks, fit_index)
+        targets = {name: fit.region == name for name in fit.regions}
+        label = population_of_unit.set_index("unit_id")["population"].loc[fit.unit_id].to_numpy()
+        sources = targets | {f"population:{population}": label == population for population in np.unique(label)}
+        silenced = {"none": np.zeros(len(fit.region), bool)} | (targets if fit_index == 0 else {})
         for name, units in silenced.items():
-            run = silenced_run(one.network, data.r, data.u, units, silent(recording))
-            run[~np.isfinite(data.r).all(2)] = np.nan
-            alive = {source: mask for source, mask in sources.items() if not units[mask].any()}
-            passed = transmission(one.network, run, data.condition, alive, targets)
+            run = silenced_run(fit.network, fit.r, fit.u, units, fit.silent)
+            run[~fit.observed] = np.nan
+            active = {source: mask for source, mask in sources.items() if not units[mask].any()}
+            passed = transmission(fit.network, run, fit.condition, active, targets)
             arrays = {
                 "transmitted": passed.transmitted,
                 "ratio": context_ratio(passed.transmitted),
@@ -123,6 +171,6 @@ def transmission_table(recording: xr.Dataset, networks: xr.Dataset, of_units: pd
                 "coupling": passed.coupling,
                 "gain": passed.gain,
             }
-            part = xr.Dataset(arrays).to_dataframe().reset_index()
-            parts.append(part.assign(**origin(networks, seed), silenced=name))
-    return pd.concat(parts, ignore_index=True)
+            table = xr.Dataset(arrays).to_dataframe().reset_index()
+            tables.append(table.assign(**first_columns(networks, seed), silenced=name))
+    return pd.concat(tables, ignore_index=True)

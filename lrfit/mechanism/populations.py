@@ -1,7 +1,7 @@
-"""Populations: groups of units whose loadings are drawn from one Gaussian each, and networks that are drawn anew.
+"""Populations: groups of units whose loadings come from one Gaussian each, and networks drawn from these Gaussians.
 
-The mechanism of many tasks needs a few populations with different statistics of their loadings; within a population
-units are alike but for chance (Dubreuil et al., Nat. Neurosci. 2022; Valente, Pillow & Ostojic, NeurIPS 2022).
+The mechanism of many tasks needs a few populations with different statistics of their loadings; units of one population
+are interchangeable. Publications: Dubreuil et al., Nat. Neurosci. 2022; Valente, Pillow & Ostojic, NeurIPS 2022.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from sklearn.mixture import BayesianGaussianMixture
 from lrfit.network import LowRank, from_factors
 
 Array = np.ndarray
-MOST = 4
-"""Largest number of populations that is tried."""
-STABLE = 0.8
-"""A number of populations is stable where pairs of subsamples agree this well on them (median adjusted Rand index)."""
-PAIRS = 5
-SUBSAMPLE = 0.8
-LEAST = 0.05
-"""A population holds this share of the units at least."""
-REGULAR = 1e-3
-"""Added to the variances of the standardised loadings."""
-ATTEMPTS, FINAL_ATTEMPTS = 3, 10
-"""Starts of a mixture, of a subsample and of all units; the one with the largest likelihood is taken."""
+MAX_POPULATIONS = 4
+STABLE_RAND_INDEX = 0.8
+"""A number of populations is stable where the labels of two subsamples agree this well (median adjusted Rand index)."""
+SUBSAMPLE_PAIRS = 5
+SUBSAMPLE_SHARE = 0.8
+"""Share of the units in a subsample."""
+LEAST_POPULATION_SHARE = 0.05
+"""Smallest share of the units in a population."""
+ADDED_VARIANCE = 1e-3
+"""Number added to the variances of the standardised loadings, ``reg_covar`` of the mixture."""
+UNITS_PER_LOADING = 3
+"""Smallest number of units of a population for each loading, so that the population has a covariance."""
+STARTS_ON_SUBSAMPLE, STARTS_ON_ALL_UNITS = 3, 10
+"""Random starts of a mixture; the start that ends at the largest likelihood is taken."""
 
 
 class Populations(NamedTuple):
@@ -36,11 +38,11 @@ class Populations(NamedTuple):
 
     Attributes
     ----------
-    label : (unit,) population of each unit, 0 for the largest.
-    probability : (unit,) that the unit belongs to it.
+    label : (unit,) population of each unit, 0 for the largest population.
+    probability : (unit,) probability that the unit belongs to this population.
     mean : (population, loading), in the units of the loadings.
-    covariance : (population, loading, loading).
-    stability : (number - 1,) median adjusted Rand index between pairs of subsamples, for two and more populations.
+    covariance : (population, loading, loading), in the squared units of the loadings.
+    stability : (count - 1,) median adjusted Rand index between pairs of subsamples, for two and more populations.
     """
 
     label: Array
@@ -50,115 +52,119 @@ class Populations(NamedTuple):
     stability: Array
 
 
-def loadings(one: LowRank) -> Array:
+def loadings(low_rank: LowRank) -> Array:
     """(unit, 2 rank + inputs) columns of m, n and B."""
-    return np.concatenate([one.m, one.n, one.network.B], axis=1)
+    return np.concatenate([low_rank.m, low_rank.n, low_rank.network.B], axis=1)
 
 
-def populations(values: Array, *, most: int = MOST, seed: int = 0) -> Populations:
-    """Populations of units by a Gaussian mixture on their loadings, their number chosen by stability.
+def populations(values: Array, *, most: int = MAX_POPULATIONS, seed: int = 0) -> Populations:
+    """Populations of units by a Gaussian mixture on their loadings; stability chooses their number.
 
-    A mixture is fitted to pairs of random subsamples (80 % of the units each), and both label all units. Numbers on
-    which the pairs agree are stable, adjusted Rand index at least .8; of these, the one is taken that predicts the
-    loadings of the units left out best. There is one population where nothing is stable, no loading varies, or a single
-    Gaussian predicts them better.
+    Mixtures are fitted to pairs of random subsamples, and both mixtures of a pair label all units. A number of
+    populations is stable where the two labels agree. Of the stable numbers, the one that best predicts the loadings of
+    the units outside the subsamples is chosen. There is one population where no number is stable, no loading varies, or
+    a single Gaussian predicts the loadings better.
 
     Parameters
     ----------
     values : (unit, loading); loadings that do not vary are left out of the clustering.
-    most : largest number that is tried; a population needs three units a loading, to have a covariance.
+    most : largest number of populations that is tried.
     seed : of subsamples and starts.
     """
-    units = len(values)
+    n_units = len(values)
     scale = values.std(0)
     standard = (values - values.mean(0))[:, scale > 0] / scale[scale > 0]
     varying = standard.shape[1]
-    most = max(1, min(most, units // (3 * varying))) if varying else 1
+    most = max(1, min(most, n_units // (UNITS_PER_LOADING * varying))) if varying else 1
     rng = np.random.default_rng(seed)
     subsamples = [
-        [rng.permutation(units)[: round(SUBSAMPLE * units)] for _ in range(2)] for _ in range(PAIRS if most > 1 else 0)
+        [rng.permutation(n_units)[: round(SUBSAMPLE_SHARE * n_units)] for _ in range(2)]
+        for _ in range(SUBSAMPLE_PAIRS if most > 1 else 0)
     ]
-    judged = {number: _judged(standard, number, subsamples, seed) for number in range(2, most + 1)}
-    gains = {number: gain for number, (stability, gain) in judged.items() if stability >= STABLE and gain > 0}
-    label, probability = np.zeros(units, dtype=int), np.ones(units)
-    for number in sorted(gains, key=lambda each: -gains[each]):
-        chances = _mixture(standard, number, seed, FINAL_ATTEMPTS).predict_proba(standard)
-        if _filled(chances.argmax(1), number):
-            # The largest first, so that the numbers do not depend on the start.
+    judged = {count: _stability_and_gain(standard, count, subsamples, seed) for count in range(2, most + 1)}
+    gains = {count: gain for count, (stability, gain) in judged.items() if stability >= STABLE_RAND_INDEX and gain > 0}
+    label, probability = np.zeros(n_units, dtype=int), np.ones(n_units)
+    for count in sorted(gains, key=lambda stable_count: -gains[stable_count]):
+        chances = _mixture(standard, count, seed, STARTS_ON_ALL_UNITS).predict_proba(standard)
+        if _all_large_enough(chances.argmax(1), count):
+            # The largest population first, so that the labels do not depend on the start.
             chances = chances[:, np.argsort(-np.bincount(chances.argmax(1)), kind="stable")]
             label, probability = chances.argmax(1), chances.max(1)
             break
     groups = [values[label == group] for group in range(label.max() + 1)]
     return Populations(
-        label,
-        probability,
-        np.stack([group.mean(0) for group in groups]),
-        np.stack([np.atleast_2d(np.cov(group, rowvar=False)) for group in groups]),
-        np.array([stability for stability, _ in judged.values()]),
+        label=label,
+        probability=probability,
+        mean=np.stack([group.mean(0) for group in groups]),
+        covariance=np.stack([np.atleast_2d(np.cov(group, rowvar=False)) for group in groups]),
+        stability=np.array([stability for stability, _ in judged.values()]),
     )
 
 
-def resampled(one: LowRank, found: Populations, seed: int) -> LowRank:
-    """A network whose loadings are drawn anew from the populations of another one.
+def resampled(low_rank: LowRank, groups: Populations, seed: int) -> LowRank:
+    """A network whose loadings are drawn from the populations of a given network.
 
-    If it does what the other one did, the populations are all that the mechanism needs. Means and covariances of the
-    draws are those of the populations exactly, so that chance overlaps of a finite number of units stay out; the number
-    of units in each population, the biases and the times are kept.
+    If the drawn network does what the given network does, the mechanism needs nothing but the populations. Means and
+    covariances of the draws are exactly those of the populations, so that finite numbers of units cause no chance
+    overlaps. The number of units in each population, the biases and the times are kept.
 
     Parameters
     ----------
-    one : the network whose `loadings` gave the populations.
+    low_rank : the given network.
+    groups : populations of its `loadings`.
     seed : of the draws.
     """
     rng = np.random.default_rng(seed)
-    drawn = np.empty_like(loadings(one))
-    for group, (mean, covariance) in enumerate(zip(found.mean, found.covariance, strict=True)):
-        mine = found.label == group
+    drawn = np.empty_like(loadings(low_rank))
+    for group, (mean, covariance) in enumerate(zip(groups.mean, groups.covariance, strict=True)):
+        members = groups.label == group
         variances, axes = np.linalg.eigh(covariance)
-        drawn[mine] = mean + _white(rng, int(mine.sum()), len(mean)) * np.sqrt(np.maximum(variances, 0)) @ axes.T
-    rank = one.m.shape[1]
+        white = _white(rng, int(members.sum()), len(mean))
+        drawn[members] = mean + white * np.sqrt(np.maximum(variances, 0)) @ axes.T
+    rank = low_rank.m.shape[1]
     m, n, B = drawn[:, :rank], drawn[:, rank : 2 * rank], drawn[:, 2 * rank :]
-    return from_factors(m, n, one.network._replace(B=B))
+    return from_factors(m, n, low_rank.network._replace(B=B))
 
 
-def _white(rng: np.random.Generator, units: int, number: int) -> Array:
-    """(unit, number) Gaussian draws of mean 0 and covariance 1, exactly so where there are units enough."""
-    draws = rng.standard_normal((units, number))
-    if units <= number:
+def _white(rng: np.random.Generator, n_units: int, n_loadings: int) -> Array:
+    """(unit, loading) Gaussian draws of mean 0 and covariance 1, exact where there are more units than loadings."""
+    draws = rng.standard_normal((n_units, n_loadings))
+    if n_units <= n_loadings:
         return draws
     q, triangle = np.linalg.qr(draws - draws.mean(0))
-    return q * np.sign(np.diag(triangle)) * np.sqrt(units - 1)
+    return q * np.sign(np.diag(triangle)) * np.sqrt(n_units - 1)
 
 
-def _judged(values: Array, number: int, subsamples: list[list[Array]], seed: int) -> tuple[float, float]:
-    """Stability of a number of populations and its gain in the likelihood of units left out, over a single Gaussian's.
+def _stability_and_gain(values: Array, count: int, subsamples: list[list[Array]], seed: int) -> tuple[float, float]:
+    """Stability of a number of populations, and the gain in likelihood over a single Gaussian, medians over pairs.
 
-    The stability is the median adjusted Rand index of the labels of all units between mixtures of two subsamples; 0
-    where a mixture leaves a population without its share of the units, as it has fewer than it was given.
+    The stability is the adjusted Rand index of the labels of all units by the mixtures of two subsamples. It is 0 where
+    a population has too few units: the mixture then has fewer populations than it was given. The gain is that in the
+    likelihood of units outside the subsample.
     """
     scores, gains = [], []
     for pair in subsamples:
-        mixtures = [_mixture(values[chosen], number, seed) for chosen in pair]
+        mixtures = [_mixture(values[chosen], count, seed) for chosen in pair]
         for mixture, chosen in zip(mixtures, pair, strict=True):
-            others = np.delete(values, chosen, axis=0)
-            gains.append(mixture.score(others) - _mixture(values[chosen], 1, seed).score(others))
+            left_out = np.delete(values, chosen, axis=0)
+            gains.append(mixture.score(left_out) - _mixture(values[chosen], 1, seed).score(left_out))
         labels = [mixture.predict(values) for mixture in mixtures]
-        filled = all(_filled(label, number) for label in labels)
-        scores.append(adjusted_rand_score(*labels) if filled else 0.0)
+        large_enough = all(_all_large_enough(label, count) for label in labels)
+        scores.append(adjusted_rand_score(*labels) if large_enough else 0.0)
     return float(np.median(scores)), float(np.median(gains))
 
 
-def _filled(label: Array, number: int) -> bool:
-    """Whether every population has its share of the units."""
-    return bool(np.bincount(label, minlength=number).min() >= LEAST * len(label))
+def _all_large_enough(label: Array, count: int) -> bool:
+    """Whether every population has its smallest share of the units."""
+    return bool(np.bincount(label, minlength=count).min() >= LEAST_POPULATION_SHARE * len(label))
 
 
-def _mixture(values: Array, number: int, seed: int, attempts: int = ATTEMPTS) -> BayesianGaussianMixture:
+def _mixture(values: Array, count: int, seed: int, starts: int = STARTS_ON_SUBSAMPLE) -> BayesianGaussianMixture:
     with warnings.catch_warnings():
-        # A mixture that has not settled gives unstable labels, and that is what is measured.
+        # A mixture that has not converged gives unstable labels, and that is what is measured.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # The bound of the Bayesian mixture is a sum over units, unlike that of the plain one.
+        # The bound of the Bayesian mixture is a sum over units, unlike that of the plain mixture.
         tolerance = 1e-3 * len(values)
         return BayesianGaussianMixture(
-            n_components=number, n_init=attempts, tol=tolerance, reg_covar=REGULAR, random_state=seed
+            n_components=count, n_init=starts, tol=tolerance, reg_covar=ADDED_VARIANCE, random_state=seed
         ).fit(values)

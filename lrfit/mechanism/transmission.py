@@ -1,8 +1,8 @@
-"""What a region or a population passes on in one context and not in another, at fixed connectivity.
+"""Currents that a region or a population sends in one context and not in another, through the same weights.
 
-A context that moves units along the bend of their response changes their gain, and with it the current that the same
-weights carry: the effective coupling is J diag(phi'(x)). Publication: Barbosa et al., Nat. Commun. 2023 (gating of
-populations by their operating point); gains by context: Dubreuil et al., Nat. Neurosci. 2022.
+A context that moves units along their response function changes their gain, and with it the current that the same
+weights carry: the effective coupling is J diag(phi'(x)). Publications: Barbosa et al., Nat. Commun. 2023 (gating of
+populations by their operating point); Dubreuil et al., Nat. Neurosci. 2022 (gain that depends on context).
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ Array = np.ndarray
 
 
 class Transmission(NamedTuple):
-    """What passes in each condition, all (target, source, condition).
+    """Current, coupling and gain of every pathway in each condition, all (target, source, condition).
 
     Attributes
     ----------
-    transmitted : standard deviation of the current about its mean over trials and time, rms over the target's units.
-    coupling : Frobenius norm of J diag(gain), the gain averaged over trials and time.
-    gain : mean of phi'(x) = 1 - r^2 over the source's units, trials and time; the same for all targets.
+    transmitted : standard deviation of the current about its mean over trials and time, rms over the target's units, in
+        the units of x (dimensionless).
+    coupling : Frobenius norm of J diag(gain), where the gain is averaged over trials and time.
+    gain : mean of phi'(x) = 1 - r^2 over the source's units, trials and time, for every target the same number.
     """
 
     transmitted: xr.DataArray
@@ -36,11 +37,12 @@ class Transmission(NamedTuple):
 def transmission(
     network: Network, rates: Array, condition: Array, sources: Mapping[str, Array], targets: Mapping[str, Array]
 ) -> Transmission:
-    """What passes from every source to every target in every condition.
+    """Current, coupling and gain from every source to every target in every condition.
 
     Parameters
     ----------
-    rates : (trial, time, unit) of a run or a recording, NaN where missing.
+    network : its weights carry the current.
+    rates : (trial, time, unit) rates of a run or a recording, NaN where missing.
     condition : (trial,) labels.
     sources, targets : name -> (unit,) mask.
     """
@@ -65,13 +67,15 @@ def transmission(
 
 
 def gating_index(transmitted: xr.DataArray) -> xr.DataArray:
-    """How much of the transmitted current a condition opens or closes: its deviation from the mean over conditions,
-    over that mean; 0 everywhere for one condition, -1 where nothing passes."""
+    """Relative deviation of the transmitted current in a condition from its mean over conditions.
+
+    -1 where nothing passes in the condition, 0 where there is one condition only, NaN where nothing ever passes.
+    """
     mean = transmitted.mean("condition")
     return ((transmitted - mean) / mean).where(mean > 0)
 
 
 def context_ratio(transmitted: xr.DataArray) -> xr.DataArray:
-    """The transmitted current over that of the condition in which the least passes (1 or more)."""
+    """The transmitted current divided by that in the condition with the smallest one (1 or more)."""
     least = transmitted.min("condition")
     return (transmitted / least).where(least > 0)

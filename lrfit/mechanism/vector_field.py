@@ -1,4 +1,4 @@
-"""The vector field of the latents on a grid, for pictures: where the first fit goes from every place."""
+"""The vector field of the latents on a grid, for figures: velocity and direction at every point of the first fit."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.network.view import view
 from curbd.tables import TABLES
-from lrfit.mechanism.attractor_table import constant_inputs
-from lrfit.mechanism.dynamics import field, velocity
-from lrfit.mechanism.seen import origin, seen
-from lrfit.network import low_rank, positions
+from lrfit.mechanism.attractor_table import constant_inputs, first_columns
+from lrfit.mechanism.dynamics import field_at, velocity
+from lrfit.network import low_rank_of, positions
 
 Array = np.ndarray
-POINTS = 25
+GRID_POINTS = 25
 """Points of the grid along each of the two latents."""
-ROOM = 0.15
+GRID_MARGIN_SHARE = 0.15
 """The grid reaches beyond the visited states and the fixed points by this share of their extent."""
 
 
@@ -26,34 +26,37 @@ def field_table(recording: xr.Dataset, networks: xr.Dataset, dynamics: pd.DataFr
 
     Parameters
     ----------
-    dynamics : the table ``dynamics`` of this model, whose points the grid must hold.
+    recording : the recording that was fitted.
+    networks : its low-rank networks, as `lrfit.fit` returns them.
+    dynamics : the table ``dynamics`` of this model; the grid includes its points.
     """
-    one, data = low_rank(networks, 0), seen(recording)
-    rank = one.m.shape[1]
+    fit = view(recording, networks)
+    low_rank = low_rank_of(fit)
+    rank = low_rank.m.shape[1]
     seed = int(networks["seed"].values[0])
     if not rank:
         return pd.DataFrame(columns=TABLES["field"].names)
-    z = positions(one, data.r, data.u)
+    z = positions(low_rank, fit.r, fit.u)
     visited = z[np.isfinite(z).all(2)]
     points = dynamics[dynamics["seed"] == seed]
     plane = min(rank, 2)
     axes = [_axis(visited[:, k], points.loc[points["latent"] == k + 1, "position"].to_numpy()) for k in range(plane)]
-    grid = np.tile(np.median(visited, axis=0), (POINTS**plane, 1))
+    grid = np.tile(np.median(visited, axis=0), (GRID_POINTS**plane, 1))
     grid[:, :plane] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, plane)
-    parts = []
-    for name, u in constant_inputs(data).items():
-        flow = velocity(field(one, u), grid)
+    tables = []
+    for name, u in constant_inputs(fit).items():
+        flow = velocity(field_at(low_rank, u), grid)
         columns = {
-            f"{what}_{k + 1}": values[:, k] if k < plane else np.nan
-            for what, values in (("position", grid), ("velocity", flow))
+            f"{quantity}_{k + 1}": values[:, k] if k < plane else np.nan
+            for quantity, values in (("position", grid), ("velocity", flow))
             for k in range(2)
         }
-        parts.append(pd.DataFrame(origin(networks, seed) | {"input": name} | columns))
-    return pd.concat(parts, ignore_index=True)
+        tables.append(pd.DataFrame(first_columns(networks, seed) | {"input": name} | columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _axis(visited: Array, points: Array) -> Array:
     low, high = np.percentile(visited, [0.5, 99.5])
     low, high = points.min(initial=low), points.max(initial=high)
-    room = ROOM * (high - low)
-    return np.linspace(low - room, high + room, POINTS)
+    margin = GRID_MARGIN_SHARE * (high - low)
+    return np.linspace(low - margin, high + margin, GRID_POINTS)

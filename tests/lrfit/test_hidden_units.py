@@ -4,7 +4,7 @@ import numpy as np
 
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Trajectory
-from lrfit.estimators.hidden_units import free_run, with_their_rates, with_unrecorded
+from lrfit.estimators.hidden_units import free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
 from lrfit.teachers import by_hand, tasks
 
@@ -32,14 +32,14 @@ def test_the_recorded_units_tell_where_the_others_are():
     teacher, rates, u = recorded(100, 5, tasks.random_dots, 60)
     one = LowRank(teacher.m, teacher.n, teacher.network)
     # Without noise all states lie in the space of latents and inputs; atanh of rates near 1 costs digits.
-    np.testing.assert_allclose(with_their_rates(one, rates[..., :RECORDED], u), rates, atol=1e-6)
+    np.testing.assert_allclose(with_unrecorded_rates(one, rates[..., :RECORDED], u), rates, atol=1e-6)
     np.testing.assert_allclose(free_run(one, rates[..., :RECORDED], u), rates[..., :RECORDED], atol=1e-6)
 
 
 def test_bins_without_a_recorded_rate_have_no_other():
     teacher, rates, u = recorded(101, 3, tasks.random_dots, 60)
     rates[0, 10] = np.nan
-    everywhere = with_their_rates(LowRank(teacher.m, teacher.n, teacher.network), rates[..., :RECORDED], u)
+    everywhere = with_unrecorded_rates(LowRank(teacher.m, teacher.n, teacher.network), rates[..., :RECORDED], u)
     missing = np.isnan(everywhere).all(2)
     assert missing[0, 10]
     assert missing.sum() == 1

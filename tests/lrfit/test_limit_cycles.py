@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brentq
 
 from curbd.network.equation import Network
-from lrfit.mechanism.dynamics import field, portrait
+from lrfit.mechanism.dynamics import field_at, portrait
 from lrfit.mechanism.limit_cycles import limit_cycles, shoot
 from lrfit.network import LowRank, from_factors
 from lrfit.teachers import by_hand
@@ -29,7 +29,7 @@ def round_oscillator(gain: float, angle: float) -> tuple[LowRank, float, float]:
     def after(radius: float) -> complex:
         return (1 - a) * radius + a * c * (np.tanh(radius * m[:, 0]) @ m[:, 0]) / units
 
-    radius = brentq(lambda at: abs(after(at)) - at, 0.01, 5)
+    radius = brentq(lambda radius: abs(after(radius)) - radius, 0.01, 5)
     period_s = 2 * np.pi / np.angle(after(radius)) * dt_s
     outwards = (abs(after(radius + 1e-6)) - abs(after(radius - 1e-6))) / 2e-6
     return from_factors(m, gain * m @ rotation / units, nothing), period_s, outwards ** (period_s / dt_s)
@@ -37,34 +37,34 @@ def round_oscillator(gain: float, angle: float) -> tuple[LowRank, float, float]:
 
 @pytest.mark.parametrize("gain", [1.4, 1.8])
 def test_the_cycle_of_a_round_network_has_the_period_and_multiplier_that_are_known(gain):
-    one, period_s, multiplier = round_oscillator(gain, 0.5)
-    of = field(one, np.zeros(0))
-    (cycle,) = limit_cycles(of, AROUND)
+    network, period_s, multiplier = round_oscillator(gain, 0.5)
+    field = field_at(network, np.zeros(0))
+    (cycle,) = limit_cycles(field, AROUND)
     assert cycle.stability == "stable"
     # The steps are adapted so that a whole number of them fits the period: by 1 in 500 here.
     assert cycle.period_s == pytest.approx(period_s, rel=1e-3)
     assert cycle.multipliers[0] == pytest.approx(multiplier, abs=1e-3)
     assert np.ptp(np.linalg.norm(cycle.orbit, axis=1)) < 1e-2
     # Inside it there is the point around which it turns, and no other.
-    assert [point.stability for point in portrait(of, AROUND).fixed] == ["unstable"]
+    assert [point.stability for point in portrait(field, AROUND).fixed] == ["unstable"]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_cycle_of_a_random_network_is_that_of_its_flow(seed):
     teacher = by_hand.oscillator(seed, units=200)
-    (cycle,) = limit_cycles(field(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(0)), AROUND)
+    (cycle,) = limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(0)), AROUND)
     assert cycle.period_s == pytest.approx(1.0, rel=0.01)
     assert cycle.multipliers[0] == pytest.approx(0.2, abs=0.02)
 
 
 def test_networks_that_come_to_rest_have_no_cycle():
     teacher = by_hand.flip_flop(0, units=100)
-    assert limit_cycles(field(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(2)), AROUND) == []
+    assert limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(2)), AROUND) == []
     dots = by_hand.random_dots(0, units=100)
-    assert limit_cycles(field(LowRank(dots.m, dots.n, dots.network), np.zeros(1)), AROUND[:, :1]) == []
+    assert limit_cycles(field_at(LowRank(dots.m, dots.n, dots.network), np.zeros(1)), AROUND[:, :1]) == []
 
 
 def test_a_bad_guess_gives_nothing_rather_than_something_else():
-    one, period_s, _ = round_oscillator(1.6, 0.5)
-    of = field(one, np.zeros(0))
-    assert shoot(of, np.array([1e-3, 0.0]), period_s / 5) is None
+    network, period_s, _ = round_oscillator(1.6, 0.5)
+    field = field_at(network, np.zeros(0))
+    assert shoot(field, np.array([1e-3, 0.0]), period_s / 5) is None

@@ -7,12 +7,12 @@ import lrfit
 from benchmarks.recorded import recorded
 from curbd import tables
 from curbd.network.perturbed_run import silenced_run
+from curbd.network.view import view
 from lrfit.mechanism.attractor_table import constant_inputs, dynamics_table
 from lrfit.mechanism.attractors import WARNING
 from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_table
-from lrfit.mechanism.seen import seen
 from lrfit.mechanism.transmission import transmission
-from lrfit.network import low_rank
+from lrfit.network import low_rank_of
 from lrfit.teachers import by_hand, tasks
 
 TABLES = ("dynamics", "field", "geometry", "populations", "transmission")
@@ -80,7 +80,7 @@ def test_an_oscillation_is_found_with_its_period_and_multiplier():
 
 
 def test_inputs_are_held_one_by_one_and_as_conditions_have_them(gated):
-    held = constant_inputs(seen(gated[0]))
+    held = constant_inputs(view(*gated))
     assert set(held) == {"none", "condition:0", "condition:1"} | {
         f"input:{name}" for name in ("a", "b", "context_a", "context_b")
     }
@@ -98,8 +98,8 @@ def test_shares_sum_to_one_and_fits_agree_where_the_rates_went(gated, of_gated):
     assert agreement["effective_r"] >= agreement["connectivity_r"]
     assert agreement["effective_r"] > 0.9
     cosine = first[(first["of"] == "m_1") & (first["with"] == "n_1") & (first["measure"] == "overlap")]["value"]
-    one = low_rank(gated[1], 0)
-    m, n = one.m[:, 0], one.n[:, 0]
+    low_rank = low_rank_of(view(*gated))
+    m, n = low_rank.m[:, 0], low_rank.n[:, 0]
     assert float(cosine.iloc[0]) == pytest.approx(m @ n / np.linalg.norm(m) / np.linalg.norm(n))
 
 
@@ -118,9 +118,9 @@ def test_the_field_vanishes_at_its_fixed_points_and_holds_them(of_gated):
     points = points[(points["seed"] == 0) & (points["latent"] <= 2)]
     assert set(table["input"]) == set(points["input"])
     for k in (1, 2):
-        mine = points.loc[points["latent"] == k, "position"]
-        assert table[f"position_{k}"].min() < mine.min()
-        assert mine.max() < table[f"position_{k}"].max()
+        visited = points.loc[points["latent"] == k, "position"]
+        assert table[f"position_{k}"].min() < visited.min()
+        assert visited.max() < table[f"position_{k}"].max()
     # Far out the field points inwards.
     edge = table[table["position_1"] == table["position_1"].max()]
     assert (edge["velocity_1"] < 0).all()
@@ -155,10 +155,11 @@ def test_silenced_units_of_spike_counts_are_at_the_bottom_of_their_range(gated, 
     # The same scaled rates, counted from -1.
     counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
     table = transmission_table(counts, networks, of_gated["populations"])
-    data, relay = seen(counts), counts["region"].values == "relay"
-    run = silenced_run(low_rank(networks, 0).network, data.r, data.u, relay, -1.0)
+    fit = view(counts, networks)
+    relay = fit.region == "relay"
+    run = silenced_run(fit.network, fit.r, fit.u, relay, -1.0)
     context = {"context": ~relay}
-    passed = transmission(low_rank(networks, 0).network, run, data.condition, context, context).transmitted
+    passed = transmission(fit.network, run, fit.condition, context, context).transmitted
     rows = table[(table["seed"] == 0) & (table["silenced"] == "relay")]
     rows = rows[(rows["source"] == "context") & (rows["target"] == "context")].sort_values("condition")
     np.testing.assert_allclose(rows["transmitted"], passed.values.ravel())
@@ -169,7 +170,7 @@ def test_runs_begin_where_the_recording_does(gated, of_gated):
     late = recording.copy(deep=True)
     late["rates"][:, :3] = np.nan
     tables_of = [
-        transmission_table(one, networks, of_gated["populations"])
-        for one in (late, recording.isel(time=slice(3, None)))
+        transmission_table(recorded_part, networks, of_gated["populations"])
+        for recorded_part in (late, recording.isel(time=slice(3, None)))
     ]
     np.testing.assert_allclose(*(table["transmitted"] for table in tables_of))
