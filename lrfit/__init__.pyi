@@ -5,6 +5,6 @@ from .estimators.fitting import fit as fit
 from .mechanism.latents import latents as latents
 from .mechanism.mechanism_tables import mechanism_tables as mechanism_tables
 from .network import LowRank as LowRank
-from .network import low_rank as low_rank
+from .network import low_rank_of as low_rank_of
 
 __version__: str
