@@ -1,4 +1,4 @@
-"""The one exception for everything that a user can mend."""
+"""The one exception for everything that a user can correct, and the form of its message."""
 
 from __future__ import annotations
 
@@ -7,23 +7,56 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something that the user can mend: printed without a traceback, exit status 2.
+    """Something that the user can correct: a command prints the message without a traceback and exits with status 2.
 
-    The text says where, what was found, what was expected and what to do, a line for each mistake.
+    The message is one line for each mistake: where, what was found, what was expected, and what to do. The attributes
+    hold the same facts about a single mistake, for code that handles the error; they are empty for an error that
+    reports several mistakes at once or a text in another form.
+
+    Attributes
+    ----------
+    where : place of the mistake: a file, a line or a key of the settings.
+    found : what was found there.
+    expected : what was expected instead.
+    todo : what the user can do.
     """
 
+    def __init__(self, message: str, *, where: str = "", found: str = "", expected: str = "", todo: str = "") -> None:
+        super().__init__(message)
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.todo = todo
+
     @classmethod
-    def at(cls, place: str, *, found: str, expected: str, todo: str = "") -> UserError:
-        """One mistake in the house form: ``place: found ..., expected ...; what to do``."""
-        return cls(mistake(place, found=found, expected=expected, todo=todo))
+    def at(cls, where: str, *, found: str, expected: str, todo: str = "") -> UserError:
+        """An error about one mistake, with the message ``where: found ..., expected ...; todo``.
+
+        Parameters
+        ----------
+        where : place of the mistake: a file, a line or a key of the settings.
+        found : what was found there.
+        expected : what was expected instead.
+        todo : what the user can do; may be empty.
+        """
+        message = mistake(where, found=found, expected=expected, todo=todo)
+        return cls(message, where=where, found=found, expected=expected, todo=todo)
 
 
-def mistake(place: str, *, found: str, expected: str, todo: str = "") -> str:
-    """One line that tells a mistake: where, what was found, what was expected, and what to do."""
-    return f"{place}: found {found}, expected {expected}" + (f"; {todo}" if todo else "")
+def mistake(where: str, *, found: str, expected: str, todo: str = "") -> str:
+    """One line that describes a mistake: ``where: found ..., expected ...; todo``.
+
+    Parameters
+    ----------
+    where : place of the mistake: a file, a line or a key of the settings.
+    found : what was found there.
+    expected : what was expected instead.
+    todo : what the user can do; may be empty.
+    """
+    return f"{where}: found {found}, expected {expected}" + (f"; {todo}" if todo else "")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'?`` when a known word is close to this one, else an empty text."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """The question ``did you mean 'x'?`` when one of the candidates resembles the word, else an empty text."""
+    matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
+    return f"did you mean {matches[0]!r}?" if matches else ""

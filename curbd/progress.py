@@ -1,4 +1,4 @@
-"""How far long work has come: a bar where a person watches, log lines elsewhere."""
+"""Progress of long computations: a bar at a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
-    """A function to call with how many more of ``total`` things are done.
+    """Show the progress of a computation while the block runs.
 
-    It moves a bar on standard error, or, where that is no terminal, writes a line to the log at every tenth.
+    Parameters
+    ----------
+    total : number of steps of the computation.
+    what : short description, shown in front of the bar or the numbers.
+
+    Yields
+    ------
+    A function to call after some steps, with the number of steps that were completed since the last call. The function
+    moves a bar on standard error. Where standard error is not a terminal, the function writes a line to the log
+    whenever another tenth of all steps is complete.
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what) as bar:
@@ -24,10 +33,10 @@ def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
         return
     done = 0
 
-    def told(more: int) -> None:
+    def log_tenths(steps: int) -> None:
         nonlocal done
-        before, done = done, done + more
+        before, done = done, done + steps
         if 10 * done // total > 10 * before // total:
             log.info("%s: %d of %d", what, done, total)
 
-    yield told
+    yield log_tenths

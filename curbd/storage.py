@@ -16,20 +16,29 @@ from curbd.errors import UserError
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 RESULTS_VERSION = 3
-"""Raised when the meaning of results changes: every step then runs again."""
+"""Raised when the meaning of results changes, so that the workflow runs every step again."""
 
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place only when the block ends without an error.
+    """Write a file that is either whole or absent.
 
-    A reader never sees half a file, and a process that was orphaned by a kill cannot mix with a new run.
+    A reader never sees half a file, and a process that survived a killed run cannot spoil the files of a new run.
+
+    Parameters
+    ----------
+    path : the file to write; its folder is made if necessary.
+
+    Yields
+    ------
+    A temporary path in the same folder. The temporary file replaces ``path`` when the block ends without an error, and
+    is deleted when the block raises.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
     os.close(handle)
-    # mkstemp makes the file private; the result gets the permissions that an ordinary write would give it.
+    # mkstemp makes a file that only its owner can read; an ordinary write respects the umask of the process.
     umask = os.umask(0)
     os.umask(umask)
     os.chmod(name, 0o666 & ~umask)
@@ -41,16 +50,27 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 
 def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
-    """Write datasets as the groups of one netCDF file; the group ``/`` is the file's root."""
-    with whole_file(path) as part:
-        for number, (group, dataset) in enumerate(groups.items()):
+    """Write datasets as the groups of one netCDF file.
+
+    Parameters
+    ----------
+    groups : name of a group -> its dataset; the group ``/`` is the root of the file.
+    path : the file to write.
+    """
+    with whole_file(path) as temporary:
+        for index, (group, dataset) in enumerate(groups.items()):
             compressed: dict[Any, dict[str, Any]] = {
                 name: {"zlib": True, "complevel": 1, "shuffle": True}
                 for name, variable in dataset.variables.items()
                 if variable.dtype.kind in "fiu" and variable.size > 1
             }
-            place = None if group == "/" else group
-            dataset.to_netcdf(part, mode="a" if number else "w", group=place, engine=ENGINE, encoding=compressed)
+            dataset.to_netcdf(
+                temporary,
+                mode="a" if index else "w",
+                group=None if group == "/" else group,
+                engine=ENGINE,
+                encoding=compressed,
+            )
 
 
 def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
@@ -58,7 +78,7 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
 
     Raises
     ------
-    UserError : no such file, or not a netCDF file.
+    UserError : the file does not exist, or is not a netCDF file.
     """
     try:
         with xr.open_dataset(path, group=None if group == "/" else group, engine=ENGINE) as dataset:
@@ -72,7 +92,7 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
 
 
 def groups_of(path: Path | str) -> set[str]:
-    """Names of the groups of a netCDF file, the root left out."""
+    """Names of the groups of a netCDF file, without the root."""
     import h5netcdf
 
     with h5netcdf.File(path, "r") as file:
@@ -80,7 +100,7 @@ def groups_of(path: Path | str) -> set[str]:
 
 
 def sha256(path: Path | str) -> str:
-    """Checksum of a file, read in pieces."""
+    """SHA-256 checksum of a file in hexadecimal digits; the file is read in pieces of 1 MiB."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):

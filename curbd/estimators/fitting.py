@@ -176,7 +176,7 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
     substeps = shared.substeps if model.substeps is None else model.substeps
     dt_s = float(recording.attrs["dt_s"])
     if mistakes := euler_step_mistakes(f"{where}, model", dt_s, tau_s, substeps):
-        raise UserError(*mistakes)
+        raise UserError("\n".join(mistakes))
     return TrainingData(
         r=rates,
         u=u,
