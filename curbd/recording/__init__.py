@@ -1,4 +1,4 @@
-"""Recordings: files opened as a `RecordingFile`, whatever their format."""
+"""Recordings: NWB and HDF5 files opened as a `RecordingFile`, which is independent of the file format."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_r
 def open_recording(
     path: Path | str, format: Literal["nwb", "hdf5"], settings: RecordingSettings | None = None, name: str = ""
 ) -> RecordingFile:
-    """Open a recording file; its data are read only when asked for.
+    """Open a recording file. Activity and time series stay on disk until they are needed.
 
     Parameters
     ----------
     path : the file.
-    format : ``nwb``, or ``hdf5`` for the plain layout and its mappings.
+    format : ``nwb``, or ``hdf5`` for plain HDF5 files, whose layout is described by ``settings.hdf5``.
     settings : how the file becomes a recording; None for the defaults.
     name : name of the recording, for messages.
 
     Returns
     -------
-    The source; use it in a ``with`` block, or call its ``close``.
+    The opened file; use it in a ``with`` block, or call its ``close``.
 
     Raises
     ------
-    UserError : a file that is missing, truncated or of another format, that holds no activity, or that needs a choice
-        the settings do not make.
+    UserError : the file is missing, truncated or of another format; it holds no activity; or the settings leave open
+        which activity or region labels to use.
     """
     path = Path(path)
     where = f"{name} ({path})" if name else str(path)
@@ -50,11 +50,11 @@ def open_recording(
 
 
 def check_hdf5(path: Path, where: str) -> None:
-    """Refuse what h5py cannot open, in words that say why.
+    """Stop with an explanation if a file cannot be opened as HDF5.
 
     Raises
     ------
-    UserError : no file, a folder, no HDF5 file, or a truncated one.
+    UserError : the file does not exist, is a folder, is truncated, or is not an HDF5 file.
     """
     import h5py
 
@@ -75,5 +75,5 @@ def check_hdf5(path: Path, where: str) -> None:
                 todo="copy or download it again",
             ) from None
         if not h5py.is_hdf5(path):
-            raise UserError.at(where, found="a file that is no HDF5", expected=expected) from None
+            raise UserError.at(where, found="a file that is not HDF5", expected=expected) from None
         raise UserError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None

@@ -1,4 +1,4 @@
-"""The activity of a file on the bins of its trials, whatever the file holds: spikes, samples or binned trials."""
+"""The activity of a file on the bins of its trials, from spikes, sampled series or trials that are already binned."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from curbd.recording.binning import (
     spike_rates,
     whole_multiple,
 )
-from curbd.recording.cells import selected
+from curbd.recording.cells import matching_rows
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import RecordingSettings
 
 SPIKE_BIN_S = 0.05
-"""Default bin width for spikes."""
+"""Default bin width for spikes, in seconds."""
 SPIKE_SMOOTHING_S = 0.1
-"""Default smoothing for spikes."""
-GAP_SMOOTHINGS = 4
-"""Default gap between two blocks of continuous data, in standard deviations of the smoothing."""
+"""Default standard deviation of the smoothing Gaussian for spikes, in seconds."""
+BLOCK_GAP_SMOOTHINGS = 4
+"""Default gap between two blocks of continuous data, in standard deviations of the smoothing Gaussian."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,18 @@ class Activity:
 
 
 def read_activity(file: RecordingFile, units: np.ndarray, settings: RecordingSettings, where: str) -> Activity:
-    """Bin and smooth the activity of some units; only what the windows cover is read.
+    """Bin and smooth the activity of some units; only the stretches that the windows cover are read.
 
     Parameters
     ----------
     file : the opened file.
     units : (unit,) indices of the units to read.
-    settings : bin width, smoothing and windows; null takes the defaults.
+    settings : bin width, smoothing and windows; a null takes the default of the kind of activity.
     where : the recording, for messages.
 
     Raises
     ------
-    UserError : a bin narrower than the sampling step, windows that cannot be used, an unknown table or column.
+    UserError : a bin narrower than the sampling step, windows that cannot be used, or an unknown table or column.
     """
     activity = file.activity
     columns = pd.DataFrame(index=[0])
@@ -122,10 +122,10 @@ def read_activity(file: RecordingFile, units: np.ndarray, settings: RecordingSet
             raise UserError.at(
                 f"{where}: windows.table",
                 found=repr(settings.windows.table),
-                expected="null: the file holds its trials",
-                todo="choose among them with windows.select",
+                expected="null, because the file holds binned trials",
+                todo="choose among the trials with windows.select",
             )
-        keep = selected(activity.trials, f"{where}: windows.select", settings.windows.select)
+        keep = matching_rows(activity.trials, f"{where}: windows.select", settings.windows.select)
         if int(keep.sum()) > 1:
             return _from_trials(file, activity, units, keep, settings, where)
         row = int(np.flatnonzero(keep)[0])
@@ -159,7 +159,7 @@ def _from_stretch(
                 f"{where}: bin_width_s",
                 found=f"{settings.bin_width_s:g} s",
                 expected=f"at least {dt_s:g} s, the sampling step of {activity.name}",
-                todo="leave it null to use the samples as they are",
+                todo="set it to null to use the samples as they are",
             )
         if file.format == "hdf5":
             whole_multiple(settings.bin_width_s, dt_s, f"{where}: bin_width_s")
@@ -167,39 +167,53 @@ def _from_stretch(
     smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
     name, table = _table(file.intervals, settings.windows.table, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
-    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, GAP_SMOOTHINGS * smoothing_s, continuous)
+    trials = trials_of(
+        table, name, where, settings.windows, span_s, dt_s, BLOCK_GAP_SMOOTHINGS * smoothing_s, continuous
+    )
 
     if settings.windows.table is None:
         trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
 
+    # The margin lets the Gaussian use the activity just outside a trial; it is cut off after smoothing.
     margin = margin_bins(smoothing_s, dt_s)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
     raw = bins(edges_s)
     mean_rate_hz = np.full((len(trials), len(units)), np.nan)
     if isinstance(activity, Spikes):
-        used = trials.inside[:, :, None] & np.isfinite(raw[:, middle])
-        n_used = used.sum(axis=1)
-        total = np.where(used, raw[:, middle], 0).sum(axis=1)
-        mean_rate_hz = np.where(n_used > 0, total / np.maximum(n_used, 1), np.nan)
+        mean_rate_hz = _mean_over_time(raw[:, middle], trials.inside)
     rates = smoothed(raw, smoothing_s, dt_s, settings.causal)[:, middle]
     rates = np.where(trials.inside[:, :, None], rates, np.nan)
 
     def on_bins(series: Series) -> np.ndarray:
         return sampled_bins(series, sampling(series.time_s(), series.name), trials.edges_s())
 
-    inputs = [on_bins(file.series[each]) for each in file.declared_inputs]
+    inputs = [on_bins(file.series[name]) for name in file.declared_inputs]
     drive = _drive_series(file, activity)
     return Activity(
-        trials,
-        rates,
-        unit,
-        mean_rate_hz,
-        smoothing_s,
-        np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
-        file.declared_inputs,
-        None if drive is None else on_bins(drive),
+        trials=trials,
+        rates=rates,
+        unit=unit,
+        mean_rate_hz=mean_rate_hz,
+        smoothing_s=smoothing_s,
+        inputs=np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
+        input_names=file.declared_inputs,
+        drive=None if drive is None else on_bins(drive),
     )
+
+
+def _mean_over_time(rates: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(trial, unit) mean rate over the observed bins of each trial; NaN for a unit that was not observed.
+
+    Parameters
+    ----------
+    rates : (trial, time, unit), NaN where missing.
+    inside : (trial, time) whether a bin belongs to a trial.
+    """
+    observed = inside[:, :, None] & np.isfinite(rates)
+    n_observed = observed.sum(axis=1)
+    total = np.where(observed, rates, 0).sum(axis=1)
+    return np.where(n_observed > 0, total / np.maximum(n_observed, 1), np.nan)
 
 
 def _from_trials(
@@ -210,13 +224,13 @@ def _from_trials(
     settings: RecordingSettings,
     where: str,
 ) -> Activity:
-    """Trials on common bins, which the file itself holds."""
+    """Trials that the file holds on common bins, restricted to the window and averaged into wider bins."""
     windows = settings.windows
     if windows.continuous or windows.align != "start_time":
         raise UserError.at(
             f"{where}: windows",
             found="align or continuous",
-            expected="neither: the trials of the file are aligned already",
+            expected="neither, because the trials of the file are already aligned",
         )
     when = sampling(activity.time_s, f"{where}: {settings.hdf5.time or 'time'}")
     if not when.even:
@@ -230,8 +244,8 @@ def _from_trials(
     centres = when.span_s[0] + (np.arange(n_times) + 0.5) * dt_s
     low = -np.inf if windows.start_s is None else windows.start_s
     high = np.inf if windows.stop_s is None else windows.stop_s
-    shown = np.flatnonzero((centres > low) & (centres < high))
-    if not len(shown):
+    in_window = np.flatnonzero((centres > low) & (centres < high))
+    if not len(in_window):
         raise UserError.at(
             f"{where}: windows.start_s, windows.stop_s",
             found=f"windows from {low:g} to {high:g} s",
@@ -239,8 +253,8 @@ def _from_trials(
         )
     trials = Trials(
         zero_s=start_s.fillna(0.0).to_numpy(dtype=float),
-        first=np.full(len(rows), shown[0]),
-        last=np.full(len(rows), shown[-1] + 1),
+        first=np.full(len(rows), in_window[0]),
+        last=np.full(len(rows), in_window[-1] + 1),
         dt_s=dt_s,
         columns=rows,
         offset_s=when.span_s[0],
@@ -252,14 +266,14 @@ def _from_trials(
     rates = smoothed(on_bins(activity.read()[:, :, units]), smoothing_s, dt_s, settings.causal)
     truth = file.truth
     return Activity(
-        trials,
-        rates[:, shown],
-        "",
-        np.full((len(rows), len(units)), np.nan),
-        smoothing_s,
-        on_bins(activity.inputs())[:, shown],
-        activity.input_names,
-        None if truth is None or truth.drive is None else on_bins(truth.drive)[:, shown],
+        trials=trials,
+        rates=rates[:, in_window],
+        unit="",
+        mean_rate_hz=np.full((len(rows), len(units)), np.nan),
+        smoothing_s=smoothing_s,
+        inputs=on_bins(activity.inputs())[:, in_window],
+        input_names=activity.input_names,
+        drive=None if truth is None or truth.drive is None else on_bins(truth.drive)[:, in_window],
     )
 
 
@@ -270,27 +284,27 @@ def _table(
     span_s: tuple[float, float],
     where: str,
 ) -> tuple[str, pd.DataFrame]:
-    """The interval table that is asked for, or one row for the whole recording."""
+    """Name and rows of the interval table in the settings; without one, a single row for the whole recording."""
     if name is None:
         return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
     if name not in tables:
-        rows = ", ".join(f"{known} ({len(table)} rows)" for known, table in sorted(tables.items()))
+        rows = ", ".join(f"{table_name} ({len(table)} rows)" for table_name, table in sorted(tables.items()))
         raise UserError.at(
             f"{where}: windows.table",
             found=f"unknown interval table {name!r}",
-            expected=f"one of {rows}" if rows else "null: the file has no interval table",
+            expected=f"one of {rows}" if rows else "null, because the file has no interval table",
             todo=did_you_mean(name, tables),
         )
     return name, tables[name]
 
 
 def _columns(series: Series, columns: np.ndarray) -> Series:
-    """Some columns of a series."""
+    """A series with only some of its columns."""
     return replace(series, read=lambda first, last: series.read(first, last)[:, columns], columns=len(columns))
 
 
 def _one_stretch(file: RecordingFile, activity: BinnedTrials, row: int) -> tuple[RecordingFile, Series]:
-    """A single trial as a continuous stretch: its activity, inputs and drive as series."""
+    """A single trial as a continuous stretch, with its activity, inputs and drive as series."""
 
     def series(name: str, values: np.ndarray) -> Series:
         return Series(name, lambda: activity.time_s, lambda first, last: values[first:last], values.shape[1])
@@ -306,7 +320,7 @@ def _one_stretch(file: RecordingFile, activity: BinnedTrials, row: int) -> tuple
 
 
 def _drive_series(file: RecordingFile, activity: Spikes | Series) -> Series | None:
-    """The drive of a teacher that is one stretch, on the clock of its activity."""
+    """The external drive of a teacher with one continuous stretch, on the clock of its activity; None without one."""
     if file.truth is None or file.truth.drive is None or isinstance(activity, Spikes):
         return None
     drive = file.truth.drive.reshape(-1, file.truth.drive.shape[-1])

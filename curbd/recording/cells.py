@@ -1,4 +1,4 @@
-"""Cells and columns of the tables in a file, as text."""
+"""Cells and columns of the tables in a file: conversion to text, region labels, and rows chosen by their cells."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 
-NO_LABEL = {"", "unknown", "none", "root", "nan", "n/a", "void"}
-"""Texts that say that a unit has no region, whatever their case."""
+NO_LABEL_TEXTS = {"", "unknown", "none", "root", "nan", "n/a", "void"}
+"""Texts that mean that a unit has no region label, in upper or lower case."""
 
 
 def as_text(value: Any) -> str:
-    """Text of any cell: bytes decoded, Unicode composed, blanks at the ends removed, missing values empty."""
+    """Text of any cell: bytes decoded, Unicode in composed form (NFC), outer blanks removed, missing values empty."""
     if isinstance(value, bytes | np.bytes_):
         value = value.decode("utf-8", errors="replace")
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
@@ -24,44 +24,56 @@ def as_text(value: Any) -> str:
     return unicodedata.normalize("NFC", str(value)).replace("\x00", "").strip()
 
 
-def clean(value: Any) -> str:
-    """A label as text; '' for whatever means that there is none (empty, unknown, none, root, nan, n/a, void)."""
+def region_label(value: Any) -> str:
+    """A region label as text; '' for a text that means that there is no label (`NO_LABEL_TEXTS`)."""
     text = as_text(value)
-    return "" if text.casefold() in NO_LABEL else text
+    return "" if text.casefold() in NO_LABEL_TEXTS else text
 
 
-def selected(table: pd.DataFrame, place: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
-    """Mask of the rows whose columns hold one of the wanted values; a list (`a, b`) needs one of them.
+def matching_rows(table: pd.DataFrame, where: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
+    """Mask of the rows whose cells hold wanted values.
+
+    A cell that holds a list (text with commas, ``a, b``) matches when any of its items is wanted.
+
+    Parameters
+    ----------
+    table : trials or intervals.
+    where : the setting, for messages.
+    wanted : column -> values, one of which the cell must hold; a row must match in every column.
+
+    Returns
+    -------
+    (row,) bool.
 
     Raises
     ------
-    UserError : an unknown column, or no row left.
+    UserError : an unknown column, or no matching row.
     """
     keep = np.ones(len(table), dtype=bool)
     for column, values in wanted.items():
-        cells = column_of(table, column, place)
-        allowed = {said(value) for value in values}
-        keep &= np.array([bool(allowed & {said(cell), *_parts(cell)}) for cell in cells], dtype=bool)
+        cells = column_of(table, column, where)
+        allowed = {cell_text(value) for value in values}
+        keep &= np.array([bool(allowed & {cell_text(cell), *_items(cell)}) for cell in cells], dtype=bool)
         if not keep.any():
-            present = sorted({part for cell in cells for part in _parts(cell)})
+            present = sorted({item for cell in cells for item in _items(cell)})
             raise UserError.at(
-                f"{place}, column {column}",
+                f"{where}, column {column}",
                 found=f"no row left with {', '.join(sorted(allowed))}",
                 expected=f"values among {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
             )
     return keep
 
 
-def column_of(table: pd.DataFrame, column: str, place: str) -> pd.Series[Any]:
+def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
     """A column of a table of trials or intervals.
 
     Raises
     ------
-    UserError : there is no such column.
+    UserError : the table has no such column.
     """
     if column not in table:
         raise UserError.at(
-            place,
+            where,
             found=f"unknown column {column!r}",
             expected=f"one of {', '.join(map(str, table.columns)) or 'none: these trials have no columns'}",
             todo=did_you_mean(column, map(str, table.columns)),
@@ -69,8 +81,8 @@ def column_of(table: pd.DataFrame, column: str, place: str) -> pd.Series[Any]:
     return table[column]
 
 
-def said(cell: Any) -> str:
-    """What a cell says as text: 1 and 1.0 are the same, nothing and NaN are empty."""
+def cell_text(cell: Any) -> str:
+    """Text of a cell for comparisons: 1 and 1.0 give the same text, and missing values and NaN an empty one."""
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell))
     if isinstance(cell, int | float | np.number):
@@ -78,6 +90,6 @@ def said(cell: Any) -> str:
     return as_text(cell)
 
 
-def _parts(cell: Any) -> list[str]:
-    """The items of a cell; readers join lists by commas."""
-    return [part.strip() for part in said(cell).split(",") if part.strip()]
+def _items(cell: Any) -> list[str]:
+    """Items of a cell; the readers of files join the items of a list with commas."""
+    return [item.strip() for item in cell_text(cell).split(",") if item.strip()]

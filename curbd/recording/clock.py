@@ -1,4 +1,4 @@
-"""Sample times that make no sense are left out, and series with clocks of their own are brought onto one."""
+"""Sample times: unusable times are left out, and series with different sample times are brought onto one clock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import numpy as np
 from curbd.errors import UserError
 from curbd.recording.recording_file import Series
 
-FAR = 1000.0
-"""A time this many times the 10-90 % range away from the median cannot be meant (a counter that was not yet set)."""
+MAX_RANGES_FROM_MEDIAN = 1000.0
+"""Largest distance of a sample time from the median time, in 10 to 90 % ranges of the times; larger ones are errors."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Times that may be used: the times, the samples that they belong to (None = all), what was left out."""
+    """The usable sample times of a series.
+
+    Attributes
+    ----------
+    time_s : (usable sample,) times in seconds, increasing.
+    kept : (usable sample,) indices among all samples of the series; None where all samples are usable.
+    note : a sentence on the samples that were left out; empty where there are none.
+    """
 
     time_s: np.ndarray
     kept: np.ndarray | None = None
@@ -24,17 +31,21 @@ class Clock:
 
 
 def clean_clock(time_s: np.ndarray) -> Clock:
-    """Leave out samples whose time is not finite, absurdly far from the rest, or not after the one before.
+    """Leave out samples whose time is not finite, very far from all others, or not later than the preceding time.
 
     Parameters
     ----------
-    time_s : (sample,) as the file states them, in seconds.
+    time_s : (sample,) times in seconds, as the file states them.
+
+    Returns
+    -------
+    The usable times.
     """
     finite = np.isfinite(time_s)
     near = finite.copy()
     if np.count_nonzero(finite) >= 10:
         low, middle, high = np.quantile(time_s[finite], [0.1, 0.5, 0.9])
-        near[finite] = np.abs(time_s[finite] - middle) <= FAR * max(high - low, 1e-9)
+        near[finite] = np.abs(time_s[finite] - middle) <= MAX_RANGES_FROM_MEDIAN * max(high - low, 1e-9)
     latest = np.maximum.accumulate(np.where(near, time_s, -np.inf))
     rising = near & (np.concatenate([[-np.inf], latest[:-1]]) < time_s)
     if rising.all():
@@ -45,15 +56,17 @@ def clean_clock(time_s: np.ndarray) -> Clock:
     if far := np.flatnonzero(finite & ~near).tolist():
         reasons.append(f"{len(far)} far from all others (sample {far[0]} at {time_s[far[0]]:.6g} s)")
     if count := int(np.count_nonzero(near & ~rising)):
-        reasons.append(f"{count} not after the sample before")
+        reasons.append(f"{count} not after the preceding sample")
     kept = np.flatnonzero(rising)
     return Clock(
-        time_s[kept], kept, f"{time_s.size - kept.size} samples are left out for their time: {', '.join(reasons)}."
+        time_s[kept],
+        kept,
+        f"{time_s.size - kept.size} samples are left out because of their times: {', '.join(reasons)}.",
     )
 
 
-def shown_clock(time_s: np.ndarray) -> list[str]:
-    """What a user should know of the clock of an activity series: jitter above 1 % and gaps."""
+def clock_notes(time_s: np.ndarray) -> list[str]:
+    """Sentences on the clock of an activity series: gaps of more than 5 samples, and jitter of more than 1 %."""
     steps = np.diff(time_s)
     if steps.size < 2:
         return []
@@ -69,52 +82,65 @@ def shown_clock(time_s: np.ndarray) -> list[str]:
     return notes
 
 
-def common_clock(parts: Sequence[Series], where: str) -> tuple[Series, list[str]]:
-    """Several series side by side on the sample times of the first, within the time that all of them cover.
+def common_clock(series: Sequence[Series], where: str) -> tuple[Series, list[str]]:
+    """Join several series into one, on the sample times of the first, within the time that all of them cover.
 
-    A series with other sample times is interpolated linearly.
+    A series whose sample times differ from those of the first is interpolated linearly.
+
+    Parameters
+    ----------
+    series : the series to join; the columns of the result follow their order.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The joined series; sentences on what was interpolated.
 
     Raises
     ------
     UserError : the series do not overlap in time.
     """
-    if len(parts) == 1:
-        return parts[0], []
-    clocks = [part.time_s() for part in parts]
+    if len(series) == 1:
+        return series[0], []
+    clocks = [member.time_s() for member in series]
     same = [clock.size == clocks[0].size and np.allclose(clock, clocks[0], rtol=0, atol=1e-6) for clock in clocks]
     low, high = max(clock[0] for clock in clocks), min(clock[-1] for clock in clocks)
     start, stop = np.searchsorted(clocks[0], low, "left"), np.searchsorted(clocks[0], high, "right")
     if start >= stop:
-        spans = "; ".join(f"{p.name} {c[0]:.6g} to {c[-1]:.6g} s" for p, c in zip(parts, clocks, strict=True))
+        spans = "; ".join(
+            f"{member.name} {clock[0]:.6g} to {clock[-1]:.6g} s" for member, clock in zip(series, clocks, strict=True)
+        )
         raise UserError.at(
-            f"{where}: activity", found=f"series that do not overlap in time ({spans})", expected="overlap"
+            f"{where}: activity",
+            found=f"series that do not overlap in time ({spans})",
+            expected="series that were recorded at the same time",
         )
     time_s = clocks[0][start:stop]
 
     def read(first: int, last: int) -> np.ndarray:
         if first >= last:
-            return np.empty((0, sum(part.columns for part in parts)))
-        columns = []
-        for part, clock, alike in zip(parts, clocks, same, strict=True):
-            if alike:
-                columns.append(part.read(int(start) + first, int(start) + last))
+            return np.empty((0, sum(member.columns for member in series)))
+        blocks = []
+        for member, clock, has_same_clock in zip(series, clocks, same, strict=True):
+            if has_same_clock:
+                blocks.append(member.read(int(start) + first, int(start) + last))
                 continue
-            asked = time_s[first:last]
-            a = max(int(np.searchsorted(clock, asked[0], "right")) - 1, 0)
-            b = min(int(np.searchsorted(clock, asked[-1], "left")) + 1, clock.size)
-            block = part.read(a, b)
-            columns.append(np.column_stack([np.interp(asked, clock[a:b], column) for column in block.T]))
-        return np.concatenate(columns, axis=1)
+            wanted_s = time_s[first:last]
+            low = max(int(np.searchsorted(clock, wanted_s[0], "right")) - 1, 0)
+            high = min(int(np.searchsorted(clock, wanted_s[-1], "left")) + 1, clock.size)
+            block = member.read(low, high)
+            blocks.append(np.column_stack([np.interp(wanted_s, clock[low:high], column) for column in block.T]))
+        return np.concatenate(blocks, axis=1)
 
-    units = dict.fromkeys(part.unit for part in parts)
+    units = dict.fromkeys(member.unit for member in series)
     joined = Series(
-        name=", ".join(part.name for part in parts),
+        name=", ".join(member.name for member in series),
         time_s=lambda: time_s,
         read=read,
-        columns=sum(part.columns for part in parts),
+        columns=sum(member.columns for member in series),
         unit=" / ".join(units),
     )
-    other = [part.name for part, alike in zip(parts, same, strict=True) if not alike]
-    if not other:
+    interpolated = [member.name for member, has_same_clock in zip(series, same, strict=True) if not has_same_clock]
+    if not interpolated:
         return joined, []
-    return joined, [f"{', '.join(other)}: interpolated linearly to the sample times of {parts[0].name}."]
+    return joined, [f"{', '.join(interpolated)}: interpolated linearly to the sample times of {series[0].name}."]

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.activity import Activity
-from curbd.recording.cells import said
+from curbd.recording.cells import cell_text
 from curbd.recording.inputs import KnownInputs
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.scaling import scaled_rates
@@ -176,7 +176,7 @@ def _trial_coords(columns: pd.DataFrame) -> dict[str, Any]:
     for column, cells in columns.items():
         name = str(column).replace("/", "_")
         plain = cells.dtype.kind in "biuf"
-        values = cells.to_numpy() if plain else np.array([said(cell) for cell in cells], dtype=str)
+        values = cells.to_numpy() if plain else np.array([cell_text(cell) for cell in cells], dtype=str)
         coords[f"trial_{name}" if name in RECORDING_NAMES else name] = ("trial", values)
     return coords
 

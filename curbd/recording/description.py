@@ -1,4 +1,4 @@
-"""A recording told in lines: one function for each section of what `curbd inspect` prints."""
+"""Descriptions of a recording file in lines of text: one function for each section that `curbd inspect` prints."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pandas as pd
 
 from curbd.recording.cells import as_text
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
-from curbd.recording.regions import Place, resolve
+from curbd.recording.regions import LabelOrigin, resolve
 from curbd.settings.recording import Regions
 
-LOOK = 2000
-"""Samples of sampled activity that are looked at for traces that do not vary."""
-MANY = 12
-"""More regions than this share a line."""
-FEW = 8
-"""Up to so many different values of a column are counted one by one."""
+INSPECTED_SAMPLES = 2000
+"""Number of samples of sampled activity that are read to find units that do not vary."""
+MAX_REGIONS_LISTED = 12
+"""Up to this number of regions have a line each; more regions share one line."""
+MAX_VALUES_COUNTED = 8
+"""Up to this number of different values of a column are listed with their counts."""
 
 
 def activity_lines(file: RecordingFile) -> list[str]:
-    """What the units did: spikes, trials or samples, how many, how fast, from when to when."""
+    """The activity: its kind, the number of units, trials or samples, mean rates, and the time covered."""
     n_units, activity = len(file.units), file.activity
     truth = ["  with the network behind it (truth), used for scoring only"] if file.truth is not None else []
     if isinstance(activity, Spikes):
@@ -56,52 +56,66 @@ def activity_lines(file: RecordingFile) -> list[str]:
     return ["Activity", f"  {file.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
 
 
-def region_lines(file: RecordingFile, places: Sequence[Place], order: Regions) -> list[str]:
-    """Regions, units of each, where the labels came from, and what every other place says."""
+def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Regions) -> list[str]:
+    """Regions with their number of units, the origin of the labels, and what every other origin says.
+
+    Parameters
+    ----------
+    file : the opened file.
+    origins : every origin of region labels in the file.
+    order : settings with the order of these origins.
+    """
     units = file.units
-    found = units[units["region_raw"] != ""]
+    labelled = units[units["region_raw"] != ""]
     lines = ["Regions"]
-    for where, rows in found.groupby("region_source", sort=True):
+    for origin_name, rows in labelled.groupby("region_source", sort=True):
         counts = rows["region"].value_counts().sort_index()
-        if len(counts) > MANY:
-            each = sorted(set(counts))
-            size = f"{each[0]}" if len(each) == 1 else f"{each[0]} to {each[-1]}"
-            lines.append(f"  {len(counts)} regions with {size} unit{'s' * (each[-1] > 1)} each, from {where}:")
+        if len(counts) > MAX_REGIONS_LISTED:
+            low, high = int(counts.min()), int(counts.max())
+            size = f"{low}" if low == high else f"{low} to {high}"
+            lines.append(f"  {len(counts)} regions with {size} unit{'s' * (high > 1)} each, from {origin_name}:")
             lines.append(f"    {', '.join(map(str, counts.index))}")
         else:
-            lines += [f"  {region}: {count} units, from {where}" for region, count in counts.items()]
-    if bare := len(units) - len(found):
-        lines.append(f"  no label: {bare} units")
-    used = set(found["region_source"])
-    labels, _ = resolve(places, order.order, len(units))
-    for other in places:
-        said = [label for label in other.labels if label]
-        if other.name in used:
-            continue
-        if not said:
-            lines.append(f"  {other.name} is empty")
-        elif all(a == b for a, b in zip(labels, other.labels, strict=True) if b):
-            lines.append(
-                f"  {other.name} says the same" + ("" if len(said) == len(units) else f" for {len(said)} units")
-            )
+            lines += [f"  {region}: {count} units, from {origin_name}" for region, count in counts.items()]
+    if n_unlabelled := len(units) - len(labelled):
+        lines.append(f"  no label: {n_unlabelled} units")
+    used = set(labelled["region_source"])
+    labels, _ = resolve(origins, order.order, len(units))
+    for origin in (origin for origin in origins if origin.name not in used):
+        of_origin = [label for label in origin.labels if label]
+        if not of_origin:
+            lines.append(f"  {origin.name} is empty")
+        elif all(label == candidate for label, candidate in zip(labels, origin.labels, strict=True) if candidate):
+            some = "" if len(of_origin) == len(units) else f" for {len(of_origin)} units"
+            lines.append(f"  {origin.name} says the same{some}")
         else:
-            lines.append(f"  {other.name} says otherwise: {counted(said)}")
+            lines.append(f"  {origin.name} says otherwise: {counted(of_origin)}")
     for reason, count in units.loc[units["reason"] != "", "reason"].value_counts().items():
         lines.append(f"  {count} of {len(units)} units are left out: {reason}")
-    if len(set(found["region"])) == 1:
-        lines.append("  one region only: there is no pathway between regions to judge")
+    if len(set(labelled["region"])) == 1:
+        lines.append("  only one region: there is no pathway between regions to judge")
     return lines
 
 
 def unit_column_lines(columns: Mapping[str, Sequence[Any]], labels: Sequence[str]) -> list[str]:
-    """Columns of the units that ``units.select`` may use: those with few different values, labels left out."""
-    few = [name for name, values in columns.items() if name not in labels and len(set(map(as_text, values))) <= FEW]
+    """Columns of the units that ``units.select`` can use: those with few different values, without region labels.
+
+    Parameters
+    ----------
+    columns : name -> (unit,) cells.
+    labels : names of the columns that hold region labels.
+    """
+    few = [
+        name
+        for name, values in columns.items()
+        if name not in labels and len(set(map(as_text, values))) <= MAX_VALUES_COUNTED
+    ]
     lines = [f"  {name}: {counted(columns[name])}" for name in few]
     return ["Columns of the units (for units.select)", *lines] if lines else []
 
 
 def interval_lines(file: RecordingFile) -> list[str]:
-    """Interval tables with their rows, time range and columns."""
+    """Interval tables with their number of rows, time range and columns."""
     lines = ["Interval tables (for windows.table)"]
     for name, table in file.intervals.items():
         if not len(table):
@@ -122,7 +136,7 @@ def interval_lines(file: RecordingFile) -> list[str]:
 def _column(table: pd.DataFrame, column: str) -> str:
     values = table[column]
     distinct = values.nunique()
-    if distinct <= FEW:
+    if distinct <= MAX_VALUES_COUNTED:
         return counted(list(values))
     if not pd.api.types.is_numeric_dtype(values):
         return f"{distinct} different texts, e.g. {values.iloc[0]}"
@@ -138,7 +152,7 @@ def _column(table: pd.DataFrame, column: str) -> str:
 
 
 def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]:
-    """Series that could be known inputs; ROI responses are activity, and are told there."""
+    """Series that could be known inputs, without ROI responses, which are listed under the activity."""
     lines = [
         f"  {name}: {series.columns} column{'s' * (series.columns > 1)}"
         f"{f', {series.unit}' if series.unit else ''}, {clock_line(series)}"
@@ -149,23 +163,25 @@ def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]
 
 
 def remark_lines(file: RecordingFile) -> list[str]:
-    """Oddities: what the reader noted, traces that do not vary, missing samples, series that begin late."""
+    """Irregularities: notes of the reader, units that do not vary, missing samples, and series that begin late."""
     remarks = list(file.notes)
     activity = file.activity
     if isinstance(activity, Series):
         stop = activity.steady[2] if activity.steady else activity.time_s().size
-        first = activity.read(0, min(stop, LOOK))
-        part = "" if stop <= LOOK else f" in the first {LOOK} samples"
+        first = activity.read(0, min(stop, INSPECTED_SAMPLES))
+        stretch = "" if stop <= INSPECTED_SAMPLES else f" in the first {INSPECTED_SAMPLES} samples"
         finite = np.isfinite(first)
         lowest, highest = np.where(finite, first, np.inf).min(axis=0), np.where(finite, first, -np.inf).max(axis=0)
-        alike = np.flatnonzero(lowest >= highest)
-        if alike.size:
-            rows = file.units.iloc[alike[:FEW]]
-            who = ", ".join(f"{u} ({r})" for u, r in zip(rows["unit_id"], rows["region"], strict=True))
-            more = ", ..." if alike.size > FEW else ""
-            remarks.append(f"{alike.size} units do not vary{part}: {who}{more}.")
+        constant = np.flatnonzero(lowest >= highest)
+        if constant.size:
+            rows = file.units.iloc[constant[:MAX_VALUES_COUNTED]]
+            units = ", ".join(
+                f"{unit} ({region})" for unit, region in zip(rows["unit_id"], rows["region"], strict=True)
+            )
+            more = ", ..." if constant.size > MAX_VALUES_COUNTED else ""
+            remarks.append(f"{constant.size} units do not vary{stretch}: {units}{more}.")
         if missing := int(np.count_nonzero(~finite)):
-            remarks.append(f"{missing} samples are not finite{part}.")
+            remarks.append(f"{missing} samples are not finite{stretch}.")
     if isinstance(activity, Spikes):
         begins = {
             name: np.array([series.steady[0]]) if series.steady else series.time_s()[:1]
@@ -183,7 +199,7 @@ def remark_lines(file: RecordingFile) -> list[str]:
 
 
 def clock_line(series: Series) -> str:
-    """Number of samples, first and last, and their rate if it is steady."""
+    """Number of samples, times of the first and the last, and the sampling rate where it is steady."""
     if series.steady is not None:
         start, rate_hz, samples = series.steady
         return f"{samples} samples, {seconds(start)} to {seconds(start + (samples - 1) / rate_hz)}, {rate_hz:.4g} Hz"
@@ -198,10 +214,10 @@ def clock_line(series: Series) -> str:
 
 
 def counted(values: Sequence[Any]) -> str:
-    """The most frequent values with their counts, ``sleep (1), wake (1)``."""
+    """The most frequent values with their counts, such as ``sleep (1), wake (1)``."""
     counts = Counter(one_line(value) for value in values)
-    more = f", {len(counts) - FEW} more" if len(counts) > FEW else ""
-    return ", ".join(f"{value or 'empty'} ({count})" for value, count in counts.most_common(FEW)) + more
+    more = f", {len(counts) - MAX_VALUES_COUNTED} more" if len(counts) > MAX_VALUES_COUNTED else ""
+    return ", ".join(f"{value or 'empty'} ({count})" for value, count in counts.most_common(MAX_VALUES_COUNTED)) + more
 
 
 def one_line(value: Any) -> str:
@@ -210,10 +226,10 @@ def one_line(value: Any) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time with its unit."""
+    """A time in seconds with its unit, as text."""
     return f"{value:.6g} s"
 
 
 def duration(value: float) -> str:
-    """A length of time in the unit that a person would use."""
+    """A duration in seconds as text, in minutes where it is long."""
     return f"{value / 60:.3g} min" if value >= 120 else f"{value:.3g} s"

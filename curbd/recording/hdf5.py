@@ -1,4 +1,4 @@
-"""Plain HDF5 recordings: the layout of the docs, or any other names and axis orders by `settings.hdf5`."""
+"""Plain HDF5 recordings, with the default layout or with the names and axis orders in `settings.hdf5`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
-from curbd.recording.regions import place
+from curbd.recording.regions import label_origin
 from curbd.recording.units import UnitFacts, cell_type, positions, unit_table
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
-DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
-"""Axes of the activity when the settings name none."""
+DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
+"""Axes of the activity where the settings name none, by their number."""
 
 
 def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingFile:
@@ -28,13 +28,13 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
     Parameters
     ----------
     path : the file.
-    settings : names and axis orders (`settings.hdf5`), region labels and units that are asked for.
+    settings : names and axis orders (`settings.hdf5`), and the choice of region labels and units.
     where : the recording, for messages.
 
     Raises
     ------
-    UserError : a dataset that is missing or has another length than the activity, no times and no sampling rate, no
-        region label anywhere, or model activity outside (-1, 1).
+    UserError : a dataset is missing or its length differs from that of the activity; there are neither times nor a
+        sampling rate; no unit has a region label; or rates of a model lie outside (-1, 1).
     """
     file = h5py.File(path, "r", locking=False)
     try:
@@ -47,10 +47,23 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
 def describe(
     file: h5py.File, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
 ) -> RecordingFile:
-    """What an opened HDF5 file offers, by the settings."""
+    """What an opened HDF5 file offers, with the choices of the settings.
+
+    Parameters
+    ----------
+    file : the opened file.
+    path : path of the file.
+    settings : names and axis orders (`settings.hdf5`), and the choice of region labels and units.
+    where : the recording, for messages.
+    close : function that closes the file.
+
+    Raises
+    ------
+    UserError : as `open_hdf5`.
+    """
     layout = settings.hdf5
     rates = _rates(file, layout, where)
-    dims: Sequence[str] = layout.dims or DIMS[rates.ndim]
+    dims: Sequence[str] = layout.dims or DEFAULT_DIMS[rates.ndim]
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     facts = _unit_facts(file, layout, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
@@ -59,15 +72,15 @@ def describe(
     trials = _trials(file, layout, sizes.get("trial"), where)
     inputs = _inputs(file, layout, sizes, where)
     names = _input_names(file, layout, inputs, where)
-    order = [dims.index(dim) for dim in DIMS[rates.ndim]]
+    order = [dims.index(dim) for dim in DEFAULT_DIMS[rates.ndim]]
 
-    def inside(block: np.ndarray) -> np.ndarray:
+    def checked(block: np.ndarray) -> np.ndarray:
         if already_phi and np.any(np.abs(block) >= 1):
             raise UserError.at(
                 f"{where}: {layout.rates}",
                 found=f"values up to {np.nanmax(np.abs(block)):g} with the attribute activity = 'model'",
                 expected="rates phi(x) in (-1, 1)",
-                todo="remove the attribute, and the rates are scaled",
+                todo="remove the attribute if the rates are measured, so that they are scaled",
             )
         return block
 
@@ -77,7 +90,7 @@ def describe(
     series: dict[str, Series] = {}
     if rates.ndim == 3:
         activity = BinnedTrials(
-            read=lambda: inside(np.asarray(rates[...], float).transpose(order)),
+            read=lambda: checked(np.asarray(rates[...], float).transpose(order)),
             time_s=time_s(),
             trials=trials,
             inputs=lambda: _read_inputs(inputs, sizes),
@@ -87,9 +100,9 @@ def describe(
         unit_first = order == [1, 0]
 
         def read(first: int, last: int) -> np.ndarray:
-            return inside(np.asarray(rates[:, first:last].T if unit_first else rates[first:last], float))
+            return checked(np.asarray(rates[:, first:last].T if unit_first else rates[first:last], float))
 
-        activity = Series(layout.rates, time_s, read, sizes["unit"], unit, steady)
+        activity = Series(name=layout.rates, time_s=time_s, read=read, columns=sizes["unit"], unit=unit, steady=steady)
         series = _series(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials
@@ -104,25 +117,25 @@ def describe(
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
         notes=tuple(notes + unit_notes),
-        truth=_truth(file, tuple(sizes[dim] for dim in DIMS[rates.ndim]), len(names), where),
+        truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Every dataset of the file by its path; the cells that a MATLAB file keeps under ``#refs#`` are left out."""
-    found: dict[str, h5py.Dataset] = {}
+    """Path -> dataset, for every dataset of the file except the cells of MATLAB files under ``#refs#``."""
+    by_path: dict[str, h5py.Dataset] = {}
 
-    def visit(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Dataset) and not name.startswith("#"):
-            found[name] = thing
+    def visit(path: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and not path.startswith("#"):
+            by_path[path] = node
 
     file.visititems(visit)
-    return found
+    return by_path
 
 
 def texts(dataset: h5py.Dataset) -> list[str]:
-    """All cells of a dataset as text; references to characters (the cell arrays of MATLAB 7.3 files) are followed."""
+    """All cells of a dataset as text; in MATLAB 7.3 files, cells are references to arrays of characters."""
     cells = np.ravel(dataset[()])
     if h5py.check_ref_dtype(dataset.dtype) is not None:
         return [as_text("".join(map(chr, np.ravel(dataset.file[cell][()])))) for cell in cells]
@@ -130,37 +143,38 @@ def texts(dataset: h5py.Dataset) -> list[str]:
 
 
 def _dataset(file: h5py.File, name: str | None) -> h5py.Dataset | None:
-    thing = file.get(name) if name else None
-    return thing if isinstance(thing, h5py.Dataset) else None
+    node = file.get(name) if name else None
+    return node if isinstance(node, h5py.Dataset) else None
 
 
 def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
     rates = _dataset(file, layout.rates)
-    field = f"{where}: {layout.rates}"
+    where_rates = f"{where}: {layout.rates}"
     if rates is None:
-        known = list(datasets(file))
-        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        nwb = "nwb_version" in file.attrs
-        raise UserError.at(
-            field,
-            found=f"no such dataset (the file holds {shown or 'none'})",
-            expected="the activity",
-            todo="it is an NWB file: set its format to nwb"
-            if nwb
-            else "name the dataset under hdf5.rates; `curbd inspect` proposes a mapping "
-            + did_you_mean(layout.rates, known),
+        paths = list(datasets(file))
+        listed = ", ".join(paths[:12]) + (", ..." if len(paths) > 12 else "")
+        todo = "name the dataset under hdf5.rates; `curbd inspect` proposes a layout " + did_you_mean(
+            layout.rates, paths
         )
-    if rates.ndim not in DIMS or rates.dtype.kind not in "fiu":
         raise UserError.at(
-            field, found=f"{rates.dtype} of shape {rates.shape}", expected="numbers (trial, time, unit) or (time, unit)"
+            where_rates,
+            found=f"no such dataset (the file holds {listed or 'none'})",
+            expected="the activity",
+            todo="it is an NWB file: set its format to nwb" if "nwb_version" in file.attrs else todo,
+        )
+    if rates.ndim not in DEFAULT_DIMS or rates.dtype.kind not in "fiu":
+        raise UserError.at(
+            where_rates,
+            found=f"{rates.dtype} of shape {rates.shape}",
+            expected="numbers (trial, time, unit) or (time, unit)",
         )
     if 0 in rates.shape:
-        raise UserError.at(field, found=f"an empty dataset of shape {rates.shape}", expected="activity")
-    if layout.dims is not None and sorted(layout.dims) != sorted(DIMS[rates.ndim]):
+        raise UserError.at(where_rates, found=f"an empty dataset of shape {rates.shape}", expected="activity")
+    if layout.dims is not None and sorted(layout.dims) != sorted(DEFAULT_DIMS[rates.ndim]):
         raise UserError.at(
             f"{where}: hdf5.dims",
             found=f"{', '.join(layout.dims)} for {layout.rates} of shape {rates.shape}",
-            expected=f"{', '.join(DIMS[rates.ndim])} in the order of its axes",
+            expected=f"{', '.join(DEFAULT_DIMS[rates.ndim])} in the order of its axes",
         )
     return rates
 
@@ -168,16 +182,18 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
 def _times(
     file: h5py.File, layout: HDF5Layout, n_times: int, where: str
 ) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
-    """Times of the activity, where they follow from a rate (start, rate, samples), and notes."""
+    """Times of the activity; (start, rate, number of samples) where a sampling rate gives them; sentences for notes."""
     dataset = _dataset(file, layout.time)
-    field = f"{where}: {layout.time or 'hdf5.time'}"
+    where_time = f"{where}: {layout.time or 'hdf5.time'}"
     if dataset is not None:
         time_s = np.ravel(np.asarray(dataset[...], float))
         if time_s.size != n_times:
-            raise UserError.at(field, found=f"{time_s.size} times", expected=f"{n_times}, the length of {layout.rates}")
+            raise UserError.at(
+                where_time, found=f"{time_s.size} times", expected=f"{n_times}, the length of {layout.rates}"
+            )
         if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0):
             raise UserError.at(
-                field, found="times that are not finite or do not increase", expected="seconds, increasing"
+                where_time, found="times that are not finite or do not increase", expected="increasing times in seconds"
             )
         if layout.sampling_rate_hz is None:
             return lambda: time_s, None, []
@@ -188,9 +204,9 @@ def _times(
         (f"{key} = {value}" for key, value in file.attrs.items() if "rate" in key or "hz" in key.casefold()), ""
     )
     raise UserError.at(
-        field,
+        where_time,
         found="no dataset of times and no sampling rate" + (f" (the file has an attribute {hint})" if hint else ""),
-        expected="one of them",
+        expected="one of the two",
         todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz; a rate is never guessed",
     )
 
@@ -201,19 +217,19 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
         if dataset is None:
             return None
         if dataset.size != n_units:
-            read_as = ", ".join(layout.dims or DIMS[rates.ndim])
-            turned = ", or the other order of axes under hdf5.dims" if dataset.size in rates.shape else ""
+            read_as = ", ".join(layout.dims or DEFAULT_DIMS[rates.ndim])
+            transposed = ", or another order of axes under hdf5.dims" if dataset.size in rates.shape else ""
             raise UserError.at(
                 f"{where}: {name}",
                 found=f"{dataset.size} values",
-                expected=f"{n_units}, a value for each unit of {layout.rates}{turned}",
+                expected=f"{n_units}, a value for each unit of {layout.rates}{transposed}",
                 todo=f"{layout.rates} has the shape {rates.shape}, read as ({read_as})",
             )
         return texts(dataset)
 
-    inside = file.get(layout.region)
-    if isinstance(inside, h5py.Group):
-        members = ", ".join(f"{layout.region}/{name}" for name in inside)
+    labels = file.get(layout.region)
+    if isinstance(labels, h5py.Group):
+        members = ", ".join(f"{layout.region}/{name}" for name in labels)
         raise UserError.at(
             f"{where}: hdf5.region", found=f"the group {layout.region!r}", expected=f"a dataset (one of {members})"
         )
@@ -228,7 +244,7 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
     }
     return UnitFacts(
         ids=ids or [str(unit) for unit in range(n_units)],
-        places=[] if region is None else [place("unit_column", f"hdf5:{layout.region}", region)],
+        origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region)],
         cell_type=[] if types is None else [cell_type(value) for value in types],
         xyz=np.empty((0, 3)) if xyz is None else positions(xyz[...]),
         columns=columns,
@@ -236,7 +252,7 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
 
 
 def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> pd.DataFrame:
-    """Trial columns; for one continuous stretch whatever table the group holds."""
+    """One row for each trial, with the trial columns; for one continuous stretch, the table that the group holds."""
     group = file.get(layout.trial) if layout.trial else None
     columns: dict[str, list[Any]] = {}
     length = "trial" if n_trials is None else n_trials
@@ -268,10 +284,10 @@ def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where
     if not any(fits):
         expected = f"({length['time']}, input)"
         if length["trial"] is not None:
-            expected = f"({length['trial']}, {length['time']}, input), or {expected} for all trials alike"
+            expected = f"({length['trial']}, {length['time']}, input), or {expected} if it is the same in all trials"
         raise UserError.at(
             f"{where}: {layout.inputs}",
-            found=f"an input with another length than the activity, shape {inputs.shape}",
+            found=f"inputs whose length differs from that of the activity, shape {inputs.shape}",
             expected=expected,
         )
     return inputs
@@ -282,7 +298,7 @@ def _input_names(file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | Non
         return ()
     n_inputs = inputs.shape[-1]
     dataset = _dataset(file, layout.input_name)
-    names = tuple(f"input{number}" for number in range(n_inputs)) if dataset is None else tuple(texts(dataset))
+    names = tuple(f"input{index}" for index in range(n_inputs)) if dataset is None else tuple(texts(dataset))
     if len(names) != n_inputs or len(set(names)) != n_inputs:
         raise UserError.at(
             f"{where}: {layout.input_name}",
@@ -307,21 +323,21 @@ def _series(
     activity: Series,
     n_times: int,
 ) -> dict[str, Series]:
-    """Possible inputs of one continuous stretch: each declared input by its name, and what else is as long."""
-    found = {}
+    """Possible inputs of one continuous stretch: each declared input, and every other dataset of the same length."""
+    series = {}
     if inputs is not None:
         for column, name in enumerate(names):
-            found[name] = _column_series(inputs, name, activity, slice(column, column + 1))
-    taken = {layout.rates, layout.time, layout.inputs}
+            series[name] = _column_series(inputs, name, activity, slice(column, column + 1))
+    used = {layout.rates, layout.time, layout.inputs}
     for name, dataset in datasets(file).items():
         numeric = dataset.dtype.kind in "biuf" and dataset.ndim in (1, 2)
-        if numeric and len(dataset) == n_times and name not in taken and not name.startswith("truth/"):
-            found[name] = _column_series(dataset, name, activity, slice(None))
-    return found
+        if numeric and len(dataset) == n_times and name not in used and not name.startswith("truth/"):
+            series[name] = _column_series(dataset, name, activity, slice(None))
+    return series
 
 
 def _column_series(dataset: h5py.Dataset, name: str, activity: Series, columns: slice) -> Series:
-    """Some columns of a dataset, on the clock of the activity."""
+    """Some columns of a dataset as a series, at the sample times of the activity."""
 
     def read(first: int, last: int) -> np.ndarray:
         block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
@@ -340,10 +356,10 @@ def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: 
     def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
         if name not in group:
             return np.zeros(shape)
-        found = np.asarray(group[name][...], float)
-        if found.shape != shape:
-            raise UserError.at(f"{where}: truth/{name}", found=f"shape {found.shape}", expected=f"{shape}")
-        return found
+        array = np.asarray(group[name][...], float)
+        if array.shape != shape:
+            raise UserError.at(f"{where}: truth/{name}", found=f"shape {array.shape}", expected=f"{shape}")
+        return array
 
     missing = [name for name in ("tau_s", "dt_s") if name not in group.attrs]
     if missing:

@@ -11,7 +11,7 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
 from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
-from curbd.recording.cells import column_of, said
+from curbd.recording.cells import cell_text, column_of
 from curbd.recording.recording_file import RecordingFile, Series
 from curbd.recording.windows import Trials
 from curbd.settings.recording import Input
@@ -96,17 +96,25 @@ def known_inputs(
     return KnownInputs(np.where(observed[:, :, None], np.concatenate(blocks, axis=2), 0.0), names, notes)
 
 
-def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], place: str, todo: str) -> None:
-    """Stop where an input is missing although there is activity.
+def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], where: str, todo: str) -> None:
+    """Stop if an input is missing in a bin with activity.
+
+    Parameters
+    ----------
+    values : (trial, time, input), NaN where missing.
+    observed : (trial, time) whether there is activity in a bin.
+    names : (input,) names of the inputs.
+    where : the setting or the series, for messages.
+    todo : what the user can do.
 
     Raises
     ------
-    UserError : which input, and in how many bins.
+    UserError : the input with the most missing bins, and their number.
     """
     missing = (~np.isfinite(values) & observed[:, :, None]).sum(axis=(0, 1))
     if missing.any():
         raise UserError.at(
-            place,
+            where,
             found=f"no value of {names[int(missing.argmax())]} in {int(missing.max())} of {int(observed.sum())} bins",
             expected="a value in every bin with activity",
             todo=todo,
@@ -114,12 +122,12 @@ def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str]
 
 
 def _from_series(
-    file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, place: str
+    file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, where: str
 ) -> tuple[np.ndarray, list[str]]:
     series = file.series.get(str(entry.series))
     if series is None:
-        raise _unknown(f"{place}.series", str(entry.series), "time series", file.series)
-    when = sampling(series.time_s(), f"{place}.series, {series.name}")
+        raise _unknown(f"{where}.series", str(entry.series), "time series", file.series)
+    when = sampling(series.time_s(), f"{where}.series, {series.name}")
     values = _held_at_the_ends(series, when, trials)
     names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
     edges = trials.edges_s()
@@ -128,7 +136,7 @@ def _from_series(
         values,
         observed,
         names,
-        f"{place}.series, {series.name}",
+        f"{where}.series, {series.name}",
         f"the series lasts from {when.time_s[0]:g} to {when.time_s[-1]:g} s (one sample in {when.step_s:g} s), "
         f"the windows from {bins_s[0].min():g} to {bins_s[1].max():g} s: restrict windows to where it was recorded",
     )
@@ -136,71 +144,75 @@ def _from_series(
 
 
 def _held_at_the_ends(series: Series, when: Sampling, trials: Trials) -> np.ndarray:
-    """Bins of a series; a bin that only the first or last sample's step or half the bin reaches takes that sample."""
+    """(trial, bin, column) bins of a series, the first and last sample held for a short time beyond the ends.
+
+    A bin outside the series takes the nearest sample if its centre is at most one sampling step, or half a bin, away
+    from that sample.
+    """
     edges = trials.edges_s()
     values = sampled_bins(series, when, edges)
     reach = max(when.step_s, trials.dt_s / 2)
     centres = (edges[:, :-1] + edges[:, 1:]) / 2
     early = (centres < when.time_s[0]) & (centres >= when.time_s[0] - reach)
     late = (centres > when.time_s[-1]) & (centres <= when.time_s[-1] + reach)
-    for where, sample in ((early, 0), (late, len(when.time_s) - 1)):
-        empty = where & np.isnan(values).any(axis=2)
+    for beyond, sample in ((early, 0), (late, len(when.time_s) - 1)):
+        empty = beyond & np.isnan(values).any(axis=2)
         if empty.any():
             values[empty] = np.asarray(series.read(sample, sample + 1), dtype=float).reshape(1, -1)
     return values
 
 
-def _from_intervals(file: RecordingFile, entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
+def _from_intervals(file: RecordingFile, entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, list[str]]:
     table = file.intervals.get(str(entry.interval))
     if table is None:
-        raise _unknown(f"{place}.interval", str(entry.interval), "interval table", file.intervals)
+        raise _unknown(f"{where}.interval", str(entry.interval), "interval table", file.intervals)
     intervals = table[["start_time", "stop_time"]].to_numpy(dtype=float)
     return covered(intervals, trials.edges_s())[:, :, None], [entry.name]
 
 
-def _from_column(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str], list[str]]:
-    cells = column_of(trials.columns, str(entry.column), f"{place}.column")
-    share_on, notes = _share_on(entry, trials, place)
+def _from_column(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, list[str], list[str]]:
+    cells = column_of(trials.columns, str(entry.column), f"{where}.column")
+    share_on, notes = _share_on(entry, trials, where)
     if pd.api.types.is_numeric_dtype(cells):
         numbers = cells.to_numpy(dtype=float)
         if np.isnan(numbers).all():
-            raise UserError.at(f"{place}.column", found=f"no value in {entry.column}", expected="numbers")
-        levels, held = [entry.name], numbers[:, None]
+            raise UserError.at(f"{where}.column", found=f"no value in {entry.column}", expected="numbers")
+        names, values = [entry.name], numbers[:, None]
         empty = np.isnan(numbers)
     else:
-        texts = np.array([said(cell) for cell in cells], dtype=object)
-        present = sorted(set(texts) - {""})
-        levels = [f"{entry.name}_{level}" for level in present]
-        held = np.column_stack([np.zeros((len(texts), 0)), *((texts == level).astype(float) for level in present)])
+        texts = np.array([cell_text(cell) for cell in cells], dtype=object)
+        levels = sorted(set(texts) - {""})
+        names = [f"{entry.name}_{level}" for level in levels]
+        values = np.column_stack([np.zeros((len(texts), 0)), *((texts == level).astype(float) for level in levels)])
         empty = texts == ""
     if empty.any():
         notes.append(
             f"input {entry.name}: {int(empty.sum())} of {len(empty)} trials have no {entry.column}; 0 is used."
         )
-    return share_on[:, :, None] * np.nan_to_num(held)[:, None, :], levels, notes
+    return share_on[:, :, None] * np.nan_to_num(values)[:, None, :], names, notes
 
 
-def _share_on(entry: Input, trials: Trials, place: str) -> tuple[np.ndarray, list[str]]:
-    """(trial, bin) share of each bin between the start and the stop column; 0 in trials where the event is absent."""
+def _share_on(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, list[str]]:
+    """(trial, bin) share of each bin between the times of the start and the stop column; 0 in trials without a time."""
     edges = trials.edges_s()
     bounds = np.column_stack([edges[:, 0], edges[:, -1]])
     notes = []
     for side, column in enumerate((entry.start, entry.stop)):
         if column is not None:
-            cells = column_of(trials.columns, column, f"{place}.{'stop' if side else 'start'}")
+            cells = column_of(trials.columns, column, f"{where}.{'stop' if side else 'start'}")
             bounds[:, side] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
             if (absent := np.isnan(bounds[:, side])).any():
                 notes.append(
-                    f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}: off there."
+                    f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}; the input is 0."
                 )
     shares = [covered(bound[None], edge) for bound, edge in zip(bounds, edges, strict=True)]
     return np.array(shares).reshape(len(edges), edges.shape[1] - 1), notes
 
 
-def _unknown(place: str, name: str, kind: str, known: Iterable[str]) -> UserError:
-    names = sorted(known)
+def _unknown(where: str, name: str, kind: str, candidates: Iterable[str]) -> UserError:
+    names = sorted(candidates)
     return UserError.at(
-        place,
+        where,
         found=f"unknown {kind} {name!r}",
         expected=f"one of {', '.join(names)}" if names else f"no {kind}: the file has none",
         todo=did_you_mean(name, names),

@@ -1,6 +1,6 @@
-"""What is in a recording file, told in a page: what there is to fit, where labels came from, and a line to paste.
+"""A page that describes a recording file: the activity, the region labels, and a line to paste into recordings.tsv.
 
-Only descriptions, tables, clocks and spike times are read; of sampled activity a few thousand samples.
+Only descriptions, tables, sample times and spike times are read, and a few thousand samples of sampled activity.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from curbd.recording.description import (
     unit_column_lines,
 )
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
-from curbd.recording.regions import Place, no_label_anywhere
+from curbd.recording.regions import LabelOrigin, no_label_message
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
 
-ALL_UNITS = RecordingSettings(regions=Regions(unknown="keep"))
-"""Defaults under which a file without labels can be looked at."""
+INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
+"""Default settings, except that units without a region label are kept: such a file can be described, too."""
 
-LISTED = 50
-"""So many datasets of an HDF5 file are listed."""
+MAX_DATASETS_LISTED = 50
+"""Up to this number of datasets of an HDF5 file are listed."""
 
 
 def inspect(path: Path | str) -> str:
-    """What an NWB or HDF5 file holds, and what to write into recordings.tsv.
+    """Text that says what an NWB or HDF5 file holds and what to write into recordings.tsv.
 
     Raises
     ------
-    UserError : a file that is missing, truncated or no HDF5.
+    UserError : the file is missing, truncated, or not an HDF5 file.
     """
     path = Path(path)
     check_hdf5(path, str(path))
@@ -59,28 +59,28 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
     stored = all_series(nwbfile)
     try:
         paths = choose_activity(nwbfile, [], str(path))
-        recording_file = nwb.describe(nwbfile, path, ALL_UNITS, str(path))
+        recording_file = nwb.describe(nwbfile, path, INSPECTION_SETTINGS, str(path))
     except UserError as error:
-        listed = [f"  {name}: {' x '.join(map(str, each.data.shape))}" for name, each in stored.items()]
+        listed = [f"  {name}: {' x '.join(map(str, series.data.shape))}" for name, series in stored.items()]
         paste = _paste(path, "nwb", {"activity": "<path>"}) if listed else []
         return [head, ["Activity", f"  {error}"], ["Time series", *listed] if listed else [], paste]
-    facts = nwb.facts_of(nwbfile, paths, ALL_UNITS, str(path))
+    facts = nwb.facts_of(nwbfile, paths, INSPECTION_SETTINGS, str(path))
     activity = activity_lines(recording_file)
     activity += [f"  stored as ({stored_axes(stored[name])}): {name}" for name in paths if name in stored]
-    other = [name for name in recording_file.series if is_roi_response(stored[name])]
-    if other:
-        activity.append(f"  could be named under activity instead: {', '.join(other)}")
-    # The table named `trials` is what the file's makers call its trials; any other is the user's choice.
+    other_responses = [name for name in recording_file.series if is_roi_response(stored[name])]
+    if other_responses:
+        activity.append(f"  could be named under activity instead: {', '.join(other_responses)}")
+    # The authors of a file call its trials `trials`; any other table is for the user to choose.
     columns: dict[str, object] = {"windows.table": "trials"} if len(recording_file.intervals.get("trials", ())) else {}
     return [
         head,
         activity,
-        region_lines(recording_file, facts.places, ALL_UNITS.regions),
-        unit_column_lines(facts.columns, ALL_UNITS.regions.unit_columns),
+        region_lines(recording_file, facts.origins, INSPECTION_SETTINGS.regions),
+        unit_column_lines(facts.columns, INSPECTION_SETTINGS.regions.unit_columns),
         interval_lines(recording_file),
-        input_lines(recording_file, other),
+        input_lines(recording_file, other_responses),
         remark_lines(recording_file),
-        *_what_to_write(recording_file, columns, facts.places, facts.names),
+        *_what_to_write(recording_file, columns, facts.origins, facts.names),
     ]
 
 
@@ -90,12 +90,15 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
 
     proposal = propose(file)
     listed = hdf5.datasets(file)
-    contents = ["Datasets", *(f"  {name}: {_dataset(each)}" for name, each in list(listed.items())[:LISTED])]
-    contents += [f"  ... {len(listed) - LISTED} more"] if len(listed) > LISTED else []
+    contents = [
+        "Datasets",
+        *(f"  {name}: {_dataset(dataset)}" for name, dataset in list(listed.items())[:MAX_DATASETS_LISTED]),
+    ]
+    contents += [f"  ... {len(listed) - MAX_DATASETS_LISTED} more"] if len(listed) > MAX_DATASETS_LISTED else []
     contents += [f"  attribute {key} = {one_line(value)}" for key, value in file.attrs.items()]
     head = [path.name, f"HDF5, {_size(path)}"]
     columns: dict[str, object] = {f"hdf5.{key}": value for key, value in proposal.items()}
-    settings = ALL_UNITS.model_copy(update={"hdf5": HDF5Layout.model_validate(proposal)})
+    settings = INSPECTION_SETTINGS.model_copy(update={"hdf5": HDF5Layout.model_validate(proposal)})
     try:
         recording_file = hdf5.describe(file, path, settings, str(path))
     except UserError as error:
@@ -104,13 +107,13 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     if proposal:
         layout = ["Layout (proposed from names, shapes and attributes: check it)"]
         layout += [f"  {key}: {_cell(value)}" for key, value in proposal.items()]
-    places = [Place("unit_column", f"hdf5:{settings.hdf5.region}", tuple(recording_file.units["region_raw"]))]
+    origins = [LabelOrigin("unit_column", f"hdf5:{settings.hdf5.region}", tuple(recording_file.units["region_raw"]))]
     return [
         head,
         contents,
         layout,
         activity_lines(recording_file),
-        region_lines(recording_file, places, ALL_UNITS.regions),
+        region_lines(recording_file, origins, INSPECTION_SETTINGS.regions),
         interval_lines(recording_file),
         input_lines(recording_file, []),
         remark_lines(recording_file),
@@ -121,17 +124,25 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
 def _what_to_write(
     recording_file: RecordingFile,
     columns: Mapping[str, object],
-    places: Sequence[Place],
+    origins: Sequence[LabelOrigin],
     names: Mapping[str, Sequence[str]],
 ) -> list[list[str]]:
-    """The line of recordings.tsv, further columns that the file can use, and the mapping where no unit has a label."""
+    """The line for recordings.tsv, further columns for this file, and a table of labels if no unit has a label.
+
+    Parameters
+    ----------
+    recording_file : the described file.
+    columns : columns of recordings.tsv that the file needs, with their values.
+    origins : every origin of region labels.
+    names : kind of name -> (unit,) names, in which the user may recognise regions.
+    """
     units = recording_file.units[recording_file.units["reason"] == ""]
     labelled = bool((recording_file.units["region_raw"] != "").any())
     line = dict(columns)
     if not labelled:
         line["regions.mapping"] = "regions.tsv"
     largest = int(units["region"].value_counts().max()) if len(units) else 0
-    if labelled and 0 < largest < ALL_UNITS.units.min_per_region:
+    if labelled and 0 < largest < INSPECTION_SETTINGS.units.min_per_region:
         # With the default every region would be left out.
         line["units.min_per_region"] = largest
     sections = [_paste(recording_file.path, recording_file.format, line)]
@@ -139,7 +150,7 @@ def _what_to_write(
         sections.append(["Further columns that this file can use", *more])
     if not labelled:
         sections.append(
-            [no_label_anywhere(list(recording_file.units["unit_id"]), places, names, recording_file.path.name)]
+            [no_label_message(list(recording_file.units["unit_id"]), origins, names, recording_file.path.name)]
         )
     return sections
 
@@ -182,7 +193,7 @@ def _paste(path: Path, format: str, columns: Mapping[str, object]) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    """A value as it stands in a cell of recordings.tsv: a text as it is, anything else as YAML."""
+    """A value as a cell of recordings.tsv: texts unchanged, all other values as YAML."""
     if isinstance(value, str):
         return value
     return str(yaml.safe_dump(value, default_flow_style=True, width=10_000)).strip().removesuffix("\n...")

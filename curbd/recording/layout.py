@@ -1,4 +1,4 @@
-"""A guess at the layout of an unknown HDF5 file, proposed to the user and never used without his word."""
+"""A guess at the layout of an unknown HDF5 file, proposed by `curbd inspect`; only the user can put it to use."""
 
 from __future__ import annotations
 
@@ -12,80 +12,87 @@ from curbd.recording.cells import as_text
 from curbd.recording.hdf5 import datasets
 from curbd.settings.recording import HDF5Layout
 
-AXES = {
+AXIS_WORDS = {
     "trial": ("trial", "trials", "rep", "repeat", "repetition"),
     "time": ("time", "times", "frame", "frames", "sample", "samples", "bin", "bins", "t"),
     "unit": ("unit", "units", "neuron", "neurons", "cell", "cells", "roi", "rois", "region", "regions", "channel"),
 }
-"""Words by which a file may call the axes of its activity."""
-ACTIVITY_NAMES = ("rate", "activity", "fluorescence", "dff", "df_f", "spike", "trace", "firing", "response")
-REGION_NAMES = ("acronym", "region", "area", "location", "structure")
+"""Words that files use for the axes of their activity."""
+ACTIVITY_WORDS = ("rate", "activity", "fluorescence", "dff", "df_f", "spike", "trace", "firing", "response")
+REGION_WORDS = ("acronym", "region", "area", "location", "structure")
 RATE_ATTRIBUTE = re.compile(r"(sampling|frame).*rate|^(fs|rate|rate_hz|hz|fps)$", re.IGNORECASE)
 
 
 def propose(file: h5py.File) -> dict[str, object]:
-    """Keys of `settings.hdf5` that differ from the plain layout, as far as names, shapes and attributes tell.
+    """Keys of `settings.hdf5` that differ from the plain layout, guessed from names, shapes and attributes.
 
-    An axis order is proposed only where a ``dims`` attribute or the length of the region labels tells it, a sampling
-    rate only where an attribute of the file states it.
+    An order of axes is proposed only if an attribute ``dims``, or the number of region labels, determines it. A
+    sampling rate is proposed only if an attribute of the file states it.
     """
-    found = {name: each for name, each in datasets(file).items() if not name.startswith("truth/")}
+    by_path = {path: dataset for path, dataset in datasets(file).items() if not path.startswith("truth/")}
     plain = HDF5Layout()
-    rates = plain.rates if plain.rates in found else _activity(found)
+    rates = plain.rates if plain.rates in by_path else _activity(by_path)
     if rates is None:
         return {}
     proposal: dict[str, object] = {} if rates == plain.rates else {"rates": rates}
-    shape = found[rates].shape
-    region = plain.region if plain.region in found else _region(found, shape)
+    shape = by_path[rates].shape
+    region = plain.region if plain.region in by_path else _region(by_path, shape)
     if region is not None and region != plain.region:
         proposal["region"] = region
-    dims = _dims(found[rates], found[region].size if region is not None else None)
+    dims = _dims(by_path[rates], by_path[region].size if region is not None else None)
     if dims is not None and tuple(dims) not in (("time", "unit"), ("trial", "time", "unit")):
         proposal["dims"] = dims
-    if plain.time not in found:
+    if plain.time not in by_path:
         n_times = shape[dims.index("time")] if dims else None
-        times = [name for name, each in found.items() if _is_time(name, each, n_times)]
+        times = [path for path, dataset in by_path.items() if _is_time(path, dataset, n_times)]
         if times:
             proposal["time"] = times[0]
-        elif (rate := _stated_rate(file, found[rates])) is not None:
+        elif (rate := _stated_rate(file, by_path[rates])) is not None:
             proposal["sampling_rate_hz"] = rate
     return proposal
 
 
-def _activity(found: Mapping[str, h5py.Dataset]) -> str | None:
-    """The largest numeric dataset of two or three axes, a well-known name first; square tables are couplings."""
+def _activity(by_path: Mapping[str, h5py.Dataset]) -> str | None:
+    """The largest numeric dataset of two or three axes, if possible with a usual name; square tables are couplings."""
     candidates = {
-        name: each
-        for name, each in found.items()
-        if each.ndim in (2, 3) and each.dtype.kind in "fiu" and (each.ndim == 3 or each.shape[0] != each.shape[1])
+        path: dataset
+        for path, dataset in by_path.items()
+        if dataset.ndim in (2, 3)
+        and dataset.dtype.kind in "fiu"
+        and (dataset.ndim == 3 or dataset.shape[0] != dataset.shape[1])
     }
     return max(
         candidates,
-        key=lambda name: (any(word in name.casefold() for word in ACTIVITY_NAMES), candidates[name].size),
+        key=lambda name: (any(word in name.casefold() for word in ACTIVITY_WORDS), candidates[name].size),
         default=None,
     )
 
 
-def _region(found: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> str | None:
+def _region(by_path: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> str | None:
     # A vector may be stored as (1, n) or (n, 1).
     texts = [
-        name
-        for name, each in found.items()
-        if each.shape and each.dtype.kind in "SUO" and each.size == max(each.shape) and each.size in shape
+        path
+        for path, dataset in by_path.items()
+        if dataset.shape
+        and dataset.dtype.kind in "SUO"
+        and dataset.size == max(dataset.shape)
+        and dataset.size in shape
     ]
-    ranked = [name for word in REGION_NAMES for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
+    ranked = [name for word in REGION_WORDS for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
     return ranked[0] if ranked else None
 
 
 def _dims(rates: h5py.Dataset, n_units: int | None) -> list[str] | None:
-    """Axes in order: by a ``dims`` attribute or dimension labels, else by the number of region labels."""
+    """Axes in their order: from an attribute ``dims`` or dimension labels, else from the number of region labels."""
     stated = rates.attrs.get("dims", rates.attrs.get("dimensions"))
     words = [label.label for label in rates.dims]
     if stated is not None:
         words = (
             re.split(r"[,;\s]+", as_text(stated).strip("()[] ")) if np.ndim(stated) == 0 else list(map(as_text, stated))
         )
-    dims = [next((axis for axis, names in AXES.items() if as_text(word).casefold() in names), "") for word in words]
+    dims = [
+        next((axis for axis, names in AXIS_WORDS.items() if as_text(word).casefold() in names), "") for word in words
+    ]
     if len(dims) == rates.ndim and "" not in dims and len(set(dims)) == len(dims):
         return dims
     fits = [axis for axis, size in enumerate(rates.shape) if size == n_units]

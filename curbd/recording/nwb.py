@@ -1,4 +1,4 @@
-"""NWB files: opened without a file lock, described at once, their data read only when asked."""
+"""NWB files: opened without a file lock and described at once; their data are read only when needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hdmf.build import ConstructError
 from pynwb import NWBHDF5IO, NWBFile
 
 from curbd.errors import UserError
-from curbd.recording.nwb_series import UNITS, choose_activity, joined_activity, other_series
+from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spikes, unit_facts
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
@@ -26,12 +26,13 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
     Parameters
     ----------
     path : the file.
-    settings : which activity, region labels and units are asked for.
+    settings : choice of activity, region labels and units.
     where : the recording, for messages.
 
     Raises
     ------
-    UserError : no NWB file, neither units nor series, several series and none named, no region label anywhere.
+    UserError : the file is not an NWB file; it has neither units nor series; it has several series and the settings
+        name none of them; or no unit has a region label.
     """
     file = h5py.File(path, "r", locking=False)
     try:
@@ -43,15 +44,15 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
 
 
 def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
-    """The pynwb view of an open HDF5 file; nothing but its description is read.
+    """Open an HDF5 file with pynwb; only its description is read.
 
     Raises
     ------
-    UserError : no NWB file, or one that cannot be understood.
+    UserError : the file is not an NWB file, or pynwb cannot read it.
     """
     if "nwb_version" not in file.attrs:
         raise UserError.at(
-            where, found="an HDF5 file that is no NWB file", expected="NWB", todo="set its format to hdf5"
+            where, found="an HDF5 file that is not NWB", expected="an NWB file", todo="set its format to hdf5"
         )
     with _quiet():
         try:
@@ -66,7 +67,20 @@ def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
 def describe(
     nwbfile: NWBFile, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
 ) -> RecordingFile:
-    """What an opened NWB file offers, by the settings."""
+    """What an opened NWB file offers, with the choices of the settings.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    path : path of the file.
+    settings : choice of activity, region labels and units.
+    where : the recording, for messages.
+    close : function that closes the file.
+
+    Raises
+    ------
+    UserError : as `open_nwb`.
+    """
     with _quiet():
         paths = choose_activity(nwbfile, settings.activity, where)
         activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
@@ -76,7 +90,7 @@ def describe(
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:
         notes.append(
-            f"The file marks {invalid} stretches as invalid (invalid_times); they are not left out by themselves."
+            f"The file marks {invalid} stretches as invalid (invalid_times); they are not left out automatically."
         )
     return RecordingFile(
         path=path,
@@ -94,23 +108,35 @@ def describe(
 def chosen_activity(
     nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str
 ) -> tuple[Spikes | Series, UnitFacts, list[str]]:
-    """The chosen activity, what the file says about its units, and notes."""
-    if paths == [UNITS]:
-        found, notes = spikes(nwbfile, where)
-        return found, unit_facts(nwbfile, settings), notes
+    """The activity that the settings choose, and its units.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    paths : path of the spike times, or paths of one or several series.
+    settings : columns that may hold region labels.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The activity; what the file states about its units; sentences on irregularities.
+    """
+    if paths == [SPIKES_PATH]:
+        spike_times, notes = spikes(nwbfile, where)
+        return spike_times, unit_facts(nwbfile, settings), notes
     return joined_activity(nwbfile, paths, settings, where)
 
 
 def facts_of(nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str) -> UnitFacts:
-    """What the file says about the units of the chosen activity, without reading the activity."""
-    if paths == [UNITS]:
+    """What the file states about the units of the chosen activity (see `chosen_activity`); spikes are not read."""
+    if paths == [SPIKES_PATH]:
         return unit_facts(nwbfile, settings)
     return joined_activity(nwbfile, paths, settings, where)[1]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pynwb warns of every departure from the newest schema; what matters to the user is in the notes."""
+    """Ignore the warnings of pynwb about departures from the newest schema; the notes say what matters to the user."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Time series of an NWB file: ROI responses and plain series as activity, everything else as a possible input."""
+"""Time series of an NWB file: ROI responses and plain series as activity, all other series as possible inputs."""
 
 from __future__ import annotations
 
@@ -17,49 +17,62 @@ from pynwb.ophys import RoiResponseSeries
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
-from curbd.recording.clock import Clock, clean_clock, common_clock, shown_clock
+from curbd.recording.clock import Clock, clean_clock, clock_notes, common_clock
 from curbd.recording.nwb_tables import path_of, simple_columns
-from curbd.recording.nwb_units import electrode_columns, electrode_places, has_spikes, region_rows
+from curbd.recording.nwb_units import electrode_columns, electrode_origins, has_spikes, region_rows
 from curbd.recording.recording_file import Series
-from curbd.recording.regions import place
+from curbd.recording.regions import label_origin
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join
 from curbd.settings.recording import RecordingSettings
 
 CELL_COLUMNS = ("iscell", "is_cell", "accepted")
-"""Columns of the ROI table that say whether a ROI is a cell."""
-UNITS = "units"
-"""Name of the spike times among the choices of `activity`."""
+"""Columns of the ROI table that state whether an ROI is a cell."""
+SPIKES_PATH = "units"
+"""Name of the spike times in the setting `activity`."""
+MAX_TIMES_CHECKED = 1_000_000
+"""The clock of a possible input is checked on opening if it has at most this number of explicit times."""
 
 
 def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
-    """Every numeric series of one or two dimensions by its path; images, external files and empty ones are left out."""
-    found = {}
-    for thing in nwbfile.objects.values():
-        if not isinstance(thing, TimeSeries) or isinstance(thing, ImageSeries | IndexSeries):
+    """Path -> series: every numeric series of one or two dimensions, without images, external files, empty series."""
+    series = {}
+    for stored in nwbfile.objects.values():
+        if not isinstance(stored, TimeSeries) or isinstance(stored, ImageSeries | IndexSeries):
             continue
-        shape = getattr(thing.data, "shape", ())
-        if len(shape) in (1, 2) and 0 not in shape and thing.data.dtype.kind in "biuf" and _is_timed(thing):
-            found[path_of(nwbfile, thing)] = thing
-    return dict(sorted(found.items()))
+        shape = getattr(stored.data, "shape", ())
+        if len(shape) in (1, 2) and 0 not in shape and stored.data.dtype.kind in "biuf" and _is_timed(stored):
+            series[path_of(nwbfile, stored)] = stored
+    return dict(sorted(series.items()))
 
 
 def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list[str]:
-    """Paths of what is fitted: what the user names, else the spikes, else the only ROI responses.
+    """Paths of the activity to fit: what the user names, else the spike times, else the ROI responses.
 
-    Deconvolved responses come before dF/F, that before fluorescence; neuropil and background are never taken.
+    Among ROI responses, deconvolved responses are preferred to dF/F, and dF/F to fluorescence. Neuropil and background
+    are used only if the user names them.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    wanted : paths or patterns of paths that the user names.
+    where : the recording, for messages.
 
     Raises
     ------
-    UserError : an unknown path, a file with neither units nor series, or several candidates.
+    UserError : an unknown path, a file without activity, or several series of the same ROIs.
     """
     series = all_series(nwbfile)
     spiking = has_spikes(nwbfile)
-    known = [UNITS] * spiking + list(series)
+    paths = [SPIKES_PATH] * spiking + list(series)
     if wanted:
-        return _named(wanted, known, f"{where}: activity")
+        return _named(wanted, paths, f"{where}: activity")
     if spiking:
-        return [UNITS]
-    rois = {path: each for path, each in series.items() if isinstance(each, RoiResponseSeries) and not _not_cells(path)}
+        return [SPIKES_PATH]
+    rois = {
+        path: stored
+        for path, stored in series.items()
+        if isinstance(stored, RoiResponseSeries) and not _not_cells(path)
+    }
     if not rois:
         raise UserError.at(
             where,
@@ -76,26 +89,26 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
         raise UserError.at(
             f"{where}: activity",
             found=f"several series of the same ROIs ({', '.join(chosen)})",
-            expected="one",
+            expected="one series",
             todo=f"name one of them under activity, e.g. activity: [{chosen[0]}]",
         )
     return chosen
 
 
-def _named(wanted: Sequence[str], known: Sequence[str], field: str) -> list[str]:
+def _named(wanted: Sequence[str], paths: Sequence[str], where: str) -> list[str]:
     chosen: list[str] = []
     for name in wanted:
-        met = [path for path in known if path == name] or [path for path in known if fnmatchcase(path, name)]
-        if not met:
+        matches = [path for path in paths if path == name] or [path for path in paths if fnmatchcase(path, name)]
+        if not matches:
             raise UserError.at(
-                field,
+                where,
                 found=f"unknown path {name!r}",
-                expected=f"one of {', '.join(known) or 'nothing: the file has neither units nor series'}",
-                todo=did_you_mean(name, known),
+                expected=f"one of {', '.join(paths)}" if paths else "none: the file has neither units nor series",
+                todo=did_you_mean(name, paths),
             )
-        chosen += [path for path in met if path not in chosen]
-    if UNITS in chosen and len(chosen) > 1:
-        raise UserError.at(field, found=", ".join(chosen), expected="either units (spikes) or series, not both")
+        chosen += [path for path in matches if path not in chosen]
+    if SPIKES_PATH in chosen and len(chosen) > 1:
+        raise UserError.at(where, found=", ".join(chosen), expected="either units (spikes) or series, not both")
     return chosen
 
 
@@ -113,84 +126,119 @@ def _processing_rank(path: str) -> int:
 def joined_activity(
     nwbfile: NWBFile, paths: Sequence[str], settings: RecordingSettings, where: str
 ) -> tuple[Series, UnitFacts, list[str]]:
-    """One activity series and one list of units from one or several series; each column is a unit.
+    """Join one or several series into one activity; each column is a unit.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    paths : paths of the series.
+    settings : columns that may hold region labels.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The activity; what the file states about its units; sentences on irregularities.
 
     Raises
     ------
-    UserError : the axes of a series cannot be told apart, its lengths disagree, or the clocks do not overlap.
+    UserError : it cannot be decided which axis of a series is time, numbers of samples and times differ, or the series
+        do not overlap in time.
     """
-    found = all_series(nwbfile)
-    parts, facts, notes = [], [], []
+    stored_series = all_series(nwbfile)
+    members, facts, notes = [], [], []
     for path in paths:
-        thing = found[path]
-        part = as_series(thing, path, where)
-        if thing.timestamps is not None and (cleaned := clean_clock(raw_times(thing)).note):
-            notes.append(f"{path}: {cleaned}")
-        notes += [f"{path}: {note}" for note in shown_clock(part.time_s())]
-        parts.append(part)
-        facts.append(_series_facts(nwbfile, thing, path, part.columns, settings))
-    joined, note = common_clock(parts, where)
-    return joined, join(facts), notes + note
+        stored = stored_series[path]
+        member = as_series(stored, path, where)
+        if stored.timestamps is not None and (left_out := clean_clock(raw_times(stored)).note):
+            notes.append(f"{path}: {left_out}")
+        notes += [f"{path}: {note}" for note in clock_notes(member.time_s())]
+        members.append(member)
+        facts.append(_series_facts(nwbfile, stored, path, member.columns, settings))
+    joined, joined_notes = common_clock(members, where)
+    return joined, join(facts), notes + joined_notes
 
 
 def other_series(nwbfile: NWBFile, used: Sequence[str], where: str) -> tuple[dict[str, Series], list[str]]:
-    """Every series that is not the activity, by path, and notes on their clocks.
+    """Every series that is not the activity.
 
-    A clock of more than a million explicit times is looked at when the series is read, not here; ROI responses
-    whose axes cannot be told apart are left out with a note.
+    ROI responses whose time axis cannot be decided are left out, with a note. Explicit sample times are checked here if
+    there are at most a million of them, and otherwise only when the series is read.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    used : paths of the activity.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    Path -> series; sentences on series and samples that are left out.
     """
-    found: dict[str, Series] = {}
+    series: dict[str, Series] = {}
     notes = []
-    for path, thing in all_series(nwbfile).items():
+    for path, stored in all_series(nwbfile).items():
         if path in used:
             continue
         try:
-            found[path] = as_series(thing, path, where)
+            series[path] = as_series(stored, path, where)
         except UserError as error:
             notes.append(f"Left out: {error}")
             continue
         if (
-            thing.timestamps is not None
-            and len(thing.timestamps) <= 1_000_000
-            and (note := clean_clock(raw_times(thing)).note)
+            stored.timestamps is not None
+            and len(stored.timestamps) <= MAX_TIMES_CHECKED
+            and (note := clean_clock(raw_times(stored)).note)
         ):
             notes.append(f"{path}: {note}")
-    return found, notes
+    return series, notes
 
 
-def as_series(thing: TimeSeries, path: str, where: str) -> Series:
-    """A series of the file with its conversion and offset; samples whose time makes no sense are left out.
+def as_series(stored: TimeSeries, path: str, where: str) -> Series:
+    """A series of the file, converted to its unit; samples with unusable times are left out.
+
+    Parameters
+    ----------
+    stored : the series as pynwb reads it.
+    path : path of the series inside the file.
+    where : the recording, for messages.
 
     Raises
     ------
-    UserError : the time axis cannot be told, or there are not as many times as samples.
+    UserError : the time axis cannot be decided, or the numbers of times and samples differ.
     """
-    data = thing.data
-    axis = stored_time_axis(thing, f"{where}: {path}")
+    data = stored.data
+    axis = stored_time_axis(stored, f"{where}: {path}")
     n_samples = data.shape[axis]
-    factor = np.asarray(thing.conversion or 1.0, float)
-    if getattr(thing, "channel_conversion", None) is not None:
-        factor = factor * np.asarray(thing.channel_conversion[:], float)
-    offset = float(getattr(thing, "offset", 0.0) or 0.0)
+    factor = np.asarray(stored.conversion or 1.0, float)
+    if getattr(stored, "channel_conversion", None) is not None:
+        factor = factor * np.asarray(stored.channel_conversion[:], float)
+    offset = float(getattr(stored, "offset", 0.0) or 0.0)
 
     def raw(first: int, last: int) -> np.ndarray:
         block = np.asarray(data[first:last] if axis == 0 else data[:, first:last].T, float)
         return block.reshape(last - first, -1) * factor + offset
 
-    if thing.timestamps is None:
-        steady = (float(thing.starting_time or 0.0), float(thing.rate), int(n_samples))
+    if stored.timestamps is None:
+        steady = (float(stored.starting_time or 0.0), float(stored.rate), int(n_samples))
         columns = _columns(data.shape, axis)
-        return Series(path, lambda: raw_times(thing, n_samples), raw, columns, as_text(thing.unit), steady)
-    if len(thing.timestamps) != n_samples:
+        return Series(
+            name=path,
+            time_s=lambda: raw_times(stored, n_samples),
+            read=raw,
+            columns=columns,
+            unit=as_text(stored.unit),
+            steady=steady,
+        )
+    if len(stored.timestamps) != n_samples:
         raise UserError.at(
             f"{where}: {path}",
-            found=f"{len(thing.timestamps)} timestamps for {n_samples} samples",
-            expected="one for each",
+            found=f"{len(stored.timestamps)} timestamps for {n_samples} samples",
+            expected="one timestamp for each sample",
         )
 
     @cache
     def clock() -> Clock:
-        return clean_clock(raw_times(thing))
+        return clean_clock(raw_times(stored))
 
     def read(first: int, last: int) -> np.ndarray:
         kept = clock().kept
@@ -199,35 +247,48 @@ def as_series(thing: TimeSeries, path: str, where: str) -> Series:
         rows = kept[first:last]
         return raw(int(rows[0]), int(rows[-1]) + 1)[rows - rows[0]]
 
-    return Series(path, lambda: clock().time_s, read, _columns(data.shape, axis), as_text(thing.unit))
-
-
-def stored_time_axis(thing: TimeSeries, where: str) -> int:
-    """Which axis of a series is time (see `time_axis`)."""
-    return time_axis(
-        thing.data.shape, _n_rois(thing), None if thing.timestamps is None else len(thing.timestamps), where
+    return Series(
+        name=path,
+        time_s=lambda: clock().time_s,
+        read=read,
+        columns=_columns(data.shape, axis),
+        unit=as_text(stored.unit),
     )
 
 
-def stored_axes(thing: TimeSeries) -> str:
-    """Axes of a series as they lie in the file, ``unit 219, time 2000``."""
-    if thing.data.ndim == 1:
-        return f"time {len(thing.data)}"
-    names = ("time", "unit") if stored_time_axis(thing, thing.name) == 0 else ("unit", "time")
-    return ", ".join(f"{name} {size}" for name, size in zip(names, thing.data.shape, strict=True))
+def stored_time_axis(stored: TimeSeries, where: str) -> int:
+    """Number of the time axis of a series (see `time_axis`)."""
+    return time_axis(
+        stored.data.shape, _n_rois(stored), None if stored.timestamps is None else len(stored.timestamps), where
+    )
 
 
-def is_roi_response(thing: TimeSeries) -> bool:
-    """Whether a series holds responses of ROIs."""
-    return isinstance(thing, RoiResponseSeries)
+def stored_axes(stored: TimeSeries) -> str:
+    """Axes of a series in the order of the file, such as ``unit 219, time 2000``."""
+    if stored.data.ndim == 1:
+        return f"time {len(stored.data)}"
+    names = ("time", "unit") if stored_time_axis(stored, stored.name) == 0 else ("unit", "time")
+    return ", ".join(f"{name} {size}" for name, size in zip(names, stored.data.shape, strict=True))
+
+
+def is_roi_response(stored: TimeSeries) -> bool:
+    """Whether a series holds ROI responses."""
+    return isinstance(stored, RoiResponseSeries)
 
 
 def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, where: str) -> int:
-    """Which axis is time: by the number of ROIs, then by the number of timestamps; 0 for plain series, as NWB says.
+    """Number of the time axis: decided by the number of ROIs, then by the number of timestamps; 0 for plain series.
+
+    Parameters
+    ----------
+    shape : shape of the data.
+    n_rois : number of ROIs or electrodes; None for a plain series.
+    n_times : number of timestamps; None for a series with a sampling rate.
+    where : the series, for messages.
 
     Raises
     ------
-    UserError : neither or both axes fit.
+    UserError : neither or both axes fit these numbers.
     """
     if len(shape) == 1:
         return 0
@@ -241,27 +302,27 @@ def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, w
             where,
             found=f"data {shape[0]} x {shape[1]} for {n_rois} ROIs" + (f" and {n_times} timestamps" if n_times else ""),
             expected="exactly one axis as long as the list of ROIs",
-            todo="repack it as (time, ROI) with another number of samples, or name another series under activity",
+            todo="store it as (time, ROI) with another number of samples, or name another series under activity",
         )
     return axes[0]
 
 
-def raw_times(thing: TimeSeries, n_samples: int = 0) -> np.ndarray:
-    """Sample times in seconds as the file states them: timestamps win over starting time and rate."""
-    if thing.timestamps is not None:
-        return np.asarray(thing.timestamps[:], float)
-    return float(thing.starting_time or 0.0) + np.arange(n_samples) / float(thing.rate)
+def raw_times(stored: TimeSeries, n_samples: int = 0) -> np.ndarray:
+    """(sample,) times in seconds as the file states them; timestamps are preferred to starting time and rate."""
+    if stored.timestamps is not None:
+        return np.asarray(stored.timestamps[:], float)
+    return float(stored.starting_time or 0.0) + np.arange(n_samples) / float(stored.rate)
 
 
-def _is_timed(thing: TimeSeries) -> bool:
-    return thing.timestamps is not None or bool(thing.rate)
+def _is_timed(stored: TimeSeries) -> bool:
+    return stored.timestamps is not None or bool(stored.rate)
 
 
-def _n_rois(thing: TimeSeries) -> int | None:
-    if isinstance(thing, RoiResponseSeries):
-        return len(thing.rois.data)
-    if isinstance(thing, ElectricalSeries):
-        return len(thing.electrodes.data)
+def _n_rois(stored: TimeSeries) -> int | None:
+    if isinstance(stored, RoiResponseSeries):
+        return len(stored.rois.data)
+    if isinstance(stored, ElectricalSeries):
+        return len(stored.electrodes.data)
     return None
 
 
@@ -270,16 +331,18 @@ def _columns(shape: tuple[int, ...], axis: int) -> int:
 
 
 def _series_facts(
-    nwbfile: NWBFile, thing: TimeSeries, path: str, n_columns: int, settings: RecordingSettings
+    nwbfile: NWBFile, stored: TimeSeries, path: str, n_columns: int, settings: RecordingSettings
 ) -> UnitFacts:
-    if isinstance(thing, RoiResponseSeries):
-        return _roi_facts(thing.rois, settings)
-    if isinstance(thing, ElectricalSeries):
-        rows = region_rows(thing.electrodes)
-        ids = [as_text(each) for each in nwbfile.electrodes.id[:]]
-        places = electrode_places(rows, electrode_columns(nwbfile), settings.regions.unit_columns, f"{path}.electrodes")
+    if isinstance(stored, RoiResponseSeries):
+        return _roi_facts(stored.rois, settings)
+    if isinstance(stored, ElectricalSeries):
+        rows = region_rows(stored.electrodes)
+        ids = [as_text(electrode_id) for electrode_id in nwbfile.electrodes.id[:]]
+        origins = electrode_origins(
+            rows, electrode_columns(nwbfile), settings.regions.unit_columns, f"{path}.electrodes"
+        )
         return UnitFacts(
-            ids=[ids[row[0]] for row in rows], places=places, electrode_ids=[[ids[row[0]]] for row in rows]
+            ids=[ids[row[0]] for row in rows], origins=origins, electrode_ids=[[ids[row[0]]] for row in rows]
         )
     name = path.rsplit("/", 1)[-1]
     return UnitFacts(
@@ -294,17 +357,17 @@ def _roi_facts(rois: DynamicTableRegion, settings: RecordingSettings) -> UnitFac
     columns = {name: [cells[row] for row in rows] for name, cells in simple_columns(table).items()}
     plane = table.imaging_plane
     location, plane_name = getattr(plane, "location", ""), as_text(getattr(plane, "name", ""))
-    places = [
-        place("unit_column", f"{table.name}.{column}", columns[column])
+    origins = [
+        label_origin("unit_column", f"{table.name}.{column}", columns[column])
         for column in settings.regions.unit_columns
         if column in columns
     ]
-    places.append(place("imaging_plane", "imaging_plane.location", [location] * len(rows)))
+    origins.append(label_origin("imaging_plane", "imaging_plane.location", [location] * len(rows)))
     typed = next((column for column in CELL_TYPE_COLUMNS if column in columns), None)
     judged = next((column for column in CELL_COLUMNS if column in table.colnames), None)
     return UnitFacts(
         ids=[as_text(table.id[int(row)]) for row in rows],
-        places=places,
+        origins=origins,
         names={"imaging plane": [plane_name] * len(rows), "ROI table": [as_text(table.name)] * len(rows)},
         cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
         reason=[] if judged is None else _not_a_cell(table[judged].data, rows, judged),
@@ -313,7 +376,7 @@ def _roi_facts(rois: DynamicTableRegion, settings: RecordingSettings) -> UnitFac
 
 
 def _not_a_cell(data: Any, rows: np.ndarray, column: str) -> list[str]:
-    """Reason of each ROI; a second column, where there is one, is the probability of being a cell."""
+    """(ROI,) why an ROI is excluded, '' for cells; a second column of the data is a probability and is ignored."""
     flags = np.asarray(data[:])
     is_cell = (flags[:, 0] if flags.ndim == 2 else flags)[rows].astype(bool)
     return ["" if cell else f"not a cell ({column})" for cell in is_cell]

@@ -1,4 +1,4 @@
-"""Units of an NWB file: their spike times, read unit by unit, and what the file says about each of them."""
+"""Units of an NWB file: spike times, read unit by unit, and what the file states about each unit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 from pynwb import NWBFile
 
 from curbd.errors import UserError
-from curbd.recording.cells import as_text, clean
+from curbd.recording.cells import as_text, region_label
 from curbd.recording.nwb_tables import row_slices, simple_columns
 from curbd.recording.recording_file import Spikes
-from curbd.recording.regions import Place, majority, place
+from curbd.recording.regions import LabelOrigin, label_origin, majority
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, positions
 from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
-"""Columns of the units that may name the electrode with the largest spikes: NWB has no standard one."""
+"""Columns of the units that may name the electrode with the largest spikes; NWB has no standard column for it."""
 PROBE_COLUMNS = ("probe", "probe_name", "probe_id", "group_name", "device")
 """Columns of the units that may name the probe."""
 
@@ -29,13 +29,23 @@ def has_spikes(nwbfile: NWBFile) -> bool:
 
 
 def spikes(nwbfile: NWBFile, where: str) -> tuple[Spikes, list[str]]:
-    """Spike times of all units, and notes on what was left out of them.
+    """Spike times of all units.
 
-    One pass over the file counts duplicates and finds the span, a unit at a time; no spike stays in memory.
+    One pass over the file counts duplicates and finds the first and last spike, one unit at a time; spike times are not
+    kept in memory.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The spike times; sentences on spike times that are left out.
 
     Raises
     ------
-    UserError : a units table without a single spike.
+    UserError : there is no spike in the units table.
     """
     units = nwbfile.units
     rows, times = row_slices(units.spike_times_index), units.spike_times_index.target.data
@@ -43,20 +53,20 @@ def spikes(nwbfile: NWBFile, where: str) -> tuple[Spikes, list[str]]:
     def read(unit: int) -> np.ndarray:
         return sorted_once(times[rows[unit]])[0]
 
-    duplicates = missing = 0
+    n_duplicates = n_not_finite = 0
     first, last = np.inf, -np.inf
     for unit_rows in rows:
-        own, repeated, nan = sorted_once(times[unit_rows])
-        duplicates, missing = duplicates + repeated, missing + nan
-        if own.size:
-            first, last = min(first, own[0]), max(last, own[-1])
+        spike_times, duplicates, not_finite = sorted_once(times[unit_rows])
+        n_duplicates, n_not_finite = n_duplicates + duplicates, n_not_finite + not_finite
+        if spike_times.size:
+            first, last = min(first, spike_times[0]), max(last, spike_times[-1])
     if not np.isfinite(first):
         raise UserError.at(where, found=f"{len(rows)} units without a single spike", expected="spike times")
     notes = []
-    if duplicates:
-        notes.append(f"{duplicates} duplicate spike times (same unit, same time) are counted once.")
-    if missing:
-        notes.append(f"{missing} spike times that are not finite are left out.")
+    if n_duplicates:
+        notes.append(f"{n_duplicates} duplicate spike times (same unit, same time) are counted once.")
+    if n_not_finite:
+        notes.append(f"{n_not_finite} spike times that are not finite are left out.")
     observed = _observed(units)
     if observed is not None:
         stretches = np.concatenate([observed(unit) for unit in range(len(rows))])
@@ -66,7 +76,16 @@ def spikes(nwbfile: NWBFile, where: str) -> tuple[Spikes, list[str]]:
 
 
 def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Finite spike times, increasing, each once; how many were duplicates; how many were not finite."""
+    """Sort spike times and remove duplicates and times that are not finite.
+
+    Parameters
+    ----------
+    times : (spike,) in seconds, in any order.
+
+    Returns
+    -------
+    (spike,) increasing times; the number of duplicates; the number of times that were not finite.
+    """
     times = np.asarray(times, float)
     finite = times[np.isfinite(times)]
     steps = np.diff(finite)
@@ -87,7 +106,13 @@ def _observed(units: DynamicTable) -> Callable[[int], np.ndarray] | None:
 
 
 def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
-    """What the file says about its units: ids, every place that could name their region, types, positions."""
+    """What the file states about its units: ids, every origin of region labels, cell types and positions.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    settings : columns that may hold region labels.
+    """
     units = nwbfile.units
     n_units = len(units)
     columns = simple_columns(units)
@@ -95,8 +120,8 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
     electrodes = electrode_columns(nwbfile)
     listed = any(rows)
     groups = _group_values(nwbfile, rows)
-    places = [
-        place("unit_column", f"units.{column}", columns[column])
+    origins = [
+        label_origin("unit_column", f"units.{column}", columns[column])
         for column in settings.regions.unit_columns
         if column in columns
     ]
@@ -104,8 +129,8 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
     electrode_ids: list[list[str]] = []
     xyz = np.full((n_units, 3), np.nan)
     if listed:
-        places += electrode_places(rows, electrodes, settings.regions.unit_columns, link)
-        ids = [as_text(each) for each in nwbfile.electrodes.id[:]]
+        origins += electrode_origins(rows, electrodes, settings.regions.unit_columns, link)
+        ids = [as_text(electrode_id) for electrode_id in nwbfile.electrodes.id[:]]
         electrode_ids = [[ids[row] for row in of_unit] for of_unit in rows]
         xyz = _mean_positions(rows, electrodes)
     if all(axis in columns for axis in "xyz"):
@@ -113,7 +138,7 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
     if groups is not None:
         column, group_of_unit = groups
         labels = (getattr(group, "location", "") for group in group_of_unit)
-        places.append(place("electrode_group", f"{column}.location", labels))
+        origins.append(label_origin("electrode_group", f"{column}.location", labels))
         names["electrode group"] = [as_text(getattr(group, "name", "")) for group in group_of_unit]
         names["probe"] = [as_text(getattr(getattr(group, "device", None), "name", "")) for group in group_of_unit]
     for column in PROBE_COLUMNS:
@@ -121,8 +146,8 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
             names[f"units.{column}"] = [as_text(value) for value in columns[column]]
     typed = next((column for column in CELL_TYPE_COLUMNS if column in columns), None)
     return UnitFacts(
-        ids=[as_text(each) for each in units.id[:]],
-        places=places,
+        ids=[as_text(unit_id) for unit_id in units.id[:]],
+        origins=origins,
         names=names,
         electrode_ids=electrode_ids,
         cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
@@ -132,14 +157,23 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
 
 
 def electrode_columns(nwbfile: NWBFile) -> dict[str, list[Any]]:
-    """Simple columns of the electrodes table, none where there is no such table."""
+    """Simple columns of the electrodes table; empty for a file without this table."""
     return simple_columns(nwbfile.electrodes) if nwbfile.electrodes is not None else {}
 
 
 def electrode_rows(nwbfile: NWBFile, columns: dict[str, list[Any]]) -> tuple[list[list[int]], str]:
-    """Rows of the electrodes table of each unit, and the column that says so.
+    """Electrodes of each unit.
 
-    A column that names the electrode with the largest spikes wins over the list of all electrodes.
+    A column that names the electrode with the largest spikes is preferred to the list of all electrodes.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    columns : simple columns of the units table.
+
+    Returns
+    -------
+    For each unit, rows of the electrodes table; the name of the column that links units to electrodes.
     """
     units = nwbfile.units
     listed: list[list[int]] = [[] for _ in range(len(units))]
@@ -151,40 +185,56 @@ def electrode_rows(nwbfile: NWBFile, columns: dict[str, list[Any]]) -> tuple[lis
     peak = next((column for column in PEAK_COLUMNS if column in columns), None)
     if peak is None:
         return listed, link
-    ids = {as_text(each): row for row, each in enumerate(nwbfile.electrodes.id[:])}
-    chosen = [_peak_row(value, ids, known) for value, known in zip(columns[peak], listed, strict=True)]
+    row_of_id = {as_text(electrode_id): row for row, electrode_id in enumerate(nwbfile.electrodes.id[:])}
+    chosen = [_peak_row(cell, row_of_id, of_unit) for cell, of_unit in zip(columns[peak], listed, strict=True)]
     if not any(row is not None for row in chosen):
         return listed, link
-    return [known if row is None else [row] for row, known in zip(chosen, listed, strict=True)], f"units.{peak}"
+    return [of_unit if row is None else [row] for row, of_unit in zip(chosen, listed, strict=True)], f"units.{peak}"
 
 
-def _peak_row(value: Any, ids: dict[str, int], listed: Sequence[int]) -> int | None:
-    """Row of the electrode that a cell names: by its id, or by its row where the id is none of the unit's own."""
-    text = as_text(int(value) if isinstance(value, float | np.floating) and np.isfinite(value) else value)
-    by_id = ids.get(text)
-    by_row = int(text) if text.isdigit() and int(text) < len(ids) else None
+def _peak_row(cell: Any, row_of_id: dict[str, int], listed: Sequence[int]) -> int | None:
+    """Row of the electrode that a cell names.
+
+    The cell is an id of an electrode. It is read as a row number only if that row is one of the listed electrodes of
+    the unit and the electrode with this id is not.
+    """
+    text = as_text(int(cell) if isinstance(cell, float | np.floating) and np.isfinite(cell) else cell)
+    by_id = row_of_id.get(text)
+    by_row = int(text) if text.isdigit() and int(text) < len(row_of_id) else None
     if listed and by_id not in listed and by_row in listed:
         return by_row
     return by_id
 
 
 def region_rows(column: VectorIndex | DynamicTableRegion) -> list[list[int]]:
-    """Rows that each cell of a table region points to, whether the column is ragged or plain."""
+    """Rows that each cell of a table region refers to; the column may be ragged or plain."""
     if isinstance(column, VectorIndex):
         data = np.asarray(column.target.data[:], dtype=np.int64)
         return [data[rows].tolist() for rows in row_slices(column)]
     return [[int(row)] for row in np.ravel(column.data[:])]
 
 
-def electrode_places(
+def electrode_origins(
     rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]], columns: Sequence[str], link: str
-) -> list[Place]:
-    """Region by the electrodes of each unit: the label of most of them, none when two are equally frequent."""
+) -> list[LabelOrigin]:
+    """Region labels from the electrodes of each unit: the most frequent label, '' when two are the most frequent.
+
+    Parameters
+    ----------
+    rows : for each unit, rows of the electrodes table.
+    electrodes : columns of the electrodes table.
+    columns : names of columns that may hold region labels.
+    link : name of the column that links units to electrodes.
+
+    Returns
+    -------
+    One origin of labels for each of these columns that the table has.
+    """
     return [
-        place(
+        label_origin(
             "electrodes",
             f"{link} -> electrodes.{column}",
-            (majority(clean(electrodes[column][row]) for row in of_unit) for of_unit in rows),
+            (majority(region_label(electrodes[column][row]) for row in of_unit) for of_unit in rows),
         )
         for column in columns
         if column in electrodes
@@ -192,7 +242,7 @@ def electrode_places(
 
 
 def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]]) -> np.ndarray:
-    """(unit, 3) mean position of each unit's electrodes; NaN where the table has none."""
+    """(unit, 3) mean position of the electrodes of each unit, NaN where unknown."""
     if not all(axis in electrodes for axis in "xyz"):
         return np.full((len(rows), 3), np.nan)
     xyz = positions(np.column_stack([np.asarray(electrodes[axis], float) for axis in "xyz"]))
@@ -200,7 +250,7 @@ def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[An
 
 
 def _group_values(nwbfile: NWBFile, rows: Sequence[Sequence[int]]) -> tuple[str, list[Any]] | None:
-    """Electrode group of each unit and where it is said: by the unit itself, else by its first electrode."""
+    """Electrode group of each unit, from the unit itself or its first electrode, and the column that names it."""
     if "electrode_group" in nwbfile.units.colnames:
         column = nwbfile.units["electrode_group"]
         return "units.electrode_group", [column.data[unit] for unit in range(len(nwbfile.units))]

@@ -11,7 +11,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording.activity import Activity
-from curbd.recording.cells import column_of, said
+from curbd.recording.cells import cell_text, column_of
 from curbd.recording.windows import conditions
 from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
@@ -50,11 +50,11 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
     names = np.full(len(columns), "", dtype=object)
     for index, entry in enumerate(entries):
         where_entry = f"{where}: perturbed[{index}]"
-        texts = [said(cell) for cell in column_of(columns, entry.column, where_entry)]
+        texts = [cell_text(cell) for cell in column_of(columns, entry.column, where_entry)]
         if isinstance(entry.value, bool):
             perturbed = np.array([text.lower() in TEXTS_OF_FLAGS[entry.value] for text in texts], dtype=bool)
         else:
-            perturbed = np.array([text == said(entry.value) for text in texts], dtype=bool)
+            perturbed = np.array([text == cell_text(entry.value) for text in texts], dtype=bool)
         if not perturbed.any():
             present = ", ".join(sorted(set(texts))[:20])
             raise UserError.at(

@@ -1,7 +1,7 @@
-"""What a file offers before anything is binned: units, activity, interval tables and series, read only when asked.
+"""What a recording file offers before anything is binned: units, activity, interval tables and time series.
 
-Every reader (one module per format) opens its file as a `RecordingFile`; `curbd.recording.ingest` and
-`curbd.recording.inspection` know nothing of formats. Data stay on disk until one of the ``read`` functions runs.
+The reader of each format (`curbd.recording.nwb`, `curbd.recording.hdf5`) opens a file as a `RecordingFile`, so that
+`curbd.recording.ingest` depends on no format. Data stay on disk until one of the ``read`` functions is called.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 UNIT_COLUMNS = ("unit_id", "region", "region_raw", "region_source", "cell_type", "x", "y", "z", "reason")
-"""Columns of `RecordingFile.units`; ``reason`` is empty for a unit that may be used, else why the file says not to."""
+"""Columns of `RecordingFile.units`; ``reason`` says why a unit must not be used and is empty for all other units."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Spikes:
 
     Attributes
     ----------
-    read : index of a unit -> its spike times (spike,) in seconds, sorted, duplicates removed.
-    span_s : first and last time at which any unit was observed.
-    observed_s : index of a unit -> (interval, 2) the stretches in which it was observed, or None when the file does
-        not say; bins outside are missing, not zero.
+    read : index of a unit -> spike times (spike,) of that unit in seconds, sorted, without duplicates.
+    span_s : first and last time, in seconds, at which any unit was observed.
+    observed_s : index of a unit -> (interval, 2) start and stop in seconds of the stretches in which the unit was
+        observed; bins outside them are missing, not zero. None when the file does not state such stretches.
     """
 
     read: Callable[[int], np.ndarray]
@@ -36,17 +36,17 @@ class Spikes:
 
 @dataclass(frozen=True)
 class Series:
-    """A time series sampled by the file: activity (one column a unit) or a possible input.
+    """A sampled time series of the file: activity, with one column for each unit, or a possible input.
 
     Attributes
     ----------
-    name : path inside the file.
+    name : path of the series inside the file.
     time_s : () -> (sample,) sample times in seconds, increasing.
-    read : (first sample, last sample + 1) -> (sample, column) float, converted to `unit`; only that slice is read.
+    read : (first sample, last sample + 1) -> (sample, column) float, in units of `unit`; only that slice is read.
     columns : number of columns.
     unit : physical unit as the file states it.
-    steady : (start in seconds, rate in Hz, samples) where the file states a rate instead of times: what `time_s` would
-        return, known without computing it.
+    steady : (start in seconds, rate in Hz, number of samples) where the file states a sampling rate instead of times;
+        None otherwise.
     """
 
     name: str
@@ -59,15 +59,15 @@ class Series:
 
 @dataclass(frozen=True)
 class BinnedTrials:
-    """Activity that the file already holds trial by trial on common bins (plain HDF5).
+    """Activity that a plain HDF5 file holds trial by trial, on the same bins in every trial.
 
     Attributes
     ----------
     read : () -> (trial, time, unit) float, NaN past the end of a trial.
-    time_s : (time,) seconds.
-    trials : one row a trial, the trial columns.
+    time_s : (time,) times of the bins in seconds.
+    trials : one row for each trial, with the trial columns of the file.
     inputs : () -> (trial, time, input) float.
-    input_names : names of the inputs.
+    input_names : (input,) names of the inputs.
     """
 
     read: Callable[[], np.ndarray]
@@ -79,16 +79,20 @@ class BinnedTrials:
 
 @dataclass(frozen=True)
 class Truth:
-    """The network that made a teacher file; used for scoring only.
+    """The network that generated the recording of a teacher; used for scoring only.
+
+    The equation is tau dx/dt = -x + J r + B u + b + drive, with rates r and inputs u as the file holds them. Currents
+    are dimensionless, in the units of x.
 
     Attributes
     ----------
-    J : (unit, unit) target x source, for the rates as they stand in the file.
-    B : (unit, input) for the inputs as they stand in the file.
+    J : (target unit, source unit) weights.
+    B : (unit, input) input weights.
     b : (unit,) bias.
-    tau_s, dt_s : time constant and sample step in seconds.
-    substeps : Euler steps a sample.
-    drive : (trial, time, unit) external current that no input of the file shows, or None.
+    tau_s : time constant in seconds.
+    dt_s : time between two samples in seconds.
+    substeps : number of Euler steps between two samples.
+    drive : (trial, time, unit) external current that is not among the inputs of the file; None where there is none.
     """
 
     J: np.ndarray
@@ -102,21 +106,23 @@ class Truth:
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """One recording file, opened lazily.
+    """An opened recording file; activity and time series are read only when needed.
 
     Attributes
     ----------
-    path, format : where it is, ``nwb`` or ``hdf5``.
-    units : one row a unit, columns `UNIT_COLUMNS`.
-    activity : what the units did.
-    activity_name : path inside the file of what `activity` reads.
-    already_phi : the rates are phi(x) in (-1, 1) and are taken as they are.
-    intervals : name -> interval table with ``start_time`` and ``stop_time`` in seconds and whatever else it has.
-    series : name -> every other time series, a possible input.
-    declared_inputs : names in `series` of what the file itself calls an input; they are inputs without being asked for.
-    notes : oddities met, one sentence each; ingest writes them to the log and `curbd inspect` prints them.
-    truth : the network behind a teacher file.
-    close : releases the file.
+    path : the file.
+    format : ``nwb`` or ``hdf5``.
+    units : one row for each unit, with the columns `UNIT_COLUMNS`.
+    activity : spike times, a sampled series with one column for each unit, or binned trials.
+    activity_name : path of the activity inside the file.
+    already_phi : whether the rates are phi(x) of a model, in (-1, 1), and are used without scaling.
+    intervals : name -> interval table, with ``start_time`` and ``stop_time`` in seconds and any further columns.
+    series : name -> time series that is not the activity, a possible input.
+    declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
+        settings name none.
+    notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
+    truth : the network behind the recording of a teacher; None for a measured recording.
+    close : function that closes the file.
     """
 
     path: Path

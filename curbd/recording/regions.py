@@ -1,8 +1,9 @@
-"""Region labels: which place of a file names the region of each unit, and what becomes of the label.
+"""Region labels: where a file names the region of each unit, and how the settings change the label.
 
-A reader hands over every place that could hold a label (`Place`); `label_units` tries them in the order of the
-settings, unit by unit, keeps where each label came from, merges and renames, and applies the policy for units without
-a label. Names of probes and planes are labels only through the user's own pattern: nothing is guessed.
+The reader of a format collects every origin that could hold region labels (`LabelOrigin`). `label_units` tries these
+origins in the order of the settings, unit by unit, and records which origin gave each label. It then merges and renames
+labels and treats units without a label as the settings say. The name of a probe or of an imaging plane is used as a
+label only where the user gives a pattern for it.
 """
 
 from __future__ import annotations
@@ -11,60 +12,95 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.cells import as_text, clean
+from curbd.recording.cells import as_text, region_label
 from curbd.settings.recording import RegionRule, Regions
 
-UNKNOWN = "unknown"
-"""Region of units without a label under ``unknown: keep``."""
-NO_REGION = "no region label"
-"""Reason of units without a label under ``unknown: drop``."""
+UNKNOWN_REGION = "unknown"
+"""Region of units without a label, with ``regions.unknown: keep``."""
+NO_LABEL_REASON = "no region label"
+"""Why units without a label are left out, with ``regions.unknown: drop``."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """One place of a file that could hold region labels: its rule, its name, and its label of each unit ('' = none)."""
+class LabelOrigin:
+    """One origin of region labels in a file, or in a table of the user.
+
+    Attributes
+    ----------
+    rule : kind of the origin, as in ``regions.order``.
+    name : name of the origin, stored as ``region_source``.
+    labels : (unit,) label of each unit; '' where the origin gives none.
+    """
 
     rule: RegionRule
     name: str
     labels: tuple[str, ...]
 
 
-def place(rule: RegionRule, name: str, values: Iterable[Any]) -> Place:
-    """A place from the cells as the file holds them."""
-    return Place(rule, name, tuple(clean(value) for value in values))
+def label_origin(rule: RegionRule, name: str, values: Iterable[Any]) -> LabelOrigin:
+    """An origin of labels from cells as the file holds them.
+
+    Parameters
+    ----------
+    rule : kind of the origin, as in ``regions.order``.
+    name : name of the origin.
+    values : (unit,) cells.
+    """
+    return LabelOrigin(rule, name, tuple(region_label(value) for value in values))
 
 
 def majority(labels: Iterable[str]) -> str:
-    """The most frequent label; '' when there is none or when the first two are equally frequent."""
+    """The most frequent label; '' when there is no label, or when two labels are the most frequent."""
     ranked = Counter(label for label in labels if label).most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
         return ""
     return ranked[0][0]
 
 
-def resolve(places: Sequence[Place], order: Sequence[RegionRule], n_units: int) -> tuple[list[str], list[str]]:
-    """Label and source of each unit: the first rule of the order, and its first place, that gives a label."""
-    labels, sources = [""] * n_units, [""] * n_units
+def resolve(origins: Sequence[LabelOrigin], order: Sequence[RegionRule], n_units: int) -> tuple[list[str], list[str]]:
+    """Region label of each unit, and the origin of that label.
+
+    Parameters
+    ----------
+    origins : every origin of labels.
+    order : kinds of origins; an earlier kind wins over a later one.
+    n_units : number of units.
+
+    Returns
+    -------
+    (unit,) labels, (unit,) names of origins; both '' for a unit without a label.
+    """
+    labels, names = [""] * n_units, [""] * n_units
     for rule in order:
-        for candidate in (each for each in places if each.rule == rule):
-            for unit, label in enumerate(candidate.labels):
+        for origin in (origin for origin in origins if origin.rule == rule):
+            for unit, label in enumerate(origin.labels):
                 if label and not labels[unit]:
-                    labels[unit], sources[unit] = label, candidate.name
-    return labels, sources
+                    labels[unit], names[unit] = label, origin.name
+    return labels, names
 
 
-def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]) -> Place:
-    """Labels of a user's TSV with the columns ``unit_id`` (or ``electrode_id``) and ``region``.
+def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]) -> LabelOrigin:
+    """Labels from a table of the user, a TSV with the columns ``unit_id`` (or ``electrode_id``) and ``region``.
+
+    A table of electrodes gives each unit the most frequent label of its electrodes.
+
+    Parameters
+    ----------
+    path : the table.
+    unit_ids : (unit,) ids of the units.
+    electrode_ids : for each unit, the ids of its electrodes.
 
     Raises
     ------
-    UserError : no such file, no table in it, other columns, an id twice, or no unit of the file named.
+    UserError : the file does not exist or is not such a table, an id stands in two rows, or the table names no unit of
+        the recording.
     """
     table = _read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
     key = next((column for column in ("unit_id", "electrode_id") if column in table), None)
@@ -79,25 +115,37 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
         raise UserError.at(path, found=f"{key} {', '.join(repeated[:5])} more than once", expected="one row for each")
     labels = dict(zip(table[key], table["region"], strict=True))
     if key == "unit_id":
-        found = place("mapping", "mapping", (labels.get(unit, "") for unit in unit_ids))
+        cells = [labels.get(unit, "") for unit in unit_ids]
     else:
-        found = place("mapping", "mapping", (majority(clean(labels.get(e, "")) for e in ids) for ids in electrode_ids))
-    if not any(found.labels):
-        known = unit_ids if key == "unit_id" else sorted({each for ids in electrode_ids for each in ids})
+        cells = [majority(region_label(labels.get(electrode, "")) for electrode in ids) for ids in electrode_ids]
+    origin = label_origin("mapping", "mapping", cells)
+    if not any(origin.labels):
+        known_ids = unit_ids if key == "unit_id" else sorted({electrode for ids in electrode_ids for electrode in ids})
         raise UserError.at(
             path,
             found=f"no label for any unit ({key} {', '.join(list(labels)[:5])} ...)",
-            expected=f"{key} out of {_some(known)}" if known else "unit_id (the file links no unit to an electrode)",
+            expected=f"{key} out of {_some(known_ids)}"
+            if known_ids
+            else "unit_id (the file links no unit to an electrode)",
         )
-    return found
+    return origin
 
 
-def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[Place]:
-    """Labels that the user's pattern finds in names; ``names`` is kind of name -> name for each unit.
+def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOrigin]:
+    """Labels that a pattern of the user finds in the names of probes, electrode groups or imaging planes.
+
+    Parameters
+    ----------
+    names : kind of name -> (unit,) names.
+    pattern : regular expression with one group, which is the label.
+
+    Returns
+    -------
+    One origin of labels for each kind of name.
 
     Raises
     ------
-    UserError : the pattern is no regular expression with one group.
+    UserError : the pattern is not a regular expression with one group.
     """
     try:
         compiled = re.compile(pattern)
@@ -113,17 +161,23 @@ def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[Place]:
         )
     matches = {kind: [compiled.search(name) for name in of_units] for kind, of_units in names.items()}
     return [
-        place("name_pattern", f"name pattern on {kind} name", (m.group(1) if m else "" for m in found))
-        for kind, found in matches.items()
+        label_origin(
+            "name_pattern", f"name pattern on {kind} name", (match.group(1) if match else "" for match in of_units)
+        )
+        for kind, of_units in matches.items()
     ]
 
 
 def read_merge(merge: dict[str, str] | str) -> dict[str, str]:
     """Old label -> new label, from the config or from a TSV with the columns ``label`` and ``region``.
 
+    Parameters
+    ----------
+    merge : the labels themselves, or the path of the TSV.
+
     Raises
     ------
-    UserError : no such file, no table in it, or other columns.
+    UserError : the file does not exist, is not a table, or has other columns.
     """
     if not isinstance(merge, str):
         return {as_text(old): as_text(new) for old, new in merge.items()}
@@ -135,106 +189,115 @@ def read_merge(merge: dict[str, str] | str) -> dict[str, str]:
 
 def label_units(
     unit_ids: Sequence[str],
-    places: Sequence[Place],
+    origins: Sequence[LabelOrigin],
     names: Mapping[str, Sequence[str]],
     electrode_ids: Sequence[Sequence[str]],
     settings: Regions,
     where: str,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Region of each unit by the settings, and notes on places that disagree.
+    """Region of each unit according to the settings.
 
     Parameters
     ----------
-    unit_ids, places : units of the file, and every place that could name their region.
-    names : kind of name -> name for each unit (electrode group, probe, imaging plane).
-    electrode_ids : electrodes of each unit, for a mapping by electrode.
-    settings : order, mapping, pattern, merging, policy for units without a label.
+    unit_ids : (unit,) ids of the units.
+    origins : every origin of region labels in the file.
+    names : kind of name (electrode group, probe, imaging plane) -> (unit,) names.
+    electrode_ids : for each unit, the ids of its electrodes, for a mapping by electrode.
+    settings : order of the origins, mapping, pattern, merging, and what to do with units without a label.
     where : the recording, for messages.
 
     Returns
     -------
-    (unit,) table with region, region_raw, region_source, reason; notes.
+    (unit,) table with the columns region, region_raw, region_source and reason; sentences on origins that disagree.
 
     Raises
     ------
-    UserError : no label anywhere, a label of `settings.merge` that no unit has, or units without a label under
-        ``unknown: stop``.
+    UserError : no unit has a label; a label in `settings.merge` that no unit has; or a unit without a label, with
+        ``regions.unknown: stop``.
     """
-    places = list(places)
+    origins = list(origins)
     if settings.mapping is not None:
-        places.append(read_mapping(settings.mapping, unit_ids, electrode_ids))
+        origins.append(read_mapping(settings.mapping, unit_ids, electrode_ids))
     if settings.name_pattern is not None:
-        places += read_names(names, settings.name_pattern)
-    raw, sources = resolve(places, settings.order, len(unit_ids))
+        origins += read_names(names, settings.name_pattern)
+    raw, label_sources = resolve(origins, settings.order, len(unit_ids))
     if not any(raw) and settings.unknown != "keep":
-        raise UserError(no_label_anywhere(unit_ids, places, names, where))
+        raise UserError(no_label_message(unit_ids, origins, names, where))
     merge = read_merge(settings.merge)
     present = sorted(set(raw) - {""})
     if absent := [label for label in merge if label not in present]:
         raise UserError.at(
             f"{where}: regions.merge",
             found=f"unknown region {', '.join(map(repr, absent))}",
-            expected=f"regions of this recording ({', '.join(present)})",
+            expected=f"regions of the recording ({', '.join(present)})",
             todo=did_you_mean(absent[0], present),
         )
-    region = [clean(merge.get(label, label)) for label in raw]
-    bare = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
-    if bare and settings.unknown == "stop":
+    region = [region_label(merge.get(label, label)) for label in raw]
+    unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
+    if unlabelled and settings.unknown == "stop":
         raise UserError.at(
             where,
-            found=f"{len(bare)} of {len(unit_ids)} units without a region label (unit {_some(bare)})",
+            found=f"{len(unlabelled)} of {len(unit_ids)} units without a region label (unit {_some(unlabelled)})",
             expected="a label for every unit, as regions.unknown is stop",
-            todo="add them to regions.mapping, or set regions.unknown to drop or keep",
+            todo="add the units to the table regions.mapping, or set regions.unknown to drop or keep",
         )
     keep = settings.unknown == "keep"
     table = pd.DataFrame(
         {
-            "region": [label or (UNKNOWN if keep else "") for label in region],
+            "region": [label or (UNKNOWN_REGION if keep else "") for label in region],
             "region_raw": raw,
-            "region_source": sources,
-            "reason": ["" if label or keep else NO_REGION for label in region],
+            "region_source": label_sources,
+            "reason": ["" if label or keep else NO_LABEL_REASON for label in region],
         },
         dtype=object,
     )
-    return table, disagreements(places)
+    return table, disagreements(origins)
 
 
-def disagreements(places: Sequence[Place]) -> list[str]:
-    """A sentence for each pair of places that name different regions for the same units.
+def disagreements(origins: Sequence[LabelOrigin]) -> list[str]:
+    """A sentence for each pair of origins that name different regions for the same units.
 
-    A mapping is the user's own word, and a pattern of his may find other names: neither is compared.
+    Labels from a mapping or a name pattern of the user are not compared, because they are meant to replace the labels
+    of the file.
     """
-    compared = [each for each in places if each.rule not in ("mapping", "name_pattern") and any(each.labels)]
+    of_file = [origin for origin in origins if origin.rule not in ("mapping", "name_pattern") and any(origin.labels)]
     notes = []
-    for number, first in enumerate(compared):
-        for second in compared[number + 1 :]:
-            pairs = [(a, b) for a, b in zip(first.labels, second.labels, strict=True) if a and b and a != b]
-            if pairs:
-                notes.append(
-                    f"{first.name} and {second.name} disagree for {len(pairs)} of {len(first.labels)} units"
-                    f" (e.g. {pairs[0][0]} and {pairs[0][1]}); regions.order and regions.unit_columns choose."
-                )
+    for first, second in combinations(of_file, 2):
+        pairs = [(a, b) for a, b in zip(first.labels, second.labels, strict=True) if a and b and a != b]
+        if pairs:
+            notes.append(
+                f"{first.name} and {second.name} disagree for {len(pairs)} of {len(first.labels)} units"
+                f" (e.g. {pairs[0][0]} and {pairs[0][1]}); regions.order and regions.unit_columns decide which is used."
+            )
     return notes
 
 
 def suggest_pattern(name: str) -> str:
-    r"""Pattern that finds the last part of a name, ``group0_psb`` -> ``group\d+_(\w+)``; '' for a name of one part."""
-    parts = re.match(r"^(.*[_\-. ])([^\W\d_][^\W_]*)$", name)
-    if parts is None:
+    r"""Pattern for the last word of a name, ``group0_psb`` -> ``group\d+_(\w+)``; '' for a name of one word."""
+    words = re.match(r"^(.*[_\-. ])([^\W\d_][^\W_]*)$", name)
+    if words is None:
         return ""
-    return re.sub(r"\d+", lambda _: r"\d+", re.sub(r"([.\-])", r"\\\1", parts[1])) + r"(\w+)"
+    return re.sub(r"\d+", lambda _: r"\d+", re.sub(r"([.\-])", r"\\\1", words[1])) + r"(\w+)"
 
 
-def no_label_anywhere(
-    unit_ids: Sequence[str], places: Sequence[Place], names: Mapping[str, Sequence[str]], where: str
+def no_label_message(
+    unit_ids: Sequence[str], origins: Sequence[LabelOrigin], names: Mapping[str, Sequence[str]], where: str
 ) -> str:
-    """The message for a file in which no unit has a label: where it was looked for, and the mapping to write."""
-    looked = ", ".join(dict.fromkeys(each.name for each in places))
+    """The message for a file in which no unit has a region label: where labels were searched, and the table to write.
+
+    Parameters
+    ----------
+    unit_ids : (unit,) ids of the units.
+    origins : the origins in which labels were searched.
+    names : kind of name -> (unit,) names, in which the user may recognise regions.
+    where : the recording.
+    """
+    searched = ", ".join(dict.fromkeys(origin.name for origin in origins))
     lines = [
         f"{where}: no region label anywhere: found {len(unit_ids)} units and no label"
-        + (f" (empty: {looked})" if looked else " (no place in the file could hold one)")
-        + ", expected one for each unit.",
-        "Write a table regions.tsv, columns separated by tabs, a row for each unit:",
+        + (f" (empty: {searched})" if searched else " (nothing in the file could hold one)")
+        + ", expected a label for each unit.",
+        "Write a table regions.tsv, with columns separated by tabs and a row for each unit:",
         "  unit_id\tregion",
         *(f"  {unit}\t<region>" for unit in unit_ids[:3]),
         *(["  ..."] if len(unit_ids) > 3 else []),
@@ -242,11 +305,11 @@ def no_label_anywhere(
         "  regions: {mapping: regions.tsv}",
     ]
     for kind, of_units in names.items():
-        if known := list(dict.fromkeys(name for name in of_units if name)):
-            pattern = next(filter(None, map(suggest_pattern, known)), "")
+        if different := list(dict.fromkeys(name for name in of_units if name)):
+            pattern = next(filter(None, map(suggest_pattern, different)), "")
             lines.append(
-                f"Not read as a label, as it is only a name: {kind} {_some(known)}."
-                + (f" If it holds the region, this reads it: regions: {{name_pattern: '{pattern}'}}" if pattern else "")
+                f"Not used as labels, because they are only names: {kind} {_some(different)}."
+                + (f" If they hold the region, write regions: {{name_pattern: '{pattern}'}}" if pattern else "")
             )
     lines.append("Or fit all units as one region `unknown`: regions: {unknown: keep}")
     return "\n".join(lines)
@@ -255,7 +318,7 @@ def no_label_anywhere(
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
     expected = f"a TSV with the columns {columns}"
     if not Path(path).is_file():
-        raise UserError.at(field, found=f"{path}, which is no file", expected=expected)
+        raise UserError.at(field, found=f"{path}, which is not a file", expected=expected)
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment=None)
     except (OSError, ValueError) as error:

@@ -1,77 +1,88 @@
-"""Rates into (-1, 1), where the network's units live: by their largest value, or by their range for spike counts."""
+"""Scaling of rates into (-1, 1), the range of the units of a network: by their largest value, or by their peak rate."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-HEADROOM = 1.25
-"""The largest training rate ends at 1 / 1.25 = 0.8, so that held-out data may exceed it."""
-PEAK_SD = 1.5
-"""The peak of spike counts is this many standard deviations of the rate above its mean."""
-LIMIT = 0.999
-"""Scaled rates are clipped here: atanh of 1 is infinite."""
+HEADROOM_RATIO = 1.25
+"""The largest training rate is scaled to 1 / 1.25 = 0.8, so that held-out rates may be larger."""
+PEAK_ABOVE_MEAN_SD = 1.5
+"""The peak rate behind spike counts lies this number of standard deviations of the rate above the mean rate."""
+MAX_SCALED_RATE = 0.999
+"""Scaled rates are clipped to plus and minus this value, because atanh(1) is infinite."""
 
 
 def scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scale of each unit, 1.25 times its largest absolute rate in the training trials.
+    """Scale of each unit: 1.25 times the largest absolute rate of the unit in the training trials.
 
     Parameters
     ----------
     rates : (trial, time, unit), NaN where missing.
-    train : (trial,) which trials are for training.
+    train : (trial,) whether a trial is for training.
 
     Returns
     -------
     (unit,) in the units of the rates; 0 for a unit without activity in training.
     """
-    return HEADROOM * np.nan_to_num(np.abs(rates[train])).max(axis=(0, 1), initial=0.0)
+    return HEADROOM_RATIO * np.nan_to_num(np.abs(rates[train])).max(axis=(0, 1), initial=0.0)
 
 
 def count_scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Half of the peak rate of each unit, for spikes that were counted in bins and not smoothed.
+    """Scale of each unit, half of its peak rate, for spikes that were counted in bins and not smoothed.
 
-    The peak is the mean plus 1.5 times the standard deviation of the rate in the training trials. The covariance of
-    neighbouring bins gives that deviation: the noise of the counts, which is new in every bin, is not in it, whereas a
-    single bin with one spike stands for a rate that the unit never had.
+    The peak rate is the mean plus 1.5 times the standard deviation of the rate in the training trials. The covariance
+    of neighbouring bins estimates the variance of the rate, because the counting noise of different bins is
+    independent. The largest count would be a poor estimate of the peak: a single spike in a bin of 10 ms is a rate of
+    100 Hz.
 
     Parameters
     ----------
     rates : (trial, time, unit), NaN where missing.
-    train : (trial,) which trials are for training.
+    train : (trial,) whether a trial is for training.
 
     Returns
     -------
     (unit,) in the units of the rates; 0 for a unit without activity in training.
     """
-    known = rates[train]
-    mean = np.nan_to_num(np.nanmean(known, axis=(0, 1)))
-    together = np.nan_to_num(np.nanmean((known[:, 1:] - mean) * (known[:, :-1] - mean), axis=(0, 1)))
-    half: np.ndarray = (mean + PEAK_SD * np.sqrt(np.maximum(together, 0))) / 2
-    return half
+    training_rates = rates[train]
+    mean = np.nan_to_num(np.nanmean(training_rates, axis=(0, 1)))
+    products = (training_rates[:, 1:] - mean) * (training_rates[:, :-1] - mean)
+    variance = np.maximum(np.nan_to_num(np.nanmean(products, axis=(0, 1))), 0)
+    half_peak: np.ndarray = (mean + PEAK_ABOVE_MEAN_SD * np.sqrt(variance)) / 2
+    return half_peak
 
 
 def silent(recording: xr.Dataset) -> float:
-    """Scaled rate of a unit that does not fire: -1 for spike counts, else 0, in the middle of the network's range."""
+    """Scaled rate of a unit that does not fire: -1 with ``scaling: counts``, otherwise 0."""
     return float(recording.attrs.get("silent", 0.0))
 
 
 def scaled_rates(recording: xr.Dataset) -> xr.DataArray:
-    """Rates over the scale of their unit (trial, time, unit), NaN where missing; spike counts less 1.
+    """Rates divided by the scale of each unit, in (-1, 1); with ``scaling: counts``, 1 is subtracted from the ratio.
 
-    Measured rates are clipped to (-0.999, 0.999), as held-out ones may exceed the training data; rates that are
-    phi(x) already are taken as they are.
+    Measured rates are clipped to [-0.999, 0.999], because held-out rates may exceed the largest training rate. Rates
+    that are phi(x) of a model are used unchanged.
+
+    Returns
+    -------
+    (trial, time, unit), NaN where missing.
     """
     scaled = observed_rates(recording)
-    return scaled if recording.attrs["activity"] == "model" else scaled.clip(-LIMIT, LIMIT)
+    return scaled if recording.attrs["activity"] == "model" else scaled.clip(-MAX_SCALED_RATE, MAX_SCALED_RATE)
 
 
 def observed_rates(recording: xr.Dataset) -> xr.DataArray:
-    """The same without limits, for estimators that know that what is observed is not the rate: noise may exceed it."""
+    """Scaled rates without clipping, for estimators that model observations as rates plus noise.
+
+    Returns
+    -------
+    (trial, time, unit), NaN where missing; values may lie outside (-1, 1).
+    """
     scaled = recording["rates"] / recording["scale"] + silent(recording)
     return scaled.transpose("trial", "time", "unit").rename("scaled_rates")
 
 
 def unscaled(recording: xr.Dataset, scaled: xr.DataArray) -> xr.DataArray:
-    """Scaled rates in the units of the recording again."""
+    """Inverse of `observed_rates`: scaled rates (trial, time, unit) converted to the units of the recording."""
     return ((scaled - silent(recording)) * recording["scale"]).transpose("trial", "time", "unit")

@@ -1,4 +1,4 @@
-"""Which trials are held out."""
+"""The split into training trials and held-out test trials."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 def split(condition: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
-    """Choose the held-out trials by seed, within each condition.
+    """Draw the held-out trials at random, within each condition.
 
-    A condition with two trials or more has at least one of each kind, a single trial is for training. Where every
-    condition has a single trial, the held-out ones are drawn from all of them.
+    A condition with at least two trials has at least one training and one test trial. The only trial of a condition is
+    a training trial. Where every condition has a single trial, the test trials are drawn from all trials.
 
     Parameters
     ----------
-    condition : (trial,) text.
+    condition : (trial,) condition of each trial, as text.
     test_fraction : share of the trials to hold out.
-    seed : of the draw.
+    seed : seed of the random draw.
 
     Returns
     -------

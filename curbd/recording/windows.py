@@ -1,4 +1,4 @@
-"""Which stretches of a recording are used: trials from an interval table, or blocks of continuous data."""
+"""The stretches of a recording that are used: trials from an interval table, or blocks of continuous data."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError
-from curbd.recording.binning import TOLERANCE
-from curbd.recording.cells import column_of, said, selected
+from curbd.recording.binning import ROUNDING_BINS
+from curbd.recording.cells import cell_text, column_of, matching_rows
 from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
-"""Default length of a block of continuous data."""
-FEWEST_BLOCKS = 10
-"""Shorter data are cut into this many blocks, down to `SHORTEST_BLOCK` bins each."""
-SHORTEST_BLOCK = 20
-MISSING = "none"
+"""Default length of a block of continuous data, in bins."""
+MIN_BLOCKS = 10
+"""Data that are too short for this number of default blocks are cut into this number of shorter blocks."""
+MIN_BLOCK_BINS = 20
+"""Shortest block that is made to reach `MIN_BLOCKS`, in bins."""
+EMPTY_CONDITION = "none"
 """Condition text of a trial whose column is empty."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials on one axis of integer bins.
+    """Trials on one common axis of integer bins.
 
     Attributes
     ----------
-    zero_s : (trial,) time of t = 0 on the clock of the recording.
-    first, last : (trial,) first bin of each trial and the one past its end, counted from t = 0.
-    dt_s : bin width.
-    columns : one row a trial, whatever its table says of it.
-    offset_s : time of the left edge of bin 0 from t = 0.
-    notes : what was left out and why.
-    blocks : these are blocks of continuous data, whose bins do not answer one another.
+    zero_s : (trial,) time of t = 0 in seconds on the clock of the recording.
+    first : (trial,) first bin of each trial, counted from t = 0.
+    last : (trial,) bin after the last bin of each trial, counted from t = 0.
+    dt_s : bin width in seconds.
+    columns : one row for each trial, with the columns of the interval table.
+    offset_s : time of the left edge of bin 0 relative to t = 0, in seconds.
+    notes : sentences on what was left out, and why.
+    blocks : whether these are blocks of continuous data, so that bin k is a different moment in every block.
     """
 
     zero_s: np.ndarray
@@ -51,21 +53,21 @@ class Trials:
 
     @property
     def bins(self) -> np.ndarray:
-        """(bin,) from the smallest start to the largest end."""
+        """(bin,) numbers of the bins, from the earliest start to the latest end of all trials."""
         return np.arange(self.first.min(), self.last.max())
 
     @property
     def time_s(self) -> np.ndarray:
-        """(bin,) centres of the bins, seconds from t = 0."""
+        """(bin,) centres of the bins in seconds from t = 0."""
         return np.round(self.offset_s + (self.bins + 0.5) * self.dt_s, 9)
 
     @property
     def inside(self) -> np.ndarray:
-        """(trial, bin) whether the bin belongs to the trial."""
+        """(trial, bin) whether a bin belongs to a trial."""
         return (self.bins >= self.first[:, None]) & (self.bins < self.last[:, None])
 
     def edges_s(self, margin: int = 0) -> np.ndarray:
-        """(trial, bin + 1) edges on the clock of the recording, with ``margin`` more bins on either side."""
+        """(trial, bin + 1) edges in seconds on the clock of the recording, with ``margin`` more bins on either side."""
         ticks = np.arange(self.bins[0] - margin, self.bins[-1] + 2 + margin)
         return self.zero_s[:, None] + self.offset_s + ticks * self.dt_s
 
@@ -85,23 +87,24 @@ def trials_of(
     gap_s: float,
     continuous: bool,
 ) -> Trials:
-    """Lay the rows of an interval table on integer bins.
+    """Turn the rows of an interval table into trials on integer bins.
 
     Parameters
     ----------
-    table : one row an interval, with ``start_time`` and ``stop_time``.
-    name, where : the table and the recording, for messages.
-    settings : which rows, aligned to what, from when to when.
-    span_s : first and last time of the recording.
-    dt_s : bin width.
-    gap_s : data left out between two blocks where the settings do not say.
-    continuous : cut the intervals into blocks; a single interval is always cut, so that there is something to hold out.
+    table : one row for each interval, with ``start_time`` and ``stop_time`` in seconds.
+    name : name of the table, for messages.
+    where : the recording, for messages.
+    settings : which rows to use, the event to align to, start and stop of the window, and length of blocks and gaps.
+    span_s : first and last time of the recording in seconds.
+    dt_s : bin width in seconds.
+    gap_s : length of the data left out between two blocks in seconds, where the settings give none.
+    continuous : cut the intervals into blocks. A single interval is always cut, so that part of it can be held out.
 
     Raises
     ------
     UserError : an unknown column, no row left, every window outside the recording, or data too short for two blocks.
     """
-    rows = table[selected(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
+    rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     notes: list[str] = []
     align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
     start = (
@@ -115,10 +118,11 @@ def trials_of(
 
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
     notes += _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
-    positive = happened & (stop - start >= dt_s * (1 - TOLERANCE))
+    positive = happened & (stop - start >= dt_s * (1 - ROUNDING_BINS))
     notes += _left_out(happened & ~positive, name, f"shorter than one bin of {dt_s:g} s")
-    # What ends after the recording has missing bins; what starts before it, or lies mostly outside, is no trial.
-    before = start < span_s[0] - dt_s * (1 + TOLERANCE)
+    # A trial that ends after the recording has missing bins. A window that starts before the recording, or has less
+    # than half of its length inside, is not used.
+    before = start < span_s[0] - dt_s * (1 + ROUNDING_BINS)
     outside = positive & (before | (np.minimum(stop, span_s[1]) - start < (stop - start) / 2))
     if continuous:
         outside = positive & ((stop <= span_s[0]) | (start >= span_s[1]))
@@ -136,24 +140,30 @@ def trials_of(
         raise UserError.at(
             f"{where}: windows, table {name}",
             found="no window that can be used",
-            expected="one at least",
+            expected="at least one",
             todo="; ".join(notes),
         )
     rows, align, start, stop = rows[used].reset_index(drop=True), align[used], start[used], stop[used]
 
     if continuous or len(rows) == 1:
         if not continuous:
-            notes.append(f"{name}: there is a single trial; it is cut into blocks, so that some can be held out.")
+            notes.append(f"{name}: the only trial is cut into blocks, so that some can be held out.")
         return _blocks(rows, name, where, start, stop, dt_s, gap_s, settings, tuple(notes))
-    first = np.ceil((start - align) / dt_s - TOLERANCE).astype(int)
-    last = np.floor((stop - align) / dt_s + TOLERANCE).astype(int)
-    # Between two edges there may be room for less than a whole bin.
+    first = np.ceil((start - align) / dt_s - ROUNDING_BINS).astype(int)
+    last = np.floor((stop - align) / dt_s + ROUNDING_BINS).astype(int)
+    # A window that is not aligned with the bins may hold no whole bin; such a trial gets one bin.
     last = np.maximum(last, first + 1)
-    return Trials(align, first, last, dt_s, rows, notes=tuple(notes))
+    return Trials(zero_s=align, first=first, last=last, dt_s=dt_s, columns=rows, notes=tuple(notes))
 
 
 def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.ndarray:
-    """(trial,) condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several.
+    """(trial,) condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several columns.
+
+    Parameters
+    ----------
+    columns : one row for each trial, the trial columns.
+    wanted : names of the columns whose combination is the condition.
+    where : the recording, for messages.
 
     Raises
     ------
@@ -162,7 +172,7 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.n
     if not wanted:
         return np.full(len(columns), "all", dtype=object)
     texts = {
-        name: [said(cell) or MISSING for cell in column_of(columns, name, f"{where}: windows.conditions")]
+        name: [cell_text(cell) or EMPTY_CONDITION for cell in column_of(columns, name, f"{where}: windows.conditions")]
         for name in wanted
     }
     if len(wanted) == 1:
@@ -171,11 +181,11 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.n
     return np.array(joined, dtype=object)
 
 
-def _times(table: pd.DataFrame, column: str, place: str) -> np.ndarray:
-    cells = column_of(table, column, place)
+def _times(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
+    cells = column_of(table, column, where)
     times = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
     if len(times) and not np.isfinite(times).any():
-        raise UserError.at(f"{place}, column {column}", found="no number", expected="times in seconds")
+        raise UserError.at(f"{where}, column {column}", found="no number", expected="times in seconds")
     return times
 
 
@@ -194,12 +204,13 @@ def _blocks(
     settings: Windows,
     notes: tuple[str, ...],
 ) -> Trials:
-    """Equal blocks with gaps, from the start of each interval.
+    """Blocks of equal length, with gaps between them, from the start of each interval.
 
-    What is left at the end of an interval is a block too if it has half the length; a whole interval need not.
+    The rest at the end of an interval is used as a shorter block if it has at least half the length of a block. An
+    interval that is shorter than half a block is used if it has at least `MIN_BLOCK_BINS` bins.
     """
     n_bins = np.floor((stop - start) / dt_s + 1e-3).astype(int)
-    gap = int(np.ceil((gap_s if settings.gap_s is None else settings.gap_s) / dt_s - TOLERANCE))
+    gap = int(np.ceil((gap_s if settings.gap_s is None else settings.gap_s) / dt_s - ROUNDING_BINS))
     if settings.gap_s is None:
         gap = max(gap, 1)
     length = _block_bins(int(n_bins.sum()), gap) if settings.block_s is None else max(round(settings.block_s / dt_s), 2)
@@ -207,13 +218,13 @@ def _blocks(
         (row, begin, min(begin + length, total))
         for row, total in enumerate(n_bins)
         for begin in range(0, total, length + gap)
-        if 2 * (total - begin) >= length or (begin == 0 and total >= SHORTEST_BLOCK)
+        if 2 * (total - begin) >= length or (begin == 0 and total >= MIN_BLOCK_BINS)
     ]
     if len(blocks) < 2:
         raise UserError.at(
             f"{where}: windows.block_s",
             found=f"{int(n_bins.sum())} bins of {dt_s:g} s, which give {len(blocks)} block(s) of {length} bins",
-            expected="two blocks at least, one to fit and one to hold out",
+            expected="at least two blocks, one to fit and one to hold out",
             todo="use longer data, narrower bins, or a shorter block and gap",
         )
     row, begin, end = np.array(blocks).T
@@ -221,11 +232,19 @@ def _blocks(
     text = f"{name}: cut into {len(blocks)} blocks of {size}."
     zero = start[row] + begin * dt_s
     columns = rows.iloc[row].reset_index(drop=True)
-    return Trials(zero, np.zeros(len(row), int), end - begin, dt_s, columns, notes=(*notes, text), blocks=True)
+    return Trials(
+        zero_s=zero,
+        first=np.zeros(len(row), int),
+        last=end - begin,
+        dt_s=dt_s,
+        columns=columns,
+        notes=(*notes, text),
+        blocks=True,
+    )
 
 
 def _block_bins(n_bins: int, gap: int) -> int:
-    """Length of a block where the settings give none."""
-    tenth = (n_bins - (FEWEST_BLOCKS - 1) * gap) // FEWEST_BLOCKS
+    """Length of a block in bins, where the settings give none."""
+    tenth = (n_bins - (MIN_BLOCKS - 1) * gap) // MIN_BLOCKS
     half = (n_bins - gap) // 2
-    return max(2, min(BLOCK_BINS, max(tenth, min(SHORTEST_BLOCK, half))))
+    return max(2, min(BLOCK_BINS, max(tenth, min(MIN_BLOCK_BINS, half))))

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.pathways.verdict import RESIDUAL_AUTOCORRELATION
-from curbd.recording.scaling import LIMIT, observed_rates, silent
+from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
 from curbd.report.drawing import counted, percent, r2, source_label
 from curbd.report.reading import Fitted, Recorded
 
@@ -172,7 +172,7 @@ def clipped_share(recording: xr.Dataset) -> float:
         return 0.0
     scaled = observed_rates(recording).values
     known = np.isfinite(scaled)
-    return float((np.abs(scaled[known]) > LIMIT).mean()) if known.any() else 0.0
+    return float((np.abs(scaled[known]) > MAX_SCALED_RATE).mean()) if known.any() else 0.0
 
 
 def _about_fit(fit: Fitted) -> list[str]:

@@ -131,5 +131,5 @@ def test_causal_smoothing_never_looks_ahead() -> None:
 def test_averaging_own_bins_and_the_whole_multiple() -> None:
     np.testing.assert_allclose(averaged(np.arange(7.0)[None, :, None], 3)[0, :, 0], [1.0, 4.0])
     assert whole_multiple(0.3, 0.1, "bin_width_s") == 3
-    with pytest.raises(UserError, match=r"bin_width_s: found 0.25 s, expected a whole multiple .* of 0.1 s"):
+    with pytest.raises(UserError, match=r"bin_width_s: found 0.25 s, expected a whole multiple .* 0.1 s"):
         whole_multiple(0.25, 0.1, "bin_width_s")

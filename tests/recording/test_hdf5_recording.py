@@ -200,7 +200,7 @@ def change(**values):
         (change(position=np.zeros((UNITS, 2))), r"position: found shape \(3, 2\), expected \(3, 3\)"),
         (
             change(inputs=np.zeros((TRIALS, 9, INPUTS))),
-            r"an input with another length than the activity, shape \(4, 9, 2\)",
+            r"inputs whose length differs from that of the activity, shape \(4, 9, 2\)",
         ),
         (change(input_name=np.array([b"light"])), "input_name: found light, expected 2 different names"),
         (change(**{"trial/contrast": np.arange(3)}), r"trial/contrast: found shape \(3,\), expected \(4,\)"),
@@ -227,7 +227,7 @@ def test_a_truth_of_another_size_is_told(content, save):
 
 def test_the_other_axis_order_is_proposed(recordings: Path):
     layout = {"rates": "fluorescence", "region": "region/acronym", "sampling_rate_hz": 1.0}
-    with pytest.raises(UserError, match=r"found 70 values, expected 892.*the other order of axes under hdf5.dims"):
+    with pytest.raises(UserError, match=r"found 70 values, expected 892.*another order of axes under hdf5.dims"):
         open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 
@@ -257,5 +257,5 @@ def test_an_nwb_file_opened_as_hdf5_is_told(recordings: Path):
 
 def test_a_file_that_is_no_hdf5(tmp_path):
     (tmp_path / "rates.h5").write_bytes(b"no signature" * 50)
-    with pytest.raises(UserError, match=r"a file that is no HDF5"):
+    with pytest.raises(UserError, match=r"a file that is not HDF5"):
         open_file(tmp_path / "rates.h5")

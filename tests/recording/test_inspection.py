@@ -88,7 +88,7 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
                 "stored as (unit 219, time 2000)",
                 "V1: 219 units, from imaging_plane.location",
                 "199 of 219 units are left out: not a cell (iscell)",
-                "one region only",
+                "only one region",
                 "could be named under activity instead: processing/ophys/Fluorescence/Fluorescence",
             ],
         ),
@@ -109,7 +109,7 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
                 "units.location is empty",
                 "units.electrode_group.location is empty",
                 "  unit_id\tregion\n  6\t<region>\n  191\t<region>\n  206\t<region>",
-                r"group0_psb. If it holds the region, this reads it: regions: {name_pattern: 'group\d+_(\w+)'}",
+                r"group0_psb. If they hold the region, write regions: {name_pattern: 'group\d+_(\w+)'}",
             ],
         ),
         (
@@ -250,7 +250,7 @@ def test_other_labels_that_disagree_are_told(empty_nwb, save_nwb):
     assert "3 duplicate spike times" in text
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "no such file"), (b"text" * 100, "a file that is no HDF5")])
+@pytest.mark.parametrize(("content", "message"), [(None, "no such file"), (b"text" * 100, "a file that is not HDF5")])
 def test_files_that_cannot_be_inspected(tmp_path: Path, content, message):
     path = tmp_path / "file.nwb"
     if content is not None:

@@ -404,14 +404,14 @@ def test_a_truncated_file(empty_nwb, save_nwb):
 def test_a_file_that_is_no_hdf5(tmp_path):
     path = tmp_path / "text.nwb"
     path.write_text("not an HDF5 file\n" * 100)
-    with pytest.raises(UserError, match=r"a file that is no HDF5"):
+    with pytest.raises(UserError, match=r"a file that is not HDF5"):
         open_file(path)
 
 
 def test_an_hdf5_file_that_is_no_nwb(tmp_path):
     with h5py.File(tmp_path / "plain.h5", "w") as file:
         file["rates"] = np.zeros((3, 3))
-    with pytest.raises(UserError, match=r"an HDF5 file that is no NWB file.*set its format to hdf5"):
+    with pytest.raises(UserError, match=r"an HDF5 file that is not NWB.*set its format to hdf5"):
         open_file(tmp_path / "plain.h5")
 
 

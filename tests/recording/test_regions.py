@@ -1,4 +1,4 @@
-"""Region labels: rules, places, cleaning, merging, the policy for units without one, and the messages."""
+"""Region labels: rules, origins, cleaning, merging, the policy for units without one, and the messages."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.cells import clean
-from curbd.recording.regions import disagreements, label_units, majority, place, resolve, suggest_pattern
+from curbd.recording.cells import region_label
+from curbd.recording.regions import disagreements, label_origin, label_units, majority, resolve, suggest_pattern
 from curbd.settings.recording import Regions
 
-COLUMN = place("unit_column", "units.location", [b"ca1 ", "root", "", "ca1"])
-ELECTRODES = place("electrodes", "units.electrodes -> electrodes.location", ["CA1", "adn", "nan", "ca1"])
+COLUMN = label_origin("unit_column", "units.location", [b"ca1 ", "root", "", "ca1"])
+ELECTRODES = label_origin("electrodes", "units.electrodes -> electrodes.location", ["CA1", "adn", "nan", "ca1"])
 IDS = ["a", "b", "c", "d"]
 
 
-def label(settings: Regions, places=(COLUMN, ELECTRODES), names=None, electrode_ids=()):
-    return label_units(IDS, list(places), names or {}, electrode_ids or [[]] * 4, settings, "rec")
+def label(settings: Regions, origins=(COLUMN, ELECTRODES), names=None, electrode_ids=()):
+    return label_units(IDS, list(origins), names or {}, electrode_ids or [[]] * 4, settings, "rec")
 
 
 @pytest.mark.parametrize("text", ["", "  ", "unknown", "None", "ROOT", b"nan", "N/A", "void", None, float("nan")])
 def test_texts_that_mean_no_label(text):
-    assert clean(text) == ""
+    assert region_label(text) == ""
 
 
 def test_labels_are_decoded_stripped_and_composed():
-    assert clean(b" dACC ") == "dACC"
-    assert clean("Cafe\u0301") == "Caf\u00e9"
+    assert region_label(b" dACC ") == "dACC"
+    assert region_label("Cafe\u0301") == "Caf\u00e9"
 
 
 def test_majority_of_electrodes_and_no_label_for_a_tie():
@@ -123,12 +123,12 @@ def test_a_table_that_is_empty_ragged_or_of_another_encoding_is_told(tmp_path: P
 
 
 def test_a_missing_mapping_is_an_error():
-    with pytest.raises(UserError, match=r"regions.mapping: found gone.tsv, which is no file"):
+    with pytest.raises(UserError, match=r"regions.mapping: found gone.tsv, which is not a file"):
         label(Regions(mapping="gone.tsv"))
 
 
 def test_no_label_anywhere_asks_for_a_mapping_and_guesses_none():
-    empty = [place("unit_column", "units.location", [""] * 4)]
+    empty = [label_origin("unit_column", "units.location", [""] * 4)]
     names = {"electrode group": ["group0_psb"] * 4}
     with pytest.raises(UserError) as caught:
         label(Regions(), empty, names)
@@ -164,6 +164,6 @@ def test_suggested_pattern_finds_the_label():
 def test_places_that_disagree_are_told():
     assert disagreements([COLUMN, ELECTRODES]) == [
         "units.location and units.electrodes -> electrodes.location disagree for 1 of 4 units (e.g. ca1 and CA1);"
-        " regions.order and regions.unit_columns choose."
+        " regions.order and regions.unit_columns decide which is used."
     ]
     assert disagreements([COLUMN, COLUMN]) == []

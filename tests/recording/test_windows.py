@@ -103,6 +103,6 @@ def test_a_single_trial_is_cut_into_blocks_and_says_so() -> None:
     rows = pd.DataFrame({"start_time": [0.0], "stop_time": [60.0]})
     trials = trials_of(rows, "trials", "rec", Windows(table="trials"), (0.0, 60.0), 0.05, 0.0, False)
     assert len(trials) == 10
-    assert "single trial" in trials.notes[0]
-    with pytest.raises(UserError, match="two blocks at least"):
+    assert "only trial is cut" in trials.notes[0]
+    with pytest.raises(UserError, match="at least two blocks"):
         trials_of(rows.assign(stop_time=0.1), "trials", "rec", Windows(), (0.0, 60.0), 0.05, 0.0, False)
