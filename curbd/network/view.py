@@ -22,7 +22,7 @@ from curbd.network.uncertainty import (
     summed_covariance,
     unseen_share,
 )
-from curbd.recording.scaling import LIMIT, scaled_rates, silent
+from curbd.recording.scaling import MAX_SCALED_RATE, scaled_rates, silent
 
 Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
@@ -209,7 +209,7 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
     labels, r, u = _labels(recording), scaled_rates(recording).values, _inputs(recording)
     if rates != "observed" and INFERRED[rates] in networks:
         r = networks[INFERRED[rates]].values[fit_index].astype(float)
-        r = r if recording.attrs["activity"] == "model" else np.clip(r, -LIMIT, LIMIT)
+        r = r if recording.attrs["activity"] == "model" else np.clip(r, -MAX_SCALED_RATE, MAX_SCALED_RATE)
     hidden = networks["input_hidden"].values
     if hidden.any():
         u = np.concatenate([u, networks["hidden"].values[fit_index]], axis=2)
