@@ -156,14 +156,12 @@ def _scores(outcome: Outcome, experiment: str) -> dict[str, float]:
 
 
 def _of_others(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    rows = table[table["perturbation"].str.startswith(f"{experiment}:")]
-    return rows[[_is_read(*pair) for pair in rows[["perturbation", "target"]].itertuples(index=False)]]
-
-
-def _is_read(perturbation: str, region: str) -> bool:
-    """Whether a region is read: any region but the silenced one, or the target of the cut pathway."""
-    source, arrow, target = perturbation.partition(":")[2].partition("->")
-    return region == target if arrow else region != source
+    """Effects on any region but the silenced region, and on the target of a cut pathway."""
+    rows = table[table["experiment"] == experiment]
+    if experiment == "cut":
+        targets = {f"{source}->{target}": target for source in "ABC" for target in "ABC"}
+        return rows[rows["target"] == rows["acts_on"].map(targets)]
+    return rows[rows["target"] != rows["acts_on"]]
 
 
 def pooled_r2(table: pd.DataFrame, column: str) -> float:
@@ -273,7 +271,7 @@ def relayed(relay: bool, estimator: str, seed: int, quick: bool = False) -> pd.D
     }
     table = _judged(student, experiments)
     on_c = table[table["target"] == "C"]
-    on_c = on_c.set_index(on_c["perturbation"].str.partition(":")[0])
+    on_c = on_c.set_index("experiment")
     row: dict[str, Any] = {"teacher": "relay" if relay else "context only", "estimator": estimator, "seed": seed}
     for name in experiments:
         row |= {

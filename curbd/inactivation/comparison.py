@@ -89,7 +89,7 @@ def compare(
     """
     rows = list[dict[str, Any]]()
     for name in np.unique(perturbed["perturbation"].values.astype(str)):
-        mine = inactivations[inactivations["perturbation"].str.startswith(f"{name}:")]
+        mine = inactivations[inactivations["experiment"] == name]
         alike = mine["perturbation"].unique()
         require_one(recording, name, [str(one) for one in alike])
         start_s, stop_s = float(mine["start_s"].iloc[0]), float(mine["stop_s"].iloc[0])

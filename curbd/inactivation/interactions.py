@@ -80,15 +80,14 @@ def _direct_and_total(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFra
 
 def _critical_windows(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
     """Of successive windows the one with the largest effect, as a multiple of the mean effect of all."""
-    series = {one.name: one.series for one in found.plan}
     own = inactivations["perturbation"].map({one.name: one.pathway[1] for one in found.plan if one.pathway is not None})
     rows = inactivations[(inactivations["perturbed_share"] < 1) & (own.isna() | (own == inactivations["target"]))]
-    rows = rows.assign(series=rows["perturbation"].map(series), measure="critical_window", source=None)
-    same = [*KEY, "series", "strength", "target", "condition"]
-    rows = rows[rows.groupby(same)["perturbation"].transform("size") > 1]
-    mean = rows.groupby(same)["effect_rms"].transform("mean")
+    rows = rows.assign(measure="critical_window", source=None)
+    same = [*KEY, "experiment", "acts_on", "fraction", "strength", "target", "condition"]
+    rows = rows[rows.groupby(same, dropna=False)["perturbation"].transform("size") > 1]
+    mean = rows.groupby(same, dropna=False)["effect_rms"].transform("mean")
     rows = rows.assign(value=rows["effect_rms"] / mean.where(mean > 0), ci_low=np.nan, ci_high=np.nan)
-    largest = rows.loc[rows.dropna(subset="value").groupby(same)["value"].idxmax()]
+    largest = rows.loc[rows.dropna(subset="value").groupby(same, dropna=False)["value"].idxmax()]
     sources = _sources(found)
     return largest.assign(source=[sources.get(name, ("", ""))[0] for name in largest["perturbation"]])
 

@@ -42,10 +42,22 @@ class Subject(NamedTuple):
 
 
 class Named(NamedTuple):
-    """An action, what it is called in the tables, and its pathway and parts as in `Perturbation`."""
+    """An action, what the action is called in the tables, and fields of `Perturbation`.
+
+    Attributes
+    ----------
+    label : name in the tables, which also tells the share of the units where only a part of a group is acted on.
+    acts_on : what is acted on.
+    action : what is done.
+    fraction : share of the units of a group that is acted on; NaN where no single group of units is acted on.
+    pathway : (source, target) regions of a cut pathway, else None.
+    parts : what a combination does, each part alone.
+    """
 
     label: str
+    acts_on: str
     action: Action
+    fraction: float = np.nan
     pathway: tuple[str, str] | None = None
     parts: tuple[Action, ...] = ()
 
@@ -69,13 +81,25 @@ def _expanded(subject: Subject, name: str, experiment: Inactivation) -> Iterator
     time, half = subject.recording["time"].values, subject.recording.attrs["dt_s"] / 2
     for named, dose, when in product(targets, doses, windows):
         start_s, stop_s = (float(np.round(edge, 9)) for edge in (time[when][0] - half, time[when][-1] + half))
-        label = series = f"{name}:{named.label}"
+        label = f"{name}:{named.label}"
         if len(doses) > 1:
             label += f" x{dose:g}"
         if experiment.sweep_s is not None:
             label += f" {start_s:g} to {stop_s:g} s"
         yield Perturbation(
-            label, kind, dose, start_s, stop_s, when, conditions, named.action, named.pathway, series, named.parts
+            name=label,
+            kind=kind,
+            strength=dose,
+            start_s=start_s,
+            stop_s=stop_s,
+            when=when,
+            conditions=conditions,
+            action=named.action,
+            pathway=named.pathway,
+            experiment=name,
+            acts_on=named.acts_on,
+            fraction=named.fraction,
+            parts=named.parts,
         )
 
 
@@ -102,7 +126,8 @@ def _actions(subject: Subject, experiment: Inactivation, place: str) -> tuple[st
                 f"({', '.join(units[:3])}{', ...' if len(units) > 3 else ''}) in two ways",
                 expected="parts that do not contradict each other",
             )
-        found.append(Named("+".join(one.label for one in chosen), together(actions), None, tuple(actions)))
+        label = "+".join(one.label for one in chosen)
+        found.append(Named(label, label, together(actions), parts=tuple(actions)))
     if not found and all(parts):
         raise UserError.at(f"{place}.parts", found="the same part twice", expected="different parts")
     return kinds.pop() if len(kinds) == 1 else "combination", found
@@ -117,23 +142,24 @@ def _of_part(subject: Subject, part: Intervention, place: str) -> Iterator[Named
     if part.kind == "pathway":
         for source, target in _pathways(part, recording, place):
             cut = Cut(region == target, region == source, WEIGHT_SIGNS[part.weights])
-            yield Named(f"{source}->{target}{_sign(part)}", intact._replace(cuts=(cut,)), (source, target))
+            acts_on = f"{source}->{target}{_sign(part)}"
+            yield Named(acts_on, acts_on, intact._replace(cuts=(cut,)), pathway=(source, target))
     elif part.kind == "input":
         for name in _one_or_each(part.input, inputs, f"{place}.input", "input", recording):
-            yield Named(name, intact._replace(inputs=inputs == name))
+            yield Named(name, name, intact._replace(inputs=inputs == name))
     elif part.kind == "latent":
         numbers = range(1, subject.n_latents + 1) if part.latent is None else [part.latent]
         yield from (
-            Named(str(number), intact._replace(latents=(number - 1,)))
+            Named(str(number), str(number), intact._replace(latents=(number - 1,)))
             for number in numbers
             if number <= subject.n_latents
         )
     else:
         for label, units in _groups(subject, part, place):
-            yield from (
-                Named(of_part, act(part, chosen, intact, silent(recording)))
-                for of_part, chosen in _parts_of(part, label, units)
-            )
+            for fraction, chosen in _random_parts(part, units):
+                share = "" if part.fraction is None else f" {100 * fraction:g}%"
+                action = act(part, chosen, intact, silent(recording))
+                yield Named(f"{label}{share}{_sign(part)}", label + _sign(part), action, fraction)
 
 
 def act(part: Intervention, units: Array, intact: Action, at_rest: float = 0.0) -> Action:
@@ -168,13 +194,13 @@ def _groups(subject: Subject, part: Intervention, place: str) -> Iterator[tuple[
             yield name, population == name
 
 
-def _parts_of(part: Intervention, label: str, units: Array) -> Iterator[tuple[str, Array]]:
-    """The group itself, or its random parts."""
+def _random_parts(part: Intervention, units: Array) -> Iterator[tuple[float, Array]]:
+    """Share and units (unit,) of the random parts of a group that an intervention asks for, or of the whole group."""
     if part.fraction is None:
-        yield label + _sign(part), units
+        yield 1.0, units
         return
     for fraction in part.fraction if isinstance(part.fraction, list) else [part.fraction]:
-        yield f"{label} {100 * fraction:g}%{_sign(part)}", random_part(units, fraction, part.seed)
+        yield fraction, random_part(units, fraction, part.seed)
 
 
 def _label(part: Intervention) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,8 @@ def verdict(
     chain = _chain(starts, target, reaches, held)
     against = []
     if not chain:
-        against.append(f"no chain of resolved pathways leads from {' or '.join(starts) or 'it'} to {target}")
+        perturbed = " or ".join(map(str, starts)) or "what is perturbed"
+        against.append(f"no chain of resolved pathways leads from {perturbed} to {target}")
     if predicted_r2 < PREDICTED_R2:
         against.append(f"wide interval (expected R2 {predicted_r2:.2f})")
     if against:
@@ -56,24 +58,34 @@ def verdict(
     return "supported", f"resolved: {' -> '.join(chain)}{expected}"
 
 
-def _starts(perturbation: Perturbation, region: Array, inputs: Array) -> list[str]:
-    """What is perturbed: regions, inputs, or `source->target` for a cut pathway."""
+class Start(NamedTuple):
+    """Where an effect starts: a region or input, or with a target only the pathway to that target."""
+
+    source: str
+    target: str | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.target is None else f"{self.source}->{self.target}"
+
+
+def _starts(perturbation: Perturbation, region: Array, inputs: Array) -> list[Start]:
+    """What is perturbed: regions, inputs and cut pathways."""
     action = perturbation.action
-    starts = [str(name) for name in np.unique(region) if action.direct[region == name].any() or action.latents]
+    starts = [Start(str(name)) for name in np.unique(region) if action.direct[region == name].any() or action.latents]
     for cut in action.cuts:
         sources = [str(name) for name in np.unique(region[cut.sources])]
-        targets = [""] if cut.targets.all() else [f"->{name}" for name in np.unique(region[cut.targets])]
-        starts += [source + target for source in sources for target in targets]
-    starts += [f"input:{name}" for name in inputs[action.inputs]]
+        targets = [None] if cut.targets.all() else [str(name) for name in np.unique(region[cut.targets])]
+        starts += [Start(source, target) for source in sources for target in targets]
+    starts += [Start(f"input:{name}") for name in inputs[action.inputs]]
     return list(dict.fromkeys(starts))
 
 
-def _chain(starts: Iterable[str], target: str, reaches: Mapping[str, list[str]], held: set[str]) -> list[str]:
+def _chain(starts: Iterable[Start], target: str, reaches: Mapping[str, list[str]], held: set[str]) -> list[str]:
     """The shortest chain of resolved pathways from one of the starts to the target; empty where there is none."""
     waiting: deque[list[str]] = deque()
     for start in starts:
-        source, arrow, only = start.partition("->")
-        waiting.extend([source, to] for to in reaches.get(source, []) if not arrow or to == only)
+        reached = reaches.get(start.source, [])
+        waiting.extend([start.source, target] for target in reached if start.target in (None, target))
     seen: set[str] = set()
     while waiting:
         chain = waiting.popleft()

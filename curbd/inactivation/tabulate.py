@@ -163,6 +163,9 @@ def _named(found: Outcome, seed: Array, which: Array) -> pd.DataFrame:
             "model": found.networks.attrs["model"],
             "seed": found.networks["seed"].values[seed],
             "perturbation": np.array([one.name for one in found.plan], dtype=str)[which],
+            "experiment": np.array([one.experiment for one in found.plan], dtype=str)[which],
+            "acts_on": np.array([one.acts_on for one in found.plan], dtype=str)[which],
+            "fraction": np.array([one.fraction for one in found.plan], dtype=float)[which],
         }
     )
 

@@ -65,7 +65,9 @@ class Perturbation(NamedTuple):
     conditions : names of those in whose trials it is done.
     action : what is done.
     pathway : (source, target) regions of a cut pathway, else None.
-    series : the name without dose and window: what experiments of a series have in common.
+    experiment : name of the entry of the config that the perturbation belongs to.
+    acts_on : what is acted on: a region, a pathway ``A->B``, an input, ...
+    fraction : share of the units of a group that is acted on; NaN where no single group of units is acted on.
     parts : what a combination does, each part alone; else nothing.
     """
 
@@ -78,7 +80,9 @@ class Perturbation(NamedTuple):
     conditions: tuple[str, ...]
     action: Action
     pathway: tuple[str, str] | None = None
-    series: str = ""
+    experiment: str = ""
+    acts_on: str = ""
+    fraction: float = np.nan
     parts: tuple[Action, ...] = ()
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,6 @@ from curbd.report.reading import Fitted
 MOST_WORDED = (16, 12)
 """Experiments and regions; larger matrices are shaded cells without words."""
 MOST_SERIES, MOST_CURVES = 6, 7
-_DOSE = re.compile(r" x(?P<strength>[\d.e+-]+)(?= |$)| (?P<percent>[\d.e+-]+)%(?= |$)")
-"""The part of a perturbation's name that tells a strength, or a share of the units."""
 
 
 def effects(fit: Fitted) -> pd.DataFrame:
@@ -112,14 +109,14 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """How effects grow with the strength, or with the share of the units, in experiments that are a series of doses."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
-    found = rows["perturbation"].str.extract(_DOSE)
-    percent = pd.to_numeric(found["percent"]) / 100
-    rows = rows.assign(
-        series=rows["perturbation"].str.replace(_DOSE, "", regex=True),
-        dose=pd.to_numeric(found["strength"]).fillna(percent),
-        by=np.where(found["strength"].notna(), "strength", "share of the units"),
-    ).dropna(subset=["dose"])
-    rows = rows[rows.groupby(["series", "by"])["dose"].transform("nunique") > 1]
+    rows = rows.assign(series=rows["experiment"] + ":" + rows["acts_on"])
+    window = ["series", "start_s", "stop_s"]
+    by_strength = rows.assign(dose=rows["strength"], by="strength")
+    by_fraction = rows.assign(dose=rows["fraction"], by="share of the units")
+    rows = pd.concat(
+        doses[doses.groupby([*window, kept], dropna=False)["dose"].transform("nunique") > 1]
+        for doses, kept in ((by_strength, "fraction"), (by_fraction, "strength"))
+    )
     if rows.empty:
         return None
     moved = rows.groupby("target")["size"].max().sort_values(ascending=False, kind="stable")

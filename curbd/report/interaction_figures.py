@@ -10,8 +10,6 @@ from curbd.report.inactivation_figures import effects
 from curbd.report.reading import Fitted
 
 MOST_PAIRS, MOST_PANELS, MOST_CURVES = 30, 6, 7
-_WINDOW = r" [-\d.e+]+ to [-\d.e+]+ s$"
-"""The end of a perturbation's name that tells one of successive windows."""
 
 
 def direct_and_total(fit: Fitted, palette: dict[str, str]) -> Picture | None:
@@ -66,11 +64,13 @@ def direct_and_total(fit: Fitted, palette: dict[str, str]) -> Picture | None:
 def windows(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     """Effects of the same perturbation in successive windows."""
     rows = effects(fit)
-    rows = rows[rows["perturbation"].str.contains(_WINDOW) & (rows["perturbed_share"] < 1)]
+    repeated = ["experiment", "acts_on", "fraction", "strength"]
+    rows = rows[rows["perturbed_share"] < 1]
+    rows = rows[rows.groupby(repeated, dropna=False)["start_s"].transform("nunique") > 1]
     if rows.empty:
         return None
     rows = rows.assign(
-        series=rows["perturbation"].str.replace(_WINDOW, "", regex=True),
+        series=rows["experiment"] + ":" + rows["acts_on"],
         middle=(rows["start_s"] + rows["stop_s"]) / 2,
         square=rows["size"] ** 2,
     )

@@ -74,6 +74,23 @@ SOURCE = Column("source", "text", "what sends the current: a region, `input:<nam
 CONDITION = Column(
     "condition", "text", "condition of the trials; `all` where the config names no columns for conditions"
 )
+EXPERIMENT = Column(
+    "experiment", "text", "name of the entry of `inactivations` in the config that the perturbation belongs to"
+)
+ACTS_ON = Column(
+    "acts_on",
+    "text",
+    "what the perturbation acts on: a region, a group of units, a pathway `source->target`, an input, a latent, or "
+    "several of these joined by `+`",
+)
+FRACTION = Column(
+    "fraction",
+    "number",
+    "share of the units of the region or group that the perturbation acts on",
+    empty="the perturbation acts on no single region or group of units",
+    low=0,
+    high=1,
+)
 PERTURBATION = Column(
     "perturbation",
     "text",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from curbd.tables.column import (
+    ACTS_ON,
     AFFECTED,
     CONDITION,
+    EXPERIMENT,
+    FRACTION,
     MODEL,
     NO_GROUP,
     NO_INTERVAL,
@@ -55,6 +58,9 @@ TABLES: dict[str, Table] = {
             MODEL,
             SEED,
             PERTURBATION,
+            EXPERIMENT,
+            ACTS_ON,
+            FRACTION,
             Column(
                 "kind",
                 "text",
@@ -195,6 +201,9 @@ TABLES: dict[str, Table] = {
             MODEL,
             SEED,
             PERTURBATION,
+            EXPERIMENT,
+            ACTS_ON,
+            FRACTION,
             AFFECTED,
             CONDITION,
             Column("time_s", "number", "time from t = 0 of the trial, s"),
@@ -214,6 +223,9 @@ TABLES: dict[str, Table] = {
             MODEL,
             SEED,
             PERTURBATION,
+            EXPERIMENT,
+            ACTS_ON,
+            FRACTION,
             Column("unit_id", "text", "name of the unit, unique in the recording"),
             Column("region", "text", "region of the unit"),
             CONDITION,

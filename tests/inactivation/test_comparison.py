@@ -54,7 +54,7 @@ def perturbed(rng, recording):
 
 def tables_of(effect, supported=("B",), conditions=("left", "right")):
     """The tables of an experiment that silences A from .3 to .7 s, as one fit predicts it."""
-    named = {"recording": "rec", "model": "m", "seed": 0, "perturbation": "off:A"}
+    named = {"recording": "rec", "model": "m", "seed": 0, "perturbation": "off:A", "experiment": "off"}
     rows = [named | {"condition": one} for one in conditions]
     inactivations = pd.DataFrame(
         row

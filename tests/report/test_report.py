@@ -59,7 +59,7 @@ def run_steps(folder, name, teacher, conditions):
     tables.write("regions", regions, place / "regions.csv")
     for model, settings in CONFIG.models.items():
         fitting = fit if settings.family == "full_rank" else fit_low_rank
-        networks, seconds = fitting(recording, model, settings)
+        networks, seconds = fitting(recording, settings, model)
         write_netcdf({"/": networks}, place / model / "network.nc")
         networks = read_netcdf(place / model / "network.nc")
         scores = score(recording, networks, seconds, truth)
