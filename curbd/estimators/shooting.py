@@ -1,13 +1,14 @@
 """Refinement that stays a regression: a network learns to run freely and keeps the currents of its start.
 
-A one-step fit knows the dynamics only where the data went; running freely it leaves that place and never returns.
-So the network is run along the data and put back where it has lost them, and the states that it visits are added to
-the regression, each with the current that the data had at that moment: what led away from the data must not feed on
-itself (the idea of aggregated data sets: Ross, Gordon & Bagnell, AISTATS 2011).
+A one-step fit knows the dynamics only near the recorded states; when its network runs freely, it leaves these states
+and never returns. Here the network is run along the data, and put back onto the data where it has moved too far away.
+The states that it visits are added to the regression, each with the current that the data had at the same moment, so
+that whatever led away from the data does not reinforce itself (aggregated data sets: Ross, Gordon & Bagnell, AISTATS
+2011).
 
-Most of what this asks of the weights does not show in the currents, as the rates of a region fill few of its
-dimensions. So a change of the weights is charged by what it does to the current of every source on the recorded
-states, in proportion to the size of that current; elsewhere it is nearly free.
+Most of the change that the weights need for this does not affect the recorded currents, because the rates of a region
+span few dimensions. A change of the weights is therefore penalised by the change that it makes to the current of every
+source on the recorded states, relative to the size of that current. All other changes are nearly free.
 """
 
 from __future__ import annotations
@@ -45,26 +46,28 @@ from curbd.regression.transitions import (
 from curbd.settings.models import Shooting
 
 Array = np.ndarray
-CHANGE = 0.1
+CHANGE_SHARE = 0.1
 """Relative change of the current of one source that costs as much as all the noise of the start."""
-LOOSE = 1e-5
-"""Ridge on changes that do not show in the currents, as a share of the mean square of a rate."""
-LEAST = 1e-8
-"""Smallest share of a source in the currents of a region: one that sends nothing has no size to compare with."""
-HAIR = 1e-12
-"""Relative ridge on what shows in the currents: the rates of a region are nearly collinear."""
-LOST = 0.2
-"""Distance above which a run has lost the data, in standard deviations of the data."""
-PATIENCE = 2.0
-"""Time constants that it then has to find back: what an input from outside the recording does cannot be foreseen, but
-can be recovered from."""
-VISITED = 0.01
-"""Weight of a visited state beside a recorded one: the data count most."""
-PARTS = (8, 4, 2)
-"""The first runs start anew in every eighth, quarter and half of a trial, which is quicker."""
-ENOUGH = 5e-4
-"""Unexplained variance of the free run that is small enough."""
-
+SILENT_CHANGE_RIDGE = 1e-5
+"""Ridge on changes that do not affect the recorded currents, as a share of the mean square of a rate."""
+LEAST_SOURCE_SHARE = 1e-8
+"""Smallest share of a source in the power of the currents onto a region: the change of a current is measured relative
+to its size, which is 0 for a source that sends nothing."""
+LEAST_POWER = 1e-12
+"""Powers of the current of a source below this value count as this value."""
+COLLINEAR_RIDGE = 1e-12
+"""Relative ridge on changes that affect the recorded currents, as the rates of a region are nearly collinear."""
+LOST_DISTANCE_SD = 0.2
+"""Distance from the data beyond which a run counts as lost, in standard deviations of the data."""
+PATIENCE_TAU = 2.0
+"""Time constants for which a run may be lost before it is put back onto the data: a run cannot foresee the effect of an
+unrecorded input, but can recover from it."""
+VISITED_WEIGHT = 0.01
+"""Weight of a visited state, relative to a recorded one: the data count most."""
+TRIAL_DIVISORS = (8, 4, 2)
+"""The first runs cover an eighth, a quarter and half of a trial, which is quicker than whole trials."""
+ENOUGH_UNEXPLAINED = 5e-4
+"""Share of the variance of the rates that the free run may leave unexplained; the refinement then ends."""
 
 STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = {
     "one_step": one_step,
@@ -73,10 +76,14 @@ STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = 
 """Estimators whose network can be refined."""
 
 
-class Windows(NamedTuple):
-    """Stretches of data of one length: x (window, time, unit), u (window, time, input), NaN past the end.
+class Stretches(NamedTuple):
+    """Stretches of data of one length.
 
-    drive : (window, time, unit) external current that is known already.
+    Attributes
+    ----------
+    x : (stretch, time, unit) states, NaN past the end of a trial.
+    u : (stretch, time, input) inputs.
+    drive : (stretch, time, unit) external current that is already known.
     """
 
     x: Array
@@ -85,7 +92,13 @@ class Windows(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run along the data: its states x (window, time, unit), put_back (window, time) where they are the data's."""
+    """A run of a network along the data.
+
+    Attributes
+    ----------
+    x : (stretch, time, unit) states of the run.
+    put_back : (stretch, time) where the states of the run were set to those of the data.
+    """
 
     x: Array
     put_back: Array
@@ -94,10 +107,16 @@ class Run(NamedTuple):
 def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) -> Fit:
     """Refine a one-step fit until it reproduces the training trials when it runs freely.
 
+    Parameters
+    ----------
+    data : the training trials.
+    options : the estimator of the start with its options, and the largest number of runs.
+    rng : random generator of the start; the refinement is deterministic.
+
     Returns
     -------
-    The refined network, with the penalties and the posterior of its start; the start itself where no network on the way
-    runs better.
+    The refined network, with the penalties and the posterior of its start. Where no refined network runs better than
+    the start, the network is that of the start.
     """
     start = STARTS[options.start](data, options.start_options(), rng)
     solver = change_least(data, start.network)
@@ -105,19 +124,24 @@ def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) ->
 
 
 def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Array]:
-    """The regression that changes the currents of a network as little as it can.
+    """The regression that changes the currents of a network as little as possible.
 
-    For every target region it minimises, over the weights W of its units,
+    For every target region, the weights W of its units minimise
 
-        |y - W z|^2 + noise sum_s |(W - W_0)_s z_s|^2 / (CHANGE |W_0s z_s|)^2 + ridge |W - W_0|^2
+        |y - W z|^2 + noise sum_s |(W - W_0)_s z_s|^2 / (CHANGE_SHARE |W_0s z_s|)^2 + ridge |W - W_0|^2
 
     where W_0 are the weights of the start, s runs over the sources (regions, inputs, bias), and all squares are sums
-    over units and recorded bins: W_s z_s is the current that s sends. The noise is what the start leaves unexplained
-    and what is new in every bin.
+    over units and recorded bins: W_s z_s is the current that s sends. The noise is that part of the residual of the
+    start which is independent between bins.
+
+    Parameters
+    ----------
+    data : the training trials.
+    start : the network whose currents are kept.
 
     Returns
     -------
-    From statistics to weights (unit, regressor).
+    A function from statistics to weights (unit, regressor).
     """
     pairs = transitions(data)
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
@@ -125,70 +149,74 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     source = source_of_regressor(data.region, data.u.shape[2])
     scatter = z.T @ z
     inside = np.where(source[:, None] == source, scatter, 0)
-    ridge = LOOSE * scatter.diagonal()[: len(data.region)].mean()
+    ridge = SILENT_CHANGE_RIDGE * scatter.diagonal()[: len(data.region)].mean()
     follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
-    # What lasts is no noise: an input from outside that the network has to make, or what the penalties held back.
+    # Slow residuals are not noise: they are an unrecorded input that the network has to produce, or shrinkage.
     noise = len(y) * (np.diff(y - z @ W.T, axis=0)[follows] ** 2).mean(0) / 2
-    rows, price = [], []
+    units, costs = [], []
     for target in range(data.n_regions):
         own = np.flatnonzero(data.region == target)
         power = np.bincount(source, ((W[own].T @ W[own]) * inside).sum(1))
-        power = np.maximum(power, max(LEAST * power.sum(), 1e-12))
-        cost = inside * (noise[own].sum() / (CHANGE**2 * power))[source]
-        rows.append(own)
-        price.append(tensor(cost + np.diag(ridge + HAIR * cost.diagonal())))
-    known = tensor(W)
+        power = np.maximum(power, max(LEAST_SOURCE_SHARE * power.sum(), LEAST_POWER))
+        cost = inside * (noise[own].sum() / (CHANGE_SHARE**2 * power))[source]
+        units.append(own)
+        costs.append(tensor(cost + np.diag(ridge + COLLINEAR_RIDGE * cost.diagonal())))
+    W_start = tensor(W)
 
     def solver(total: Moments) -> Array:
-        changed, wanted = known.clone(), total.YZ - known @ total.ZZ
-        for own, cost in zip(rows, price, strict=True):
-            changed[own] += torch.cholesky_solve(wanted[own].mT, torch.linalg.cholesky(total.ZZ + cost)).mT
+        changed, missing = W_start.clone(), total.YZ - W_start @ total.ZZ
+        for own, cost in zip(units, costs, strict=True):
+            changed[own] += torch.cholesky_solve(missing[own].mT, torch.linalg.cholesky(total.ZZ + cost)).mT
         return changed.cpu().numpy()
 
     return solver
 
 
 def refine(
-    data: TrainingData, start: Network, solver: Callable[[Moments], Array], passes: int, weight: float = VISITED
+    data: TrainingData, start: Network, solver: Callable[[Moments], Array], passes: int, weight: float = VISITED_WEIGHT
 ) -> Network:
-    """The aggregated regression, for any solver from statistics to weights (unit, regressor).
+    """Run a network along the data, add the visited states to its regression, solve it, and repeat.
 
     Parameters
     ----------
-    passes : runs over whole trials, at most; the last is the first that leaves less than `ENOUGH` unexplained.
-    weight : of a visited state beside a recorded one.
+    data : the training trials.
+    start : the network to refine.
+    solver : the regression, from statistics to weights (unit, regressor).
+    passes : largest number of runs over whole trials. The refinement ends earlier where a free run leaves less than
+        `ENOUGH_UNEXPLAINED` of the variance unexplained.
+    weight : weight of a visited state, relative to a recorded one.
 
     Returns
     -------
-    Of the start, the networks on the way that never lost the data, and the last, the one with the smallest free-run
-    error on the training trials.
+    The network with the smallest free-run error on the training trials, among the start, the last network, and those
+    between them whose run was never put back onto the data.
     """
     data = from_first_bin(data)
     pairs = transitions(data)
     total = moments(regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps))
-    limit = LOST * np.sqrt(pairs.x.var(0).mean())
-    enough = ENOUGH * np.nanvar(data.r)
+    limit = LOST_DISTANCE_SD * np.sqrt(pairs.x.var(0).mean())
+    enough = ENOUGH_UNEXPLAINED * np.nanvar(data.r)
     error, network, longest = free_run_error(data, start), start, data.r.shape[1] - 1
     if error < enough:
         return start
-    seen = [(error, start)]
-    for part in (*PARTS, *[1] * passes):
-        stretch = windows(data, -(-longest // part))
-        run = follow(network, stretch, limit)
-        if part == 1 and not run.put_back[:, 1:].any():
-            error = float(np.nanmean((phi(run.x) - phi(stretch.x)) ** 2))
+    candidates = [(error, start)]
+    for divisor in (*TRIAL_DIVISORS, *[1] * passes):
+        recorded = stretches(data, -(-longest // divisor))
+        run = follow(network, recorded, limit)
+        if divisor == 1 and not run.put_back[:, 1:].any():
+            error = float(np.nanmean((phi(run.x) - phi(recorded.x)) ** 2))
             if error < enough:
                 return network
-            seen.append((error, network))
-        visited = _visited(network, stretch, run)
+            candidates.append((error, network))
+        visited = _visited(network, recorded, run)
         total = total.plus(Moments(*(weight * statistic for statistic in visited)))
         network = as_network(solver(total), data, start.tau_s)
-    seen.append((free_run_error(data, network), network))
-    return min(seen, key=lambda pair: pair[0])[1]
+    candidates.append((free_run_error(data, network), network))
+    return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-def windows(data: TrainingData, length: int) -> Windows:
-    """All stretches of ``length`` transitions (length + 1 samples), one after another in every trial."""
+def stretches(data: TrainingData, length: int) -> Stretches:
+    """Cut every trial into stretches of ``length`` transitions (length + 1 samples)."""
     n_samples = data.r.shape[1]
     starts = np.arange(0, n_samples - 1, length)
     time = starts[:, None] + np.arange(length + 1)
@@ -196,29 +224,36 @@ def windows(data: TrainingData, length: int) -> Windows:
     time = np.minimum(time, n_samples - 1)
     x = np.where(inside[None, ..., None], phi_inverse(data.r)[:, time], np.nan)
     drive = np.zeros(data.r.shape) if data.drive is None else data.drive
-    # flatten by hand: -1 cannot be resolved when there are no inputs
-    parts = (a.reshape(a.shape[0] * a.shape[1], *a.shape[2:]) for a in (x, data.u[:, time], drive[:, time]))
-    stretch = Windows(*parts)
-    usable = np.isfinite(stretch.x[:, :2]).all((1, 2)) & np.isfinite(stretch.u[:, 0]).all(1)
-    return Windows(*(part[usable] for part in stretch))
+    # reshape cannot resolve -1 where there are no inputs
+    flat = (a.reshape(a.shape[0] * a.shape[1], *a.shape[2:]) for a in (x, data.u[:, time], drive[:, time]))
+    every = Stretches(*flat)
+    usable = np.isfinite(every.x[:, :2]).all((1, 2)) & np.isfinite(every.u[:, 0]).all(1)
+    return Stretches(*(values[usable] for values in every))
 
 
-def follow(network: Network, stretch: Windows, limit: float) -> Run:
-    """Run along the data from the first sample of every window, put back onto them where it has lost them.
+def follow(network: Network, recorded: Stretches, limit: float) -> Run:
+    """Run a network along the data from the first sample of every stretch.
 
-    limit : distance from the data, root mean square over units, that counts as lost after `PATIENCE`.
+    A run that has been farther from the data than the limit for `PATIENCE_TAU` time constants is put back onto them.
+
+    Parameters
+    ----------
+    network : the network.
+    recorded : the data.
+    limit : distance from the data, root mean square over units, in the units of x.
     """
-    external, J_t = _external(network, stretch), np.ascontiguousarray(network.J.T)
+    external, J_t = _external(network, recorded), np.ascontiguousarray(network.J.T)
     step = network.dt_s / (network.substeps * network.tau_s)
-    patience = round(PATIENCE * network.tau_s / network.dt_s)
-    x, put_back = np.empty_like(stretch.x), np.zeros(stretch.x.shape[:2], dtype=bool)
-    state, far = stretch.x[:, 0], np.zeros(len(x), dtype=int)
+    patience = round(PATIENCE_TAU * network.tau_s / network.dt_s)
+    x, put_back = np.empty_like(recorded.x), np.zeros(recorded.x.shape[:2], dtype=bool)
+    state, samples_away = recorded.x[:, 0], np.zeros(len(x), dtype=int)
     for time in range(x.shape[1]):
-        recorded = stretch.x[:, time]
-        far = np.where(((state - recorded) ** 2).mean(1) > limit**2, far + 1, 0)
-        lost = far > patience
+        target = recorded.x[:, time]
+        samples_away = np.where(((state - target) ** 2).mean(1) > limit**2, samples_away + 1, 0)
+        lost = samples_away > patience
         if lost.any():
-            state, far, put_back[:, time] = np.where(lost[:, None], recorded, state), np.where(lost, 0, far), lost
+            state, samples_away = np.where(lost[:, None], target, state), np.where(lost, 0, samples_away)
+            put_back[:, time] = lost
         x[:, time] = state
         for _ in range(network.substeps):
             state = state + step * (phi(state) @ J_t + external[:, time] - state)
@@ -226,19 +261,19 @@ def follow(network: Network, stretch: Windows, limit: float) -> Run:
     return Run(x, put_back)
 
 
-def _visited(network: Network, stretch: Windows, run: Run) -> Moments:
-    """Statistics of the visited states and of the currents that the data had meanwhile."""
-    x, D = stretch.x, decay(network.dt_s, network.tau_s, network.substeps)
-    y = total_current(x[:, :-1], x[:, 1:], D) - stretch.drive[:, :-1]
+def _visited(network: Network, recorded: Stretches, run: Run) -> Moments:
+    """Statistics of the visited states, each with the current that the data had at the same moment."""
+    x, D = recorded.x, decay(network.dt_s, network.tau_s, network.substeps)
+    y = total_current(x[:, :-1], x[:, 1:], D) - recorded.drive[:, :-1]
     visited = np.isfinite(y).all(2) & ~run.put_back[:, :-1]
-    r = rates_inside_step(network, run.x[:, :-1][visited], _external(network, stretch)[:, :-1][visited])
-    z = np.concatenate([r, np.nan_to_num(stretch.u)[:, :-1][visited], np.ones((len(r), 1))], axis=1)
+    r = rates_inside_step(network, run.x[:, :-1][visited], _external(network, recorded)[:, :-1][visited])
+    z = np.concatenate([r, np.nan_to_num(recorded.u)[:, :-1][visited], np.ones((len(r), 1))], axis=1)
     return moments(z, y[visited])
 
 
-def _external(network: Network, stretch: Windows) -> Array:
-    """(window, time, unit) external current B u + b, and what is known beside it."""
-    return np.nan_to_num(stretch.u) @ network.B.T + network.b + stretch.drive
+def _external(network: Network, recorded: Stretches) -> Array:
+    """(stretch, time, unit) external current: inputs, bias and drive, in the units of x."""
+    return np.nan_to_num(recorded.u) @ network.B.T + network.b + recorded.drive
 
 
 def free_run_error(data: TrainingData, network: Network) -> float:

@@ -1,11 +1,11 @@
 """Regression on the states behind noisy rates: expectation-maximisation over the states, the weights and both noises.
 
-Noise on the observed rates is noise on the regressors as well as on the targets, and a regression on them is biased
-however many trials there are. Here the states x are unknowns: in turn, (E) draw them from their posterior given the
-rates, the network and the noise, (M) solve the block-penalised regression on the drawn states and take the variances
-of its residuals (process noise) and of rates minus tanh(x) (measurement noise). A draw and its mirror image about the
-mean paths are used together, so that the draws add the posterior variance to the moments and nothing else
-(Monte Carlo EM: Wei & Tanner, JASA 1990).
+Noise on the observed rates is noise on the regressors as well as on the targets of a regression, which is then biased,
+however many trials there are. Here the states x are unknown, and two steps alternate. (E) Draw the states from their
+posterior, given the rates, the network and the noise. (M) Solve the block-penalised regression on the drawn states; the
+variance of its residuals is that of the process noise, the variance of rates minus tanh(x) that of the measurement
+noise. A draw and its mirror image about the mean paths are used together, so that draws add the posterior variance to
+the moments, and no other error (Monte Carlo EM: Wei & Tanner, JASA 1990).
 """
 
 from __future__ import annotations
@@ -25,33 +25,53 @@ from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.settings.models import OneStep, StateSpace
-from curbd.states.infer import SMALLEST, amplitude, fitted_noise, noise_of, start_rates
-from curbd.states.smoother import Seen, draw, improve, linearise, relative_variance, seen, time_first
+from curbd.states.infer import LEAST_VARIANCE, amplitude, fitted_noise, noise_of, start_rates
+from curbd.states.smoother import Observations, draw, improve, linearise, observations, relative_variance, time_first
 
 Array = np.ndarray
-FASTEST = 6.0
-"""EM approaches a variance in ever smaller steps from one side; they are lengthened up to this factor."""
-LONGEST = 100
-"""Longest time constant, in samples, where it is estimated; the shortest is one sample."""
-MEMORY = 8
-"""Rounds over which the information lost is averaged: one draw alone has too few degrees of freedom."""
-MOST_LOST = 0.98
+MAX_STEP_FACTOR = 6.0
+"""Expectation-maximisation approaches a variance from one side in ever smaller steps. The steps are lengthened by a
+factor that grows up to this value."""
+STEP_GROWTH = 1.5
+"""Growth of that factor in every round in which a variance keeps its direction."""
+MAX_TAU_SAMPLES = 100
+"""Longest time constant that is estimated, in samples; the shortest is one sample."""
+MEMORY_ROUNDS = 8
+"""Rounds over which the information lost is averaged: a single draw has too few degrees of freedom."""
+MAX_LOST_SHARE = 0.98
 """Largest share of the information on a direction of weights that counts as lost."""
+PENALTY_ROUNDS = 2
+"""Rounds of the evidence in every round of expectation-maximisation."""
 
 
 class Drawn(NamedTuple):
-    """Transitions of a draw and of its mirror image, and the statistics of each."""
+    """A draw of the states and its mirror image about the mean paths.
+
+    Attributes
+    ----------
+    pairs : transitions of the draw and of the mirror image.
+    statistics : sufficient statistics of the draw and of the mirror image.
+    """
 
     pairs: tuple[Transitions, Transitions]
-    parts: tuple[Moments, Moments]
+    statistics: tuple[Moments, Moments]
 
     def mean(self) -> Moments:
-        """Statistics of one data set, the two images weighing one half each."""
-        return Moments(*((one + other) / 2 for one, other in zip(*self.parts, strict=True)))
+        """Statistics of one data set, in which the draw and its mirror image weigh one half each."""
+        return Moments(*((draw + mirror) / 2 for draw, mirror in zip(*self.statistics, strict=True)))
 
 
 def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
-    """(trial, time, unit) scaled rates as they were observed: noise may carry them beyond (-1, 1). NaN where missing.
+    """Scaled rates without limits: noise may carry observed rates beyond (-1, 1).
+
+    Parameters
+    ----------
+    recording : as `curbd.ingest_file` makes it.
+    options : for the kind of noise.
+
+    Returns
+    -------
+    (trial, time, unit), NaN where missing.
 
     Raises
     ------
@@ -69,62 +89,64 @@ def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
 
 
 def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generator) -> Fit:
-    """Fit the network together with the measurement noise of the rates.
+    """Fit a network together with the measurement noise of the rates.
 
     Parameters
     ----------
-    data : rates as they were observed; smoothed ones have noise that neighbouring bins share, which is not modelled.
-    options : number of rounds, kind of noise.
-    rng : of the draws.
+    data : the training trials, with rates that are not clipped. Rates must not be smoothed: the noise of neighbouring
+        bins would be correlated, and is modelled as independent. The time constant is estimated where it is None.
+    options : number of rounds, kind of noise, and decay time of an indicator.
+    rng : random generator of the draws.
 
     Returns
     -------
-    The network (with its time constant where that is not given), the penalties, the posterior of the weights, and the
-    standard deviations of both noises.
+    The network, the penalties, the posterior of the weights, and the process noise and measurement noise, by which
+    `curbd.states.infer` infers the rates of all trials.
     """
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
     keep = 0.0 if options.indicator_s is None else float(np.exp(-data.dt_s / options.indicator_s))
     divisor = amplitude(data.r, keep) if keep else np.ones(data.r.shape[2])
-    observed = seen(data.r, data.u, divisor)
+    observed = observations(data.r, data.u, divisor)
     start = data._replace(r=start_rates(data.r / divisor, keep))
     pairs = transitions(start, OneStep().folds)
     fit = regress(start, pairs)
     x = time_first(np.nan_to_num(phi_inverse(start.r)))
     images: tuple[torch.Tensor, ...] = (x,)
     noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r / divisor, divisor, keep))
-    before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
-    pace, lost, last = torch.ones_like(before), torch.zeros_like(fit.total.ZZ), None
-    for number in range(options.rounds):
+    change_before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
+    factor, lost, drawn_before = torch.ones_like(change_before), torch.zeros_like(fit.total.ZZ), None
+    for round_index in range(options.rounds):
         chain = linearise(images, observed, fit.network, noise)
-        x, away = improve(x, chain), draw(chain, random)
-        images = x + away, x - away
+        x, deviation = improve(x, chain), draw(chain, random)
+        images = x + deviation, x - deviation
         both = _transitions(images[0], pairs), _transitions(images[1], pairs)
         if data.tau_s is None:
             tau_s = _time_constant(both, fit, noise, data)
             fit = fit._replace(network=fit.network._replace(tau_s=tau_s))
         drawn = Drawn(both, (_moments(both[0], fit.network), _moments(both[1], fit.network)))
         fit = _solved(drawn.mean(), lost, fit, data)
-        lost += (_lost(drawn, last, fit) - lost) / min(number + 1, MEMORY)
-        last = drawn.mean()
-        fresh = _noise(torch.stack(images), observed, fit, noise)
-        old = torch.stack([noise.process, noise.measurement])
-        change = torch.log(torch.stack([fresh.process, fresh.measurement]) / old)
-        pace = torch.where(change * before > 0, (1.5 * pace).clamp_max(FASTEST), torch.ones_like(pace))
-        process, measurement = (old * torch.exp((pace * change).clamp(-1, 1))).clamp_min(SMALLEST)
-        noise, before = fresh._replace(process=process, measurement=measurement), change
+        lost += (_lost(drawn, drawn_before, fit) - lost) / min(round_index + 1, MEMORY_ROUNDS)
+        drawn_before = drawn.mean()
+        updated = _noise(torch.stack(images), observed, fit, noise)
+        variances = torch.stack([noise.process, noise.measurement])
+        change = torch.log(torch.stack([updated.process, updated.measurement]) / variances)
+        longer = (STEP_GROWTH * factor).clamp_max(MAX_STEP_FACTOR)
+        factor = torch.where(change * change_before > 0, longer, torch.ones_like(factor))
+        process, measurement = (variances * torch.exp((factor * change).clamp(-1, 1))).clamp_min(LEAST_VARIANCE)
+        noise, change_before = updated._replace(process=process, measurement=measurement), change
     relative = (observed.known * relative_variance(noise, torch.tanh(x))).sum((0, 1)) / observed.known.sum()
     return Fit(
         fit.network,
-        fit.between_regions,
-        _posterior(fit, drawn, lost, data),
+        penalty=fit.between_regions,
+        posterior=_posterior(fit, drawn, lost, data),
         noise=noise,
         process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
         measurement_noise_sd=(noise.amplitude * (noise.measurement * relative).sqrt()).cpu().numpy().astype(float),
     )
 
 
-def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) -> Noise:
-    """Variances of both noises over the paths (draw, time, trial, unit)."""
+def _noise(paths: torch.Tensor, observed: Observations, fit: Regression, kind: Noise) -> Noise:
+    """Variances of process noise and measurement noise over the paths (draw, time, trial, unit)."""
     network = fit.network
     D = decay(network.dt_s, network.tau_s, network.substeps)
     process = squared_error(fit.total, tensor(weights(network))) / fit.total.n * (1 - D) ** 2
@@ -132,73 +154,87 @@ def _noise(paths: torch.Tensor, observed: Seen, fit: Regression, kind: Noise) ->
 
 
 def _transitions(path: torch.Tensor, pairs: Transitions) -> Transitions:
-    """The same transitions with the states (time, trial, unit) of a draw."""
+    """The transitions with the states (time, trial, unit) of a draw in the place of the observed ones."""
     states = path.cpu().numpy().astype(float)
-    now, then = states[pairs.time, pairs.trial], states[pairs.time + 1, pairs.trial]
-    return pairs._replace(x=now, x_next=then, r=np.tanh(now))
+    x = states[pairs.time, pairs.trial]
+    return pairs._replace(x=x, x_next=states[pairs.time + 1, pairs.trial], r=np.tanh(x))
 
 
 def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noise: Noise, data: TrainingData) -> float:
-    """Time constant that makes the drawn states most likely, the weights following it.
+    """Time constant, s, under which the drawn states are most likely, where the weights follow the time constant.
 
-    x_next - D x is linear in D: with the weights profiled out, D is a regression of x_next on what the regressors
-    leave of x, each unit weighted by its process noise.
+    x_next - D x is linear in D. With the weights profiled out, D is a regression of x_next on what the regressors leave
+    of x, with each unit weighted by its process noise.
     """
     weight = 1 / noise.process.cpu().numpy()
     across = power = 0.0
     for pairs in images:
         z = regressors(pairs, fit.network)
-        known = solve_blocks(moments(z, pairs.x), fit.source, fit.penalty)
-        rest = (pairs.x - z @ known.T) * weight
+        W = solve_blocks(moments(z, pairs.x), fit.source, fit.penalty)
+        rest = (pairs.x - z @ W.T) * weight
         across += float((rest * pairs.x_next).sum())
         power += float((rest * pairs.x).sum())
-    left = np.clip(across / power, 0.0, 1.0)
-    step = data.substeps * (1 - left ** (1 / data.substeps))
-    return data.dt_s / float(np.clip(step, 1 / LONGEST, 1.0))
+    D = np.clip(across / power, 0.0, 1.0)
+    step = data.substeps * (1 - D ** (1 / data.substeps))
+    return data.dt_s / float(np.clip(step, 1 / MAX_TAU_SAMPLES, 1.0))
 
 
 def _moments(pairs: Transitions, network: Network) -> Moments:
+    """Sufficient statistics of the regression of the currents."""
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
     return moments(regressors(pairs, network), y)
 
 
 def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingData) -> Regression:
-    # Cross-validation would not do: a state drawn in the light of a network is predicted best by that network, in
+    """The regression on drawn states, with penalties by the evidence."""
+    # Cross-validation is biased here: states that were drawn under a network are predicted best by that network, in
     # held-out trials too.
-    penalty = evidence_penalties(total, fit.source, fit.penalty, gram=_seen_gram(total.ZZ, lost), rounds=2)
+    gram = _remaining(total.ZZ, lost)
+    penalty = evidence_penalties(total, fit.source, fit.penalty, gram=gram, rounds=PENALTY_ROUNDS)
     W = solve_blocks(total, fit.source, penalty)
     return fit._replace(network=as_network(W, data, fit.network.tau_s), penalty=penalty, total=total)
 
 
 def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor:
-    """Information on the weights that the noise took, as a part of ZZ: the scatter of the score over draws.
+    """Information on the weights that is lost because the states were not observed, to be subtracted from ZZ.
 
-    The score of a draw is (Y - W Z) Z'. What was really seen tells as much as the drawn states would, less the
-    variance of their score (Louis, J. R. Stat. Soc. B 1982). Half the difference of a draw from its mirror image is
-    the part that is odd in the deviation; the even part, which counts where the noise is strong, is that by which the
-    mean of both differs from the one of the round before. What still moves from round to round is thus counted as
-    unknown. Pooled over units, each in units of its noise.
+    The score of a draw is (Y - W Z) Z'. The information in the observed data is that in the drawn states, less the
+    variance of the score over draws (Louis, J. R. Stat. Soc. B 1982). Half the difference between a draw and its mirror
+    image is the part of the score that is odd in the deviation from the mean paths. The even part, which matters where
+    the noise is strong, is the difference between the means of draw and mirror image in this round and in the round
+    before; whatever still changes from round to round thus counts as unknown. The result is the sum over units, each in
+    units of its noise, divided by the number of units.
+
+    Parameters
+    ----------
+    drawn : the draw of this round.
+    before : mean statistics of the draw of the round before, or None in the first round.
+    fit : the regression of this round.
+
+    Returns
+    -------
+    (regressor, regressor).
     """
     W = tensor(weights(fit.network))
-    noise = (squared_error(fit.total, W) / fit.total.n).clamp_min(SMALLEST**2)
-    lost = torch.zeros_like(drawn.parts[0].ZZ)
-    for share, one, other in ((1 / 4, *drawn.parts), (1 / 2, drawn.mean(), before or drawn.mean())):
-        score = one.YZ - other.YZ - W @ (one.ZZ - other.ZZ)
+    noise = (squared_error(fit.total, W) / fit.total.n).clamp_min(LEAST_VARIANCE**2)
+    lost = torch.zeros_like(drawn.statistics[0].ZZ)
+    for share, first, second in ((1 / 4, *drawn.statistics), (1 / 2, drawn.mean(), before or drawn.mean())):
+        score = first.YZ - second.YZ - W @ (first.ZZ - second.ZZ)
         lost += share * (score.mT / noise) @ score / len(W)
     return lost
 
 
 def _posterior(fit: Regression, drawn: Drawn, lost: torch.Tensor, data: TrainingData) -> Posterior:
-    """Posterior of the weights given what was seen: that on the drawn states, less the information lost."""
-    known = posterior(fit, data, drawn.pairs[0])
-    return known._replace(gram=_seen_gram(fit.total.ZZ, lost).cpu().numpy())
+    """Posterior of the weights given the observed rates: the posterior given the states, less the information lost."""
+    given_states = posterior(fit, data, drawn.pairs[0])
+    return given_states._replace(gram=_remaining(fit.total.ZZ, lost).cpu().numpy())
 
 
-def _seen_gram(gram: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
-    """gram - lost, with at most the share MOST_LOST taken from any direction."""
+def _remaining(gram: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
+    """gram - lost, with at most the share `MAX_LOST_SHARE` subtracted in any direction."""
     factor = torch.linalg.cholesky(gram)
     inside = torch.linalg.solve_triangular(factor, lost, upper=False)
     share = torch.linalg.solve_triangular(factor, inside.mT, upper=False)
     missing, direction = torch.linalg.eigh((share + share.mT) / 2)
-    left = direction @ torch.diag(1 - missing.clamp(0, MOST_LOST)) @ direction.mT
-    return factor @ left @ factor.mT
+    remaining = direction @ torch.diag(1 - missing.clamp(0, MAX_LOST_SHARE)) @ direction.mT
+    return factor @ remaining @ factor.mT

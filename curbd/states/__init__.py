@@ -1,1 +1,1 @@
-"""Rates behind noisy observations: the smoother that infers them."""
+"""Rates behind noisy observations, and how they are inferred."""

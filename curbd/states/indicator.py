@@ -1,7 +1,8 @@
-"""A slow indicator between rates and what is seen, as calcium is: c[t] = k c[t-1] + (1 - k) r[t], seen with noise.
+"""A slow indicator between rates and observations, as calcium is: c[t] = k c[t-1] + (1 - k) r[t], observed with noise.
 
-The rates of a trial (and of a stretch after missing bins) start in equilibrium, c[0] = r[0]. Written in c instead of x,
-a unit's own part of the normal equations of the smoother is a matrix of five diagonals, which preconditions the rest.
+The indicator of a trial (and of a stretch after missing bins) starts in equilibrium, c[0] = r[0]. Written in c instead
+of x, the part of the smoother's normal equations that involves one unit alone is a matrix with five diagonals; its
+solution is the preconditioner of the whole system.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import numpy as np
 import torch
 
 Array = np.ndarray
-LEAST_GAIN = 0.05
-"""The preconditioner takes no unit to be nearer to saturation than this slope of tanh."""
+LEAST_TANH_SLOPE = 0.05
+"""Slopes of tanh below this value, those of units near saturation, count as this value in the preconditioner."""
 
 
 class Indicator(NamedTuple):
-    """The part of a chain that passes through the indicator.
+    """The part of the linearised problem (`curbd.states.smoother.Chain`) that passes through the indicator.
 
     Attributes
     ----------
-    keep : (time, trial, 1) share k of the bin before, 0 where a stretch starts.
-    gain : (time, trial, unit) slope of the rates by the state.
-    precision : (time, trial, unit) of what is seen.
-    own, before : (time, trial, unit) dx[t] = own dc[t] + before dc[t-1].
-    pivot, lower, lowest : (time, trial, unit) factors of the five diagonals.
+    keep : (time, trial, 1) share k that is kept of the bin before, 0 where a stretch starts.
+    gain : (time, trial, unit) derivative of the rates with respect to the state.
+    precision : (time, trial, unit) precision of the observations.
+    own : (time, trial, unit) derivative of x[t] with respect to c[t].
+    before : (time, trial, unit) derivative of x[t] with respect to c[t-1].
+    pivot : (time, trial, unit) diagonal of the factorised matrix with five diagonals.
+    lower : (time, trial, unit) first subdiagonal of its factor.
+    lowest : (time, trial, unit) second subdiagonal of its factor.
     """
 
     keep: torch.Tensor
@@ -39,7 +43,13 @@ class Indicator(NamedTuple):
 
 
 def kept(known: torch.Tensor, keep: float) -> torch.Tensor:
-    """(time, trial, 1) the share k in every bin, 0 where the bin before is missing or there is none."""
+    """(time, trial, 1) share that is kept of the bin before, 0 where the bin before is missing or there is none.
+
+    Parameters
+    ----------
+    known : (time, trial, 1) 1 where a bin was observed, else 0.
+    keep : share k.
+    """
     share = keep * known
     share[1:] *= known[:-1]
     share[0] = 0
@@ -47,7 +57,7 @@ def kept(known: torch.Tensor, keep: float) -> torch.Tensor:
 
 
 def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """c (..., time, trial, unit) of the rates r."""
+    """Indicator c (..., time, trial, unit) of the rates r of the same shape; keep (time, trial, 1)."""
     out = (1 - keep) * r
     bins, share = out.unbind(-3), keep.unbind()
     for t in range(1, len(bins)):
@@ -56,7 +66,7 @@ def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 def filtered_back(e: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """The transpose of `filtered`, for e (time, trial, unit)."""
+    """The transpose of `filtered`, applied to e (time, trial, unit); keep (time, trial, 1)."""
     out = e.clone()
     bins, share = out.unbind(), keep.unbind()
     for t in range(len(bins) - 1, 0, -1):
@@ -65,25 +75,36 @@ def filtered_back(e: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 def unfiltered(c: Array, keep: float) -> Array:
-    """The rates (trial, time, unit) behind c without noise; NaN stays NaN, and a stretch after it starts anew."""
+    """Rates behind an indicator without noise, the inverse of `filtered`.
+
+    Parameters
+    ----------
+    c : (trial, time, unit) indicator, NaN where missing. The first bin after a missing one is in equilibrium.
+    keep : share k.
+
+    Returns
+    -------
+    (trial, time, unit) rates, NaN where missing.
+    """
     before = np.concatenate([c[:, :1], c[:, :-1]], axis=1)
     before = np.where(np.isfinite(before), before, c)
     return (c - keep * before) / (1 - keep)
 
 
 def through_indicator(
-    keep: torch.Tensor, gain: torch.Tensor, precision: torch.Tensor, diagonal: torch.Tensor, beside: torch.Tensor
+    keep: torch.Tensor, gain: torch.Tensor, precision: torch.Tensor, diagonal: torch.Tensor, subdiagonal: torch.Tensor
 ) -> Indicator:
-    """What is seen through the indicator, added to a unit's own chain.
+    """Add the observations through the indicator to the tridiagonal matrix of every unit, and factorise the sum.
 
     Parameters
     ----------
     keep, gain, precision : see `Indicator`.
-    diagonal, beside : (time, trial, unit) and (time - 1, trial, unit) the chain in x without what is seen.
+    diagonal : (time, trial, unit) diagonal of the matrix in x without the observations.
+    subdiagonal : (time - 1, trial, unit) its subdiagonal.
     """
-    own = 1 / (gain.clamp_min(LEAST_GAIN).double() * (1 - keep))
+    own = 1 / (gain.clamp_min(LEAST_TANH_SLOPE).double() * (1 - keep))
     before = -keep * own
-    d, e = diagonal.double(), beside.double()
+    d, e = diagonal.double(), subdiagonal.double()
     pivot = d * own**2 + precision
     pivot[:-1] += d[1:] * before[1:] ** 2 + 2 * e * own[:-1] * before[1:]
     lower, lowest = torch.zeros_like(own), torch.zeros_like(own)
@@ -98,22 +119,31 @@ def through_indicator(
             pivot[t] -= lowest[t - 2] ** 2 * pivot[t - 2]
         lower[t] /= pivot[t]
         lowest[t] /= pivot[t]
-    return Indicator(keep, gain, precision, own, before, pivot, lower, lowest)
+    return Indicator(
+        keep=keep,
+        gain=gain,
+        precision=precision,
+        own=own,
+        before=before,
+        pivot=pivot,
+        lower=lower,
+        lowest=lowest,
+    )
 
 
 def curvature(indicator: Indicator, v: torch.Tensor) -> torch.Tensor:
-    """What is seen in the normal equations: gain filter' precision filter gain v."""
+    """Contribution of the observations to the normal equations: gain filter' precision filter gain v."""
     through = indicator.precision * filtered(indicator.gain * v, indicator.keep)
     return indicator.gain * filtered_back(through, indicator.keep)
 
 
 def scatter(indicator: Indicator, noise: torch.Tensor) -> torch.Tensor:
-    """A random right-hand side whose variance is `curvature`, from standard normal numbers."""
+    """Random right-hand side whose covariance is `curvature`; noise (time, trial, unit) is standard normal."""
     return indicator.gain * filtered_back(indicator.precision.sqrt() * noise, indicator.keep)
 
 
 def precondition(indicator: Indicator, v: torch.Tensor) -> torch.Tensor:
-    """Solution of every unit's own chain, what is seen included, all others held."""
+    """Solution of the equations of every unit alone, observations included, with all other units fixed."""
     out = indicator.own * v
     out[:-1] += indicator.before[1:] * v[1:]
     bins, lower, lowest = out.unbind(), indicator.lower.unbind(), indicator.lowest.unbind()

@@ -1,12 +1,13 @@
-"""States behind noisy rates: a Gaussian about their mean paths and random draws from it, given a network.
+"""States behind noisy rates, given a network: the mean paths of a Gaussian posterior, and random draws from it.
 
-x[t+1] = f(x[t], u[t]) + process noise, rates seen = tanh(x) + measurement noise. The log posterior of the paths is the
-sum of the squared residuals of both equations, each over its variance. Its Gaussian approximation (variational: Opper &
-Archambeau, Neural Computation 2009) has the mean at which the gradient, averaged over the Gaussian itself, vanishes:
-Gauss-Newton steps whose normal equations are solved by conjugate gradients, preconditioned by every unit's own chain in
-time. The average runs over a draw and its mirror image; the most probable path alone would let states that saturate
-tanh run away. A draw solves the same equations with random right-hand sides of matching variance (Papandreou & Yuille,
-NeurIPS 2010), so that no covariance matrix is ever formed.
+The model is x[t+1] = f(x[t], u[t]) + process noise, observed rates = tanh(x) + measurement noise. The log posterior of
+the paths is the sum of the squared residuals of both equations, each over its variance. The mean of its Gaussian
+approximation is where the gradient, averaged over the Gaussian itself, vanishes (variational approximation: Opper &
+Archambeau, Neural Computation 2009). The mean is found by Gauss-Newton steps, whose normal equations are solved by
+conjugate gradients; the preconditioner is the solution for every unit alone. The average is over a draw and its mirror
+image about the mean. At the most probable path, without an average, states that saturate tanh would grow without limit.
+A draw solves the same equations with random right-hand sides of matching covariance (Papandreou & Yuille, NeurIPS
+2010), so that no covariance matrix is formed.
 """
 
 from __future__ import annotations
@@ -32,15 +33,21 @@ from curbd.states.indicator import (
 
 Array = np.ndarray
 DTYPE = torch.float32
-"""Paths need no more digits than this; it halves the time."""
-LARGEST_STEP = 1.0
-"""Longest Gauss-Newton step of a state: beyond it tanh is nowhere near its tangent."""
-MOST_STEPS = 30
-"""Steps of conjugate gradients, at most."""
+"""Single precision is sufficient for paths, and takes half of the time."""
+MAX_STATE_STEP = 1.0
+"""Longest Gauss-Newton step of a state, in the units of x: tanh is far from its tangent beyond it."""
+MAX_CONJUGATE_GRADIENT_STEPS = 30
+"""Largest number of steps of conjugate gradients."""
+STEP_TOLERANCE = 0.1
+"""Relative residual at which the solution for a Gauss-Newton step is accurate enough."""
+DRAW_TOLERANCE = 0.03
+"""Relative residual at which the solution for a draw is accurate enough."""
+LEAST_PRECISION = 1e-6
+"""Precision of every state by itself: a missing sample is determined by nothing else, and stays where it is."""
 
 
-class Seen(NamedTuple):
-    """Observed activity, time first.
+class Observations(NamedTuple):
+    """Observed activity, with time as the first axis.
 
     Attributes
     ----------
@@ -55,12 +62,19 @@ class Seen(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """The linearised problem around given paths; precisions are inverse variances.
+    """The linearised problem around given paths. Precisions are inverse variances.
 
-    decay D, J (target, source) times 1 - D, slope (time - 1, trial, unit) of the rates inside a step by the state,
-    link (time - 1, trial, unit) precision of a transition, weight (time, trial, unit) precision of a state by itself,
-    lower, pivot: factor of every unit's own tridiagonal chain, gradient (time, trial, unit), indicator: what is seen
-    through a slow indicator, which is then in neither of the others.
+    Attributes
+    ----------
+    decay : D, share of x that is left after one sample.
+    J : (target, source) weights times 1 - D.
+    slope : (time - 1, trial, unit) derivative of the mean rate inside a sample with respect to the unit's state.
+    link : (time - 1, trial, unit) precision of a transition.
+    weight : (time, trial, unit) precision of a state by itself.
+    lower : (time - 1, trial, unit) subdiagonal of the factorised tridiagonal matrix of every unit.
+    pivot : (time, trial, unit) diagonal of that factorisation.
+    gradient : (time, trial, unit) gradient of the negative log posterior.
+    indicator : observations through a slow indicator, which are then not in ``weight``; None without an indicator.
     """
 
     decay: float
@@ -74,20 +88,30 @@ class Chain(NamedTuple):
     indicator: Indicator | None
 
 
-def seen(r: Array, u: Array, amplitude: Array | float = 1.0) -> Seen:
-    """Observed r (trial, time, unit) over an amplitude (unit,), and u (trial, time, input); NaN is missing."""
+def observations(r: Array, u: Array, amplitude: Array | float = 1.0) -> Observations:
+    """Observed activity as tensors with time as the first axis.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) observed rates, NaN where missing.
+    u : (trial, time, input) inputs, NaN where missing.
+    amplitude : (unit,) divisor of the rates.
+    """
     known = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
-    parts = (np.where(known, r / amplitude, 0.0), known.astype(float), np.where(known, u, 0.0))
-    return Seen(*(time_first(part) for part in parts))
+    return Observations(
+        r=time_first(np.where(known, r / amplitude, 0.0)),
+        known=time_first(known.astype(float)),
+        u=time_first(np.where(known, u, 0.0)),
+    )
 
 
 def time_first(array: Array) -> torch.Tensor:
-    """(trial, time, ...) as a (time, trial, ...) tensor."""
+    """An array (trial, time, ...) as a tensor (time, trial, ...) in single precision."""
     return tensor(np.moveaxis(array, 1, 0)).to(DTYPE)
 
 
 def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
-    """Variance of the rates seen over ``noise.measurement``, at the rates r."""
+    """Variance of the observed rates at the rates r, over ``noise.measurement``: 1, or proportional to the rate."""
     if noise.silent is None:
         return torch.ones_like(r)
     return torch.maximum(r - noise.silent, noise.least)
@@ -95,29 +119,35 @@ def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
 
 def improve(x: torch.Tensor, chain: Chain) -> torch.Tensor:
     """The mean paths x (time, trial, unit) after one Gauss-Newton step."""
-    step = _solve(chain, chain.gradient, tolerance=0.1)
-    return x - step.clamp(-LARGEST_STEP, LARGEST_STEP)
+    step = _solve(chain, chain.gradient, tolerance=STEP_TOLERANCE)
+    return x - step.clamp(-MAX_STATE_STEP, MAX_STATE_STEP)
 
 
 def draw(chain: Chain, random: torch.Generator) -> torch.Tensor:
-    """Deviation (time, trial, unit) of one draw of the posterior from its mean paths."""
+    """Deviation (time, trial, unit) of a random draw of the posterior from the mean paths."""
     side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.weight.sqrt()
     kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.link.sqrt()
     if chain.indicator is not None:
-        seen_noise = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device)
-        side += scatter(chain.indicator, seen_noise)
+        normal = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device)
+        side += scatter(chain.indicator, normal)
     side[1:] += kick
     side[:-1] -= _transposed(chain, kick)
-    return _solve(chain, side, tolerance=0.03)
+    return _solve(chain, side, tolerance=DRAW_TOLERANCE)
 
 
-def linearise(images: Sequence[torch.Tensor], data: Seen, network: Network, noise: Noise) -> Chain:
-    """The least-squares problem around paths (time, trial, unit), averaged over several of them.
+def linearise(images: Sequence[torch.Tensor], data: Observations, network: Network, noise: Noise) -> Chain:
+    """The least-squares problem around given paths, averaged over the paths.
 
-    With a single path it is that of the most probable one.
+    Parameters
+    ----------
+    images : paths (time, trial, unit), usually a draw and its mirror image about the mean. With a single path, repeated
+        steps lead to the most probable path instead of the mean.
+    data : observed activity.
+    network : the network.
+    noise : process noise and measurement noise.
     """
-    parts = [_around(x, data, network, noise) for x in images]
-    weight, slope, gradient, gain, precision = (torch.stack(part).mean(0) for part in zip(*parts, strict=True))
+    terms = [_around(x, data, network, noise) for x in images]
+    weight, slope, gradient, gain, precision = (torch.stack(term).mean(0) for term in zip(*terms, strict=True))
     D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
     link = data.known[1:] * data.known[:-1] / noise.process
     own = J.diagonal()
@@ -128,16 +158,26 @@ def linearise(images: Sequence[torch.Tensor], data: Seen, network: Network, nois
     indicator = None
     if noise.keep:
         indicator = through_indicator(kept(data.known, noise.keep), gain, precision, pivot, lower)
-    across, pivots = lower.unbind(), pivot.unbind()
-    for t, one in enumerate(across):
-        below = one / pivots[t]
-        pivots[t + 1].sub_(below * one)
-        one.copy_(below)
-    return Chain(D, J, slope, link, weight, lower, pivot, gradient, indicator)
+    pivots = pivot.unbind()
+    for t, subdiagonal in enumerate(lower.unbind()):
+        factor = subdiagonal / pivots[t]
+        pivots[t + 1].sub_(factor * subdiagonal)
+        subdiagonal.copy_(factor)
+    return Chain(
+        decay=D,
+        J=J,
+        slope=slope,
+        link=link,
+        weight=weight,
+        lower=lower,
+        pivot=pivot,
+        gradient=gradient,
+        indicator=indicator,
+    )
 
 
-def _around(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> tuple[torch.Tensor, ...]:
-    """Weight, slope and gradient of a chain at one path, slope of the rates by the states, precision of the seen."""
+def _around(x: torch.Tensor, data: Observations, network: Network, noise: Noise) -> tuple[torch.Tensor, ...]:
+    """Weight, slope and gradient of a chain at one path, derivative of the rates, precision of the observations."""
     ahead, slope = _predicted(x[:-1], data.u[:-1], network)
     pull = data.known[1:] * data.known[:-1] / noise.process * (x[1:] - ahead)
     r = torch.tanh(x)
@@ -152,8 +192,7 @@ def _around(x: torch.Tensor, data: Seen, network: Network, noise: Noise) -> tupl
     gradient[1:] += pull
     D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
     gradient[:-1] -= D * pull + slope * (pull @ J)
-    # A missing sample is tied to nothing; a hair of precision keeps it where it is.
-    weight = 1e-6 + (torch.zeros_like(gain) if noise.keep else precision * gain**2)
+    weight = LEAST_PRECISION + (torch.zeros_like(gain) if noise.keep else precision * gain**2)
     weight[0] += 1 / noise.start_variance
     return weight, slope, gradient, gain, precision
 
@@ -164,15 +203,15 @@ def _step_weights(network: Network) -> torch.Tensor:
 
 
 def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
-    """Next state, and the derivative of the mean rate inside the step by the unit's own state."""
+    """Next state, and the derivative of the mean rate inside the sample with respect to the unit's own state."""
     step = network.dt_s / (network.substeps * network.tau_s)
     J_t = tensor(network.J.T).to(DTYPE)
     external = u @ tensor(network.B.T).to(DTYPE) + tensor(network.b).to(DTYPE)
     state, slope = x, torch.zeros_like(x)
     for _ in range(network.substeps):
         r = torch.tanh(state)
-        # The early steps of a sample act on its end through decay, and the start acts on the late ones: the factors
-        # multiply to the same (1 - step)^(substeps - 1) everywhere.
+        # The effect of an early step on the end of the sample decays, and so does the effect of the start on a late
+        # step: the product of both factors is (1 - step)^(substeps - 1) for every step.
         slope += 1 - r * r
         state = state + step * (r @ J_t + external - state)
     left = (1 - step) ** network.substeps
@@ -180,14 +219,17 @@ def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torc
 
 
 def _forward(chain: Chain, v: torch.Tensor) -> torch.Tensor:
+    """Change of the next states for a change v of the states."""
     return chain.decay * v + (chain.slope * v) @ chain.J.T
 
 
 def _transposed(chain: Chain, e: torch.Tensor) -> torch.Tensor:
+    """The transpose of `_forward`, applied to e."""
     return chain.decay * e + chain.slope * (e @ chain.J)
 
 
 def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
+    """The matrix of the normal equations times v."""
     e = chain.link * (v[1:] - _forward(chain, v[:-1]))
     out = chain.weight * v
     out[1:] += e
@@ -196,11 +238,11 @@ def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
 
 
 def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
-    """Solution of every unit's own chain, all others held."""
+    """Solution of the equations of every unit alone, with all other units fixed."""
     if chain.indicator is not None:
         return precondition(chain.indicator, v)
     out = v.clone()
-    # Views once instead of an index a step: half of the time of small recordings.
+    # Views are made once and not indexed in every step: this takes half of the time for small recordings.
     bins, lower = out.unbind(), chain.lower.unbind()
     for t in range(len(lower)):
         bins[t + 1].sub_(lower[t] * bins[t])
@@ -211,18 +253,25 @@ def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
 
 
 def _solve(chain: Chain, side: torch.Tensor, tolerance: float) -> torch.Tensor:
-    """Preconditioned conjugate gradients until the residual has fallen by the tolerance."""
+    """Solution of the normal equations by preconditioned conjugate gradients.
+
+    Parameters
+    ----------
+    chain : the linearised problem.
+    side : (time, trial, unit) right-hand side.
+    tolerance : relative residual at which the iteration ends.
+    """
     out, residual = torch.zeros_like(side), side.clone()
-    direction = near = _precondition(chain, residual)
-    power = start = float((residual * near).sum())
-    for _ in range(MOST_STEPS):
+    direction = preconditioned = _precondition(chain, residual)
+    power = start = float((residual * preconditioned).sum())
+    for _ in range(MAX_CONJUGATE_GRADIENT_STEPS):
         if power <= tolerance**2 * start:
             break
         curved = _hessian(chain, direction)
         length = power / float((direction * curved).sum())
         out += length * direction
         residual -= length * curved
-        near = _precondition(chain, residual)
-        power, before = float((residual * near).sum()), power
-        direction = near + (power / before) * direction
+        preconditioned = _precondition(chain, residual)
+        power, before = float((residual * preconditioned).sum()), power
+        direction = preconditioned + (power / before) * direction
     return out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curbd.estimators.one_step import one_step
-from curbd.estimators.shooting import follow, free_run_error, shooting, windows
+from curbd.estimators.shooting import follow, free_run_error, shooting, stretches
 from curbd.estimators.sparse import sparse
 from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
 from curbd.network.equation import Network, phi_inverse
@@ -96,26 +96,26 @@ def test_with_hidden_inputs_the_run_is_driven_by_them():
     assert free_run_error(data._replace(u=inputs), fit.network) < free_run_error(data._replace(u=inputs), alone)
 
 
-def test_windows_hold_every_transition_once():
+def test_stretches_hold_every_transition_once():
     data = training_data(multi_region(regions=("A",), units=2, trials=2, samples=11))
     r = data.r.copy()
     r[1, 8:] = np.nan
-    stretch = windows(data._replace(r=r), 4)
+    recorded = stretches(data._replace(r=r), 4)
     # trial 0 from samples 0, 4 and 8; trial 1 from 0 and 4: from 8 on there is nothing
-    assert stretch.x.shape == (5, 5, 2)
-    np.testing.assert_allclose(stretch.x[:, 0], phi_inverse(r[[0, 0, 0, 1, 1], [0, 4, 8, 0, 4]]))
-    assert np.isfinite(stretch.x[..., 0]).sum(1).tolist() == [5, 5, 3, 5, 4]
+    assert recorded.x.shape == (5, 5, 2)
+    np.testing.assert_allclose(recorded.x[:, 0], phi_inverse(r[[0, 0, 0, 1, 1], [0, 4, 8, 0, 4]]))
+    assert np.isfinite(recorded.x[..., 0]).sum(1).tolist() == [5, 5, 3, 5, 4]
 
 
 def test_a_run_is_put_back_where_it_has_lost_the_data():
     """A network without weights decays to 0; the data stay at 1."""
     data = training_data(multi_region(regions=("A",), units=2, trials=1, samples=200), tau_s=0.1)
-    stretch = windows(data._replace(r=np.full((1, 200, 2), np.tanh(1.0))), 199)
+    recorded = stretches(data._replace(r=np.full((1, 200, 2), np.tanh(1.0))), 199)
     network = Network(np.zeros((2, 2)), np.zeros((2, data.u.shape[2])), np.zeros(2), 0.1, 0.01)
-    run = follow(network, stretch, limit=0.5)
+    run = follow(network, recorded, limit=0.5)
     again = np.flatnonzero(run.put_back[0])
     # 0.9^7 is the first power below 0.5, and two time constants of 10 samples are granted from there
     assert again[:3].tolist() == [0, 27, 54]
     np.testing.assert_allclose(run.x[0, again], 1.0)
     np.testing.assert_allclose(run.x[0, 26], 0.9**26)
-    assert not follow(network, stretch, limit=2.0).put_back[0, 1:].any()
+    assert not follow(network, recorded, limit=2.0).put_back[0, 1:].any()

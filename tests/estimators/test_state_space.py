@@ -26,7 +26,7 @@ from curbd.scores.score import score
 from curbd.settings.models import Model, OneStep, StateSpace
 from curbd.settings.recording import RecordingSettings
 from curbd.states.infer import infer_states, smoothed
-from curbd.states.smoother import draw, improve, linearise, seen, time_first
+from curbd.states.smoother import draw, improve, linearise, observations, time_first
 from tests.support.known_network import small
 from tests.support.recovery import between_regions, correlation, training_data
 
@@ -294,7 +294,7 @@ def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
     r = 0.003 * rng.standard_normal((1, n_samples, 1))
     one = torch.ones(1)
     noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one)
-    data = seen(r, np.zeros((1, n_samples, 0)))
+    data = observations(r, np.zeros((1, n_samples, 0)))
     x = time_first(np.zeros_like(r))
     for _ in range(10):
         x = improve(x, linearise((x,), data, network, noise))
@@ -317,7 +317,7 @@ def test_the_smoother_sees_through_an_indicator() -> None:
     c[0, 6] = np.nan
     one = torch.ones(1)
     noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one, keep)
-    data = seen(c, np.zeros((1, n_samples, 0)))
+    data = observations(c, np.zeros((1, n_samples, 0)))
     x = time_first(np.zeros_like(c))
     for _ in range(10):
         x = improve(x, linearise((x,), data, network, noise))
