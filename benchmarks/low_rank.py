@@ -114,7 +114,7 @@ def on_trained(name: str, seed: int, trials: int = 100) -> dict[str, float]:
 
     Returns
     -------
-    rank : effective rank, see `lrfit.estimators.trajectory.effective`.
+    rank : effective rank, see `lrfit.estimators.trajectory.effective_rank`.
     r2 : R2 of noise-free free runs of the trained network with those of the low-rank network, refined through time.
     closed_form_r2 : R2 with the low-rank network of the same rank from the closed form.
     accuracy, low_rank_accuracy : share of fresh trials that the trained and the refined network answer correctly,

@@ -1,4 +1,4 @@
-"""The command `lrfit`: the steps of `curbd` that differ for low-rank networks, with the same arguments."""
+"""The command `lrfit`: the steps for low-rank networks, with the arguments that they have in the command `curbd`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from lrfit.estimators.fitting import fit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand of `lrfit`; 0 when it worked, 2 when the user has something to mend."""
+    """Run one subcommand of `lrfit`.
+
+    Returns
+    -------
+    0 for success, 2 for a mistake that the user can correct.
+    """
     parser = argparse.ArgumentParser(prog="lrfit", description="Low-rank networks: how they are fitted and read.")
     steps = parser.add_subparsers(required=True, metavar="STEP")
     add_fit_step(steps, _fit)
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
     add_network_arguments(step)
     step.add_argument("--out", type=Path, required=True, metavar="latents.parquet")
-    step = add_step(steps, "mechanism", _mechanism, "say by what mechanism a low-rank network does what it does")
+    step = add_step(steps, "mechanism", _mechanism, "write the tables on the mechanism of a low-rank network")
     add_network_arguments(step)
     for file in ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"):
         step.add_argument(f"--{Path(file).stem}", type=Path, required=True, metavar=file)

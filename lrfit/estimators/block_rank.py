@@ -1,8 +1,9 @@
-"""Block low rank: dynamics of some rank within each region, and a communication subspace for each pathway.
+"""Block low rank: low-rank dynamics within each region, and a communication subspace for each pathway.
 
-J is a sum of blocks M_ts N_ts', one for each target region t and source region s, each with a rank of its own that may
-be 0. The rank of a block is that of a reduced-rank regression of the target's currents on the source's rates with all
-other sources partialled out; the blocks are then fitted together at these ranks.
+J is a sum of blocks M_ts N_ts', one for each target region t and source region s. Every block has its own rank, which
+may be 0: the rank of a reduced-rank regression of the target's currents on the source's rates with all other sources
+partialled out. The blocks are then fitted together at these ranks. Currents are in the units of x, which is
+dimensionless, in tau dx/dt = -x + ...
 Publications: Semedo et al., Neuron 2019 (communication subspaces); Izenman, J. Multivar. Anal. 1975.
 """
 
@@ -32,31 +33,34 @@ from curbd.settings.models import BlockRank
 from lrfit.estimators.reduced_rank import (
     at_rank,
     canonical,
-    in_noise,
+    in_noise_units,
     rank_errors,
     regression,
     smallest_rank,
-    without_own,
+    without_own_rate,
 )
 
 Array = np.ndarray
-RESAMPLES = 200
-"""Resamples of the folds behind the interval of a rank."""
-AGAINST_NONE = 2.5
-"""Standard errors that speak for a pathway at all. One is too little for a question that is asked of every pair of
-regions with the best of many penalties and ranks: of pathways that do not exist, half would get a rank."""
-SWEEPS = 100
-"""Rounds over the blocks, at most; they end when a round gains less than 1e-6 of the error."""
+FOLD_RESAMPLES = 200
+"""Resamples of the folds from which the interval of a rank is computed."""
+STANDARD_ERRORS_OF_A_PATHWAY = 2.5
+"""Standard errors by which rank 0 must be worse before a pathway gets a rank. One standard error is too little where
+every pair of regions is tested with the best of many penalties and ranks: half of the absent pathways would get a
+rank."""
+MAX_BLOCK_SWEEPS = 100
+"""Largest number of rounds over the blocks."""
+LEAST_SWEEP_GAIN = 1e-6
+"""Rounds over the blocks end when a round lowers the error by less than this share."""
 
 log = logging.getLogger(__name__)
 
 
-class Blocks(NamedTuple):
-    """What the fit at given ranks needs to know beside its statistics.
+class BlockChoice(NamedTuple):
+    """What the fit at given ranks needs in addition to its statistics.
 
     Attributes
     ----------
-    source : (regressor,) number of each regressor's source.
+    source : (regressor,) index of each regressor's source.
     rank : (target region, source region).
     penalty : (target region, source).
     noise : (unit,) variance of the error of each unit's current.
@@ -69,12 +73,19 @@ class Blocks(NamedTuple):
 
 
 def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator) -> Fit:
-    """Fit blocks of low rank in closed form; the random numbers serve the intervals of the ranks alone.
+    """Fit blocks of low rank in closed form.
+
+    Parameters
+    ----------
+    data : training trials.
+    options : largest rank that is tried, and folds.
+    rng : random numbers of the resamples from which the intervals of the ranks are computed; the network does not
+        depend on them.
 
     Returns
     -------
-    The network, its penalties, its ranks, and its factors: one latent after another, each from one source region (the
-    rows of n that are not 0) to one target region (those of m), every block in the canonical gauge.
+    The network, its penalties, its ranks, and its factors. Every latent has one source region, whose rows of n are not
+    0, and one target region, whose rows of m are not 0. Every block is in the canonical gauge.
     """
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
@@ -82,7 +93,7 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     folds = moments(regressors(pairs), y, pairs.fold)
     blocks, ranks = choose(folds, data.region, (pairs.u**2).sum(0), options, rng)
     network = as_network(solve(folds.total(), blocks), data, tau_s)
-    # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
+    # With several Euler steps a sample the rates between samples come from the fit itself; they converge in two rounds.
     for _ in range(2 if data.substeps > 1 else 0):
         network = as_network(solve(moments(regressors(pairs, network), y), blocks), data, tau_s)
     m, n = factors(network.J, pairs.r, data.region, ranks.found)
@@ -91,46 +102,63 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
 
 def choose(
     folds: Moments, region: Array, input_power: Array, options: BlockRank, rng: np.random.Generator
-) -> tuple[Blocks, BlockRanks]:
-    """Ranks and penalties by held-out one-step error on the training folds, with all other blocks at full rank.
+) -> tuple[BlockChoice, BlockRanks]:
+    """Ranks and penalties by the held-out one-step error on the training folds, with all other blocks at full rank.
 
-    The rank of a block is the smallest within one standard error of the best; for a rank above 0 the gain must be
-    `AGAINST_NONE` of them. What a unit's own rate tells of its current is its own affair where that leaves fewer
-    latents (see `lrfit.estimators.reduced_rank.without_own`). The interval holds 95 % of the ranks that resamples of
-    the folds choose.
+    The rank of a block is the smallest rank within one standard error of the best rank; rank 0 must be worse by
+    `STANDARD_ERRORS_OF_A_PATHWAY`. The contribution of a unit's own rate to its current is left out of the block where
+    that lowers the rank (see `lrfit.estimators.reduced_rank.without_own_rate`). The interval contains 95 % of the ranks
+    that resamples of the folds choose.
+
+    Parameters
+    ----------
+    folds : statistics of each fold.
+    region : (unit,) index of each unit's region.
+    input_power : (input,) sum of squares of each input.
+    options : largest rank that is tried.
+    rng : random numbers of the resamples.
     """
     n_regions = int(region.max()) + 1
     source_of = source_of_regressor(region, len(input_power))
     penalty = choose_penalties(folds, source_of, inputs_free(np.ones((n_regions, n_regions)), input_power))
-    found, low, high = (np.zeros((n_regions, n_regions), dtype=int) for _ in range(3))
+    ranks, low, high = (np.zeros((n_regions, n_regions), dtype=int) for _ in range(3))
     noise = np.empty(len(region))
     for target in range(n_regions):
         rows = np.flatnonzero(region == target)
         full = tensor(penalty[target][source_of])
-        mine = folds.of_units(rows)
-        share = held_out_errors(mine, mine.without(), full).sum(0)
-        noise[rows] = (share * mine.YY.sum(0) / mine.n.sum()).clamp_min(1e-12).cpu().numpy()
-        shared = without_own(mine, ridge(mine.total(), full), rows)
+        of_target = folds.of_units(rows)
+        share = held_out_errors(of_target, of_target.without(), full).sum(0)
+        noise[rows] = (share * of_target.YY.sum(0) / of_target.n.sum()).clamp_min(1e-12).cpu().numpy()
+        without_own = without_own_rate(of_target, ridge(of_target.total(), full), rows)
         chosen = penalty[target].copy()
         for source in range(n_regions):
-            views = [
-                _block_errors(in_noise(view, noise[rows]), source_of, penalty[target], source, options)
-                for view in (mine, shared)
+            candidates = [
+                _block_errors(in_noise_units(statistics, noise[rows]), source_of, penalty[target], source, options)
+                for statistics in (of_target, without_own)
             ]
-            errors = min(views, key=_rank)
-            place = target, source
-            found[place] = _rank(errors)
-            low[place], high[place] = _interval(errors, rng)
-            chosen[source] = PENALTY_GRID[views[0][:, :, found[place]].sum(1).argmin()]
-            if found[place] == options.max_rank:
-                log.info("rank %d is the largest that was tried; more may be needed (max_rank)", options.max_rank)
+            errors = min(candidates, key=_rank)
+            rank = _rank(errors)
+            ranks[target, source] = rank
+            low[target, source], high[target, source] = _interval(errors, rng)
+            chosen[source] = PENALTY_GRID[candidates[0][:, :, rank].sum(1).argmin()]
+            if rank == options.max_rank:
+                log.info("rank %d is the largest that was tried; raise max_rank if more may be needed", rank)
         penalty[target] = chosen
-    ranks = BlockRanks(found, np.minimum(low, found), np.maximum(high, found))
-    return Blocks(source_of, found, penalty, noise), ranks
+    intervals = BlockRanks(ranks, np.minimum(low, ranks), np.maximum(high, ranks))
+    return BlockChoice(source_of, ranks, penalty, noise), intervals
 
 
 def _block_errors(folds: Moments, source_of: Array, penalty: Array, source: int, options: BlockRank) -> Array:
-    """(penalty, fold, rank + 1) held-out error of one block; ``folds`` are those of one target's currents."""
+    """Held-out error of one block for every penalty and rank: (penalty, fold, rank + 1).
+
+    Parameters
+    ----------
+    folds : statistics of each fold for the currents of one target region, in units of their noise.
+    source_of : (regressor,) index of each regressor's source.
+    penalty : (source,) penalties of the other blocks.
+    source : source region of the block.
+    options : largest rank that is tried.
+    """
     columns = np.flatnonzero(source_of == source)
     order = np.concatenate([columns, np.setdiff1d(np.arange(folds.ZZ.shape[-1]), columns)])
     ordered = folds._replace(ZZ=folds.ZZ[:, order][:, :, order], YZ=folds.YZ[..., order])
@@ -139,41 +167,41 @@ def _block_errors(folds: Moments, source_of: Array, penalty: Array, source: int,
         block = penalty.copy()
         block[source] = value
         penalties.append(tensor(block[source_of[order]]))
-    most = min(options.max_rank, len(columns), folds.YY.shape[1])
-    return rank_errors(ordered, penalties, len(columns), most)
+    max_rank = min(options.max_rank, len(columns), folds.YY.shape[1])
+    return rank_errors(ordered, penalties, len(columns), max_rank)
 
 
 def _rank(errors: Array) -> int:
-    return smallest_rank(errors, AGAINST_NONE)
+    return smallest_rank(errors, STANDARD_ERRORS_OF_A_PATHWAY)
 
 
 def _interval(errors: Array, rng: np.random.Generator) -> Array:
-    """2.5 and 97.5 % of the ranks that resamples of the folds (second axis) choose."""
+    """2.5 and 97.5 % quantiles of the ranks that resamples of the folds (second axis) choose."""
     folds = errors.shape[1]
-    found = [_rank(errors[:, rng.integers(folds, size=folds)]) for _ in range(RESAMPLES)]
-    return np.quantile(found, [0.025, 0.975], method="nearest")
+    ranks = [_rank(errors[:, rng.integers(folds, size=folds)]) for _ in range(FOLD_RESAMPLES)]
+    return np.quantile(ranks, [0.025, 0.975], method="nearest")
 
 
-def solve(total: Moments, blocks: Blocks) -> Array:
-    """W (unit, regressor) with every block of J at its rank: each block in turn is solved given the others."""
+def solve(total: Moments, blocks: BlockChoice) -> Array:
+    """Weights W (unit, regressor) with every block of J at its rank: each block in turn is solved given the others."""
     W = np.empty(tuple(total.YZ.shape))
     for target, ranks in enumerate(blocks.rank):
         rows = np.flatnonzero(blocks.source == target)
-        mine = total.of_units(rows)
-        solution = _solve_target(in_noise(mine, blocks.noise[rows]), ranks, blocks, target)
+        of_target = in_noise_units(total.of_units(rows), blocks.noise[rows])
+        solution = _solve_target(of_target, ranks, blocks, target)
         W[rows] = np.sqrt(blocks.noise[rows])[:, None] * solution.cpu().numpy()
     return W
 
 
-def _solve_target(m: Moments, ranks: Array, blocks: Blocks, target: int) -> torch.Tensor:
-    """The weights of one target region, by cyclic descent in the penalised squared error."""
+def _solve_target(m: Moments, ranks: Array, blocks: BlockChoice, target: int) -> torch.Tensor:
+    """Weights of one target region (unit, regressor), by cyclic descent in the penalised squared error."""
     penalty = tensor(blocks.penalty[target][blocks.source])
     outside = np.flatnonzero(blocks.source >= len(ranks))
     W = ridge(m, penalty)
     W[:, np.flatnonzero(np.isin(blocks.source, np.flatnonzero(ranks == 0)))] = 0
     sources = np.flatnonzero(ranks)
     error = np.inf
-    for _ in range(SWEEPS):
+    for _ in range(MAX_BLOCK_SWEEPS):
         for source in sources:
             columns = np.flatnonzero(blocks.source == source)
             here = np.concatenate([columns, outside])
@@ -181,21 +209,22 @@ def _solve_target(m: Moments, ranks: Array, blocks: Blocks, target: int) -> torc
             partial = Moments(m.ZZ[here][:, here], m.YZ[:, here] - W[:, others] @ m.ZZ[others][:, here], m.YY, m.n)
             W[:, here] = at_rank(regression(partial, penalty[here], len(columns)), int(ranks[source]))
         if not len(sources):
-            known = Moments(m.ZZ[outside][:, outside], m.YZ[:, outside], m.YY, m.n)
-            W[:, outside] = ridge(known, penalty[outside])
+            inputs_and_bias = Moments(m.ZZ[outside][:, outside], m.YZ[:, outside], m.YY, m.n)
+            W[:, outside] = ridge(inputs_and_bias, penalty[outside])
         before, error = error, float((squared_error(m, W) + W**2 @ penalty).sum())
-        if len(sources) <= 1 or before - error < 1e-6 * error:
+        if len(sources) <= 1 or before - error < LEAST_SWEEP_GAIN * error:
             break
     return W
 
 
 def factors(J: Array, r: Array, region: Array, rank: Array) -> tuple[Array, Array]:
-    """m (target, latent), n (source, latent) with J = m n': the canonical factors of every block, side by side.
+    """Canonical factors of every block side by side: m (target, latent) and n (source, latent) with J = m n'.
 
     Parameters
     ----------
-    r : (pair, unit) rates in which the variance of the latents is measured.
-    region : (unit,) number of each unit's region.
+    J : (target, source) weights.
+    r : (pair, unit) rates by which the variance of the latents is measured.
+    region : (unit,) index of each unit's region.
     rank : (target region, source region).
     """
     m, n = (np.zeros((len(J), int(rank.sum()))) for _ in range(2))

@@ -14,7 +14,7 @@ import numpy as np
 from curbd.network.equation import phi, phi_inverse, simulate
 from curbd.regression.transitions import TrainingData, from_first_bin
 from curbd.settings.models import Trajectory
-from lrfit.estimators.trajectory import refine, to_refine
+from lrfit.estimators.trajectory import refine, start_of_refinement
 from lrfit.network import LowRank, filtered_inputs, from_factors, in_canonical_gauge, positions
 
 Array = np.ndarray
@@ -25,7 +25,7 @@ def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np
 
     The network is refined without the unrecorded units first: added to the closed form they slow the refinement down.
     The rank is ``options.rank``, or else the effective rank of a fit to the recorded units alone, see
-    `lrfit.estimators.trajectory.effective`.
+    `lrfit.estimators.trajectory.effective_rank`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np
     The network of all units, recorded units first, in the canonical gauge at the training trials.
     """
     data = from_first_bin(data)
-    rank, start = to_refine(data, options, rng)
+    rank, start = start_of_refinement(data, options, rng)
     of_recorded = refine(data, start, rank, options, rng)
     network = refine(data, of_recorded, rank, options, rng, unrecorded=units)
     left, values, right = np.linalg.svd(network.J)

@@ -1,10 +1,10 @@
 """Reduced-rank regression in the metric of the currents: the best low-rank network in one eigendecomposition.
 
-The one-step regression of `curbd.estimators.one_step` with J of rank R. Inputs and bias are partialled out; then
-J_R = V V' J, where J is the ridge solution and V holds the first R principal directions of the currents that it
-predicts, loses less of these currents than any other matrix of that rank.
-Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data Min. 2011
-(with a ridge penalty).
+The one-step regression of `curbd.estimators.one_step` with J of rank R. Inputs and bias are partialled out. Let J be
+the ridge solution, and V the first R principal directions of the currents that J predicts: no other matrix of rank R
+loses less of these currents than J_R = V V' J. Currents are in the units of x, which is dimensionless, in tau dx/dt =
+-x + ... Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data
+Min. 2011 (with a ridge penalty).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 
 
 class Choice(NamedTuple):
-    """What a regression needs to know beside its statistics.
+    """What a regression at one rank needs in addition to its statistics.
 
     Attributes
     ----------
     rank : rank of J.
     penalty : ridge penalty on J.
-    noise : (unit,) variance of what the activity one bin earlier does not tell about each unit's current; errors
-        count in this unit.
+    noise : (unit,) variance of the part of each unit's current that the activity one bin earlier does not predict;
+        squared errors are divided by it.
     input_power : (input,) sum of squares of each input.
     """
 
@@ -49,7 +49,13 @@ class Choice(NamedTuple):
 
 
 def reduced_rank(data: TrainingData, options: ReducedRank, rng: np.random.Generator) -> Fit:
-    """Fit a low-rank network in closed form; deterministic, ``rng`` is not used.
+    """Fit a low-rank network in closed form.
+
+    Parameters
+    ----------
+    data : training trials.
+    options : rank, or largest rank that is tried, and folds.
+    rng : not used; the fit is deterministic.
 
     Returns
     -------
@@ -60,77 +66,86 @@ def reduced_rank(data: TrainingData, options: ReducedRank, rng: np.random.Genera
 
 
 def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choice]:
-    """The network, and the rank and penalty that were chosen for it."""
+    """The network of the closed form, and the rank and penalty that were chosen for it."""
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
     folds = moments(regressors(pairs), y, pairs.fold)
     choice = choose(folds, (pairs.u**2).sum(0), options)
     network = as_network(solve(folds.total(), choice), data, tau_s)
-    # With several Euler steps a sample the rates between samples come from the fit itself; two rounds settle them.
+    # With several Euler steps a sample the rates between samples come from the fit itself; they converge in two rounds.
     for _ in range(2 if data.substeps > 1 else 0):
         network = as_network(solve(moments(regressors(pairs, network), y), choice), data, tau_s)
     return network, choice
 
 
 def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
-    """A network with its factors, J = m n' exactly."""
+    """The fit of a low-rank network: J becomes the product m n' of its canonical factors exactly."""
     m, n = canonical(network.J, transitions(data).r, choice.rank)
     penalty = np.full((data.n_regions, data.n_regions), choice.penalty)
     return Fit(network._replace(J=m @ n.T), penalty, factors=(m, n))
 
 
 def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
-    """Rank and penalty by held-out one-step error on the training folds.
+    """Rank and penalty with the smallest held-out one-step error on the training folds.
 
-    The noise of each unit is its held-out error under the best regression without a limit on the rank. What a unit's
-    own rate tells of its current may be part of J or the unit's own affair (see `without_own`): the rank is the one
-    under the view that needs fewer latents, the penalty the best one at that rank.
+    The noise of each unit is its held-out error under the best regression without a limit on the rank. The dependence
+    of a unit's current on the unit's own rate may belong to J, or to the unit alone (see `without_own_rate`): the rank
+    is the smaller one of the two that result. The penalty is the best one at that rank.
+
+    Parameters
+    ----------
+    folds : statistics of each fold.
+    input_power : (input,) sum of squares of each input.
+    options : rank, or largest rank that is tried.
     """
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
     grid = [_penalties(value, n_units, input_power) for value in PENALTY_GRID]
     without = folds.without()
     shares = [held_out_errors(folds, without, penalty).sum(0) for penalty in grid]
-    best = min(range(len(PENALTY_GRID)), key=lambda place: float(shares[place].mean()))
+    best = min(range(len(PENALTY_GRID)), key=lambda index: float(shares[index].mean()))
     noise = (shares[best] * folds.YY.sum(0) / folds.n.sum()).clamp_min(1e-12).cpu().numpy()
-    most = min(options.rank or options.max_rank, n_units)
-    errors = rank_errors(in_noise(folds, noise), grid, n_units, most)
-    rank = most
+    max_rank = min(options.rank or options.max_rank, n_units)
+    errors = rank_errors(in_noise_units(folds, noise), grid, n_units, max_rank)
+    rank = max_rank
     if options.rank is None:
-        shared = without_own(folds, ridge(folds.total(), grid[best]), rows)
-        rank = min(smallest_rank(errors), smallest_rank(rank_errors(in_noise(shared, noise), grid, n_units, most)))
+        shared = without_own_rate(folds, ridge(folds.total(), grid[best]), rows)
+        rank = min(
+            smallest_rank(errors), smallest_rank(rank_errors(in_noise_units(shared, noise), grid, n_units, max_rank))
+        )
     if options.rank is None and rank == options.max_rank:
-        log.info("rank %d is the largest that was tried; more may be needed (max_rank)", rank)
+        log.info("rank %d is the largest that was tried; raise max_rank if more may be needed", rank)
     return Choice(rank, float(PENALTY_GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
-def smallest_rank(errors: Array, against_none: float = 1.0) -> int:
-    """The smallest rank, it may be 0, whose error is within one standard error of that of the best rank.
+def smallest_rank(errors: Array, standard_errors_of_rank_zero: float = 1.0) -> int:
+    """The smallest rank, 0 included, whose error is within one standard error of the error of the best rank.
 
     Parameters
     ----------
-    errors : (penalty, fold, rank + 1) held-out error; every rank counts with its own best penalty. The standard error
+    errors : (penalty, fold, rank + 1) held-out error; every rank is judged at its own best penalty. The standard error
         is that of the difference between the two ranks over folds.
-    against_none : standard errors by which rank 0 may be worse.
+    standard_errors_of_rank_zero : number of standard errors by which rank 0 may be worse.
     """
     ranks = np.arange(errors.shape[2])
     of_rank = errors[errors.sum(1).argmin(0), :, ranks].T
     lost = of_rank - of_rank[:, [of_rank.sum(0).argmin()]]
-    allowed = np.where(ranks == 0, against_none, 1.0) * lost.std(0, ddof=1) / np.sqrt(len(lost))
+    allowed = np.where(ranks == 0, standard_errors_of_rank_zero, 1.0) * lost.std(0, ddof=1) / np.sqrt(len(lost))
     return int((lost.mean(0) <= allowed).argmax())
 
 
-def without_own(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:
-    """Statistics of the currents less what each unit's own rate tells of its current, in a fit without limit on rank.
+def without_own_rate(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:
+    """Statistics of the currents after the contribution of each unit's own rate, in a given fit, is subtracted.
 
-    Measurement noise, smoothing and a memory of the unit itself act on that unit alone. Such a diagonal of the
-    connectivity is of full rank and would hide the rank of what the units share.
+    Measurement noise, smoothing and a memory of the unit itself act on that unit alone. They add a diagonal to the
+    connectivity, which is of full rank and would hide the rank of the connections between units.
 
     Parameters
     ----------
-    W : (unit, regressor) that fit.
-    columns : (unit,) which regressor is the rate of the unit itself.
+    folds : statistics of each fold.
+    W : (unit, regressor) weights of a fit without a limit on the rank.
+    columns : (unit,) index of the regressor that is the rate of the unit itself.
     """
     rows = np.arange(len(columns))
     own = W[rows, columns]
@@ -140,63 +155,76 @@ def without_own(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:
 
 
 def solve(total: Moments, choice: Choice) -> Array:
-    """W (unit, regressor) with J of the chosen rank; inputs and bias are fitted given J."""
+    """Weights W (unit, regressor) with J of the chosen rank; inputs and bias are fitted given J."""
     n_units = total.YY.shape[-1]
     penalty = _penalties(choice.penalty, n_units, choice.input_power)
-    W = at_rank(regression(in_noise(total, choice.noise), penalty, n_units), choice.rank)
+    W = at_rank(regression(in_noise_units(total, choice.noise), penalty, n_units), choice.rank)
     return (tensor(np.sqrt(choice.noise))[:, None] * W).cpu().numpy()
 
 
-class Regression(NamedTuple):
-    """The regression at every rank: W_R = outside + V_R V_R' gained, currents in units of their noise.
+class RegressionAtEveryRank(NamedTuple):
+    """The regression at every rank R: W_R = unlimited + V_R V_R' added, currents in units of their noise.
 
-    outside (unit, regressor): the regressors without a limit alone; gained (unit, regressor): what the ridge solution
-    with all adds; V (unit, unit): principal directions of the currents that this adds, the largest first. A leading
-    axis runs over folds.
+    A leading axis runs over folds.
+
+    Attributes
+    ----------
+    unlimited : (unit, regressor) ridge solution with the regressors alone whose rank is not limited.
+    added : (unit, regressor) difference between the ridge solution with all regressors and ``unlimited``.
+    directions : V (unit, unit) principal directions of the currents of ``added``, in the order of decreasing variance.
     """
 
-    outside: torch.Tensor
-    gained: torch.Tensor
+    unlimited: torch.Tensor
+    added: torch.Tensor
     directions: torch.Tensor
 
 
-def regression(m: Moments, penalty: torch.Tensor, limited: int) -> Regression:
-    """Solve for every rank of the weights on the first ``limited`` regressors; the others are partialled out.
+def regression(m: Moments, penalty: torch.Tensor, limited: int) -> RegressionAtEveryRank:
+    """Solve for every rank of the weights on the first regressors; the other regressors are partialled out.
 
     Parameters
     ----------
     m : statistics, currents in units of their noise.
     penalty : (regressor,) ridge penalties.
+    limited : number of regressors, the first ones, whose weights are of limited rank.
     """
-    known = Moments(m.ZZ[..., limited:, limited:], m.YZ[..., limited:], m.YY, m.n)
-    outside = torch.nn.functional.pad(ridge(known, penalty[limited:]), (limited, 0))
-    gained = ridge(m, penalty) - outside
-    # The limited regressors enter only by what the others do not explain of them: `gained` holds that part of these.
-    currents = gained @ (m.ZZ + torch.diag(penalty)) @ gained.mT
-    return Regression(outside, gained, torch.linalg.eigh(currents).eigenvectors.flip(-1))
+    others = Moments(m.ZZ[..., limited:, limited:], m.YZ[..., limited:], m.YY, m.n)
+    unlimited = torch.nn.functional.pad(ridge(others, penalty[limited:]), (limited, 0))
+    added = ridge(m, penalty) - unlimited
+    # `added` holds weights on the part of the limited regressors that the other regressors do not explain.
+    currents = added @ (m.ZZ + torch.diag(penalty)) @ added.mT
+    return RegressionAtEveryRank(unlimited, added, torch.linalg.eigh(currents).eigenvectors.flip(-1))
 
 
-def at_rank(solution: Regression, rank: int) -> torch.Tensor:
-    """W (unit, regressor) of one rank."""
+def at_rank(solution: RegressionAtEveryRank, rank: int) -> torch.Tensor:
+    """Weights W (unit, regressor) of one rank."""
     V = solution.directions[..., :rank]
-    return solution.outside + V @ (V.mT @ solution.gained)
+    return solution.unlimited + V @ (V.mT @ solution.added)
 
 
-def rank_errors(folds: Moments, penalties: Sequence[torch.Tensor], limited: int, most: int) -> Array:
-    """(penalty, fold, rank + 1) held-out squared error for every rank up to ``most``; see `regression`."""
+def rank_errors(folds: Moments, penalties: Sequence[torch.Tensor], limited: int, max_rank: int) -> Array:
+    """Held-out squared error of every penalty and rank: (penalty, fold, rank + 1).
+
+    Parameters
+    ----------
+    folds : statistics of each fold, currents in units of their noise.
+    penalties : ridge penalties (regressor,) that are tried.
+    limited : number of regressors, the first ones, whose weights are of limited rank.
+    max_rank : largest rank.
+    """
     errors = []
     for penalty in penalties:
-        outside, gained, directions = regression(folds.without(), penalty, limited)
-        V = directions[..., :most]
-        residual = folds.YZ - outside @ folds.ZZ
-        per_direction = ((gained @ folds.ZZ - 2 * residual) @ gained.mT @ V * V).sum(-2)
-        none = squared_error(folds, outside).sum(-1, keepdim=True)
-        errors.append(torch.cat([none, none + per_direction.cumsum(-1)], dim=-1))
+        unlimited, added, directions = regression(folds.without(), penalty, limited)
+        V = directions[..., :max_rank]
+        residual = folds.YZ - unlimited @ folds.ZZ
+        per_direction = ((added @ folds.ZZ - 2 * residual) @ added.mT @ V * V).sum(-2)
+        at_rank_zero = squared_error(folds, unlimited).sum(-1, keepdim=True)
+        errors.append(torch.cat([at_rank_zero, at_rank_zero + per_direction.cumsum(-1)], dim=-1))
     return torch.stack(errors).cpu().numpy()
 
 
-def in_noise(m: Moments, noise: Array) -> Moments:
-    """Statistics with the currents in units of their noise, whose variance (unit,) is given."""
+def in_noise_units(m: Moments, noise: Array) -> Moments:
+    """Statistics with the currents in units of their noise, the square root of the variance ``noise`` (unit,)."""
     variance = tensor(noise)
     return m._replace(YZ=m.YZ / variance.sqrt()[:, None], YY=m.YY / variance)
 

@@ -12,7 +12,7 @@ from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import BlockRank
 from curbd.teachers import multi_region
-from lrfit.estimators.block_rank import Blocks, block_rank, factors, solve
+from lrfit.estimators.block_rank import BlockChoice, block_rank, factors, solve
 from lrfit.estimators.reduced_rank import smallest_rank
 from tests.support.known_network import recorded
 from tests.support.recovery import explained, training_data
@@ -71,7 +71,7 @@ def test_one_pathway_alone_is_the_textbook_regression():
     r, known = rng.standard_normal((pairs, 16)), np.column_stack([rng.standard_normal(pairs), np.ones(pairs)])
     y = r @ rng.standard_normal((16, 16)) + rng.standard_normal((pairs, 16))
     rank, nothing = np.array([[0, 0], [2, 0]]), np.zeros((2, 4))
-    blocks = Blocks(source_of_regressor(region, 1), rank, nothing, np.ones(16))
+    blocks = BlockChoice(source_of_regressor(region, 1), rank, nothing, np.ones(16))
     W = solve(moments(np.column_stack([r, known]), y), blocks)
     expected = textbook(r[:, region == 0], known, y[:, region == 1], 2)
     np.testing.assert_allclose(W[np.ix_(region == 1, np.arange(16)[region == 0])], expected, atol=1e-6)
@@ -85,7 +85,7 @@ def test_blocks_of_full_rank_are_the_ridge_regression():
     total = moments(z, z[:, :10] @ rng.standard_normal((10, 10)) + rng.standard_normal((300, 10)))
     penalty, source = np.array([[1.0, 10.0, 1e-9], [3.0, 0.3, 1e-9]]), source_of_regressor(region, 0)
     sizes = np.array([[6, 4], [4, 4]])
-    W = solve(total, Blocks(source, sizes, penalty, rng.uniform(0.5, 2, 10)))
+    W = solve(total, BlockChoice(source, sizes, penalty, rng.uniform(0.5, 2, 10)))
     plain = solve_blocks(total, source, penalty)
     # The penalty counts in units of the noise there, so that the comparison is one of currents.
     assert explained(z @ W.T, z @ plain.T) > 0.999
