@@ -1,4 +1,4 @@
-"""Pictures of the currents between regions, and of what can be believed of them."""
+"""Pictures of the currents between regions, and of their verdicts."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from curbd.report.drawing import (
-    FAINT,
+    GREY,
     INK,
     LINE_STYLES,
     Dash,
     Picture,
     matrix_cells,
+    number_text,
     panels,
-    percent,
+    percent_text,
     picture,
     source_colour,
     source_label,
-    wrapped,
-    written,
+    wrapped_label,
     zero_line,
 )
-from curbd.report.reading import Fitted
+from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 from curbd.report.truth_figures import mean_true_currents
 
 Draw = Callable[[Axes, str, str], None]
-"""Draws the current (target, source) into a panel."""
-MOST_PANELS = 72
-"""A matrix of more panels than this is shown as its strongest pathways only."""
-STRONGEST = 12
-MOST_WORDED = 12
-"""Matrices with more rows or columns than this have no text in their cells."""
-MARK = {"resolved": "✓", "unresolved": "?"}
-FADED: dict[str, tuple[Dash, str]] = {
+"""Draws the current from a source to a target into a panel; arguments: panel, target, source."""
+MAX_MATRIX_PANELS = 72
+"""Where a matrix would have more panels, only the strongest pathways are shown."""
+STRONGEST_PATHWAYS = 12
+MAX_VERDICTS_WITH_TEXT = 12
+"""Matrices with more rows or columns have no text in their cells."""
+VERDICT_MARKS = {"resolved": "✓", "unresolved": "?"}
+SIGN_LINES: dict[str, tuple[Dash, str]] = {
     "excitatory": ("-", "through positive weights"),
     "inhibitory": ("--", "through negative weights"),
 }
 
 
-def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
-    """Mean current of every source to every target over time, with its interval, one line a condition.
+def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
+    """Mean current from every source to every target over time, with its interval, one line for each condition.
 
-    Where the truth is known the true current is drawn on top.
+    Where the true network is known, the true current is drawn on top.
     """
     rows = fit.of_first_seed("currents")
     net = rows[rows["sign"] == "net"]
@@ -57,7 +57,7 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
     styles = dict(zip(conditions, LINE_STYLES, strict=False))
     true = None if fit.truth is None else mean_true_currents(fit, fit.truth)
 
-    all_times = fit.recording["time"].values
+    recorded_times = fit.recording["time"].values
 
     def draw(panel: Axes, target: str, source: str) -> None:
         colour = source_colour(source, palette)
@@ -70,57 +70,67 @@ def matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
             )
             panel.plot(time, line["mean"], style, color=colour)
             if true is not None:
-                panel.plot(all_times, true[target, source, condition], style, color="black", linewidth=0.7)
+                panel.plot(recorded_times, true[target, source, condition], style, color="black", linewidth=0.7)
 
     interval = net["ci_low"].notna().any()
     legend: list[Line2D | Patch] = []
     if len(styles) > 1:
-        legend += [Line2D([], [], color=FAINT, linestyle=style, label=name) for name, style in styles.items()]
+        legend += [Line2D([], [], color=GREY, linestyle=style, label=name) for name, style in styles.items()]
     if interval:
-        legend += [Patch(color=FAINT, alpha=0.3, linewidth=0, label="95 % interval")]
+        legend += [Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval")]
     if true is not None:
         legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
-        "Mean current over time, averaged over the units of the target and the trials of a condition. "
-        "✓ resolved, ? unresolved."
-        + ("" if interval else " There is no interval: the estimator has no posterior, and there is one seed.")
-        + (f" The {len(styles)} most frequent conditions; {omitted} more are in currents.parquet." * (omitted > 0))
+        "Mean current over time, over the units of the target and the trials of a condition. ✓: resolved pathway, "
+        "?: unresolved pathway."
+        + (
+            ""
+            if interval
+            else " There is no interval, because the estimator has no posterior and the model has one fit."
+        )
+        + (
+            f" The {len(styles)} most frequent conditions are shown; {omitted} more are in currents.parquet."
+            * (omitted > 0)
+        )
     )
     return _small_multiples(fit, palette, draw, legend, "Matrix of mean currents over time", caption)
 
 
-def signed_matrix(fit: Fitted, palette: dict[str, str]) -> Picture:
-    """The same matrix with the parts that pass through positive and through negative weights."""
+def signed_matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
+    """Mean current from every source to every target, split by the sign of the weights."""
     rows = fit.of_first_seed("currents")
     averaged = rows.groupby(["target", "source", "sign", "time_s"], sort=True)["mean"].mean()
 
     def draw(panel: Axes, target: str, source: str) -> None:
         colour = source_colour(source, palette)
         of_pair = averaged[target, source]
-        for sign, (style, _) in FADED.items():
+        for sign, (style, _) in SIGN_LINES.items():
             panel.plot(of_pair[sign].index, of_pair[sign], style, color=colour, alpha=0.45, linewidth=1.1)
         panel.plot(of_pair["net"].index, of_pair["net"], color=colour, linewidth=1.8)
 
     legend: list[Line2D | Patch] = [Line2D([], [], color=INK, linewidth=1.8, label="net")]
-    legend += [Line2D([], [], color=INK, alpha=0.45, linestyle=style, label=label) for style, label in FADED.values()]
+    legend += [
+        Line2D([], [], color=INK, alpha=0.45, linestyle=style, label=label) for style, label in SIGN_LINES.values()
+    ]
     caption = (
-        "The mean currents, all conditions together, split by the sign of the weights; the parts sum to the net "
-        "current. Where rates can be negative, a current through positive weights can be negative too."
+        "Mean currents over all conditions, split by the sign of the weights; the currents through positive and "
+        "negative weights sum to the net current. Where rates can be negative, a current through positive weights can "
+        "be negative too."
     )
     return _small_multiples(fit, palette, draw, legend, "Matrix of currents by the sign of the weights", caption)
 
 
 def _small_multiples(
-    fit: Fitted, palette: dict[str, str], draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
+    fit: ModelResults, palette: dict[str, str], draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
 ) -> Picture:
     pathways = fit.tables["pathways"]
     verdict = pathways.set_index(["target", "source"])["verdict"]
     targets = _targets(pathways)
     sources = _sources(fit.tables["currents"])[:-1]
-    if len(targets) * len(sources) > MOST_PANELS:
+    if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
-        strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST)
+        strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST_PATHWAYS)
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
         return _strongest(pairs, verdict, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
@@ -137,14 +147,16 @@ def _small_multiples(
             draw(panel, target, source)
             _verdict_mark(panel, verdict.get((target, source), ""))
             if row == 0:
-                panel.set_title(wrapped(f"from {source_label(source)}", letters), color=source_colour(source, palette))
+                panel.set_title(
+                    wrapped_label(f"from {source_label(source)}", letters), color=source_colour(source, palette)
+                )
             if row == len(targets) - 1:
                 panel.set_xlabel("time (s)")
-        axes[row, 0].set_ylabel(wrapped(f"to {target}", 13) + "\n(units of x)", color=INK)
+        axes[row, 0].set_ylabel(wrapped_label(f"to {target}", 13) + "\n(units of x)", color=INK)
     _legend(figure, legend)
     layout = (
-        "Rows receive, columns send. The scale is the same along a row, where the currents add up; the bias, which is "
-        "constant, is left out."
+        "Rows are targets, columns are sources. All panels of a row have the same scale. The bias, which is constant, "
+        "is left out."
     )
     return picture(figure, alt, f"{caption} {layout}")
 
@@ -174,7 +186,9 @@ def _strongest(
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     _legend(figure, legend)
-    return picture(figure, alt, f"The {len(pairs)} pathways between regions of the largest share. {caption}")
+    return picture(
+        figure, alt, f"The {len(pairs)} pathways between regions with the largest share of the current. {caption}"
+    )
 
 
 def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
@@ -186,63 +200,67 @@ def _verdict_mark(panel: Axes, verdict: str) -> None:
     box = {"facecolor": panel.get_facecolor(), "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     where: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "va": "top", "bbox": box}
     if verdict:
-        panel.text(0.98, 0.96, MARK[verdict], fontsize=9.5, color=INK, **where)
+        panel.text(0.98, 0.96, VERDICT_MARKS[verdict], fontsize=9.5, color=INK, **where)
 
 
-def verdicts(fit: Fitted) -> Picture:
-    """Share, rms and null of every pathway, with the verdict in the cell."""
+def verdicts(fit: ModelResults) -> Picture:
+    """Matrix of all pathways: share, rms, null and verdict."""
     pathways = fit.tables["pathways"]
     targets, sources = _targets(pathways), _sources(pathways)
     share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
         index=targets, columns=sources
     )
-    worded = max(len(targets), len(sources)) <= MOST_WORDED
-    step = (1.15, 0.75) if worded else (9.0 / len(sources), 8.0 / len(targets))
+    has_text = max(len(targets), len(sources)) <= MAX_VERDICTS_WITH_TEXT
+    step = (1.15, 0.75) if has_text else (9.0 / len(sources), 8.0 / len(targets))
     size = (max(4.0, 1.2 + step[0] * len(sources)), 0.7 + step[1] * len(targets))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
     image = matrix_cells(
         panel,
         share.to_numpy(float),
-        [wrapped(name) for name in targets],
-        [wrapped(source_label(name)) for name in sources],
+        [wrapped_label(name) for name in targets],
+        [wrapped_label(source_label(name)) for name in sources],
         1.0,
     )
     for target, source, row in _pairs(pathways):
         where = (sources.index(source), targets.index(target))
-        if worded:
+        if has_text:
             if row["verdict"] == "unresolved":
                 _hatch(panel, where)
-            _worded(panel, where, row)
+            _write_cell(panel, where, row)
         elif row["verdict"] == "resolved":
             panel.plot(*where, ".", color=INK, markersize=3)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
-    if not worded:
+    if not has_text:
         panel.tick_params(axis="x", rotation=90)
         panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
-        figure.colorbar(image, ax=panel, label="share of the target's current", shrink=0.4)
+        figure.colorbar(image, ax=panel, label="share of the current of the target", shrink=0.4)
     key = (
-        "✓ resolved; hatched and ? unresolved. In each cell the share of the target's current, the rms of the "
-        "current, and its null: what the same fit gives when the source's trials are shuffled."
-        if worded
+        "✓: resolved pathway; ? and hatching: unresolved pathway. Every cell has the share of the current of the "
+        "target, the rms of the current, and its null: the rms that the fit gives when the trials of the source are "
+        "shuffled."
+        if has_text
         else "A dot marks a resolved pathway."
     )
     return picture(
         figure,
         "Matrix of verdicts: " + "; ".join(f"{s} to {t}: {row['verdict']}" for t, s, row in _pairs(pathways))
-        if worded
+        if has_text
         else "Matrix of shares and verdicts",
-        f"Who drives whom: the darker, the larger the source's share of the target's current. {key}",
+        "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
+        f"the target. {key}",
     )
 
 
-def _worded(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
-    null = f"\nnull {written(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
+def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
+    null = f"\nnull {number_text(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
     column, line = where
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    panel.text(column, line - 0.2, f"{MARK[row['verdict']]} {percent(row['share'])}", fontsize=9.5, **middle)
-    panel.text(column, line + 0.2, f"rms {written(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
+    panel.text(
+        column, line - 0.2, f"{VERDICT_MARKS[row['verdict']]} {percent_text(row['share'])}", fontsize=9.5, **middle
+    )
+    panel.text(column, line + 0.2, f"rms {number_text(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
 
 
 def _hatch(panel: Axes, where: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""How the pictures of the report look, and how they get into the page."""
+"""The style of the pictures in the report, and how a picture becomes part of the page."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
-"""Colours that people with any colour vision tell apart (Okabe and Ito), and a violet."""
+"""Colours that people with any colour vision can distinguish (Okabe and Ito), and a violet."""
 SOURCE_COLOURS = {"input": "#4D4D4D", "bias": "#8C8C8C"}
 Dash = Literal["-", "--", ":", "-."]
 LINE_STYLES: tuple[Dash, ...] = ("-", "--", ":", "-.")
-"""One a condition; more conditions than this are not told apart in one panel."""
-INK, FAINT = "#1A1A1A", "#8A8A8A"
+"""Line styles of conditions; a panel shows no more conditions than there are styles."""
+INK, GREY = "#1A1A1A", "#8A8A8A"
 SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
 """White to blue, light enough for dark text in every cell."""
 Sharing = Literal["none", "all", "row"]
-HEAVY = 150_000
-"""Pictures of more characters of SVG than this become PNG."""
-WIDTH = 10.0
-"""Width of the page's column, inches."""
+MAX_SVG_CHARACTERS = 150_000
+"""Pictures whose SVG is longer become PNG."""
+PAGE_WIDTH_INCHES = 10.0
+"""Width of the text column of the page, in inches."""
 
-_STYLE = {
-    "axes.edgecolor": FAINT,
+MATPLOTLIB_STYLE = {
+    "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
@@ -56,21 +56,29 @@ _STYLE = {
     "path.simplify": True,
     "path.simplify_threshold": 0.3,
     "svg.fonttype": "path",
-    # Element ids are drawn from this instead of from the clock: the same picture is the same bytes.
+    # Identifiers of elements come from this salt instead of the clock, so that equal pictures are equal bytes.
     "svg.hashsalt": "curbd",
-    # A region may be called $B$: user strings are no formulas.
+    # A region may be called $B$: text from users must not be read as a formula.
     "text.parse_math": False,
-    "xtick.color": FAINT,
+    "xtick.color": GREY,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8,
-    "ytick.color": FAINT,
+    "ytick.color": GREY,
     "ytick.labelcolor": INK,
     "ytick.labelsize": 8,
 }
 
 
 class Picture(NamedTuple):
-    """A picture as the page shows it: data URI, width in CSS pixels, and what a reader who cannot see it is told."""
+    """A picture on the page.
+
+    Attributes
+    ----------
+    source : the image as a data URI.
+    width : width in CSS pixels.
+    alt : description for readers who cannot see the image.
+    caption : text below the image.
+    """
 
     source: str
     width: int
@@ -79,28 +87,35 @@ class Picture(NamedTuple):
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Every figure is drawn and saved inside this."""
-    with matplotlib.style.context(_STYLE, after_reset=True):
+def report_style() -> Iterator[None]:
+    """Context in which every figure is drawn and saved, whatever the style settings of the user are."""
+    with matplotlib.style.context(MATPLOTLIB_STYLE, after_reset=True):
         yield
 
 
 def picture(figure: Figure, alt: str, caption: str) -> Picture:
-    """A figure as SVG, or as PNG where the SVG would be heavy."""
+    """A figure as SVG, or as PNG where the SVG would be large.
+
+    Parameters
+    ----------
+    figure : the drawn figure.
+    alt : description for readers who cannot see the image.
+    caption : text below the image.
+    """
     width = round(figure.get_figwidth() * 96)
     drawn = _saved(figure, "svg")
-    if len(drawn) <= HEAVY:
+    if len(drawn) <= MAX_SVG_CHARACTERS:
         return Picture(_uri("image/svg+xml", drawn), width, alt, caption)
-    # The places found for the first drawing hold for the second one.
+    # The layout of the first drawing is kept, so that both have the same size.
     figure.set_layout_engine("none")
     return Picture(_uri("image/png", _saved(figure, "png")), width, alt, caption)
 
 
 def _saved(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    # Neither the date nor the version of matplotlib goes into the file.
-    nothing = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=150, metadata=nothing)
+    # Date and version of matplotlib are left out, so that equal pictures are equal bytes.
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -109,7 +124,7 @@ def _uri(media: str, content: bytes) -> str:
 
 
 def colours(regions: Iterable[str]) -> dict[str, str]:
-    """One colour a region, the same everywhere in the report."""
+    """Colour of every region, the same everywhere in the report."""
     names = sorted(set(regions))
     if len(names) <= len(REGION_COLOURS):
         return dict(zip(names, REGION_COLOURS, strict=False))
@@ -118,49 +133,60 @@ def colours(regions: Iterable[str]) -> dict[str, str]:
 
 
 def source_colour(source: str, palette: dict[str, str]) -> str:
-    """Colour of a source: its region's, or a grey for inputs and the bias."""
+    """Colour of a source: the colour of the region, or a grey for inputs and the bias."""
     return palette.get(source, SOURCE_COLOURS["bias" if source == "bias" else "input"])
 
 
 def source_label(source: str) -> str:
-    """A source as headings name it."""
+    """Name of a source in headings: ``light (input)`` for ``input:light``."""
     return source.removeprefix("input:") + " (input)" if source.startswith("input:") else source
 
 
 def panels(
     rows: int, columns: int, size: tuple[float, float], *, share_x: bool = False, share_y: Sharing = "none"
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of equal panels and its axes (row, column); size in inches, never wider than the page."""
+    """A figure of equal panels, never wider than the page.
+
+    Parameters
+    ----------
+    rows, columns : number of panels.
+    size : width and height in inches.
+    share_x, share_y : which panels share their axes, as in `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    The figure, and its axes (row, column).
+    """
     width, height = size
-    figure = Figure(figsize=(min(width, WIDTH), height), layout="constrained")
+    figure = Figure(figsize=(min(width, PAGE_WIDTH_INCHES), height), layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
 
 
-def written(value: float, digits: int = 2) -> str:
-    """A number with so many significant digits, never in powers of ten where it can be read without."""
+def number_text(value: float, digits: int = 2) -> str:
+    """A number with ``digits`` significant digits; large numbers without an exponent, NaN as an empty text."""
     if not np.isfinite(value):
         return ""
     text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
     return text.replace("-", "−")
 
 
-def r2(value: float) -> str:
-    """An R2 with two decimals, without the sign of a zero."""
+def r2_text(value: float) -> str:
+    """An R2 with two decimals; zero without a sign, NaN as an empty text."""
     return "" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
-def wrapped(label: str, most: int = 15) -> str:
-    """A long label in lines of at most so many characters, broken after separators where there are any."""
+def wrapped_label(label: str, width: int = 15) -> str:
+    """A label in lines of at most ``width`` characters, broken after separators."""
     lines = [""]
     for piece in re.findall(r".+?(?:[\s_:/>-]+|$)", label):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > most:
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(line.strip() if len(line.strip()) <= most + 3 else line.strip()[:most] + "…" for line in lines)
+    return "\n".join(line.strip() if len(line.strip()) <= width + 3 else line.strip()[:width] + "…" for line in lines)
 
 
-def percent(share: float) -> str:
-    """A share as a percentage; what is small but not nothing is said to be so."""
+def percent_text(share: float) -> str:
+    """A share as a percentage; ``<1 %`` for a share that is small and not zero."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
@@ -169,20 +195,28 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def mark(marker: str, label: str, **look: Any) -> Line2D:
-    """A marker as a legend shows it."""
+def legend_marker(marker: str, label: str, **look: Any) -> Line2D:
+    """A marker for a legend."""
     return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
 
 
 def zero_line(axes: Axes) -> None:
-    """A faint line at zero, behind everything."""
+    """A grey line at zero, behind everything else."""
     axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
 
 
 def matrix_cells(
     axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float
 ) -> AxesImage:
-    """Shaded cells (row, column) from 0 to ``largest``, empty where NaN, with the names at their sides."""
+    """Draw a matrix as shaded cells.
+
+    Parameters
+    ----------
+    axes : the panel.
+    values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
+    rows, columns : names of the rows and columns.
+    largest : number with the darkest shade.
+    """
     image = axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)

@@ -1,4 +1,4 @@
-"""Pictures of what the experiments do in the fitted network: every effect, and how it grows with the dose."""
+"""Pictures of the effects of experiments in the fitted networks: all effects, and effects against the dose."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from curbd.report.drawing import INK, Picture, mark, matrix_cells, panels, picture, wrapped, written
-from curbd.report.reading import Fitted
+from curbd.report.drawing import INK, Picture, legend_marker, matrix_cells, number_text, panels, picture, wrapped_label
+from curbd.report.reading import ModelResults
 
-MOST_WORDED = (16, 12)
-"""Experiments and regions; larger matrices are shaded cells without words."""
-MOST_SERIES, MOST_CURVES = 6, 7
+MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 12
+"""Matrices with more rows or columns have no text in their cells."""
+MAX_DOSE_SERIES, MAX_REGIONS_IN_PANEL = 6, 7
 
 
-def effects(fit: Fitted) -> pd.DataFrame:
-    """The rows of regions of the table ``inactivations``, of the first seed.
+def effects(fit: ModelResults) -> pd.DataFrame:
+    """Rows of the table ``inactivations`` about regions, of the first seed.
 
-    The best guesses of an effect are ``size``, its rms, and ``shift``, its mean.
-    """
+    Two columns are added: ``size`` and ``shift`` are the rms and the mean of the effect, as expected under the
+    posterior where there is one, else those of the fit."""
     rows = fit.of_first_seed("inactivations")
     rows = rows[rows["target_kind"] == "region"]
     return rows.assign(
@@ -28,8 +28,8 @@ def effects(fit: Fitted) -> pd.DataFrame:
     )
 
 
-def matrix(fit: Fitted) -> Picture | None:
-    """Effect of every perturbation on every region, all conditions together."""
+def matrix(fit: ModelResults) -> Picture | None:
+    """Matrix of the effects of all perturbations on all regions, over all conditions."""
     rows = effects(fit)
     if rows.empty:
         return None
@@ -40,17 +40,19 @@ def matrix(fit: Fitted) -> Picture | None:
     for (perturbation, target), cell in cells.items():
         if not cell["own"].any():
             effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
-    worded = effect.shape[0] <= MOST_WORDED[0] and effect.shape[1] <= MOST_WORDED[1]
-    step = (1.75, 0.85) if worded else (8.0 / len(targets), 7.0 / len(perturbations))
+    has_text = effect.shape[0] <= MAX_EXPERIMENTS_WITH_TEXT and effect.shape[1] <= MAX_REGIONS_WITH_TEXT
+    step = (1.75, 0.85) if has_text else (8.0 / len(targets), 7.0 / len(perturbations))
     size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
     panel.set_facecolor("#EEEEEE")
-    names = [wrapped(name, 24) for name in perturbations]
-    image = matrix_cells(panel, effect, names, [wrapped(name) for name in targets], float(np.nanmax(effect, initial=0)))
-    if worded:
+    names = [wrapped_label(name, 24) for name in perturbations]
+    image = matrix_cells(
+        panel, effect, names, [wrapped_label(name) for name in targets], float(np.nanmax(effect, initial=0))
+    )
+    if has_text:
         for (perturbation, target), cell in cells.items():
-            _worded(panel, (targets.index(target), perturbations.index(perturbation)), cell)
+            _write_cell(panel, (targets.index(target), perturbations.index(perturbation)), cell)
     else:
         panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
         panel.tick_params(axis="x", rotation=90)
@@ -59,30 +61,39 @@ def matrix(fit: Fitted) -> Picture | None:
     panel.set_ylabel("experiment")
     several = len(rows["condition"].unique()) > 1
     caption = (
-        "Predicted effect of each experiment (rows) on the rates of each region (columns): rms of the perturbed minus "
-        "the intact run, in scaled rates, as expected where the fit leaves weights open (expected_rms)"
-        + ("; below it their mean with its 95 % interval, where one is known" if worded else "")
-        + ". p compares the effect with the same done to random groups of as many units"
-        + ("; * marks p ≤ 0.05" if worded else "")
-        + ". What is done to a region as a whole is no finding about it (grey)."
-        + (" “Not supported”: no resolved pathways lead there, or the interval is wide." if worded else "")
-        + (" R² compares the effect with that in the true network." if _known(rows) and worded else "")
-        + (" Where conditions differ, their range is given; inactivations.csv has each of them." if several else "")
+        "Predicted effect of every experiment (rows) on the rates of every region (columns): rms of the perturbed "
+        "minus the intact run in scaled rates, as expected under the posterior (expected_rms in inactivations.csv)"
+        + (", and below it the mean with its 95 % interval" if has_text else "")
+        + ". p compares the effect with that of the same perturbation of random groups of as many units"
+        + ("; * marks p ≤ 0.05" if has_text else "")
+        + ". Cells are grey where the experiment acts on the whole region itself."
+        + (
+            " “Not supported” means that no resolved pathways lead from the perturbation to the region, or that less "
+            "than half of the squared effect is expected to be true."
+            if has_text
+            else ""
+        )
+        + (" R² compares the effect with that in the true network." if _has_truth(rows) and has_text else "")
+        + (
+            " Where the conditions differ, the range over conditions is given; inactivations.csv has every condition."
+            if several
+            else ""
+        )
     )
-    words = [f"{p} on {t}: {written(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
-    return picture(figure, "Matrix of effects" + (": " + "; ".join(words) if worded else ""), caption)
+    alt = [f"{p} on {t}: {number_text(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
+    return picture(figure, "Matrix of effects" + (": " + "; ".join(alt) if has_text else ""), caption)
 
 
-def _known(rows: pd.DataFrame) -> bool:
+def _has_truth(rows: pd.DataFrame) -> bool:
     return "true_r2" in rows and bool(rows["true_r2"].notna().any())
 
 
-def _worded(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
+def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
     lines = []
-    mean = written(float(cell["shift"].mean()))
+    mean = number_text(float(cell["shift"].mean()))
     if cell["ci_low"].notna().all():
-        # Over conditions, the interval is the widest range of theirs.
-        mean += f" [{written(float(cell['ci_low'].min()))}, {written(float(cell['ci_high'].max()))}]"
+        # One interval for all conditions: from the lowest lower end to the highest upper end.
+        mean += f" [{number_text(float(cell['ci_low'].min()))}, {number_text(float(cell['ci_high'].max()))}]"
     if cell["own"].any():
         lines.append("itself")
     else:
@@ -91,22 +102,22 @@ def _worded(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
         lines.append(f"p {_range(cell['p_value'])}" + (" *" if (cell["p_value"] <= 0.05).all() else ""))
     if (cell["verdict"] == "unsupported").all():
         lines.append("not supported")
-    if _known(cell):
+    if _has_truth(cell):
         lines.append(f"R² {_range(cell['true_r2'])}")
-    rms = written(float(np.sqrt(cell["square"].mean())))
+    rms = number_text(float(np.sqrt(cell["square"].mean())))
     middle: dict[str, Any] = {"ha": "center", "color": INK}
     panel.text(where[0], where[1] - 0.19, rms, va="bottom", fontsize=9.5, **middle)
     panel.text(where[0], where[1] - 0.14, "\n".join(lines), va="top", fontsize=7, **middle)
 
 
 def _range(values: pd.Series[float]) -> str:
-    """The smallest and the largest value, one number where they look the same."""
-    low, high = written(float(values.min())), written(float(values.max()))
+    """The smallest and the largest value as text; one number where both have the same digits."""
+    low, high = number_text(float(values.min())), number_text(float(values.max()))
     return low if low == high else f"{low} to {high}"
 
 
-def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
-    """How effects grow with the strength, or with the share of the units, in experiments that are a series of doses."""
+def doses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+    """Effects against the dose (strength or share of the units), for experiments with several doses."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
     rows = rows.assign(series=rows["experiment"] + ":" + rows["acts_on"])
@@ -114,48 +125,52 @@ def doses(fit: Fitted, palette: dict[str, str]) -> Picture | None:
     by_strength = rows.assign(dose=rows["strength"], by="strength")
     by_fraction = rows.assign(dose=rows["fraction"], by="share of the units")
     rows = pd.concat(
-        doses[doses.groupby([*window, kept], dropna=False)["dose"].transform("nunique") > 1]
-        for doses, kept in ((by_strength, "fraction"), (by_fraction, "strength"))
+        table[table.groupby([*window, other_dose], dropna=False)["dose"].transform("nunique") > 1]
+        for table, other_dose in ((by_strength, "fraction"), (by_fraction, "strength"))
     )
     if rows.empty:
         return None
     moved = rows.groupby("target")["size"].max().sort_values(ascending=False, kind="stable")
-    rows = rows[rows["target"].isin(moved.index[:MOST_CURVES])]
+    rows = rows[rows["target"].isin(moved.index[:MAX_REGIONS_IN_PANEL])]
     largest = rows.groupby(["series", "by"])["size"].max().sort_values(ascending=False, kind="stable")
-    shown = list(largest.index[:MOST_SERIES])
+    shown = list(largest.index[:MAX_DOSE_SERIES])
     columns = min(3, len(shown))
     lines = -(-len(shown) // columns)
     figure, axes = panels(lines, columns, (0.6 + 3.1 * columns, 0.6 + 2.3 * lines))
     for panel, key in zip(axes.flat, shown, strict=False):
         series, by = key
-        mine = rows[(rows["series"] == series) & (rows["by"] == by)]
-        for target, part in mine.groupby("target"):
-            _dose_curve(panel, part, palette[str(target)])
-        panel.set_title(wrapped(str(series), 40))
+        of_series = rows[(rows["series"] == series) & (rows["by"] == by)]
+        for target, of_target in of_series.groupby("target"):
+            _dose_curve(panel, of_target, palette[str(target)])
+        panel.set_title(wrapped_label(str(series), 40))
         panel.set_xlabel(by)
         panel.set_ylabel("effect (rms)")
         panel.set_ylim(bottom=0)
         panel.set_xlim(0, 1.05)
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
-    marks = [mark("o", f"on {name}", color=palette[str(name)]) for name in sorted(rows["target"].unique())]
-    marks.append(mark("o", "not supported", color=INK, markerfacecolor="none"))
+    legend = [legend_marker("o", f"on {name}", color=palette[str(name)]) for name in sorted(rows["target"].unique())]
+    legend.append(legend_marker("o", "not supported", color=INK, markerfacecolor="none"))
     true = "true_rms" in rows and bool(rows["true_rms"].notna().any())
     if true:
-        marks.append(mark("x", "in the true network", color=INK))
-    figure.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), 5))
+        legend.append(legend_marker("x", "in the true network", color=INK))
+    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 5))
     return picture(
         figure,
         "Effects against the dose: " + "; ".join(str(series) for series, _ in shown),
-        "How the predicted effect on each region"
-        + (f" (of {len(moved)}, the {MOST_CURVES} that are moved most)" if len(moved) > MOST_CURVES else "")
-        + " grows with the dose: rms over trials, units, time in the window and conditions."
-        + (" Crosses: the same experiment in the true network." if true else ""),
+        "Predicted effect on every region against the dose: rms over trials, units, conditions and the time of the "
+        "perturbation."
+        + (
+            f" The {MAX_REGIONS_IN_PANEL} of {len(moved)} regions with the largest effects are shown."
+            if len(moved) > MAX_REGIONS_IN_PANEL
+            else ""
+        )
+        + (" Crosses: effect of the experiment in the true network." if true else ""),
     )
 
 
 def _dose_curve(panel: Axes, rows: pd.DataFrame, colour: str) -> None:
-    """One line: the effect on a region at each dose, open where it is not supported."""
+    """One line: effect on a region at every dose; open circles where the effect is not supported."""
     by_dose = rows.assign(square=rows["size"] ** 2).groupby("dose")
     effect = np.sqrt(by_dose["square"].mean())
     panel.plot(effect.index, effect, color=colour)

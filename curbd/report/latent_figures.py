@@ -6,19 +6,19 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from curbd.report.drawing import LINE_STYLES, REGION_COLOURS, Picture, panels, picture, zero_line
-from curbd.report.reading import Fitted
+from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 
-MOST_LATENTS = 4
-MOST_TRIALS = 10
+MAX_LATENTS = 4
+MAX_LATENT_TRIALS = 10
 
 
-def trajectories(fit: Fitted) -> Picture | None:
-    """The strongest latents over time, single trials faint and the mean of every condition in full colour."""
+def trajectories(fit: ModelResults) -> Picture | None:
+    """The first latents over time: single trials as thin lines, the mean of every condition as a thick line."""
     rows = fit.of_first_seed("latents")
     if rows.empty:
         return None
-    latents = sorted(rows["latent"].unique())[:MOST_LATENTS]
+    latents = sorted(rows["latent"].unique())[:MAX_LATENTS]
     conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     looks = dict(zip(conditions, zip(REGION_COLOURS, LINE_STYLES, strict=False), strict=False))
     plane = len(latents) > 1
@@ -29,7 +29,7 @@ def trajectories(fit: Fitted) -> Picture | None:
         of_latent = rows[rows["latent"] == latent]
         for condition, (colour, style) in looks.items():
             wide = _by_trial(of_latent, condition)
-            panel.plot(wide.index, wide.iloc[:, :MOST_TRIALS], color=colour, linewidth=0.5, alpha=0.3)
+            panel.plot(wide.index, wide.iloc[:, :MAX_LATENT_TRIALS], color=colour, linewidth=0.5, alpha=0.3)
             panel.plot(wide.index, wide.mean(axis=1), style, color=colour, linewidth=2)
         panel.set_title(f"latent {latent}")
         panel.set_xlabel("time (s)")
@@ -40,7 +40,7 @@ def trajectories(fit: Fitted) -> Picture | None:
             x, y = (_by_trial(rows[rows["latent"] == latent], condition).mean(axis=1) for latent in latents[:2])
             panel.plot(x, y, style, color=colour)
             panel.plot(x.iloc[:1], y.iloc[:1], "o", color=colour, markersize=5)
-        panel.set_title("mean, first two")
+        panel.set_title("means of the first two")
         panel.set_xlabel(f"latent {latents[0]}")
         panel.set_ylabel(f"latent {latents[1]}")
     if len(looks) > 1:
@@ -50,9 +50,9 @@ def trajectories(fit: Fitted) -> Picture | None:
     return picture(
         figure,
         "Latent variables over time",
-        f"The network has rank {rank}: all its currents pass through {rank} latent variable{'s' * (rank > 1)}. "
-        f"Thin lines are up to {MOST_TRIALS} single trials of a condition, thick ones its mean"
-        + ("; the dot is the start of a trial." if plane else "."),
+        f"The network has rank {rank}: all recurrent currents pass through {rank} latent variable{'s' * (rank > 1)}. "
+        f"Thin lines: up to {MAX_LATENT_TRIALS} trials of a condition. Thick lines: mean over the trials."
+        + (" The dot is the start of the trial." if plane else ""),
     )
 
 

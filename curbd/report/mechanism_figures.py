@@ -1,4 +1,4 @@
-"""Pictures of the mechanism of low-rank networks: vector field with fixed points, populations, ranks of the blocks."""
+"""Pictures of the mechanism of low-rank networks: vector field, fixed points, populations, ranks of blocks."""
 
 from __future__ import annotations
 
@@ -8,64 +8,67 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.report.drawing import (
-    FAINT,
+    GREY,
     INK,
     LINE_STYLES,
     REGION_COLOURS,
     Dash,
     Picture,
-    mark,
+    legend_marker,
     matrix_cells,
     panels,
     picture,
-    wrapped,
+    wrapped_label,
     zero_line,
 )
-from curbd.report.reading import Fitted
+from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 
-MOST_FIELDS = 3
-MOST_SCATTERS = 3
-MOST_TRIALS = 8
-FACES = {"stable": INK, "saddle": "#BFC7CC", "unstable": "white"}
+MAX_FIELD_PANELS = 3
+MAX_LOADING_PANELS = 3
+MAX_FIELD_TRIALS = 8
+STABILITY_FACES = {"stable": INK, "saddle": "#BFC7CC", "unstable": "white"}
+"""Fill colour of a fixed point by its stability."""
 Looks = dict[str, tuple[str, Dash]]
 Paths = dict[str, dict[int, pd.DataFrame]]
-"""condition -> latent -> position (time, trial)"""
+"""Condition -> latent -> position (time, trial)."""
 
 
-def landscape(fit: Fitted) -> Picture | None:
+def landscape(fit: ModelResults) -> Picture | None:
     """Vector field of the first two latents at constant inputs, with fixed points, cycles and the mean trajectories."""
     field = fit.tables["field"]
     if field.empty:
         return None
-    held = list(dict.fromkeys(field["input"]))
+    inputs = list(dict.fromkeys(field["input"]))
     conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     looks: Looks = dict(zip(conditions, zip(REGION_COLOURS, LINE_STYLES, strict=False), strict=False))
-    # Without input first, then the conditions, then inputs by themselves.
-    preferred = ["none", *(f"condition:{name}" for name in conditions), *held]
-    shown = list(dict.fromkeys(name for name in preferred if name in held))[:MOST_FIELDS]
+    # The order of the panels: no input, then mean inputs of conditions, then single inputs.
+    preferred = ["none", *(f"condition:{name}" for name in conditions), *inputs]
+    shown = list(dict.fromkeys(name for name in preferred if name in inputs))[:MAX_FIELD_PANELS]
     points = fit.of_first_seed("dynamics")
     paths = {name: _positions(fit, name) for name in looks}
     plane = bool(field["position_2"].notna().any())
     figure, axes = panels(1, len(shown), (3.4 * len(shown) if plane else 3.2 * len(shown), 3.4), share_y="all")
     for panel, name in zip(axes[0], shown, strict=True):
-        there = field[field["input"] == name]
+        of_field = field[field["input"] == name]
         of_input = points[points["input"] == name]
         if plane:
-            _plane(panel, there, of_input, paths, looks)
+            _plane(panel, of_field, of_input, paths, looks)
         else:
-            _line(panel, there, of_input, paths, looks)
-        panel.set_title(wrapped(_held(name), 30))
+            _line(panel, of_field, of_input, paths, looks)
+        panel.set_title(wrapped_label(_input_text(name), 30))
         panel.set_xlabel("position along latent 1")
     axes[0, 0].set_ylabel("position along latent 2" if plane else "τ dz/dt")
     present = set(points.loc[(points["type"] == "fixed_point") & points["input"].isin(shown), "stability"])
     legend = [
-        mark("o", f"{kind} point", color=INK, markerfacecolor=face) for kind, face in FACES.items() if kind in present
+        legend_marker("o", f"{kind} point", color=INK, markerfacecolor=face)
+        for kind, face in STABILITY_FACES.items()
+        if kind in present
     ]
     if (points["type"] == "slow_point").any():
-        legend.append(mark("D", "slow point", color="#E69F00"))
+        legend.append(legend_marker("D", "slow point", color="#E69F00"))
     if (points["type"] == "limit_cycle").any():
-        legend.append(mark("P", "centre of a cycle", color="#CC79A7"))
+        legend.append(legend_marker("P", "centre of a cycle", color="#CC79A7"))
     if len(looks) > 1:
         legend += [Line2D([], [], color=c, linestyle=s, linewidth=2, label=name) for name, (c, s) in looks.items()]
     figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 2 * len(shown)))
@@ -73,23 +76,28 @@ def landscape(fit: Fitted) -> Picture | None:
     return picture(
         figure,
         "Vector field of the latents with fixed points and mean trajectories",
-        "Where the network goes from every place, were the input constant: τ dz/dt = −z + n′ tanh(m z + B u + b). "
-        "Thick lines are the mean trajectories of the conditions, whose inputs change over time, the small dot their "
-        "start"
-        + (f"; thin lines are up to {MOST_TRIALS} trials of each." if plane else ".")
-        + (f" The network has rank {rank}: the other latents are held at their median." * (rank > 2))
+        "Direction in which the latents of the network move at constant input: τ dz/dt = −z + n′ tanh(m z + B u + b). "
+        "Thick lines: mean trajectories of the conditions, whose inputs change over time; the dot is the start."
+        + (f" Thin lines: up to {MAX_FIELD_TRIALS} trials of each condition." if plane else "")
+        + (f" The network has {rank} latents; those that are not shown are held at their median." * (rank > 2))
         + f" {_warning(points)}",
     )
 
 
-def _plane(panel: Axes, there: pd.DataFrame, points: pd.DataFrame, paths: Paths, looks: Looks) -> None:
-    wide = there.pivot_table(index="position_2", columns="position_1", values=["velocity_1", "velocity_2"])
+def _plane(panel: Axes, field: pd.DataFrame, points: pd.DataFrame, paths: Paths, looks: Looks) -> None:
+    wide = field.pivot_table(index="position_2", columns="position_1", values=["velocity_1", "velocity_2"])
     x, y = wide["velocity_1"].columns.to_numpy(), wide.index.to_numpy()
     u, v = wide["velocity_1"].to_numpy(), wide["velocity_2"].to_numpy()
     panel.streamplot(x, y, u, v, color="#C3CCD3", linewidth=0.7, density=0.9, arrowsize=0.7)
     for name, path in paths.items():
         colour, style = looks[name]
-        panel.plot(path[1].iloc[:, :MOST_TRIALS], path[2].iloc[:, :MOST_TRIALS], color=colour, linewidth=0.5, alpha=0.4)
+        panel.plot(
+            path[1].iloc[:, :MAX_FIELD_TRIALS],
+            path[2].iloc[:, :MAX_FIELD_TRIALS],
+            color=colour,
+            linewidth=0.5,
+            alpha=0.4,
+        )
         x_mean, y_mean = (path[latent].mean(axis=1) for latent in (1, 2))
         panel.plot(x_mean, y_mean, style, color=colour, linewidth=2)
         panel.plot(x_mean.iloc[:1], y_mean.iloc[:1], "o", color=colour, markersize=4)
@@ -100,13 +108,13 @@ def _plane(panel: Axes, there: pd.DataFrame, points: pd.DataFrame, paths: Paths,
     panel.set_ylim(y[0], y[-1])
 
 
-def _line(panel: Axes, there: pd.DataFrame, points: pd.DataFrame, paths: Paths, looks: Looks) -> None:
+def _line(panel: Axes, field: pd.DataFrame, points: pd.DataFrame, paths: Paths, looks: Looks) -> None:
     zero_line(panel)
-    panel.plot(there["position_1"], there["velocity_1"], color=INK, linewidth=1.4)
-    height = float(there["velocity_1"].abs().max())
-    for place, (name, path) in enumerate(paths.items(), start=1):
+    panel.plot(field["position_1"], field["velocity_1"], color=INK, linewidth=1.4)
+    height = float(field["velocity_1"].abs().max())
+    for index, (name, path) in enumerate(paths.items(), start=1):
         colour, style = looks[name]
-        level = -height * (0.55 + 0.1 * place)
+        level = -height * (0.55 + 0.1 * index)
         mean = path[1].mean(axis=1)
         panel.plot(mean, np.full(len(mean), level), style, color=colour, linewidth=2)
         panel.plot(mean.iloc[:1], [level], "o", color=colour, markersize=4)
@@ -117,20 +125,20 @@ def _line(panel: Axes, there: pd.DataFrame, points: pd.DataFrame, paths: Paths, 
 def _dot(panel: Axes, x: float, y: float, rows: pd.DataFrame) -> None:
     kind, stability = rows["type"].iloc[0], rows["stability"].iloc[0]
     if kind == "fixed_point":
-        panel.plot(x, y, "o", color=INK, markerfacecolor=FACES[stability], markersize=6.5, zorder=5)
+        panel.plot(x, y, "o", color=INK, markerfacecolor=STABILITY_FACES[stability], markersize=6.5, zorder=5)
     elif kind == "slow_point":
         panel.plot(x, y, "D", color="#E69F00", markersize=4.5, zorder=5)
     else:
         panel.plot(x, y, "P", color="#CC79A7", markersize=7, zorder=5)
 
 
-def _held(name: str) -> str:
+def _input_text(name: str) -> str:
     """A constant input in words."""
     kind, _, label = name.partition(":")
     return {"none": "no input", "condition": f"mean input of {label}", "input": f"input {label} alone"}[kind]
 
 
-def _positions(fit: Fitted, condition: str) -> dict[int, pd.DataFrame]:
+def _positions(fit: ModelResults, condition: str) -> dict[int, pd.DataFrame]:
     """Latent -> position (time, trial) in a condition, for the first two latents."""
     rows = fit.of_first_seed("latents")
     rows = rows[rows["condition"] == condition]
@@ -143,53 +151,55 @@ def _positions(fit: Fitted, condition: str) -> dict[int, pd.DataFrame]:
 
 
 def _warning(points: pd.DataFrame) -> str:
-    """What every statement on attractors carries."""
+    """The warning that goes with every picture of attractors."""
     if points.empty:
         return ""
     score = points[(points["input"] == "none") & (points["stability"] == "stable")]["line_attractor_score"].max()
-    told = (
+    score_text = (
         "" if pd.isna(score) else f" The largest line-attractor score of a stable point without input is {score:.1f}."
     )
     incomplete = (
-        "" if points["complete"].all() else " Fixed points are missing at some inputs: their indices do not add up."
+        ""
+        if points["complete"].all()
+        else " At some inputs, not all fixed points were found: their indices do not sum to 1."
     )
-    return f"Warning, {points['warning'].iloc[0]}.{told}{incomplete}"
+    return f"Warning, {points['warning'].iloc[0]}.{score_text}{incomplete}"
 
 
-def populations(fit: Fitted) -> Picture | None:
-    """Loadings of all units, coloured by population."""
+def populations(fit: ModelResults) -> Picture | None:
+    """Loadings of all units on the latents and inputs, coloured by population."""
     units = fit.tables["populations"]
-    one = fit.networks.isel(seed=0)
-    if units.empty or "m" not in one or not one["n"].values.any():
+    network = fit.networks.isel(seed=0)
+    if units.empty or "m" not in network or not network["n"].values.any():
         return None
-    m, n, B = one["m"].values, one["n"].values, one["B"].values
+    m, n, B = network["m"].values, network["n"].values, network["B"].values
     used = n.any(0)
     m, n = m[:, used], n[:, used] * len(n)
     pairs = [("m 1", m[:, 0], "n 1", n[:, 0])]
     if m.shape[1] > 1:
         pairs.append(("n 1", n[:, 0], "n 2", n[:, 1]))
-    for place in np.argsort(-(B**2).sum(0), kind="stable"):
-        name = str(one["input"].values[place])
-        pairs.append((f"input {name}", B[:, place], "n 1", n[:, 0]))
-    pairs = pairs[:MOST_SCATTERS]
-    label = units.set_index("unit_id")["population"].loc[one["target"].values.astype(str)].to_numpy()
+    for index in np.argsort(-(B**2).sum(0), kind="stable"):
+        name = str(network["input"].values[index])
+        pairs.append((f"input {name}", B[:, index], "n 1", n[:, 0]))
+    pairs = pairs[:MAX_LOADING_PANELS]
+    label = units.set_index("unit_id")["population"].loc[network["target"].values.astype(str)].to_numpy()
     numbers = sorted(set(label))
     figure, axes = panels(1, len(pairs), (3.1 * len(pairs), 3.2))
     for panel, (x_name, x, y_name, y) in zip(axes[0], pairs, strict=True):
         zero_line(panel)
         panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
         for number in numbers:
-            mine = label == number
+            members = label == number
             colour = REGION_COLOURS[(number - 1) % len(REGION_COLOURS)]
-            panel.plot(x[mine], y[mine], "o", color=colour, markersize=3.5, alpha=0.7, markeredgewidth=0)
+            panel.plot(x[members], y[members], "o", color=colour, markersize=3.5, alpha=0.7, markeredgewidth=0)
         panel.set_xlabel(x_name)
         panel.set_ylabel(y_name)
-    words = [
-        f"population {number}: " + ", ".join(f"{count} of {name}" for name, count in _counted(mine["region"]))
-        for number, mine in units.groupby("population")
+    texts = [
+        f"population {number}: " + ", ".join(f"{count} of {name}" for name, count in _counted(members["region"]))
+        for number, members in units.groupby("population")
     ]
     legend = [
-        mark("o", f"population {number} ({int((label == number).sum())} units)",
+        legend_marker("o", f"population {number} ({int((label == number).sum())} units)",
              color=REGION_COLOURS[(number - 1) % len(REGION_COLOURS)])
         for number in numbers
     ]  # fmt: skip
@@ -197,10 +207,10 @@ def populations(fit: Fitted) -> Picture | None:
     return picture(
         figure,
         "Loadings of the units by population",
-        "One dot a unit: m says how a latent acts on it, n (times the number of units) how it acts on the latent, and "
-        "the input weights what reaches it from outside. "
-        + ("One Gaussian describes all units: there are no populations to tell apart."
-           if len(numbers) == 1 else "; ".join(words) + "."),
+        "Every dot is a unit: m is the weight from the latent to the unit, n (times the number of units) the weight "
+        "from the unit to the latent, and an input weight is the weight from the input to the unit. "
+        + ("One Gaussian describes the loadings of all units: the fit has no distinct populations."
+           if len(numbers) == 1 else "; ".join(texts) + "."),
     )  # fmt: skip
 
 
@@ -209,8 +219,8 @@ def _counted(region: pd.Series[str]) -> list[tuple[str, int]]:
     return [(str(name), int(count)) for name, count in zip(names, counts, strict=True)]
 
 
-def ranks(fit: Fitted) -> Picture | None:
-    """The rank of the connectivity of every block, (target, source)."""
+def ranks(fit: ModelResults) -> Picture | None:
+    """Matrix of the rank of every block of the connectivity, from source to target."""
     pathways = fit.tables["pathways"]
     rows = pathways[pathways["rank"].notna()]
     regions = sorted(set(rows["target"]))
@@ -221,7 +231,7 @@ def ranks(fit: Fitted) -> Picture | None:
     panel = axes[0, 0]
     wide = rows.pivot_table(index="target", columns="source", values="rank").reindex(index=regions, columns=regions)
     values = wide.to_numpy(dtype=float)
-    names = [wrapped(name) for name in regions]
+    names = [wrapped_label(name) for name in regions]
     matrix_cells(panel, values, names, names, largest=max(float(np.nanmax(values)), 1.0) * 1.5)
     for row in rows.to_dict("records"):
         if row["source"] not in regions:
@@ -231,12 +241,12 @@ def ranks(fit: Fitted) -> Picture | None:
         low, high = row.get("rank_low"), row.get("rank_high")
         if low is not None and pd.notna(low) and pd.notna(high) and low != high:
             at = (where[0], where[1] + 0.32)
-            panel.annotate(f"{int(low)}–{int(high)}", at, ha="center", va="center", color=FAINT, fontsize=7)
+            panel.annotate(f"{int(low)}–{int(high)}", at, ha="center", va="center", color=GREY, fontsize=7)
     panel.set_xlabel("source")
     panel.set_ylabel("target")
     return picture(
         figure,
         "Rank of the connectivity of every block",
-        "How many latents of the source (columns) reach the target (rows); on the diagonal, those within a region. "
-        "Small numbers, where there are any: the range that the data allow.",
+        "Rank of the connectivity from source (columns) to target (rows); on the diagonal, within a region. Small "
+        "numbers are the range of ranks that the data allow, where it is known.",
     )

@@ -1,4 +1,4 @@
-"""The verdict at a glance: regions as circles, the currents between them as arrows."""
+"""Diagram of the verdict: regions as circles, pathways between regions as arrows."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from curbd.report.drawing import FAINT, Picture, panels, picture, wrapped
+from curbd.report.drawing import GREY, Picture, panels, picture, wrapped_label
 from curbd.report.findings import between_regions
-from curbd.report.reading import Fitted
+from curbd.report.reading import ModelResults
 
-MOST_REGIONS = 8
-RADIUS = 0.26
+MAX_DIAGRAM_REGIONS = 8
+CIRCLE_RADIUS = 0.26
 
 
-def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
-    """Resolved pathways as arrows whose width grows with the share, unresolved ones dotted and thin."""
+def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+    """Diagram of all pathways: resolved ones as arrows whose width grows with the share, unresolved ones thin and
+    dotted.
+
+    None for a single region, and for more regions than `MAX_DIAGRAM_REGIONS`.
+    """
     regions = [str(name) for name in fit.tables["regions"]["region"]]
-    if not 2 <= len(regions) <= MOST_REGIONS:
+    if not 2 <= len(regions) <= MAX_DIAGRAM_REGIONS:
         return None
-    # Two regions stand side by side, more of them on a circle from the top.
+    # Two regions are side by side; three or more are on a circle that begins at the top.
     first = np.pi if len(regions) == 2 else np.pi / 2
     angle = first - 2 * np.pi * np.arange(len(regions)) / len(regions)
-    place = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
-    spots = np.array(list(place.values()))
+    position = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
+    spots = np.array(list(position.values()))
     low, high = np.array([-1.75, spots[:, 1].min() - 0.75]), np.array([1.75, spots[:, 1].max() + 0.75])
     width = 3.6
     figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
-    # Circle and gap in points, the unit of an arrow's shrinking.
-    gap = 1.25 * RADIUS * 72 * width / (high[0] - low[0])
+    # Matplotlib shortens arrows by a length in points.
+    gap = 1.25 * CIRCLE_RADIUS * 72 * width / (high[0] - low[0])
     panel = axes[0, 0]
     for _, row in between_regions(fit.tables["pathways"]).iterrows():
-        start, end = place[row["source"]], place[row["target"]]
+        start, end = position[row["source"]], position[row["target"]]
         resolved = row["verdict"] == "resolved"
         arrow = FancyArrowPatch(
             (start[0], start[1]),
@@ -39,30 +43,30 @@ def diagram(fit: Fitted, palette: dict[str, str]) -> Picture | None:
             connectionstyle="arc3,rad=0.16",
             arrowstyle="-|>",
             mutation_scale=13 if resolved else 8,
-            # Area of the arrow grows with the variance of the current that it stands for.
+            # The square of the width grows with the variance of the current.
             linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 0.9,
             linestyle="-" if resolved else (0, (2, 2)),
-            color=palette[row["source"]] if resolved else FAINT,
+            color=palette[row["source"]] if resolved else GREY,
             shrinkA=gap,
             shrinkB=gap,
         )
         panel.add_patch(arrow)
     inside = max(map(len, regions)) <= 3
-    for name, (x, y) in place.items():
-        panel.add_patch(Circle((x, y), RADIUS, facecolor=palette[name], edgecolor="none"))
+    for name, (x, y) in position.items():
+        panel.add_patch(Circle((x, y), CIRCLE_RADIUS, facecolor=palette[name], edgecolor="none"))
         if inside:
             panel.text(x, y, name, ha="center", va="center", fontsize=11, weight="bold", color="white")
         else:
             above = y > -0.01
-            height = y + (RADIUS + 0.08) * (1 if above else -1)
-            panel.text(x, height, wrapped(name), ha="center", va="bottom" if above else "top", weight="bold")
+            height = y + (CIRCLE_RADIUS + 0.08) * (1 if above else -1)
+            panel.text(x, height, wrapped_label(name), ha="center", va="bottom" if above else "top", weight="bold")
     panel.set_xlim(low[0], high[0])
     panel.set_ylim(low[1], high[1])
     panel.set_aspect("equal")
     panel.axis("off")
     legend = [
-        Line2D([], [], color=FAINT, linewidth=3, label="resolved, width by share"),
-        Line2D([], [], color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)), label="unresolved"),
+        Line2D([], [], color=GREY, linewidth=3, label="resolved (width: share)"),
+        Line2D([], [], color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), label="unresolved"),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=7.5)
-    return picture(figure, "Diagram of the pathways between regions; the table beside it says the same", "")
+    return picture(figure, "Diagram of the pathways between regions; the table next to it lists the pathways", "")

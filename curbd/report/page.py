@@ -1,4 +1,4 @@
-"""The page: what is shown in which order, and how numbers are written."""
+"""The page of the report: what it shows in which order, and how it formats numbers."""
 
 from __future__ import annotations
 
@@ -27,27 +27,36 @@ from curbd.report import (
     recording_figures,
     truth_figures,
 )
-from curbd.report.drawing import Picture, colours, counted, house_style, written
-from curbd.report.reading import Fitted, Recorded, Run
+from curbd.report.drawing import Picture, colours, counted, number_text, report_style
+from curbd.report.reading import ModelResults, RecordingResults, RunResults
 from curbd.tables import TABLES
 
-FOLDER = Path(__file__).parent
-EXPERIMENTS = {
-    "perturbation_comparison": "Predictions beside real perturbations",
-    "interactions": "Experiments together: direct and total effects, windows, messages, synergy",
+TEMPLATE_FOLDER = Path(__file__).parent
+EXPERIMENT_TABLES = {
+    "perturbation_comparison": "Predictions compared with real perturbations",
+    "interactions": "How regions depend on one another: direct and total effects, windows, messages, synergy",
 }
-"""Table -> heading."""
-MECHANISM = {
+"""Tables of experiments on the page -> heading."""
+MECHANISM_TABLES = {
     "dynamics": "Fixed points, slow points and limit cycles",
-    "transmission": "What passes in which condition",
-    "geometry": "Geometry of the loadings, and how much of it the fits share",
+    "transmission": "What regions and populations send in which condition",
+    "geometry": "Geometry of the loadings, and its agreement between fits",
 }
-MOST_ROWS = 150
-"""Longer tables are cut here; the files hold all rows."""
+"""Tables of low-rank networks on the page -> heading."""
+MAX_TABLE_ROWS = 150
+"""Longer tables are cut here on the page; the files hold all rows."""
 
 
 class Grid(NamedTuple):
-    """A table as the page shows it: headings with their meaning, cells as text, and the number of rows left out."""
+    """A table on the page.
+
+    Attributes
+    ----------
+    headings : heading and meaning of every column.
+    rows : cells as text.
+    omitted : number of rows that the page leaves out.
+    file : the file that holds all rows.
+    """
 
     headings: list[tuple[str, str]]
     rows: list[list[str]]
@@ -55,20 +64,20 @@ class Grid(NamedTuple):
     file: str
 
 
-def render(run: Run) -> str:
+def render(run: RunResults) -> str:
     """The whole report as HTML."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    palette = colours(region for one in run.recordings for region in one.regions["region"])
-    with house_style():
-        sections = [_section(number, one, palette) for number, one in enumerate(run.recordings, start=1)]
+    palette = colours(region for recorded in run.recordings for region in recorded.regions["region"])
+    with report_style():
+        sections = [_section(number, recorded, palette) for number, recorded in enumerate(run.recordings, start=1)]
     page = environment.get_template("report.html").render(
-        css=(FOLDER / "report.css").read_text(encoding="utf-8"),
+        css=(TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"),
         sections=sections,
         definitions=_definitions(run),
         provenance=_provenance(run),
@@ -76,42 +85,46 @@ def render(run: Run) -> str:
     return page.rstrip() + "\n"
 
 
-def _section(number: int, one: Recorded, palette: dict[str, str]) -> dict[str, Any]:
-    """Everything about one recording."""
+def _section(number: int, recorded: RecordingResults, palette: dict[str, str]) -> dict[str, Any]:
+    """Everything that the page shows about one recording."""
     return {
         "id": f"recording-{number}",
-        "name": one.name,
-        "facts": _facts(one),
-        "notes": [note for note in str(one.recording.attrs["notes"]).split("\n") if note],
-        "regions": grid("regions", one.regions, leave_out=("recording",)),
-        "labels": grid("units", findings.sources_of_labels(one.units)),
-        "activity": recording_figures.activity(one.recording, palette),
-        "fit_scores": fit_figures.scores(pd.concat([fit.tables["fits"] for fit in one.fits])),
+        "name": recorded.name,
+        "facts": _facts(recorded),
+        "notes": [note for note in str(recorded.recording.attrs["notes"]).split("\n") if note],
+        "regions": grid("regions", recorded.regions, leave_out=("recording",)),
+        "labels": grid("units", findings.sources_of_labels(recorded.units)),
+        "activity": recording_figures.activity(recorded.recording, palette),
+        "fit_scores": fit_figures.scores(pd.concat([fit.tables["fits"] for fit in recorded.fits])),
         "fits": grid(
-            "fits", pd.concat([fit.tables["fits"] for fit in one.fits]), leave_out=("recording", "n_units", "seconds")
+            "fits",
+            pd.concat([fit.tables["fits"] for fit in recorded.fits]),
+            leave_out=("recording", "n_units", "seconds"),
         ),
         "region_scores": grid(
             "region_scores",
-            pd.concat([findings.scores_by_region(fit) for fit in one.fits]),
+            pd.concat([findings.scores_by_region(fit) for fit in recorded.fits]),
             leave_out=("recording", "seed", "split"),
         ),
-        "warnings": findings.warnings(one),
-        "models": [_model(f"recording-{number}-{place}", fit, palette) for place, fit in enumerate(one.fits, 1)],
+        "warnings": findings.warnings(recorded),
+        "models": [
+            _model(f"recording-{number}-{index}", fit, palette) for index, fit in enumerate(recorded.fits, start=1)
+        ],
     }
 
 
-def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
-    """Everything about one model fitted to one recording."""
-    many = len(fit.tables["regions"]) > 1
-    known = fit.truth is not None
+def _model(anchor: str, fit: ModelResults, palette: dict[str, str]) -> dict[str, Any]:
+    """Everything that the page shows about one model of one recording."""
+    several_regions = len(fit.tables["regions"]) > 1
+    comparable = fit.truth is not None and several_regions
     candidates: Iterable[Picture | None] = (
         fit_figures.unit_traces(fit, palette),
         current_figures.verdicts(fit),
         null_figure.nulls(fit),
         agreement_figure.agreement(fit),
         current_figures.matrix(fit, palette),
-        truth_figures.recovery(fit) if known and many else None,
-        truth_figures.traces(fit, palette) if known and many else None,
+        truth_figures.recovery(fit) if comparable else None,
+        truth_figures.traces(fit, palette) if comparable else None,
         inactivation_figures.matrix(fit),
         inactivation_figures.doses(fit, palette),
         interaction_figures.direct_and_total(fit, palette),
@@ -122,14 +135,14 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
         latent_figures.trajectories(fit),
         mechanism_figures.landscape(fit),
         mechanism_figures.populations(fit),
-        mechanism_figures.ranks(fit) if many else None,
+        mechanism_figures.ranks(fit) if several_regions else None,
     )
     pathways = fit.tables["pathways"].sort_values(["target", "share"], ascending=[True, False], kind="stable")
     return {
         "id": anchor,
         "name": fit.name,
         "summary": findings.summarise(fit),
-        "pictures": [each for each in candidates if each is not None],
+        "pictures": [picture for picture in candidates if picture is not None],
         "diagram": network_figure.diagram(fit, palette),
         "signed": current_figures.signed_matrix(fit, palette),
         "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
@@ -138,13 +151,13 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
         ),
         "experiments": {
-            words: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
-            for name, words in EXPERIMENTS.items()
+            heading: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
+            for name, heading in EXPERIMENT_TABLES.items()
             if len(rows := _of_regions(fit.tables[name]))
         },
         "mechanism": {
-            words: grid(name, fit.tables[name].dropna(axis=1, how="all"), leave_out=("recording", "model"))
-            for name, words in MECHANISM.items()
+            heading: grid(name, fit.tables[name].dropna(axis=1, how="all"), leave_out=("recording", "model"))
+            for name, heading in MECHANISM_TABLES.items()
             if len(fit.tables[name])
         },
         "settings": _settings(fit),
@@ -152,13 +165,13 @@ def _model(anchor: str, fit: Fitted, palette: dict[str, str]) -> dict[str, Any]:
 
 
 def _of_regions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without the rows of single units, where there are some."""
+    """The rows about regions, without rows about single units."""
     return rows[rows["unit_id"] == ""] if "unit_id" in rows else rows
 
 
-def _facts(one: Recorded) -> list[tuple[str, str]]:
-    """What was recorded, in name and value."""
-    recording = one.recording
+def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
+    """Name and value of every fact about what was recorded."""
+    recording = recorded.recording
     split = recording["split"].values.astype(str)
     time = recording["time"].values
     conditions, counts = np.unique(recording["condition"].values.astype(str), return_counts=True)
@@ -167,11 +180,11 @@ def _facts(one: Recorded) -> list[tuple[str, str]]:
     inputs = [str(name) for name in recording["input"].values]
     columns = json.loads(recording.attrs["settings"])["windows"]["conditions"]
     train = int((split == "train").sum())
-    kept = one.units["kept"]
+    kept = recorded.units["kept"]
     return [
         ("file", f"{recording.attrs['path']} ({recording.attrs['format']})"),
         ("activity", _activity(recording)),
-        ("units", f"{kept.sum()} kept of {len(kept)}, in {counted(len(one.regions), 'region')}"),
+        ("units", f"{kept.sum()} of {len(kept)} fitted, in {counted(len(recorded.regions), 'region')}"),
         (str(recording.attrs["stretches"]), f"{len(split)}: {train} for training, {len(split) - train} held out"),
         (
             f"conditions ({' and '.join(columns)})" if columns else "conditions",
@@ -179,21 +192,21 @@ def _facts(one: Recorded) -> list[tuple[str, str]]:
         ),
         (
             "time",
-            f"{written(time[0], 4) or 0} to {written(time[-1], 4)} s in bins of {dt_s:.4g} s"
+            f"{number_text(time[0], 4) or 0} to {number_text(time[-1], 4)} s in bins of {dt_s:.4g} s"
             + (f", smoothed with {recording.attrs['smoothing_s']:.4g} s" if recording.attrs["smoothing_s"] else ""),
         ),
-        ("known inputs", ", ".join(inputs) or "none"),
+        ("inputs", ", ".join(inputs) or "none"),
     ]
 
 
 def _activity(recording: xr.Dataset) -> str:
     name, unit = recording.attrs["activity_name"], recording["rates"].attrs.get("units")
     if recording.attrs["activity"] == "model":
-        return f"{name}: rates of model units between −1 and 1, taken as they are"
+        return f"{name}: rates of model units between −1 and 1, fitted without scaling"
     return f"{name}, in {unit}" if unit else str(name)
 
 
-def _settings(fit: Fitted) -> str:
+def _settings(fit: ModelResults) -> str:
     attrs = fit.networks.attrs
     seeds = fit.networks["seed"].values
     tau = fit.networks["tau_s"].values
@@ -201,34 +214,41 @@ def _settings(fit: Fitted) -> str:
     return (
         f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
         f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
-        f"time constant {tau[0]:.3g} s; {counted(int(attrs['substeps']), 'Euler step')} a bin"
+        f"time constant {tau[0]:.3g} s; {counted(int(attrs['substeps']), 'Euler step')} in each bin"
         f"{f'; penalties by {chosen}' if chosen else ''}."
     )
 
 
 def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid:
-    """Rows of a result table as text; the headings carry the meaning of their column."""
+    """Rows of a result table as the page shows them; every heading has the meaning of its column.
+
+    Parameters
+    ----------
+    name : name of the table.
+    rows : the rows.
+    leave_out : columns that the page does not show.
+    """
     meanings = {column.name: column.meaning for column in TABLES[name].columns}
     columns = [column for column in rows.columns if column not in leave_out]
-    shown = rows[columns].head(MOST_ROWS)
-    cells = [[_written(value) for value in line] for line in shown.itertuples(index=False)]
+    shown = rows[columns].head(MAX_TABLE_ROWS)
+    cells = [[_cell(value) for value in line] for line in shown.itertuples(index=False)]
     headings = [(column.replace("_", " "), meanings.get(column, "")) for column in columns]
-    return Grid(headings, cells, len(rows) - len(shown), TABLES[name].file)
+    return Grid(headings=headings, rows=cells, omitted=len(rows) - len(shown), file=TABLES[name].file)
 
 
-def _written(value: Any) -> str:
+def _cell(value: Any) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
-        return written(float(value), 3)
+        return number_text(float(value), 3)
     return str(value)
 
 
-def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+def _definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
     """File and meaning of every number in the report."""
-    truth = any(fit.truth is not None for one in run.recordings for fit in one.fits)
+    truth = any(fit.truth is not None for recorded in run.recordings for fit in recorded.fits)
     shown = (
         "fits",
         "region_scores",
@@ -236,9 +256,9 @@ def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
         "nulls",
         "currents",
         "inactivations",
-        *EXPERIMENTS,
+        *EXPERIMENT_TABLES,
         "regions",
-        *MECHANISM,
+        *MECHANISM_TABLES,
     )
     return [
         (
@@ -249,17 +269,18 @@ def _definitions(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _provenance(run: Run) -> dict[str, Any]:
-    """Where the results come from, as far as provenance.json says it."""
-    known = run.provenance
-    versions = known.get("versions", {})
+def _provenance(run: RunResults) -> dict[str, Any]:
+    """Where the results come from, as far as provenance.json says."""
+    origin = run.provenance
+    versions = origin.get("versions", {})
     return {
         "code": [
-            (key, str(known[key])) for key in ("commit", "python", "results_version") if known.get(key) is not None
+            (key, str(origin[key])) for key in ("commit", "python", "results_version") if origin.get(key) is not None
         ],
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "recordings": [
-            (one.name, one.recording.attrs["path"], one.recording.attrs["sha256"]) for one in run.recordings
+            (recorded.name, recorded.recording.attrs["path"], recorded.recording.attrs["sha256"])
+            for recorded in run.recordings
         ],
-        "config": json.dumps(known["config"], indent=2, ensure_ascii=False) if "config" in known else "",
+        "config": json.dumps(origin["config"], indent=2, ensure_ascii=False) if "config" in origin else "",
     }

@@ -1,4 +1,4 @@
-"""What the report is made from: the tables of a run, its recordings and its networks, sorted by recording and model."""
+"""The results that the report shows: tables, recordings and networks of a run, sorted by recording and model."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from curbd.storage import read_netcdf
 from curbd.tables import TABLES, read
 
 
-class Fitted(NamedTuple):
-    """One model fitted to one recording.
+class ModelResults(NamedTuple):
+    """The results of one model on one recording.
 
     Attributes
     ----------
-    name : of the model.
-    recording : what it was fitted to.
-    truth : the network behind a teacher, else None.
+    name : name of the model.
+    recording : the recording that the model was fitted to.
+    truth : the true network of a teacher, else None.
     networks : the fitted networks, see `curbd.network.file`.
-    tables : name -> the rows of this fit; of ``units`` and ``regions``, of its recording.
+    tables : name -> rows of this model; the tables ``units`` and ``regions`` hold the rows of the recording.
     """
 
     name: str
@@ -37,44 +37,57 @@ class Fitted(NamedTuple):
 
     @property
     def first_seed(self) -> int:
-        """The seed that was fitted to the training trials as they are."""
+        """The seed whose fit uses the training trials as they are."""
         return int(self.networks["seed"].values[0])
 
     def of_first_seed(self, table: str) -> pd.DataFrame:
-        """Rows of that seed in one of the tables."""
+        """Rows of the first seed in a table."""
         rows = self.tables[table]
         return rows[rows["seed"] == self.first_seed]
 
-    def seen(self, rates: Rates) -> View:
+    def first_view(self, rates: Rates) -> View:
         """The recording as the first fit sees it."""
         return view(self.recording, self.networks, rates=rates)
 
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Split -> column of ``fits`` -> value, for the first seed."""
+        """Split (train, test) -> column of the table ``fits`` -> value, for the first seed."""
         rows = self.of_first_seed("fits").to_dict("records")
         return {row["split"]: {str(column): value for column, value in row.items()} for row in rows}
 
 
-class Recorded(NamedTuple):
-    """One recording, its tables ``units`` and ``regions``, and the models fitted to it."""
+class RecordingResults(NamedTuple):
+    """The results of one recording.
+
+    Attributes
+    ----------
+    name : name of the recording.
+    recording : the recording.
+    units, regions : rows of the tables ``units`` and ``regions``.
+    fits : the results of every model.
+    """
 
     name: str
     recording: xr.Dataset
     units: pd.DataFrame
     regions: pd.DataFrame
-    fits: list[Fitted]
+    fits: list[ModelResults]
 
 
-class Run(NamedTuple):
-    """Everything that the report shows; provenance is empty where the file is absent."""
+class RunResults(NamedTuple):
+    """The results of a run: of every recording, and the content of provenance.json, empty where the file is absent."""
 
-    recordings: list[Recorded]
+    recordings: list[RecordingResults]
     provenance: dict[str, Any]
 
 
-def read_run(tables: Path, results: Path) -> Run:
+def read_run(tables: Path, results: Path) -> RunResults:
     """Read the results of a run.
+
+    Parameters
+    ----------
+    tables : folder of the collected tables and provenance.json.
+    results : folder of the run.
 
     Raises
     ------
@@ -86,33 +99,39 @@ def read_run(tables: Path, results: Path) -> Run:
             str(tables),
             found=f"no {', '.join(missing)}",
             expected="the tables of a finished run",
-            todo="run snakemake, or curbd tables",
+            todo="run snakemake or curbd tables first",
         )
-    whole = {name: read(name, tables / table.file) for name, table in TABLES.items()}
+    collected = {name: read(name, tables / table.file) for name, table in TABLES.items()}
     origin = tables / "provenance.json"
     provenance = json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
-    names = whole["regions"]["recording"].unique()
-    return Run([_recorded(str(name), whole, results, provenance) for name in names], provenance)
+    names = collected["regions"]["recording"].unique()
+    return RunResults([_results_of(str(name), collected, results, provenance) for name in names], provenance)
 
 
-def _recorded(name: str, whole: dict[str, pd.DataFrame], results: Path, provenance: dict[str, Any]) -> Recorded:
-    of_recording = {table: rows[rows["recording"] == name] for table, rows in whole.items()}
-    common = read_with_truth(results / name / "recording.nc")
+def _results_of(
+    name: str, collected: dict[str, pd.DataFrame], results: Path, provenance: dict[str, Any]
+) -> RecordingResults:
+    of_recording = {table: rows[rows["recording"] == name] for table, rows in collected.items()}
+    shared = read_with_truth(results / name / "recording.nc")
     fits = []
     for model in of_recording["fits"]["model"].unique():
         folder = results / name / str(model)
         own = _has_own_recording(folder, provenance)
-        recording, truth = read_with_truth(folder / "recording.nc") if own else common
-        of_fit = {t: rows[rows["model"] == model] if "model" in rows else rows for t, rows in of_recording.items()}
+        recording, truth = read_with_truth(folder / "recording.nc") if own else shared
+        of_model = {
+            table: rows[rows["model"] == model] if "model" in rows else rows for table, rows in of_recording.items()
+        }
         networks = read_netcdf(folder / "network.nc")
-        fits.append(Fitted(str(model), recording, truth, networks, of_fit))
-    return Recorded(name, common[0], of_recording["units"], of_recording["regions"], fits)
+        fits.append(ModelResults(name=str(model), recording=recording, truth=truth, networks=networks, tables=of_model))
+    return RecordingResults(
+        name=name, recording=shared[0], units=of_recording["units"], regions=of_recording["regions"], fits=fits
+    )
 
 
 def _has_own_recording(folder: Path, provenance: dict[str, Any]) -> bool:
-    """Whether a model has a bin width, smoothing or scaling of its own, and so a recording of its own.
+    """Whether a model replaces bin width, smoothing or scaling, and so has its own recording.
 
-    The config tells it: a recording in the folder of the model may be left from an earlier one.
+    The config decides, because the folder of the model may hold a recording from an earlier config.
     """
     if "config" not in provenance:
         return (folder / "recording.nc").is_file()

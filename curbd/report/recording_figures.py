@@ -1,4 +1,4 @@
-"""Pictures of what was recorded."""
+"""Picture of the recorded activity."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ from matplotlib.patches import Rectangle
 from curbd.recording.scaling import scaled_rates
 from curbd.report.drawing import INK, Picture, panels, picture
 
-MOST_CONDITIONS = 4
+MAX_ACTIVITY_CONDITIONS = 4
 
 
 def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
-    """Scaled rates of all units over time: means over trials, one panel a condition, or a block of continuous data."""
+    """Scaled rates of all units over time: mean over the trials of every condition, or one block of continuous data.
+
+    Parameters
+    ----------
+    recording : the recording.
+    palette : region -> colour.
+    """
     r = scaled_rates(recording).values
     region = recording["region"].values.astype(str)
     order = np.argsort(region, kind="stable")
     condition = recording["condition"].values.astype(str)
     blocks = recording.attrs["stretches"] == "blocks"
-    # Blocks of continuous data have no event in common: their average would show nothing.
+    # Blocks of continuous data share no event, so that an average over blocks would show nothing.
     shown = (
-        {"": r[:1]} if blocks else {name: r[condition == name] for name in most_frequent(condition, MOST_CONDITIONS)}
+        {"": r[:1]}
+        if blocks
+        else {name: r[condition == name] for name in most_frequent(condition, MAX_ACTIVITY_CONDITIONS)}
     )
     averages = {name: trial_mean(values)[:, order].T for name, values in shown.items()}
     largest = max(float(np.nanmax(np.abs(average), initial=0)) for average in averages.values()) or 1.0
@@ -48,17 +56,17 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
     _region_strips(axes[0, 0], region[order], palette)
     if image is not None:
         figure.colorbar(image, ax=axes[0, -1], label="scaled rate", pad=0.02)
-    what = "in the first block" if blocks else "averaged over the trials"
+    average_text = "in the first block" if blocks else "mean over the trials"
     of_condition = " of each condition (number of trials in brackets)" if len(shown) > 1 else ""
     return picture(
         figure,
         f"Heat map of the scaled rate of {len(region)} units over time, sorted by region",
-        f"Recorded activity of every kept unit, {what}{of_condition}.",
+        f"RecordingResults activity of every fitted unit, {average_text}{of_condition}.",
     )
 
 
 def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> None:
-    """A coloured strip and a name beside the rows of every region."""
+    """A coloured strip and a name at the left of the rows of every region."""
     names, starts, counts = np.unique(region, return_index=True, return_counts=True)
     for name, start, count in zip(names, starts, counts, strict=True):
         strip = Rectangle(
@@ -72,12 +80,12 @@ def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> N
 
 def trial_mean(values: np.ndarray) -> np.ndarray:
     """Mean over trials (trial, time, unit) -> (time, unit), NaN where no trial has a value."""
-    known = np.isfinite(values)
-    count = known.sum(0)
-    return np.where(count > 0, np.where(known, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+    recorded = np.isfinite(values)
+    count = recorded.sum(0)
+    return np.where(count > 0, np.where(recorded, values, 0).sum(0) / np.maximum(count, 1), np.nan)
 
 
-def most_frequent(condition: np.ndarray, most: int) -> list[str]:
-    """The conditions of the most trials, in alphabetical order."""
+def most_frequent(condition: np.ndarray, number: int) -> list[str]:
+    """Names of the ``number`` conditions with the most trials, in alphabetical order."""
     names, counts = np.unique(condition, return_counts=True)
-    return sorted(str(name) for name in names[np.argsort(-counts, kind="stable")[:most]])
+    return sorted(str(name) for name in names[np.argsort(-counts, kind="stable")[:number]])

@@ -24,9 +24,9 @@ from curbd.network.fit import Fit, Hidden
 from curbd.network.view import view
 from curbd.pathways.currents import current_table, decompose
 from curbd.pathways.judge import judge
-from curbd.report.drawing import house_style
+from curbd.report.drawing import report_style
 from curbd.report.fit_figures import unit_traces
-from curbd.report.reading import Fitted
+from curbd.report.reading import ModelResults
 from curbd.scores.score import score
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model, OneStep
@@ -234,9 +234,9 @@ def test_the_free_run_of_a_held_out_trial_is_shown_without_them(
     other = networks.copy(deep=True)
     other["hidden"][:, held_out] *= -3.0
     palette = dict.fromkeys("ABC", "black")
-    with house_style():
+    with report_style():
         pictures = [
-            unit_traces(Fitted("beside", recording, truth, fits, {"units": units}), palette)
+            unit_traces(ModelResults("beside", recording, truth, fits, {"units": units}), palette)
             for fits in (networks, other)
         ]
     assert pictures[0] is not None

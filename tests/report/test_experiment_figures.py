@@ -17,8 +17,8 @@ from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.report import effect_figures, inactivation_figures, interaction_figures
-from curbd.report.drawing import colours, house_style
-from curbd.report.reading import Fitted
+from curbd.report.drawing import colours, report_style
+from curbd.report.reading import ModelResults
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
@@ -36,7 +36,7 @@ MENU = {
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory) -> Fitted:
+def fitted(tmp_path_factory) -> ModelResults:
     """A network fitted to the trials without laser, and experiments on it."""
     path = tmp_path_factory.mktemp("laser") / "laser.h5"
     light, apart = teachers.Laser("A", 0.2, 0.6), [("C", "A"), ("C", "B")]
@@ -60,16 +60,16 @@ def fitted(tmp_path_factory) -> Fitted:
     tables["perturbation_comparison"] = compare(
         recording, perturbed, tables["inactivations"], tables["inactivation_units"]
     )
-    return Fitted("m", recording, truth, networks, tables)
+    return ModelResults("m", recording, truth, networks, tables)
 
 
 def test_every_experiment_is_in_the_matrix(fitted) -> None:
-    with house_style():
+    with report_style():
         picture = inactivation_figures.matrix(fitted)
-    assert picture.caption.startswith("Predicted effect of each experiment")
+    assert picture.caption.startswith("Predicted effect of every experiment")
     few = fitted.tables["inactivations"]
     few = few[few["perturbation"].str.contains("off|cut")]
-    with house_style():
+    with report_style():
         picture = inactivation_figures.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}))
     for name in ("off:A on B", "cut:A->B on B"):
         assert f"{name}: " in picture.alt
@@ -79,14 +79,14 @@ def test_every_experiment_is_in_the_matrix(fitted) -> None:
 
 
 def test_series_of_doses_are_told_apart(fitted) -> None:
-    with house_style():
+    with report_style():
         picture = inactivation_figures.doses(fitted, PALETTE)
     assert set(picture.alt.partition(": ")[2].split("; ")) == {"dose:B", "part:A"}
     assert "true network" in picture.caption
 
 
 def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
-    with house_style():
+    with report_style():
         picture = effect_figures.timecourses(fitted, PALETTE)
     shown = picture.alt.partition(": ")[2].split("; ")
     assert shown[0] == "off:A on B"
@@ -94,7 +94,7 @@ def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
 
 
 def test_direct_effects_stand_beside_total_ones_and_windows_follow_each_other(fitted) -> None:
-    with house_style():
+    with report_style():
         both = interaction_figures.direct_and_total(fitted, PALETTE)
         windows = interaction_figures.windows(fitted, PALETTE)
     assert re.search(r"A on B: [\d.]+ in all, [\d.]+ directly", both.alt)
@@ -102,7 +102,7 @@ def test_direct_effects_stand_beside_total_ones_and_windows_follow_each_other(fi
 
 
 def test_predictions_stand_beside_the_truth_and_the_measurement(fitted) -> None:
-    with house_style():
+    with report_style():
         true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)
     assert "off:A" in true.alt
     assert "off:A on C: no effect" in measured.alt
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_not_drawn(fitted) -> None:
     empty = {name: pd.DataFrame(columns=TABLES[name].names) for name in fitted.tables if name != "regions"}
     plain = {name: rows.drop(columns=["true_mean", "true_rms"], errors="ignore") for name, rows in empty.items()}
     nothing = fitted._replace(tables=plain)
-    with house_style():
+    with report_style():
         assert inactivation_figures.matrix(nothing) is None
         for draw in (inactivation_figures.doses, effect_figures.timecourses, effect_figures.agreement):
             assert draw(nothing, PALETTE) is None

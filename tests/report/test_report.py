@@ -22,7 +22,7 @@ from curbd.pathways.null_table import null_table
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
 from curbd.report import findings, fit_figures, write_report
-from curbd.report.drawing import house_style
+from curbd.report.drawing import report_style
 from curbd.report.page import grid
 from curbd.report.reading import read_run
 from curbd.scores.score import score
@@ -53,17 +53,17 @@ def run_steps(folder, name, teacher, conditions):
     settings = RecordingSettings.model_validate({"windows": {"conditions": conditions}})
     with open_recording(folder / f"{name}.h5", "hdf5", settings, name) as file:
         recording, truth, units, regions, _ = ingest(file, settings, name)
-    place = folder / "results" / name
-    write_netcdf({"/": recording, "truth": truth}, place / "recording.nc")
-    tables.write("units", units, place / "units.csv")
-    tables.write("regions", regions, place / "regions.csv")
+    results = folder / "results" / name
+    write_netcdf({"/": recording, "truth": truth}, results / "recording.nc")
+    tables.write("units", units, results / "units.csv")
+    tables.write("regions", regions, results / "regions.csv")
     for model, settings in CONFIG.models.items():
         fitting = fit if settings.family == "full_rank" else fit_low_rank
         networks, seconds = fitting(recording, settings, model)
-        write_netcdf({"/": networks}, place / model / "network.nc")
-        networks = read_netcdf(place / model / "network.nc")
+        write_netcdf({"/": networks}, results / model / "network.nc")
+        networks = read_netcdf(results / model / "network.nc")
         scores = score(recording, networks, seconds, truth)
-        scores.units.to_csv(place / model / "unit_scores.csv", index=False)
+        scores.units.to_csv(results / model / "unit_scores.csv", index=False)
         written = {
             "fits": scores.fits,
             "region_scores": scores.regions,
@@ -79,7 +79,7 @@ def run_steps(folder, name, teacher, conditions):
         if settings.family == "low_rank":
             written |= {"latents": latents(recording, networks)} | mechanism_tables(recording, networks)
         for table, rows in written.items():
-            tables.write(table, rows, place / model / tables.TABLES[table].file)
+            tables.write(table, rows, results / model / tables.TABLES[table].file)
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +148,14 @@ def test_pictures_say_in_words_what_they_show(page):
 
 
 def test_every_statement_on_attractors_carries_its_warning(run, page):
-    fields = re.findall(r"<figcaption>Where the network goes.*?</figcaption>", page)
+    fields = re.findall(r"<figcaption>Direction in which the latents.*?</figcaption>", page)
     assert fields
     assert all("partial observation: line attractor may be spurious" in caption for caption in fields)
     assert (tables.read("dynamics", run / "tables" / "dynamics.csv")["warning"].str.contains("spurious")).all()
 
 
 def test_the_truth_stands_beside_the_recovered_currents(run, page):
-    assert "The truth is known here" in page
+    assert "The true network is known" in page
     assert "True and recovered currents of single units" in page
     known = tables.read("pathways", run / "tables" / "pathways.csv")["true_r2"].dropna()
     assert len(known)
@@ -283,7 +283,7 @@ def test_a_verdict_that_the_truth_contradicts_is_told(run):
     # Three targets of five sources each; the second row is the one pathway between regions that is real.
     true = [np.nan, 0.9] + [np.nan] * 13
     absent = judged(run, verdict="resolved", true_r2=true, true_r=true)
-    assert "of 11 pathways without any true current, inputs included, 11 are called resolved" in absent.truth.lower()
+    assert "of 11 pathways without a true current (inputs included), 11 are called resolved" in absent.truth.lower()
 
 
 def test_the_free_run_of_trials_that_start_late_is_shown(run):
@@ -292,7 +292,7 @@ def test_the_free_run_of_trials_that_start_late_is_shown(run):
     rates[:, :3] = np.nan
     rates[:, 20] = np.nan
     palette = dict.fromkeys(REGIONS, "black")
-    with house_style():
+    with report_style():
         assert fit_figures.unit_traces(full._replace(recording=full.recording.assign(rates=rates)), palette)
 
 
