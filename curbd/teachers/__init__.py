@@ -1,4 +1,4 @@
-"""Networks with known answers: recordings whose currents are known, to test what a fit recovers."""
+"""Teachers: recordings made by known networks, whose true currents show what a fit recovers."""
 
 from __future__ import annotations
 
@@ -29,25 +29,36 @@ __all__ = [
 
 
 def demo(*, seed: int = 0) -> Teacher:
-    """The recording of the demo: three regions, one absent pathway (C does not reach A), 40 trials, known inputs."""
+    """The recording of the demo: three regions, 40 trials, known inputs, and no pathway from C to A."""
     return multi_region(units=20, trials=40, samples=200, absent=[("A", "C")], seed=seed)
 
 
 def chain(*, relay: bool = True, trials: int = 20, seed: int = 0) -> Teacher:
-    """A -> B -> C: the third region hears of the first through the second alone.
+    """A chain A -> B -> C: activity of A reaches C through B only.
 
-    With ``relay=False`` region B passes on to C what arises in B and nothing of A, which it does not hear: the same
-    network without the pathway A -> B. Cutting A -> C does nothing in either.
+    Cutting A -> C has no effect.
+
+    Parameters
+    ----------
+    relay : whether there is a pathway A -> B. Without it, B sends to C only activity that arises in B.
+    trials : number of trials.
+    seed : of the weights and all noise.
     """
     absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")] + ([] if relay else [("B", "A")])
     return multi_region(trials=trials, gain=0.8, coupling=0.8, absent=absent, seed=seed)
 
 
 def laser(*, drive: float | None = None, trials: int = 120, seed: int = 0) -> Teacher:
-    """A real perturbation: in every second pair of trials a laser acts on region A from 0.5 to 1.5 s.
+    """A perturbed recording: in every second pair of trials a laser acts on region A from 0.5 to 1.5 s.
 
-    It silences A, or adds ``drive`` to the current of the first half of its units. B hears A, C hears neither and has
-    no effect.
+    A drives B. C receives no current from A or B, and no effect of the laser.
+
+    Parameters
+    ----------
+    drive : current that the laser adds to the first half of the units of A, in the units of x; None for a laser that
+        silences all units of A.
+    trials : number of trials.
+    seed : of the weights and all noise.
     """
     light = Laser("A", 0.5, 1.5) if drive is None else Laser("A", 0.5, 1.5, drive, 0.5)
     absent = [("C", "A"), ("C", "B")]
@@ -62,15 +73,15 @@ TEACHERS = {
     "laser": laser,
     "published": published_three_region,
 }
-"""Teachers that `curbd teacher NAME` writes."""
+"""Name -> teacher, as the command `curbd teacher NAME` writes it."""
 
 
 def named(name: str, seed: int) -> Teacher:
-    """A teacher by its name.
+    """The teacher of a name in `TEACHERS`.
 
     Raises
     ------
-    UserError : there is none of that name.
+    UserError : there is no teacher of that name.
     """
     if name not in TEACHERS:
         raise UserError.at(

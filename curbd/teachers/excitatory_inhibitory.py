@@ -9,60 +9,69 @@ from curbd.network.equation import Network, simulate
 from curbd.teachers.teacher import Teacher
 
 Array = np.ndarray
-CENTRES = ((0.0, 0.0, 0.0), (3.0, 0.0, 0.0), (1.5, 2.6, 0.0))
+CENTRES_MM = ((0.0, 0.0, 0.0), (3.0, 0.0, 0.0), (1.5, 2.6, 0.0))
 """Centres of the regions, mm."""
-SPREAD, REACH = 0.6, 1.2
-"""Standard deviation of places about a centre, and the length over which connections become rarer, mm."""
+POSITION_SD_MM = 0.6
+"""Standard deviation of the positions of units about the centre of their region, mm."""
+CONNECTION_LENGTH_MM = 1.2
+"""Length constant of the exponential decay of connection probability with distance, mm."""
 
 
 def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 600, seed: int = 0) -> Teacher:
-    """Three regions, 80 % excitatory and 20 % inhibitory units, sparse weights, inhibition inside its region only.
+    """Three regions of 80 % excitatory and 20 % inhibitory units, sparse weights, and inhibition within regions only.
 
     The rate of a unit is f = 1 / (1 + exp(-4 (h - 0.5))), between 0 and 1, and
     tau dh/dt = -h + W f + 0.5 - W 1 / 2 + noise. As x = 2 h - 1 and r = tanh(x) = 2 f - 1 this is
     tau dx/dt = -x + W r + noise: the recorded rates are r, the weights are W, there is no bias, and **a silent unit has
     r = -1**.
 
-    Connections are likelier over short distances (e^(-d / 1.2 mm)), on average 35 % of those within a region and 12 %
-    of those between two; their strengths are log-normal; the inhibition that a unit receives balances its excitation,
-    and the spectral radius of W is 1.6.
+    The probability of a connection decays with distance (e^(-d / 1.2 mm)); on average it is 35 % within a region and
+    12 % between two regions. Weights are log-normal, the inhibition that a unit receives balances its excitation, and
+    the spectral radius of W is 1.6.
+
+    Parameters
+    ----------
+    units : units of each region.
+    trials : number of trials.
+    samples : samples of each trial, in steps of 10 ms.
+    seed : of the weights, positions and noise.
     """
     rng = np.random.default_rng(seed)
-    n, dt_s, tau_s, noise = 3 * units, 0.01, 0.1, 0.3
+    n, dt_s, tau_s, noise_sd = 3 * units, 0.01, 0.1, 0.3
     region = np.repeat(["A", "B", "C"], units)
-    position = np.repeat(CENTRES, units, axis=0) + SPREAD * rng.standard_normal((n, 3))
+    position_mm = np.repeat(CENTRES_MM, units, axis=0) + POSITION_SD_MM * rng.standard_normal((n, 3))
     inhibitory = np.tile(np.arange(units) >= round(0.8 * units), 3)
-    W = _weights(rng, region, inhibitory, position)
+    W = _weights(rng, region, inhibitory, position_mm)
     network = Network(W, np.zeros((n, 0)), np.zeros(n), tau_s, dt_s)
-    nothing = np.zeros((trials, samples, 0))
+    no_inputs = np.zeros((trials, samples, 0))
     h0 = 0.5 + 0.4 * rng.standard_normal((trials, n))
-    # Noise on h is noise twice as large on x.
-    rates = simulate(network, 2 * h0 - 1, nothing, noise_sd=2 * noise * np.sqrt(dt_s), rng=rng)
+    # Each step adds N(0, 1) noise_sd sqrt(dt) to h, and twice as much to x.
+    rates = simulate(network, 2 * h0 - 1, no_inputs, noise_sd=2 * noise_sd * np.sqrt(dt_s), rng=rng)
     return Teacher(
-        rates,
-        np.arange(samples) * dt_s,
-        region,
-        nothing,
-        [],
-        pd.DataFrame(index=range(trials)),
-        network,
-        np.zeros_like(rates),
-        tuple(np.where(inhibitory, "inhibitory", "excitatory").tolist()),
-        tuple(map(tuple, (1000 * position).tolist())),
+        rates=rates,
+        time_s=np.arange(samples) * dt_s,
+        region=region,
+        inputs=no_inputs,
+        input_name=[],
+        trials=pd.DataFrame(index=range(trials)),
+        network=network,
+        drive=np.zeros_like(rates),
+        cell_type=tuple(np.where(inhibitory, "inhibitory", "excitatory").tolist()),
+        position=tuple(map(tuple, (1000 * position_mm).tolist())),
     )
 
 
-def _weights(rng: np.random.Generator, region: Array, inhibitory: Array, position: Array) -> Array:
-    """(target, source) weights."""
+def _weights(rng: np.random.Generator, region: Array, inhibitory: Array, position_mm: Array) -> Array:
+    """Weights W (target, source), from the region, type and position of every unit."""
     n = len(region)
-    distance = np.linalg.norm(position[:, None] - position[None], axis=2)
-    nearness = np.exp(-distance / REACH)
+    distance = np.linalg.norm(position_mm[:, None] - position_mm[None], axis=2)
+    nearness = np.exp(-distance / CONNECTION_LENGTH_MM)
     same = region[:, None] == region[None]
-    other = ~np.eye(n, dtype=bool)
-    within, between = nearness[same & other].mean(), nearness[~same].mean()
+    different_units = ~np.eye(n, dtype=bool)
+    within, between = nearness[same & different_units].mean(), nearness[~same].mean()
     probability = np.where(same, 0.35 * nearness / within, 0.12 * nearness / between)
-    there = (rng.random((n, n)) < probability) & other & (same | ~inhibitory[None])
-    W = there * rng.lognormal(-0.3, 0.6, (n, n))
+    connected = (rng.random((n, n)) < probability) & different_units & (same | ~inhibitory[None])
+    W = connected * rng.lognormal(-0.3, 0.6, (n, n))
     excitation, inhibition = W[:, ~inhibitory].sum(1), W[:, inhibitory].sum(1)
     W[:, inhibitory] *= -(excitation / np.where(inhibition > 0, inhibition, 1.0))[:, None]
     return 1.6 * W / np.abs(np.linalg.eigvals(W)).max()

@@ -1,4 +1,4 @@
-"""Teachers as the files that a laboratory would have: plain HDF5 with the true network, or NWB without it."""
+"""Teachers as files of a laboratory: plain HDF5 with the true network, or NWB without the true network."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from curbd.teachers.teacher import Teacher
 
 
 def write_hdf5(teacher: Teacher, path: Path | str) -> None:
-    """Write the plain HDF5 layout, the true network under ``/truth``."""
-    with whole_file(path) as part, h5py.File(part, "w") as file:
+    """Write the plain HDF5 layout, with the true network under ``/truth``."""
+    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["activity"] = "model"
         file.create_dataset("rates", data=teacher.rates, compression="gzip", compression_opts=1, track_times=False)
         file["time"] = teacher.time_s
@@ -43,17 +43,19 @@ def _unit_ids(teacher: Teacher) -> list[str]:
 
 
 def write_nwb(teacher: Teacher, path: Path | str, *, peak_rate_hz: float | None = None, seed: int = 0) -> None:
-    """Write an NWB file: trials one after another, one second apart, with their table.
+    """Write an NWB file: trials one second apart, with the table of trials.
 
     Parameters
     ----------
-    peak_rate_hz : None writes the rates exactly, as responses of regions of interest with one imaging plane a
-        region; a number writes Poisson spikes of rate peak_rate_hz (1 + r) / 2, with electrodes in the regions.
+    teacher : network and rates.
+    path : file to write.
+    peak_rate_hz : None writes the rates as responses of regions of interest (ROI), with one imaging plane for each
+        region. A number writes Poisson spikes of rate peak_rate_hz (1 + r) / 2, with electrodes in the regions.
     seed : of the spikes.
     """
     from pynwb import NWBHDF5IO
 
     from curbd.teachers.nwb import nwb_file
 
-    with whole_file(path) as part, NWBHDF5IO(str(part), "w") as io:
+    with whole_file(path) as temporary, NWBHDF5IO(str(temporary), "w") as io:
         io.write(nwb_file(teacher, _unit_ids(teacher), peak_rate_hz, np.random.default_rng(seed)))

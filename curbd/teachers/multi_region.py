@@ -15,14 +15,15 @@ Array = np.ndarray
 
 
 class Laser(NamedTuple):
-    """What happens to part of a network in the trials whose column ``laser`` is ``on``.
+    """A perturbation of units in the trials whose column ``laser`` is ``on``.
 
     Attributes
     ----------
-    region : region that it reaches.
-    start_s, stop_s : when, from the start of the trial.
-    drive : current that it adds, or None where it silences: r = -1, no rate at all, whatever the state is.
-    share : share of the region's units that it reaches, the first ones.
+    region : region of the units.
+    start_s, stop_s : start and end of the perturbation, s from the start of the trial.
+    drive : current that the laser adds, in the units of x; None for a laser that silences: r = -1, the rate of a silent
+        unit, whatever the state is.
+    share : share of the region's units that the laser reaches; they are the first ones.
     """
 
     region: str
@@ -54,24 +55,36 @@ def multi_region(
 ) -> Teacher:
     """Regions of tanh units that drive one another.
 
-    Blocks within a region are N(0, gain^2 / units); blocks between regions have the given density and entries
+    Blocks of J within a region are N(0, gain^2 / units). Blocks between regions have the given density and entries
     N(0, 1) coupling / sqrt(density units). With ``rank``, a block within a region is gain m n' / units of that rank,
-    and one between regions passes a single combination of the source's latents on. The second region receives a 0.7 Hz
-    sine of random phase on half of its units, the third a step of +-1 at mid-trial, by condition, on half of its
-    units, with weights N(0, 1).
+    and a block between regions passes one combination of the latents of the source. Half of the units of the second
+    region receive a 0.7 Hz sine of random phase, half of the units of the third region a step of +-1 at mid-trial whose
+    sign is the condition, both with weights N(0, 1).
 
     Parameters
     ----------
-    units : units a region, one number or one for each.
+    regions : names of the regions.
+    units : number of units of every region, or one number for each region.
+    trials : number of trials.
+    samples : number of samples of a trial.
+    dt_s : sample step, s.
+    substeps : Euler steps in one sample.
+    tau_s : time constant of the units, s.
+    gain : scale of the weights within a region.
+    coupling : scale of the weights between regions.
+    density : share of the weights between regions that are not 0.
     absent : pathways (target, source) without any weight.
+    rank : rank of the blocks within a region; None for full rank.
     process_noise : each Euler step adds N(0, 1) process_noise sqrt(dt / (substeps tau)) to x.
     measurement_noise : standard deviation of the noise on the observed rates.
-    inputs : ``known`` (written as inputs), ``hidden`` (present, not written) or ``none``.
-    laser : with one, the trial column ``laser`` is off, off, on, on, off, ..., and where it is on the laser acts.
+    inputs : ``known`` (recorded as inputs), ``hidden`` (present and not recorded) or ``none``.
+    laser : a perturbation, or None. With a laser the trial column ``laser`` is off, off, on, on, off, ..., and the
+        laser acts in the trials in which the column is on.
+    seed : of the weights, inputs and all noise.
 
     Raises
     ------
-    ValueError : an absent pathway names no region, or ``inputs`` is none of the three words.
+    ValueError : an absent pathway names an unknown region, or ``inputs`` is none of the three words.
     """
     names = list(regions)
     if inputs not in ("known", "hidden", "none"):
@@ -89,44 +102,55 @@ def multi_region(
         J[np.ix_(region == target, region == source)] = 0
     time_s = np.arange(samples) * dt_s
     side = np.where(np.arange(trials) % 2, 1.0, -1.0)
-    u = np.zeros((trials, samples, 2))
-    u[:, :, 0] = np.sin(2 * np.pi * (0.7 * time_s + rng.random((trials, 1))))
-    u[:, samples // 2 :, 1] = side[:, None]
+    u = _sine_and_step(rng, time_s, side)
     B = np.zeros((len(region), 2))
-    for column, place in enumerate((1, 2)):
-        if inputs != "none" and place < len(names):
-            half = np.flatnonzero(region == names[place])[: sizes[place] // 2]
+    for column, index in enumerate((1, 2)):
+        if inputs != "none" and index < len(names):
+            half = np.flatnonzero(region == names[index])[: sizes[index] // 2]
             B[half, column] = rng.standard_normal(len(half))
-    network = Network(J, B, np.zeros(len(region)), tau_s, dt_s, substeps)
+    network = Network(J=J, B=B, b=np.zeros(len(region)), tau_s=tau_s, dt_s=dt_s, substeps=substeps)
     x0 = rng.standard_normal((trials, len(region)))
     noise_sd = process_noise * np.sqrt(dt_s / (substeps * tau_s))
-    on = np.arange(trials) // 2 % 2 == 1
+    columns = {"side": np.where(side > 0, "right", "left")}
     if laser is None:
         rates = simulate(network, x0, u, noise_sd=noise_sd, rng=rng)
     else:
-        lit = _lit(laser, on, time_s, region)
-        if laser.drive is None:
-            # Rates held at -1 are no rates of the units' own and a constant current to all others.
-            silent = simulate(network, x0, u, drive=-lit @ J.T, gain=1 - lit, noise_sd=noise_sd, rng=rng)
-            rates = np.where(lit > 0, -CLIP, silent)
-        else:
-            rates = simulate(network, x0, u, drive=laser.drive * lit, noise_sd=noise_sd, rng=rng)
+        on = np.arange(trials) // 2 % 2 == 1
+        rates = _perturbed_rates(network, x0, u, laser, _lit(laser, on, time_s, region), noise_sd, rng)
+        columns["laser"] = np.where(on, "on", "off")
     if measurement_noise:
         rates = np.clip(rates + measurement_noise * rng.standard_normal(rates.shape), -CLIP, CLIP)
     known = inputs == "known"
-    columns = {"side": np.where(side > 0, "right", "left")}
-    if laser is not None:
-        columns["laser"] = np.where(on, "on", "off")
     return Teacher(
-        rates,
-        time_s,
-        region,
-        u if known else np.zeros((trials, samples, 0)),
-        ["sine", "step"] if known else [],
-        pd.DataFrame(columns),
-        network if known else network._replace(B=np.zeros((len(region), 0))),
-        np.zeros_like(rates) if known else u @ B.T,
+        rates=rates,
+        time_s=time_s,
+        region=region,
+        inputs=u if known else np.zeros((trials, samples, 0)),
+        input_name=["sine", "step"] if known else [],
+        trials=pd.DataFrame(columns),
+        network=network if known else network._replace(B=np.zeros((len(region), 0))),
+        drive=np.zeros_like(rates) if known else u @ B.T,
     )
+
+
+def _sine_and_step(rng: np.random.Generator, time_s: Array, side: Array) -> Array:
+    """(trial, time, 2) a 0.7 Hz sine of random phase, and a step at mid-trial to ``side`` (trial,)."""
+    trials, samples = len(side), len(time_s)
+    u = np.zeros((trials, samples, 2))
+    u[:, :, 0] = np.sin(2 * np.pi * (0.7 * time_s + rng.random((trials, 1))))
+    u[:, samples // 2 :, 1] = side[:, None]
+    return u
+
+
+def _perturbed_rates(
+    network: Network, x0: Array, u: Array, laser: Laser, lit: Array, noise_sd: float, rng: np.random.Generator
+) -> Array:
+    """Rates (trial, time, unit) of a run in which the laser acts where ``lit`` (trial, time, unit) is 1."""
+    if laser.drive is not None:
+        return simulate(network, x0, u, drive=laser.drive * lit, noise_sd=noise_sd, rng=rng)
+    # Units held at the rate -1 are units of gain 0, and a constant current to all units.
+    rates = simulate(network, x0, u, drive=-lit @ network.J.T, gain=1 - lit, noise_sd=noise_sd, rng=rng)
+    return np.where(lit > 0, -CLIP, rates)
 
 
 def _lit(laser: Laser, on: Array, time_s: Array, region: Array) -> Array:
@@ -140,6 +164,7 @@ def _lit(laser: Laser, on: Array, time_s: Array, region: Array) -> Array:
 def _full_weights(
     rng: np.random.Generator, region: Array, names: list[str], gain: float, coupling: float, density: float
 ) -> Array:
+    """J (target, source) of full rank, see `multi_region`."""
     J = np.zeros((len(region), len(region)))
     for target in names:
         for source in names:
@@ -156,6 +181,7 @@ def _full_weights(
 def _low_rank_weights(
     rng: np.random.Generator, region: Array, names: list[str], gain: float, coupling: float, rank: int
 ) -> Array:
+    """J (target, source) whose blocks are of a given rank, see `multi_region`."""
     J = np.zeros((len(region), len(region)))
     outward = {name: rng.standard_normal((int((region == name).sum()), rank)) for name in names}
     for target in names:

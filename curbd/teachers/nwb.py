@@ -1,4 +1,4 @@
-"""A teacher as an NWB file, the way a laboratory would have written it."""
+"""A teacher as an NWB file like that of a laboratory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from curbd.teachers.teacher import Teacher
 
 PAUSE_S = 1.0
-"""Time between two trials."""
+"""Time between two trials, s."""
 
 
 def nwb_file(teacher: Teacher, unit_ids: list[str], peak_rate_hz: float | None, rng: np.random.Generator) -> NWBFile:
-    """The file in memory: trials table, inputs as time series, and the units as spikes or ROI responses."""
+    """The NWB file in memory: table of trials, inputs as time series, and units as spikes or ROI responses.
+
+    Parameters
+    ----------
+    teacher : network and rates.
+    unit_ids : (unit,) names of the units.
+    peak_rate_hz : None for ROI responses, or the spike rate at r = 1, Hz.
+    rng : random numbers of the spikes.
+    """
     file = NWBFile("Teacher network with known currents", "teacher", datetime(2020, 1, 1, tzinfo=UTC))
     dt_s, n_samples = teacher.network.dt_s, len(teacher.time_s)
     period = n_samples + round(PAUSE_S / dt_s)
@@ -27,18 +35,18 @@ def nwb_file(teacher: Teacher, unit_ids: list[str], peak_rate_hz: float | None, 
         start = trial * period * dt_s
         file.add_trial(start_time=start, stop_time=start + n_samples * dt_s, **{str(k): v for k, v in row.items()})
     for column, name in enumerate(teacher.input_name):
-        known = _strung(teacher.inputs[..., column : column + 1], period)[:, 0]
-        series = TimeSeries(name=name, data=np.nan_to_num(known), unit="a.u.", rate=1 / dt_s, starting_time=0.0)
+        values = _one_after_another(teacher.inputs[..., column : column + 1], period)[:, 0]
+        series = TimeSeries(name=name, data=np.nan_to_num(values), unit="a.u.", rate=1 / dt_s, starting_time=0.0)
         file.add_stimulus(series)
     if peak_rate_hz is None:
-        _add_responses(file, teacher, _strung(teacher.rates, period), 1 / dt_s)
+        _add_responses(file, teacher, _one_after_another(teacher.rates, period), 1 / dt_s)
     else:
         _add_spikes(file, teacher, unit_ids, peak_rate_hz, period, rng)
     return file
 
 
-def _strung(trials: np.ndarray, period: int) -> np.ndarray:
-    """(trial, time, column) -> (sample, column): one trial after another, NaN between them."""
+def _one_after_another(trials: np.ndarray, period: int) -> np.ndarray:
+    """(trial, time, column) -> (sample, column): trials in a row, each of ``period`` samples, NaN in the pauses."""
     padded = np.full((len(trials), period, trials.shape[2]), np.nan)
     padded[:, : trials.shape[1]] = trials
     return padded.reshape(-1, trials.shape[2])
@@ -75,11 +83,11 @@ def _add_spikes(
     file: NWBFile, teacher: Teacher, unit_ids: list[str], peak_rate_hz: float, period: int, rng: np.random.Generator
 ) -> None:
     device = file.create_device("probe")
-    row = {}
-    for number, label in enumerate(dict.fromkeys(teacher.region)):
+    electrode_of_region = {}
+    for electrode, label in enumerate(dict.fromkeys(teacher.region)):
         group = file.create_electrode_group(f"shank_{label}", "simulated", str(label), device)
         file.add_electrode(location=str(label), group=group)
-        row[label] = number
+        electrode_of_region[label] = electrode
     file.add_unit_column("unit_name", "name of the unit in the teacher")
     dt_s = teacher.network.dt_s
     counts = rng.poisson(peak_rate_hz * dt_s * (1 + teacher.rates) / 2)
@@ -87,4 +95,4 @@ def _add_spikes(
     for unit, (name, label) in enumerate(zip(unit_ids, teacher.region, strict=True)):
         begin = np.repeat(start_s.ravel(), counts[..., unit].ravel())
         times = np.sort(begin + dt_s * rng.random(len(begin)))
-        file.add_unit(spike_times=times, electrodes=[row[label]], unit_name=name)
+        file.add_unit(spike_times=times, electrodes=[electrode_of_region[label]], unit_name=name)

@@ -11,7 +11,7 @@ from curbd.network.equation import Network, phi_inverse
 
 Array = np.ndarray
 CLIP = 0.9999
-"""Rates that were divided by their own maximum are kept this far inside (-1, 1), as atanh(1) is infinite."""
+"""Largest absolute rate after division by the maximum and after noise: atanh(1) is infinite."""
 
 
 class Teacher(NamedTuple):
@@ -22,13 +22,14 @@ class Teacher(NamedTuple):
     rates : (trial, time, unit) phi(x) in (-1, 1).
     time_s : (time,) from the start of the trial.
     region : (unit,) labels.
-    inputs : (trial, time, input) what an observer knows of the input.
+    inputs : (trial, time, input) recorded inputs.
     input_name : (input,) names.
-    trials : one row a trial, the trial columns.
-    network : the true network, for the rates as they stand here.
-    drive : (trial, time, unit) external current that the observer does not know.
+    trials : trial columns, one row for each trial.
+    network : the true network, whose weights act on ``rates``.
+    drive : (trial, time, unit) external current that is not recorded, in the units of x: dimensionless, in
+        tau dx/dt = -x + J r + B u + b + drive.
     cell_type : (unit,) excitatory, inhibitory or unknown; empty where no unit has a type.
-    position : (unit, 3) micrometres; empty where units have no place.
+    position : (unit, 3) micrometres; empty where units have no position.
     """
 
     rates: Array
@@ -44,11 +45,11 @@ class Teacher(NamedTuple):
 
 
 def true_current(teacher: Teacher, target: str, source: str) -> Array:
-    """(trial, time, unit of target) current that the source region really sends."""
+    """True current from a source region to a target region: (trial, time, unit of target), in the units of x."""
     block = teacher.network.J[np.ix_(teacher.region == target, teacher.region == source)]
     return teacher.rates[..., teacher.region == source] @ block.T
 
 
 def states(teacher: Teacher) -> Array:
-    """(trial, time, unit) states x behind the observed rates."""
+    """States x = phi^-1(r) of the observed rates: (trial, time, unit)."""
     return phi_inverse(teacher.rates)
