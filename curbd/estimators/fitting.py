@@ -16,7 +16,7 @@ from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
 from curbd.estimators.sparse import sparse
 from curbd.estimators.state_space import noisy_rates, state_space
-from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
+from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
@@ -67,10 +67,10 @@ class Fits(NamedTuple):
 
 
 FULL_RANK: Mapping[str, Registered] = {
-    "one_step": Registered(beside_hidden_inputs(one_step)),
-    "sparse": Registered(beside_hidden_inputs(sparse)),
+    "one_step": Registered(with_hidden_input_search(one_step)),
+    "sparse": Registered(with_hidden_input_search(sparse)),
     "force": Registered(force),
-    "shooting": Registered(beside_hidden_inputs(shooting)),
+    "shooting": Registered(with_hidden_input_search(shooting)),
     "state_space": Registered(state_space, rates=noisy_rates),
 }
 

@@ -1,1 +1,1 @@
-"""Slow inputs that were not recorded: searched for, inferred, and laid beside those of other fits."""
+"""Hidden inputs, slow and not recorded: the search for them, their inference, and their arrangement over fits."""

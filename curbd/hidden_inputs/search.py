@@ -1,9 +1,9 @@
-"""Regression beside hidden inputs: slow external drive that the units of a region share.
+"""Search for hidden inputs: slow external drive, not recorded, that the units of a region share.
 
-What drives a region from outside the recording and is not among its known inputs would otherwise be booked on the
-recorded regions. Here it is inferred from the residual of the regression, region by region, as a few slow factors
-(`curbd.hidden_inputs.slow_factors`); another one is taken as long as it predicts held-out trials better. The estimator
-proper then fits what the hidden inputs leave of the currents.
+The effect of an input that was not recorded would otherwise be attributed to the recorded regions. Here hidden inputs
+are inferred from the residual of the regression, region by region, as a few slow factors
+(`curbd.hidden_inputs.slow_factors`). Factors are added as long as they predict held-out trials better. An estimator
+then fits the current that remains after the hidden inputs are subtracted.
 """
 
 from __future__ import annotations
@@ -37,19 +37,29 @@ from curbd.settings.models import OneStep
 Array = np.ndarray
 Options = TypeVar("Options", bound=OneStep)
 Estimator = Callable[[TrainingData, Options, np.random.Generator], Fit]
-MOST = 3
-"""Hidden inputs of a region, at most."""
-PRICE = 2.0
-LEAST_PRICE = 40.0
-"""Held-out log likelihood that a hidden input must gain: so much a parameter, and so much at least."""
-ABSENT = 1e12
-"""Penalty on the weight of a hidden input on units of other regions, relative to its power: it is zero."""
+MAX_INPUTS_PER_REGION = 3
+"""Largest number of hidden inputs of a region."""
+GAIN_PER_PARAMETER = 2.0
+"""Held-out log likelihood that a hidden input must gain for each of its parameters, in nats."""
+LEAST_GAIN = 40.0
+"""Held-out log likelihood that a hidden input must gain in any case, in nats."""
+OTHER_REGION_PENALTY = 1e12
+"""Penalty on the weights of a hidden input onto units of other regions, relative to its power, so that they are 0."""
+SUBSTEP_ROUNDS = 2
+"""Rounds of inference where there are several Euler steps in a sample: the rates between samples depend on the inputs,
+and do not change much after two rounds."""
 
 
 class Problem(NamedTuple):
-    """What hidden inputs are looked for in: the regression of one stretch of data.
+    """The regression without hidden inputs, whose residuals are searched.
 
-    z (pair, regressor), y (pair, unit), network: first solution without hidden inputs, penalty (region, regressor).
+    Attributes
+    ----------
+    pairs : transitions.
+    z : (pair, regressor) regressors.
+    y : (pair, unit) currents.
+    network : the solution.
+    penalty : (target region, regressor) penalties.
     """
 
     pairs: Transitions
@@ -76,8 +86,19 @@ class Search(NamedTuple):
     values: Array
 
 
-def beside_hidden_inputs(estimator: Estimator[Options]) -> Estimator[Options]:
-    """The estimator, fitted beside hidden inputs where its options ask for them."""
+def with_hidden_input_search(estimator: Estimator[Options]) -> Estimator[Options]:
+    """An estimator that searches for hidden inputs first, where its options ask for them.
+
+    Parameters
+    ----------
+    estimator : (TrainingData, options, rng) -> Fit. It fits the current that remains after the hidden inputs are
+        subtracted, which are handed to it as `TrainingData.drive`.
+
+    Returns
+    -------
+    An estimator whose fits have the loadings of the hidden inputs as last columns of B, their weights in the posterior,
+    and the slow factors by which `infer_hidden_inputs` infers the hidden inputs of any trial.
+    """
 
     def fit(data: TrainingData, options: Options, rng: np.random.Generator) -> Fit:
         if options.hidden_inputs == "none":
@@ -112,10 +133,12 @@ def find_hidden_inputs(data: TrainingData, options: OneStep) -> Search:
     factors = [_region_factors(problem, data.region == region, region, options) for region in range(data.n_regions)]
     h = _inferred(factors, data.region, pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
     if data.tau_s is None and h.shape[1]:
-        # A hidden input looks like a longer time constant: it is estimated again beside the inputs found so far.
+        # A hidden input looks like a longer time constant, which is therefore estimated again, with the hidden inputs.
         with_hidden = pairs._replace(u=np.concatenate([pairs.u, h], axis=1))
         problem = _problem(data._replace(tau_s=estimate_tau(data, with_hidden)), pairs, options)
-        factors = [_again(problem, data.region == region, region, one) for region, one in enumerate(factors)]
+        factors = [
+            _refitted(problem, data.region == region, region, of_region) for region, of_region in enumerate(factors)
+        ]
         h = _inferred(factors, data.region, pairs, problem.y - problem.z @ _stacked(factors, data.region).T)
     return Search(problem.network.tau_s, factors, pairs, h)
 
@@ -138,20 +161,20 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     scale_s = np.concatenate([factors.scale for factors in fit.slow_factors]) * data.dt_s
     if not len(region):
         return fit._replace(hidden=Hidden(region, scale_s, np.zeros((*data.r.shape[:2], 0))))
-    n_known = data.u.shape[2]
-    network = fit.network._replace(B=fit.network.B[:, :n_known])
-    loadings = fit.network.B[:, n_known:]
+    n_recorded = data.u.shape[2]
+    network = fit.network._replace(B=fit.network.B[:, :n_recorded])
+    loadings = fit.network.B[:, n_recorded:]
     pairs = transitions(data)
     drive = np.zeros((len(pairs.x), len(data.region)))
     values = np.full((*data.r.shape[:2], len(region)), np.nan)
     values[np.isfinite(data.r).all(2)] = 0.0
-    # With several Euler steps a sample the rates between samples depend on the inputs: two rounds settle them.
-    for _ in range(2 if data.substeps > 1 else 1):
+    for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 1):
         z = regressors(pairs._replace(drive=drive), network)
         residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
         h = _inferred(fit.slow_factors, data.region, pairs, residual)
         drive = h @ loadings.T
-    # The last sample of a run has no successor that would tell its input: it keeps that of the sample before.
+    # The input of the last sample of a run cannot be inferred, as there is no next sample: the input of the sample
+    # before is repeated.
     values[pairs.trial, pairs.time + 1] = h
     values[pairs.trial, pairs.time] = h
     return fit._replace(hidden=Hidden(region, scale_s, values))
@@ -165,10 +188,17 @@ def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Proble
 
 
 def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> SlowFactors:
-    """The factors of one region: as many as asked for, or as predict held-out folds.
+    """The factors of one region: the number that was asked for, or as many as improve the prediction of held-out folds.
 
-    One more must raise the held-out log likelihood by its price: a factor always gains a little by taking up what the
-    weights leave over.
+    An additional factor must raise the held-out log likelihood by a margin: a factor always improves the fit slightly,
+    because it absorbs a part of the residual.
+
+    Parameters
+    ----------
+    problem : the regression without hidden inputs.
+    rows : (unit,) mask of the units of the region.
+    region : number of the region.
+    options : number of hidden inputs.
     """
     y, penalty, fold = problem.y[:, rows], problem.penalty[region], problem.pairs.fold
     data = cross_spectrum(problem.z, y, _runs(problem.pairs))
@@ -177,35 +207,36 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
         for _ in range(int(options.hidden_inputs)):
             factors = add_factor(data, penalty, factors)
         return sharpen(data, penalty, factors)
-    price = max(PRICE * (y.shape[1] + 1), LEAST_PRICE)
+    margin = max(GAIN_PER_PARAMETER * (y.shape[1] + 1), LEAST_GAIN)
     run = _runs(problem.pairs, of_one_fold=True)
-    folds = [cross_spectrum(problem.z[part], y[part], run[part]) for part in (fold == k for k in np.unique(fold))]
+    folds = [cross_spectrum(problem.z[rows], y[rows], run[rows]) for rows in (fold == k for k in np.unique(fold))]
     held_out = _held_out(folds, penalty, factors)
-    while len(factors.scale) < MOST:
+    while len(factors.scale) < MAX_INPUTS_PER_REGION:
         more = add_factor(data, penalty, factors)
-        its = _held_out(folds, penalty, more)
-        if its - held_out < price:
+        held_out_with_more = _held_out(folds, penalty, more)
+        if held_out_with_more - held_out < margin:
             break
-        factors, held_out = more, its
+        factors, held_out = more, held_out_with_more
     return sharpen(data, penalty, factors)
 
 
 def _held_out(folds: list[Spectra], penalty: Array, factors: SlowFactors) -> float:
-    """Log likelihood of every fold under the parameters of all others."""
+    """Log likelihood of every fold under the parameters that were fitted to all other folds, sum over folds, in
+    nats."""
     return sum(
-        log_likelihood(fold, refit(together(folds[:place] + folds[place + 1 :]), penalty, factors))
-        for place, fold in enumerate(folds)
+        log_likelihood(fold, refit(together(folds[:index] + folds[index + 1 :]), penalty, factors))
+        for index, fold in enumerate(folds)
     )
 
 
-def _again(problem: Problem, rows: Array, region: int, factors: SlowFactors) -> SlowFactors:
-    """The same factors, fitted to other targets."""
+def _refitted(problem: Problem, rows: Array, region: int, factors: SlowFactors) -> SlowFactors:
+    """Factors of the same number and spectra, fitted to the currents of another time constant."""
     data = cross_spectrum(problem.z, problem.y[:, rows], _runs(problem.pairs))
     return refit(data, problem.penalty[region], factors)
 
 
 def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
-    """(pair,) number of the run of consecutive pairs, cut where the fold changes if asked."""
+    """(pair,) number of the run of consecutive pairs; with ``of_one_fold``, a run ends where the fold changes."""
     new = (np.diff(pairs.trial) != 0) | (np.diff(pairs.time) != 1)
     if of_one_fold:
         new |= np.diff(pairs.fold) != 0
@@ -213,29 +244,41 @@ def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
 
 
 def _inferred(factors: Sequence[SlowFactors], region: Array, pairs: Transitions, residual: Array) -> Array:
-    """(pair, hidden) most probable hidden inputs of all regions given the residuals y - W z (pair, unit)."""
+    """Hidden inputs of all regions, given the residuals.
+
+    Parameters
+    ----------
+    factors : for every region, its slow factors.
+    region : (unit,) number of each unit's region.
+    pairs : transitions.
+    residual : (pair, unit) residuals y - W z.
+
+    Returns
+    -------
+    (pair, hidden) posterior means.
+    """
     run = _runs(pairs)
     transformed, w = to_frequencies(residual, run)
-    parts = [infer(one, transformed[:, region == place], w) for place, one in enumerate(factors)]
-    return from_frequencies(np.concatenate(parts, axis=1), run)
+    inferred = [infer(of_region, transformed[:, region == number], w) for number, of_region in enumerate(factors)]
+    return from_frequencies(np.concatenate(inferred, axis=1), run)
 
 
 def _stacked(factors: Sequence[SlowFactors], region: Array) -> Array:
     """W (unit, regressor) of all regions."""
     W = np.empty((len(region), factors[0].W.shape[1]))
-    for place, one in enumerate(factors):
-        W[region == place] = one.W
+    for number, of_region in enumerate(factors):
+        W[region == number] = of_region.W
     return W
 
 
 def _loadings(factors: Sequence[SlowFactors], region: Array) -> Array:
     """(unit, hidden) loadings of all regions, zero on the units of other regions."""
-    parts = []
-    for place, one in enumerate(factors):
-        part = np.zeros((len(region), len(one.scale)))
-        part[region == place] = one.L
-        parts.append(part)
-    return np.concatenate(parts, axis=1)
+    loadings = []
+    for number, of_region in enumerate(factors):
+        onto_all_units = np.zeros((len(region), len(of_region.scale)))
+        onto_all_units[region == number] = of_region.L
+        loadings.append(onto_all_units)
+    return np.concatenate(loadings, axis=1)
 
 
 def _region_of_input(factors: Sequence[SlowFactors]) -> Array:
@@ -243,23 +286,23 @@ def _region_of_input(factors: Sequence[SlowFactors]) -> Array:
     return np.repeat(np.arange(len(factors)), [len(of_region.scale) for of_region in factors])
 
 
-def _posterior(known: Posterior, z: Array, h: Array, reached: Array) -> Posterior:
+def _posterior(posterior: Posterior, z: Array, h: Array, reached: Array) -> Posterior:
     """Posterior of all weights, where hidden inputs count as recorded inputs.
 
     Parameters
     ----------
-    known : posterior of the weights on the regressors z (pair, regressor).
+    posterior : posterior of the weights on the regressors z (pair, regressor).
     h : (pair, hidden) the hidden inputs.
     reached : (unit, hidden) whether the unit is in the region of the input; its weight is zero elsewhere.
     """
     n = z.shape[1] - 1
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
     power = (h**2).sum(0)
-    ridge = np.where(reached, WEAK_INPUT_PENALTY, ABSENT) * np.where(power > 0, power, 1.0)
-    # Where samples have weights, so has the scatter of the known ones.
-    weighted = np.trace(known.gram) / (z**2).sum()
+    ridge = np.where(reached, WEAK_INPUT_PENALTY, OTHER_REGION_PENALTY) * np.where(power > 0, power, 1.0)
+    # Where samples are weighted, the scatter matrix of the posterior is smaller than that of the regressors.
+    weight = np.trace(posterior.gram) / (z**2).sum()
     return Posterior(
-        known.noise_variance,
-        weighted * joined.T @ joined,
-        np.concatenate([known.ridge[:, :n], ridge, known.ridge[:, n:]], axis=1),
+        noise_variance=posterior.noise_variance,
+        gram=weight * joined.T @ joined,
+        ridge=np.concatenate([posterior.ridge[:, :n], ridge, posterior.ridge[:, n:]], axis=1),
     )

@@ -1,4 +1,4 @@
-"""The hidden inputs of all fits of a model beside each other, so that every fit has the same inputs."""
+"""The hidden inputs of all fits of a model, arranged so that every fit has the same inputs."""
 
 from __future__ import annotations
 
@@ -12,44 +12,53 @@ Array = np.ndarray
 
 
 def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
-    """The fits with the same hidden inputs: as many for every region as the fit that found most there.
+    """The fits with the same hidden inputs: for every region, as many as the fit with the most hidden inputs there.
 
-    Those that a fit lacks have no values and no weights, and a NaN time scale.
+    A hidden input that a fit lacks has values and weights of 0, and a NaN time scale. Fits without a search for hidden
+    inputs are returned as they are.
     """
-    found = [fit.hidden.region for fit in fits if fit.hidden is not None]
-    if len(found) < len(fits):
+    regions = [fit.hidden.region for fit in fits if fit.hidden is not None]
+    if len(regions) < len(fits):
         return list(fits)
-    n_regions = 1 + max((int(region.max()) for region in found if len(region)), default=-1)
-    most = np.max([np.bincount(region, minlength=n_regions) for region in found], axis=0).astype(int)
+    n_regions = 1 + max((int(region.max()) for region in regions if len(region)), default=-1)
+    most = np.max([np.bincount(region, minlength=n_regions) for region in regions], axis=0).astype(int)
     slots = np.repeat(np.arange(n_regions), most)
     return [_with_slots(fit, fit.hidden, slots) for fit in fits if fit.hidden is not None]
 
 
 def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
-    """The fit with its hidden inputs at the first places of their region, the other places empty."""
-    place = np.concatenate(
-        [np.flatnonzero(region == one)[: int((hidden.region == one).sum())] for one in np.unique(hidden.region)]
-        or [np.zeros(0, dtype=int)]
-    )
-    n_known = fit.network.B.shape[1] - len(place)
-    column = np.r_[np.arange(n_known), n_known + place].astype(int)
-    B = np.zeros((len(fit.network.B), n_known + len(region)))
+    """The fit with hidden inputs for the regions ``region`` (slot,); the first slots of a region are filled first."""
+    counts = {number: int((hidden.region == number).sum()) for number in np.unique(hidden.region)}
+    filled = [np.flatnonzero(region == number)[:count] for number, count in counts.items()]
+    slot = np.concatenate([np.zeros(0, dtype=int), *filled])
+    n_recorded = fit.network.B.shape[1] - len(slot)
+    column = np.r_[np.arange(n_recorded), n_recorded + slot].astype(int)
+    B = np.zeros((len(fit.network.B), n_recorded + len(region)))
     B[:, column] = fit.network.B
     values = np.where(np.isfinite(hidden.values).all(2, keepdims=True), 0.0, np.nan).repeat(len(region), axis=2)
-    values[..., place] = hidden.values
+    values[..., slot] = hidden.values
     scale_s = np.full(len(region), np.nan)
-    scale_s[place] = hidden.scale_s
-    known = fit.posterior
-    if known is not None:
-        n = len(fit.network.J)
-        size = n + n_known + len(region) + 1
-        kept = np.r_[np.arange(n), n + column, size - 1]
-        gram, ridge = np.zeros((size, size)), np.ones((n, size))
-        gram[np.ix_(kept, kept)] = known.gram
-        ridge[:, kept] = known.ridge
-        known = Posterior(known.noise_variance, gram, ridge)
+    scale_s[slot] = hidden.scale_s
     return fit._replace(
         network=fit.network._replace(B=B),
-        posterior=known,
+        posterior=None if fit.posterior is None else _with_inputs(fit.posterior, n_recorded + len(region), column),
         hidden=Hidden(region, scale_s, values),
     )
+
+
+def _with_inputs(posterior: Posterior, n_inputs: int, column: Array) -> Posterior:
+    """The posterior with additional inputs, whose weights are 0 and without correlation with other weights.
+
+    Parameters
+    ----------
+    posterior : the posterior of one fit.
+    n_inputs : number of inputs afterwards.
+    column : (input,) index afterwards of every input that the fit has.
+    """
+    n = len(posterior.noise_variance)
+    size = n + n_inputs + 1
+    kept = np.r_[np.arange(n), n + column, size - 1]
+    gram, ridge = np.zeros((size, size)), np.ones((n, size))
+    gram[np.ix_(kept, kept)] = posterior.gram
+    ridge[:, kept] = posterior.ridge
+    return Posterior(posterior.noise_variance, gram, ridge)

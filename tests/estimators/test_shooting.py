@@ -6,7 +6,7 @@ import pytest
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import follow, free_run_error, shooting, stretches
 from curbd.estimators.sparse import sparse
-from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
+from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
 from curbd.network.equation import Network, phi_inverse
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import OneStep, Shooting
@@ -88,7 +88,7 @@ def test_a_network_that_already_runs_freely_is_left_alone():
 
 def test_with_hidden_inputs_the_run_is_driven_by_them():
     data = training_data(multi_region(units=10, trials=8, samples=100, inputs="hidden", seed=0), tau_s=0.1, substeps=5)
-    fit = beside_hidden_inputs(shooting)(data, Shooting(hidden_inputs=1), RNG)
+    fit = with_hidden_input_search(shooting)(data, Shooting(hidden_inputs=1), RNG)
     assert fit.network.B.shape == (30, 3)
     driven = infer_hidden_inputs(fit, data)
     inputs = np.concatenate([data.u, driven.hidden.values], axis=2)

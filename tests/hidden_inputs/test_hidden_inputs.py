@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from curbd import teachers
 from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
-from curbd.hidden_inputs.search import beside_hidden_inputs, infer_hidden_inputs
+from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.hidden_inputs.slow_factors import from_frequencies, to_frequencies
 from curbd.inactivation import inactivate
@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {"units": UNITS, "trials": 16, "samples": 150, "subst
 def fitted(inputs: str, hidden_inputs: Any, seed: int = 100) -> tuple[teachers.Teacher, Fit]:
     """A teacher and its one-step fit."""
     teacher = teachers.multi_region(inputs=inputs, seed=seed, **SETTINGS)
-    estimator = beside_hidden_inputs(one_step)
+    estimator = with_hidden_input_search(one_step)
     data = training_data(teacher, tau_s=0.1)
     found = estimator(data, OneStep(hidden_inputs=hidden_inputs), np.random.default_rng(0))
     return teacher, infer_hidden_inputs(found, data)
@@ -62,7 +62,9 @@ def within_region(teacher: teachers.Teacher, network: Network) -> float:
 
 def test_hidden_inputs_are_found_beside_an_estimated_time_constant() -> None:
     teacher = teachers.multi_region(inputs="hidden", seed=100, **SETTINGS)
-    found = beside_hidden_inputs(one_step)(training_data(teacher), OneStep(hidden_inputs=1), np.random.default_rng(0))
+    found = with_hidden_input_search(one_step)(
+        training_data(teacher), OneStep(hidden_inputs=1), np.random.default_rng(0)
+    )
     assert found.slow_factors is not None
     assert found.network.tau_s == pytest.approx(0.1, rel=0.2)
 

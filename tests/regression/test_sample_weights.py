@@ -56,7 +56,7 @@ def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(m.n, weight.sum(1))
 
 
-def test_weights_hold_beside_hidden_inputs() -> None:
+def test_weights_hold_with_hidden_input_search() -> None:
     teacher = multi_region(units=10, trials=15, samples=200, process_noise=0.3, seed=204)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
     plain, beside = (
