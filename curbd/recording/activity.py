@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,14 +63,12 @@ class Activity:
     @property
     def observed(self) -> np.ndarray:
         """(trial, time) whether all units have a rate in a bin."""
-        complete: np.ndarray = np.isfinite(self.rates).all(axis=2)
-        return complete
+        return np.isfinite(self.rates).all(axis=2)
 
     @property
     def recorded_trials(self) -> np.ndarray:
         """(trial,) whether any unit was recorded in any bin of a trial."""
-        recorded: np.ndarray = np.isfinite(self.rates).any(axis=(1, 2))
-        return recorded
+        return np.isfinite(self.rates).any(axis=(1, 2))
 
     def without_empty_trials(self) -> Activity:
         """Only the trials in which any unit was recorded; all trials where no unit was recorded at all."""
@@ -145,32 +144,12 @@ def _from_stretch(
     where: str,
 ) -> Activity:
     """Spikes or a series on the clock of the recording, cut into trials or blocks."""
-    bins: Callable[[np.ndarray], np.ndarray]
-    if isinstance(activity, Spikes):
-        dt_s, smoothing_s, span_s, unit = SPIKE_BIN_S, SPIKE_SMOOTHING_S, activity.span_s, "Hz"
-        bins = partial(spike_rates, activity, units)
-    else:
-        when = sampling(activity.time_s(), f"{where}: {activity.name}")
-        dt_s, smoothing_s, span_s, unit = when.step_s, 0.0, when.span_s, activity.unit
-        bins = partial(sampled_bins, _columns(activity, units), when)
-    if settings.bin_width_s is not None and isinstance(activity, Series):
-        if settings.bin_width_s < 0.99 * dt_s:
-            raise UserError.at(
-                f"{where}: bin_width_s",
-                found=f"{settings.bin_width_s:g} s",
-                expected=f"at least {dt_s:g} s, the sampling step of {activity.name}",
-                todo="set it to null to use the samples as they are",
-            )
-        if file.format == "hdf5":
-            whole_multiple(settings.bin_width_s, dt_s, f"{where}: bin_width_s")
-    dt_s = dt_s if settings.bin_width_s is None else settings.bin_width_s
-    smoothing_s = smoothing_s if settings.smoothing_s is None else settings.smoothing_s
+    binning = _binning(file, activity, units, settings, where)
+    dt_s, smoothing_s, span_s = binning.dt_s, binning.smoothing_s, binning.span_s
     name, table = _table(file.intervals, settings.windows.table, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
-    trials = trials_of(
-        table, name, where, settings.windows, span_s, dt_s, BLOCK_GAP_SMOOTHINGS * smoothing_s, continuous
-    )
-
+    gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
+    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous)
     if settings.windows.table is None:
         trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
 
@@ -178,7 +157,7 @@ def _from_stretch(
     margin = margin_bins(smoothing_s, dt_s)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
-    raw = bins(edges_s)
+    raw = binning.bins(edges_s)
     mean_rate_hz = np.full((len(trials), len(units)), np.nan)
     if isinstance(activity, Spikes):
         mean_rate_hz = _mean_over_time(raw[:, middle], trials.inside)
@@ -193,13 +172,73 @@ def _from_stretch(
     return Activity(
         trials=trials,
         rates=rates,
-        unit=unit,
+        unit=binning.unit,
         mean_rate_hz=mean_rate_hz,
         smoothing_s=smoothing_s,
         inputs=np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
         input_names=file.declared_inputs,
         drive=None if drive is None else on_bins(drive),
     )
+
+
+class _Binning(NamedTuple):
+    """How activity on the clock of the recording is binned.
+
+    Attributes
+    ----------
+    bins : (trial, bin + 1) edges in seconds -> (trial, bin, unit) activity, NaN where missing.
+    dt_s : bin width in seconds.
+    smoothing_s : standard deviation of the smoothing Gaussian in seconds.
+    span_s : first and last time of the activity in seconds.
+    unit : physical unit of the binned activity.
+    """
+
+    bins: Callable[[np.ndarray], np.ndarray]
+    dt_s: float
+    smoothing_s: float
+    span_s: tuple[float, float]
+    unit: str
+
+
+def _binning(
+    file: RecordingFile, activity: Spikes | Series, units: np.ndarray, settings: RecordingSettings, where: str
+) -> _Binning:
+    """Bin width and smoothing from the settings, or else the defaults of the kind of activity."""
+    if isinstance(activity, Spikes):
+        binning = _Binning(
+            bins=partial(spike_rates, activity, units),
+            dt_s=SPIKE_BIN_S,
+            smoothing_s=SPIKE_SMOOTHING_S,
+            span_s=activity.span_s,
+            unit="Hz",
+        )
+    else:
+        when = sampling(activity.time_s(), f"{where}: {activity.name}")
+        binning = _Binning(
+            bins=partial(sampled_bins, _columns(activity, units), when),
+            dt_s=when.step_s,
+            smoothing_s=0.0,
+            span_s=when.span_s,
+            unit=activity.unit,
+        )
+    if settings.bin_width_s is not None:
+        if isinstance(activity, Series):
+            _require_wide_bins(settings.bin_width_s, binning.dt_s, activity.name, file.format, where)
+        binning = binning._replace(dt_s=settings.bin_width_s)
+    return binning if settings.smoothing_s is None else binning._replace(smoothing_s=settings.smoothing_s)
+
+
+def _require_wide_bins(width_s: float, step_s: float, name: str, format: str, where: str) -> None:
+    """Stop if bins are narrower than the sampling step or, in plain HDF5 files, not a whole multiple of the step."""
+    if width_s < 0.99 * step_s:
+        raise UserError.at(
+            f"{where}: bin_width_s",
+            found=f"{width_s:g} s",
+            expected=f"at least {step_s:g} s, the sampling step of {name}",
+            todo="set it to null to use the samples as they are",
+        )
+    if format == "hdf5":
+        whole_multiple(width_s, step_s, f"{where}: bin_width_s")
 
 
 def _mean_over_time(rates: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -74,35 +74,28 @@ def describe(
     names = _input_names(file, layout, inputs, where)
     order = [dims.index(dim) for dim in DEFAULT_DIMS[rates.ndim]]
 
-    def checked(block: np.ndarray) -> np.ndarray:
-        if already_phi and np.any(np.abs(block) >= 1):
-            raise UserError.at(
-                f"{where}: {layout.rates}",
-                found=f"values up to {np.nanmax(np.abs(block)):g} with the attribute activity = 'model'",
-                expected="rates phi(x) in (-1, 1)",
-                todo="remove the attribute if the rates are measured, so that they are scaled",
-            )
-        return block
-
+    read = _reader(rates, order, already_phi, f"{where}: {layout.rates}")
     unit = as_text(rates.attrs.get("units", rates.attrs.get("unit", "")))
     activity: BinnedTrials | Series
     intervals: dict[str, pd.DataFrame] = {}
     series: dict[str, Series] = {}
     if rates.ndim == 3:
         activity = BinnedTrials(
-            read=lambda: checked(np.asarray(rates[...], float).transpose(order)),
+            read=lambda: read(slice(None)),
             time_s=time_s(),
             trials=trials,
             inputs=lambda: _read_inputs(inputs, sizes),
             input_names=names,
         )
     else:
-        unit_first = order == [1, 0]
-
-        def read(first: int, last: int) -> np.ndarray:
-            return checked(np.asarray(rates[:, first:last].T if unit_first else rates[first:last], float))
-
-        activity = Series(name=layout.rates, time_s=time_s, read=read, columns=sizes["unit"], unit=unit, steady=steady)
+        activity = Series(
+            name=layout.rates,
+            time_s=time_s,
+            read=lambda first, last: read(slice(first, last)),
+            columns=sizes["unit"],
+            unit=unit,
+            steady=steady,
+        )
         series = _series(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials
@@ -120,6 +113,33 @@ def describe(
         truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
+
+
+def _reader(rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where: str) -> Callable[[slice], np.ndarray]:
+    """A function that reads the bins of a slice of time, with the axes in the order of `DEFAULT_DIMS`.
+
+    Parameters
+    ----------
+    rates : the dataset of the activity.
+    order : axis of the dataset for each of `DEFAULT_DIMS`.
+    already_phi : the rates are phi(x) of a model, so that a value outside (-1, 1) is a mistake.
+    where : the dataset, for messages.
+    """
+    time_axis = order[DEFAULT_DIMS[rates.ndim].index("time")]
+
+    def read(times: slice) -> np.ndarray:
+        index = tuple(times if axis == time_axis else slice(None) for axis in range(rates.ndim))
+        block = np.asarray(rates[index], float).transpose(order)
+        if already_phi and np.any(np.abs(block) >= 1):
+            raise UserError.at(
+                where,
+                found=f"values up to {np.nanmax(np.abs(block)):g} with the attribute activity = 'model'",
+                expected="rates phi(x) in (-1, 1)",
+                todo="remove the attribute if the rates are measured, so that they are scaled",
+            )
+        return block
+
+    return read
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:

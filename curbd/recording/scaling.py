@@ -49,8 +49,7 @@ def count_scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
     mean = np.nan_to_num(np.nanmean(training_rates, axis=(0, 1)))
     products = (training_rates[:, 1:] - mean) * (training_rates[:, :-1] - mean)
     variance = np.maximum(np.nan_to_num(np.nanmean(products, axis=(0, 1))), 0)
-    half_peak: np.ndarray = (mean + PEAK_ABOVE_MEAN_SD * np.sqrt(variance)) / 2
-    return half_peak
+    return (mean + PEAK_ABOVE_MEAN_SD * np.sqrt(variance)) / 2
 
 
 def silent(recording: xr.Dataset) -> float:

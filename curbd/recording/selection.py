@@ -98,8 +98,7 @@ def mean_rates(rate_of_trial_hz: Array, rates: Array) -> Array:
     bins = np.isfinite(rates).sum(axis=1)
     n_bins = bins.sum(axis=0)
     total = np.where(bins > 0, rate_of_trial_hz * bins, 0.0).sum(axis=0)
-    mean: Array = np.where(n_bins > 0, total / np.maximum(n_bins, 1), np.nan)
-    return mean
+    return np.where(n_bins > 0, total / np.maximum(n_bins, 1), np.nan)
 
 
 def reasons_of(rates: Array, train: Array, mean_rate_hz: Array, settings: Units) -> Array:

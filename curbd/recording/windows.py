@@ -105,19 +105,9 @@ def trials_of(
     UserError : an unknown column, no row left, every window outside the recording, or data too short for two blocks.
     """
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
-    notes: list[str] = []
-    align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
-    start = (
-        _times(rows, "start_time", f"{where}: table {name}") if settings.start_s is None else align + settings.start_s
-    )
-    stop = _times(rows, "stop_time", f"{where}: table {name}") if settings.stop_s is None else align + settings.stop_s
-    if settings.start_s is not None and settings.stop_s is not None and settings.start_s >= settings.stop_s:
-        raise UserError.at(
-            f"{where}: windows.stop_s", found=f"{settings.stop_s:g}", expected=f"more than {settings.start_s:g}"
-        )
-
+    align, start, stop = _bounds(rows, settings, name, where)
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
-    notes += _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
+    notes = _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
     positive = happened & (stop - start >= dt_s * (1 - ROUNDING_BINS))
     notes += _left_out(happened & ~positive, name, f"shorter than one bin of {dt_s:g} s")
     # A trial that ends after the recording has missing bins. A window that starts before the recording, or has less
@@ -179,6 +169,19 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.n
         return np.array(texts[wanted[0]], dtype=object)
     joined = [", ".join(f"{name}={texts[name][row]}" for name in wanted) for row in range(len(columns))]
     return np.array(joined, dtype=object)
+
+
+def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(row,) times in seconds of the event to align to, of the start and of the stop of each window."""
+    if settings.start_s is not None and settings.stop_s is not None and settings.start_s >= settings.stop_s:
+        raise UserError.at(
+            f"{where}: windows.stop_s", found=f"{settings.stop_s:g}", expected=f"more than {settings.start_s:g}"
+        )
+    align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
+    in_table = f"{where}: table {name}"
+    start = _times(rows, "start_time", in_table) if settings.start_s is None else align + settings.start_s
+    stop = _times(rows, "stop_time", in_table) if settings.stop_s is None else align + settings.stop_s
+    return align, start, stop
 
 
 def _times(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
