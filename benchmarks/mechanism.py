@@ -28,7 +28,7 @@ from lrfit.mechanism.limit_cycles import limit_cycles
 from lrfit.mechanism.populations import loadings, populations
 from lrfit.mechanism.transmission import context_ratio, transmission
 from lrfit.network import LowRank, positions
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 from lrfit.teachers.tasks import Task
 from lrfit.teachers.training import trained_contextual_decision
 
@@ -98,7 +98,7 @@ def fitted(
     """
     trials = len(task.inputs)
     x0 = np.repeat(truth.start[None], trials, 0) + (0 if spread is None else spread)
-    r = simulate(truth.network, x0, task.inputs, noise_sd=by_hand.NOISE_SD, rng=rng)
+    r = simulate(truth.network, x0, task.inputs, noise_sd=constructed.NOISE_SD, rng=rng)
     if measured:
         r = np.clip(r + measured * rng.standard_normal(r.shape), -CLIP, CLIP)
     data = TrainingData(
@@ -148,11 +148,11 @@ def silencing(network: str, seed: int, measured: float) -> Iterator[Item]:
 def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Number of fixed points with each number of growing directions, without input, and errors of the stable points."""
     rng = np.random.default_rng([seed, 20])
-    teacher = getattr(by_hand, network)(seed, units=256)
+    teacher = getattr(constructed, network)(seed, units=256)
     task = tasks.TASKS[network](RECORDED_TRIALS // 2, rng)
     fit = fitted(_true_network(teacher), task, measured, rng)
     true = LowRank(teacher.m, teacher.n, teacher.network)
-    r = free_run(teacher.network, by_hand.start_rates(teacher, task.inputs), task.inputs)
+    r = free_run(teacher.network, constructed.start_rates(teacher, task.inputs), task.inputs)
     no_input = np.zeros(task.inputs.shape[2])
     directions, ends = [], []
     for low_rank in (true, fit):
@@ -173,7 +173,7 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
 def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Period, s, and Floquet multiplier of the limit cycle, and the number of limit cycles."""
     rng = np.random.default_rng([seed, 30])
-    teacher = by_hand.oscillator(seed, units=256)
+    teacher = constructed.oscillator(seed, units=256)
     spread = 0.3 * rng.standard_normal((RECORDED_TRIALS, 2)) @ teacher.m.T
     task = tasks.oscillator(RECORDED_TRIALS, rng)
     fit = fitted(_true_network(teacher), task, measured, rng, spread)
@@ -187,7 +187,7 @@ def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
 def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
     """Context ratio of the current that each population of the relay sends, with and without the context region."""
     rng = np.random.default_rng([seed, 40])
-    teacher = by_hand.gating(seed, units=128)
+    teacher = constructed.gating(seed, units=128)
     fit = fitted(_true_network(teacher), tasks.contextual_decision(RECORDED_TRIALS, rng, cue=10), measured, rng)
     # Every pair of stimuli comes in both contexts, so that the contexts differ in nothing else.
     half = tasks.contextual_decision(TEST_TRIALS, rng, cue=10)
@@ -200,7 +200,7 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
     for silenced in ("", "context"):
         ratios = []
         for runner in (teacher.network, fit.network):
-            start = by_hand.start_rates(teacher, inputs)
+            start = constructed.start_rates(teacher, inputs)
             run = silenced_run(runner, start, inputs, teacher.region == silenced)
             passed = transmission(runner, run, context, sources, targets).transmitted
             ratios.append(context_ratio(passed).max("condition").sel(target="context"))
@@ -209,7 +209,7 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
             yield Item(words, *(float(ratio.sel(source=name)) for ratio in ratios))
 
 
-def _true_network(teacher: by_hand.LowRankTeacher) -> TrueNetwork:
+def _true_network(teacher: constructed.LowRankTeacher) -> TrueNetwork:
     return TrueNetwork(teacher.network, teacher.readout, teacher.start, teacher.population)
 
 
@@ -220,7 +220,7 @@ def _contextual(network: str, seed: int) -> TrueNetwork:
     the largest weights on the other context, and the rest.
     """
     if network == "constructed":
-        return _true_network(by_hand.contextual_decision(seed, units=256))
+        return _true_network(constructed.contextual_decision(seed, units=256))
     trained = trained_contextual_decision(seed)
     difference = np.abs(trained.network.B[:, 2]) - np.abs(trained.network.B[:, 3])
     low, high = np.quantile(difference, [0.25, 0.75])
@@ -231,7 +231,7 @@ def _contextual(network: str, seed: int) -> TrueNetwork:
 def _noisy_output(network: Network, truth: TrueNetwork, task: Task, silent: Array, rng: np.random.Generator) -> Array:
     gain = np.where(silent, 0.0, 1.0)[None, None] * np.ones((1, task.inputs.shape[1], 1))
     x0 = np.repeat(truth.start[None], len(task.inputs), 0)
-    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=by_hand.NOISE_SD, rng=rng)
+    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=constructed.NOISE_SD, rng=rng)
     return run @ truth.readout.T
 
 

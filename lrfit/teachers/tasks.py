@@ -1,7 +1,8 @@
-"""Tasks of the literature on low-rank networks: inputs, targets and the window in which the answer counts.
+"""Tasks of publications on low-rank networks: inputs, targets and the window in which the output is judged.
 
-Steps of 20 ms for networks of tau 100 ms, unless a task says otherwise. Parameters as in Valente, Pillow & Ostojic
-(NeurIPS 2022) and Dubreuil et al. (Nat. Neurosci. 2022); oscillator and reach as in Pals et al. (NeurIPS 2024).
+A step lasts 20 ms; the networks have a time constant of 100 ms. Inputs and targets are dimensionless.
+Publications: Valente, Pillow & Ostojic, NeurIPS 2022, and Dubreuil et al., Nat. Neurosci. 2022; oscillator and reach:
+Pals et al., NeurIPS 2024.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import pandas as pd
 
 Array = np.ndarray
 DT_S = 0.02
+"""Sample step, s."""
 TAU_S = 0.1
+"""Time constant of the networks, s."""
 
 
 class Task(NamedTuple):
@@ -24,10 +27,10 @@ class Task(NamedTuple):
     ----------
     inputs : (trial, time, input); 0 past the end of a trial.
     input_name : names of the inputs.
-    target : (trial, time, output) what the output should be where ``mask`` is true.
-    mask : (trial, time) whether the answer counts.
-    length : (trial,) samples of each trial.
-    trials : one row a trial, what was shown.
+    target : (trial, time, output) correct output where ``mask`` is true.
+    mask : (trial, time) whether the output is judged.
+    length : (trial,) number of samples of each trial.
+    trials : trial columns: stimuli and correct choices, one row for each trial.
     dt_s : sample step, s.
     """
 
@@ -41,14 +44,20 @@ class Task(NamedTuple):
 
 
 def accuracy(task: Task, output: Array) -> float:
-    """Share of (trial, output) whose mean ``output`` (trial, time, output) in the window has the sign of the target."""
+    """Share of trials and outputs in which the mean output has the sign of the mean target.
+
+    Parameters
+    ----------
+    task : target, and the window of the means.
+    output : (trial, time, output).
+    """
     mask = task.mask[..., None]
-    said, meant = ((values * mask).sum(1) for values in (output, task.target))
-    return float((np.sign(said) == np.sign(meant)).mean())
+    answer, correct = ((values * mask).sum(1) for values in (output, task.target))
+    return float((np.sign(answer) == np.sign(correct)).mean())
 
 
 def random_dots(trials: int, rng: np.random.Generator) -> Task:
-    """Say the sign of a noisy stimulus: .032 c + .03 N(0, 1) for 40 steps, c in +-{1, 2, 4, 8, 16}, then a delay."""
+    """Report the sign of a noisy stimulus after a delay: .032 c + .03 N(0, 1) for 40 steps, c in +-{1, 2, 4, 8, 16}."""
     stimulus, total = slice(5, 45), 75
     coherence = rng.choice([1, 2, 4, 8, 16], trials) * rng.choice([-1, 1], trials)
     u = np.zeros((trials, total, 1))
@@ -58,9 +67,10 @@ def random_dots(trials: int, rng: np.random.Generator) -> Task:
 
 
 def romo(trials: int, rng: np.random.Generator) -> Task:
-    """Say by how much the first of two frequencies is the higher one, (f1 - f2) / 24, after a delay of 25 to 100 steps.
+    """Report the difference (f1 - f2) / 24 of two frequencies that are separated by a delay of 25 to 100 steps.
 
-    A frequency is shown for 5 steps as (f - 22) / 24, with noise .01; f1, f2 in 10 to 34, |f2 - f1| in {8, 16, 24}.
+    A frequency is presented for 5 steps as an input (f - 22) / 24 with noise of sd .01. f1 and f2 lie between 10 and
+    34, and |f2 - f1| is 8, 16 or 24.
     """
     pairs = [(a, b) for a in range(10, 35) for b in range(10, 35) if abs(a - b) in (8, 16, 24)]
     f1, f2 = np.array(pairs)[rng.integers(len(pairs), size=trials)].T
@@ -79,10 +89,16 @@ def romo(trials: int, rng: np.random.Generator) -> Task:
 
 
 def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62) -> Task:
-    """Say the sign of the stimulus that the context makes relevant (Mante et al., Nature 2013).
+    """Report the sign of one of two stimuli; the context says which (Mante et al., Nature 2013).
 
-    Two stimuli, .1 c + .1 N(0, 1) for 40 steps from step 22 on, c in +-{1, 2, 4}; a context input of 1 from step 5 on,
-    for ``cue`` steps (62: until the response; 10: a cue that must be remembered).
+    Two stimuli .1 c + .1 N(0, 1) last for 40 steps from step 22 on, c in +-{1, 2, 4}.
+
+    Parameters
+    ----------
+    trials : number of trials.
+    rng : random numbers of the stimuli.
+    cue : number of steps for which the context input is 1, from step 5 on. 62 steps last until the response; after 10
+        steps the context must be remembered.
     """
     total, stimulus = 68, slice(22, 62)
     coherence = rng.choice([1, 2, 4], (trials, 2)) * rng.choice([-1, 1], (trials, 2))
@@ -96,17 +112,20 @@ def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62)
 
 
 def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int = 150) -> Task:
-    """Say whether two stimuli of 25 steps, A or B, were the same; the delay between them is 25 to 150 steps."""
+    """Report whether two stimuli, A or B, were the same.
+
+    Each stimulus lasts for 25 steps; the delay between them has 25 to ``longest_delay`` steps.
+    """
     kind = rng.integers(2, size=(trials, 2))
     delay = rng.integers(min(25, longest_delay), longest_delay + 1, trials)
     total = 5 + 25 + longest_delay + 25 + 50
     time, second = np.arange(total), (30 + delay)[:, None]
     u = 0.03 * rng.standard_normal((trials, total, 2))
     rows = np.arange(trials)
-    shown = ((time >= 5) & (time < 30), (time >= second) & (time < second + 25))
-    for place, when in enumerate(shown):
+    presented = ((time >= 5) & (time < 30), (time >= second) & (time < second + 25))
+    for position, when in enumerate(presented):
         for stimulus in (0, 1):
-            u[..., stimulus] += when & (kind[rows, place] == stimulus)[:, None]
+            u[..., stimulus] += when & (kind[rows, position] == stimulus)[:, None]
     length = 105 + delay
     inside = time < length[:, None]
     match = np.where(kind[:, 0] == kind[:, 1], 1, -1)
@@ -116,9 +135,9 @@ def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int =
 
 
 def multisensory(trials: int, rng: np.random.Generator) -> Task:
-    """Say the sign of a stimulus that is seen, heard, or both (Raposo et al., Nat. Neurosci. 2014).
+    """Report the sign of a stimulus that is visual, auditory or both (Raposo et al., Nat. Neurosci. 2014).
 
-    Each channel carries .5 N(0, 1), an active one .1 c more, for 40 steps, c in +-{1, 2, 4, 8}.
+    For 40 steps each channel is .5 N(0, 1), plus .1 c where the modality is active, c in +-{1, 2, 4, 8}.
     """
     coherence = rng.choice([1, 2, 4, 8], trials) * rng.choice([-1, 1], trials)
     modality = rng.integers(3, size=trials)
@@ -131,9 +150,16 @@ def multisensory(trials: int, rng: np.random.Generator) -> Task:
 
 
 def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
-    """Remember the sign of the last pulse on each of a few channels; pulses of 5 steps, one at the start of each trial.
+    """Remember the sign of the last pulse on each channel (Sussillo & Barak, Neural Comput. 2013).
 
-    Sussillo & Barak, Neural Comput. 2013, with pulses that a network of tau 100 ms can follow.
+    A pulse lasts for 5 steps, which a network with tau = 100 ms can follow; every trial starts with a pulse on each
+    channel.
+
+    Parameters
+    ----------
+    trials : number of trials.
+    rng : random numbers of the pulses.
+    bits : number of channels.
     """
     width, samples = 5, 200
     target = np.zeros((trials, samples, bits))
@@ -155,7 +181,7 @@ def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
 
 
 def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> Task:
-    """Produce a sine of four periods without any input, at a phase that is drawn for each trial."""
+    """Produce four periods of a sine without any input; the phase of each trial is random."""
     phase = 2 * np.pi * rng.random(trials)
     target = np.sin(2 * np.pi * 4 * np.arange(samples) / samples + phase[:, None])[..., None]
     mask = np.ones((trials, samples), dtype=bool)
@@ -164,20 +190,20 @@ def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> 
 
 
 def reach(trials: int, rng: np.random.Generator) -> Task:
-    """Hold the direction, one of eight, that was shown in steps 25 to 49, (cos, sin), until step 250."""
+    """Hold a direction, one of eight, as (cos, sin) until step 250; the input gives it in steps 25 to 49."""
     direction = rng.integers(8, size=trials)
     angle = 2 * np.pi * direction / 8
-    aim = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    target_direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     u, target = np.zeros((trials, 250, 2)), np.zeros((trials, 250, 2))
-    u[:, 25:50] = aim[:, None]
-    target[:, 25:] = aim[:, None]
+    u[:, 25:50] = target_direction[:, None]
+    target[:, 25:] = target_direction[:, None]
     mask = np.zeros((trials, 250), dtype=bool)
     mask[:, 50:] = True
     return Task(u, ["cos", "sin"], target, mask, np.full(trials, 250), pd.DataFrame({"direction": direction}))
 
 
 def _sign_task(u: Array, names: list[str], choice: Array, response: int, columns: Mapping[str, Array]) -> Task:
-    """Trials of one length, answered by +1 or -1 from the step ``response`` on."""
+    """Trials of equal length whose target is +1 or -1 from the step ``response`` on."""
     trials, total = u.shape[:2]
     target = np.zeros((trials, total, 1))
     target[:, response:, 0] = choice[:, None]
@@ -196,4 +222,4 @@ TASKS: Mapping[str, Callable[[int, np.random.Generator], Task]] = {
     "oscillator": oscillator,
     "reach": reach,
 }
-"""The tasks by name, each with its usual parameters."""
+"""Name -> task with its default parameters."""

@@ -1,7 +1,7 @@
-"""Networks of full rank that are trained on a task, so that their rank and mechanism are nobody's choice.
+"""Full-rank networks that are trained on a task: their rank and mechanism are results of the training.
 
-Training as in Valente, Pillow & Ostojic (NeurIPS 2022): gradient descent through time (Adam) on all weights, noise of
-.05 a step, random weights of a given gain at the start; long delays are reached in stages.
+Gradient descent through time (Adam) on all weights, with noise of .05 a step and random weights at the start; long
+delays are reached in stages. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
 """
 
 from __future__ import annotations
@@ -14,23 +14,38 @@ import numpy as np
 import torch
 
 from curbd.network.equation import Network
-from lrfit.teachers.by_hand import NOISE_SD
+from lrfit.teachers.constructed import NOISE_SD
 from lrfit.teachers.tasks import TAU_S, Task, contextual_decision, delayed_match
 
 Array = np.ndarray
 Make = Callable[[int, np.random.Generator], Task]
-BATCH = 32
+TRIALS_PER_BATCH = 32
+LEARNT_BATCHES = 10
+"""A task counts as learnt after this number of good batches in a row."""
 
 
 class Trained(NamedTuple):
-    """A network of full rank and its readout (output, unit): the output is readout r."""
+    """A trained network.
+
+    Attributes
+    ----------
+    network : the network, of full rank.
+    readout : (output, unit) weights of the output, which is readout r.
+    """
 
     network: Network
     readout: Array
 
 
 class Stage(NamedTuple):
-    """Trials to train on, the learning rate, and the gradient steps at most."""
+    """One stage of the training.
+
+    Attributes
+    ----------
+    make : (number of trials, random numbers) -> trials of a task.
+    learning_rate : learning rate of Adam.
+    steps : largest number of gradient steps.
+    """
 
     make: Make
     learning_rate: float
@@ -38,17 +53,17 @@ class Stage(NamedTuple):
 
 
 def trained_contextual_decision(seed: int, *, units: int = 128) -> Trained:
-    """A network that learnt the contextual decision."""
+    """A network that was trained on the contextual decision."""
     return train([Stage(contextual_decision, 2e-3, 400)], units, 0.1, seed)
 
 
 def trained_delayed_match(seed: int, *, units: int = 128) -> Trained:
-    """A network that learnt to compare two stimuli over a delay of up to 150 steps."""
+    """A network that was trained to compare two stimuli over a delay of up to 150 steps."""
     stages = [
         Stage(partial(delayed_match, longest_delay=delay), 1e-3, steps)
         for delay, steps in ((10, 500), (40, 150), (150, 80))
     ]
-    return train(stages, units, 0.5, seed, longest_gradient=0.02, good=0.004)
+    return train(stages, units, 0.5, seed, max_gradient_norm=0.02, good_error=0.004)
 
 
 def train(
@@ -57,18 +72,21 @@ def train(
     gain: float,
     seed: int,
     *,
-    longest_gradient: float = 1.0,
-    good: float = 0.02,
+    max_gradient_norm: float = 1.0,
+    good_error: float = 0.02,
 ) -> Trained:
-    """Train weights, inputs and readout on one stage after another; each ends early once the task is learnt.
+    """Train recurrent weights, input weights and readout in stages; a stage ends early once the task is learnt.
 
     Parameters
     ----------
-    gain : the weights at the start are N(0, gain^2 / units).
-    longest_gradient : length to which gradients are cut. Through a delay their length varies by orders of magnitude;
-        only short ones learn to remember reliably.
-    good : mean squared error of the output that counts as learnt, ten batches in a row. A network that has just learnt
-        to remember still forgets under noise now and then.
+    stages : stages of the training, one after another.
+    units : number of units.
+    gain : the recurrent weights at the start are N(0, gain^2 / units).
+    seed : of the weights, the trials and the noise.
+    max_gradient_norm : norm to which gradients are clipped. Through a delay their norm varies by orders of magnitude;
+        networks learn to remember reliably only with small gradients.
+    good_error : mean squared error of the output below which a batch is good. One good batch is not enough, as a
+        network that has just learnt to remember still forgets under noise from time to time.
     """
     rng = np.random.default_rng(seed)
     example = stages[0].make(1, rng)
@@ -86,10 +104,10 @@ def train(
         adam = torch.optim.Adam([J, B, readout], lr=stage.learning_rate)
         learnt = 0
         for _ in range(stage.steps):
-            task = stage.make(BATCH, rng)
-            u, target, mask = (_tensor(part) for part in (task.inputs, task.target, task.mask[..., None]))
-            noise = _tensor(NOISE_SD * rng.standard_normal((u.shape[1], BATCH, units)))
-            x, external, outputs = torch.zeros(BATCH, units), u @ B.T, []
+            task = stage.make(TRIALS_PER_BATCH, rng)
+            u, target, mask = (_tensor(values) for values in (task.inputs, task.target, task.mask[..., None]))
+            noise = _tensor(NOISE_SD * rng.standard_normal((u.shape[1], TRIALS_PER_BATCH, units)))
+            x, external, outputs = torch.zeros(TRIALS_PER_BATCH, units), u @ B.T, []
             for t in range(u.shape[1]):
                 r = torch.tanh(x)
                 outputs.append(r @ readout.T)
@@ -97,13 +115,14 @@ def train(
             loss = (mask * (torch.stack(outputs, 1) - target)).square().sum() / mask.sum()
             adam.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_([J, B, readout], longest_gradient)
+            torch.nn.utils.clip_grad_norm_([J, B, readout], max_gradient_norm)
             adam.step()
-            learnt = learnt + 1 if float(loss.detach()) < good else 0
-            if learnt == 10:
+            learnt = learnt + 1 if float(loss.detach()) < good_error else 0
+            if learnt == LEARNT_BATCHES:
                 break
-    weights, inputs, out = (part.detach().numpy().astype(float) for part in (J, B, readout))
-    return Trained(Network(weights, inputs, np.zeros(units), TAU_S, example.dt_s), out)
+    weights, inputs, out = (parameter.detach().numpy().astype(float) for parameter in (J, B, readout))
+    network = Network(J=weights, B=inputs, b=np.zeros(units), tau_s=TAU_S, dt_s=example.dt_s)
+    return Trained(network, out)
 
 
 def _tensor(values: Array) -> torch.Tensor:

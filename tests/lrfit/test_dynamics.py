@@ -6,10 +6,10 @@ import pytest
 from curbd.network.equation import Network, simulate
 from lrfit.mechanism.dynamics import Portrait, field_at, portrait, recurrence, velocity
 from lrfit.network import LowRank, from_factors, positions
-from lrfit.teachers import by_hand
+from lrfit.teachers import constructed
 
 
-def low_rank(teacher: by_hand.LowRankTeacher) -> LowRank:
+def low_rank(teacher: constructed.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 
@@ -27,7 +27,7 @@ def kinds(points: Portrait) -> dict[str, int]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_two_bits_have_four_attractors_and_five_points_between(seed):
-    points = rests(low_rank(by_hand.flip_flop(seed, units=200)))
+    points = rests(low_rank(constructed.flip_flop(seed, units=200)))
     assert kinds(points) == {"stable": 4, "saddle": 4, "unstable": 1}
     assert points.complete
     stable = np.array([point.z for point in points.fixed if point.stability == "stable"])
@@ -36,7 +36,7 @@ def test_two_bits_have_four_attractors_and_five_points_between(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed):
-    points = rests(low_rank(by_hand.random_dots(seed, units=200)))
+    points = rests(low_rank(constructed.random_dots(seed, units=200)))
     assert kinds(points) == {"stable": 2, "unstable": 1}
     low, high = sorted(float(point.z[0]) for point in points.fixed if point.stability == "stable")
     assert low == pytest.approx(-high)  # a network without bias is odd
@@ -44,7 +44,7 @@ def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed):
 
 def test_all_fixed_points_of_a_network_of_rank_five_are_found():
     """One population a bit: 3^5 points, each a choice of network of the three points of every bit."""
-    teacher = by_hand.flip_flop(3, units=400, bits=5)
+    teacher = constructed.flip_flop(3, units=400, bits=5)
     points = rests(low_rank(teacher))
     assert len(points.fixed) == 3**5
     assert kinds(points)["stable"] == 2**5
@@ -52,7 +52,7 @@ def test_all_fixed_points_of_a_network_of_rank_five_are_found():
 
 
 def test_an_input_moves_the_fixed_points_and_may_end_them():
-    network = low_rank(by_hand.random_dots(0, units=200))
+    network = low_rank(constructed.random_dots(0, units=200))
     points = rests(network, u=np.array([1.0]))
     assert kinds(points) == {"stable": 1}
     assert points.complete
@@ -61,7 +61,7 @@ def test_an_input_moves_the_fixed_points_and_may_end_them():
 
 
 def test_the_eigenvalues_are_those_of_the_whole_network():
-    network = low_rank(by_hand.flip_flop(1, units=60))
+    network = low_rank(constructed.flip_flop(1, units=60))
     point = rests(network).fixed[-1]
     gain = 1 - np.tanh(network.m @ point.z + network.network.b) ** 2
     whole = np.linalg.eigvals(network.network.J * gain)
@@ -70,7 +70,7 @@ def test_the_eigenvalues_are_those_of_the_whole_network():
 
 
 def test_the_recurrence_is_the_derivative_of_the_velocity():
-    network = low_rank(by_hand.flip_flop(1, units=60))
+    network = low_rank(constructed.flip_flop(1, units=60))
     field, z, step = field_at(network, np.array([0.3, -0.2])), np.array([0.4, 0.9]), 1e-6
     slopes = [(velocity(field, z + step * e) - velocity(field, z - step * e)) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(np.column_stack(slopes), recurrence(field, z) - np.eye(2), atol=1e-8)
@@ -78,7 +78,7 @@ def test_the_recurrence_is_the_derivative_of_the_velocity():
 
 def test_a_ghost_of_a_fixed_point_is_a_slow_point():
     """Just past the input at which a stable and an unstable point meet, none is left but the flow is slow there."""
-    network = low_rank(by_hand.random_dots(0, units=200))
+    network = low_rank(constructed.random_dots(0, units=200))
     threshold = next(u for u in np.arange(0, 1, 0.01) if len(rests(network, u=np.array([u])).fixed) == 1)
     field = field_at(network, np.array([threshold]))
     visited = np.linspace(-2, 2, 300)[:, None]
@@ -98,7 +98,7 @@ def test_a_network_that_only_decays_rests_at_zero():
 
 
 def test_positions_follow_the_latents_of_the_running_network():
-    teacher = by_hand.flip_flop(0, units=80)
+    teacher = constructed.flip_flop(0, units=80)
     network = low_rank(teacher)
     u = np.random.default_rng(0).standard_normal((2, 100, 2)) * (np.arange(100) > 5)[:, None]
     r = simulate(teacher.network, np.array([network.m[:, 0], -network.m[:, 1]]), u)

@@ -6,7 +6,7 @@ from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Trajectory
 from lrfit.estimators.hidden_units import free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 
 RECORDED = 8
 
@@ -14,8 +14,8 @@ RECORDED = 8
 def recorded(seed, trials, task=tasks.delayed_match, samples=120):
     """A teacher of 45 units and its trials without noise, from starts that differ."""
     rng = np.random.default_rng([seed, trials])
-    teacher = getattr(by_hand, task.__name__)(seed, units=45)
-    found = by_hand.record(teacher, task(trials, rng), rng, noise_sd=0, spread=0.3)
+    teacher = getattr(constructed, task.__name__)(seed, units=45)
+    found = constructed.record(teacher, task(trials, rng), rng, noise_sd=0, spread=0.3)
     return teacher, found.rates[:, :samples], found.inputs[:, :samples]
 
 

@@ -8,7 +8,7 @@ from curbd.network.equation import Network
 from lrfit.mechanism.dynamics import field_at, portrait
 from lrfit.mechanism.limit_cycles import limit_cycles, shoot
 from lrfit.network import LowRank, from_factors
-from lrfit.teachers import by_hand
+from lrfit.teachers import constructed
 
 AROUND = np.random.default_rng(0).standard_normal((200, 2))
 
@@ -51,16 +51,16 @@ def test_the_cycle_of_a_round_network_has_the_period_and_multiplier_that_are_kno
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_cycle_of_a_random_network_is_that_of_its_flow(seed):
-    teacher = by_hand.oscillator(seed, units=200)
+    teacher = constructed.oscillator(seed, units=200)
     (cycle,) = limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(0)), AROUND)
     assert cycle.period_s == pytest.approx(1.0, rel=0.01)
     assert cycle.multipliers[0] == pytest.approx(0.2, abs=0.02)
 
 
 def test_networks_that_come_to_rest_have_no_cycle():
-    teacher = by_hand.flip_flop(0, units=100)
+    teacher = constructed.flip_flop(0, units=100)
     assert limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(2)), AROUND) == []
-    dots = by_hand.random_dots(0, units=100)
+    dots = constructed.random_dots(0, units=100)
     assert limit_cycles(field_at(LowRank(dots.m, dots.n, dots.network), np.zeros(1)), AROUND[:, :1]) == []
 
 

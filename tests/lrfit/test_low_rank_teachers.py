@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curbd.network.equation import simulate
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -36,13 +36,13 @@ def test_the_contexts_of_a_decision_ask_for_different_answers():
 @pytest.mark.parametrize("seed", [100, 101])
 def test_the_teachers_solve_their_tasks(name, rank, noise_sd, seed):
     rng = np.random.default_rng(seed)
-    teacher, task = getattr(by_hand, name)(seed), tasks.TASKS[name](100, rng)
-    recording = by_hand.record(teacher, task, rng, noise_sd=noise_sd)
+    teacher, task = getattr(constructed, name)(seed), tasks.TASKS[name](100, rng)
+    recording = constructed.record(teacher, task, rng, noise_sd=noise_sd)
     assert teacher.m.shape == teacher.n.shape == (512, rank)
     assert np.linalg.matrix_rank(teacher.network.J) == rank
     assert np.array_equal(np.isfinite(recording.rates).all(2).sum(1), task.length)
     assert np.nanmax(np.abs(recording.rates)) < 1
-    assert tasks.accuracy(task, by_hand.output(teacher, np.nan_to_num(recording.rates))) >= 0.97
+    assert tasks.accuracy(task, constructed.output(teacher, np.nan_to_num(recording.rates))) >= 0.97
 
 
 def settled(teacher, latents, steps=1500):
@@ -54,20 +54,20 @@ def settled(teacher, latents, steps=1500):
 
 @pytest.mark.parametrize("bits", [1, 2, 3])
 def test_a_flip_flop_has_one_attractor_for_each_state(bits):
-    teacher = by_hand.flip_flop(100, units=240, bits=bits)
+    teacher = constructed.flip_flop(100, units=240, bits=bits)
     end = settled(teacher, np.random.default_rng(0).uniform(-2, 2, (60, bits)))
     assert len(np.unique(end.round(4), axis=0)) == 2**bits
     assert np.abs(end).min() > 0.5
 
 
 def test_the_decision_network_has_two_attractors():
-    end = settled(by_hand.random_dots(100), np.linspace(-2, 2, 10)[:, None])
+    end = settled(constructed.random_dots(100), np.linspace(-2, 2, 10)[:, None])
     assert np.unique(np.sign(end)).tolist() == [-1, 1]
     np.testing.assert_allclose(np.abs(end), abs(end[0, 0]), rtol=1e-6)
 
 
 def test_the_oscillator_has_the_period_and_the_multiplier_that_it_was_built_for():
-    teacher = by_hand.oscillator(100, period_s=1.0, multiplier=0.2)
+    teacher = constructed.oscillator(100, period_s=1.0, multiplier=0.2)
     x0 = teacher.start + 0.05 * teacher.m[:, 0]
     r = simulate(teacher.network, np.stack([teacher.start, x0]), np.zeros((2, 501, 0)))
     z = np.arctanh(r) - teacher.network.b
@@ -93,7 +93,7 @@ def passed_on(teacher, gain=None):
 
 
 def test_the_context_region_gates_what_the_relay_passes_on():
-    teacher = by_hand.gating(100)
+    teacher = constructed.gating(100)
     silent = np.where(teacher.region == "context", 0.0, 1.0) * np.ones((1, 60, 1))
     intact, alone = passed_on(teacher), passed_on(teacher, silent)
     assert intact[0] / intact[1] >= 3
@@ -111,9 +111,9 @@ def test_the_context_region_gates_what_the_relay_passes_on():
 
 def test_the_gated_network_decides_on_the_relevant_stimulus():
     rng = np.random.default_rng(3)
-    teacher, task = by_hand.gating(101), tasks.contextual_decision(200, rng, cue=10)
-    rates = by_hand.record(teacher, task, rng).rates
-    assert tasks.accuracy(task, by_hand.output(teacher, rates)) >= 0.95
+    teacher, task = constructed.gating(101), tasks.contextual_decision(200, rng, cue=10)
+    rates = constructed.record(teacher, task, rng).rates
+    assert tasks.accuracy(task, constructed.output(teacher, rates)) >= 0.95
 
 
 def test_an_embedded_flow_is_the_flow_of_the_network():
@@ -121,13 +121,13 @@ def test_an_embedded_flow_is_the_flow_of_the_network():
     m, b = rng.standard_normal((300, 2)), rng.uniform(-1, 1, 300)
     z = rng.uniform(-1, 1, (2000, 2))
     flow = np.column_stack([z[:, 1], -z[:, 0] * (1 - z[:, 1] ** 2)])
-    n = by_hand.embedded(flow, m, np.zeros((300, 0)), b, z, np.zeros((2000, 0)), 1e-3)
+    n = constructed.embedded(flow, m, np.zeros((300, 0)), b, z, np.zeros((2000, 0)), 1e-3)
     fresh = rng.uniform(-0.9, 0.9, (100, 2))
     wanted = np.column_stack([fresh[:, 1], -fresh[:, 0] * (1 - fresh[:, 1] ** 2)])
     np.testing.assert_allclose(np.tanh(fresh @ m.T + b) @ n, wanted, atol=0.01)
 
 
 def test_the_same_seed_gives_the_same_network():
-    one, again, other = (by_hand.delayed_match(seed, units=64) for seed in (5, 5, 6))
+    one, again, other = (constructed.delayed_match(seed, units=64) for seed in (5, 5, 6))
     assert np.array_equal(one.network.J, again.network.J)
     assert not np.array_equal(one.network.J, other.network.J)

@@ -13,14 +13,14 @@ from lrfit.mechanism.attractors import WARNING
 from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_table
 from lrfit.mechanism.transmission import transmission
 from lrfit.network import low_rank_of
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 
 TABLES = ("dynamics", "field", "geometry", "populations", "transmission")
 
 
 def fitted(teacher, task, *, seeds, rank, conditions=(), **noise):
     """A recording of a teacher at its task, and the low-rank networks fitted to it."""
-    recording, _ = recorded(by_hand.record(teacher, task, np.random.default_rng(5), **noise))
+    recording, _ = recorded(constructed.record(teacher, task, np.random.default_rng(5), **noise))
     if conditions:
         recording = recording.assign_coords(condition=("trial", task.trials[conditions].astype(str).to_numpy()))
     model = lrfit.Model(family="low_rank", options={"rank": rank}, seeds=seeds)
@@ -31,7 +31,7 @@ def fitted(teacher, task, *, seeds, rank, conditions=(), **noise):
 def gated():
     """The gating teacher: two regions, context a or b."""
     task = tasks.contextual_decision(200, np.random.default_rng(0), cue=10)
-    return fitted(by_hand.gating(0, units=60), task, seeds=[0, 1], rank=3, conditions="context")
+    return fitted(constructed.gating(0, units=60), task, seeds=[0, 1], rank=3, conditions="context")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_the_tables_are_valid_and_can_be_written(of_gated, name, tmp_path):
 
 def test_the_fixed_points_of_a_fit_to_noisy_trials_are_those_of_the_teacher():
     """Four attractors of two bits, in fits to single noisy trials, in each of them, with the warning on every row."""
-    teacher = by_hand.flip_flop(0, units=80)
+    teacher = constructed.flip_flop(0, units=80)
     task = tasks.flip_flop(60, np.random.default_rng(1))
     table = dynamics_table(*fitted(teacher, task, seeds=[0, 1], rank=2))
     assert tables.problems("dynamics", table) == []
@@ -69,7 +69,7 @@ def test_the_fixed_points_of_a_fit_to_noisy_trials_are_those_of_the_teacher():
 
 
 def test_an_oscillation_is_found_with_its_period_and_multiplier():
-    teacher = by_hand.oscillator(0, units=100)
+    teacher = constructed.oscillator(0, units=100)
     task = tasks.oscillator(60, np.random.default_rng(1), samples=150)
     table = dynamics_table(*fitted(teacher, task, seeds=[0], rank=2, spread=0.3))
     cycle = table[table["type"] == "limit_cycle"].sort_values("latent")

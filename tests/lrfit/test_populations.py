@@ -7,10 +7,10 @@ from sklearn.metrics import adjusted_rand_score
 from curbd.network.equation import simulate
 from lrfit.mechanism.populations import loadings, populations, resampled
 from lrfit.network import LowRank
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 
 
-def low_rank(teacher: by_hand.LowRankTeacher) -> LowRank:
+def low_rank(teacher: constructed.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 
@@ -65,7 +65,7 @@ def test_labels_do_not_depend_on_the_scale_of_a_loading():
 
 
 def test_a_network_drawn_from_its_populations_solves_the_task_and_one_without_them_does_not():
-    teacher = by_hand.contextual_decision(0, units=400)
+    teacher = constructed.contextual_decision(0, units=400)
     one = low_rank(teacher)
     found = populations(loadings(one), most=4)
     task = tasks.contextual_decision(200, np.random.default_rng(1))

@@ -6,16 +6,16 @@ import pytest
 from curbd.network.equation import Network
 from curbd.network.perturbed_run import silenced_run
 from lrfit.mechanism.transmission import context_ratio, gating_index, transmission
-from lrfit.teachers import by_hand, tasks
+from lrfit.teachers import constructed, tasks
 
 
 def gated(silenced: str = "") -> tuple:
     """Transmission of the gating teacher, to its region `context`, by population of `relay` and by region."""
-    teacher = by_hand.gating(0, units=128)
+    teacher = constructed.gating(0, units=128)
     task = tasks.contextual_decision(400, np.random.default_rng(0), cue=10)
     run = silenced_run(
         teacher.network,
-        by_hand.start_rates(teacher, task.inputs),
+        constructed.start_rates(teacher, task.inputs),
         task.inputs,
         teacher.region == silenced,
     )
@@ -60,10 +60,10 @@ def test_what_passes_is_the_deviation_of_the_current():
 
 
 def test_silenced_units_are_silent() -> None:
-    teacher = by_hand.gating(0, units=32)
+    teacher = constructed.gating(0, units=32)
     relay = teacher.region == "relay"
     inputs = np.ones((1, 5, 4)) * [1, 0, 1, 0]
-    start = by_hand.start_rates(teacher, inputs)
+    start = constructed.start_rates(teacher, inputs)
     run = silenced_run(teacher.network, start, inputs, relay)
     assert not run[..., relay].any()
     low = silenced_run(teacher.network, start, np.zeros_like(inputs), relay, -1.0)

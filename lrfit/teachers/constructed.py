@@ -1,9 +1,9 @@
-"""Low-rank networks built by hand, so that rank, connectivity and mechanism are known.
+"""Constructed low-rank networks, whose rank, connectivity and mechanism are known.
 
-A network of rank R is a dynamical system of R latents z, and of the filtered inputs v: with x = m z + B v + b,
-tau dz/dt = -z + n' tanh(m z + B v + b) and tau dv/dt = -v + u. Most teachers here are populations with Gaussian
-loadings (Mastrogiuseppe & Ostojic, Neuron 2018; Dubreuil et al., Nat. Neurosci. 2022); where a given flow is wanted,
-n is the regression of that flow on the rates (`embedded`).
+A network of rank R is a dynamical system of R latents z and the filtered inputs v: x = m z + B v + b with
+tau dz/dt = -z + n' tanh(m z + B v + b) and tau dv/dt = -v + u. x, z and v are dimensionless. Most teachers are
+populations with Gaussian loadings; in the others, n is the regression of a given flow on the rates (`embedded`).
+Publications: Mastrogiuseppe & Ostojic, Neuron 2018; Dubreuil et al., Nat. Neurosci. 2022.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lrfit.teachers.tasks import DT_S, TAU_S, Task
 
 Array = np.ndarray
 NOISE_SD = 0.05
-"""Process noise of the literature: added to x in every step."""
+"""Standard deviation of the process noise that is added to x in every step, as in the publications."""
 
 
 class LowRankTeacher(NamedTuple):
@@ -27,12 +27,12 @@ class LowRankTeacher(NamedTuple):
 
     Attributes
     ----------
-    network : the network, J = m n'.
-    m, n : (unit, rank) loadings; the latents are z = n' r.
-    readout : (output, unit) the output of the network is readout r.
+    network : the network with J = m n'.
+    m, n : (unit, rank) loadings; the latents are n' r.
+    readout : (output, unit) weights of the output, which is readout r.
     region : (unit,) labels.
-    population : (unit,) number of the population of each unit.
-    start : (unit,) state at the start of a trial.
+    population : (unit,) index of the population of each unit.
+    start : (unit,) state x at the start of a trial.
     """
 
     network: Network
@@ -47,27 +47,29 @@ class LowRankTeacher(NamedTuple):
 def record(
     teacher: LowRankTeacher, task: Task, rng: np.random.Generator, *, noise_sd: float = NOISE_SD, spread: float = 0.0
 ) -> Teacher:
-    """Trials of a task as a recording; NaN past the end of a trial.
+    """Record a network in the trials of a task; rates are NaN past the end of a trial.
 
     Parameters
     ----------
+    teacher : the network.
+    task : inputs and lengths of the trials.
+    rng : random numbers of the noise and of the states at the start.
     noise_sd : standard deviation of the noise added to x in every step.
-    spread : standard deviation over trials of the latents at the start.
+    spread : standard deviation over trials of the latents at the start of a trial.
     """
     n_trials, n_samples = task.inputs.shape[:2]
     x0 = teacher.start + spread * rng.standard_normal((n_trials, teacher.m.shape[1])) @ teacher.m.T
     rates = simulate(teacher.network, x0, task.inputs, noise_sd=noise_sd, rng=rng)
     rates[np.arange(n_samples) >= task.length[:, None]] = np.nan
-    time_s = np.arange(n_samples) * task.dt_s
     return Teacher(
-        rates,
-        time_s,
-        teacher.region,
-        task.inputs,
-        task.input_name,
-        task.trials,
-        teacher.network,
-        np.zeros_like(rates),
+        rates=rates,
+        time_s=np.arange(n_samples) * task.dt_s,
+        region=teacher.region,
+        inputs=task.inputs,
+        input_name=task.input_name,
+        trials=task.trials,
+        network=teacher.network,
+        drive=np.zeros_like(rates),
     )
 
 
@@ -83,21 +85,21 @@ def start_rates(teacher: LowRankTeacher, inputs: Array) -> Array:
 
 
 def output(teacher: LowRankTeacher, rates: Array) -> Array:
-    """(trial, time, output) what the network says."""
+    """Output of a network (trial, time, output) at its rates (trial, time, unit)."""
     return rates @ teacher.readout.T
 
 
 def random_dots(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 1: a latent that integrates the stimulus and falls into one of two fixed points, +-1.1 or so."""
+    """Rank 1: a latent integrates the stimulus and falls into one of two fixed points, about +-1.1."""
     m, w = _loadings(np.random.default_rng(seed), units, 2).T
     n = (1.6 * m + 1.2 * w) / units
     return _teacher(m[:, None], n[:, None], w[:, None], choice=np.array([[1.0]]))
 
 
 def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 2: a line attractor holds the sum of what was shown, a latent of 140 ms the last of it; it is subtracted."""
+    """Rank 2: a line attractor stores the sum of both stimuli; a latent of 140 ms, the last one, is subtracted."""
     rng = np.random.default_rng(seed)
-    m, w = _split(_loadings(rng, units, 3), 2)
+    m, w = np.split(_loadings(rng, units, 3), [2], axis=1)
     z, v = rng.uniform(-1, 1, (4000, 2)), rng.uniform(-0.4, 0.4, (4000, 1))
     flow = np.column_stack([z[:, 0] + v[:, 0], 0.3 * z[:, 1] + v[:, 0]])
     teacher = _teacher(m, embedded(flow, m, w, np.zeros(units), z, v, 0.05), w)
@@ -108,30 +110,33 @@ def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def contextual_decision(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 1, two populations: each passes one stimulus on; the context in which that is irrelevant saturates it.
+    """Rank 1, two populations: each passes on one stimulus, and the context without that stimulus saturates it.
 
-    The gain of a saturated population is next to nothing; the latent falls into one of two fixed points.
+    The gain of a saturated population is nearly 0. The latent falls into one of two fixed points.
     """
     rng = np.random.default_rng(seed)
     half = units // 2
     population = np.repeat([0, 1], [half, units - half])
     first, second = population == 0, population == 1
-    # Two loadings each way, so that a saturated population sends nothing of its own.
+    # Half of a population saturates at +1 and half at -1, so that their outputs cancel.
     sign = np.where(np.arange(units) % 2, 1.0, -1.0)
-    m, w_a, w_b = np.concatenate([_loadings(rng, int(mine.sum()), 3, sign[mine]) for mine in (first, second)]).T
-    # One half of the units at a time sustains the latent, so that it takes twice the overlap.
+    m, w_a, w_b = np.concatenate(
+        [_loadings(rng, int(members.sum()), 3, sign[members]) for members in (first, second)]
+    ).T
+    # Only half of the units sustain the latent at a time, so that twice the overlap of m and n is needed.
     n = (2.4 * m + 3.0 * np.where(first, w_a, w_b)) / units
     B = np.column_stack([w_a * first, w_b * second, 3.0 * sign * second, 3.0 * sign * first])
     return _teacher(m[:, None], n[:, None], B, choice=np.array([[1.0]]), population=population)
 
 
 def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 2: a latent counts A up and B down on a staircase of five stable steps, another says how far it is from 0.
+    """Rank 2: a latent on a staircase of five stable states goes up with stimulus A and down with stimulus B.
 
-    Equal stimuli end on the steps +-2, different ones on 0; the second latent is -cos of the first.
+    Two equal stimuli end in the states +-2, two different ones in 0. The second latent is -cos(pi z / 2) of the first
+    one: positive for equal stimuli, negative for different ones.
     """
     rng = np.random.default_rng(seed)
-    # Bounded loadings, so that no rate is 1 to rounding error; biases that spread the units over the staircase.
+    # Bounded loadings keep rates below 1 in floating point; the biases spread the units over the staircase.
     m = rng.uniform(-1, 1, (units, 2)) * [1.8, 1.2]
     w = rng.uniform(-1, 1, (units, 1))
     b = -m[:, 0] * rng.uniform(-2.2, 2.2, units)
@@ -145,22 +150,29 @@ def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def flip_flop(seed: int, *, units: int = 512, bits: int = 2) -> LowRankTeacher:
-    """Rank ``bits``: one population a bit, each with two stable states; 2^bits attractors among 3^bits fixed points."""
+    """Rank ``bits``: a population with two stable states for each bit; 2^bits attractors among 3^bits fixed points."""
     rng = np.random.default_rng(seed)
     population = np.arange(units) * bits // units
     m, n, B = (np.zeros((units, bits)) for _ in range(3))
     for bit in range(bits):
-        mine = population == bit
-        m[mine, bit], B[mine, bit] = _loadings(rng, int(mine.sum()), 2).T
-        n[mine, bit] = (1.5 * m[mine, bit] + 4.0 * B[mine, bit]) / mine.sum()
+        members = population == bit
+        m[members, bit], B[members, bit] = _loadings(rng, int(members.sum()), 2).T
+        n[members, bit] = (1.5 * m[members, bit] + 4.0 * B[members, bit]) / members.sum()
     return _teacher(m, n, B, choice=np.eye(bits), population=population)
 
 
 def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier: float = 0.2) -> LowRankTeacher:
-    """Rank 2 with a limit cycle of radius 1 in its latents, of known period and known Floquet multiplier.
+    """Rank 2 with a limit cycle of radius 1 in its latents, whose period and Floquet multiplier are given.
 
-    One step of the network is, to the precision of the embedding, exactly one step of dr/dt = mu r (1 - r^2),
-    d angle / dt = 2 pi / period, for which exp(-2 mu period) = multiplier.
+    To the precision of the embedding, one step of the network is one step of d radius / dt = mu radius (1 - radius^2),
+    d angle / dt = 2 pi / period, where exp(-2 mu period) = multiplier.
+
+    Parameters
+    ----------
+    seed : of the loadings.
+    units : number of units.
+    period_s : period, s.
+    multiplier : factor by which deviations of the radius shrink in one period.
     """
     rng = np.random.default_rng(seed)
     m = _loadings(rng, units, 2)
@@ -171,37 +183,37 @@ def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier
     later = radius / np.sqrt(radius**2 + (1 - radius**2) * np.exp(-2 * mu * DT_S))
     turned = angle + 2 * np.pi * DT_S / period_s
     step = later[:, None] * np.column_stack([np.cos(turned), np.sin(turned)]) - z
-    nothing = np.zeros((units, 0))
-    n = embedded(z + step * TAU_S / DT_S, m, nothing, b, z, np.zeros((4000, 0)), 1e-3)
-    return _teacher(m, n, nothing, b=b, choice=np.array([[1.0, 0.0]]))._replace(start=b + m[:, 0])
+    no_inputs = np.zeros((units, 0))
+    n = embedded(z + step * TAU_S / DT_S, m, no_inputs, b, z, np.zeros((4000, 0)), 1e-3)
+    return _teacher(m, n, no_inputs, b=b, choice=np.array([[1.0, 0.0]]))._replace(start=b + m[:, 0])
 
 
 def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
-    """Two regions: ``relay`` receives two stimuli and passes on the one that ``context`` lets through.
+    """Two regions: ``relay`` receives two stimuli and passes on one of them, which ``context`` selects.
 
-    Left alone, ``relay`` is half closed. A latent of ``context`` remembers a cue, +-1; its current opens one
-    population of ``relay`` (population 0 for stimulus a, 1 for b) and closes the other one. ``relay`` sends one
-    combination of its rates to population 3 of ``context``, where a second latent decides. Ranks: relay to relay 0,
-    context to context 2, 1 each way between them. All weights are fixed; without the current from ``context`` both
-    populations pass as much on (population gating: Barbosa et al., Nat. Commun. 2023).
-
-    Its task is `tasks.contextual_decision` with a cue of 10 steps.
+    A latent of ``context`` stores a cue as +-1. Its current raises the gain of one population of ``relay`` (population
+    0 for stimulus a, 1 for stimulus b) and lowers the gain of the other one. ``relay`` sends one combination of its
+    rates to population 3 of ``context``, where a second latent decides. The rank is 0 from relay to relay, 2 from
+    context to context, and 1 in each direction between them. Without the current from ``context``, both populations of
+    ``relay`` are at an intermediate gain and pass on both stimuli equally. The task is `tasks.contextual_decision` with
+    a cue of 10 steps. Publication: Barbosa et al., Nat. Commun. 2023 (population gating).
 
     Parameters
     ----------
-    units : units of a region.
+    seed : of the loadings.
+    units : units of each region.
     """
     rng = np.random.default_rng(seed)
     half = units // 2
     population = np.repeat([0, 1, 2, 3], half)
     sign = np.where(np.arange(len(population)) % 2, 1.0, -1.0)
-    w, m_in = np.concatenate([_loadings(rng, half, 2, sign[population == one]) for one in range(4)]).T
-    stimulus = [np.where(population == one, w, 0.0) for one in (0, 1)]
-    memory, decision = (np.where(population == one, w, 0.0) for one in (2, 3))
+    w, m_in = np.concatenate([_loadings(rng, half, 2, sign[population == group]) for group in range(4)]).T
+    stimulus = [np.where(population == group, w, 0.0) for group in (0, 1)]
+    memory, decision = (np.where(population == group, w, 0.0) for group in (2, 3))
     arrives = np.where(population == 3, m_in, 0.0)
     half_closed = 1.5 * sign * (population < 2)
     m = np.column_stack([memory + half_closed * np.where(population == 0, -1, 1), decision, arrives])
-    # The memory is at rest at exactly +-1.
+    # The fixed points of the memory are exactly +-1.
     holds = memory / (memory @ np.tanh(memory))
     decides = (1.1 * decision + 1.5 * arrives) / half
     n = np.column_stack([holds, decides, sum(stimulus) * 2 / half])
@@ -211,33 +223,29 @@ def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
 
 
 def embedded(flow: Array, m: Array, B: Array, b: Array, z: Array, v: Array, noise_sd: float) -> Array:
-    """n (unit, rank) with n' tanh(m z + B v + b) = flow at the given points, by ridge regression.
+    """Loadings n (unit, rank) with n' tanh(m z + B v + b) = flow at given points, by ridge regression.
 
     Publication: Eliasmith & Anderson, Neural Engineering, 2003.
 
     Parameters
     ----------
-    flow : (point, rank) wanted z + tau dz/dt.
+    flow : (point, rank) z + tau dz/dt at the points.
     m, B, b : (unit, rank), (unit, input), (unit,) loadings of the latents and the inputs, and biases.
-    z, v : (point, rank), (point, input) where it is wanted.
-    noise_sd : standard deviation of the noise on the rates that the flow should bear.
+    z, v : (point, rank), (point, input) the points.
+    noise_sd : standard deviation of the noise on the rates to which the flow should be robust.
     """
     r = np.tanh(z @ m.T + v @ B.T + b)
     return np.linalg.solve(r.T @ r + len(r) * noise_sd**2 * np.eye(len(m)), r.T @ flow)
 
 
-def _loadings(rng: np.random.Generator, units: int, number: int, away_from: Array | None = None) -> Array:
-    """(unit, number) Gaussian loadings whose means are 0 and whose covariance is the identity, exactly.
+def _loadings(rng: np.random.Generator, units: int, columns: int, orthogonal_to: Array | None = None) -> Array:
+    """(unit, column) Gaussian loadings with means of exactly 0 and a covariance of exactly the identity.
 
-    With ``away_from`` (unit,), they are orthogonal to that as well.
+    They are orthogonal to the vector ``orthogonal_to`` (unit,) as well.
     """
-    fixed = np.ones((units, 1)) if away_from is None else np.column_stack([np.ones(units), away_from])
-    q, triangle = np.linalg.qr(np.column_stack([fixed, rng.standard_normal((units, number))]))
+    fixed = np.ones((units, 1)) if orthogonal_to is None else np.column_stack([np.ones(units), orthogonal_to])
+    q, triangle = np.linalg.qr(np.column_stack([fixed, rng.standard_normal((units, columns))]))
     return (q * np.sign(np.diag(triangle)))[:, fixed.shape[1] :] * np.sqrt(units)
-
-
-def _split(columns: Array, first: int) -> tuple[Array, Array]:
-    return columns[:, :first], columns[:, first:]
 
 
 def _teacher(
@@ -249,10 +257,18 @@ def _teacher(
     choice: Array | None = None,
     population: Array | None = None,
 ) -> LowRankTeacher:
-    """One region; the output is choice (output, rank) times the latents."""
+    """A teacher of one region, whose output is choice (output, rank) times the latents."""
     units = len(m)
     bias = np.zeros(units) if b is None else b
-    network = Network(m @ n.T, B, bias, TAU_S, DT_S)
+    network = Network(J=m @ n.T, B=B, b=bias, tau_s=TAU_S, dt_s=DT_S)
     readout = np.zeros((1, units)) if choice is None else choice @ n.T
     groups = np.zeros(units, dtype=int) if population is None else population
-    return LowRankTeacher(network, m, n, readout, np.repeat("A", units), groups, bias.copy())
+    return LowRankTeacher(
+        network=network,
+        m=m,
+        n=n,
+        readout=readout,
+        region=np.repeat("A", units),
+        population=groups,
+        start=bias.copy(),
+    )
