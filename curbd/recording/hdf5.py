@@ -15,7 +15,7 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import label_origin
-from curbd.recording.units import UnitFacts, cell_type, positions, unit_table
+from curbd.recording.units import UnitFacts, cell_type, unit_table
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
@@ -266,7 +266,7 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
         ids=ids or [str(unit) for unit in range(n_units)],
         origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region)],
         cell_type=[] if types is None else [cell_type(value) for value in types],
-        xyz=np.empty((0, 3)) if xyz is None else positions(xyz[...]),
+        xyz=np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float),
         columns=columns,
     )
 

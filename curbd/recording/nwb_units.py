@@ -14,7 +14,7 @@ from curbd.recording.cells import as_text, region_label
 from curbd.recording.nwb_tables import row_slices, simple_columns
 from curbd.recording.recording_file import Spikes
 from curbd.recording.regions import LabelOrigin, label_origin, majority
-from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, positions
+from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type
 from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
@@ -151,7 +151,7 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
         names=names,
         electrode_ids=electrode_ids,
         cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
-        xyz=positions(xyz),
+        xyz=xyz,
         columns=columns,
     )
 
@@ -245,7 +245,7 @@ def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[An
     """(unit, 3) mean position of the electrodes of each unit, NaN where unknown."""
     if not all(axis in electrodes for axis in "xyz"):
         return np.full((len(rows), 3), np.nan)
-    xyz = positions(np.column_stack([np.asarray(electrodes[axis], float) for axis in "xyz"]))
+    xyz = np.column_stack([np.asarray(electrodes[axis], float) for axis in "xyz"])
     return np.array([xyz[list(of_unit)].mean(axis=0) if of_unit else np.full(3, np.nan) for of_unit in rows])
 
 

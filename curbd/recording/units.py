@@ -47,7 +47,8 @@ class UnitFacts:
         equal ids, and `regions.name_pattern` searches them for labels.
     electrode_ids : for each unit, the ids of its electrodes.
     cell_type : (unit,) excitatory, inhibitory or unknown.
-    xyz : (unit, 3) position in the unit of length of the file, NaN where unknown.
+    xyz : (unit, 3) position in the unit of length of the file, NaN where unknown; 0 everywhere in files that hold a
+        placeholder (see `positions`).
     reason : (unit,) why the file excludes a unit; '' for all other units.
     columns : name -> (unit,) cells of every simple column of the units (or ROI) table, for `units.select`.
     """

@@ -207,19 +207,19 @@ def change(**values):
         (change(**{"truth/J": np.zeros((2, 2))}), "truth: found no attribute tau_s, dt_s"),
     ],
 )
-def test_files_that_cannot_be_used_are_told(content, save, damage, message):
+def test_files_that_cannot_be_used_are_reported(content, save, damage, message):
     damage(content)
     with pytest.raises(UserError, match=message):
         open_file(save(content))
 
 
-def test_a_drive_of_another_length_is_told(content, save, rng):
+def test_a_drive_of_another_length_is_reported(content, save, rng):
     content |= {"truth/J": rng.random((UNITS, UNITS)), "truth/drive": np.zeros((TRIALS, 9, UNITS))}
     with pytest.raises(UserError, match=r"truth/drive: found shape \(4, 9, 3\), expected \(4, 10, 3\)"):
         open_file(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
 
 
-def test_a_truth_of_another_size_is_told(content, save):
+def test_a_truth_of_another_size_is_reported(content, save):
     content["truth/J"] = np.zeros((2, 2))
     with pytest.raises(UserError, match=r"truth/J: found shape \(2, 2\), expected \(3, 3\)"):
         open_file(save(content, {"truth/tau_s": 0.1, "truth/dt_s": 0.05}))
@@ -242,7 +242,7 @@ def test_dims_that_do_not_fit_the_shape(content, save):
         open_file(save(content), hdf5={"dims": ["time", "unit"]})
 
 
-def test_a_group_of_region_columns_is_told(recordings: Path):
+def test_a_group_of_region_columns_is_reported(recordings: Path):
     layout = {"rates": "fluorescence", "dims": ["unit", "time"], "sampling_rate_hz": 1.0}
     with pytest.raises(
         UserError, match=r"found the group 'region', expected a dataset .one of region/acronym, region/name"
@@ -250,12 +250,12 @@ def test_a_group_of_region_columns_is_told(recordings: Path):
         open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 
-def test_an_nwb_file_opened_as_hdf5_is_told(recordings: Path):
+def test_an_nwb_file_opened_as_hdf5_is_reported(recordings: Path):
     with pytest.raises(UserError, match=r"it is an NWB file: set its format to nwb"):
         open_file(recordings / "A8604-211122.nwb")
 
 
-def test_a_file_that_is_no_hdf5(tmp_path):
+def test_a_file_that_is_not_hdf5(tmp_path):
     (tmp_path / "rates.h5").write_bytes(b"no signature" * 50)
     with pytest.raises(UserError, match=r"a file that is not HDF5"):
         open_file(tmp_path / "rates.h5")

@@ -189,7 +189,7 @@ def test_an_unknown_layout_gets_a_mapping_that_works(tmp_path: Path, rng):
         assert file.units["region"].value_counts().to_dict() == {"LM": 3, "V1": 2}
 
 
-def test_a_layout_that_cannot_be_told_says_what_is_missing(tmp_path: Path, rng):
+def test_an_undecided_layout_says_what_is_missing(tmp_path: Path, rng):
     with h5py.File(tmp_path / "bare.h5", "w") as file:
         file["activity"] = rng.random((40, 5))
     text = inspect(tmp_path / "bare.h5")
@@ -238,7 +238,7 @@ def test_a_file_larger_than_memory_is_inspected(empty_nwb, save_nwb):
     assert "acquisition/raw: 4 columns, V, 60000000000 samples, 0 s to 2e+06 s, 3e+04 Hz" in inspect(path)
 
 
-def test_other_labels_that_disagree_are_told(empty_nwb, save_nwb):
+def test_other_labels_that_disagree_are_reported(empty_nwb, save_nwb):
     nwbfile = empty_nwb()
     group = nwbfile.create_electrode_group("g", "probe", "probeA", nwbfile.create_device("d"))
     nwbfile.add_electrode(group=group, location="VISp")
@@ -259,7 +259,7 @@ def test_files_that_cannot_be_inspected(tmp_path: Path, content, message):
         inspect(path)
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(
+def test_a_pipe_that_closes_early_is_not_an_error(
     save_nwb: Callable[..., Path], empty_nwb: Callable[[], NWBFile]
 ) -> None:
     nwbfile = empty_nwb()

@@ -220,7 +220,7 @@ def test_peak_electrode_before_majority_before_nothing(empty_nwb, save_nwb):
         assert opened.units["region_source"][0] == "units.peak_channel_id -> electrodes.location"
 
 
-def test_places_that_disagree_are_noted_and_the_order_chooses(empty_nwb, save_nwb):
+def test_origins_that_disagree_are_noted_and_the_order_decides(empty_nwb, save_nwb):
     nwbfile = empty_nwb()
     group = add_electrodes(nwbfile, ["VISl"], location="probeA")
     nwbfile.add_unit_column("brain_area", "region")
@@ -325,7 +325,7 @@ def test_planes_are_joined_on_the_clock_of_the_first(empty_nwb, save_nwb):
         assert any("interpolated linearly" in note for note in opened.notes)
 
 
-def test_one_series_a_neuron_is_reached_by_a_pattern(empty_nwb, save_nwb, tmp_path):
+def test_one_series_for_each_neuron_is_reached_by_a_pattern(empty_nwb, save_nwb, tmp_path):
     nwbfile = empty_nwb()
     for neuron in range(3):
         nwbfile.add_acquisition(
@@ -401,14 +401,14 @@ def test_a_truncated_file(empty_nwb, save_nwb):
         open_file(path)
 
 
-def test_a_file_that_is_no_hdf5(tmp_path):
+def test_a_file_that_is_not_hdf5(tmp_path):
     path = tmp_path / "text.nwb"
     path.write_text("not an HDF5 file\n" * 100)
     with pytest.raises(UserError, match=r"a file that is not HDF5"):
         open_file(path)
 
 
-def test_an_hdf5_file_that_is_no_nwb(tmp_path):
+def test_an_hdf5_file_that_is_not_nwb(tmp_path):
     with h5py.File(tmp_path / "plain.h5", "w") as file:
         file["rates"] = np.zeros((3, 3))
     with pytest.raises(UserError, match=r"an HDF5 file that is not NWB.*set its format to hdf5"):

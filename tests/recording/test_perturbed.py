@@ -73,7 +73,7 @@ def test_the_value_is_compared_by_what_it_says(cells, value, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "cells", "told"),
+    ("entries", "cells", "message"),
     [
         ([{"column": "lasr", "value": "on", "like": "x"}], ["on", "off"], "did you mean 'laser'"),
         ([{"column": "laser", "value": "blue", "like": "x"}], ["on", "off"], "one of off, on"),
@@ -81,13 +81,13 @@ def test_the_value_is_compared_by_what_it_says(cells, value, expected) -> None:
         (2 * [{"column": "laser", "value": "on", "like": "x"}], ["on", "off"], "one perturbation for each trial"),
     ],
 )
-def test_mistakes_are_told(entries, cells, told) -> None:
+def test_mistakes_are_reported(entries, cells, message) -> None:
     wanted = RecordingSettings.model_validate({"perturbed": entries})
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         perturbations_of(pd.DataFrame({"laser": cells}), wanted.perturbed, "rec")
 
 
-def test_blocks_of_continuous_data_are_no_trials(tmp_path, rng) -> None:
+def test_blocks_of_continuous_data_are_not_trials(tmp_path, rng) -> None:
     file = trial_file(tmp_path / "a.h5", rng.random((1, 400, 6)), 0.05 * np.arange(400), ["A"] * 6)
     with pytest.raises(UserError, match="blocks of continuous data"):
         ingest(file, settings(), "rec")

@@ -113,7 +113,7 @@ def test_a_mapping_that_cannot_be_used_is_an_error(tmp_path: Path, text: str, me
 @pytest.mark.parametrize(
     "content", [b"", b"unit_id\tregion\na\tx\nb\tx\ty\n", "unit_id\tregion\na\tM\xfc\n".encode("latin-1")]
 )
-def test_a_table_that_is_empty_ragged_or_of_another_encoding_is_told(tmp_path: Path, content: bytes):
+def test_a_table_that_is_empty_ragged_or_of_another_encoding_is_reported(tmp_path: Path, content: bytes):
     path = tmp_path / "regions.tsv"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"regions.mapping: found .*regions.tsv \(.* expected a TSV .* in UTF-8"):
@@ -161,7 +161,7 @@ def test_suggested_pattern_finds_the_label():
     assert suggest_pattern("-0") == ""
 
 
-def test_places_that_disagree_are_told():
+def test_origins_that_disagree_are_reported():
     assert disagreements([COLUMN, ELECTRODES]) == [
         "units.location and units.electrodes -> electrodes.location disagree for 1 of 4 units (e.g. ca1 and CA1);"
         " regions.order and regions.unit_columns decide which is used."
