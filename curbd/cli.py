@@ -21,7 +21,6 @@ from curbd.commands import (
     set_threads,
 )
 from curbd.errors import UserError
-from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 
 if TYPE_CHECKING:
@@ -51,14 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--name", required=True, help="name of the recording")
     step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
     step.add_argument("--format", choices=("nwb", "hdf5"), required=True)
-    step.add_argument("--settings", default="{}", metavar="JSON", help="keys of `defaults` in config/README.md")
+    step.add_argument("--plan", type=Path, metavar="plan.json", help="settings; without a plan all have their defaults")
+    step.add_argument("--model", help="name of a model that replaces bin width, smoothing or scaling")
     step.add_argument("--out", type=Path, required=True, metavar="recording.nc")
     step.add_argument("--units", type=Path, metavar="units.csv")
     step.add_argument("--regions", type=Path, metavar="regions.csv")
 
     step = add_step(steps, "check", _check, "see that what the experiments name exists in a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    add_experiment_arguments(step)
+    step.add_argument(
+        "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its experiments"
+    )
     step.add_argument("--out", type=Path, required=True, metavar="experiments.json")
 
     add_fit_step(steps, _fit)
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
     step = add_step(steps, "inactivate", _inactivate, "perturb parts of a network and compare with the intact one")
     add_network_arguments(step)
-    add_experiment_arguments(step)
+    step.add_argument("--experiments", type=Path, required=True, metavar="experiments.json")
     step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts, for an effect to be called")
     step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
     step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv")
@@ -88,20 +90,13 @@ def _parser() -> argparse.ArgumentParser:
 
     step = add_step(steps, "tables", _tables, "collect the tables of a run and say where they come from")
     step.add_argument("--results", type=Path, required=True, metavar="DIR")
-    step.add_argument("--recordings", nargs="+", required=True, metavar="NAME")
-    step.add_argument("--config", required=True, metavar="JSON")
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json")
 
     step = add_step(steps, "report", _report, "write the report of a run")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR")
     step.add_argument("--results", type=Path, required=True, metavar="DIR")
     step.add_argument("--out", type=Path, required=True, metavar="report.html")
     return parser
-
-
-def add_experiment_arguments(step: argparse.ArgumentParser) -> None:
-    """The arguments of every step that reads the experiments."""
-    step.add_argument("--experiments", required=True, metavar="JSON", help="the section `inactivations` of the config")
-    step.add_argument("--bench", default="{}", metavar="JSON", help="the section `bench` of the config")
 
 
 def _inspect(chosen: argparse.Namespace) -> None:
@@ -122,11 +117,13 @@ def _ingest(chosen: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
+    from curbd.settings.plan import load_plan
     from curbd.settings.recording import RecordingSettings
-    from curbd.settings.validation import parse_json
     from curbd.storage import write_netcdf
 
-    settings = parse_json("--settings", chosen.settings, RecordingSettings)
+    settings = RecordingSettings()
+    if chosen.plan is not None:
+        settings = load_plan(chosen.plan).recording_settings(chosen.name, chosen.model)
     with open_recording(chosen.path, chosen.format, settings, chosen.name) as file:
         session = ingest(file, settings, chosen.name)
     print(session.recording.attrs["notes"] or "no remarks")
@@ -139,18 +136,13 @@ def _ingest(chosen: argparse.Namespace) -> None:
 
 def _check(chosen: argparse.Namespace) -> None:
     from curbd.inactivation.check import check_experiments
+    from curbd.settings.plan import as_json, load_plan
     from curbd.storage import read_netcdf, whole_file
 
-    check_experiments(read_netcdf(chosen.recording), *_experiments(chosen))
-    with whole_file(chosen.out) as part:
-        part.write_text(f'{{"inactivations": {chosen.experiments}, "bench": {chosen.bench}}}\n', encoding="utf-8")
-
-
-def _experiments(chosen: argparse.Namespace) -> tuple[dict[str, Inactivation], ExperimentSettings]:
-    from curbd.settings.validation import parse_json
-
-    experiments = parse_json("--experiments", chosen.experiments, dict[str, Inactivation])
-    return experiments, parse_json("--bench", chosen.bench, ExperimentSettings)
+    experiments = load_plan(chosen.plan).experiments()
+    check_experiments(read_netcdf(chosen.recording), experiments.inactivations, experiments.bench)
+    with whole_file(chosen.out) as temporary:
+        temporary.write_text(as_json(experiments) + "\n", encoding="utf-8")
 
 
 def _fit(chosen: argparse.Namespace) -> None:
@@ -182,23 +174,27 @@ def _inactivate(chosen: argparse.Namespace) -> None:
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
     from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
+    from curbd.settings.experiments import Experiments
+    from curbd.settings.validation import parse_json
     from curbd.storage import read_netcdf
 
     set_threads(chosen)
     recording, truth = read_recording(chosen)
-    experiments, bench = _experiments(chosen)
+    experiments = parse_json(str(chosen.experiments), chosen.experiments.read_text(encoding="utf-8"), Experiments)
     populations = None if chosen.populations is None else pd.read_csv(chosen.populations, dtype=str)
     pathways = None if chosen.pathways is None else tables.read("pathways", chosen.pathways)
     networks = read_netcdf(chosen.network)
-    found = run_experiments(recording, networks, experiments, truth, bench=bench, populations=populations)
-    inactivations = inactivation_table(found, pathways)
+    outcome = run_experiments(
+        recording, networks, experiments.inactivations, truth, bench=experiments.bench, populations=populations
+    )
+    inactivations = inactivation_table(outcome, pathways)
     tables.write("inactivations", inactivations, chosen.out)
     if chosen.timecourses is not None:
-        tables.write("inactivation_timecourses", timecourse_table(found), chosen.timecourses)
+        tables.write("inactivation_timecourses", timecourse_table(outcome), chosen.timecourses)
     if chosen.units is not None:
-        tables.write("inactivation_units", unit_table(found), chosen.units)
+        tables.write("inactivation_units", unit_table(outcome), chosen.units)
     if chosen.interactions is not None:
-        tables.write("interactions", interaction_table(found, inactivations, pathways), chosen.interactions)
+        tables.write("interactions", interaction_table(outcome, inactivations, pathways), chosen.interactions)
 
 
 def _compare(chosen: argparse.Namespace) -> None:
@@ -224,18 +220,16 @@ def _compare(chosen: argparse.Namespace) -> None:
 
 def _tables(chosen: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.settings.config import Config
-    from curbd.settings.validation import parse_json
+    from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance
 
-    config = parse_json("--config", chosen.config, Config)
-    folder = chosen.results / "tables"
-    for name, table in collect_run(chosen.results, chosen.recordings, config).items():
+    plan, folder = load_plan(chosen.plan), chosen.results / "tables"
+    for name, table in collect_run(chosen.results, list(plan.recordings), plan.config).items():
         tables.write(name, table, folder / tables.TABLES[name].file)
-    origin = provenance(chosen.results, chosen.recordings, config)
-    with whole_file(folder / "provenance.json") as part:
-        part.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    origin = provenance(chosen.results, list(plan.recordings), plan.config)
+    with whole_file(folder / "provenance.json") as temporary:
+        temporary.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 
 def _report(chosen: argparse.Namespace) -> None:

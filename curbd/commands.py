@@ -55,8 +55,8 @@ def add_fit_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], com
     """The subcommand `fit`, the same for every family of models."""
     step = add_step(steps, "fit", command, "fit a network to a recording, every seed of a model")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--name", required=True, help="name of the model")
-    step.add_argument("--model", required=True, metavar="JSON", help="an entry of the section `models` of the config")
+    step.add_argument("--name", required=True, help="name of the model, an entry of `models` in the config")
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its models")
     step.add_argument("--out", type=Path, required=True, metavar="network.nc")
     step.add_argument("--fits", type=Path, required=True, metavar="fits.csv")
     step.add_argument("--region-scores", type=Path, required=True, metavar="region_scores.csv")
@@ -75,12 +75,12 @@ def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
     """The step `fit` with the `fit` of one family of models."""
     from curbd import tables
     from curbd.scores.score import score
-    from curbd.settings.validation import parse_json
+    from curbd.settings.plan import load_plan
     from curbd.storage import whole_file, write_netcdf
 
-    model = parse_json("--model", chosen.model, Model)
     set_threads(chosen)
     recording, truth = read_recording(chosen)
+    model = load_plan(chosen.plan).fit_model(str(recording.attrs["recording"]), chosen.name)
     networks, seconds = fit(recording, model, chosen.name)
     scores = score(recording, networks, seconds, truth)
     write_netcdf({"/": networks}, chosen.out)

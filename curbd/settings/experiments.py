@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from curbd.settings.section import Positive, Section
+from curbd.settings.section import Name, Positive, Section
 
 Dose = Annotated[float, Field(gt=0, le=1)]
 Doses = Annotated[list[Dose], Field(min_length=1)]
@@ -152,3 +152,12 @@ class ExperimentSettings(Section):
     `readout:<name>`."""
     seed: int = 0
     """Seed of the random groups, of the drawn networks and of the noise."""
+
+
+class Experiments(Section):
+    """The experiments of a run, as the file experiments.json hands them on."""
+
+    inactivations: dict[Name, Inactivation] = {}
+    """Name -> experiment."""
+    bench: ExperimentSettings = ExperimentSettings()
+    """How every experiment is run and judged."""

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from curbd.errors import UserError, did_you_mean, mistake
-from curbd.settings.config import Config
+from curbd.settings.config import Config, Defaults
+from curbd.settings.experiments import Experiments
 from curbd.settings.models import OWN_RECORDING, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
@@ -48,6 +49,10 @@ class Plan:
         """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
         return bool(_given(self.config.models[model], OWN_RECORDING))
 
+    def experiments(self) -> Experiments:
+        """The experiments of the config, and how they are run and judged."""
+        return Experiments.model_construct(inactivations=self.config.inactivations, bench=self.config.bench)
+
     def unit_tables(self) -> list[str]:
         """Paths of the tables of units that the experiments name."""
         return sorted({table for _, table in _unit_tables(self.config)})
@@ -66,6 +71,58 @@ class Plan:
                 **_given(chosen, tuple(FitSettings.model_fields)),
             }
         )
+
+    def to_json(self) -> str:
+        """The plan as one line of JSON, which `from_json` reads."""
+        recordings = {
+            name: {
+                "path": str(recording.path),
+                "format": recording.format,
+                "settings": recording.settings.model_dump(mode="json"),
+            }
+            for name, recording in self.recordings.items()
+        }
+        return json.dumps({"config": self.config.model_dump(mode="json"), "recordings": recordings}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """The plan that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError : the text is not a plan.
+        """
+        plain = json.loads(text)
+        recordings = {
+            name: Recording(
+                name=name,
+                path=Path(recording["path"]),
+                format=recording["format"],
+                settings=Defaults.model_validate(recording["settings"]),
+            )
+            for name, recording in plain["recordings"].items()
+        }
+        return cls(Config.model_validate(plain["config"]), recordings)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read the file plan.json of a run.
+
+    Parameters
+    ----------
+    path : plan.json, which the workflow writes into the folder of the results.
+
+    Raises
+    ------
+    UserError : the file is missing, or holds something else.
+    """
+    expected, todo = "the plan of a run", "start the workflow, which writes the plan"
+    try:
+        return Plan.from_json(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError.at(str(path), found="no file that can be read", expected=expected, todo=todo) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError.at(str(path), found=f"another content ({error})", expected=expected, todo=todo) from None
 
 
 def _given(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Predicted beside measured effects: the numbers are those of a calculation by hand, and nothing is called nothing."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,10 +13,11 @@ from curbd.inactivation.comparison import compare, measure
 from curbd.pathways.judge import judge
 from curbd.settings.models import Model
 from curbd.storage import groups_of, read_netcdf, write_netcdf
+from tests.support.plans import write_plan
 
 UNITS, REGION = [f"u{number}" for number in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3
 EFFECT = np.array([-0.5, -0.5, -0.5, 0.3, -0.2, 0.1, 0.0, 0.0, 0.0])
-ENDINGS = (".nc", ".csv", ".parquet", "experiments.json")
+ENDINGS = (".nc", ".csv", ".parquet", ".json")
 TIME = 0.05 + 0.1 * np.arange(10)
 
 
@@ -199,7 +198,8 @@ def steps(tmp_path_factory):
     teachers.write_hdf5(teacher, folder / "laser.h5")
     settings = {"perturbed": [{"column": "laser", "value": "on", "like": "off"}]}
     experiment = {"off": {"region": "A", "action": "clamp", "value": -1, "start_s": 0.2, "stop_s": 0.6}}
-    said = {"experiments": json.dumps(experiment)}
+    path = folder / "laser.h5"
+    write_plan(folder, path, defaults=settings, inactivations=experiment)
 
     def step(command, recording="recording.nc", **flags):
         """One call of the command line; texts that name files stand in the folder."""
@@ -208,14 +208,14 @@ def steps(tmp_path_factory):
             arguments += [f"--{flag.replace('_', '-')}", str(folder / value) if value.endswith(ENDINGS) else value]
         assert main(arguments) == 0
 
-    path = str(folder / "laser.h5")
-    step("ingest", "", name="rec", path=path, format="hdf5", settings=json.dumps(settings), out="recording.nc")
-    step("check", **said, out="experiments.json")
+    step("ingest", "", name="rec", path=str(path), format="hdf5", plan="plan.json", out="recording.nc")
+    step("check", plan="plan.json", out="experiments.json")
     recording = read_netcdf(folder / "recording.nc")
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
     write_netcdf({"/": networks}, folder / "network.nc")
     tables.write("pathways", judge(recording, networks), folder / "pathways.csv")
-    step("inactivate", **said, network="network.nc", pathways="pathways.csv", out="effects.csv", units="units.parquet")
+    files = {"network": "network.nc", "pathways": "pathways.csv", "out": "effects.csv", "units": "units.parquet"}
+    step("inactivate", experiments="experiments.json", **files)
     step("compare", inactivations="effects.csv", units="units.parquet", out="comparison.csv")
     return folder, teacher
 
@@ -238,9 +238,9 @@ def test_a_laser_of_a_teacher_is_predicted_from_the_other_trials(steps) -> None:
     np.testing.assert_allclose(rows[(rows["target"] == "B") & (rows["unit_id"] != "")]["measured"], measured)
 
 
-def test_an_experiment_for_perturbed_trials_is_checked_before_the_fit(steps, capsys) -> None:
+def test_an_experiment_for_perturbed_trials_is_checked_before_the_fit(steps, tmp_path, capsys) -> None:
     folder, _ = steps
-    several = json.dumps({"off": {"kind": "region"}})
-    arguments = ["--experiments", several, "--out", str(folder / "no.json")]
+    several = write_plan(tmp_path, folder / "laser.h5", inactivations={"off": {"kind": "region"}})
+    arguments = ["--plan", str(several), "--out", str(folder / "no.json")]
     assert main(["check", "--recording", str(folder / "recording.nc"), *arguments]) == 2
     assert "found 3 perturbations (off:A, off:B, off:C), expected one" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from curbd.inactivation.check import check_experiments
 from curbd.settings.config import Config
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, Model
-from curbd.settings.plan import Plan, as_json, read_plan
+from curbd.settings.plan import Plan, as_json, load_plan, read_plan
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.validation import parse_json
 
@@ -88,10 +88,21 @@ def test_a_column_replaces_a_default_and_a_model_replaces_both(table: Write) -> 
 def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
     table(HEADER, "a\ta.nwb\tnwb")
     made = plan(models={"m": {"family": "full_rank", "estimator": "force", "options": {"passes": 3}}})
-    assert parse_json("--settings", as_json(made.recording_settings("a")), RecordingSettings) == RecordingSettings()
-    model = parse_json("--model", as_json(made.fit_model("a", "m")), Model)
+    again = Plan.from_json(made.to_json())
+    assert again == made
+    assert as_json(again.recording_settings("a")) == as_json(RecordingSettings())
+    model = again.fit_model("a", "m")
     assert model.options["passes"] == 3
     assert model.options["gain"] == 1.5
+    assert again.experiments().inactivations == made.config.inactivations
+
+
+def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"plan\.json: found no file that can be read.*start the workflow"):
+        load_plan(tmp_path / "plan.json")
+    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"plan\.json: found another content"):
+        load_plan(tmp_path / "plan.json")
 
 
 def test_labels_of_a_table_stay_text(table: Write) -> None:

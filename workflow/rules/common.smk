@@ -1,11 +1,12 @@
 import re
+import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from curbd.errors import UserError
 from curbd.settings.plan import as_json, read_plan
-from curbd.storage import RESULTS_VERSION
+from curbd.storage import RESULTS_VERSION, whole_file
 
 DEMO = "data/demo.h5"
 MECHANISM = [
@@ -26,6 +27,17 @@ try:
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+# The settings of every step reach the step in this file: a command line has a limit, and a config has none. The settings
+# also stand among the params of the step, so that a change of these settings, and of no others, runs the step again.
+PLAN_FILE = Path(PLAN.config.results) / "plan.json"
+
+
+def write_plan():
+    """Write the plan of the run beside its results."""
+    with whole_file(PLAN_FILE) as temporary:
+        temporary.write_text(PLAN.to_json() + "\n", encoding="utf-8")
 
 
 def any_of(names):
@@ -91,13 +103,8 @@ def fit_model(wildcards):
 
 
 def experiments(wildcards):
-    """The inactivations of the config."""
-    return as_json(PLAN.config.inactivations)
-
-
-def bench(wildcards):
-    """How they are run and judged."""
-    return as_json(PLAN.config.bench)
+    """The experiments of the config, and how they are run and judged."""
+    return as_json(PLAN.experiments())
 
 
 def unit_tables(wildcards):
@@ -113,7 +120,9 @@ def populations(wildcards):
 
 def populations_option(wildcards, input):
     """Where the experiments find them."""
-    return f"--populations {input.populations}" if input.populations else ""
+    return (
+        f"--populations {shlex.quote(input.populations)}" if input.populations else ""
+    )
 
 
 def folder_of_results(wildcards, output):

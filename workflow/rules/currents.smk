@@ -21,6 +21,6 @@ rule currents:
     params:
         version=RESULTS_VERSION,
     shell:
-        "curbd currents --recording {input.recording} --network {input.network} --threads {threads}"
-        " --out {output.currents} --table {output.table} --pathways {output.pathways} --nulls {output.nulls}"
-        " > {log} 2>&1"
+        "curbd currents --recording {input.recording:q} --network {input.network:q} --threads {threads}"
+        " --out {output.currents:q} --table {output.table:q} --pathways {output.pathways:q} --nulls {output.nulls:q}"
+        " > {log:q} 2>&1"

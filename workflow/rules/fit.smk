@@ -19,13 +19,14 @@ rule fit:
         runtime=fit_minutes,
     params:
         program=fit_program,
+        plan=PLAN_FILE,
         model=fit_model,
         version=RESULTS_VERSION,
     shell:
-        "{params.program} fit --recording {input.recording} --name {wildcards.model} --model {params.model:q}"
+        "{params.program} fit --recording {input.recording:q} --name {wildcards.model} --plan {params.plan:q}"
         " --threads {threads}"
-        " --out {output.network} --fits {output.fits} --region-scores {output.region_scores}"
-        " --unit-scores {output.unit_scores} > {log} 2>&1"
+        " --out {output.network:q} --fits {output.fits:q} --region-scores {output.region_scores:q}"
+        " --unit-scores {output.unit_scores:q} > {log:q} 2>&1"
 
 
 # Latent variables of a low-rank network.
@@ -48,4 +49,4 @@ rule latents:
     params:
         version=RESULTS_VERSION,
     shell:
-        "lrfit latents --recording {input.recording} --network {input.network} --out {output} > {log} 2>&1"
+        "lrfit latents --recording {input.recording:q} --network {input.network:q} --out {output:q} > {log:q} 2>&1"

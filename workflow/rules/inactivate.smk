@@ -4,7 +4,7 @@ rule inactivate:
         recording=recording_of_fit,
         network="<results>/{recording}/{model}/network.nc",
         pathways="<results>/{recording}/{model}/pathways.csv",
-        checked="<results>/{recording}/experiments.json",
+        experiments="<results>/{recording}/experiments.json",
         tables=unit_tables,
         populations=populations,
     output:
@@ -23,16 +23,13 @@ rule inactivate:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
-        experiments=experiments,
-        bench=bench,
         populations=populations_option,
         version=RESULTS_VERSION,
     shell:
-        "curbd inactivate --recording {input.recording} --network {input.network} --pathways {input.pathways}"
-        " --threads {threads} --experiments {params.experiments:q} --bench {params.bench:q}"
-        " {params.populations}"
-        " --out {output.table} --timecourses {output.timecourses} --units {output.units}"
-        " --interactions {output.interactions} > {log} 2>&1"
+        "curbd inactivate --recording {input.recording:q} --network {input.network:q} --pathways {input.pathways:q}"
+        " --threads {threads} --experiments {input.experiments:q} {params.populations}"
+        " --out {output.table:q} --timecourses {output.timecourses:q} --units {output.units:q}"
+        " --interactions {output.interactions:q} > {log:q} 2>&1"
 
 
 # The same experiment where the recording holds it: what was predicted beside what was measured.
@@ -56,5 +53,5 @@ rule compare:
     params:
         version=RESULTS_VERSION,
     shell:
-        "curbd compare --recording {input.recording} --inactivations {input.inactivations} --units {input.units}"
-        " --out {output} > {log} 2>&1"
+        "curbd compare --recording {input.recording:q} --inactivations {input.inactivations:q} --units {input.units:q}"
+        " --out {output:q} > {log:q} 2>&1"

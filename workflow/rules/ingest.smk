@@ -14,7 +14,7 @@ rule demo_recording:
     conda:
         "../../environment.yml"
     shell:
-        "curbd teacher demo --out {output} > {log} 2>&1"
+        "curbd teacher demo --out {output:q} > {log:q} 2>&1"
 
 
 # A file becomes a recording: rates on bins, regions, inputs, trials.
@@ -38,12 +38,13 @@ rule ingest:
         runtime=minutes,
     params:
         format=recording_format,
+        plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
     shell:
         "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
-        " --settings {params.settings:q}"
-        " --out {output.recording} --units {output.units} --regions {output.regions} > {log} 2>&1"
+        " --plan {params.plan:q}"
+        " --out {output.recording:q} --units {output.units:q} --regions {output.regions:q} > {log:q} 2>&1"
 
 
 # The same for a model with a bin width, smoothing or scaling of its own.
@@ -65,11 +66,12 @@ rule ingest_for_model:
         runtime=minutes,
     params:
         format=recording_format,
+        plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
     shell:
         "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
-        " --settings {params.settings:q} --out {output.recording} > {log} 2>&1"
+        " --plan {params.plan:q} --model {wildcards.model} --out {output.recording:q} > {log:q} 2>&1"
 
 
 # What the inactivations name exists in the recording; the priority tells it before hours of fits.
@@ -88,8 +90,8 @@ rule check_experiments:
     conda:
         "../../environment.yml"
     params:
+        plan=PLAN_FILE,
         experiments=experiments,
-        bench=bench,
+        version=RESULTS_VERSION,
     shell:
-        "curbd check --recording {input.recording} --experiments {params.experiments:q} --bench {params.bench:q}"
-        " --out {output} > {log} 2>&1"
+        "curbd check --recording {input.recording:q} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"

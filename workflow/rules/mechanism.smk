@@ -22,6 +22,6 @@ rule mechanism:
     params:
         version=RESULTS_VERSION,
     shell:
-        "lrfit mechanism --recording {input.recording} --network {input.network} --threads {threads}"
-        " --dynamics {output.dynamics} --field {output.field} --geometry {output.geometry}"
-        " --populations {output.populations} --transmission {output.transmission} > {log} 2>&1"
+        "lrfit mechanism --recording {input.recording:q} --network {input.network:q} --threads {threads}"
+        " --dynamics {output.dynamics:q} --field {output.field:q} --geometry {output.geometry:q}"
+        " --populations {output.populations:q} --transmission {output.transmission:q} > {log:q} 2>&1"

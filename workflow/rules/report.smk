@@ -63,12 +63,12 @@ rule tables:
         runtime=minutes,
     params:
         results=folder_of_results,
+        plan=PLAN_FILE,
         recordings=list(PLAN.recordings),
         config=as_json(PLAN.config),
         version=RESULTS_VERSION,
     shell:
-        "curbd tables --results {params.results:q} --recordings {params.recordings} --config {params.config:q}"
-        " > {log} 2>&1"
+        "curbd tables --results {params.results:q} --plan {params.plan:q} > {log:q} 2>&1"
 
 
 # One self-contained page of all of it.
@@ -96,4 +96,4 @@ rule report:
         results=folder_of_results,
         version=RESULTS_VERSION,
     shell:
-        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output} > {log} 2>&1"
+        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output:q} > {log:q} 2>&1"
