@@ -1,5 +1,7 @@
 """Scores of slow modes, against the exact case of a delay line that is seen in part."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from scipy.linalg import solve_continuous_lyapunov
@@ -31,7 +33,9 @@ def departure(F: np.ndarray) -> float:
         pytest.param(1000, 0.9633, 0.8633, 1.898, marks=pytest.mark.slow),
     ],
 )
-def test_a_delay_line_that_is_seen_in_part_looks_like_a_line_attractor(length, first, second, score):
+def test_a_delay_line_that_is_seen_in_part_looks_like_a_line_attractor(
+    length: int, first: float, second: float, score: float
+) -> None:
     student = seen_in_part(length)
     eigenvalues = np.linalg.eigvals(student)
     largest = np.sort(eigenvalues.real)[::-1]
@@ -44,14 +48,14 @@ def test_a_delay_line_that_is_seen_in_part_looks_like_a_line_attractor(length, f
     assert "may be spurious" in WARNING
 
 
-def test_a_symmetric_matrix_is_normal_and_its_abscissa_is_its_largest_eigenvalue():
+def test_a_symmetric_matrix_is_normal_and_its_abscissa_is_its_largest_eigenvalue() -> None:
     rng = np.random.default_rng(0)
     m = rng.standard_normal((40, 2))
     assert departure(m @ m.T) == pytest.approx(0, abs=1e-6)
     assert abscissa(m, m) == pytest.approx(np.linalg.eigvalsh(m @ m.T)[-1])
 
 
-def test_the_abscissa_is_that_of_the_whole_matrix():
+def test_the_abscissa_is_that_of_the_whole_matrix() -> None:
     rng = np.random.default_rng(1)
     m, n = rng.standard_normal((2, 30, 3))
     J = m @ n.T
@@ -59,6 +63,6 @@ def test_the_abscissa_is_that_of_the_whole_matrix():
     assert np.linalg.eigvals(J).real.max() <= abscissa(m, n)
 
 
-def test_the_score_of_one_latent_is_against_the_units_own_time_constant():
+def test_the_score_of_one_latent_is_against_the_units_own_time_constant() -> None:
     assert line_attractor_score(np.array([0.75, 0.0])) == pytest.approx(2)
     assert line_attractor_score(np.array([0.5 + 1j, 0.75, 0.0])) == pytest.approx(1)

@@ -1,6 +1,9 @@
 """A rank for every pathway: on networks whose block ranks are known, and against the classical regression."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +14,18 @@ from curbd.pathways.judge import judge
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import BlockRank
-from curbd.teachers import multi_region
+from curbd.teachers import Teacher, multi_region
 from lrfit.estimators.block_rank import BlockChoice, block_rank, factors, solve
 from lrfit.estimators.reduced_rank import smallest_rank
 from tests.support.known_network import recorded
 from tests.support.recovery import explained, training_data
 
+Array = np.ndarray
+
 NAMES = ("A", "B", "C")
 
 
-def three_regions(seed, **settings):
+def three_regions(seed: int, **settings: Any) -> tuple[Teacher, Array]:
     """A network of rank 2 within its regions and of rank 1 or 0 between them, and these ranks."""
     rng = np.random.default_rng([seed, 1])
     absent = [(t, s) for t in NAMES for s in NAMES if t != s and rng.random() < 0.5]
@@ -31,7 +36,7 @@ def three_regions(seed, **settings):
 
 
 @pytest.mark.parametrize("seed", [100, 101, 102])
-def test_the_ranks_of_the_blocks_are_found(seed):
+def test_the_ranks_of_the_blocks_are_found(seed: int) -> None:
     teacher, true = three_regions(seed)
     fit = block_rank(training_data(teacher, substeps=5, tau_s=0.1), BlockRank(), np.random.default_rng(0))
     assert (fit.ranks.found == true).sum() >= 8, fit.ranks.found - true
@@ -41,7 +46,7 @@ def test_the_ranks_of_the_blocks_are_found(seed):
     assert explained(teacher.rates @ fit.network.J.T, teacher.rates @ teacher.network.J.T) >= 0.995
 
 
-def test_every_latent_is_one_message_from_one_region_to_one_region():
+def test_every_latent_is_one_message_from_one_region_to_one_region() -> None:
     teacher, _ = three_regions(103)
     data = training_data(teacher, substeps=5, tau_s=0.1)
     fit = block_rank(data, BlockRank(), np.random.default_rng(0))
@@ -53,32 +58,32 @@ def test_every_latent_is_one_message_from_one_region_to_one_region():
     ]
     assert np.array_equal(ends, np.argwhere(fit.ranks.found).repeat(fit.ranks.found[fit.ranks.found > 0], axis=0))
     for target, source in np.argwhere(fit.ranks.found > 1):
-        mine = [place for place, pair in enumerate(ends) if pair == (target, source)]
-        np.testing.assert_allclose(m[:, mine].T @ m[:, mine], 25 * np.eye(len(mine)), atol=1e-9)
+        latents = [latent for latent, pair in enumerate(ends) if pair == (target, source)]
+        np.testing.assert_allclose(m[:, latents].T @ m[:, latents], 25 * np.eye(len(latents)), atol=1e-9)
 
 
-def textbook(r, known, y, rank):
+def textbook(r: Array, others: Array, y: Array, rank: int) -> Array:
     """Reduced-rank regression of y on r with other regressors partialled out: J, without any penalty."""
-    away = np.eye(len(r)) - known @ np.linalg.pinv(known)
+    away = np.eye(len(r)) - others @ np.linalg.pinv(others)
     coefficients = np.linalg.lstsq(away @ r, away @ y, rcond=None)[0]
     V = np.linalg.svd(away @ r @ coefficients, full_matrices=False)[2][:rank].T
     return (coefficients @ V @ V.T).T
 
 
-def test_one_pathway_alone_is_the_textbook_regression():
+def test_one_pathway_alone_is_the_textbook_regression() -> None:
     rng = np.random.default_rng(1)
     pairs, region = 400, np.repeat([0, 1], [10, 6])
-    r, known = rng.standard_normal((pairs, 16)), np.column_stack([rng.standard_normal(pairs), np.ones(pairs)])
+    r, others = rng.standard_normal((pairs, 16)), np.column_stack([rng.standard_normal(pairs), np.ones(pairs)])
     y = r @ rng.standard_normal((16, 16)) + rng.standard_normal((pairs, 16))
     rank, nothing = np.array([[0, 0], [2, 0]]), np.zeros((2, 4))
     blocks = BlockChoice(source_of_regressor(region, 1), rank, nothing, np.ones(16))
-    W = solve(moments(np.column_stack([r, known]), y), blocks)
-    expected = textbook(r[:, region == 0], known, y[:, region == 1], 2)
+    W = solve(moments(np.column_stack([r, others]), y), blocks)
+    expected = textbook(r[:, region == 0], others, y[:, region == 1], 2)
     np.testing.assert_allclose(W[np.ix_(region == 1, np.arange(16)[region == 0])], expected, atol=1e-6)
     assert not W[region == 0][:, :16].any()
 
 
-def test_blocks_of_full_rank_are_the_ridge_regression():
+def test_blocks_of_full_rank_are_the_ridge_regression() -> None:
     rng = np.random.default_rng(2)
     region = np.repeat([0, 1], [6, 4])
     z = np.column_stack([rng.standard_normal((300, 10)), np.ones(300)])
@@ -91,31 +96,31 @@ def test_blocks_of_full_rank_are_the_ridge_regression():
     assert explained(z @ W.T, z @ plain.T) > 0.999
 
 
-def test_ranks_agree_with_reduced_rank_regression_between_regions():
+def test_ranks_agree_with_reduced_rank_regression_between_regions() -> None:
     """Semedo et al. 2019: regress one region on another, cross-validated, given what the target itself explains."""
     teacher, true = three_regions(104)
     data = training_data(teacher, tau_s=0.1)
-    found = block_rank(data, BlockRank(), np.random.default_rng(0)).ranks.found
+    ranks = block_rank(data, BlockRank(), np.random.default_rng(0)).ranks.found
     pairs = transitions(data, 10)
     velocity = pairs.x + 10 * (pairs.x_next - pairs.x)
     for target in range(3):
         for source in set(range(3)) - {target}:
-            mine, other = data.region == target, data.region == source
-            known = np.column_stack([pairs.r[:, ~other], pairs.u, np.ones(len(pairs.u))])
+            in_target, in_source = data.region == target, data.region == source
+            others = np.column_stack([pairs.r[:, ~in_source], pairs.u, np.ones(len(pairs.u))])
             errors = []
             for fold in range(10):
                 train, test = pairs.fold != fold, pairs.fold == fold
                 r, y = (
-                    part - known @ np.linalg.lstsq(known[train], part[train], rcond=None)[0]
-                    for part in (pairs.r[:, other], velocity[:, mine])
+                    values - others @ np.linalg.lstsq(others[train], values[train], rcond=None)[0]
+                    for values in (pairs.r[:, in_source], velocity[:, in_target])
                 )
                 full = np.linalg.lstsq(r[train], y[train], rcond=None)[0]
                 V = np.linalg.svd(r[train] @ full, full_matrices=False)[2].T
                 errors.append([((y - r @ full @ V[:, :k] @ V[:, :k].T)[test] ** 2).sum() for k in range(5)])
-            assert found[target, source] == smallest_rank(np.array(errors)[None]) == true[target, source]
+            assert ranks[target, source] == smallest_rank(np.array(errors)[None]) == true[target, source]
 
 
-def test_regions_without_connections_have_rank_zero():
+def test_regions_without_connections_have_rank_zero() -> None:
     """Single blocks may fool ten folds, as the bar stands at two and a half standard errors; few do."""
     ranks = []
     for seed in range(3, 7):
@@ -126,12 +131,12 @@ def test_regions_without_connections_have_rank_zero():
     assert np.mean(np.array(ranks) == 0) >= 0.85, ranks
 
 
-def test_factors_of_nothing_are_empty():
+def test_factors_of_nothing_are_empty() -> None:
     m, n = factors(np.zeros((4, 4)), np.zeros((5, 4)), np.array([0, 0, 1, 1]), np.zeros((2, 2), dtype=int))
     assert m.shape == n.shape == (4, 0)
 
 
-def test_the_rank_matrix_reaches_the_table_of_pathways(tmp_path: Path):
+def test_the_rank_matrix_reaches_the_table_of_pathways(tmp_path: Path) -> None:
     recording, truth = recorded(tmp_path, units=12, rank=2, trials=40, samples=150, absent=[("A", "C")], seed=105)
     model = lrfit.Model(family="low_rank", estimator="block_rank", seeds=[0, 1], tau_s=0.1)
     networks, _ = lrfit.fit(recording, model, "blocks")
@@ -140,8 +145,8 @@ def test_the_rank_matrix_reaches_the_table_of_pathways(tmp_path: Path):
     table = judge(recording, networks, truth)
     assert tables.problems("pathways", table) == []
     regions = table[table["source"].isin(NAMES)].set_index(["target", "source"])
-    found = networks["block_rank"].isel(seed=0).to_series()
-    assert (regions["rank"] == found.rename_axis(["target", "source"])).all()
+    ranks = networks["block_rank"].isel(seed=0).to_series()
+    assert (regions["rank"] == ranks.rename_axis(["target", "source"])).all()
     assert (regions["rank_low"] <= regions["rank"]).all()
     assert (regions["rank"] <= regions["rank_high"]).all()
     assert regions.loc[("A", "C"), "rank_low"] == 0

@@ -1,5 +1,7 @@
 """Fixed points and slow points of networks whose attractors are known: all of them, and no others."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def kinds(points: Portrait) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_two_bits_have_four_attractors_and_five_points_between(seed):
+def test_two_bits_have_four_attractors_and_five_points_between(seed: int) -> None:
     points = rests(low_rank(constructed.flip_flop(seed, units=200)))
     assert kinds(points) == {"stable": 4, "saddle": 4, "unstable": 1}
     assert points.complete
@@ -35,14 +37,14 @@ def test_two_bits_have_four_attractors_and_five_points_between(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed):
+def test_a_decision_has_two_attractors_and_the_point_that_parts_them(seed: int) -> None:
     points = rests(low_rank(constructed.random_dots(seed, units=200)))
     assert kinds(points) == {"stable": 2, "unstable": 1}
     low, high = sorted(float(point.z[0]) for point in points.fixed if point.stability == "stable")
     assert low == pytest.approx(-high)  # a network without bias is odd
 
 
-def test_all_fixed_points_of_a_network_of_rank_five_are_found():
+def test_all_fixed_points_of_a_network_of_rank_five_are_found() -> None:
     """One population a bit: 3^5 points, each a choice of network of the three points of every bit."""
     teacher = constructed.flip_flop(3, units=400, bits=5)
     points = rests(low_rank(teacher))
@@ -51,7 +53,7 @@ def test_all_fixed_points_of_a_network_of_rank_five_are_found():
     assert points.complete
 
 
-def test_an_input_moves_the_fixed_points_and_may_end_them():
+def test_an_input_moves_the_fixed_points_and_may_end_them() -> None:
     network = low_rank(constructed.random_dots(0, units=200))
     points = rests(network, u=np.array([1.0]))
     assert kinds(points) == {"stable": 1}
@@ -60,7 +62,7 @@ def test_an_input_moves_the_fixed_points_and_may_end_them():
     np.testing.assert_allclose(end @ network.n, points.fixed[0].z, atol=1e-8)
 
 
-def test_the_eigenvalues_are_those_of_the_whole_network():
+def test_the_eigenvalues_are_those_of_the_whole_network() -> None:
     network = low_rank(constructed.flip_flop(1, units=60))
     point = rests(network).fixed[-1]
     gain = 1 - np.tanh(network.m @ point.z + network.network.b) ** 2
@@ -69,14 +71,14 @@ def test_the_eigenvalues_are_those_of_the_whole_network():
     np.testing.assert_allclose(np.sort(largest.real), np.sort(point.eigenvalues.real), atol=1e-8)
 
 
-def test_the_recurrence_is_the_derivative_of_the_velocity():
+def test_the_recurrence_is_the_derivative_of_the_velocity() -> None:
     network = low_rank(constructed.flip_flop(1, units=60))
     field, z, step = field_at(network, np.array([0.3, -0.2])), np.array([0.4, 0.9]), 1e-6
     slopes = [(velocity(field, z + step * e) - velocity(field, z - step * e)) / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(np.column_stack(slopes), recurrence(field, z) - np.eye(2), atol=1e-8)
 
 
-def test_a_ghost_of_a_fixed_point_is_a_slow_point():
+def test_a_ghost_of_a_fixed_point_is_a_slow_point() -> None:
     """Just past the input at which a stable and an unstable point meet, none is left but the flow is slow there."""
     network = low_rank(constructed.random_dots(0, units=200))
     threshold = next(u for u in np.arange(0, 1, 0.01) if len(rests(network, u=np.array([u])).fixed) == 1)
@@ -89,7 +91,7 @@ def test_a_ghost_of_a_fixed_point_is_a_slow_point():
     assert np.linalg.norm(velocity(field, points.slow[0].z)) == points.slow[0].speed > 0
 
 
-def test_a_network_that_only_decays_rests_at_zero():
+def test_a_network_that_only_decays_rests_at_zero() -> None:
     m, n = np.random.default_rng(0).standard_normal((2, 50, 3))
     network = from_factors(m, n / 500, Network(np.zeros((50, 50)), np.zeros((50, 0)), np.zeros(50), 0.1, 0.02))
     points = rests(network)
@@ -97,7 +99,7 @@ def test_a_network_that_only_decays_rests_at_zero():
     np.testing.assert_allclose(points.fixed[0].z, 0, atol=1e-10)
 
 
-def test_positions_follow_the_latents_of_the_running_network():
+def test_positions_follow_the_latents_of_the_running_network() -> None:
     teacher = constructed.flip_flop(0, units=80)
     network = low_rank(teacher)
     u = np.random.default_rng(0).standard_normal((2, 100, 2)) * (np.arange(100) > 5)[:, None]

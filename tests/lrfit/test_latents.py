@@ -1,10 +1,14 @@
 """The table of latents says what the factors of the network and the recorded rates say."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import lrfit
 from curbd import tables
@@ -12,9 +16,11 @@ from curbd.recording.scaling import scaled_rates
 from lrfit.mechanism.latents import latents
 from tests.support.known_network import recorded
 
+Fitted = tuple[xr.Dataset, xr.Dataset]
+
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     recording, _ = recorded(tmp_path_factory.mktemp("teacher"), units=10, rank=1, trials=10, samples=60, seed=1)
     recording["rates"][2, 40:] = np.nan
     model = lrfit.Model(family="low_rank", options={"rank": 3}, seeds=[4, 7])
@@ -23,7 +29,7 @@ def fitted(tmp_path_factory):
     return recording, networks
 
 
-def test_the_table_is_valid_and_complete(fitted, tmp_path):
+def test_the_table_is_valid_and_complete(fitted: Fitted, tmp_path: Path) -> None:
     recording, networks = fitted
     table = latents(recording, networks)
     assert tables.problems("latents", table) == []
@@ -34,32 +40,32 @@ def test_the_table_is_valid_and_complete(fitted, tmp_path):
     assert len(tables.read("latents", tmp_path / "latents.parquet")) == len(table)
 
 
-def test_latents_times_loadings_are_the_recurrent_current(fitted):
+def test_latents_times_loadings_are_the_recurrent_current(fitted: Fitted) -> None:
     recording, networks = fitted
     table = latents(recording, networks)
     table = table[table["seed"] == 7].sort_values(["trial", "time_s", "latent"])
     kappa = table["value"].to_numpy().reshape(-1, 3)
-    one = networks.sel(seed=7)
+    fit = networks.sel(seed=7)
     r = scaled_rates(recording).values.reshape(-1, recording.sizes["unit"])
-    np.testing.assert_allclose(kappa @ one["m"].values.T, r @ one["J"].values.T, atol=1e-12)
+    np.testing.assert_allclose(kappa @ fit["m"].values.T, r @ fit["J"].values.T, atol=1e-12)
 
 
-def test_bins_without_activity_are_empty(fitted):
+def test_bins_without_activity_are_empty(fitted: Fitted) -> None:
     table = latents(*fitted)
     late = (table["trial"] == 2) & (table["time_s"] > fitted[0]["time"].values[39] + 1e-9)
     assert table.loc[late, "value"].isna().all()
     assert table.loc[~late, "value"].notna().all()
 
 
-def test_a_latent_has_the_condition_of_its_trial(fitted):
+def test_a_latent_has_the_condition_of_its_trial(fitted: Fitted) -> None:
     recording, networks = fitted
-    recording = recording.assign_coords(condition=("trial", [f"c{number % 2}" for number in range(10)]))
+    recording = recording.assign_coords(condition=("trial", [f"c{trial % 2}" for trial in range(10)]))
     table = latents(recording, networks)
     assert tables.problems("latents", table) == []
     assert (table["condition"] == "c" + (table["trial"] % 2).astype(str)).all()
 
 
-def test_a_fit_of_lower_rank_has_fewer_latents(fitted):
+def test_a_fit_of_lower_rank_has_fewer_latents(fitted: Fitted) -> None:
     recording, networks = fitted
     networks = networks.copy(deep=True)
     networks["m"][0, :, 1:] = 0
@@ -72,7 +78,7 @@ def test_a_fit_of_lower_rank_has_fewer_latents(fitted):
     assert tables.problems("latents", empty) == []
 
 
-def test_the_networks_say_how_they_were_made(fitted):
+def test_the_networks_say_how_they_were_made(fitted: Fitted) -> None:
     _, networks = fitted
     assert networks.attrs["estimator"] == "reduced_rank"
     assert json.loads(networks.attrs["options"])["rank"] == 3

@@ -1,5 +1,7 @@
 """Period and multiplier of limit cycles, against networks for which both are known."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -36,7 +38,7 @@ def round_oscillator(gain: float, angle: float) -> tuple[LowRank, float, float]:
 
 
 @pytest.mark.parametrize("gain", [1.4, 1.8])
-def test_the_cycle_of_a_round_network_has_the_period_and_multiplier_that_are_known(gain):
+def test_the_cycle_of_a_round_network_has_the_period_and_multiplier_that_are_known(gain: float) -> None:
     network, period_s, multiplier = round_oscillator(gain, 0.5)
     field = field_at(network, np.zeros(0))
     (cycle,) = limit_cycles(field, AROUND)
@@ -50,21 +52,21 @@ def test_the_cycle_of_a_round_network_has_the_period_and_multiplier_that_are_kno
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_cycle_of_a_random_network_is_that_of_its_flow(seed):
+def test_the_cycle_of_a_random_network_is_that_of_its_flow(seed: int) -> None:
     teacher = constructed.oscillator(seed, units=200)
     (cycle,) = limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(0)), AROUND)
     assert cycle.period_s == pytest.approx(1.0, rel=0.01)
     assert cycle.multipliers[0] == pytest.approx(0.2, abs=0.02)
 
 
-def test_networks_that_come_to_rest_have_no_cycle():
+def test_networks_that_come_to_rest_have_no_cycle() -> None:
     teacher = constructed.flip_flop(0, units=100)
     assert limit_cycles(field_at(LowRank(teacher.m, teacher.n, teacher.network), np.zeros(2)), AROUND) == []
     dots = constructed.random_dots(0, units=100)
     assert limit_cycles(field_at(LowRank(dots.m, dots.n, dots.network), np.zeros(1)), AROUND[:, :1]) == []
 
 
-def test_a_bad_guess_gives_nothing_rather_than_something_else():
+def test_a_bad_guess_gives_nothing_rather_than_something_else() -> None:
     network, period_s, _ = round_oscillator(1.6, 0.5)
     field = field_at(network, np.zeros(0))
     assert shoot(field, np.array([1e-3, 0.0]), period_s / 5) is None

@@ -1,5 +1,7 @@
 """Refinement keeps the rank and never runs worse than its start."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
-def test_it_runs_no_worse_than_its_start_at_the_same_rank(noise):
+def test_it_runs_no_worse_than_its_start_at_the_same_rank(noise: float) -> None:
     teacher = multi_region(regions=("A", "B"), units=20, rank=1, trials=10, samples=150, process_noise=noise, seed=2)
     data = training_data(teacher, tau_s=0.1)
     start = reduced_rank(data, ReducedRank(rank=3), RNG)
@@ -28,7 +30,7 @@ def test_it_runs_no_worse_than_its_start_at_the_same_rank(noise):
     assert free_run_error(data, fit.network) <= free_run_error(data, start.network) * (1 + 1e-9)
 
 
-def test_the_network_runs_freely_where_the_regression_does_not():
+def test_the_network_runs_freely_where_the_regression_does_not() -> None:
     """Inputs that the observer does not know must be made by the network itself."""
     teacher = multi_region(units=20, rank=2, trials=10, samples=200, process_noise=0.0, inputs="hidden", seed=0)
     data = training_data(teacher)
@@ -43,9 +45,9 @@ def test_the_network_runs_freely_where_the_regression_does_not():
     assert refined > 0.6
 
 
-def test_the_same_seed_gives_the_same_numbers():
+def test_the_same_seed_gives_the_same_numbers() -> None:
     teacher = multi_region(regions=("A",), units=15, rank=2, trials=5, samples=60, seed=1)
     data = training_data(teacher)
-    one, again = (shooting(data, LowRankShooting(), np.random.default_rng(seed)) for seed in (0, 1))
-    assert np.array_equal(one.network.J, again.network.J)
-    assert np.array_equal(one.penalty, again.penalty)
+    first, again = (shooting(data, LowRankShooting(), np.random.default_rng(seed)) for seed in (0, 1))
+    assert np.array_equal(first.network.J, again.network.J)
+    assert np.array_equal(first.penalty, again.penalty)

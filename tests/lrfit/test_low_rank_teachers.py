@@ -1,14 +1,19 @@
 """The constructed low-rank networks do what their mechanism says, and solve their tasks."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 from curbd.network.equation import simulate
 from lrfit.teachers import constructed, tasks
+from lrfit.teachers.constructed import LowRankTeacher
+
+Array = np.ndarray
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
-def test_a_task_has_a_target_wherever_the_answer_counts(name):
+def test_a_task_has_a_target_wherever_the_answer_counts(name: str) -> None:
     task = tasks.TASKS[name](30, np.random.default_rng(0))
     n_samples = task.inputs.shape[1]
     inside = np.arange(n_samples) < task.length[:, None]
@@ -22,7 +27,7 @@ def test_a_task_has_a_target_wherever_the_answer_counts(name):
     assert tasks.accuracy(task, task.target) == 1
 
 
-def test_the_contexts_of_a_decision_ask_for_different_answers():
+def test_the_contexts_of_a_decision_ask_for_different_answers() -> None:
     trials = tasks.contextual_decision(400, np.random.default_rng(1)).trials
     relevant = np.where(trials["context"] == 0, trials["coherence_a"], trials["coherence_b"])
     assert (np.sign(relevant) == trials["choice"]).all()
@@ -34,7 +39,7 @@ def test_the_contexts_of_a_decision_ask_for_different_answers():
     [("random_dots", 1, 0.05), ("romo", 2, 0.01), ("contextual_decision", 1, 0.05), ("delayed_match", 2, 0.05)],
 )
 @pytest.mark.parametrize("seed", [100, 101])
-def test_the_teachers_solve_their_tasks(name, rank, noise_sd, seed):
+def test_the_teachers_solve_their_tasks(name: str, rank: int, noise_sd: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     teacher, task = getattr(constructed, name)(seed), tasks.TASKS[name](100, rng)
     recording = constructed.record(teacher, task, rng, noise_sd=noise_sd)
@@ -45,7 +50,7 @@ def test_the_teachers_solve_their_tasks(name, rank, noise_sd, seed):
     assert tasks.accuracy(task, constructed.output(teacher, np.nan_to_num(recording.rates))) >= 0.97
 
 
-def settled(teacher, latents, steps=1500):
+def settled(teacher: LowRankTeacher, latents: Array, steps: int = 1500) -> Array:
     """Latents long after the start at some latents, without input."""
     x0 = teacher.start + latents @ teacher.m.T
     nothing = np.zeros((len(latents), steps, teacher.network.B.shape[1]))
@@ -53,20 +58,20 @@ def settled(teacher, latents, steps=1500):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3])
-def test_a_flip_flop_has_one_attractor_for_each_state(bits):
+def test_a_flip_flop_has_one_attractor_for_each_state(bits: int) -> None:
     teacher = constructed.flip_flop(100, units=240, bits=bits)
     end = settled(teacher, np.random.default_rng(0).uniform(-2, 2, (60, bits)))
     assert len(np.unique(end.round(4), axis=0)) == 2**bits
     assert np.abs(end).min() > 0.5
 
 
-def test_the_decision_network_has_two_attractors():
+def test_the_decision_network_has_two_attractors() -> None:
     end = settled(constructed.random_dots(100), np.linspace(-2, 2, 10)[:, None])
     assert np.unique(np.sign(end)).tolist() == [-1, 1]
     np.testing.assert_allclose(np.abs(end), abs(end[0, 0]), rtol=1e-6)
 
 
-def test_the_oscillator_has_the_period_and_the_multiplier_that_it_was_built_for():
+def test_the_oscillator_has_the_period_and_the_multiplier_that_it_was_built_for() -> None:
     teacher = constructed.oscillator(100, period_s=1.0, multiplier=0.2)
     x0 = teacher.start + 0.05 * teacher.m[:, 0]
     r = simulate(teacher.network, np.stack([teacher.start, x0]), np.zeros((2, 501, 0)))
@@ -80,7 +85,7 @@ def test_the_oscillator_has_the_period_and_the_multiplier_that_it_was_built_for(
     assert away[100] / away[50] == pytest.approx(0.2, abs=0.01)
 
 
-def passed_on(teacher, gain=None):
+def passed_on(teacher: LowRankTeacher, gain: Array | None = None) -> Array:
     """Amplitude of the relay's current in response to stimulus a, in the context of a and in that of b."""
     u = np.zeros((4, 60, 4))
     u[:2, 5:15, 2] = u[2:, 5:15, 3] = 1.0
@@ -92,7 +97,7 @@ def passed_on(teacher, gain=None):
     return np.sqrt((difference**2).mean((1, 2)))
 
 
-def test_the_context_region_gates_what_the_relay_passes_on():
+def test_the_context_region_gates_what_the_relay_passes_on() -> None:
     teacher = constructed.gating(100)
     silent = np.where(teacher.region == "context", 0.0, 1.0) * np.ones((1, 60, 1))
     intact, alone = passed_on(teacher), passed_on(teacher, silent)
@@ -109,14 +114,14 @@ def test_the_context_region_gates_what_the_relay_passes_on():
     assert ranks == expected
 
 
-def test_the_gated_network_decides_on_the_relevant_stimulus():
+def test_the_gated_network_decides_on_the_relevant_stimulus() -> None:
     rng = np.random.default_rng(3)
     teacher, task = constructed.gating(101), tasks.contextual_decision(200, rng, cue=10)
     rates = constructed.record(teacher, task, rng).rates
     assert tasks.accuracy(task, constructed.output(teacher, rates)) >= 0.95
 
 
-def test_an_embedded_flow_is_the_flow_of_the_network():
+def test_an_embedded_flow_is_the_flow_of_the_network() -> None:
     rng = np.random.default_rng(0)
     m, b = rng.standard_normal((300, 2)), rng.uniform(-1, 1, 300)
     z = rng.uniform(-1, 1, (2000, 2))
@@ -127,7 +132,7 @@ def test_an_embedded_flow_is_the_flow_of_the_network():
     np.testing.assert_allclose(np.tanh(fresh @ m.T + b) @ n, wanted, atol=0.01)
 
 
-def test_the_same_seed_gives_the_same_network():
-    one, again, other = (constructed.delayed_match(seed, units=64) for seed in (5, 5, 6))
-    assert np.array_equal(one.network.J, again.network.J)
-    assert not np.array_equal(one.network.J, other.network.J)
+def test_the_same_seed_gives_the_same_network() -> None:
+    first, again, other = (constructed.delayed_match(seed, units=64) for seed in (5, 5, 6))
+    assert np.array_equal(first.network.J, again.network.J)
+    assert not np.array_equal(first.network.J, other.network.J)

@@ -1,5 +1,7 @@
 """Reduced-rank regression finds the rank and the connectivity of networks whose answer is known."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,16 +41,16 @@ def decision_task(seed: int, units: int = 512, trials: int = 400) -> Teacher:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_the_rank_is_found_in_nine_of_ten_networks(rank):
-    found = [
+def test_the_rank_is_found_in_nine_of_ten_networks(rank: int) -> None:
+    ranks = [
         reduced_rank(training_data(one_region(rank, seed)), ReducedRank(), RNG).factors[0].shape[1]
         for seed in range(10)
     ]
-    assert found.count(rank) >= 9, found
+    assert ranks.count(rank) >= 9, ranks
 
 
 @pytest.mark.slow
-def test_a_decision_network_of_512_units_is_recovered():
+def test_a_decision_network_of_512_units_is_recovered() -> None:
     teacher = decision_task(0)
     fit = reduced_rank(training_data(teacher), ReducedRank(max_rank=4), RNG)
     network, (m, _) = fit.network, fit.factors
@@ -61,34 +63,34 @@ def test_a_decision_network_of_512_units_is_recovered():
     assert explained(fitted, true) >= 0.999
 
 
-def test_known_inputs_are_recovered_beside_a_low_rank():
+def test_known_inputs_are_recovered_beside_a_low_rank() -> None:
     teacher = decision_task(0, units=60, trials=200)
     network = reduced_rank(training_data(teacher), ReducedRank(), RNG).network
     assert correlation(network.B, teacher.network.B) >= 0.98
     assert explained(network.B, teacher.network.B) >= 0.95
 
 
-def test_zero_penalty_is_the_textbook_regression():
+def test_zero_penalty_is_the_textbook_regression() -> None:
     rng = np.random.default_rng(1)
     pairs, units, rank = 500, 12, 3
     r, u = rng.standard_normal((pairs, units)) @ rng.standard_normal((units, units)), rng.standard_normal((pairs, 2))
     y = r @ rng.standard_normal((units, 2)) @ rng.standard_normal((2, units)) + u @ rng.standard_normal((2, units))
     y += 1 + rng.standard_normal((pairs, units))
     noise = rng.uniform(0.5, 2, units)
-    known = np.column_stack([u, np.ones(pairs)])
+    others = np.column_stack([u, np.ones(pairs)])
 
-    W = solve(moments(np.column_stack([r, known]), y), Choice(rank, 0.0, noise, np.zeros(2)))
+    W = solve(moments(np.column_stack([r, others]), y), Choice(rank, 0.0, noise, np.zeros(2)))
 
     # Centre and partial out by projection, then project the least-squares prediction on its principal components.
-    away = np.eye(pairs) - known @ np.linalg.pinv(known)
+    away = np.eye(pairs) - others @ np.linalg.pinv(others)
     coefficients = np.linalg.lstsq(away @ r, away @ y / np.sqrt(noise), rcond=None)[0]
     V = np.linalg.svd(away @ r @ coefficients, full_matrices=False)[2][:rank].T
     J = (coefficients @ V @ V.T * np.sqrt(noise)).T
-    outside = np.linalg.lstsq(known, y - r @ J.T, rcond=None)[0].T
+    outside = np.linalg.lstsq(others, y - r @ J.T, rcond=None)[0].T
     np.testing.assert_allclose(W, np.column_stack([J, outside]), atol=1e-8)
 
 
-def test_the_factors_are_the_connectivity_in_the_canonical_gauge():
+def test_the_factors_are_the_connectivity_in_the_canonical_gauge() -> None:
     teacher = one_region(3, 0, units=40, trials=20)
     data = training_data(teacher, tau_s=0.1)
     fit = reduced_rank(data, ReducedRank(rank=3), RNG)
@@ -104,19 +106,19 @@ def test_the_factors_are_the_connectivity_in_the_canonical_gauge():
     assert ((m**3).sum(0) > 0).all()
 
 
-def test_the_gauge_does_not_depend_on_the_factors_it_came_from():
+def test_the_gauge_does_not_depend_on_the_factors_it_came_from() -> None:
     rng = np.random.default_rng(2)
     m, n, G = rng.standard_normal((30, 2)), rng.standard_normal((30, 2)), rng.standard_normal((2, 2))
     r = np.tanh(rng.standard_normal((400, 30)))
-    one = canonical(m @ n.T, r, 2)
-    other = canonical((m @ G) @ (n @ np.linalg.inv(G).T).T, r, 2)
-    np.testing.assert_allclose(one[0], other[0], atol=1e-9)
-    np.testing.assert_allclose(one[1], other[1], atol=1e-9)
-    np.testing.assert_allclose(one[0] @ one[1].T, m @ n.T, atol=1e-12)
+    first = canonical(m @ n.T, r, 2)
+    second = canonical((m @ G) @ (n @ np.linalg.inv(G).T).T, r, 2)
+    np.testing.assert_allclose(first[0], second[0], atol=1e-9)
+    np.testing.assert_allclose(first[1], second[1], atol=1e-9)
+    np.testing.assert_allclose(first[0] @ first[1].T, m @ n.T, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_few_trials_of_a_low_rank_network_are_predicted_better_than_by_a_full_rank_fit(seed):
+def test_few_trials_of_a_low_rank_network_are_predicted_better_than_by_a_full_rank_fit(seed: int) -> None:
     teacher = one_region(2, seed, units=60, trials=25)
     data = training_data(teacher, tau_s=0.1, trials=slice(5))
     test = transitions(training_data(teacher, trials=slice(5, None)))
@@ -126,7 +128,7 @@ def test_few_trials_of_a_low_rank_network_are_predicted_better_than_by_a_full_ra
     assert explained(test.r @ low.J.T + low.b, true) >= explained(test.r @ full.J.T + full.b, true)
 
 
-def test_units_that_do_not_talk_to_one_another_have_rank_zero():
+def test_units_that_do_not_talk_to_one_another_have_rank_zero() -> None:
     teacher = multi_region(regions=("A",), units=20, trials=20, samples=150, gain=0.0, inputs="none", seed=3)
     fit = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG)
     network, (m, n) = fit.network, fit.factors
@@ -134,7 +136,7 @@ def test_units_that_do_not_talk_to_one_another_have_rank_zero():
     assert not network.J.any()
 
 
-def test_inner_steps_are_taken_into_account():
+def test_inner_steps_are_taken_into_account() -> None:
     """Data of five Euler steps a bin and no noise: five give the true current, one does not."""
     teacher = multi_region(regions=("A", "B"), units=20, rank=1, dt_s=0.05, samples=100, process_noise=0.0, seed=1)
     true = teacher.rates @ teacher.network.J.T
@@ -149,7 +151,7 @@ def test_inner_steps_are_taken_into_account():
     assert wrong < right
 
 
-def test_the_rank_cannot_exceed_the_units():
+def test_the_rank_cannot_exceed_the_units() -> None:
     teacher = one_region(2, 0, units=8, trials=10, samples=60)
     fit = reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(rank=50), RNG)
     network, (m, _) = fit.network, fit.factors
@@ -157,23 +159,23 @@ def test_the_rank_cannot_exceed_the_units():
     assert np.isfinite(network.J).all()
 
 
-def test_the_same_data_give_the_same_numbers_and_the_states_of_trials_are_not_mixed():
+def test_the_same_data_give_the_same_numbers_and_the_states_of_trials_are_not_mixed() -> None:
     teacher = one_region(2, 5, units=30, trials=10)
     data = training_data(teacher)
-    one, again = (reduced_rank(data, ReducedRank(), np.random.default_rng(seed)).network for seed in (0, 1))
-    assert np.array_equal(one.J, again.J)
+    first, again = (reduced_rank(data, ReducedRank(), np.random.default_rng(seed)).network for seed in (0, 1))
+    assert np.array_equal(first.J, again.J)
     # A gap in one trial takes its bins away and nothing else.
     r = data.r.copy()
     r[3, 50:60] = np.nan
     assert len(transitions(data._replace(r=r)).x) == len(transitions(data).x) - 11
     gap = reduced_rank(data._replace(r=r), ReducedRank(), RNG).network
-    assert correlation(gap.J, one.J) > 0.99
+    assert correlation(gap.J, first.J) > 0.99
 
 
-def test_measurement_noise_does_not_hide_the_rank():
+def test_measurement_noise_does_not_hide_the_rank() -> None:
     """Noise of the observation acts on each unit alone: on the diagonal of the weights, which has full rank."""
-    found = []
+    ranks = []
     for seed in range(5):
         teacher = one_region(2, seed, units=60, trials=20, measurement_noise=0.1)
-        found.append(reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG).factors[0].shape[1])
-    assert found.count(2) >= 4, found
+        ranks.append(reduced_rank(training_data(teacher, tau_s=0.1), ReducedRank(), RNG).factors[0].shape[1])
+    assert ranks.count(2) >= 4, ranks

@@ -1,5 +1,7 @@
 """Refinement through time: few latents follow trajectories without process noise, also of networks of full rank."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,12 @@ from lrfit.teachers import tasks
 from lrfit.teachers.training import Stage, train
 from tests.support.recovery import correlation, training_data
 
+Array = np.ndarray
 
-def follower(seed, *, units=30, trials=12, samples=50, bulk=0.5):
+
+def follower(
+    seed: int, *, units: int = 30, trials: int = 12, samples: int = 50, bulk: float = 0.5
+) -> tuple[Array, Array]:
     """Trajectories of a decision network, one strong mode in random weights; no noise, as condition averages."""
     rng = np.random.default_rng(seed)
     m, w = rng.standard_normal((2, units))
@@ -29,17 +35,17 @@ def follower(seed, *, units=30, trials=12, samples=50, bulk=0.5):
     return rates, u
 
 
-def as_data(rates, u, substeps=1):
+def as_data(rates: Array, u: Array, substeps: int = 1) -> TrainingData:
     n_units = rates.shape[2]
     return TrainingData(rates, u, np.zeros(n_units, dtype=int), 1, np.arange(len(rates)), 0.02, substeps, 0.1)
 
 
-def explained(data, network):
-    return 1 - free_run_error(data, network) / np.nanvar(data.r)
+def explained(data: TrainingData, network: Network) -> float:
+    return 1 - free_run_error(data, network) / float(np.nanvar(data.r))
 
 
 @pytest.mark.parametrize("substeps", [1, 2])
-def test_a_network_of_one_latent_follows_trajectories_better_than_the_regression(substeps):
+def test_a_network_of_one_latent_follows_trajectories_better_than_the_regression(substeps: int) -> None:
     data = as_data(*follower(100), substeps)
     start = reduced_rank(data, ReducedRank(rank=1), np.random.default_rng(0)).network
     fit = trajectory(data, Trajectory(rank=1, steps=100), np.random.default_rng(0))
@@ -49,12 +55,12 @@ def test_a_network_of_one_latent_follows_trajectories_better_than_the_regression
     assert 1 - explained(data, fit.network) < 0.67 * (1 - explained(data, start))
 
 
-def test_the_effective_rank_is_that_of_the_strong_mode():
+def test_the_effective_rank_is_that_of_the_strong_mode() -> None:
     data = as_data(*follower(101, bulk=0.2))
     assert trajectory(data, Trajectory(steps=75, max_rank=5), np.random.default_rng(0)).factors[0].shape[1] == 1
 
 
-def test_trials_may_be_masked_at_their_start_and_end():
+def test_trials_may_be_masked_at_their_start_and_end() -> None:
     rates, u = follower(102)
     rates[:, 40:][::2], rates[:, :5][1::3] = np.nan, np.nan
     data = as_data(rates, u)
@@ -67,7 +73,7 @@ def test_trials_may_be_masked_at_their_start_and_end():
     assert explained(moved, fit.network) > 0.9
 
 
-def test_refinement_never_makes_the_training_trials_worse():
+def test_refinement_never_makes_the_training_trials_worse() -> None:
     data = as_data(*follower(103))
     start = reduced_rank(data, ReducedRank(rank=2), np.random.default_rng(0)).network
     for rate in (0.02, 5.0):
@@ -77,7 +83,7 @@ def test_refinement_never_makes_the_training_trials_worse():
         assert free_run_error(data, refined) <= free_run_error(data, start) * (1 + 1e-6)
 
 
-def test_one_trial_is_enough():
+def test_one_trial_is_enough() -> None:
     rates, u = follower(104, trials=1, samples=80)
     data = as_data(rates, u)
     fit = trajectory(data, Trajectory(steps=60, max_rank=2), np.random.default_rng(0))
@@ -87,7 +93,7 @@ def test_one_trial_is_enough():
 
 
 @pytest.mark.parametrize("estimator", list(LOW_RANK))
-def test_every_estimator_takes_a_recording_without_inputs(estimator):
+def test_every_estimator_takes_a_recording_without_inputs(estimator: str) -> None:
     teacher = multi_region(units=6, trials=12, samples=80, inputs="none", substeps=1, rank=1, seed=3)
     quick = {"trajectory": {"rank": 3, "steps": 10}, "shooting": {"passes": 5}}
     options = ESTIMATORS["low_rank"][estimator](**quick.get(estimator, {}))
@@ -99,7 +105,7 @@ def test_every_estimator_takes_a_recording_without_inputs(estimator):
     assert correlation(network.J, teacher.network.J) > 0.9
 
 
-def test_a_network_learns_a_task():
+def test_a_network_learns_a_task() -> None:
     trained = train([Stage(tasks.contextual_decision, 5e-3, 150)], 48, 0.1, 100)
     task = tasks.contextual_decision(100, np.random.default_rng(0))
     rates = simulate(trained.network, np.zeros((100, 48)), task.inputs)

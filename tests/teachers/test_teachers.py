@@ -1,31 +1,40 @@
 """Teachers are the networks that they claim to be, and their files hold them exactly."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from curbd import teachers
 from curbd.errors import UserError
 from curbd.network.equation import decay, rates_inside_step
 from curbd.recording import open_recording
-from curbd.recording.ingest import ingest
+from curbd.recording.ingest import Session, ingest
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
+from curbd.teachers import Teacher
 from tests.support.recovery import current
 
+Array = np.ndarray
 
-def ingested(path, kind, **settings):
+
+def ingested(path: Path, kind: str, **settings: Any) -> Session:
     resolved = RecordingSettings.model_validate(settings)
     with open_recording(path, kind, resolved) as file:
         return ingest(file, resolved, "teacher")
 
 
 @pytest.fixture(scope="module")
-def small():
+def small() -> Teacher:
     return teachers.multi_region(units=[6, 5, 4], trials=9, samples=50, measurement_noise=0.01, seed=4)
 
 
 @pytest.mark.parametrize("coupling", [0.02, 0.2])
-def test_the_published_simulator_couples_five_units_one_to_one(coupling):
+def test_the_published_simulator_couples_five_units_one_to_one(coupling: float) -> None:
     teacher = teachers.published_three_region(coupling=coupling, units=30, seed=3)
     assert teacher.rates.shape == (1, 1201, 90)
     assert list(teacher.region[[0, 30, 60]]) == ["A", "B", "C"]
@@ -45,13 +54,13 @@ def test_the_published_simulator_couples_five_units_one_to_one(coupling):
                 np.testing.assert_allclose(J[rows, columns], coupling, rtol=1e-9)
 
 
-def _divided_by(teacher, coupling):
+def _divided_by(teacher: Teacher, coupling: float) -> dict[str, float]:
     """What the rates of each region were divided by: the weights on them are larger by as much."""
     names = teacher.region
     return {name: teacher.network.J[np.ix_(names != name, names == name)].max() / coupling for name in "ABC"}
 
 
-def test_the_published_simulator_obeys_its_equation_with_hidden_drives():
+def test_the_published_simulator_obeys_its_equation_with_hidden_drives() -> None:
     teacher = teachers.published_three_region(units=30, seed=1)
     assert teacher.inputs.shape[2] == 0
     assert not teacher.drive[..., teacher.region == "A"].any()
@@ -70,7 +79,7 @@ def test_the_published_simulator_obeys_its_equation_with_hidden_drives():
     np.testing.assert_allclose(recurrent[both], true[both], atol=1e-6)
 
 
-def test_absent_pathways_carry_nothing_and_the_others_do():
+def test_absent_pathways_carry_nothing_and_the_others_do() -> None:
     teacher = teachers.multi_region(units=10, trials=2, samples=30, absent=[("A", "C"), ("B", "A")], seed=0)
     for target in "ABC":
         for source in "ABC":
@@ -80,7 +89,7 @@ def test_absent_pathways_carry_nothing_and_the_others_do():
             assert sent.any() == ((target, source) not in [("A", "C"), ("B", "A")])
 
 
-def test_a_teacher_obeys_the_equation():
+def test_a_teacher_obeys_the_equation() -> None:
     teacher = teachers.multi_region(units=8, trials=3, samples=40, process_noise=0.0, seed=2)
     net, x = teacher.network, teachers.states(teacher)
     before, after = x[:, :-1].reshape(-1, 24), x[:, 1:].reshape(-1, 24)
@@ -90,16 +99,18 @@ def test_a_teacher_obeys_the_equation():
     np.testing.assert_allclose(after, D * before + (1 - D) * (z @ net.J.T + constant), atol=1e-8)
 
 
-def test_hidden_inputs_act_but_are_not_told():
-    hidden, known = (teachers.multi_region(units=5, trials=2, samples=30, inputs=word) for word in ("hidden", "known"))
-    np.testing.assert_array_equal(hidden.rates, known.rates)
+def test_hidden_inputs_act_but_are_not_told() -> None:
+    hidden, recorded = (
+        teachers.multi_region(units=5, trials=2, samples=30, inputs=word) for word in ("hidden", "known")
+    )
+    np.testing.assert_array_equal(hidden.rates, recorded.rates)
     assert hidden.inputs.shape[2] == hidden.network.B.shape[1] == 0
-    np.testing.assert_allclose(hidden.drive, known.inputs @ known.network.B.T)
-    assert not known.drive.any()
+    np.testing.assert_allclose(hidden.drive, recorded.inputs @ recorded.network.B.T)
+    assert not recorded.drive.any()
 
 
 @pytest.mark.parametrize("rank", [1, 3])
-def test_a_low_rank_teacher_has_that_rank_within_and_one_between(rank):
+def test_a_low_rank_teacher_has_that_rank_within_and_one_between(rank: int) -> None:
     teacher = teachers.multi_region(units=12, trials=2, samples=10, rank=rank)
     for target in "ABC":
         for source in "ABC":
@@ -107,13 +118,13 @@ def test_a_low_rank_teacher_has_that_rank_within_and_one_between(rank):
             assert np.linalg.matrix_rank(block) == (rank if target == source else 1)
 
 
-def test_the_same_seed_gives_the_same_teacher():
+def test_the_same_seed_gives_the_same_teacher() -> None:
     for name in teachers.TEACHERS:
         np.testing.assert_array_equal(teachers.named(name, 3).rates[:2], teachers.named(name, 3).rates[:2])
     assert not np.array_equal(teachers.named("demo", 1).rates, teachers.named("demo", 2).rates)
 
 
-def test_mistakes_are_named():
+def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="demo"):
         teachers.named("dmo", 0)
     with pytest.raises(ValueError, match="absent"):
@@ -122,7 +133,7 @@ def test_mistakes_are_named():
         teachers.multi_region(inputs="some")
 
 
-def test_the_plain_file_holds_rates_and_truth_exactly(small, tmp_path):
+def test_the_plain_file_holds_rates_and_truth_exactly(small: Teacher, tmp_path: Path) -> None:
     teachers.write_hdf5(small, tmp_path / "t.h5")
     recording, truth, units, _, _ = ingested(tmp_path / "t.h5", "hdf5")
     np.testing.assert_array_equal(recording["rates"].transpose("trial", "time", "unit").values, small.rates)
@@ -138,7 +149,7 @@ def test_the_plain_file_holds_rates_and_truth_exactly(small, tmp_path):
     assert units["kept"].all()
 
 
-def test_a_hidden_drive_is_part_of_the_truth(tmp_path):
+def test_a_hidden_drive_is_part_of_the_truth(tmp_path: Path) -> None:
     teacher = teachers.multi_region(units=4, trials=5, samples=20, inputs="hidden")
     teachers.write_hdf5(teacher, tmp_path / "t.h5")
     session = ingested(tmp_path / "t.h5", "hdf5")
@@ -147,7 +158,7 @@ def test_a_hidden_drive_is_part_of_the_truth(tmp_path):
     np.testing.assert_array_equal(truth["drive"].transpose("trial", "time", "unit").values, teacher.drive)
 
 
-def test_an_nwb_file_of_rates_holds_the_same_recording(small, tmp_path):
+def test_an_nwb_file_of_rates_holds_the_same_recording(small: Teacher, tmp_path: Path) -> None:
     teachers.write_nwb(small, tmp_path / "t.nwb")
     recording, truth, _, regions, _ = ingested(tmp_path / "t.nwb", "nwb", windows={"table": "trials"})
     assert truth is None
@@ -162,13 +173,13 @@ def test_an_nwb_file_of_rates_holds_the_same_recording(small, tmp_path):
     assert list(recording["side"].values) == list(small.trials["side"])
 
 
-def _labels(recording, teacher):
+def _labels(recording: xr.Dataset, teacher: Teacher) -> list[str]:
     """Unit ids of the recording, region by region in the order of the teacher."""
     ids, region = recording["unit_id"].values, recording["region"].values
     return [unit for name in dict.fromkeys(teacher.region) for unit in ids[region == name]]
 
 
-def test_an_nwb_file_of_spikes_follows_the_rates(small, tmp_path):
+def test_an_nwb_file_of_spikes_follows_the_rates(small: Teacher, tmp_path: Path) -> None:
     teachers.write_nwb(small, tmp_path / "s.nwb", peak_rate_hz=200, seed=1)
     recording, _, units, regions, _ = ingested(
         tmp_path / "s.nwb", "nwb", windows={"table": "trials"}, bin_width_s=0.01, smoothing_s=0.0

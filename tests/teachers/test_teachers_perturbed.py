@@ -1,5 +1,9 @@
 """Teachers for experiments: excitatory and inhibitory units, a chain of regions, a laser."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,14 +11,17 @@ from curbd import teachers
 from curbd.network.equation import simulate
 from curbd.recording.ingest import ingest_file
 from curbd.settings.recording import RecordingSettings
+from curbd.teachers import Teacher
+
+Array = np.ndarray
 
 
 @pytest.fixture(scope="module")
-def balanced():
+def balanced() -> Teacher:
     return teachers.excitatory_inhibitory(units=20, trials=5, samples=60, seed=3)
 
 
-def sigmoid_run(W, h0, n_samples, silent):
+def sigmoid_run(W: Array, h0: Array, n_samples: int, silent: Array) -> Array:
     """(time, unit) rates of the sigmoid units as the publication writes them, some units without output."""
     h, rates = h0, []
     for _ in range(n_samples):
@@ -25,7 +32,9 @@ def sigmoid_run(W, h0, n_samples, silent):
 
 
 @pytest.mark.parametrize("region", ["", "B"])
-def test_sigmoid_units_are_the_tanh_network_of_the_file_and_silent_ones_have_r_of_minus_one(balanced, region):
+def test_sigmoid_units_are_the_tanh_network_of_the_file_and_silent_ones_have_r_of_minus_one(
+    balanced: Teacher, region: str
+) -> None:
     silent = balanced.region == region
     x0 = np.random.default_rng(0).standard_normal(60)
     expected = sigmoid_run(balanced.network.J, (x0 + 1) / 2, 40, silent)
@@ -36,7 +45,7 @@ def test_sigmoid_units_are_the_tanh_network_of_the_file_and_silent_ones_have_r_o
     np.testing.assert_allclose((1 + r) / 2, expected, atol=1e-12)
 
 
-def test_inhibition_stays_in_its_region_and_balances(balanced):
+def test_inhibition_stays_in_its_region_and_balances(balanced: Teacher) -> None:
     J, region = balanced.network.J, balanced.region
     inhibitory = np.array(balanced.cell_type) == "inhibitory"
     assert inhibitory.sum() == 12
@@ -49,7 +58,7 @@ def test_inhibition_stays_in_its_region_and_balances(balanced):
     assert not np.diag(J).any()
 
 
-def test_cell_types_and_places_reach_the_recording(balanced, tmp_path):
+def test_cell_types_and_places_reach_the_recording(balanced: Teacher, tmp_path: Path) -> None:
     teachers.write_hdf5(balanced, tmp_path / "t.h5")
     session = ingest_file(tmp_path / "t.h5", RecordingSettings())
     recording, truth = session.recording, session.truth
@@ -60,14 +69,14 @@ def test_cell_types_and_places_reach_the_recording(balanced, tmp_path):
 
 
 @pytest.mark.parametrize("relay", [True, False])
-def test_in_a_chain_the_last_region_hears_the_first_through_the_second_alone(relay):
+def test_in_a_chain_the_last_region_hears_the_first_through_the_second_alone(relay: bool) -> None:
     teacher = teachers.chain(relay=relay, trials=2, seed=1)
     sent = {(t, s): teachers.true_current(teacher, t, s).any() for t in "ABC" for s in "ABC" if t != s}
     assert {pair for pair, there in sent.items() if there} == ({("B", "A"), ("C", "B")} if relay else {("C", "B")})
 
 
 @pytest.mark.parametrize("drive", [None, 1.5])
-def test_a_laser_acts_in_its_trials_and_window_and_never_on_what_does_not_hear_it(drive):
+def test_a_laser_acts_in_its_trials_and_window_and_never_on_what_does_not_hear_it(drive: float | None) -> None:
     settings = {"units": 10, "trials": 8, "samples": 60, "absent": [("C", "A"), ("C", "B")], "seed": 1}
     light = teachers.Laser("A", 0.2, 0.4, drive, 1.0 if drive is None else 0.5)
     dark, lit = teachers.multi_region(**settings), teachers.multi_region(**settings, laser=light)

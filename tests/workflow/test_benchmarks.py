@@ -188,7 +188,7 @@ def test_coverage_counts_the_true_currents_inside_their_interval() -> None:
 def test_quick_coverage_writes_its_table(tmp_path: Path) -> None:
     coverage.main(["--quick", "--out", str(tmp_path), "--seeds", "0"])
     rows = pd.read_csv(tmp_path / "recovery" / "coverage.csv")
-    assert rows[["within", "between"]].apply(lambda one: one.between(0.2, 1)).all(axis=None)
+    assert rows[["within", "between"]].apply(lambda shares: shares.between(0.2, 1)).all(axis=None)
     assert "| input hidden | wrong | one_step |" in (tmp_path / "recovery.md").read_text(encoding="utf-8")
 
 
@@ -211,7 +211,7 @@ def test_published_algorithm_learns_to_follow_the_data() -> None:
 
 def test_published_algorithm_is_the_same_with_all_weights_at_once() -> None:
     activity = teachers.published_three_region(units=10, seed=10).rates[0, :300].T
-    chosen, at_once = (train(activity, passes=2, dt_s=0.01, chosen=one) for one in (True, False))
+    chosen, at_once = (train(activity, passes=2, dt_s=0.01, chosen=picked) for picked in (True, False))
     # The same sums in another order, on a chaotic network.
     np.testing.assert_allclose(chosen.J, at_once.J, atol=1e-6)
 
