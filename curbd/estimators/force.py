@@ -13,7 +13,7 @@ import numpy as np
 from curbd.network.equation import Network, phi_inverse, weights
 from curbd.network.fit import Fit
 from curbd.regression.time_constant import estimate_tau
-from curbd.regression.transitions import TrainingData, transitions
+from curbd.regression.transitions import TrainingData, as_network, transitions
 from curbd.settings.models import Force
 
 Array = np.ndarray
@@ -31,7 +31,7 @@ def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random
     """
     n, k = data.r.shape[2], data.u.shape[2]
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
-    return Network(J, np.zeros((n, k)), np.zeros(n), tau_s, data.dt_s, data.substeps)
+    return as_network(np.concatenate([J, np.zeros((n, k + 1))], axis=1), data, tau_s)
 
 
 def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
@@ -81,9 +81,8 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
                 c = 1 / (1 + z @ q)
                 P -= c * np.outer(q, q)
                 W -= c * np.outer(error, q)
-    k = data.u.shape[2]
-    B = W[:, n : n + k] / np.where(scale > 0, scale, 1)
-    return Fit(Network(W[:, :n], B, W[:, n + k], tau_s, data.dt_s, data.substeps))
+    network = as_network(W, data, tau_s)
+    return Fit(network._replace(B=network.B / np.where(scale > 0, scale, 1)))
 
 
 def _frozen_noise(data: TrainingData, options: Force, rng: np.random.Generator) -> Array:

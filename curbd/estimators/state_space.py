@@ -134,7 +134,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
         factor = torch.where(change * change_before > 0, longer, torch.ones_like(factor))
         process, measurement = (variances * torch.exp((factor * change).clamp(-1, 1))).clamp_min(LEAST_VARIANCE)
         noise, change_before = updated._replace(process=process, measurement=measurement), change
-    relative = (observed.known * relative_variance(noise, torch.tanh(x))).sum((0, 1)) / observed.known.sum()
+    relative = (observed.complete * relative_variance(noise, torch.tanh(x))).sum((0, 1)) / observed.complete.sum()
     return Fit(
         fit.network,
         penalty=fit.between_regions,

@@ -70,7 +70,7 @@ class Problem(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What a search for hidden inputs found.
+    """What a search for hidden inputs search.
 
     Attributes
     ----------
@@ -101,21 +101,22 @@ def with_hidden_input_search(estimator: Estimator[Options]) -> Estimator[Options
     """
 
     def fit(data: TrainingData, options: Options, rng: np.random.Generator) -> Fit:
+        """Search for hidden inputs, then fit the rest of the current."""
         if options.hidden_inputs == "none":
             return estimator(data, options, rng)
-        found = find_hidden_inputs(data, options)
-        loadings = _loadings(found.factors, data.region)
-        current = found.values @ loadings.T
+        search = find_hidden_inputs(data, options)
+        loadings = _loadings(search.factors, data.region)
+        current = search.values @ loadings.T
         drive = np.zeros(data.r.shape)
-        drive[found.pairs.trial, found.pairs.time] = current
-        fitted = estimator(data._replace(tau_s=found.tau_s, drive=drive), options, rng)
+        drive[search.pairs.trial, search.pairs.time] = current
+        fitted = estimator(data._replace(tau_s=search.tau_s, drive=drive), options, rng)
         posterior = fitted.posterior
         if posterior is not None:
-            z = regressors(found.pairs._replace(drive=current), fitted.network)
-            reached = data.region[:, None] == _region_of_input(found.factors)
-            posterior = _posterior(posterior, z, found.values, reached)
+            z = regressors(search.pairs._replace(drive=current), fitted.network)
+            reached = data.region[:, None] == _region_of_input(search.factors)
+            posterior = _posterior(posterior, z, search.values, reached)
         network = fitted.network._replace(B=np.concatenate([fitted.network.B, loadings], axis=1))
-        return fitted._replace(network=network, posterior=posterior, slow_factors=tuple(found.factors))
+        return fitted._replace(network=network, posterior=posterior, slow_factors=tuple(search.factors))
 
     return fit
 
@@ -184,7 +185,13 @@ def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Proble
     """The regression without hidden inputs, its penalties and its data."""
     first = regress(data, pairs, options.penalties)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
-    return Problem(pairs, regressors(pairs, first.network), y, first.network, first.penalty[:, first.source])
+    return Problem(
+        pairs=pairs,
+        z=regressors(pairs, first.network),
+        y=y,
+        network=first.network,
+        penalty=first.penalty[:, first.source],
+    )
 
 
 def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> SlowFactors:
@@ -259,24 +266,26 @@ def _inferred(factors: Sequence[SlowFactors], region: Array, pairs: Transitions,
     """
     run = _runs(pairs)
     transformed, w = to_frequencies(residual, run)
-    inferred = [infer(of_region, transformed[:, region == number], w) for number, of_region in enumerate(factors)]
+    inferred = [
+        infer(of_region, transformed[:, region == region_index], w) for region_index, of_region in enumerate(factors)
+    ]
     return from_frequencies(np.concatenate(inferred, axis=1), run)
 
 
 def _stacked(factors: Sequence[SlowFactors], region: Array) -> Array:
     """W (unit, regressor) of all regions."""
     W = np.empty((len(region), factors[0].W.shape[1]))
-    for number, of_region in enumerate(factors):
-        W[region == number] = of_region.W
+    for region_index, of_region in enumerate(factors):
+        W[region == region_index] = of_region.W
     return W
 
 
 def _loadings(factors: Sequence[SlowFactors], region: Array) -> Array:
     """(unit, hidden) loadings of all regions, zero on the units of other regions."""
     loadings = []
-    for number, of_region in enumerate(factors):
+    for region_index, of_region in enumerate(factors):
         onto_all_units = np.zeros((len(region), len(of_region.scale)))
-        onto_all_units[region == number] = of_region.L
+        onto_all_units[region == region_index] = of_region.L
         loadings.append(onto_all_units)
     return np.concatenate(loadings, axis=1)
 

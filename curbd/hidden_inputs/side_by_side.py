@@ -28,8 +28,8 @@ def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
 
 def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
     """The fit with hidden inputs for the regions ``region`` (slot,); the first slots of a region are filled first."""
-    counts = {number: int((hidden.region == number).sum()) for number in np.unique(hidden.region)}
-    filled = [np.flatnonzero(region == number)[:count] for number, count in counts.items()]
+    counts = {region_index: int((hidden.region == region_index).sum()) for region_index in np.unique(hidden.region)}
+    filled = [np.flatnonzero(region == region_index)[:count] for region_index, count in counts.items()]
     slot = np.concatenate([np.zeros(0, dtype=int), *filled])
     n_recorded = fit.network.B.shape[1] - len(slot)
     column = np.r_[np.arange(n_recorded), n_recorded + slot].astype(int)

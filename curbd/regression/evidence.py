@@ -140,17 +140,17 @@ def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
     likelihood = 0.0
     without = folds.without()
     for k in range(len(folds.n)):
-        fold, others = (Moments(*(statistic[k] for statistic in of_folds)) for of_folds in (folds, without))
+        fold, rest = (Moments(*(statistic[k] for statistic in of_folds)) for of_folds in (folds, without))
         for target, block in enumerate(penalty):
             rows = np.flatnonzero(source == target)
             ridge = tensor(block[source])
-            error_of_others, factor = _penalised(others, ridge, rows)
-            error_of_all, wider = _penalised(others.plus(fold), ridge, rows)
+            error_of_rest, factor = _penalised(rest, ridge, rows)
+            error_of_all, wider = _penalised(rest.plus(fold), ridge, rows)
             inverse = torch.cholesky_inverse(factor)
-            free = (others.n - (inverse * others.ZZ).sum()).clamp_min(1.0)
-            noise = squared_error(others, others.YZ[rows] @ inverse, rows).clamp_min(LEAST_NOISE_VARIANCE) / free
+            free = (rest.n - (inverse * rest.ZZ).sum()).clamp_min(1.0)
+            noise = squared_error(rest, rest.YZ[rows] @ inverse, rows).clamp_min(LEAST_NOISE_VARIANCE) / free
             volume = 2 * (wider.diagonal().log() - factor.diagonal().log()).sum()
-            missed = (error_of_all - error_of_others) / noise
+            missed = (error_of_all - error_of_rest) / noise
             likelihood -= float((fold.n * torch.log(2 * np.pi * noise) + volume + missed).sum()) / 2
     return likelihood / len(folds.n)
 

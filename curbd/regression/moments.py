@@ -62,9 +62,9 @@ class Moments(NamedTuple):
         """Statistics of some of the units."""
         return self._replace(YZ=self.YZ[..., rows, :], YY=self.YY[..., rows])
 
-    def plus(self, other: Moments) -> Moments:
-        """Statistics of both data sets together."""
-        return Moments(*(first + second for first, second in zip(self, other, strict=True)))
+    def plus(self, more: Moments) -> Moments:
+        """Statistics of two data sets together."""
+        return Moments(*(first + second for first, second in zip(self, more, strict=True)))
 
 
 def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
@@ -135,13 +135,35 @@ def inputs_free(block: Array, input_power: Array) -> Array:
 
 
 def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """Ridge solution W = YZ (ZZ + diag(penalty))^-1, (..., row, regressor); penalty (regressor,), rows some units."""
+    """Ridge solution W = YZ (ZZ + diag(penalty))^-1.
+
+    Parameters
+    ----------
+    m : statistics.
+    penalty : (regressor,) ridge penalties.
+    rows : units to solve for.
+
+    Returns
+    -------
+    W : (..., row, regressor).
+    """
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(penalty))
     return torch.cholesky_solve(m.YZ[..., rows, :].mT, factor).mT
 
 
 def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """(..., row) sum over pairs of (y - W z)^2; W (..., row, regressor), rows some units."""
+    """Sum over pairs of (y - W z)^2.
+
+    Parameters
+    ----------
+    m : statistics.
+    W : (..., row, regressor) weights.
+    rows : the units that the rows of W belong to.
+
+    Returns
+    -------
+    (..., row).
+    """
     cross = (W * m.YZ[..., rows, :]).sum(-1)
     return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
 

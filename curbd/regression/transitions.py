@@ -164,6 +164,14 @@ def lag_one(error: Array, pairs: Transitions) -> Array:
 
 
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
-    """The network with the regression weights W = [J, B, b] (unit, regressor) and the time constant tau_s, s."""
+    """The network with the weights of a regression.
+
+    Parameters
+    ----------
+    W : (unit, regressor) weights [J, B, b].
+    data : the training trials, for the number of units and inputs and the sample step.
+    tau_s : time constant, s.
+    """
     n, k = data.r.shape[2], data.u.shape[2]
-    return Network(W[:, :n], W[:, n : n + k], W[:, n + k], tau_s, data.dt_s, data.substeps)
+    J, B, b = W[:, :n], W[:, n : n + k], W[:, n + k]
+    return Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=data.dt_s, substeps=data.substeps)

@@ -237,17 +237,17 @@ class Model(Section):
 
     @field_validator("estimator")
     @classmethod
-    def _of_the_family(cls, value: str | None, others: ValidationInfo) -> str | None:
-        family = others.data.get("family")
+    def _of_the_family(cls, value: str | None, info: ValidationInfo) -> str | None:
+        family = info.data.get("family")
         if family and value and value not in ESTIMATORS[family]:
             raise ValueError(f"found {value!r}, expected one of {', '.join(ESTIMATORS[family])} for {family}")
         return value
 
     @field_validator("options")
     @classmethod
-    def _of_the_estimator(cls, value: dict[str, Any], others: ValidationInfo) -> dict[str, Any]:
-        if "estimator" in others.data and "family" in others.data:
-            family, estimator = others.data["family"], others.data["estimator"]
+    def _of_the_estimator(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "estimator" in info.data and "family" in info.data:
+            family, estimator = info.data["family"], info.data["estimator"]
             ESTIMATORS[family][estimator or RECOMMENDED[family]].model_validate(value)
         return value
 

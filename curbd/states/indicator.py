@@ -42,16 +42,16 @@ class Indicator(NamedTuple):
     lowest: torch.Tensor
 
 
-def kept(known: torch.Tensor, keep: float) -> torch.Tensor:
+def kept(observed: torch.Tensor, keep: float) -> torch.Tensor:
     """(time, trial, 1) share that is kept of the bin before, 0 where the bin before is missing or there is none.
 
     Parameters
     ----------
-    known : (time, trial, 1) 1 where a bin was observed, else 0.
+    observed : (time, trial, 1) 1 where a bin was observed, else 0.
     keep : share k.
     """
-    share = keep * known
-    share[1:] *= known[:-1]
+    share = keep * observed
+    share[1:] *= observed[:-1]
     share[0] = 0
     return share
 

@@ -78,11 +78,11 @@ def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Ge
         deviation = draw(chain, random)
         drawn, mirrored = torch.tanh(x + deviation), torch.tanh(x - deviation)
         mean += (drawn + mirrored) / (2 * DRAW_PAIRS)
-        half = (observed.known * (drawn - mirrored) / 2).flatten(0, 1)
-        covariance += half.mT @ half / (DRAW_PAIRS * observed.known.sum().clamp_min(1))
-    known = np.moveaxis(observed.known.cpu().numpy() > 0, 0, 1)
+        half = (observed.complete * (drawn - mirrored) / 2).flatten(0, 1)
+        covariance += half.mT @ half / (DRAW_PAIRS * observed.complete.sum().clamp_min(1))
+    complete = np.moveaxis(observed.complete.cpu().numpy() > 0, 0, 1)
     mean_rates, drawn_rates = (
-        np.where(known, np.moveaxis(rates.cpu().numpy(), 0, 1), np.nan).astype(float) for rates in (mean, drawn)
+        np.where(complete, np.moveaxis(rates.cpu().numpy(), 0, 1), np.nan).astype(float) for rates in (mean, drawn)
     )
     return States(mean_rates, drawn_rates, covariance.cpu().numpy().astype(float))
 
@@ -135,16 +135,16 @@ def smoothed(r: Array) -> Array:
     -------
     (trial, time, unit), NaN where missing.
     """
-    known = np.isfinite(r)
+    finite = np.isfinite(r)
     power = np.nanvar(r, axis=(0, 1)) + 1e-12
     impulse = np.zeros(int(10 * KERNEL_WIDTHS[-1]) + 1)
     impulse[len(impulse) // 2] = 1
     best, least = r, np.inf
     for width in KERNEL_WIDTHS:
-        total = gaussian_filter1d(np.where(known, r, 0.0), width, axis=1, mode="constant")
-        share = gaussian_filter1d(known.astype(float), width, axis=1, mode="constant")
-        smooth = total / np.where(known, share, np.nan)
-        own = gaussian_filter1d(impulse, width).max() / np.where(known, share, np.nan)
+        total = gaussian_filter1d(np.where(finite, r, 0.0), width, axis=1, mode="constant")
+        share = gaussian_filter1d(finite.astype(float), width, axis=1, mode="constant")
+        smooth = total / np.where(finite, share, np.nan)
+        own = gaussian_filter1d(impulse, width).max() / np.where(finite, share, np.nan)
         # A sample without neighbours is its own prediction, and carries no information about the width.
         rest = 1 - np.minimum(own, MAX_KERNEL_WEIGHT)
         missed = np.where(own < MAX_KERNEL_WEIGHT, (r - smooth) / rest, np.nan)
@@ -195,10 +195,10 @@ def fitted_noise(paths: torch.Tensor, observed: Observations, process: torch.Ten
     kind : the noise before the fit, for its kind and its indicator.
     """
     r = torch.tanh(paths)
-    predicted = filtered(r, kept(observed.known, kind.keep)) if kind.keep else r
-    missed = (observed.known * (observed.r - predicted) ** 2).sum((0, 1, 2))
+    predicted = filtered(r, kept(observed.complete, kind.keep)) if kind.keep else r
+    missed = (observed.complete * (observed.r - predicted) ** 2).sum((0, 1, 2))
     # A ratio of sums, as a mean of ratios would be dominated by spikes in bins whose rate is near 0.
-    expected = (observed.known * relative_variance(kind, r)).sum((0, 1, 2))
+    expected = (observed.complete * relative_variance(kind, r)).sum((0, 1, 2))
     return kind._replace(
         process=process.to(paths.dtype).clamp_min(LEAST_VARIANCE),
         measurement=(missed / expected).clamp_min(LEAST_VARIANCE),

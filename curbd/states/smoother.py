@@ -52,12 +52,12 @@ class Observations(NamedTuple):
     Attributes
     ----------
     r : (time, trial, unit) rates, 0 where missing.
-    known : (time, trial, 1) 1 where every unit was observed, else 0.
+    complete : (time, trial, 1) 1 where every unit and input was observed, else 0.
     u : (time, trial, input) inputs.
     """
 
     r: torch.Tensor
-    known: torch.Tensor
+    complete: torch.Tensor
     u: torch.Tensor
 
 
@@ -97,11 +97,11 @@ def observations(r: Array, u: Array, amplitude: Array | float = 1.0) -> Observat
     u : (trial, time, input) inputs, NaN where missing.
     amplitude : (unit,) divisor of the rates.
     """
-    known = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
+    complete = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
     return Observations(
-        r=time_first(np.where(known, r / amplitude, 0.0)),
-        known=time_first(known.astype(float)),
-        u=time_first(np.where(known, u, 0.0)),
+        r=time_first(np.where(complete, r / amplitude, 0.0)),
+        complete=time_first(complete.astype(float)),
+        u=time_first(np.where(complete, u, 0.0)),
     )
 
 
@@ -149,7 +149,7 @@ def linearise(images: Sequence[torch.Tensor], data: Observations, network: Netwo
     terms = [_around(x, data, network, noise) for x in images]
     weight, slope, gradient, gain, precision = (torch.stack(term).mean(0) for term in zip(*terms, strict=True))
     D, J = decay(network.dt_s, network.tau_s, network.substeps), _step_weights(network)
-    link = data.known[1:] * data.known[:-1] / noise.process
+    link = data.complete[1:] * data.complete[:-1] / noise.process
     own = J.diagonal()
     pivot = weight.clone()
     pivot[1:] += link
@@ -157,7 +157,7 @@ def linearise(images: Sequence[torch.Tensor], data: Observations, network: Netwo
     lower = -link * (D + slope * own)
     indicator = None
     if noise.keep:
-        indicator = through_indicator(kept(data.known, noise.keep), gain, precision, pivot, lower)
+        indicator = through_indicator(kept(data.complete, noise.keep), gain, precision, pivot, lower)
     pivots = pivot.unbind()
     for t, subdiagonal in enumerate(lower.unbind()):
         factor = subdiagonal / pivots[t]
@@ -179,12 +179,12 @@ def linearise(images: Sequence[torch.Tensor], data: Observations, network: Netwo
 def _around(x: torch.Tensor, data: Observations, network: Network, noise: Noise) -> tuple[torch.Tensor, ...]:
     """Weight, slope and gradient of a chain at one path, derivative of the rates, precision of the observations."""
     ahead, slope = _predicted(x[:-1], data.u[:-1], network)
-    pull = data.known[1:] * data.known[:-1] / noise.process * (x[1:] - ahead)
+    pull = data.complete[1:] * data.complete[:-1] / noise.process * (x[1:] - ahead)
     r = torch.tanh(x)
     gain = 1 - r * r
-    precision = data.known / (noise.measurement * relative_variance(noise, r))
+    precision = data.complete / (noise.measurement * relative_variance(noise, r))
     if noise.keep:
-        keep = kept(data.known, noise.keep)
+        keep = kept(data.complete, noise.keep)
         gradient = -gain * filtered_back(precision * (data.r - filtered(r, keep)), keep)
     else:
         gradient = -gain * precision * (data.r - r)

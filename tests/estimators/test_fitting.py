@@ -1,4 +1,4 @@
-"""What holds for every estimator: training trials only, one fit a seed, mistakes said in words."""
+"""What holds for every estimator: only training trials are fitted, one fit for each seed, clear error messages."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.support.known_network import recorded
 
 EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
 QUICK = {"force": {"passes": 2}, "trajectory": {"max_rank": 3, "steps": 30}}
-"""Nothing here asks how good a fit is."""
+"""Options that make a fit fast; no test here depends on the quality of a fit."""
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def recording(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undeclared(tmp_path_factory):
-    """The same, longer and with inputs that are not written down."""
+    """A longer recording whose inputs were not recorded."""
     return recorded(tmp_path_factory.mktemp("teacher"), units=8, trials=15, samples=100, inputs="hidden", seed=100)[0]
 
 
 def counted(recording):
-    """The recording as if it were of spike counts."""
+    """The recording, changed as if its rates were spike counts."""
     rates = 25 * (1 + recording["rates"])
     return (
         recording.assign(rates=rates)
@@ -55,7 +55,7 @@ def networks(recording, estimator):
 def fitted(recording, family, estimator, seeds=(0, 1), options=None):
     options = QUICK.get(estimator, {}) if options is None else options
     model = Model(family=family, estimator=estimator, options=options, seeds=list(seeds))
-    return {"full_rank": curbd, "low_rank": lrfit}[family].fit(recording, model, "one")
+    return {"full_rank": curbd, "low_rank": lrfit}[family].fit(recording, model)
 
 
 def test_every_estimator_of_the_config_exists():
@@ -64,17 +64,17 @@ def test_every_estimator_of_the_config_exists():
 
 
 def require_same_without_test_trials(recording, networks, family, estimator, options=None):
-    """See that other test trials give the same networks."""
-    other = recording.copy(deep=True)
-    held_out = other["split"].values == "test"
+    """Check that the networks do not depend on the test trials."""
+    changed = recording.copy(deep=True)
+    held_out = changed["split"].values == "test"
     assert held_out.any()
-    other["rates"][held_out] = 0.5
-    other["inputs"][held_out] = 7.0
-    again, seconds = fitted(other, family, estimator, options=options)
+    changed["rates"][held_out] = 0.5
+    changed["inputs"][held_out] = 7.0
+    refitted, seconds = fitted(changed, family, estimator, options=options)
     for name in networks.data_vars:
-        # Rates and hidden inputs of held-out trials are inferred from these.
-        one, two = (some[name].isel(trial=~held_out, missing_dims="ignore") for some in (networks, again))
-        np.testing.assert_array_equal(one.values, two.values, err_msg=str(name))
+        # Rates and hidden inputs of held-out trials are inferred from the held-out trials, and left out here.
+        before, after = (fits[name].isel(trial=~held_out, missing_dims="ignore") for fits in (networks, refitted))
+        np.testing.assert_array_equal(before.values, after.values, err_msg=str(name))
     assert len(seconds) == 2
 
 
@@ -90,11 +90,11 @@ def test_test_trials_change_no_hidden_input(undeclared):
 
 @pytest.mark.parametrize("options", [{"noise": "counts"}, {"noise": "calcium", "indicator_s": 0.05}])
 def test_test_trials_change_no_inferred_rate(recording, options):
-    seen = counted(recording) if options["noise"] == "counts" else recording
+    recording = counted(recording) if options["noise"] == "counts" else recording
     options = options | {"rounds": 3}
-    networks, _ = fitted(seen, "full_rank", "state_space", options=options)
+    networks, _ = fitted(recording, "full_rank", "state_space", options=options)
     assert "inferred_rates" in networks
-    require_same_without_test_trials(seen, networks, "full_rank", "state_space", options)
+    require_same_without_test_trials(recording, networks, "full_rank", "state_space", options)
 
 
 def test_each_seed_is_a_resample_and_the_first_is_the_data_themselves(recording, networks, estimator):
@@ -116,20 +116,20 @@ def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(rec
     broken = recording.copy(deep=True)
     broken["rates"][:, ::2, 0] = np.nan
     with pytest.raises(UserError, match="no two training bins in a row"):
-        curbd.fit(broken, Model(family="full_rank"), "one")
+        curbd.fit(broken, Model(family="full_rank"))
 
 
 def test_an_input_without_a_value_is_named(recording):
     broken = recording.copy(deep=True)
     broken["inputs"][np.flatnonzero(broken["split"].values == "train")[0], 3, 1] = np.nan
     with pytest.raises(UserError, match="step"):
-        curbd.fit(broken, Model(family="full_rank"), "one")
+        curbd.fit(broken, Model(family="full_rank"))
 
 
-def test_an_euler_step_longer_than_the_time_constant_is_told(recording):
+def test_an_euler_step_longer_than_the_time_constant_is_an_error(recording):
     dt_s = recording.attrs["dt_s"]
     with pytest.raises(UserError, match=r"recording teacher, model: found tau_s: .* set substeps: 3 or more"):
-        curbd.fit(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2), "one")
+        curbd.fit(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=2))
     rates = scaled_rates(recording).values
     assert all_trials(recording, Model(family="full_rank", tau_s=0.4 * dt_s, substeps=3), rates).substeps == 3
     assert all_trials(recording, Model(family="full_rank", tau_s=dt_s), rates).substeps == 1
@@ -141,7 +141,7 @@ def test_a_model_of_the_other_family_is_sent_to_the_other_package(recording, pac
     expected, package_of_model = ("full_rank", "lrfit") if package == "curbd" else ("low_rank", "curbd")
     message = rf"{package}\.fit: found family: {family}, expected {expected}; use {package_of_model}\.fit"
     with pytest.raises(UserError, match=message):
-        {"curbd": curbd, "lrfit": lrfit}[package].fit(recording, Model(family=family, estimator=estimator), "one")
+        {"curbd": curbd, "lrfit": lrfit}[package].fit(recording, Model(family=family, estimator=estimator))
 
 
 @pytest.mark.parametrize(("family", "estimator"), [pair for pair in EVERY if pair[1] != "force"])

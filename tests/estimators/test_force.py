@@ -12,7 +12,7 @@ from tests.support.recovery import training_data
 
 
 def plain(data: TrainingData, options: Force, seed: int) -> np.ndarray:
-    """The algorithm as the publication writes it, one vector equation a line; the bias is a rate that is always 1."""
+    """The algorithm as in the publication, one vector equation in each line; the bias is a rate that is always 1."""
     rng = np.random.default_rng(seed)
     trials, samples, n = data.r.shape
     J = options.gain * rng.standard_normal((n, n)) / np.sqrt(n)
@@ -38,7 +38,7 @@ def plain(data: TrainingData, options: Force, seed: int) -> np.ndarray:
 
 
 def test_it_is_the_published_algorithm_trial_by_trial():
-    """Two trials of different length: nothing is learned from the step between them."""
+    """With two trials of different length: nothing is learned from the step between two trials."""
     teacher = multi_region(units=4, trials=2, samples=40, inputs="none", substeps=1)
     data = training_data(teacher, tau_s=0.1)
     data.r[0, 25:] = np.nan
@@ -47,17 +47,16 @@ def test_it_is_the_published_algorithm_trial_by_trial():
     np.testing.assert_allclose(np.column_stack([fit.J, fit.b]), plain(data, options, 3), atol=1e-8)
 
 
-def test_stretches_before_and_after_missing_bins_are_trials_of_their_own():
+def test_stretches_before_and_after_missing_bins_are_separate_trials():
     data = training_data(multi_region(units=4, trials=2, samples=40, inputs="none", substeps=1), tau_s=0.1)
     r, late = data.r.copy(), data.r[:, 21:]
     r[:, 0], r[:, 20] = np.nan, np.nan
     early = np.full_like(late, np.nan)
     early[:, :19] = data.r[:, 1:20]
     apart = data._replace(r=np.stack([early, late], axis=1).reshape(4, 19, -1), u=np.zeros((4, 19, 0)))
-    # The noise of a bin is that of its place in the trial, which differs here.
-    whole, pieces = (
-        force(one, Force(passes=2, noise=0.0), np.random.default_rng(0)).network for one in (data._replace(r=r), apart)
-    )
+    # Without noise, because the noise of a bin depends on its index in the trial, which differs here.
+    options = Force(passes=2, noise=0.0)
+    whole, pieces = (force(trials, options, np.random.default_rng(0)).network for trials in (data._replace(r=r), apart))
     np.testing.assert_allclose(whole.J, pieces.J, atol=1e-12)
     start = random_network(data, Force().gain, 0.1, np.random.default_rng(0))
     assert np.abs(whole.J - start.J).max() > 0.01
@@ -77,22 +76,22 @@ def test_the_unit_of_time_does_not_matter(factor):
     teacher = multi_region(units=5, trials=3, samples=30)
     data = training_data(teacher, tau_s=0.1)
     scaled = data._replace(dt_s=data.dt_s * factor, tau_s=0.1 * factor)
-    one = force(data, Force(passes=3), np.random.default_rng(0)).network
-    other = force(scaled, Force(passes=3, noise_tau_s=0.1 * factor), np.random.default_rng(0)).network
-    np.testing.assert_allclose(one.J, other.J, atol=1e-8)
-    np.testing.assert_allclose(one.B, other.B, atol=1e-8)
+    network = force(data, Force(passes=3), np.random.default_rng(0)).network
+    slower = force(scaled, Force(passes=3, noise_tau_s=0.1 * factor), np.random.default_rng(0)).network
+    np.testing.assert_allclose(network.J, slower.J, atol=1e-8)
+    np.testing.assert_allclose(network.B, slower.B, atol=1e-8)
 
 
 def test_the_seed_decides_the_numbers():
     data = training_data(multi_region(units=4, trials=2, samples=30), tau_s=0.1)
-    one, again, other = (force(data, Force(passes=2), np.random.default_rng(seed)).network.J for seed in (0, 0, 1))
-    assert np.array_equal(one, again)
-    assert not np.allclose(one, other)
+    J, repeated, reseeded = (force(data, Force(passes=2), np.random.default_rng(seed)).network.J for seed in (0, 0, 1))
+    assert np.array_equal(J, repeated)
+    assert not np.allclose(J, reseeded)
 
 
 def test_the_unit_of_an_input_does_not_matter():
     data = training_data(multi_region(units=5, trials=4, samples=40), tau_s=0.1)
-    one = force(data, Force(passes=2), np.random.default_rng(0)).network
-    other = force(data._replace(u=1000 * data.u), Force(passes=2), np.random.default_rng(0)).network
-    np.testing.assert_allclose(one.J, other.J, atol=1e-8)
-    np.testing.assert_allclose(one.B, 1000 * other.B, atol=1e-8)
+    network = force(data, Force(passes=2), np.random.default_rng(0)).network
+    in_other_unit = force(data._replace(u=1000 * data.u), Force(passes=2), np.random.default_rng(0)).network
+    np.testing.assert_allclose(network.J, in_other_unit.J, atol=1e-8)
+    np.testing.assert_allclose(network.B, 1000 * in_other_unit.B, atol=1e-8)

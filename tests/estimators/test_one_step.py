@@ -1,4 +1,4 @@
-"""One-step regression recovers the currents of known networks, and its posterior knows how well."""
+"""One-step regression recovers the currents of known networks, and its intervals cover the truth."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from curbd.teachers import multi_region
 from tests.support.recovery import correlation, cross_currents, explained, training_data
 
 RNG = np.random.default_rng(0)
-"""The estimator draws no number."""
+"""The estimator is deterministic and does not use it."""
 CROSS = [(target, source) for target in "ABC" for source in "ABC" if target != source]
 
 
@@ -76,7 +76,7 @@ def test_intervals_of_the_posterior_cover_the_truth():
 def test_the_noise_variance_is_that_of_the_teacher():
     teacher = multi_region(units=20, substeps=1, process_noise=0.3, seed=0)
     posterior = one_step(training_data(teacher, tau_s=0.1), OneStep(), RNG).posterior
-    # noise of .3 sqrt(dt / tau) a step, in units of the current: divided by 1 - D = dt / tau
+    # The noise of one step is .3 sqrt(dt / tau); as a current it is divided by 1 - D = dt / tau.
     assert posterior.noise_variance.mean() == pytest.approx(0.3**2 / 0.1, rel=0.03)
 
 
@@ -84,7 +84,7 @@ def test_the_noise_variance_is_that_of_the_teacher():
 def test_the_time_constant_is_estimated(tau_s, seed):
     teacher = multi_region(tau_s=tau_s, process_noise=0.3, trials=20, seed=seed)
     data = training_data(teacher)
-    # The teacher's five Euler steps a sample look like one with a time constant that is 4 to 9 % longer.
+    # With five Euler steps in a sample, the estimate with one step is 4 to 9 % longer.
     assert estimate_tau(data, transitions(data)) == pytest.approx(tau_s, rel=0.11)
     assert one_step(data, OneStep(), RNG).network.tau_s == estimate_tau(data, transitions(data))
 
@@ -116,7 +116,6 @@ def test_one_long_stretch_is_cut_into_blocks():
 def test_the_current_that_carries_a_state_on_is_the_target():
     teacher = multi_region(units=5, trials=2, samples=20, substeps=1, process_noise=0.0)
     pairs = transitions(training_data(teacher))
-    net = teacher.network
-    np.testing.assert_allclose(
-        targets(pairs, net.dt_s, net.tau_s, 1), pairs.r @ net.J.T + pairs.u @ net.B.T + net.b, atol=1e-9
-    )
+    network = teacher.network
+    current = pairs.r @ network.J.T + pairs.u @ network.B.T + network.b
+    np.testing.assert_allclose(targets(pairs, network.dt_s, network.tau_s, 1), current, atol=1e-9)

@@ -17,15 +17,15 @@ RNG = np.random.default_rng(0)
 
 
 def variance_explained(data: TrainingData, network: Network) -> float:
-    """Of the rates, about their grand mean, when the network runs freely: as published."""
+    """Variance explained of the rates of a free run, about their grand mean, as published."""
     return 1 - free_run_error(data, network) / float(np.nanvar(data.r))
 
 
 def blocks(teacher: Teacher, network: Network) -> list[np.ndarray]:
     """The current from every region to every region on the recorded states."""
     names = np.unique(teacher.region)
-    places = [(teacher.region == target, teacher.region == source) for target in names for source in names]
-    return [current(network, teacher.rates, *place) for place in places]
+    pathways = [(teacher.region == target, teacher.region == source) for target in names for source in names]
+    return [current(network, teacher.rates, *pathway) for pathway in pathways]
 
 
 @pytest.mark.slow
@@ -45,25 +45,25 @@ def test_the_published_simulator_is_reproduced_with_the_currents_of_the_start(se
 
 @pytest.mark.parametrize("start", ["one_step", "sparse"])
 def test_the_free_run_rises_and_every_current_stays(start):
-    """Two regions have a hidden input: the network must make what it did, but not out of other currents."""
+    """Two regions have a hidden input, whose effect the network must produce without changing other currents."""
     teacher = published_three_region(units=30, seed=11)
     data = training_data(teacher, tau_s=0.1)
     options = Shooting(start=start, noise="inflated" if start == "sparse" else None)
-    known = {"one_step": one_step, "sparse": sparse}[start](data, options.start_options(), RNG)
+    start_fit = {"one_step": one_step, "sparse": sparse}[start](data, options.start_options(), RNG)
     refined = shooting(data, options, RNG)
-    unexplained, before = (1 - variance_explained(data, network) for network in (refined.network, known.network))
+    unexplained, before = (1 - variance_explained(data, network) for network in (refined.network, start_fit.network))
     assert unexplained < 0.01 * min(before, 1)
-    currents = (blocks(teacher, network) for network in (known.network, refined.network, teacher.network))
+    currents = (blocks(teacher, network) for network in (start_fit.network, refined.network, teacher.network))
     for before, after, true in zip(*currents, strict=True):
-        # a current is asked to stay within about a tenth of its size; a correlation then moves in its third digit
+        # A change of a tenth of a current costs as much as all the noise; it moves the third digit of a correlation.
         assert np.linalg.norm(after - before) < 0.2 * np.linalg.norm(before)
         assert correlation(after, true) == pytest.approx(correlation(before, true), abs=0.01)
-    assert np.array_equal(refined.posterior.gram, known.posterior.gram)
-    assert np.array_equal(refined.penalty, known.penalty)
+    assert np.array_equal(refined.posterior.gram, start_fit.posterior.gram)
+    assert np.array_equal(refined.penalty, start_fit.penalty)
 
 
 def test_process_noise_does_not_teach_other_currents():
-    """What noise did cannot be reproduced, and must not be learned."""
+    """The effect of process noise cannot be reproduced, and must not be learned."""
     teacher = multi_region(units=12, trials=8, samples=150, process_noise=0.3, seed=1)
     data = training_data(teacher, tau_s=0.1, substeps=5)
     start, refined = one_step(data, OneStep(), RNG).network, shooting(data, Shooting(), RNG).network
@@ -101,7 +101,7 @@ def test_stretches_hold_every_transition_once():
     r = data.r.copy()
     r[1, 8:] = np.nan
     recorded = stretches(data._replace(r=r), 4)
-    # trial 0 from samples 0, 4 and 8; trial 1 from 0 and 4: from 8 on there is nothing
+    # Trial 0 has stretches from samples 0, 4 and 8, trial 1 from samples 0 and 4, as it ends at sample 8.
     assert recorded.x.shape == (5, 5, 2)
     np.testing.assert_allclose(recorded.x[:, 0], phi_inverse(r[[0, 0, 0, 1, 1], [0, 4, 8, 0, 4]]))
     assert np.isfinite(recorded.x[..., 0]).sum(1).tolist() == [5, 5, 3, 5, 4]
@@ -111,11 +111,11 @@ def test_a_run_is_put_back_where_it_has_lost_the_data():
     """A network without weights decays to 0; the data stay at 1."""
     data = training_data(multi_region(regions=("A",), units=2, trials=1, samples=200), tau_s=0.1)
     recorded = stretches(data._replace(r=np.full((1, 200, 2), np.tanh(1.0))), 199)
-    network = Network(np.zeros((2, 2)), np.zeros((2, data.u.shape[2])), np.zeros(2), 0.1, 0.01)
+    network = Network(J=np.zeros((2, 2)), B=np.zeros((2, data.u.shape[2])), b=np.zeros(2), tau_s=0.1, dt_s=0.01)
     run = follow(network, recorded, limit=0.5)
-    again = np.flatnonzero(run.put_back[0])
-    # 0.9^7 is the first power below 0.5, and two time constants of 10 samples are granted from there
-    assert again[:3].tolist() == [0, 27, 54]
-    np.testing.assert_allclose(run.x[0, again], 1.0)
+    put_back = np.flatnonzero(run.put_back[0])
+    # 0.9^7 is the first power below 0.5; the run is put back two time constants, which are 20 samples, later.
+    assert put_back[:3].tolist() == [0, 27, 54]
+    np.testing.assert_allclose(run.x[0, put_back], 1.0)
     np.testing.assert_allclose(run.x[0, 26], 0.9**26)
     assert not follow(network, recorded, limit=2.0).put_back[0, 1:].any()

@@ -1,4 +1,4 @@
-"""Measurement noise: the regression on the states behind noisy rates recovers what noise on the regressors hides."""
+"""Measurement noise: the regression on the states behind noisy rates recovers currents that noise would distort."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
@@ -16,8 +15,7 @@ from curbd.errors import UserError
 from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
 from curbd.estimators.state_space import state_space
-from curbd.network.equation import Network
-from curbd.network.fit import Fit, Noise
+from curbd.network.fit import Fit
 from curbd.pathways.currents import decompose
 from curbd.pathways.judge import judge
 from curbd.recording.ingest import ingest_file
@@ -26,7 +24,6 @@ from curbd.scores.score import score
 from curbd.settings.models import Model, OneStep, StateSpace
 from curbd.settings.recording import RecordingSettings
 from curbd.states.infer import infer_states, smoothed
-from curbd.states.smoother import draw, improve, linearise, observations, time_first
 from tests.support.known_network import small
 from tests.support.recovery import between_regions, correlation, training_data
 
@@ -35,7 +32,7 @@ NOISE = 0.05
 PROCESS_SD = 0.3 * np.sqrt(0.01 / 0.1)
 
 
-def teacher(seed: int = 300, **changes: object) -> teachers.Teacher:
+def make_teacher(seed: int = 300, **changes: object) -> teachers.Teacher:
     """Three regions of 15 units, one Euler step a sample, no measurement noise: the tests add it themselves."""
     settings: dict[str, object] = {"units": 15, "trials": 20, "samples": 200, "substeps": 1, "seed": seed}
     return teachers.multi_region(**(settings | changes))
@@ -58,161 +55,162 @@ def regressed(data: TrainingData, width: float = 0.0) -> Fit:
 
 def through_indicator(rates: Array, keep: float, sd: float) -> Array:
     """Rates (trial, time, unit) as a slow indicator shows them, with noise."""
-    seen_rates, _ = lfilter([1 - keep], [1, -keep], rates, axis=1, zi=keep * rates[:, :1])
-    return seen_rates + sd * np.random.default_rng(1).standard_normal(rates.shape)
+    filtered, _ = lfilter([1 - keep], [1, -keep], rates, axis=1, zi=keep * rates[:, :1])
+    return filtered + sd * np.random.default_rng(1).standard_normal(rates.shape)
 
 
 @pytest.fixture(scope="module")
-def known() -> teachers.Teacher:
-    return teacher()
+def teacher() -> teachers.Teacher:
+    return make_teacher()
 
 
 @pytest.fixture(scope="module")
-def found(known: teachers.Teacher) -> Fit:
-    return fitted(noisy(training_data(known, tau_s=0.1)))
+def state_fit(teacher: teachers.Teacher) -> Fit:
+    return fitted(noisy(training_data(teacher, tau_s=0.1)))
 
 
-def test_noisy_rates_give_better_currents_than_any_smoothing(known: teachers.Teacher, found: Fit) -> None:
-    data = noisy(training_data(known, tau_s=0.1))
-    others = np.array([between_regions(known, regressed(data, width).network) for width in (0, 1, 2, 3)])
-    r, r2 = between_regions(known, found.network)
-    assert r > others[:, 0].max() + 0.01
-    assert r2 > others[:, 1].max() + 0.03
+def test_noisy_rates_give_better_currents_than_any_smoothing(teacher: teachers.Teacher, state_fit: Fit) -> None:
+    data = noisy(training_data(teacher, tau_s=0.1))
+    smoothed_scores = np.array([between_regions(teacher, regressed(data, width).network) for width in (0, 1, 2, 3)])
+    r, r2 = between_regions(teacher, state_fit.network)
+    assert r > smoothed_scores[:, 0].max() + 0.01
+    assert r2 > smoothed_scores[:, 1].max() + 0.03
 
 
-def test_both_noises_are_told_apart(found: Fit) -> None:
-    # A fifth of the truth: what a user needs in order to know which of the two spoils the recording.
-    assert found.measurement_noise_sd is not None
-    assert found.process_noise_sd is not None
-    assert np.mean(found.measurement_noise_sd) == pytest.approx(NOISE, rel=0.2)
-    assert np.mean(found.process_noise_sd) == pytest.approx(PROCESS_SD, rel=0.2)
+def test_both_noises_are_told_apart(state_fit: Fit) -> None:
+    # An error of a fifth still tells a user whether process noise or measurement noise limits the fit.
+    assert state_fit.measurement_noise_sd is not None
+    assert state_fit.process_noise_sd is not None
+    assert np.mean(state_fit.measurement_noise_sd) == pytest.approx(NOISE, rel=0.2)
+    assert np.mean(state_fit.process_noise_sd) == pytest.approx(PROCESS_SD, rel=0.2)
 
 
-def test_without_measurement_noise_nothing_is_lost(known: teachers.Teacher) -> None:
-    data = training_data(known, tau_s=0.1)
+def test_without_measurement_noise_nothing_is_lost(teacher: teachers.Teacher) -> None:
+    data = training_data(teacher, tau_s=0.1)
     exact = fitted(data)
-    here, plain = between_regions(known, exact.network), between_regions(known, regressed(data).network)
-    assert here[0] > plain[0] - 0.002
-    assert here[1] > plain[1] - 0.005
+    (r, r2), (r_plain, r2_plain) = (between_regions(teacher, fit.network) for fit in (exact, regressed(data)))
+    assert r > r_plain - 0.002
+    assert r2 > r2_plain - 0.005
     assert exact.measurement_noise_sd is not None
     assert np.mean(exact.measurement_noise_sd) < 0.01
 
 
-def test_the_time_constant_is_not_that_of_the_noise_nor_of_the_smoothing(known: teachers.Teacher) -> None:
-    data = noisy(training_data(known))
+def test_the_time_constant_is_not_that_of_the_noise_nor_of_the_smoothing(teacher: teachers.Teacher) -> None:
+    data = noisy(training_data(teacher))
     # Noise on the rates pulls the regression's time constant towards one sample, smoothing to twice the true one.
     assert regressed(data).network.tau_s < 0.08
     assert fitted(data).network.tau_s == pytest.approx(0.1, rel=0.2)
 
 
 def test_spike_counts_give_better_currents_than_smoothing() -> None:
-    counted = teacher(trials=60)
+    counted = make_teacher(trials=60)
     data = training_data(counted, tau_s=0.1)
     spikes = np.random.default_rng(2).poisson(50 * 0.01 * (1 + counted.rates) / 2)
     data = data._replace(r=2 * spikes / (50 * 0.01) - 1)
-    others = [between_regions(counted, regressed(data, width).network)[0] for width in (2, 4)]
-    found = fitted(data, noise="counts")
-    assert between_regions(counted, found.network)[0] > max(others) + 0.05
+    smoothed_scores = [between_regions(counted, regressed(data, width).network)[0] for width in (2, 4)]
+    state_fit = fitted(data, noise="counts")
+    assert between_regions(counted, state_fit.network)[0] > max(smoothed_scores) + 0.05
     # The variance of counts is their mean: 4 (1 + r) / 2 / .5 in these units.
-    assert found.measurement_noise_sd is not None
-    assert np.sqrt((found.measurement_noise_sd**2).mean()) == pytest.approx(2.0, rel=0.2)
+    assert state_fit.measurement_noise_sd is not None
+    assert np.sqrt((state_fit.measurement_noise_sd**2).mean()) == pytest.approx(2.0, rel=0.2)
 
 
-def test_currents_behind_a_slow_indicator_are_found(known: teachers.Teacher) -> None:
+def test_currents_behind_a_slow_indicator_are_found(teacher: teachers.Teacher) -> None:
     keep = float(np.exp(-0.01 / 0.5))
-    data = training_data(known, tau_s=0.1)
-    shown = data._replace(r=through_indicator(known.rates, keep, 0.01))
+    data = training_data(teacher, tau_s=0.1)
+    shown = data._replace(r=through_indicator(teacher.rates, keep, 0.01))
     calcium = fitted(shown, noise="calcium", indicator_s=0.5, rounds=10)
-    assert between_regions(known, calcium.network)[0] > between_regions(known, regressed(shown, 1.0).network)[0] + 0.3
+    smoothed_fit = regressed(shown, 1.0)
+    assert between_regions(teacher, calcium.network)[0] > between_regions(teacher, smoothed_fit.network)[0] + 0.3
     assert calcium.measurement_noise_sd is not None
     assert np.mean(calcium.measurement_noise_sd) == pytest.approx(0.01, rel=0.2)
 
 
-def test_rates_behind_an_indicator_may_be_larger_than_what_it_shows(known: teachers.Teacher) -> None:
+def test_rates_behind_an_indicator_may_be_larger_than_what_it_shows(teacher: teachers.Teacher) -> None:
     keep = float(np.exp(-0.01 / 0.5))
-    data = training_data(known, tau_s=0.1, trials=slice(10))
-    shown = through_indicator(known.rates[:10], keep, 0.01)
+    data = training_data(teacher, tau_s=0.1, trials=slice(10))
+    shown = through_indicator(teacher.rates[:10], keep, 0.01)
     shown *= 0.8 / np.abs(shown).max((0, 1))
     options = {"noise": "calcium", "indicator_s": 0.5, "rounds": 5}
     shown_data = data._replace(r=shown)
-    found = infer_states(fitted(shown_data, **options), shown_data, np.ones(10, bool), np.random.default_rng(0))
-    assert found.states is not None
-    rates = found.states.rates
+    state_fit = infer_states(fitted(shown_data, **options), shown_data, np.ones(10, bool), np.random.default_rng(0))
+    assert state_fit.states is not None
+    rates = state_fit.states.rates
     assert np.abs(rates).max() < 1
-    each = [correlation(rates[..., unit], known.rates[:10, :, unit]) for unit in range(rates.shape[2])]
-    assert np.median(each) > 0.95
+    r = [correlation(rates[..., unit], teacher.rates[:10, :, unit]) for unit in range(rates.shape[2])]
+    assert np.median(r) > 0.95
 
 
-def test_intervals_hold_the_truth_and_are_wider_for_the_noise(known: teachers.Teacher, found: Fit) -> None:
-    exact = regressed(training_data(known, tau_s=0.1))
-    assert found.posterior is not None
+def test_intervals_hold_the_truth_and_are_wider_for_the_noise(teacher: teachers.Teacher, state_fit: Fit) -> None:
+    exact = regressed(training_data(teacher, tau_s=0.1))
+    assert state_fit.posterior is not None
     assert exact.posterior is not None
-    assert 0.88 < _coverage(known, found) < 0.99
-    # The noise-free rates tell more about every weight together, and about hardly any direction less.
-    assert np.linalg.slogdet(found.posterior.gram)[1] < np.linalg.slogdet(exact.posterior.gram)[1] - 1
+    assert 0.88 < _coverage(teacher, state_fit) < 0.99
+    # Rates without noise carry more information about the weights as a whole.
+    assert np.linalg.slogdet(state_fit.posterior.gram)[1] < np.linalg.slogdet(exact.posterior.gram)[1] - 1
 
 
-def _coverage(known: teachers.Teacher, fit: Fit) -> float:
+def _coverage(teacher: teachers.Teacher, fit: Fit) -> float:
     """Share of the weights inside their 95 % interval."""
     assert fit.posterior is not None
     inside = []
     for row, ridge in enumerate(fit.posterior.ridge):
         covariance = np.linalg.inv(fit.posterior.gram + np.diag(ridge)) * fit.posterior.noise_variance[row]
-        n = len(known.region)
-        inside.append(np.abs(fit.network.J[row] - known.network.J[row]) < 1.96 * np.sqrt(np.diag(covariance)[:n]))
+        n = len(teacher.region)
+        inside.append(np.abs(fit.network.J[row] - teacher.network.J[row]) < 1.96 * np.sqrt(np.diag(covariance)[:n]))
     return float(np.mean(inside))
 
 
-def test_inferred_rates_are_nearer_to_the_true_ones(known: teachers.Teacher, found: Fit) -> None:
-    data = noisy(training_data(known, tau_s=0.1))
+def test_inferred_rates_are_nearer_to_the_true_ones(teacher: teachers.Teacher, state_fit: Fit) -> None:
+    data = noisy(training_data(teacher, tau_s=0.1))
     r = data.r.copy()
     r[2, 150:] = np.nan
-    states = infer_states(found, data._replace(r=r), np.ones(len(r), bool), np.random.default_rng(0)).states
+    states = infer_states(state_fit, data._replace(r=r), np.ones(len(r), bool), np.random.default_rng(0)).states
     assert states is not None
     assert np.isnan(states.rates[2, 150:]).all()
     bins = np.isfinite(r)
-    error, best = ((rates[bins] - known.rates[bins]).std() for rates in (states.rates, smoothed(r)))
+    error, best = ((rates[bins] - teacher.rates[bins]).std() for rates in (states.rates, smoothed(r)))
     assert error < 0.75 * NOISE
     assert error < best
-    # How far off they are is known: rates near -1 or 1, where noise was cut off, are a little better than that.
+    # The covariance states the size of the errors; errors near -1 or 1, where noise was cut off, are a little smaller.
     assert np.sqrt(np.diag(states.covariance).mean()) == pytest.approx(error, rel=0.2)
 
 
-def test_a_held_out_trial_is_inferred_from_its_own_data_alone(known: teachers.Teacher, found: Fit) -> None:
-    data = noisy(training_data(known, tau_s=0.1))
-    other = data.r.copy()
-    other[1:] = 0.0
-    train = np.arange(len(other)) > 0
+def test_a_held_out_trial_is_inferred_from_its_own_data_alone(teacher: teachers.Teacher, state_fit: Fit) -> None:
+    data = noisy(training_data(teacher, tau_s=0.1))
+    changed = data.r.copy()
+    changed[1:] = 0.0
+    train = np.arange(len(changed)) > 0
     first, second = (
-        infer_states(found, data._replace(r=r), train, np.random.default_rng(0)).states.rates[0]
-        for r in (data.r, other)
+        infer_states(state_fit, data._replace(r=r), train, np.random.default_rng(0)).states.rates[0]
+        for r in (data.r, changed)
     )
-    # The random numbers of its draws come after those of the others; conjugate gradients stop a step sooner or later.
+    # The held-out trial gets other random numbers, and conjugate gradients may end a step sooner or later.
     np.testing.assert_allclose(first, second, atol=0.02)
 
 
-def test_missing_bins_are_left_out(known: teachers.Teacher) -> None:
-    data = noisy(training_data(known, tau_s=0.1))
+def test_missing_bins_are_left_out(teacher: teachers.Teacher) -> None:
+    data = noisy(training_data(teacher, tau_s=0.1))
     r = data.r.copy()
     r[:5, 150:] = np.nan
     r[7, 40:45, 3] = np.nan
     holes = fitted(data._replace(r=r), rounds=3)
     short = data._replace(r=np.where(np.isnan(r).any(2, keepdims=True), np.nan, r))
-    # One unknown unit makes a bin unknown; nothing that stands in such a bin matters.
+    # A bin in which one unit is missing counts as missing; the other values of the bin must not matter.
     assert np.isfinite(holes.network.J).all()
     np.testing.assert_allclose(holes.network.J, fitted(short, rounds=3).network.J, atol=0.01)
 
 
 def test_one_trial_without_inputs_can_be_fitted() -> None:
-    alone = teacher(trials=1, inputs="none")
+    alone = make_teacher(trials=1, inputs="none")
     data = noisy(training_data(alone, tau_s=0.1))
-    one = fitted(data._replace(u=np.zeros((*data.r.shape[:2], 0))), rounds=3)
-    assert one.network.B.shape == (45, 0)
-    assert np.isfinite(one.network.J).all()
+    network = fitted(data._replace(u=np.zeros((*data.r.shape[:2], 0))), rounds=3).network
+    assert network.B.shape == (45, 0)
+    assert np.isfinite(network.J).all()
 
 
-def test_same_seed_same_network(known: teachers.Teacher) -> None:
-    data = noisy(training_data(known, tau_s=0.1, trials=slice(4)))
+def test_same_seed_same_network(teacher: teachers.Teacher) -> None:
+    data = noisy(training_data(teacher, tau_s=0.1, trials=slice(4)))
     first, second = fitted(data, rounds=2), fitted(data, rounds=2)
     np.testing.assert_array_equal(first.network.J, second.network.J)
 
@@ -232,7 +230,7 @@ def test_noises_are_stored_with_the_network(tmp_path: Path) -> None:
 
 def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: Path) -> None:
     """From a file of counts to the table of pathways, the peak rates unknown."""
-    counted = teacher(trials=40)
+    counted = make_teacher(trials=40)
     spikes = np.random.default_rng(2).poisson(50 * 0.01 * (1 + counted.rates) / 2)
     write(counted, spikes / 0.01, tmp_path / "counts.h5")
     options = {"noise": "counts", "rounds": 10}
@@ -242,21 +240,21 @@ def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: P
     current = decompose(recording, networks)
     smoothed_rates = ingest_file(tmp_path / "counts.h5", RecordingSettings(smoothing_s=0.05), "counts").recording
     plain, _ = fit(smoothed_rates, Model(family="full_rank", seeds=[0], tau_s=0.1), "plain")
-    others = decompose(smoothed_rates, plain)
+    smoothed_current = decompose(smoothed_rates, plain)
     pairs = [(target, source) for target in "ABC" for source in "ABC" if target != source]
-    here, there = (
+    r, r_smoothed = (
         np.mean(
             [
                 correlation(
                     teachers.true_current(counted, target, source),
-                    found.sel(source=source).values[0][..., counted.region == target],
+                    decomposed.sel(source=source).values[0][..., counted.region == target],
                 )
                 for target, source in pairs
             ]
         )
-        for found in (current, others)
+        for decomposed in (current, smoothed_current)
     )
-    assert here > there + 0.1
+    assert r > r_smoothed + 0.1
     total = np.concatenate([networks["inferred_rates"].values[0], recording["inputs"].values], axis=2)
     J, B = networks["J"].values[0], networks["B"].values[0]
     expected = total @ np.concatenate([J, B], axis=1).T + networks["b"].values[0]
@@ -265,13 +263,13 @@ def test_currents_of_spike_counts_are_those_of_the_rates_behind_them(tmp_path: P
     pathways = judge(recording, networks)
     assert tables.problems("pathways", pathways) == []
     assert pathways["predicted_r2"].notna().all()
-    by_hand = current.sel(source="B").values[0][..., counted.region == "A"]
+    expected_current = current.sel(source="B").values[0][..., counted.region == "A"]
     row = pathways[(pathways.target == "A") & (pathways.source == "B")]
-    assert row["rms"].item() == pytest.approx(np.sqrt((by_hand**2).mean()))
+    assert row["rms"].item() == pytest.approx(np.sqrt((expected_current**2).mean()))
 
 
 def test_counts_that_are_smoothed_or_scaled_as_rates_are_refused(tmp_path: Path) -> None:
-    counted = teacher(units=4, trials=5, samples=50)
+    counted = make_teacher(units=4, trials=5, samples=50)
     write(counted, np.round(50 * (1 + counted.rates)), tmp_path / "counts.h5")
     model = Model(family="full_rank", estimator="state_space", options={"noise": "counts"}, seeds=[0])
     for settings in (RecordingSettings(), RecordingSettings(scaling="counts", smoothing_s=0.05)):
@@ -280,68 +278,8 @@ def test_counts_that_are_smoothed_or_scaled_as_rates_are_refused(tmp_path: Path)
             fit(recording, model, "counts")
 
 
-def write(known: teachers.Teacher, rates: Array, path: Path) -> None:
+def write(teacher: teachers.Teacher, rates: Array, path: Path) -> None:
     """A file of observed rates, without the truth."""
     with h5py.File(path, "w") as file:
-        file["rates"], file["time"], file["inputs"] = rates, known.time_s, known.inputs
-        file["region"], file["input_name"] = [str(name) for name in known.region], known.input_name
-
-
-def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
-    """Small states are linear: mean and variance must be those of the dense Gaussian posterior."""
-    rng, n_samples, q, s = np.random.default_rng(3), 12, 4e-6, 1e-6
-    network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
-    r = 0.003 * rng.standard_normal((1, n_samples, 1))
-    one = torch.ones(1)
-    noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one)
-    data = observations(r, np.zeros((1, n_samples, 0)))
-    x = time_first(np.zeros_like(r))
-    for _ in range(10):
-        x = improve(x, linearise((x,), data, network, noise))
-    step = np.eye(n_samples)[1:] - 0.9 * np.eye(n_samples)[:-1]
-    precision = step.T @ step / q + np.eye(n_samples) / s
-    precision[0, 0] += 100
-    np.testing.assert_allclose(x[:, 0, 0], np.linalg.solve(precision, r[0, :, 0] / s), atol=1e-6)
-    random = torch.Generator().manual_seed(0)
-    chain = linearise((x,), data, network, noise)
-    draws = np.stack([draw(chain, random)[:, 0, 0].numpy() for _ in range(2000)])
-    # 2000 draws know a variance to 3 %; five of these are allowed.
-    np.testing.assert_allclose(draws.var(0), np.diag(np.linalg.inv(precision)), rtol=0.15)
-
-
-def test_the_smoother_sees_through_an_indicator() -> None:
-    """The same with a slow indicator, over a gap: the indicator starts anew behind it."""
-    rng, n_samples, q, s, keep = np.random.default_rng(4), 14, 4e-6, 1e-6, 0.8
-    network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
-    c = 0.003 * rng.standard_normal((1, n_samples, 1))
-    c[0, 6] = np.nan
-    one = torch.ones(1)
-    noise = Noise(q * one, s * one, None, 0 * one, 0 * one, 1e-2 * one, one, keep)
-    data = observations(c, np.zeros((1, n_samples, 0)))
-    x = time_first(np.zeros_like(c))
-    for _ in range(10):
-        x = improve(x, linearise((x,), data, network, noise))
-    through, step = np.zeros((n_samples, n_samples)), np.eye(n_samples)[1:] - 0.9 * np.eye(n_samples)[:-1]
-    for start, stop in ((0, 6), (7, n_samples)):
-        for t in range(start, stop):
-            through[t] = 0 if t == start else keep * through[t - 1]
-            through[t, t] = 1 if t == start else 1 - keep
-    step = np.delete(step, [5, 6], axis=0)
-    precision = step.T @ step / q + through.T @ through / s + 1e-6 * np.eye(n_samples)
-    precision[0, 0] += 100
-    expected = np.linalg.solve(precision, through.T @ np.nan_to_num(c[0, :, 0]) / s)
-    np.testing.assert_allclose(x[:, 0, 0], expected, atol=1e-6)
-    chain, random = linearise((x,), data, network, noise), torch.Generator().manual_seed(0)
-    draws = np.stack([draw(chain, random)[:, 0, 0].numpy() for _ in range(2000)])
-    observed = np.isfinite(c[0, :, 0])
-    # 2000 draws know a variance to 3 %; five of these are allowed.
-    np.testing.assert_allclose(draws.var(0)[observed], np.diag(np.linalg.inv(precision))[observed], rtol=0.15)
-
-
-def test_the_start_is_smoothed_as_much_as_the_noise_asks(known: teachers.Teacher) -> None:
-    noisy_rates = noisy(training_data(known), 0.3).r
-    exact, little, much = (
-        np.abs(smoothed(r) - r).mean() for r in (known.rates, noisy(training_data(known)).r, noisy_rates)
-    )
-    assert exact < little < much
-    assert np.mean((smoothed(noisy_rates) - known.rates) ** 2) < np.mean((noisy_rates - known.rates) ** 2) / 2
+        file["rates"], file["time"], file["inputs"] = rates, teacher.time_s, teacher.inputs
+        file["region"], file["input_name"] = [str(name) for name in teacher.region], teacher.input_name

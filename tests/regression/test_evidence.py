@@ -1,4 +1,4 @@
-"""Penalties and time constants by the evidence, and when they are not to be had that way."""
+"""Penalties and time constants by the evidence, and data for which the evidence has no optimum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.known_network import recorded
 from tests.support.recovery import training_data
 
 RNG = np.random.default_rng(0)
-"""The estimator draws no number."""
+"""The estimator is deterministic and does not use it."""
 
 
 def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Generator) -> None:
@@ -28,7 +28,7 @@ def test_a_penalty_is_the_ratio_of_noise_to_weight_variance(rng: np.random.Gener
     W = rng.standard_normal((60, 60)) / np.sqrt(true[region][:, region])
     y = z[:, :60] @ W.T + rng.standard_normal((2000, 60))
     penalty = evidence_penalties(moments(z, y), source_of_regressor(region, 0), np.ones((2, 3)))
-    # 900 weights a block give their variance to within 5 %, shrunken ones a little worse.
+    # The standard error of the variance of 900 weights is 5 %; it is a little larger where weights are shrunk.
     np.testing.assert_allclose(penalty[:, :2], true, rtol=0.2)
     assert is_inside(penalty)
 
@@ -43,10 +43,10 @@ def test_an_input_counts_where_it_reaches_and_nowhere_else(unit: float, rng: np.
     penalty = evidence_penalties(moments(z, y), source_of_regressor(region, 1), np.ones((2, 4))) / np.array(
         [1, 1, unit**2, 1]
     )
-    # Noise and weights of the input have variance 1; 500 samples tell a weight to 1 / 500.
+    # Noise and weights of the input have variance 1; the variance of a weight given 500 samples is 1 / 500.
     assert 0.3 < penalty[0, 2] < 3
     assert penalty[1, 2] > 200
-    # Nobody has a bias.
+    # No unit has a bias.
     assert (penalty[:, 3] > 200).all()
 
 
@@ -58,22 +58,21 @@ def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.rando
     ridge = penalty[0, source]
     expected = 0.0
     for k in (0, 1):
-        seen, asked = fold != k, fold == k
-        S = np.linalg.inv(z[seen].T @ z[seen] + np.diag(ridge))
-        W = y[seen].T @ z[seen] @ S
-        free = seen.sum() - np.trace(z[seen].T @ z[seen] @ S)
+        rest, held_out = fold != k, fold == k
+        S = np.linalg.inv(z[rest].T @ z[rest] + np.diag(ridge))
+        W = y[rest].T @ z[rest] @ S
+        free = rest.sum() - np.trace(z[rest].T @ z[rest] @ S)
         for unit in range(2):
-            noise = ((y[seen, unit] - z[seen] @ W[unit]) ** 2).sum() / free
-            spread = noise * (np.eye(asked.sum()) + z[asked] @ S @ z[asked].T)
-            expected += multivariate_normal(z[asked] @ W[unit], spread).logpdf(y[asked, unit]) / 2
-    found = held_out_likelihood(moments(z, y, fold), source, penalty)
-    assert found == pytest.approx(expected, rel=1e-9)
+            noise = ((y[rest, unit] - z[rest] @ W[unit]) ** 2).sum() / free
+            spread = noise * (np.eye(held_out.sum()) + z[held_out] @ S @ z[held_out].T)
+            expected += multivariate_normal(z[held_out] @ W[unit], spread).logpdf(y[held_out, unit]) / 2
+    assert held_out_likelihood(moments(z, y, fold), source, penalty) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("trials", [5, 20])
 def test_the_time_constant_does_not_depend_on_how_much_was_recorded(trials: int) -> None:
     data = training_data(multi_region(units=20, trials=trials, substeps=1, tau_s=0.05, seed=101))
-    # A tenth of a percent of the transitions' information: 5 trials leave it a few percent.
+    # With 5 trials the standard error is a few percent.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.05, rel=0.06)
 
 
@@ -82,7 +81,7 @@ def test_noise_on_the_rates_does_not_make_the_time_constant_short(process_noise:
     teacher = multi_region(units=20, trials=20, samples=200, substeps=1, process_noise=process_noise, seed=104)
     noise = 0.02 * np.random.default_rng(0).standard_normal(teacher.rates.shape)
     data = training_data(teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP)))
-    # Of the plain regression it is .02 s.
+    # The estimate without instruments is .02 s.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.3)
 
 
@@ -98,7 +97,7 @@ def test_noisy_recordings_are_judged_by_the_evidence_and_smooth_ones_by_held_out
 def test_a_choice_that_was_asked_for_is_made() -> None:
     data = training_data(multi_region(units=8, trials=8, seed=103), tau_s=0.1)
     fits = {how: one_step(data, OneStep(penalties=how), RNG) for how in ("evidence", "cross_validation")}
-    assert {how: one.penalty_by for how, one in fits.items()} == {how: how for how in fits}
+    assert {how: fit_by.penalty_by for how, fit_by in fits.items()} == {how: how for how in fits}
     assert not np.allclose(fits["evidence"].penalty, fits["cross_validation"].penalty)
 
 
@@ -111,5 +110,5 @@ def test_the_network_file_says_how_penalties_were_chosen(tmp_path) -> None:
 
 def test_trials_of_two_samples_have_a_time_constant() -> None:
     data = training_data(multi_region(units=5, trials=60, samples=2, substeps=1, seed=105))
-    # 60 transitions leave it 7 % uncertain (the spread over teachers).
+    # The standard deviation over teachers is 7 %.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.2)

@@ -1,4 +1,4 @@
-"""Simulations without noise: their currents are found although a drive is hidden and the rates were rescaled."""
+"""Simulations without noise: their currents are found although an input is hidden and the rates were rescaled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.recovery import correlation, current, training_data
 
 
 def rescaled(teacher: Teacher) -> tuple[Teacher, np.ndarray]:
-    """The rates of every region over their maximum, and that maximum (region,)."""
+    """The teacher with the rates of every region divided by their maximum, and the maxima (region,)."""
     names, region = np.unique(teacher.region, return_inverse=True)
     largest = np.array([np.abs(teacher.rates[..., teacher.region == name]).max() for name in names])
     rates = np.clip(teacher.rates / largest[region], -0.9999, 0.9999)
@@ -23,15 +23,16 @@ def rescaled(teacher: Teacher) -> tuple[Teacher, np.ndarray]:
 
 
 def between(teacher: Teacher, network: Network) -> dict[str, tuple[float, float]]:
-    """Correlation of every current between regions with the true one, and how many times larger it is."""
-    found = {}
+    """Pathway -> correlation of the fitted current with the true one, and the ratio of their root mean squares."""
+    pathways = {}
     for target in "ABC":
         for source in "ABC":
             if target != source:
-                which = teacher.region == target, teacher.region == source
-                true, mine = (current(one, teacher.rates, *which) for one in (teacher.network, network))
-                found[target + source] = correlation(true, mine), float(np.sqrt((mine**2).mean() / (true**2).mean()))
-    return found
+                masks = teacher.region == target, teacher.region == source
+                true, fitted = (current(weights, teacher.rates, *masks) for weights in (teacher.network, network))
+                ratio = float(np.sqrt((fitted**2).mean() / (true**2).mean()))
+                pathways[target + source] = correlation(true, fitted), ratio
+    return pathways
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +45,20 @@ def simulation() -> Teacher:
 def test_scale_and_time_constant_are_found() -> None:
     teacher = multi_region(units=20, trials=5, samples=250, substeps=1, process_noise=0.0, seed=102)
     teacher, largest = rescaled(teacher)
-    known = noise_free(training_data(teacher, tau_s=0.1))
-    assert known is not None
-    np.testing.assert_allclose(1 - known.largest, 1 - largest, rtol=0.01)
-    found = noise_free(training_data(teacher))
-    assert found is not None
-    assert found.tau_s == pytest.approx(0.1, rel=1e-3)
-    np.testing.assert_allclose(1 - found.largest, 1 - largest, rtol=0.01)
+    with_tau = noise_free(training_data(teacher, tau_s=0.1))
+    assert with_tau is not None
+    np.testing.assert_allclose(1 - with_tau.largest, 1 - largest, rtol=0.01)
+    without_tau = noise_free(training_data(teacher))
+    assert without_tau is not None
+    assert without_tau.tau_s == pytest.approx(0.1, rel=1e-3)
+    np.testing.assert_allclose(1 - without_tau.largest, 1 - largest, rtol=0.01)
 
 
 def test_rates_that_are_states_already_keep_their_scale() -> None:
     teacher = multi_region(units=15, trials=5, samples=200, substeps=1, process_noise=0.0, seed=103)
-    found = noise_free(training_data(teacher, tau_s=0.1))
-    assert found is not None
-    np.testing.assert_array_equal(found.largest, 1)
+    exact = noise_free(training_data(teacher, tau_s=0.1))
+    assert exact is not None
+    np.testing.assert_array_equal(exact.largest, 1)
 
 
 @pytest.mark.parametrize("noise", [{"process_noise": 0.01}, {"process_noise": 0.0, "measurement_noise": 0.001}])
@@ -71,15 +72,16 @@ def test_a_little_noise_is_noticed(noise: dict[str, float]) -> None:
     np.testing.assert_array_equal(auto, inflated)
 
 
-def test_a_hidden_drive_that_stands_still_is_no_obstacle(simulation: Teacher) -> None:
+def test_a_hidden_drive_that_stands_still_does_no_harm(simulation: Teacher) -> None:
     data, rng = training_data(simulation, tau_s=0.1), np.random.default_rng(0)
-    found = between(simulation, sparse(data, Sparse(), rng).network)
-    before = between(simulation, sparse(data, Sparse(noise="inflated"), rng).network)
-    # A hears of no drive; the one into C stands still but for one step in a trial; the one into B always moves.
+    exact = between(simulation, sparse(data, Sparse(), rng).network)
+    inflated = between(simulation, sparse(data, Sparse(noise="inflated"), rng).network)
+    # A has no hidden drive; that of C stands still except for one step in a trial; that of B always changes.
     for pathway in ("AB", "AC", "CA", "CB"):
-        assert found[pathway][0] > 0.99
-        assert found[pathway][1] == pytest.approx(1, abs=0.05)
-        assert found[pathway][0] > before[pathway][0]
+        r, ratio = exact[pathway]
+        assert r > 0.99
+        assert ratio == pytest.approx(1, abs=0.05)
+        assert r > inflated[pathway][0]
 
 
 def test_the_published_simulator() -> None:

@@ -1,4 +1,4 @@
-"""Noise on the rates: samples near saturation tell little, and a regression that knows it recovers the currents."""
+"""Noise on the rates: a regression that weights samples near saturation less recovers the currents better."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.recovery import between_regions, training_data
 
 
 def observed(teacher: Teacher, noise_sd: float) -> Teacher:
-    """The same networks behind noisy rates."""
+    """The teacher with measurement noise on its rates."""
     noise = noise_sd * np.random.default_rng(7).standard_normal(teacher.rates.shape)
     return teacher._replace(rates=np.clip(teacher.rates + noise, -CLIP, CLIP))
 
@@ -32,10 +32,12 @@ def test_a_little_noise_on_the_rates_does_not_spoil_the_currents(
     options = ESTIMATORS["full_rank"][estimator]()
     weighted = FULL_RANK[estimator].estimator(data, options, np.random.default_rng(0))
     without = regress(data, transitions(data, OneStep().folds))
-    missed, before = (1 - between_regions(teacher, network)[1] for network in (weighted.network, without.network))
-    assert missed < min(0.7 * before, 0.3)
+    unexplained, unexplained_without = (
+        1 - between_regions(teacher, network)[1] for network in (weighted.network, without.network)
+    )
+    assert unexplained < min(0.7 * unexplained_without, 0.3)
     assert weighted.measurement_noise_sd is not None
-    # Ratios are tried in steps of 3.
+    # The ratios of both noises are tried in factors of 3.
     assert 0.02 / 3 < np.sqrt((weighted.measurement_noise_sd**2).mean()) < 0.02 * 3
 
 
@@ -46,7 +48,7 @@ def test_rates_without_noise_are_not_weighted(process_noise: float) -> None:
     assert fit.measurement_noise_sd is None
 
 
-def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:
+def test_every_unit_weights_the_samples_differently(rng: np.random.Generator) -> None:
     z, y, weight = rng.standard_normal((50, 4)), rng.standard_normal((3, 50)), rng.uniform(0, 1, (3, 50))
     m = weighted_moments(torch.as_tensor(z), torch.as_tensor(y), torch.as_tensor(weight))
     for unit in range(3):
@@ -56,23 +58,23 @@ def test_every_unit_has_weights_of_its_own(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(m.n, weight.sum(1))
 
 
-def test_weights_hold_with_hidden_input_search() -> None:
+def test_samples_are_weighted_with_hidden_inputs_too() -> None:
     teacher = multi_region(units=10, trials=15, samples=200, process_noise=0.3, seed=204)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
-    plain, beside = (
-        FULL_RANK["one_step"].estimator(data, OneStep(hidden_inputs=number), np.random.default_rng(0))
-        for number in ("none", 1)
+    plain, with_hidden = (
+        FULL_RANK["one_step"].estimator(data, OneStep(hidden_inputs=hidden_inputs), np.random.default_rng(0))
+        for hidden_inputs in ("none", 1)
     )
     width = []
-    for fit in (plain, beside):
+    for fit in (plain, with_hidden):
         assert fit.posterior is not None
         covariance = np.linalg.inv(fit.posterior.gram + np.diag(fit.posterior.ridge[0]))
         width.append(np.sqrt(fit.posterior.noise_variance[0] * covariance.diagonal()[:30]))
-    # There is no hidden input: one that is inferred all the same must not make anybody surer.
+    # The teacher has no hidden input: one that is inferred nevertheless must not make the intervals narrower.
     assert np.median(width[1] / width[0]) > 0.8
 
 
-def test_a_trial_that_is_known_only_late_is_held_out_in_parts() -> None:
+def test_a_trial_that_starts_late_is_cut_into_folds() -> None:
     teacher = multi_region(units=10, trials=1, samples=600, process_noise=0.3, seed=205)
     data = training_data(observed(teacher, 0.02), tau_s=0.1)
     late = data._replace(r=np.where(np.arange(600)[None, :, None] < 450, np.nan, data.r))
