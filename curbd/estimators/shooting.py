@@ -21,18 +21,9 @@ import torch
 
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
-from curbd.network.equation import (
-    Network,
-    decay,
-    phi,
-    phi_inverse,
-    rates_inside_step,
-    simulate,
-    tensor,
-    total_current,
-    weights,
-)
+from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate, total_current, weights
 from curbd.network.fit import Fit
+from curbd.network.tensors import tensor
 from curbd.regression.moments import Moments, moments
 from curbd.regression.transitions import (
     TrainingData,

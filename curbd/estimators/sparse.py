@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import tensor
 from curbd.network.fit import Fit, Posterior
+from curbd.network.tensors import tensor
 from curbd.regression.block_ridge import inflation, regress, residual_variance
 from curbd.regression.moments import Moments, squared_error_by_unit, times_scatter, weighted_moments
 from curbd.regression.noise_free import NoiseFree, changes, noise_free, robust_weights

@@ -17,8 +17,9 @@ import torch
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.network.equation import Network, decay, phi_inverse, tensor, weights
+from curbd.network.equation import Network, decay, phi_inverse, weights
 from curbd.network.fit import Fit, Noise, Posterior
+from curbd.network.tensors import tensor
 from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties

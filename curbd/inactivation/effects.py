@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import device, tensor
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import Networks, onset, rates
+from curbd.network.tensors import device, tensor
 
 Array = np.ndarray
 STATES = {"cpu": 2**20, "cuda": 2**25}

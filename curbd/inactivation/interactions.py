@@ -12,9 +12,9 @@ from curbd.inactivation.bench import Outcome
 from curbd.inactivation.effects import STATES
 from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.tabulate import interval
-from curbd.network.equation import device, tensor
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import onset, rates
+from curbd.network.tensors import device, tensor
 from curbd.recording.scaling import silent
 
 Array = np.ndarray

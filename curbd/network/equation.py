@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.network.tensors import tensor
+
 Array = np.ndarray
 
 
@@ -46,16 +48,6 @@ def phi_inverse(r: Array) -> Array:
     return np.arctanh(r)
 
 
-def device() -> torch.device:
-    """Where heavy fits run: a GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def tensor(array: Array) -> torch.Tensor:
-    """Array as a float64 tensor on the device."""
-    return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=device())
-
-
 def simulate(
     network: Network,
     x0: Array,
@@ -67,20 +59,30 @@ def simulate(
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """Run the network from given states; sample 0 is the start itself.
+    """Run a network from given states; sample 0 is the start itself.
 
     Parameters
     ----------
-    x0 : (trial, unit) states at the first sample.
+    network : the network.
+    x0 : (trial, unit) states at the first sample, dimensionless.
     inputs : (trial, time, input) known inputs; their length is the length of the run.
-    drive : (trial, time, unit) further external current.
+    drive : (trial, time, unit) further external current, in the units of x in tau dx/dt = -x + J r + B u + b.
     gain : (trial or 1, time, unit) factor on the rates above ``silent``, 0 for a silenced unit.
-    silent : the rate of a silenced unit.
-    noise_sd : standard deviation of the noise added to x in each Euler step; needs ``rng``.
+    silent : rate of a silenced unit.
+    noise_sd : standard deviation of the noise that is added to x in each Euler step; needs ``rng``.
+    rng : generator of the noise.
 
     Returns
     -------
-    r : (trial, time, unit) rates, with the gain applied.
+    r : (trial, time, unit) rates in (-1, 1), with the gain applied.
+
+    Examples
+    --------
+    A unit without connections forgets its state with the time constant:
+
+    >>> network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), tau_s=0.1, dt_s=0.05)
+    >>> np.arctanh(simulate(network, x0=np.array([[0.8]]), inputs=np.zeros((1, 4, 0))))[0, :, 0].round(3)
+    array([0.8, 0.4, 0.2, 0.1])
     """
     n_trials, n_samples = inputs.shape[0], inputs.shape[1]
     J_t, b = tensor(network.J.T), tensor(network.b)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, Starts, tensor
+from curbd.network.equation import Network, Starts
 from curbd.network.perturbation import Action, Perturbation, silencing
+from curbd.network.tensors import tensor
 
 Array = np.ndarray
 

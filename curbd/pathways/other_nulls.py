@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import tensor
+from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.regression.moments import Moments, moments
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from scipy.signal import lfilter
 
-from curbd.network.equation import tensor
+from curbd.network.tensors import tensor
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor

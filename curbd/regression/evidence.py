@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from curbd.network.equation import tensor
+from curbd.network.tensors import tensor
 from curbd.regression.moments import PENALTY_GRID, Moments, squared_error
 
 Array = np.ndarray

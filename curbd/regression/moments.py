@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import tensor
+from curbd.network.tensors import tensor
 
 Array = np.ndarray
 WEAK_INPUT_PENALTY = 1e-3

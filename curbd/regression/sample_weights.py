@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, decay, tensor, weights
+from curbd.network.equation import Network, decay, weights
 from curbd.network.fit import Posterior
+from curbd.network.tensors import tensor
 from curbd.regression.evidence import LEAST_NOISE_VARIANCE, input_units, updated_penalties
 from curbd.regression.moments import Moments, moments, squared_error_by_unit, weighted_moments
 from curbd.regression.transitions import (

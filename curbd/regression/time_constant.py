@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from curbd.network.equation import decay, tensor
+from curbd.network.equation import decay
+from curbd.network.tensors import tensor
 from curbd.regression.evidence import (
     LEAST_NOISE_VARIANCE,
     MAX_ROUNDS,

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from curbd.network.equation import Network, phi_inverse, tensor
+from curbd.network.equation import Network, phi_inverse
 from curbd.network.fit import Fit, Noise, States
+from curbd.network.tensors import tensor
 from curbd.regression.transitions import TrainingData
 from curbd.states.indicator import filtered, kept, unfiltered
 from curbd.states.smoother import Observations, draw, improve, linearise, observations, relative_variance, time_first

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, decay, tensor
+from curbd.network.equation import Network, decay
 from curbd.network.fit import Noise
+from curbd.network.tensors import tensor
 from curbd.states.indicator import (
     Indicator,
     curvature,

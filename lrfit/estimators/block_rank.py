@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import tensor
 from curbd.network.fit import BlockRanks, Fit
+from curbd.network.tensors import tensor
 from curbd.regression.moments import (
     PENALTY_GRID,
     Moments,

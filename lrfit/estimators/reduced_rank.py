@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, tensor
+from curbd.network.equation import Network
 from curbd.network.fit import Fit
+from curbd.network.tensors import tensor
 from curbd.regression.moments import PENALTY_GRID, Moments, held_out_errors, inputs_free, moments, squared_error
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from curbd.estimators.shooting import free_run_error
-from curbd.network.equation import Network, device, phi_inverse
+from curbd.network.equation import Network, phi_inverse
 from curbd.network.fit import Fit
+from curbd.network.tensors import device
 from curbd.regression.transitions import TrainingData, from_first_bin, transitions
 from curbd.settings.models import ReducedRank, Trajectory
 from lrfit.estimators.reduced_rank import closed_form
