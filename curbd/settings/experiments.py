@@ -155,9 +155,9 @@ class ExperimentSettings(Section):
 
 
 class Experiments(Section):
-    """The experiments of a run, as the file experiments.json hands them on."""
+    """The experiments of a run, as the file experiments.json of a recording holds them for the step `inactivate`."""
 
     inactivations: dict[Name, Inactivation] = {}
-    """Name -> experiment."""
+    """Name -> in-silico experiment."""
     bench: ExperimentSettings = ExperimentSettings()
-    """How every experiment is run and judged."""
+    """How all experiments are run, and how their effects are tested."""

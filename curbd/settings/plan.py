@@ -50,7 +50,7 @@ class Plan:
         return bool(_given(self.config.models[model], OWN_RECORDING))
 
     def experiments(self) -> Experiments:
-        """The experiments of the config, and how they are run and judged."""
+        """The experiments of the config, and how their effects are tested."""
         return Experiments.model_construct(inactivations=self.config.inactivations, bench=self.config.bench)
 
     def unit_tables(self) -> list[str]:
@@ -73,7 +73,7 @@ class Plan:
         )
 
     def to_json(self) -> str:
-        """The plan as one line of JSON, which `from_json` reads."""
+        """The plan as one line of JSON, for `from_json`."""
         recordings = {
             name: {
                 "path": str(recording.path),
@@ -86,13 +86,13 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan that `to_json` wrote.
+        """The plan in the JSON of `to_json`.
 
         Raises
         ------
         ValueError : the text is not a plan.
         """
-        plain = json.loads(text)
+        data = json.loads(text)
         recordings = {
             name: Recording(
                 name=name,
@@ -100,9 +100,9 @@ class Plan:
                 format=recording["format"],
                 settings=Defaults.model_validate(recording["settings"]),
             )
-            for name, recording in plain["recordings"].items()
+            for name, recording in data["recordings"].items()
         }
-        return cls(Config.model_validate(plain["config"]), recordings)
+        return cls(config=Config.model_validate(data["config"]), recordings=recordings)
 
 
 def load_plan(path: Path) -> Plan:
@@ -114,15 +114,17 @@ def load_plan(path: Path) -> Plan:
 
     Raises
     ------
-    UserError : the file is missing, or holds something else.
+    UserError : the file cannot be read, or does not hold a plan.
     """
-    expected, todo = "the plan of a run", "start the workflow, which writes the plan"
+    expected, todo = "the plan of a run", "start the workflow: it writes the plan"
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
     except OSError:
-        raise UserError.at(str(path), found="no file that can be read", expected=expected, todo=todo) from None
+        raise UserError.at(str(path), found="no readable file", expected=expected, todo=todo) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError.at(str(path), found=f"another content ({error})", expected=expected, todo=todo) from None
+        raise UserError.at(
+            str(path), found=f"text that is not a plan ({error})", expected=expected, todo=todo
+        ) from None
 
 
 def _given(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -40,12 +40,12 @@ _EXPECTED = {
 }
 
 
-def parse_json(flag: str, text: str, section: type[S]) -> S:
-    """Settings given as JSON on the command line.
+def parse_json(where: str, text: str, section: type[S]) -> S:
+    """Settings given as JSON in a file or on the command line.
 
     Parameters
     ----------
-    flag : the option of the command line, for messages.
+    where : the file, or the option of the command line, for messages.
     text : the JSON.
     section : type of the settings: a section, or a dict of sections.
 
@@ -56,8 +56,8 @@ def parse_json(flag: str, text: str, section: type[S]) -> S:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError.at(flag, found=f"text that is not JSON ({error})", expected="settings as JSON") from None
-    settings, mistakes = check(section, data, lambda path: ", ".join([flag, *filter(None, [dotted(path)])]))
+        raise UserError.at(where, found=f"text that is not JSON ({error})", expected="settings as JSON") from None
+    settings, mistakes = check(section, data, lambda path: ", ".join([where, *filter(None, [dotted(path)])]))
     if settings is None:
         raise UserError("\n".join(mistakes))
     return settings

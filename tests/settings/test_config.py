@@ -98,10 +98,10 @@ def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
 
 
 def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"plan\.json: found no file that can be read.*start the workflow"):
+    with pytest.raises(UserError, match=r"plan\.json: found no readable file.*start the workflow"):
         load_plan(tmp_path / "plan.json")
     (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UserError, match=r"plan\.json: found another content"):
+    with pytest.raises(UserError, match=r"plan\.json: found text that is not a plan"):
         load_plan(tmp_path / "plan.json")
 
 
