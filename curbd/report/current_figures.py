@@ -82,8 +82,8 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
         legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
-        "Mean current over time, over the units of the target and the trials of a condition. ✓: resolved pathway, "
-        "?: unresolved pathway."
+        "Current over time, mean over the units of the target and the trials of a condition. ✓: resolved pathway, ?: "
+        "unresolved pathway."
         + (
             ""
             if interval

@@ -62,7 +62,8 @@ def matrix(fit: ModelResults) -> Picture | None:
     several = len(rows["condition"].unique()) > 1
     caption = (
         "Predicted effect of every experiment (rows) on the rates of every region (columns): rms of the perturbed "
-        "minus the intact run in scaled rates, as expected under the posterior (expected_rms in inactivations.csv)"
+        "minus the intact run in scaled rates, as expected under the posterior where there is one (expected_rms in "
+        "inactivations.csv, else effect_rms)"
         + (", and below it the mean with its 95 % interval" if has_text else "")
         + ". p compares the effect with that of the same perturbation of random groups of as many units"
         + ("; * marks p ≤ 0.05" if has_text else "")

@@ -61,7 +61,7 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
     return picture(
         figure,
         f"Heat map of the scaled rate of {len(region)} units over time, sorted by region",
-        f"RecordingResults activity of every fitted unit, {average_text}{of_condition}.",
+        f"Recorded activity of every fitted unit, {average_text}{of_condition}.",
     )
 
 

@@ -11,28 +11,16 @@ import pandas as pd
 import pytest
 
 from curbd import tables, teachers
+from curbd.cli import main as curbd
 from curbd.errors import UserError
-from curbd.estimators.fitting import fit
-from curbd.inactivation import run_experiments
-from curbd.inactivation.interactions import interaction_table
-from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-from curbd.pathways.currents import current_table
-from curbd.pathways.judge import judge
-from curbd.pathways.null_table import null_table
-from curbd.recording import open_recording
-from curbd.recording.ingest import ingest
 from curbd.report import findings, fit_figures, write_report
 from curbd.report.drawing import report_style
 from curbd.report.page import grid
 from curbd.report.reading import read_run
-from curbd.scores.score import score
 from curbd.settings.config import Config
-from curbd.settings.recording import RecordingSettings
+from curbd.settings.plan import read_plan
 from curbd.storage import read_netcdf, write_netcdf
-from curbd.tables.collect import collect_run, provenance
-from lrfit.estimators.fitting import fit as fit_low_rank
-from lrfit.mechanism.latents import latents
-from lrfit.mechanism.mechanism_tables import mechanism_tables
+from lrfit.cli import main as lrfit
 
 EVIL = "<script>alert('B')</script>"
 REGIONS = ("A & co", EVIL, "$C_")
@@ -47,55 +35,99 @@ CONFIG = Config.model_validate(
 )
 
 
-def run_steps(folder, name, teacher, conditions):
-    """Every step of the workflow on one teacher recording, by the calls that the commands make."""
-    teachers.write_hdf5(teacher, folder / f"{name}.h5")
-    settings = RecordingSettings.model_validate({"windows": {"conditions": conditions}})
-    with open_recording(folder / f"{name}.h5", "hdf5", settings, name) as file:
-        recording, truth, units, regions, _ = ingest(file, settings, name)
-    results = folder / "results" / name
-    write_netcdf({"/": recording, "truth": truth}, results / "recording.nc")
-    tables.write("units", units, results / "units.csv")
-    tables.write("regions", regions, results / "regions.csv")
-    for model, settings in CONFIG.models.items():
-        fitting = fit if settings.family == "full_rank" else fit_low_rank
-        networks, seconds = fitting(recording, settings, model)
-        write_netcdf({"/": networks}, results / model / "network.nc")
-        networks = read_netcdf(results / model / "network.nc")
-        scores = score(recording, networks, seconds, truth)
-        scores.units.to_csv(results / model / "unit_scores.csv", index=False)
-        written = {
-            "fits": scores.fits,
-            "region_scores": scores.regions,
-            "currents": current_table(recording, networks),
-            "pathways": judge(recording, networks, truth),
-            "nulls": null_table(recording, networks),
-        }
-        found = run_experiments(recording, networks, CONFIG.inactivations, truth)
-        written["inactivations"] = inactivation_table(found, written["pathways"])
-        written["inactivation_timecourses"] = timecourse_table(found)
-        written["inactivation_units"] = unit_table(found)
-        written["interactions"] = interaction_table(found, written["inactivations"], written["pathways"])
-        if settings.family == "low_rank":
-            written |= {"latents": latents(recording, networks)} | mechanism_tables(recording, networks)
-        for table, rows in written.items():
-            tables.write(table, rows, results / model / tables.TABLES[table].file)
+def call(command, step, *flags, **files):
+    """One step of the workflow, by the command that its rule calls."""
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in files.items()]
+    assert command([step, *flags, *arguments]) == 0
+
+
+def run_model(folder, plan, model):
+    """Every step after ingest for one model of one recording."""
+    place = folder / model
+    paths = {name: place / table.file for name, table in tables.TABLES.items()}
+    recording, network = folder / "recording.nc", place / "network.nc"
+    low_rank = CONFIG.models[model].family == "low_rank"
+    call(
+        lrfit if low_rank else curbd,
+        "fit",
+        recording=recording,
+        plan=plan,
+        name=model,
+        out=network,
+        fits=paths["fits"],
+        region_scores=paths["region_scores"],
+        unit_scores=place / "unit_scores.csv",
+    )
+    fit = {"recording": recording, "network": network}
+    call(
+        curbd,
+        "currents",
+        **fit,
+        out=place / "currents.nc",
+        table=paths["currents"],
+        pathways=paths["pathways"],
+        nulls=paths["nulls"],
+    )
+    call(
+        curbd,
+        "inactivate",
+        **fit,
+        experiments=folder / "experiments.json",
+        pathways=paths["pathways"],
+        out=paths["inactivations"],
+        timecourses=paths["inactivation_timecourses"],
+        units=paths["inactivation_units"],
+        interactions=paths["interactions"],
+    )
+    if low_rank:
+        call(lrfit, "latents", **fit, out=paths["latents"])
+        mechanism = ("dynamics", "field", "geometry", "populations", "transmission")
+        call(lrfit, "mechanism", **fit, **{name: paths[name] for name in mechanism})
+
+
+def run_steps(folder, recordings):
+    """Every step of the workflow, the report left out.
+
+    Parameters
+    ----------
+    folder : where the files and the results are written.
+    recordings : name -> teacher and condition columns.
+    """
+    rows = ["recording\tpath\tformat\twindows.conditions"]
+    for name, (teacher, conditions) in recordings.items():
+        teachers.write_hdf5(teacher, folder / f"{name}.h5")
+        rows.append(f"{name}\t{name}.h5\thdf5\t{json.dumps(conditions)}")
+    (folder / "recordings.tsv").write_text("\n".join(rows) + "\n")
+    config = CONFIG.model_dump(mode="json") | {"recordings": str(folder / "recordings.tsv")}
+    plan, results = folder / "plan.json", folder / "results"
+    plan.write_text(read_plan(config).to_json())
+    for name in recordings:
+        place = results / name
+        call(
+            curbd,
+            "ingest",
+            name=name,
+            path=folder / f"{name}.h5",
+            format="hdf5",
+            plan=plan,
+            out=place / "recording.nc",
+            units=place / "units.csv",
+            regions=place / "regions.csv",
+        )
+        call(curbd, "check", recording=place / "recording.nc", plan=plan, out=place / "experiments.json")
+        for model in CONFIG.models:
+            run_model(place, plan, model)
+    call(curbd, "tables", results=results, plan=plan)
+    return results
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Results of a run: a recording of three regions with hostile names, and one of a single region."""
-    folder = tmp_path_factory.mktemp("run")
     three = teachers.multi_region(regions=REGIONS, units=5, trials=8, samples=40, seed=1)
-    one = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
-    run_steps(folder, "three", three, ["side"])
-    run_steps(folder, "alone", one, [])
-    place = folder / "results"
-    for name, table in collect_run(place, ["three", "alone"], CONFIG).items():
-        tables.write(name, table, place / "tables" / tables.TABLES[name].file)
-    origin = provenance(place, ["three", "alone"], CONFIG)
-    (place / "tables" / "provenance.json").write_text(json.dumps(origin))
-    return place
+    alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
+    recordings = {"three": (three, ["side"]), "alone": (alone, [])}
+    return run_steps(tmp_path_factory.mktemp("run"), recordings)
 
 
 @pytest.fixture(scope="module")
