@@ -4,6 +4,8 @@ Publications: Perich et al., bioRxiv 2020.12.18.423348 (CURBD); Sussillo & Abbot
 differences from the public code: steps are counted in integers, so that results do not depend on how a time step is
 rounded; the network starts from x = phi^-1(r) at the start of every trial and after every gap; no update pairs samples
 of two trials; a rate is compared with the sample at the same time; the last sample is also a target.
+
+States x, rates and noise are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
 """
 
 from __future__ import annotations

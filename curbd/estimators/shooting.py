@@ -9,6 +9,8 @@ that whatever led away from the data does not reinforce itself (aggregated data 
 Most of the change that the weights need for this does not affect the recorded currents, because the rates of a region
 span few dimensions. A change of the weights is therefore penalised by the change that it makes to the current of every
 source on the recorded states, relative to the size of that current. All other changes are nearly free.
+
+States x and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations

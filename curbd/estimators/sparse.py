@@ -26,7 +26,7 @@ from curbd.regression.transitions import TrainingData, as_network, regressors, s
 from curbd.settings.models import Sparse
 
 Array = np.ndarray
-DAMPING = 0.7
+SITE_STEP_SHARE = 0.7
 """Share of the difference to its new value by which a site changes in one round."""
 ROUNDS_BEFORE_LEARNING = 3
 """Rounds before the probabilities and variances of the prior are estimated."""
@@ -38,7 +38,7 @@ explain them nearly."""
 LEARNING_PACE = 1.8
 """Factor by which a probability goes beyond its expectation (in log odds), as expectation-maximisation is slow
 there."""
-LEAST_NOISE_VARIANCE = 1e-12
+LEAST_RESIDUAL_VARIANCE = 1e-12
 """Noise variances below this value count as this value, so that data without noise do not divide by 0."""
 LEAST_RIDGE_SHARE = 1e-14
 """Smallest ridge, as a share of the trace of the scatter matrix; with less the Cholesky factorisation fails."""
@@ -47,7 +47,7 @@ INPUT_RIDGE_SHARE = 1e-9
 NOISE_PASSES = 2
 """Number of times that the noise and the rates between samples are estimated again. With more passes, the noise of
 noise-free data goes to zero, and the currents get worse."""
-REWEIGHTINGS = 8
+REWEIGHTING_ROUNDS = 8
 """Number of times that the changes of noise-free data are weighted."""
 ROUNDS_BETWEEN_REWEIGHTINGS = 2
 """Rounds of expectation propagation after each weighting but the first."""
@@ -178,7 +178,7 @@ def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fi
         regions=[np.flatnonzero(data.region == region) for region in range(data.n_regions)],
     )
     persistence = inflation(network, pairs)
-    noise = np.maximum(residual_variance(first, data) * persistence, LEAST_NOISE_VARIANCE)
+    noise = np.maximum(residual_variance(first, data) * persistence, LEAST_RESIDUAL_VARIANCE)
     sites = [_start(data, len(own)) for own in problem.regions]
     W, ridge = np.empty((2, len(noise), len(problem.source)))
     for _ in range(NOISE_PASSES):
@@ -189,7 +189,7 @@ def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fi
             rows = _propagated(sites[target], m, problem.source, noise[own], options.rounds)
             sites[target], W[own], ridge[own] = rows.sites, rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
             residual = squared_error_by_unit(m, rows.mean) / (m.n - rows.used).clamp_min(LEAST_FREEDOM * len(problem.z))
-            noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_NOISE_VARIANCE)
+            noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_RESIDUAL_VARIANCE)
         network = as_network(W, data, network.tau_s)
     wider = inflation(network, pairs) / persistence
     priors = [of_region.prior for of_region in sites]
@@ -250,7 +250,7 @@ def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
         dz, dy = tensor(changes(z, pairs, order)), tensor(changes(y[:, own], pairs, order).T)
         noise, trust = (dy**2).mean(1), torch.ones_like(dy)
         sites = _start(data, len(own), START_PROBABILITY_NOISE_FREE)
-        for reweighting in range(REWEIGHTINGS):
+        for reweighting in range(REWEIGHTING_ROUNDS):
             first_rounds = (2 * ROUNDS_BEFORE_LEARNING, ROUNDS_BEFORE_LEARNING)
             rounds, fixed = (ROUNDS_BETWEEN_REWEIGHTINGS, 0) if reweighting else first_rounds
             total = weighted_moments(dz, dy, trust)
@@ -262,7 +262,7 @@ def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
     # Changes of the current carry no information about the bias.
     W[:, -1] = (y - z[:, :-1] @ W[:, :-1].T).mean(0)
     left = (y - z @ W.T).var(0) * inflation(as_network(W, data, tau_s), pairs)
-    left = np.maximum(left, LEAST_NOISE_VARIANCE)
+    left = np.maximum(left, LEAST_RESIDUAL_VARIANCE)
     # J acts on the rates as they were observed.
     W[:, : len(largest)] *= largest
     z[:, : len(largest)] /= largest
@@ -316,8 +316,8 @@ def _propagated(
         chance, slab, new_precision, new_shift, proper = _tilted(mean, variance, precision, shift, prior, source)
         if round_index >= fixed_rounds:
             prior = _learned(prior, weight @ (chance @ member), weight @ ((chance * slab) @ member), member.sum(0))
-        precision = torch.where(proper, precision + DAMPING * (new_precision - precision), precision)
-        shift = torch.where(proper, shift + DAMPING * (new_shift - shift), shift)
+        precision = torch.where(proper, precision + SITE_STEP_SHARE * (new_precision - precision), precision)
+        shift = torch.where(proper, shift + SITE_STEP_SHARE * (new_shift - shift), shift)
     used = ZZ.shape[-1] - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
     return Rows(mean, ridge, used, Sites(precision, shift, prior))
 
@@ -382,7 +382,7 @@ def _calibration(
         gram = total.ZZ[..., own, :][..., own]
         error = (rows.mean - W)[:, own]
         expected = (covariance[:, own][:, :, own] * gram).sum((1, 2))
-        ratios.append((times_scatter(error, gram) * error).sum(1) / expected.clamp_min(LEAST_NOISE_VARIANCE**2))
+        ratios.append((times_scatter(error, gram) * error).sum(1) / expected.clamp_min(LEAST_RESIDUAL_VARIANCE**2))
     return max(float(torch.stack(ratios).mean()), 1.0)
 
 

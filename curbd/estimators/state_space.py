@@ -24,6 +24,7 @@ from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
+from curbd.regression.time_constant import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.settings.models import OneStep, StateSpace
 from curbd.states.infer import LEAST_VARIANCE, amplitude, fitted_noise, noise_of, start_rates
@@ -35,13 +36,11 @@ MAX_STEP_FACTOR = 6.0
 factor that grows up to this value."""
 STEP_GROWTH = 1.5
 """Growth of that factor in every round in which a variance keeps its direction."""
-MAX_TAU_SAMPLES = 100
-"""Longest time constant that is estimated, in samples; the shortest is one sample."""
 MEMORY_ROUNDS = 8
 """Rounds over which the information lost is averaged: a single draw has too few degrees of freedom."""
 MAX_LOST_SHARE = 0.98
 """Largest share of the information on a direction of weights that counts as lost."""
-PENALTY_ROUNDS = 2
+PENALTY_ROUNDS_PER_DRAW = 2
 """Rounds of the evidence in every round of expectation-maximisation."""
 
 
@@ -191,7 +190,7 @@ def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingD
     # Cross-validation is biased here: states that were drawn under a network are predicted best by that network, in
     # held-out trials too.
     gram = _remaining(total.ZZ, lost)
-    penalty = evidence_penalties(total, fit.source, fit.penalty, gram=gram, rounds=PENALTY_ROUNDS)
+    penalty = evidence_penalties(total, fit.source, fit.penalty, gram=gram, rounds=PENALTY_ROUNDS_PER_DRAW)
     W = solve_blocks(total, fit.source, penalty)
     return fit._replace(network=as_network(W, data, fit.network.tau_s), penalty=penalty, total=total)
 

@@ -28,7 +28,7 @@ from curbd.hidden_inputs.slow_factors import (
 )
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Fit, Hidden, Posterior, SlowFactors
-from curbd.regression.block_ridge import regress
+from curbd.regression.block_ridge import SUBSTEP_ROUNDS, regress
 from curbd.regression.moments import WEAK_INPUT_PENALTY
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
@@ -41,13 +41,10 @@ MAX_INPUTS_PER_REGION = 3
 """Largest number of hidden inputs of a region."""
 GAIN_PER_PARAMETER = 2.0
 """Held-out log likelihood that a hidden input must gain for each of its parameters, in nats."""
-LEAST_GAIN = 40.0
+LEAST_LIKELIHOOD_GAIN = 40.0
 """Held-out log likelihood that a hidden input must gain in any case, in nats."""
 OTHER_REGION_PENALTY = 1e12
 """Penalty on the weights of a hidden input onto units of other regions, relative to its power, so that they are 0."""
-SUBSTEP_ROUNDS = 2
-"""Rounds of inference where there are several Euler steps in a sample: the rates between samples depend on the inputs,
-and do not change much after two rounds."""
 
 
 class Problem(NamedTuple):
@@ -70,7 +67,7 @@ class Problem(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What a search for hidden inputs search.
+    """The result of a search for hidden inputs.
 
     Attributes
     ----------
@@ -169,6 +166,7 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     drive = np.zeros((len(pairs.x), len(data.region)))
     values = np.full((*data.r.shape[:2], len(region)), np.nan)
     values[np.isfinite(data.r).all(2)] = 0.0
+    # With several Euler steps in a sample, the rates between samples depend on the inputs.
     for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 1):
         z = regressors(pairs._replace(drive=drive), network)
         residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
@@ -214,7 +212,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
         for _ in range(int(options.hidden_inputs)):
             factors = add_factor(data, penalty, factors)
         return sharpen(data, penalty, factors)
-    margin = max(GAIN_PER_PARAMETER * (y.shape[1] + 1), LEAST_GAIN)
+    margin = max(GAIN_PER_PARAMETER * (y.shape[1] + 1), LEAST_LIKELIHOOD_GAIN)
     run = _runs(problem.pairs, of_one_fold=True)
     folds = [cross_spectrum(problem.z[rows], y[rows], run[rows]) for rows in (fold == k for k in np.unique(fold))]
     held_out = _held_out(folds, penalty, factors)
@@ -228,8 +226,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
 
 
 def _held_out(folds: list[Spectra], penalty: Array, factors: SlowFactors) -> float:
-    """Log likelihood of every fold under the parameters that were fitted to all other folds, sum over folds, in
-    nats."""
+    """Log likelihood of every fold under parameters that were fitted to all other folds; sum over folds, in nats."""
     return sum(
         log_likelihood(fold, refit(together(folds[:index] + folds[index + 1 :]), penalty, factors))
         for index, fold in enumerate(folds)

@@ -1,4 +1,8 @@
-"""Ridge regression of the current with one penalty for each pair of a target region and a source."""
+"""Ridge regression of the current with one penalty for each pair of a target region and a source.
+
+The current y = J r + B u + b of every unit is regressed on the rates r of all units, the inputs u and a constant.
+Currents are dimensionless, in the units of x in tau dx/dt = -x + y.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,8 @@ from curbd.regression.transitions import (
 
 Array = np.ndarray
 SUBSTEP_ROUNDS = 2
-"""Solutions after the first one where there are several Euler steps in a sample: the rates between samples are those of
-the solution before, and do not change much after two rounds."""
+"""Further rounds where there are several Euler steps in a sample. In each round, the rates between samples are those of
+the solution before; they do not change much after two rounds."""
 MAX_AUTOCORRELATION = 0.999
 """Largest lag-1 autocorrelation of residuals that the inflation of the noise variance takes into account."""
 

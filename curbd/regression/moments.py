@@ -26,7 +26,7 @@ PENALTY_GRID = 10.0 ** np.arange(-2, 6)
 deterministic data: the currents of the published simulator get worse although the held-out error still falls."""
 MAX_DESCENT_ROUNDS = 4
 """Largest number of rounds of coordinate descent on penalties."""
-LEAST_GAIN = 1e-5
+LEAST_ERROR_GAIN = 1e-5
 """Smallest relative gain in held-out error that is worth another solution."""
 LEAST_SUM_OF_SQUARES = 1e-12
 """Sums of squares of a unit's current below this value count as this value."""
@@ -236,7 +236,7 @@ def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], flo
                 while True:
                     trial = best.copy()
                     trial[group] = np.clip(trial[group] * step, PENALTY_GRID[0], PENALTY_GRID[-1])
-                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - LEAST_GAIN):
+                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - LEAST_ERROR_GAIN):
                         break
                     best = trial
         if np.array_equal(best, before):

@@ -6,6 +6,8 @@ the changes of these changes, are those of J r alone. A second source of residua
 were divided by their maximum are phi(x) / c, and atanh distorts them near 1. Third, rates that were cut off at a limit
 are wrong for as long as they stay there. The scale c, the time constant and the order of the changes are found by the
 evidence. Changes with another cause stand out and are given a small weight, because all other changes are exact.
+
+States x and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + drive.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ TAU_GRID = np.arange(0, 2.01, 0.05)
 """log10 of the time constants that are tried first, in samples."""
 LEAST_EVIDENCE_GAIN = 40.0
 """Log evidence that a scale other than 1 must gain."""
-ALTERNATIONS = 3
+SCALE_AND_TAU_ROUNDS = 3
 """Number of times that scale and time constant are found in turn."""
-ORDERS = (1, 2, 3)
+ORDERS_OF_CHANGES = (1, 2, 3)
 """Orders of the changes that are tried: changes, changes of changes, and so on."""
 LEAST_FREEDOM = 0.1
 """Lower bound on the residual degrees of freedom, as a share of the number of changes."""
-LEAST_VARIANCE = 1e-300
+LEAST_CHANGE_VARIANCE = 1e-300
 """Variances of changes below this value count as this value, so that nothing is divided by 0."""
 
 
@@ -97,7 +99,7 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
     recorded), or where no run of samples is long enough for all orders of changes.
     """
     pairs = Transitions(*(values[:MAX_TRANSITIONS] for values in transitions(data)))
-    if data.substeps > 1 or not all(len(changes(pairs.time, pairs, order)) for order in ORDERS):
+    if data.substeps > 1 or not all(len(changes(pairs.time, pairs, order)) for order in ORDERS_OF_CHANGES):
         return None
     n, r_next = len(data.region), np.tanh(pairs.x_next)
     bases = {1: _basis(data, pairs, 1)}
@@ -109,7 +111,7 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
         y = changes(targets(scaled, data.dt_s, tau_s, 1), pairs, order)
         likely, noise = _evidence(y, *bases[order])
         density = np.log(c / (1 - after**2) / (1 - decay(data.dt_s, tau_s, 1))).sum()
-        return float(likely.sum() + density), noise / np.maximum(y.var(0), LEAST_VARIANCE)
+        return float(likely.sum() + density), noise / np.maximum(y.var(0), LEAST_CHANGE_VARIANCE)
 
     units = [np.flatnonzero(data.region == region) for region in range(data.n_regions)]
     largest, tau_s = np.ones(data.n_regions), data.tau_s
@@ -122,7 +124,7 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
     noise = evidence(1.0, tau_s, np.arange(n))[1]
     if np.percentile(noise, QUIET_UNITS_PERCENT) > NOISE_SHARE_BEFORE_SCALING**2:
         return None
-    for alternation in range(ALTERNATIONS if data.tau_s is None else 1):
+    for alternation in range(SCALE_AND_TAU_ROUNDS if data.tau_s is None else 1):
         if alternation:
             near = np.log10(tau_s / data.dt_s)
             tau_s = data.dt_s * 10 ** _maximum(evidence_of_tau, near + (TAU_GRID[:3] - TAU_GRID[1]))
@@ -137,9 +139,12 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
             noise[rows] = evidence(largest[region], tau_s, rows)[1]
     if np.percentile(noise, QUIET_UNITS_PERCENT) > NOISE_SHARE**2:
         return None
-    bases |= {order: _basis(data, pairs, order) for order in ORDERS[1:]}
-    likely = [[evidence(c, tau_s, rows, order)[0] for order in ORDERS] for c, rows in zip(largest, units, strict=True)]
-    return NoiseFree(largest, tau_s, np.array(ORDERS)[np.argmax(likely, axis=1)])
+    bases |= {order: _basis(data, pairs, order) for order in ORDERS_OF_CHANGES[1:]}
+    likely = [
+        [evidence(c, tau_s, rows, order)[0] for order in ORDERS_OF_CHANGES]
+        for c, rows in zip(largest, units, strict=True)
+    ]
+    return NoiseFree(largest, tau_s, np.array(ORDERS_OF_CHANGES)[np.argmax(likely, axis=1)])
 
 
 def _basis(data: TrainingData, pairs: Transitions, order: int) -> tuple[Array, Array]:

@@ -43,7 +43,7 @@ UNITS_PER_REGION = 20
 """Largest number of units of a region from which rho and the penalties are estimated."""
 RATIO_TRANSITIONS = 4000
 """Largest number of transitions from which rho is estimated, evenly spread."""
-PENALTY_ROUNDS = 15
+WEIGHTED_PENALTY_ROUNDS = 15
 """Rounds of the evidence."""
 UNITS_AT_ONCE = 32
 """Number of units whose scatter matrices are in memory at the same time."""
@@ -185,7 +185,7 @@ def _penalties(m: Moments, source: Array, penalty: Array, target: int) -> Array:
     """(source,) penalties of a target region by the evidence, from statistics of some of the region's units."""
     n, block = float(m.n[0]), penalty[target]
     unit = input_units(m.ZZ.mean(0), n, source, len(penalty))
-    for _ in range(PENALTY_ROUNDS):
+    for _ in range(WEIGHTED_PENALTY_ROUNDS):
         W, error, undetermined = _regression(m, source, block)
         block = updated_penalties(W, error, undetermined, n, source, unit)
     return block

@@ -1,4 +1,7 @@
-"""Training data as transitions from one sample to the next, never across the end of a trial or a gap."""
+"""Training data as transitions from one sample to the next, never across the end of a trial or a gap.
+
+States x, rates r and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+"""
 
 from __future__ import annotations
 

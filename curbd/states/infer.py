@@ -17,7 +17,7 @@ Array = np.ndarray
 KERNEL_WIDTHS = 0.5 * 2.0 ** np.arange(6)
 """Standard deviations, in samples, of the Gaussian kernels that are tried for the first estimate of the rates."""
 RATE_LIMIT = 0.999
-"""The first estimate of the rates is clipped to this distance from 0."""
+"""Largest size of the first estimate of the rates."""
 PEAK_QUANTILE = 0.95
 """Quantile of the rates behind an indicator that is to lie inside (-1, 1)."""
 SILENT_VARIANCE_SHARE = 0.02

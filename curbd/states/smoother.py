@@ -1,13 +1,14 @@
 """States behind noisy rates, given a network: the mean paths of a Gaussian posterior, and random draws from it.
 
-The model is x[t+1] = f(x[t], u[t]) + process noise, observed rates = tanh(x) + measurement noise. The log posterior of
-the paths is the sum of the squared residuals of both equations, each over its variance. The mean of its Gaussian
-approximation is where the gradient, averaged over the Gaussian itself, vanishes (variational approximation: Opper &
-Archambeau, Neural Computation 2009). The mean is found by Gauss-Newton steps, whose normal equations are solved by
-conjugate gradients; the preconditioner is the solution for every unit alone. The average is over a draw and its mirror
-image about the mean. At the most probable path, without an average, states that saturate tanh would grow without limit.
-A draw solves the same equations with random right-hand sides of matching covariance (Papandreou & Yuille, NeurIPS
-2010), so that no covariance matrix is formed.
+The model is x[t+1] = f(x[t], u[t]) + process noise, observed rates = tanh(x) + measurement noise, where f is one sample
+of tau dx/dt = -x + J r + B u + b; states and rates are dimensionless. The log posterior of the paths is the sum of the
+squared residuals of both equations, each over its variance. The mean of its Gaussian approximation is where the
+gradient, averaged over the Gaussian itself, vanishes (variational approximation: Opper & Archambeau, Neural Computation
+2009). The mean is found by Gauss-Newton steps, whose normal equations are solved by conjugate gradients; the
+preconditioner is the solution for every unit alone. The average is over a draw and its mirror image about the mean. At
+the most probable path, without an average, states that saturate tanh would grow without limit. A draw solves the same
+equations with random right-hand sides of matching covariance (Papandreou & Yuille, NeurIPS 2010), so that no covariance
+matrix is formed.
 """
 
 from __future__ import annotations
