@@ -8,6 +8,6 @@
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 
-The first four write their numbers to ``docs/recovery/`` and their tables into ``docs/recovery.md``, each of the others
-its tables into the page of its own name and its numbers beside it.
+The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``. Each of the others writes
+numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
 """

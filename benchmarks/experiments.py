@@ -58,7 +58,14 @@ class Student(NamedTuple):
 
 
 def fitted(teacher: Teacher, estimator: str, held_out: int = START_TRIALS) -> Student:
-    """Fit an estimator to all trials of a teacher but ``held_out`` of them."""
+    """Fit an estimator to a recording of a teacher.
+
+    Parameters
+    ----------
+    teacher : network and rates.
+    estimator : full-rank estimator.
+    held_out : number of trials that the fit does not use.
+    """
     recording, truth = recorded(teacher, held_out / len(teacher.rates))
     return Student(recording, truth, fit(recording, _model(estimator, teacher.network), estimator)[0])
 
@@ -242,13 +249,13 @@ def _late_effects(network: Network, region: Array, x0: Array) -> Array:
     region : (unit,) labels.
     x0 : (start, unit) states from which the runs start.
     """
-    nothing = np.zeros((len(x0), 500, 0))
-    intact = simulate(network, x0, nothing)[:, 251:].mean((0, 1))
+    no_inputs = np.zeros((len(x0), 500, 0))
+    intact = simulate(network, x0, no_inputs)[:, 251:].mean((0, 1))
     effects = []
     for name in np.unique(region):
         silent = (region == name).astype(float)[None, None].repeat(500, axis=1)
         # Units held at the rate -1 are units of gain 0, and a constant current to all units.
-        rates = simulate(network, x0, nothing, gain=1 - silent, drive=-silent @ network.J.T)
+        rates = simulate(network, x0, no_inputs, gain=1 - silent, drive=-silent @ network.J.T)
         effects.append((rates[:, 251:].mean((0, 1)) - intact)[region != name])
     return np.concatenate(effects)
 
@@ -343,7 +350,14 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
 
 
 def exchangeable(estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:
-    """p-values of silencing random groups of units: units of one homogeneous region, labelled at random."""
+    """p-values of silencing random groups of units: units of one homogeneous region, labelled at random.
+
+    Parameters
+    ----------
+    estimator : full-rank estimator.
+    seed : of the teacher and the labels.
+    quick : whether trials are short.
+    """
     teacher = teachers.multi_region(
         regions=["A"], units=30, trials=16, samples=60 if quick else 150, gain=1.2, inputs="none", seed=seed
     )

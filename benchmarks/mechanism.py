@@ -122,6 +122,12 @@ def silencing(network: str, seed: int, measured: float) -> Iterator[Item]:
 
     The silenced populations are the groups of the network, and the populations that a mixture finds in the fit. Both
     networks run with the process noise of the recording, and their outputs are read by the readout of the true network.
+
+    Parameters
+    ----------
+    network : name of the network, a second entry of a key of `WORK`.
+    seed : of the network and of all noise.
+    measured : standard deviation of the noise on the recorded rates.
     """
     rng = np.random.default_rng([seed, 10])
     truth = _contextual(network, seed)
@@ -146,7 +152,14 @@ def silencing(network: str, seed: int, measured: float) -> Iterator[Item]:
 
 
 def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
-    """Number of fixed points with each number of growing directions, without input, and errors of the stable points."""
+    """Number of fixed points with each number of growing directions, without input, and errors of the stable points.
+
+    Parameters
+    ----------
+    network : name of the network, a second entry of a key of `WORK`.
+    seed : of the network and of all noise.
+    measured : standard deviation of the noise on the recorded rates.
+    """
     rng = np.random.default_rng([seed, 20])
     teacher = getattr(constructed, network)(seed, units=256)
     task = tasks.TASKS[network](RECORDED_TRIALS // 2, rng)
@@ -171,7 +184,14 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
 
 
 def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
-    """Period, s, and Floquet multiplier of the limit cycle, and the number of limit cycles."""
+    """Period, s, and Floquet multiplier of the limit cycle, and the number of limit cycles.
+
+    Parameters
+    ----------
+    network : name of the network, a second entry of a key of `WORK`.
+    seed : of the network and of all noise.
+    measured : standard deviation of the noise on the recorded rates.
+    """
     rng = np.random.default_rng([seed, 30])
     teacher = constructed.oscillator(seed, units=256)
     spread = 0.3 * rng.standard_normal((RECORDED_TRIALS, 2)) @ teacher.m.T
@@ -185,7 +205,14 @@ def limit_cycle(network: str, seed: int, measured: float) -> Iterator[Item]:
 
 
 def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
-    """Context ratio of the current that each population of the relay sends, with and without the context region."""
+    """Context ratio of the current that each population of the relay sends, with and without the context region.
+
+    Parameters
+    ----------
+    network : name of the network, a second entry of a key of `WORK`.
+    seed : of the network and of all noise.
+    measured : standard deviation of the noise on the recorded rates.
+    """
     rng = np.random.default_rng([seed, 40])
     teacher = constructed.gating(seed, units=128)
     fit = fitted(_true_network(teacher), tasks.contextual_decision(RECORDED_TRIALS, rng, cue=10), measured, rng)

@@ -98,7 +98,14 @@ def contestants(quick: bool = False) -> dict[str, Contestant]:
 
 
 def fitted_row(case: Case, contestant: Contestant, seed: int) -> dict[str, float]:
-    """Scores of one fit, and its wall time in seconds."""
+    """Scores of one fit (see `benchmarks.scoring.score`), and its wall time ``seconds``.
+
+    Parameters
+    ----------
+    case : recording.
+    contestant : estimator and options.
+    seed : of the estimator.
+    """
     data, options = training_data(case), options_for(contestant, case)
     started = time.perf_counter()
     fit = contestant.estimator(data, options, np.random.default_rng(seed))

@@ -16,7 +16,14 @@ def rows(table: Path, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def finished(table: Path, keys: Sequence[str], again: bool = False) -> set[tuple[object, ...]]:
-    """The keys of the rows that need not be computed, as a table holds them; no keys with ``again``."""
+    """Keys of the rows that need not be computed.
+
+    Parameters
+    ----------
+    table : path of the table (CSV).
+    keys : columns that identify a row.
+    again : whether all rows are computed anew, so that there is no such key.
+    """
     return set() if again else set(rows(table, keys)[list(keys)].itertuples(index=False, name=None))
 
 

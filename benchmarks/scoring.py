@@ -66,7 +66,13 @@ def score(case: Case, fit: Fit) -> dict[str, float]:
 
 
 def true_current(case: Case, target: str, source: str) -> Array:
-    """True current from all units of the source, recorded or not: (training trial, time, recorded unit of target)."""
+    """True current from all units of the source, recorded or not: (training trial, time, recorded unit of target).
+
+    Parameters
+    ----------
+    case : recording and true network.
+    target, source : regions.
+    """
     teacher = case.teacher
     rows, columns = case.recorded & (teacher.region == target), teacher.region == source
     return teacher.rates[: case.n_train][..., columns] @ teacher.network.J[np.ix_(rows, columns)].T

@@ -60,7 +60,8 @@ def laser(*, drive: float | None = None, trials: int = 120, seed: int = 0) -> Te
     trials : number of trials.
     seed : of the weights and all noise.
     """
-    light = Laser("A", 0.5, 1.5) if drive is None else Laser("A", 0.5, 1.5, drive, 0.5)
+    share = 1.0 if drive is None else 0.5
+    light = Laser(region="A", start_s=0.5, stop_s=1.5, drive=drive, share=share)
     absent = [("C", "A"), ("C", "B")]
     return multi_region(trials=trials, samples=200, gain=0.8, coupling=0.8, absent=absent, laser=light, seed=seed)
 

@@ -42,7 +42,7 @@ def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 6
     position_mm = np.repeat(CENTRES_MM, units, axis=0) + POSITION_SD_MM * rng.standard_normal((n, 3))
     inhibitory = np.tile(np.arange(units) >= round(0.8 * units), 3)
     W = _weights(rng, region, inhibitory, position_mm)
-    network = Network(W, np.zeros((n, 0)), np.zeros(n), tau_s, dt_s)
+    network = Network(J=W, B=np.zeros((n, 0)), b=np.zeros(n), tau_s=tau_s, dt_s=dt_s)
     no_inputs = np.zeros((trials, samples, 0))
     h0 = 0.5 + 0.4 * rng.standard_normal((trials, n))
     # Each step adds N(0, 1) noise_sd sqrt(dt) to h, and twice as much to x.

@@ -94,19 +94,22 @@ def multi_region(
     rng = np.random.default_rng(seed)
     sizes = [units] * len(names) if isinstance(units, int) else list(units)
     region = np.repeat(names, sizes)
-    if rank is None:
-        J = _full_weights(rng, region, names, gain, coupling, density)
-    else:
-        J = _low_rank_weights(rng, region, names, gain, coupling, rank)
+    J = (
+        _full_weights(rng, region, names, gain, coupling, density)
+        if rank is None
+        else _low_rank_weights(rng, region, names, gain, coupling, rank)
+    )
     for target, source in absent:
         J[np.ix_(region == target, region == source)] = 0
     time_s = np.arange(samples) * dt_s
     side = np.where(np.arange(trials) % 2, 1.0, -1.0)
     u = _sine_and_step(rng, time_s, side)
     B = np.zeros((len(region), 2))
-    for column, index in enumerate((1, 2)):
-        if inputs != "none" and index < len(names):
-            half = np.flatnonzero(region == names[index])[: sizes[index] // 2]
+    if inputs != "none":
+        # The columns are the sine and the step, which reach the second and the third region.
+        for column, name in enumerate(names[1:3]):
+            units_of_region = np.flatnonzero(region == name)
+            half = units_of_region[: len(units_of_region) // 2]
             B[half, column] = rng.standard_normal(len(half))
     network = Network(J=J, B=B, b=np.zeros(len(region)), tau_s=tau_s, dt_s=dt_s, substeps=substeps)
     x0 = rng.standard_normal((trials, len(region)))

@@ -43,7 +43,7 @@ def published_three_region(*, coupling: float = 0.2, units: int = 100, seed: int
         weights = np.zeros(units)
         weights[rng.permutation(units)[: units // 2]] = sign
         drive[:, index * units : (index + 1) * units] *= weights
-    network = Network(J, np.zeros((3 * units, 0)), np.zeros(3 * units), tau_s, dt_s)
+    network = Network(J=J, B=np.zeros((3 * units, 0)), b=np.zeros(3 * units), tau_s=tau_s, dt_s=dt_s)
     x0 = rng.uniform(-1, 1, (1, 3 * units))
     n_samples = n_run + n_lead
     rates = simulate(network, x0, np.zeros((1, n_samples, 0)), drive=drive[None])

@@ -45,7 +45,17 @@ class Teacher(NamedTuple):
 
 
 def true_current(teacher: Teacher, target: str, source: str) -> Array:
-    """True current from a source region to a target region: (trial, time, unit of target), in the units of x."""
+    """True current from one region to another.
+
+    Parameters
+    ----------
+    teacher : network and rates.
+    target, source : names of the regions.
+
+    Returns
+    -------
+    (trial, time, unit of target) in the units of x.
+    """
     block = teacher.network.J[np.ix_(teacher.region == target, teacher.region == source)]
     return teacher.rates[..., teacher.region == source] @ block.T
 

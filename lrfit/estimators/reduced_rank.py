@@ -81,7 +81,14 @@ def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choi
 
 
 def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
-    """The fit of a low-rank network: J becomes the product m n' of its canonical factors exactly."""
+    """The fit of a low-rank network; its J becomes exactly the product m n' of its canonical factors.
+
+    Parameters
+    ----------
+    data : training trials, by whose rates the variance of the latents is measured.
+    network : network whose J is of the chosen rank.
+    choice : rank and penalty.
+    """
     m, n = canonical(network.J, transitions(data).r, choice.rank)
     penalty = np.full((data.n_regions, data.n_regions), choice.penalty)
     return Fit(network._replace(J=m @ n.T), penalty, factors=(m, n))

@@ -63,6 +63,12 @@ def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator
 def start_of_refinement(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:
     """The rank and the network from which the refinement starts.
 
+    Parameters
+    ----------
+    data : training trials.
+    options : the rank, where None means the effective rank.
+    rng : random numbers of the refinements by which the effective rank is found.
+
     Returns
     -------
     The rank of the options and the closed form of that rank; without a rank, those of `effective_rank`.

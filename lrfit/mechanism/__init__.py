@@ -1,1 +1,1 @@
-"""By what mechanism a low-rank network works."""
+"""The mechanism of a low-rank network: latents, attractors, geometry, populations and transmission."""

@@ -97,7 +97,10 @@ def random_dots(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 2: a line attractor stores the sum of both stimuli; a latent of 140 ms, the last one, is subtracted."""
+    """Rank 2: a line attractor stores the sum of both stimuli, from which the last stimulus is subtracted.
+
+    The second latent holds the last stimulus; it decays with a time constant of 140 ms.
+    """
     rng = np.random.default_rng(seed)
     m, w = np.split(_loadings(rng, units, 3), [2], axis=1)
     z, v = rng.uniform(-1, 1, (4000, 2)), rng.uniform(-0.4, 0.4, (4000, 1))
@@ -110,7 +113,7 @@ def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def contextual_decision(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 1, two populations: each passes on one stimulus, and the context without that stimulus saturates it.
+    """Rank 1, two populations: each passes on one stimulus, and is saturated in the context of the other stimulus.
 
     The gain of a saturated population is nearly 0. The latent falls into one of two fixed points.
     """
@@ -150,7 +153,14 @@ def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def flip_flop(seed: int, *, units: int = 512, bits: int = 2) -> LowRankTeacher:
-    """Rank ``bits``: a population with two stable states for each bit; 2^bits attractors among 3^bits fixed points."""
+    """Rank ``bits``: a population with two stable states for each bit; 2^bits attractors among 3^bits fixed points.
+
+    Parameters
+    ----------
+    seed : of the loadings.
+    units : number of units.
+    bits : number of bits, each with its own input and output.
+    """
     rng = np.random.default_rng(seed)
     population = np.arange(units) * bits // units
     m, n, B = (np.zeros((units, bits)) for _ in range(3))

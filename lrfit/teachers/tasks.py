@@ -85,7 +85,14 @@ def romo(trials: int, rng: np.random.Generator) -> Task:
     inside = time < length[:, None]
     target = np.broadcast_to(((f1 - f2) / 24)[:, None, None], (trials, total, 1))
     table = pd.DataFrame({"f1": f1, "f2": f2, "delay": delay})
-    return Task((u * inside)[..., None], ["frequency"], target, inside & (time >= second + 5), length, table)
+    return Task(
+        inputs=(u * inside)[..., None],
+        input_name=["frequency"],
+        target=target,
+        mask=inside & (time >= second + 5),
+        length=length,
+        trials=table,
+    )
 
 
 def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62) -> Task:
@@ -114,7 +121,13 @@ def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62)
 def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int = 150) -> Task:
     """Report whether two stimuli, A or B, were the same.
 
-    Each stimulus lasts for 25 steps; the delay between them has 25 to ``longest_delay`` steps.
+    Each stimulus lasts for 25 steps.
+
+    Parameters
+    ----------
+    trials : number of trials.
+    rng : random numbers of the stimuli, delays and input noise.
+    longest_delay : largest number of steps between the stimuli; the smallest number is 25, or this one if it is less.
     """
     kind = rng.integers(2, size=(trials, 2))
     delay = rng.integers(min(25, longest_delay), longest_delay + 1, trials)
@@ -131,7 +144,14 @@ def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int =
     match = np.where(kind[:, 0] == kind[:, 1], 1, -1)
     table = pd.DataFrame({"first": kind[:, 0], "second": kind[:, 1], "delay": delay, "match": match})
     target = np.broadcast_to(match[:, None, None].astype(float), (trials, total, 1))
-    return Task(u * inside[..., None], ["A", "B"], target, inside & (time >= second + 25), length, table)
+    return Task(
+        inputs=u * inside[..., None],
+        input_name=["A", "B"],
+        target=target,
+        mask=inside & (time >= second + 25),
+        length=length,
+        trials=table,
+    )
 
 
 def multisensory(trials: int, rng: np.random.Generator) -> Task:
@@ -177,16 +197,37 @@ def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
     mask = np.ones((trials, samples), dtype=bool)
     mask[:, : 4 * width] = False
     names = [f"bit_{bit + 1}" for bit in range(bits)]
-    return Task(u, names, target, mask, np.full(trials, samples), pd.DataFrame(index=range(trials)))
+    return Task(
+        inputs=u,
+        input_name=names,
+        target=target,
+        mask=mask,
+        length=np.full(trials, samples),
+        trials=pd.DataFrame(index=range(trials)),
+    )
 
 
 def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> Task:
-    """Produce four periods of a sine without any input; the phase of each trial is random."""
+    """Produce four periods of a sine without any input; the phase of each trial is random.
+
+    Parameters
+    ----------
+    trials : number of trials.
+    rng : random numbers of the phases.
+    samples : number of steps of a trial.
+    """
     phase = 2 * np.pi * rng.random(trials)
     target = np.sin(2 * np.pi * 4 * np.arange(samples) / samples + phase[:, None])[..., None]
     mask = np.ones((trials, samples), dtype=bool)
     table = pd.DataFrame({"phase": phase})
-    return Task(np.zeros((trials, samples, 0)), [], target, mask, np.full(trials, samples), table)
+    return Task(
+        inputs=np.zeros((trials, samples, 0)),
+        input_name=[],
+        target=target,
+        mask=mask,
+        length=np.full(trials, samples),
+        trials=table,
+    )
 
 
 def reach(trials: int, rng: np.random.Generator) -> Task:
@@ -199,7 +240,14 @@ def reach(trials: int, rng: np.random.Generator) -> Task:
     target[:, 25:] = target_direction[:, None]
     mask = np.zeros((trials, 250), dtype=bool)
     mask[:, 50:] = True
-    return Task(u, ["cos", "sin"], target, mask, np.full(trials, 250), pd.DataFrame({"direction": direction}))
+    return Task(
+        inputs=u,
+        input_name=["cos", "sin"],
+        target=target,
+        mask=mask,
+        length=np.full(trials, 250),
+        trials=pd.DataFrame({"direction": direction}),
+    )
 
 
 def _sign_task(u: Array, names: list[str], choice: Array, response: int, columns: Mapping[str, Array]) -> Task:
@@ -209,7 +257,14 @@ def _sign_task(u: Array, names: list[str], choice: Array, response: int, columns
     target[:, response:, 0] = choice[:, None]
     mask = np.zeros((trials, total), dtype=bool)
     mask[:, response:] = True
-    return Task(u, names, target, mask, np.full(trials, total), pd.DataFrame(dict(columns)))
+    return Task(
+        inputs=u,
+        input_name=names,
+        target=target,
+        mask=mask,
+        length=np.full(trials, total),
+        trials=pd.DataFrame(dict(columns)),
+    )
 
 
 TASKS: Mapping[str, Callable[[int, np.random.Generator], Task]] = {
