@@ -83,7 +83,7 @@ def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
             f"recording {recording.attrs['recording']}, noise: counts",
             found=f"scaling: {scaling}, smoothing_s: {recording.attrs['smoothing_s']:g}",
             expected="scaling: counts, smoothing_s: 0",
-            todo="give the model both keys, next to its estimator",
+            todo="set both keys in the section of the model, next to `estimator`",
         )
     return observed_rates(recording).values
 
