@@ -42,8 +42,8 @@ def documents(root: Path) -> dict[str, str]:
         for name, schema in schemas.items()
     }
     for name, lines in (("config/README.md", config_keys()), ("results/README.md", data_dictionary())):
-        before, _, rest = (root / name).read_text(encoding="utf-8").partition(GENERATED_START)
-        after = rest.partition(GENERATED_END)[2]
+        before, _, generated_and_after = (root / name).read_text(encoding="utf-8").partition(GENERATED_START)
+        after = generated_and_after.partition(GENERATED_END)[2]
         files[name] = "\n".join([before + GENERATED_START, "", *lines, "", GENERATED_END + after])
     return files
 

@@ -1,4 +1,4 @@
-"""Pictures of the scores, and of recorded beside freely running rates."""
+"""Pictures of the scores, and of recorded rates together with a free run of the network."""
 
 from __future__ import annotations
 

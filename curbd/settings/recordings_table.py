@@ -190,7 +190,14 @@ def _row_settings(
 def missing_tables(
     settings: Defaults, where: str, keys: Collection[str] = ("regions.mapping", "regions.merge")
 ) -> list[str]:
-    """One mistake for each table of region labels that does not exist; only of the settings in ``keys``."""
+    """One mistake for each table of region labels that does not exist.
+
+    Parameters
+    ----------
+    settings : settings that may name tables.
+    where : the config or the line of recordings.tsv, for messages.
+    keys : settings that are checked, others are not.
+    """
     regions = settings.regions
     tables = {"regions.mapping": regions.mapping, "regions.merge": regions.merge}
     return [

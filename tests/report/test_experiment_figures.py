@@ -36,7 +36,7 @@ MENU = {
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory) -> ModelResults:
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> ModelResults:
     """A network fitted to the trials without laser, and experiments on it."""
     path = tmp_path_factory.mktemp("laser") / "laser.h5"
     light, apart = teachers.Laser("A", 0.2, 0.6), [("C", "A"), ("C", "B")]
@@ -47,15 +47,15 @@ def fitted(tmp_path_factory) -> ModelResults:
     with open_recording(path, "hdf5", settings) as file:
         recording, truth, _, regions, perturbed = ingest(file, settings, "rec")
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
-    found = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
+    outcome = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
     pathways = judge(recording, networks)
-    effects = inactivation_table(found, pathways)
+    effects = inactivation_table(outcome, pathways)
     tables = {
         "regions": regions,
         "inactivations": effects,
-        "interactions": interaction_table(found, effects, pathways),
-        "inactivation_timecourses": timecourse_table(found),
-        "inactivation_units": unit_table(found),
+        "interactions": interaction_table(outcome, effects, pathways),
+        "inactivation_timecourses": timecourse_table(outcome),
+        "inactivation_units": unit_table(outcome),
     }
     tables["perturbation_comparison"] = compare(
         recording, perturbed, tables["inactivations"], tables["inactivation_units"]
@@ -63,7 +63,7 @@ def fitted(tmp_path_factory) -> ModelResults:
     return ModelResults("m", recording, truth, networks, tables)
 
 
-def test_every_experiment_is_in_the_matrix(fitted) -> None:
+def test_every_experiment_is_in_the_matrix(fitted: ModelResults) -> None:
     with report_style():
         picture = inactivation_figures.matrix(fitted)
     assert picture.caption.startswith("Predicted effect of every experiment")
@@ -78,14 +78,14 @@ def test_every_experiment_is_in_the_matrix(fitted) -> None:
     assert shown == pytest.approx(rows.loc[("off:A", "B"), "expected_rms"], rel=0.05)  # two digits are shown
 
 
-def test_series_of_doses_are_told_apart(fitted) -> None:
+def test_series_of_doses_are_separate(fitted: ModelResults) -> None:
     with report_style():
         picture = inactivation_figures.doses(fitted, PALETTE)
     assert set(picture.alt.partition(": ")[2].split("; ")) == {"dose:B", "part:A"}
     assert "true network" in picture.caption
 
 
-def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
+def test_the_strongest_supported_effects_are_shown_over_time(fitted: ModelResults) -> None:
     with report_style():
         picture = effect_figures.timecourses(fitted, PALETTE)
     shown = picture.alt.partition(": ")[2].split("; ")
@@ -93,7 +93,7 @@ def test_the_strongest_supported_effects_are_shown_over_time(fitted) -> None:
     assert len(shown) == len(set(shown)) == 4
 
 
-def test_direct_effects_stand_beside_total_ones_and_windows_follow_each_other(fitted) -> None:
+def test_direct_and_total_effects_are_shown_and_windows_follow_each_other(fitted: ModelResults) -> None:
     with report_style():
         both = interaction_figures.direct_and_total(fitted, PALETTE)
         windows = interaction_figures.windows(fitted, PALETTE)
@@ -101,7 +101,7 @@ def test_direct_effects_stand_beside_total_ones_and_windows_follow_each_other(fi
     assert windows.alt == "Effects in successive windows: when:A"
 
 
-def test_predictions_stand_beside_the_truth_and_the_measurement(fitted) -> None:
+def test_predictions_are_compared_with_the_truth_and_the_measurement(fitted: ModelResults) -> None:
     with report_style():
         true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)
     assert "off:A" in true.alt
@@ -109,7 +109,7 @@ def test_predictions_stand_beside_the_truth_and_the_measurement(fitted) -> None:
     assert float(re.search(r"on B: r ([\d.]+), at most", measured.alt)[1]) > 0.9
 
 
-def test_what_is_not_there_is_not_drawn(fitted) -> None:
+def test_what_is_not_there_is_not_drawn(fitted: ModelResults) -> None:
     empty = {name: pd.DataFrame(columns=TABLES[name].names) for name in fitted.tables if name != "regions"}
     plain = {name: rows.drop(columns=["true_mean", "true_rms"], errors="ignore") for name, rows in empty.items()}
     nothing = fitted._replace(tables=plain)

@@ -4,6 +4,8 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -16,10 +18,11 @@ from curbd.errors import UserError
 from curbd.report import findings, fit_figures, write_report
 from curbd.report.drawing import report_style
 from curbd.report.page import grid
-from curbd.report.reading import read_run
+from curbd.report.reading import RecordingResults, read_run
 from curbd.settings.config import Config
 from curbd.settings.plan import read_plan
 from curbd.storage import read_netcdf, write_netcdf
+from curbd.teachers import Teacher
 from lrfit.cli import main as lrfit
 
 EVIL = "<script>alert('B')</script>"
@@ -35,13 +38,13 @@ CONFIG = Config.model_validate(
 )
 
 
-def call(command, step, *flags, **files):
+def call(command: Callable[[Sequence[str]], int], step: str, **values: object) -> None:
     """One step of the workflow, by the command that its rule calls."""
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in files.items()]
-    assert command([step, *flags, *arguments]) == 0
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    assert command([step, *arguments]) == 0
 
 
-def run_model(folder, plan, model):
+def run_model(folder: Path, plan: Path, model: str) -> None:
     """Every step after ingest for one model of one recording."""
     place = folder / model
     paths = {name: place / table.file for name, table in tables.TABLES.items()}
@@ -85,7 +88,7 @@ def run_model(folder, plan, model):
         call(lrfit, "mechanism", **fit, **{name: paths[name] for name in mechanism})
 
 
-def run_steps(folder, recordings):
+def run_steps(folder: Path, recordings: Mapping[str, tuple[Teacher, list[str]]]) -> Path:
     """Every step of the workflow, the report left out.
 
     Parameters
@@ -122,7 +125,7 @@ def run_steps(folder, recordings):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a run: a recording of three regions with hostile names, and one of a single region."""
     three = teachers.multi_region(regions=REGIONS, units=5, trials=8, samples=40, seed=1)
     alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
@@ -131,27 +134,27 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(run):
+def page(run: Path) -> str:
     """The report of that run."""
     write_report(run / "tables", run, run / "tables" / "report.html")
     return (run / "tables" / "report.html").read_text(encoding="utf-8")
 
 
-def test_nothing_comes_from_outside(page):
+def test_nothing_comes_from_outside(page: str) -> None:
     loaded = re.findall(r"""(?:src|href|srcset|data|action)\s*=\s*["']?([^"'>\s]+)""", page)
     assert loaded, "the page shows pictures"
     assert all(address.startswith(("data:image/", "#")) for address in loaded)
     assert not re.search(r"url\(|@import|<script|<link|<iframe", page)
 
 
-def test_names_from_the_file_are_escaped(page):
+def test_names_from_the_file_are_escaped(page: str) -> None:
     assert EVIL not in page
     assert html.escape(EVIL, quote=True).replace("&#x27;", "&#39;") in page
     assert "A &amp; co" in page
     assert "A & co" not in page
 
 
-def test_every_recording_model_and_region_is_there(page):
+def test_every_recording_model_and_region_is_there(page: str) -> None:
     headings = re.findall(r"<h[23] id=[^>]*>([^<]+)<", page)
     for wanted in ("three", "alone", "three: full", "three: low", "alone: full", "alone: low"):
         assert wanted in headings
@@ -160,17 +163,17 @@ def test_every_recording_model_and_region_is_there(page):
         assert region in shown
 
 
-def test_links_of_the_contents_lead_somewhere(page):
+def test_links_of_the_contents_lead_somewhere(page: str) -> None:
     targets = re.findall(r'href="#([^"]+)"', page)
     assert len(targets) >= 8
     assert set(targets) <= set(re.findall(r'id="([^"]+)"', page))
 
 
-def test_one_region_has_no_pathway_to_judge(page):
+def test_one_region_has_no_pathway_to_judge(page: str) -> None:
     assert "there is no pathway to judge" in page
 
 
-def test_pictures_say_in_words_what_they_show(page):
+def test_pictures_say_in_words_what_they_show(page: str) -> None:
     images = re.findall(r"<img [^>]*>", page)
     assert all(re.search(r'alt="[^"]{10,}"', image) for image in images)
     for picture in ("Matrix of verdicts", "Matrix of mean currents", "Matrix of effects", "Latent variables over time"):
@@ -179,22 +182,22 @@ def test_pictures_say_in_words_what_they_show(page):
         assert any(picture in image for image in images)
 
 
-def test_every_statement_on_attractors_carries_its_warning(run, page):
+def test_every_statement_on_attractors_carries_its_warning(run: Path, page: str) -> None:
     fields = re.findall(r"<figcaption>Direction in which the latents.*?</figcaption>", page)
     assert fields
     assert all("partial observation: line attractor may be spurious" in caption for caption in fields)
     assert (tables.read("dynamics", run / "tables" / "dynamics.csv")["warning"].str.contains("spurious")).all()
 
 
-def test_the_truth_stands_beside_the_recovered_currents(run, page):
+def test_the_truth_is_shown_with_the_recovered_currents(run: Path, page: str) -> None:
     assert "The true network is known" in page
     assert "True and recovered currents of single units" in page
-    known = tables.read("pathways", run / "tables" / "pathways.csv")["true_r2"].dropna()
-    assert len(known)
+    true_r2 = tables.read("pathways", run / "tables" / "pathways.csv")["true_r2"].dropna()
+    assert len(true_r2)
     assert "true r2" in page
 
 
-def test_every_pathway_is_listed_with_its_verdict_and_reason(run, page):
+def test_every_pathway_is_listed_with_its_verdict_and_reason(run: Path, page: str) -> None:
     rows = tables.read("pathways", run / "tables" / "pathways.csv")
     shown = html.unescape(page)
     for _, row in rows[(rows["recording"] == "three") & (rows["source"] != rows["target"])].iterrows():
@@ -202,7 +205,9 @@ def test_every_pathway_is_listed_with_its_verdict_and_reason(run, page):
     assert page.count("✓ resolved") + page.count("? unresolved") >= 12
 
 
-def test_the_same_results_give_the_same_bytes(run, page, tmp_path, monkeypatch):
+def test_the_same_results_give_the_same_bytes(
+    run: Path, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Neither the wall time of the fits nor the user's own style of drawing shows in it.
     copy_tables(run, tmp_path, {"seconds": 99.0})
     (tmp_path / "provenance.json").write_bytes((run / "tables" / "provenance.json").read_bytes())
@@ -212,21 +217,23 @@ def test_the_same_results_give_the_same_bytes(run, page, tmp_path, monkeypatch):
     assert matplotlib.rcParams["font.size"] == 17
 
 
-def copy_tables(run, folder, of_fits, recordings=("three", "alone")):
-    """The tables of some recordings with other values in fits.csv."""
+def copy_tables(
+    run: Path, folder: Path, of_fits: Mapping[str, float], recordings: Sequence[str] = ("three", "alone")
+) -> None:
+    """Copy the tables of some recordings, with other values in fits.csv."""
     for name, table in tables.TABLES.items():
         rows = tables.read(name, run / "tables" / table.file)
         rows = rows[rows["recording"].isin(recordings)]
         tables.write(name, rows.assign(**of_fits) if name == "fits" else rows, folder / table.file)
 
 
-def test_provenance_names_the_files_and_versions(run, page):
+def test_provenance_names_the_files_and_versions(run: Path, page: str) -> None:
     recording = read_netcdf(run / "three" / "recording.nc")
     assert recording.attrs["sha256"] in page
     assert "numpy " + np.__version__ in page
 
 
-def test_a_recording_left_from_an_earlier_config_is_not_read(run, tmp_path):
+def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path: Path) -> None:
     """A model that had bins of its own once, and has none now."""
     place = tmp_path / "results"
     shutil.copytree(run, place)
@@ -237,11 +244,11 @@ def test_a_recording_left_from_an_earlier_config_is_not_read(run, tmp_path):
         origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
         origin["config"]["models"]["full"]["bin_width_s"] = width
         (place / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
-        fits = [one.fits[0] for one in read_run(place / "tables", place).recordings]
+        fits = [recorded.fits[0] for recorded in read_run(place / "tables", place).recordings]
         assert sorted(fit.recording.sizes["trial"] for fit in fits if fit.name == "full") == trials
 
 
-def test_provenance_is_not_needed(run, tmp_path):
+def test_provenance_is_not_needed(run: Path, tmp_path: Path) -> None:
     copy_tables(run, tmp_path, {}, recordings=["alone"])
     write_report(tmp_path, run, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -249,16 +256,16 @@ def test_provenance_is_not_needed(run, tmp_path):
     assert "three" not in re.findall(r"<h2 id=[^>]*>([^<]+)<", page)
 
 
-def test_missing_tables_are_all_named(run, tmp_path):
-    with pytest.raises(UserError, match=r"found no fits\.csv, region_scores\.csv, units\.csv") as told:
+def test_missing_tables_are_all_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"found no fits\.csv, region_scores\.csv, units\.csv") as raised:
         write_report(tmp_path, run, tmp_path / "report.html")
-    assert "latents.parquet" in str(told.value)
+    assert "latents.parquet" in str(raised.value)
     assert not (tmp_path / "report.html").exists()
 
 
-def scored(run, **changed):
+def scored(run: Path, **changed: float) -> RecordingResults:
     """The full-rank fit of the three regions with other test scores."""
-    three = next(one for one in read_run(run / "tables", run).recordings if one.name == "three")
+    three = next(recorded for recorded in read_run(run / "tables", run).recordings if recorded.name == "three")
     full = three.fits[0]
     fits = full.tables["fits"].copy()
     for column, value in changed.items():
@@ -276,29 +283,29 @@ def scored(run, **changed):
         ({"free_run_r2": -0.5, "baseline_r2": 0.25}, "average trial does (0.25)"),
     ],
 )
-def test_a_reader_is_warned(run, changed, words):
+def test_a_reader_is_warned(run: Path, changed: dict[str, float], words: str) -> None:
     assert any(words in warning for warning in findings.warnings(scored(run, **changed)))
 
 
-def test_a_good_fit_is_not_warned_about(run):
+def test_a_good_fit_is_not_warned_about(run: Path) -> None:
     calm = {
         "residual_autocorrelation": 0.0,
         "one_step_r2": 0.9,
         "free_run_r2": 0.5,
         "baseline_r2": 0.1,
     }
-    told = findings.warnings(scored(run, **calm))
-    assert not [warning for warning in told if "residual" in warning or "noise" in warning or "freely" in warning]
+    warnings = findings.warnings(scored(run, **calm))
+    assert not [warning for warning in warnings if "residual" in warning or "noise" in warning or "freely" in warning]
 
 
-def judged(run, **columns):
+def judged(run: Path, **columns: object) -> findings.Summary:
     """The full-rank fit of the three regions with other verdicts on its pathways."""
     full = scored(run).fits[0]
     pathways = full.tables["pathways"].assign(**columns)
     return findings.summarise(full._replace(tables=full.tables | {"pathways": pathways}))
 
 
-def test_the_verdict_comes_in_plain_words(run):
+def test_the_verdict_comes_in_plain_words(run: Path) -> None:
     none = judged(run, verdict="unresolved")
     assert none.sentence.startswith("None of the 6 pathways between regions is resolved")
     assert judged(run, verdict="resolved").sentence == "All 6 pathways between regions are resolved."
@@ -309,7 +316,7 @@ def test_the_verdict_comes_in_plain_words(run):
     assert [pathway.verdict for pathway in some.pathways] == ["resolved"] * 2 + ["unresolved"] * 4
 
 
-def test_a_verdict_that_the_truth_contradicts_is_told(run):
+def test_a_verdict_that_the_truth_contradicts_is_reported(run: Path) -> None:
     wrong = judged(run, verdict="resolved", true_r2=-1.0, true_r=0.1)
     assert "of 6 pathways called resolved, 0 have an R² above 0.5" in wrong.truth
     # Three targets of five sources each; the second row is the one pathway between regions that is real.
@@ -318,7 +325,7 @@ def test_a_verdict_that_the_truth_contradicts_is_told(run):
     assert "of 11 pathways without a true current (inputs included), 11 are called resolved" in absent.truth.lower()
 
 
-def test_the_free_run_of_trials_that_start_late_is_shown(run):
+def test_the_free_run_of_trials_that_start_late_is_shown(run: Path) -> None:
     full = scored(run).fits[0]
     rates = full.recording["rates"].transpose("trial", "time", "unit").copy(deep=True)
     rates[:, :3] = np.nan
@@ -328,13 +335,13 @@ def test_the_free_run_of_trials_that_start_late_is_shown(run):
         assert fit_figures.unit_traces(full._replace(recording=full.recording.assign(rates=rates)), palette)
 
 
-def test_clipped_rates_are_counted(run):
+def test_clipped_rates_are_counted(run: Path) -> None:
     recording = read_netcdf(run / "three" / "recording.nc")
     assert findings.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0
     high = recording["rates"].copy(data=np.where(np.arange(40)[:, None] < 4, 2.0, 0.0) + np.zeros((8, 1, 15)))
     assert findings.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
 
 
-def test_numbers_are_written_for_people():
+def test_numbers_are_written_for_people() -> None:
     rows = pd.DataFrame({"region": ["NA"], "n_units": [12], "samples_per_dimension": [2417.3], "share": [-0.01234]})
     assert grid("regions", rows).rows == [["NA", "12", "2417", "−0.0123"]]

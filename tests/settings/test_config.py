@@ -97,7 +97,7 @@ def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
     assert again.experiments().inactivations == made.config.inactivations
 
 
-def test_a_plan_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"plan\.json: found no readable file.*start the workflow"):
         load_plan(tmp_path / "plan.json")
     (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
@@ -177,8 +177,8 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
 )
 def test_each_mistake_says_what_was_found_and_expected(table: Write, keys: dict[str, Any], line: str) -> None:
     table(HEADER, "a\ta.nwb\tnwb")
-    [found] = mistakes(**keys)
-    assert found.startswith(f"my.yaml, {line}")
+    [mistake] = mistakes(**keys)
+    assert mistake.startswith(f"my.yaml, {line}")
 
 
 def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
@@ -252,10 +252,10 @@ def test_a_column_for_a_key_of_what_has_no_keys(
     table: Write, columns: str, cells: str, defaults: dict[str, Any], lines: list[str]
 ) -> None:
     table(f"{HEADER}\t{columns}", f"a\ta.nwb\tnwb\t{cells}")
-    found = mistakes(defaults=defaults)
-    assert len(found) == len(lines)
-    for one, line in zip(found, lines, strict=True):
-        assert one.startswith(f"recordings.tsv, {line}")
+    found_lines = mistakes(defaults=defaults)
+    assert len(found_lines) == len(lines)
+    for found_line, line in zip(found_lines, lines, strict=True):
+        assert found_line.startswith(f"recordings.tsv, {line}")
 
 
 def test_a_config_that_is_a_folder(tmp_path: Path) -> None:

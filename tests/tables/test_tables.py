@@ -1,6 +1,7 @@
-"""The result tables: what is wrong is said, all of it, and what is written is read back as it was."""
+"""The result tables: all mistakes are reported, and what is written is read back unchanged."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from curbd import tables
 
 
-def units(**columns):
+def units(**columns: object) -> pd.DataFrame:
     """Three units, one of them dropped."""
     facts = {
         "recording": ["r", "r", "r"],
@@ -26,7 +27,7 @@ def units(**columns):
     return pd.DataFrame(facts | columns)
 
 
-def pathways(**columns):
+def pathways(**columns: object) -> pd.DataFrame:
     """One pathway, nothing but its verdict known."""
     facts = {
         "recording": ["r"],
@@ -53,12 +54,12 @@ def pathways(**columns):
     return pd.DataFrame(facts | columns)
 
 
-def test_a_valid_table_has_no_problems():
+def test_a_valid_table_has_no_problems() -> None:
     assert tables.problems("units", units()) == []
     assert tables.problems("pathways", pathways()) == []
 
 
-def test_all_problems_are_reported_at_once():
+def test_all_problems_are_reported_at_once() -> None:
     wrong = pathways(
         share=[1.5], p_value=[np.inf], verdict=["perhaps"], rank=[1.5], rms=["big"], reason=[""], colour=["red"]
     ).drop(columns=["model", "seed_r"])
@@ -77,7 +78,7 @@ def test_all_problems_are_reported_at_once():
     ]
 
 
-def test_flags_and_keys_are_checked():
+def test_flags_and_keys_are_checked() -> None:
     wrong = units(kept=["yes", "no", "no"], unit_id=["1", "1", "2"])
     assert tables.problems("units", wrong) == [
         "kept: values other than true and false",
@@ -85,11 +86,11 @@ def test_flags_and_keys_are_checked():
     ]
 
 
-def test_rounding_past_a_bound_is_no_problem():
+def test_rounding_past_a_bound_is_no_problem() -> None:
     assert tables.problems("pathways", pathways(share=[1 + 1e-12])) == []
 
 
-def test_an_invalid_table_is_not_written(tmp_path):
+def test_an_invalid_table_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "pathways.csv"
     tables.write("pathways", pathways(), path)
     before = path.read_bytes()
@@ -99,7 +100,7 @@ def test_an_invalid_table_is_not_written(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["pathways.csv"]
 
 
-def test_labels_stay_text_and_numbers_stay_exact(tmp_path):
+def test_labels_stay_text_and_numbers_stay_exact(tmp_path: Path) -> None:
     rate = [1 / 3, np.pi, np.nan]
     tables.write("units", units(mean_rate_hz=rate), tmp_path / "units.csv")
     back = tables.read("units", tmp_path / "units.csv")
@@ -110,7 +111,7 @@ def test_labels_stay_text_and_numbers_stay_exact(tmp_path):
     assert tables.problems("units", back) == []
 
 
-def test_columns_and_rows_come_in_the_order_of_the_schema(tmp_path):
+def test_columns_and_rows_come_in_the_order_of_the_schema(tmp_path: Path) -> None:
     shuffled = units(**{"one_step_r2:m": [0.5, 0.25, np.nan]}).iloc[::-1]
     shuffled = shuffled[sorted(shuffled.columns, reverse=True)]
     tables.write("units", shuffled, tmp_path / "a.csv")
@@ -120,10 +121,10 @@ def test_columns_and_rows_come_in_the_order_of_the_schema(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_truth_columns_are_optional_and_collected_where_they_are(tmp_path):
+def test_truth_columns_are_optional_and_collected_where_they_are(tmp_path: Path) -> None:
     tables.write("pathways", pathways(), tmp_path / "one.csv")
-    known = pathways(recording=["teacher"], true_r=[0.9], true_ratio=[1.1], true_r2=[0.8])
-    tables.write("pathways", known, tmp_path / "two.csv")
+    with_truth = pathways(recording=["teacher"], true_r=[0.9], true_ratio=[1.1], true_r2=[0.8])
+    tables.write("pathways", with_truth, tmp_path / "two.csv")
     both = tables.concatenate("pathways", [tmp_path / "one.csv", tmp_path / "two.csv"])
     assert tables.problems("pathways", both) == []
     assert both["true_r"].isna().tolist() == [True, False]
@@ -131,7 +132,7 @@ def test_truth_columns_are_optional_and_collected_where_they_are(tmp_path):
     assert "true_r" not in alone
 
 
-def test_a_rank_may_be_empty_and_stays_whole(tmp_path):
+def test_a_rank_may_be_empty_and_stays_whole(tmp_path: Path) -> None:
     mixed = pd.concat([pathways(rank=[2]), pathways(source=["C"])], ignore_index=True)
     tables.write("pathways", mixed, tmp_path / "p.csv")
     assert "2.0" not in (tmp_path / "p.csv").read_text()
@@ -140,13 +141,13 @@ def test_a_rank_may_be_empty_and_stays_whole(tmp_path):
     assert back["rank"].iloc[0] == 2
 
 
-def test_collecting_nothing_gives_a_table_that_can_be_written(tmp_path):
+def test_collecting_nothing_gives_a_table_that_can_be_written(tmp_path: Path) -> None:
     empty = tables.concatenate("latents", [])
     tables.write("latents", empty, tmp_path / "latents.parquet")
     assert len(tables.read("latents", tmp_path / "latents.parquet")) == 0
 
 
-def test_parquet_keeps_types_and_is_the_same_twice(tmp_path):
+def test_parquet_keeps_types_and_is_the_same_twice(tmp_path: Path) -> None:
     latents = pd.DataFrame(
         {
             "recording": "r",
