@@ -23,8 +23,7 @@ from curbd.regression.transitions import TrainingData
 from curbd.settings.models import BlockRank, ReducedRank, Trajectory
 from curbd.teachers import multi_region
 from lrfit.estimators.block_rank import block_rank
-from lrfit.estimators.hidden_units import free_run as free_run_beyond
-from lrfit.estimators.hidden_units import with_unrecorded
+from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.trajectory import trajectory
 from lrfit.mechanism.geometry import connectivity_r, effective, visited_directions
@@ -79,7 +78,7 @@ def on_task(name: str, seed: int, trials: int = 400) -> dict[str, float]:
     task = tasks.TASKS[name](FRESH_TRIALS, rng)
 
     def run(network: Network, noise_sd: float, draw: int) -> Array:
-        return free_run(network, teacher.start, task, noise_sd, np.random.default_rng([seed, 2, draw]))
+        return task_run(network, teacher.start, task, noise_sd, np.random.default_rng([seed, 2, draw]))
 
     clean, fitted_clean = run(teacher.network, 0, 0), run(fit.network, 0, 0)
     noisy = run(teacher.network, NOISE_SD[name], 1)
@@ -125,14 +124,14 @@ def on_trained(name: str, seed: int, trials: int = 100) -> dict[str, float]:
     network, readout = TRAINED[name](seed)
     start = np.zeros(len(network.J))
     train, fresh = tasks.TASKS[name](trials, rng), tasks.TASKS[name](FRESH_TRIALS, rng)
-    data = as_training_data(free_run(network, start, train, constructed.NOISE_SD, rng), train.inputs)
+    data = as_training_data(task_run(network, start, train, constructed.NOISE_SD, rng), train.inputs)
     started = time.process_time()
     fit = trajectory(data, Trajectory(), rng)
     cpu_seconds = time.process_time() - started
     rank = 0 if fit.factors is None else fit.factors[0].shape[1]
     closed = reduced_rank(data, ReducedRank(rank=rank), rng)
     truth, refined, plain = (
-        free_run(runner, start, fresh, 0, rng) for runner in (network, fit.network, closed.network)
+        task_run(runner, start, fresh, 0, rng) for runner in (network, fit.network, closed.network)
     )
     return {
         "rank": rank,
@@ -171,7 +170,7 @@ def on_unrecorded(recorded: int, seed: int, trials: int = 40, units: int = 45) -
     fits = [
         with_unrecorded(data, added, Trajectory(rank=2), np.random.default_rng(seed)) for added in (0, units - recorded)
     ]
-    without, beyond = (r_squared(rates, free_run_beyond(network, rates, fresh.inputs)) for network in fits)
+    without, beyond = (r_squared(rates, recorded_free_run(network, rates, fresh.inputs)) for network in fits)
     return {"r2": without, "r2_with_unrecorded": beyond}
 
 
@@ -225,7 +224,7 @@ def as_training_data(rates: Array, inputs: Array) -> TrainingData:
     )
 
 
-def free_run(network: Network, start: Array, task: Task, noise_sd: float, rng: np.random.Generator) -> Array:
+def task_run(network: Network, start: Array, task: Task, noise_sd: float, rng: np.random.Generator) -> Array:
     """Rates of a network in the trials of a task.
 
     Parameters

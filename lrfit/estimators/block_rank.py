@@ -2,8 +2,8 @@
 
 J is a sum of blocks M_ts N_ts', one for each target region t and source region s. Every block has its own rank, which
 may be 0: the rank of a reduced-rank regression of the target's currents on the source's rates with all other sources
-partialled out. The blocks are then fitted together at these ranks. Currents are in the units of x, which is
-dimensionless, in tau dx/dt = -x + ...
+partialled out. The blocks are then fitted together at these ranks. Currents are dimensionless.
+
 Publications: Semedo et al., Neuron 2019 (communication subspaces); Izenman, J. Multivar. Anal. 1975.
 """
 

@@ -72,7 +72,7 @@ def with_unrecorded_rates(low_rank: LowRank, r: Array, u: Array) -> Array:
     return np.concatenate([r, phi(x)], axis=2)
 
 
-def free_run(low_rank: LowRank, r: Array, u: Array) -> Array:
+def recorded_free_run(low_rank: LowRank, r: Array, u: Array) -> Array:
     """Rates of the recorded units in free runs of the whole network from the first bin of every trial.
 
     Parameters

@@ -2,9 +2,10 @@
 
 The one-step regression of `curbd.estimators.one_step` with J of rank R. Inputs and bias are partialled out. Let J be
 the ridge solution, and V the first R principal directions of the currents that J predicts: no other matrix of rank R
-loses less of these currents than J_R = V V' J. Currents are in the units of x, which is dimensionless, in tau dx/dt =
--x + ... Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data
-Min. 2011 (with a ridge penalty).
+loses less of these currents than J_R = V V' J. Currents are dimensionless, as x is in tau dx/dt = -x + J r + B u + b.
+
+Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data Min. 2011
+(with a ridge penalty).
 """
 
 from __future__ import annotations
@@ -118,9 +119,10 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     errors = rank_errors(in_noise_units(folds, noise), grid, n_units, max_rank)
     rank = max_rank
     if options.rank is None:
-        shared = without_own_rate(folds, ridge(folds.total(), grid[best]), rows)
+        without_own = without_own_rate(folds, ridge(folds.total(), grid[best]), rows)
         rank = min(
-            smallest_rank(errors), smallest_rank(rank_errors(in_noise_units(shared, noise), grid, n_units, max_rank))
+            smallest_rank(errors),
+            smallest_rank(rank_errors(in_noise_units(without_own, noise), grid, n_units, max_rank)),
         )
     if options.rank is None and rank == options.max_rank:
         log.info("rank %d is the largest that was tried; raise max_rank if more may be needed", rank)

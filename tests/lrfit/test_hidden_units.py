@@ -6,7 +6,7 @@ import numpy as np
 
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Trajectory
-from lrfit.estimators.hidden_units import free_run, with_unrecorded, with_unrecorded_rates
+from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
 from lrfit.teachers import constructed, tasks
 from lrfit.teachers.constructed import LowRankTeacher
@@ -32,7 +32,7 @@ def as_data(rates: Array, u: Array) -> TrainingData:
 
 
 def error(network: LowRank, rates: Array, u: Array) -> float:
-    return float(np.nanmean((free_run(network, rates, u) - rates) ** 2))
+    return float(np.nanmean((recorded_free_run(network, rates, u) - rates) ** 2))
 
 
 def test_the_recorded_units_tell_where_the_others_are() -> None:
@@ -40,7 +40,7 @@ def test_the_recorded_units_tell_where_the_others_are() -> None:
     network = LowRank(teacher.m, teacher.n, teacher.network)
     # Without noise all states lie in the space of latents and inputs; atanh of rates near 1 costs digits.
     np.testing.assert_allclose(with_unrecorded_rates(network, rates[..., :RECORDED], u), rates, atol=1e-6)
-    np.testing.assert_allclose(free_run(network, rates[..., :RECORDED], u), rates[..., :RECORDED], atol=1e-6)
+    np.testing.assert_allclose(recorded_free_run(network, rates[..., :RECORDED], u), rates[..., :RECORDED], atol=1e-6)
 
 
 def test_bins_without_a_recorded_rate_have_no_other() -> None:
