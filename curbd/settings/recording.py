@@ -22,7 +22,7 @@ class Windows(Section):
     start_s: float | None = None
     """Start of every trial in seconds from the time `align`. Null: the start of the interval in the table."""
     stop_s: float | None = None
-    """End of every trial in seconds from the time `align`. Null: the end of the interval in the table; trials then
+    """End of every trial in seconds from the time `align`. Null: the end of the interval in the table; trials may then
     differ in length."""
     conditions: list[str] = []
     """Trial columns that define the conditions: trials with equal values in all of them are of one condition."""
