@@ -240,7 +240,12 @@ def test_the_free_run_of_a_held_out_trial_is_shown_without_hidden_inputs(
     palette = dict.fromkeys("ABC", "black")
     with report_style():
         pictures = [
-            unit_traces(ModelResults("with_hidden", recording, truth, fits, {"units": units}), palette)
+            unit_traces(
+                ModelResults(
+                    name="with_hidden", recording=recording, truth=truth, networks=fits, tables={"units": units}
+                ),
+                palette,
+            )
             for fits in (networks, changed)
         ]
     assert pictures[0] is not None

@@ -20,7 +20,16 @@ NO_PROJECTIONS = np.zeros((1, 0, 18))
 
 def held(units: np.ndarray) -> Perturbation:
     action = nothing(len(units), 0)._replace(held=units)
-    return Perturbation("off", "region", 1.0, 0.0, 0.3, np.ones(6, bool), ("all",), action)
+    return Perturbation(
+        name="off",
+        kind="region",
+        strength=1.0,
+        start_s=0.0,
+        stop_s=0.3,
+        when=np.ones(6, bool),
+        conditions=("all",),
+        action=action,
+    )
 
 
 def test_groups_are_as_large_and_outside_the_target() -> None:
@@ -48,7 +57,9 @@ def test_p_values_are_uniform_where_labels_mean_nothing() -> None:
     p_values = []
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        network = Network(1.2 * rng.standard_normal((18, 18)) / 4, np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)
+        network = Network(
+            J=1.2 * rng.standard_normal((18, 18)) / 4, B=np.zeros((18, 0)), b=np.zeros(18), tau_s=0.1, dt_s=0.05
+        )
         region = rng.permutation(REGION)
         regions = np.stack([region == name for name in names])
         trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
@@ -67,7 +78,9 @@ def test_a_region_that_alone_drives_the_target_stands_out() -> None:
     rng = np.random.default_rng(0)
     J = 0.3 * rng.standard_normal((18, 18)) / 4
     J[np.ix_(REGION == "C", REGION == "A")] = rng.standard_normal((6, 6))
-    networks = Networks([Network(J, np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)], np.zeros((1, 4, 6, 0)))
+    networks = Networks(
+        [Network(J=J, B=np.zeros((18, 0)), b=np.zeros(18), tau_s=0.1, dt_s=0.05)], np.zeros((1, 4, 6, 0))
+    )
     regions = np.stack([name == REGION for name in "ABC"])
     trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
     off = [held(REGION == "A"), held(REGION == "B")]
@@ -79,7 +92,8 @@ def test_a_region_that_alone_drives_the_target_stands_out() -> None:
 def test_a_readout_is_compared_with_groups_of_all_units() -> None:
     rng = np.random.default_rng(0)
     networks = Networks(
-        [Network(np.zeros((18, 18)), np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)], np.zeros((1, 4, 6, 0))
+        [Network(J=np.zeros((18, 18)), B=np.zeros((18, 0)), b=np.zeros(18), tau_s=0.1, dt_s=0.05)],
+        np.zeros((1, 4, 6, 0)),
     )
     regions = np.stack([name == REGION for name in "ABC"])
     trials = Trials(rng.standard_normal((4, 1, 18)).repeat(6, axis=1), np.ones((1, 4, 6)))
@@ -96,7 +110,8 @@ def test_a_readout_is_compared_with_groups_of_all_units() -> None:
 def test_a_cut_pathway_has_a_null_for_its_own_target() -> None:
     rng = np.random.default_rng(0)
     networks = Networks(
-        [Network(rng.standard_normal((18, 18)) / 4, np.zeros((18, 0)), np.zeros(18), 0.1, 0.05)], np.zeros((1, 4, 6, 0))
+        [Network(J=rng.standard_normal((18, 18)) / 4, B=np.zeros((18, 0)), b=np.zeros(18), tau_s=0.1, dt_s=0.05)],
+        np.zeros((1, 4, 6, 0)),
     )
     action = nothing(18, 0)._replace(cuts=(Cut(REGION == "B", REGION == "A", 0),))
     one = held(REGION == "A")._replace(kind="pathway", action=action, pathway=("A", "B"))

@@ -93,7 +93,9 @@ def test_a_ghost_of_a_fixed_point_is_a_slow_point() -> None:
 
 def test_a_network_that_only_decays_rests_at_zero() -> None:
     m, n = np.random.default_rng(0).standard_normal((2, 50, 3))
-    network = from_factors(m, n / 500, Network(np.zeros((50, 50)), np.zeros((50, 0)), np.zeros(50), 0.1, 0.02))
+    network = from_factors(
+        m, n / 500, Network(J=np.zeros((50, 50)), B=np.zeros((50, 0)), b=np.zeros(50), tau_s=0.1, dt_s=0.02)
+    )
     points = rests(network)
     assert [point.stability for point in points.fixed] == ["stable"]
     np.testing.assert_allclose(points.fixed[0].z, 0, atol=1e-10)

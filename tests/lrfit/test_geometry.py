@@ -23,7 +23,9 @@ UNITS = 60
 def network(seed: int, rank: int = 2) -> LowRank:
     rng = np.random.default_rng(seed)
     m, n = rng.standard_normal((2, UNITS, rank))
-    nothing = Network(np.zeros((UNITS, UNITS)), rng.standard_normal((UNITS, 1)), np.zeros(UNITS), 0.1, 0.02)
+    nothing = Network(
+        J=np.zeros((UNITS, UNITS)), B=rng.standard_normal((UNITS, 1)), b=np.zeros(UNITS), tau_s=0.1, dt_s=0.02
+    )
     return from_factors(m, n / UNITS, nothing)
 
 

@@ -28,7 +28,16 @@ def recorded(
 
 def as_data(rates: Array, u: Array) -> TrainingData:
     n_units = rates.shape[2]
-    return TrainingData(rates, u, np.zeros(n_units, dtype=int), 1, np.arange(len(rates)), tasks.DT_S, 1, tasks.TAU_S)
+    return TrainingData(
+        r=rates,
+        u=u,
+        region=np.zeros(n_units, dtype=int),
+        n_regions=1,
+        trial=np.arange(len(rates)),
+        dt_s=tasks.DT_S,
+        substeps=1,
+        tau_s=tasks.TAU_S,
+    )
 
 
 def error(network: LowRank, rates: Array, u: Array) -> float:

@@ -25,7 +25,7 @@ def round_oscillator(gain: float, angle: float) -> tuple[LowRank, float, float]:
     m = np.concatenate([rho * np.column_stack([np.cos(turn), np.sin(turn)]) for rho in np.linspace(0.5, 2, 8)])
     units, dt_s, tau_s = len(m), 0.005, 0.1
     rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    nothing = Network(np.zeros((units, units)), np.zeros((units, 0)), np.zeros(units), tau_s, dt_s)
+    nothing = Network(J=np.zeros((units, units)), B=np.zeros((units, 0)), b=np.zeros(units), tau_s=tau_s, dt_s=dt_s)
     a, c = dt_s / tau_s, gain * np.exp(1j * angle)
 
     def after(radius: float) -> complex:

@@ -33,11 +33,20 @@ def decision_task(seed: int, units: int = 512, trials: int = 400) -> Teacher:
     u = np.zeros((trials, 75, 1))
     strength = 0.1 * 2.0 ** rng.integers(0, 5, trials) * rng.choice([-1, 1], trials)
     u[:, 5:45, 0] = strength[:, None] + 0.1 * rng.standard_normal((trials, 40))
-    network = Network(np.outer(m, n) / units, w[:, None], np.zeros(units), 0.1, 0.02)
+    network = Network(J=np.outer(m, n) / units, B=w[:, None], b=np.zeros(units), tau_s=0.1, dt_s=0.02)
     rates = simulate(network, np.zeros((trials, units)), u, noise_sd=0.05, rng=rng)
     time_s = np.arange(75) * 0.02
     region = np.repeat("A", units)
-    return Teacher(rates, time_s, region, u, ["stimulus"], pd.DataFrame(index=range(trials)), network, 0 * rates)
+    return Teacher(
+        rates=rates,
+        time_s=time_s,
+        region=region,
+        inputs=u,
+        input_name=["stimulus"],
+        trials=pd.DataFrame(index=range(trials)),
+        network=network,
+        drive=0 * rates,
+    )
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

@@ -28,7 +28,7 @@ def follower(
     m, w = rng.standard_normal((2, units))
     n = (1.2 * m + 1.0 * w) / units
     J = np.outer(m, n) + bulk * rng.standard_normal((units, units)) / np.sqrt(units)
-    network = Network(J, w[:, None], np.zeros(units), 0.1, 0.02)
+    network = Network(J=J, B=w[:, None], b=np.zeros(units), tau_s=0.1, dt_s=0.02)
     u = np.zeros((trials, samples, 1))
     u[:, 5:25, 0] = np.linspace(-0.6, 0.6, trials)[:, None]
     rates = simulate(network, 0.3 * rng.standard_normal((trials, units)), u)
@@ -37,7 +37,16 @@ def follower(
 
 def as_data(rates: Array, u: Array, substeps: int = 1) -> TrainingData:
     n_units = rates.shape[2]
-    return TrainingData(rates, u, np.zeros(n_units, dtype=int), 1, np.arange(len(rates)), 0.02, substeps, 0.1)
+    return TrainingData(
+        r=rates,
+        u=u,
+        region=np.zeros(n_units, dtype=int),
+        n_regions=1,
+        trial=np.arange(len(rates)),
+        dt_s=0.02,
+        substeps=substeps,
+        tau_s=0.1,
+    )
 
 
 def explained(data: TrainingData, network: Network) -> float:

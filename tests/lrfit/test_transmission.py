@@ -51,7 +51,7 @@ def test_what_passes_is_the_deviation_of_the_current() -> None:
     rates[0, 20:] = np.nan
     J = rng.standard_normal((5, 5))
     source, target = np.arange(5) < 3, np.arange(5) >= 3
-    network = Network(J, np.zeros((5, 0)), np.zeros(5), 0.1, 0.01)
+    network = Network(J=J, B=np.zeros((5, 0)), b=np.zeros(5), tau_s=0.1, dt_s=0.01)
     passed = transmission(network, rates, condition, {"s": source}, {"t": target})
     chosen = rates[condition == "x"]
     r = chosen[np.isfinite(chosen).all(2)]

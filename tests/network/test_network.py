@@ -13,7 +13,14 @@ from tests.support.recovery import explained, training_data
 def network(units: int = 7, inputs: int = 2, substeps: int = 3, dt_s: float = 0.02) -> Network:
     rng = np.random.default_rng(5)
     J = 1.5 * rng.standard_normal((units, units)) / np.sqrt(units)
-    return Network(J, rng.standard_normal((units, inputs)), rng.standard_normal(units), 0.1, dt_s, substeps)
+    return Network(
+        J=J,
+        B=rng.standard_normal((units, inputs)),
+        b=rng.standard_normal(units),
+        tau_s=0.1,
+        dt_s=dt_s,
+        substeps=substeps,
+    )
 
 
 def surroundings(trials: int = 3, samples: int = 20, units: int = 7, inputs: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +89,7 @@ def test_the_first_sample_is_the_start_and_noise_repeats_with_its_seed():
 
 
 def test_noise_of_a_step_has_the_standard_deviation_that_was_asked_for():
-    still = Network(np.zeros((50, 50)), np.zeros((50, 0)), np.zeros(50), 0.1, 0.01)
+    still = Network(J=np.zeros((50, 50)), B=np.zeros((50, 0)), b=np.zeros(50), tau_s=0.1, dt_s=0.01)
     r = simulate(still, np.zeros((400, 50)), np.zeros((400, 2, 0)), noise_sd=0.05, rng=np.random.default_rng(0))
     assert np.std(phi_inverse(r[:, 1])) == pytest.approx(0.05, rel=0.02)  # 20 000 draws: 0.5 % is one deviation
 

@@ -147,7 +147,9 @@ def test_the_mean_rate_is_that_of_the_bins_in_which_a_unit_was_observed(tmp_path
         (0.0, 200.0),
         lambda unit: part if unit == 6 else whole,
     )
-    file = RecordingFile(path, "nwb", unit_table([*REGIONS, "a"]), activity, "units")
+    file = RecordingFile(
+        path=path, format="nwb", units=unit_table([*REGIONS, "a"]), activity=activity, activity_name="units"
+    )
     units = checked(file).units
     # Some 400 spikes in training blocks, known to 5 %.
     assert units["mean_rate_hz"].iloc[6] == pytest.approx(10.0, rel=0.15)
@@ -236,7 +238,9 @@ def test_plain_trials_keep_their_bins_and_their_truth(tmp_path: Path) -> None:
     rates[3, 30:] = np.nan
     rates[:, :, 1] = 0.25
     time_s = np.arange(40) * 0.01
-    truth = Truth(rng.random((6, 6)), rng.random((6, 1)), rng.random(6), 0.1, 0.01, drive=rng.random((8, 40, 6)))
+    truth = Truth(
+        J=rng.random((6, 6)), B=rng.random((6, 1)), b=rng.random(6), tau_s=0.1, dt_s=0.01, drive=rng.random((8, 40, 6))
+    )
     inputs = rng.random((8, 40, 1))
     trials = pd.DataFrame({"side": list("lrlrlrlr")})
     file = trial_file(tmp_path / "r.h5", rates, time_s, REGIONS, trials, inputs, truth, already_phi=True)
@@ -279,7 +283,7 @@ def test_windows_crop_plain_trials(tmp_path: Path) -> None:
 def test_a_single_plain_trial_is_cut_with_its_inputs_and_drive(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rates, inputs, drive = rng.random((1, 500, 6)), rng.random((1, 500, 2)), rng.random((1, 500, 6))
-    truth = Truth(np.eye(6), np.ones((6, 2)), np.zeros(6), 0.1, 0.01, drive=drive)
+    truth = Truth(J=np.eye(6), B=np.ones((6, 2)), b=np.zeros(6), tau_s=0.1, dt_s=0.01, drive=drive)
     file = trial_file(tmp_path / "r.h5", rates, np.arange(500) * 0.01, REGIONS, None, inputs, truth)
     session = checked(file)
     recording, true = session.recording, session.truth

@@ -60,7 +60,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> ModelResults:
     tables["perturbation_comparison"] = compare(
         recording, perturbed, tables["inactivations"], tables["inactivation_units"]
     )
-    return ModelResults("m", recording, truth, networks, tables)
+    return ModelResults(name="m", recording=recording, truth=truth, networks=networks, tables=tables)
 
 
 def test_every_experiment_is_in_the_matrix(fitted: ModelResults) -> None:

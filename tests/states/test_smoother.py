@@ -28,7 +28,7 @@ def noise_of_one_unit(process: float, measurement: float, keep: float = 0.0) -> 
 def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
     """tanh is linear for small states: mean and variance must be those of the dense Gaussian posterior."""
     rng, n_samples, q, s = np.random.default_rng(3), 12, 4e-6, 1e-6
-    network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
+    network = Network(J=np.zeros((1, 1)), B=np.zeros((1, 0)), b=np.zeros(1), tau_s=0.1, dt_s=0.01)
     r = 0.003 * rng.standard_normal((1, n_samples, 1))
     noise = noise_of_one_unit(q, s)
     data = observations(r, np.zeros((1, n_samples, 0)))
@@ -49,7 +49,7 @@ def test_the_smoother_finds_the_posterior_of_a_linear_chain() -> None:
 def test_the_smoother_sees_through_an_indicator() -> None:
     """A linear chain behind a slow indicator, over a gap: the indicator starts in equilibrium after the gap."""
     rng, n_samples, q, s, keep = np.random.default_rng(4), 14, 4e-6, 1e-6, 0.8
-    network = Network(np.zeros((1, 1)), np.zeros((1, 0)), np.zeros(1), 0.1, 0.01)
+    network = Network(J=np.zeros((1, 1)), B=np.zeros((1, 0)), b=np.zeros(1), tau_s=0.1, dt_s=0.01)
     c = 0.003 * rng.standard_normal((1, n_samples, 1))
     c[0, 6] = np.nan
     noise = noise_of_one_unit(q, s, keep)

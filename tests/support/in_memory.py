@@ -32,20 +32,35 @@ def unit_table(regions: Sequence[str]) -> pd.DataFrame:
 def series(name: str, values: np.ndarray, time_s: np.ndarray, unit: str = "") -> Series:
     """A time series; one column if the values have one dimension."""
     columns = values.reshape(len(values), -1)
-    return Series(name, lambda: time_s, lambda first, last: columns[first:last], columns.shape[1], unit)
+    return Series(
+        name=name,
+        time_s=lambda: time_s,
+        read=lambda first, last: columns[first:last],
+        columns=columns.shape[1],
+        unit=unit,
+    )
 
 
 def spike_file(path: Path, times: Sequence[np.ndarray], regions: Sequence[str], span_s: tuple[float, float], **more):
     """Spikes of a few units."""
     path.write_bytes(b"spikes")
     spikes = Spikes(lambda unit: times[unit], span_s)
-    return RecordingFile(path, "nwb", unit_table(regions), spikes, "units", **more)
+    return RecordingFile(
+        path=path, format="nwb", units=unit_table(regions), activity=spikes, activity_name="units", **more
+    )
 
 
 def series_file(path: Path, values: np.ndarray, time_s: np.ndarray, regions: Sequence[str], **more):
     """A sampled series with one column a unit."""
     path.write_bytes(b"series")
-    return RecordingFile(path, "nwb", unit_table(regions), series("dff", values, time_s, "dF/F"), "dff", **more)
+    return RecordingFile(
+        path=path,
+        format="nwb",
+        units=unit_table(regions),
+        activity=series("dff", values, time_s, "dF/F"),
+        activity_name="dff",
+        **more,
+    )
 
 
 def trial_file(
@@ -68,4 +83,12 @@ def trial_file(
         inputs=lambda: known,
         input_names=tuple(f"in{column}" for column in range(known.shape[2])),
     )
-    return RecordingFile(path, "hdf5", unit_table(regions), activity, "rates", already_phi=already_phi, truth=truth)
+    return RecordingFile(
+        path=path,
+        format="hdf5",
+        units=unit_table(regions),
+        activity=activity,
+        activity_name="rates",
+        already_phi=already_phi,
+        truth=truth,
+    )

@@ -19,7 +19,16 @@ def training_data(
     """Some trials of a teacher as training data."""
     names, region = np.unique(teacher.region, return_inverse=True)
     r, u = teacher.rates[trials], teacher.inputs[trials]
-    return TrainingData(r, u, region, len(names), np.arange(len(r)), teacher.network.dt_s, substeps, tau_s)
+    return TrainingData(
+        r=r,
+        u=u,
+        region=region,
+        n_regions=len(names),
+        trial=np.arange(len(r)),
+        dt_s=teacher.network.dt_s,
+        substeps=substeps,
+        tau_s=tau_s,
+    )
 
 
 def training_data_with_times(teacher: Teacher) -> TrainingData:

@@ -81,7 +81,9 @@ def binned_trials(draw: st.DrawFn) -> IrregularRecording:
         input_names=tuple(f"in{index}" for index in range(inputs.shape[2])),
     )
     return IrregularRecording(
-        file=RecordingFile(ON_DISK, "hdf5", unit_table(REGIONS), activity, "rates"),
+        file=RecordingFile(
+            path=ON_DISK, format="hdf5", units=unit_table(REGIONS), activity=activity, activity_name="rates"
+        ),
         settings=_settings(draw),
         rates=rates[observed.any(axis=1)],
     )
@@ -137,7 +139,7 @@ def networks(n_units: int, n_inputs: int) -> st.SearchStrategy[Network]:
     def network(seed: int, tau_s: float, substeps: int) -> Network:
         rng = np.random.default_rng(seed)
         J, B = rng.standard_normal((n_units, n_units)), rng.standard_normal((n_units, n_inputs))
-        return Network(J, B, rng.standard_normal(n_units), tau_s, DT_S, substeps)
+        return Network(J=J, B=B, b=rng.standard_normal(n_units), tau_s=tau_s, dt_s=DT_S, substeps=substeps)
 
     return st.builds(network, st.integers(0, 2**16), st.sampled_from([0.1, 0.5]), st.integers(1, 2))
 

@@ -78,7 +78,7 @@ def test_in_a_chain_the_last_region_hears_the_first_through_the_second_alone(rel
 @pytest.mark.parametrize("drive", [None, 1.5])
 def test_a_laser_acts_in_its_trials_and_window_and_never_on_what_does_not_hear_it(drive: float | None) -> None:
     settings = {"units": 10, "trials": 8, "samples": 60, "absent": [("C", "A"), ("C", "B")], "seed": 1}
-    light = teachers.Laser("A", 0.2, 0.4, drive, 1.0 if drive is None else 0.5)
+    light = teachers.Laser(region="A", start_s=0.2, stop_s=0.4, drive=drive, share=1.0 if drive is None else 0.5)
     dark, lit = teachers.multi_region(**settings), teachers.multi_region(**settings, laser=light)
     on = (lit.trials["laser"] == "on").to_numpy()
     assert list(on) == [False, False, True, True] * 2
