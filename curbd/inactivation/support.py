@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.network.perturbation import Perturbation
-from curbd.pathways.verdict import PREDICTED_R2
+from curbd.pathways.verdict import MIN_PREDICTED_R2
 
 Array = np.ndarray
 
@@ -50,7 +50,7 @@ def verdict(
     if not chain:
         perturbed = " or ".join(map(str, starts)) or "what is perturbed"
         against.append(f"no chain of resolved pathways leads from {perturbed} to {target}")
-    if predicted_r2 < PREDICTED_R2:
+    if predicted_r2 < MIN_PREDICTED_R2:
         against.append(f"wide interval (expected R2 {predicted_r2:.2f})")
     if against:
         return "unsupported", "; ".join(against)

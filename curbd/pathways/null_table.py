@@ -10,7 +10,7 @@ from curbd.network.view import view
 from curbd.pathways.current_regression import current_regression
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.other_nulls import (
-    Compared,
+    NullComparison,
     random_group,
     random_weights,
     region_labels,
@@ -31,7 +31,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     fit = view(recording, networks, rates="drawn")
     regression = current_regression(fit)
     rms, correlation = random_weights(regression, fit.W)
-    compared: dict[tuple[str, str], Compared] = {
+    comparisons: dict[tuple[str, str], NullComparison] = {
         ("random_weights", "rms"): rms,
         ("random_weights", "correlation"): correlation,
         ("time_shift", "held_out_gain"): time_shift(regression),
@@ -43,7 +43,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     sources = [source.name for source in fit.pathway_sources]
     pathways = pd.MultiIndex.from_product([fit.regions, sources], names=["target", "source"])
     tables = []
-    for (null, measure), comparison in compared.items():
+    for (null, measure), comparison in comparisons.items():
         low, high = np.quantile(comparison.null, [0.025, 0.975], axis=0)
         columns = {
             "statistic": comparison.value,

@@ -1,10 +1,11 @@
 """The null behind the verdict: a source that is shuffled, and keeps what it shares with the other sources.
 
-The null asks whether the source tells something about the target that no other source tells. Its activity is split
-into what the other sources predict and a rest; the rest is handed to other trials of the same condition (moved in
-time where there are few trials), so that the shuffled source shares with the others exactly what the real one does.
-Shuffling the source as a whole would not do: a source that is merely correlated with a true one would then look real
-(the same reasoning as in permutation tests of a partial regression: Freedman & Lane, J. Bus. Econ. Stat. 1983).
+The null asks whether the source predicts something about the target that no other source predicts. The activity of the
+source is split into what the other sources predict of it and a rest. The rest is exchanged between trials of the same
+condition (or shifted in time where there are few trials), so that the shuffled source shares with the other sources
+exactly what the real source shares with them. Shuffling the whole source would not do: a source that is merely
+correlated with a true source would then look like a true source. The reasoning is that of permutation tests of a
+partial regression (Freedman & Lane, J. Bus. Econ. Stat. 1983).
 """
 
 from __future__ import annotations
@@ -16,25 +17,29 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
+from curbd.regression.moments import LEAST_SUM_OF_SQUARES, Moments, solve, squared_error
 
 Array = np.ndarray
+SHUFFLES = 199
+"""Shuffles behind a p value, whose smallest value is 1 / 200."""
+SHUFFLES_PER_BATCH = 20
+"""Shuffles that are computed together; more take more memory."""
+LEAST_TRIALS_TO_EXCHANGE = 4
+"""Fewest trials of a condition between which the rest is exchanged; with fewer trials it is shifted in time."""
+REGULARISING_SHARE = 1e-6
+"""Share of the mean power of the other sources that keeps their Gram matrix regular and changes nothing else."""
 
 
-DRAWS = 199
-"""Shuffles behind a p-value, whose smallest value is 1 / 200."""
+class ShuffleNull(NamedTuple):
+    """The null of all pathways.
 
-
-CHUNK = 20
-
-
-FEW_TRIALS = 4
-"""With fewer trials in a condition the rest is moved in time instead."""
-
-
-class Null(NamedTuple):
-    """p_value, null_rms : (target region, source); held_out_error : (target region,) of the real sources.
-
-    The error is a share of the held-out squared current, mean over the units of the region.
+    Attributes
+    ----------
+    p_value : (target region, source) probability of a held-out error as small as that of the real source.
+    null_rms : (target region, source) rms of the current that a shuffled source gets, dimensionless, in the units of x
+        in tau dx/dt = -x + J r + B u + b.
+    held_out_error : (target region,) held-out squared error with the real sources, as a share of the squared current,
+        mean over the units of the region.
     """
 
     p_value: Array
@@ -42,106 +47,128 @@ class Null(NamedTuple):
     held_out_error: Array
 
 
-def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> Null:
-    """Held-out gain of every source for every target region against the null of this module.
+def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull:
+    """Compare the held-out error with every source with the error after a shuffle of the source.
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
     seed : of the shuffles.
-
-    Returns
-    -------
-    p values of a held-out error as small as the real one, and the rms of the current that a shuffled source gets.
     """
-    z, y, region, sources, penalty, train, condition = regression
     rng = np.random.default_rng(seed)
-    complete, halves = regression.complete, regression.halves()
-    p_value, rms, real = (np.empty((len(penalty), len(sources))) for _ in range(3))
-    ridge = torch.stack([tensor(row) for row in penalty])
-    for source, own in enumerate(sources):
-        other = np.setdiff1d(np.arange(z.shape[2]), own)
-        order = np.concatenate([other, own])
-        shared, rest = _split(z, own, other, halves[0])
-        errors, powers = [], []
-        for start in range(0, DRAWS + 1, CHUNK):
-            # The real source is draw 0, so that it goes through the very same arithmetic.
-            draws = range(start, min(start + CHUNK, DRAWS + 1))
-            shuffled = [rest if draw == 0 else _shuffled(rest, complete, train, condition, rng) for draw in draws]
-            fitted, held_out = (_moments(z[..., other], shared, shuffled, y, half) for half in halves)
-            error, power = _refit(fitted, held_out, ridge[:, order], region, len(own))
-            errors.append(error)
-            powers.append(power)
-        error, power = np.concatenate(errors), np.concatenate(powers)
-        p_value[:, source] = (1 + (error[1:] <= error[0]).sum(0)) / (DRAWS + 1)
-        rms[:, source] = np.sqrt(power[1:].mean(0))
-        real[:, source] = error[0]
-    # The real sources are the same whichever of them was about to be shuffled.
-    return Null(p_value, rms, real[:, 0])
+    shape = len(regression.penalty), len(regression.sources)
+    p_value, rms, real = (np.empty(shape) for _ in range(3))
+    for source, columns in enumerate(regression.sources):
+        errors, powers = _errors_and_powers(regression, columns, rng)
+        p_value[:, source] = (1 + (errors[1:] <= errors[0]).sum(0)) / (SHUFFLES + 1)
+        rms[:, source] = np.sqrt(powers[1:].mean(0))
+        real[:, source] = errors[0]
+    # The error with the real sources is the same whichever source was about to be shuffled.
+    return ShuffleNull(p_value=p_value, null_rms=rms, held_out_error=real[:, 0])
 
 
-def _split(z: Array, own: Array, other: Array, fitted: Array) -> tuple[Array, Array]:
-    """What the other sources predict of the own ones, and the rest, both (trial, time, own unit); rest 0 if missing."""
-    others = z[..., other]
-    known, mine = others[fitted], z[..., own][fitted]
-    gram = known.T @ known
-    # A millionth of the mean power keeps the solve regular and changes nothing else.
-    gram[np.diag_indices_from(gram)] += 1e-6 * np.trace(gram) / len(gram)
-    shared = others @ np.linalg.solve(gram, known.T @ mine)
-    return shared, np.nan_to_num(z[..., own] - shared)
+def _errors_and_powers(regression: CurrentRegression, columns: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Held-out errors, and powers of the current of a source, (draw, target region); draw 0 is the real source.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    columns : (column,) regressors of the source.
+    rng : generator of the shuffles.
+    """
+    halves = regression.halves()
+    other_columns = np.setdiff1d(np.arange(regression.z.shape[2]), columns)
+    z_others = regression.z[..., other_columns]
+    ridge = tensor(regression.penalty)[:, np.concatenate([other_columns, columns])]
+    shared, rest = _split(regression.z[..., columns], z_others, halves[0])
+    errors, powers = [], []
+    for start in range(0, SHUFFLES + 1, SHUFFLES_PER_BATCH):
+        # The real source is draw 0, so that it goes through the very same arithmetic.
+        draws = range(start, min(start + SHUFFLES_PER_BATCH, SHUFFLES + 1))
+        rests = [rest if draw == 0 else _shuffled(rest, regression, rng) for draw in draws]
+        fitted, held_out = (_moments(z_others, shared, rests, regression.y, half) for half in halves)
+        error, power = _refit(fitted, held_out, ridge, regression.region_of_unit, len(columns))
+        errors.append(error)
+        powers.append(power)
+    return np.concatenate(errors), np.concatenate(powers)
 
 
-def _shuffled(rest: Array, complete: Array, train: Array, condition: Array, rng: np.random.Generator) -> Array:
-    """The rest of other trials of the same part and condition; where they are few, of the same trial at other times."""
-    out = np.empty_like(rest)
-    for part in (train, ~train):
-        for name in np.unique(condition[part]):
-            trials = np.flatnonzero(part & (condition == name))
-            if len(trials) >= FEW_TRIALS:
-                out[trials] = rest[rng.permutation(trials)]
+def _split(activity: Array, z_others: Array, fitted: Array) -> tuple[Array, Array]:
+    """Split the activity of a source into what the other sources predict of it and a rest, which is 0 where missing.
+
+    Parameters
+    ----------
+    activity : (trial, time, regressor) of the source.
+    z_others : (trial, time, other regressor) of all other sources.
+    fitted : (trial, time) transitions from which the prediction is learned.
+    """
+    regressors = z_others[fitted]
+    gram = regressors.T @ regressors
+    gram[np.diag_indices_from(gram)] += REGULARISING_SHARE * np.trace(gram) / len(gram)
+    shared = z_others @ np.linalg.solve(gram, regressors.T @ activity[fitted])
+    return shared, np.nan_to_num(activity - shared)
+
+
+def _shuffled(rest: Array, regression: CurrentRegression, rng: np.random.Generator) -> Array:
+    """The rest (trial, time, regressor) of other trials of the same half and condition, or shifted inside its trial."""
+    shuffled = np.empty_like(rest)
+    for half in (regression.train, ~regression.train):
+        for name in np.unique(regression.condition[half]):
+            trials = np.flatnonzero(half & (regression.condition == name))
+            if len(trials) >= LEAST_TRIALS_TO_EXCHANGE:
+                shuffled[trials] = rest[rng.permutation(trials)]
                 continue
             for trial in trials:
-                inside = np.flatnonzero(complete[trial])
-                out[trial] = 0.0
-                if len(inside):
-                    least = len(inside) // 10
-                    shift = int(rng.integers(least, max(len(inside) - least, least + 1)))
-                    out[trial, inside] = np.roll(rest[trial, inside], shift, axis=0)
-    return out
+                shuffled[trial] = _shifted(rest[trial], np.flatnonzero(regression.complete[trial]), rng)
+    return shuffled
 
 
-class _Moments(NamedTuple):
-    """ZZ (draw, regressor, regressor), YZ (draw, unit, regressor), YY (unit,), n: transitions."""
+def _shifted(rest: Array, bins: Array, rng: np.random.Generator) -> Array:
+    """The rest (time, regressor) of one trial, shifted round its complete bins by at least a tenth of them."""
+    shifted = np.zeros_like(rest)
+    if len(bins):
+        least = len(bins) // 10
+        shift = int(rng.integers(least, max(len(bins) - least, least + 1)))
+        shifted[bins] = np.roll(rest[bins], shift, axis=0)
+    return shifted
 
-    ZZ: torch.Tensor
-    YZ: torch.Tensor
-    YY: torch.Tensor
-    n: int
 
+def _moments(z_others: Array, shared: Array, rests: list[Array], y: Array, half: Array) -> Moments:
+    """Moments of the regression of y on [others, shared + rest], along a leading axis for every draw of the rest.
 
-def _moments(others: Array, shared: Array, rests: list[Array], y: Array, part: Array) -> _Moments:
-    """Statistics of y on [others, shared + rest] for every draw of the rest."""
-    zo, common, target = tensor(others[part]), tensor(shared[part]), tensor(y[part])
-    OO, YO = zo.T @ zo, target.T @ zo
+    `curbd.regression.moments.moments` would compute the sums over the other sources anew for every draw.
+    """
+    others, common, current = tensor(z_others[half]), tensor(shared[half]), tensor(y[half])
+    OO, YO = others.T @ others, current.T @ others
     ZZ, YZ = [], []
     for rest in rests:
-        zs = common + tensor(rest[part])
-        OS = zo.T @ zs
-        ZZ.append(torch.cat([torch.cat([OO, OS], 1), torch.cat([OS.T, zs.T @ zs], 1)], 0))
-        YZ.append(torch.cat([YO, target.T @ zs], 1))
-    return _Moments(torch.stack(ZZ), torch.stack(YZ), (target * target).sum(0), len(target))
+        activity = common + tensor(rest[half])
+        OS = others.T @ activity
+        ZZ.append(torch.cat([torch.cat([OO, OS], 1), torch.cat([OS.T, activity.T @ activity], 1)], 0))
+        YZ.append(torch.cat([YO, current.T @ activity], 1))
+    n = torch.tensor(float(len(current)), dtype=torch.float64, device=current.device)
+    return Moments(ZZ=torch.stack(ZZ), YZ=torch.stack(YZ), YY=(current * current).sum(0), n=n)
 
 
-def _refit(fitted: _Moments, held_out: _Moments, ridge: torch.Tensor, region: Array, n_own: int) -> tuple[Array, Array]:
-    """(draw, target region) held-out error, and power of the source's current in the fitted transitions."""
+def _refit(
+    fitted: Moments, held_out: Moments, ridge: torch.Tensor, region_of_unit: Array, n_columns: int
+) -> tuple[Array, Array]:
+    """Held-out error, and power of the current of the source in the fitted transitions, both (draw, target region).
+
+    Parameters
+    ----------
+    fitted, held_out : moments of the regressions of all draws; the regressors of the source are the last.
+    ridge : (target region, regressor) penalties.
+    region_of_unit : (unit,) index of each unit's region.
+    n_columns : number of regressors of the source.
+    """
     errors, powers = [], []
-    for target, vector in enumerate(ridge):
-        rows = np.flatnonzero(region == target)
-        factor = torch.linalg.cholesky(fitted.ZZ + torch.diag(vector))
-        W = torch.cholesky_solve(fitted.YZ[:, rows].mT, factor).mT
-        missed = held_out.YY[rows] - 2 * (W * held_out.YZ[:, rows]).sum(-1) + ((W @ held_out.ZZ) * W).sum(-1)
-        errors.append((missed / held_out.YY[rows].clamp_min(1e-12)).mean(1).cpu().numpy())
-        own = W[..., -n_own:]
-        power = ((own @ fitted.ZZ[:, -n_own:, -n_own:]) * own).sum(-1).mean(1) / max(fitted.n, 1)
-        powers.append(power.cpu().numpy())
+    for target, penalty in enumerate(ridge):
+        units = np.flatnonzero(region_of_unit == target)
+        W = solve(fitted, penalty, units)
+        error = squared_error(held_out, W, units) / held_out.YY[units].clamp_min(LEAST_SUM_OF_SQUARES)
+        errors.append(error.mean(1).cpu().numpy())
+        W_source = W[..., -n_columns:]
+        squares = ((W_source @ fitted.ZZ[:, -n_columns:, -n_columns:]) * W_source).sum(-1)
+        powers.append((squares.mean(1) / max(float(fitted.n), 1)).cpu().numpy())
     return np.stack(errors, 1), np.stack(powers, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.pathways.verdict import RESIDUAL_AUTOCORRELATION
+from curbd.pathways.verdict import MAX_RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
 from curbd.report.drawing import counted, percent_text, r2_text, source_label
 from curbd.report.reading import ModelResults, RecordingResults
@@ -230,7 +230,7 @@ def _about_scores(fit: ModelResults) -> list[str]:
             f"one bin ahead, the network predicts the currents no better (R² {r2_text(row['one_step_r2'])}) than a "
             f"network without pathways between regions does ({alone}): these pathways improve no forecast."
         )
-    if not noisy and abs(row["residual_autocorrelation"]) > RESIDUAL_AUTOCORRELATION:
+    if not noisy and abs(row["residual_autocorrelation"]) > MAX_RESIDUAL_AUTOCORRELATION:
         texts.append(
             f"the residual is correlated in time ({r2_text(row['residual_autocorrelation'])} from one bin to the "
             "next). The cause can be an input that the model lacks, measurement noise, smoothing, or a wrong time "

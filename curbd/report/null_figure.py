@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.patches import Patch
 
-from curbd.pathways.verdict import Q_VALUE
+from curbd.pathways.verdict import MAX_Q_VALUE
 from curbd.report.drawing import INK, Picture, legend_marker, panels, picture, source_label
 from curbd.report.reading import ModelResults
 
@@ -39,7 +39,7 @@ def nulls(fit: ModelResults) -> Picture | None:
             if height is None:
                 continue
             panel.plot([row["null_low"], row["null_high"]], [height, height], color="#BFC7CC", linewidth=5, alpha=0.9)
-            face = INK if row["q_value"] <= Q_VALUE else "white"
+            face = INK if row["q_value"] <= MAX_Q_VALUE else "white"
             panel.plot(row["statistic"], height, "o", color=INK, markerfacecolor=face, markersize=4)
         panel.set_title(title, fontsize=8)
         panel.tick_params(axis="y", length=0)
@@ -48,8 +48,8 @@ def nulls(fit: ModelResults) -> Picture | None:
     axes[0, 0].invert_yaxis()
     legend = [
         Patch(facecolor="#BFC7CC", label="95 % range of the null"),
-        legend_marker("o", f"the pathway, q ≤ {Q_VALUE:g}", color=INK),
-        legend_marker("o", f"the pathway, q > {Q_VALUE:g}", color=INK, markerfacecolor="white"),
+        legend_marker("o", f"the pathway, q ≤ {MAX_Q_VALUE:g}", color=INK),
+        legend_marker("o", f"the pathway, q > {MAX_Q_VALUE:g}", color=INK, markerfacecolor="white"),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=3)
     omitted = len(between) - len(heights)

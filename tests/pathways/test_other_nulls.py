@@ -11,7 +11,7 @@ from curbd import tables
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.null_table import null_table
 from curbd.pathways.other_nulls import (
-    DRAWS,
+    NULL_DRAWS,
     random_group,
     random_weights,
     region_labels,
@@ -20,7 +20,7 @@ from curbd.pathways.other_nulls import (
 )
 from tests.support.known_network import known_networks, small
 
-LEAST = 1 / (DRAWS + 1)
+LEAST_P_VALUE = 1 / (NULL_DRAWS + 1)
 TRIALS, BINS, UNITS = 24, 60, 6
 
 
@@ -55,7 +55,7 @@ def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Curr
 def test_a_driving_source_is_told_from_an_idle_one(null) -> None:
     regression, _ = world()
     p_value = null(regression).p_value()
-    assert p_value[0, 1] == LEAST
+    assert p_value[0, 1] == LEAST_P_VALUE
     # No pathway leads anywhere else between regions.
     assert min(p_value[0, 2], p_value[1, 0], p_value[1, 2], p_value[2, 1]) > 0.02
 
@@ -64,7 +64,7 @@ def test_random_weights_send_as_large_a_current_that_explains_nothing() -> None:
     regression, W = world()
     rms, correlation = random_weights(regression, W)
     assert rms.null[:, 0, 1].mean() == pytest.approx(rms.value[0, 1], rel=0.1)
-    assert correlation.p_value()[0, 1] == LEAST
+    assert correlation.p_value()[0, 1] == LEAST_P_VALUE
     assert abs(correlation.null[:, 0, 1].mean()) < 0.1
     # The partial correlation by hand: current 1.2 (sd of the sum of six random weights of .5), noise of sd 1.
     share = (W[:UNITS, UNITS : 2 * UNITS] ** 2).sum() / UNITS
@@ -102,8 +102,8 @@ def test_shuffling_the_whole_source_lets_a_bystander_of_a_weak_model_pass_but_la
         sources=list(np.arange(2 * UNITS).reshape(2, UNITS)),
         penalty=np.full((2, 2 * UNITS + 1), 1.0),
     )
-    assert time_shift(blind).p_value()[0, 1] == LEAST
-    assert trial_shuffle(blind).p_value()[0, 1] == LEAST
+    assert time_shift(blind).p_value()[0, 1] == LEAST_P_VALUE
+    assert trial_shuffle(blind).p_value()[0, 1] == LEAST_P_VALUE
 
 
 def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
@@ -113,7 +113,7 @@ def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
     within = np.eye(3, dtype=bool)
     assert region_labels(shuffled).p_value()[within].min() > 0.02
     # Self-connections stay inside whatever the groups are; the driven block does not.
-    assert region_labels(regression).p_value()[0, 1] == LEAST
+    assert region_labels(regression).p_value()[0, 1] == LEAST_P_VALUE
 
 
 def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shuffle() -> None:
@@ -135,7 +135,7 @@ def test_one_region_has_no_other_groups_or_labels() -> None:
     one = regression._replace(region_of_unit=np.zeros(3 * UNITS, int), sources=[units], penalty=regression.penalty[:1])
     for null in (region_labels, random_group):
         assert np.isnan(null(one).p_value()).all()
-    assert time_shift(one).p_value()[0, 0] == LEAST
+    assert time_shift(one).p_value()[0, 0] == LEAST_P_VALUE
 
 
 def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
@@ -147,7 +147,7 @@ def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
     for null in (time_shift, trial_shuffle):
         compared = null(ragged)
         assert np.isfinite(compared.null).all()
-        assert compared.p_value()[0, 1] == LEAST
+        assert compared.p_value()[0, 1] == LEAST_P_VALUE
 
 
 def test_same_seed_same_null() -> None:

@@ -22,7 +22,7 @@ GOOD = Grounds(
 )
 
 
-def test_noise_that_hides_the_source_speaks_against_its_current() -> None:
+def test_measurement_noise_that_hides_the_source_is_an_objection() -> None:
     assert verdict(GOOD._replace(unseen_share=0.1))[0] == "resolved"
     answer, reason = verdict(GOOD._replace(unseen_share=0.4))
     assert answer == "unresolved"
@@ -71,7 +71,7 @@ def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_say
     assert np.mean(p_values) == pytest.approx(0.5, abs=3 * 0.032 + 0.05)
 
 
-def test_the_null_works_with_a_single_trial_a_part() -> None:
+def test_the_null_works_with_a_single_trial_in_each_half() -> None:
     short = linear_world(1, weight=0.8)
     long = short._replace(
         z=short.z.reshape(2, 400, -1),
@@ -97,22 +97,22 @@ def test_good_evidence_is_resolved_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"q_value": 0.3}, "no more than a shuffled source"),
-        ({"predicted_r2": 0.2}, "wide interval"),
+        ({"predicted_r2": 0.2}, "interval of the current is wide"),
         ({"seed_r": 0.1}, "refits to resampled trials disagree"),
         ({"residual_autocorrelation": 0.8}, "residuals are correlated in time"),
         ({"samples_per_regressor": 2.0}, "too few"),
-        ({"memory_nats": 80.0}, "the past of the recorded units tells"),
+        ({"memory_nats": 80.0}, "the past of the recorded units predicts"),
         ({"shared_sd": 12.0}, "fluctuate together"),
-        ({"excess_error": 0.1}, "held-out error 10% above that of ridge regression"),
+        ({"excess_error": 0.1}, "the held-out error is 10% above that of ridge regression"),
     ],
 )
-def test_one_thing_against_it_is_enough_and_is_told(change: dict[str, float], told: str) -> None:
+def test_one_objection_is_enough_and_is_reported(change: dict[str, float], expected: str) -> None:
     word, reason = verdict(GOOD._replace(**change))
     assert word == "unresolved"
-    assert told in reason
+    assert expected in reason
 
 
 def test_unknown_evidence_speaks_neither_way() -> None:
