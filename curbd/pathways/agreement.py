@@ -1,4 +1,4 @@
-"""How far the fits of an ensemble agree: on weights, on currents, and on what silencing would do."""
+"""Agreement of the fits of an ensemble on weights, on currents and on the effects of silencing."""
 
 from __future__ import annotations
 
@@ -14,26 +14,33 @@ from curbd.network.truth import correlation
 from curbd.network.view import View
 
 Array = np.ndarray
-MAX_TRIALS = 60
-"""Effects of silencing are averages over trials; more trials than these change an average little."""
+MAX_SILENCED_TRIALS = 60
+"""Largest number of trials over which effects of silencing are averaged; more trials change the averages little."""
 
 
 def agreement(values: Array) -> float:
-    """Correlation between fits of some numbers (fit, ...), mean over pairs of fits; NaN for one fit.
+    """Mean correlation between fits, over all pairs of fits.
 
-    Numbers that are missing in one fit are left out.
+    Parameters
+    ----------
+    values : (fit, ...) values of every fit; a value that is missing (NaN) in any fit is left out.
+
+    Returns
+    -------
+    The correlation, NaN for a single fit or where nothing varies.
     """
     flat = values.reshape(len(values), -1)
     flat = flat[:, np.isfinite(flat).all(0)]
-    pairs = [correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
-    finite = [value for value in pairs if np.isfinite(value)]
+    correlations = [correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
+    finite = [value for value in correlations if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
 
 
 def silencing_effects(fits: Sequence[View]) -> Array:
-    """What silencing a region, or taking an input away, does to every unit in every fit.
+    """Effect of silencing each region, and of removing each input, on every unit in every fit.
 
-    Silenced minus intact rates of a free run from the first states, averaged over the trials of a condition.
+    The effect is the difference of the rates between a silenced and an intact free run from the first states, averaged
+    over the trials of a condition.
 
     Parameters
     ----------
@@ -45,7 +52,7 @@ def silencing_effects(fits: Sequence[View]) -> Array:
     themselves, and where no trial was recorded.
     """
     first = fits[0]
-    trials = np.unique(np.linspace(0, len(first.r) - 1, MAX_TRIALS).round().astype(int))
+    trials = np.unique(np.linspace(0, len(first.r) - 1, MAX_SILENCED_TRIALS).round().astype(int))
     r, condition = first.r[trials], first.condition[trials]
     conditions = np.unique(condition)
     observed = np.broadcast_to(np.isfinite(r).all(2, keepdims=True), r.shape)
@@ -63,7 +70,7 @@ def silencing_effects(fits: Sequence[View]) -> Array:
 
 
 def _without(source: Source, view: View) -> Action:
-    """The units of a region held at the silent rate, or an input cut."""
+    """The action that holds the units of a region at the silent rate, or cuts an input."""
     n_units, n_inputs = len(view.region), view.u.shape[2]
     held = np.isin(np.arange(n_units), source.columns)
     cut = np.isin(n_units + np.arange(n_inputs), source.columns)

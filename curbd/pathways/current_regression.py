@@ -11,8 +11,8 @@ from curbd.regression.moments import choose_penalties, inputs_free, moments
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
-FOLDS = 5
-"""Folds, of whole trials, by which penalties are chosen where the estimator has none."""
+PENALTY_FOLDS = 5
+"""Number of folds, of whole trials, over which penalties are chosen where the estimator has none."""
 
 
 class CurrentRegression(NamedTuple):
@@ -21,7 +21,8 @@ class CurrentRegression(NamedTuple):
     Attributes
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of these transitions.
+    y : (trial, time, unit) total current of these transitions, dimensionless, in the units of x in
+        tau dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     sources : columns of z that make up each source: the units of every region in their order, then the inputs.
     penalty : (target region, regressor) of the ridge regression.
@@ -52,7 +53,7 @@ def current_regression(fit: View) -> CurrentRegression:
 
     Parameters
     ----------
-    fit : a recording as the fit sees it, at drawn rates where the fit inferred rates.
+    fit : a recording as the fit sees it, at a draw of the rates where the fit inferred rates.
     """
     z, y = fit.z[:, :-1], fit.residual.y
     return CurrentRegression(
@@ -69,7 +70,8 @@ def current_regression(fit: View) -> CurrentRegression:
 def _penalties(fit: View, z: Array, y: Array) -> Array:
     """(target region, regressor) penalties of a fit, or newly chosen penalties where its estimator has none.
 
-    Inputs and bias are nearly free, as in every null: what they can explain is credited to no other source.
+    The weights of inputs and bias are nearly free, as in every null: what inputs can explain is attributed to no other
+    source.
     """
     n_units, n_inputs, n_regions = len(fit.region), fit.u.shape[2], len(fit.regions)
     source = source_of_regressor(fit.region_of_unit, n_inputs)
@@ -78,6 +80,6 @@ def _penalties(fit: View, z: Array, y: Array) -> Array:
     blocks = fit.penalty
     if blocks is None:
         trial = np.nonzero(complete)[0]
-        folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % FOLDS)
+        folds = moments(z[complete], y[complete], np.unique(trial, return_inverse=True)[1] % PENALTY_FOLDS)
         blocks = choose_penalties(folds, source, inputs_free(np.ones((n_regions, n_regions)), power))[:, :n_regions]
     return inputs_free(blocks, power)[:, source]

@@ -1,4 +1,4 @@
-"""Currents by source: what each region, input and the bias send to every unit; their sum is the total current."""
+"""Currents by source: what each region, each input and the bias send to every unit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ CURRENT_SIGNS = ("net", "excitatory", "inhibitory")
 def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     """Current that every source sends to every unit, at the recorded activity.
 
-    c[s, i] = sum over the units j of region s of J[i, j] r[j]; an input sends B u, the bias sends b. The sources sum to
-    the total current. Where a fit inferred the rates behind noisy observations, its currents are evaluated at the
-    inferred rates, in all trials: the rates of a trial are inferred from that trial's own data, by parameters that were
-    fitted to the training trials.
+    A region s sends c[s, i] = sum over its units j of J[i, j] r[j]; an input sends B u, and the bias sends b. The
+    currents of all sources sum to the total current. Where a fit inferred the rates behind noisy observations, its
+    currents are evaluated at the inferred rates, in all trials: the rates of a trial are inferred from the data of that
+    trial, by parameters that were fitted to the training trials. Splitting the current by source region is the idea of
+    CURBD (Perich et al., bioRxiv 2020.12.18.423348).
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
 
     Returns
     -------
@@ -55,14 +57,19 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
 
 
 def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``currents``: mean and rms over the units of a region and the trials of a condition, over time.
+    """Mean and rms of every current over the units of a region and the trials of a condition, over time.
 
-    The interval of the net mean is exact where there is a posterior. Elsewhere, and for the excitatory and inhibitory
-    parts, the interval comes from the spread over seeds (Student's t).
+    The interval of the net mean comes from the posterior of the weights where there is one. Without a posterior, and
+    for excitatory and inhibitory currents, the interval comes from the spread over seeds (Student's t).
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
+
+    Returns
+    -------
+    The table ``currents``, one row for each seed, target region, source, sign, condition and time.
     """
     fits = views(recording, networks)
     first = fits[0]
@@ -110,19 +117,24 @@ def _by_sign(fit: View, source: Source) -> list[Array]:
 
 
 def _mean_and_rms(values: Array) -> tuple[Array, Array]:
-    """Over trials and units (trial, time, unit) -> (time,), missing bins left out."""
-    known = np.isfinite(values)
-    count = known.sum((0, 2))
-    filled = np.where(known, values, 0.0)
-    some = np.where(count > 0, count, np.nan)
-    return filled.sum((0, 2)) / some, np.sqrt((filled**2).sum((0, 2)) / some)
+    """Mean and rms (time,) of values (trial, time, unit) over trials and units, missing bins left out."""
+    observed = np.isfinite(values)
+    filled = np.where(observed, values, 0.0)
+    count = observed.sum((0, 2))
+    count_or_nan = np.where(count > 0, count, np.nan)
+    return filled.sum((0, 2)) / count_or_nan, np.sqrt((filled**2).sum((0, 2)) / count_or_nan)
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:
-    """95 % interval from posterior standard deviations, else from the spread over seeds (first axis)."""
+    """Ends of the 95 % interval, from posterior standard deviations where known, else from the spread over seeds.
+
+    Parameters
+    ----------
+    mean, spread : (seed, ...) mean currents, and their posterior standard deviations or NaN.
+    """
     n_seeds = len(mean)
-    half = stats.norm.ppf(0.975) * spread
+    half_width = stats.norm.ppf(0.975) * spread
     if n_seeds > 1:
         over_seeds = mean.std(axis=0, ddof=1) * stats.t.ppf(0.975, n_seeds - 1)
-        half = np.where(np.isfinite(half), half, over_seeds)
-    return mean - half, mean + half
+        half_width = np.where(np.isfinite(half_width), half_width, over_seeds)
+    return mean - half_width, mean + half_width

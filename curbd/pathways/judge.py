@@ -23,26 +23,32 @@ Array = np.ndarray
 Evidence = dict[str, Array]
 """Column of the table ``pathways`` -> its values (target region, source)."""
 ZERO_SINGULAR_VALUE = 1e-8
-"""Singular values of a block below this share of the largest of the whole connectivity count as 0."""
+"""Singular values of a block count as 0 below this share of the largest singular value of the connectivity."""
 
 
 def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None = None) -> pd.DataFrame:
-    """The table ``pathways``: every region and input as a source of every region.
+    """Judge every region and every input as a source of every region.
 
     Where a fit inferred the rates behind noisy observations, currents and intervals are evaluated at the mean of the
-    inferred rates, and the null and the residuals at a draw: a mean is smoother than any true rate, and its residuals
-    are correlated in time.
+    inferred rates, and the null and the residuals at a draw of the rates. The mean is smoother than any true rate, and
+    its residuals are correlated in time.
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
     truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
+
+    Returns
+    -------
+    The table ``pathways``, one row for each target region and source.
     """
     fits, drawn = views(recording, networks), view(recording, networks, rates="drawn")
     first, shape = fits[0], (len(fits[0].regions), len(fits[0].pathway_sources))
     evidence = current_evidence(fits) | agreement_of_fits(fits) | model_evidence(drawn) | ranks(fits)
-    if (known := comparable_truth(recording, truth)) is not None:
-        evidence |= truth_evidence(first, view(recording, networks, rates="observed"), known)
+    comparable = comparable_truth(recording, truth)
+    if comparable is not None:
+        evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
@@ -58,7 +64,12 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
 
 
 def current_evidence(fits: Sequence[View]) -> Evidence:
-    """How large the currents of the first fit are, what its posterior expects of them, and how far the fits agree."""
+    """Size of the currents of the first fit, their expected R2 with the true currents, and the agreement of the fits.
+
+    Parameters
+    ----------
+    fits : the recording as each fit sees it.
+    """
     first = fits[0]
     n_sources = len(first.sources)
     power = np.empty((n_sources, len(first.region)))
@@ -86,7 +97,7 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
 
 
 def agreement_of_fits(fits: Sequence[View]) -> Evidence:
-    """How far the fits agree on the weights, and on what silencing the source does to the target."""
+    """Agreement of the fits on the weights, and on the effect of silencing the source on the target."""
     first, effects = fits[0], silencing_effects(fits)
     W = np.stack([fit.W for fit in fits])
     units_of = [first.region == region for region in first.regions]
@@ -102,7 +113,7 @@ def agreement_of_fits(fits: Sequence[View]) -> Evidence:
 
 
 def model_evidence(drawn: View) -> Evidence:
-    """The null behind the verdict, and whether the model of every target holds.
+    """The null behind the verdict, and the evidence on whether the model of every target holds.
 
     Parameters
     ----------
@@ -112,11 +123,11 @@ def model_evidence(drawn: View) -> Evidence:
     null = pathway_null(regression)
     fitted, held_out = regression.halves()
     squares = (residual.error[held_out] ** 2).sum(0), np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
-    missed = squares[0] / squares[1]
-    left = decay(network.dt_s, network.tau_s, network.substeps)
-    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, left)
+    error_share = squares[0] / squares[1]
+    D = decay(network.dt_s, network.tau_s, network.substeps)
+    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
     units_of = [drawn.region == region for region in drawn.regions]
-    excess = [missed[units].mean() / error - 1 for units, error in zip(units_of, null.held_out_error, strict=True)]
+    excess = [error_share[units].mean() / error - 1 for units, error in zip(units_of, null.held_out_error, strict=True)]
     correlated = [
         residual_autocorrelation(residual._replace(y=residual.y[..., units], error=residual.error[..., units]))
         for units in units_of
@@ -141,7 +152,7 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
     observed : the recording at its observed rates.
     truth : the network behind the recording.
     """
-    compared = [
+    comparisons = [
         [
             against_truth(first.current(source, units), true_current(observed, truth, source, units))
             for source in first.pathway_sources
@@ -149,7 +160,7 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
         for units in (first.region == region for region in first.regions)
     ]
     return {
-        name: np.array([[cell[name] for cell in row] for row in compared])
+        name: np.array([[cell[name] for cell in row] for row in comparisons])
         for name in ("true_r", "true_ratio", "true_r2")
     }
 
@@ -157,23 +168,24 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
 def ranks(fits: Sequence[View]) -> Evidence:
     """Rank of every block of a low-rank network in the first fit, and the range of the ranks that the data allow.
 
-    The range spans all fits, of which all but the first are to resamples of the trials, and the interval of the
-    estimator where it has one. NaN for inputs and for networks of full rank; the range is NaN with a single fit and no
-    interval.
+    The range spans all fits, of which all but the first are fits to resampled trials, and the interval that the
+    estimator reports, if any. Ranks are NaN for inputs and for networks of full rank. The range is NaN for a single fit
+    without such an interval.
     """
     first = fits[0]
     shape = len(first.regions), len(first.pathway_sources)
     columns = {name: np.full(shape, np.nan) for name in ("rank", "rank_low", "rank_high")}
     if first.factors is None:
         return columns
-    every = np.stack([_block_ranks(fit) for fit in fits])
-    ends = [*every]
+    ranks_of_fits = np.stack([_block_ranks(fit) for fit in fits])
+    limits = [*ranks_of_fits]
     if first.ranks is not None:
-        ends += [first.ranks.low, first.ranks.high]
+        limits += [first.ranks.low, first.ranks.high]
     regions = slice(len(first.regions))
-    columns["rank"][:, regions] = every[0]
-    if len(ends) > 1:
-        columns["rank_low"][:, regions], columns["rank_high"][:, regions] = np.min(ends, axis=0), np.max(ends, axis=0)
+    columns["rank"][:, regions] = ranks_of_fits[0]
+    if len(limits) > 1:
+        columns["rank_low"][:, regions] = np.min(limits, axis=0)
+        columns["rank_high"][:, regions] = np.max(limits, axis=0)
     return columns
 
 

@@ -1,4 +1,4 @@
-"""Correction of p values for the number of questions asked."""
+"""Correction of p values for the number of tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ Array = np.ndarray
 
 
 def benjamini_hochberg(p_value: Array) -> Array:
-    """q values (Benjamini & Hochberg 1995); NaN stays NaN."""
+    """q values of p values, NaN where a p value is NaN.
+
+    A q value is the smallest false discovery rate at which a test is still called (Benjamini & Hochberg, J. R. Stat.
+    Soc. B 1995).
+    """
     q = np.full(p_value.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p_value))
-    order = known[np.argsort(p_value[known], kind="stable")]
+    tested = np.flatnonzero(np.isfinite(p_value))
+    order = tested[np.argsort(p_value[tested], kind="stable")]
     scaled = p_value[order] * len(order) / np.arange(1, len(order) + 1)
     q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return q

@@ -1,4 +1,4 @@
-"""The table `nulls`: every pathway compared with what each further null makes of the pathway."""
+"""The table `nulls`: every pathway compared with each of the further nulls."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ from curbd.pathways.other_nulls import (
 
 
 def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """One row for each pathway of the first fit, each null and each measure; no row where a null does not apply.
+    """Compare every pathway of the first fit with the five nulls of `curbd.pathways.other_nulls`.
 
     q values are over all pathways of the recording, for each null and each measure separately.
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
+
+    Returns
+    -------
+    The table ``nulls``, one row for each pathway, null and measure; no row where a null has no answer.
     """
     fit = view(recording, networks, rates="drawn")
     regression = current_regression(fit)

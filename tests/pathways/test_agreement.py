@@ -33,15 +33,15 @@ def test_agreement_is_the_mean_correlation_of_pairs(rng: np.random.Generator) ->
 def test_fits_that_share_a_block_agree_on_it_alone(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth, n_seeds=2)
-    other = networks["J"].values.copy()
+    J = networks["J"].values.copy()
     rows = (networks["target_region"] == "A").values[:, None] & (networks["source_region"] == "B").values
-    other[1] = np.where(rows, np.random.default_rng(5).standard_normal(rows.shape), other[1])
-    networks["J"] = networks["J"].copy(data=other)
+    J[1] = np.where(rows, np.random.default_rng(5).standard_normal(rows.shape), J[1])
+    networks["J"] = networks["J"].copy(data=J)
     table = judge(recording, networks).set_index(["target", "source"])
     assert abs(table.loc[("A", "B"), "J_seed_r"]) < 0.4
     np.testing.assert_allclose(table["J_seed_r"].drop(("A", "B")).dropna(), 1)
     assert table.loc[("A", "B"), "inactivation_seed_r"] < 0.7
-    # What a region does to itself when it is silenced is no prediction.
+    # The effect of silencing a region on itself is imposed and not predicted.
     assert table["inactivation_seed_r"][[("A", "A"), ("B", "B"), ("C", "C")]].isna().all()
 
 
@@ -51,12 +51,12 @@ def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
     effects = silencing_effects(views(recording, networks))[0]
     bench = ExperimentSettings(groups=0, posterior_draws=0)
     units = unit_table(run_experiments(recording, networks, {"silence": Inactivation(kind="region")}, bench=bench))
-    told = units[~units["perturbed"]].pivot_table(
+    tabulated = units[~units["perturbed"]].pivot_table(
         index="perturbation", columns=["condition", "unit_id"], values="effect_mean", dropna=False
     )
     names = recording["unit_id"].values.astype(str)
-    for place, name in enumerate(np.unique(recording["condition"].values.astype(str))):
-        np.testing.assert_allclose(told[name][names], effects[:3, place].mean(1), atol=1e-12)
+    for index, name in enumerate(np.unique(recording["condition"].values.astype(str))):
+        np.testing.assert_allclose(tabulated[name][names], effects[:3, index].mean(1), atol=1e-12)
 
 
 def test_effects_start_with_the_first_complete_bin(tmp_path: Path) -> None:

@@ -16,34 +16,34 @@ from tests.support.known_network import known_networks, small
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]:
     recording, truth = small(tmp_path_factory.mktemp("teacher"))
     networks = known_networks(recording, truth)
     return recording, truth, networks, decompose(recording, networks)
 
 
-def test_currents_at_a_known_network_are_its_weights_times_the_rates(known) -> None:
-    recording, truth, _, current = known
+def test_currents_at_a_known_network_are_its_weights_times_the_rates(teacher) -> None:
+    recording, truth, _, current = teacher
     rates, region = recording["rates"].values, recording["region"].values
     for target in np.unique(region):
         for source in np.unique(region):
             block = truth["J"].values[np.ix_(region == target, region == source)]
             expected = rates[..., region == source] @ block.T
-            found = current.sel(source=source).values[0][..., region == target]
+            computed = current.sel(source=source).values[0][..., region == target]
             # One product of float64 numbers of order one.
-            np.testing.assert_allclose(found, expected, atol=1e-10)
+            np.testing.assert_allclose(computed, expected, atol=1e-10)
 
 
-def test_sources_sum_to_the_total_current(known) -> None:
-    recording, truth, _, current = known
+def test_sources_sum_to_the_total_current(teacher) -> None:
+    recording, truth, _, current = teacher
     total = recording["rates"].values @ truth["J"].values.T
     total = total + recording["inputs"].values @ truth["B"].values.T + truth["b"].values
     np.testing.assert_allclose(current.sum("source").values[0], total, atol=1e-10)
     assert list(current["source"].values) == ["A", "B", "C", "input:sine", "input:step", "bias"]
 
 
-def test_the_current_of_a_unit_is_chosen_by_its_name(known) -> None:
-    recording, _, _, current = known
+def test_the_current_of_a_unit_is_chosen_by_its_name(teacher) -> None:
+    recording, _, _, current = teacher
     unit_id = recording["unit_id"].values[3]
     np.testing.assert_array_equal(current.sel(unit=unit_id), current.isel(unit=3))
     assert list(current["unit"].values) == list(recording["unit_id"].values)
@@ -58,29 +58,29 @@ def test_missing_bins_have_no_current(tmp_path: Path) -> None:
     assert np.isfinite(np.delete(current.values, 2, axis=2)).all()
 
 
-def test_table_holds_means_and_parts_that_add_up(known) -> None:
-    recording, _, networks, current = known
+def test_table_holds_means_and_signed_currents_that_add_up(teacher) -> None:
+    recording, _, networks, current = teacher
     table = current_table(recording, networks)
     assert tables.problems("currents", table) == []
     wide = table.pivot(index=["target", "source", "time_s"], columns="sign", values="mean")
     np.testing.assert_allclose(wide["excitatory"] + wide["inhibitory"], wide["net"], atol=1e-10)
     region = recording["region"].values
-    by_hand = current.sel(source="B").values[0][:, 17][:, region == "A"]
+    expected = current.sel(source="B").values[0][:, 17][:, region == "A"]
     row = table[(table.target == "A") & (table.source == "B") & (table.sign == "net")]
     row = row[np.isclose(row.time_s, recording["time"].values[17])]
-    assert row["mean"].item() == pytest.approx(by_hand.mean(), abs=1e-12)
-    assert row["rms"].item() == pytest.approx(np.sqrt((by_hand**2).mean()), abs=1e-12)
+    assert row["mean"].item() == pytest.approx(expected.mean(), abs=1e-12)
+    assert row["rms"].item() == pytest.approx(np.sqrt((expected**2).mean()), abs=1e-12)
 
 
-def test_excitatory_part_uses_the_positive_weights_only(known) -> None:
-    recording, truth, networks, _ = known
+def test_excitatory_current_passes_the_positive_weights_only(teacher) -> None:
+    recording, truth, networks, _ = teacher
     table = current_table(recording, networks)
     region = recording["region"].values
     block = np.maximum(truth["J"].values[np.ix_(region == "C", region == "A")], 0)
     expected = (recording["rates"].values[:, 5][:, region == "A"] @ block.T).mean()
     row = table[(table.target == "C") & (table.source == "A") & (table.sign == "excitatory")]
-    found = row[np.isclose(row.time_s, recording["time"].values[5])]["mean"].item()
-    assert found == pytest.approx(expected, abs=1e-12)
+    tabulated = row[np.isclose(row.time_s, recording["time"].values[5])]["mean"].item()
+    assert tabulated == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
     assert (regions.ci_high_x > regions.ci_low_x).all()
 
 
-def test_without_posterior_or_seeds_there_is_no_interval(known) -> None:
-    recording, _, networks, _ = known
+def test_without_posterior_or_seeds_there_is_no_interval(teacher) -> None:
+    recording, _, networks, _ = teacher
     table = current_table(recording, networks)
     assert table[["ci_low", "ci_high"]].isna().all().all()

@@ -45,10 +45,10 @@ def test_inputs_are_judged_too(judged: pd.DataFrame) -> None:
     assert (inputs.drop(reached)["verdict"] == "unresolved").all(), inputs.to_string()
 
 
-def test_predicted_r2_foretells_the_true_one(judged: pd.DataFrame) -> None:
-    known = judged[judged.true_r2.notna()]
+def test_predicted_r2_predicts_the_true_r2(judged: pd.DataFrame) -> None:
+    scored = judged[judged.true_r2.notna()]
     # The posterior knows its own error to within a few hundredths on nine pathways.
-    np.testing.assert_allclose(known.predicted_r2, known.true_r2, atol=0.12)
+    np.testing.assert_allclose(scored.predicted_r2, scored.true_r2, atol=0.12)
 
 
 def test_the_true_network_is_its_own_truth(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_published_currents_are_unresolved_although_the_fit_is_good(tmp_path: Pa
 def test_a_network_that_misses_a_part_of_the_current_resolves_nothing(tmp_path: Path) -> None:
     recording, truth = recorded(tmp_path, units=12, trials=40, samples=120, substeps=1, seed=5)
     networks, _ = fit(recording, Model(family="full_rank", tau_s=0.1, seeds=[0]), "full")
-    # A region that hears half of what reaches it: its other currents are as certain as before, and wrong.
+    # Region A loses half of every current: what is left of its currents is as certain as before, and wrong.
     networks["J"] = networks["J"] * np.where(networks["target_region"] == "A", 0.5, 1.0)[None, :, None]
     table = judge(recording, networks, truth)
     reasons = table[table.target == "A"]["reason"]

@@ -52,7 +52,7 @@ def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Curr
 
 
 @pytest.mark.parametrize("null", [time_shift, trial_shuffle, random_group])
-def test_a_driving_source_is_told_from_an_idle_one(null) -> None:
+def test_a_driving_source_differs_from_an_idle_one(null) -> None:
     regression, _ = world()
     p_value = null(regression).p_value()
     assert p_value[0, 1] == LEAST_P_VALUE
@@ -80,14 +80,13 @@ def test_all_nulls_mean_the_same_gain() -> None:
     for gain in gains[1:]:
         # Refitting without a source, and taking it out of the solved regression, are one computation in two ways.
         np.testing.assert_allclose(gain, gains[0], atol=1e-10)
-    mask = regression.halves()
-    fitted, held_out = ((regression.z[part], regression.y[part][:, :UNITS]) for part in mask)
+    fitted, held_out = ((regression.z[half], regression.y[half][:, :UNITS]) for half in regression.halves())
     errors = []
     for kept in (np.arange(3 * UNITS + 1), np.setdiff1d(np.arange(3 * UNITS + 1), regression.sources[1])):
         z = fitted[0][:, kept]
         weights = np.linalg.solve(z.T @ z + np.eye(len(kept)), z.T @ fitted[1])
-        missed = held_out[1] - held_out[0][:, kept] @ weights
-        errors.append(((missed**2).sum(0) / (held_out[1] ** 2).sum(0)).mean())
+        error = held_out[1] - held_out[0][:, kept] @ weights
+        errors.append(((error**2).sum(0) / (held_out[1] ** 2).sum(0)).mean())
     assert gains[0][0, 1] == pytest.approx(errors[1] - errors[0], abs=1e-10)
 
 
@@ -109,7 +108,7 @@ def test_shuffling_the_whole_source_lets_a_bystander_of_a_weak_model_pass_but_la
 def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
     regression, _ = world()
     mixed = np.random.default_rng(5).permutation(regression.region_of_unit)
-    shuffled = regression._replace(region_of_unit=mixed, sources=[np.flatnonzero(mixed == one) for one in range(3)])
+    shuffled = regression._replace(region_of_unit=mixed, sources=[np.flatnonzero(mixed == group) for group in range(3)])
     within = np.eye(3, dtype=bool)
     assert region_labels(shuffled).p_value()[within].min() > 0.02
     # Self-connections stay inside whatever the groups are; the driven block does not.
@@ -119,23 +118,25 @@ def test_a_pathway_like_any_other_group_is_no_finding_of_labels() -> None:
 def test_an_input_that_is_the_same_in_all_trials_of_a_condition_has_no_trial_shuffle() -> None:
     regression, _ = world()
     step = np.where(regression.condition == "left", 1.0, -1.0)[:, None, None] * np.ones((TRIALS, BINS, 1))
-    known = regression._replace(
+    with_step = regression._replace(
         z=np.concatenate([regression.z, step], axis=2),
         sources=[*regression.sources, np.array([regression.z.shape[2]])],
         penalty=np.pad(regression.penalty, ((0, 0), (0, 1)), constant_values=1.0),
     )
-    assert np.isnan(trial_shuffle(known).p_value()[:, 3]).all()
+    assert np.isnan(trial_shuffle(with_step).p_value()[:, 3]).all()
     # Groups of units say nothing about an input.
-    assert np.isnan(random_group(known).p_value()[:, 3]).all()
+    assert np.isnan(random_group(with_step).p_value()[:, 3]).all()
 
 
 def test_one_region_has_no_other_groups_or_labels() -> None:
     regression, _ = world()
     units = np.arange(3 * UNITS)
-    one = regression._replace(region_of_unit=np.zeros(3 * UNITS, int), sources=[units], penalty=regression.penalty[:1])
+    merged = regression._replace(
+        region_of_unit=np.zeros(3 * UNITS, int), sources=[units], penalty=regression.penalty[:1]
+    )
     for null in (region_labels, random_group):
-        assert np.isnan(null(one).p_value()).all()
-    assert time_shift(one).p_value()[0, 0] == LEAST_P_VALUE
+        assert np.isnan(null(merged).p_value()).all()
+    assert time_shift(merged).p_value()[0, 0] == LEAST_P_VALUE
 
 
 def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
@@ -145,9 +146,9 @@ def test_missing_bins_are_left_out(rng: np.random.Generator) -> None:
         z[trial, length:] = np.nan
     ragged = regression._replace(z=z, y=y)
     for null in (time_shift, trial_shuffle):
-        compared = null(ragged)
-        assert np.isfinite(compared.null).all()
-        assert compared.p_value()[0, 1] == LEAST_P_VALUE
+        comparison = null(ragged)
+        assert np.isfinite(comparison.null).all()
+        assert comparison.p_value()[0, 1] == LEAST_P_VALUE
 
 
 def test_same_seed_same_null() -> None:
