@@ -69,13 +69,13 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--units", type=Path, metavar="units.csv", help="file for the table of units")
     step.add_argument("--regions", type=Path, metavar="regions.csv", help="file for the table of regions")
 
-    step = add_step(steps, "check", _check, "check that everything that the experiments name exists in a recording")
+    step = add_step(steps, "experiments", _experiments, "choose the experiments that can be done on a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording to be perturbed")
     step.add_argument(
         "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its experiments"
     )
     step.add_argument(
-        "--out", type=Path, required=True, metavar="experiments.json", help="file for the checked experiments"
+        "--out", type=Path, required=True, metavar="experiments.json", help="file for the chosen experiments"
     )
 
 
@@ -93,7 +93,7 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     )
     add_network_arguments(step)
     step.add_argument(
-        "--experiments", type=Path, required=True, metavar="experiments.json", help="experiments, from `curbd check`"
+        "--experiments", type=Path, required=True, metavar="experiments.json", help="from `curbd experiments`"
     )
     step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts on the pathways")
     step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
@@ -155,11 +155,13 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
 
-    settings = RecordingSettings()
+    settings, shared_merge = RecordingSettings(), False
     if arguments.plan is not None:
-        settings = load_plan(arguments.plan).recording_settings(arguments.name, arguments.model)
+        plan = load_plan(arguments.plan)
+        settings = plan.recording_settings(arguments.name, arguments.model)
+        shared_merge = plan.shares_merge(arguments.name)
     with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
-        session = ingest(file, settings, arguments.name)
+        session = ingest(file, settings, arguments.name, shared_merge=shared_merge)
 
     print(session.recording.attrs["notes"] or "no remarks")
     groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
@@ -172,13 +174,15 @@ def _ingest(arguments: argparse.Namespace) -> None:
             tables.write(name, table, path)
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    from curbd.inactivation.check import check_experiments
+def _experiments(arguments: argparse.Namespace) -> None:
+    from curbd.inactivation.check import possible_experiments
     from curbd.settings.plan import as_json, load_plan
     from curbd.storage import read_netcdf, whole_file
 
-    recording, experiments = read_netcdf(arguments.recording), load_plan(arguments.plan).experiments()
-    check_experiments(recording, experiments.inactivations, experiments.bench)
+    plan, recording = load_plan(arguments.plan), read_netcdf(arguments.recording)
+    wanted = plan.experiments(str(recording.attrs["recording"]))
+    experiments, remarks = possible_experiments(recording, wanted, len(plan.recordings) > 1)
+    print("\n".join(remarks) or "no remarks")
     with whole_file(arguments.out) as temporary:
         temporary.write_text(as_json(experiments) + "\n", encoding="utf-8")
 

@@ -10,7 +10,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.inactivation.menu import Subject, perturbations
 from curbd.inactivation.readouts import require_trials
-from curbd.settings.experiments import ExperimentSettings, Inactivation
+from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
 
 
 def check_experiments(
@@ -40,6 +40,55 @@ def check_experiments(
         wrong.append(str(error))
     if wrong:
         raise UserError("\n".join(wrong))
+
+
+def possible_experiments(
+    recording: xr.Dataset, experiments: Experiments, is_one_of_many: bool
+) -> tuple[Experiments, list[str]]:
+    """The experiments that can be done on a recording, and a remark on each one that is left out.
+
+    An experiment on a region, unit, input or condition of one session cannot be done on the others. The experiment is
+    an error all the same where no other recording could do it, where the key `recordings` of the experiment names the
+    recording, or where perturbed trials of the recording are like it.
+
+    Parameters
+    ----------
+    recording : the recording.
+    experiments : experiments of the config for this recording.
+    is_one_of_many : whether the run has further recordings.
+
+    Returns
+    -------
+    The experiments that can be done; remarks.
+
+    Raises
+    ------
+    UserError : one line for each experiment that must be done and cannot be done.
+    """
+    if not is_one_of_many:
+        check_experiments(recording, experiments.inactivations, experiments.bench)
+        return experiments, []
+    possible, required, remarks = dict(experiments.inactivations), {}, []
+    perturbed_like = {entry["like"] for entry in json.loads(recording.attrs.get("settings", "{}")).get("perturbed", [])}
+    for name, experiment in experiments.inactivations.items():
+        if experiment.recordings is not None or name in perturbed_like:
+            required[name] = experiment
+            continue
+        try:
+            perturbations(Subject(recording), {name: experiment})
+        except UserError as error:
+            del possible[name]
+            remarks.append(f"The experiment {name} is left out here. {error}")
+    check_experiments(recording, required)
+    readout = []
+    for name in experiments.bench.readout:
+        try:
+            require_trials(recording, [name])
+            readout.append(name)
+        except UserError as error:
+            remarks.append(f"The readout {name} is left out here. {error}")
+    bench = experiments.bench.model_copy(update={"readout": readout})
+    return Experiments.model_construct(inactivations=possible, bench=bench), remarks
 
 
 def require_one(recording: xr.Dataset, name: str, perturbations: Sequence[str]) -> None:
