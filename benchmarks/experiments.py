@@ -20,8 +20,8 @@ from benchmarks.recorded import recorded
 from curbd import teachers
 from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
-from curbd.inactivation.bench import Outcome
 from curbd.inactivation.comparison import compare
+from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.network.equation import Network, phi_inverse, simulate
 from curbd.network.file import network_of
@@ -303,11 +303,11 @@ def _outcome(
     student: Student, experiments: Mapping[str, Inactivation], draws: int = 20, groups: int = 0, trials: str = "test"
 ) -> Outcome:
     """Run experiments from the states of held-out (``test``), training (``train``) or all (``all``) trials."""
-    bench = ExperimentSettings(groups=groups, posterior_draws=draws)
+    settings = ExperimentSettings(groups=groups, posterior_draws=draws)
     split = student.recording["split"].values
     chosen = np.arange(len(split)) if trials == "all" else np.flatnonzero(split == trials)[:START_TRIALS]
     recording = student.recording.isel(trial=chosen)
-    return run_experiments(recording, student.networks, experiments, student.truth, bench=bench)
+    return run_experiments(recording, student.networks, experiments, student.truth, settings=settings)
 
 
 LASER_DRIVE = {"silencing": None, "drive": 1.5}

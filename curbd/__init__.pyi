@@ -4,8 +4,8 @@ from .errors import UserError as UserError
 from .estimators.fitting import Fits as Fits
 from .estimators.fitting import fit as fit
 from .inactivation import inactivate as inactivate
-from .inactivation.bench import run_experiments as run_experiments
 from .inactivation.comparison import compare as compare
+from .inactivation.experiments import run_experiments as run_experiments
 from .network.view import View as View
 from .network.view import view as view
 from .pathways.currents import current_table as current_table

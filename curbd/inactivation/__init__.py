@@ -1,7 +1,10 @@
-"""In-silico experiments: silence, clamp, scale, drive or cut parts of fitted networks, and compare with the intact run.
+"""In-silico experiments: silence, clamp, scale, drive or cut parts of fitted networks, and compare with intact runs.
 
-``menu`` turns the config into perturbations, ``propagate`` runs them, ``effects`` averages what they do, ``nulls`` and
-``support`` say what can be believed, ``tabulate`` and ``interactions`` write it down; ``bench`` does all of it.
+``perturbations`` turns the config into perturbations of one recording, with the units that ``selection`` chooses.
+``experiments`` runs all of them: ``effects`` averages what they change, ``readouts`` predicts behaviour from rates, and
+``nulls`` compares effects with effects of random groups of units. ``tabulate`` and ``interactions`` (with ``messages``)
+write the tables, with the verdicts of ``support``. ``check`` finds mistakes in experiments before any fit, and
+``comparison`` compares predictions with real perturbations.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 import pandas as pd
 import xarray as xr
 
-from curbd.inactivation.bench import run_experiments
+from curbd.inactivation.experiments import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 
@@ -24,24 +27,29 @@ def inactivate(
     experiments: Mapping[str, Inactivation],
     truth: xr.Dataset | None = None,
     *,
-    bench: ExperimentSettings | None = None,
+    settings: ExperimentSettings | None = None,
     pathways: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The table ``inactivations``: what each experiment does to each region.
+    """The table ``inactivations``: what each experiment changes in each region.
 
-    The effect is the perturbed minus the intact run of the network, both from the recorded state of every trial at the
-    onset of the window, with the recorded inputs and without noise. The rate of a silenced unit is held at that of a
-    unit that does not fire (0; for spike counts, `scaling: counts`, -1), by the share ``strength`` of the way; its
-    state goes on. `run_experiments` gives the other tables as well.
+    The effect is the difference between the perturbed and the intact run of the network. Both runs start from the
+    recorded state of every trial at the onset of the window and receive the recorded inputs, without noise unless the
+    settings ask for noise. The rate of a silenced unit moves by the share ``strength`` towards the rate of a unit that
+    does not fire (0; for spike counts, `scaling: counts`, -1), while its state x goes on. `run_experiments` gives the
+    other tables as well.
 
     Parameters
     ----------
+    recording : the recording that the networks were fitted to.
+    networks : the fits, one for each seed.
+    experiments : name -> what is done.
     truth : the network behind a teacher recording; adds the columns ``true_r2``, ``true_rms`` and ``true_mean``.
-    bench : how the experiments are run and judged.
+    settings : how the experiments are run and tested.
     pathways : the table ``pathways`` of the same fits; without it no effect has a verdict.
 
     Raises
     ------
-    UserError : an experiment names a region, unit or input that the recording has not, or a window outside its trials.
+    UserError : an experiment names a region, unit or input that the recording does not have, or a window outside its
+        trials.
     """
-    return inactivation_table(run_experiments(recording, networks, experiments, truth, bench=bench), pathways)
+    return inactivation_table(run_experiments(recording, networks, experiments, truth, settings=settings), pathways)

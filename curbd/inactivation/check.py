@@ -1,4 +1,4 @@
-"""Whether the experiments can be done on a recording, told before any work."""
+"""Whether the experiments of a config can be done on a recording, before any fit."""
 
 from __future__ import annotations
 
@@ -8,101 +8,66 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.inactivation.menu import Subject, perturbations
+from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import require_trials
-from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 
 
 def check_experiments(
-    recording: xr.Dataset, experiments: Mapping[str, Inactivation], bench: ExperimentSettings | None = None
+    recording: xr.Dataset, experiments: Mapping[str, Inactivation], settings: ExperimentSettings | None = None
 ) -> None:
-    """See that all regions, units, inputs, windows and conditions that the experiments name exist in the recording.
+    """Check that all regions, units, inputs, windows and conditions that experiments name exist in the recording.
 
-    What was really done to the brain in some trials is one perturbation each.
+    An experiment that describes perturbed trials of the recording (key `like` of `perturbed`) must be a single
+    perturbation.
+
+    Parameters
+    ----------
+    recording : the recording.
+    experiments : name -> what is done.
+    settings : how the experiments are run; the behavioural variables of `readout` are checked as well.
 
     Raises
     ------
     UserError : one line for each experiment that cannot be done.
     """
-    wrong = []
-    settings = json.loads(recording.attrs.get("settings", "{}"))
-    really_done = {entry["like"] for entry in settings.get("perturbed", [])}
+    messages = []
+    recording_settings = json.loads(recording.attrs.get("settings", "{}"))
+    really_done = {entry["like"] for entry in recording_settings.get("perturbed", [])}
     for name, experiment in experiments.items():
         try:
-            plan = perturbations(Subject(recording), {name: experiment})
+            perturbations = perturbations_of(Preparation(recording), {name: experiment})
             if name in really_done:
-                require_one(recording, name, [one.name for one in plan])
+                require_single(recording, name, [perturbation.name for perturbation in perturbations])
         except UserError as error:
-            wrong.append(str(error))
+            messages.append(str(error))
     try:
-        require_trials(recording, bench.readout if bench else [])
+        require_trials(recording, settings.readout if settings else [])
     except UserError as error:
-        wrong.append(str(error))
-    if wrong:
-        raise UserError("\n".join(wrong))
+        messages.append(str(error))
+    if messages:
+        raise UserError("\n".join(messages))
 
 
-def possible_experiments(
-    recording: xr.Dataset, experiments: Experiments, is_one_of_many: bool
-) -> tuple[Experiments, list[str]]:
-    """The experiments that can be done on a recording, and a remark on each one that is left out.
-
-    An experiment on a region, unit, input or condition of one session cannot be done on the others. The experiment is
-    an error all the same where no other recording could do it, where the key `recordings` of the experiment names the
-    recording, or where perturbed trials of the recording are like it.
+def require_single(recording: xr.Dataset, experiment: str, perturbations: Sequence[str]) -> None:
+    """Require that an experiment that describes perturbed trials is a single perturbation.
 
     Parameters
     ----------
-    recording : the recording.
-    experiments : experiments of the config for this recording.
-    is_one_of_many : whether the run has further recordings.
-
-    Returns
-    -------
-    The experiments that can be done; remarks.
+    recording : the recording, for the message.
+    experiment : name of the experiment in the config.
+    perturbations : names of its perturbations.
 
     Raises
     ------
-    UserError : one line for each experiment that must be done and cannot be done.
-    """
-    if not is_one_of_many:
-        check_experiments(recording, experiments.inactivations, experiments.bench)
-        return experiments, []
-    possible, required, remarks = dict(experiments.inactivations), {}, []
-    perturbed_like = {entry["like"] for entry in json.loads(recording.attrs.get("settings", "{}")).get("perturbed", [])}
-    for name, experiment in experiments.inactivations.items():
-        if experiment.recordings is not None or name in perturbed_like:
-            required[name] = experiment
-            continue
-        try:
-            perturbations(Subject(recording), {name: experiment})
-        except UserError as error:
-            del possible[name]
-            remarks.append(f"The experiment {name} is left out here. {error}")
-    check_experiments(recording, required)
-    readout = []
-    for name in experiments.bench.readout:
-        try:
-            require_trials(recording, [name])
-            readout.append(name)
-        except UserError as error:
-            remarks.append(f"The readout {name} is left out here. {error}")
-    bench = experiments.bench.model_copy(update={"readout": readout})
-    return Experiments.model_construct(inactivations=possible, bench=bench), remarks
-
-
-def require_one(recording: xr.Dataset, name: str, perturbations: Sequence[str]) -> None:
-    """See that an experiment which perturbed trials are like stands for one perturbation.
-
-    Raises
-    ------
-    UserError : it stands for several, or for none.
+    UserError : the experiment is several perturbations, or none.
     """
     if len(perturbations) != 1:
         listed = f" ({', '.join(perturbations[:5])})" if perturbations else ""
         raise UserError.at(
-            f"config, inactivations.{name}",
+            f"config, inactivations.{experiment}",
             found=f"{len(perturbations) or 'no'} perturbations{listed}",
-            expected=f"one: trials of recording {recording.attrs['recording']} hold it",
+            expected=f"a single perturbation, as trials of recording {recording.attrs['recording']} were perturbed in "
+            "this way",
             todo="name the region or the units, one strength and one window",
         )

@@ -1,7 +1,8 @@
-"""Predictions against real perturbations: what an experiment does in the network beside what it did in the brain."""
+"""Predictions against real perturbations: effects of an experiment in the network next to effects in the brain."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,27 +10,29 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.inactivation.check import require_one
+from curbd.inactivation.check import require_single
 from curbd.recording.scaling import scaled_rates
 from curbd.tables import TABLES
 
 Array = np.ndarray
-SHUFFLES = 999
-"""Random exchanges of perturbed and other trials behind a p-value."""
-SEED = 0
+TRIAL_EXCHANGES = 999
+"""Number of random exchanges of perturbed and unperturbed trials behind a p-value."""
+EXCHANGE_SEED = 0
 """Seed of these exchanges."""
-P_EFFECT = 0.01
-"""A region has a measured effect where its p-value is not larger: one call in a hundred regions without any."""
+ROUNDING_SHARE = 1e-12
+"""Exchanges whose squared effect is smaller than the measured one by less than this share count as equal."""
+MAX_EFFECT_P_VALUE = 0.01
+"""A region has a measured effect where its p-value is not larger: one region in a hundred without any effect."""
 
 
 class Measured(NamedTuple):
-    """What a real perturbation did: perturbed minus other trials of the same condition.
+    """What a real perturbation did: perturbed minus unperturbed trials of the same condition.
 
     Attributes
     ----------
     r : (trial, time, unit) scaled rates in the window, of both kinds of trials.
-    weight : (trial,) by which trials are summed to the effect: perturbed ones count equally, the others so that every
-        condition has the share that it has among the perturbed ones.
+    weight : (trial,) weights with which trials are summed to the effect. Perturbed trials count equally. Unperturbed
+        trials have negative weights, so that every condition has the share that it has among the perturbed trials.
     condition : (trial,) labels.
     """
 
@@ -39,9 +42,8 @@ class Measured(NamedTuple):
 
     @property
     def effect(self) -> Array:
-        """(unit,) mean over the window."""
-        result: Array = self.weight @ self.r.mean(1)
-        return result
+        """(unit,) change of the scaled rate, averaged over the window."""
+        return np.asarray(self.weight @ self.r.mean(1))
 
     @property
     def standard_error(self) -> Array:
@@ -49,171 +51,220 @@ class Measured(NamedTuple):
         variance, means = np.zeros(self.r.shape[2]), self.r.mean(1)
         for name in np.unique(self.condition):
             for kind in (self.weight > 0, self.weight < 0):
-                part = np.flatnonzero(kind & (self.condition == name))
-                spread = means[part].var(0, ddof=1) if len(part) > 1 else np.nan
-                variance = variance + (self.weight[part] ** 2).sum() * spread
-        result: Array = np.sqrt(variance)
-        return result
+                trials = np.flatnonzero(kind & (self.condition == name))
+                spread = means[trials].var(0, ddof=1) if len(trials) > 1 else np.nan
+                variance = variance + (self.weight[trials] ** 2).sum() * spread
+        return np.asarray(np.sqrt(variance))
 
     def p_value(self, units: Array) -> float:
-        """Share of random exchanges of trials within conditions with at least this effect, rms over time and units."""
+        """p-value of the effect on some units (unit,), given by index: a permutation test of the trial labels.
+
+        The statistic is the effect, rms over time and units. Perturbed and unperturbed trials are exchanged within
+        conditions.
+        """
         r = self.r[..., units].reshape(len(self.r), -1)
-        rng = np.random.default_rng(SEED)
-        weight = np.repeat(self.weight[None], SHUFFLES, axis=0)
+        rng = np.random.default_rng(EXCHANGE_SEED)
+        weight = np.repeat(self.weight[None], TRIAL_EXCHANGES, axis=0)
         for name in np.unique(self.condition):
-            part = self.condition == name
-            weight[:, part] = rng.permuted(weight[:, part], axis=1)
-        found = ((self.weight @ r) ** 2).sum()
-        return float((1 + (((weight @ r) ** 2).sum(1) >= found * (1 - 1e-12)).sum()) / (SHUFFLES + 1))
+            trials = self.condition == name
+            weight[:, trials] = rng.permuted(weight[:, trials], axis=1)
+        measured = ((self.weight @ r) ** 2).sum()
+        at_least = ((weight @ r) ** 2).sum(1) >= measured * (1 - ROUNDING_SHARE)
+        return float((1 + at_least.sum()) / (TRIAL_EXCHANGES + 1))
 
 
 def compare(
     recording: xr.Dataset, perturbed: xr.Dataset, inactivations: pd.DataFrame, units: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table ``perturbation_comparison``: predicted beside measured effects of real perturbations.
+    """The table ``perturbation_comparison``: predicted and measured effects of real perturbations.
 
     The prediction is the mean effect of the experiment on each unit in its window, in the trials that the networks were
-    fitted to, each condition with the share that it has among the perturbed trials. Units that are acted on directly
-    are left out, as their effect is no prediction. Beside it stand two baselines: no effect at all, whose R2 is 0, and
-    for each unit the mean measured effect on the other units of its region.
+    fitted to. Each condition has the share that it has among the perturbed trials. Units that are perturbed directly
+    are left out, as their effect is imposed and not predicted. The table also has the scores of two baselines: no
+    effect at all, whose R2 is 0, and for each unit the mean measured effect on all other units of its region.
 
     Parameters
     ----------
-    recording : what the networks were fitted to.
-    perturbed : of `curbd.recording.ingest.Session`.
-    inactivations, units : the tables ``inactivations`` and ``inactivation_units`` of a model.
+    recording : the recording that the networks were fitted to.
+    perturbed : trials with a real perturbation, as `curbd.recording.ingest.Session` holds them.
+    inactivations : the table ``inactivations`` of a model.
+    units : the table ``inactivation_units`` of the same model.
 
     Raises
     ------
-    UserError : the experiment stands for several perturbations, or no perturbed trial has a counterpart.
+    UserError : an experiment is not a single perturbation, or no perturbed trial has an unperturbed counterpart.
     """
     rows = list[dict[str, Any]]()
-    for name in np.unique(perturbed["perturbation"].values.astype(str)):
-        mine = inactivations[inactivations["experiment"] == name]
-        alike = mine["perturbation"].unique()
-        require_one(recording, name, [str(one) for one in alike])
-        start_s, stop_s = float(mine["start_s"].iloc[0]), float(mine["stop_s"].iloc[0])
-        like = perturbed.isel(trial=perturbed["perturbation"].values == name)
-        others, done = (trials.isel(trial=trials["condition"].isin(mine["condition"])) for trials in (recording, like))
-        measured = measure(others, done, start_s, stop_s)
-        predictions = units[units["perturbation"] == alike[0]]
-        for seed, of_seed in predictions.groupby("seed"):
-            predicted = _predicted(of_seed, measured, recording)
-            verdicts = mine[mine["seed"] == seed].groupby("target")["verdict"].agg(set)
-            for target in np.unique(recording["region"].values.astype(str)):
-                inside = (recording["region"].values == target) & ~predicted["perturbed"].to_numpy(dtype=bool)
-                if inside.any():
-                    known = {
-                        "recording": recording.attrs["recording"],
-                        "model": of_seed["model"].iloc[0],
-                        "seed": int(str(seed)),
-                        "perturbation": alike[0],
-                        "target": str(target),
-                        "n_perturbed": int((measured.weight > 0).sum()),
-                        "n_unperturbed": int((measured.weight < 0).sum()),
-                        "predicted_effect": "effect" if "supported" in verdicts[target] else "none",
-                    }
-                    rows += [known | row for row in _rows(measured, predicted, np.flatnonzero(inside))]
+    for experiment in np.unique(perturbed["perturbation"].values.astype(str)):
+        predictions = inactivations[inactivations["experiment"] == experiment]
+        names = [str(name) for name in predictions["perturbation"].unique()]
+        require_single(recording, experiment, names)
+        start_s, stop_s = float(predictions["start_s"].iloc[0]), float(predictions["stop_s"].iloc[0])
+        alike = perturbed.isel(trial=perturbed["perturbation"].values == experiment)
+        conditions = predictions["condition"]
+        off, on = (trials.isel(trial=trials["condition"].isin(conditions)) for trials in (recording, alike))
+        measured = measure(off, on, start_s, stop_s)
+        unit_predictions = units[units["perturbation"] == names[0]]
+        for seed, unit_rows in unit_predictions.groupby("seed"):
+            verdicts = predictions[predictions["seed"] == seed].groupby("target")["verdict"].agg(set)
+            predicted = _predicted(unit_rows, measured, recording)
+            identity = {
+                "recording": recording.attrs["recording"],
+                "model": unit_rows["model"].iloc[0],
+                "seed": int(str(seed)),
+                "perturbation": names[0],
+            }
+            rows += [identity | row for row in _rows_of_fit(measured, predicted, recording, verdicts)]
     table = pd.DataFrame(rows)
     return table.reindex(columns=[column.name for column in TABLES["perturbation_comparison"].columns])
 
 
 def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s: float) -> Measured:
-    """The measured effect in a window, of trials in which every bin of it was observed.
+    """The measured effect in a window, from trials in which every bin of the window was observed.
 
-    The bins are those of the recording: perturbed trials may begin or end at others.
+    The bins are the bins of the recording. Perturbed trials may begin or end in other bins.
+
+    Parameters
+    ----------
+    recording : the unperturbed trials.
+    perturbed : the perturbed trials.
+    start_s, stop_s : window in seconds from the alignment of the trials.
 
     Raises
     ------
-    UserError : the perturbed trials do not cover the window, or no other trial has one of their conditions.
+    UserError : the perturbed trials do not cover the window, or no unperturbed trial has one of their conditions.
     """
     time = recording["time"].values
     window = time[(time > start_s) & (time < stop_s)]
     r, condition = [], []
     for trials in (perturbed, recording):
-        # Both count their bins from the same alignment: the same bin differs by rounding only.
+        # Both count their bins from the same alignment, so that the times of a bin differ by rounding errors only.
         rates = scaled_rates(trials).reindex(time=window, method="nearest", tolerance=recording.attrs["dt_s"] / 4)
-        inside = rates.values
-        complete = np.isfinite(inside).all((1, 2)) & (len(window) > 0)
-        r.append(inside[complete])
+        complete = np.isfinite(rates.values).all((1, 2)) & (len(window) > 0)
+        r.append(rates.values[complete])
         condition.append(trials["condition"].values.astype(str)[complete])
     shared = np.intersect1d(*condition)
     if not len(shared):
         raise UserError.at(
             f"recording {recording.attrs['recording']}, perturbed",
-            found=f"no condition with perturbed and other trials that cover {start_s:g} to {stop_s:g} s",
-            expected="both kinds of trials in a condition",
-            todo="let both cover the experiment, and leave the column that tells them apart out of windows.conditions",
+            found=f"no condition with perturbed and unperturbed trials that cover {start_s:g} to {stop_s:g} s",
+            expected="both kinds of trials in at least one condition",
+            todo="let both kinds of trials cover the window of the experiment, and remove the column that tells them "
+            "apart from windows.conditions",
         )
     kept = [np.isin(labels, shared) for labels in condition]
     on, off = (labels[keep] for labels, keep in zip(condition, kept, strict=True))
-    of_others = np.zeros(len(off))
+    off_weight = np.zeros(len(off))
     for name in shared:
-        of_others[off == name] = (on == name).mean() / (off == name).sum()
+        off_weight[off == name] = (on == name).mean() / (off == name).sum()
     return Measured(
-        np.concatenate([part[keep] for part, keep in zip(r, kept, strict=True)]),
-        np.concatenate([np.full(len(on), 1 / len(on)), -of_others]),
+        np.concatenate([rates[keep] for rates, keep in zip(r, kept, strict=True)]),
+        np.concatenate([np.full(len(on), 1 / len(on)), -off_weight]),
         np.concatenate([on, off]),
     )
 
 
 def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -> pd.DataFrame:
-    """Effect of every unit of the recording: conditions averaged as in the measured effect.
+    """Predicted effect on every unit of the recording, averaged over conditions as the measured effect is.
 
-    The interval is that of the conditions, averaged alike: as wide as if they erred together.
+    The ends of the intervals are averaged over conditions as well, which is the interval of errors that are entirely
+    shared by all conditions.
+
+    Parameters
+    ----------
+    units : rows of one fit and one perturbation of the table ``inactivation_units``.
+    measured : the measured effect.
+    recording : the recording, for the order of the units.
     """
     names, counts = np.unique(measured.condition[measured.weight > 0], return_counts=True)
     share = pd.Series(counts / counts.sum(), index=names)
-    some = units[units["condition"].isin(names)]
+    rows = units[units["condition"].isin(names)]
     columns = ["effect_mean", "ci_low", "ci_high"]
-    weighted = some[columns].mul(some["condition"].map(share), axis=0)
-    summed = weighted.groupby(some["unit_id"]).sum(min_count=len(names))
-    summed["perturbed"] = some.groupby("unit_id")["perturbed"].any()
+    weighted = rows[columns].mul(rows["condition"].map(share), axis=0)
+    summed = weighted.groupby(rows["unit_id"]).sum(min_count=len(names))
+    summed["perturbed"] = rows.groupby("unit_id")["perturbed"].any()
     return summed.reindex(recording["unit_id"].values.astype(str))
 
 
-def _rows(measured: Measured, predicted: pd.DataFrame, inside: Array) -> list[dict[str, Any]]:
-    """The row of a region, then those of its units."""
+def _rows_of_fit(
+    measured: Measured, predicted: pd.DataFrame, recording: xr.Dataset, verdicts: pd.Series
+) -> Iterator[dict[str, Any]]:
+    """Rows about every region with units that are not perturbed directly, and about these units.
+
+    Parameters
+    ----------
+    measured : the measured effect.
+    predicted : predicted effect on every unit, as `_predicted` gives it.
+    recording : the recording, for the regions.
+    verdicts : target -> set of verdicts on the predicted effects.
+    """
+    region = recording["region"].values
+    for target in np.unique(region.astype(str)):
+        inside = (region == target) & ~predicted["perturbed"].to_numpy(dtype=bool)
+        if inside.any():
+            shared = {
+                "target": str(target),
+                "n_perturbed": int((measured.weight > 0).sum()),
+                "n_unperturbed": int((measured.weight < 0).sum()),
+                "predicted_effect": "effect" if "supported" in verdicts[target] else "none",
+            }
+            yield from (shared | row for row in _rows_of_region(measured, predicted, np.flatnonzero(inside)))
+
+
+def _rows_of_region(measured: Measured, predicted: pd.DataFrame, inside: Array) -> list[dict[str, Any]]:
+    """The row about a region, then the rows about its units (unit,), which are given by index."""
     effect, error = measured.effect[inside], measured.standard_error[inside]
-    guess = predicted["effect_mean"].to_numpy()[inside]
+    prediction = predicted["effect_mean"].to_numpy()[inside]
     p_value = measured.p_value(inside)
-    found = "effect" if p_value <= P_EFFECT else "none"
+    verdict = "effect" if p_value <= MAX_EFFECT_P_VALUE else "none"
     mean_of_units = Measured(measured.r[..., inside].mean(2, keepdims=True), measured.weight, measured.condition)
-    whole = {
+    of_region = {
         "unit_id": "",
-        "predicted": float(guess.mean()),
+        "predicted": float(prediction.mean()),
         "measured": float(effect.mean()),
         "measured_se": float(mean_of_units.standard_error[0]),
         "p_value": p_value,
-        "measured_effect": found,
-        **(_agreement(effect, error, guess) if found == "effect" else {}),
+        "measured_effect": verdict,
+        **(_agreement(effect, error, prediction) if verdict == "effect" else {}),
     }
     low, high = (predicted[column].to_numpy()[inside] for column in ("ci_low", "ci_high"))
-    ids = predicted.index.to_numpy()[inside]
-    return [whole] + [
+    unit_id = predicted.index.to_numpy()[inside]
+    return [of_region] + [
         {
-            "unit_id": str(ids[place]),
-            "predicted": float(guess[place]),
-            "predicted_low": float(low[place]),
-            "predicted_high": float(high[place]),
-            "measured": float(effect[place]),
-            "measured_se": float(error[place]),
-            "measured_effect": found,
+            "unit_id": str(unit_id[index]),
+            "predicted": float(prediction[index]),
+            "predicted_low": float(low[index]),
+            "predicted_high": float(high[index]),
+            "measured": float(effect[index]),
+            "measured_se": float(error[index]),
+            "measured_effect": verdict,
         }
-        for place in range(len(inside))
+        for index in range(len(inside))
     ]
 
 
-def _agreement(effect: Array, error: Array, guess: Array) -> dict[str, float]:
-    """Scores over units: of the prediction, of the mean effect, and what noise would leave of a perfect prediction."""
+def _agreement(effect: Array, error: Array, prediction: Array) -> dict[str, float]:
+    """Scores over the units of a region: of the prediction, of the mean effect, and the noise ceiling.
+
+    Parameters
+    ----------
+    effect : (unit,) measured effect.
+    error : (unit,) standard error of the measured effect.
+    prediction : (unit,) predicted effect.
+
+    Returns
+    -------
+    r2, r2_mean_effect, ceiling_r (the correlation that measurement noise leaves of a perfect prediction) and r; a score
+    is absent where the units are too few or do not differ.
+    """
     squares = float((effect**2).sum())
-    scores = {"r2": 1 - float(((effect - guess) ** 2).sum()) / squares}
+    scores = {"r2": 1 - float(((effect - prediction) ** 2).sum()) / squares}
     if len(effect) > 1:
-        others = (effect.sum() - effect) / (len(effect) - 1)
-        scores["r2_mean_effect"] = 1 - float(((effect - others) ** 2).sum()) / squares
+        mean_of_others = (effect.sum() - effect) / (len(effect) - 1)
+        scores["r2_mean_effect"] = 1 - float(((effect - mean_of_others) ** 2).sum()) / squares
     spread = float(effect.var())
     if len(effect) > 2 and spread > 0:
         scores["ceiling_r"] = float(np.sqrt(np.clip(1 - (error**2).mean() / spread, 0, 1)))
-        if guess.std() > 0:
-            scores["r"] = float(np.corrcoef(effect, guess)[0, 1])
+        if prediction.std() > 0:
+            scores["r"] = float(np.corrcoef(effect, prediction)[0, 1])
     return scores

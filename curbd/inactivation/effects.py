@@ -1,4 +1,4 @@
-"""Effects: perturbed minus intact rates, averaged over trials as they run, in chunks that bound the memory."""
+"""Effects: perturbed minus intact rates, averaged over trials while the networks run, in chunks of limited memory."""
 
 from __future__ import annotations
 
@@ -9,25 +9,72 @@ import numpy as np
 import torch
 
 from curbd.network.perturbation import Perturbation
-from curbd.network.perturbed_run import Networks, onset, rates
+from curbd.network.perturbed_run import NetworkBatch, onset, rates
 from curbd.network.tensors import device, tensor
 
 Array = np.ndarray
-STATES = {"cpu": 2**20, "cuda": 2**25}
-"""States (member, run, trial, unit) that are carried at once; a few arrays of this size are alive at any time."""
+MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
+"""Type of device -> number of states (member, run, trial, unit) that are held at once; a few arrays of this size exist
+at any time."""
+PERTURBATIONS_OF_A_BATCH = 8
+"""Trials are run in chunks where this many perturbations of all trials together would exceed the memory limit."""
 
 
-class Trials(NamedTuple):
-    """Where runs start and where effects are read.
+class RunStarts(NamedTuple):
+    """The trials of a recording: the states from which runs start, and the bins in which effects are read.
 
     Attributes
     ----------
-    x : (trial, time, unit) recorded states, where runs may start; the last one before where none was observed.
-    share : (condition, trial, time) 1 for the observed bins of the trials of a condition, else 0.
+    x : (trial, time, unit) recorded states, dimensionless, in the units of x in tau dx/dt = -x + ... Where no state was
+        observed: the last observed state before.
+    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition, else 0.
     """
 
     x: Array
-    share: Array
+    weight: Array
+
+    def of_trials(self, trials: Array) -> RunStarts:
+        """Some of the trials (trial,), given by index."""
+        return RunStarts(self.x[trials], self.weight[:, trials])
+
+
+class Simulation(NamedTuple):
+    """What is run: networks from recorded states, with or without noise.
+
+    Attributes
+    ----------
+    fits : the fitted networks.
+    starts : the states from which all runs start.
+    truth : the network behind a teacher recording, which is run without noise, or None.
+    noise_draws : number of draws of the noise for each trial; 0 for runs without noise.
+    seed : seed of the noise.
+    max_states : number of states (member, run, trial, unit) that are held at once; None for `MAX_STATES`.
+    """
+
+    fits: NetworkBatch
+    starts: RunStarts
+    truth: NetworkBatch | None = None
+    noise_draws: int = 0
+    seed: int = 0
+    max_states: int | None = None
+
+    @property
+    def state_limit(self) -> int:
+        """Number of states that are held at once."""
+        return MAX_STATES[device().type] if self.max_states is None else self.max_states
+
+    @property
+    def draws(self) -> int:
+        """Number of runs of every trial."""
+        return max(self.noise_draws, 1)
+
+    def of_trials(self, trials: Array) -> Simulation:
+        """Runs of some of the trials (trial,), given by index."""
+        return self._replace(
+            fits=self.fits.of_trials(trials),
+            starts=self.starts.of_trials(trials),
+            truth=None if self.truth is None else self.truth.of_trials(trials),
+        )
 
 
 class Targets(NamedTuple):
@@ -35,8 +82,8 @@ class Targets(NamedTuple):
 
     Attributes
     ----------
-    units : (perturbation, target, unit) units whose effects are averaged.
-    projections : (member, target, unit) further targets, weighted sums over all units.
+    units : (perturbation, target, unit) 1 for the units of a target, over which effects are averaged, else 0.
+    projections : (member, projection, unit) weights of further targets, which are weighted sums over all units.
     """
 
     units: Array
@@ -44,17 +91,25 @@ class Targets(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Effects averaged over the trials of a condition; of a target also over its units.
+    """Effects averaged over the trials of a condition; effects on a target also over its units.
+
+    Effects are differences of scaled rates, which lie in (-1, 1); projections have the units of the projected variable.
 
     Attributes
     ----------
-    mean, square, intact : (member, perturbation, condition, time, target) effect, its square, and the intact rates.
-    unit_mean, unit_square, unit_intact : (member, perturbation, condition, unit) in the window.
-    missed : (member, perturbation, condition, target) mean square of what separates the effect from that of the first
-        member, in the window.
-    true_missed : the same for the true network's effect, 0 where it is not known.
-    expected_missed : (1, perturbation, condition, target) the same for the mean effect over the drawn networks.
-    trials : (condition, time) how many are behind the means.
+    mean : (member, perturbation, condition, time, target) effect.
+    square : (member, perturbation, condition, time, target) squared effect.
+    intact : (member, perturbation, condition, time, target) rates of the intact run.
+    unit_mean : (member, perturbation, condition, unit) effect, averaged over the window.
+    unit_square : (member, perturbation, condition, unit) squared effect, averaged over the window.
+    unit_intact : (member, perturbation, condition, unit) rates of the intact run, averaged over the window.
+    square_from_first : (member, perturbation, condition, target) squared difference from the effect in the first
+        member, averaged over the window.
+    square_from_truth : (member, perturbation, condition, target) squared difference from the effect in the true
+        network, averaged over the window; 0 without a true network.
+    expected_square_from_truth : (1, perturbation, condition, target) squared difference between the mean effect over
+        the drawn networks and the effect in the true network, averaged over the window.
+    n_trials : (condition, time) number of runs behind the means.
     """
 
     mean: Array
@@ -63,244 +118,333 @@ class Effects(NamedTuple):
     unit_mean: Array
     unit_square: Array
     unit_intact: Array
-    missed: Array
-    true_missed: Array
-    expected_missed: Array
-    trials: Array
+    square_from_first: Array
+    square_from_truth: Array
+    expected_square_from_truth: Array
+    n_trials: Array
 
-    def in_window(self, values: Array, plan: Sequence[Perturbation]) -> Array:
-        """Mean over trials and the time of each window: (..., perturbation, condition, time, target) without time."""
-        weight = np.array([self.trials * one.when for one in plan]).reshape(len(plan), *self.trials.shape)
+    def in_window(self, values: Array, perturbations: Sequence[Perturbation]) -> Array:
+        """Mean over the window of each perturbation, in which every run of every bin counts equally.
+
+        Parameters
+        ----------
+        values : (..., perturbation, condition, time, target) means over trials.
+        perturbations : the perturbations, whose windows are used.
+
+        Returns
+        -------
+        (..., perturbation, condition, target), NaN where no bin of the window was observed.
+        """
+        weight = np.array([self.n_trials * perturbation.when for perturbation in perturbations])
+        weight = weight.reshape(len(perturbations), *self.n_trials.shape)
         total = weight.sum(-1)
-        some = np.where(total > 0, total, np.nan)
-        result: Array = np.einsum("mpctq,pct->mpcq", np.nan_to_num(values), weight) / some[..., None]
-        return result
+        divisor = np.where(total > 0, total, np.nan)
+        return np.einsum("mpctq,pct->mpcq", np.nan_to_num(values), weight) / divisor[..., None]
 
 
 def effects(
-    fits: Networks,
-    plan: Sequence[Perturbation],
-    trials: Trials,
+    simulation: Simulation,
+    perturbations: Sequence[Perturbation],
     targets: Targets,
-    truth: Networks | None = None,
     *,
     n_fits: int | None = None,
     compare: bool = True,
-    noise_draws: int = 0,
-    seed: int = 0,
     advance: Callable[[int], object] = lambda more: None,
 ) -> tuple[Effects, Effects | None]:
     """Run every network intact and under every perturbation from the same states, and average the differences.
 
-    Runs start from the recorded states at the onset of the window: until then the intact run is the recording itself,
-    and there is no effect.
+    Runs start from the recorded states at the onset of the window. Until then the intact run is the recording itself,
+    and the effect is 0.
 
     Parameters
     ----------
-    fits : the networks; the first is the one that the others are compared with.
-    truth : the network behind a teacher recording, run without noise.
-    n_fits : how many of the members are fits; those beyond are drawn from the posterior of the first, and compared with
-        it, while the fits and the mean effect of the drawn ones are compared with the truth. None: all, and compared
-        with the first as well.
-    compare : whether ``missed`` is wanted; else it is 0.
-    noise_draws : 0 for runs without noise, else draws of the noise for each trial.
-    advance : called with how many more perturbations are done (see `curbd.progress`).
+    simulation : the networks and the states from which they run.
+    perturbations : what is done.
+    targets : what the effects are read from.
+    n_fits : how many of the leading members are fits; all further members were drawn from the posterior of the first
+        fit. Drawn networks are compared with the first fit; the fits, and the mean effect over the drawn networks, are
+        compared with the truth. None: all members are fits, and each of them is compared with the first fit as well.
+    compare : whether ``square_from_first`` is computed; otherwise it is 0.
+    advance : called with the number of perturbations that were completed since the last call (see `curbd.progress`).
 
     Returns
     -------
-    The effects in the fits, and in the true network where it is given.
+    The effects in the fits, and the effects in the true network, or None without a true network.
     """
-    if not plan:
-        return _none(len(fits.members), trials, targets), None if truth is None else _none(1, trials, targets)
-    n_trials, _, n_units = trials.x.shape
-    most = STATES[device().type]
-    n_networks = len(fits.members) + (truth is not None)
-    n_fits = len(fits.members) if n_fits is None else n_fits
-    drawn = n_fits if n_fits < len(fits.members) else 1
-    compared = _Compared(drawn if compare else len(fits.members), n_fits)
+    members, starts = simulation.fits.members, simulation.starts
+    if not perturbations:
+        empty = _no_effects(len(members), starts, targets)
+        return empty, None if simulation.truth is None else _no_effects(1, starts, targets)
+    compared = _Compared.of(len(members), n_fits, compare)
+    count = starts.weight.sum(1) * simulation.draws
     of_fits: list[Effects] = []
     of_truth: list[Effects] = []
-    draws = max(noise_draws, 1)
-    groups = list(_groups(plan, n_units))
-    for group, size in groups:
-        at_once = max(1, min(n_trials, most // (n_networks * n_units * draws * (1 + min(len(group), 8)))))
-        runs = max(1, most // (n_networks * n_units * max(at_once * draws, size)) - 1)
-        for start in range(0, len(group), runs):
-            chosen = group[start : start + runs]
-            part = [plan[number] for number in chosen]
-            sums: list[tuple[_Sums, _Sums | None]] = []
-            for first in range(0, n_trials, at_once):
-                numbers = np.repeat(np.arange(first, min(first + at_once, n_trials)), draws)
-                some = Trials(trials.x[numbers], trials.share[:, numbers])
-                rng = np.random.default_rng([seed, first]) if noise_draws else None
-                chunk = _chunk(
-                    fits.of_trials(numbers),
-                    part,
-                    some,
-                    targets._replace(units=targets.units[chosen]),
-                    None if truth is None else truth.of_trials(numbers),
-                    rng,
-                    compared,
-                )
-                sums.append(chunk)
-            count = trials.share.sum(1) * draws
-            of_fits.append(_means(_added([one for one, _ in sums]), part, count))
-            known = [one for _, one in sums if one is not None]
-            if known:
-                of_truth.append(_means(_added(known), part, count))
-            advance(len(part))
-    order = np.argsort(np.concatenate([group for group, _ in groups]))
-    return _joined(of_fits, order), _joined(of_truth, order) if of_truth else None
+    order: list[Array] = []
+    for indices, trials_at_once in _batches(simulation, perturbations):
+        batch = [perturbations[index] for index in indices]
+        batch_targets = targets._replace(units=targets.units[indices])
+        sums, true_sums = _summed(simulation, batch, batch_targets, compared, trials_at_once)
+        of_fits.append(_means(sums, batch, count))
+        if true_sums is not None:
+            of_truth.append(_means(true_sums, batch, count))
+        order.append(indices)
+        advance(len(batch))
+    config_order = np.argsort(np.concatenate(order))
+    return _joined(of_fits, config_order), _joined(of_truth, config_order) if of_truth else None
 
 
-def _groups(plan: Sequence[Perturbation], n_units: int) -> Iterator[tuple[Array, int]]:
-    """Numbers of the perturbations that run together, and the rows of the weights that each has of its own.
+def _batches(simulation: Simulation, perturbations: Sequence[Perturbation]) -> Iterator[tuple[Array, int]]:
+    """Indices of the perturbations that run together, and how many trials run at once.
 
-    Those of one onset start together. Those that cut weights are kept apart, as few at a time as these weights fill.
+    Perturbations of one onset start together. Perturbations that cut weights are kept apart, as each has its own
+    weights, which take memory.
     """
-    begins = np.array([onset([one]) for one in plan])
-    own = np.array([bool(one.action.cuts or one.action.latents) for one in plan])
-    for begin in np.unique(begins):
-        for group, size in (((begins == begin) & ~own, 0), ((begins == begin) & own, n_units)):
-            if group.any():
-                yield np.flatnonzero(group), size
+    n_trials, _, n_units = simulation.starts.x.shape
+    limit = simulation.state_limit
+    n_networks = len(simulation.fits.members) + (simulation.truth is not None)
+    onsets = np.array([onset([perturbation]) for perturbation in perturbations])
+    cuts_weights = np.array([bool(entry.action.cuts or entry.action.latents) for entry in perturbations])
+    for first_bin in np.unique(onsets):
+        for rows_of_weights, chosen in ((0, ~cuts_weights), (n_units, cuts_weights)):
+            group = np.flatnonzero((onsets == first_bin) & chosen)
+            if not len(group):
+                continue
+            runs_of_trial = simulation.draws * (1 + min(len(group), PERTURBATIONS_OF_A_BATCH))
+            at_once = max(1, min(n_trials, limit // (n_networks * n_units * runs_of_trial)))
+            runs = max(1, limit // (n_networks * n_units * max(at_once * simulation.draws, rows_of_weights)) - 1)
+            for start in range(0, len(group), runs):
+                yield group[start : start + runs], at_once
 
 
 class _Compared(NamedTuple):
-    """Members from this number on are compared with the first one; so many of the first with the truth."""
+    """Which members are compared with what.
+
+    Attributes
+    ----------
+    with_first : index of the first member that is compared with member 0; all later members are compared as well.
+    with_truth : number of leading members, the fits, that are compared with the true network.
+    """
 
     with_first: int
     with_truth: int
 
-
-class _Sums(NamedTuple):
-    """Sums over trials of the fields of `Effects`; those of the window also over its time."""
-
-    mean: torch.Tensor
-    square: torch.Tensor
-    intact: torch.Tensor
-    unit_mean: torch.Tensor
-    unit_square: torch.Tensor
-    unit_intact: torch.Tensor
-    missed: torch.Tensor
-    true_missed: torch.Tensor
-    expected_missed: torch.Tensor
+    @classmethod
+    def of(cls, n_members: int, n_fits: int | None, compare: bool) -> _Compared:
+        """See the parameters of `effects`."""
+        n_fits = n_members if n_fits is None else n_fits
+        first_drawn = n_fits if n_fits < n_members else 1
+        return cls(first_drawn if compare else n_members, n_fits)
 
 
-def _chunk(
-    fits: Networks,
-    plan: Sequence[Perturbation],
-    trials: Trials,
-    targets: Targets,
-    truth: Networks | None,
-    rng: np.random.Generator | None,
-    compared: _Compared,
-) -> tuple[_Sums, _Sums | None]:
-    """Run some perturbations in some trials."""
-    units = tensor(targets.units)
-    units = units / units.sum(-1, keepdim=True).clamp_min(1)
-    projections = tensor(targets.projections)
-    share = tensor(trials.share)
-    when = tensor(np.stack([one.when for one in plan]).astype(float))
-    n_conditions, _, n_times = share.shape
-    begin = onset(plan)
-    recorded = tensor(np.einsum("kit,itu->tku", trials.share[:, :, :begin], np.tanh(trials.x[:, :begin])))
+class _Reading(NamedTuple):
+    """How effects are read from rates.
 
-    def empty(networks: Networks) -> _Sums:
-        n, n_targets = len(networks.members), units.shape[1] + projections.shape[1]
-        by_time, by_target, by_unit = (n_times, n_targets), (n_targets,), (units.shape[2],)
-        shapes = [(n, *by_time)] * 3 + [(n, *by_unit)] * 3 + [(n, *by_target)] * 2 + [(1, *by_target)]
-        sums = _Sums(*(share.new_zeros((m, len(plan), n_conditions, *shape)) for m, *shape in shapes))
-        for t, intact in enumerate(recorded):
-            sums.intact[..., t, :] = _of_targets(intact.expand(n, 1, -1, -1), units, projections[:n])
-        return sums
+    Attributes
+    ----------
+    units : (perturbation, target, unit) weights that average over the units of a target.
+    projections : (member, projection, unit) weights of latents and readouts.
+    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition.
+    inside : (perturbation, time) 1 inside the window of a perturbation.
+    """
 
-    def read(sums: _Sums, r: torch.Tensor, t: int, read_out: torch.Tensor) -> torch.Tensor:
-        """Add the effects of one sample to the sums; the effect itself (member, perturbation, trial, unit)."""
-        intact = share[:, :, t] @ r[:, :1]
-        sums.intact[..., t, :] += _of_targets(intact, units, read_out)
-        inside = when[:, t, None, None]
-        sums.unit_intact.add_(inside * intact)
+    units: torch.Tensor
+    projections: torch.Tensor
+    weight: torch.Tensor
+    inside: torch.Tensor
+
+    @classmethod
+    def of(cls, starts: RunStarts, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
+        units = tensor(targets.units)
+        return cls(
+            units=units / units.sum(-1, keepdim=True).clamp_min(1),
+            projections=tensor(targets.projections),
+            weight=tensor(starts.weight),
+            inside=tensor(np.stack([entry.when for entry in perturbations]).astype(float)),
+        )
+
+    def of_members(self, members: slice) -> _Reading:
+        """The reading of some members."""
+        return self._replace(projections=self.projections[members])
+
+    def of_targets(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (member, run, condition, unit) averaged over the units of each target, then projected."""
+        values = values.expand(-1, len(self.units), -1, -1)
+        averaged = torch.einsum("mpcn,pqn->mpcq", values, self.units)
+        projected = torch.einsum("mpcn,mqn->mpcq", values, self.projections)
+        return torch.cat([averaged, projected], dim=-1)
+
+    def squares(self, effect: torch.Tensor, square: torch.Tensor, t: int) -> torch.Tensor:
+        """Squares of an effect in bin t, summed over trials, for each target.
+
+        Parameters
+        ----------
+        effect : (member, perturbation, trial, unit) effects, which are projected in every trial and then squared.
+        square : (member, perturbation, condition, unit) their squares, already summed over trials.
+        t : index of the bin.
+        """
+        averaged = torch.einsum("mpcn,pqn->mpcq", square, self.units)
+        if not self.projections.shape[1]:
+            return averaged
+        projected = effect @ self.projections.mT[:, None]
+        return torch.cat([averaged, self.weight[:, :, t] @ (projected * projected)], dim=-1)
+
+
+class _Sums:
+    """Sums over trials of the fields of `Effects`; sums of the window also over its bins.
+
+    Parameters
+    ----------
+    n_members : number of networks.
+    reading : how the effects on these networks are read.
+    recorded : (bin before the onset, condition, unit) recorded rates, summed over trials: the intact run until then.
+    """
+
+    def __init__(self, n_members: int, reading: _Reading, recorded: torch.Tensor) -> None:
+        n_conditions, _, n_bins = reading.weight.shape
+        n_perturbations, n_region_targets, n_units = reading.units.shape
+        n_targets = n_region_targets + reading.projections.shape[1]
+
+        def zeros(members: int, *shape: int) -> torch.Tensor:
+            return reading.weight.new_zeros((members, n_perturbations, n_conditions, *shape))
+
+        self.reading = reading
+        self.fields = {name: zeros(n_members, n_bins, n_targets) for name in ("mean", "square", "intact")}
+        self.fields |= {name: zeros(n_members, n_units) for name in ("unit_mean", "unit_square", "unit_intact")}
+        self.fields |= {name: zeros(n_members, n_targets) for name in ("square_from_first", "square_from_truth")}
+        self.fields["expected_square_from_truth"] = zeros(1, n_targets)
+        for t, rates_before in enumerate(recorded):
+            self.fields["intact"][..., t, :] = reading.of_targets(rates_before.expand(n_members, 1, -1, -1))
+
+    def add(self, r: torch.Tensor, t: int) -> torch.Tensor:
+        """Add the rates (member, run, trial, unit) of bin t; the effects (member, perturbation, trial, unit)."""
+        reading, fields = self.reading, self.fields
+        weight, inside = reading.weight[:, :, t], reading.inside[:, t, None, None]
+        intact = weight @ r[:, :1]
         effect = r[:, 1:] - r[:, :1]
-        mean, square = share[:, :, t] @ effect, share[:, :, t] @ effect.square()
-        sums.mean[..., t, :] += _of_targets(mean, units, read_out)
-        sums.square[..., t, :] += _squares(effect, square, units, read_out, share[:, :, t])
-        sums.unit_mean.add_(inside * mean)
-        sums.unit_square.add_(inside * square)
+        mean, square = weight @ effect, weight @ effect.square()
+        fields["intact"][..., t, :] += reading.of_targets(intact)
+        fields["mean"][..., t, :] += reading.of_targets(mean)
+        fields["square"][..., t, :] += reading.squares(effect, square, t)
+        fields["unit_intact"].add_(inside * intact)
+        fields["unit_mean"].add_(inside * mean)
+        fields["unit_square"].add_(inside * square)
         return effect
 
-    def miss(sum_of: torch.Tensor, away: torch.Tensor, read_out: torch.Tensor, t: int) -> None:
-        square = share[:, :, t] @ away.square()
-        sum_of += when[:, t, None, None] * _squares(away, square, units, read_out, share[:, :, t])
+    def miss(self, total: torch.Tensor, members: slice, difference: torch.Tensor, t: int) -> None:
+        """Add the squares of a difference between effects in bin t.
 
-    of_fits, of_truth = empty(fits), None if truth is None else empty(truth)
-    later, scored = compared
-    x0 = trials.x[:, begin]
-    steps = rates(fits, plan, x0, rng)
-    true_steps = None if truth is None else rates(truth, plan, x0)
-    for t, r in enumerate(steps, start=begin):
-        effect = read(of_fits, r, t, projections)
-        inside = bool(when[:, t].any())
-        if inside and later < len(effect):
-            miss(of_fits.missed[later:], effect[later:] - effect[:1], projections[later:], t)
-        if of_truth is not None and true_steps is not None:
-            true_effect = read(of_truth, next(true_steps), t, projections[:1])
-            if inside:
-                miss(of_fits.true_missed[:scored], effect[:scored] - true_effect, projections[:scored], t)
-                if scored < len(effect):
-                    away = effect[scored:].mean(0, keepdim=True) - true_effect
-                    miss(of_fits.expected_missed, away, projections[scored:][:1], t)
-    return of_fits, of_truth
+        Parameters
+        ----------
+        total : (member, perturbation, condition, target) rows of one of the sums, changed in place.
+        members : the members whose effects are compared, in whose latents differences are read.
+        difference : (member, perturbation, trial, unit) difference of their effects from another effect.
+        t : index of the bin.
+        """
+        square = self.reading.weight[:, :, t] @ difference.square()
+        squares = self.reading.of_members(members).squares(difference, square, t)
+        total.add_(self.reading.inside[:, t, None, None] * squares)
 
 
-def _of_targets(mean: torch.Tensor, units: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
-    """(member, run, condition, unit) averaged over the units of each target, then projected."""
-    averaged = torch.einsum("mpcn,pqn->mpcq", mean.expand(-1, len(units), -1, -1), units)
-    projected = torch.einsum("mpcn,mqn->mpcq", mean.expand(-1, len(units), -1, -1), projections)
-    return torch.cat([averaged, projected], dim=-1)
+def _summed(
+    simulation: Simulation,
+    perturbations: Sequence[Perturbation],
+    targets: Targets,
+    compared: _Compared,
+    trials_at_once: int,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor] | None]:
+    """Sums over all trials, some trials at a time, in the fits and in the true network."""
+    n_trials = len(simulation.starts.x)
+    of_fits: list[_Sums] = []
+    of_truth: list[_Sums] = []
+    for first in range(0, n_trials, trials_at_once):
+        trials = np.repeat(np.arange(first, min(first + trials_at_once, n_trials)), simulation.draws)
+        rng = np.random.default_rng([simulation.seed, first]) if simulation.noise_draws else None
+        sums, true_sums = _run(simulation.of_trials(trials), perturbations, targets, compared, rng)
+        of_fits.append(sums)
+        of_truth += [] if true_sums is None else [true_sums]
+    return _added(of_fits), _added(of_truth) if of_truth else None
 
 
-def _squares(
-    effect: torch.Tensor, square: torch.Tensor, units: torch.Tensor, projections: torch.Tensor, share: torch.Tensor
-) -> torch.Tensor:
-    """The same for squares: a projection is squared in every trial."""
-    averaged = torch.einsum("mpcn,pqn->mpcq", square, units)
-    if not projections.shape[1]:
-        return averaged
-    projected = effect @ projections.mT[:, None]
-    return torch.cat([averaged, share @ (projected * projected)], dim=-1)
+def _run(
+    simulation: Simulation,
+    perturbations: Sequence[Perturbation],
+    targets: Targets,
+    compared: _Compared,
+    rng: np.random.Generator | None,
+) -> tuple[_Sums, _Sums | None]:
+    """Run some perturbations in all trials of a simulation at once."""
+    fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
+    reading = _Reading.of(starts, perturbations, targets)
+    begin = onset(perturbations)
+    recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], np.tanh(starts.x[:, :begin])))
+    sums = _Sums(len(fits.members), reading, recorded)
+    true_sums = None if truth is None else _Sums(1, reading.of_members(slice(1)), recorded)
+    x0 = starts.x[:, begin]
+    true_rates: Iterator[torch.Tensor] = iter(()) if truth is None else rates(truth, perturbations, x0)
+    for t, r in enumerate(rates(fits, perturbations, x0, rng), start=begin):
+        effect = sums.add(r, t)
+        true_effect = None if true_sums is None else true_sums.add(next(true_rates), t)
+        if bool(reading.inside[:, t].any()):
+            _compare(sums, effect, true_effect, compared, t)
+    return sums, true_sums
 
 
-def _added(parts: Sequence[_Sums]) -> _Sums:
-    return _Sums(*(torch.stack(fields).sum(0) for fields in zip(*parts, strict=True)))
+def _compare(sums: _Sums, effect: torch.Tensor, true_effect: torch.Tensor | None, compared: _Compared, t: int) -> None:
+    """Add the squared differences between effects (member, perturbation, trial, unit) in bin t."""
+    later, fits = slice(compared.with_first, None), slice(compared.with_truth)
+    drawn = effect[compared.with_truth :]
+    if len(effect[later]):
+        sums.miss(sums.fields["square_from_first"][later], later, effect[later] - effect[:1], t)
+    if true_effect is None:
+        return
+    sums.miss(sums.fields["square_from_truth"][fits], fits, effect[fits] - true_effect, t)
+    if len(drawn):
+        first_drawn = slice(compared.with_truth, compared.with_truth + 1)
+        expected = drawn.mean(0, keepdim=True)
+        sums.miss(sums.fields["expected_square_from_truth"], first_drawn, expected - true_effect, t)
 
 
-def _means(sums: _Sums, plan: Sequence[Perturbation], count: Array) -> Effects:
-    """Sums over their number of trials, and of bins; NaN where there are none."""
+def _added(chunks: Sequence[_Sums]) -> dict[str, torch.Tensor]:
+    """The sums of all chunks of trials together."""
+    return {name: torch.stack([chunk.fields[name] for chunk in chunks]).sum(0) for name in chunks[0].fields}
+
+
+def _means(sums: dict[str, torch.Tensor], perturbations: Sequence[Perturbation], count: Array) -> Effects:
+    """Sums divided by the number of runs (condition, time), and of bins in the window; NaN where there are none."""
     by_time = np.where(count > 0, count, np.nan)[None, None, :, :, None]
-    inside = np.stack([(count * one.when).sum(-1) for one in plan])
-    by_window = np.where(inside > 0, inside, np.nan)[None, ..., None]
-    over = dict.fromkeys(("mean", "square", "intact"), by_time)
-    means = {name: values.cpu().numpy() / over.get(name, by_window) for name, values in sums._asdict().items()}
-    return Effects(**means, trials=count)
+    runs_in_window = np.stack([(count * perturbation.when).sum(-1) for perturbation in perturbations])
+    by_window = np.where(runs_in_window > 0, runs_in_window, np.nan)[None, ..., None]
+    divisors = dict.fromkeys(("mean", "square", "intact"), by_time)
+    means = {name: values.cpu().numpy() / divisors.get(name, by_window) for name, values in sums.items()}
+    return Effects(**means, n_trials=count)
 
 
-def _none(members: int, trials: Trials, targets: Targets) -> Effects:
+def _no_effects(n_members: int, starts: RunStarts, targets: Targets) -> Effects:
     """The effects of no perturbation at all."""
-    n_conditions, _, n_times = trials.share.shape
+    n_conditions, _, n_bins = starts.weight.shape
     n_targets = targets.units.shape[1] + targets.projections.shape[1]
-    by_time = np.zeros((members, 0, n_conditions, n_times, n_targets))
-    by_unit = np.zeros((members, 0, n_conditions, trials.x.shape[2]))
-    by_target = np.zeros((members, 0, n_conditions, n_targets))
-    missed = by_target, by_target, by_target[:1]
-    return Effects(by_time, by_time, by_time, by_unit, by_unit, by_unit, *missed, trials.share.sum(1))
+    by_time = np.zeros((n_members, 0, n_conditions, n_bins, n_targets))
+    by_unit = np.zeros((n_members, 0, n_conditions, starts.x.shape[2]))
+    by_target = np.zeros((n_members, 0, n_conditions, n_targets))
+    return Effects(
+        mean=by_time,
+        square=by_time,
+        intact=by_time,
+        unit_mean=by_unit,
+        unit_square=by_unit,
+        unit_intact=by_unit,
+        square_from_first=by_target,
+        square_from_truth=by_target,
+        expected_square_from_truth=by_target[:1],
+        n_trials=starts.weight.sum(1),
+    )
 
 
-def _joined(parts: Sequence[Effects], order: Array) -> Effects:
-    """Perturbations of all chunks, in their order."""
+def _joined(batches: Sequence[Effects], order: Array) -> Effects:
+    """The perturbations of all batches, put into the given order."""
     fields = {
-        name: np.concatenate([getattr(part, name) for part in parts], axis=1)[:, order]
+        name: np.concatenate([getattr(batch, name) for batch in batches], axis=1)[:, order]
         for name in Effects._fields
-        if name != "trials"
+        if name != "n_trials"
     }
-    return parts[0]._replace(**fields)
+    return batches[0]._replace(**fields)

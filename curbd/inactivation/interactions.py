@@ -1,15 +1,16 @@
-"""The table ``interactions``: what the single experiments say together about how regions depend on one another."""
+"""The table ``interactions``: what several experiments together say about how regions depend on one another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from curbd.inactivation.bench import Outcome
-from curbd.inactivation.effects import STATES
+from curbd.inactivation.effects import MAX_STATES
+from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.tabulate import interval
 from curbd.network.perturbation import Perturbation
@@ -18,47 +19,64 @@ from curbd.network.tensors import device, tensor
 from curbd.recording.scaling import silent
 
 Array = np.ndarray
-KEY = ["recording", "model", "seed"]
+FIT_COLUMNS = ["recording", "model", "seed"]
+"""Columns that identify a fit."""
+INTERACTION_COLUMNS = [
+    *FIT_COLUMNS,
+    *("measure", "perturbation", "source", "target", "condition", "start_s", "stop_s", "value", "ci_low", "ci_high"),
+]
+"""Columns of the table, in their order."""
 
 
 def interaction_table(
-    found: Outcome, inactivations: pd.DataFrame, pathways: pd.DataFrame | None = None
+    outcome: Outcome, inactivations: pd.DataFrame, pathways: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Direct beside total effects, transmitter indices, critical windows, and the synergy of combinations.
+    """Direct and total effects, critical windows, transmitter indices, and the synergy of combinations.
 
-    Every measure is there where the config holds the experiments that it needs: silenced regions (total effect), cut
-    pathways (direct effect), a window cut into successive ones (critical window), parts (synergy).
+    A measure is computed where the config contains the experiments behind it: silenced regions for total effects, cut
+    pathways for direct effects, a window that is divided into successive windows for critical windows, and several
+    interventions at the same time for synergy.
+
+    Parameters
+    ----------
+    outcome : what the experiments gave.
+    inactivations : the table ``inactivations`` of the same outcome.
+    pathways : the table ``pathways`` of the same fits; with it only resolved pathways carry messages.
     """
-    parts = [
-        _direct_and_total(found, inactivations),
-        _critical_windows(found, inactivations),
-        _transmission(found, pathways),
-        _synergy(found),
+    measures = [
+        _direct_and_total(outcome, inactivations),
+        _critical_windows(outcome, inactivations),
+        _transmission(outcome, pathways),
+        _synergies(outcome),
     ]
-    columns = [*KEY, "measure", "perturbation", "source", "target", "condition", "start_s", "stop_s", "value"]
-    parts = [part for part in parts if len(part)]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    return table.reindex(columns=[*columns, "ci_low", "ci_high"])
+    measures = [rows for rows in measures if len(rows)]
+    table = pd.concat(measures, ignore_index=True) if measures else pd.DataFrame()
+    return table.reindex(columns=INTERACTION_COLUMNS)
 
 
-def _sources(found: Outcome) -> dict[str, tuple[str, str]]:
-    """Perturbation -> source and measure, of whole silenced regions and of cut pathways."""
-    region, at_rest = found.recording["region"].values.astype(str), silent(found.recording)
+def _sources(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    """Perturbation -> source and measure, for entirely silenced regions and for cut pathways."""
+    region, silent_rate = outcome.recording["region"].values.astype(str), silent(outcome.recording)
     sources = {}
-    for one in found.plan:
-        if one.pathway is not None:
-            sources[one.name] = (one.pathway[0], "direct_effect")
-        elif one.kind == "region" and not one.parts and (one.action.level[one.action.held] == at_rest).all():
-            held = {str(name) for name in region[one.action.held]}
-            if len(held) == 1 and one.action.held.sum() == (region == min(held)).sum():
-                sources[one.name] = (min(held), "total_effect")
+    for perturbation in outcome.perturbations:
+        held, level = perturbation.action.held, perturbation.action.level
+        if perturbation.pathway is not None:
+            sources[perturbation.name] = (perturbation.pathway[0], "direct_effect")
+        elif perturbation.kind == "region" and not perturbation.interventions and (level[held] == silent_rate).all():
+            regions = {str(name) for name in region[held]}
+            if len(regions) == 1 and held.sum() == (region == min(regions)).sum():
+                sources[perturbation.name] = (min(regions), "total_effect")
     return sources
 
 
-def _direct_and_total(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
-    """Effect of a silenced region on every other one, that of the pathway between them alone, and their ratio."""
-    sources = _sources(found)
-    targets = {one.name: one.pathway[1] for one in found.plan if one.pathway is not None}
+def _target_of_pathway(outcome: Outcome) -> dict[str, str]:
+    """Perturbation -> target, for cut pathways."""
+    return {entry.name: entry.pathway[1] for entry in outcome.perturbations if entry.pathway is not None}
+
+
+def _direct_and_total(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
+    """Effect of silencing a region on every other region, effect of cutting the pathway between them, and the ratio."""
+    sources = _sources(outcome)
     rows = inactivations[inactivations["perturbation"].isin(sources) & (inactivations["target_kind"] == "region")]
     rows = rows.assign(
         source=rows["perturbation"].map(lambda name: sources[name][0]),
@@ -67,116 +85,136 @@ def _direct_and_total(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFra
         ci_low=np.nan,
         ci_high=np.nan,
     )
-    own = rows["perturbation"].map(targets)
-    rows = rows[(rows["target"] == own) | (own.isna() & (rows["target"] != rows["source"]))]
-    same = [*KEY, "source", "target", "condition", "start_s", "stop_s", "strength"]
-    total, direct = (rows[rows["measure"] == f"{which}_effect"] for which in ("total", "direct"))
-    # A region may be silenced by more than one experiment, a graded one among them; the effect is the same.
-    both = direct.merge(total.drop_duplicates(same), on=same, suffixes=("", "_total"))
+    pathway_target = rows["perturbation"].map(_target_of_pathway(outcome))
+    elsewhere = pathway_target.isna() & (rows["target"] != rows["source"])
+    rows = rows[(rows["target"] == pathway_target) | elsewhere]
+    setting = [*FIT_COLUMNS, "source", "target", "condition", "start_s", "stop_s", "strength"]
+    total, direct = (rows[rows["measure"] == measure] for measure in ("total_effect", "direct_effect"))
+    # A region may be silenced by several experiments, a graded one among them; the effect is the same.
+    both = direct.merge(total.drop_duplicates(setting), on=setting, suffixes=("", "_total"))
     both = both[both["value_total"] > 0]
     share = both.assign(measure="direct_share", value=both["value"] / both["value_total"])
     return pd.concat([rows, share[rows.columns]], ignore_index=True)
 
 
-def _critical_windows(found: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
-    """Of successive windows the one with the largest effect, as a multiple of the mean effect of all."""
-    own = inactivations["perturbation"].map({one.name: one.pathway[1] for one in found.plan if one.pathway is not None})
-    rows = inactivations[(inactivations["perturbed_share"] < 1) & (own.isna() | (own == inactivations["target"]))]
+def _critical_windows(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
+    """The one of several successive windows with the largest effect, as a multiple of the mean effect over windows."""
+    pathway_target = inactivations["perturbation"].map(_target_of_pathway(outcome))
+    read = pathway_target.isna() | (pathway_target == inactivations["target"])
+    rows = inactivations[(inactivations["perturbed_share"] < 1) & read]
     rows = rows.assign(measure="critical_window", source=None)
-    same = [*KEY, "experiment", "acts_on", "fraction", "strength", "target", "condition"]
-    rows = rows[rows.groupby(same, dropna=False)["perturbation"].transform("size") > 1]
-    mean = rows.groupby(same, dropna=False)["effect_rms"].transform("mean")
+    series = [*FIT_COLUMNS, "experiment", "acts_on", "fraction", "strength", "target", "condition"]
+    rows = rows[rows.groupby(series, dropna=False)["perturbation"].transform("size") > 1]
+    mean = rows.groupby(series, dropna=False)["effect_rms"].transform("mean")
     rows = rows.assign(value=rows["effect_rms"] / mean.where(mean > 0), ci_low=np.nan, ci_high=np.nan)
-    largest = rows.loc[rows.dropna(subset="value").groupby(same, dropna=False)["value"].idxmax()]
-    sources = _sources(found)
+    largest = rows.loc[rows.dropna(subset="value").groupby(series, dropna=False)["value"].idxmax()]
+    sources = _sources(outcome)
     return largest.assign(source=[sources.get(name, ("", ""))[0] for name in largest["perturbation"]])
 
 
-def _transmission(found: Outcome, pathways: pd.DataFrame | None) -> pd.DataFrame:
-    """Transmitter index of every region, and the generator index, 1 minus it."""
+def _transmission(outcome: Outcome, pathways: pd.DataFrame | None) -> pd.DataFrame:
+    """Transmitter index of every region, and the generator index, which is 1 minus the transmitter index."""
     rows = []
-    for number, seed in enumerate(found.networks["seed"].values):
-        index = transmitter_index(found.recording, found.networks, number, pathways)
-        for name, value in index.items():
-            for measure, share in (("transmitter_index", value), ("generator_index", 1 - value)):
-                if np.isfinite(share):
-                    rows.append((seed, measure, name, share))
+    for fit_index, seed in enumerate(outcome.networks["seed"].values):
+        indices = transmitter_index(outcome.recording, outcome.networks, fit_index, pathways)
+        for region, index in indices.items():
+            for measure, value in (("transmitter_index", index), ("generator_index", 1 - index)):
+                if np.isfinite(value):
+                    rows.append((seed, measure, region, value))
     table = pd.DataFrame(rows, columns=["seed", "measure", "source", "value"])
     return table.assign(
-        recording=found.recording.attrs["recording"],
-        model=found.networks.attrs["model"],
+        recording=outcome.recording.attrs["recording"],
+        model=outcome.networks.attrs["model"],
         perturbation="",
         target="",
         condition="all",
     )
 
 
-def _synergy(found: Outcome) -> pd.DataFrame:
-    """Size of the effect of a combination over that of the sum of the effects of its parts, minus 1."""
-    region = found.recording["region"].values.astype(str)
-    rows = []
-    for one in found.plan:
-        if len(one.parts) < 2:
+def _synergies(outcome: Outcome) -> pd.DataFrame:
+    """The synergy of every combination of several interventions, in every region with units that are not held."""
+    region = outcome.recording["region"].values.astype(str)
+    rows = list[dict[str, Any]]()
+    for perturbation in outcome.perturbations:
+        if len(perturbation.interventions) < 2:
             continue
-        alive = ~one.action.held
-        targets = [name for name in found.regions if (alive & (region == name)).any()]
-        units = np.stack([alive & (region == name) for name in targets])
-        value = synergy(found, one, units)
-        low, high = interval(found, value)
-        for (seed, condition, target), each in np.ndenumerate(value[: found.n_seeds]):
-            if np.isfinite(each) and found.conditions[condition] in one.conditions:
-                cell = (condition, target)
-                rows.append((seed, one, targets[target], found.conditions[condition], each, low[cell], high[cell]))
-    return pd.DataFrame(
-        {
-            "recording": found.recording.attrs["recording"],
-            "model": found.networks.attrs["model"],
-            "seed": found.networks["seed"].values[seed],
-            "measure": "synergy",
-            "perturbation": one.name,
-            "source": "",
-            "target": target,
-            "condition": condition,
-            "start_s": one.start_s,
-            "stop_s": one.stop_s,
-            "value": value,
-            "ci_low": low,
-            "ci_high": high,
-        }
-        for seed, one, target, condition, value, low, high in rows
-    )
+        free = ~perturbation.action.held
+        targets = [name for name in outcome.regions if (free & (region == name)).any()]
+        values = synergy(outcome, perturbation, np.stack([free & (region == name) for name in targets]))
+        low, high = interval(outcome, values)
+        for (fit_index, condition, target), value in np.ndenumerate(values[: outcome.n_seeds]):
+            if np.isfinite(value) and outcome.conditions[condition] in perturbation.conditions:
+                rows.append(
+                    {
+                        "recording": outcome.recording.attrs["recording"],
+                        "model": outcome.networks.attrs["model"],
+                        "seed": outcome.networks["seed"].values[fit_index],
+                        "measure": "synergy",
+                        "perturbation": perturbation.name,
+                        "source": "",
+                        "target": targets[target],
+                        "condition": outcome.conditions[condition],
+                        "start_s": perturbation.start_s,
+                        "stop_s": perturbation.stop_s,
+                        "value": value,
+                        "ci_low": low[condition, target],
+                        "ci_high": high[condition, target],
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
-def synergy(found: Outcome, one: Perturbation, units: Array) -> Array:
-    """|e| / |e_1 + e_2 + ...| - 1 (member, condition, target), e the effect of a combination, e_k those of its parts.
+def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
+    """|e| / |e_1 + e_2 + ...| - 1, with the effect e of a combination and the effects e_k of its single interventions.
 
-    Norms are over trials, the time of the window and the units (target, unit) of each target. 0 where parts simply
-    add; above 0 where one part makes up for the other; NaN where the parts do nothing.
+    Norms are over trials, the time of the window and the units of each target.
+
+    Parameters
+    ----------
+    outcome : what the experiments gave.
+    combination : a perturbation with several interventions.
+    units : (target, unit) bool, the units of each target.
+
+    Returns
+    -------
+    (member, condition, target). 0 where effects simply add; above 0 where one of the silenced sources compensates for
+    the loss of the other; NaN where the single interventions have no effect.
     """
-    alone = [one._replace(action=action, parts=()) for action in one.parts]
-    members, n_trials = found.members, len(found.trials.x)
-    begin = onset([one])
-    at_once = max(1, STATES[device().type] // (len(members.members) * units.shape[1] * (2 + len(alone))))
+    single = [combination._replace(action=action, interventions=()) for action in combination.interventions]
+    members, n_trials = outcome.members, len(outcome.starts.x)
+    begin = onset([combination])
+    states_of_trial = len(members.members) * units.shape[1] * (2 + len(single))
     read = tensor(units.astype(float))
     together = apart = read.new_zeros(())
-    for chunk in _chunks(n_trials, at_once):
-        share = tensor(found.trials.share[:, chunk])
-        steps = rates(members.of_trials(chunk), [one, *alone], found.trials.x[chunk, begin])
-        for t, r in enumerate(steps, start=begin):
-            if one.when[t]:
+    for trials in _chunks(n_trials, max(1, MAX_STATES[device().type] // states_of_trial)):
+        weight = tensor(outcome.starts.weight[:, trials])
+        runs = rates(members.of_trials(trials), [combination, *single], outcome.starts.x[trials, begin])
+        for t, r in enumerate(runs, start=begin):
+            if combination.when[t]:
                 effect = r[:, 1:] - r[:, :1]
-                together = together + _power(effect[:, 0], share[:, :, t], read)
-                apart = apart + _power(effect[:, 1:].sum(1), share[:, :, t], read)
+                together = together + _summed_squares(effect[:, 0], weight[:, :, t], read)
+                apart = apart + _summed_squares(effect[:, 1:].sum(1), weight[:, :, t], read)
     ratio = (together / apart).sqrt().cpu().numpy() - 1
-    result: Array = np.where(np.isfinite(ratio), ratio, np.nan)
-    return result
+    return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
-def _power(effect: torch.Tensor, share: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """(member, condition, target) squares of an effect (member, trial, unit), summed."""
-    return share @ (effect * effect) @ units.T
+def _summed_squares(effect: torch.Tensor, weight: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    """Squares of an effect, summed over trials and units.
+
+    Parameters
+    ----------
+    effect : (member, trial, unit) effect in one bin.
+    weight : (condition, trial) 1 for the trials of a condition in which the bin was observed.
+    units : (target, unit) 1 for the units of a target.
+
+    Returns
+    -------
+    (member, condition, target)
+    """
+    return weight @ (effect * effect) @ units.T
 
 
-def _chunks(number: int, at_once: int) -> Iterator[Array]:
-    for first in range(0, number, at_once):
-        yield np.arange(first, min(first + at_once, number))
+def _chunks(n_trials: int, at_once: int) -> Iterator[Array]:
+    """Indices of successive trials, ``at_once`` at a time."""
+    for first in range(0, n_trials, at_once):
+        yield np.arange(first, min(first + at_once, n_trials))

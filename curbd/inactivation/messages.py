@@ -1,8 +1,8 @@
 """Which regions generate what they send, and which pass on what they receive.
 
-The message of a pathway is the current that it carries. A region transmits in so far as its outgoing messages can be
-predicted from its incoming ones: the transmitter index is that R2 on held-out trials, the generator index the rest
-(Clark & Beiran, PNAS 2025, where what regions say to one another is split in this way).
+The message of a pathway is the current that the pathway carries. The transmitter index of a region is the R2, on
+held-out trials, with which its incoming messages predict its outgoing messages; the generator index is 1 minus the
+transmitter index (after Clark & Beiran, PNAS 2025, who divide the communication between regions in this way).
 """
 
 from __future__ import annotations
@@ -18,90 +18,111 @@ from curbd.network.equation import Network
 from curbd.network.view import view
 
 Array = np.ndarray
-COMPONENTS = 5
-"""Principal components of a message, at most."""
-LAGS = 6
-"""Earlier times of the incoming messages, from 0 to two time constants."""
-PENALTIES = 10.0 ** np.arange(-4, 5)
+MAX_MESSAGE_COMPONENTS = 5
+"""Number of principal components of a message, at most."""
+MAX_LAGS = 6
+"""Number of lags, at most, at which incoming messages predict outgoing messages."""
+LONGEST_LAG_TAU = 2
+"""Longest lag, in time constants of the network."""
+MESSAGE_PENALTIES = 10.0 ** np.arange(-4, 5)
+"""Ridge penalties, for standardised messages, among which cross-validation chooses."""
+MIN_MESSAGE_SD = 1e-12
+"""Smallest standard deviation by which a message is divided, in units of x."""
 
 
 def transmitter_index(
     recording: xr.Dataset, networks: xr.Dataset, fit_index: int, pathways: pd.DataFrame | None = None
 ) -> dict[str, float]:
-    """Share of every region's outgoing messages that its incoming ones predict on held-out trials, 0 at least.
+    """R2, at least 0, with which the incoming messages of every region predict its outgoing messages.
 
-    Messages are evaluated at the rates that the fit inferred behind noisy ones, where it did: the noise of observed
-    rates foretells nothing, and looks as if the region had generated it.
+    Where a fit inferred the rates behind noisy observations, messages are computed from the inferred rates: no incoming
+    message predicts the noise of observed rates, which would look as if the region had generated it.
 
     Parameters
     ----------
-    fit_index : which of the fits, by its place among the seeds.
+    recording : the recording that the networks were fitted to.
+    networks : the fits, one for each seed.
+    fit_index : position of the fit among the seeds.
     pathways : the table ``pathways``; with it only resolved pathways carry messages.
 
     Returns
     -------
-    Region -> index; NaN for a region that sends nothing, 0 for one that receives nothing.
+    Region -> index, on held-out trials; NaN for a region that sends nothing, 0 for a region that receives nothing.
     """
-    # A draw: the posterior mean is smoother than the rates were, and more of it can be predicted.
+    # Rates are drawn, as the posterior mean is smoother and therefore more predictable than the rates were.
     fit = view(recording, networks, fit_index, rates="drawn")
-    open_ways = {(source, target) for source in fit.regions for target in fit.regions if source != target}
+    carrying = {(source, target) for source in fit.regions for target in fit.regions if source != target}
     if pathways is not None:
         resolved = pathways[pathways["verdict"] == "resolved"]
-        open_ways &= set(zip(resolved["source"].astype(str), resolved["target"].astype(str), strict=True))
+        carrying &= set(zip(resolved["source"].astype(str), resolved["target"].astype(str), strict=True))
     messages = {}
     for source in fit.sources:
         for target in fit.regions:
             current = fit.current(source, fit.region == target)
-            if (source.name, target) in open_ways and np.nan_to_num(current).any():
+            if (source.name, target) in carrying and np.nan_to_num(current).any():
                 messages[source.name, target] = _message(current, len(source.columns), fit.train)
-    index = {}
+    indices = {}
     for region in fit.regions:
         sent = [message for (source, _), message in sorted(messages.items()) if source == region]
         received = [message for (_, target), message in sorted(messages.items()) if target == region]
-        index[region] = _predicted(sent, received, fit.train, fit.network) if sent else float("nan")
-    return index
+        indices[region] = _predicted_r2(sent, received, fit.train, fit.network) if sent else float("nan")
+    return indices
 
 
 def _message(current: Array, n_senders: int, train: Array) -> Array:
-    """Leading components of the current of a pathway.
+    """Leading principal components of the current of a pathway.
 
     Parameters
     ----------
-    current : (trial, time, unit) current of the pathway, NaN where missing.
-    n_senders : units of the source.
-    train : (trial,) trials from which the components are computed.
+    current : (trial, time, unit) current of the pathway, in units of x, NaN where missing.
+    n_senders : number of units of the source.
+    train : (trial,) bool, trials from which the components are computed.
 
     Returns
     -------
     (trial, time, component) NaN where the current is missing.
     """
-    known = np.isfinite(current).all(2)
-    n_components = min(COMPONENTS, n_senders, current.shape[2])
-    components = PCA(n_components, svd_solver="full").fit(current[known & train[:, None]])
-    out = np.full((*current.shape[:2], n_components), np.nan)
-    out[known] = components.transform(current[known])
-    return out
+    complete = np.isfinite(current).all(2)
+    n_components = min(MAX_MESSAGE_COMPONENTS, n_senders, current.shape[2])
+    components = PCA(n_components, svd_solver="full").fit(current[complete & train[:, None]])
+    message = np.full((*current.shape[:2], n_components), np.nan)
+    message[complete] = components.transform(current[complete])
+    return message
 
 
-def _predicted(sent: list[Array], received: list[Array], train: Array, network: Network) -> float:
+def _predicted_r2(sent: list[Array], received: list[Array], train: Array, network: Network) -> float:
+    """R2, at least 0, with which incoming messages at several lags predict outgoing messages on held-out trials.
+
+    Parameters
+    ----------
+    sent : outgoing messages, each (trial, time, component).
+    received : incoming messages, each (trial, time, component).
+    train : (trial,) bool, trials from which the regression is computed.
+    network : the network, whose time constant sets the lags.
+
+    Returns
+    -------
+    0 without incoming messages, NaN without complete bins in training or held-out trials.
+    """
     if not received:
         return 0.0
-    lags = np.unique(np.linspace(0, 2 * network.tau_s / network.dt_s, LAGS).round().astype(int))
+    longest_lag = LONGEST_LAG_TAU * network.tau_s / network.dt_s
+    lags = np.unique(np.linspace(0, longest_lag, MAX_LAGS).round().astype(int))
     lags = lags[lags < sent[0].shape[1] // 2]
     y, z = np.concatenate(sent, axis=2), np.concatenate(received, axis=2)
-    earlier = np.concatenate([_shifted(z, int(lag)) for lag in lags], axis=2)
-    known = np.isfinite(y).all(2) & np.isfinite(earlier).all(2)
-    fitted, held_out = known & train[:, None], known & ~train[:, None]
+    lagged = np.concatenate([_shifted(z, int(lag)) for lag in lags], axis=2)
+    complete = np.isfinite(y).all(2) & np.isfinite(lagged).all(2)
+    fitted, held_out = complete & train[:, None], complete & ~train[:, None]
     if not fitted.any() or not held_out.any():
         return float("nan")
-    scale = np.maximum(earlier[fitted].std(0), 1e-12)
-    model = RidgeCV(PENALTIES).fit(earlier[fitted] / scale, y[fitted])
-    r2 = r2_score(y[held_out], model.predict(earlier[held_out] / scale), multioutput="variance_weighted")
+    scale = np.maximum(lagged[fitted].std(0), MIN_MESSAGE_SD)
+    model = RidgeCV(MESSAGE_PENALTIES).fit(lagged[fitted] / scale, y[fitted])
+    r2 = r2_score(y[held_out], model.predict(lagged[held_out] / scale), multioutput="variance_weighted")
     return max(0.0, float(r2))
 
 
 def _shifted(values: Array, lag: int) -> Array:
-    """Values (trial, time, ...) some bins earlier; NaN at the start of a trial."""
-    out = np.full_like(values, np.nan)
-    out[:, lag:] = values[:, : values.shape[1] - lag]
-    return out
+    """Values (trial, time, ...) of ``lag`` bins earlier; NaN at the start of a trial."""
+    earlier = np.full_like(values, np.nan)
+    earlier[:, lag:] = values[:, : values.shape[1] - lag]
+    return earlier

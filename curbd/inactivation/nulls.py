@@ -1,33 +1,40 @@
-"""The null of an effect: the same done to as many other units, drawn at random.
+"""The null of an effect: the same action on equally many units that are drawn at random.
 
-The groups are drawn from all units outside the target, the ones that were really acted on among them; where a part of
-the target itself is acted on, as many of its units are drawn from the target. If the labels of the units meant nothing,
-the real group would be one more such draw, so that the share of groups with at least its effect is uniform (a
-permutation test: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 2010). The effect is read from those units of the
-target that are not held themselves.
+A random group is drawn from all units outside the target, the units that were really perturbed among them. Where some
+units of the target itself are perturbed, equally many units of the group are drawn from the target. If the labels of
+the units meant nothing, the real group would be one more such draw, so that the share of groups with at least the real
+effect is uniform (a permutation test: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 2010). The effect is read from
+those units of the target that are not held themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from curbd.inactivation.effects import Targets, Trials, effects
+from curbd.inactivation.effects import RunStarts, Simulation, Targets, effects
 from curbd.network.perturbation import Action, Perturbation, moved
-from curbd.network.perturbed_run import Networks
 from curbd.progress import progress
 
 Array = np.ndarray
-TRIALS = 8
-"""Trials of a condition, at most, in which real and random groups are compared."""
+MAX_NULL_TRIALS = 8
+"""Number of trials of a condition, at most, in which real and random groups are compared."""
+NULL_INTERVAL_PERCENT = (2.5, 97.5)
+"""Percentiles of the effects of random groups between which the middle 95 % lie."""
 
 
-class Null(NamedTuple):
-    """low, high, p_value : (member, perturbation, condition, target), the regions first, then the projections.
+class EffectNull(NamedTuple):
+    """Effects of random groups of units, on the regions first, then on the projections.
 
-    NaN where there is no other group.
+    Attributes
+    ----------
+    low : (member, perturbation, condition, target) lower end of the middle 95 % of the rms effects of random groups;
+        this and the other fields are NaN where no other group could be drawn.
+    high : (member, perturbation, condition, target) upper end of the middle 95 %.
+    p_value : (member, perturbation, condition, target) share of groups, the real group included, whose effect is at
+        least as large as the real effect.
     """
 
     low: Array
@@ -35,138 +42,172 @@ class Null(NamedTuple):
     p_value: Array
 
 
-def null(
-    fits: Networks,
-    plan: Sequence[Perturbation],
-    regions: Array,
-    names: Sequence[str],
+def effect_null(
+    simulation: Simulation,
+    perturbations: Sequence[Perturbation],
+    regions: Mapping[str, Array],
     projections: Array,
-    trials: Trials,
     *,
     groups: int,
-    noise_draws: int = 0,
-    seed: int = 0,
-) -> Null:
-    """Compare every perturbation with random groups, for every target region, latent and readout.
+) -> EffectNull:
+    """Compare every perturbation with random groups of units, for every target region, latent and readout.
 
     Parameters
     ----------
-    regions : (region, unit) units of every region.
-    names : of the regions; a cut pathway has a null for its own target only.
-    projections : (member, projection, unit) latents and readouts.
-    groups : random groups for each comparison.
+    simulation : the networks and the states from which they run; ``seed`` draws trials and groups as well.
+    perturbations : what is done; a cut pathway has a null for its own target only.
+    regions : name -> (unit,) bool, the units of the region.
+    projections : (member, projection, unit) weights of latents and readouts.
+    groups : number of random groups for each comparison.
 
     Returns
     -------
-    The middle 95 % of the rms effect of the groups, and the p value of an effect as large as the real one.
+    The middle 95 % of the rms effect of the groups, and the p-value of an effect as large as the real effect.
     """
-    n_projections = projections.shape[1]
-    shape = (len(fits.members), len(plan), len(trials.share), len(regions) + n_projections)
-    found = Null(*(np.full(shape, np.nan) for _ in Null._fields))
-    # Behind the regions stands a target of no units, for the projections.
-    read = np.concatenate([regions, np.zeros_like(regions[: min(n_projections, 1)])])
-    pairs = [
-        (which, target)
-        for which, one in enumerate(plan)
-        for target in range(len(read))
-        if groups and (one.pathway is None or [*names, None][target] == one.pathway[1])
-    ]
-    runs: list[Perturbation] = []
-    targets: list[Array] = []
-    drawn: dict[tuple[bytes, ...], slice] = {}
-    compared: list[tuple[int, int, int, slice]] = []
-    for which, target in pairs:
-        one = plan[which]
-        others = random_groups(one.action, read[target], groups, seed)
-        if not len(others):
-            continue
-        # What is alike in all but which units it is done to shares its groups.
-        same = [np.array([target, one.strength]).tobytes(), one.when.tobytes()]
-        alike = (*same, *_signature(one.action, read[target]))
-        if alike not in drawn:
-            drawn[alike] = slice(len(runs), len(runs) + groups)
-            units = np.flatnonzero(one.action.units)
-            runs += [one._replace(action=moved(one.action, units, group)) for group in others]
-            targets += [read[target]] * groups
-        compared.append((which, target, len(runs), drawn[alike]))
-        runs.append(one)
-        targets.append(read[target])
-    if not runs:
-        return found
-    with progress(len(runs), "random groups") as advance:
-        rms = _rms(fits, runs, targets, projections, trials, noise_draws, seed, advance)
-    for which, target, real, random in compared:
-        own, of = (
-            (slice(target, target + 1), slice(1)) if target < len(regions) else (slice(target, None), slice(1, None))
-        )
-        known, mine = rms[:, random, :, of], rms[:, real, :, of]
-        found.low[:, which, :, own], found.high[:, which, :, own] = np.percentile(known, [2.5, 97.5], axis=1)
-        p_value = (1 + (known >= mine[:, None]).sum(1)) / (1 + groups)
-        found.p_value[:, which, :, own] = np.where(np.isfinite(mine), p_value, np.nan)
-    return found
+    n_regions, n_projections = len(regions), projections.shape[1]
+    shape = (len(simulation.fits.members), len(perturbations), len(simulation.starts.weight), n_regions + n_projections)
+    low, high, p_value = (np.full(shape, np.nan) for _ in EffectNull._fields)
+    runs = _Runs(groups, simulation.seed)
+    for index, target, units in _pairs(perturbations, regions, n_projections) if groups else ():
+        runs.add(perturbations[index], index, target, units)
+    if not runs.perturbations:
+        return EffectNull(low, high, p_value)
+    with progress(len(runs.perturbations), "random groups") as advance:
+        rms = _rms(simulation, runs, projections, advance)
+    for index, target, real_run, random_runs in runs.comparisons:
+        # Column 0 of the effects is the region, the further columns are the projections.
+        targets, columns = slice(target, target + 1), slice(1)
+        if target == n_regions:
+            targets, columns = slice(target, None), slice(1, None)
+        random, real = rms[:, random_runs, :, columns], rms[:, real_run, :, columns]
+        low[:, index, :, targets], high[:, index, :, targets] = np.percentile(random, NULL_INTERVAL_PERCENT, axis=1)
+        p = (1 + (random >= real[:, None]).sum(1)) / (1 + groups)
+        p_value[:, index, :, targets] = np.where(np.isfinite(real), p, np.nan)
+    return EffectNull(low, high, p_value)
 
 
-def _rms(
-    fits: Networks,
-    runs: Sequence[Perturbation],
-    targets: Sequence[Array],
-    projections: Array,
-    trials: Trials,
-    noise_draws: int,
-    seed: int,
-    advance: Callable[[int], object],
-) -> Array:
+def _pairs(
+    perturbations: Sequence[Perturbation], regions: Mapping[str, Array], n_projections: int
+) -> Iterator[tuple[int, int, Array]]:
+    """Index of a perturbation, index of a target, and units of the target, for all pairs that have a null.
+
+    All projections together are one more target after the regions, a target of no units.
+    """
+    names: list[str | None] = [*regions]
+    units = [*regions.values()]
+    if n_projections:
+        names.append(None)
+        units.append(np.zeros_like(units[0]))
+    for index, perturbation in enumerate(perturbations):
+        for target, name in enumerate(names):
+            if perturbation.pathway is None or name == perturbation.pathway[1]:
+                yield index, target, units[target]
+
+
+class _Comparison(NamedTuple):
+    """A perturbation and a target, and the runs of the real group and of the random groups, by index."""
+
+    perturbation: int
+    target: int
+    real_run: int
+    random_runs: slice
+
+
+class _Runs:
+    """All runs behind the comparisons; perturbations that differ only in their units share random groups.
+
+    Parameters
+    ----------
+    groups : number of random groups for each comparison.
+    seed : seed of the random groups.
+    """
+
+    def __init__(self, groups: int, seed: int) -> None:
+        self.groups = groups
+        self.seed = seed
+        self.perturbations: list[Perturbation] = []
+        self.targets: list[Array] = []
+        self.comparisons: list[_Comparison] = []
+        self.drawn: dict[tuple[bytes, ...], slice] = {}
+
+    def add(self, perturbation: Perturbation, index: int, target: int, target_units: Array) -> None:
+        """Add a perturbation and its random groups, unless no other group could be drawn.
+
+        Parameters
+        ----------
+        perturbation, index : the perturbation, and its index.
+        target, target_units : index of the target, and its units (unit,).
+        """
+        action = perturbation.action
+        random = random_groups(action, target_units, self.groups, self.seed)
+        if not len(random):
+            return
+        setting = [np.array([target, perturbation.strength]).tobytes(), perturbation.when.tobytes()]
+        key = (*setting, *_signature(action, target_units))
+        if key not in self.drawn:
+            self.drawn[key] = slice(len(self.perturbations), len(self.perturbations) + self.groups)
+            units = np.flatnonzero(action.units)
+            self.perturbations += [perturbation._replace(action=moved(action, units, group)) for group in random]
+            self.targets += [target_units] * self.groups
+        self.comparisons.append(_Comparison(index, target, len(self.perturbations), self.drawn[key]))
+        self.perturbations.append(perturbation)
+        self.targets.append(target_units)
+
+
+def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Callable[[int], object]) -> Array:
     """(member, run, condition, 1 + projection) rms effect of every run on its target, in its window and some trials."""
-    few = _few(trials, seed)
-    fits = fits.of_trials(few)
-    rms = np.empty((len(fits.members), len(runs), len(trials.share), 1 + projections.shape[1]))
-    windows = {one.when.tobytes(): one.when for one in runs}
+    simulation = simulation._replace(truth=None).of_trials(_null_trials(simulation.starts, simulation.seed))
+    fits, starts = simulation.fits, simulation.starts
+    rms = np.empty((len(fits.members), len(runs.perturbations), len(starts.weight), 1 + projections.shape[1]))
+    windows = {perturbation.when.tobytes(): perturbation.when for perturbation in runs.perturbations}
     for window in windows.values():
-        chosen = [number for number, one in enumerate(runs) if np.array_equal(one.when, window)]
+        chosen = [run for run, entry in enumerate(runs.perturbations) if np.array_equal(entry.when, window)]
         # What comes after the window need not be run.
         time = slice(0, int(np.flatnonzero(window)[-1]) + 1)
-        part = [runs[number]._replace(when=window[time]) for number in chosen]
-        alive = np.stack([targets[number] & ~runs[number].action.held for number in chosen])[:, None]
-        result, _ = effects(
-            fits._replace(inputs=fits.inputs[:, :, time]),
-            part,
-            Trials(trials.x[few, time], trials.share[:, few, time]),
-            Targets(alive.astype(float), projections),
-            compare=False,
-            noise_draws=noise_draws,
-            seed=seed,
-            advance=advance,
+        perturbations = [runs.perturbations[run]._replace(when=window[time]) for run in chosen]
+        alive = np.stack([runs.targets[run] & ~runs.perturbations[run].action.held for run in chosen])[:, None]
+        until_the_end = simulation._replace(
+            fits=fits._replace(inputs=fits.inputs[:, :, time]),
+            starts=RunStarts(starts.x[:, time], starts.weight[:, :, time]),
         )
-        rms[:, chosen] = np.sqrt(result.in_window(result.square, part))
+        targets = Targets(alive.astype(float), projections)
+        result, _ = effects(until_the_end, perturbations, targets, compare=False, advance=advance)
+        rms[:, chosen] = np.sqrt(result.in_window(result.square, perturbations))
     return rms
 
 
 def random_groups(action: Action, target: Array, groups: int, seed: int) -> Array:
-    """(group, unit) numbers of the units to which an action is moved; none where no other group could be drawn.
+    """Random groups of units to which an action can be moved.
 
     Parameters
     ----------
-    target : (unit,) where the effect is read, no unit for what is made of all; inside and outside of it as many units
-        are drawn as the action has.
+    action : what is done; inside and outside the target, as many units are drawn as the action has there.
+    target : (unit,) bool, units from which the effect is read; no unit for a projection, which is read from all units.
+    groups : number of groups.
+    seed : seed of the groups.
+
+    Returns
+    -------
+    (group, unit) indices of units; no row where no other group could be drawn.
     """
     units = np.flatnonzero(action.units)
     inside = target[units]
-    none = np.zeros((0, len(units)), dtype=int)
+    no_group = np.zeros((0, len(units)), dtype=int)
     if not len(units) or (target.any() and not (target & ~action.held).any()):
-        return none
-    parts = [(inside, np.flatnonzero(target)), (~inside, np.flatnonzero(~target))]
-    if all(where.sum() in (0, len(pool)) for where, pool in parts):
-        return none
+        return no_group
+    pools = [(inside, np.flatnonzero(target)), (~inside, np.flatnonzero(~target))]
+    if all(members.sum() in (0, len(pool)) for members, pool in pools):
+        return no_group
     rng = np.random.default_rng(seed)
     drawn = np.empty((groups, len(units)), dtype=int)
-    for where, pool in parts:
-        order = np.argsort(rng.random((groups, len(pool))), axis=1)[:, : int(where.sum())]
-        drawn[:, where] = pool[order]
+    for members, pool in pools:
+        order = np.argsort(rng.random((groups, len(pool))), axis=1)[:, : int(members.sum())]
+        drawn[:, members] = pool[order]
     return drawn
 
 
 def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
-    """What is done, whichever units inside and outside the target it is done to."""
+    """What is done, whichever units inside and outside the target (unit,) undergo it."""
     units = action.units
     sources = [cut.sources.astype(float) for cut in action.cuts]
     columns = np.stack([target, action.held, action.level, action.gain, action.current, *sources])[:, units]
@@ -175,11 +216,11 @@ def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
     return rows.tobytes(), action.inputs.tobytes(), bytes(action.latents), *cuts
 
 
-def _few(trials: Trials, seed: int) -> Array:
-    """Numbers of the trials of the comparison: a random part of each condition."""
+def _null_trials(starts: RunStarts, seed: int) -> Array:
+    """Indices of the trials of the comparison: a random choice of the trials of each condition."""
     rng = np.random.default_rng(seed)
     chosen = []
-    for of_condition in trials.share:
-        numbers = np.flatnonzero(of_condition.any(1))
-        chosen.append(rng.permutation(numbers)[:TRIALS])
+    for weight in starts.weight:
+        trials = np.flatnonzero(weight.any(1))
+        chosen.append(rng.permutation(trials)[:MAX_NULL_TRIALS])
     return np.sort(np.concatenate(chosen))

@@ -1,4 +1,4 @@
-"""A behavioural variable read out of the rates by a linear regression, so that effects on behaviour can be told."""
+"""Linear predictions of behaviour from rates, from which effects of experiments on behaviour are read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,23 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.scaling import scaled_rates
 
 Array = np.ndarray
-PENALTIES = 10.0 ** np.arange(-3, 5)
-FOLDS = 5
+READOUT_PENALTIES = 10.0 ** np.arange(-3, 5)
+"""Ridge penalties among which cross-validation chooses."""
+MAX_READOUT_FOLDS = 5
+"""Number of groups of training trials in the cross-validation, at most."""
+MIN_READOUT_TRIALS = 2
+"""Number of training trials without which no cross-validation over trials is possible."""
 
 
 class Readout(NamedTuple):
-    """A linear readout of behaviour: weights (unit,) on the scaled rates, r2 on held-out trials."""
+    """A linear prediction of a behavioural variable.
+
+    Attributes
+    ----------
+    name : name of the behavioural variable.
+    weights : (unit,) weights on the scaled rates, in the units of the variable.
+    r2 : R2 of the prediction on held-out trials; NaN where no held-out trial has the variable.
+    """
 
     name: str
     weights: Array
@@ -30,7 +41,8 @@ class Readout(NamedTuple):
 def behaviour(recording: xr.Dataset, names: Sequence[str]) -> dict[str, Array]:
     """Behavioural variables (trial, time): inputs as they are, trial columns held over the trial.
 
-    A text column of two levels is 0 and 1; one of more levels gives a 0/1 variable ``<column>_<level>`` for each.
+    A text column with two levels becomes 0 and 1. A text column with more levels becomes one 0/1 variable
+    ``<column>_<level>`` for each level.
 
     Raises
     ------
@@ -39,54 +51,59 @@ def behaviour(recording: xr.Dataset, names: Sequence[str]) -> dict[str, Array]:
     inputs = recording["input"].values.astype(str)
     columns = {str(name): values.values for name, values in recording.coords.items() if values.dims == ("trial",)}
     n_times = recording.sizes["time"]
-    found: dict[str, Array] = {}
+    variables: dict[str, Array] = {}
     for name in names:
         if name in inputs:
-            found[name] = recording["inputs"].transpose("trial", "time", "input").values[..., inputs == name][..., 0]
+            u = recording["inputs"].transpose("trial", "time", "input").values
+            variables[name] = u[..., inputs == name][..., 0]
         elif name in columns:
-            values = columns[name]
-            if values.dtype.kind in "biuf":
-                found[name] = np.repeat(values.astype(float)[:, None], n_times, axis=1)
-                continue
-            levels = np.unique(values)
-            for level in levels[1:] if len(levels) == 2 else levels:
-                label = name if len(levels) == 2 else f"{name}_{level}"
-                found[label] = np.repeat((values == level).astype(float)[:, None], n_times, axis=1)
+            for label, values in _numbers(name, columns[name]).items():
+                variables[label] = np.repeat(values[:, None], n_times, axis=1)
         else:
-            known = [*inputs, *columns]
+            choices = [*inputs, *columns]
             raise UserError.at(
                 "config, bench.readout",
                 found=f'"{name}"',
-                expected=f"an input or trial column of recording {recording.attrs['recording']}: {', '.join(known)}",
-                todo=did_you_mean(name, known),
+                expected=f"an input or trial column of recording {recording.attrs['recording']}: {', '.join(choices)}",
+                todo=did_you_mean(name, choices),
             )
-    return found
+    return variables
+
+
+def _numbers(name: str, values: Array) -> dict[str, Array]:
+    """Name -> (trial,) numbers of a trial column; a text column gives a 0/1 variable for each of its levels."""
+    if values.dtype.kind in "biuf":
+        return {name: values.astype(float)}
+    levels = np.unique(values)
+    if len(levels) == 2:
+        return {name: (values == levels[1]).astype(float)}
+    return {f"{name}_{level}": (values == level).astype(float) for level in levels}
 
 
 def require_trials(recording: xr.Dataset, names: Sequence[str]) -> None:
-    """See that every behavioural variable is known in training trials enough for a cross-validation over them.
+    """Require that every behavioural variable is known in enough training trials for a cross-validation over trials.
 
     Raises
     ------
-    UserError : of a variable, fewer than two; or see `behaviour`.
+    UserError : a variable is known in fewer than two training trials; see also `behaviour`.
     """
     for name, y in behaviour(recording, names).items():
-        fitted, _ = _known(recording, y)
-        number = int(fitted.any(1).sum())
-        if number < 2:
+        train, _ = _complete_bins(recording, y)
+        n_trials = int(train.any(1).sum())
+        if n_trials < MIN_READOUT_TRIALS:
             raise UserError.at(
                 "config, bench.readout",
-                found=f'"{name}" with {number} training trial{"" if number == 1 else "s"} in recording '
+                found=f'"{name}" with {n_trials} training trial{"" if n_trials == 1 else "s"} in recording '
                 f"{recording.attrs['recording']}",
-                expected="two at least, as its penalty is chosen by cross-validation over trials",
-                todo="leave it out",
+                expected="at least two, as the penalty of the regression is chosen by cross-validation over trials",
+                todo=f'remove "{name}" from the list',
             )
 
 
 def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     """Ridge regressions of behavioural variables on the rates of all units in the same bin.
 
-    The penalty is chosen by cross-validation over training trials; r2 is that of the held-out trials.
+    The penalty is chosen by cross-validation over training trials.
 
     Raises
     ------
@@ -95,20 +112,20 @@ def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     require_trials(recording, names)
     r = scaled_rates(recording).values
     trial = np.indices(r.shape[:2])[0]
-    found = []
+    regressions = []
     for name, y in behaviour(recording, names).items():
-        fitted, held_out = _known(recording, y)
-        folds = GroupKFold(min(FOLDS, int(fitted.any(1).sum())))
-        search = GridSearchCV(Ridge(), {"alpha": PENALTIES}, cv=folds)
-        search.fit(r[fitted], y[fitted], groups=trial[fitted])
+        train, held_out = _complete_bins(recording, y)
+        folds = GroupKFold(min(MAX_READOUT_FOLDS, int(train.any(1).sum())))
+        search = GridSearchCV(Ridge(), {"alpha": READOUT_PENALTIES}, cv=folds)
+        search.fit(r[train], y[train], groups=trial[train])
         r2 = float(r2_score(y[held_out], search.predict(r[held_out]))) if held_out.any() else float("nan")
-        found.append(Readout(name, np.asarray(search.best_estimator_.coef_), r2))
-    return found
+        regressions.append(Readout(name, np.asarray(search.best_estimator_.coef_), r2))
+    return regressions
 
 
-def _known(recording: xr.Dataset, y: Array) -> tuple[Array, Array]:
-    """(trial, time) bins in which all rates and the variable are known, of training and of held-out trials."""
+def _complete_bins(recording: xr.Dataset, y: Array) -> tuple[Array, Array]:
+    """(trial, time) bins with all rates and the variable y (trial, time): in training trials, in held-out trials."""
     rates = recording["rates"].transpose("trial", "time", "unit").values
-    known = np.isfinite(rates).all(2) & np.isfinite(y)
+    complete = np.isfinite(rates).all(2) & np.isfinite(y)
     train = recording["split"].values == "train"
-    return known & train[:, None], known & ~train[:, None]
+    return complete & train[:, None], complete & ~train[:, None]

@@ -1,4 +1,4 @@
-"""Whether an effect may be called: only where resolved pathways lead from what is perturbed to the target."""
+"""Verdicts on effects: supported only where resolved pathways lead from what is perturbed to the target."""
 
 from __future__ import annotations
 
@@ -15,51 +15,71 @@ from curbd.pathways.verdict import MIN_PREDICTED_R2
 Array = np.ndarray
 
 
-def resolved(pathways: pd.DataFrame) -> dict[str, list[str]]:
-    """Source -> regions that it reaches by a resolved pathway of the table ``pathways``."""
+def resolved_targets(pathways: pd.DataFrame) -> dict[str, list[str]]:
+    """Source -> regions that the source reaches by a resolved pathway, largest share of the current first.
+
+    Parameters
+    ----------
+    pathways : the table ``pathways`` of a model of one recording.
+    """
     rows = pathways[pathways["verdict"] == "resolved"].sort_values("share", ascending=False)
-    return {str(source): list(map(str, part["target"])) for source, part in rows.groupby("source")}
+    return {str(source): [str(target) for target in group["target"]] for source, group in rows.groupby("source")}
 
 
 def verdict(
     perturbation: Perturbation,
     target: str,
     predicted_r2: float,
-    reaches: Mapping[str, list[str]],
+    targets_of: Mapping[str, list[str]],
     region: Array,
     inputs: Array,
 ) -> tuple[str, str]:
-    """``supported`` or ``unsupported``, and why.
+    """The verdict on the effect on a region, ``supported`` or ``unsupported``, and the reason.
 
-    An effect is supported when a chain of resolved pathways leads from what is perturbed to the target, by regions that
-    are not held themselves, and the interval is narrow enough that half of the effect's squares is expected to be true.
+    An effect is supported under two conditions: a chain of resolved pathways leads from what is perturbed to the target
+    through regions that are not entirely held, and the interval is narrow enough that at least half of the squared
+    effect is expected to be true.
 
     Parameters
     ----------
-    predicted_r2 : share of the effect's squares that is expected to be true; NaN where nothing tells.
-    reaches : of `resolved`.
-    region, inputs : (unit,), (input,) labels.
+    perturbation : what is done.
+    target : region on which the effect is read.
+    predicted_r2 : share of the squared effect that is expected to be true; NaN where neither a posterior nor a second
+        fit is available.
+    targets_of : source -> targets of its resolved pathways, as `resolved_targets` gives them.
+    region : (unit,) region of every unit.
+    inputs : (input,) names of the inputs.
+
+    Returns
+    -------
+    The verdict and the reason; the verdict is empty where all units of the target are perturbed directly.
     """
     action = perturbation.action
     if action.direct[region == target].all():
-        return "", "it is done to the target itself"
+        return "", "the target itself is perturbed"
     starts = _starts(perturbation, region, inputs)
     held = {str(name) for name in np.unique(region) if action.held[region == name].all()}
-    chain = _chain(starts, target, reaches, held)
+    chain = _shortest_chain(starts, target, targets_of, held)
     against = []
     if not chain:
         perturbed = " or ".join(map(str, starts)) or "what is perturbed"
         against.append(f"no chain of resolved pathways leads from {perturbed} to {target}")
     if predicted_r2 < MIN_PREDICTED_R2:
-        against.append(f"wide interval (expected R2 {predicted_r2:.2f})")
+        against.append(f"the interval of the effect is wide (expected R2 {predicted_r2:.2f})")
     if against:
         return "unsupported", "; ".join(against)
-    expected = f", expected R2 {predicted_r2:.2f}" if np.isfinite(predicted_r2) else ""
-    return "supported", f"resolved: {' -> '.join(chain)}{expected}"
+    expected = f" (expected R2 of the effect {predicted_r2:.2f})" if np.isfinite(predicted_r2) else ""
+    return "supported", f"resolved pathways lead to the target: {' -> '.join(chain)}{expected}"
 
 
 class Start(NamedTuple):
-    """Where an effect starts: a region or input, or with a target only the pathway to that target."""
+    """What an effect starts from: a region, an input, or a single pathway.
+
+    Attributes
+    ----------
+    source : name of the region, or ``input:<name>``.
+    target : region at the end of a cut pathway; None where the source acts on all of its targets.
+    """
 
     source: str
     target: str | None = None
@@ -80,19 +100,33 @@ def _starts(perturbation: Perturbation, region: Array, inputs: Array) -> list[St
     return list(dict.fromkeys(starts))
 
 
-def _chain(starts: Iterable[Start], target: str, reaches: Mapping[str, list[str]], held: set[str]) -> list[str]:
-    """The shortest chain of resolved pathways from one of the starts to the target; empty where there is none."""
+def _shortest_chain(
+    starts: Iterable[Start], target: str, targets_of: Mapping[str, list[str]], held: set[str]
+) -> list[str]:
+    """The shortest chain of resolved pathways from a start to the target, by breadth-first search.
+
+    Parameters
+    ----------
+    starts : what is perturbed.
+    target : region at which the chain ends.
+    targets_of : source -> targets of its resolved pathways.
+    held : regions that are held entirely and therefore relay nothing.
+
+    Returns
+    -------
+    Names from the source to the target; empty where no chain exists.
+    """
     waiting: deque[list[str]] = deque()
     for start in starts:
-        reached = reaches.get(start.source, [])
-        waiting.extend([start.source, target] for target in reached if start.target in (None, target))
-    seen: set[str] = set()
+        reached = targets_of.get(start.source, [])
+        waiting.extend([start.source, next_region] for next_region in reached if start.target in (None, next_region))
+    visited: set[str] = set()
     while waiting:
         chain = waiting.popleft()
         last = chain[-1]
         if last == target:
             return chain
-        if last not in seen and last not in held:
-            waiting.extend([*chain, to] for to in reaches.get(last, []))
-        seen.add(last)
+        if last not in visited and last not in held:
+            waiting.extend([*chain, next_region] for next_region in targets_of.get(last, []))
+        visited.add(last)
     return []

@@ -1,4 +1,4 @@
-"""The tables of the bench: effects on regions, latents and readouts, the same over time, and effects on every unit."""
+"""Tables of the experiments: effects on regions, latents and readouts, effects over time, and effects on every unit."""
 
 from __future__ import annotations
 
@@ -6,117 +6,137 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from curbd.inactivation.bench import Outcome
-from curbd.inactivation.support import resolved, verdict
+from curbd.inactivation.experiments import Outcome
+from curbd.inactivation.support import resolved_targets, verdict
 from curbd.pathways.multiplicity import benjamini_hochberg
 
 Array = np.ndarray
 
 
-def inactivation_table(found: Outcome, pathways: pd.DataFrame | None = None) -> pd.DataFrame:
+def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -> pd.DataFrame:
     """The table ``inactivations``: the effect of every perturbation on every target, in its window.
 
     Parameters
     ----------
+    outcome : what the experiments gave.
     pathways : the table ``pathways`` of the same fits; without it no effect has a verdict.
     """
-    plan, n_regions = found.plan, len(found.regions)
-    square, mean = (found.fits.in_window(values, plan) for values in (found.fits.square, found.fits.mean))
-    low, high = interval(found, mean)
-    agreement = predicted_r2(found, square)
-    seed, which, condition, target = at = _cells(found, square)
-    table = _named(found, seed, which)
-    table["kind"] = [plan[number].kind for number in which]
-    table["strength"] = [plan[number].strength for number in which]
-    table["start_s"] = [plan[number].start_s for number in which]
-    table["stop_s"] = [plan[number].stop_s for number in which]
-    table["target"] = np.array(found.targets)[target]
-    table["target_kind"] = np.array(found.target_kinds)[target]
-    table["condition"] = np.array(found.conditions)[condition]
-    table["effect_rms"] = np.sqrt(square[at])
-    table["expected_rms"] = np.sqrt(expected(found, square))[at[1:]]
-    table["effect_mean"] = mean[at]
-    table["expected_mean"] = expected(found, mean)[at[1:]]
-    table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
-    table["predicted_r2"] = agreement[at[1:]]
-    for column, values in zip(("null_low", "null_high", "p_value"), found.null, strict=True):
-        table[column] = values[at]
-    # A model may have many latents: they must not hide what regions do.
+    perturbations, effects = outcome.perturbations, outcome.fit_effects
+    square, mean = (effects.in_window(values, perturbations) for values in (effects.square, effects.mean))
+    low, high = interval(outcome, mean)
+    agreement = predicted_r2(outcome, square)
+    fit, perturbation, condition, target = cells = _cells(outcome, square)
+    table = _identity(outcome, fit, perturbation)
+    for column in ("kind", "strength", "start_s", "stop_s"):
+        table[column] = [getattr(perturbations[index], column) for index in perturbation]
+    table["target"] = np.array(outcome.targets)[target]
+    table["target_kind"] = np.array(outcome.target_kinds)[target]
+    table["condition"] = np.array(outcome.conditions)[condition]
+    table["effect_rms"] = np.sqrt(square[cells])
+    table["expected_rms"] = np.sqrt(expected(outcome, square))[cells[1:]]
+    table["effect_mean"] = mean[cells]
+    table["expected_mean"] = expected(outcome, mean)[cells[1:]]
+    table["ci_low"], table["ci_high"] = low[cells[1:]], high[cells[1:]]
+    table["predicted_r2"] = agreement[cells[1:]]
+    for column, values in zip(("null_low", "null_high", "p_value"), outcome.null, strict=True):
+        table[column] = values[cells]
+    # A model may have many latents: correcting for them together with regions would hide effects on regions.
     family = table.groupby(["seed", "target_kind"])["p_value"]
     table["q_value"] = family.transform(lambda p: benjamini_hochberg(p.to_numpy()))
-    share = _perturbed_share(found)
-    table["perturbed_share"] = np.where(target < n_regions, share[which, np.minimum(target, n_regions - 1)], np.nan)
-    r2 = np.array([np.nan] * (len(found.targets) - len(found.readouts)) + [one.r2 for one in found.readouts])
+    share, last_region = _perturbed_share(outcome), len(outcome.regions) - 1
+    share_of_row = share[perturbation, np.minimum(target, last_region)]
+    table["perturbed_share"] = np.where(target <= last_region, share_of_row, np.nan)
+    n_other_targets = len(outcome.targets) - len(outcome.readouts)
+    r2 = np.array([np.nan] * n_other_targets + [readout.r2 for readout in outcome.readouts])
     table["readout_r2"] = r2[target]
-    table["verdict"], table["reason"] = _verdicts(found, at, agreement, pathways)
-    if found.truth is not None:
-        true_square, true_mean = (
-            found.truth.in_window(values, plan) for values in (found.truth.square, found.truth.mean)
-        )
-        # A latent of a fit is none of the true network.
-        known = np.array([not one.action.latents for one in plan], dtype=bool)[which] & (
-            table["target_kind"] != "latent"
-        )
-        true = np.where(known, true_square[0][at[1:]], np.nan)
-        table["true_rms"] = np.sqrt(true)
-        table["true_mean"] = np.where(known, true_mean[0][at[1:]], np.nan)
-        moved = np.where(true > 0, true, np.nan)
-        table["true_r2"] = 1 - found.fits.true_missed[at] / moved
-        if len(square) > found.n_seeds:
-            table["expected_true_r2"] = 1 - found.fits.expected_missed[0][at[1:]] / moved
-    return table
+    table["verdict"], table["reason"] = _verdicts(outcome, cells, agreement, pathways)
+    return table.assign(**_true_columns(outcome, cells))
 
 
-def timecourse_table(found: Outcome) -> pd.DataFrame:
-    """The table ``inactivation_timecourses``: the same effects over the time of the whole trial."""
-    fits = found.fits
-    low, high = interval(found, fits.mean)
-    seed, which, condition, time, target = at = _cells(found, fits.mean)
-    table = _named(found, seed, which)
-    table["target"] = np.array(found.targets)[target]
-    table["condition"] = np.array(found.conditions)[condition]
-    table["time_s"] = found.recording["time"].values[time]
-    table["effect_mean"] = fits.mean[at]
-    table["effect_rms"] = np.sqrt(fits.square[at])
-    table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
-    table["intact_mean"] = fits.intact[at]
-    if found.truth is not None:
-        table["true_mean"] = found.truth.mean[0][at[1:]]
-        table["true_rms"] = np.sqrt(found.truth.square[0][at[1:]])
-    return table
+def _true_columns(outcome: Outcome, cells: tuple[Array, ...]) -> dict[str, Array]:
+    """The columns of the table ``inactivations`` that compare effects with the true network; none without it.
 
-
-def unit_table(found: Outcome) -> pd.DataFrame:
-    """The table ``inactivation_units``: the effect on every unit, in the window of the perturbation."""
-    fits = found.fits
-    low, high = interval(found, fits.unit_mean)
-    seed, which, condition, unit = at = _cells(found, fits.unit_mean)
-    table = _named(found, seed, which)
-    table["unit_id"] = found.recording["unit_id"].values.astype(str)[unit]
-    table["region"] = found.recording["region"].values.astype(str)[unit]
-    table["condition"] = np.array(found.conditions)[condition]
-    table["perturbed"] = found.direct[which, unit]
-    table["effect_mean"] = fits.unit_mean[at]
-    table["expected_mean"] = expected(found, fits.unit_mean)[at[1:]]
-    table["effect_rms"] = np.sqrt(fits.unit_square[at])
-    table["ci_low"], table["ci_high"] = low[at[1:]], high[at[1:]]
-    table["intact_mean"] = fits.unit_intact[at]
-    if found.truth is not None:
-        table["true_mean"] = found.truth.unit_mean[0][at[1:]]
-        table["true_rms"] = np.sqrt(found.truth.unit_square[0][at[1:]])
-    return table
-
-
-def interval(found: Outcome, values: Array) -> tuple[Array, Array]:
-    """95 % interval of effects (member, ...), one for all seeds.
-
-    From the networks drawn from the posterior of the first fit, among which the true effect is one more draw
-    (Student's t); where there are none, from the spread over seeds.
+    Latents of a fit do not exist in the true network: rows about them are NaN.
     """
-    seeds, drawn = values[: found.n_seeds], values[found.n_seeds :]
+    effects, true_effects, perturbations = outcome.fit_effects, outcome.true_effects, outcome.perturbations
+    if true_effects is None:
+        return {}
+    _, perturbation, _, target = cells
+    square = true_effects.in_window(true_effects.square, perturbations)
+    mean = true_effects.in_window(true_effects.mean, perturbations)
+    removes_no_latent = np.array([not entry.action.latents for entry in perturbations], dtype=bool)
+    comparable = removes_no_latent[perturbation] & (np.array(outcome.target_kinds)[target] != "latent")
+    true_square = np.where(comparable, square[0][cells[1:]], np.nan)
+    divisor = np.where(true_square > 0, true_square, np.nan)
+    columns = {
+        "true_rms": np.sqrt(true_square),
+        "true_mean": np.where(comparable, mean[0][cells[1:]], np.nan),
+        "true_r2": 1 - effects.square_from_truth[cells] / divisor,
+    }
+    if len(effects.square) > outcome.n_seeds:
+        columns["expected_true_r2"] = 1 - effects.expected_square_from_truth[0][cells[1:]] / divisor
+    return columns
+
+
+def timecourse_table(outcome: Outcome) -> pd.DataFrame:
+    """The table ``inactivation_timecourses``: the effects on all targets in every bin of the trial."""
+    effects, true_effects = outcome.fit_effects, outcome.true_effects
+    low, high = interval(outcome, effects.mean)
+    fit, perturbation, condition, time, target = cells = _cells(outcome, effects.mean)
+    table = _identity(outcome, fit, perturbation)
+    table["target"] = np.array(outcome.targets)[target]
+    table["condition"] = np.array(outcome.conditions)[condition]
+    table["time_s"] = outcome.recording["time"].values[time]
+    table["effect_mean"] = effects.mean[cells]
+    table["effect_rms"] = np.sqrt(effects.square[cells])
+    table["ci_low"], table["ci_high"] = low[cells[1:]], high[cells[1:]]
+    table["intact_mean"] = effects.intact[cells]
+    if true_effects is not None:
+        table["true_mean"] = true_effects.mean[0][cells[1:]]
+        table["true_rms"] = np.sqrt(true_effects.square[0][cells[1:]])
+    return table
+
+
+def unit_table(outcome: Outcome) -> pd.DataFrame:
+    """The table ``inactivation_units``: the effect on every unit, in the window of the perturbation."""
+    effects, true_effects = outcome.fit_effects, outcome.true_effects
+    low, high = interval(outcome, effects.unit_mean)
+    fit, perturbation, condition, unit = cells = _cells(outcome, effects.unit_mean)
+    table = _identity(outcome, fit, perturbation)
+    table["unit_id"] = outcome.recording["unit_id"].values.astype(str)[unit]
+    table["region"] = outcome.recording["region"].values.astype(str)[unit]
+    table["condition"] = np.array(outcome.conditions)[condition]
+    table["perturbed"] = outcome.direct[perturbation, unit]
+    table["effect_mean"] = effects.unit_mean[cells]
+    table["expected_mean"] = expected(outcome, effects.unit_mean)[cells[1:]]
+    table["effect_rms"] = np.sqrt(effects.unit_square[cells])
+    table["ci_low"], table["ci_high"] = low[cells[1:]], high[cells[1:]]
+    table["intact_mean"] = effects.unit_intact[cells]
+    if true_effects is not None:
+        table["true_mean"] = true_effects.unit_mean[0][cells[1:]]
+        table["true_rms"] = np.sqrt(true_effects.unit_square[0][cells[1:]])
+    return table
+
+
+def interval(outcome: Outcome, values: Array) -> tuple[Array, Array]:
+    """95 % interval of effects, which is the same for all seeds.
+
+    The interval comes from the networks that were drawn from the posterior of the first fit, among which the true
+    effect is one more draw (Student's t). Where no network was drawn, the interval comes from the spread over seeds.
+
+    Parameters
+    ----------
+    outcome : what the experiments gave.
+    values : (member, ...) effects in all members.
+
+    Returns
+    -------
+    Lower and upper ends (...); NaN with a single seed and no posterior.
+    """
+    seeds, drawn = values[: outcome.n_seeds], values[outcome.n_seeds :]
     if len(drawn) > 1:
-        middle, number = drawn.mean(0), len(drawn)
-        half = stats.t.ppf(0.975, number - 1) * drawn.std(0, ddof=1) * np.sqrt(1 + 1 / number)
+        middle, n_drawn = drawn.mean(0), len(drawn)
+        half = stats.t.ppf(0.975, n_drawn - 1) * drawn.std(0, ddof=1) * np.sqrt(1 + 1 / n_drawn)
     elif len(seeds) > 1:
         middle, half = seeds[0], stats.t.ppf(0.975, len(seeds) - 1) * seeds.std(0, ddof=1)
     else:
@@ -124,81 +144,104 @@ def interval(found: Outcome, values: Array) -> tuple[Array, Array]:
     return middle - half, middle + half
 
 
-def expected(found: Outcome, values: Array) -> Array:
-    """Mean of values (member, ...) over the networks drawn from the posterior; NaN where there are none.
+def expected(outcome: Outcome, values: Array) -> Array:
+    """Mean of values (member, ...) over the networks drawn from the posterior; NaN without drawn networks.
 
-    The estimate of least expected squared error, of an effect as of its square. The weights of a fit are shrunk towards
-    zero by as much as the data leave open, and the size of its effects with them; those of drawn networks are not. And
-    where a network has several states of rest, a fit ends in one of them, drawn networks in each as often as is likely.
+    This mean has the smallest expected squared error, for an effect and for its square. The weights of a fit are shrunk
+    towards zero by as much as the data leave them uncertain, and the effects in the fit are too small for this reason;
+    the weights of drawn networks are not shrunk. Where a network has several stable states, a fit ends in one of them,
+    and drawn networks end in each of them as often as is likely.
     """
-    drawn = values[found.n_seeds :]
+    drawn = values[outcome.n_seeds :]
     return drawn.mean(0) if len(drawn) else np.full(values.shape[1:], np.nan)
 
 
-def predicted_r2(found: Outcome, square: Array) -> Array:
-    """Share of the squares of the first fit's effect that is expected to be true: C^2 / (C^2 + V).
+def predicted_r2(outcome: Outcome, square: Array) -> Array:
+    """Share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + V).
 
-    C^2 is the mean square (member, ...) of the effect and V that of what separates the effect in drawn networks (or,
-    where the estimator has no posterior, in the fits of the other seeds) from it; NaN with one seed and no posterior.
+    C^2 is the mean squared effect in the first fit. V is the mean squared difference between that effect and the effect
+    in the drawn networks or, where the estimator has no posterior, in the fits of the other seeds.
+
+    Parameters
+    ----------
+    outcome : what the experiments gave.
+    square : (member, perturbation, condition, target) mean squared effects in the window.
+
+    Returns
+    -------
+    (perturbation, condition, target), NaN with a single seed and no posterior.
     """
-    others = found.fits.missed[found.n_seeds :] if len(square) > found.n_seeds else found.fits.missed[1:]
-    if not len(others):
+    first_compared = outcome.n_seeds if len(square) > outcome.n_seeds else 1
+    differences = outcome.fit_effects.square_from_first[first_compared:]
+    if not len(differences):
         return np.full(square.shape[1:], np.nan)
-    total = square[0] + others.mean(0)
+    total = square[0] + differences.mean(0)
     return np.where(total > 0, square[0] / np.where(total > 0, total, 1), np.nan)
 
 
-def _cells(found: Outcome, values: Array) -> tuple[Array, ...]:
-    """Indices (seed, perturbation, condition, ...) of what goes into a table: perturbed and observed."""
-    done = np.array([[name in one.conditions for name in found.conditions] for one in found.plan], dtype=bool)
-    known = np.isfinite(values[: found.n_seeds])
-    return np.nonzero(known & done.reshape(1, *known.shape[1:3], *[1] * (known.ndim - 3)))
+def _cells(outcome: Outcome, values: Array) -> tuple[Array, ...]:
+    """Indices (fit, perturbation, condition, ...) of the rows of a table: perturbed conditions, observed bins."""
+    perturbed = [
+        [name in perturbation.conditions for name in outcome.conditions] for perturbation in outcome.perturbations
+    ]
+    finite = np.isfinite(values[: outcome.n_seeds])
+    shape = (1, *finite.shape[1:3], *[1] * (finite.ndim - 3))
+    return np.nonzero(finite & np.array(perturbed, dtype=bool).reshape(shape))
 
 
-def _named(found: Outcome, seed: Array, which: Array) -> pd.DataFrame:
-    """The columns that say which fit and which perturbation."""
+def _identity(outcome: Outcome, fit: Array, perturbation: Array) -> pd.DataFrame:
+    """The columns that say which fit and which perturbation a row is about, from the indices (row,) of both."""
+    perturbations = outcome.perturbations
     return pd.DataFrame(
         {
-            "recording": found.recording.attrs["recording"],
-            "model": found.networks.attrs["model"],
-            "seed": found.networks["seed"].values[seed],
-            "perturbation": np.array([one.name for one in found.plan], dtype=str)[which],
-            "experiment": np.array([one.experiment for one in found.plan], dtype=str)[which],
-            "acts_on": np.array([one.acts_on for one in found.plan], dtype=str)[which],
-            "fraction": np.array([one.fraction for one in found.plan], dtype=float)[which],
+            "recording": outcome.recording.attrs["recording"],
+            "model": outcome.networks.attrs["model"],
+            "seed": outcome.networks["seed"].values[fit],
+            "perturbation": np.array([entry.name for entry in perturbations], dtype=str)[perturbation],
+            "experiment": np.array([entry.experiment for entry in perturbations], dtype=str)[perturbation],
+            "acts_on": np.array([entry.acts_on for entry in perturbations], dtype=str)[perturbation],
+            "fraction": np.array([entry.fraction for entry in perturbations], dtype=float)[perturbation],
         }
     )
 
 
-def _perturbed_share(found: Outcome) -> Array:
-    """(perturbation, region) share of the region's units whose activity is set or pushed directly."""
-    region = found.recording["region"].values.astype(str)
-    return np.stack([found.direct[:, region == name].mean(1) for name in found.regions], axis=1)
+def _perturbed_share(outcome: Outcome) -> Array:
+    """(perturbation, region) share of the region's units whose rates or currents are changed directly."""
+    region = outcome.recording["region"].values.astype(str)
+    return np.stack([outcome.direct[:, region == name].mean(1) for name in outcome.regions], axis=1)
 
 
 def _verdicts(
-    found: Outcome, at: tuple[Array, ...], expected: Array, pathways: pd.DataFrame | None
+    outcome: Outcome, cells: tuple[Array, ...], agreement: Array, pathways: pd.DataFrame | None
 ) -> tuple[list[str], list[str]]:
-    """Verdict and reason of every row; the same for all seeds."""
-    region = found.recording["region"].values.astype(str)
-    inputs = found.view.input_name
-    reaches = None if pathways is None else resolved(pathways)
+    """Verdict and reason of every row; a verdict is the same for all seeds.
 
-    def judged(which: int, condition: int, target: int) -> tuple[str, str]:
-        kind = found.target_kinds[target]
+    Parameters
+    ----------
+    outcome : what the experiments gave.
+    cells : (row,) indices of the fit, the perturbation, the condition and the target.
+    agreement : (perturbation, condition, target) as `predicted_r2` gives it.
+    pathways : the table ``pathways``, or None.
+    """
+    region = outcome.recording["region"].values.astype(str)
+    inputs = outcome.view.input_name
+    targets_of = None if pathways is None else resolved_targets(pathways)
+
+    def judged(perturbation: int, condition: int, target: int) -> tuple[str, str]:
+        kind = outcome.target_kinds[target]
         if kind != "region":
-            return "", f"pathways have no verdict on a {kind}"
-        if reaches is None:
-            return "", "no verdicts on pathways were given"
+            return "", f"verdicts exist for effects on regions only, and the target is a {kind}"
+        if targets_of is None:
+            return "", "the verdicts on pathways were not given"
         return verdict(
-            found.plan[which],
-            found.targets[target],
-            float(expected[which, condition, target]),
-            reaches,
+            outcome.perturbations[perturbation],
+            outcome.targets[target],
+            float(agreement[perturbation, condition, target]),
+            targets_of,
             region,
             inputs,
         )
 
-    cells = list(zip(*(numbers.tolist() for numbers in at[1:]), strict=True))
-    known = {cell: judged(*cell) for cell in set(cells)}
-    return [known[cell][0] for cell in cells], [known[cell][1] for cell in cells]
+    rows = list(zip(*(indices.tolist() for indices in cells[1:]), strict=True))
+    judgements = {row: judged(*row) for row in set(rows)}
+    return [judgements[row][0] for row in rows], [judgements[row][1] for row in rows]

@@ -1,4 +1,4 @@
-"""What an experiment does to a network, unit by unit and weight by weight."""
+"""What a perturbation does to a network: to the rates and currents of its units, its weights and its inputs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import numpy as np
 
 Array = np.ndarray
 WEIGHT_SIGNS = {"all": 0, "excitatory": 1, "inhibitory": -1}
+"""Value of the setting `weights` -> sign of the weights that are cut, 0 for both signs."""
 
 
 class Cut(NamedTuple):
-    """Weights that are taken away: targets (unit,), sources (unit,); sign 0 all, 1 only positive, -1 only negative."""
+    """Weights that are set to zero.
+
+    Attributes
+    ----------
+    targets : (unit,) bool, receiving units.
+    sources : (unit,) bool, sending units.
+    sign : 0 for all weights, 1 for positive weights only, -1 for negative weights only.
+    """
 
     targets: Array
     sources: Array
@@ -25,12 +33,13 @@ class Action(NamedTuple):
 
     Attributes
     ----------
-    held, level : (unit,) whose rates are held, and at which rate.
-    gain : (unit,) factor on the rates, 1 where nothing is done.
-    current : (unit,) added to the current, in units of x.
-    inputs : (input,) that are cut.
-    cuts : weights that are cut.
-    latents : numbers, from 0, of the rank-one parts m n' that are taken out of the connectivity.
+    held : (unit,) bool, units whose rates are held.
+    level : (unit,) scaled rate at which a held unit is held, 0 for all other units.
+    gain : (unit,) factor on the rates, 1 for units that are not scaled.
+    current : (unit,) current that is added, dimensionless, in the units of x in tau dx/dt = -x + J r + ...
+    inputs : (input,) bool, inputs that are removed.
+    cuts : weights that are set to zero.
+    latents : indices, from 0, of the components m n' that are removed from the connectivity of a low-rank network.
     """
 
     held: Array
@@ -43,32 +52,33 @@ class Action(NamedTuple):
 
     @property
     def direct(self) -> Array:
-        """(unit,) whose activity is set or pushed directly."""
+        """(unit,) bool, units whose rates or currents are changed directly."""
         return self.held | (self.gain != 1) | (self.current != 0)
 
     @property
     def units(self) -> Array:
-        """(unit,) that are acted on, themselves or their outgoing weights."""
+        """(unit,) bool, units whose rates, currents or outgoing weights are changed."""
         return reduce(np.logical_or, [cut.sources for cut in self.cuts], self.direct)
 
 
 class Perturbation(NamedTuple):
-    """One experiment as it is run.
+    """One perturbation of one recording, as a network is run with it.
 
     Attributes
     ----------
-    name : ``silence:ca1``.
+    name : name in the tables, such as ``silence:ca1``.
     kind : region, units, population, pathway, input, latent, or combination.
-    strength : share of the way to the full action.
-    start_s, stop_s : window, from the first edge of its first bin to the last edge of its last one.
-    when : (time,) bins of the window.
-    conditions : names of those in whose trials it is done.
-    action : what is done.
+    strength : share of the way to the full action, from 0 to 1.
+    start_s : start of the window, the first edge of its first bin, s.
+    stop_s : end of the window, the last edge of its last bin, s.
+    when : (time,) bool, bins of the window.
+    conditions : names of the conditions whose trials are perturbed.
+    action : what is done at full strength.
     pathway : (source, target) regions of a cut pathway, else None.
     experiment : name of the entry of the config that the perturbation belongs to.
-    acts_on : what is acted on: a region, a pathway ``A->B``, an input, ...
-    fraction : share of the units of a group that is acted on; NaN where no single group of units is acted on.
-    parts : what a combination does, each part alone; else nothing.
+    acts_on : what is perturbed: a region, a pathway ``A->B``, an input, ...
+    fraction : share of the units of a group that is perturbed; NaN where no single group of units is perturbed.
+    interventions : the actions that a combination does at the same time; empty for a single action.
     """
 
     name: str
@@ -83,11 +93,11 @@ class Perturbation(NamedTuple):
     experiment: str = ""
     acts_on: str = ""
     fraction: float = np.nan
-    parts: tuple[Action, ...] = ()
+    interventions: tuple[Action, ...] = ()
 
     @classmethod
     def whole_run(cls, action: Action, when: Array) -> Perturbation:
-        """An action in full strength at all times of a run that has no name in any table."""
+        """An action at full strength in all bins of a run; the perturbation has no name, as no table lists it."""
         return cls(
             name="",
             kind="",
@@ -100,10 +110,12 @@ class Perturbation(NamedTuple):
         )
 
 
-def nothing(n_units: int, n_inputs: int) -> Action:
-    """The intact network."""
-    none = np.zeros(n_units)
-    return Action(np.zeros(n_units, bool), none, none + 1, none, np.zeros(n_inputs, bool))
+def no_action(n_units: int, n_inputs: int) -> Action:
+    """The action that leaves a network intact."""
+    zeros = np.zeros(n_units)
+    return Action(
+        held=np.zeros(n_units, bool), level=zeros, gain=zeros + 1, current=zeros, inputs=np.zeros(n_inputs, bool)
+    )
 
 
 def silencing(units: Array, level: float, n_inputs: int) -> Action:
@@ -113,44 +125,52 @@ def silencing(units: Array, level: float, n_inputs: int) -> Action:
     ----------
     units : (unit,) bool, the units that are held.
     level : scaled rate at which they are held.
-    n_inputs : number of inputs of the network; none is cut.
+    n_inputs : number of inputs of the network; none is removed.
     """
-    return nothing(len(units), n_inputs)._replace(held=units, level=np.where(units, level, 0.0))
+    return no_action(len(units), n_inputs)._replace(held=units, level=np.where(units, level, 0.0))
 
 
-def together(actions: Sequence[Action]) -> Action:
-    """Several things done at once; a held unit must not be held elsewhere or scaled as well (see `contradictions`)."""
+def combined(actions: Sequence[Action]) -> Action:
+    """Several actions at the same time.
+
+    No unit may be held at two levels, or be both held and scaled (see `contradictions`).
+    """
+    n_holding = np.maximum(np.sum([action.held for action in actions], axis=0), 1)
     return Action(
-        np.logical_or.reduce([one.held for one in actions]),
-        np.sum([one.level for one in actions], axis=0) / np.maximum(np.sum([one.held for one in actions], axis=0), 1),
-        np.prod([one.gain for one in actions], axis=0),
-        np.sum([one.current for one in actions], axis=0),
-        np.logical_or.reduce([one.inputs for one in actions]),
-        tuple(cut for one in actions for cut in one.cuts),
-        tuple(sorted({latent for one in actions for latent in one.latents})),
+        held=np.logical_or.reduce([action.held for action in actions]),
+        level=np.sum([action.level for action in actions], axis=0) / n_holding,
+        gain=np.prod([action.gain for action in actions], axis=0),
+        current=np.sum([action.current for action in actions], axis=0),
+        inputs=np.logical_or.reduce([action.inputs for action in actions]),
+        cuts=tuple(cut for action in actions for cut in action.cuts),
+        latents=tuple(sorted({latent for action in actions for latent in action.latents})),
     )
 
 
 def contradictions(actions: Sequence[Action]) -> Array:
-    """(unit,) whose rate is held at two levels, or both held and scaled."""
-    n_units = len(actions[0].held)
-    levels = np.stack([np.where(one.held, one.level, np.nan) for one in actions])
+    """(unit,) bool, units that are held at two levels, or that are both held and scaled."""
+    levels = np.stack([np.where(action.held, action.level, np.nan) for action in actions])
     held = np.isfinite(levels)
-    spread = np.where(held, levels, -np.inf).max(0) > np.where(held, levels, np.inf).min(0)
-    scaled = np.logical_or.reduce([one.gain != 1 for one in actions])
-    found: Array = np.zeros(n_units, bool) | (held.any(0) & (spread | scaled))
-    return found
+    at_two_levels = np.where(held, levels, -np.inf).max(0) > np.where(held, levels, np.inf).min(0)
+    scaled = np.logical_or.reduce([action.gain != 1 for action in actions])
+    return np.asarray(held.any(0) & (at_two_levels | scaled))
 
 
-def moved(action: Action, units: Array, others: Array) -> Action:
-    """The same done to other units: what is done to ``units[k]`` is done to ``others[k]``.
+def moved(action: Action, units: Array, new_units: Array) -> Action:
+    """An action on other units: ``new_units[k]`` undergoes what ``units[k]`` underwent.
 
-    Targets of cut weights, inputs and latents stay.
+    The targets of cut weights, the inputs and the latents stay.
+
+    Parameters
+    ----------
+    action : what is done to ``units``; nothing is done to any other unit.
+    units : (moved unit,) indices of the units of the action.
+    new_units : (moved unit,) indices of the units that undergo the action instead.
     """
 
-    def carried(values: Array, rest: float | bool) -> Array:
-        out = np.full_like(values, rest)
-        out[others] = values[units]
+    def carried(values: Array, neutral: float | bool) -> Array:
+        out = np.full_like(values, neutral)
+        out[new_units] = values[units]
         return out
 
     return action._replace(

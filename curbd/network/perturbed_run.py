@@ -15,16 +15,19 @@ from curbd.network.tensors import tensor
 Array = np.ndarray
 
 
-class Networks(NamedTuple):
+class NetworkBatch(NamedTuple):
     """Networks that run side by side, with the same units, inputs and number of Euler steps.
+
+    Currents and noise are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
 
     Attributes
     ----------
     members : the networks.
-    inputs : (member or 1, trial, time, input) what they receive.
+    inputs : (member or 1, trial, time, input) inputs u that the networks receive.
     drive : (trial, time, unit) further external current, or None.
     noise_sd : (member, unit) standard deviation of the noise in each Euler step, or None.
-    m, n : (member, target, rank), (member, source, rank) factors of low-rank networks, or None.
+    m : (member, target, rank) factors of low-rank networks, J = m n', or None.
+    n : (member, source, rank) factors of low-rank networks, or None.
     """
 
     members: Sequence[Network]
@@ -34,104 +37,96 @@ class Networks(NamedTuple):
     m: Array | None = None
     n: Array | None = None
 
-    def of_trials(self, trials: Array) -> Networks:
-        """The same networks in some trials, by number."""
+    def of_trials(self, trials: Array) -> NetworkBatch:
+        """The networks with the inputs of some trials (trial,), given by index."""
         return self._replace(inputs=self.inputs[:, trials], drive=None if self.drive is None else self.drive[trials])
 
-    def first(self, number: int) -> Networks:
-        """The first networks only."""
+    def first(self, count: int) -> NetworkBatch:
+        """The first ``count`` networks."""
 
-        def few(values: Array | None) -> Array | None:
-            return None if values is None else values[:number]
+        def leading(values: Array | None) -> Array | None:
+            return None if values is None else values[:count]
 
-        return Networks(
-            self.members[:number],
-            self.inputs[:number],
-            self.drive,
-            few(self.noise_sd),
-            few(self.m),
-            few(self.n),
+        return NetworkBatch(
+            members=self.members[:count],
+            inputs=self.inputs[:count],
+            drive=self.drive,
+            noise_sd=leading(self.noise_sd),
+            m=leading(self.m),
+            n=leading(self.n),
         )
 
 
-def onset(plan: Sequence[Perturbation]) -> int:
-    """Number of the first sample at which anything is done."""
-    return int(np.any([one.when for one in plan], axis=0).argmax())
+def onset(perturbations: Sequence[Perturbation]) -> int:
+    """Index of the first bin in which any of some perturbations acts."""
+    return int(np.any([perturbation.when for perturbation in perturbations], axis=0).argmax())
 
 
 def rates(
-    networks: Networks, plan: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
+    networks: NetworkBatch, perturbations: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
 ) -> Iterator[torch.Tensor]:
-    """Rates (member, run, trial, unit) from `onset` on; run 0 is the intact network, run k the perturbation k - 1.
+    """Run every network intact and under every perturbation, bin by bin from the onset of the perturbations.
 
-    The next sample takes the place of the last one in memory.
-
-    tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, a = strength inside the
-    window and 0 outside; cut weights and inputs are reduced by the same share. All runs start from the same states and
-    meet the same noise.
+    tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, where a = strength inside
+    the window and 0 outside. Cut weights and removed inputs are reduced by the share a. All runs start from the same
+    states and receive the same noise.
 
     Parameters
     ----------
-    x0 : (trial, unit) states at the onset of the plan.
-    rng : of the noise, where the networks have any.
+    networks : the networks, which receive the inputs of the trials of ``x0``.
+    perturbations : what is done in each run but the first.
+    x0 : (trial, unit) states x in the bin `onset`, dimensionless.
+    rng : generator of the noise; without a generator the runs have no noise.
+
+    Yields
+    ------
+    (member, run, trial, unit) rates in one bin. Run 0 is the intact network, run k is under perturbation k - 1. The
+    memory of a yielded tensor is overwritten by the next bin.
     """
+    actions = [perturbation.action for perturbation in perturbations]
     first = networks.members[0]
-    B_t = tensor(np.stack([one.B.T for one in networks.members]))
-    b = tensor(np.stack([one.b for one in networks.members]))[:, None]
-    tau_s = tensor(np.array([one.tau_s for one in networks.members]))[:, None, None]
+    tau_s = tensor(np.array([network.tau_s for network in networks.members]))[:, None, None]
     step = first.dt_s / (first.substeps * tau_s)
     kept = (1 - step)[:, None]
-    u = tensor(networks.inputs)
-    drive = None if networks.drive is None else tensor(networks.drive)
     noise_sd = None if networks.noise_sd is None or rng is None else tensor(networks.noise_sd)[:, None]
-    actions = [one.action for one in plan]
-    # (run, time) share of the way to the full action; nothing is done in run 0.
-    amount = np.concatenate([np.zeros((1, u.shape[2])), *(one.strength * one.when[None] for one in plan)])
+    external = _External.of(networks, actions)
     on_rates = _OnRates.of(actions)
-    current = _stacked([one.current for one in actions])
-    lost_inputs = _stacked([one.inputs.astype(float) for one in actions])
     weights = _Weights.of(networks, actions)
-    x = tensor(x0).expand(len(networks.members), 1 + len(plan), *x0.shape).clone()
+    n_bins = networks.inputs.shape[2]
+    # (run, time) share a of the way to the full action; nothing is done in run 0.
+    shares = np.concatenate([np.zeros((1, n_bins)), *(entry.strength * entry.when[None] for entry in perturbations)])
+    x = tensor(x0).expand(len(networks.members), len(shares), *x0.shape).clone()
     r = torch.empty_like(x)
-    for t in range(first_sample := onset(plan), u.shape[2]):
-        a = tensor(amount[:, t])
-        active = bool(amount[:, t].any())
+    for t in range(first_bin := onset(perturbations), n_bins):
+        a = tensor(shares[:, t]) if shares[:, t].any() else None
         torch.tanh(x, out=r)
-        if active:
+        if a is not None:
             on_rates(r, a)
         yield r
-        if t == u.shape[2] - 1:
+        if t == n_bins - 1:
             return
-        external = (b + u[:, :, t] @ B_t)[:, None]
-        if drive is not None:
-            external = external + drive[:, t]
-        if active and bool(lost_inputs.any()):
-            lost = u[:, None, :, t] * (a[:, None] * lost_inputs)[:, None]
-            external = external - lost @ B_t[:, None]
-        if active and bool(current.any()):
-            external = external + (a[:, None] * current)[:, None]
-        external = step[:, None] * external
-        if t == first_sample or (amount[:, t] != amount[:, t - 1]).any():
-            J_t = weights.at(a, step)
+        current = step[:, None] * external.at(t, a)
+        if t == first_bin or (shares[:, t] != shares[:, t - 1]).any():
+            J_t = weights.at(tensor(shares[:, t]), step)
         for substep in range(first.substeps):
             if substep:
                 torch.tanh(x, out=r)
-                if active:
+                if a is not None:
                     on_rates(r, a)
-            _add_sent(x.mul_(kept), r, J_t).add_(external)
+            _add_sent(x.mul_(kept), r, J_t).add_(current)
             if noise_sd is not None and rng is not None:
                 x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
 
 
 def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequence[Action]) -> Array:
-    """Free runs from the first complete bin of every trial, intact and with something done over the whole run.
+    """Free runs from the first complete bin of every trial: one intact run, and one run under each action.
 
     Parameters
     ----------
     network : the network.
     r : (trial, time, unit) recorded rates, NaN where missing.
     inputs : (trial, time, input) known inputs.
-    actions : what is done, in full strength, in each run but the first.
+    actions : what is done, at full strength in all bins, in each run but the first.
 
     Returns
     -------
@@ -140,13 +135,13 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
     starts = Starts.of(r)
     always = np.ones(r.shape[1], dtype=bool)
     perturbations = [Perturbation.whole_run(action, always) for action in actions]
-    networks = Networks([network], starts.moved_ahead(inputs)[None])
+    networks = NetworkBatch([network], starts.moved_ahead(inputs)[None])
     runs = [sample[0].clone() for sample in rates(networks, perturbations, starts.states(r))]
     return starts.moved_back(torch.stack(runs, dim=2).cpu().numpy())
 
 
 def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level: float = 0.0) -> Array:
-    """Free run from the first complete bin of every trial, the rates of some units held.
+    """Free run from the first complete bin of every trial, with the rates of some units held.
 
     Parameters
     ----------
@@ -164,42 +159,101 @@ def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level:
 
 
 def _stacked(values: Sequence[Array]) -> torch.Tensor:
-    """(run, ...) of the perturbations, after a run of zeros for the intact network."""
+    """(run, ...) values of the perturbations, after a run of zeros for the intact network."""
     return tensor(np.stack([np.zeros_like(values[0], dtype=float), *values]))
 
 
+class _External(NamedTuple):
+    """Current from outside the network, b + B u + drive, with what the actions change of it.
+
+    Attributes
+    ----------
+    B_t : (member, input, unit) transposed weights on the inputs.
+    b : (member, 1, unit) bias.
+    u : (member or 1, trial, time, input) inputs.
+    drive : (trial, time, unit) further current, or None.
+    added : (run, unit) current that is added at full strength, or None where no action adds any.
+    removed : (run, input) 1 for an input that is removed at full strength, else 0; None where no input is removed.
+    """
+
+    B_t: torch.Tensor
+    b: torch.Tensor
+    u: torch.Tensor
+    drive: torch.Tensor | None
+    added: torch.Tensor | None
+    removed: torch.Tensor | None
+
+    @classmethod
+    def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _External:
+        added = _stacked([action.current for action in actions])
+        removed = _stacked([action.inputs.astype(float) for action in actions])
+        return cls(
+            B_t=tensor(np.stack([network.B.T for network in networks.members])),
+            b=tensor(np.stack([network.b for network in networks.members]))[:, None],
+            u=tensor(networks.inputs),
+            drive=None if networks.drive is None else tensor(networks.drive),
+            added=added if bool(added.any()) else None,
+            removed=removed if bool(removed.any()) else None,
+        )
+
+    def at(self, t: int, a: torch.Tensor | None) -> torch.Tensor:
+        """(member, run or 1, trial, unit) current in bin t, for shares a (run,) of the actions, or None for none."""
+        current = (self.b + self.u[:, :, t] @ self.B_t)[:, None]
+        if self.drive is not None:
+            current = current + self.drive[:, t]
+        if a is not None and self.removed is not None:
+            lost = self.u[:, None, :, t] * (a[:, None] * self.removed)[:, None]
+            current = current - lost @ self.B_t[:, None]
+        if a is not None and self.added is not None:
+            current = current + (a[:, None] * self.added)[:, None]
+        return current
+
+
 class _OnRates(NamedTuple):
-    """r -> (1 - a lost) r + a level, lost and level (run, unit): held units lose all of r, scaled ones 1 - gain."""
+    """The change r -> (1 - a lost) r + a level of the rates.
+
+    Attributes
+    ----------
+    lost : (run, unit) share of r that is lost at full strength: 1 for held units, 1 - gain for scaled units.
+    level : (run, unit) rate at which held units are held.
+    any_level : whether any level differs from 0.
+    """
 
     lost: torch.Tensor
     level: torch.Tensor
-    levels: bool
+    any_level: bool
 
     @classmethod
     def of(cls, actions: Sequence[Action]) -> _OnRates:
         return cls(
-            _stacked([np.where(one.held, 1.0, 1 - one.gain) for one in actions]),
-            _stacked([one.level for one in actions]),
-            any(one.level.any() for one in actions),
+            _stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
+            _stacked([action.level for action in actions]),
+            any(action.level.any() for action in actions),
         )
 
     def __call__(self, r: torch.Tensor, a: torch.Tensor) -> None:
-        """Change the rates (member, run, trial, unit) in place."""
+        """Change the rates r (member, run, trial, unit) in place, for shares a (run,) of the actions."""
         r.mul_((1 - a[:, None] * self.lost)[:, None])
-        if self.levels:
+        if self.any_level:
             r.add_((a[:, None] * self.level)[:, None])
 
 
 class _Weights(NamedTuple):
-    """J' (member, source, target) and what the perturbations cut of it (member, run, source, target), or None."""
+    """The weights between units, and what the perturbations cut of them.
+
+    Attributes
+    ----------
+    J_t : (member, source, target) transposed weights.
+    cut : (member, run, source, target) transposed weights that are lost at full strength, or None if none are cut.
+    """
 
     J_t: torch.Tensor
     cut: torch.Tensor | None
 
     @classmethod
-    def of(cls, networks: Networks, actions: Sequence[Action]) -> _Weights:
-        J = np.stack([one.J for one in networks.members])
-        if not any(one.cuts or one.latents for one in actions):
+    def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _Weights:
+        J = np.stack([network.J for network in networks.members])
+        if not any(action.cuts or action.latents for action in actions):
             return cls(tensor(J.swapaxes(1, 2)), None)
         cut = np.zeros((len(J), 1 + len(actions), *J.shape[1:]))
         for run, action in enumerate(actions, start=1):
@@ -207,22 +261,22 @@ class _Weights(NamedTuple):
         return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
 
     def at(self, a: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """The weights when shares a (run,) of the cuts are made, times the Euler step (member, 1, 1)."""
+        """The weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1)."""
         if self.cut is None:
             return step * self.J_t
         return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut)
 
 
-def _cut(J: Array, action: Action, networks: Networks) -> Array:
+def _cut(J: Array, action: Action, networks: NetworkBatch) -> Array:
     """(member, target, source) weights that an action takes away at full strength."""
-    left = J
+    remaining = J
     if action.latents and networks.m is not None and networks.n is not None:
-        taken = list(action.latents)
-        left = left - networks.m[..., taken] @ networks.n[..., taken].swapaxes(1, 2)
+        removed = list(action.latents)
+        remaining = remaining - networks.m[..., removed] @ networks.n[..., removed].swapaxes(1, 2)
     for cut in action.cuts:
         chosen = np.outer(cut.targets, cut.sources) & ((J * cut.sign > 0) | (cut.sign == 0))
-        left = np.where(chosen, 0.0, left)
-    return J - left
+        remaining = np.where(chosen, 0.0, remaining)
+    return J - remaining
 
 
 def _add_sent(x: torch.Tensor, r: torch.Tensor, J_t: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Predicted beside measured effects: the numbers are those of a calculation by hand, and nothing is called nothing."""
+"""Predicted and measured effects of real perturbations: a second computation, and no effect where none exists."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from curbd.settings.models import Model
 from curbd.storage import groups_of, read_netcdf, write_netcdf
 from tests.support.plans import write_plan
 
-UNITS, REGION = [f"u{number}" for number in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3
+UNITS, REGION = [f"u{index}" for index in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3
 EFFECT = np.array([-0.5, -0.5, -0.5, 0.3, -0.2, 0.1, 0.0, 0.0, 0.0])
 ENDINGS = (".nc", ".csv", ".parquet", ".json")
 TIME = 0.05 + 0.1 * np.arange(10)
@@ -51,10 +51,10 @@ def perturbed(rng, recording):
     return trials(rng, conditions, EFFECT, perturbation=("trial", ["off"] * 16))
 
 
-def tables_of(effect, supported=("B",), conditions=("left", "right")):
-    """The tables of an experiment that silences A from .3 to .7 s, as one fit predicts it."""
-    named = {"recording": "rec", "model": "m", "seed": 0, "perturbation": "off:A", "experiment": "off"}
-    rows = [named | {"condition": one} for one in conditions]
+def predictions(effect, supported=("B",), conditions=("left", "right")):
+    """The tables inactivations and inactivation_units of an experiment that silences A from .3 to .7 s, for one fit."""
+    identity = {"recording": "rec", "model": "m", "seed": 0, "perturbation": "off:A", "experiment": "off"}
+    rows = [identity | {"condition": condition} for condition in conditions]
     inactivations = pd.DataFrame(
         row
         | {
@@ -71,12 +71,12 @@ def tables_of(effect, supported=("B",), conditions=("left", "right")):
         | {
             "unit_id": unit,
             "perturbed": region == "A",
-            "effect_mean": effect[place] * (2.0 if row["condition"] == "left" else 1.0),
-            "ci_low": effect[place] - 0.1,
-            "ci_high": effect[place] + 0.1,
+            "effect_mean": effect[index] * (2.0 if row["condition"] == "left" else 1.0),
+            "ci_low": effect[index] - 0.1,
+            "ci_high": effect[index] + 0.1,
         }
         for row in rows
-        for place, (unit, region) in enumerate(zip(UNITS, REGION, strict=True))
+        for index, (unit, region) in enumerate(zip(UNITS, REGION, strict=True))
     )
     return inactivations, units
 
@@ -84,12 +84,14 @@ def tables_of(effect, supported=("B",), conditions=("left", "right")):
 def test_the_measured_effect_is_a_difference_of_means_within_conditions(recording, perturbed) -> None:
     measured = measure(recording, perturbed, 0.3, 0.7)
     on, off = perturbed["rates"].values[:, 3:7].mean(1), recording["rates"].values[:, 3:7].mean(1)
-    parts = {"left": (on[:4], off[:12], 4 / 16), "right": (on[4:], off[12:], 12 / 16)}
-    by_hand = sum(share * (a.mean(0) - b.mean(0)) for a, b, share in parts.values())
-    np.testing.assert_allclose(measured.effect, by_hand, atol=1e-12)
-    variance = sum(share**2 * (a.var(0, ddof=1) / len(a) + b.var(0, ddof=1) / len(b)) for a, b, share in parts.values())
+    conditions = [(on[:4], off[:12], 4 / 16), (on[4:], off[12:], 12 / 16)]
+    effect = sum(share * (lit.mean(0) - dark.mean(0)) for lit, dark, share in conditions)
+    np.testing.assert_allclose(measured.effect, effect, atol=1e-12)
+    variance = sum(
+        share**2 * (lit.var(0, ddof=1) / len(lit) + dark.var(0, ddof=1) / len(dark)) for lit, dark, share in conditions
+    )
     np.testing.assert_allclose(measured.standard_error, np.sqrt(variance), atol=1e-12)
-    # Trials of a condition with the larger mean are more frequent with the laser: that is no effect.
+    # The condition with the larger mean is more frequent with the laser, which must not count as an effect.
     assert np.abs(measured.effect[6:]).max() < 0.05
 
 
@@ -100,30 +102,30 @@ def test_trials_with_missing_bins_in_the_window_are_left_out(recording, perturbe
     assert (measure(lost, perturbed, 0.3, 0.7).weight < 0).sum() == 19
 
 
-def test_perturbed_trials_are_compared_in_the_same_bins(recording, perturbed) -> None:
+def test_perturbed_and_unperturbed_trials_are_compared_in_the_same_bins(recording, perturbed) -> None:
     whole = measure(recording, perturbed, 0.3, 0.7)
-    # Rates rise over the trial: a bin that is set beside another one would look like an effect.
+    # Rates rise over the trial: a comparison of different bins would look like an effect.
     slope = xr.DataArray(TIME, dims="time")
-    rising, lit = (part.assign(rates=part["rates"] + slope) for part in (recording, perturbed))
+    rising, lit = (trials.assign(rates=trials["rates"] + slope) for trials in (recording, perturbed))
     shorter = lit.isel(time=slice(2, 8)).assign_coords(time=TIME[2:8] + 1e-12)
     np.testing.assert_allclose(measure(rising, shorter, 0.3, 0.7).effect, whole.effect, atol=1e-12)
-    for part in (slice(4, None), slice(6)):
+    for bins in (slice(4, None), slice(6)):
         with pytest.raises(UserError, match=r"cover 0\.3 to 0\.7 s"):
-            measure(rising, lit.isel(time=part), 0.3, 0.7)
+            measure(rising, lit.isel(time=bins), 0.3, 0.7)
 
 
-def test_p_values_of_nothing_are_uniform(rng) -> None:
+def test_p_values_are_uniform_where_the_perturbation_has_no_effect(rng) -> None:
     p = []
     for _ in range(100):
-        here, there = (trials(rng, ["left"] * 10, 0.0) for _ in range(2))
-        p.append(measure(here, there, 0.3, 0.7).p_value(np.arange(6, 9)))
+        off, on = (trials(rng, ["left"] * 10, 0.0) for _ in range(2))
+        p.append(measure(off, on, 0.3, 0.7).p_value(np.arange(6, 9)))
     # The mean of 100 uniform numbers is .5 with a standard deviation of .03.
     assert abs(np.mean(p) - 0.5) < 0.1
     assert np.mean(np.array(p) <= 0.1) < 0.25
 
 
 def test_prediction_and_baselines_are_scored_over_units(recording, perturbed) -> None:
-    rows = compare(recording, perturbed, *tables_of(EFFECT / 1.25))
+    rows = compare(recording, perturbed, *predictions(EFFECT / 1.25))
     whole = rows[rows["unit_id"] == ""].set_index("target")
     assert set(whole.index) == {"B", "C"}
     b = whole.loc["B"]
@@ -134,14 +136,14 @@ def test_prediction_and_baselines_are_scored_over_units(recording, perturbed) ->
     np.testing.assert_allclose(units["measured"], effect, atol=1e-12)
     assert b["r"] > 0.99
     assert b["r2"] == pytest.approx(1 - ((effect - EFFECT[3:6]) ** 2).sum() / (effect**2).sum())
-    others = np.array([effect[[1, 2]].mean(), effect[[0, 2]].mean(), effect[[0, 1]].mean()])
-    assert b["r2_mean_effect"] == pytest.approx(1 - ((effect - others) ** 2).sum() / (effect**2).sum())
+    mean_of_others = np.array([effect[[1, 2]].mean(), effect[[0, 2]].mean(), effect[[0, 1]].mean()])
+    assert b["r2_mean_effect"] == pytest.approx(1 - ((effect - mean_of_others) ** 2).sum() / (effect**2).sum())
     assert b["ceiling_r"] > 0.99
     assert (b["n_perturbed"], b["n_unperturbed"]) == (16, 20)
 
 
 def test_a_region_without_effect_is_reported_as_none(recording, perturbed) -> None:
-    rows = compare(recording, perturbed, *tables_of(EFFECT))
+    rows = compare(recording, perturbed, *predictions(EFFECT))
     whole = rows[rows["unit_id"] == ""].set_index("target")
     assert whole.loc["B", ["measured_effect", "predicted_effect"]].tolist() == ["effect", "effect"]
     assert whole.loc["C", ["measured_effect", "predicted_effect"]].tolist() == ["none", "none"]
@@ -150,7 +152,7 @@ def test_a_region_without_effect_is_reported_as_none(recording, perturbed) -> No
 
 
 def test_only_trials_of_the_conditions_of_the_experiment_are_compared(recording, perturbed) -> None:
-    rows = compare(recording, perturbed, *tables_of(EFFECT, conditions=("left",)))
+    rows = compare(recording, perturbed, *predictions(EFFECT, conditions=("left",)))
     assert tables.problems("perturbation_comparison", rows) == []
     assert set(zip(rows["n_perturbed"], rows["n_unperturbed"], strict=True)) == {(4, 12)}
     on, off = perturbed["rates"].values[:4, 3:7].mean((0, 1)), recording["rates"].values[:12, 3:7].mean((0, 1))
@@ -159,31 +161,31 @@ def test_only_trials_of_the_conditions_of_the_experiment_are_compared(recording,
     np.testing.assert_allclose(units["predicted"], 2 * EFFECT[3:])
 
 
-def test_an_experiment_that_stands_for_none_is_told(recording, perturbed) -> None:
-    with pytest.raises(UserError, match=r"inactivations\.off: found no perturbations, expected one"):
-        compare(recording, perturbed, *(table.head(0) for table in tables_of(EFFECT)))
+def test_an_experiment_without_perturbations_is_refused(recording, perturbed) -> None:
+    with pytest.raises(UserError, match=r"inactivations\.off: found no perturbations, expected a single perturbation"):
+        compare(recording, perturbed, *(table.head(0) for table in predictions(EFFECT)))
 
 
-def test_a_missing_file_is_told(steps, tmp_path, capsys) -> None:
+def test_a_missing_file_is_named(steps, tmp_path, capsys) -> None:
     folder, _ = steps
     good = {"recording": "recording.nc", "inactivations": "effects.csv", "units": "units.parquet"}
     for flag, name in good.items():
-        files = {each: folder / file for each, file in good.items()} | {flag: folder / f"missing.{name}"}
-        arguments = [text for each, path in files.items() for text in (f"--{each}", str(path))]
+        files = {key: folder / file for key, file in good.items()} | {flag: folder / f"missing.{name}"}
+        arguments = [text for key, path in files.items() for text in (f"--{key}", str(path))]
         assert main(["compare", *arguments, "--out", str(tmp_path / "no.csv")]) == 2
         assert f"missing.{name}: found no such file" in capsys.readouterr().err
 
 
-def test_an_experiment_that_stands_for_several_is_told(recording, perturbed) -> None:
-    inactivations, units = tables_of(EFFECT)
-    more = pd.concat([inactivations, inactivations.assign(perturbation="off:B")])
+def test_an_experiment_with_several_perturbations_is_refused(recording, perturbed) -> None:
+    inactivations, units = predictions(EFFECT)
+    several = pd.concat([inactivations, inactivations.assign(perturbation="off:B")])
     with pytest.raises(UserError, match="2 perturbations"):
-        compare(recording, perturbed, more, units)
+        compare(recording, perturbed, several, units)
 
 
-def test_conditions_without_a_counterpart_are_told(recording, perturbed) -> None:
+def test_perturbed_trials_without_an_unperturbed_counterpart_are_refused(recording, perturbed) -> None:
     with pytest.raises(UserError, match=r"windows\.conditions"):
-        compare(recording, perturbed.assign_coords(condition=("trial", ["lit"] * 16)), *tables_of(EFFECT))
+        compare(recording, perturbed.assign_coords(condition=("trial", ["lit"] * 16)), *predictions(EFFECT))
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +193,9 @@ def steps(tmp_path_factory):
     """A laser that silences A, from the file of a teacher to the comparison, step by step as users run them."""
     folder = tmp_path_factory.mktemp("laser")
     light = teachers.Laser("A", 0.2, 0.6)
-    apart = [("C", "A"), ("C", "B")]
+    absent = [("C", "A"), ("C", "B")]
     teacher = teachers.multi_region(
-        units=8, trials=80, samples=80, substeps=1, gain=0.8, coupling=0.8, absent=apart, laser=light, seed=104
+        units=8, trials=80, samples=80, substeps=1, gain=0.8, coupling=0.8, absent=absent, laser=light, seed=104
     )
     teachers.write_hdf5(teacher, folder / "laser.h5")
     settings = {"perturbed": [{"column": "laser", "value": "on", "like": "off"}]}
@@ -202,7 +204,7 @@ def steps(tmp_path_factory):
     write_plan(folder, path, defaults=settings, inactivations=experiment)
 
     def step(command, recording="recording.nc", **flags):
-        """One call of the command line; texts that name files stand in the folder."""
+        """One call of the command line; flags that name files get the path in the folder."""
         arguments = [command, *(["--recording", str(folder / recording)] if recording else [])]
         for flag, value in flags.items():
             arguments += [f"--{flag.replace('_', '-')}", str(folder / value) if value.endswith(ENDINGS) else value]
@@ -220,7 +222,7 @@ def steps(tmp_path_factory):
     return folder, teacher
 
 
-def test_a_laser_of_a_teacher_is_predicted_from_the_other_trials(steps) -> None:
+def test_the_effect_of_a_laser_is_predicted_from_the_trials_without_laser(steps) -> None:
     folder, teacher = steps
     on = (teacher.trials["laser"] == "on").to_numpy()
     assert groups_of(folder / "recording.nc") == {"truth", "perturbed"}
@@ -238,9 +240,11 @@ def test_a_laser_of_a_teacher_is_predicted_from_the_other_trials(steps) -> None:
     np.testing.assert_allclose(rows[(rows["target"] == "B") & (rows["unit_id"] != "")]["measured"], measured)
 
 
-def test_an_experiment_for_perturbed_trials_is_checked_before_the_fit(steps, tmp_path, capsys) -> None:
+def test_an_experiment_for_perturbed_trials_must_be_a_single_perturbation_before_the_fit(
+    steps, tmp_path, capsys
+) -> None:
     folder, _ = steps
     several = write_plan(tmp_path, folder / "laser.h5", inactivations={"off": {"kind": "region"}})
     arguments = ["--plan", str(several), "--out", str(folder / "no.json")]
     assert main(["check", "--recording", str(folder / "recording.nc"), *arguments]) == 2
-    assert "found 3 perturbations (off:A, off:B, off:C), expected one" in capsys.readouterr().err
+    assert "found 3 perturbations (off:A, off:B, off:C), expected a single perturbation" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Inactivation: what silencing does in a network that is known is what its own simulation does."""
+"""Effects of experiments in a known network: equal to the effects in a simulation of this network in a plain loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from curbd import tables
 from curbd.errors import UserError
 from curbd.estimators.fitting import fit
 from curbd.inactivation import inactivate, run_experiments
-from curbd.inactivation.effects import STATES
+from curbd.inactivation.effects import Effects
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.network.equation import Network, simulate
@@ -28,12 +28,12 @@ from tests.support.known_network import known_networks, small
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     recording, truth = small(tmp_path_factory.mktemp("teacher"), process_noise=0.1)
     return recording, truth, known_networks(recording, truth)
 
 
-def by_hand(
+def simulated_rates(
     recording: xr.Dataset,
     truth: xr.Dataset,
     J: np.ndarray | None = None,
@@ -41,7 +41,19 @@ def by_hand(
     current: np.ndarray | float = 0.0,
     B: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Rates of the true network in a plain loop, with other weights, other rates of the units, or more current."""
+    """Rates of the true network from a plain loop over time.
+
+    Parameters
+    ----------
+    recording, truth : the recording of a teacher and its network; runs start from the first recorded states.
+    J, B : weights in the place of the true weights.
+    rates_of : changes the rates (trial, unit) of a bin, which is given by index.
+    current : (unit,) further current.
+
+    Returns
+    -------
+    (trial, time, unit)
+    """
     x = np.arctanh(recording["rates"].values[:, 0])
     u = recording["inputs"].values
     J, B = (truth["J"].values if J is None else J), (truth["B"].values if B is None else B)
@@ -54,89 +66,92 @@ def by_hand(
 
 
 def silent(units: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
+    """The change of the rates when some units (unit,) are silenced."""
     return lambda r, t: np.where(units, 0, r)
 
 
-def expect(table: pd.DataFrame, effect: np.ndarray, region: np.ndarray) -> None:
-    """The effects on the regions are those of the loop."""
+def assert_effects(table: pd.DataFrame, effect: np.ndarray, region: np.ndarray) -> None:
+    """The effects on the regions are the effects (..., unit) of the loop, and are equal to the true effects."""
     for target in np.unique(region):
         row = table[table.target == target]
-        part = effect[..., region == target]
-        assert row["effect_rms"].item() == pytest.approx(np.sqrt((part**2).mean()), rel=1e-9)
-        assert row["effect_mean"].item() == pytest.approx(part.mean(), rel=1e-9, abs=1e-12)
+        of_target = effect[..., region == target]
+        assert row["effect_rms"].item() == pytest.approx(np.sqrt((of_target**2).mean()), rel=1e-9)
+        assert row["effect_mean"].item() == pytest.approx(of_target.mean(), rel=1e-9, abs=1e-12)
     np.testing.assert_allclose(table["true_r2"].dropna(), 1, atol=1e-9)
 
 
-def test_silencing_a_region_of_a_known_network(known) -> None:
-    recording, truth, networks = known
+def test_silencing_a_region_has_the_effect_of_the_simulation(teacher) -> None:
+    recording, truth, networks = teacher
     table = inactivate(recording, networks, {"silence": Inactivation(region="B")}, truth)
     assert tables.problems("inactivations", table) == []
     region = recording["region"].values
-    effect = by_hand(recording, truth, rates_of=silent(region == "B")) - by_hand(recording, truth)
-    expect(table, effect, region)
+    effect = simulated_rates(recording, truth, rates_of=silent(region == "B")) - simulated_rates(recording, truth)
+    assert_effects(table, effect, region)
     assert set(table["perturbation"]) == {"silence:B"}
 
 
-def test_cutting_a_pathway_leaves_both_ends_alive(known) -> None:
-    recording, truth, networks = known
+def test_cutting_a_pathway_removes_its_weights_and_leaves_both_regions_active(teacher) -> None:
+    recording, truth, networks = teacher
     table = inactivate(recording, networks, {"cut": Inactivation(kind="pathway", source="A", target="B")}, truth)
     region, J = recording["region"].values, truth["J"].values.copy()
     J[np.ix_(region == "B", region == "A")] = 0
-    expect(table, by_hand(recording, truth, J) - by_hand(recording, truth), region)
+    assert_effects(table, simulated_rates(recording, truth, J) - simulated_rates(recording, truth), region)
     row = table[table.target == "B"]
-    # Its own target has a null, groups of other units that are cut off from it; the others have none.
+    # Only the target of the pathway has a null: the effect of cutting other units off from it.
     assert row["p_value"].notna().all()
     assert table[table.target != "B"]["p_value"].isna().all()
 
 
-def test_default_experiment_silences_each_region(known) -> None:
-    recording, truth, networks = known
+def test_the_default_experiment_silences_each_region(teacher) -> None:
+    recording, truth, networks = teacher
     table = inactivate(recording, networks, {"silence": Inactivation()}, truth)
     assert set(table["perturbation"]) == {"silence:A", "silence:B", "silence:C"}
-    other = table["perturbation"].str[-1] != table["target"]
-    assert table[other]["p_value"].between(1 / 40, 1).all()
-    assert (table[other]["null_low"] <= table[other]["null_high"]).all()
-    assert table[~other]["p_value"].isna().all()
+    elsewhere = table["perturbation"].str[-1] != table["target"]
+    assert table[elsewhere]["p_value"].between(1 / 40, 1).all()
+    assert (table[elsewhere]["null_low"] <= table[elsewhere]["null_high"]).all()
+    assert table[~elsewhere]["p_value"].isna().all()
 
 
-def test_nothing_happens_before_the_window_and_half_strength_does_less(known) -> None:
-    recording, truth, networks = known
+def test_effects_are_0_before_the_window_and_smaller_at_lower_strength(teacher) -> None:
+    recording, truth, networks = teacher
     experiments = {
         "late": Inactivation(region="A", start_s=0.4),
-        "half": Inactivation(region="A", strength=0.1),
+        "weak": Inactivation(region="A", strength=0.1),
         "full": Inactivation(region="A"),
     }
     table = inactivate(recording, networks, experiments, truth).set_index(["perturbation", "target"])
     assert table.loc[("late:A", "B"), "start_s"] == pytest.approx(0.395)
-    assert table.loc[("half:A", "A"), "effect_rms"] < table.loc[("full:A", "A"), "effect_rms"]
+    assert table.loc[("weak:A", "A"), "effect_rms"] < table.loc[("full:A", "A"), "effect_rms"]
     before = inactivate(
         recording.isel(time=slice(0, 40)), networks, {"late": Inactivation(region="A", start_s=0.39)}, None
     )
     assert before.set_index("target").loc["B", "effect_rms"] == 0
 
 
-def test_cutting_an_input_matters_to_the_region_that_it_reaches(known) -> None:
-    recording, truth, networks = known
+def test_removing_an_input_changes_the_region_that_receives_it(teacher) -> None:
+    recording, truth, networks = teacher
     table = inactivate(recording, networks, {"off": Inactivation(kind="input", input="sine")}, truth)
     assert table.set_index("target").loc["B", "effect_rms"] > 0.05
     np.testing.assert_allclose(table["true_r2"], 1, atol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("experiment", "told"),
+    ("experiment", "message"),
     [
         (Inactivation(region="D"), 'found "D"'),
         (Inactivation(kind="input", input="sin"), "did you mean 'sine'?"),
         (Inactivation(start_s=5.0, stop_s=6.0), "a window from 5 to 6 s"),
     ],
 )
-def test_what_the_recording_has_not_is_told(known, experiment: Inactivation, told: str) -> None:
-    recording, _, networks = known
-    with pytest.raises(UserError, match=told.replace("?", r"\?")):
+def test_names_and_windows_that_the_recording_does_not_have_are_refused(
+    teacher, experiment: Inactivation, message: str
+) -> None:
+    recording, _, networks = teacher
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
         inactivate(recording, networks, {"try": experiment})
 
 
-def test_lost_bins_are_left_out(tmp_path: Path) -> None:
+def test_missing_bins_are_left_out_of_effects(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)
     recording["rates"][3:, 40:] = np.nan
@@ -144,99 +159,114 @@ def test_lost_bins_are_left_out(tmp_path: Path) -> None:
     table = inactivate(recording, networks, {"silence": Inactivation(region="A", start_s=0.6)}, truth)
     region = recording["region"].values
     seen = recording.isel(trial=slice(3), time=slice(60, None))
-    effect = by_hand(seen, truth, rates_of=silent(region == "A")) - by_hand(seen, truth)
-    expect(table, effect[np.isfinite(seen["rates"].values).all(2)], region)
+    effect = simulated_rates(seen, truth, rates_of=silent(region == "A")) - simulated_rates(seen, truth)
+    assert_effects(table, effect[np.isfinite(seen["rates"].values).all(2)], region)
 
 
 @pytest.mark.parametrize("experiments", [{}, {"modes": Inactivation(kind="latent")}])
-def test_without_any_experiment_the_tables_are_empty(known, tmp_path: Path, experiments) -> None:
+def test_without_any_applicable_experiment_the_tables_are_empty(teacher, tmp_path: Path, experiments) -> None:
     """A network of full rank has no latents."""
-    recording, truth, networks = known
+    recording, truth, networks = teacher
     assert inactivate(recording, networks, experiments).empty
-    found = run_experiments(recording, networks, experiments, truth, bench=ExperimentSettings(readout=["step"]))
-    inactivations = inactivation_table(found)
-    written = {
+    outcome = run_experiments(recording, networks, experiments, truth, settings=ExperimentSettings(readout=["step"]))
+    inactivations = inactivation_table(outcome)
+    empty_tables = {
         "inactivations": inactivations,
-        "inactivation_timecourses": timecourse_table(found),
-        "inactivation_units": unit_table(found),
+        "inactivation_timecourses": timecourse_table(outcome),
+        "inactivation_units": unit_table(outcome),
     }
-    for name, table in written.items():
+    for name, table in empty_tables.items():
         path = tmp_path / tables.TABLES[name].file
         tables.write(name, table, path)
         assert tables.read(name, path).empty
         assert tables.concatenate(name, [path, path]).empty
-    interactions = interaction_table(found, inactivations)
-    assert set(interactions["measure"]) <= {"transmitter_index", "generator_index"}, "these need no experiment"
+    interactions = interaction_table(outcome, inactivations)
+    assert set(interactions["measure"]) <= {"transmitter_index", "generator_index"}, (
+        "the only measures that need no experiment"
+    )
 
 
 def test_a_late_window_starts_from_the_recorded_state_of_its_onset(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.3)
     networks = known_networks(recording, truth)
     late = {"late": Inactivation(region="A", start_s=0.5)}
-    bench = ExperimentSettings(groups=0)
-    cut = inactivate(recording.isel(time=slice(50, None)), networks, {"late": Inactivation(region="A")}, bench=bench)
-    whole = inactivate(recording, networks, late, truth, bench=bench)
+    settings = ExperimentSettings(groups=0)
+
+    def effects_in(changed: xr.Dataset) -> Effects:
+        return run_experiments(changed, networks, late, settings=settings).fit_effects
+
+    second_half = recording.isel(time=slice(50, None))
+    cut = inactivate(second_half, networks, {"late": Inactivation(region="A")}, settings=settings)
+    whole = inactivate(recording, networks, late, truth, settings=settings)
     np.testing.assert_allclose(whole["effect_rms"], cut["effect_rms"])
     np.testing.assert_allclose(whole["true_rms"], cut["effect_rms"])
-    # Where the bin of the onset was lost, the last state before it stands for it.
-    before, held = recording.copy(deep=True), recording.copy(deep=True)
-    before["rates"][0, 48:51] = np.nan
+    # Where the bin of the onset is missing, runs start from the last state before the onset.
+    missing, held = recording.copy(deep=True), recording.copy(deep=True)
+    missing["rates"][0, 48:51] = np.nan
     held["rates"][0, 48:51] = recording["rates"][0, 47]
-    one, other = (run_experiments(part, networks, late, bench=bench).fits for part in (before, held))
+    effects, expected = (effects_in(changed) for changed in (missing, held))
     trials = recording.sizes["trial"]
     after = (slice(None), slice(None), slice(None), slice(51, None))
-    np.testing.assert_allclose(one.mean[after], other.mean[after])
-    assert one.trials[0, 50] == trials - 1
+    np.testing.assert_allclose(effects.mean[after], expected.mean[after])
+    assert effects.n_trials[0, 50] == trials - 1
     # A trial that begins after the onset starts from its first recorded state.
     late_start, held["rates"][:] = recording.copy(deep=True), recording["rates"]
     late_start["rates"][0, :52] = np.nan
     held["rates"][0, :52] = recording["rates"][0, 52]
-    one, other = (run_experiments(part, networks, late, bench=bench).fits for part in (late_start, held))
-    np.testing.assert_allclose(one.mean[..., 52:, :], other.mean[..., 52:, :])
+    effects, expected = (effects_in(changed) for changed in (late_start, held))
+    np.testing.assert_allclose(effects.mean[..., 52:, :], expected.mean[..., 52:, :])
 
 
-def test_clamp_scale_and_drive(known) -> None:
-    recording, truth, networks = known
+def test_clamping_scaling_and_driving_have_the_effects_of_the_simulation(teacher) -> None:
+    recording, truth, networks = teacher
     region = recording["region"].values
     chosen = np.isin(recording["unit_id"].values, ["A1", "B3"])
     on = {"kind": "units", "units": ["A1", "B3"], "strength": 0.5}
-    intact = by_hand(recording, truth)
+    intact = simulated_rates(recording, truth)
     everywhere = chosen | True
     cases = {
-        "clamp": (-0.6, by_hand(recording, truth, rates_of=lambda r, t: np.where(chosen, 0.5 * r - 0.3, r)), ~chosen),
-        "scale": (3.0, by_hand(recording, truth, rates_of=lambda r, t: np.where(chosen, 2.0 * r, r)), everywhere),
-        "drive": (2.0, by_hand(recording, truth, current=1.0 * chosen), everywhere),
+        "clamp": (
+            -0.6,
+            simulated_rates(recording, truth, rates_of=lambda r, t: np.where(chosen, 0.5 * r - 0.3, r)),
+            ~chosen,
+        ),
+        "scale": (
+            3.0,
+            simulated_rates(recording, truth, rates_of=lambda r, t: np.where(chosen, 2.0 * r, r)),
+            everywhere,
+        ),
+        "drive": (2.0, simulated_rates(recording, truth, current=1.0 * chosen), everywhere),
     }
     for action, (value, rates, read) in cases.items():
         experiment = Inactivation.model_validate(on | {"action": action, "value": value})
         table = inactivate(recording, networks, {"try": experiment}, truth)
-        # Units that are held are no part of the effect on their region.
-        expect(table, (rates - intact)[..., read], region[read])
+        # The effect on a region is read from the units that are not held.
+        assert_effects(table, (rates - intact)[..., read], region[read])
         assert set(table["perturbed_share"]) == {0.125, 0.0}
 
 
-def test_only_excitatory_outgoing_weights(known) -> None:
-    recording, truth, networks = known
+def test_only_excitatory_or_only_inhibitory_weights_can_be_cut(teacher) -> None:
+    recording, truth, networks = teacher
     region, J = recording["region"].values, truth["J"].values
     table = inactivate(recording, networks, {"try": Inactivation(region="A", weights="excitatory")}, truth)
     left = np.where((region == "A") & (J > 0), 0, J)
-    expect(table, by_hand(recording, truth, left) - by_hand(recording, truth), region)
+    assert_effects(table, simulated_rates(recording, truth, left) - simulated_rates(recording, truth), region)
     one_way = Inactivation(kind="pathway", source="A", target="B", weights="inhibitory")
     table = inactivate(recording, networks, {"try": one_way}, truth)
     left = np.where(np.outer(region == "B", region == "A") & (J < 0), 0, J)
-    expect(table, by_hand(recording, truth, left) - by_hand(recording, truth), region)
+    assert_effects(table, simulated_rates(recording, truth, left) - simulated_rates(recording, truth), region)
 
 
-def test_several_things_together_in_a_window(known) -> None:
-    recording, truth, networks = known
+def test_several_interventions_in_a_window_have_the_effect_of_the_simulation(teacher) -> None:
+    recording, truth, networks = teacher
     region = recording["region"].values
     parts = [{"region": "A"}, {"kind": "input", "input": "sine"}]
     both = Inactivation.model_validate({"parts": parts, "start_s": 0.3, "stop_s": 0.6})
-    found = run_experiments(recording, networks, {"both": both}, truth)
+    outcome = run_experiments(recording, networks, {"both": both}, truth)
     time, u = recording["time"].values, recording["inputs"].values
     alpha = truth.attrs["dt_s"] / truth.attrs["tau_s"]
     inside = (time >= 0.3) & (time < 0.6)
-    # Until the window begins both runs are the recording itself, whose noise no run of the network has.
+    # Until the window begins, both runs are the recording itself, which contains noise.
     intact, rates = recording["rates"].values.copy(), recording["rates"].values.copy()
     for run, on in ((intact, np.zeros(len(time), bool)), (rates, inside)):
         x = np.arctanh(run[:, inside.argmax()])
@@ -245,14 +275,14 @@ def test_several_things_together_in_a_window(known) -> None:
             B = truth["B"].values * (np.array([0.0, 1.0]) if on[t] else 1.0)
             x = x + alpha * (run[:, t] @ truth["J"].values.T + u[:, t] @ B.T - x)
     effect = rates - intact
-    courses = timecourse_table(found)
+    courses = timecourse_table(outcome)
     assert tables.problems("inactivation_timecourses", courses) == []
     of_c = courses[courses.target == "C"].sort_values("time_s")
     np.testing.assert_allclose(of_c["effect_rms"], np.sqrt((effect[..., region == "C"] ** 2).mean((0, 2))), atol=1e-12)
     np.testing.assert_allclose(of_c["intact_mean"], intact[..., region == "C"].mean((0, 2)))
     np.testing.assert_allclose(of_c["true_rms"], of_c["effect_rms"])
-    assert of_c["effect_rms"].iloc[-1] > 0, "what was set going in the window goes on after it"
-    units = unit_table(found).set_index("unit_id")
+    assert of_c["effect_rms"].iloc[-1] > 0, "the effect outlasts the window"
+    units = unit_table(outcome).set_index("unit_id")
     assert tables.problems("inactivation_units", units.reset_index()) == []
     np.testing.assert_allclose(
         units["effect_mean"].loc[recording["unit_id"].values], effect[:, inside].mean((0, 1)), atol=1e-12
@@ -260,109 +290,117 @@ def test_several_things_together_in_a_window(known) -> None:
     assert set(units[units["perturbed"]]["region"]) == {"A"}
 
 
-def test_a_latent_is_taken_out_of_the_connectivity(known) -> None:
-    recording, truth, _ = known
+def test_removing_a_latent_removes_its_component_of_the_connectivity(teacher) -> None:
+    recording, truth, _ = teacher
     rng = np.random.default_rng(1)
     m, n = rng.standard_normal((24, 2)), rng.standard_normal((24, 2)) / 8
     network = true_network(truth)._replace(J=m @ n.T)
     model = Model(family="low_rank", seeds=[0])
     networks = to_dataset([Fit(network, factors=(m, n))], recording, "low", model)
-    found = run_experiments(recording, networks, {"out": Inactivation(kind="latent", latent=2)})
-    table = inactivation_table(found).set_index("target")
-    effect = by_hand(recording, truth, np.outer(m[:, 0], n[:, 0])) - by_hand(recording, truth, m @ n.T)
+    outcome = run_experiments(recording, networks, {"out": Inactivation(kind="latent", latent=2)})
+    table = inactivation_table(outcome).set_index("target")
+    effect = simulated_rates(recording, truth, np.outer(m[:, 0], n[:, 0])) - simulated_rates(recording, truth, m @ n.T)
     region = recording["region"].values
     assert table.loc["B", "effect_rms"] == pytest.approx(np.sqrt((effect[..., region == "B"] ** 2).mean()))
     assert table.loc["latent:1", "effect_rms"] == pytest.approx(np.sqrt(((effect @ n[:, 0]) ** 2).mean()))
     assert list(table["target_kind"]) == ["region"] * 3 + ["latent"] * 2
 
 
-def test_a_readout_of_behaviour(known) -> None:
-    recording, _, networks = known
-    bench = ExperimentSettings(readout=["step"])
-    found = run_experiments(recording, networks, {"off": Inactivation(region="C")}, bench=bench)
-    row = inactivation_table(found).set_index("target").loc["readout:step"]
+def test_effects_on_a_behavioural_readout_are_tabulated(teacher) -> None:
+    recording, _, networks = teacher
+    settings = ExperimentSettings(readout=["step"])
+    outcome = run_experiments(recording, networks, {"off": Inactivation(region="C")}, settings=settings)
+    row = inactivation_table(outcome).set_index("target").loc["readout:step"]
     assert row["readout_r2"] > 0.1, "the step drives region C"
     assert row["effect_rms"] > 0.05
     assert row["q_value"] == row["p_value"] <= 1, "the only effect on a readout"
 
 
-def test_chunks_change_nothing(known, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording, truth, networks = known
+def test_chunks_of_limited_memory_change_no_effect(teacher) -> None:
+    recording, truth, networks = teacher
     experiments = {
         "silence": Inactivation(),
         "cut": Inactivation(kind="pathway"),
         "late": Inactivation(region="A", start_s=0.5),
     }
-    whole = inactivate(recording, networks, experiments, truth, bench=ExperimentSettings(groups=2))
-    monkeypatch.setitem(STATES, "cpu", 24 * 9 * 8)
-    monkeypatch.setitem(STATES, "cuda", 24 * 9 * 8)
-    pd.testing.assert_frame_equal(
-        inactivate(recording, networks, experiments, truth, bench=ExperimentSettings(groups=2)), whole, rtol=1e-9
+    whole, chunked = (
+        inactivation_table(
+            run_experiments(
+                recording,
+                networks,
+                experiments,
+                truth,
+                settings=ExperimentSettings(groups=2),
+                max_states=max_states,
+            )
+        )
+        for max_states in (None, 24 * 9 * 8)
     )
+    pd.testing.assert_frame_equal(chunked, whole, rtol=1e-9)
 
 
-def test_only_the_trials_of_a_condition(tmp_path: Path) -> None:
+def test_only_trials_of_the_chosen_condition_are_perturbed(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     recording["condition"] = ("trial", recording["side"].values)
     networks = known_networks(recording, truth)
     both = inactivate(recording, networks, {"off": Inactivation(region="A")})
-    one = inactivate(recording, networks, {"off": Inactivation(region="A", conditions=["left"])})
-    assert set(one["condition"]) == {"left"}
-    same = both[both["condition"] == "left"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(one.drop(columns="q_value"), same.drop(columns="q_value"))
+    left = inactivate(recording, networks, {"off": Inactivation(region="A", conditions=["left"])})
+    assert set(left["condition"]) == {"left"}
+    left_of_both = both[both["condition"] == "left"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(left.drop(columns="q_value"), left_of_both.drop(columns="q_value"))
 
 
-def test_shared_noise_leaves_an_absent_effect_absent(tmp_path: Path) -> None:
+def test_shared_noise_leaves_an_effect_of_0_at_0(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, absent=[("C", "A"), ("B", "A")])
     networks = known_networks(recording, truth)
-    bench = ExperimentSettings(noise_draws=3, groups=0)
-    table = inactivate(recording, networks, {"off": Inactivation(region="A")}, bench=bench).set_index("target")
-    assert table.loc["C", "effect_rms"] == 0, "the intact and the perturbed run meet the same noise"
+    settings = ExperimentSettings(noise_draws=3, groups=0)
+    table = inactivate(recording, networks, {"off": Inactivation(region="A")}, settings=settings).set_index("target")
+    assert table.loc["C", "effect_rms"] == 0, "the intact and the perturbed run receive the same noise"
 
 
 def test_noise_adds_its_variance_to_the_effect_on_a_unit_in_its_linear_range(tmp_path: Path) -> None:
     """A silenced unit without inputs loses its own rate: x(t) = k^t x(0) + noise of variance sd^2 (1 + k^2 + ...).
 
-    x stays near 0, where tanh(x) = x, and k = 1 - (1 - J) dt / tau. The three units of the region do not drive one
-    another.
+    x stays near 0, where tanh(x) = x, and k = 1 - (1 - J) dt / tau. The three units of the region are not connected.
     """
     recording, truth = small(tmp_path, regions=["A"], units=3, trials=70, samples=40, inputs="none")
-    weight, noise_sd, bench = 0.5, 1e-3, ExperimentSettings(noise_draws=25, groups=0)
+    weight, noise_sd = 0.5, 1e-3
+    noisy_runs = ExperimentSettings(noise_draws=25, groups=0)
     recording["rates"] = 0.01 * recording["scale"] * xr.ones_like(recording["rates"])
     network = true_network(truth)._replace(J=weight * np.eye(3))
     fit = Fit(network, process_noise_sd=np.full(3, noise_sd))
     networks = to_dataset([fit], recording, "single units", Model(family="full_rank", seeds=[0]))
     off = {"off": Inactivation(region="A")}
     quiet, noisy = (
-        inactivate(recording, networks, off, bench=chosen)["effect_rms"].item()
-        for chosen in (ExperimentSettings(groups=0), bench)
+        inactivate(recording, networks, off, settings=settings)["effect_rms"].item()
+        for settings in (ExperimentSettings(groups=0), noisy_runs)
     )
     keep = 1 - (1 - weight) * network.dt_s / network.tau_s
     variance = noise_sd**2 * np.cumsum(np.append(0, keep ** (2 * np.arange(39)))).mean()
     assert quiet == pytest.approx(0.01 * np.sqrt((keep ** (2 * np.arange(40))).mean()), rel=1e-3)
-    # 5250 runs of a unit, whose errors are correlated over some 20 bins, leave about 2 % of the variance open.
+    # 5250 runs of a unit, with errors that are correlated over some 20 bins, estimate the variance to about 2 %.
     assert noisy**2 - quiet**2 == pytest.approx(variance, rel=0.08)
 
 
-def test_intervals_hold_the_true_effect(tmp_path: Path) -> None:
-    """One fit: of 24 units under three perturbations, about 95 % are covered; the exact share is a benchmark's."""
+def test_intervals_contain_the_true_effect(tmp_path: Path) -> None:
+    """One fit of 24 units under three perturbations: about 95 % are covered; a benchmark measures the exact share."""
     recording, truth = small(tmp_path, process_noise=0.3, trials=20)
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "one_step")
-    found = run_experiments(
-        recording, networks, {"off": Inactivation(stop_s=0.4)}, truth, bench=ExperimentSettings(groups=0)
+    outcome = run_experiments(
+        recording, networks, {"off": Inactivation(stop_s=0.4)}, truth, settings=ExperimentSettings(groups=0)
     )
-    units = unit_table(found)
-    free = units[~units["perturbed"]]
-    covered = free["true_mean"].between(free["ci_low"], free["ci_high"])
+    units = unit_table(outcome)
+    unperturbed = units[~units["perturbed"]]
+    covered = unperturbed["true_mean"].between(unperturbed["ci_low"], unperturbed["ci_high"])
     assert 0.8 < covered.mean() < 1
-    assert (free["ci_low"] < free["ci_high"]).all()
+    assert (unperturbed["ci_low"] < unperturbed["ci_high"]).all()
 
 
 def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.3, trials=8)
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "one_step")
-    bench = ExperimentSettings(groups=0, posterior_draws=5)
-    found = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, bench=bench)
+    settings = ExperimentSettings(groups=0, posterior_draws=5)
+    outcome = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, settings=settings)
     x0, u = np.arctanh(recording["rates"].values[:, 0]), recording["inputs"].values
     a, b = (recording["region"].values == name for name in "AB")
     gain = np.where(a, 0.0, 1.0) * np.ones((1, recording.sizes["time"], 1))
@@ -370,11 +408,11 @@ def test_the_expected_effect_is_the_mean_over_networks_drawn_from_the_posterior(
     def effect(network: Network) -> np.ndarray:
         return (simulate(network, x0, u, gain=gain) - simulate(network, x0, u))[..., b]
 
-    drawn = np.stack([effect(one) for one in view(recording, networks).draws(5, 0)])
+    drawn = np.stack([effect(network) for network in view(recording, networks).draws(5, 0)])
     true, expected = effect(true_network(truth)), drawn.mean(0)
-    row = inactivation_table(found).set_index("target").loc["B"]
+    row = inactivation_table(outcome).set_index("target").loc["B"]
     assert row["expected_rms"] == pytest.approx(np.sqrt((drawn**2).mean()))
     assert row["expected_mean"] == pytest.approx(expected.mean())
     assert row["expected_true_r2"] == pytest.approx(1 - ((expected - true) ** 2).mean() / (true**2).mean())
-    units = unit_table(found).set_index("unit_id")["expected_mean"]
+    units = unit_table(outcome).set_index("unit_id")["expected_mean"]
     np.testing.assert_allclose(units[recording["unit_id"].values[b]], expected.mean((0, 1)))

@@ -1,4 +1,4 @@
-"""What experiments say together: direct beside total effects, windows, messages, and the synergy of combinations."""
+"""Measures of several experiments together: direct and total effects, windows, messages, and synergy."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ QUICK = ExperimentSettings(groups=0)
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset]:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset]:
     return small(tmp_path_factory.mktemp("teacher"))
 
 
 def interactions(recording: xr.Dataset, networks: xr.Dataset, **experiments: dict[str, Any]) -> pd.DataFrame:
-    plan = {name: Inactivation.model_validate(one) for name, one in experiments.items()}
-    found = run_experiments(recording, networks, plan, bench=QUICK)
-    table = interaction_table(found, inactivation_table(found))
+    checked = {name: Inactivation.model_validate(settings) for name, settings in experiments.items()}
+    outcome = run_experiments(recording, networks, checked, settings=QUICK)
+    table = interaction_table(outcome, inactivation_table(outcome))
     assert tables.problems("interactions", table) == []
     return table
 
 
 def converging(recording: xr.Dataset, truth: xr.Dataset, weight: float) -> xr.Dataset:
-    """A and B are active whatever happens and drive every unit of C; nothing else is connected."""
+    """A and B are active without input and drive every unit of C; no other regions are connected."""
     region = recording["region"].values
     J = np.where(np.outer(region == "C", region != "C"), weight / 8, 0.0)
     network = true_network(truth)
@@ -48,10 +48,10 @@ def converging(recording: xr.Dataset, truth: xr.Dataset, weight: float) -> xr.Da
     return to_dataset([Fit(network)], recording, "made", Model(family="full_rank", seeds=[0]))
 
 
-def test_a_cut_pathway_beside_the_silenced_region(known: tuple[xr.Dataset, xr.Dataset]) -> None:
-    recording, truth = known
+def test_the_direct_share_is_1_where_the_target_has_no_other_input(teacher: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, truth = teacher
     networks = converging(recording, truth, 0.1)
-    # The last step of the graded series silences the whole region once more.
+    # The last fraction of the graded series silences the whole region once more.
     graded = {"region": "A", "fraction": [0.5, 1.0]}
     table = interactions(recording, networks, silence={}, cut={"kind": "pathway"}, graded=graded)
     table = table[~table["perturbation"].str.startswith("graded")]
@@ -63,8 +63,10 @@ def test_a_cut_pathway_beside_the_silenced_region(known: tuple[xr.Dataset, xr.Da
     assert ("direct_share", "A", "B") not in value.index
 
 
-def test_silence_is_the_bottom_of_the_range_of_spike_counts(known: tuple[xr.Dataset, xr.Dataset]) -> None:
-    recording, truth = known
+def test_spike_counts_are_silenced_at_the_bottom_of_their_range(
+    teacher: tuple[xr.Dataset, xr.Dataset],
+) -> None:
+    recording, truth = teacher
     # The same scaled rates, counted from -1.
     counts = recording.assign(rates=recording["rates"] + recording["scale"]).assign_attrs(silent=-1.0)
     networks = converging(counts, truth, 0.1)
@@ -79,8 +81,10 @@ def test_silence_is_the_bottom_of_the_range_of_spike_counts(known: tuple[xr.Data
     assert set(table.loc[table["measure"] == "critical_window", "source"]) == {"A"}
 
 
-def test_parts_that_add_and_parts_that_make_up_for_each_other(known: tuple[xr.Dataset, xr.Dataset]) -> None:
-    recording, truth = known
+def test_synergy_is_positive_where_one_source_compensates_for_the_other(
+    teacher: tuple[xr.Dataset, xr.Dataset],
+) -> None:
+    recording, truth = teacher
     both = {"parts": [{"region": "A"}, {"region": "B"}], "start_s": 0.4}
     for weight, low, high in ((0.02, -0.01, 0.01), (4.0, 1.0, np.inf)):
         table = interactions(recording, converging(recording, truth, weight), both=both)
@@ -89,8 +93,10 @@ def test_parts_that_add_and_parts_that_make_up_for_each_other(known: tuple[xr.Da
         assert low < row["value"] < high, "in the linear range effects add; a saturated target misses one source little"
 
 
-def test_the_critical_window_is_where_the_source_is_active(known: tuple[xr.Dataset, xr.Dataset]) -> None:
-    recording, truth = known
+def test_the_critical_window_is_the_window_in_which_the_source_is_active(
+    teacher: tuple[xr.Dataset, xr.Dataset],
+) -> None:
+    recording, truth = teacher
     region = recording["region"].values
     network = true_network(truth)
     # A falls silent from its start with the time constant of the units and drives C: the first window matters most.
@@ -105,7 +111,7 @@ def test_the_critical_window_is_where_the_source_is_active(known: tuple[xr.Datas
     assert row["value"] > 1.5
 
 
-def test_a_relay_transmits_what_its_source_generates(tmp_path: Path) -> None:
+def test_a_relay_has_a_higher_transmitter_index_than_its_source(tmp_path: Path) -> None:
     absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
     chain: dict[str, Any] = {"units": 15, "trials": 20, "samples": 150, "substeps": 1, "inputs": "none"}
     recording, truth = recorded(tmp_path, absent=absent, gain=1.2, coupling=1.0, seed=100, **chain)
@@ -118,7 +124,7 @@ def test_a_relay_transmits_what_its_source_generates(tmp_path: Path) -> None:
     assert index["B"] == 0, "only resolved pathways carry messages"
 
 
-def test_noise_of_the_observation_is_not_what_a_region_generates(tmp_path: Path) -> None:
+def test_measurement_noise_does_not_lower_the_transmitter_index(tmp_path: Path) -> None:
     absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")]
     chain: dict[str, Any] = {"units": 12, "trials": 24, "samples": 120, "substeps": 1, "inputs": "none"}
     recording, truth = recorded(tmp_path, absent=absent, gain=1.5, coupling=1.0, process_noise=0.1, seed=100, **chain)
@@ -127,5 +133,5 @@ def test_noise_of_the_observation_is_not_what_a_region_generates(tmp_path: Path)
     networks, _ = fit(noisy, Model(family="full_rank", estimator="state_space", seeds=[0]), "m")
     verdicts = pd.DataFrame({"source": ["A", "B"], "target": ["B", "C"], "verdict": ["resolved"] * 2})
     true = transmitter_index(recording, known_networks(recording, truth), 0, verdicts)["B"]
-    # At the observed rates it is half as large.
+    # The index from observed rates is half as large.
     assert transmitter_index(noisy, networks, 0, verdicts)["B"] == pytest.approx(true, abs=0.1)

@@ -49,8 +49,10 @@ def test_effects_are_those_of_the_experiments(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     networks = known_networks(recording, truth)
     effects = silencing_effects(views(recording, networks))[0]
-    bench = ExperimentSettings(groups=0, posterior_draws=0)
-    units = unit_table(run_experiments(recording, networks, {"silence": Inactivation(kind="region")}, bench=bench))
+    settings = ExperimentSettings(groups=0, posterior_draws=0)
+    units = unit_table(
+        run_experiments(recording, networks, {"silence": Inactivation(kind="region")}, settings=settings)
+    )
     tabulated = units[~units["perturbed"]].pivot_table(
         index="perturbation", columns=["condition", "unit_id"], values="effect_mean", dropna=False
     )

@@ -47,7 +47,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> ModelResults:
     with open_recording(path, "hdf5", settings) as file:
         recording, truth, _, regions, perturbed = ingest(file, settings, "rec")
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
-    outcome = run_experiments(recording, networks, MENU, truth, bench=ExperimentSettings(groups=9))
+    outcome = run_experiments(recording, networks, MENU, truth, settings=ExperimentSettings(groups=9))
     pathways = judge(recording, networks)
     effects = inactivation_table(outcome, pathways)
     tables = {

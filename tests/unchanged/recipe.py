@@ -20,7 +20,7 @@ import xarray as xr
 import curbd
 import lrfit
 from curbd import teachers
-from curbd.inactivation.bench import run_experiments
+from curbd.inactivation.experiments import run_experiments
 from curbd.inactivation.tabulate import inactivation_table
 from curbd.network.file import network_of
 from curbd.pathways.currents import current_table
@@ -100,7 +100,7 @@ def compute(teacher: str, model: str) -> dict[str, pd.DataFrame]:
     networks, seconds = (curbd.fit if settings.family == "full_rank" else lrfit.fit)(recording, settings, model)
     pathways = judge(recording, networks, truth)
     outcome = run_experiments(
-        recording, networks, experiments(), truth, bench=ExperimentSettings(groups=9, posterior_draws=5)
+        recording, networks, experiments(), truth, settings=ExperimentSettings(groups=9, posterior_draws=5)
     )
     tables = {
         "fits": score(recording, networks, seconds, truth).fits.drop(columns="seconds"),

@@ -1,0 +1,248 @@
+"""All experiments on all fitted networks of a recording: run them, and keep everything that the tables report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.inactivation.effects import Effects, RunStarts, Simulation, Targets, effects
+from curbd.inactivation.nulls import EffectNull, effect_null
+from curbd.inactivation.perturbations import Preparation, perturbations_of
+from curbd.inactivation.readouts import Readout, readouts
+from curbd.network.equation import phi_inverse
+from curbd.network.perturbation import Perturbation
+from curbd.network.perturbed_run import NetworkBatch
+from curbd.network.residual import one_step_residual
+from curbd.network.truth import comparable_truth, true_network
+from curbd.network.view import View, view, views
+from curbd.progress import progress
+from curbd.settings.experiments import ExperimentSettings, Inactivation
+
+Array = np.ndarray
+
+
+class Outcome(NamedTuple):
+    """Everything that the experiments on one model of one recording gave.
+
+    Attributes
+    ----------
+    recording : the recording that the networks were fitted to.
+    networks : the fitted networks.
+    view : the recording as the first fit sees it.
+    perturbations : the perturbations of all experiments.
+    regions : names of the regions, the first targets; latents and readouts follow.
+    n_latents : number of latents among the targets.
+    readouts : behavioural variables, the last targets.
+    conditions : names of the conditions of trials.
+    fit_effects : effects in the members: the fits of all seeds, then networks drawn from the posterior of the first.
+    true_effects : effects in the true network, or None without a true network.
+    null : effects of random groups of units, on all targets, in the fits of all seeds.
+    members : the networks that were run.
+    starts : the recorded states from which the networks were run.
+    """
+
+    recording: xr.Dataset
+    networks: xr.Dataset
+    view: View
+    perturbations: list[Perturbation]
+    regions: list[str]
+    n_latents: int
+    readouts: list[Readout]
+    conditions: list[str]
+    fit_effects: Effects
+    true_effects: Effects | None
+    null: EffectNull
+    members: NetworkBatch
+    starts: RunStarts
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of fits; all further members were drawn from the posterior of the first fit."""
+        return int(self.networks.sizes["seed"])
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets in the tables."""
+        latents = [f"latent:{latent}" for latent in range(1, self.n_latents + 1)]
+        return [*self.regions, *latents, *(f"readout:{readout.name}" for readout in self.readouts)]
+
+    @property
+    def target_kinds(self) -> list[str]:
+        """region, latent or readout, for each target."""
+        return ["region"] * len(self.regions) + ["latent"] * self.n_latents + ["readout"] * len(self.readouts)
+
+    @property
+    def direct(self) -> Array:
+        """(perturbation, unit) bool, units whose rates or currents are changed directly."""
+        units = [perturbation.action.direct for perturbation in self.perturbations]
+        return np.array(units, dtype=bool).reshape(len(self.perturbations), self.recording.sizes["unit"])
+
+
+def run_experiments(
+    recording: xr.Dataset,
+    networks: xr.Dataset,
+    experiments: Mapping[str, Inactivation],
+    truth: xr.Dataset | None = None,
+    *,
+    settings: ExperimentSettings | None = None,
+    populations: pd.DataFrame | None = None,
+    max_states: int | None = None,
+) -> Outcome:
+    """Run every experiment on every fit, from the recorded state of every trial at the onset of its window.
+
+    Experiments that do not apply to a model are skipped: a network of full rank has no latents and no populations.
+    Where no experiment remains, nothing is run and all tables are empty.
+
+    Parameters
+    ----------
+    recording : the recording that the networks were fitted to.
+    networks : the fits, one for each seed.
+    experiments : name -> what is done.
+    truth : the network behind a teacher recording, or None.
+    settings : how the experiments are run and tested.
+    populations : table with the columns unit_id and population, for low-rank networks.
+    max_states : number of states (member, run, trial, unit) that are held in memory at once; None: as many as suit the
+        device. The effects are equal to rounding error, and with noise they have other draws.
+
+    Raises
+    ------
+    UserError : an experiment names what the recording does not have, or contradicts itself.
+    """
+    settings = settings or ExperimentSettings()
+    fits = views(recording, networks)
+    first = fits[0]
+    n_latents = 0 if first.factors is None else first.factors[0].shape[1]
+    preparation = Preparation(recording, tuple(first.input_name[first.hidden]), n_latents, populations)
+    perturbations = perturbations_of(preparation, experiments)
+    conditions = [str(name) for name in np.unique(first.condition)]
+    behaviour = readouts(recording, settings.readout)
+    simulation = Simulation(
+        fits=_members(recording, networks, fits, settings),
+        starts=_run_starts(first, conditions),
+        truth=_true_networks(comparable_truth(recording, truth), first),
+        noise_draws=settings.noise_draws,
+        seed=settings.seed,
+        max_states=max_states,
+    )
+    regions = {name: first.region == name for name in first.regions}
+    projections = _projections(simulation.fits, n_latents, behaviour)
+    targets = _targets(perturbations, regions, projections)
+    with progress(len(perturbations), "experiments") as advance:
+        fit_effects, true_effects = effects(simulation, perturbations, targets, n_fits=len(fits), advance=advance)
+    null = effect_null(
+        simulation._replace(fits=simulation.fits.first(len(fits))),
+        perturbations,
+        regions,
+        projections[: len(fits)],
+        groups=settings.groups,
+    )
+    return Outcome(
+        recording=recording,
+        networks=networks,
+        view=first,
+        perturbations=perturbations,
+        regions=first.regions,
+        n_latents=n_latents,
+        readouts=behaviour,
+        conditions=conditions,
+        fit_effects=fit_effects,
+        true_effects=true_effects,
+        null=null,
+        members=simulation.fits,
+        starts=simulation.starts,
+    )
+
+
+def _targets(perturbations: Sequence[Perturbation], regions: Mapping[str, Array], projections: Array) -> Targets:
+    """The regions, latents and readouts from which the effect of each perturbation is read."""
+    masks = np.stack([*regions.values()])
+    read = np.array([_read_units(perturbation, masks) for perturbation in perturbations], dtype=float)
+    return Targets(read.reshape(len(perturbations), *masks.shape), projections)
+
+
+def _read_units(perturbation: Perturbation, regions: Array) -> Array:
+    """(region, unit) units from which the effect on a region is read: units that are not held, or all if all are."""
+    free = regions & ~perturbation.action.held
+    return np.where(free.any(1, keepdims=True), free, regions)
+
+
+def _run_starts(first: View, conditions: Sequence[str]) -> RunStarts:
+    """Recorded (or inferred) states; a missing state is the last state before it, or the first of the trial."""
+    observed = first.observed
+    weight = np.stack([observed & (first.condition == name)[:, None] for name in conditions])
+    start = observed.argmax(1)[:, None]
+    last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
+    states = np.take_along_axis(phi_inverse(first.r), last[..., None], axis=1)
+    return RunStarts(np.nan_to_num(states), weight.astype(float))
+
+
+def _members(
+    recording: xr.Dataset, networks: xr.Dataset, fits: Sequence[View], settings: ExperimentSettings
+) -> NetworkBatch:
+    """The fits of all seeds, then networks drawn from the posterior of the first fit.
+
+    Drawn networks receive the inputs, the noise and the latents of the first fit.
+    """
+    first = fits[0]
+    drawn = first.draws(settings.posterior_draws, settings.seed)
+    fit_of_member = [*range(len(fits)), *([0] * len(drawn))]
+    inputs = np.stack([np.nan_to_num(fit.u) for fit in fits])
+    noise = None
+    if settings.noise_draws:
+        noise = np.stack([noise_sd(recording, networks, fit_index) for fit_index in range(len(fits))])[fit_of_member]
+    m = n = None
+    if first.factors is not None:
+        m, n = (np.stack(sides)[fit_of_member] for sides in zip(*(fit.factors for fit in fits), strict=True))
+    return NetworkBatch(
+        members=[*(fit.network for fit in fits), *drawn],
+        inputs=inputs[fit_of_member] if first.hidden.any() else inputs[:1],
+        noise_sd=noise,
+        m=m,
+        n=n,
+    )
+
+
+def noise_sd(recording: xr.Dataset, networks: xr.Dataset, fit_index: int) -> Array:
+    """Noise of one fit in an Euler step: as its estimator inferred it, otherwise from the one-step residual.
+
+    The one-step residual contains measurement noise as well, so that runs with noise from the residual are too noisy.
+
+    Parameters
+    ----------
+    recording : the recording that the networks were fitted to.
+    networks : the fits, one for each seed.
+    fit_index : position of the fit among the seeds.
+
+    Returns
+    -------
+    (unit,) standard deviation, dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
+    """
+    fit = view(recording, networks, fit_index, rates="observed")
+    network = fit.network
+    step = network.dt_s / (network.substeps * network.tau_s)
+    if "process_noise_sd" in networks and np.isfinite(networks["process_noise_sd"].values[fit_index]).all():
+        in_sample = networks["process_noise_sd"].values[fit_index]
+    else:
+        error = one_step_residual(network, fit.r[fit.train], np.nan_to_num(fit.u[fit.train])).error
+        in_sample = np.nanstd(error, axis=(0, 1)) * (1 - (1 - step) ** network.substeps)
+    return in_sample / np.sqrt(((1 - step) ** (2 * np.arange(network.substeps))).sum())
+
+
+def _projections(members: NetworkBatch, n_latents: int, behaviour: Sequence[Readout]) -> Array:
+    """(member, target, unit) weights of latents and readouts."""
+    n_members, n_units = len(members.members), len(members.members[0].b)
+    of_latents = np.zeros((n_members, 0, n_units)) if members.n is None else members.n.swapaxes(1, 2)[:, :n_latents]
+    of_readouts = np.array([readout.weights for readout in behaviour]).reshape(len(behaviour), n_units)
+    return np.concatenate([of_latents, np.repeat(of_readouts[None], n_members, axis=0)], axis=1)
+
+
+def _true_networks(truth: xr.Dataset | None, first: View) -> NetworkBatch | None:
+    """The true network, with the inputs of the first fit; inputs that the fit inferred have zero weights in it."""
+    if truth is None:
+        return None
+    drive = np.nan_to_num(truth["drive"].values) if "drive" in truth else None
+    return NetworkBatch([true_network(truth, first.hidden)], np.nan_to_num(first.u)[None], drive)
