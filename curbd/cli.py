@@ -1,119 +1,153 @@
-"""The command `curbd`: each subcommand reads, calls the library, writes, and decides nothing.
+"""The command `curbd`: each step reads files, calls the library, writes files, and decides nothing.
 
-Libraries that are slow to import are imported by the subcommand that needs them.
+Libraries that are slow to import are imported by the step that needs them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curbd.commands import (
+    Steps,
     add_fit_step,
     add_network_arguments,
     add_step,
+    command_parser,
     fit_and_score,
     read_recording,
     run,
     set_threads,
 )
 from curbd.errors import UserError
-from curbd.settings.models import Model
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    Fit = Callable[[xr.Dataset, str, Model], tuple[xr.Dataset, list[float]]]
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one step of `curbd`.
+
+    Parameters
+    ----------
+    words : the words of the command line behind ``curbd``; None takes them from `sys.argv`.
+
+    Returns
+    -------
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
+    """
+    parser, steps = command_parser("curbd", "Which brain region drives which, from recordings.")
+    _add_recording_steps(steps)
+    add_fit_step(steps, _fit)
+    _add_network_steps(steps)
+    _add_run_steps(steps)
+    return run(parser, words)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand of `curbd`; 0 when it worked, 2 when the user has something to mend."""
-    return run(_parser(), arguments)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="curbd", description="Which brain region drives which, from recordings.")
-    steps = parser.add_subparsers(required=True, metavar="STEP")
-
-    step = add_step(steps, "inspect", _inspect, "say what is in a recording and what to put into recordings.tsv")
-    step.add_argument("files", nargs="+", type=Path, metavar="FILE")
+def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
+    """Steps before a network is fitted."""
+    step = add_step(steps, "inspect", _inspect, "print what a recording holds and a line for recordings.tsv")
+    step.add_argument("files", nargs="+", type=Path, metavar="FILE", help="NWB or HDF5 file")
 
     step = add_step(steps, "teacher", _teacher, "write a recording of a network whose currents are known")
-    step.add_argument("name", metavar="NAME", help="which teacher; a wrong name lists them")
-    step.add_argument("--out", type=Path, required=True, metavar="FILE.h5|FILE.nwb")
-    step.add_argument("--seed", type=int, default=0)
+    step.add_argument("name", metavar="NAME", help="name of the teacher; an unknown name prints the names that exist")
+    step.add_argument("--out", type=Path, required=True, metavar="FILE.h5|FILE.nwb", help="file for the recording")
+    step.add_argument("--seed", type=int, default=0, help="random seed of the teacher (default: %(default)s)")
 
-    step = add_step(steps, "ingest", _ingest, "bin a file into a recording")
+    step = add_step(steps, "ingest", _ingest, "turn a file into a recording: rates on bins, regions, inputs, trials")
     step.add_argument("--name", required=True, help="name of the recording")
     step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
-    step.add_argument("--format", choices=("nwb", "hdf5"), required=True)
-    step.add_argument("--plan", type=Path, metavar="plan.json", help="settings; without a plan all have their defaults")
-    step.add_argument("--model", help="name of a model that replaces bin width, smoothing or scaling")
-    step.add_argument("--out", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--units", type=Path, metavar="units.csv")
-    step.add_argument("--regions", type=Path, metavar="regions.csv")
+    step.add_argument("--format", choices=("nwb", "hdf5"), required=True, help="format of the file")
+    step.add_argument(
+        "--plan", type=Path, metavar="plan.json", help="plan of the run, with its settings (without: the defaults)"
+    )
+    step.add_argument("--model", help="name of a model with its own bin width, smoothing or scaling")
+    step.add_argument("--out", type=Path, required=True, metavar="recording.nc", help="file for the recording")
+    step.add_argument("--units", type=Path, metavar="units.csv", help="file for the table of units")
+    step.add_argument("--regions", type=Path, metavar="regions.csv", help="file for the table of regions")
 
-    step = add_step(steps, "check", _check, "see that what the experiments name exists in a recording")
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+    step = add_step(steps, "experiments", _experiments, "choose the experiments that can be done on a recording")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording to be perturbed")
     step.add_argument(
         "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its experiments"
     )
-    step.add_argument("--out", type=Path, required=True, metavar="experiments.json")
+    step.add_argument(
+        "--out", type=Path, required=True, metavar="experiments.json", help="file for the chosen experiments"
+    )
 
-    add_fit_step(steps, _fit)
 
+def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
+    """Steps that read a fitted network."""
     step = add_step(steps, "currents", _currents, "split the currents of a network by their source and judge them")
     add_network_arguments(step)
-    step.add_argument("--out", type=Path, required=True, metavar="currents.nc")
-    step.add_argument("--table", type=Path, required=True, metavar="currents.parquet")
-    step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv")
-    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv")
+    step.add_argument("--out", type=Path, required=True, metavar="currents.nc", help="file for the currents")
+    step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
+    step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
+    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the further nulls")
 
-    step = add_step(steps, "inactivate", _inactivate, "perturb parts of a network and compare with the intact one")
+    step = add_step(
+        steps, "inactivate", _inactivate, "perturb a network and compare the perturbed runs with intact runs"
+    )
     add_network_arguments(step)
-    step.add_argument("--experiments", type=Path, required=True, metavar="experiments.json")
-    step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts, for an effect to be called")
+    step.add_argument(
+        "--experiments", type=Path, required=True, metavar="experiments.json", help="from `curbd experiments`"
+    )
+    step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts on the pathways")
     step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
-    step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv")
-    step.add_argument("--timecourses", type=Path, metavar="inactivation_timecourses.parquet")
-    step.add_argument("--units", type=Path, metavar="inactivation_units.parquet")
-    step.add_argument("--interactions", type=Path, metavar="interactions.csv")
+    step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv", help="file for the effects")
+    step.add_argument(
+        "--timecourses", type=Path, metavar="inactivation_timecourses.parquet", help="file for the effects over time"
+    )
+    step.add_argument("--units", type=Path, metavar="inactivation_units.parquet", help="file for the effects by unit")
+    step.add_argument(
+        "--interactions", type=Path, metavar="interactions.csv", help="file for the interactions of perturbations"
+    )
 
-    step = add_step(steps, "compare", _compare, "set predictions beside the real perturbations of a recording")
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--inactivations", type=Path, required=True, metavar="inactivations.csv")
-    step.add_argument("--units", type=Path, required=True, metavar="inactivation_units.parquet")
-    step.add_argument("--out", type=Path, required=True, metavar="perturbation_comparison.csv")
+    step = add_step(steps, "compare", _compare, "compare predictions with the real perturbations of a recording")
+    step.add_argument(
+        "--recording", type=Path, required=True, metavar="recording.nc", help="recording with perturbed trials"
+    )
+    step.add_argument(
+        "--inactivations", type=Path, required=True, metavar="inactivations.csv", help="predicted effects"
+    )
+    step.add_argument(
+        "--units", type=Path, required=True, metavar="inactivation_units.parquet", help="predicted effects by unit"
+    )
+    step.add_argument(
+        "--out", type=Path, required=True, metavar="perturbation_comparison.csv", help="file for the comparison"
+    )
 
-    step = add_step(steps, "tables", _tables, "collect the tables of a run and say where they come from")
-    step.add_argument("--results", type=Path, required=True, metavar="DIR")
-    step.add_argument("--plan", type=Path, required=True, metavar="plan.json")
+
+def _add_run_steps(steps: Steps[argparse.ArgumentParser]) -> None:
+    """Steps over all recordings and models of a run."""
+    step = add_step(steps, "tables", _tables, "collect the tables of a run and record where they come from")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
 
     step = add_step(steps, "report", _report, "write the report of a run")
-    step.add_argument("--tables", type=Path, required=True, metavar="DIR")
-    step.add_argument("--results", type=Path, required=True, metavar="DIR")
-    step.add_argument("--out", type=Path, required=True, metavar="report.html")
-    return parser
+    step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
+    step.add_argument("--out", type=Path, required=True, metavar="report.html", help="file for the report")
 
 
-def _inspect(chosen: argparse.Namespace) -> None:
+def _inspect(arguments: argparse.Namespace) -> None:
     from curbd.recording.inspection import inspect
 
-    print("\n\n".join(inspect(file) for file in chosen.files))
+    print("\n\n".join(inspect(file) for file in arguments.files))
 
 
-def _teacher(chosen: argparse.Namespace) -> None:
+def _teacher(arguments: argparse.Namespace) -> None:
     from curbd import teachers
 
-    teacher = teachers.named(chosen.name, chosen.seed)
-    write = teachers.write_nwb if chosen.out.suffix == ".nwb" else teachers.write_hdf5
-    write(teacher, chosen.out)
+    teacher = teachers.named(arguments.name, arguments.seed)
+    write = teachers.write_nwb if arguments.out.suffix == ".nwb" else teachers.write_hdf5
+    write(teacher, arguments.out)
 
 
-def _ingest(chosen: argparse.Namespace) -> None:
+def _ingest(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
@@ -121,53 +155,63 @@ def _ingest(chosen: argparse.Namespace) -> None:
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
 
-    settings = RecordingSettings()
-    if chosen.plan is not None:
-        settings = load_plan(chosen.plan).recording_settings(chosen.name, chosen.model)
-    with open_recording(chosen.path, chosen.format, settings, chosen.name) as file:
-        session = ingest(file, settings, chosen.name)
+    settings, shared_merge = RecordingSettings(), False
+    if arguments.plan is not None:
+        plan = load_plan(arguments.plan)
+        settings = plan.recording_settings(arguments.name, arguments.model)
+        shared_merge = plan.shares_merge(arguments.name)
+    with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
+        session = ingest(file, settings, arguments.name, shared_merge=shared_merge)
+
     print(session.recording.attrs["notes"] or "no remarks")
     groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
-    write_netcdf({name: group for name, group in groups.items() if group is not None}, chosen.out)
-    for name, table, path in (("units", session.units, chosen.units), ("regions", session.regions, chosen.regions)):
+    write_netcdf({name: group for name, group in groups.items() if group is not None}, arguments.out)
+    for name, table, path in (
+        ("units", session.units, arguments.units),
+        ("regions", session.regions, arguments.regions),
+    ):
         if path is not None:
             tables.write(name, table, path)
 
 
-def _check(chosen: argparse.Namespace) -> None:
-    from curbd.inactivation.check import check_experiments
+def _experiments(arguments: argparse.Namespace) -> None:
+    from curbd.inactivation.check import possible_experiments
     from curbd.settings.plan import as_json, load_plan
     from curbd.storage import read_netcdf, whole_file
 
-    experiments = load_plan(chosen.plan).experiments()
-    check_experiments(read_netcdf(chosen.recording), experiments.inactivations, experiments.bench)
-    with whole_file(chosen.out) as temporary:
+    plan, recording = load_plan(arguments.plan), read_netcdf(arguments.recording)
+    wanted = plan.experiments(str(recording.attrs["recording"]))
+    experiments, remarks = possible_experiments(recording, wanted, len(plan.recordings) > 1)
+    print("\n".join(remarks) or "no remarks")
+    with whole_file(arguments.out) as temporary:
         temporary.write_text(as_json(experiments) + "\n", encoding="utf-8")
 
 
-def _fit(chosen: argparse.Namespace) -> None:
+def _fit(arguments: argparse.Namespace) -> None:
     from curbd.estimators.fitting import fit
 
-    fit_and_score(chosen, fit)
+    fit_and_score(arguments, fit)
 
 
-def _currents(chosen: argparse.Namespace) -> None:
+def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.pathways.currents import current_table, decompose
     from curbd.pathways.judge import judge
     from curbd.pathways.null_table import null_table
     from curbd.storage import read_netcdf, write_netcdf
 
-    set_threads(chosen)
-    recording, truth = read_recording(chosen)
-    networks = read_netcdf(chosen.network)
-    write_netcdf({"/": decompose(recording, networks).to_dataset(name="current")}, chosen.out)
-    tables.write("currents", current_table(recording, networks), chosen.table)
-    tables.write("pathways", judge(recording, networks, truth), chosen.pathways)
-    tables.write("nulls", null_table(recording, networks), chosen.nulls)
+    set_threads(arguments)
+    recording, truth = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+
+    # One after the other: the currents of all seeds need not stay in memory while the pathways are judged.
+    write_netcdf({"/": decompose(recording, networks).to_dataset(name="current")}, arguments.out)
+    tables.write("currents", current_table(recording, networks), arguments.table)
+    tables.write("pathways", judge(recording, networks, truth), arguments.pathways)
+    tables.write("nulls", null_table(recording, networks), arguments.nulls)
 
 
-def _inactivate(chosen: argparse.Namespace) -> None:
+def _inactivate(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
     from curbd import tables
@@ -178,61 +222,79 @@ def _inactivate(chosen: argparse.Namespace) -> None:
     from curbd.settings.validation import parse_json
     from curbd.storage import read_netcdf
 
-    set_threads(chosen)
-    recording, truth = read_recording(chosen)
-    experiments = parse_json(str(chosen.experiments), chosen.experiments.read_text(encoding="utf-8"), Experiments)
-    populations = None if chosen.populations is None else pd.read_csv(chosen.populations, dtype=str)
-    pathways = None if chosen.pathways is None else tables.read("pathways", chosen.pathways)
-    networks = read_netcdf(chosen.network)
+    set_threads(arguments)
+    recording, truth = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    experiments = parse_json(str(arguments.experiments), arguments.experiments.read_text(encoding="utf-8"), Experiments)
+    populations = None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str)
+    pathways = None if arguments.pathways is None else tables.read("pathways", arguments.pathways)
+
     outcome = run_experiments(
         recording, networks, experiments.inactivations, truth, settings=experiments.bench, populations=populations
     )
     inactivations = inactivation_table(outcome, pathways)
-    tables.write("inactivations", inactivations, chosen.out)
-    if chosen.timecourses is not None:
-        tables.write("inactivation_timecourses", timecourse_table(outcome), chosen.timecourses)
-    if chosen.units is not None:
-        tables.write("inactivation_units", unit_table(outcome), chosen.units)
-    if chosen.interactions is not None:
-        tables.write("interactions", interaction_table(outcome, inactivations, pathways), chosen.interactions)
+
+    tables.write("inactivations", inactivations, arguments.out)
+    if arguments.timecourses is not None:
+        tables.write("inactivation_timecourses", timecourse_table(outcome), arguments.timecourses)
+    if arguments.units is not None:
+        tables.write("inactivation_units", unit_table(outcome), arguments.units)
+    if arguments.interactions is not None:
+        tables.write("interactions", interaction_table(outcome, inactivations, pathways), arguments.interactions)
 
 
-def _compare(chosen: argparse.Namespace) -> None:
+def _compare(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.inactivation.comparison import compare
+    from curbd.storage import read_netcdf
+
+    recording, perturbed = read_netcdf(arguments.recording), _read_perturbed(arguments.recording)
+    inactivations = tables.read("inactivations", arguments.inactivations)
+    units = tables.read("inactivation_units", arguments.units)
+
+    comparison = compare(recording, perturbed, inactivations, units)
+
+    tables.write("perturbation_comparison", comparison, arguments.out)
+
+
+def _read_perturbed(path: Path) -> xr.Dataset:
+    """The perturbed trials of a recording.
+
+    Raises
+    ------
+    UserError : the recording has no perturbed trials.
+    """
     from curbd.storage import groups_of, read_netcdf
 
-    recording = read_netcdf(chosen.recording)
-    if "perturbed" not in groups_of(chosen.recording):
+    if "perturbed" not in groups_of(path):
         raise UserError.at(
-            str(chosen.recording),
+            str(path),
             found="no perturbed trials",
             expected="a recording that was ingested with the setting `perturbed`",
+            todo="name the perturbed trials in the column `perturbed` of recordings.tsv and ingest the file again",
         )
-    rows = compare(
-        recording,
-        read_netcdf(chosen.recording, "perturbed"),
-        tables.read("inactivations", chosen.inactivations),
-        tables.read("inactivation_units", chosen.units),
-    )
-    tables.write("perturbation_comparison", rows, chosen.out)
+    return read_netcdf(path, "perturbed")
 
 
-def _tables(chosen: argparse.Namespace) -> None:
+def _tables(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance
 
-    plan, folder = load_plan(chosen.plan), chosen.results / "tables"
-    for name, table in collect_run(chosen.results, list(plan.recordings), plan.config).items():
+    plan, folder = load_plan(arguments.plan), arguments.results / "tables"
+    recordings = list(plan.recordings)
+
+    collected = collect_run(arguments.results, recordings, plan.config)
+    origin = provenance(arguments.results, recordings, plan.config)
+
+    for name, table in collected.items():
         tables.write(name, table, folder / tables.TABLES[name].file)
-    origin = provenance(chosen.results, list(plan.recordings), plan.config)
     with whole_file(folder / "provenance.json") as temporary:
         temporary.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
 
 
-def _report(chosen: argparse.Namespace) -> None:
+def _report(arguments: argparse.Namespace) -> None:
     from curbd.report import write_report
 
-    write_report(chosen.tables, chosen.results, chosen.out)
+    write_report(arguments.tables, arguments.results, arguments.out)

@@ -1,4 +1,4 @@
-"""What the commands `curbd` and `lrfit` share: running a subcommand, the arguments of a step, the step `fit`."""
+"""What the commands `curbd` and `lrfit` share: the parser, running a step, the arguments of a step, the step `fit`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,85 +21,145 @@ if TYPE_CHECKING:
 
     Fit = Callable[[xr.Dataset, Model, str], Fits]
 
+Steps = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], None]
+SUCCESS = 0
+USER_ERROR_STATUS = 2
+INTERRUPTED_STATUS = 130
+"""What a shell reports of a program that was ended by Ctrl-C: 128 plus the number of the signal, 2."""
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse, run the chosen subcommand, and print a mistake of the user without a traceback."""
-    chosen = parser.parse_args(arguments)
+def command_parser(program: str, description: str) -> tuple[argparse.ArgumentParser, Steps[argparse.ArgumentParser]]:
+    """The parser of a command with the option ``--version``, and the place of its steps.
+
+    Parameters
+    ----------
+    program : name of the command.
+    description : what the command is for.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--version", action="version", version=f"{program} {version('curbd-workflow')}")
+    return parser, parser.add_subparsers(required=True, metavar="STEP")
+
+
+def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
+    """Run the step that the words of a command line name.
+
+    A mistake that the user can correct is printed without a traceback. Ctrl-C ends the step with one line.
+
+    Parameters
+    ----------
+    parser : of the command.
+    words : the words of the command line behind the name of the command; None takes them from `sys.argv`.
+
+    Returns
+    -------
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
+    """
+    arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for package in ("curbd", "lrfit"):
         logging.getLogger(package).setLevel(logging.INFO)
     try:
-        chosen.command(chosen)
+        arguments.command(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe (`curbd inspect FILE | head`) has seen enough; nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
-    return 0
+        return USER_ERROR_STATUS
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED_STATUS
+    return SUCCESS
 
 
 def add_step(
-    steps: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, what: str
+    steps: Steps[argparse.ArgumentParser], name: str, command: Command, description: str
 ) -> argparse.ArgumentParser:
-    """One subcommand: its name, what it runs and what it does."""
-    step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    """Add one step to a command.
+
+    Parameters
+    ----------
+    steps : the steps of the command.
+    name : name of the step on the command line.
+    command : the function that the step calls with its arguments.
+    description : what the step does, a sentence that begins with a small letter and has no full stop.
+
+    Returns
+    -------
+    The parser of the step, to which its arguments are added.
+    """
+    step = steps.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
     step.set_defaults(command=command)
     return step
 
 
-def add_fit_step(steps: argparse._SubParsersAction[argparse.ArgumentParser], command: Command) -> None:
-    """The subcommand `fit`, the same for every family of models."""
-    step = add_step(steps, "fit", command, "fit a network to a recording, every seed of a model")
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
+def add_fit_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
+    """Add the step `fit`, which has the same arguments for every family of models."""
+    step = add_step(steps, "fit", command, "fit a network to a recording with every seed of a model")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording that is fitted")
     step.add_argument("--name", required=True, help="name of the model, an entry of `models` in the config")
     step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its models")
-    step.add_argument("--out", type=Path, required=True, metavar="network.nc")
-    step.add_argument("--fits", type=Path, required=True, metavar="fits.csv")
-    step.add_argument("--region-scores", type=Path, required=True, metavar="region_scores.csv")
-    step.add_argument("--unit-scores", type=Path, required=True, metavar="unit_scores.csv")
-    step.add_argument("--threads", type=int, default=1)
+    step.add_argument("--out", type=Path, required=True, metavar="network.nc", help="file for the fitted networks")
+    step.add_argument("--fits", type=Path, required=True, metavar="fits.csv", help="file for the scores of every fit")
+    step.add_argument(
+        "--region-scores", type=Path, required=True, metavar="region_scores.csv", help="file for the scores by region"
+    )
+    step.add_argument(
+        "--unit-scores", type=Path, required=True, metavar="unit_scores.csv", help="file for the scores by unit"
+    )
+    _add_threads(step)
 
 
 def add_network_arguments(step: argparse.ArgumentParser) -> None:
-    """The arguments of every step that reads a fitted network."""
-    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc")
-    step.add_argument("--network", type=Path, required=True, metavar="network.nc")
-    step.add_argument("--threads", type=int, default=1)
+    """Add the arguments of every step that reads a fitted network."""
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording that was fitted")
+    step.add_argument("--network", type=Path, required=True, metavar="network.nc", help="networks that were fitted")
+    _add_threads(step)
 
 
-def fit_and_score(chosen: argparse.Namespace, fit: Fit) -> None:
-    """The step `fit` with the `fit` of one family of models."""
+def _add_threads(step: argparse.ArgumentParser) -> None:
+    step.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
+
+
+def fit_and_score(arguments: argparse.Namespace, fit: Fit) -> None:
+    """Run the step `fit`.
+
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `add_fit_step`.
+    fit : fits a model of one family to a recording.
+    """
     from curbd import tables
     from curbd.scores.score import score
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file, write_netcdf
 
-    set_threads(chosen)
-    recording, truth = read_recording(chosen)
-    model = load_plan(chosen.plan).fit_model(str(recording.attrs["recording"]), chosen.name)
-    networks, seconds = fit(recording, model, chosen.name)
+    set_threads(arguments)
+    recording, truth = read_recording(arguments)
+    model = load_plan(arguments.plan).fit_model(str(recording.attrs["recording"]), arguments.name)
+
+    networks, seconds = fit(recording, model, arguments.name)
     scores = score(recording, networks, seconds, truth)
-    write_netcdf({"/": networks}, chosen.out)
-    tables.write("fits", scores.fits, chosen.fits)
-    tables.write("region_scores", scores.regions, chosen.region_scores)
-    with whole_file(chosen.unit_scores) as part:
-        scores.units.to_csv(part, index=False, lineterminator="\n")
+
+    write_netcdf({"/": networks}, arguments.out)
+    tables.write("fits", scores.fits, arguments.fits)
+    tables.write("region_scores", scores.regions, arguments.region_scores)
+    with whole_file(arguments.unit_scores) as temporary:
+        scores.units.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def set_threads(chosen: argparse.Namespace) -> None:
+def set_threads(arguments: argparse.Namespace) -> None:
     """Let this process compute with as many threads as the step was given."""
     import torch
 
-    torch.set_num_threads(chosen.threads)
+    torch.set_num_threads(arguments.threads)
 
 
-def read_recording(chosen: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """The recording that a step was given and, for a teacher, its true network."""
+def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Read the recording of a step and, for the recording of a teacher, its true network."""
     from curbd.network.truth import read_with_truth
 
-    return read_with_truth(chosen.recording)
+    return read_with_truth(arguments.recording)

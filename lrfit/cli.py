@@ -10,54 +10,60 @@ from curbd.commands import (
     add_fit_step,
     add_network_arguments,
     add_step,
+    command_parser,
     fit_and_score,
     read_recording,
     run,
     set_threads,
 )
-from lrfit.estimators.fitting import fit
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand of `lrfit`.
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one step of `lrfit`.
+
+    Parameters
+    ----------
+    words : the words of the command line behind ``lrfit``; None takes them from `sys.argv`.
 
     Returns
     -------
-    0 for success, 2 for a mistake that the user can correct.
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
     """
-    parser = argparse.ArgumentParser(prog="lrfit", description="Low-rank networks: how they are fitted and read.")
-    steps = parser.add_subparsers(required=True, metavar="STEP")
+    parser, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
     add_fit_step(steps, _fit)
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
     add_network_arguments(step)
-    step.add_argument("--out", type=Path, required=True, metavar="latents.parquet")
+    step.add_argument("--out", type=Path, required=True, metavar="latents.parquet", help="file for the latents")
     step = add_step(steps, "mechanism", _mechanism, "write the tables on the mechanism of a low-rank network")
     add_network_arguments(step)
     for file in ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"):
-        step.add_argument(f"--{Path(file).stem}", type=Path, required=True, metavar=file)
-    return run(parser, arguments)
+        name = Path(file).stem
+        step.add_argument(f"--{name}", type=Path, required=True, metavar=file, help=f"file for the table {name}")
+    return run(parser, words)
 
 
-def _fit(chosen: argparse.Namespace) -> None:
-    fit_and_score(chosen, fit)
+def _fit(arguments: argparse.Namespace) -> None:
+    from lrfit.estimators.fitting import fit
+
+    fit_and_score(arguments, fit)
 
 
-def _latents(chosen: argparse.Namespace) -> None:
+def _latents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
     from lrfit.mechanism.latents import latents
 
-    set_threads(chosen)
-    recording, _ = read_recording(chosen)
-    tables.write("latents", latents(recording, read_netcdf(chosen.network)), chosen.out)
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    tables.write("latents", latents(recording, read_netcdf(arguments.network)), arguments.out)
 
 
-def _mechanism(chosen: argparse.Namespace) -> None:
+def _mechanism(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
     from lrfit.mechanism.mechanism_tables import mechanism_tables
 
-    set_threads(chosen)
-    recording, _ = read_recording(chosen)
-    for name, table in mechanism_tables(recording, read_netcdf(chosen.network)).items():
-        tables.write(name, table, getattr(chosen, name))
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    for name, table in mechanism_tables(recording, read_netcdf(arguments.network)).items():
+        tables.write(name, table, getattr(arguments, name))

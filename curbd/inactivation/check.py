@@ -10,7 +10,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import require_trials
-from curbd.settings.experiments import ExperimentSettings, Inactivation
+from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
 
 
 def check_experiments(
@@ -32,12 +32,11 @@ def check_experiments(
     UserError : one line for each experiment that cannot be done.
     """
     messages = []
-    recording_settings = json.loads(recording.attrs.get("settings", "{}"))
-    really_done = {entry["like"] for entry in recording_settings.get("perturbed", [])}
+    described = _described_by_trials(recording)
     for name, experiment in experiments.items():
         try:
             perturbations = perturbations_of(Preparation(recording), {name: experiment})
-            if name in really_done:
+            if name in described:
                 require_single(recording, name, [perturbation.name for perturbation in perturbations])
         except UserError as error:
             messages.append(str(error))
@@ -47,6 +46,61 @@ def check_experiments(
         messages.append(str(error))
     if messages:
         raise UserError("\n".join(messages))
+
+
+def possible_experiments(
+    recording: xr.Dataset, experiments: Experiments, is_one_of_many: bool
+) -> tuple[Experiments, list[str]]:
+    """The experiments that can be done on a recording, and a remark on each experiment that is left out.
+
+    An experiment on a region, unit, input or condition of one session cannot be done on sessions without it and is left
+    out there. Such an experiment is an error where the run has no other recording, where the key `recordings` of the
+    experiment names the recording, or where perturbed trials of the recording are like the experiment.
+
+    Parameters
+    ----------
+    recording : the recording.
+    experiments : experiments of the config for this recording.
+    is_one_of_many : whether the run has further recordings.
+
+    Returns
+    -------
+    The experiments that can be done; remarks.
+
+    Raises
+    ------
+    UserError : one line for each experiment that must be done and cannot be done.
+    """
+    if not is_one_of_many:
+        check_experiments(recording, experiments.inactivations, experiments.bench)
+        return experiments, []
+    possible, required, remarks = dict(experiments.inactivations), {}, []
+    described = _described_by_trials(recording)
+    for name, experiment in experiments.inactivations.items():
+        if experiment.recordings is not None or name in described:
+            required[name] = experiment
+            continue
+        try:
+            perturbations_of(Preparation(recording), {name: experiment})
+        except UserError as error:
+            del possible[name]
+            remarks.append(f"The experiment {name} is left out here. {error}")
+    check_experiments(recording, required)
+    readout = []
+    for name in experiments.bench.readout:
+        try:
+            require_trials(recording, [name])
+            readout.append(name)
+        except UserError as error:
+            remarks.append(f"The readout {name} is left out here. {error}")
+    bench = experiments.bench.model_copy(update={"readout": readout})
+    return Experiments.model_construct(inactivations=possible, bench=bench), remarks
+
+
+def _described_by_trials(recording: xr.Dataset) -> set[str]:
+    """Names of the experiments that perturbed trials of the recording are like (key `like` of `perturbed`)."""
+    settings = json.loads(recording.attrs.get("settings", "{}"))
+    return {entry["like"] for entry in settings.get("perturbed", [])}
 
 
 def require_single(recording: xr.Dataset, experiment: str, perturbations: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from curbd.recording.dataset import recording_dataset, regions_table, truth_data
 from curbd.recording.inputs import all_inputs
 from curbd.recording.perturbed import perturbed_dataset, separated
 from curbd.recording.recording_file import RecordingFile
+from curbd.recording.regions import absent_labels_message
 from curbd.recording.scaling import count_scales, scales
 from curbd.recording.selection import candidate_units, select_units
 from curbd.recording.splits import split
@@ -71,7 +73,7 @@ def ingest_file(path: Path | str, settings: RecordingSettings | None = None, nam
         return ingest(file, settings, name)
 
 
-def ingest(file: RecordingFile, settings: RecordingSettings, name: str) -> Session:
+def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, shared_merge: bool = False) -> Session:
     """Turn an opened file into a recording with its tables.
 
     The same file and settings give the same recording to the last bit. Trials with a real perturbation are kept apart,
@@ -82,6 +84,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str) -> Sessi
     file : the opened file.
     settings : bin width, smoothing, windows, inputs, choice of units, scaling and split.
     name : name of the recording.
+    shared_merge : whether other recordings have the same ``regions.merge``, whose labels may then be theirs alone.
 
     Returns
     -------
@@ -92,6 +95,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str) -> Sessi
     UserError : settings that do not fit the file, no unit left, or activity that is NaN everywhere.
     """
     where = f"{name} ({file.path})"
+    file = _with_known_labels(file, where, shared_merge)
     candidates = candidate_units(file.units, where)
     activity = read_activity(file, candidates, settings, where)
     _require_activity(activity, f"{where}: {file.activity_name}")
@@ -125,6 +129,17 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str) -> Sessi
         regions=regions_table(recording),
         perturbed=None if perturbed is None else perturbed_dataset(perturbed, kept, settings, recording, where),
     )
+
+
+def _with_known_labels(file: RecordingFile, where: str, shared_merge: bool) -> RecordingFile:
+    """The file, with a note on labels of ``regions.merge`` that it lacks; an error unless other recordings share it."""
+    absent = file.units.attrs.get("absent_labels", [])
+    if not absent:
+        return file
+    if not shared_merge:
+        raise UserError(absent_labels_message(where, absent, file.units.attrs["labels"], "the recording"))
+    note = f"Labels of regions.merge that no unit of this recording has: {', '.join(absent)}."
+    return replace(file, notes=(*file.notes, note))
 
 
 def _require_activity(activity: Activity, where: str) -> None:

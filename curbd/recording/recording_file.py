@@ -112,7 +112,8 @@ class RecordingFile:
     ----------
     path : the file.
     format : ``nwb`` or ``hdf5``.
-    units : one row for each unit, with the columns `UNIT_COLUMNS`.
+    units : one row for each unit, with the columns `UNIT_COLUMNS`; the attributes of the table hold the region labels
+        before merging (see `curbd.recording.regions.label_units`).
     activity : spike times, a sampled series with one column for each unit, or binned trials.
     activity_name : path of the activity inside the file.
     already_phi : whether the rates are phi(x) of a model, in (-1, 1), and are used without scaling.

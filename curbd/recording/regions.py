@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from curbd.errors import UserError, did_you_mean
+from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.cells import as_text, region_label
 from curbd.settings.recording import RegionRule, Regions
 
@@ -208,12 +208,13 @@ def label_units(
 
     Returns
     -------
-    (unit,) table with the columns region, region_raw, region_source and reason; sentences on origins that disagree.
+    (unit,) table with the columns region, region_raw, region_source and reason, and with the attributes ``labels``
+    (the labels of the file before merging) and ``absent_labels`` (labels of `settings.merge` that no unit has);
+    sentences on origins that disagree.
 
     Raises
     ------
-    UserError : no unit has a label; a label in `settings.merge` that no unit has; or a unit without a label, with
-        ``regions.unknown: stop``.
+    UserError : no unit has a label; or a unit without a label, with ``regions.unknown: stop``.
     """
     origins = list(origins)
     if settings.mapping is not None:
@@ -225,13 +226,6 @@ def label_units(
         raise UserError(no_label_message(unit_ids, origins, names, where))
     merge = read_merge(settings.merge)
     present = sorted(set(raw) - {""})
-    if absent := [label for label in merge if label not in present]:
-        raise UserError.at(
-            f"{where}: regions.merge",
-            found=f"unknown region {', '.join(map(repr, absent))}",
-            expected=f"regions of the recording ({', '.join(present)})",
-            todo=did_you_mean(absent[0], present),
-        )
     region = [region_label(merge.get(label, label)) for label in raw]
     unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
     if unlabelled and settings.unknown == "stop":
@@ -251,6 +245,7 @@ def label_units(
         },
         dtype=object,
     )
+    table.attrs = {"labels": present, "absent_labels": [label for label in merge if label not in present]}
     return table, disagreements(origins)
 
 
@@ -313,6 +308,25 @@ def no_label_message(
             )
     lines.append("Or fit all units as one region `unknown`: regions: {unknown: keep}")
     return "\n".join(lines)
+
+
+def absent_labels_message(where: str, absent: Sequence[str], present: Sequence[str], owner: str) -> str:
+    """The message about labels of ``regions.merge`` that no unit has, with the label that each may be a misspelling of.
+
+    Parameters
+    ----------
+    where : the recording or the config.
+    absent : labels of ``regions.merge`` that no unit has.
+    present : the labels of the units.
+    owner : whose labels these are, ``the recording`` or ``any recording``.
+    """
+    hints = [f"{label!r}: {hint}" for label in absent if (hint := did_you_mean(label, present))]
+    return mistake(
+        f"{where}: regions.merge",
+        found=f"unknown region {', '.join(map(repr, absent))}",
+        expected=f"regions of {owner} ({', '.join(present)})",
+        todo=hints[0].partition(": ")[2] if len(absent) == 1 and hints else "; ".join(hints),
+    )
 
 
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:

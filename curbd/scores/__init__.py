@@ -1,1 +1,1 @@
-"""How well networks predict held-out activity, beside plain baselines."""
+"""How well networks predict held-out activity, compared with plain baselines."""

@@ -1,4 +1,4 @@
-"""Baselines and the noise ceiling of the scores: the average trial, each region alone, what repeats between trials."""
+"""Baselines and the noise ceiling of the scores: the average trial, each region alone, and repeatable variance."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Array = np.ndarray
 
 
 def own_past(fit: View) -> Network:
-    """A network without pathways between regions: every region predicted from itself, the recorded inputs and a bias.
+    """A network without pathways between regions, each region predicted from itself, the recorded inputs and a bias.
 
     Each region is a separate ridge regression, fitted to the training trials, with a penalty chosen on these trials.
-    The time constant and the Euler steps are those of the fit.
+    The network has the time constant and the Euler steps of the fit.
 
     Parameters
     ----------
@@ -45,29 +45,50 @@ def own_past(fit: View) -> Network:
     return network._replace(J=J, B=B, b=b)
 
 
-def repeats(recording: xr.Dataset) -> bool:
-    """Whether bin k means the same moment in every trial; false for blocks cut from continuous data."""
+def has_repeated_trials(recording: xr.Dataset) -> bool:
+    """Whether bin k is the same moment in every trial; false for blocks that were cut from continuous data."""
     return bool(recording.attrs["stretches"] == "trials")
 
 
 def condition_average(values: Array, train: Array, condition: Array) -> Array:
-    """(trial, time, unit) average of the training trials of each trial's condition; NaN where there is none."""
+    """Average of the training trials of each trial's condition.
+
+    Parameters
+    ----------
+    values : (trial, time, unit) rates or currents, NaN where missing.
+    train : (trial,) whether a trial is a training trial.
+    condition : (trial,) labels.
+
+    Returns
+    -------
+    (trial, time, unit) NaN where no training trial of the condition has the bin.
+    """
     average = np.full(values.shape, np.nan)
     for name in np.unique(condition):
-        same = values[train & (condition == name)]
-        known = np.isfinite(same)
-        count = known.sum(0)
-        total = np.where(known, same, 0.0).sum(0)
+        of_condition = values[train & (condition == name)]
+        observed = np.isfinite(of_condition)
+        count = observed.sum(0)
+        total = np.where(observed, of_condition, 0.0).sum(0)
         average[condition == name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return average
 
 
 def repeatable_variance(r: Array, condition: Array) -> tuple[Array, Array]:
-    """(unit,) variance that repeats between trials of one condition, and the variance of single trials.
+    """Variance that repeats between trials of one condition, and variance of single trials.
 
-    The first is the covariance of the averages of two halves of the trials; conditions of one trial are left out.
+    The repeatable variance is the covariance between the averages of two halves of the trials. Conditions of a single
+    trial are left out.
+
+    Parameters
+    ----------
+    r : (trial, time, unit) rates, NaN where missing.
+    condition : (trial,) labels.
+
+    Returns
+    -------
+    repeatable, total : (unit,) both weighted by the number of trials of each condition, and up to the same factor.
     """
-    shared, total = np.zeros(r.shape[2]), np.zeros(r.shape[2])
+    repeatable, total = np.zeros(r.shape[2]), np.zeros(r.shape[2])
     for name in np.unique(condition):
         trials = np.flatnonzero(condition == name)
         if len(trials) < 2:
@@ -76,7 +97,7 @@ def repeatable_variance(r: Array, condition: Array) -> tuple[Array, Array]:
         data = data[:, np.isfinite(data).all((0, 2))]
         if data.shape[1] < 2:
             continue
-        a, b = (half - half.mean(0) for half in (data[0::2].mean(0), data[1::2].mean(0)))
-        shared += (a * b).sum(0) * len(trials)
+        first, second = (half - half.mean(0) for half in (data[0::2].mean(0), data[1::2].mean(0)))
+        repeatable += (first * second).sum(0) * len(trials)
         total += ((data - data.mean((0, 1))) ** 2).sum((0, 1))
-    return shared, total
+    return repeatable, total

@@ -8,33 +8,51 @@ Array = np.ndarray
 
 
 def unit_r_squared(data: Array, prediction: Array) -> Array:
-    """(unit,) 1 - squared error / variance about the unit's mean, over complete bins; NaN where nothing varies."""
+    """R2 of every unit: 1 - squared error / variance about the unit's mean.
+
+    Parameters
+    ----------
+    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+
+    Returns
+    -------
+    (unit,) NaN where nothing varies.
+    """
     both = np.isfinite(data) & np.isfinite(prediction)
     count = np.maximum(both.sum((0, 1)), 1)
-    known = np.where(both, data, 0.0)
-    mean = known.sum((0, 1)) / count
-    spread = np.where(both, data - mean, 0.0)
-    missed = np.where(both, data - prediction, 0.0)
-    total = (spread**2).sum((0, 1))
-    return np.where(total > 0, 1 - (missed**2).sum((0, 1)) / np.where(total > 0, total, 1), np.nan)
+    mean = np.where(both, data, 0.0).sum((0, 1)) / count
+    deviation = np.where(both, data - mean, 0.0)
+    error = np.where(both, data - prediction, 0.0)
+    total = (deviation**2).sum((0, 1))
+    return np.where(total > 0, 1 - (error**2).sum((0, 1)) / np.where(total > 0, total, 1), np.nan)
 
 
 def r_squared(data: Array, prediction: Array) -> float:
-    """1 - squared error / variance, each unit about its mean, all units pooled; NaN where nothing varies."""
+    """R2 of all units pooled: 1 - squared error / variance, each unit about its own mean; NaN where nothing varies.
+
+    Parameters
+    ----------
+    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+    """
     both = np.isfinite(data) & np.isfinite(prediction)
     if not both.any():
         return float("nan")
     mean = np.where(both, data, 0.0).sum((0, 1)) / np.maximum(both.sum((0, 1)), 1)
     total = float((np.where(both, data - mean, 0.0) ** 2).sum())
-    missed = float((np.where(both, data - prediction, 0.0) ** 2).sum())
-    return 1 - missed / total if total > 0 else float("nan")
+    squared_error = float((np.where(both, data - prediction, 0.0) ** 2).sum())
+    return 1 - squared_error / total if total > 0 else float("nan")
 
 
 def variance_explained(data: Array, prediction: Array) -> float:
-    """The same about one grand mean, as the CURBD literature reports it (pVar)."""
+    """R2 about the grand mean of all units, the pVar of CURBD (Perich et al., bioRxiv 2020.12.18.423348).
+
+    Parameters
+    ----------
+    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+    """
     both = np.isfinite(data) & np.isfinite(prediction)
     if not both.any():
         return float("nan")
-    known = data[both]
-    total = float(((known - known.mean()) ** 2).sum())
-    return 1 - float(((known - prediction[both]) ** 2).sum()) / total if total > 0 else float("nan")
+    observed = data[both]
+    total = float(((observed - observed.mean()) ** 2).sum())
+    return 1 - float(((observed - prediction[both]) ** 2).sum()) / total if total > 0 else float("nan")

@@ -1,4 +1,4 @@
-"""How well a network reproduces a recording: one bin ahead, some bins ahead, and running freely, beside baselines."""
+"""Scores of a network and of baselines: predictions one bin ahead, some bins ahead and of free runs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.equation import Network, decay, phi_inverse
+from curbd.network.equation import Network, decay, phi_inverse, total_current
 from curbd.network.residual import Residual, one_step_residual, residual_autocorrelation
 from curbd.network.truth import comparable_truth, true_network
 from curbd.network.view import View, view
 from curbd.recording.scaling import observed_rates
-from curbd.scores.baselines import condition_average, own_past, repeatable_variance, repeats
+from curbd.scores.baselines import condition_average, has_repeated_trials, own_past, repeatable_variance
 from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, forecasts, rollout_starts
 from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
 
 Array = np.ndarray
 ALL_REGIONS = "all regions"
-"""In the place of the name of a region: every unit."""
+"""Entry of the column ``region`` in the rows about all units."""
 
 
 class Scores(NamedTuple):
@@ -28,7 +28,8 @@ class Scores(NamedTuple):
 
     Attributes
     ----------
-    fits, regions : the tables ``fits`` and ``region_scores``.
+    fits : the table ``fits``, a row for each seed and split.
+    regions : the table ``region_scores``, a row for each seed, split, kind of forecast and region.
     units : a row for each unit, with its held-out scores under the first seed.
     """
 
@@ -40,53 +41,54 @@ class Scores(NamedTuple):
 def score(
     recording: xr.Dataset, networks: xr.Dataset, seconds: Sequence[float], truth: xr.Dataset | None = None
 ) -> Scores:
-    """Scores of every fit of a model, for all units and for each region, with ceilings and plain baselines.
+    """Score every fit of a model, for all units and for each region, with ceilings and plain baselines.
 
-    Hidden inputs are inferred from the very trials that they explain, so held-out trials are scored without them. For
-    the same reason all forecasts start from the observed rates and are scored against the observed rates, also where a
-    fit infers the rates behind noisy observations. Baselines are fitted to the training trials and know the recorded
-    inputs only.
+    Hidden inputs are inferred from the trials that they explain, so held-out trials are scored without hidden inputs.
+    Inferred rates are not used either: all forecasts start from the observed rates and are scored against the observed
+    rates, also where a fit infers the rates behind noisy observations. Baselines are fitted to the training trials and
+    know the recorded inputs only.
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
-    seconds : wall time of every fit, s.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
+    seconds : (seed,) wall time of every fit, s.
     truth : the network behind a teacher recording, whose predictions are the ceiling.
     """
     names = {"recording": recording.attrs["recording"], "model": networks.attrs["model"]}
-    known_truth = comparable_truth(recording, truth)
+    comparable = comparable_truth(recording, truth)
     fits: list[dict[str, Any]] = []
     by_region: list[dict[str, Any]] = []
     for fit_index, seed in enumerate(networks["seed"].values):
         fit = view(recording, networks, fit_index, rates="observed")
-        comparison = compare(recording, fit, known_truth)
+        comparison = compare_forecasts(recording, fit, comparable)
         if fit_index == 0:
             units = unit_scores(fit, comparison).assign(**names)
         for split, trials in (("train", fit.train), ("test", ~fit.train)):
             if not trials.any():
                 continue
-            of_fit = names | {"seed": int(seed), "split": split}
-            scored = region_scores(recording, fit, comparison, trials)
-            by_region += [of_fit | row for row in scored]
+            labels = names | {"seed": int(seed), "split": split}
+            rows = region_scores(recording, fit, comparison, trials)
+            by_region += [labels | row for row in rows]
             penalty_by = str(networks["penalty_by"].values[fit_index]) if "penalty_by" in networks else None
             fits.append(
-                of_fit
-                | fit_scores(fit, comparison, trials, scored)
-                | noises(networks, fit_index, observed_rates(recording).values[trials])
+                labels
+                | fit_scores(fit, comparison, trials, rows)
+                | noise_columns(networks, fit_index, observed_rates(recording).values[trials])
                 | {"penalty_by": penalty_by, "seconds": seconds[fit_index]}
             )
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
 
 
-class Comparison(NamedTuple):
-    """What is to be predicted, and predictions of it.
+class ForecastComparison(NamedTuple):
+    """Observed currents and rates, and predictions of them.
 
     Attributes
     ----------
-    data : what is to be predicted.
-    predictions : column of the tables -> prediction: of the network (``r2``), of baselines and of the truth.
+    data : the observed currents and rates.
+    predictions : column of the tables -> prediction of the network (``r2``), of a baseline or of the true network.
     residual : of the network, one bin ahead.
-    horizon : bins of the rollout.
+    horizon : number of bins of a rollout.
     """
 
     data: Forecasts
@@ -95,8 +97,15 @@ class Comparison(NamedTuple):
     horizon: int
 
 
-def compare(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> Comparison:
-    """Forecasts of a fit, of the baselines and, for a teacher, of the true network."""
+def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> ForecastComparison:
+    """Forecasts of a fit, of the baselines and, for a teacher, of the true network.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    fit : the recording as the fit sees it, at its observed rates.
+    truth : the network behind the recording, see `curbd.network.truth.comparable_truth`; None where it is unknown.
+    """
     r, network = fit.r, fit.network
     recorded_inputs = fit.u[..., ~fit.hidden]
     horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
@@ -104,21 +113,30 @@ def compare(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> Compa
     data = Forecasts(residual.y, r[:, rollout_starts(r, horizon) + horizon], r)
     predictions = {
         "r2": forecasts(network, r, fit.forecast_inputs, horizon),
-        "average_r2": _averages(recording, data, fit.train, fit.condition),
+        "average_r2": _average_trials(recording, data, fit.train, fit.condition),
         "persistence_r2": _persistence(r, horizon),
         "own_past_r2": forecasts(own_past(fit), r, recorded_inputs, horizon),
     }
     if truth is not None:
-        predictions["ceiling_r2"] = _by_the_truth(truth, network, r, recorded_inputs, horizon)
-    return Comparison(data=data, predictions=predictions, residual=residual, horizon=horizon)
+        predictions["ceiling_r2"] = _true_forecasts(truth, network, r, recorded_inputs, horizon)
+    return ForecastComparison(data=data, predictions=predictions, residual=residual, horizon=horizon)
 
 
-def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, trials: Array) -> list[dict[str, Any]]:
-    """R2 of every forecast in some trials, a row for each kind of forecast and each region, all regions first.
+def region_scores(
+    recording: xr.Dataset, fit: View, comparison: ForecastComparison, trials: Array
+) -> list[dict[str, Any]]:
+    """R2 of every forecast in some trials.
 
     Parameters
     ----------
-    trials : (trial,) bool.
+    recording : the recording that was fitted.
+    fit : the recording as the fit sees it, at its observed rates.
+    comparison : the forecasts of the fit and of the baselines.
+    trials : (trial,) bool, which trials are scored.
+
+    Returns
+    -------
+    A row for each kind of forecast and each region; the row about all units comes first.
     """
     groups = {ALL_REGIONS: np.ones(len(fit.region), bool)}
     groups |= {region: fit.region == region for region in fit.regions}
@@ -132,24 +150,28 @@ def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, tria
             }
             if "ceiling_r2" not in scores:
                 r = fit.r[trials][..., units]
-                scores["ceiling_r2"] = _repeatable(recording, kind, r, fit.condition[trials])
+                scores["ceiling_r2"] = _repeatable_share(recording, kind, r, fit.condition[trials])
             rows.append({"region": name, "score": kind, "n_units": int(units.sum())} | scores)
     return rows
 
 
-def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Columns of ``fits`` for some trials.
+def fit_scores(
+    fit: View, comparison: ForecastComparison, trials: Array, by_region: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Columns of the table ``fits`` for some trials.
 
     Parameters
     ----------
-    trials : (trial,) bool.
+    fit : the recording as the fit sees it, at its observed rates.
+    comparison : the forecasts of the fit and of the baselines.
+    trials : (trial,) bool, which trials are scored.
     by_region : rows of `region_scores` for these trials.
     """
     free_run = comparison.predictions["r2"].free_run
     return {
         "n_units": fit.r.shape[2],
         "n_trials": int(trials.sum()),
-        **_of_all_regions(by_region),
+        **_columns_of_all_regions(by_region),
         "rollout_s": comparison.horizon * fit.network.dt_s,
         "free_run_variance_explained": variance_explained(fit.r[trials], free_run[trials]),
         "tau_s": fit.network.tau_s,
@@ -159,7 +181,7 @@ def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequ
     }
 
 
-def unit_scores(fit: View, comparison: Comparison) -> pd.DataFrame:
+def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
     """Held-out R2 of every unit, for each kind of forecast."""
     test, predictions = ~fit.train, comparison.predictions
     columns = {
@@ -171,11 +193,11 @@ def unit_scores(fit: View, comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame({"unit_id": fit.unit_id, **columns})
 
 
-def _of_all_regions(scored: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Columns of ``fits`` from the rows that are about all units."""
+def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Columns of the table ``fits`` from the rows about all units."""
     columns = {
         f"{row['score']}_{name}": value
-        for row in scored
+        for row in by_region
         if row["region"] == ALL_REGIONS
         for name, value in row.items()
         if name.endswith("r2")
@@ -184,46 +206,64 @@ def _of_all_regions(scored: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {renamed.get(name, name): value for name, value in columns.items()}
 
 
-def _averages(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
-    """The average training trial of the condition as a prediction; nothing where trials do not repeat."""
-    if not repeats(recording):
+def _average_trials(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
+    """The average training trial of the condition as a prediction; NaN where trials do not repeat."""
+    if not has_repeated_trials(recording):
         return Forecasts(*(np.full_like(values, np.nan) for values in data))
     return Forecasts(*(condition_average(values, train, condition) for values in data))
 
 
 def _persistence(r: Array, horizon: int) -> Forecasts:
-    """Nothing changes: the state one bin ago, at the start of the rollout, and at the start of the trial."""
+    """Predictions by which nothing changes: the state one bin ago, at the start of the rollout, and of the trial."""
     first = np.take_along_axis(r, np.isfinite(r).all(2).argmax(1)[:, None, None], axis=1)
     return Forecasts(phi_inverse(r)[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
-def _by_the_truth(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
-    """What the true network predicts, its next states as the currents of ``network``, whose tau may be another."""
+def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
+    """Forecasts of the true network, with its next states as total currents at the time constant of a fit.
+
+    Parameters
+    ----------
+    truth : the network behind the recording.
+    network : the fitted network, whose time constant may differ from that of the true network.
+    r : (trial, time, unit) scaled rates.
+    u : (trial, time, input) recorded inputs.
+    horizon : number of bins of a rollout.
+    """
     true = true_network(truth)
     drive = truth["drive"].values if "drive" in truth else None
-    found = forecasts(true, r, u, horizon, drive)
+    predicted = forecasts(true, r, u, horizon, drive)
     x = phi_inverse(r)[:, :-1]
-    D, D_true = (decay(one.dt_s, one.tau_s, one.substeps) for one in (network, true))
-    x_next = D_true * x + (1 - D_true) * found.one_step
-    return found._replace(one_step=(x_next - D * x) / (1 - D))
+    D, D_true = (decay(model.dt_s, model.tau_s, model.substeps) for model in (network, true))
+    x_next = D_true * x + (1 - D_true) * predicted.one_step
+    return predicted._replace(one_step=total_current(x, x_next, D))
 
 
-def _repeatable(recording: xr.Dataset, which: str, r: Array, condition: Array) -> float:
-    """Share of the variance that repeats between trials, the ceiling of a free run; NaN for scores from the data."""
-    if which != "free_run" or not repeats(recording):
+def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Array) -> float:
+    """Share of the variance that repeats between trials: the ceiling of a free run, NaN for other kinds of forecast."""
+    if kind != "free_run" or not has_repeated_trials(recording):
         return float("nan")
-    shared, total = (part.sum() for part in repeatable_variance(r, condition))
-    return float(shared / total) if total > 0 else float("nan")
+    repeatable, total = (variance.sum() for variance in repeatable_variance(r, condition))
+    return float(repeatable / total) if total > 0 else float("nan")
 
 
-def noises(networks: xr.Dataset, number: int, r: Array) -> dict[str, float]:
-    """Process and measurement noise of one fit, rms over units, and the latter's share of the variance of the rates r.
+def noise_columns(networks: xr.Dataset, fit_index: int, r: Array) -> dict[str, float]:
+    """Columns of the table ``fits`` about the process noise and the measurement noise of one fit.
 
-    NaN where the estimator does not tell them apart.
+    Parameters
+    ----------
+    networks : the fits of a model.
+    fit_index : position of the fit among the seeds.
+    r : (trial, time, unit) observed rates, of which measurement noise is a share of the variance.
+
+    Returns
+    -------
+    Standard deviations, rms over units: of the process noise, dimensionless, in the units of x; of the measurement
+    noise on scaled rates. All are NaN where the estimator does not separate the two kinds of noise.
     """
     if "measurement_noise_sd" not in networks:
         return dict.fromkeys(("process_noise_sd", "measurement_noise_sd", "measurement_noise_share"), float("nan"))
-    process, measurement = (networks[f"{kind}_noise_sd"].values[number] for kind in ("process", "measurement"))
+    process, measurement = (networks[f"{kind}_noise_sd"].values[fit_index] for kind in ("process", "measurement"))
     total = float(np.nanvar(r, axis=(0, 1)).sum())
     return {
         "process_noise_sd": float(np.sqrt((process**2).mean())),

@@ -123,6 +123,9 @@ class Inactivation(Intervention):
     window at a time."""
     conditions: list[str] = []
     """Perturb only trials of these conditions. Empty: trials of all conditions."""
+    recordings: Annotated[list[Name], Field(min_length=1)] | None = None
+    """Names of the recordings whose networks the experiment is run on. Null: every recording that has what the
+    experiment names; where a recording lacks it, the experiment is left out, and a remark says so."""
 
     @model_validator(mode="after")
     def _parts_and_window(self) -> Inactivation:

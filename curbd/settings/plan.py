@@ -49,9 +49,19 @@ class Plan:
         """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
         return bool(_given(self.config.models[model], OWN_RECORDING))
 
-    def experiments(self) -> Experiments:
-        """The experiments of the config, and how their effects are tested."""
-        return Experiments.model_construct(inactivations=self.config.inactivations, bench=self.config.bench)
+    def experiments(self, recording: str) -> Experiments:
+        """The experiments that the config has for a recording, and how their effects are tested."""
+        chosen = {
+            name: experiment
+            for name, experiment in self.config.inactivations.items()
+            if experiment.recordings is None or recording in experiment.recordings
+        }
+        return Experiments.model_construct(inactivations=chosen, bench=self.config.bench)
+
+    def shares_merge(self, recording: str) -> bool:
+        """Whether another recording has the same ``regions.merge``, so that a recording may lack some labels in it."""
+        merge = self.recordings[recording].settings.regions.merge
+        return sum(row.settings.regions.merge == merge for row in self.recordings.values()) > 1
 
     def unit_tables(self) -> list[str]:
         """Paths of the tables of units that the experiments name."""
@@ -164,6 +174,8 @@ def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", generated:
     recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
     plan = Plan(checked, recordings)
     wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
+    if not more:
+        wrong += _unknown_recordings(checked, file, recordings)
     if wrong:
         raise UserError("\n".join(wrong))
     return plan
@@ -178,6 +190,34 @@ def _long_euler_steps(plan: Plan, file: str) -> list[str]:
             if dt_s is not None:
                 wrong += euler_step_mistakes(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
     return list(dict.fromkeys(wrong))
+
+
+def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, Recording]) -> list[str]:
+    """Names in `recordings` of an experiment that are not in recordings.tsv, and experiments that are left out of a
+    recording whose perturbed trials are like them; one mistake for each."""
+    wrong = [
+        mistake(
+            f"{file}, inactivations.{name}.recordings",
+            found=f'"{recording}"',
+            expected=f"names of recordings: {', '.join(recordings) or 'there is none'}",
+            todo=did_you_mean(recording, recordings),
+        )
+        for name, experiment in config.inactivations.items()
+        for recording in experiment.recordings or []
+        if recording not in recordings
+    ]
+    for recording, row in recordings.items():
+        for like in sorted({trials.like for trials in row.settings.perturbed} & set(config.inactivations)):
+            chosen = config.inactivations[like].recordings
+            if chosen is not None and recording not in chosen:
+                wrong.append(
+                    mistake(
+                        f"{file}, inactivations.{like}.recordings",
+                        found=f"{', '.join(chosen)}",
+                        expected=f"also {recording}, whose perturbed trials are like this experiment",
+                    )
+                )
+    return wrong
 
 
 def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:

@@ -53,6 +53,16 @@ def spiking(path: Path, **more: Any) -> RecordingFile:
     return spike_file(path, times, REGIONS, (0.0, 200.0), **more)
 
 
+def test_labels_of_a_shared_merge_table_that_a_recording_lacks_are_a_note(tmp_path: Path) -> None:
+    chosen = settings()
+    file = spiking(tmp_path / "rec.nwb")
+    file.units.attrs.update(labels=["a", "b"], absent_labels=["VISp1"])
+    session = ingest(file, chosen, "rec", shared_merge=True)
+    assert "Labels of regions.merge that no unit of this recording has: VISp1." in session.recording.attrs["notes"]
+    with pytest.raises(UserError, match=r"regions\.merge: found unknown region 'VISp1', expected regions of the rec"):
+        ingest(file, chosen, "rec")
+
+
 def test_whole_recording_becomes_blocks_with_defaults_for_spikes(tmp_path: Path) -> None:
     recording, truth, units, regions, _ = checked(spiking(tmp_path / "rec.nwb"))
     assert truth is None

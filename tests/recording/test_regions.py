@@ -8,7 +8,15 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.cells import region_label
-from curbd.recording.regions import disagreements, label_origin, label_units, majority, resolve, suggest_pattern
+from curbd.recording.regions import (
+    absent_labels_message,
+    disagreements,
+    label_origin,
+    label_units,
+    majority,
+    resolve,
+    suggest_pattern,
+)
 from curbd.settings.recording import Regions
 
 COLUMN = label_origin("unit_column", "units.location", [b"ca1 ", "root", "", "ca1"])
@@ -75,9 +83,13 @@ def test_merging_by_a_table(tmp_path: Path):
     assert label(Regions(merge=str(path)))[0]["region"][0] == "hippocampus"
 
 
-def test_a_merge_label_that_no_unit_has_is_an_error():
-    with pytest.raises(UserError, match=r"unknown region 'ca11'.*adn, ca1.*did you mean 'ca1'"):
-        label(Regions(merge={"ca11": "hippocampus"}))
+def test_a_merge_label_that_no_unit_has_is_told_with_the_nearest_one():
+    attributes = label(Regions(merge={"ca11": "hippocampus", "ca1": "hippocampus"}))[0].attrs
+    assert attributes["absent_labels"] == ["ca11"]
+    message = absent_labels_message("a", ["ca11"], attributes["labels"], "the recording")
+    assert message == "a: regions.merge: found unknown region 'ca11', expected regions of the recording (" + (
+        ", ".join(attributes["labels"]) + "); did you mean 'ca1'?"
+    )
 
 
 def test_mapping_by_unit_goes_first(tmp_path: Path):

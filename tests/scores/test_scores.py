@@ -1,4 +1,4 @@
-"""Scores: a perfect network reaches 1, held-out trials are scored apart, ceilings and baselines mean what they say."""
+"""Scores: a perfect network reaches 1, held-out trials are scored separately, and ceilings and baselines are right."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_process_noise_lowers_the_ceiling_and_the_truth_reaches_it(tmp_path: Pat
 
 
 def test_in_wider_bins_the_true_network_runs_as_it_ran(tmp_path: Path) -> None:
-    """Without inputs, as those of a bin are an average: then nothing is lost but the first, averaged state."""
+    """Without inputs, which are averaged over a bin, wider bins lose only the first state, which is an average."""
     small(tmp_path, process_noise=0.0, inputs="none")
     session = ingest_file(tmp_path / "teacher.h5", RecordingSettings(bin_width_s=0.02))
     coarse, truth = session.recording, session.truth
@@ -55,7 +55,7 @@ def test_a_trial_whose_first_bins_are_missing_runs_from_the_first_complete_one(t
     recording, truth = small(tmp_path, process_noise=0.0)
     rates = recording["rates"].values.copy()
     rates[:, 0] = np.nan
-    # Of the second trial, one unit lacks some bins more: they are as good as missing.
+    # One unit of the second trial lacks further bins, which are then missing for all units.
     rates[1, 1:7, 3] = np.nan
     fits = score(recording.assign(rates=(recording["rates"].dims, rates)), known_networks(recording, truth), [0.0]).fits
     for column in ("free_run_r2", "free_run_variance_explained"):
@@ -76,7 +76,7 @@ def test_test_scores_come_from_the_test_trials(tmp_path: Path) -> None:
     assert before[~train]["one_step_r2"].item() > after[~train]["one_step_r2"].item() + 0.1
 
 
-def test_r_squared_by_hand() -> None:
+def test_r_squared_of_a_small_example() -> None:
     data = np.array([[[0.0, 10.0], [1.0, 12.0], [2.0, np.nan]]])
     guess = np.array([[[0.0, 11.0], [1.0, 11.0], [1.0, 99.0]]])
     np.testing.assert_allclose(unit_r_squared(data, guess), [0.5, 0.0])
@@ -89,11 +89,11 @@ def test_a_network_with_pathways_beats_its_regions_alone_and_all_plain_baselines
     recording, truth = small(tmp_path, process_noise=0.3)
     fits, regions, units = score(recording, known_networks(recording, truth), [0.0], truth)
     test = fits[fits["split"] == "test"].iloc[0]
-    for which in ("one_step", "rollout"):
-        baselines = [test[f"{which}_{name}_r2"] for name in ("average", "persistence", "own_past")]
-        assert test[f"{which}_r2"] > max(baselines) + 0.01, which
-        np.testing.assert_allclose(test[f"{which}_ceiling_r2"], test[f"{which}_r2"])
-    # The state of the next bin is hard to tell from this one's: as a current, persistence is worse than the mean.
+    for kind in ("one_step", "rollout"):
+        baselines = [test[f"{kind}_{name}_r2"] for name in ("average", "persistence", "own_past")]
+        assert test[f"{kind}_r2"] > max(baselines) + 0.01, kind
+        np.testing.assert_allclose(test[f"{kind}_ceiling_r2"], test[f"{kind}_r2"])
+    # The next state is close to the present one; as a current, persistence is nevertheless worse than the mean.
     assert test["one_step_persistence_r2"] < test["one_step_own_past_r2"]
     everything = regions[(regions["region"] == ALL_REGIONS) & (regions["split"] == "test")].set_index("score")
     assert everything.loc["free_run", "own_past_r2"] == test["free_run_own_past_r2"]
@@ -101,10 +101,10 @@ def test_a_network_with_pathways_beats_its_regions_alone_and_all_plain_baselines
     assert (units["one_step_r2"] > units["one_step_own_past_r2"]).mean() > 0.8
 
 
-def test_regions_and_units_are_scored_apart(tmp_path: Path) -> None:
+def test_regions_and_units_are_scored_separately(tmp_path: Path) -> None:
     recording, truth = small(tmp_path, process_noise=0.0)
     networks = known_networks(recording, truth)
-    # Region A hears nothing of what reaches it.
+    # Region A receives no current from any region.
     networks["J"] = networks["J"] * (networks["target_region"] != "A")
     _, regions, units = score(recording, networks, [0.0], truth)
     one_step = regions[(regions["score"] == "one_step") & (regions["split"] == "test")].set_index("region")["r2"]
@@ -125,7 +125,7 @@ def test_baselines_never_see_the_test_trials(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.J, second.J)
     train = recording["split"].values == "train"
     condition = recording["condition"].values.astype(str)
-    averages = [condition_average(one["rates"].values, train, condition) for one in (recording, changed)]
+    averages = [condition_average(data["rates"].values, train, condition) for data in (recording, changed)]
     np.testing.assert_array_equal(*averages)
 
 
@@ -135,11 +135,11 @@ def test_own_past_has_no_weights_between_regions(tmp_path: Path) -> None:
     J = own_past(view(recording, known_networks(recording, truth))).J
     between = region[:, None] != region
     assert not J[between].any()
-    # 8 trials of 80 samples tell the 64 weights inside a region from noise well enough.
+    # 8 trials of 80 samples determine the 64 weights inside a region well enough.
     assert np.corrcoef(J[~between], truth["J"].values[~between])[0, 1] > 0.8
 
 
-def test_average_trial_is_that_of_the_condition() -> None:
+def test_the_average_trial_is_the_average_of_its_condition() -> None:
     wave = np.sin(np.arange(80) / 9)[None, :, None] * np.ones((10, 1, 24))
     sign = np.where(np.arange(10) % 2, 1.0, -1.0)[:, None, None]
     train, condition = np.arange(10) < 6, np.where(np.arange(10) % 2, "right", "left")
@@ -148,15 +148,15 @@ def test_average_trial_is_that_of_the_condition() -> None:
     np.testing.assert_allclose(condition_average(sign * wave, train, np.full(10, "all")), 0, atol=1e-15)
 
 
-def test_repeatable_variance_is_that_of_the_signal(rng: np.random.Generator) -> None:
+def test_repeatable_variance_is_the_variance_of_the_signal(rng: np.random.Generator) -> None:
     signal = np.sin(np.arange(200) / 9)[:, None] * np.array([1.0, 2.0, 0.0])
     data = signal + rng.standard_normal((40, 200, 3))
-    shared, total = repeatable_variance(data, np.full(40, "all"))
+    repeatable, total = repeatable_variance(data, np.full(40, "all"))
     # sin has variance 1/2; the noise of an average of 20 trials on 200 samples leaves .05 / sqrt(200) of it.
-    np.testing.assert_allclose(shared / total, [0.5 / 1.5, 2 / 3, 0], atol=0.03)
+    np.testing.assert_allclose(repeatable / total, [0.5 / 1.5, 2 / 3, 0], atol=0.03)
 
 
-def test_residual_autocorrelation_tells_white_from_smooth(rng: np.random.Generator) -> None:
+def test_residual_autocorrelation_differs_between_white_and_smooth_residuals(rng: np.random.Generator) -> None:
     white = rng.standard_normal((20, 200, 5))
     smooth = (white[:, 1:] + white[:, :-1]) / 2
     # Standard error of a lag-1 correlation of 4000 samples is .016.

@@ -13,9 +13,9 @@ import xarray as xr
 
 from curbd import documents
 from curbd.errors import UserError
-from curbd.inactivation.check import check_experiments
+from curbd.inactivation.check import check_experiments, possible_experiments
 from curbd.settings.config import Config
-from curbd.settings.experiments import ExperimentSettings, Inactivation
+from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, Model
 from curbd.settings.plan import Plan, as_json, load_plan, read_plan
 from curbd.settings.recording import RecordingSettings
@@ -94,7 +94,7 @@ def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
     model = again.fit_model("a", "m")
     assert model.options["passes"] == 3
     assert model.options["gain"] == 1.5
-    assert again.experiments().inactivations == made.config.inactivations
+    assert again.experiments("a").inactivations == made.config.inactivations
 
 
 def test_a_plan_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
@@ -279,8 +279,9 @@ def test_a_table_without_tabs(table: Write) -> None:
     ]
 
 
-def test_experiments_name_regions_and_inputs_that_exist() -> None:
-    recording = xr.Dataset(
+def menu_recording() -> xr.Dataset:
+    """A recording of two regions, two trials and no input."""
+    return xr.Dataset(
         {"rates": (("trial", "time", "unit"), np.zeros((2, 3, 2)))},
         coords={
             "unit_id": ("unit", np.array(["u1", "u2"])),
@@ -291,6 +292,10 @@ def test_experiments_name_regions_and_inputs_that_exist() -> None:
         },
         attrs={"recording": "mouse", "dt_s": 0.1},
     )
+
+
+def test_experiments_name_regions_and_inputs_that_exist() -> None:
+    recording = menu_recording()
     good = {"s": Inactivation(), "r": Inactivation(region="adn"), "p": Inactivation(kind="pathway", source="ca1")}
     check_experiments(recording, good)
     with pytest.raises(UserError) as raised:
@@ -302,6 +307,48 @@ def test_experiments_name_regions_and_inputs_that_exist() -> None:
         "you mean 'ca1'?",
         'config, inactivations.u.input: found "v", expected one of the inputs of recording mouse: it has none',
     ]
+
+
+def test_an_experiment_is_left_out_of_a_recording_that_lacks_its_region() -> None:
+    recording = menu_recording()
+    wanted = {"s": Inactivation(), "x": Inactivation(region="V1"), "c": Inactivation(conditions=["odour"])}
+    bench = ExperimentSettings(readout=["lick"])
+    experiments = Experiments(inactivations=wanted, bench=bench)
+    possible, remarks = possible_experiments(recording, experiments, is_one_of_many=True)
+    assert list(possible.inactivations) == ["s"]
+    assert possible.bench.readout == []
+    assert [remark.split(". ")[0] for remark in remarks] == [
+        "The experiment x is left out here",
+        "The experiment c is left out here",
+        "The readout lick is left out here",
+    ]
+    with pytest.raises(UserError, match=r'inactivations\.x\.region: found "V1"'):
+        possible_experiments(recording, experiments, is_one_of_many=False)
+    named = Experiments(inactivations={"x": Inactivation(region="V1", recordings=["mouse"])})
+    with pytest.raises(UserError, match=r'inactivations\.x\.region: found "V1"'):
+        possible_experiments(recording, named, is_one_of_many=True)
+
+
+def test_an_experiment_names_the_recordings_that_it_is_for(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb", "b\tb.h5\thdf5")
+    experiments = {"everywhere": {}, "here": {"region": "V1", "recordings": ["a"]}}
+    made = plan(inactivations=experiments)
+    assert list(made.experiments("a").inactivations) == ["everywhere", "here"]
+    assert list(made.experiments("b").inactivations) == ["everywhere"]
+    assert mistakes(inactivations={"here": {"recordings": ["aa"]}}) == [
+        "my.yaml, inactivations.here.recordings: found \"aa\", expected names of recordings: a, b; did you mean 'a'?"
+    ]
+    table(f"{HEADER}\tperturbed", "a\ta.nwb\tnwb", "b\tb.h5\thdf5\t[{column: laser, value: 1, like: here}]")
+    assert mistakes(inactivations=experiments) == [
+        "my.yaml, inactivations.here.recordings: found a, expected also b, whose perturbed trials are like this "
+        "experiment"
+    ]
+
+
+def test_a_merge_table_may_be_shared(table: Write) -> None:
+    table(f"{HEADER}\tregions.merge", "a\ta.nwb\tnwb", "b\tb.h5\thdf5", "c\tb.h5\thdf5\t{x: y}")
+    made = plan(defaults={"regions": {"merge": {"VISp1": "VISp"}}})
+    assert [made.shares_merge(name) for name in "abc"] == [True, True, False]
 
 
 def test_settings_on_the_command_line_are_checked_too() -> None:

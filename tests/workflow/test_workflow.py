@@ -69,7 +69,7 @@ def test_a_fresh_clone_has_the_demo_to_do(fresh: Path) -> None:
     assert jobs == FIT_STEPS | {
         "demo_recording": 1,
         "ingest": 1,
-        "check_experiments": 1,
+        "experiments": 1,
         "tables": 1,
         "report": 1,
         "default": 1,
@@ -244,7 +244,7 @@ def test_a_lost_network_is_made_again_with_all_that_hangs_on_it(done: Path) -> N
     jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
     assert planned(snakemake(done, "--dry-run")) == jobs
     (done / "results/demo/experiments.json").unlink()
-    assert planned(snakemake(done, "--dry-run")) == jobs | {"check_experiments": 1, "inactivate": 2}
+    assert planned(snakemake(done, "--dry-run")) == jobs | {"experiments": 1, "inactivate": 2}
 
 
 def test_new_inactivations_refit_nothing(done: Path) -> None:
@@ -252,7 +252,7 @@ def test_new_inactivations_refit_nothing(done: Path) -> None:
     config["inactivations"] = {"halved": {"kind": "region", "strength": 0.5}}
     printed = snakemake(done, "--dry-run", "--configfile", write_config(done, **config))
     jobs = planned(printed)
-    assert jobs == {"check_experiments": 1, "inactivate": 2, "tables": 1, "report": 1, "default": 1}
+    assert jobs == {"experiments": 1, "inactivate": 2, "tables": 1, "report": 1, "default": 1}
 
 
 def test_a_region_that_does_not_exist_stops_before_the_fits(done: Path) -> None:

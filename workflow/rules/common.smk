@@ -102,9 +102,9 @@ def fit_model(wildcards):
     return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
 
 
-def experiments(wildcards):
-    """The experiments of the config, and how they are run and judged."""
-    return as_json(PLAN.experiments())
+def experiments_of_recording(wildcards):
+    """The experiments that the config has for a recording, and how they are run and judged."""
+    return as_json(PLAN.experiments(wildcards.recording))
 
 
 def unit_tables(wildcards):

@@ -1,6 +1,6 @@
 localrules:
     demo_recording,
-    check_experiments,
+    experiments,
 
 
 # The recording of the demo: three regions of a network whose currents are known.
@@ -74,24 +74,24 @@ rule ingest_for_model:
         " --plan {params.plan:q} --model {wildcards.model} --out {output.recording:q} > {log:q} 2>&1"
 
 
-# What the inactivations name exists in the recording; the priority tells it before hours of fits.
+# The experiments that can be done on the recording; the priority tells mistakes before hours of fits.
 # The fits do not wait for it by a file: new inactivations would refit, and ancient() would leave fits out (9.27).
-rule check_experiments:
+rule experiments:
     input:
         recording="<results>/{recording}/recording.nc",
         tables=unit_tables,
     output:
         "<results>/{recording}/experiments.json",
     log:
-        "<results>/logs/check_experiments/{recording}.log",
+        "<results>/logs/experiments/{recording}.log",
     benchmark:
-        "<results>/benchmarks/check_experiments/{recording}.tsv"
+        "<results>/benchmarks/experiments/{recording}.tsv"
     priority: 100
     conda:
         "../../environment.yml"
     params:
         plan=PLAN_FILE,
-        experiments=experiments,
+        experiments=experiments_of_recording,
         version=RESULTS_VERSION,
     shell:
-        "curbd check --recording {input.recording:q} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"
+        "curbd experiments --recording {input.recording:q} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"
