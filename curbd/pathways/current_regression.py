@@ -14,6 +14,9 @@ Array = np.ndarray
 PENALTY_FOLDS = 5
 """Number of folds, of whole trials, over which penalties are chosen where the estimator has none."""
 
+SILENT_SHARE = 1e-6
+"""A unit is silent if its mean squared held-out current is a smaller share of its mean squared fitted current."""
+
 
 class CurrentRegression(NamedTuple):
     """The regression of all currents on all sources.
@@ -43,9 +46,26 @@ class CurrentRegression(NamedTuple):
         """(trial, time) transitions without a missing value."""
         return np.isfinite(self.z).all(2) & np.isfinite(self.y).all(2)
 
+    @property
+    def held_out_squares(self) -> Array:
+        """(unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
+
+        The error of a silent unit has no meaning as a share of its current.
+        """
+        fitted, held_out = ((self.y[half] ** 2).sum(0) / max(int(half.sum()), 1) for half in self.halves())
+        squares = (self.y[self.halves()[1]] ** 2).sum(0)
+        return np.where(held_out > SILENT_SHARE * fitted, squares, np.nan)
+
     def halves(self) -> tuple[Array, Array]:
         """(trial, time) fitted and held-out transitions."""
         return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
+
+
+def mean_of_active(shares: Array) -> Array:
+    """Mean over units (..., unit) of shares that are NaN for silent units; NaN where all units are silent."""
+    known = np.isfinite(shares)
+    count = known.sum(-1)
+    return np.where(count > 0, np.where(known, shares, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
 
 
 def current_regression(fit: View) -> CurrentRegression:

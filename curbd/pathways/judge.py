@@ -13,7 +13,7 @@ from curbd.network.residual import residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_current
 from curbd.network.view import View, view, views
 from curbd.pathways.agreement import agreement, silencing_effects
-from curbd.pathways.current_regression import current_regression
+from curbd.pathways.current_regression import current_regression, mean_of_active
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.unrecorded import hints
@@ -51,6 +51,8 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
         evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
+    # A source without any current, as a hidden input of another region, was not tested: nothing could be shuffled.
+    evidence["p_value"] = np.where(evidence["rms"] > 0, evidence["p_value"], np.nan)
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index()
     table.insert(0, "recording", recording.attrs["recording"])
@@ -77,7 +79,8 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
     rms, expected, seed_r = (np.full(shape, np.nan) for _ in range(3))
     for index, source in enumerate(first.sources):
         currents = np.stack([fit.current(source) for fit in fits])
-        power[index] = np.nanmean(currents[0] ** 2, axis=(0, 1))
+        # About the mean of each unit: a constant current, as a bias, drives nothing that changes.
+        power[index] = np.nanvar(currents[0], axis=(0, 1))
         for target, region in enumerate(first.regions):
             into_target = currents[..., first.region == region]
             rms[target, index] = np.sqrt(np.nanmean(into_target[0] ** 2))
@@ -122,12 +125,14 @@ def model_evidence(drawn: View) -> Evidence:
     regression, residual, network = current_regression(drawn), drawn.residual, drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves()
-    squares = (residual.error[held_out] ** 2).sum(0), np.maximum((residual.y[held_out] ** 2).sum(0), 1e-12)
-    error_share = squares[0] / squares[1]
+    error_share = (residual.error[held_out] ** 2).sum(0) / regression.held_out_squares
     D = decay(network.dt_s, network.tau_s, network.substeps)
     unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
     units_of = [drawn.region == region for region in drawn.regions]
-    excess = [error_share[units].mean() / error - 1 for units, error in zip(units_of, null.held_out_error, strict=True)]
+    excess = [
+        mean_of_active(error_share[units]) / error - 1
+        for units, error in zip(units_of, null.held_out_error, strict=True)
+    ]
     correlated = [
         residual_autocorrelation(residual._replace(y=residual.y[..., units], error=residual.error[..., units]))
         for units in units_of

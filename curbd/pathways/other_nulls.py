@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.pathways.current_regression import CurrentRegression
-from curbd.regression.moments import LEAST_SUM_OF_SQUARES, Moments, moments
+from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.regression.moments import Moments, moments
 
 Array = np.ndarray
 NULL_DRAWS = 99
@@ -179,7 +179,7 @@ def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
         for target, solution in enumerate(solved):
             by_unit[:, regression.region_of_unit == target] = _gain_of_group(solution, groups)
         for target in range(len(solved)):
-            null[:, target, source] = by_unit[labels == target].reshape(NULL_DRAWS, -1).mean(1)
+            null[:, target, source] = mean_of_active(by_unit[labels == target].reshape(NULL_DRAWS, -1))
     value = _gain_of_sources(regression, solved)
     return NullComparison(value, null if len(solved) > 1 else np.full_like(null, np.nan))
 
@@ -199,7 +199,7 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
             size = len(regression.sources[source])
             if size < len(candidates):
                 groups = rng.permuted(np.tile(candidates, (NULL_DRAWS, 1)), axis=1)[:, :size]
-                null[:, target, source] = _gain_of_group(solution, groups).mean(1)
+                null[:, target, source] = mean_of_active(_gain_of_group(solution, groups))
     return NullComparison(_gain_of_sources(regression, solved), null)
 
 
@@ -215,7 +215,7 @@ class _SolvedRegression(NamedTuple):
     W : (unit, regressor) weights.
     error_z : (unit, regressor) sums over held-out transitions of the error of W times z'.
     ZZ : (regressor, regressor) Gram matrix of the held-out transitions.
-    YY : (unit,) sum of the squared held-out current.
+    YY : (unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
     """
 
     inverse: torch.Tensor
@@ -238,7 +238,7 @@ def _solved_regressions(regression: CurrentRegression) -> list[_SolvedRegression
             W=W,
             error_z=held_out.YZ[units] - W @ held_out.ZZ,
             ZZ=held_out.ZZ,
-            YY=held_out.YY[units].clamp_min(LEAST_SUM_OF_SQUARES),
+            YY=tensor(regression.held_out_squares[units]),
         )
         solved.append(solution)
     return solved
@@ -265,7 +265,10 @@ def _gain_of_group(solution: _SolvedRegression, groups: Array) -> Array:
 def _gain_of_sources(regression: CurrentRegression, solved: list[_SolvedRegression]) -> Array:
     """(target region, source) gain of every source, mean over the units of the region."""
     return np.array(
-        [[_gain_of_group(solution, columns[None]).mean() for columns in regression.sources] for solution in solved]
+        [
+            [mean_of_active(_gain_of_group(solution, columns[None])).item() for columns in regression.sources]
+            for solution in solved
+        ]
     )
 
 
@@ -316,6 +319,7 @@ def _gains_of_versions(
     halves = regression.halves()
     z, y = ([tensor(array[half]) for half in halves] for array in (regression.z[..., other_columns], regression.y))
     ridge = tensor(regression.penalty)
+    held_out_squares = tensor(regression.held_out_squares)
     factors = [torch.linalg.cholesky(fitted.ZZ + torch.diag(penalty[other_columns])) for penalty in ridge]
     while batch := list(islice(versions, DRAWS_PER_BATCH)):
         source, source_held_out = (_source_moments(*arrays, batch) for arrays in zip(halves, z, y, strict=True))
@@ -332,7 +336,7 @@ def _gains_of_versions(
             error_others = held_out.YZ[units] - W_others @ held_out.ZZ
             error_source = source_held_out.YS[:, units] - W_others @ source_held_out.OS - error_others @ predicted
             gain = 2 * (W * error_source).sum(-1) - ((W @ inside_held_out) * W).sum(-1)
-            gains.append((gain / held_out.YY[units].clamp_min(LEAST_SUM_OF_SQUARES)).mean(1))
+            gains.append((gain / held_out_squares[units]).nanmean(1))
         yield torch.stack(gains, 1).cpu().numpy()
 
 

@@ -17,7 +17,7 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
-from curbd.regression.moments import LEAST_SUM_OF_SQUARES, Moments, solve, squared_error
+from curbd.regression.moments import Moments, solve, squared_error
 
 Array = np.ndarray
 SHUFFLES = 199
@@ -60,7 +60,8 @@ def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull
     p_value, rms, real = (np.empty(shape) for _ in range(3))
     for source, columns in enumerate(regression.sources):
         errors, powers = _errors_and_powers(regression, columns, rng)
-        p_value[:, source] = (1 + (errors[1:] <= errors[0]).sum(0)) / (SHUFFLES + 1)
+        p = (1 + (errors[1:] <= errors[0]).sum(0)) / (SHUFFLES + 1)
+        p_value[:, source] = np.where(np.isfinite(errors[0]), p, np.nan)
         rms[:, source] = np.sqrt(powers[1:].mean(0))
         real[:, source] = errors[0]
     # The error with the real sources is the same whichever source was about to be shuffled.
@@ -87,6 +88,7 @@ def _errors_and_powers(regression: CurrentRegression, columns: Array, rng: np.ra
         draws = range(start, min(start + SHUFFLES_PER_BATCH, SHUFFLES + 1))
         rests = [rest if draw == 0 else _shuffled(rest, regression, rng) for draw in draws]
         fitted, held_out = (_moments(z_others, shared, rests, regression.y, half) for half in halves)
+        held_out = held_out._replace(YY=tensor(regression.held_out_squares))
         error, power = _refit(fitted, held_out, ridge, regression.region_of_unit, len(columns))
         errors.append(error)
         powers.append(power)
@@ -166,8 +168,9 @@ def _refit(
     for target, penalty in enumerate(ridge):
         units = np.flatnonzero(region_of_unit == target)
         W = solve(fitted, penalty, units)
-        error = squared_error(held_out, W, units) / held_out.YY[units].clamp_min(LEAST_SUM_OF_SQUARES)
-        errors.append(error.mean(1).cpu().numpy())
+        # NaN for units that are silent in the held-out transitions.
+        error = squared_error(held_out, W, units) / held_out.YY[units]
+        errors.append(error.nanmean(1).cpu().numpy())
         W_source = W[..., -n_columns:]
         squares = ((W_source @ fitted.ZZ[:, -n_columns:, -n_columns:]) * W_source).sum(-1)
         powers.append((squares.mean(1) / max(float(fitted.n), 1)).cpu().numpy())

@@ -34,6 +34,7 @@ class Grounds(NamedTuple):
     shared_sd : by how many standard deviations the slow fluctuations that the residuals of the target's units share
         exceed those of independent units (`curbd.pathways.unrecorded`).
     unseen_share : share of the variance of the source's rates that measurement noise hides, as the estimator found.
+    rms : of the current.
     """
 
     q_value: float
@@ -45,6 +46,7 @@ class Grounds(NamedTuple):
     memory_nats: float
     shared_sd: float
     unseen_share: float = float("nan")
+    rms: float = float("nan")
 
 
 def verdict(grounds: Grounds) -> tuple[str, str]:
@@ -72,6 +74,8 @@ def verdict(grounds: Grounds) -> tuple[str, str]:
 def _objections(grounds: Grounds) -> list[str]:
     """Everything that speaks against the current of a pathway."""
     against = []
+    if grounds.rms == 0:
+        return ["the source sends no current to the target"]
     if grounds.samples_per_regressor < MIN_SAMPLES_PER_REGRESSOR:
         against.append(f"{grounds.samples_per_regressor:.1f} training bins for each weight are too few")
     if abs(grounds.residual_autocorrelation) > MAX_RESIDUAL_AUTOCORRELATION:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
 
-NO_NULL = "the source has no null"
+NO_NULL = "the source sends no current, or every unit of the target is silent in the held-out trials"
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
 TABLES: dict[str, Table] = {
@@ -66,7 +66,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "share",
                 "number",
-                "rms squared, divided by the sum of rms squared over all sources of the target",
+                "variance of the current about the mean of each unit, divided by the sum of these variances over all "
+                "sources of the target",
                 low=0,
                 high=1,
             ),
