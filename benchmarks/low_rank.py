@@ -203,7 +203,7 @@ def on_blocks(trials: int, seed: int) -> dict[str, float]:
     if ranks is None:
         return {"right": 0, "covered": 0, "cpu_seconds": seconds}
     return {
-        "right": int((ranks.found == true).sum()),
+        "right": int((ranks.rank == true).sum()),
         "covered": int(((ranks.low <= true) & (true <= ranks.high)).sum()),
         "absent": len(absent),
         "cpu_seconds": seconds,

@@ -1,4 +1,8 @@
-"""The one equation: tau dx/dt = -x + J r + B u + b + noise, r = tanh(x), in Euler steps counted in integers."""
+"""The equation of all networks: tau dx/dt = -x + J r + B u + b + noise, r = tanh(x).
+
+States x and currents are dimensionless, rates r lie in (-1, 1), and times are in seconds. Each sample is simulated in a
+whole number of Euler steps, and inputs are constant over a sample.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ Array = np.ndarray
 
 
 class Network(NamedTuple):
-    """One fitted or constructed network.
+    """A fitted or constructed network.
 
     Attributes
     ----------
@@ -21,8 +25,8 @@ class Network(NamedTuple):
     B : (target, input) weights on the inputs.
     b : (target,) bias.
     tau_s : time constant of the units, s.
-    dt_s : sample step, s; inputs are held over it.
-    substeps : Euler steps a sample.
+    dt_s : time between samples, s; inputs are constant over a sample.
+    substeps : number of Euler steps in a sample.
     """
 
     J: Array
@@ -34,17 +38,17 @@ class Network(NamedTuple):
 
 
 def weights(network: Network) -> Array:
-    """W = [J, B, b] (unit, regressor)."""
+    """Weights W = [J, B, b] (unit, regressor) on the regressors [r, u, 1]."""
     return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
 
 
 def phi(x: Array) -> Array:
-    """Rates of the states, tanh."""
+    """Rates r = tanh(x) of states x."""
     return np.tanh(x)
 
 
 def phi_inverse(r: Array) -> Array:
-    """States of the rates; the rates must lie inside (-1, 1)."""
+    """States x of rates r, which must lie in (-1, 1)."""
     return np.arctanh(r)
 
 
@@ -98,11 +102,11 @@ def simulate(
         rates[:, t] = r
         if t == n_samples - 1:
             break
-        outside = external[:, t]
+        external_now = external[:, t]
         for substep in range(network.substeps):
             if substep:
                 r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
-            x = x + step * (r @ J_t + outside - x)
+            x = x + step * (r @ J_t + external_now - x)
             if rng is not None and noise_sd:
                 x = x + noise_sd * tensor(rng.standard_normal((n_trials, x.shape[1])))
     return rates.cpu().numpy()
@@ -122,7 +126,7 @@ class Starts(NamedTuple):
 
     @classmethod
     def of(cls, r: Array) -> Starts:
-        """The starts of recorded rates (trial, time, unit); bins before the start, as a masked period, are skipped."""
+        """The starts of recorded rates (trial, time, unit); missing bins at the beginning of a trial are skipped."""
         return cls(np.isfinite(r).all(2).argmax(1), r.shape[1])
 
     def states(self, r: Array) -> Array:
@@ -130,62 +134,63 @@ class Starts(NamedTuple):
         return phi_inverse(r[np.arange(len(r)), self.first])
 
     def moved_ahead(self, values: Array) -> Array:
-        """Values (trial, time, ...) moved so that every trial begins at its start; the last bin is repeated."""
+        """Values (trial, time, ...) moved so that bin 0 of every trial is its start; the last bin is repeated."""
         bins = np.minimum(self.first[:, None] + np.arange(self.n_bins), self.n_bins - 1)
         return np.take_along_axis(np.nan_to_num(values), bins[..., None], axis=1)
 
     def moved_back(self, values: Array) -> Array:
-        """Values (..., trial, time, unit) of runs from the starts, moved to the bins of the recording; NaN before."""
+        """Values (..., trial, time, unit) of runs, moved back to the bins of the recording; NaN before the start."""
         since = np.arange(self.n_bins) - self.first[:, None]
         index = np.broadcast_to(np.maximum(since, 0)[..., None], values.shape)
-        back = np.take_along_axis(values, index, axis=-2)
-        back[..., since < 0, :] = np.nan
-        return back
+        moved = np.take_along_axis(values, index, axis=-2)
+        moved[..., since < 0, :] = np.nan
+        return moved
 
 
 def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None = None) -> Array:
-    """Run the network from the first complete bin of every trial.
+    """Run a network from the first complete bin of every trial.
 
     Parameters
     ----------
     network : the network.
     r : (trial, time, unit) recorded rates, NaN where missing.
     inputs : (trial, time, input) known inputs.
-    drive : (trial, time, unit) further external current.
+    drive : (trial, time, unit) further external current, in the units of x.
 
     Returns
     -------
     r : (trial, time, unit) rates, NaN before the start.
     """
     starts = Starts.of(r)
-    further = None if drive is None else starts.moved_ahead(drive)
-    return starts.moved_back(simulate(network, starts.states(r), starts.moved_ahead(inputs), drive=further))
+    drive_ahead = None if drive is None else starts.moved_ahead(drive)
+    return starts.moved_back(simulate(network, starts.states(r), starts.moved_ahead(inputs), drive=drive_ahead))
 
 
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
     """Mean rates over the Euler steps inside one sample, weighted as they act on the next sample.
 
     The next sample is D x + (1 - D)(J z + B u + b) with D = (1 - a)^substeps, a = dt / (substeps tau), and z the
-    mean over the substeps k with weights a (1 - a)^(substeps - 1 - k) / (1 - D). The steps inside the sample are not
-    recorded: the network fills them in.
+    mean over the substeps k with weights a (1 - a)^(substeps - 1 - k) / (1 - D). The steps inside a sample are not
+    recorded; their rates are those of the network.
 
     Parameters
     ----------
+    network : the network.
     x : (sample, unit) states at the samples.
-    constant : (sample, unit) external current B u + b during them.
+    constant : (sample, unit) external current B u + b during the samples.
 
     Returns
     -------
-    z : (sample, unit).
+    z : (sample, unit) mean rates.
     """
     if network.substeps == 1:
         return np.tanh(x)
     step = network.dt_s / (network.substeps * network.tau_s)
-    weights = step * (1 - step) ** np.arange(network.substeps)[::-1]
-    weights /= weights.sum()
+    step_weights = step * (1 - step) ** np.arange(network.substeps)[::-1]
+    step_weights /= step_weights.sum()
     state, J_t, external = tensor(x), tensor(network.J.T), tensor(constant)
     mean = torch.zeros_like(state)
-    for weight in weights:
+    for weight in step_weights:
         r = torch.tanh(state)
         mean += float(weight) * r
         state = state + step * (r @ J_t + external - state)
@@ -193,14 +198,21 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
 
 
 def decay(dt_s: float, tau_s: float, substeps: int) -> float:
-    """D = (1 - dt / (substeps tau))^substeps: what is left of x after one sample without input."""
+    """Share of a state that is left after one sample without input: D = (1 - dt / (substeps tau))^substeps.
+
+    Parameters
+    ----------
+    dt_s : time between samples, s.
+    tau_s : time constant, s.
+    substeps : number of Euler steps in a sample.
+    """
     return float((1 - dt_s / (substeps * tau_s)) ** substeps)
 
 
 def total_current(x: Array, x_next: Array, D: float) -> Array:
     """Total current y = (x_next - D x) / (1 - D) that carries each state to the state one sample later.
 
-    A network without noise sends y = J z + B u + b, where z are the mean rates inside the sample.
+    In a network without noise y = J z + B u + b, where z are the mean rates inside the sample.
 
     Parameters
     ----------
@@ -209,6 +221,6 @@ def total_current(x: Array, x_next: Array, D: float) -> Array:
 
     Returns
     -------
-    y : (..., unit) in the units of x; NaN where either state is missing.
+    y : (..., unit) dimensionless, in the units of x; NaN where either state is missing.
     """
     return (x_next - D * x) / (1 - D)

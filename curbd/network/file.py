@@ -41,7 +41,13 @@ class Labels(NamedTuple):
 
 
 class Product(NamedTuple):
-    """What one part of the fits adds to network.nc: variables and coordinates."""
+    """Variables and coordinates of network.nc that belong together.
+
+    Attributes
+    ----------
+    variables : name -> dimensions and values.
+    coords : name -> values.
+    """
 
     variables: Variables
     coords: Mapping[str, Any] = MappingProxyType({})
@@ -51,13 +57,13 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     """All fits of a model as one dataset: J (seed, target, source), B (seed, target, input), b (seed, target), ...
 
     A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
-    chose different ranks the missing columns are 0. Where every block of J has a rank of its own, the ranks and their
-    intervals are block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
+    chose different ranks the missing columns are 0. Where the estimator chose the rank of every block of J separately,
+    the ranks and their intervals are block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
 
     A posterior is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and ridge (seed, target,
-    regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says by which.
-    Where the estimator tells them apart, the noises are stored as process_noise_sd and measurement_noise_sd (seed,
-    target), NaN for a fit that found no measurement noise.
+    regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says which.
+    Where the estimator separates process noise from measurement noise, their standard deviations are process_noise_sd
+    and measurement_noise_sd (seed, target), NaN for a fit that found no measurement noise.
 
     Where states were inferred, the rates of all trials are inferred_rates and drawn_rates (seed, trial, time, target),
     in single precision, and their uncertainty is rate_covariance (seed, target, source); see `States`.
@@ -68,10 +74,14 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
 
     Parameters
     ----------
-    fits : one for each seed of the model.
-    recording : what was fitted.
-    name : of the model.
-    model : its settings.
+    fits : the fits of all seeds of the model, in the order of the seeds.
+    recording : the recording that was fitted.
+    name : name of the model.
+    model : settings of the model.
+
+    Returns
+    -------
+    The content of the file network.nc.
     """
     labels = _labels(fits, recording)
     variables: Variables = {}
@@ -151,9 +161,9 @@ def _block_ranks(fits: Sequence[Fit], labels: Labels) -> Product:
         return Product({})
     axes = ("seed", "block_target", "block_source")
     variables: Variables = {
-        "block_rank": (axes, np.stack([rank.found for rank in ranks])),
-        "block_rank_low": (axes, np.stack([rank.low for rank in ranks])),
-        "block_rank_high": (axes, np.stack([rank.high for rank in ranks])),
+        "block_rank": (axes, np.stack([block.rank for block in ranks])),
+        "block_rank_low": (axes, np.stack([block.low for block in ranks])),
+        "block_rank_high": (axes, np.stack([block.high for block in ranks])),
     }
     return Product(variables, {"block_target": labels.regions, "block_source": labels.regions})
 
@@ -172,14 +182,14 @@ def _posteriors(fits: Sequence[Fit], labels: Labels) -> Product:
 
 
 def _noises(fits: Sequence[Fit], labels: Labels) -> Product:
-    unknown = np.full(len(labels.unit_id), np.nan)
+    missing = np.full(len(labels.unit_id), np.nan)
     deviations = {
         "process_noise_sd": [fit.process_noise_sd for fit in fits],
         "measurement_noise_sd": [fit.measurement_noise_sd for fit in fits],
     }
     return Product(
         {
-            kind: (("seed", "target"), np.stack([unknown if sd is None else sd for sd in of_fits]))
+            kind: (("seed", "target"), np.stack([missing if sd is None else sd for sd in of_fits]))
             for kind, of_fits in deviations.items()
             if any(sd is not None for sd in of_fits)
         }
@@ -243,16 +253,16 @@ _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _hidden_inputs,
     _factors,
 )
-"""Each adds its variables to network.nc, or nothing where the estimator does not know them."""
+"""Functions that add variables to network.nc, or nothing where the estimator does not have them."""
 
 
 def network_of(networks: xr.Dataset, fit_index: int) -> Network:
-    """The network of one fit.
+    """The network of a fit.
 
     Parameters
     ----------
     networks : the fits of a model.
-    fit_index : which of the fits, by its place among the seeds.
+    fit_index : position of the fit among the seeds.
     """
     fit = networks.isel(seed=fit_index)
     return Network(
@@ -266,7 +276,7 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
 
 
 def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
-    """The posterior of the weights of one fit, None where its estimator has none."""
+    """The posterior of the weights of a fit, None where its estimator has none."""
     if "gram" not in networks:
         return None
     fit = networks.isel(seed=fit_index)
@@ -274,7 +284,7 @@ def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
 
 
 def factors_of(networks: xr.Dataset, fit_index: int) -> tuple[Array, Array] | None:
-    """Factors m (target, rank) and n (source, rank) of one fit, J = m n'; None for a network of full rank."""
+    """Factors m (target, rank) and n (source, rank) of a fit, J = m n'; None for a network of full rank."""
     if "m" not in networks:
         return None
     fit = networks.isel(seed=fit_index)
@@ -282,7 +292,7 @@ def factors_of(networks: xr.Dataset, fit_index: int) -> tuple[Array, Array] | No
 
 
 def block_ranks_of(networks: xr.Dataset, fit_index: int) -> BlockRanks | None:
-    """Ranks of the blocks of J of one fit, None where its estimator did not choose them one by one."""
+    """Ranks of the blocks of J of a fit, None where its estimator did not choose the rank of every block separately."""
     if "block_rank" not in networks:
         return None
     fit = networks.isel(seed=fit_index)

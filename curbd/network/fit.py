@@ -1,4 +1,4 @@
-"""What an estimator hands back: the fitted network and what the estimator knows about it."""
+"""The result of an estimator: the fitted network and what the estimator knows about it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ Array = np.ndarray
 
 
 class Posterior(NamedTuple):
-    """Gaussian posterior of the weights: row i is N(W_i, noise_variance_i S_i) with S_i = (gram + diag(ridge_i))^-1.
+    """Gaussian posterior of the weights of a ridge regression.
 
-    noise_variance (unit,), gram (regressor, regressor), ridge (unit, regressor); regressors are the units, the inputs
-    and the bias.
+    The weights of unit i have the mean W_i and the covariance noise_variance_i (gram + diag(ridge_i))^-1. Regressors
+    are the units, the inputs and the bias.
+
+    Attributes
+    ----------
+    noise_variance : (unit,) variance of the noise on the current, in the squared units of x.
+    gram : (regressor, regressor) sums over the fitted transitions of z z'.
+    ridge : (unit, regressor) penalties.
     """
 
     noise_variance: Array
@@ -29,7 +35,7 @@ class Hidden(NamedTuple):
 
     Attributes
     ----------
-    region : (hidden,) number of the one region that the input reaches.
+    region : (hidden,) index of the only region that the input reaches.
     scale_s : (hidden,) time scale, s.
     values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
     """
@@ -40,21 +46,27 @@ class Hidden(NamedTuple):
 
 
 class BlockRanks(NamedTuple):
-    """Rank of every block of J and its interval: found, low, high (target region, source region)."""
+    """Ranks of the blocks of J.
 
-    found: Array
+    Attributes
+    ----------
+    rank : (target region, source region) estimated rank.
+    low, high : (target region, source region) ends of the interval of the rank.
+    """
+
+    rank: Array
     low: Array
     high: Array
 
 
 class States(NamedTuple):
-    """Rates behind noisy ones, inferred trial by trial (see `curbd.states.infer`).
+    """Rates behind noisy observations, inferred trial by trial (see `curbd.states.infer`).
 
     Attributes
     ----------
     rates : (trial, time, unit) their posterior mean in all trials of the recording; NaN where a bin is missing.
-    drawn : (trial, time, unit) one draw of the posterior, which has the process noise that a mean has not.
-    covariance : (unit, unit) posterior covariance of the rates of one bin, mean over bins.
+    drawn : (trial, time, unit) a draw from their posterior, which has the process noise that a mean lacks.
+    covariance : (unit, unit) posterior covariance of the rates of a bin, mean over bins.
     """
 
     rates: Array
@@ -68,14 +80,14 @@ class Fit(NamedTuple):
     Attributes
     ----------
     network : the fitted network.
-    penalty : (target region, source region) penalties, or None.
-    posterior : or None where the estimator has none.
+    penalty : (target region, source region) ridge penalties, or None where the estimator has none.
+    posterior : posterior of the weights, or None where the estimator has none.
     factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
-    ranks : the ranks of the blocks of J, where the estimator chose them one by one.
+    ranks : ranks of the blocks of J, where the estimator chose the rank of every block separately, else None.
     slow_factors : for every region, the parameters by which its hidden inputs are inferred; None without a search.
-    hidden : the hidden inputs of all trials, once they were inferred (see `curbd.hidden_inputs.search`), or None.
-    noise : what the estimator knows about process and measurement noise, where it tells them apart.
-    states : the rates that were inferred behind noisy ones, or None.
+    hidden : hidden inputs of all trials, once they were inferred (see `curbd.hidden_inputs.search`), or None.
+    noise : variances of process and measurement noise, where the estimator separates them, else None.
+    states : rates that were inferred behind noisy observations, or None.
     process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``, where there is a choice.
@@ -96,7 +108,7 @@ class Fit(NamedTuple):
 
 
 class SlowFactors(NamedTuple):
-    """Regression of the currents onto a region with slow factors h behind them: y = W z + L h + noise.
+    """Regression of the currents into a region with slow factors h: y = W z + L h + noise.
 
     Attributes
     ----------
@@ -125,19 +137,21 @@ class Noise(NamedTuple):
     Attributes
     ----------
     process : (unit,) variance added to x in one sample.
-    measurement : (unit,) variance of the rates seen, or with ``silent`` their variance over the rate.
-    silent : (unit,) rate of a silent unit: the variance grows in proportion to the rate above it, as that of spike
-        counts does; None for a constant variance.
-    least : (unit,) smallest excess over ``silent`` that counts, as no unit is without noise.
-    start_mean, start_variance : (unit,) of the first state of a trial.
-    amplitude : (unit,) what is seen was divided by this.
-    keep : share of a slow indicator that is left after one bin, 0 where the rates themselves are seen.
+    measurement : (unit,) variance of the observed rates or, where ``silent`` is given, the ratio of their variance to
+        the rate above ``silent``.
+    silent : (unit,) rate of a silent unit, where the variance grows in proportion to the rate above it, as the variance
+        of spike counts does; None for a constant variance.
+    least_excess : (unit,) a rate less than this above ``silent`` has the noise of this excess, as no unit is without
+        noise.
+    start_mean, start_variance : (unit,) mean and variance of the first state of a trial.
+    amplitude : (unit,) factor by which the observations were divided.
+    keep : share of a slow indicator that is left after one bin, 0 where the rates themselves are observed.
     """
 
     process: torch.Tensor
     measurement: torch.Tensor
     silent: torch.Tensor | None
-    least: torch.Tensor
+    least_excess: torch.Tensor
     start_mean: torch.Tensor
     start_variance: torch.Tensor
     amplitude: torch.Tensor

@@ -1,4 +1,4 @@
-"""The current y that carries each state to the next, and the part of y that a network does not predict."""
+"""The total current y that carries each state to the next, and the part of y that a network does not predict."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ Array = np.ndarray
 
 
 class Residual(NamedTuple):
-    """One-step prediction of the total current.
+    """Total current and its one-step prediction error.
 
-    y, error : (trial, time - 1, unit) total current and what the network missed of it, NaN where a bin is missing.
+    Both are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+
+    Attributes
+    ----------
+    y : (trial, time - 1, unit) total current, NaN where a bin is missing.
+    error : (trial, time - 1, unit) total current minus the prediction of a network.
     """
 
     y: Array
@@ -22,21 +27,28 @@ class Residual(NamedTuple):
 
 
 def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
-    """Total current between consecutive bins and the part that the network does not predict."""
+    """Total current between consecutive bins and the part that a network does not predict.
+
+    Parameters
+    ----------
+    network : the network.
+    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    u : (trial, time, input) inputs.
+    """
     x = phi_inverse(r)
     y = total_current(x[:, :-1], x[:, 1:], decay(network.dt_s, network.tau_s, network.substeps))
     constant = np.nan_to_num(u[:, :-1]) @ network.B.T + network.b
-    n = r.shape[2]
-    z = rates_inside_step(network, x[:, :-1].reshape(-1, n), constant.reshape(-1, n)).reshape(y.shape)
+    n_units = r.shape[2]
+    z = rates_inside_step(network, x[:, :-1].reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(y.shape)
     return Residual(y, y - z @ network.J.T - constant)
 
 
 def residual_autocorrelation(residual: Residual) -> float:
-    """Lag-1 autocorrelation of the one-step residual inside trials, median over units."""
-    before, after = residual.error[:, :-1], residual.error[:, 1:]
-    both = np.isfinite(before) & np.isfinite(after)
+    """Lag-1 autocorrelation of the prediction error inside trials, median over units; NaN without any error."""
+    earlier, later = residual.error[:, :-1], residual.error[:, 1:]
+    both = np.isfinite(earlier) & np.isfinite(later)
     if not both.any():
         return float("nan")
-    product = np.where(both, before * after, 0.0).sum((0, 1))
-    power = np.sqrt(np.where(both, before**2, 0.0).sum((0, 1)) * np.where(both, after**2, 0.0).sum((0, 1)))
+    product = np.where(both, earlier * later, 0.0).sum((0, 1))
+    power = np.sqrt(np.where(both, earlier**2, 0.0).sum((0, 1)) * np.where(both, later**2, 0.0).sum((0, 1)))
     return float(np.median(product[power > 0] / power[power > 0])) if (power > 0).any() else float("nan")

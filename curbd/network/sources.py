@@ -16,7 +16,7 @@ class Source(NamedTuple):
     Attributes
     ----------
     name : name of a region, ``input:<name>`` for an input, or ``bias``.
-    columns : (column,) columns of the regressors z = [r, u, 1], and of the weights W = [J, B, b], that belong to it.
+    columns : (column,) columns of the source in the regressors z = [r, u, 1] and in the weights W = [J, B, b].
     """
 
     name: str
@@ -24,12 +24,12 @@ class Source(NamedTuple):
 
 
 def sources_of(region: Array, input_name: Array) -> list[Source]:
-    """All sources in their order: regions, inputs, bias.
+    """All sources: regions in alphabetical order, inputs, bias.
 
     Parameters
     ----------
     region : (unit,) name of each unit's region.
-    input_name : (input,) names.
+    input_name : (input,) names of the inputs.
     """
     n_units, n_inputs = len(region), len(input_name)
     regions = [Source(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]

@@ -1,4 +1,4 @@
-"""The network behind a teacher recording: its currents, and how an estimate compares with them."""
+"""The network behind a teacher recording: its currents, and comparisons of estimated currents with true currents."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
 
 
 def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None) -> xr.Dataset | None:
-    """The network behind a recording, where its rates are those of the recording, else None.
+    """The network behind a recording, or None where its currents cannot be compared with estimated currents.
 
-    The weights of a teacher belong to rates phi(x). A recording that is scaled, as spikes are, has currents in other
-    units.
+    The weights of a teacher act on rates phi(x). The rates of a scaled recording, such as a recording of spikes, and
+    hence its currents, have other units.
     """
     return truth if recording.attrs["activity"] == "model" else None
 
@@ -36,7 +36,8 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
     Parameters
     ----------
     truth : group ``truth`` of a recording.
-    hidden : (input,) which inputs a fit has inferred; these have no weight in the true network. None: none of them.
+    hidden : (input,) whether an input was inferred by a fit; the true network has no weights for inferred inputs. None
+        where no input was inferred.
     """
     B = truth["B"].values
     if hidden is not None:
@@ -53,14 +54,14 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
 
 
 def true_current(view: View, truth: xr.Dataset, source: Source, units: Array) -> Array:
-    """Current that the source really sends; 0 for an input that a fit inferred.
+    """Current that a source sends in the true network; 0 for an input that a fit inferred.
 
     Parameters
     ----------
     view : the recording at its observed rates, with the hidden inputs of a fit.
     truth : the network behind the recording, see `comparable_truth`.
-    source : one of the sources of the view.
-    units : (unit,) units that receive the current.
+    source : a source of the view.
+    units : (unit,) bool or indices of the units that receive the current.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def true_current(view: View, truth: xr.Dataset, source: Source, units: Array) ->
 
 
 def correlation(a: Array, b: Array) -> float:
-    """Pearson correlation of two vectors, NaN where one of them is constant."""
+    """Pearson correlation of two vectors, NaN where either vector is constant."""
     if not len(a):
         return float("nan")
     a, b = a - a.mean(), b - b.mean()
@@ -80,10 +81,20 @@ def correlation(a: Array, b: Array) -> float:
 
 
 def against_truth(estimate: Array, true: Array) -> dict[str, float]:
-    """Correlation, ratio of rms, and R2 (each unit about its mean) of a current with the true one; NaN if that is 0."""
-    n = estimate.shape[-1]
+    """Compare an estimated current with the true current.
+
+    Parameters
+    ----------
+    estimate, true : (..., unit) currents; bins in which either is NaN are left out.
+
+    Returns
+    -------
+    Correlation ``true_r``, ratio of the rms ``true_ratio``, and R2 ``true_r2``, each unit about its mean; NaN where the
+    true current is 0.
+    """
+    n_units = estimate.shape[-1]
     both = np.isfinite(estimate).all(-1) & np.isfinite(true).all(-1)
-    e, t = estimate[both].reshape(-1, n), true[both].reshape(-1, n)
+    e, t = estimate[both].reshape(-1, n_units), true[both].reshape(-1, n_units)
     if not (t**2).any():
         return {"true_r": np.nan, "true_ratio": np.nan, "true_r2": np.nan}
     spread = float(((t - t.mean(0)) ** 2).sum())

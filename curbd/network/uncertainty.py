@@ -1,4 +1,4 @@
-"""How far the posterior of the weights, and of inferred rates, leaves a network and its currents open."""
+"""Uncertainty of a network and its currents, from the posteriors of the weights and of inferred rates."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from curbd.network.fit import Posterior
 Array = np.ndarray
 
 
-def posterior_draws(network: Network, posterior: Posterior | None, number: int, seed: int) -> list[Network]:
+def posterior_draws(network: Network, posterior: Posterior | None, n_draws: int, seed: int) -> list[Network]:
     """Networks drawn from the posterior of the weights.
 
     Parameters
     ----------
     network : the fitted network, the mean of the posterior.
     posterior : None where the estimator has none; then there are no draws.
-    number : how many networks are drawn.
-    seed : of the draws.
+    n_draws : number of networks to be drawn.
+    seed : random seed of the draws.
     """
-    if posterior is None or not number:
+    if posterior is None or not n_draws:
         return []
     rng = np.random.default_rng(seed)
     n_units = len(network.J)
     W = weights(network)
     ridges, group = np.unique(posterior.ridge, axis=0, return_inverse=True)
-    deviations = rng.standard_normal((number, *W.shape)) * np.sqrt(posterior.noise_variance)[:, None]
+    deviations = rng.standard_normal((n_draws, *W.shape)) * np.sqrt(posterior.noise_variance)[:, None]
     for index, ridge in enumerate(ridges):
         units = group.ravel() == index
         # With gram + ridge = L L', the covariance of L'^-1 e is the inverse of gram + ridge.
         factor = np.linalg.cholesky(posterior.gram + np.diag(ridge))
-        flat = deviations[:, units].reshape(-1, W.shape[1])
-        deviations[:, units] = solve_triangular(factor, flat.T, lower=True, trans="T").T.reshape(number, -1, W.shape[1])
+        normal = deviations[:, units].reshape(-1, W.shape[1])
+        correlated = solve_triangular(factor, normal.T, lower=True, trans="T").T
+        deviations[:, units] = correlated.reshape(n_draws, -1, W.shape[1])
     return [network._replace(J=drawn[:, :n_units], B=drawn[:, n_units:-1], b=drawn[:, -1]) for drawn in W + deviations]
 
 
 def summed_covariance(posterior: Posterior, units: Array) -> Array:
-    """Sum of the posterior covariances of the weights of some units; units are independent of each other.
+    """Sum of the posterior covariances of the weights of some units, whose weights are independent.
 
     Parameters
     ----------
+    posterior : posterior of the weights of all units.
     units : (unit,) bool or indices of the units.
 
     Returns
@@ -57,7 +59,7 @@ def summed_covariance(posterior: Posterior, units: Array) -> Array:
 
 
 def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: int) -> Array:
-    """Posterior variance of a current averaged over the units of a region and over trials; the rates count as certain.
+    """Posterior variance of a current that is averaged over the units of a region and over trials, at given rates.
 
     The average is W z averaged over trials and units. Its variance is z' Q z / units^2 at the average z, where Q is the
     sum of the posterior covariances of the weights of the units.
@@ -67,7 +69,7 @@ def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: 
     covariance : (regressor, regressor) Q, see `summed_covariance`.
     z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
     columns : (column,) regressors of the source.
-    n_units : how many units the region has.
+    n_units : number of units of the region.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: 
 
 
 def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, columns: Array) -> Array:
-    """Variance that uncertain rates add to a current averaged over the units of a region and over trials.
+    """Variance that uncertain rates add to a current that is averaged over the units of a region and over trials.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, co
 def expected_r2(
     covariance: Array, z: Array, columns: Array, current: Array, W: Array, rate_covariance: Array | None
 ) -> float:
-    """R2 with the true current that the posterior expects: C^2 / (C^2 + V), each unit about its mean.
+    """R2 between estimated and true current that the posterior expects: C^2 / (C^2 + V), each unit about its mean.
 
     C is the estimated current and V its posterior variance, both summed over units and bins.
 
@@ -114,7 +116,7 @@ def expected_r2(
     columns : (column,) regressors of the source.
     current : (trial, time, unit) current of the source.
     W : (unit, regressor) weights of the units.
-    rate_covariance : (unit, unit) posterior covariance of inferred rates, None where rates are taken as observed.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where the rates are as observed.
 
     Returns
     -------
@@ -124,16 +126,16 @@ def expected_r2(
         return float("nan")
     source = z[..., columns].reshape(-1, len(columns))
     source = source[np.isfinite(source).all(1)]
-    spread: Array = source - source.mean(0)
-    moments = spread.T @ spread
+    deviation: Array = source - source.mean(0)
+    gram = deviation.T @ deviation
     units = columns[columns < len(rate_covariance)] if rate_covariance is not None else columns[:0]
     variance = 0.0
     if rate_covariance is not None and len(units):
         # Var(w r) = r' Q r + w' C w + tr(Q C), with Q the covariance of the weights and C that of the rates.
-        of_rates = len(source) * rate_covariance[np.ix_(units, units)]
-        moments = moments + of_rates
-        variance = float(((W[:, units] @ of_rates) * W[:, units]).sum())
-    variance += float((covariance[np.ix_(columns, columns)] * moments).sum())
+        from_rates = len(source) * rate_covariance[np.ix_(units, units)]
+        gram = gram + from_rates
+        variance = float(((W[:, units] @ from_rates) * W[:, units]).sum())
+    variance += float((covariance[np.ix_(columns, columns)] * gram).sum())
     estimate: Array = current.reshape(-1, current.shape[-1])
     estimate = estimate[np.isfinite(estimate).all(1)]
     squares = float(((estimate - estimate.mean(0)) ** 2).sum())

@@ -1,4 +1,4 @@
-"""A recording as one fitted network sees it: the door through which currents, verdicts, experiments and scores go."""
+"""A recording as a fitted network sees it: the arrays behind currents, verdicts, effects of experiments and scores."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from curbd.recording.scaling import MAX_SCALED_RATE, scaled_rates, silent
 
 Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
-INFERRED = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
-"""Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw of them."""
+RATE_VARIABLES = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
+"""Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +79,20 @@ class Recorded:
 
 @dataclass(frozen=True)
 class View(Recorded):
-    """A recording as one fit sees it, and the currents that the fit finds in it.
+    """A recording as a fit sees it, and the currents that the fit predicts.
 
-    Hidden inputs of the fit stand among the inputs ``u``, behind the recorded ones. Where the fit inferred the rates
-    behind noisy observations, ``r`` holds these rates if the view was asked for them.
+    The inputs ``u`` are the recorded inputs, then the hidden inputs of the fit. Where the fit inferred the rates behind
+    noisy observations, ``r`` holds the rates that were asked for, see `view`.
 
     Attributes
     ----------
     hidden : (input,) whether an input was inferred by the fit and not recorded.
     network : the fitted network; the columns of its weights are in the order of [r, u, 1].
-    posterior : of the weights, or None where the estimator has none.
-    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where rates are taken as observed.
+    posterior : posterior of the weights, or None where the estimator has none.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where the rates are as observed.
     penalty : (target region, source region) ridge penalties of the fit, or None where the estimator has none.
     factors : (unit, rank) m and (unit, rank) n with J = m n', or None for a network of full rank.
-    ranks : ranks of the blocks of J, where the estimator chose them one by one, else None.
+    ranks : ranks of the blocks of J, where the estimator chose the rank of every block separately, else None.
     """
 
     hidden: Array
@@ -110,7 +110,7 @@ class View(Recorded):
 
     @property
     def pathway_sources(self) -> list[Source]:
-        """The sources that a pathway can have: all but the bias."""
+        """The sources of pathways: regions and inputs."""
         return [source for source in self.sources if source.name != BIAS]
 
     @cached_property
@@ -120,7 +120,7 @@ class View(Recorded):
 
     @cached_property
     def z(self) -> Array:
-        """(trial, time, regressor) presynaptic activity [r, u, 1], NaN where any of it is missing."""
+        """(trial, time, regressor) presynaptic activity [r, u, 1], NaN in bins where a rate or an input is missing."""
         z = np.concatenate([self.r, self.u, np.ones((*self.r.shape[:2], 1))], axis=2)
         return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
 
@@ -131,9 +131,9 @@ class View(Recorded):
 
     @property
     def forecast_inputs(self) -> Array:
-        """(trial, time, input) what a forecast may know: hidden inputs of held-out trials are 0.
+        """(trial, time, input) inputs that a forecast may use: hidden inputs of held-out trials are 0.
 
-        Hidden inputs are inferred from the very trials that they explain.
+        Hidden inputs are inferred from the trials that they explain, so a forecast of these trials must not use them.
         """
         inputs = self.u.copy()
         inputs[np.ix_(~self.train, np.arange(inputs.shape[1]), self.hidden)] = 0.0
@@ -144,13 +144,21 @@ class View(Recorded):
         return self.z[..., source.columns] @ self.W[:, source.columns][units].T
 
     def excitatory_current(self, source: Source) -> Array:
-        """(trial, time, unit) part of the current of a source that passes positive weights."""
+        """(trial, time, unit) current of a source through positive weights."""
         return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns], 0).T
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
-        """(time,) posterior variance of a current averaged over the units of a region and some trials.
+        """Posterior variance of a current averaged over the units of a region and over trials.
 
-        None where the estimator has no posterior.
+        Parameters
+        ----------
+        source : a source of the view.
+        region : name of the target region.
+        trials : (trial,) bool or indices of the trials.
+
+        Returns
+        -------
+        (time,) in the squared units of x; None where the estimator has no posterior.
         """
         if self.posterior is None:
             return None
@@ -161,7 +169,7 @@ class View(Recorded):
         return variance
 
     def expected_r2(self, source: Source, region: str) -> float:
-        """R2 of a current with the true current that the posterior expects; NaN where there is no posterior."""
+        """R2 between a current and the true current that the posterior expects; NaN where there is no posterior."""
         if self.posterior is None:
             return float("nan")
         units = self.region == region
@@ -182,9 +190,9 @@ class View(Recorded):
             return {}
         return {region: summed_covariance(self.posterior, self.region == region) for region in self.regions}
 
-    def draws(self, number: int, seed: int) -> list[Network]:
+    def draws(self, n_draws: int, seed: int) -> list[Network]:
         """Networks drawn from the posterior of the weights; none where the estimator has no posterior."""
-        return posterior_draws(self.network, self.posterior, number, seed)
+        return posterior_draws(self.network, self.posterior, n_draws, seed)
 
 
 def recorded(recording: xr.Dataset) -> Recorded:
@@ -193,22 +201,23 @@ def recorded(recording: xr.Dataset) -> Recorded:
 
 
 def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates: Rates = "inferred") -> View:
-    """A recording as one fit of a model sees it.
+    """A recording as a fit of a model sees it.
 
-    The rates of every trial, held-out trials included, are inferred from that trial's own data by a network that was
+    The rates of a trial, also of a held-out trial, are inferred from the data of that trial, by a network that was
     fitted to the training trials only.
 
     Parameters
     ----------
-    recording, networks : what was fitted, and the fits.
-    fit_index : which of the fits, by its place among the seeds.
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
+    fit_index : position of the fit among the seeds.
     rates : ``observed``, or the rates that the fit inferred behind noisy observations: their posterior mean
-        (``inferred``), or a draw from their posterior (``drawn``), which has the process noise that a mean lacks. Where
-        a fit takes rates as observed, all three are the observed rates.
+        (``inferred``), or a draw from their posterior (``drawn``), which has the process noise that a mean lacks. All
+        three are the observed rates where the fit infers no rates.
     """
     labels, r, u = _labels(recording), scaled_rates(recording).values, _inputs(recording)
-    if rates != "observed" and INFERRED[rates] in networks:
-        r = networks[INFERRED[rates]].values[fit_index].astype(float)
+    if rates != "observed" and RATE_VARIABLES[rates] in networks:
+        r = networks[RATE_VARIABLES[rates]].values[fit_index].astype(float)
         r = r if recording.attrs["activity"] == "model" else np.clip(r, -MAX_SCALED_RATE, MAX_SCALED_RATE)
     hidden = networks["input_hidden"].values
     if hidden.any():
@@ -235,7 +244,7 @@ def views(recording: xr.Dataset, networks: xr.Dataset, rates: Rates = "inferred"
 
 
 def _labels(recording: xr.Dataset) -> dict[str, Any]:
-    """The fields of `Recorded` that no fit changes."""
+    """The fields of `Recorded` that are the same for all fits."""
     return {
         "input_name": recording["input"].values.astype(str),
         "unit_id": recording["unit_id"].values.astype(str),

@@ -177,7 +177,7 @@ def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) 
         process=unit,
         measurement=unit,
         silent=silent,
-        least=least,
+        least_excess=least,
         start_mean=0 * unit,
         start_variance=unit,
         amplitude=tensor(divisor).to(x.dtype),

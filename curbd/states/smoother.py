@@ -116,7 +116,7 @@ def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
     """Variance of the observed rates at the rates r, over ``noise.measurement``: 1, or proportional to the rate."""
     if noise.silent is None:
         return torch.ones_like(r)
-    return torch.maximum(r - noise.silent, noise.least)
+    return torch.maximum(r - noise.silent, noise.least_excess)
 
 
 def improve(x: torch.Tensor, chain: Chain) -> torch.Tensor:

@@ -96,7 +96,7 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     # With several Euler steps a sample the rates between samples come from the fit itself; they converge in two rounds.
     for _ in range(2 if data.substeps > 1 else 0):
         network = as_network(solve(moments(regressors(pairs, network), y), blocks), data, tau_s)
-    m, n = factors(network.J, pairs.r, data.region, ranks.found)
+    m, n = factors(network.J, pairs.r, data.region, ranks.rank)
     return Fit(network._replace(J=m @ n.T), blocks.penalty[:, : data.n_regions], factors=(m, n), ranks=ranks)
 
 

@@ -39,9 +39,9 @@ def three_regions(seed: int, **settings: Any) -> tuple[Teacher, Array]:
 def test_the_ranks_of_the_blocks_are_found(seed: int) -> None:
     teacher, true = three_regions(seed)
     fit = block_rank(training_data(teacher, substeps=5, tau_s=0.1), BlockRank(), np.random.default_rng(0))
-    assert (fit.ranks.found == true).sum() >= 8, fit.ranks.found - true
-    assert (fit.ranks.low <= fit.ranks.found).all()
-    assert (fit.ranks.found <= fit.ranks.high).all()
+    assert (fit.ranks.rank == true).sum() >= 8, fit.ranks.rank - true
+    assert (fit.ranks.low <= fit.ranks.rank).all()
+    assert (fit.ranks.rank <= fit.ranks.high).all()
     assert ((fit.ranks.low <= true) & (true <= fit.ranks.high)).sum() >= 8
     assert explained(teacher.rates @ fit.network.J.T, teacher.rates @ teacher.network.J.T) >= 0.995
 
@@ -56,8 +56,8 @@ def test_every_latent_is_one_message_from_one_region_to_one_region() -> None:
         (np.unique(data.region[to != 0]).item(), np.unique(data.region[by != 0]).item())
         for to, by in zip(m.T, n.T, strict=True)
     ]
-    assert np.array_equal(ends, np.argwhere(fit.ranks.found).repeat(fit.ranks.found[fit.ranks.found > 0], axis=0))
-    for target, source in np.argwhere(fit.ranks.found > 1):
+    assert np.array_equal(ends, np.argwhere(fit.ranks.rank).repeat(fit.ranks.rank[fit.ranks.rank > 0], axis=0))
+    for target, source in np.argwhere(fit.ranks.rank > 1):
         latents = [latent for latent, pair in enumerate(ends) if pair == (target, source)]
         np.testing.assert_allclose(m[:, latents].T @ m[:, latents], 25 * np.eye(len(latents)), atol=1e-9)
 
@@ -100,7 +100,7 @@ def test_ranks_agree_with_reduced_rank_regression_between_regions() -> None:
     """Semedo et al. 2019: regress one region on another, cross-validated, given what the target itself explains."""
     teacher, true = three_regions(104)
     data = training_data(teacher, tau_s=0.1)
-    ranks = block_rank(data, BlockRank(), np.random.default_rng(0)).ranks.found
+    ranks = block_rank(data, BlockRank(), np.random.default_rng(0)).ranks.rank
     pairs = transitions(data, 10)
     velocity = pairs.x + 10 * (pairs.x_next - pairs.x)
     for target in range(3):
@@ -126,8 +126,8 @@ def test_regions_without_connections_have_rank_zero() -> None:
     for seed in range(3, 7):
         teacher = multi_region(units=10, trials=20, samples=150, gain=0.0, coupling=0.0, inputs="none", seed=seed)
         fit = block_rank(training_data(teacher, tau_s=0.1), BlockRank(), np.random.default_rng(0))
-        ranks.append(fit.ranks.found)
-        assert fit.factors[0].shape == (30, fit.ranks.found.sum())
+        ranks.append(fit.ranks.rank)
+        assert fit.factors[0].shape == (30, fit.ranks.rank.sum())
     assert np.mean(np.array(ranks) == 0) >= 0.85, ranks
 
 
