@@ -7,7 +7,7 @@ because the Snakefile imports it for every dry run.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import yaml
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.settings.config import Config, Defaults
 from curbd.settings.experiments import Experiments
-from curbd.settings.models import OWN_RECORDING, FitSettings, Model
+from curbd.settings.models import OWN_RECORDING, FitSettings, Model, StateSpace
+from curbd.settings.places import with_located_paths
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
 from curbd.settings.section import Section
@@ -151,29 +152,44 @@ def as_json(settings: Section | Mapping[str, Section]) -> str:
     return json.dumps(plain, sort_keys=True)
 
 
-def read_plan(config: Mapping[str, Any] | Path | str, file: str = "", generated: Collection[str] = ()) -> Plan:
+def read_plan(
+    config: Mapping[str, Any] | Path | str,
+    file: str = "",
+    generated: Collection[str] = (),
+    folders: Sequence[Path] = (),
+) -> Plan:
     """Read and check a config and its table of recordings.
 
     Parameters
     ----------
-    config : the config as plain data, or the path of its YAML file. Relative paths in the config start at the working
-        directory, relative paths in recordings.tsv at the folder of that table.
+    config : the config as plain data, or the path of its YAML file. Relative paths in the config start at the folder of
+        the config where the file exists there, and else at the working directory; relative paths in recordings.tsv
+        start at the folder of that table.
     file : name of the config in messages, where plain data are given.
     generated : paths of files that the workflow itself writes and that may not exist yet.
+    folders : folders of the config, where plain data are given.
 
     Raises
     ------
     UserError : the config or recordings.tsv has mistakes; the text has one line for each of them.
     """
-    data = _read_yaml(Path(config)) if isinstance(config, (str, Path)) else config
-    file = str(config) if isinstance(config, (str, Path)) else file or "config"
+    if isinstance(config, (str, Path)):
+        data, file, folders = _read_yaml(Path(config)), str(config), [Path(config).parent]
+    else:
+        data, file = config, file or "config"
+    if isinstance(data, Mapping):
+        data = with_located_paths(data, folders)
     checked, wrong = check(Config, data, lambda path: ", ".join(filter(None, [file, dotted(path)])))
     if checked is None:
+        if isinstance(data, Mapping) and isinstance(data.get("recordings"), str):
+            # The mistakes of the table come along; its settings can be checked once those of the config are in order.
+            wrong += read_recordings(Path(data["recordings"]), file, {}, generated)[1]
         raise UserError("\n".join(wrong))
     wrong = missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
     recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
     plan = Plan(checked, recordings)
     wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
+    wrong += _contradictory_settings(plan, file)
     if not more:
         wrong += _unknown_recordings(checked, file, recordings)
     if wrong:
@@ -189,6 +205,40 @@ def _long_euler_steps(plan: Plan, file: str) -> list[str]:
             dt_s, model = plan.recording_settings(recording, name).bin_width_s, plan.fit_model(recording, name)
             if dt_s is not None:
                 wrong += euler_step_mistakes(f"{file}, models.{name}", dt_s, model.tau_s, model.substeps)
+    return list(dict.fromkeys(wrong))
+
+
+def _contradictory_settings(plan: Plan, file: str) -> list[str]:
+    """Settings of a recording and a model that exclude each other, whatever the file of the recording holds."""
+    wrong = []
+    for recording in plan.recordings:
+        for name, model in plan.config.models.items():
+            settings, options = plan.recording_settings(recording, name), model.estimator_options()
+            if isinstance(options, StateSpace) and options.noise == "counts":
+                smoothing = settings.smoothing_s
+                if settings.scaling != "counts" or (smoothing is not None and smoothing > 0):
+                    found = f"noise: counts with scaling: {settings.scaling}"
+                    found += "" if smoothing is None else f" and smoothing_s: {smoothing:g}"
+                    wrong.append(
+                        mistake(
+                            f"{file}, models.{name}",
+                            found=found,
+                            expected="scaling: counts, smoothing_s: 0",
+                            todo="set both keys in the section of the model, next to `estimator`",
+                        )
+                    )
+            windows, width_s = settings.windows, settings.bin_width_s
+            if windows.start_s is None or windows.stop_s is None or width_s is None or windows.continuous:
+                continue
+            length_s = windows.stop_s - windows.start_s
+            if width_s > length_s * (1 + 1e-6):
+                wrong.append(
+                    mistake(
+                        f"{file}, recording {recording}, bin_width_s",
+                        found=f"{width_s:g} s",
+                        expected=f"bins that fit into the trials of {length_s:g} s (windows.start_s to windows.stop_s)",
+                    )
+                )
     return list(dict.fromkeys(wrong))
 
 

@@ -36,6 +36,12 @@ class Windows(Section):
     """Time left out between two blocks in seconds, so that smoothing does not carry activity from block to block. Null:
     4 times `smoothing_s`, at least 1 bin."""
 
+    @model_validator(mode="after")
+    def _start_before_stop(self) -> Windows:
+        if self.start_s is not None and self.stop_s is not None and self.start_s >= self.stop_s:
+            raise ValueError(f"stop_s: found {self.stop_s:g}, expected a time after start_s: {self.start_s:g}")
+        return self
+
 
 class Input(Section):
     """One recorded input of the network: give exactly one of `series`, `interval` and `column`."""

@@ -64,7 +64,7 @@ def read_recordings(
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        todo = "relative paths start at the working directory"
+        todo = "relative paths start at the folder of the config, or else at the working directory"
         return {}, [mistake(where, found=f'"{table}" (no such file)', expected="a TSV of recordings", todo=todo)]
     except (OSError, UnicodeDecodeError) as error:
         return {}, [mistake(where, found=f'"{table}" ({error})', expected="a TSV of recordings in UTF-8")]
@@ -75,6 +75,7 @@ def read_recordings(
     ]
     if len(rows) < 2:
         return {}, [mistake(str(table), found="no recordings", expected="a header line and a line for each recording")]
+    rows = _without_empty_columns(rows)
     header = rows[0][1]
     wrong = _header_mistakes(f"{table}, line {rows[0][0]}", header)
     if wrong:
@@ -96,9 +97,22 @@ def read_recordings(
         settings, more = _row_settings(where, row, table.parent, defaults)
         wrong += more
         if settings is not None:
-            path = _plain(table.parent / row["path"], generated)
+            path = _plain(_beside(table.parent, row["path"]), generated)
             recordings[name] = Recording(name, path, row["format"], settings)
     return recordings, wrong
+
+
+def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Rows without the columns that have neither a name nor a cell, as spreadsheets write them."""
+    width = max(len(cells) for _, cells in rows)
+    padded = [(line, cells + [""] * (width - len(cells))) for line, cells in rows]
+    used = [column for column in range(width) if any(cells[column] for _, cells in padded)]
+    return [(line, [cells[column] for column in used]) for line, cells in padded]
+
+
+def _beside(folder: Path, cell: str) -> Path:
+    """A path of the table, which starts at the folder of the table; `~` is the home folder of the user."""
+    return folder / Path(cell).expanduser()
 
 
 def _plain(path: Path, generated: Collection[str]) -> Path:
@@ -117,10 +131,14 @@ def _header_mistakes(where: str, header: list[str]) -> list[str]:
         ]
     wrong = [
         mistake(f"{where}, {column}", found="the column more than once", expected="every column once")
-        for column in sorted({column for column in header if header.count(column) > 1})
+        for column in sorted({column for column in header if column and header.count(column) > 1})
     ]
     columns = [*REQUIRED_COLUMNS, *_setting_names(Defaults)]
-    for column in header:
+    for index, column in enumerate(header, start=1):
+        if not column:
+            expected = "a name in the header of every column that has cells"
+            wrong.append(mistake(where, found=f"no name for column {index}", expected=expected))
+            continue
         if column not in REQUIRED_COLUMNS and annotation_at(Defaults, tuple(column.split("."))) is None:
             todo = did_you_mean(column, columns) or f"the keys are {', '.join(Defaults.model_fields)}"
             expected = "a key of `defaults`, nested keys written with dots"
@@ -136,7 +154,7 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         if name in RESERVED_NAMES:
             expected = f"a name other than {', '.join(RESERVED_NAMES)}, which are folders of the results"
         wrong.append(mistake(f"{where}, recording", found=f'"{name}"', expected=expected))
-    if not (folder / path).is_file() and os.path.normpath(folder / path) not in generated:
+    if not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
         todo = "relative paths start at the folder of this table"
         wrong.append(mistake(f"{where}, path", found=found, expected="the path of an NWB or HDF5 file", todo=todo))
@@ -164,7 +182,7 @@ def _row_settings(
             value = cell
         # YAML would read texts such as 007 or yes as a number and a truth value.
         if takes_text(annotation_at(Defaults, path)) and not isinstance(value, (dict, list)) and value is not None:
-            value = str(folder / cell) if path in TABLE_SETTINGS else cell
+            value = str(_beside(folder, cell)) if path in TABLE_SETTINGS else cell
         section = data
         for depth, name in enumerate(sections, start=1):
             section = section.setdefault(name, {})

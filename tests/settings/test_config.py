@@ -387,3 +387,69 @@ def test_every_key_has_a_meaning() -> None:
     rows = [line for line in documents.config_keys() if line.startswith("| `")]
     assert len(rows) > 100
     assert not [row for row in rows if row.endswith("|  |")]
+
+
+def test_relative_paths_start_at_the_config_or_else_at_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, home = tmp_path / "my study [1]", tmp_path / "home"
+    study.mkdir()
+    (home / "tables").mkdir(parents=True)
+    for name in ("a.nwb", "merge.tsv", "units.tsv"):
+        (study / name).touch()
+    (study / "my.tsv").write_text(f"{HEADER}\na\ta.nwb\tnwb\nb\t~/b.h5\thdf5\n", encoding="utf-8")
+    (home / "b.h5").touch()
+    (home / "tables" / "regions.tsv").touch()
+    (study / "my.yaml").write_text(
+        "recordings: my.tsv\nresults: out\n"
+        "defaults: {regions: {merge: merge.tsv, mapping: ~/tables/regions.tsv}}\n"
+        "inactivations: {x: {parts: [{kind: units, table: units.tsv}, {kind: region}]}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    made = read_plan(study / "my.yaml")
+    assert made.config.results == str(study / "out")
+    assert made.recordings["a"].path == study / "a.nwb"
+    assert made.recordings["b"].path == home / "b.h5"
+    assert made.recordings["a"].settings.regions.merge == str(study / "merge.tsv")
+    assert made.recordings["a"].settings.regions.mapping == str(home / "tables" / "regions.tsv")
+    assert made.unit_tables() == [str(study / "units.tsv")]
+    monkeypatch.chdir(study)
+    beside = read_plan("my.yaml").config
+    assert (beside.recordings, beside.results) == ("my.tsv", "out")
+    (home / "there.yaml").write_text("recordings: my.tsv\nresults: ~/out\n", encoding="utf-8")
+    elsewhere = read_plan(home / "there.yaml").config
+    assert (elsewhere.recordings, elsewhere.results) == ("my.tsv", str(home / "out"))
+
+
+def test_columns_without_name_and_cells_are_ignored(table: Write) -> None:
+    table(f"{HEADER}\t\t", "a\ta.nwb\tnwb\t\t", "b\tb.h5\thdf5\t\t\t\t")
+    assert list(plan().recordings) == ["a", "b"]
+    table(f"{HEADER}\t\tbin_width_s", "a\ta.nwb\tnwb\t\t0.02")
+    assert plan().recording_settings("a").bin_width_s == 0.02
+    table(f"{HEADER}\t\t", "a\ta.nwb\tnwb\t\t0.02")
+    assert mistakes() == [
+        "recordings.tsv, line 1: found no name for column 4, expected a name in the header of every column that has "
+        "cells"
+    ]
+
+
+def test_keys_that_contradict_each_other(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb", "b\tb.h5\thdf5")
+    counts = {"family": "full_rank", "estimator": "state_space", "options": {"noise": "counts"}}
+    windows = {"start_s": 0, "stop_s": 0.2}
+    assert mistakes(models={"counts": counts}, defaults={"bin_width_s": 0.5, "windows": windows}) == [
+        "my.yaml, models.counts: found noise: counts with scaling: largest, expected scaling: counts, smoothing_s: 0; "
+        "set both keys in the section of the model, next to `estimator`",
+        "my.yaml, recording a, bin_width_s: found 0.5 s, expected bins that fit into the trials of 0.2 s "
+        "(windows.start_s to windows.stop_s)",
+        "my.yaml, recording b, bin_width_s: found 0.5 s, expected bins that fit into the trials of 0.2 s "
+        "(windows.start_s to windows.stop_s)",
+    ]
+    plan(models={"counts": counts | {"scaling": "counts", "smoothing_s": 0}})
+    assert mistakes(defaults={"windows": {"start_s": 1, "stop_s": 0}}, recordings="gone.tsv") == [
+        "my.yaml, defaults.windows.stop_s: found 0, expected a time after start_s: 1",
+        'my.yaml, recordings: found "gone.tsv" (no such file), expected a TSV of recordings; relative paths start at '
+        "the folder of the config, or else at the working directory",
+    ]

@@ -17,13 +17,17 @@ MECHANISM = [
     "transmission.csv",
 ]
 
+# A config on the command line alone has no file.
+CONFIG_FILES = workflow.overwrite_configfiles or (
+    [] if HAS_OWN_CONFIG else [DEMO_CONFIG]
+)
+
 try:
     PLAN = read_plan(
         config,
-        file=", ".join(
-            map(str, workflow.overwrite_configfiles or ["config/config.yaml"])
-        ),
+        file=", ".join(map(str, CONFIG_FILES)) or "--config",
         generated=[DEMO],
+        folders=[Path(file).parent for file in reversed(CONFIG_FILES)],
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
