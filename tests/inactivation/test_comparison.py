@@ -211,7 +211,7 @@ def steps(tmp_path_factory):
         assert main(arguments) == 0
 
     step("ingest", "", name="rec", path=str(path), format="hdf5", plan="plan.json", out="recording.nc")
-    step("check", plan="plan.json", out="experiments.json")
+    step("experiments", plan="plan.json", out="experiments.json")
     recording = read_netcdf(folder / "recording.nc")
     networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "m")
     write_netcdf({"/": networks}, folder / "network.nc")
@@ -246,5 +246,5 @@ def test_an_experiment_for_perturbed_trials_must_be_a_single_perturbation_before
     folder, _ = steps
     several = write_plan(tmp_path, folder / "laser.h5", inactivations={"off": {"kind": "region"}})
     arguments = ["--plan", str(several), "--out", str(folder / "no.json")]
-    assert main(["check", "--recording", str(folder / "recording.nc"), *arguments]) == 2
+    assert main(["experiments", "--recording", str(folder / "recording.nc"), *arguments]) == 2
     assert "found 3 perturbations (off:A, off:B, off:C), expected a single perturbation" in capsys.readouterr().err

@@ -117,7 +117,7 @@ def run_steps(folder: Path, recordings: Mapping[str, tuple[Teacher, list[str]]])
             units=place / "units.csv",
             regions=place / "regions.csv",
         )
-        call(curbd, "check", recording=place / "recording.nc", plan=plan, out=place / "experiments.json")
+        call(curbd, "experiments", recording=place / "recording.nc", plan=plan, out=place / "experiments.json")
         for model in CONFIG.models:
             run_model(place, plan, model)
     call(curbd, "tables", results=results, plan=plan)
