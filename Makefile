@@ -1,5 +1,4 @@
-# make demo   from nothing to tables and a report
-# make test   the tests
+# make help   list what can be made
 PYTHON ?= python3
 CORES ?= 2
 RESULTS = results
@@ -9,10 +8,10 @@ export MPLBACKEND := Agg
 
 .PHONY: demo test lint docs unlock help
 
-help: ## say what there is to make
+help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-demo: .venv/installed ## install, write a recording whose currents are known, run the whole workflow on it
+demo: .venv/installed ## install the packages and run the workflow on a simulated recording whose currents are known
 	snakemake --cores $(CORES)
 	@echo
 	@echo "Tables: $(RESULTS)/tables/   what each column means: results/README.md"
@@ -21,17 +20,17 @@ demo: .venv/installed ## install, write a recording whose currents are known, ru
 test: .venv/installed ## run the tests
 	pytest
 
-lint: .venv/installed ## check style, types and the workflow
+lint: .venv/installed ## check style, types and the format of the workflow
 	ruff check .
 	ruff format --check .
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-docs: .venv/installed ## write schemas, key tables and the data dictionary from the code
+docs: .venv/installed ## write the schemas, config/README.md and results/README.md from the code
 	python -m curbd.documents
 
-unlock: .venv/installed ## after a killed run: release the lock, then make demo or snakemake again
+unlock: .venv/installed ## release the lock that a killed run left behind
 	snakemake --unlock
 
 .venv/installed: pyproject.toml constraints.txt

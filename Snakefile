@@ -1,5 +1,5 @@
-# Front door: `snakemake --cores N` from the root of the repository.
-# An include alone would make nothing, so the default target is declared here.
+# The workflow, run as `snakemake --cores N` from the root of the repository.
+# Snakemake takes no default target from an included file, so the default target is declared here.
 include: "workflow/Snakefile"
 
 

@@ -33,25 +33,25 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-# The settings of every step reach the step in this file: a command line has a limit, and a config has none. The settings
-# also stand among the params of the step, so that a change of these settings, and of no others, runs the step again.
+# Every step reads its settings from this file: the length of a command line is limited, and the length of a config is
+# not. The settings are also among the params of the step, so that a change of these settings, and of no others, runs the
+# step again.
 PLAN_FILE = Path(PLAN.config.results) / "plan.json"
 
 
 def write_plan():
-    """Write the plan of the run beside its results."""
+    """Write the plan of the run into the folder of its results."""
     with whole_file(PLAN_FILE) as temporary:
         temporary.write_text(PLAN.to_json() + "\n", encoding="utf-8")
 
 
 def any_of(names):
-    """Pattern of a wildcard that stands for one of these names."""
+    """Pattern of a wildcard that matches these names and no others."""
     return "|".join(map(re.escape, names))
 
 
 def per_fit(file, family=None, perturbed=False):
-    """This file of every recording and every model, or of the models of one family, or of recordings with real
-    perturbations."""
+    """A result file of every recording and model; only of models of a family, or of recordings with perturbed trials."""
     models = [
         name
         for name, model in PLAN.config.models.items()
@@ -59,14 +59,14 @@ def per_fit(file, family=None, perturbed=False):
     ]
     return [
         f"<results>/{recording}/{model}/{file}"
-        for recording, one in PLAN.recordings.items()
-        if one.settings.perturbed or not perturbed
+        for recording, row in PLAN.recordings.items()
+        if row.settings.perturbed or not perturbed
         for model in models
     ]
 
 
 def recording_of_fit(wildcards):
-    """The recording that a model is fitted to: its own where it has another bin width, smoothing or scaling."""
+    """The recording that a model is fitted to: models with other bins, smoothing or scaling have their own."""
     folder = f"<results>/{wildcards.recording}"
     own = PLAN.has_own_recording(wildcards.model)
     return (
@@ -75,7 +75,7 @@ def recording_of_fit(wildcards):
 
 
 def file_of_recording(wildcards):
-    """The recording as it came from the lab."""
+    """The NWB or HDF5 file of a recording."""
     return PLAN.recordings[wildcards.recording].path
 
 
@@ -85,29 +85,29 @@ def region_tables(wildcards):
 
 
 def recording_format(wildcards):
-    """nwb or hdf5."""
+    """The format of the file of a recording: nwb or hdf5."""
     return PLAN.recordings[wildcards.recording].format
 
 
 def recording_settings(wildcards):
-    """What ingest uses of the config, for this recording (and this model, if it has its own bins)."""
+    """The settings of the step ingest for a recording, and for a model that has its own bins."""
     return as_json(PLAN.recording_settings(wildcards.recording, wildcards.get("model")))
 
 
 def fit_program(wildcards):
-    """The package that fits this family of models."""
+    """The command that fits the family of a model."""
     return {"full_rank": "curbd", "low_rank": "lrfit"}[
         PLAN.config.models[wildcards.model].family
     ]
 
 
 def fit_model(wildcards):
-    """What the fit uses of the config."""
+    """The settings of the step fit for a model and a recording."""
     return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
 
 
 def experiments_of_recording(wildcards):
-    """The experiments that the config has for a recording, and how they are run and judged."""
+    """The experiments of the config for a recording, and how they are run and judged."""
     return as_json(PLAN.experiments(wildcards.recording))
 
 
@@ -117,25 +117,25 @@ def unit_tables(wildcards):
 
 
 def populations(wildcards):
-    """The populations of a low-rank network, for experiments on them."""
+    """The table of the populations of a low-rank network, for experiments on populations; nothing for other networks."""
     low_rank = PLAN.config.models[wildcards.model].family == "low_rank"
     return "<results>/{recording}/{model}/populations.csv" if low_rank else []
 
 
 def populations_option(wildcards, input):
-    """Where the experiments find them."""
+    """The option of `curbd inactivate` that names the table of populations."""
     return (
         f"--populations {shlex.quote(input.populations)}" if input.populations else ""
     )
 
 
 def folder_of_results(wildcards, output):
-    """The folder that holds everything, from a file in its folder of tables."""
+    """The folder of the results, from a file in its folder of tables."""
     return Path(output[0]).parent.parent
 
 
-# Memory in MB and time in minutes, both growing with the attempt. The floor is what Python with its libraries takes;
-# the factor turns the file that is read into the arrays that a step holds at once.
+# Memory in MB and time in minutes; both grow with the number of the attempt. Python and its libraries take the smallest
+# amount; the factor is the ratio of the arrays that a step holds at the same time to the file that it reads.
 
 
 def ingest_memory(wildcards, input, attempt):
@@ -143,7 +143,7 @@ def ingest_memory(wildcards, input, attempt):
 
 
 def fit_memory(wildcards, input, attempt):
-    # By the recording alone, which is there when a group of jobs is submitted; the network is made inside the group.
+    # Only the recording exists when a group of jobs is submitted; the network is made inside the group.
     return attempt * max(2000, int(60 * Path(input.recording).stat().st_size / 1e6))
 
 

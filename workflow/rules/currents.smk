@@ -1,4 +1,4 @@
-# What every source sends to every unit, its table by region, and a verdict on each pathway.
+# Split the current of every unit by source, average the currents by region, and judge every pathway.
 rule currents:
     input:
         recording=recording_of_fit,

@@ -1,4 +1,4 @@
-# A recording becomes a network: all seeds of a model in one job.
+# Fit a model to a recording: the networks of all seeds, and their scores, in one job.
 rule fit:
     input:
         recording=recording_of_fit,
@@ -29,7 +29,7 @@ rule fit:
         " --unit-scores {output.unit_scores:q} > {log:q} 2>&1"
 
 
-# Latent variables of a low-rank network.
+# Compute the latent variables of a low-rank network in every trial.
 rule latents:
     input:
         recording=recording_of_fit,

@@ -1,4 +1,4 @@
-# What the experiments do, predicted by the fitted network.
+# Predict the effects of the experiments with the fitted networks.
 rule inactivate:
     input:
         recording=recording_of_fit,
@@ -32,7 +32,7 @@ rule inactivate:
         " --interactions {output.interactions:q} > {log:q} 2>&1"
 
 
-# The same experiment where the recording holds it: what was predicted beside what was measured.
+# Compare predicted effects with measured effects, for recordings with perturbed trials.
 rule compare:
     input:
         recording=recording_of_fit,

@@ -3,7 +3,7 @@ localrules:
     experiments,
 
 
-# The recording of the demo: three regions of a network whose currents are known.
+# Write the recording of the demo: three regions of a simulated network whose currents are known.
 rule demo_recording:
     output:
         DEMO,
@@ -17,7 +17,7 @@ rule demo_recording:
         "curbd teacher demo --out {output:q} > {log:q} 2>&1"
 
 
-# A file becomes a recording: rates on bins, regions, inputs, trials.
+# Turn the file of a recording into rates on bins, with regions, inputs and trials.
 rule ingest:
     input:
         file=file_of_recording,
@@ -47,7 +47,7 @@ rule ingest:
         " --out {output.recording:q} --units {output.units:q} --regions {output.regions:q} > {log:q} 2>&1"
 
 
-# The same for a model with a bin width, smoothing or scaling of its own.
+# Ingest the file of a recording again for a model with its own bin width, smoothing or scaling.
 rule ingest_for_model:
     input:
         file=file_of_recording,
@@ -74,8 +74,9 @@ rule ingest_for_model:
         " --plan {params.plan:q} --model {wildcards.model} --out {output.recording:q} > {log:q} 2>&1"
 
 
-# The experiments that can be done on the recording; the priority tells mistakes before hours of fits.
-# The fits do not wait for it by a file: new inactivations would refit, and ancient() would leave fits out (9.27).
+# Choose the experiments that can be done on a recording. The priority lets this rule report mistakes before hours of fits.
+# The fits do not take its output as an input: new inactivations would then run all fits again, and with ancient()
+# snakemake 9.27 would leave fits out.
 rule experiments:
     input:
         recording="<results>/{recording}/recording.nc",

@@ -1,4 +1,4 @@
-# By what mechanism a low-rank network works: its attractors, its geometry, its populations, what passes in which condition.
+# Describe the mechanism of a low-rank network: attractors, geometry, populations, and transmission by condition.
 rule mechanism:
     input:
         recording=recording_of_fit,

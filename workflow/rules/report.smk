@@ -1,4 +1,4 @@
-# The parts of all recordings and models, collected into one table each.
+# Collect the tables of all recordings and models into one table of each kind.
 rule tables:
     input:
         recordings=expand(
@@ -23,7 +23,7 @@ rule tables:
         interactions=per_fit("interactions.csv"),
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
-            part for file in MECHANISM for part in per_fit(file, family="low_rank")
+            table for file in MECHANISM for table in per_fit(file, family="low_rank")
         ],
     output:
         expand(
@@ -71,7 +71,7 @@ rule tables:
         "curbd tables --results {params.results:q} --plan {params.plan:q} > {log:q} 2>&1"
 
 
-# One self-contained page of all of it.
+# Write the report, a self-contained page with figures from all tables.
 rule report:
     input:
         rules.tables.output,
