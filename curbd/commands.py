@@ -7,11 +7,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.errors import UserError
+from curbd.errors import UNWRITABLE, UserError
 from curbd.settings.models import Model
 
 if TYPE_CHECKING:
@@ -68,6 +69,14 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UserError as error:
         print(error, file=sys.stderr)
+        return USER_ERROR_STATUS
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        # The log of the step cannot be written; nothing is left to be flushed at exit, which would be another error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            print(f"{parser.prog}: found {UNWRITABLE[error.errno][0]}, expected room for the output", file=sys.stderr)
         return USER_ERROR_STATUS
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)

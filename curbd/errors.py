@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+UNWRITABLE = {
+    errno.ENOSPC: ("no space left on the file system", "free some space"),
+    errno.EDQUOT: ("a disk quota that is used up", "free some space or ask for more"),
+    errno.EFBIG: ("a file that is larger than the file system or the limit of the process allows", "raise the limit"),
+    errno.EROFS: ("a read-only file system", "choose another folder for results"),
+    errno.EACCES: ("a folder that may not be written to", "choose another folder for results, or change its rights"),
+    errno.EPERM: ("a folder that may not be written to", "choose another folder for results, or change its rights"),
+    errno.ENAMETOOLONG: ("a name that is too long for the file system", "choose shorter names"),
+}
+"""Number of an error of the operating system -> what it says about the place of a file, and what the user can do."""
 
 
 class UserError(Exception):

@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from curbd.errors import UserError
+from curbd.errors import UNWRITABLE, UserError
+
+if TYPE_CHECKING:
+    import h5py
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 RESULTS_VERSION = 3
@@ -33,20 +36,72 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     ------
     A temporary path in the same folder. The temporary file replaces ``path`` when the block ends without an error, and
     is deleted when the block raises.
+
+    Raises
+    ------
+    UserError : the file system is full or read-only, a quota is used up, or the folder may not be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
-    os.close(handle)
-    # mkstemp makes a file that only its owner can read; an ordinary write respects the umask of the process.
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)
+    with _told_if_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
+        os.close(handle)
+        try:
+            # mkstemp makes a file that only its owner can read; an ordinary write respects the umask of the process.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)
+            yield Path(name)
+            os.replace(name, path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_if_unwritable(path: Path) -> Iterator[None]:
+    """Errors of the file system in the block become a message about the file that is being written."""
     try:
-        yield Path(name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        reason = UNWRITABLE.get(error.errno or 0)
+        # Some libraries give the text of the system without its number.
+        if reason is None:
+            reason = next((text for number, text in UNWRITABLE.items() if os.strerror(number) in str(error)), None)
+        if reason is None:
+            raise
+        found, todo = reason
+        raise UserError.at(
+            str(path), found=found, expected="a folder with room for this file", todo=f"{todo}, then run again"
+        ) from None
+
+
+@contextmanager
+def whole_hdf5(path: Path | str) -> Iterator[h5py.File]:
+    """Write an HDF5 file that is either whole or absent.
+
+    The file is made in memory and written as plain bytes: HDF5 itself ends the whole interpreter when a disk is full,
+    and needs a lock that some network file systems do not have.
+
+    Parameters
+    ----------
+    path : the file to write; its folder is made if necessary.
+
+    Yields
+    ------
+    The open file.
+
+    Raises
+    ------
+    UserError : the file cannot be written, see `whole_file`.
+    """
+    import h5py
+
+    with whole_file(path) as temporary:
+        with h5py.File(temporary.name, "w", driver="core", backing_store=False) as file:
+            yield file
+            file.flush()
+            content = file.id.get_file_image()
+        temporary.write_bytes(content)
 
 
 def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
@@ -56,21 +111,32 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     ----------
     groups : name of a group -> its dataset; the group ``/`` is the root of the file.
     path : the file to write.
+
+    Raises
+    ------
+    UserError : the file cannot be written, see `whole_file`.
     """
-    with whole_file(path) as temporary:
-        for index, (group, dataset) in enumerate(groups.items()):
-            compressed: dict[Any, dict[str, Any]] = {
-                name: {"zlib": True, "complevel": 1, "shuffle": True}
-                for name, variable in dataset.variables.items()
-                if variable.dtype.kind in "fiu" and variable.size > 1
-            }
-            dataset.to_netcdf(
-                temporary,
-                mode="a" if index else "w",
-                group=None if group == "/" else group,
-                engine=ENGINE,
-                encoding=compressed,
-            )
+    import h5netcdf
+    from xarray.backends.h5netcdf_ import H5NetCDFStore
+
+    with whole_hdf5(path) as image, h5netcdf.File(image, "w") as file:
+        for group, dataset in groups.items():
+            store = H5NetCDFStore(file if group == "/" else file.create_group(group))
+            dataset.dump_to_store(store, encoding=_compression(dataset))
+
+
+def _compression(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
+    return {
+        name: {"zlib": True, "complevel": 1, "shuffle": True}
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind in "fiu" and variable.size > 1
+    }
+
+
+def open_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
+    """Open one group of a netCDF file without a lock: files of a run are never changed once they are there."""
+    name = None if group == "/" else group
+    return xr.open_dataset(path, group=name, engine=ENGINE, driver_kwds={"locking": False})
 
 
 def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
@@ -81,7 +147,7 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
     UserError : the file does not exist, or is not a netCDF file.
     """
     try:
-        with xr.open_dataset(path, group=None if group == "/" else group, engine=ENGINE) as dataset:
+        with open_netcdf(path, group) as dataset:
             return dataset.load()
     except FileNotFoundError:
         raise UserError.at(str(path), found="no such file", expected="a netCDF file of this workflow") from None
@@ -95,7 +161,7 @@ def groups_of(path: Path | str) -> set[str]:
     """Names of the groups of a netCDF file, without the root."""
     import h5netcdf
 
-    with h5netcdf.File(path, "r") as file:
+    with h5netcdf.File(path, "r", locking=False) as file:
         return set(file.groups)
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 
 from curbd import tables
 from curbd.settings.config import Config
-from curbd.storage import ENGINE, RESULTS_VERSION, groups_of
+from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
 
 PACKAGES = (
     "curbd-workflow",
@@ -110,7 +109,7 @@ def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict
 
 
 def _origin(path: Path) -> dict[str, Any]:
-    with xr.open_dataset(path, engine=ENGINE) as recording:
+    with open_netcdf(path) as recording:
         settings = json.loads(recording.attrs["settings"])
         return {key: recording.attrs[key] for key in ("path", "format", "sha256")} | {"settings": settings}
 

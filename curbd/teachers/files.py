@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
-from curbd.storage import whole_file
+from curbd.storage import whole_hdf5
 from curbd.teachers.teacher import Teacher
 
 
 def write_hdf5(teacher: Teacher, path: Path | str) -> None:
     """Write the plain HDF5 layout, with the true network under ``/truth``."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with whole_hdf5(path) as file:
         file.attrs["activity"] = "model"
         file.create_dataset("rates", data=teacher.rates, compression="gzip", compression_opts=1, track_times=False)
         file["time"] = teacher.time_s
@@ -57,5 +56,8 @@ def write_nwb(teacher: Teacher, path: Path | str, *, peak_rate_hz: float | None 
 
     from curbd.teachers.nwb import nwb_file
 
-    with whole_file(path) as temporary, NWBHDF5IO(str(temporary), "w") as io:
-        io.write(nwb_file(teacher, _unit_ids(teacher), peak_rate_hz, np.random.default_rng(seed)))
+    with whole_hdf5(path) as file:
+        # Closing the NWB file would close the HDF5 file, which is still to be written.
+        NWBHDF5IO(file=file, mode="w").write(
+            nwb_file(teacher, _unit_ids(teacher), peak_rate_hz, np.random.default_rng(seed))
+        )

@@ -1,0 +1,89 @@
+"""Files of a run: whole or absent, on any file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from curbd import storage
+from curbd.errors import UserError
+
+DATA = xr.Dataset(
+    {"a": (("x", "y"), np.random.default_rng(0).normal(size=(200, 100))), "s": ("x", np.array(["é"] * 200))},
+    coords={"flag": ("x", np.arange(200) > 3)},
+    attrs={"text": "of a study", "number": 1.5},
+)
+
+
+def test_groups_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "my results [v2]" / "it's.nc"
+    storage.write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
+    assert storage.read_netcdf(path).identical(DATA)
+    assert storage.read_netcdf(path, "truth").identical(DATA.rename(x="z"))
+    assert storage.groups_of(path) == {"truth"}
+    assert [file.name for file in path.parent.iterdir()] == ["it's.nc"]
+    content = path.read_bytes()
+    storage.write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
+    assert path.read_bytes() == content
+
+
+def test_no_lock_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    original = h5py.File.__init__
+
+    def spied(self: h5py.File, name: object, *arguments: object, **options: object) -> None:
+        if isinstance(name, str | Path | bytes):
+            opened.append((options.get("driver"), options.get("locking")))
+        original(self, name, *arguments, **options)
+
+    monkeypatch.setattr(h5py.File, "__init__", spied)
+    path = tmp_path / "a.nc"
+    storage.write_netcdf({"/": DATA}, path)
+    storage.read_netcdf(path)
+    storage.groups_of(path)
+    assert len(opened) >= 3
+    assert all(driver == "core" or locking is False for driver, locking in opened)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_file_system_without_room_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def full(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError) as raised:
+        storage.write_netcdf({"/": DATA}, tmp_path / "a.nc")
+    assert str(raised.value).startswith(f"{tmp_path / 'a.nc'}: found ")
+    assert "\n" not in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_a_library_without_a_number_is_told_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no space left"), storage.whole_file(tmp_path / "a.parquet"):
+        raise OSError("Error writing bytes to file. Detail: No space left on device")
+    with pytest.raises(OSError, match="something else"), storage.whole_file(tmp_path / "a.parquet"):
+        raise OSError("something else")
+
+
+def test_a_step_on_a_full_disk_ends_with_one_line(tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    step = [sys.executable, "-c", "import sys; from curbd.cli import main; sys.exit(main(sys.argv[1:]))"]
+    step += ["teacher", "demo", "--out", str(tmp_path / "demo.h5")]
+    run = subprocess.run(step, preexec_fn=limited, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.splitlines() == [
+        f"{tmp_path / 'demo.h5'}: found a file that is larger than the file system or the limit of the process allows, "
+        "expected a folder with room for this file; raise the limit, then run again"
+    ]
+    assert list(tmp_path.iterdir()) == []
