@@ -254,6 +254,7 @@ class _Reading(NamedTuple):
 
     @classmethod
     def of(cls, starts: RunStarts, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
+        """How the effects of some perturbations are read."""
         units = tensor(targets.units)
         return cls(
             units=units / units.sum(-1, keepdim=True).clamp_min(1),
@@ -352,7 +353,16 @@ def _summed(
     compared: _Compared,
     trials_at_once: int,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor] | None]:
-    """Sums over all trials, some trials at a time, in the fits and in the true network."""
+    """Sums over all trials, some trials at a time, in the fits and in the true network.
+
+    Parameters
+    ----------
+    simulation : the networks and the states from which they run.
+    perturbations : perturbations of one onset, which run together.
+    targets : what the effects of these perturbations are read from.
+    compared : which members are compared with what.
+    trials_at_once : number of trials that run together.
+    """
     n_trials = len(simulation.starts.x)
     of_fits: list[_Sums] = []
     of_truth: list[_Sums] = []
@@ -372,7 +382,16 @@ def _run(
     compared: _Compared,
     rng: np.random.Generator | None,
 ) -> tuple[_Sums, _Sums | None]:
-    """Run some perturbations in all trials of a simulation at once."""
+    """Run some perturbations in all trials of a simulation at once.
+
+    Parameters
+    ----------
+    simulation : the networks and the states from which they run.
+    perturbations : perturbations of one onset.
+    targets : what the effects of these perturbations are read from.
+    compared : which members are compared with what.
+    rng : generator of the noise, or None for runs without noise.
+    """
     fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
     reading = _Reading.of(starts, perturbations, targets)
     begin = onset(perturbations)
@@ -390,7 +409,16 @@ def _run(
 
 
 def _compare(sums: _Sums, effect: torch.Tensor, true_effect: torch.Tensor | None, compared: _Compared, t: int) -> None:
-    """Add the squared differences between effects (member, perturbation, trial, unit) in bin t."""
+    """Add the squared differences between effects in one bin.
+
+    Parameters
+    ----------
+    sums : the sums, which are changed in place.
+    effect : (member, perturbation, trial, unit) effects in all members.
+    true_effect : (1, perturbation, trial, unit) effects in the true network, or None.
+    compared : which members are compared with what.
+    t : index of the bin.
+    """
     later, fits = slice(compared.with_first, None), slice(compared.with_truth)
     drawn = effect[compared.with_truth :]
     if len(effect[later]):

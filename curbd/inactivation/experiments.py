@@ -118,16 +118,8 @@ def run_experiments(
     n_latents = 0 if first.factors is None else first.factors[0].shape[1]
     preparation = Preparation(recording, tuple(first.input_name[first.hidden]), n_latents, populations)
     perturbations = perturbations_of(preparation, experiments)
-    conditions = [str(name) for name in np.unique(first.condition)]
     behaviour = readouts(recording, settings.readout)
-    simulation = Simulation(
-        fits=_members(recording, networks, fits, settings),
-        starts=_run_starts(first, conditions),
-        truth=_true_networks(comparable_truth(recording, truth), first),
-        noise_draws=settings.noise_draws,
-        seed=settings.seed,
-        max_states=max_states,
-    )
+    simulation = _simulation(recording, networks, truth, fits, settings)._replace(max_states=max_states)
     regions = {name: first.region == name for name in first.regions}
     projections = _projections(simulation.fits, n_latents, behaviour)
     targets = _targets(perturbations, regions, projections)
@@ -148,7 +140,7 @@ def run_experiments(
         regions=first.regions,
         n_latents=n_latents,
         readouts=behaviour,
-        conditions=conditions,
+        conditions=_conditions(first),
         fit_effects=fit_effects,
         true_effects=true_effects,
         null=null,
@@ -170,10 +162,38 @@ def _read_units(perturbation: Perturbation, regions: Array) -> Array:
     return np.where(free.any(1, keepdims=True), free, regions)
 
 
-def _run_starts(first: View, conditions: Sequence[str]) -> RunStarts:
+def _simulation(
+    recording: xr.Dataset,
+    networks: xr.Dataset,
+    truth: xr.Dataset | None,
+    fits: Sequence[View],
+    settings: ExperimentSettings,
+) -> Simulation:
+    """The networks that are run, and the states from which they run.
+
+    Parameters
+    ----------
+    recording, networks, truth, settings : see `run_experiments`.
+    fits : the recording as each fit sees it.
+    """
+    return Simulation(
+        fits=_members(recording, networks, fits, settings),
+        starts=_run_starts(fits[0]),
+        truth=_true_networks(comparable_truth(recording, truth), fits[0]),
+        noise_draws=settings.noise_draws,
+        seed=settings.seed,
+    )
+
+
+def _conditions(first: View) -> list[str]:
+    """Names of the conditions of trials, sorted."""
+    return [str(name) for name in np.unique(first.condition)]
+
+
+def _run_starts(first: View) -> RunStarts:
     """Recorded (or inferred) states; a missing state is the last state before it, or the first of the trial."""
     observed = first.observed
-    weight = np.stack([observed & (first.condition == name)[:, None] for name in conditions])
+    weight = np.stack([observed & (first.condition == name)[:, None] for name in _conditions(first)])
     start = observed.argmax(1)[:, None]
     last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
     states = np.take_along_axis(phi_inverse(first.r), last[..., None], axis=1)

@@ -155,7 +155,19 @@ class _Runs:
 
 
 def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Callable[[int], object]) -> Array:
-    """(member, run, condition, 1 + projection) rms effect of every run on its target, in its window and some trials."""
+    """The rms effect of every run on its target, in the window of the run and in some trials.
+
+    Parameters
+    ----------
+    simulation : the networks and the states from which they run.
+    runs : real and random groups, and the target of each.
+    projections : (member, projection, unit) weights of latents and readouts.
+    advance : called with the number of runs that were completed since the last call.
+
+    Returns
+    -------
+    (member, run, condition, 1 + projection), the target first.
+    """
     simulation = simulation._replace(truth=None).of_trials(_null_trials(simulation.starts, simulation.seed))
     fits, starts = simulation.fits, simulation.starts
     rms = np.empty((len(fits.members), len(runs.perturbations), len(starts.weight), 1 + projections.shape[1]))

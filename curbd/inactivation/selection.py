@@ -95,17 +95,28 @@ def _read(path: Path, recording: xr.Dataset, where: str) -> pd.DataFrame:
         table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError.at(
-            f"{where}.table", found=f'"{path}" ({error})', expected="a TSV or CSV with the column unit_id"
+            f"{where}.table",
+            found=f'"{path}" ({error})',
+            expected="a TSV or CSV with the column unit_id",
+            todo="check the path; a relative path starts at the working directory",
         ) from None
     if "unit_id" not in table:
-        found = f"{path} without the column unit_id"
-        raise UserError.at(f"{where}.table", found=found, expected="a TSV or CSV with the column unit_id")
+        raise UserError.at(
+            f"{where}.table",
+            found=f"{path} without the column unit_id",
+            expected="a TSV or CSV with the column unit_id",
+            todo="rename the column with the names of the units to unit_id",
+        )
     if "recording" in table:
         table = table[table["recording"] == recording.attrs["recording"]]
     if table["unit_id"].duplicated().any():
         duplicate = table["unit_id"][table["unit_id"].duplicated()].iloc[0]
-        found = f"unit {duplicate} twice in {path}"
-        raise UserError.at(f"{where}.table", found=found, expected="one row for each unit")
+        raise UserError.at(
+            f"{where}.table",
+            found=f"unit {duplicate} twice in {path}",
+            expected="one row for each unit",
+            todo="remove the repeated rows, or add a column recording if they belong to several recordings",
+        )
     unit_id = recording["unit_id"].values.astype(str)
     return table.set_index("unit_id", drop=False).reindex(unit_id)
 

@@ -185,6 +185,7 @@ class _External(NamedTuple):
 
     @classmethod
     def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _External:
+        """The current of some networks, with what the actions change of it."""
         added = _stacked([action.current for action in actions])
         removed = _stacked([action.inputs.astype(float) for action in actions])
         return cls(
@@ -225,6 +226,7 @@ class _OnRates(NamedTuple):
 
     @classmethod
     def of(cls, actions: Sequence[Action]) -> _OnRates:
+        """The change that some actions make, after a first run without any change."""
         return cls(
             _stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
             _stacked([action.level for action in actions]),
@@ -252,6 +254,7 @@ class _Weights(NamedTuple):
 
     @classmethod
     def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _Weights:
+        """The weights of some networks, and what the actions cut of them."""
         J = np.stack([network.J for network in networks.members])
         if not any(action.cuts or action.latents for action in actions):
             return cls(tensor(J.swapaxes(1, 2)), None)
