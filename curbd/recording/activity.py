@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +21,8 @@ from curbd.recording.binning import (
     whole_multiple,
 )
 from curbd.recording.cells import matching_rows
+from curbd.recording.memory import require_memory
+from curbd.recording.placeholders import WithoutPlaceholders, without_placeholders
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import RecordingSettings
@@ -29,6 +31,10 @@ SPIKE_BIN_S = 0.05
 """Default bin width for spikes, in seconds."""
 SPIKE_SMOOTHING_S = 0.1
 """Default standard deviation of the smoothing Gaussian for spikes, in seconds."""
+MIN_SPIKES_PER_VALUE = 1 / 2000
+"""Large recordings with fewer spikes than this for each bin of a unit have times that are not in seconds."""
+MIN_FILLED_SHARE = 0.02
+"""Large arrays of trials with a smaller share of bins inside trials are refused."""
 BLOCK_GAP_SMOOTHINGS = 4
 """Default gap between two blocks of continuous data, in standard deviations of the smoothing Gaussian."""
 
@@ -144,20 +150,29 @@ def _from_stretch(
     where: str,
 ) -> Activity:
     """Spikes or a series on the clock of the recording, cut into trials or blocks."""
+    placeholders = None
+    if isinstance(activity, Series) and not file.already_phi:
+        placeholders = WithoutPlaceholders(activity.read)
+        activity = replace(activity, read=placeholders)
     binning = _binning(file, activity, units, settings, where)
     dt_s, smoothing_s, span_s = binning.dt_s, binning.smoothing_s, binning.span_s
-    name, table = _table(file.intervals, settings.windows.table, columns, span_s, where)
+    name, table = _table(file, settings.windows.table, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
     gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
+    if continuous:
+        _require_span(table, activity, span_s, dt_s, len(units), where)
     trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous)
     if settings.windows.table is None:
         trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
 
     # The margin lets the Gaussian use the activity just outside a trial; it is cut off after smoothing.
     margin = margin_bins(smoothing_s, dt_s)
+    _require_bins(trials, margin, len(units), name, where)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
     raw = binning.bins(edges_s)
+    if placeholders is not None:
+        trials = replace(trials, notes=(*trials.notes, *placeholders.notes))
     mean_rate_hz = np.full((len(trials), len(units)), np.nan)
     if isinstance(activity, Spikes):
         mean_rate_hz = _mean_over_time(raw[:, middle], trials.inside)
@@ -178,6 +193,45 @@ def _from_stretch(
         inputs=np.concatenate([np.zeros((*rates.shape[:2], 0)), *inputs], axis=2),
         input_names=file.declared_inputs,
         drive=None if drive is None else on_bins(drive),
+    )
+
+
+def _require_span(
+    table: pd.DataFrame,
+    activity: Spikes | Series,
+    span_s: tuple[float, float],
+    dt_s: float,
+    n_units: int,
+    where: str,
+) -> None:
+    """Stop before stretches are cut into blocks that do not fit into memory, or that hold hardly a spike."""
+    bounds = table[["start_time", "stop_time"]].to_numpy(dtype=float)
+    lengths = np.minimum(bounds[:, 1], span_s[1]) - np.maximum(bounds[:, 0], span_s[0])
+    length_s = float(np.nansum(np.maximum(lengths, 0.0)))
+    n_values = length_s / dt_s * n_units
+    found = f"{length_s:.6g} s in bins of {dt_s:g} s for {n_units} units"
+    filled = 1.0
+    if isinstance(activity, Spikes) and activity.n_spikes is not None:
+        found = f"{activity.n_spikes} spikes in {found}"
+        filled = 1.0 if activity.n_spikes > MIN_SPIKES_PER_VALUE * n_values else 0.0
+    todo = "check the times in the file (curbd inspect) and their unit (spike_time_unit_s), or use wider bins"
+    require_memory(n_values, f"{where}: bin_width_s", found, todo, filled)
+
+
+def _require_bins(trials: Trials, margin: int, n_units: int, name: str, where: str) -> None:
+    """Stop before trials are binned that do not fit into memory, or that are nearly all padding."""
+    n_bins = int(trials.last.max() - trials.first.min()) + 2 * margin
+    lengths = trials.last - trials.first
+    median = float(np.median(lengths))
+    filled = 1.0 if lengths.sum() > MIN_FILLED_SHARE * len(trials) * n_bins else 0.0
+    longest = float(lengths.max()) * trials.dt_s
+    require_memory(
+        float(len(trials)) * n_bins * n_units,
+        f"{where}: windows, {name}",
+        f"{len(trials)} windows x {n_bins} bins x {n_units} units (the longest window {longest:.6g} s, the median"
+        f" {median * trials.dt_s:.4g} s)",
+        f"end the windows with windows.stop_s, e.g. {median * trials.dt_s:.4g}, leave out long rows, or use wider bins",
+        filled,
     )
 
 
@@ -297,12 +351,25 @@ def _from_trials(
         dt_s=dt_s,
         columns=rows,
         offset_s=when.span_s[0],
+        clocked="start_time" in rows and bool(start_s.notna().all()),
     )
 
     def on_bins(values: np.ndarray) -> np.ndarray:
         return averaged(values[keep], n_bins)
 
-    rates = smoothed(on_bins(activity.read()[:, :, units]), smoothing_s, dt_s, settings.causal)
+    require_memory(
+        float(np.size(activity.time_s)) * len(activity.trials) * len(file.units),
+        where,
+        f"{len(activity.trials)} trials x {np.size(activity.time_s)} bins x {len(file.units)} units",
+        "use a machine with more memory, or divide the file",
+    )
+    values, n_replaced = activity.read()[:, :, units], 0
+    if not file.already_phi:
+        values, n_replaced = without_placeholders(values)
+    if n_replaced:
+        note = f"{n_replaced} values of the activity are a placeholder such as -999 and are missing (NaN)."
+        trials = replace(trials, notes=(*trials.notes, note))
+    rates = smoothed(on_bins(values), smoothing_s, dt_s, settings.causal)
     truth = file.truth
     return Activity(
         trials=trials,
@@ -317,7 +384,7 @@ def _from_trials(
 
 
 def _table(
-    tables: Mapping[str, pd.DataFrame],
+    file: RecordingFile,
     name: str | None,
     columns: pd.DataFrame,
     span_s: tuple[float, float],
@@ -326,6 +393,14 @@ def _table(
     """Name and rows of the interval table in the settings; without one, a single row for the whole recording."""
     if name is None:
         return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
+    tables = file.intervals
+    if name in file.left_out:
+        raise UserError.at(
+            f"{where}: windows.table",
+            found=f"the interval table {name!r}, which cannot be used: {file.left_out[name]}",
+            expected="a table with start_time and stop_time in seconds",
+            todo="write its times as numbers of seconds",
+        )
     if name not in tables:
         rows = ", ".join(f"{table_name} ({len(table)} rows)" for table_name, table in sorted(tables.items()))
         raise UserError.at(

@@ -11,8 +11,50 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 
-NO_LABEL_TEXTS = {"", "unknown", "none", "root", "nan", "n/a", "void"}
-"""Texts that mean that a unit has no region label, in upper or lower case."""
+NO_LABEL_TEXTS = {
+    *(
+        "",
+        "unknown",
+        "none",
+        "root",
+        "nan",
+        "n/a",
+        "void",
+        "null",
+        "nil",
+        "-",
+        "--",
+        "?",
+        "{}",
+        "[]",
+        "missing",
+        "noarea",
+    ),
+    *("no area", "no region", "no label", "unassigned", "not assigned", "undefined", "undetermined", "unspecified"),
+    *("not specified", "unlabeled", "unlabelled", "not available", "not recorded", "grey", "gray", "tbd"),
+    *(
+        "missing",
+        "outside",
+        "outside brain",
+        "outside of brain",
+        "out of brain",
+        "-1",
+        "-1.0",
+        "-999",
+        "-999.0",
+        "-9999",
+    ),
+}
+"""Texts that mean that a unit has no region label, in upper or lower case, with blanks or underscores."""
+YES_TEXTS = {
+    *("true", "t", "yes", "y", "1", "1.0", "accepted", "accept", "cell", "is cell", "good", "keep", "kept", "valid"),
+}
+"""Texts that mean yes, in upper or lower case."""
+NO_TEXTS = {
+    *("false", "f", "no", "n", "0", "0.0", "rejected", "reject", "not a cell", "not cell", "notcell", "non cell"),
+    *("noncell", "bad", "exclude", "excluded", "noise", "artifact", "artefact", "invalid", "discard", "discarded"),
+}
+"""Texts that mean no, in upper or lower case."""
 
 
 def as_text(value: Any) -> str:
@@ -27,7 +69,23 @@ def as_text(value: Any) -> str:
 def region_label(value: Any) -> str:
     """A region label as text; '' for a text that means that there is no label (`NO_LABEL_TEXTS`)."""
     text = as_text(value)
-    return "" if text.casefold() in NO_LABEL_TEXTS else text
+    return "" if text.casefold().replace("_", " ") in NO_LABEL_TEXTS else text
+
+
+def flag(value: Any) -> bool | None:
+    """Yes or no from a flag, a number or a text; None where the cell does not say."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | float | np.number):
+        return None if np.isnan(value) else bool(value)
+    text = as_text(value).casefold().replace("_", " ").replace("-", " ")
+    return True if text in YES_TEXTS else False if text in NO_TEXTS else None
+
+
+def numbers(cells: Sequence[Any]) -> np.ndarray:
+    """(row,) cells as numbers; NaN for a cell that holds no number."""
+    texts = pd.Series([as_text(cell) if isinstance(cell, str | bytes) else cell for cell in cells], dtype=object)
+    return pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
 
 
 def matching_rows(table: pd.DataFrame, where: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:

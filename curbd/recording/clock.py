@@ -10,6 +10,10 @@ import numpy as np
 from curbd.errors import UserError
 from curbd.recording.recording_file import Series
 
+MAX_STEP_S = 5.0
+"""Longer sampling steps of activity are remarkable."""
+MIN_STEP_S = 1e-5
+"""Shorter sampling steps of activity are remarkable."""
 MAX_RANGES_FROM_MEDIAN = 1000.0
 """Largest distance of a sample time from the median time, in 10 to 90 % ranges of the times; larger ones are errors."""
 
@@ -66,12 +70,19 @@ def clean_clock(time_s: np.ndarray) -> Clock:
 
 
 def clock_notes(time_s: np.ndarray) -> list[str]:
-    """Sentences on the clock of an activity series: gaps of more than 5 samples, and jitter of more than 1 %."""
+    """Sentences on the clock of an activity series: gaps, jitter above 1 %, and steps that are hardly in seconds."""
     steps = np.diff(time_s)
     if steps.size < 2:
         return []
     step = float(np.median(steps))
     notes = []
+    if step > MAX_STEP_S and np.all(time_s == np.round(time_s)):
+        notes.append(
+            f"sample times are whole numbers, {step:g} apart: they look like milliseconds or sample numbers and are"
+            " read as seconds; state the unit in the file."
+        )
+    elif step > MAX_STEP_S or step < MIN_STEP_S:
+        notes.append(f"the sampling step of {step:.4g} s is unusual for activity; check the unit of the times.")
     gaps = steps[steps > 5 * step]
     if gaps.size:
         notes.append(f"{gaps.size} gaps of more than 5 samples, the longest {gaps.max():.4g} s.")

@@ -80,7 +80,7 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
     if n_unlabelled := len(units) - len(labelled):
         lines.append(f"  no label: {n_unlabelled} units")
     used = set(labelled["region_source"])
-    labels, _ = resolve(origins, order.order, len(units))
+    labels, _, _ = resolve(origins, order.order, len(units))
     for origin in (origin for origin in origins if origin.name not in used):
         of_origin = [label for label in origin.labels if label]
         if not of_origin:

@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.cells import as_text
+from curbd.recording.cells import as_text, numbers
+from curbd.recording.clock import clock_notes
+from curbd.recording.coded import code_names, decoded
+from curbd.recording.labels import LabelReader
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import label_origin
-from curbd.recording.units import UnitFacts, cell_type, unit_table
+from curbd.recording.time_units import seconds_per_unit
+from curbd.recording.units import UnitFacts, cell_type, text_columns, unit_table
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
@@ -65,16 +69,17 @@ def describe(
     rates = _rates(file, layout, where)
     dims: Sequence[str] = layout.dims or DEFAULT_DIMS[rates.ndim]
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
-    facts = _unit_facts(file, layout, sizes["unit"], rates, where)
+    facts = _unit_facts(file, settings, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
-    time_s, steady, notes = _times(file, layout, sizes["time"], where)
+    time_s, steady, notes = _times(file, layout, sizes["time"], rates.ndim == 2, where)
     units, unit_notes = unit_table(facts, settings, where)
-    trials = _trials(file, layout, sizes.get("trial"), where)
+    trials, trial_notes = _trials(file, layout, sizes.get("trial"), where)
     inputs = _inputs(file, layout, sizes, where)
     names = _input_names(file, layout, inputs, where)
     order = [dims.index(dim) for dim in DEFAULT_DIMS[rates.ndim]]
 
-    read = _reader(rates, order, already_phi, f"{where}: {layout.rates}")
+    value_notes: list[str] = []
+    read = _reader(rates, order, already_phi, f"{where}: {layout.rates}", value_notes)
     unit = as_text(rates.attrs.get("units", rates.attrs.get("unit", "")))
     activity: BinnedTrials | Series
     intervals: dict[str, pd.DataFrame] = {}
@@ -109,13 +114,15 @@ def describe(
         intervals=intervals,
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
-        notes=tuple(notes + unit_notes),
+        notes=tuple(notes + value_notes + unit_notes + trial_notes),
         truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
 
 
-def _reader(rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where: str) -> Callable[[slice], np.ndarray]:
+def _reader(
+    rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where: str, notes: list[str]
+) -> Callable[[slice], np.ndarray]:
     """A function that reads the bins of a slice of time, with the axes in the order of `DEFAULT_DIMS`.
 
     Parameters
@@ -124,12 +131,20 @@ def _reader(rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where:
     order : axis of the dataset for each of `DEFAULT_DIMS`.
     already_phi : the rates are phi(x) of a model, so that a value outside (-1, 1) is a mistake.
     where : the dataset, for messages.
+    notes : receives a sentence on a conversion that the dataset states.
     """
+    factor, offset, fill = _conversion(rates)
+    if (factor, offset) != (1.0, 0.0):
+        notes.append(f"{rates.name.lstrip('/')} is converted as the file states: {factor:g} x value + {offset:g}.")
     time_axis = order[DEFAULT_DIMS[rates.ndim].index("time")]
 
     def read(times: slice) -> np.ndarray:
         index = tuple(times if axis == time_axis else slice(None) for axis in range(rates.ndim))
         block = np.asarray(rates[index], float).transpose(order)
+        if fill is not None:
+            block = np.where(block == fill, np.nan, block)
+        if (factor, offset) != (1.0, 0.0):
+            block = block * factor + offset
         if already_phi and np.any(np.abs(block) >= 1):
             raise UserError.at(
                 where,
@@ -140,6 +155,37 @@ def _reader(rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where:
         return block
 
     return read
+
+
+def _conversion(dataset: h5py.Dataset) -> tuple[float, float, float | None]:
+    """Factor, offset and missing value that a dataset states in its attributes, in the words of NWB or of netCDF."""
+
+    def stated(*names: str) -> float | None:
+        for name in names:
+            value = dataset.attrs.get(name)
+            if value is not None and np.size(value) == 1 and np.asarray(value).dtype.kind in "fiu":
+                return float(np.ravel(value)[0])
+        return None
+
+    factor, offset = stated("scale_factor", "conversion"), stated("add_offset", "offset")
+    fill = stated("_FillValue", "missing_value", "fill_value")
+    return 1.0 if factor is None else factor, offset or 0.0, None if fill is None or np.isnan(fill) else fill
+
+
+def _cells(dataset: h5py.Dataset) -> list[Any]:
+    """Cells of a column: texts, the names of codes, or numbers."""
+    if dataset.dtype.kind in "OSU":
+        return texts(dataset)
+    if names := code_names(dataset):
+        return list(decoded(dataset[...], names))
+    return list(np.ravel(dataset[...]))
+
+
+def _is_column(dataset: h5py.Dataset, length: int | None) -> bool:
+    """Whether a dataset is a column of this length (any length for None); MATLAB writes (n, 1) and (1, n)."""
+    if dataset.ndim not in (1, 2) or dataset.size != max(dataset.shape):
+        return False
+    return dataset.size == length if length is not None else True
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -200,24 +246,37 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
 
 
 def _times(
-    file: h5py.File, layout: HDF5Layout, n_times: int, where: str
+    file: h5py.File, layout: HDF5Layout, n_times: int, rates_are_continuous: bool, where: str
 ) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
     """Times of the activity; (start, rate, number of samples) where a sampling rate gives them; sentences for notes."""
     dataset = _dataset(file, layout.time)
     where_time = f"{where}: {layout.time or 'hdf5.time'}"
     if dataset is not None:
+        second, notes = seconds_per_unit(dataset, str(layout.time))
         time_s = np.ravel(np.asarray(dataset[...], float))
+        time_s = time_s if second == 1.0 else time_s * second
         if time_s.size != n_times:
             raise UserError.at(
                 where_time, found=f"{time_s.size} times", expected=f"{n_times}, the length of {layout.rates}"
             )
         if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0):
+            wrong = ~np.isfinite(time_s) | np.r_[False, np.diff(time_s) <= 0]
+            sample = int(np.argmax(wrong))
+            before = f" after {time_s[sample - 1]:.6g}" if sample else ""
             raise UserError.at(
-                where_time, found="times that are not finite or do not increase", expected="increasing times in seconds"
+                where_time,
+                found=f"times that are not finite or do not increase ({int(wrong.sum())} of {time_s.size}, e.g. sample"
+                f" {sample}: {time_s[sample]:.6g}{before})",
+                expected="increasing times in seconds",
             )
+        notes += clock_notes(time_s) if rates_are_continuous else []
         if layout.sampling_rate_hz is None:
-            return lambda: time_s, None, []
-        return lambda: time_s, None, [f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."]
+            return lambda: time_s, None, notes
+        return (
+            lambda: time_s,
+            None,
+            [*notes, f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."],
+        )
     if (rate_hz := layout.sampling_rate_hz) is not None:
         return lambda: np.arange(n_times) / rate_hz, (0.0, rate_hz, n_times), []
     hint = next(
@@ -231,7 +290,11 @@ def _times(
     )
 
 
-def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.Dataset, where: str) -> UnitFacts:
+def _unit_facts(
+    file: h5py.File, settings: RecordingSettings, n_units: int, rates: h5py.Dataset, where: str
+) -> UnitFacts:
+    layout = settings.hdf5
+
     def column(name: str | None) -> list[str] | None:
         dataset = _dataset(file, name)
         if dataset is None:
@@ -258,39 +321,54 @@ def _unit_facts(file: h5py.File, layout: HDF5Layout, n_units: int, rates: h5py.D
     if xyz is not None and xyz.shape != (n_units, 3):
         raise UserError.at(f"{where}: {layout.position}", found=f"shape {xyz.shape}", expected=f"({n_units}, 3)")
     columns: dict[str, list[Any]] = {
-        name: texts(dataset) if dataset.dtype.kind in "OSU" else list(dataset[...])
+        name: _cells(dataset)
         for name, dataset in datasets(file).items()
-        if dataset.shape == (n_units,) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/")
+        if _is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/")
     }
+    read = LabelReader(settings.regions)
+    candidates = text_columns("", columns, [name for name in (layout.region, layout.unit_id, layout.cell_type) if name])
     return UnitFacts(
         ids=ids or [str(unit) for unit in range(n_units)],
-        origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region)],
+        origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region, read)],
         cell_type=[] if types is None else [cell_type(value) for value in types],
         xyz=np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float),
         columns=columns,
+        candidates={f"hdf5:{name.lstrip('.')}": cells for name, cells in candidates.items()},
+        notes=read.notes,
     )
 
 
-def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> pd.DataFrame:
-    """One row for each trial, with the trial columns; for one continuous stretch, the table that the group holds."""
+def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> tuple[pd.DataFrame, list[str]]:
+    """One row for each trial, with the trial columns; for one continuous stretch, the table that the group holds.
+
+    Returns
+    -------
+    The trials; sentences on times that were converted to seconds.
+    """
+    notes: list[str] = []
     group = file.get(layout.trial) if layout.trial else None
     columns: dict[str, list[Any]] = {}
     length = "trial" if n_trials is None else n_trials
     if isinstance(group, h5py.Group):
         for name, dataset in datasets(group).items():
-            if dataset.ndim != 1 or (n_trials is not None and len(dataset) != n_trials):
+            if not _is_column(dataset, n_trials):
                 raise UserError.at(
                     f"{where}: {layout.trial}/{name}",
                     found=f"shape {dataset.shape}",
                     expected=f"({length},), a value for each trial of {layout.rates}",
                 )
-            columns[name] = texts(dataset) if dataset.dtype.kind in "OSU" else list(dataset[...])
+            columns[name] = _cells(dataset)
+            if name.endswith("_time"):
+                second, unit_notes = seconds_per_unit(dataset, f"{layout.trial}/{name}")
+                notes += unit_notes
+                columns[name] = columns[name] if second == 1.0 else list(numbers(columns[name]) * second)
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise UserError.at(
             f"{where}: {layout.trial}", found=f"columns of lengths {sorted(lengths)}", expected="one length"
         )
-    return pd.DataFrame(columns, index=range(n_trials if n_trials is not None else max(lengths, default=0)))
+    length_of_table = n_trials if n_trials is not None else max(lengths, default=0)
+    return pd.DataFrame(columns, index=range(length_of_table)), notes
 
 
 def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where: str) -> h5py.Dataset | None:

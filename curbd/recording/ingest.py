@@ -20,7 +20,7 @@ from curbd.recording.recording_file import RecordingFile
 from curbd.recording.regions import absent_labels_message
 from curbd.recording.scaling import count_scales, scales
 from curbd.recording.selection import candidate_units, select_units
-from curbd.recording.splits import split
+from curbd.recording.splits import LEFT_OUT, split, split_apart
 from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings
 
@@ -101,7 +101,10 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     _require_activity(activity, f"{where}: {file.activity_name}")
     activity, perturbed = separated(activity.without_empty_trials(), settings, where)
     condition = conditions(activity.trials.columns, settings.windows.conditions, where)
-    splits = split(condition, settings.test_fraction, settings.split_seed)
+    splits, split_note = _split(activity, condition, settings)
+    if split_note:
+        used = splits != LEFT_OUT
+        activity, condition, splits = activity.take(used, split_note), condition[used], splits[used]
     train = splits == "train"
 
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
@@ -140,6 +143,17 @@ def _with_known_labels(file: RecordingFile, where: str, shared_merge: bool) -> R
         raise UserError(absent_labels_message(where, absent, file.units.attrs["labels"], "the recording"))
     note = f"Labels of regions.merge that no unit of this recording has: {', '.join(absent)}."
     return replace(file, notes=(*file.notes, note))
+
+
+def _split(activity: Activity, condition: Array, settings: RecordingSettings) -> tuple[Array, str]:
+    """(trial,) ``train``, ``test`` or `LEFT_OUT`, and a sentence on trials that share bins."""
+    trials = activity.trials
+    if not trials.clocked:
+        return split(condition, settings.test_fraction, settings.split_seed), ""
+    tolerance_s = 1e-3 * trials.dt_s
+    return split_apart(
+        condition, trials.start_s, trials.stop_s, settings.test_fraction, settings.split_seed, tolerance_s
+    )
 
 
 def _require_activity(activity: Activity, where: str) -> None:

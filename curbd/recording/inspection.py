@@ -80,7 +80,7 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
         interval_lines(recording_file),
         input_lines(recording_file, other_responses),
         remark_lines(recording_file),
-        *_what_to_write(recording_file, columns, facts.origins, facts.names),
+        *_what_to_write(recording_file, columns, facts.origins, facts.names, facts.candidates),
     ]
 
 
@@ -126,6 +126,7 @@ def _what_to_write(
     columns: Mapping[str, object],
     origins: Sequence[LabelOrigin],
     names: Mapping[str, Sequence[str]],
+    candidates: Mapping[str, Sequence[str]] | None = None,
 ) -> list[list[str]]:
     """The line for recordings.tsv, further columns for this file, and a table of labels if no unit has a label.
 
@@ -135,6 +136,7 @@ def _what_to_write(
     columns : columns of recordings.tsv that the file needs, with their values.
     origins : every origin of region labels.
     names : kind of name -> (unit,) names, in which the user may recognise regions.
+    candidates : name of a column of texts that is not used for labels -> (unit,) texts.
     """
     units = recording_file.units[recording_file.units["reason"] == ""]
     labelled = bool((recording_file.units["region_raw"] != "").any())
@@ -150,7 +152,11 @@ def _what_to_write(
         sections.append(["Further columns that this file can use", *more])
     if not labelled:
         sections.append(
-            [no_label_message(list(recording_file.units["unit_id"]), origins, names, recording_file.path.name)]
+            [
+                no_label_message(
+                    list(recording_file.units["unit_id"]), origins, names, recording_file.path.name, candidates
+                )
+            ]
         )
     return sections
 

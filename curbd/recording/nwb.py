@@ -14,7 +14,7 @@ from pynwb import NWBHDF5IO, NWBFile
 from curbd.errors import UserError
 from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series
 from curbd.recording.nwb_tables import interval_tables
-from curbd.recording.nwb_units import spikes, unit_facts
+from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.settings.recording import RecordingSettings
@@ -86,7 +86,8 @@ def describe(
         activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
         units, unit_notes = unit_table(facts, settings, where)
         series, series_notes = other_series(nwbfile, paths, where)
-        intervals = interval_tables(nwbfile)
+        intervals, left_out, interval_notes = interval_tables(nwbfile)
+    interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:
         notes.append(
@@ -100,7 +101,8 @@ def describe(
         activity_name=", ".join(paths),
         intervals=intervals,
         series=series,
-        notes=tuple(notes + unit_notes + series_notes),
+        notes=tuple(notes + unit_notes + series_notes + interval_notes),
+        left_out=left_out,
         close=close,
     )
 
@@ -121,16 +123,21 @@ def chosen_activity(
     -------
     The activity; what the file states about its units; sentences on irregularities.
     """
-    if paths == [SPIKES_PATH]:
-        spike_times, notes = spikes(nwbfile, where)
-        return spike_times, unit_facts(nwbfile, settings), notes
+    tables = spike_tables(nwbfile)
+    if paths[0] in tables:
+        table = tables[paths[0]]
+        spike_times, notes = spikes(table, settings, where)
+        if paths[0] != SPIKES_PATH and not settings.activity:
+            notes.append(f"The spike times are those of {paths[0]}; the file has no units in their usual place.")
+        return spike_times, unit_facts(nwbfile, table, settings), notes
     return joined_activity(nwbfile, paths, settings, where)
 
 
 def facts_of(nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str) -> UnitFacts:
     """What the file states about the units of the chosen activity (see `chosen_activity`); spikes are not read."""
-    if paths == [SPIKES_PATH]:
-        return unit_facts(nwbfile, settings)
+    tables = spike_tables(nwbfile)
+    if paths[0] in tables:
+        return unit_facts(nwbfile, tables[paths[0]], settings)
     return joined_activity(nwbfile, paths, settings, where)[1]
 
 

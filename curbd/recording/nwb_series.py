@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+import h5py
 import numpy as np
 from hdmf.common import DynamicTableRegion
 from pynwb import NWBFile, TimeSeries
 from pynwb.ecephys import ElectricalSeries
 from pynwb.image import ImageSeries, IndexSeries
+from pynwb.misc import AnnotationSeries, Units
 from pynwb.ophys import RoiResponseSeries
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, clock_notes, common_clock
+from curbd.recording.judgement import judged
+from curbd.recording.labels import LabelReader
 from curbd.recording.nwb_tables import path_of, simple_columns
-from curbd.recording.nwb_units import electrode_columns, electrode_origins, has_spikes, region_rows
+from curbd.recording.nwb_units import checked_link, electrode_origins, spike_tables
 from curbd.recording.recording_file import Series
-from curbd.recording.regions import label_origin
-from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join
+from curbd.recording.references import checked_references
+from curbd.recording.regions import label_origin, majority
+from curbd.recording.time_units import seconds_per_unit
+from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join, text_columns
 from curbd.settings.recording import RecordingSettings
 
-CELL_COLUMNS = ("iscell", "is_cell", "accepted")
-"""Columns of the ROI table that state whether an ROI is a cell."""
 SPIKES_PATH = "units"
 """Name of the spike times in the setting `activity`."""
+MAX_TURNED_AWAY = 8
+"""Up to this number of series that cannot be used are listed with the reason."""
 MAX_TIMES_CHECKED = 1_000_000
 """The clock of a possible input is checked on opening if it has at most this number of explicit times."""
 
@@ -37,19 +43,58 @@ def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
     """Path -> series: every numeric series of one or two dimensions, without images, external files, empty series."""
     series = {}
     for stored in nwbfile.objects.values():
-        if not isinstance(stored, TimeSeries) or isinstance(stored, ImageSeries | IndexSeries):
-            continue
-        shape = getattr(stored.data, "shape", ())
-        if len(shape) in (1, 2) and 0 not in shape and stored.data.dtype.kind in "biuf" and _is_timed(stored):
+        if _is_numeric(stored) and not why_not(stored):
             series[path_of(nwbfile, stored)] = stored
     return dict(sorted(series.items()))
+
+
+def turned_away(nwbfile: NWBFile) -> dict[str, str]:
+    """Path -> why a series or a table of units of the file cannot be the activity; images are not listed."""
+    reasons = {}
+    for stored in nwbfile.objects.values():
+        if _is_numeric(stored) and (reason := why_not(stored)):
+            reasons[path_of(nwbfile, stored)] = reason
+        elif isinstance(stored, Units) and "spike_times" not in stored.colnames:
+            reasons[path_of(nwbfile, stored)] = f"a table of {len(stored)} units without the column spike_times"
+        elif isinstance(stored, Units) and not len(stored):
+            reasons[path_of(nwbfile, stored)] = "a table of units without a row"
+    return dict(sorted(reasons.items()))
+
+
+def why_not(stored: TimeSeries) -> str:
+    """Why a series cannot be read as numbers over time; '' if it can."""
+    data = stored.data
+    shape = tuple(getattr(data, "shape", ()))
+    if data is None:
+        return "it has no data"
+    if not hasattr(data, "dtype") or len(shape) == 0:
+        return "its data are no array"
+    if 0 in shape:
+        return f"its data are empty (shape {' x '.join(map(str, shape))})"
+    if len(shape) > 2:
+        return f"its data have {len(shape)} axes ({' x '.join(map(str, shape))})"
+    if data.dtype.kind not in "biuf":
+        return f"its data are {data.dtype}, no numbers"
+    if stored.timestamps is None:
+        if stored.rate is None:
+            return "it has neither timestamps nor a sampling rate"
+        if not (np.isfinite(stored.rate) and stored.rate > 0):
+            return f"its sampling rate is {stored.rate:g} Hz"
+        if not np.isfinite(stored.starting_time or 0.0):
+            return f"its starting time is {stored.starting_time:g} s"
+    return ""
+
+
+def _is_numeric(stored: Any) -> bool:
+    return isinstance(stored, TimeSeries) and not isinstance(stored, ImageSeries | IndexSeries | AnnotationSeries)
 
 
 def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list[str]:
     """Paths of the activity to fit: what the user names, else the spike times, else the ROI responses.
 
     Among ROI responses, deconvolved responses are preferred to dF/F, and dF/F to fluorescence. Neuropil and background
-    are used only if the user names them.
+    are used only if the user names them. Spike times in another place than the units of the file are used if they are
+    the only ones and there are no ROI responses.
 
     Parameters
     ----------
@@ -62,30 +107,35 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
     UserError : an unknown path, a file without activity, or several series of the same ROIs.
     """
     series = all_series(nwbfile)
-    spiking = has_spikes(nwbfile)
-    paths = [SPIKES_PATH] * spiking + list(series)
+    tables = list(spike_tables(nwbfile))
     if wanted:
-        return _named(wanted, paths, f"{where}: activity")
-    if spiking:
+        return _named(wanted, tables, list(series), turned_away(nwbfile), f"{where}: activity")
+    if SPIKES_PATH in tables:
         return [SPIKES_PATH]
     rois = {
         path: stored
         for path, stored in series.items()
         if isinstance(stored, RoiResponseSeries) and not _not_cells(path)
     }
+    if not rois and len(tables) == 1:
+        return tables
     if not rois:
+        offers = [*tables, *series]
+        kind = "units or series" if tables else "series"
+        todo = f"name the {kind} to fit under activity ({', '.join(offers)})"
+        listed = [f"{path}: {reason}" for path, reason in turned_away(nwbfile).items()]
+        if not offers:
+            todo = "the file has neither units nor series" if not listed else "nothing in the file can be used"
         raise UserError.at(
             where,
-            found="no units with spike times and no ROI responses",
+            found="several tables with spike times" if tables else "no units with spike times and no ROI responses",
             expected="activity",
-            todo=f"name the series to fit under activity ({', '.join(series)})"
-            if series
-            else "the file has neither units nor series",
+            todo=todo + (f"; turned away: {'; '.join(listed[:MAX_TURNED_AWAY])}" if listed else ""),
         )
     best = min(_processing_rank(path) for path in rois)
     chosen = [path for path in rois if _processing_rank(path) == best]
-    tables = [id(rois[path].rois.table) for path in chosen]
-    if len(set(tables)) < len(tables):
+    roi_tables = [id(rois[path].rois.table) for path in chosen]
+    if len(set(roi_tables)) < len(roi_tables):
         raise UserError.at(
             f"{where}: activity",
             found=f"several series of the same ROIs ({', '.join(chosen)})",
@@ -95,20 +145,26 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
     return chosen
 
 
-def _named(wanted: Sequence[str], paths: Sequence[str], where: str) -> list[str]:
+def _named(
+    wanted: Sequence[str], tables: Sequence[str], series: Sequence[str], reasons: Mapping[str, str], where: str
+) -> list[str]:
+    paths = [*tables, *series]
     chosen: list[str] = []
     for name in wanted:
         matches = [path for path in paths if path == name] or [path for path in paths if fnmatchcase(path, name)]
         if not matches:
+            reason = reasons.get(name, "")
             raise UserError.at(
                 where,
-                found=f"unknown path {name!r}",
+                found=f"{name!r}, which cannot be used: {reason}" if reason else f"unknown path {name!r}",
                 expected=f"one of {', '.join(paths)}" if paths else "none: the file has neither units nor series",
                 todo=did_you_mean(name, paths),
             )
         chosen += [path for path in matches if path not in chosen]
-    if SPIKES_PATH in chosen and len(chosen) > 1:
-        raise UserError.at(where, found=", ".join(chosen), expected="either units (spikes) or series, not both")
+    if len(chosen) > 1 and set(chosen) & set(tables):
+        raise UserError.at(
+            where, found=", ".join(chosen), expected="either one table of units (spikes) or series, not both"
+        )
     return chosen
 
 
@@ -151,6 +207,7 @@ def joined_activity(
         member = as_series(stored, path, where)
         if stored.timestamps is not None and (left_out := clean_clock(raw_times(stored)).note):
             notes.append(f"{path}: {left_out}")
+        notes += seconds_of(stored, path)[1]
         notes += [f"{path}: {note}" for note in clock_notes(member.time_s())]
         members.append(member)
         facts.append(_series_facts(nwbfile, stored, path, member.columns, settings))
@@ -219,7 +276,7 @@ def as_series(stored: TimeSeries, path: str, where: str) -> Series:
         return block.reshape(last - first, -1) * factor + offset
 
     if stored.timestamps is None:
-        steady = (float(stored.starting_time or 0.0), float(stored.rate), int(n_samples))
+        steady = (starting_time_s(stored), float(stored.rate), int(n_samples))
         columns = _columns(data.shape, axis)
         return Series(
             name=path,
@@ -310,12 +367,25 @@ def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, w
 def raw_times(stored: TimeSeries, n_samples: int = 0) -> np.ndarray:
     """(sample,) times in seconds as the file states them; timestamps are preferred to starting time and rate."""
     if stored.timestamps is not None:
-        return np.asarray(stored.timestamps[:], float)
-    return float(stored.starting_time or 0.0) + np.arange(n_samples) / float(stored.rate)
+        times = np.asarray(stored.timestamps[:], float)
+        second = seconds_of(stored, stored.name)[0]
+        return times if second == 1.0 else times * second
+    return starting_time_s(stored) + np.arange(n_samples) / float(stored.rate)
 
 
-def _is_timed(stored: TimeSeries) -> bool:
-    return stored.timestamps is not None or bool(stored.rate)
+def starting_time_s(stored: TimeSeries) -> float:
+    """Time of the first sample in seconds, for a series with a sampling rate."""
+    return float(stored.starting_time or 0.0) * seconds_of(stored, stored.name)[0]
+
+
+def seconds_of(stored: TimeSeries, name: str) -> tuple[float, list[str]]:
+    """Length in seconds of the unit of the times of a series, and sentences on a unit other than the second."""
+    times = stored.timestamps
+    if times is None:
+        group = getattr(stored.data, "parent", None)
+        times = group.get("starting_time") if isinstance(group, h5py.Group) else None
+        return seconds_per_unit(times, f"{name}/starting_time")
+    return seconds_per_unit(times, f"{name}/timestamps")
 
 
 def _n_rois(stored: TimeSeries) -> int | None:
@@ -334,15 +404,22 @@ def _series_facts(
     nwbfile: NWBFile, stored: TimeSeries, path: str, n_columns: int, settings: RecordingSettings
 ) -> UnitFacts:
     if isinstance(stored, RoiResponseSeries):
-        return _roi_facts(stored.rois, settings)
+        return _roi_facts(stored.rois, path, settings)
     if isinstance(stored, ElectricalSeries):
-        rows = region_rows(stored.electrodes)
-        ids = [as_text(electrode_id) for electrode_id in nwbfile.electrodes.id[:]]
-        origins = electrode_origins(
-            rows, electrode_columns(nwbfile), settings.regions.unit_columns, f"{path}.electrodes"
-        )
+        link = checked_link(stored.electrodes, f"{path}.electrodes", nwbfile.electrodes, range_names(n_columns))
+        read = LabelReader(settings.regions)
+        id_of_row = [] if link.table is None else [as_text(electrode_id) for electrode_id in link.table.id[:]]
+        electrodes = {} if link.table is None else simple_columns(link.table)
+        ids = [[id_of_row[row] for row in rows] for rows in link.rows]
         return UnitFacts(
-            ids=[ids[row[0]] for row in rows], origins=origins, electrode_ids=[[ids[row[0]]] for row in rows]
+            ids=[of_channel[0] if of_channel else f"channel {index}" for index, of_channel in enumerate(ids)],
+            origins=electrode_origins(link, electrodes, settings.regions.unit_columns, read),
+            electrode_ids=ids,
+            candidates={
+                name: [majority(texts[row] for row in rows) for rows in link.rows]
+                for name, texts in text_columns("electrodes", electrodes, settings.regions.unit_columns).items()
+            },
+            notes=[*link.notes, *read.notes],
         )
     name = path.rsplit("/", 1)[-1]
     return UnitFacts(
@@ -351,32 +428,53 @@ def _series_facts(
     )
 
 
-def _roi_facts(rois: DynamicTableRegion, settings: RecordingSettings) -> UnitFacts:
+def range_names(n_columns: int) -> list[str]:
+    """Names of the columns of a series, for sentences."""
+    return [f"column {column}" for column in range(n_columns)]
+
+
+def _roi_facts(rois: DynamicTableRegion, path: str, settings: RecordingSettings) -> UnitFacts:
     table = rois.table
-    rows = np.asarray(rois.data[:], dtype=int)
-    columns = {name: [cells[row] for row in rows] for name, cells in simple_columns(table).items()}
+    references = [[int(row)] for row in np.ravel(rois.data[:])]
+    checked = checked_references(references, len(table), f"{path}.rois", table.name, range_names(len(references)))
+    if checked.problem:
+        raise UserError.at(
+            f"{path}.rois",
+            found=checked.problem,
+            expected="rows of the table, so that it is known which ROI a column is",
+        )
+    rows = [of_column[0] if of_column else None for of_column in checked.rows]
+    read = LabelReader(settings.regions)
+    whole_columns = simple_columns(table)
+    columns = {name: ["" if row is None else cells[row] for row in rows] for name, cells in whole_columns.items()}
     plane = table.imaging_plane
     location, plane_name = getattr(plane, "location", ""), as_text(getattr(plane, "name", ""))
     origins = [
-        label_origin("unit_column", f"{table.name}.{column}", columns[column])
+        label_origin("unit_column", f"{table.name}.{column}", columns[column], read)
         for column in settings.regions.unit_columns
         if column in columns
     ]
-    origins.append(label_origin("imaging_plane", "imaging_plane.location", [location] * len(rows)))
+    origins.append(label_origin("imaging_plane", "imaging_plane.location", [location] * len(rows), read))
     typed = next((column for column in CELL_TYPE_COLUMNS if column in columns), None)
-    judged = next((column for column in CELL_COLUMNS if column in table.colnames), None)
+    # Cells of two numbers, as suite2p writes them, are wanted as numbers and not as text.
+    cells_of_column = {
+        name: cells if _width(table[name]) == 1 else np.asarray(table[name].data[:])
+        for name, cells in whole_columns.items()
+    }
+    reasons, judgement_notes = judged(cells_of_column, len(table), table.name)
     return UnitFacts(
-        ids=[as_text(table.id[int(row)]) for row in rows],
+        ids=[f"column {index}" if row is None else as_text(table.id[row]) for index, row in enumerate(rows)],
         origins=origins,
         names={"imaging plane": [plane_name] * len(rows), "ROI table": [as_text(table.name)] * len(rows)},
         cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
-        reason=[] if judged is None else _not_a_cell(table[judged].data, rows, judged),
+        reason=["its row in the ROI table does not exist" if row is None else reasons[row] for row in rows],
         columns=columns,
+        candidates=text_columns(table.name, columns, settings.regions.unit_columns),
+        notes=[*checked.notes, *judgement_notes, *read.notes],
     )
 
 
-def _not_a_cell(data: Any, rows: np.ndarray, column: str) -> list[str]:
-    """(ROI,) why an ROI is excluded, '' for cells; a second column of the data is a probability and is ignored."""
-    flags = np.asarray(data[:])
-    is_cell = (flags[:, 0] if flags.ndim == 2 else flags)[rows].astype(bool)
-    return ["" if cell else f"not a cell ({column})" for cell in is_cell]
+def _width(column: Any) -> int:
+    """Number of values in each cell of a column."""
+    shape = getattr(column.data, "shape", (len(column.data),))
+    return 1 if len(shape) < 2 else int(np.prod(shape[1:]))

@@ -8,11 +8,14 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from hdmf.common import DynamicTable, DynamicTableRegion, VectorData, VectorIndex
+from hdmf.common import DynamicTable, DynamicTableRegion, EnumData, VectorData, VectorIndex
 from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 
-from curbd.recording.cells import as_text
+from curbd.errors import UserError
+from curbd.recording.cells import as_text, numbers
+from curbd.recording.coded import code_names, decoded
+from curbd.recording.time_units import seconds_per_unit
 
 MAX_NUMBERS_IN_CELL = 8
 """Cells with more numbers are data, such as waveforms, and not properties of a unit."""
@@ -24,9 +27,23 @@ def path_of(nwbfile: NWBFile, stored: Any) -> str:
 
 
 def row_slices(index: VectorIndex) -> list[slice]:
-    """For each row of a ragged column, the rows of its target."""
+    """For each row of a ragged column, the rows of its target.
+
+    Raises
+    ------
+    UserError : the index goes back, or leads beyond the end of the target.
+    """
     ends = np.asarray(index.data[:], dtype=np.int64)
     starts = np.concatenate([[0], ends[:-1]])
+    n_cells = len(index.target.data)
+    if ends.size and (ends[0] < 0 or np.any(ends < starts) or ends[-1] > n_cells):
+        row = int(np.argmax((ends < starts) | (ends > n_cells)))
+        raise UserError.at(
+            f"column {index.target.name}",
+            found=f"an index ({index.name}) in which row {row} ends at {ends[row]} and starts at {starts[row]}",
+            expected=f"ends that do not decrease, up to the {n_cells} cells of the column",
+            todo="the file is damaged: write it again",
+        )
     return [slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True)]
 
 
@@ -35,11 +52,18 @@ def simple_column(column: VectorData) -> list[Any] | None:
     if isinstance(column, VectorIndex):
         if isinstance(column.target, VectorIndex | DynamicTableRegion) or _kind(column.target.data) not in "biufSUO":
             return None
+        names = _code_names(column.target)
         data = np.asarray(column.target.data[:])
+        data = np.array(decoded(data, names), dtype=object) if names else data
         return [_joined(data[rows]) for rows in row_slices(column)]
     if isinstance(column, DynamicTableRegion) or _kind(column.data) not in "biufSUO" or len(_shape(column.data)) > 2:
         return None
     data = np.asarray(column.data[:])
+    if data.ndim > 1 and data.shape[1] == 1:
+        # A column of MATLAB or R.
+        data = data[:, 0]
+    if names := _code_names(column):
+        return decoded(data, names) if data.ndim == 1 else [_joined(decoded(row, names)) for row in data]
     if data.ndim > 1:
         return [_joined(row) for row in data]
     if data.dtype.kind in "OSU":
@@ -47,8 +71,18 @@ def simple_column(column: VectorData) -> list[Any] | None:
     return list(data)
 
 
+def _code_names(column: VectorData) -> dict[int, str]:
+    """Code -> name for a column of codes; empty for any other column."""
+    if isinstance(column, EnumData):
+        return {code: as_text(name) for code, name in enumerate(column.elements.data[:])}
+    return code_names(column.data)
+
+
 def simple_columns(table: DynamicTable) -> dict[str, list[Any]]:
-    """Every column of a table that holds numbers or texts, except spike times, masks and waveforms."""
+    """Every column of a table that holds numbers or texts, except spike times, masks and waveforms.
+
+    A column that has not one cell for each row of the table is left out.
+    """
     columns = {}
     for name in table.colnames:
         column = table[name]
@@ -58,27 +92,60 @@ def simple_columns(table: DynamicTable) -> dict[str, list[Any]]:
             not ragged_numbers
             and not (len(shape) > 1 and shape[1] > MAX_NUMBERS_IN_CELL)
             and (cells := simple_column(column)) is not None
+            and len(cells) == len(table)
         ):
             columns[name] = cells
     return columns
 
 
-def interval_tables(nwbfile: NWBFile) -> dict[str, pd.DataFrame]:
+def interval_tables(nwbfile: NWBFile) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[str]]:
     """Every interval table of the file, with ``start_time`` and ``stop_time`` in seconds.
 
     Returns
     -------
-    Name -> table; the path takes the place of a name that several tables have.
+    Name -> table, where the path takes the place of a name that several tables have; name -> why a table is left out;
+    sentences on columns that are left out or converted.
     """
     tables = [stored for stored in nwbfile.objects.values() if isinstance(stored, TimeIntervals)]
     names = [table.name for table in tables]
-    frames = {}
+    frames: dict[str, pd.DataFrame] = {}
+    left_out: dict[str, str] = {}
+    notes: list[str] = []
     for table, name in zip(tables, names, strict=True):
-        columns = {column: simple_column(table[column]) for column in table.colnames}
-        frame = pd.DataFrame({column: cells for column, cells in columns.items() if cells is not None})
         key = name if names.count(name) == 1 else path_of(nwbfile, table)
-        frames[key] = frame.astype({"start_time": float, "stop_time": float})
-    return dict(sorted(frames.items()))
+        try:
+            frame, table_notes = _interval_table(table, key)
+        except (UserError, ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError) as error:
+            left_out[key] = " ".join(str(error).split())
+            continue
+        frames[key] = frame
+        notes += table_notes
+    return dict(sorted(frames.items())), dict(sorted(left_out.items())), notes
+
+
+def _interval_table(table: TimeIntervals, name: str) -> tuple[pd.DataFrame, list[str]]:
+    columns, notes = {}, []
+    for column in table.colnames:
+        cells = simple_column(table[column])
+        if cells is None:
+            continue
+        if len(cells) != len(table):
+            notes.append(f"{name}.{column} is left out: it has {len(cells)} cells for {len(table)} rows.")
+            continue
+        factor, unit_notes = 1.0, list[str]()
+        if column.endswith("_time") or "start_time" in column or "stop_time" in column:
+            factor, unit_notes = seconds_per_unit(table[column].data, f"{name}.{column}")
+        columns[column] = cells if factor == 1.0 else list(numbers(cells) * factor)
+        notes += unit_notes
+    frame = pd.DataFrame(columns)
+    for column in ("start_time", "stop_time"):
+        if column not in frame:
+            raise ValueError(f"it has no column {column} that can be read")
+        times = numbers(list(frame[column]))
+        if len(times) and not np.isfinite(times).any() and not pd.api.types.is_numeric_dtype(frame[column]):
+            raise ValueError(f"its {column} holds no number (e.g. {frame[column].iloc[0]!r})")
+        frame[column] = times
+    return frame, notes
 
 
 def _joined(cells: Sequence[Any] | np.ndarray) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 from pynwb import NWBFile
 
 from curbd.errors import UserError
-from curbd.recording.cells import as_text, region_label
-from curbd.recording.nwb_tables import row_slices, simple_columns
+from curbd.recording.cells import as_text, numbers
+from curbd.recording.labels import LabelReader
+from curbd.recording.nwb_tables import path_of, row_slices, simple_columns
 from curbd.recording.recording_file import Spikes
+from curbd.recording.references import checked_references
 from curbd.recording.regions import LabelOrigin, label_origin, majority
-from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type
+from curbd.recording.spike_clock import SpikeClock
+from curbd.recording.time_units import seconds_per_unit
+from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, text_columns
 from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
@@ -23,56 +28,84 @@ PROBE_COLUMNS = ("probe", "probe_name", "probe_id", "group_name", "device")
 """Columns of the units that may name the probe."""
 
 
-def has_spikes(nwbfile: NWBFile) -> bool:
-    """Whether the file holds spike times."""
-    return nwbfile.units is not None and "spike_times" in nwbfile.units.colnames and len(nwbfile.units) > 0
+def spike_tables(nwbfile: NWBFile) -> dict[str, DynamicTable]:
+    """Every table with spike times: the units of the file under ``units``, and tables in other places by their path."""
+    tables = {}
+    for stored in nwbfile.objects.values():
+        if isinstance(stored, DynamicTable) and "spike_times" in stored.colnames and len(stored) > 0:
+            tables["units" if stored is nwbfile.units else path_of(nwbfile, stored)] = stored
+    return dict(sorted(tables.items(), key=lambda item: (item[0] != "units", item[0])))
 
 
-def spikes(nwbfile: NWBFile, where: str) -> tuple[Spikes, list[str]]:
+def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tuple[Spikes, list[str]]:
     """Spike times of all units.
 
-    One pass over the file counts duplicates and finds the first and last spike, one unit at a time; spike times are not
-    kept in memory.
+    One pass over the file counts duplicates, looks at the clock and finds the first and last spike, one unit at a time;
+    spike times are not kept in memory.
 
     Parameters
     ----------
-    nwbfile : the opened file.
+    units : the table with the spike times.
+    settings : unit of the spike times.
     where : the recording, for messages.
 
     Returns
     -------
-    The spike times; sentences on spike times that are left out.
+    The spike times; sentences on spike times that are left out, and on what is remarkable about their clock.
 
     Raises
     ------
-    UserError : there is no spike in the units table.
+    UserError : there is no spike in the table.
     """
-    units = nwbfile.units
-    rows, times = row_slices(units.spike_times_index), units.spike_times_index.target.data
+    column = units["spike_times"]
+    if isinstance(column, VectorIndex):
+        rows, times = row_slices(column), column.target.data
+    else:
+        # One spike time for each unit, or a table of equal numbers of spikes.
+        rows, times = [slice(row, row + 1) for row in range(len(units))], column.data
+    stated_s, notes = seconds_per_unit(times, f"{units.name}.spike_times")
+    second = stated_s if settings.spike_time_unit_s is None else settings.spike_time_unit_s
+
+    def stored(unit: int) -> np.ndarray:
+        raw = np.ravel(np.asarray(times[rows[unit]], float))
+        return raw if second == 1.0 else raw * second
+
+    clock = SpikeClock(n_units=len(rows), single=getattr(times, "dtype", None) == np.float32)
+    with_spikes = []
+    for unit in range(len(rows)):
+        raw = stored(unit)
+        unique = sorted_once(raw)[0]
+        clock.add(unit, raw, unique)
+        with_spikes += [unit] if unique.size else []
+    if not with_spikes:
+        raise UserError.at(where, found=f"{len(rows)} units without a single spike", expected="spike times")
+    low, high = clock.near_s()
+    far = [with_spikes[index] for index in clock.units_with_far_times]
 
     def read(unit: int) -> np.ndarray:
-        return sorted_once(times[rows[unit]])[0]
+        unique = sorted_once(stored(unit))[0]
+        return unique[(unique >= low) & (unique <= high)] if unit in far else unique
 
-    n_duplicates = n_not_finite = 0
-    first, last = np.inf, -np.inf
-    for unit_rows in rows:
-        spike_times, duplicates, not_finite = sorted_once(times[unit_rows])
-        n_duplicates, n_not_finite = n_duplicates + duplicates, n_not_finite + not_finite
-        if spike_times.size:
-            first, last = min(first, spike_times[0]), max(last, spike_times[-1])
-    if not np.isfinite(first):
-        raise UserError.at(where, found=f"{len(rows)} units without a single spike", expected="spike times")
-    notes = []
-    if n_duplicates:
-        notes.append(f"{n_duplicates} duplicate spike times (same unit, same time) are counted once.")
-    if n_not_finite:
-        notes.append(f"{n_not_finite} spike times that are not finite are left out.")
-    observed = _observed(units)
+    ends = [unique[[0, -1]] for unique in map(read, far) if unique.size]
+    ends += [np.array(end) for index, end in enumerate(clock.ends) if with_spikes[index] not in far]
+    first, last = float(np.min(ends)), float(np.max(ends))
+    if far:
+        n_far = sum(sorted_once(stored(unit))[0].size - read(unit).size for unit in far)
+        beyond = next(time for unit in far for time in sorted_once(stored(unit))[0] if not low <= time <= high)
+        notes.append(
+            f"{n_far} spike times far from all others are left out (unit {far[0]} at {beyond:.6g} s; the others lie"
+            f" between {first:.6g} and {last:.6g} s)."
+        )
+    resolution = getattr(units, "resolution", None)
+    stated = float(resolution) if resolution is not None and np.isfinite(resolution) and resolution > 0 else None
+    notes += clock.notes((first, last), stated)
+    observed = _observed(units, second)
     if observed is not None:
         stretches = np.concatenate([observed(unit) for unit in range(len(rows))])
+        stretches = stretches[np.isfinite(stretches).all(axis=1) & (stretches[:, 1] >= stretches[:, 0])]
         if len(stretches):
             first, last = float(stretches.min()), float(stretches.max())
-    return Spikes(read=read, span_s=(float(first), float(last)), observed_s=observed), notes
+    return Spikes(read=read, span_s=(first, last), observed_s=observed, n_spikes=clock.n_spikes), notes
 
 
 def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
@@ -93,52 +126,62 @@ def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
     return unique, finite.size - unique.size, times.size - finite.size
 
 
-def _observed(units: DynamicTable) -> Callable[[int], np.ndarray] | None:
+def _observed(units: DynamicTable, second: float) -> Callable[[int], np.ndarray] | None:
     if "obs_intervals" not in units.colnames:
         return None
     index = units["obs_intervals"]
     rows = row_slices(index)
+    # The unit that the file states, or else the unit of the spike times.
+    factor = seconds_per_unit(index.target.data, "obs_intervals")[0]
+    factor = second if factor == 1.0 else factor
 
     def observed(unit: int) -> np.ndarray:
-        return np.asarray(index.target.data[rows[unit]], float).reshape(-1, 2)
+        stretches = np.asarray(index.target.data[rows[unit]], float).reshape(-1, 2)
+        return stretches if factor == 1.0 else stretches * factor
 
     return observed
 
 
-def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
+def unit_facts(nwbfile: NWBFile, units: DynamicTable, settings: RecordingSettings) -> UnitFacts:
     """What the file states about its units: ids, every origin of region labels, cell types and positions.
 
     Parameters
     ----------
     nwbfile : the opened file.
+    units : the table with the spike times.
     settings : columns that may hold region labels.
     """
-    units = nwbfile.units
     n_units = len(units)
+    read = LabelReader(settings.regions)
     columns = simple_columns(units)
-    rows, link = electrode_rows(nwbfile, columns)
-    electrodes = electrode_columns(nwbfile)
-    listed = any(rows)
-    groups = _group_values(nwbfile, rows)
+    ids = [as_text(unit_id) for unit_id in units.id[:]]
+    link = electrode_link(nwbfile, units, columns, ids)
+    electrodes = simple_columns(link.table) if link.table is not None else {}
+    unit_columns = settings.regions.unit_columns
+    groups = _group_values(units, link)
     origins = [
-        label_origin("unit_column", f"units.{column}", columns[column])
-        for column in settings.regions.unit_columns
+        label_origin("unit_column", f"units.{column}", columns[column], read)
+        for column in unit_columns
         if column in columns
     ]
+    candidates = text_columns("units", columns, [*unit_columns, *PROBE_COLUMNS, *CELL_TYPE_COLUMNS])
     names: dict[str, list[str]] = {}
     electrode_ids: list[list[str]] = []
     xyz = np.full((n_units, 3), np.nan)
-    if listed:
-        origins += electrode_origins(rows, electrodes, settings.regions.unit_columns, link)
-        ids = [as_text(electrode_id) for electrode_id in nwbfile.electrodes.id[:]]
-        electrode_ids = [[ids[row] for row in of_unit] for of_unit in rows]
-        xyz = _mean_positions(rows, electrodes)
+    if link.table is not None and link.column:
+        origins += electrode_origins(link, electrodes, unit_columns, read)
+        if any(link.rows):
+            id_of_row = [as_text(electrode_id) for electrode_id in link.table.id[:]]
+            electrode_ids = [[id_of_row[row] for row in of_unit] for of_unit in link.rows]
+            xyz = _mean_positions(link.rows, electrodes)
+            for name, texts in text_columns("electrodes", electrodes, [*unit_columns, "group_name"]).items():
+                candidates[name] = [majority(texts[row] for row in of_unit) for of_unit in link.rows]
     if all(axis in columns for axis in "xyz"):
-        xyz = np.column_stack([np.asarray(columns[axis], float) for axis in "xyz"])
+        xyz = np.column_stack([numbers(columns[axis]) for axis in "xyz"])
     if groups is not None:
         column, group_of_unit = groups
         labels = (getattr(group, "location", "") for group in group_of_unit)
-        origins.append(label_origin("electrode_group", f"{column}.location", labels))
+        origins.append(label_origin("electrode_group", f"{column}.location", labels, read))
         names["electrode group"] = [as_text(getattr(group, "name", "")) for group in group_of_unit]
         names["probe"] = [as_text(getattr(getattr(group, "device", None), "name", "")) for group in group_of_unit]
     for column in PROBE_COLUMNS:
@@ -146,50 +189,127 @@ def unit_facts(nwbfile: NWBFile, settings: RecordingSettings) -> UnitFacts:
             names[f"units.{column}"] = [as_text(value) for value in columns[column]]
     typed = next((column for column in CELL_TYPE_COLUMNS if column in columns), None)
     return UnitFacts(
-        ids=[as_text(unit_id) for unit_id in units.id[:]],
+        ids=ids,
         origins=origins,
         names=names,
         electrode_ids=electrode_ids,
         cell_type=[cell_type(value) for value in columns[typed]] if typed else [],
         xyz=xyz,
         columns=columns,
+        candidates=candidates,
+        notes=[*link.notes, *read.notes],
     )
 
 
-def electrode_columns(nwbfile: NWBFile) -> dict[str, list[Any]]:
-    """Simple columns of the electrodes table; empty for a file without this table."""
-    return simple_columns(nwbfile.electrodes) if nwbfile.electrodes is not None else {}
+class ElectrodeLink(NamedTuple):
+    """The electrodes of each unit or channel.
+
+    Attributes
+    ----------
+    rows : for each unit, rows of the table of electrodes.
+    column : name of the column that links units to electrodes; '' where there is none.
+    table : the table of electrodes; None where there is none.
+    notes : sentences on references that are not used.
+    problem : why the column cannot be used; '' where it can.
+    """
+
+    rows: list[list[int]]
+    column: str
+    table: DynamicTable | None
+    notes: list[str]
+    problem: str = ""
 
 
-def electrode_rows(nwbfile: NWBFile, columns: dict[str, list[Any]]) -> tuple[list[list[int]], str]:
+def electrode_link(
+    nwbfile: NWBFile, units: DynamicTable, columns: dict[str, list[Any]], ids: Sequence[str]
+) -> ElectrodeLink:
     """Electrodes of each unit.
 
-    A column that names the electrode with the largest spikes is preferred to the list of all electrodes.
+    A column that names the electrode with the largest spikes, as a reference, an id or a row number, is preferred to
+    the list of all electrodes.
 
     Parameters
     ----------
     nwbfile : the opened file.
-    columns : simple columns of the units table.
-
-    Returns
-    -------
-    For each unit, rows of the electrodes table; the name of the column that links units to electrodes.
+    units : the table with the spike times.
+    columns : simple columns of this table.
+    ids : (unit,) ids of the units, for sentences.
     """
-    units = nwbfile.units
-    listed: list[list[int]] = [[] for _ in range(len(units))]
-    if nwbfile.electrodes is None:
-        return listed, ""
-    link = ""
+    link = ElectrodeLink([[] for _ in range(len(units))], "", nwbfile.electrodes, [])
     if "electrodes" in units.colnames:
-        link, listed = "units.electrodes", region_rows(units["electrodes"])
-    peak = next((column for column in PEAK_COLUMNS if column in columns), None)
-    if peak is None:
-        return listed, link
-    row_of_id = {as_text(electrode_id): row for row, electrode_id in enumerate(nwbfile.electrodes.id[:])}
-    chosen = [_peak_row(cell, row_of_id, of_unit) for cell, of_unit in zip(columns[peak], listed, strict=True)]
-    if not any(row is not None for row in chosen):
-        return listed, link
-    return [of_unit if row is None else [row] for row, of_unit in zip(chosen, listed, strict=True)], f"units.{peak}"
+        link = checked_link(units["electrodes"], "units.electrodes", nwbfile.electrodes, ids)
+    peak = next((name for name in PEAK_COLUMNS if name in columns or _is_region(units, name)), None)
+    if peak is None or (link.table is None and peak in columns):
+        return link
+    if peak not in columns:
+        chosen = checked_link(units[peak], f"units.{peak}", nwbfile.electrodes, ids)
+        rows: list[int | None] = [of_unit[0] if len(of_unit) == 1 else None for of_unit in chosen.rows]
+        link = chosen if link.table is not chosen.table else link._replace(notes=[*link.notes, *chosen.notes])
+        problem = chosen.problem
+    else:
+        assert link.table is not None
+        rows, notes, problem = _peak_rows(columns[peak], link, f"units.{peak}")
+        link = link._replace(notes=[*link.notes, *notes])
+    if problem:
+        return (
+            link._replace(problem=link.problem or problem)
+            if any(link.rows)
+            else link._replace(column=f"units.{peak}", problem=problem)
+        )
+    if not any(row is not None for row in rows):
+        return link
+    chosen_rows = [of_unit if row is None else [row] for row, of_unit in zip(rows, link.rows, strict=True)]
+    return link._replace(rows=chosen_rows, column=f"units.{peak}", problem="")
+
+
+def checked_link(
+    column: VectorIndex | DynamicTableRegion, name: str, electrodes: DynamicTable | None, ids: Sequence[str]
+) -> ElectrodeLink:
+    """Electrodes that a column refers to, without references to rows that do not exist.
+
+    Parameters
+    ----------
+    column : the column, ragged or plain.
+    name : name of the column.
+    electrodes : table of the electrodes, for a column of plain numbers.
+    ids : (unit,) names of the rows of the column, for sentences.
+    """
+    target = column.target if isinstance(column, VectorIndex) else column
+    table = target.table if isinstance(target, DynamicTableRegion) and target.table is not None else electrodes
+    references = region_rows(column)
+    if table is None:
+        return ElectrodeLink([[] for _ in references], "", None, [])
+    checked = checked_references(references, len(table), name, table.name, ids)
+    return ElectrodeLink(checked.rows, name, table, checked.notes, checked.problem)
+
+
+def _is_region(units: DynamicTable, name: str) -> bool:
+    if name not in units.colnames:
+        return False
+    column = units[name]
+    return isinstance(column.target if isinstance(column, VectorIndex) else column, DynamicTableRegion)
+
+
+def _peak_rows(cells: Sequence[Any], link: ElectrodeLink, name: str) -> tuple[list[int | None], list[str], str]:
+    """Row of the electrode that each cell names; sentences; why the column cannot be used."""
+    assert link.table is not None
+    row_of_id = {as_text(electrode_id): row for row, electrode_id in enumerate(link.table.id[:])}
+    n_rows = len(row_of_id)
+    wanted = numbers(cells)
+    whole = wanted[np.isfinite(wanted) & (wanted >= 0)]
+    from_zero = list(row_of_id) == [str(row) for row in range(n_rows)]
+    if from_zero and whole.size and whole.min() >= 1 and whole.max() == n_rows:
+        pairs = [(row, of_unit) for row, of_unit in zip(wanted, link.rows, strict=True) if of_unit and row >= 0]
+        if pairs and all(row - 1 in of_unit for row, of_unit in pairs):
+            rows = [int(row) - 1 if np.isfinite(row) and row >= 1 else None for row in wanted]
+            return rows, [f"{name} counts electrodes from 1, and is read so."], ""
+        problem = (
+            f"{name} names electrode {n_rows}, but the table electrodes has {n_rows} rows, 0 to {n_rows - 1}, and no"
+            " cell is 0, so that the column probably counts from 1 (subtract 1 in the file)"
+        )
+        return [], [], problem
+    rows = [_peak_row(cell, row_of_id, of_unit) for cell, of_unit in zip(cells, link.rows, strict=True)]
+    return rows, [], ""
 
 
 def _peak_row(cell: Any, row_of_id: dict[str, int], listed: Sequence[int]) -> int | None:
@@ -215,46 +335,62 @@ def region_rows(column: VectorIndex | DynamicTableRegion) -> list[list[int]]:
 
 
 def electrode_origins(
-    rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]], columns: Sequence[str], link: str
+    link: ElectrodeLink, electrodes: dict[str, list[Any]], columns: Sequence[str], read: Callable[[Any], str]
 ) -> list[LabelOrigin]:
     """Region labels from the electrodes of each unit: the most frequent label, '' when two are the most frequent.
 
     Parameters
     ----------
-    rows : for each unit, rows of the electrodes table.
+    link : the electrodes of each unit.
     electrodes : columns of the electrodes table.
     columns : names of columns that may hold region labels.
-    link : name of the column that links units to electrodes.
+    read : reads the label from a cell.
 
     Returns
     -------
     One origin of labels for each of these columns that the table has.
     """
-    return [
-        label_origin(
-            "electrodes",
-            f"{link} -> electrodes.{column}",
-            (majority(region_label(electrodes[column][row]) for row in of_unit) for of_unit in rows),
+    origins = []
+    for column in columns:
+        if column not in electrodes or not (link.problem or any(link.rows)):
+            continue
+        cells = electrodes[column]
+        labels = [majority(read(cells[row]) for row in of_unit) for of_unit in link.rows]
+        raw = [
+            _text_of(label, [as_text(cells[row]) for row in of_unit], read)
+            for of_unit, label in zip(link.rows, labels, strict=True)
+        ]
+        origins.append(
+            LabelOrigin(
+                "electrodes",
+                f"{link.column} -> electrodes.{column}",
+                tuple(labels),
+                () if raw == labels else tuple(raw),
+                link.problem,
+            )
         )
-        for column in columns
-        if column in electrodes
-    ]
+    return origins
+
+
+def _text_of(label: str, texts: Sequence[str], read: Callable[[Any], str]) -> str:
+    """The most frequent of the texts that give a label; '' for no label."""
+    return next((text for text, _ in Counter(texts).most_common() if label and read(text) == label), "")
 
 
 def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[Any]]) -> np.ndarray:
     """(unit, 3) mean position of the electrodes of each unit, NaN where unknown."""
     if not all(axis in electrodes for axis in "xyz"):
         return np.full((len(rows), 3), np.nan)
-    xyz = np.column_stack([np.asarray(electrodes[axis], float) for axis in "xyz"])
+    xyz = np.column_stack([numbers(electrodes[axis]) for axis in "xyz"])
     return np.array([xyz[list(of_unit)].mean(axis=0) if of_unit else np.full(3, np.nan) for of_unit in rows])
 
 
-def _group_values(nwbfile: NWBFile, rows: Sequence[Sequence[int]]) -> tuple[str, list[Any]] | None:
+def _group_values(units: DynamicTable, link: ElectrodeLink) -> tuple[str, list[Any]] | None:
     """Electrode group of each unit, from the unit itself or its first electrode, and the column that names it."""
-    if "electrode_group" in nwbfile.units.colnames:
-        column = nwbfile.units["electrode_group"]
-        return "units.electrode_group", [column.data[unit] for unit in range(len(nwbfile.units))]
-    if nwbfile.electrodes is None or "group" not in nwbfile.electrodes.colnames or not any(rows):
+    if "electrode_group" in units.colnames:
+        column = units["electrode_group"]
+        return "units.electrode_group", [column.data[unit] for unit in range(len(units))]
+    if link.table is None or "group" not in link.table.colnames or not any(link.rows):
         return None
-    groups = nwbfile.electrodes["group"]
-    return "units.electrodes -> group", [groups.data[of_unit[0]] if of_unit else None for of_unit in rows]
+    groups = link.table["group"]
+    return "units.electrodes -> group", [groups.data[of_unit[0]] if of_unit else None for of_unit in link.rows]

@@ -25,6 +25,7 @@ class Spikes:
     ----------
     read : index of a unit -> spike times (spike,) of that unit in seconds, sorted, without duplicates.
     span_s : first and last time, in seconds, at which any unit was observed.
+    n_spikes : number of spikes of all units; None where it is not known.
     observed_s : index of a unit -> (interval, 2) start and stop in seconds of the stretches in which the unit was
         observed; bins outside them are missing, not zero. None when the file does not state such stretches.
     """
@@ -32,6 +33,7 @@ class Spikes:
     read: Callable[[int], np.ndarray]
     span_s: tuple[float, float]
     observed_s: Callable[[int], np.ndarray] | None = None
+    n_spikes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class RecordingFile:
     series : name -> time series that is not the activity, a possible input.
     declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
         settings name none.
+    left_out : name -> why an interval table of the file cannot be used.
     notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
     truth : the network behind the recording of a teacher; None for a measured recording.
     close : function that closes the file.
@@ -135,6 +138,7 @@ class RecordingFile:
     intervals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     declared_inputs: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
     close: Callable[[], None] = lambda: None

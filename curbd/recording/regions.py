@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,12 +20,19 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.cells import as_text, region_label
+from curbd.recording.labels import LabelReader, compiled
 from curbd.settings.recording import RegionRule, Regions
 
 UNKNOWN_REGION = "unknown"
 """Region of units without a label, with ``regions.unknown: keep``."""
 NO_LABEL_REASON = "no region label"
 """Why units without a label are left out, with ``regions.unknown: drop``."""
+
+
+REGION_WORDS = ("acronym", "region", "area", "location", "structure", "ccf", "allen", "brain", "anatom", "label")
+"""Words in the names of columns that probably hold region labels."""
+MAX_CANDIDATES = 6
+"""Up to this number of columns that could hold region labels are listed."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +44,20 @@ class LabelOrigin:
     rule : kind of the origin, as in ``regions.order``.
     name : name of the origin, stored as ``region_source``.
     labels : (unit,) label of each unit; '' where the origin gives none.
+    raw : (unit,) texts of the file behind these labels; empty where they are the labels themselves.
+    problem : why labels of this origin cannot be read; '' where they can.
     """
 
     rule: RegionRule
     name: str
     labels: tuple[str, ...]
+    raw: tuple[str, ...] = ()
+    problem: str = ""
 
 
-def label_origin(rule: RegionRule, name: str, values: Iterable[Any]) -> LabelOrigin:
+def label_origin(
+    rule: RegionRule, name: str, values: Iterable[Any], read: Callable[[Any], str] = region_label
+) -> LabelOrigin:
     """An origin of labels from cells as the file holds them.
 
     Parameters
@@ -52,8 +65,12 @@ def label_origin(rule: RegionRule, name: str, values: Iterable[Any]) -> LabelOri
     rule : kind of the origin, as in ``regions.order``.
     name : name of the origin.
     values : (unit,) cells.
+    read : reads the label from a cell.
     """
-    return LabelOrigin(rule, name, tuple(region_label(value) for value in values))
+    cells = list(values)
+    labels = tuple(read(cell) for cell in cells)
+    raw = tuple(as_text(cell) if label else "" for cell, label in zip(cells, labels, strict=True))
+    return LabelOrigin(rule, name, labels, () if raw == labels else raw)
 
 
 def majority(labels: Iterable[str]) -> str:
@@ -64,8 +81,10 @@ def majority(labels: Iterable[str]) -> str:
     return ranked[0][0]
 
 
-def resolve(origins: Sequence[LabelOrigin], order: Sequence[RegionRule], n_units: int) -> tuple[list[str], list[str]]:
-    """Region label of each unit, and the origin of that label.
+def resolve(
+    origins: Sequence[LabelOrigin], order: Sequence[RegionRule], n_units: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Region label of each unit, the origin of that label, and the text of the file behind it.
 
     Parameters
     ----------
@@ -75,15 +94,16 @@ def resolve(origins: Sequence[LabelOrigin], order: Sequence[RegionRule], n_units
 
     Returns
     -------
-    (unit,) labels, (unit,) names of origins; both '' for a unit without a label.
+    (unit,) labels, (unit,) names of origins, (unit,) texts; all '' for a unit without a label.
     """
-    labels, names = [""] * n_units, [""] * n_units
+    labels, names, raw = [""] * n_units, [""] * n_units, [""] * n_units
     for rule in order:
         for origin in (origin for origin in origins if origin.rule == rule):
             for unit, label in enumerate(origin.labels):
                 if label and not labels[unit]:
                     labels[unit], names[unit] = label, origin.name
-    return labels, names
+                    raw[unit] = origin.raw[unit] if origin.raw else label
+    return labels, names, raw
 
 
 def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]) -> LabelOrigin:
@@ -147,19 +167,8 @@ def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOr
     ------
     UserError : the pattern is not a regular expression with one group.
     """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UserError.at(
-            "regions.name_pattern", found=f"{pattern!r} ({error})", expected="a regular expression"
-        ) from None
-    if compiled.groups != 1:
-        raise UserError.at(
-            "regions.name_pattern",
-            found=f"{pattern!r} with {compiled.groups} groups",
-            expected=r"one group that is the label, as in group\d+_(\w+)",
-        )
-    matches = {kind: [compiled.search(name) for name in of_units] for kind, of_units in names.items()}
+    expression = compiled(pattern, "regions.name_pattern")
+    matches = {kind: [expression.search(name) for name in of_units] for kind, of_units in names.items()}
     return [
         label_origin(
             "name_pattern", f"name pattern on {kind} name", (match.group(1) if match else "" for match in of_units)
@@ -194,6 +203,7 @@ def label_units(
     electrode_ids: Sequence[Sequence[str]],
     settings: Regions,
     where: str,
+    candidates: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Region of each unit according to the settings.
 
@@ -205,12 +215,13 @@ def label_units(
     electrode_ids : for each unit, the ids of its electrodes, for a mapping by electrode.
     settings : order of the origins, mapping, pattern, merging, and what to do with units without a label.
     where : the recording, for messages.
+    candidates : name of a column of texts that is not used for labels -> (unit,) texts; for the message only.
 
     Returns
     -------
     (unit,) table with the columns region, region_raw, region_source and reason, and with the attributes ``labels``
-    (the labels of the file before merging) and ``absent_labels`` (labels of `settings.merge` that no unit has);
-    sentences on origins that disagree.
+    (the labels before merging) and ``absent_labels`` (labels of `settings.merge` that no unit has); sentences on
+    origins that disagree or cannot be read, and on labels that differ by case only.
 
     Raises
     ------
@@ -221,12 +232,14 @@ def label_units(
         origins.append(read_mapping(settings.mapping, unit_ids, electrode_ids))
     if settings.name_pattern is not None:
         origins += read_names(names, settings.name_pattern)
-    raw, label_sources = resolve(origins, settings.order, len(unit_ids))
-    if not any(raw) and settings.unknown != "keep":
-        raise UserError(no_label_message(unit_ids, origins, names, where))
+    labels, label_sources, raw = resolve(origins, settings.order, len(unit_ids))
+    if not any(labels) and settings.unknown != "keep":
+        raise UserError(no_label_message(unit_ids, origins, names, where, candidates))
+    atlas = LabelReader(settings)
+    labels = _merged_in_atlas(labels, label_sources, origins, atlas)
     merge = read_merge(settings.merge)
-    present = sorted(set(raw) - {""})
-    region = [region_label(merge.get(label, label)) for label in raw]
+    present = sorted({*raw, *labels} - {""})
+    region = [region_label(merge.get(text, merge.get(label, label))) for text, label in zip(raw, labels, strict=True)]
     unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
     if unlabelled and settings.unknown == "stop":
         raise UserError.at(
@@ -246,7 +259,41 @@ def label_units(
         dtype=object,
     )
     table.attrs = {"labels": present, "absent_labels": [label for label in merge if label not in present]}
-    return table, disagreements(origins)
+    return table, problems(origins) + disagreements(origins) + alike(region) + atlas.notes
+
+
+def _merged_in_atlas(
+    labels: Sequence[str], label_sources: Sequence[str], origins: Sequence[LabelOrigin], atlas: LabelReader
+) -> list[str]:
+    """Labels from a mapping or a name pattern of the user, merged in the atlas as the labels of the file were."""
+    of_user = {origin.name for origin in origins if origin.rule in ("mapping", "name_pattern")}
+    return [
+        atlas.merged(label) if source in of_user else label for label, source in zip(labels, label_sources, strict=True)
+    ]
+
+
+def problems(origins: Sequence[LabelOrigin]) -> list[str]:
+    """A sentence for each origin whose labels cannot be read."""
+    return [f"No region label is taken from {origin.name}: {origin.problem}." for origin in origins if origin.problem]
+
+
+def alike(labels: Sequence[str]) -> list[str]:
+    """A sentence on labels that differ only by case, blanks or punctuation, and are probably one region."""
+    spellings: dict[str, Counter[str]] = {}
+    for label in labels:
+        if label:
+            spellings.setdefault(re.sub(r"[\W_]+", "", label.casefold()) or label, Counter())[label] += 1
+    notes = []
+    for counts in spellings.values():
+        if len(counts) > 1:
+            (usual, _), *others = counts.most_common()
+            listed = ", ".join(f"{label} ({count} units)" for label, count in counts.most_common())
+            merge = ", ".join(f"{label}: {usual}" for label, _ in others)
+            notes.append(
+                f"Labels that differ only by case, blanks or punctuation are different regions: {listed}. If they are"
+                f" one region, write regions: {{merge: {{{merge}}}}}."
+            )
+    return notes
 
 
 def disagreements(origins: Sequence[LabelOrigin]) -> list[str]:
@@ -276,7 +323,11 @@ def suggest_pattern(name: str) -> str:
 
 
 def no_label_message(
-    unit_ids: Sequence[str], origins: Sequence[LabelOrigin], names: Mapping[str, Sequence[str]], where: str
+    unit_ids: Sequence[str],
+    origins: Sequence[LabelOrigin],
+    names: Mapping[str, Sequence[str]],
+    where: str,
+    candidates: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The message for a file in which no unit has a region label: where labels were searched, and the table to write.
 
@@ -286,12 +337,15 @@ def no_label_message(
     origins : the origins in which labels were searched.
     names : kind of name -> (unit,) names, in which the user may recognise regions.
     where : the recording.
+    candidates : name of a column of texts that is not used for labels -> (unit,) texts.
     """
     searched = ", ".join(dict.fromkeys(origin.name for origin in origins))
     lines = [
         f"{where}: no region label anywhere: found {len(unit_ids)} units and no label"
-        + (f" (empty: {searched})" if searched else " (nothing in the file could hold one)")
+        + (f" (empty: {searched})" if searched else " (no place of a label is filled)")
         + ", expected a label for each unit.",
+        *problems(origins),
+        *candidate_lines(candidates or {}),
         "Write a table regions.tsv, with columns separated by tabs and a row for each unit:",
         "  unit_id\tregion",
         *(f"  {unit}\t<region>" for unit in unit_ids[:3]),
@@ -327,6 +381,31 @@ def absent_labels_message(where: str, absent: Sequence[str], present: Sequence[s
         expected=f"regions of {owner} ({', '.join(present)})",
         todo=hints[0].partition(": ")[2] if len(absent) == 1 and hints else "; ".join(hints),
     )
+
+
+def candidate_lines(candidates: Mapping[str, Sequence[str]]) -> list[str]:
+    """Columns of texts that could hold region labels, and the key that takes them.
+
+    Parameters
+    ----------
+    candidates : name of a column, such as ``units.area`` -> (unit,) texts. A name with ``hdf5:`` in front is a dataset.
+    """
+    ranked = sorted(
+        (name for name, texts in candidates.items() if any(map(region_label, texts))),
+        key=lambda name: (not any(word in name.casefold() for word in REGION_WORDS), len(set(candidates[name])), name),
+    )
+    if not ranked:
+        return []
+    listed = []
+    for name in ranked[:MAX_CANDIDATES]:
+        counts = Counter(text for text in candidates[name] if text)
+        values = ", ".join(f"{' '.join(text.split())[:40]} ({count})" for text, count in counts.most_common(4))
+        listed.append(f"  {name}: {values}" + (", ..." if len(counts) > 4 else ""))
+    best = ranked[0]
+    key = f"hdf5: {{region: {best.removeprefix('hdf5:')}}}"
+    if not best.startswith("hdf5:"):
+        key = f"regions: {{unit_columns: [{best.rsplit('.', 1)[-1]}]}}"
+    return ["Other columns of texts:", *listed, f"If one of them holds the region, name it, as in {key}"]
 
 
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:

@@ -14,6 +14,12 @@ from curbd.recording.activity import Activity
 from curbd.settings.recording import Units
 
 Array = np.ndarray
+MAX_REASONS_LISTED = 6
+"""Up to this number of reasons are listed when no unit is kept."""
+MAX_REASON_LENGTH = 120
+"""Longest text of a reason in a message."""
+MAX_BINS_LOST = 0.25
+"""Largest share of the recorded bins that holes of the kept units may cost."""
 
 
 class Selection(NamedTuple):
@@ -79,6 +85,10 @@ def select_units(
     reasons[candidates] = reasons_of(activity.rates, train, mean_rate_hz[candidates], settings)
     small = small_regions(units["region"].tolist(), reasons == "", settings)
     reasons = np.where(small != "", small, reasons)
+    still = reasons[candidates] == ""
+    reasons[candidates[still]] = reasons_of_holes(activity.rates[:, :, still])
+    small = small_regions(units["region"].tolist(), reasons == "", settings)
+    reasons = np.where(small != "", small, reasons)
     require_units(reasons.tolist(), where)
     return Selection(reasons, mean_rate_hz)
 
@@ -109,7 +119,7 @@ def reasons_of(rates: Array, train: Array, mean_rate_hz: Array, settings: Units)
     rates : (trial, time, unit), NaN where missing.
     train : (trial,) whether a trial is for training.
     mean_rate_hz : (unit,) in Hz; NaN unless the activity is spikes.
-    settings : lowest mean rate.
+    settings : lowest mean rate, and largest share of missing bins.
 
     Returns
     -------
@@ -123,18 +133,62 @@ def reasons_of(rates: Array, train: Array, mean_rate_hz: Array, settings: Units)
     high = np.where(finite, rates, -np.inf).max(axis=(0, 1))
     train_low = np.where(finite[train], rates[train], np.inf).min(axis=(0, 1))
     train_high = np.where(finite[train], rates[train], -np.inf).max(axis=(0, 1))
-    # A bin counts as recorded when at least half of the units with any data have a value in it.
-    recorded = 2 * finite.sum(axis=2) >= max(int((n_finite > 0).sum()), 1)
+    recorded = recorded_bins(finite)
     holes = (recorded[:, :, None] & ~finite).sum(axis=(0, 1))
+    too_many = holes > settings.max_missing * recorded.sum()
     rules = (
         (n_finite == 0, "no finite value (NaN everywhere)"),
         (mean_rate_hz < settings.min_rate_hz, f"mean rate below {settings.min_rate_hz:g} Hz"),
         (high == low, "constant"),
         (train_high <= train_low, "constant in the training trials"),
-        (holes > 0, "missing (NaN) in bins where other units were recorded"),
+        (
+            too_many,
+            "missing (NaN) in bins where other units were recorded",
+        ),
     )
     for applies, reason in rules:
         reasons[applies & (reasons == "")] = reason
+    return reasons
+
+
+def recorded_bins(finite: Array) -> Array:
+    """(trial, time) whether at least half of the units with any data have a value in a bin.
+
+    Parameters
+    ----------
+    finite : (trial, time, unit) whether a unit has a value.
+    """
+    with_data = int(finite.any(axis=(0, 1)).sum())
+    return np.asarray(2 * finite.sum(axis=2) >= max(with_data, 1))
+
+
+def reasons_of_holes(rates: Array) -> Array:
+    """Why units with holes are left out: together with the other units they would cost too many bins.
+
+    A bin counts only if all kept units have a value in it. Units with the fewest holes are kept first, as long as at
+    most `MAX_BINS_LOST` of the recorded bins are lost.
+
+    Parameters
+    ----------
+    rates : (trial, time, unit) rates of units that passed all other rules, NaN where missing.
+
+    Returns
+    -------
+    (unit,) text.
+    """
+    finite = np.isfinite(rates)
+    reasons = np.full(rates.shape[2], "", dtype=object)
+    recorded = recorded_bins(finite)
+    holes = recorded[:, :, None] & ~finite
+    n_holes = holes.sum(axis=(0, 1))
+    most = MAX_BINS_LOST * recorded.sum()
+    lost = np.zeros_like(recorded)
+    for unit in np.argsort(n_holes, kind="stable"):
+        together = lost | holes[:, :, unit]
+        if together.sum() > most:
+            reasons[unit] = "missing (NaN) in bins where other units were recorded; with it, too few bins would be left"
+            continue
+        lost = together
     return reasons
 
 
@@ -173,10 +227,33 @@ def require_units(reasons: Sequence[str], where: str) -> None:
     if not len(reasons):
         raise UserError.at(f"{where}: units", found="no unit", expected="spikes, ROI responses or a table of activity")
     if all(reasons):
-        lost = "; ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
+        counts = Counter(reasons).most_common()
+        lost = "; ".join(f"{count} {shortened(reason)}" for reason, count in counts[:MAX_REASONS_LISTED])
+        if len(counts) > MAX_REASONS_LISTED:
+            n_others = sum(count for _, count in counts[MAX_REASONS_LISTED:])
+            lost += f"; {n_others} for {len(counts) - MAX_REASONS_LISTED} other reasons of this kind"
         raise UserError.at(
             f"{where}: units",
             found=f"none of {len(reasons)} kept ({lost})",
             expected="at least one unit to fit",
-            todo="look at the units (curbd inspect), then loosen the settings units and regions",
+            todo=f"look at the units (curbd inspect), then loosen {_settings_behind(reasons)}",
         )
+
+
+def shortened(text: str) -> str:
+    """A reason on one line, with the middle of a long label left out."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_REASON_LENGTH else f"{line[: MAX_REASON_LENGTH // 2]} ... {line[-20:]}"
+
+
+def _settings_behind(reasons: Sequence[str]) -> str:
+    """Names of the settings that leave units out for the given reasons."""
+    settings = {
+        "missing (NaN)": "units.max_missing",
+        "mean rate below": "units.min_rate_hz",
+        "fewer than": "units.min_per_region",
+        "no region label": "regions.unknown",
+        " is ": "units.select",
+    }
+    named = [key for words, key in settings.items() if any(words in reason for reason in reasons)]
+    return ", ".join(named) or "the windows"

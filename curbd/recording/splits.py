@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from curbd.recording.window_checks import overlaps
+
+MAX_DRAWS = 200
+"""Number of random splits among which the most even one is chosen, where trials share bins."""
+MAX_SHARE_MOVED = 0.2
+"""Largest share of the test trials that may become training trials because they share bins with training trials."""
+LEFT_OUT = ""
+"""Mark of a trial that shares bins with training and test trials, so that it can be neither."""
+
 
 def split(condition: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
     """Draw the held-out trials at random, within each condition.
@@ -31,3 +40,99 @@ def split(condition: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
             n_test = min(max(round(test_fraction * len(group)), 1), len(group) - 1)
             chosen[rng.permutation(group)[:n_test]] = "test"
     return chosen
+
+
+def split_apart(
+    condition: np.ndarray,
+    start_s: np.ndarray,
+    stop_s: np.ndarray,
+    test_fraction: float,
+    seed: int,
+    tolerance_s: float = 1e-6,
+) -> tuple[np.ndarray, str]:
+    """Draw the held-out trials so that no bin is in a training trial and in a test trial.
+
+    Trials are drawn as by `split` where that leaves no bin on both sides, and if only a few test trials share bins with
+    training trials, these become training trials. Otherwise trials that share time are drawn together, as runs of
+    neighbouring trials; where a run would hold more trials than are to be held out, it is cut, and trials on the other
+    side that share bins with a test trial are left out. Among many random draws, the one is taken that comes nearest to
+    the wanted fraction in every condition and leaves out the fewest trials.
+
+    Parameters
+    ----------
+    condition : (trial,) condition of each trial, as text.
+    start_s : (trial,) start of each trial in seconds on the clock of the recording.
+    stop_s : (trial,) end of each trial in seconds.
+    test_fraction : share of the trials to hold out.
+    seed : seed of the random draw.
+    tolerance_s : overlaps up to this time are rounding errors.
+
+    Returns
+    -------
+    (trial,) ``train``, ``test``, or `LEFT_OUT`; a sentence on what was done, '' where the draw is that of `split`.
+    """
+    drawn = split(condition, test_fraction, seed)
+    if not overlaps(start_s, stop_s, tolerance_s).any():
+        return drawn, ""
+    test = drawn == "test"
+    torn = _touching(start_s, stop_s, test, tolerance_s) & ~test
+    if not torn.any():
+        return drawn, ""
+    moved = test & _touching(start_s, stop_s, torn, tolerance_s)
+    repaired = test & ~moved
+    if (
+        moved.sum() <= MAX_SHARE_MOVED * test.sum()
+        and not (_touching(start_s, stop_s, repaired, tolerance_s) & ~repaired).any()
+    ):
+        note = f"{int(moved.sum())} test trials share bins with training trials, and are training trials instead."
+        return np.where(repaired, "test", "train").astype("<U5"), note
+    rng = np.random.default_rng(seed)
+    n_trials = len(condition)
+    n_test = max(1, round(test_fraction * n_trials))
+    runs = _runs(start_s, stop_s, n_test, tolerance_s)
+    values, of_trial = np.unique(condition, return_inverse=True)
+    sizes = np.bincount(of_trial, minlength=len(values))
+    best: np.ndarray | None = None
+    lowest = np.inf
+    for _ in range(MAX_DRAWS):
+        test = np.zeros(n_trials, dtype=bool)
+        for run in rng.permutation(len(runs)):
+            if test.sum() >= n_test:
+                break
+            test[runs[run]] = True
+        train = ~test & ~_touching(start_s, stop_s, test, tolerance_s)
+        if not train.any() or not test.any():
+            continue
+        in_test = np.bincount(of_trial[test], minlength=len(values))
+        in_train = np.bincount(of_trial[train], minlength=len(values))
+        lacking = int(((sizes >= 2) & ((in_test == 0) | (in_train == 0))).sum())
+        cost = np.abs(in_test - test_fraction * sizes).sum() + 10 * lacking + (n_trials - train.sum() - test.sum())
+        if cost < lowest:
+            lowest, best = cost, np.where(test, "test", np.where(train, "train", LEFT_OUT))
+    if best is None:
+        shared = "All trials share bins, so that test trials hold bins of training trials:"
+        return drawn, f"{shared} held-out scores are too high. Use shorter windows."
+    n_left_out = int((best == LEFT_OUT).sum())
+    note = "Trials that share bins are kept on one side of the split"
+    if n_left_out:
+        note += f"; {n_left_out} of {n_trials} trials are left out, because they share bins with test trials"
+    return best.astype("<U5"), note + "."
+
+
+def _runs(start_s: np.ndarray, stop_s: np.ndarray, longest: int, tolerance_s: float) -> list[np.ndarray]:
+    """Runs of neighbouring trials: trials that share time are in one run, unless the run would be too long."""
+    order = np.lexsort((stop_s, start_s))
+    latest = np.maximum.accumulate(stop_s[order])
+    opens = np.r_[True, start_s[order][1:] >= latest[:-1] - tolerance_s]
+    runs = []
+    for group in np.split(order, np.flatnonzero(opens)[1:]):
+        n_parts = -(-len(group) // longest)
+        runs += list(np.array_split(group, n_parts))
+    return runs
+
+
+def _touching(start_s: np.ndarray, stop_s: np.ndarray, test: np.ndarray, tolerance_s: float) -> np.ndarray:
+    """(trial,) whether a trial shares time with any test trial."""
+    begins, ends = start_s[test], stop_s[test]
+    shares = (start_s[:, None] < ends - tolerance_s) & (begins < stop_s[:, None] - tolerance_s)
+    return np.asarray(shares.any(axis=1))

@@ -31,6 +31,8 @@ INHIBITORY_WORDS = (
     *("i", "inh", "inhibitory", "int", "interneuron", "narrow interneuron", "wide interneuron"),
     *("fs", "fast spiking", "pv", "sst", "vip", "gabaergic"),
 )
+MAX_CANDIDATE_TEXTS = 100
+"""A column with more different texts is not offered as a column of region labels."""
 CELL_TYPE_COLUMNS = ("cell_type", "type", "putative_cell_type")
 """Columns that may hold the cell type of a unit, tried in this order."""
 
@@ -51,6 +53,8 @@ class UnitFacts:
         placeholder (see `positions`).
     reason : (unit,) why the file excludes a unit; '' for all other units.
     columns : name -> (unit,) cells of every simple column of the units (or ROI) table, for `units.select`.
+    candidates : name of a column of texts that is not used for labels -> (unit,) texts, for messages.
+    notes : sentences on what the file states and cannot be used.
     """
 
     ids: list[str]
@@ -61,6 +65,26 @@ class UnitFacts:
     xyz: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
     reason: list[str] = field(default_factory=list)
     columns: Mapping[str, list[Any]] = field(default_factory=dict)
+    candidates: Mapping[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def text_columns(table: str, columns: Mapping[str, Sequence[Any]], used: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of texts with at most `MAX_CANDIDATE_TEXTS` different texts, without those that are used for labels.
+
+    Parameters
+    ----------
+    table : name of the table, which goes in front of the name of each column.
+    columns : name -> (row,) cells.
+    used : names of the columns that are used for labels.
+    """
+    return {
+        f"{table}.{name}": [as_text(cell) for cell in cells]
+        for name, cells in columns.items()
+        if name not in used
+        and any(isinstance(cell, str | bytes) and as_text(cell) for cell in cells)
+        and len(set(map(as_text, cells))) <= MAX_CANDIDATE_TEXTS
+    }
 
 
 def cell_type(value: Any) -> str:
@@ -112,12 +136,17 @@ def join(groups: Sequence[UnitFacts]) -> UnitFacts:
     origins = dict.fromkeys((origin.rule, origin.name) for group in groups for origin in group.origins)
     shared = [name for name in groups[0].columns if all(name in group.columns for group in groups)]
 
-    def labels(rule: RegionRule, name: str) -> tuple[str, ...]:
+    def labels(rule: RegionRule, name: str) -> LabelOrigin:
         joined: list[str] = []
+        raw: list[str] = []
+        problem = ""
         for group, size in zip(groups, sizes, strict=True):
-            same_origin = (origin.labels for origin in group.origins if (origin.rule, origin.name) == (rule, name))
-            joined += next(same_origin, ("",) * size)
-        return tuple(joined)
+            same_origin = (origin for origin in group.origins if (origin.rule, origin.name) == (rule, name))
+            origin = next(same_origin, LabelOrigin(rule, name, ("",) * size))
+            joined += origin.labels
+            raw += origin.raw or origin.labels
+            problem = problem or origin.problem
+        return LabelOrigin(rule, name, tuple(joined), () if raw == joined else tuple(raw), problem)
 
     def filled(facts: Iterable[Sequence[Any]], blank: Any) -> list[Any]:
         return [value for of_group, size in zip(facts, sizes, strict=True) for value in of_group or [blank] * size]
@@ -125,7 +154,7 @@ def join(groups: Sequence[UnitFacts]) -> UnitFacts:
     blank_xyz = [np.full((size, 3), np.nan) for size in sizes]
     return UnitFacts(
         ids=[unit_id for group in groups for unit_id in group.ids],
-        origins=[LabelOrigin(rule, name, labels(rule, name)) for rule, name in origins],
+        origins=[labels(rule, name) for rule, name in origins],
         names={kind: filled((group.names.get(kind, []) for group in groups), "") for kind in kinds},
         electrode_ids=filled((group.electrode_ids for group in groups), []),
         cell_type=filled((group.cell_type for group in groups), "unknown"),
@@ -134,6 +163,11 @@ def join(groups: Sequence[UnitFacts]) -> UnitFacts:
         ),
         reason=filled((group.reason for group in groups), ""),
         columns={name: [value for group in groups for value in group.columns[name]] for name in shared},
+        candidates={
+            name: filled((group.candidates.get(name, []) for group in groups), "")
+            for name in dict.fromkeys(name for group in groups for name in group.candidates)
+        },
+        notes=list(dict.fromkeys(note for group in groups for note in group.notes)),
     )
 
 
@@ -158,7 +192,9 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     n_units = len(facts.ids)
     ids, notes = unique_ids(facts.ids, facts.names)
     electrode_ids = facts.electrode_ids or [[]] * n_units
-    table, disagree = label_units(ids, facts.origins, facts.names, electrode_ids, settings.regions, where)
+    table, label_notes = label_units(
+        ids, facts.origins, facts.names, electrode_ids, settings.regions, where, facts.candidates
+    )
     table["unit_id"] = ids
     table["cell_type"] = facts.cell_type or ["unknown"] * n_units
     xyz = positions(facts.xyz) if len(facts.xyz) else np.full((n_units, 3), np.nan)
@@ -166,7 +202,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     selection = select(facts.columns, settings.units.select, n_units, where)
     reasons = zip(facts.reason or [""] * n_units, selection, table["reason"], strict=True)
     table["reason"] = [next(filter(None, of_unit), "") for of_unit in reasons]
-    return table[list(UNIT_COLUMNS)], notes + disagree
+    return table[list(UNIT_COLUMNS)], notes + facts.notes + label_notes
 
 
 def select(

@@ -11,6 +11,7 @@ import pandas as pd
 from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
 from curbd.recording.cells import cell_text, column_of, matching_rows
+from curbd.recording.window_checks import clock_hint, condition_notes, window_notes
 from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
@@ -36,6 +37,7 @@ class Trials:
     columns : one row for each trial, with the columns of the interval table.
     offset_s : time of the left edge of bin 0 relative to t = 0, in seconds.
     notes : sentences on what was left out, and why.
+    clocked : whether `zero_s` is on the clock of the recording, so that trials can be compared in time.
     blocks : whether these are blocks of continuous data, so that bin k is a different moment in every block.
     """
 
@@ -46,6 +48,7 @@ class Trials:
     columns: pd.DataFrame
     offset_s: float = 0.0
     notes: tuple[str, ...] = ()
+    clocked: bool = True
     blocks: bool = False
 
     def __len__(self) -> int:
@@ -65,6 +68,16 @@ class Trials:
     def inside(self) -> np.ndarray:
         """(trial, bin) whether a bin belongs to a trial."""
         return (self.bins >= self.first[:, None]) & (self.bins < self.last[:, None])
+
+    @property
+    def start_s(self) -> np.ndarray:
+        """(trial,) start of each trial in seconds on the clock of the recording."""
+        return self.zero_s + self.offset_s + self.first * self.dt_s
+
+    @property
+    def stop_s(self) -> np.ndarray:
+        """(trial,) end of each trial in seconds on the clock of the recording."""
+        return self.zero_s + self.offset_s + self.last * self.dt_s
 
     def edges_s(self, margin: int = 0) -> np.ndarray:
         """(trial, bin + 1) edges in seconds on the clock of the recording, with ``margin`` more bins on either side."""
@@ -107,9 +120,11 @@ def trials_of(
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     align, start, stop = _bounds(rows, settings, name, where)
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
+    backwards = happened & (stop < start)
     notes = _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
     positive = happened & (stop - start >= dt_s * (1 - ROUNDING_BINS))
-    notes += _left_out(happened & ~positive, name, f"shorter than one bin of {dt_s:g} s")
+    notes += _left_out(backwards, name, "which end before they start")
+    notes += _left_out(happened & ~positive & ~backwards, name, f"shorter than one bin of {dt_s:g} s")
     # A trial that ends after the recording has missing bins. A window that starts before the recording, or has less
     # than half of its length inside, is not used.
     before = start < span_s[0] - dt_s * (1 + ROUNDING_BINS)
@@ -122,7 +137,8 @@ def trials_of(
             f"{where}: windows, table {name}",
             found=f"windows from {start[positive].min():g} to {stop[positive].max():g} s",
             expected=f"windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
-            todo="check windows.start_s, windows.stop_s and the clock of the table",
+            todo="check windows.start_s, windows.stop_s and the clock of the table"
+            + (f": {hint}" if (hint := clock_hint(start[positive].min(), stop[positive].max(), span_s)) else ""),
         )
     notes += _left_out(outside, name, f"outside the recording ({span_s[0]:g} to {span_s[1]:g} s)")
     used = positive & ~outside
@@ -133,6 +149,8 @@ def trials_of(
             expected="at least one",
             todo="; ".join(notes),
         )
+    notes += condition_notes(rows, used, settings.conditions, name)
+    notes += window_notes(start[used], stop[used], name, dt_s)
     rows, align, start, stop = rows[used].reset_index(drop=True), align[used], start[used], stop[used]
 
     if continuous or len(rows) == 1:

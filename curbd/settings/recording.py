@@ -101,8 +101,21 @@ class Regions(Section):
     name_pattern: str | None = None
     """Regular expression with one group, which matches the label in the name of the electrode group, probe or imaging
     plane, e.g. `group\\d+_(\\w+)`. Null: labels are not taken from names."""
+    pattern: str | None = None
+    """Regular expression with one group, which matches the region in the label itself, e.g. `^(?:left |right )?(\\w+)`
+    for `left CA1`. Labels that it does not match are used as they are. Null: labels are used as they are; of a label
+    that is a JSON text, the entry `brain_region`, `area` or the like is used."""
+    atlas: Literal["allen_ccf"] | None = None
+    """Atlas whose acronyms, names or ids the labels are. `allen_ccf`: the Allen mouse atlas; labels are merged to their
+    parents of `level`, whatever layer or hemisphere they name. Needs `pip install 'curbd-workflow[atlas]'`."""
+    level: str = "beryl"
+    """With `atlas`: `beryl` (about 300 regions without layers), `cosmos` (about 10 large divisions), or the acronym of
+    a structure into which all that lies below it is merged, such as `VISp` or `Isocortex`."""
+    hemispheres: bool = False
+    """With `atlas`: keep the hemispheres that the labels name apart, as `CA1 left` and `CA1 right`."""
     merge: dict[str, str] | str = {}
-    """Label in the file -> region, or the path of a TSV with the columns `label` and `region`."""
+    """Label in the file (or the label that `pattern` and `atlas` made of it) -> region, or the path of a TSV with the
+    columns `label` and `region`."""
     unknown: Literal["drop", "keep", "stop"] = "drop"
     """What happens to units without a label. `drop`: they are left out, with the reason in units.csv. `keep`: they form
     the region `unknown`. `stop`: the run stops with an error."""
@@ -117,6 +130,10 @@ class Units(Section):
     """Regions with fewer units than this, after all other choices, are left out."""
     select: dict[str, list[Any]] = {}
     """Column -> values. Only units that have one of these values in the file are used, e.g. `{quality: [good]}`."""
+    max_missing: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Largest share of the recorded bins in which a unit may have no value (NaN). Units with more holes are left out. A
+    hole of a kept unit costs its bin for all units, so that units with holes are kept, those with the fewest holes
+    first, only as long as at most a quarter of the bins is lost. 0: one hole is enough to leave a unit out."""
 
 
 class PerturbedTrials(Section):
@@ -167,6 +184,9 @@ class RecordingSettings(Section):
     """What to fit, as paths in an NWB file: `units`, or one or more series of regions of interest or other signals;
     several series, such as imaging planes, are joined. Empty: the units, or else the only series of the file
     (deconvolved activity before fluorescence, never neuropil)."""
+    spike_time_unit_s: Positive | None = None
+    """Length in seconds of the unit in which the file holds spike times: 0.001 for milliseconds, 1 / 30000 (as a
+    number) for samples at 30 kHz. Null: the unit that the file states, or else the second."""
     bin_width_s: Positive | None = None
     """Bin width in seconds. Null: 0.05 s for spikes, and the sampling interval of the file for sampled activity."""
     smoothing_s: NotNegative | None = None

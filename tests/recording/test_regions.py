@@ -45,12 +45,12 @@ def test_majority_of_electrodes_and_no_label_for_a_tie():
 
 
 def test_first_rule_that_gives_a_label_wins_unit_by_unit():
-    labels, sources = resolve([COLUMN, ELECTRODES], ["unit_column", "electrodes"], 4)
+    labels, sources, _ = resolve([COLUMN, ELECTRODES], ["unit_column", "electrodes"], 4)
     assert labels == ["ca1", "adn", "", "ca1"]
     assert sources == ["units.location", ELECTRODES.name, "", "units.location"]
-    labels, _ = resolve([COLUMN, ELECTRODES], ["electrodes", "unit_column"], 4)
+    labels, _, _ = resolve([COLUMN, ELECTRODES], ["electrodes", "unit_column"], 4)
     assert labels == ["CA1", "adn", "", "ca1"]
-    labels, _ = resolve([COLUMN, ELECTRODES], ["unit_column"], 4)
+    labels, _, _ = resolve([COLUMN, ELECTRODES], ["unit_column"], 4)
     assert labels == ["ca1", "", "", "ca1"]
 
 

@@ -22,7 +22,7 @@ def test_each_rule_gives_its_reason() -> None:
     rates[1, 10, 3] = np.nan
     rates[:3, :, 4] = 0.0
     mean = np.array([5.0, np.nan, 3.0, 5.0, 5.0, 0.01, np.nan])
-    reasons = reasons_of(rates, np.array([True, True, True, False]), mean, Units())
+    reasons = reasons_of(rates, np.array([True, True, True, False]), mean, Units(max_missing=0))
     assert reasons.tolist() == [
         "",
         "no finite value (NaN everywhere)",

@@ -1,0 +1,115 @@
+"""Region labels as files write them: JSON texts, a pattern of the user, and acronyms of the Allen mouse atlas."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from curbd.errors import UserError
+from curbd.recording.allen import allen_parents
+from curbd.recording.cells import as_text, region_label
+from curbd.settings.recording import Regions
+
+JSON_KEYS = (
+    *("brain_regions", "brain_region", "brain_area", "region", "area", "acronym", "structure", "location", "name"),
+)
+"""Keys of a JSON text that may hold the region, tried in this order."""
+
+
+class LabelReader:
+    """Reads a region label from a cell of the file, with the settings of the regions.
+
+    Attributes
+    ----------
+    seen : texts that were read, with the label that each gave.
+    """
+
+    def __init__(self, settings: Regions) -> None:
+        self._pattern = compiled(settings.pattern, "regions.pattern") if settings.pattern is not None else None
+        self._parent = None if settings.atlas is None else allen_parents(settings.level, settings.hemispheres)
+        self._matched: set[str] = set()
+        self._not_in_atlas: set[str] = set()
+        self.seen: dict[str, str] = {}
+
+    def __call__(self, value: Any) -> str:
+        """Label of a cell; '' for a cell without a label."""
+        text = as_text(value)
+        if text not in self.seen:
+            self.seen[text] = self._label(text)
+        return self.seen[text]
+
+    def merged(self, label: str) -> str:
+        """A label of the user, merged to its parent in the atlas."""
+        if self._parent is None or not label:
+            return label
+        parent = self._parent(label)
+        if parent is None:
+            self._not_in_atlas.add(label)
+        return label if parent is None else region_label(parent)
+
+    def _label(self, text: str) -> str:
+        label = text
+        if self._pattern is not None:
+            match = self._pattern.search(text)
+            if match is not None:
+                self._matched.add(text)
+                label = match.group(1) or ""
+        if label == text:
+            label = of_json(text)
+        return self.merged(region_label(label))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on labels that the pattern does not match, and on labels that are not in the atlas."""
+        notes = []
+        labels = [text for text in self.seen if region_label(text)]
+        missed = [text for text in labels if text not in self._matched]
+        if self._pattern is not None and missed:
+            notes.append(
+                f"regions.pattern does not match {len(missed)} of {len(labels)} labels, which are used as they are"
+                f" (e.g. {missed[0][:60]!r})."
+            )
+        if self._not_in_atlas:
+            some = ", ".join(sorted(self._not_in_atlas)[:5])
+            notes.append(
+                f"{len(self._not_in_atlas)} labels are not in the Allen mouse atlas and are used as they are: {some}."
+            )
+        return notes
+
+
+def of_json(text: str) -> str:
+    """The region in a JSON object, under the first of `JSON_KEYS`; the text itself if it is no such object."""
+    if not text.startswith("{"):
+        return text
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(content, dict):
+        return text
+    keys = {str(key).casefold(): value for key, value in content.items()}
+    value = next((keys[key] for key in JSON_KEYS if key in keys), text)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, str) else text
+
+
+def compiled(pattern: str, where: str) -> re.Pattern[str]:
+    """A regular expression of the user, with one group.
+
+    Raises
+    ------
+    UserError : the pattern is not a regular expression, or has no or several groups.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError.at(where, found=f"{pattern!r} ({error})", expected="a regular expression") from None
+    if expression.groups != 1:
+        raise UserError.at(
+            where,
+            found=f"{pattern!r} with {expression.groups} groups",
+            expected=r"one group that is the label, as in group\d+_(\w+)",
+        )
+    return expression

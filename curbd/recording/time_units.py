@@ -1,0 +1,47 @@
+"""Units of time that a file states for its times; everything else in the project is in seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+
+from curbd.recording.cells import as_text
+
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+}
+"""Name of a unit of time -> its length in seconds."""
+
+
+def stated_unit(dataset: Any) -> str:
+    """Unit that a dataset of times states in its attribute ``unit`` or ``units``; '' where it states none."""
+    if not isinstance(dataset, h5py.Dataset):
+        return ""
+    for attribute in ("unit", "units"):
+        value = dataset.attrs.get(attribute)
+        if isinstance(value, str | bytes):
+            return as_text(value)
+    return ""
+
+
+def seconds_per_unit(dataset: Any, name: str) -> tuple[float, list[str]]:
+    """Length in seconds of the unit of a dataset of times, and sentences on a unit other than the second.
+
+    Parameters
+    ----------
+    dataset : the dataset, whose attribute states the unit.
+    name : name of the dataset, for sentences.
+    """
+    unit = stated_unit(dataset)
+    seconds = SECONDS.get(unit.casefold())
+    if seconds is None:
+        if not unit:
+            return 1.0, []
+        return 1.0, [f"{name} states the unit {unit!r}, which is no unit of time that is known; read as seconds."]
+    return seconds, [] if seconds == 1.0 else [f"{name} is stated in {unit} and converted to seconds."]

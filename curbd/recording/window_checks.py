@@ -1,0 +1,137 @@
+"""What the windows of an interval table look like together, told before anything is binned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from curbd.recording.cells import cell_text
+
+MAX_TIMES_MEDIAN = 10.0
+"""Windows that are longer than this number of median lengths are remarkable."""
+MAX_VALUES_LISTED = 5
+"""Up to this number of values of a condition are listed."""
+
+
+def overlaps(start: np.ndarray, stop: np.ndarray, tolerance_s: float) -> np.ndarray:
+    """(window,) whether a window shares time with another window.
+
+    Parameters
+    ----------
+    start : (window,) start of each window in seconds.
+    stop : (window,) end of each window in seconds.
+    tolerance_s : overlaps up to this time are rounding errors.
+    """
+    order = np.lexsort((stop, start))
+    latest = np.maximum.accumulate(stop[order])
+    shares = np.zeros(len(start), dtype=bool)
+    shares[1:] = start[order][1:] < latest[:-1] - tolerance_s
+    later = np.minimum.accumulate(start[order][::-1])[::-1]
+    # A window shares time with a later one if any later window starts before its end.
+    before_end = np.zeros(len(start), dtype=bool)
+    before_end[:-1] = later[1:] < stop[order][:-1] - tolerance_s
+    result = np.zeros(len(start), dtype=bool)
+    result[order] = shares | before_end
+    return result
+
+
+def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) -> list[str]:
+    """Sentences on windows that share time, repeat, go back in time, or are much longer than the others.
+
+    Parameters
+    ----------
+    start : (window,) start of each window in seconds, in the order of the table.
+    stop : (window,) end of each window in seconds.
+    name : name of the table.
+    dt_s : bin width in seconds.
+    """
+    notes: list[str] = []
+    n_windows = len(start)
+    if n_windows < 2:
+        return notes
+    sharing = overlaps(start, stop, 1e-3 * dt_s)
+    if sharing.any():
+        ordered = np.unique(start)
+        apart = float(np.diff(ordered).min()) if ordered.size > 1 else 0.0
+        text = f"{name}: {int(sharing.sum())} of {n_windows} windows share time with another window"
+        repeats = n_windows - len(np.unique(np.column_stack([start, stop]), axis=0))
+        if repeats:
+            text += f"; {repeats} repeat an earlier window"
+        length = float(np.median(stop - start))
+        if apart > dt_s:
+            text += (
+                f"; they last {length:.4g} s and start {apart:.4g} s apart at least, so that windows of"
+                f" {apart:.4g} s would not overlap (windows.start_s, windows.stop_s)"
+            )
+        notes.append(text + ".")
+    back = np.flatnonzero(np.diff(start) < -dt_s)
+    if back.size:
+        row = int(back[0])
+        notes.append(
+            f"{name}: the windows go back in time {back.size} times, e.g. from {start[row]:.6g} to"
+            f" {start[row + 1]:.6g} s; if the clock restarts there, write the times on one clock."
+        )
+    lengths = stop - start
+    median = float(np.median(lengths))
+    long_rows = np.flatnonzero(lengths > MAX_TIMES_MEDIAN * median)
+    if median > 0 and long_rows.size:
+        row = int(long_rows[np.argmax(lengths[long_rows])])
+        notes.append(
+            f"{name}: {long_rows.size} windows are more than {MAX_TIMES_MEDIAN:g} times as long as the median of"
+            f" {median:.4g} s (the longest {lengths[row]:.6g} s, at {start[row]:.6g} s); windows.stop_s ends them."
+        )
+    return notes
+
+
+def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str], name: str) -> list[str]:
+    """Sentences on conditions without any window left, and on columns in which every window is another condition.
+
+    Parameters
+    ----------
+    rows : the rows of the table.
+    used : (row,) whether the window of a row is used.
+    wanted : columns of the conditions.
+    name : name of the table.
+    """
+    notes = []
+    for column in wanted:
+        if column not in rows:
+            continue
+        texts = np.array([cell_text(cell) or "none" for cell in rows[column]], dtype=object)
+        gone = sorted(set(texts) - set(texts[used]))
+        if gone:
+            some = ", ".join(gone[:MAX_VALUES_LISTED]) + (", ..." if len(gone) > MAX_VALUES_LISTED else "")
+            count = int(np.isin(texts, gone).sum())
+            notes.append(
+                f"{name}: no window is left of {column} {some} ({count} rows): each of them lacks the event of"
+                " windows.align, or lies outside the recording."
+            )
+        n_values = len(set(texts[used]))
+        if n_values > 10 and 2 * n_values > int(used.sum()):
+            notes.append(
+                f"{name}: {column} has {n_values} different values in {int(used.sum())} windows; a condition should be"
+                " a column with few values."
+            )
+    return notes
+
+
+def clock_hint(first: float, last: float, span_s: tuple[float, float]) -> str:
+    """A guess why the times of a table lie outside the recording: another unit of time; '' without a guess.
+
+    Parameters
+    ----------
+    first : first time of the table.
+    last : last time of the table.
+    span_s : first and last time of the recording in seconds.
+    """
+    ratio = last / span_s[1] if span_s[1] > 0 and last > 0 else 0.0
+    for factor, what in ((1000.0, "milliseconds"), (1 / 1000.0, "seconds, and those of the activity in milliseconds")):
+        if 0.3 < ratio / factor < 1.5:
+            return f"the times of the table look like {what}"
+    if 10_000 * 0.3 < ratio < 50_000:
+        return "the times of the table look like samples"
+    if min(first, span_s[0]) >= 0 and (first > 1e8) != (span_s[0] > 1e8):
+        return "the table and the activity count time from different moments"
+    return ""
