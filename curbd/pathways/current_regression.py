@@ -13,9 +13,8 @@ from curbd.regression.transitions import source_of_regressor
 Array = np.ndarray
 PENALTY_FOLDS = 5
 """Number of folds, of whole trials, over which penalties are chosen where the estimator has none."""
-
 SILENT_SHARE = 1e-6
-"""A unit is silent if its mean squared held-out current is a smaller share of its mean squared fitted current."""
+"""A unit is silent where its mean squared held-out current is below this share of its mean squared fitted current."""
 
 
 class CurrentRegression(NamedTuple):
@@ -63,9 +62,9 @@ class CurrentRegression(NamedTuple):
 
 def mean_of_active(shares: Array) -> Array:
     """Mean over units (..., unit) of shares that are NaN for silent units; NaN where all units are silent."""
-    known = np.isfinite(shares)
-    count = known.sum(-1)
-    return np.where(count > 0, np.where(known, shares, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
+    active = np.isfinite(shares)
+    count = active.sum(-1)
+    return np.where(count > 0, np.where(active, shares, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
 
 
 def current_regression(fit: View) -> CurrentRegression:

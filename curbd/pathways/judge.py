@@ -51,7 +51,7 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
         evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
-    # A source without any current, as a hidden input of another region, was not tested: nothing could be shuffled.
+    # A source without a current, such as a hidden input of another region, is not tested: nothing can be shuffled.
     evidence["p_value"] = np.where(evidence["rms"] > 0, evidence["p_value"], np.nan)
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index()

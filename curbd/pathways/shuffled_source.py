@@ -26,8 +26,9 @@ SHUFFLES_PER_BATCH = 20
 """Shuffles that are computed together; more take more memory."""
 LEAST_TRIALS_TO_EXCHANGE = 4
 """Fewest trials of a condition between which the rest is exchanged; with fewer trials it is shifted in time."""
-REGULARISING_SHARE = 1e-6
-"""Share of the mean power of the other sources that keeps their Gram matrix regular and changes nothing else."""
+SPLIT_RIDGE_SHARE = 1e-6
+"""Ridge penalty of the split, as a share of the mean power of the other sources. The penalty keeps their Gram matrix
+regular and changes nothing else."""
 
 
 class ShuffleNull(NamedTuple):
@@ -106,7 +107,7 @@ def _split(activity: Array, z_others: Array, fitted: Array) -> tuple[Array, Arra
     """
     regressors = z_others[fitted]
     gram = regressors.T @ regressors
-    gram[np.diag_indices_from(gram)] += REGULARISING_SHARE * np.trace(gram) / len(gram)
+    gram[np.diag_indices_from(gram)] += SPLIT_RIDGE_SHARE * np.trace(gram) / len(gram)
     shared = z_others @ np.linalg.solve(gram, regressors.T @ activity[fitted])
     return shared, np.nan_to_num(activity - shared)
 

@@ -34,7 +34,7 @@ class Grounds(NamedTuple):
     shared_sd : by how many standard deviations the slow fluctuations that the residuals of the target's units share
         exceed those of independent units (`curbd.pathways.unrecorded`).
     unseen_share : share of the variance of the source's rates that measurement noise hides, as the estimator found.
-    rms : of the current.
+    rms : root mean square of the current, dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
     """
 
     q_value: float
@@ -58,7 +58,7 @@ def verdict(grounds: Grounds) -> tuple[str, str]:
     are white, there are enough data, and it predicts held-out currents no worse than a plain ridge regression. A
     network that misses a part of the current attributes the rest wrongly. Neither hint of unrecorded units or inputs is
     present (`curbd.pathways.unrecorded`). The current of unrecorded units would be attributed to recorded ones.
-    Unknown evidence (NaN) does not count against a pathway.
+    A source that sends no current at all is unresolved. Unknown evidence (NaN) does not count against a pathway.
 
     Returns
     -------

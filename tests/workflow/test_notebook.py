@@ -1,4 +1,4 @@
-"""The lines of the package's docstring, as they stand there, on a file."""
+"""The program in the docstring of the package runs."""
 
 from __future__ import annotations
 

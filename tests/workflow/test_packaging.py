@@ -1,4 +1,4 @@
-"""What pip, conda and the lock install is the same; the wheel holds every package."""
+"""Pip, conda and the lock file install the same packages; the wheel holds every package of the project."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def needed() -> list[Requirement]:
+def dependencies() -> list[Requirement]:
     return [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 
 
 def test_conda_installs_what_pip_installs() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     conda = {re.split(r"[><=]", text)[0]: text for text in environment["dependencies"]}
-    pip = {CONDA_NAMES.get(item.name, item.name): str(item.specifier) for item in needed()}
+    pip = {
+        CONDA_NAMES.get(requirement.name, requirement.name): str(requirement.specifier)
+        for requirement in dependencies()
+    }
     assert conda.pop("python") == f"python{PROJECT['project']['requires-python']}"
-    # The reports extra of snakemake; conda has no extras.
+    # Pip installs pygments as an extra of snakemake; conda has no extras.
     assert conda.pop("pygments") == "pygments"
     assert {name: text.removeprefix(name) for name, text in conda.items()} == pip
 
@@ -43,22 +46,22 @@ def test_the_lock_pins_every_direct_dependency_inside_its_range() -> None:
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     pins = {canonical(name): version for name, version in pins.items()}
     extras = [Requirement(text) for group in PROJECT["project"]["optional-dependencies"].values() for text in group]
-    wanted = {canonical(item.name): item for item in [*needed(), *extras]}
-    assert pins.keys() == wanted.keys()
-    for name, item in wanted.items():
-        assert item.specifier.contains(pins[name]), f"{name}: {pins[name]} is outside {item.specifier}"
+    requirements = {canonical(requirement.name): requirement for requirement in [*dependencies(), *extras]}
+    assert pins.keys() == requirements.keys()
+    for name, requirement in requirements.items():
+        assert requirement.specifier.contains(pins[name]), f"{name}: {pins[name]} is outside {requirement.specifier}"
     assert pins["torch"] == "2.13.0"
 
 
 def test_the_wheel_holds_every_package() -> None:
-    wanted = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
-    found = set(find_packages(str(ROOT), include=wanted))
+    patterns = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = set(find_packages(str(ROOT), include=patterns))
     folders = {
         ".".join(path.parent.relative_to(ROOT).parts)
         for top in ("curbd", "lrfit")
         for path in (ROOT / top).rglob("*.py")
     }
-    assert found == folders
+    assert packages == folders
 
 
 def test_versions_agree() -> None:

@@ -1,4 +1,4 @@
-"""A person at a terminal sees a bar, a log file gets lines."""
+"""Progress is a bar at a terminal and lines in a log file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curbd.progress import progress
 
 
 class Terminal(io.StringIO):
-    """Text that says of itself that a person reads it."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -25,12 +25,12 @@ def work() -> None:
 
 
 def test_a_bar_at_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    shown = Terminal()
-    monkeypatch.setattr(sys, "stderr", shown)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     with caplog.at_level(logging.INFO):
         work()
-    assert "experiments: 100%" in shown.getvalue()
-    assert "20/20" in shown.getvalue()
+    assert "experiments: 100%" in terminal.getvalue()
+    assert "20/20" in terminal.getvalue()
     assert not caplog.messages
 
 

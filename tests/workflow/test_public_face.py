@@ -1,4 +1,4 @@
-"""What a person sees who types `curbd.` in a notebook."""
+"""The public names of the packages, with their types, as a notebook sees them."""
 
 from __future__ import annotations
 

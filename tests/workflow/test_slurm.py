@@ -11,7 +11,7 @@ import pytest
 from tests.support.workspace import assert_same_tables, make_workspace, snakemake
 
 
-def running() -> bool:
+def slurm_answers() -> bool:
     """Whether a SLURM controller answers."""
     if shutil.which("sinfo") is None:
         return False
@@ -20,10 +20,10 @@ def running() -> bool:
 
 pytestmark = [
     pytest.mark.slurm,
-    pytest.mark.skipif(not running(), reason="no SLURM controller answers; .ci/run starts one"),
+    pytest.mark.skipif(not slurm_answers(), reason="no SLURM controller answers; .ci/run starts one"),
 ]
 
-# A node without accounting, and small: it is asked through squeue and soon, and no job may ask for more than it has.
+# The node has no accounting and little memory: its jobs are asked for through squeue, and ask for no more than it has.
 SMALL_NODE = [
     "--workflow-profile",
     "profiles/slurm",

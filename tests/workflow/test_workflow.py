@@ -1,4 +1,4 @@
-"""The workflow as users run it: dry runs of every config, the demo, restart after a kill, and what an edit remakes."""
+"""The workflow as users run it: dry runs of every config, the demo, restarts after a kill, and runs after edits."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1, "mechanism"
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """The workflow in a folder of its own, nothing made yet."""
+    """A folder with the workflow in which nothing has run."""
     return make_workspace(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the demo has run, undisturbed. Tests copy it before they change anything."""
+    """A folder in which the demo has run. Tests that change anything use the copy `done`."""
     folder = make_workspace(tmp_path_factory.mktemp("demo"))
     snakemake(folder)
     return folder
@@ -177,9 +177,9 @@ REGIONS = {
 def test_every_example_runs(fresh: Path, recordings: Path, example: Path) -> None:
     link_recordings(fresh, recordings)
     config = yaml.safe_load(example.read_text(encoding="utf-8"))
-    # One seed and one family do for a test; the examples themselves differ in how they read the recording.
+    # One seed and one family are enough: the examples differ in how they read the recording.
     config["models"] = {"full_rank": {"family": "full_rank", "seeds": [0]}}
-    # Spikes on coarser bins, to be quick; imaging keeps its own.
+    # Spikes are binned more coarsely, to save time; imaging keeps its bins.
     if "bin_width_s" in config["defaults"]:
         config["defaults"]["bin_width_s"] = 0.25
     snakemake(fresh, "--configfile", write_config(fresh, **config))
@@ -202,8 +202,8 @@ def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path)
         fresh, "human\tdata/human_mtl_sub-4_ses-4.nwb\tnwb", "mouse\tdata/A2929-200711_neurosuite.nwb\tnwb"
     )
     snakemake(fresh, "--until", "ingest", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
-    found = [tables.read("units", fresh / "out" / name / "units.csv") for name in ("human", "mouse")]
-    kept = pd.concat(found).query("kept")
+    units = [tables.read("units", fresh / "out" / name / "units.csv") for name in ("human", "mouse")]
+    kept = pd.concat(units).query("kept")
     counts = kept.groupby(["recording", "region", "region_source"]).size().to_dict()
     assert counts == {
         ("human", "amygdala_right", "units.electrodes -> electrodes.location"): 10,
@@ -218,16 +218,16 @@ def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path)
 
 def test_the_demo_writes_tables_that_keep_their_schema(demo: Path) -> None:
     for name, table in tables.TABLES.items():
-        found = tables.read(name, demo / "results" / "tables" / table.file)
-        # Nobody perturbed the network that the demo records.
-        assert len(found) == 0 if name == "perturbation_comparison" else len(found) > 0, name
-        assert tables.problems(name, found) == []
+        rows = tables.read(name, demo / "results" / "tables" / table.file)
+        # The recording of the demo has no perturbed trials.
+        assert len(rows) == 0 if name == "perturbation_comparison" else len(rows) > 0, name
+        assert tables.problems(name, rows) == []
     units = tables.read("units", demo / "results" / "tables" / "units.csv")
     assert units[["one_step_r2:full_rank", "one_step_r2:low_rank"]].notna().all(axis=None)
     assert "true_r2" in tables.read("pathways", demo / "results" / "tables" / "pathways.csv")
 
 
-def test_provenance_tells_the_versions_the_config_and_the_inputs(demo: Path) -> None:
+def test_provenance_records_the_versions_the_config_and_the_inputs(demo: Path) -> None:
     origin = json.loads((demo / "results/tables/provenance.json").read_text(encoding="utf-8"))
     assert origin["versions"]["torch"]
     assert origin["config"]["models"]["low_rank"]["family"] == "low_rank"
@@ -239,7 +239,7 @@ def test_a_second_run_has_nothing_to_do(demo: Path) -> None:
     assert "Nothing to be done" in snakemake(demo)
 
 
-def test_a_lost_network_is_made_again_with_all_that_hangs_on_it(done: Path) -> None:
+def test_a_lost_network_is_made_again_with_all_files_made_from_it(done: Path) -> None:
     (done / "results/demo/full_rank/network.nc").unlink()
     jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
     assert planned(snakemake(done, "--dry-run")) == jobs
@@ -269,7 +269,7 @@ def test_a_killed_run_ends_with_the_same_tables(demo: Path, fresh: Path) -> None
     snakemake(fresh, "--unlock")
     kill_when(fresh, fresh / "results/demo/recording.nc", os.killpg)
     snakemake(fresh, "--unlock")
-    # The jobs live on as orphans and write beside the next run.
+    # The jobs of the killed run live on and write files during the next run.
     kill_when(fresh, fresh / "results/demo/low_rank/network.nc", os.kill)
     snakemake(fresh, "--unlock")
     snakemake(fresh)
@@ -277,7 +277,7 @@ def test_a_killed_run_ends_with_the_same_tables(demo: Path, fresh: Path) -> None
 
 
 def kill_when(folder: Path, milestone: Path, kill: Callable[[int, int], None]) -> None:
-    """SIGKILL a run as soon as a file is there, while others are being written."""
+    """Kill a run with SIGKILL as soon as a file exists, while other files are being written."""
     with (folder / "printed").open("w") as printed:
         run = subprocess.Popen(
             command(), cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed, start_new_session=True
