@@ -22,7 +22,7 @@ EXCHANGE_SEED = 0
 ROUNDING_SHARE = 1e-12
 """Exchanges whose squared effect is smaller than the measured one by less than this share count as equal."""
 MAX_EFFECT_P_VALUE = 0.01
-"""A region has a measured effect where its p-value is not larger: one region in a hundred without any effect."""
+"""Largest p-value of a measured effect: one in a hundred regions without any effect is reported to have an effect."""
 
 
 class Measured(NamedTuple):
@@ -47,7 +47,10 @@ class Measured(NamedTuple):
 
     @property
     def standard_error(self) -> Array:
-        """(unit,) of the effect, from the spread over trials of one kind and condition; NaN where there is one only."""
+        """(unit,) standard error of the effect, from the spread over trials within kinds and conditions.
+
+        NaN where a condition has a single trial of a kind.
+        """
         variance, means = np.zeros(self.r.shape[2]), self.r.mean(1)
         for name in np.unique(self.condition):
             for kind in (self.weight > 0, self.weight < 0):
@@ -167,8 +170,8 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
 def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -> pd.DataFrame:
     """Predicted effect on every unit of the recording, averaged over conditions as the measured effect is.
 
-    The ends of the intervals are averaged over conditions as well, which is the interval of errors that are entirely
-    shared by all conditions.
+    The ends of the intervals are averaged over conditions as well, as if all conditions had the same error; independent
+    errors would give a narrower interval.
 
     Parameters
     ----------

@@ -90,7 +90,9 @@ def test_synergy_is_positive_where_one_source_compensates_for_the_other(
         table = interactions(recording, converging(recording, truth, weight), both=both)
         [row] = table[table["measure"] == "synergy"].to_dict("records")
         assert row["target"] == "C"
-        assert low < row["value"] < high, "in the linear range effects add; a saturated target misses one source little"
+        assert low < row["value"] < high, (
+            "effects add in the linear range; a saturated target loses little with a single source"
+        )
 
 
 def test_the_critical_window_is_the_window_in_which_the_source_is_active(
