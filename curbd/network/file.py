@@ -94,6 +94,7 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
 
 
 def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
+    """Labels of the units and regions of a recording, and of the inputs of its fits."""
     region, recorded = recording["region"].values.astype(str), recording["input"].values.astype(str)
     n_hidden = next((len(fit.hidden.region) for fit in fits if fit.hidden is not None), 0)
     return Labels(
@@ -107,6 +108,7 @@ def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
 
 
 def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> dict[str, Any]:
+    """Attributes of network.nc; the parameters are those of `to_dataset`."""
     network = fits[0].network
     return {
         "recording": recording.attrs["recording"],

@@ -120,7 +120,7 @@ def expected_r2(
 
     Returns
     -------
-    The R2, NaN where there is no current.
+    R2 in (0, 1); NaN where the source sends no current.
     """
     if not np.isfinite(current).any():
         return float("nan")

@@ -239,7 +239,7 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
 
 
 def views(recording: xr.Dataset, networks: xr.Dataset, rates: Rates = "inferred") -> list[View]:
-    """The views of all fits of a model, in the order of their seeds."""
+    """The views of all fits of a model, in the order of their seeds; see `view` for the parameters."""
     return [view(recording, networks, fit_index, rates) for fit_index in range(networks.sizes["seed"])]
 
 

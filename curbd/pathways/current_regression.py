@@ -91,6 +91,12 @@ def _penalties(fit: View, z: Array, y: Array) -> Array:
 
     The weights of inputs and bias are nearly free, as in every null: what inputs can explain is attributed to no other
     source.
+
+    Parameters
+    ----------
+    fit : a recording as the fit sees it.
+    z : (trial, time, regressor) presynaptic activity.
+    y : (trial, time, unit) total current.
     """
     n_units, n_inputs, n_regions = len(fit.region), fit.u.shape[2], len(fit.regions)
     source = source_of_regressor(fit.region_of_unit, n_inputs)

@@ -356,6 +356,14 @@ class _SourceMoments(NamedTuple):
 
 
 def _source_moments(half: Array, z_others: torch.Tensor, y: torch.Tensor, versions: list[Array]) -> _SourceMoments:
-    """Moments of versions of a source in the transitions of one half (trial, time)."""
+    """Moments of versions of a source in some transitions.
+
+    Parameters
+    ----------
+    half : (trial, time) bool, the transitions.
+    z_others : (transition, other regressor) activity of the other sources.
+    y : (transition, unit) total current.
+    versions : activity of the source (trial, time, regressor) in each version.
+    """
     activity = torch.stack([tensor(version[half]) for version in versions])
     return _SourceMoments(z_others.T @ activity, y.T @ activity, activity.mT @ activity)

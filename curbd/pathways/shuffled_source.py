@@ -113,7 +113,14 @@ def _split(activity: Array, z_others: Array, fitted: Array) -> tuple[Array, Arra
 
 
 def _shuffled(rest: Array, regression: CurrentRegression, rng: np.random.Generator) -> Array:
-    """The rest (trial, time, regressor) of other trials of the same half and condition, or shifted inside its trial."""
+    """Exchange the rest of a source between trials of the same half and condition, or shift it inside its trial.
+
+    Parameters
+    ----------
+    rest : (trial, time, regressor) what the other sources do not predict of the source.
+    regression : the regression of all currents on all sources, with its halves and conditions.
+    rng : generator of the shuffle.
+    """
     shuffled = np.empty_like(rest)
     for half in (regression.train, ~regression.train):
         for name in np.unique(regression.condition[half]):
@@ -127,7 +134,14 @@ def _shuffled(rest: Array, regression: CurrentRegression, rng: np.random.Generat
 
 
 def _shifted(rest: Array, bins: Array, rng: np.random.Generator) -> Array:
-    """The rest (time, regressor) of one trial, shifted round its complete bins by at least a tenth of them."""
+    """Shift the rest of a source in one trial round the complete bins of the trial, by at least a tenth of them.
+
+    Parameters
+    ----------
+    rest : (time, regressor) what the other sources do not predict of the source.
+    bins : (bin,) indices of the complete bins.
+    rng : generator of the shift.
+    """
     shifted = np.zeros_like(rest)
     if len(bins):
         least = len(bins) // 10
@@ -140,6 +154,14 @@ def _moments(z_others: Array, shared: Array, rests: list[Array], y: Array, half:
     """Moments of the regression of y on [others, shared + rest], along a leading axis for every draw of the rest.
 
     `curbd.regression.moments.moments` would compute the sums over the other sources anew for every draw.
+
+    Parameters
+    ----------
+    z_others : (trial, time, other regressor) activity of the other sources.
+    shared : (trial, time, regressor) what the other sources predict of the source.
+    rests : the rest of the source (trial, time, regressor) in every draw.
+    y : (trial, time, unit) total current.
+    half : (trial, time) bool, the transitions.
     """
     others, common, current = tensor(z_others[half]), tensor(shared[half]), tensor(y[half])
     OO, YO = others.T @ others, current.T @ others

@@ -207,7 +207,14 @@ def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, fl
 
 
 def _average_trials(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
-    """The average training trial of the condition as a prediction; NaN where trials do not repeat."""
+    """The average training trial of the condition as a prediction; NaN where trials do not repeat.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    data : the observed currents and rates.
+    train, condition : (trial,) which trials are training trials, and the conditions of all trials.
+    """
     if not has_repeated_trials(recording):
         return Forecasts(*(np.full_like(values, np.nan) for values in data))
     return Forecasts(*(condition_average(values, train, condition) for values in data))
@@ -240,7 +247,15 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
 
 
 def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Array) -> float:
-    """Share of the variance that repeats between trials: the ceiling of a free run, NaN for other kinds of forecast."""
+    """Share of the variance that repeats between trials: the ceiling of a free run, NaN for other kinds of forecast.
+
+    Parameters
+    ----------
+    recording : the recording that was fitted.
+    kind : kind of forecast, a field of `Forecasts`.
+    r : (trial, time, unit) scaled rates.
+    condition : (trial,) labels.
+    """
     if kind != "free_run" or not has_repeated_trials(recording):
         return float("nan")
     repeatable, total = (variance.sum() for variance in repeatable_variance(r, condition))

@@ -14,15 +14,18 @@ from curbd.pathways.currents import current_table, decompose
 from curbd.settings.models import Model
 from tests.support.known_network import known_networks, small
 
+Known = tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]
+"""A recording, its truth, the true network as a fit, and the currents of this fit."""
+
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]:
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Known:
     recording, truth = small(tmp_path_factory.mktemp("teacher"))
     networks = known_networks(recording, truth)
     return recording, truth, networks, decompose(recording, networks)
 
 
-def test_currents_at_a_known_network_are_its_weights_times_the_rates(teacher) -> None:
+def test_currents_at_a_known_network_are_its_weights_times_the_rates(teacher: Known) -> None:
     recording, truth, _, current = teacher
     rates, region = recording["rates"].values, recording["region"].values
     for target in np.unique(region):
@@ -34,7 +37,7 @@ def test_currents_at_a_known_network_are_its_weights_times_the_rates(teacher) ->
             np.testing.assert_allclose(computed, expected, atol=1e-10)
 
 
-def test_sources_sum_to_the_total_current(teacher) -> None:
+def test_sources_sum_to_the_total_current(teacher: Known) -> None:
     recording, truth, _, current = teacher
     total = recording["rates"].values @ truth["J"].values.T
     total = total + recording["inputs"].values @ truth["B"].values.T + truth["b"].values
@@ -42,7 +45,7 @@ def test_sources_sum_to_the_total_current(teacher) -> None:
     assert list(current["source"].values) == ["A", "B", "C", "input:sine", "input:step", "bias"]
 
 
-def test_the_current_of_a_unit_is_chosen_by_its_name(teacher) -> None:
+def test_the_current_of_a_unit_is_chosen_by_its_name(teacher: Known) -> None:
     recording, _, _, current = teacher
     unit_id = recording["unit_id"].values[3]
     np.testing.assert_array_equal(current.sel(unit=unit_id), current.isel(unit=3))
@@ -58,7 +61,7 @@ def test_missing_bins_have_no_current(tmp_path: Path) -> None:
     assert np.isfinite(np.delete(current.values, 2, axis=2)).all()
 
 
-def test_table_holds_means_and_signed_currents_that_add_up(teacher) -> None:
+def test_table_holds_means_and_signed_currents_that_add_up(teacher: Known) -> None:
     recording, _, networks, current = teacher
     table = current_table(recording, networks)
     assert tables.problems("currents", table) == []
@@ -72,7 +75,7 @@ def test_table_holds_means_and_signed_currents_that_add_up(teacher) -> None:
     assert row["rms"].item() == pytest.approx(np.sqrt((expected**2).mean()), abs=1e-12)
 
 
-def test_excitatory_current_passes_the_positive_weights_only(teacher) -> None:
+def test_excitatory_current_passes_the_positive_weights_only(teacher: Known) -> None:
     recording, truth, networks, _ = teacher
     table = current_table(recording, networks)
     region = recording["region"].values
@@ -97,7 +100,7 @@ def test_intervals_of_a_fit_cover_the_true_means(tmp_path: Path) -> None:
     assert (regions.ci_high_x > regions.ci_low_x).all()
 
 
-def test_without_posterior_or_seeds_there_is_no_interval(teacher) -> None:
+def test_without_posterior_or_seeds_there_is_no_interval(teacher: Known) -> None:
     recording, _, networks, _ = teacher
     table = current_table(recording, networks)
     assert table[["ci_low", "ci_high"]].isna().all().all()

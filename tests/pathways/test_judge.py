@@ -47,7 +47,7 @@ def test_inputs_are_judged_too(judged: pd.DataFrame) -> None:
 
 def test_predicted_r2_predicts_the_true_r2(judged: pd.DataFrame) -> None:
     scored = judged[judged.true_r2.notna()]
-    # The posterior knows its own error to within a few hundredths on nine pathways.
+    # On nine pathways, the R2 that the posterior expects is accurate to a few hundredths.
     np.testing.assert_allclose(scored.predicted_r2, scored.true_r2, atol=0.12)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.null_table import null_table
 from curbd.pathways.other_nulls import (
     NULL_DRAWS,
+    NullComparison,
     random_group,
     random_weights,
     region_labels,
@@ -22,6 +24,7 @@ from tests.support.known_network import known_networks, small
 
 LEAST_P_VALUE = 1 / (NULL_DRAWS + 1)
 TRIALS, BINS, UNITS = 24, 60, 6
+Null = Callable[[CurrentRegression], NullComparison]
 
 
 def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[CurrentRegression, np.ndarray]:
@@ -52,7 +55,7 @@ def world(seed: int = 0, weight: float = 0.5, shared: float = 0.0) -> tuple[Curr
 
 
 @pytest.mark.parametrize("null", [time_shift, trial_shuffle, random_group])
-def test_a_driving_source_differs_from_an_idle_one(null) -> None:
+def test_a_driving_source_differs_from_an_idle_source(null: Null) -> None:
     regression, _ = world()
     p_value = null(regression).p_value()
     assert p_value[0, 1] == LEAST_P_VALUE
@@ -66,7 +69,7 @@ def test_random_weights_send_as_large_a_current_that_explains_nothing() -> None:
     assert rms.null[:, 0, 1].mean() == pytest.approx(rms.value[0, 1], rel=0.1)
     assert correlation.p_value()[0, 1] == LEAST_P_VALUE
     assert abs(correlation.null[:, 0, 1].mean()) < 0.1
-    # The partial correlation by hand: current 1.2 (sd of the sum of six random weights of .5), noise of sd 1.
+    # The expected partial correlation: a current of sd 1.2 (six random weights of sd .5) in noise of sd 1.
     share = (W[:UNITS, UNITS : 2 * UNITS] ** 2).sum() / UNITS
     assert correlation.value[0, 1] == pytest.approx(np.sqrt(share / (share + 1)), abs=0.03)
     # A block without weights has no current.
