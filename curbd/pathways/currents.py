@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -12,6 +15,7 @@ from curbd.network.view import View, views
 
 Array = np.ndarray
 CURRENT_SIGNS = ("net", "excitatory", "inhibitory")
+NET_INDEX = CURRENT_SIGNS.index("net")
 
 
 def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
@@ -74,22 +78,7 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     fits = views(recording, networks)
     first = fits[0]
     conditions = np.unique(first.condition)
-    trials_of = [first.condition == name for name in conditions]
-    units_of = [first.region == name for name in first.regions]
-    shape = (len(fits), len(first.regions), len(first.sources), len(CURRENT_SIGNS), len(conditions), len(first.time_s))
-    mean, rms, spread = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
-    for fit_index, fit in enumerate(fits):
-        for source_index, source in enumerate(fit.sources):
-            for sign, current in enumerate(_by_sign(fit, source)):
-                for condition, trials in enumerate(trials_of):
-                    for target, units in enumerate(units_of):
-                        cell = (fit_index, target, source_index, sign, condition)
-                        mean[cell], rms[cell] = _mean_and_rms(current[trials][:, :, units])
-            for condition, trials in enumerate(trials_of):
-                for target, region in enumerate(first.regions):
-                    variance = fit.mean_current_variance(source, region, trials)
-                    if variance is not None:
-                        spread[fit_index, target, source_index, 0, condition] = np.sqrt(variance)
+    mean, rms, spread = _averages(fits, conditions)
     low, high = _interval(mean, spread)
     index = pd.MultiIndex.from_product(
         [
@@ -108,6 +97,37 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     table.insert(1, "model", networks.attrs["model"])
     # A condition whose trials all end earlier has no current there.
     return table[np.isfinite(table["mean"])].reset_index(drop=True)
+
+
+def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Array]:
+    """Mean and rms of every current, and the posterior standard deviation of the mean.
+
+    Parameters
+    ----------
+    fits : the recording as each fit sees it.
+    conditions : (condition,) names of the conditions.
+
+    Returns
+    -------
+    mean, rms, spread : (seed, target region, source, sign, condition, time); the spread is NaN without a posterior, and
+        for excitatory and inhibitory currents.
+    """
+    first = fits[0]
+    trials_of = [first.condition == name for name in conditions]
+    units_of = [first.region == name for name in first.regions]
+    shape = (len(fits), len(first.regions), len(first.sources), len(CURRENT_SIGNS), len(conditions), len(first.time_s))
+    mean, rms, spread = (np.full(shape, np.nan) for _ in range(3))
+    for fit_index, fit in enumerate(fits):
+        for source_index, source in enumerate(fit.sources):
+            currents = _by_sign(fit, source)
+            for (condition, trials), (target, units) in product(enumerate(trials_of), enumerate(units_of)):
+                for sign, current in enumerate(currents):
+                    cell = (fit_index, target, source_index, sign, condition)
+                    mean[cell], rms[cell] = _mean_and_rms(current[trials][:, :, units])
+                variance = fit.mean_current_variance(source, first.regions[target], trials)
+                if variance is not None:
+                    spread[fit_index, target, source_index, NET_INDEX, condition] = np.sqrt(variance)
+    return mean, rms, spread
 
 
 def _by_sign(fit: View, source: Source) -> list[Array]:
