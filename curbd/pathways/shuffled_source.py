@@ -36,11 +36,12 @@ class ShuffleNull(NamedTuple):
 
     Attributes
     ----------
-    p_value : (target region, source) probability of a held-out error as small as that of the real source.
+    p_value : (target region, source) probability of a held-out error as small as the error with the real source; NaN
+        where all units of the target are silent in the held-out transitions.
     null_rms : (target region, source) rms of the current that a shuffled source gets, dimensionless, in the units of x
         in tau dx/dt = -x + J r + B u + b.
     held_out_error : (target region,) held-out squared error with the real sources, as a share of the squared current,
-        mean over the units of the region.
+        mean over the units of the region that are active in the held-out transitions.
     """
 
     p_value: Array
@@ -83,13 +84,14 @@ def _errors_and_powers(regression: CurrentRegression, columns: Array, rng: np.ra
     z_others = regression.z[..., other_columns]
     ridge = tensor(regression.penalty)[:, np.concatenate([other_columns, columns])]
     shared, rest = _split(regression.z[..., columns], z_others, halves[0])
+    held_out_squares = tensor(regression.held_out_squares)
     errors, powers = [], []
     for start in range(0, SHUFFLES + 1, SHUFFLES_PER_BATCH):
         # The real source is draw 0, so that it goes through the very same arithmetic.
         draws = range(start, min(start + SHUFFLES_PER_BATCH, SHUFFLES + 1))
         rests = [rest if draw == 0 else _shuffled(rest, regression, rng) for draw in draws]
         fitted, held_out = (_moments(z_others, shared, rests, regression.y, half) for half in halves)
-        held_out = held_out._replace(YY=tensor(regression.held_out_squares))
+        held_out = held_out._replace(YY=held_out_squares)
         error, power = _refit(fitted, held_out, ridge, regression.region_of_unit, len(columns))
         errors.append(error)
         powers.append(power)
