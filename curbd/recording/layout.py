@@ -19,7 +19,7 @@ AXIS_WORDS = {
 }
 """Words that files use for the axes of their activity."""
 ACTIVITY_WORDS = ("rate", "activity", "fluorescence", "dff", "df_f", "spike", "trace", "firing", "response")
-REGION_WORDS = ("acronym", "region", "area", "location", "structure")
+LAYOUT_REGION_WORDS = ("acronym", "region", "area", "location", "structure")
 RATE_ATTRIBUTE = re.compile(r"(sampling|frame).*rate|^(fs|rate|rate_hz|hz|fps)$", re.IGNORECASE)
 
 
@@ -78,7 +78,7 @@ def _region(by_path: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> str 
         and dataset.size == max(dataset.shape)
         and dataset.size in shape
     ]
-    ranked = [name for word in REGION_WORDS for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
+    ranked = [name for word in LAYOUT_REGION_WORDS for name in texts if word in name.rsplit("/", 1)[-1].casefold()]
     return ranked[0] if ranked else None
 
 

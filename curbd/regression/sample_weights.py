@@ -107,11 +107,11 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     D = decay(data.dt_s, start.tau_s, data.substeps)
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
-    some = slice(None, None, -(-len(z) // RATIO_TRANSITIONS))
-    held_out, source = pairs.fold[some] == pairs.fold[0], source_of_regressor(data.region, data.u.shape[2])
+    subset = slice(None, None, -(-len(z) // RATIO_TRANSITIONS))
+    held_out, source = pairs.fold[subset] == pairs.fold[0], source_of_regressor(data.region, data.u.shape[2])
     if held_out.all():
         return None
-    ratio = _best_ratio(z[some], y[some], spread[some], held_out, source, penalty)
+    ratio = _best_ratio(z[subset], y[subset], spread[subset], held_out, source, penalty)
     return SampleWeights(ratio, 1 / (1 + ratio**2 * spread)) if ratio else None
 
 
@@ -133,8 +133,8 @@ def weighted_regression(
     W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
     gram = np.zeros((z.shape[1],) * 2)
     for target in range(len(penalty)):
-        some = _some_units(source, target)
-        penalty[target] = _penalties(statistics(z, y[:, some], weight[:, some]), source, penalty, target)
+        units = _some_units(source, target)
+        penalty[target] = _penalties(statistics(z, y[:, units], weight[:, units]), source, penalty, target)
         own = np.flatnonzero(source == target)
         for rows in (own[first : first + UNITS_AT_ONCE] for first in range(0, len(own), UNITS_AT_ONCE)):
             m = statistics(z, y[:, rows], weight[:, rows])
@@ -164,13 +164,13 @@ def _best_ratio(z: Array, y: Array, spread: Array, held_out: Array, source: Arra
     """rho under which held-out pairs are most likely given the other pairs."""
     likely = np.zeros(len(NOISE_RATIOS))
     for target in range(len(penalty)):
-        some = _some_units(source, target)
+        units = _some_units(source, target)
         for index, ratio in enumerate(NOISE_RATIOS):
-            variance = 1 + ratio**2 * spread[:, some]
-            m = statistics(z[~held_out], y[~held_out][:, some], 1 / variance[~held_out])
+            variance = 1 + ratio**2 * spread[:, units]
+            m = statistics(z[~held_out], y[~held_out][:, units], 1 / variance[~held_out])
             W, noise = _solved(m, source, _penalties(m, source, penalty, target))
             variance = noise * variance[held_out]
-            missed = (y[held_out][:, some] - z[held_out] @ W.T) ** 2
+            missed = (y[held_out][:, units] - z[held_out] @ W.T) ** 2
             likely[index] -= 0.5 * float((np.log(variance) + missed / variance).sum())
     return NOISE_RATIOS[int(likely.argmax())]
 

@@ -74,15 +74,15 @@ def geometry_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     fits = [low_rank_of(view(recording, networks, fit_index)) for fit_index in range(len(seeds))]
     directions = visited_directions(r)
     agreement: dict[int, list[Measure]] = {fit_index: [] for fit_index in range(len(seeds))}
-    for (fit_index, fit), (other_index, other) in permutations(enumerate(fits), 2):
-        if fit.m.shape[1] and other.m.shape[1]:
-            agreement[fit_index] += _agreement(fit, other, f"seed:{seeds[other_index]}", r, directions)
+    for (fit_index, fit), (other_index, other_fit) in permutations(enumerate(fits), 2):
+        if fit.m.shape[1] and other_fit.m.shape[1]:
+            agreement[fit_index] += _agreement(fit, other_fit, f"seed:{seeds[other_index]}", r, directions)
     rows: list[dict[str, Any]] = []
     for fit_index, (seed, fit) in enumerate(zip(seeds, fits, strict=True)):
         measures = [*_overlaps(fit, first), *_shares(fit, first)] if fit.m.shape[1] else []
-        for measure, of, other_name, value in [*measures, *agreement[fit_index]]:
+        for measure, quantity, other_name, value in [*measures, *agreement[fit_index]]:
             rows.append(
-                first_columns(networks, seed) | {"measure": measure, "of": of, "with": other_name, "value": value}
+                first_columns(networks, seed) | {"measure": measure, "of": quantity, "with": other_name, "value": value}
             )
     return pd.DataFrame(rows, columns=TABLES["geometry"].names)
 
@@ -108,13 +108,13 @@ def _shares(low_rank: LowRank, first: View) -> Iterator[Measure]:
             yield "region_share", f"latent_{latent}", str(region), float(share)
 
 
-def _agreement(low_rank: LowRank, other: LowRank, name: str, r: Array, directions: Array) -> list[Measure]:
+def _agreement(low_rank: LowRank, other_fit: LowRank, name: str, r: Array, directions: Array) -> list[Measure]:
     """Agreement of a fit with another fit of the same model in connectivity, effective connectivity and current."""
-    effective_r = connectivity_r(effective(low_rank, directions), effective(other, directions))
+    effective_r = connectivity_r(effective(low_rank, directions), effective(other_fit, directions))
     return [
-        ("connectivity_r", "J", name, connectivity_r(low_rank, other)),
+        ("connectivity_r", "J", name, connectivity_r(low_rank, other_fit)),
         ("effective_r", "J", name, effective_r),
-        ("current_r2", "J", name, current_r2(low_rank, other, r)),
+        ("current_r2", "J", name, current_r2(low_rank, other_fit, r)),
     ]
 
 
