@@ -136,7 +136,17 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 def _inspect(arguments: argparse.Namespace) -> None:
     from curbd.recording.inspection import inspect
 
-    print("\n\n".join(inspect(file) for file in arguments.files))
+    messages = []
+    for index, file in enumerate(arguments.files):
+        try:
+            page = inspect(file)
+        except UserError as error:
+            # The pages of the other files are printed all the same.
+            messages.append(str(error))
+            continue
+        print("\n" * (index > 0) + page, flush=True)
+    if messages:
+        raise UserError("\n".join(messages))
 
 
 def _teacher(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -57,6 +58,10 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
     -------
     Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A console that cannot show a character of a file shows a question mark.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for package in ("curbd", "lrfit"):

@@ -7,7 +7,9 @@ from typing import Literal
 
 from curbd.errors import UserError
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Truth
+from curbd.recording.unreadable import UnreadableError
 from curbd.settings.recording import RecordingSettings
+from curbd.settings.recordings_table import folder_mistake
 
 __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_recording"]
 
@@ -60,20 +62,22 @@ def check_hdf5(path: Path, where: str) -> None:
 
     expected = "an NWB or HDF5 file"
     if not path.exists():
-        raise UserError.at(where, found="no such file", expected=expected, todo="check the path in recordings.tsv")
+        raise UnreadableError.at(
+            where, found="no such file", expected=expected, todo="check the path in recordings.tsv"
+        )
     if path.is_dir():
-        raise UserError.at(where, found="a folder", expected=expected)
+        raise UnreadableError.at(where, **folder_mistake(path))
     try:
         with h5py.File(path, "r", locking=False):
             return
     except OSError as error:
         if "truncated" in str(error):
-            raise UserError.at(
+            raise UnreadableError.at(
                 where,
                 found=f"a truncated file ({path.stat().st_size} bytes; its end is missing)",
                 expected=expected,
                 todo="copy or download it again",
             ) from None
         if not h5py.is_hdf5(path):
-            raise UserError.at(where, found="a file that is not HDF5", expected=expected) from None
-        raise UserError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None
+            raise UnreadableError.at(where, found="a file that is not HDF5", expected=expected) from None
+        raise UnreadableError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None

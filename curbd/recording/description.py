@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from curbd.recording.cells import as_text
+from curbd.recording.cells import as_text, cell_text
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import LabelOrigin, resolve
-from curbd.settings.recording import Regions
+from curbd.recording.window_checks import clock_hint, window_notes
+from curbd.settings.recording import Regions, Units
 
 INSPECTED_SAMPLES = 2000
 """Number of samples of sampled activity that are read to find units that do not vary."""
 MAX_REGIONS_LISTED = 12
 """Up to this number of regions have a line each; more regions share one line."""
+LOOK_AT_THESE = "Look at these (docs/files.md says what each remark means)"
+"""Title of the remarks."""
 MAX_VALUES_COUNTED = 8
 """Up to this number of different values of a column are listed with their counts."""
 
@@ -162,9 +166,67 @@ def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]
     return ["Time series (possible inputs: inputs: [{name: ..., series: ...}])", *lines] if lines else []
 
 
-def remark_lines(file: RecordingFile) -> list[str]:
-    """Irregularities: notes of the reader, units that do not vary, missing samples, and series that begin late."""
-    remarks = list(file.notes)
+def remark_lines(file: RecordingFile, columns: Mapping[str, Sequence[Any]] | None = None) -> list[str]:
+    """What to look at before the file is used; `docs/files.md` says what each remark means.
+
+    Parameters
+    ----------
+    file : the opened file.
+    columns : name -> (unit,) cells of the columns of the units.
+    """
+    remarks = [*file.notes, *_unit_remarks(file, columns or {}), *_trial_remarks(file), *_activity_remarks(file)]
+    return [LOOK_AT_THESE, *(f"  {one_line(remark)}" for remark in dict.fromkeys(remarks))] if remarks else []
+
+
+def _unit_remarks(file: RecordingFile, columns: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Units that are judged by a column that is not used, and regions with too few units."""
+    remarks = []
+    for name, cells in columns.items():
+        is_quality = re.search(r"quality|label|qc|good|accepted|rejected|noise", name, re.IGNORECASE)
+        values = {cell_text(cell) for cell in cells} - {""}
+        if is_quality and isinstance(file.activity, Spikes) and 2 <= len(values) <= MAX_VALUES_COUNTED:
+            remarks.append(
+                f"All units are used, whatever their {name} ({counted(cells)}); units.select chooses among them."
+            )
+    used = file.units[file.units["reason"] == ""]
+    counts = used.loc[used["region_raw"] != "", "region"].value_counts()
+    fewest = Units().min_per_region
+    small = sorted(str(region) for region, count in counts.items() if count < fewest)
+    if small and len(small) < len(counts):
+        remarks.append(
+            f"Regions with fewer than {fewest} units are left out by default: {', '.join(small[:MAX_REGIONS_LISTED])}"
+            f"{', ...' if len(small) > MAX_REGIONS_LISTED else ''} (units.min_per_region, regions.merge)."
+        )
+    return remarks
+
+
+def _trial_remarks(file: RecordingFile) -> list[str]:
+    """What is remarkable about the rows of the table `trials`, if they are taken as they are."""
+    table = file.intervals.get("trials")
+    if table is None or not len(table):
+        return []
+    bounds = table[["start_time", "stop_time"]].to_numpy(dtype=float)
+    finite = np.isfinite(bounds).all(axis=1)
+    remarks = [] if finite.all() else [f"trials: {int((~finite).sum())} of {len(finite)} rows have no start or stop."]
+    bounds = bounds[finite]
+    if (n_backwards := int((bounds[:, 1] < bounds[:, 0]).sum())) > 0:
+        remarks.append(f"trials: {n_backwards} of {len(bounds)} rows end before they start.")
+    remarks += window_notes(bounds[:, 0], bounds[:, 1], "trials", dt_s=1e-3)
+    if isinstance(file.activity, Spikes) and len(bounds):
+        first, last = file.activity.span_s
+        outside = (bounds[:, 1] < first) | (bounds[:, 0] > last)
+        if outside.any():
+            hint = clock_hint(float(bounds[:, 0].min()), float(bounds[:, 1].max()), (first, last))
+            remarks.append(
+                f"trials: {int(outside.sum())} of {len(bounds)} rows lie outside the recording ({first:.6g} to"
+                f" {last:.6g} s)" + (f"; {hint}." if hint else ".")
+            )
+    return remarks
+
+
+def _activity_remarks(file: RecordingFile) -> list[str]:
+    """Units that do not vary, samples without a value, counts that are not marked as such, series that begin late."""
+    remarks: list[str] = []
     activity = file.activity
     if isinstance(activity, Series):
         stop = activity.steady[2] if activity.steady else activity.time_s().size
@@ -182,6 +244,11 @@ def remark_lines(file: RecordingFile) -> list[str]:
             remarks.append(f"{constant.size} units do not vary{stretch}: {units}{more}.")
         if missing := int(np.count_nonzero(~finite)):
             remarks.append(f"{missing} samples are not finite{stretch}.")
+        if finite.any() and first[finite].min() >= 0 and np.all(first[finite] == np.round(first[finite])):
+            remarks.append(
+                "The activity consists of whole numbers. If they are spike counts: units.min_rate_hz does not apply to"
+                " them, and scaling: counts (with smoothing_s: 0) models their noise."
+            )
     if isinstance(activity, Spikes):
         begins = {
             name: np.array([series.steady[0]]) if series.steady else series.time_s()[:1]
@@ -195,7 +262,7 @@ def remark_lines(file: RecordingFile) -> list[str]:
         for start in dict.fromkeys(late.values()):
             names = ", ".join(name for name, time_s in late.items() if time_s == start)
             remarks.append(f"Begins only at {seconds(start)}: {names}.")
-    return ["Remarks", *(f"  {remark}" for remark in remarks)] if remarks else []
+    return remarks
 
 
 def clock_line(series: Series) -> str:

@@ -20,6 +20,7 @@ from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, 
 from curbd.recording.regions import label_origin
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import UnitFacts, cell_type, text_columns, unit_table
+from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
@@ -40,9 +41,11 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
     UserError : a dataset is missing or its length differs from that of the activity; there are neither times nor a
         sampling rate; no unit has a region label; or rates of a model lie outside (-1, 1).
     """
-    file = h5py.File(path, "r", locking=False)
+    with reading(where, "the file"):
+        file = h5py.File(path, "r", locking=False)
     try:
-        return describe(file, path, settings, where, close=file.close)
+        with reading(where, "the file"):
+            return describe(file, path, settings, where, close=file.close)
     except BaseException:
         file.close()
         raise
@@ -140,7 +143,8 @@ def _reader(
 
     def read(times: slice) -> np.ndarray:
         index = tuple(times if axis == time_axis else slice(None) for axis in range(rates.ndim))
-        block = np.asarray(rates[index], float).transpose(order)
+        with reading(where, "the values"):
+            block = np.asarray(rates[index], float).transpose(order)
         if fill is not None:
             block = np.where(block == fill, np.nan, block)
         if (factor, offset) != (1.0, 0.0):
@@ -174,6 +178,11 @@ def _conversion(dataset: h5py.Dataset) -> tuple[float, float, float | None]:
 
 def _cells(dataset: h5py.Dataset) -> list[Any]:
     """Cells of a column: texts, the names of codes, or numbers."""
+    with reading(str(dataset.file.filename), dataset.name.lstrip("/")):
+        return _read_cells(dataset)
+
+
+def _read_cells(dataset: h5py.Dataset) -> list[Any]:
     if dataset.dtype.kind in "OSU":
         return texts(dataset)
     if names := code_names(dataset):
@@ -320,11 +329,14 @@ def _unit_facts(
     xyz = _dataset(file, layout.position)
     if xyz is not None and xyz.shape != (n_units, 3):
         raise UserError.at(f"{where}: {layout.position}", found=f"shape {xyz.shape}", expected=f"({n_units}, 3)")
-    columns: dict[str, list[Any]] = {
-        name: _cells(dataset)
-        for name, dataset in datasets(file).items()
-        if _is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/")
-    }
+    columns: dict[str, list[Any]] = {}
+    column_notes: list[str] = []
+    for name, dataset in datasets(file).items():
+        if _is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/"):
+            try:
+                columns[name] = _cells(dataset)
+            except UnreadableError as error:
+                column_notes.append(f"Left out: {error}")
     read = LabelReader(settings.regions)
     candidates = text_columns("", columns, [name for name in (layout.region, layout.unit_id, layout.cell_type) if name])
     return UnitFacts(
@@ -334,7 +346,7 @@ def _unit_facts(
         xyz=np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float),
         columns=columns,
         candidates={f"hdf5:{name.lstrip('.')}": cells for name, cells in candidates.items()},
-        notes=read.notes,
+        notes=[*column_notes, *read.notes],
     )
 
 
@@ -357,7 +369,11 @@ def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: st
                     found=f"shape {dataset.shape}",
                     expected=f"({length},), a value for each trial of {layout.rates}",
                 )
-            columns[name] = _cells(dataset)
+            try:
+                columns[name] = _cells(dataset)
+            except UnreadableError as error:
+                notes.append(f"Left out: {error}")
+                continue
             if name.endswith("_time"):
                 second, unit_notes = seconds_per_unit(dataset, f"{layout.trial}/{name}")
                 notes += unit_notes
@@ -438,7 +454,8 @@ def _column_series(dataset: h5py.Dataset, name: str, activity: Series, columns: 
     """Some columns of a dataset as a series, at the sample times of the activity."""
 
     def read(first: int, last: int) -> np.ndarray:
-        block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
+        with reading(str(dataset.file.filename), name):
+            block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
         return np.asarray(block, float).reshape(last - first, -1)
 
     width = 1 if dataset.ndim == 1 else len(range(dataset.shape[1])[columns])

@@ -25,6 +25,7 @@ from curbd.recording.description import (
 )
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.regions import LabelOrigin, no_label_message
+from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
@@ -39,12 +40,13 @@ def inspect(path: Path | str) -> str:
 
     Raises
     ------
-    UserError : the file is missing, truncated, or not an HDF5 file.
+    UserError : the file is missing, truncated, of another format, or an object of it that is needed cannot be read.
     """
     path = Path(path)
     check_hdf5(path, str(path))
-    with h5py.File(path, "r", locking=False) as file:
-        sections = _nwb(file, path) if "nwb_version" in file.attrs else _hdf5(file, path)
+    with reading(str(path), "the file"), h5py.File(path, "r", locking=False) as file:
+        is_nwb = "nwb_version" in file.attrs or isinstance(file.get("nwb_version"), h5py.Dataset)
+        sections = _nwb(file, path) if is_nwb else _hdf5(file, path)
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
@@ -60,6 +62,8 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
     try:
         paths = choose_activity(nwbfile, [], str(path))
         recording_file = nwb.describe(nwbfile, path, INSPECTION_SETTINGS, str(path))
+    except UnreadableError:
+        raise
     except UserError as error:
         listed = [f"  {name}: {' x '.join(map(str, series.data.shape))}" for name, series in stored.items()]
         paste = _paste(path, "nwb", {"activity": "<path>"}) if listed else []
@@ -79,8 +83,8 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
         unit_column_lines(facts.columns, INSPECTION_SETTINGS.regions.unit_columns),
         interval_lines(recording_file),
         input_lines(recording_file, other_responses),
-        remark_lines(recording_file),
         *_what_to_write(recording_file, columns, facts.origins, facts.names, facts.candidates),
+        remark_lines(recording_file, facts.columns),
     ]
 
 
@@ -101,6 +105,8 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     settings = INSPECTION_SETTINGS.model_copy(update={"hdf5": HDF5Layout.model_validate(proposal)})
     try:
         recording_file = hdf5.describe(file, path, settings, str(path))
+    except UnreadableError:
+        raise
     except UserError as error:
         return [head, contents, ["Not yet a recording", f"  {error}"], _paste(path, "hdf5", columns)]
     layout = ["Layout", "  the plain layout, nothing to map"]
@@ -116,8 +122,8 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
         region_lines(recording_file, origins, INSPECTION_SETTINGS.regions),
         interval_lines(recording_file),
         input_lines(recording_file, []),
-        remark_lines(recording_file),
         *_what_to_write(recording_file, columns, [], {}),
+        remark_lines(recording_file),
     ]
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
 from hdmf.build import ConstructError
 from pynwb import NWBHDF5IO, NWBFile
 
 from curbd.errors import UserError
+from curbd.recording.cells import as_text
 from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
+from curbd.recording.unreadable import READING_ERRORS, UnreadableError, broken_links, reading, reason_of
 from curbd.settings.recording import RecordingSettings
+
+logger = logging.getLogger(__name__)
 
 
 def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFile:
@@ -34,7 +41,8 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
     UserError : the file is not an NWB file; it has neither units nor series; it has several series and the settings
         name none of them; or no unit has a region label.
     """
-    file = h5py.File(path, "r", locking=False)
+    with reading(where, "the file"):
+        file = h5py.File(path, "r", locking=False)
     try:
         nwbfile, io = read_nwb(file, where)
         return describe(nwbfile, path, settings, where, close=lambda: _close(io, file))
@@ -50,6 +58,13 @@ def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
     ------
     UserError : the file is not an NWB file, or pynwb cannot read it.
     """
+    if (version := nwb_1_version(file)) and "nwb_version" not in file.attrs:
+        raise UnreadableError.at(
+            where,
+            found=f"a file of {version}, which is not read",
+            expected="an NWB file of version 2",
+            todo="convert it to NWB 2 (with pynwb), or read its datasets as plain HDF5 (format hdf5)",
+        )
     if "nwb_version" not in file.attrs:
         raise UserError.at(
             where, found="an HDF5 file that is not NWB", expected="an NWB file", todo="set its format to hdf5"
@@ -58,10 +73,35 @@ def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
         try:
             io = NWBHDF5IO(file=file, mode="r")
             return io.read(), io
-        except (ConstructError, OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError.at(
-                where, found=f"an NWB file that cannot be read ({error})", expected="a valid NWB file"
-            ) from error
+        except (ConstructError, *READING_ERRORS) as error:
+            logger.debug("%s cannot be read", where, exc_info=True)
+            raise _cannot_be_read(error, file, where) from error
+
+
+def _cannot_be_read(error: Exception, file: h5py.File, where: str) -> UnreadableError:
+    """The message about a file that pynwb cannot read: a missing extension, a broken link, or the words of pynwb."""
+    namespace = re.search(r"'([^']+)' not a namespace|namespace '([^']+)'", str(error))
+    name = "" if namespace is None else namespace[1] or namespace[2]
+    if name and name not in ("core", "hdmf-common", "hdmf-experimental"):
+        return UnreadableError.at(
+            where,
+            found=f"objects of the extension {name}, whose schema is not in the file",
+            expected="an NWB file that holds the schema of its extensions",
+            todo=f"install {name} and save the file again with its schema (pynwb does so), or remove these objects",
+        )
+    links = [f"{path} leads to {target}, which is not there" for path, target in broken_links(file).items()]
+    return UnreadableError.at(
+        where,
+        found=f"an NWB file that cannot be read ({'; '.join([reason_of(error), *links[:3]])})",
+        expected="a valid NWB file",
+        todo="check it with nwbinspector, or copy or download it again",
+    )
+
+
+def nwb_1_version(file: h5py.File) -> str:
+    """Version of a file of NWB 1, which holds it as a dataset, such as ``NWB-1.0.6``; '' for any other file."""
+    version = file.get("nwb_version")
+    return as_text(np.ravel(version[()])[0]) if isinstance(version, h5py.Dataset) and version.size else ""
 
 
 def describe(
@@ -82,11 +122,19 @@ def describe(
     UserError : as `open_nwb`.
     """
     with _quiet():
-        paths = choose_activity(nwbfile, settings.activity, where)
-        activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
-        units, unit_notes = unit_table(facts, settings, where)
-        series, series_notes = other_series(nwbfile, paths, where)
-        intervals, left_out, interval_notes = interval_tables(nwbfile)
+        with reading(where, "the time series and tables of units"):
+            paths = choose_activity(nwbfile, settings.activity, where)
+        with reading(where, ", ".join(paths)):
+            activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
+            units, unit_notes = unit_table(facts, settings, where)
+        with reading(where, "the time series"):
+            series, series_notes = other_series(nwbfile, paths, where)
+        with reading(where, "the interval tables"):
+            intervals, left_out, interval_notes = interval_tables(nwbfile)
+    notes += [
+        f"The link {link} leads to {target}, which is not there."
+        for link, target in (broken_links(nwbfile.read_io._file) if nwbfile.read_io is not None else {}).items()
+    ]
     interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:

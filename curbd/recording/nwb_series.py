@@ -29,6 +29,7 @@ from curbd.recording.references import checked_references
 from curbd.recording.regions import label_origin, majority
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join, text_columns
+from curbd.recording.unreadable import READING_ERRORS, broken_links, guarded, reading, reason_of
 from curbd.settings.recording import RecordingSettings
 
 SPIKES_PATH = "units"
@@ -51,18 +52,33 @@ def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
 def turned_away(nwbfile: NWBFile) -> dict[str, str]:
     """Path -> why a series or a table of units of the file cannot be the activity; images are not listed."""
     reasons = {}
+    broken = broken_links(nwbfile.read_io._file) if nwbfile.read_io is not None else {}
     for stored in nwbfile.objects.values():
         if _is_numeric(stored) and (reason := why_not(stored)):
-            reasons[path_of(nwbfile, stored)] = reason
+            path = path_of(nwbfile, stored)
+            target = next((target for link, target in broken.items() if link.startswith(f"{path}/")), "")
+            reasons[path] = f"its data lie in {target}, which is not there" if target else reason
         elif isinstance(stored, Units) and "spike_times" not in stored.colnames:
             reasons[path_of(nwbfile, stored)] = f"a table of {len(stored)} units without the column spike_times"
         elif isinstance(stored, Units) and not len(stored):
             reasons[path_of(nwbfile, stored)] = "a table of units without a row"
+    reasons |= {
+        link: f"it lies in {target}, which is not there"
+        for link, target in broken.items()
+        if not any(link.startswith(f"{path}/") for path in reasons)
+    }
     return dict(sorted(reasons.items()))
 
 
 def why_not(stored: TimeSeries) -> str:
     """Why a series cannot be read as numbers over time; '' if it can."""
+    try:
+        return _why_not(stored)
+    except READING_ERRORS as error:
+        return f"it cannot be read ({reason_of(error)})"
+
+
+def _why_not(stored: TimeSeries) -> str:
     data = stored.data
     shape = tuple(getattr(data, "shape", ()))
     if data is None:
@@ -204,13 +220,14 @@ def joined_activity(
     members, facts, notes = [], [], []
     for path in paths:
         stored = stored_series[path]
-        member = as_series(stored, path, where)
-        if stored.timestamps is not None and (left_out := clean_clock(raw_times(stored)).note):
-            notes.append(f"{path}: {left_out}")
-        notes += seconds_of(stored, path)[1]
-        notes += [f"{path}: {note}" for note in clock_notes(member.time_s())]
-        members.append(member)
-        facts.append(_series_facts(nwbfile, stored, path, member.columns, settings))
+        with reading(where, path):
+            member = as_series(stored, path, where)
+            if stored.timestamps is not None and (left_out := clean_clock(raw_times(stored)).note):
+                notes.append(f"{path}: {left_out}")
+            notes += seconds_of(stored, path)[1]
+            notes += [f"{path}: {note}" for note in clock_notes(member.time_s())]
+            members.append(member)
+            facts.append(_series_facts(nwbfile, stored, path, member.columns, settings))
     joined, joined_notes = common_clock(members, where)
     return joined, join(facts), notes + joined_notes
 
@@ -238,14 +255,17 @@ def other_series(nwbfile: NWBFile, used: Sequence[str], where: str) -> tuple[dic
             continue
         try:
             series[path] = as_series(stored, path, where)
+            note = ""
+            if stored.timestamps is not None and len(stored.timestamps) <= MAX_TIMES_CHECKED:
+                note = clean_clock(raw_times(stored)).note
         except UserError as error:
             notes.append(f"Left out: {error}")
             continue
-        if (
-            stored.timestamps is not None
-            and len(stored.timestamps) <= MAX_TIMES_CHECKED
-            and (note := clean_clock(raw_times(stored)).note)
-        ):
+        except READING_ERRORS as error:
+            series.pop(path, None)
+            notes.append(f"Left out: {path}, which cannot be read ({reason_of(error)}).")
+            continue
+        if note:
             notes.append(f"{path}: {note}")
     return series, notes
 
@@ -280,8 +300,8 @@ def as_series(stored: TimeSeries, path: str, where: str) -> Series:
         columns = _columns(data.shape, axis)
         return Series(
             name=path,
-            time_s=lambda: raw_times(stored, n_samples),
-            read=raw,
+            time_s=guarded(lambda: raw_times(stored, n_samples), where, path),
+            read=guarded(raw, where, path),
             columns=columns,
             unit=as_text(stored.unit),
             steady=steady,
@@ -306,8 +326,8 @@ def as_series(stored: TimeSeries, path: str, where: str) -> Series:
 
     return Series(
         name=path,
-        time_s=lambda: clock().time_s,
-        read=read,
+        time_s=guarded(lambda: clock().time_s, where, path),
+        read=guarded(read, where, path),
         columns=_columns(data.shape, axis),
         unit=as_text(stored.unit),
     )
@@ -445,7 +465,8 @@ def _roi_facts(rois: DynamicTableRegion, path: str, settings: RecordingSettings)
         )
     rows = [of_column[0] if of_column else None for of_column in checked.rows]
     read = LabelReader(settings.regions)
-    whole_columns = simple_columns(table)
+    column_notes: list[str] = []
+    whole_columns = simple_columns(table, column_notes)
     columns = {name: ["" if row is None else cells[row] for row in rows] for name, cells in whole_columns.items()}
     plane = table.imaging_plane
     location, plane_name = getattr(plane, "location", ""), as_text(getattr(plane, "name", ""))
@@ -470,7 +491,7 @@ def _roi_facts(rois: DynamicTableRegion, path: str, settings: RecordingSettings)
         reason=["its row in the ROI table does not exist" if row is None else reasons[row] for row in rows],
         columns=columns,
         candidates=text_columns(table.name, columns, settings.regions.unit_columns),
-        notes=[*checked.notes, *judgement_notes, *read.notes],
+        notes=[*column_notes, *checked.notes, *judgement_notes, *read.notes],
     )
 
 

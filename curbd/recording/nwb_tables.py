@@ -16,6 +16,7 @@ from curbd.errors import UserError
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.time_units import seconds_per_unit
+from curbd.recording.unreadable import READING_ERRORS, reason_of
 
 MAX_NUMBERS_IN_CELL = 8
 """Cells with more numbers are data, such as waveforms, and not properties of a unit."""
@@ -78,24 +79,39 @@ def _code_names(column: VectorData) -> dict[int, str]:
     return code_names(column.data)
 
 
-def simple_columns(table: DynamicTable) -> dict[str, list[Any]]:
+def simple_columns(table: DynamicTable, notes: list[str] | None = None) -> dict[str, list[Any]]:
     """Every column of a table that holds numbers or texts, except spike times, masks and waveforms.
 
-    A column that has not one cell for each row of the table is left out.
+    A column that cannot be read, or that has not one cell for each row of the table, is left out.
+
+    Parameters
+    ----------
+    table : the table.
+    notes : receives a sentence on each column that is left out.
     """
     columns = {}
     for name in table.colnames:
-        column = table[name]
-        ragged_numbers = isinstance(column, VectorIndex) and _kind(column.target.data) in "iuf"
-        shape = _shape(column.data)
-        if (
-            not ragged_numbers
-            and not (len(shape) > 1 and shape[1] > MAX_NUMBERS_IN_CELL)
-            and (cells := simple_column(column)) is not None
-            and len(cells) == len(table)
-        ):
+        try:
+            cells = _simple_cells(table, name)
+        except (UserError, *READING_ERRORS) as error:
+            if notes is not None:
+                notes.append(f"{table.name}.{name} is left out: it cannot be read ({reason_of(error)}).")
+            continue
+        if cells is not None and len(cells) == len(table):
             columns[name] = cells
+        elif cells is not None and notes is not None:
+            notes.append(f"{table.name}.{name} is left out: it has {len(cells)} cells for {len(table)} rows.")
     return columns
+
+
+def _simple_cells(table: DynamicTable, name: str) -> list[Any] | None:
+    """Cells of a column of numbers or texts; None for spike times, references, masks and waveforms."""
+    column = table[name]
+    ragged_numbers = isinstance(column, VectorIndex) and _kind(column.target.data) in "iuf"
+    shape = _shape(column.data)
+    if ragged_numbers or (len(shape) > 1 and shape[1] > MAX_NUMBERS_IN_CELL):
+        return None
+    return simple_column(column)
 
 
 def interval_tables(nwbfile: NWBFile) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[str]]:
@@ -115,7 +131,7 @@ def interval_tables(nwbfile: NWBFile) -> tuple[dict[str, pd.DataFrame], dict[str
         key = name if names.count(name) == 1 else path_of(nwbfile, table)
         try:
             frame, table_notes = _interval_table(table, key)
-        except (UserError, ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError) as error:
+        except (UserError, *READING_ERRORS) as error:
             left_out[key] = " ".join(str(error).split())
             continue
         frames[key] = frame
@@ -126,7 +142,11 @@ def interval_tables(nwbfile: NWBFile) -> tuple[dict[str, pd.DataFrame], dict[str
 def _interval_table(table: TimeIntervals, name: str) -> tuple[pd.DataFrame, list[str]]:
     columns, notes = {}, []
     for column in table.colnames:
-        cells = simple_column(table[column])
+        try:
+            cells = simple_column(table[column])
+        except (UserError, *READING_ERRORS) as error:
+            notes.append(f"{name}.{column} is left out: it cannot be read ({reason_of(error)}).")
+            continue
         if cells is None:
             continue
         if len(cells) != len(table):

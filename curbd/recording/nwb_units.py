@@ -20,6 +20,7 @@ from curbd.recording.regions import LabelOrigin, label_origin, majority
 from curbd.recording.spike_clock import SpikeClock
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, text_columns
+from curbd.recording.unreadable import reading
 from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
@@ -67,7 +68,8 @@ def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tupl
     second = stated_s if settings.spike_time_unit_s is None else settings.spike_time_unit_s
 
     def stored(unit: int) -> np.ndarray:
-        raw = np.ravel(np.asarray(times[rows[unit]], float))
+        with reading(where, f"spike times of unit {unit}"):
+            raw = np.ravel(np.asarray(times[rows[unit]], float))
         return raw if second == 1.0 else raw * second
 
     clock = SpikeClock(n_units=len(rows), single=getattr(times, "dtype", None) == np.float32)
@@ -153,10 +155,11 @@ def unit_facts(nwbfile: NWBFile, units: DynamicTable, settings: RecordingSetting
     """
     n_units = len(units)
     read = LabelReader(settings.regions)
-    columns = simple_columns(units)
+    column_notes: list[str] = []
+    columns = simple_columns(units, column_notes)
     ids = [as_text(unit_id) for unit_id in units.id[:]]
     link = electrode_link(nwbfile, units, columns, ids)
-    electrodes = simple_columns(link.table) if link.table is not None else {}
+    electrodes = simple_columns(link.table, column_notes) if link.table is not None else {}
     unit_columns = settings.regions.unit_columns
     groups = _group_values(units, link)
     origins = [
@@ -197,7 +200,7 @@ def unit_facts(nwbfile: NWBFile, units: DynamicTable, settings: RecordingSetting
         xyz=xyz,
         columns=columns,
         candidates=candidates,
-        notes=[*link.notes, *read.notes],
+        notes=[*column_notes, *link.notes, *read.notes],
     )
 
 

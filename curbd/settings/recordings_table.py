@@ -157,6 +157,9 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
     if not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
         todo = "relative paths start at the folder of this table"
+        if path and _beside(folder, path).is_dir():
+            about = folder_mistake(_beside(folder, path))
+            found, todo = f'"{path}", {about["found"]}', about["todo"]
         wrong.append(mistake(f"{where}, path", found=found, expected="the path of an NWB or HDF5 file", todo=todo))
     if kind not in FORMATS:
         todo = did_you_mean(kind.lower(), FORMATS)
@@ -203,6 +206,15 @@ def _row_settings(
 
     settings, wrong = check(Defaults, data, where_of)
     return settings, clashes + wrong + (missing_tables(settings, where, row) if settings else [])
+
+
+def folder_mistake(folder: Path) -> dict[str, str]:
+    """What was found, expected and is to be done about a folder in place of a file; NWB folders are Zarr."""
+    names = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
+    if folder.suffix == ".zarr" or any((folder / name).exists() for name in names):
+        todo = "convert it to an HDF5 file, with NWBHDF5IO.export of pynwb and NWBZarrIO of hdmf-zarr"
+        return {"found": "a Zarr folder, which is not read", "expected": "an NWB or HDF5 file", "todo": todo}
+    return {"found": "a folder", "expected": "an NWB or HDF5 file", "todo": "name the file inside it"}
 
 
 def missing_tables(
