@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
+from typing import Self
 
 UNWRITABLE = {
     errno.ENOSPC: ("no space left on the file system", "free some space"),
@@ -41,7 +42,7 @@ class UserError(Exception):
         self.todo = todo
 
     @classmethod
-    def at(cls, where: str, *, found: str, expected: str, todo: str = "") -> UserError:
+    def at(cls, where: str, *, found: str, expected: str, todo: str = "") -> Self:
         """An error about one mistake, with the message ``where: found ..., expected ...; todo``.
 
         Parameters
