@@ -123,6 +123,9 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 
 def _add_run_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps over all recordings and models of a run."""
+    step = add_step(steps, "check", _check, "open all files of a run and print every mistake of its settings")
+    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
+
     step = add_step(steps, "tables", _tables, "collect the tables of a run and record where they come from")
     step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
     step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
@@ -284,6 +287,16 @@ def _read_perturbed(path: Path) -> xr.Dataset:
             todo="name the perturbed trials in the column `perturbed` of recordings.tsv and ingest the file again",
         )
     return read_netcdf(path, "perturbed")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from curbd.run_check import check_config
+
+    checked, lines = check_config(arguments.config)
+    if checked:
+        print("\n".join(lines))
+    else:
+        raise UserError("\n".join(lines))
 
 
 def _tables(arguments: argparse.Namespace) -> None:

@@ -69,7 +69,7 @@ def recording_dataset(
             **_trial_coords(trials.columns),
             "time": ("time", trials.time_s, {"units": "s"}),
             "input": ("input", np.array(inputs.names, dtype=str)),
-            **_unit_coords(file.units.iloc[kept]),
+            **unit_coords(file.units.iloc[kept]),
             "scale": ("unit", scale),
             "mean_rate_hz": ("unit", selection.mean_rate_hz[kept]),
             "condition": ("trial", condition.astype(str)),
@@ -181,7 +181,8 @@ def _trial_coords(columns: pd.DataFrame) -> dict[str, Any]:
     return coords
 
 
-def _unit_coords(units: pd.DataFrame) -> dict[str, Any]:
+def unit_coords(units: pd.DataFrame) -> dict[str, Any]:
+    """Coordinates of the dimension ``unit`` from rows of the unit table of a file."""
     texts = ("unit_id", "region", "region_raw", "region_source", "cell_type")
     coords: dict[str, Any] = {
         column: ("unit", np.array([str(value) for value in units[column]], dtype=str)) for column in texts

@@ -17,7 +17,7 @@ from curbd.recording.dataset import recording_dataset, regions_table, truth_data
 from curbd.recording.inputs import all_inputs
 from curbd.recording.perturbed import perturbed_dataset, separated
 from curbd.recording.recording_file import RecordingFile
-from curbd.recording.regions import absent_labels_message
+from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.scaling import count_scales, scales
 from curbd.recording.selection import candidate_units, select_units
 from curbd.recording.splits import LEFT_OUT, split, split_apart
@@ -95,7 +95,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     UserError : settings that do not fit the file, no unit left, or activity that is NaN everywhere.
     """
     where = f"{name} ({file.path})"
-    file = _with_known_labels(file, where, shared_merge)
+    file = _with_known_labels(file, settings, where, shared_merge)
     candidates = candidate_units(file.units, where)
     activity = read_activity(file, candidates, settings, where)
     _require_activity(activity, f"{where}: {file.activity_name}")
@@ -134,12 +134,14 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     )
 
 
-def _with_known_labels(file: RecordingFile, where: str, shared_merge: bool) -> RecordingFile:
+def _with_known_labels(
+    file: RecordingFile, settings: RecordingSettings, where: str, shared_merge: bool
+) -> RecordingFile:
     """The file, with a note on labels of ``regions.merge`` that it lacks; an error unless other recordings share it."""
     absent = file.units.attrs.get("absent_labels", [])
     if not absent:
         return file
-    if not shared_merge:
+    if not shared_merge and absent_labels_are_a_mistake(settings.regions.merge, absent):
         raise UserError(absent_labels_message(where, absent, file.units.attrs["labels"], "the recording"))
     note = f"Labels of regions.merge that no unit of this recording has: {', '.join(absent)}."
     return replace(file, notes=(*file.notes, note))

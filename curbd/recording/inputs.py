@@ -96,6 +96,31 @@ def known_inputs(
     return KnownInputs(np.where(observed[:, :, None], np.concatenate(blocks, axis=2), 0.0), names, notes)
 
 
+def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str) -> list[str]:
+    """Names of the inputs that an entry of the settings stands for; the values of a series are not read.
+
+    Parameters
+    ----------
+    file : the opened file.
+    entry : the entry of `inputs`.
+    trials : the trials and their bins.
+    where : the entry, for messages.
+
+    Raises
+    ------
+    UserError : an unknown series, table or column, or a column without a value.
+    """
+    where = f"{where} ({entry.name})"
+    if entry.series is None:
+        if entry.interval is not None:
+            return _from_intervals(file, entry, trials, where)[1]
+        return _from_column(entry, trials, where)[1]
+    series = file.series.get(entry.series)
+    if series is None:
+        raise _unknown(f"{where}.series", entry.series, "time series", file.series)
+    return [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
+
+
 def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], where: str, todo: str) -> None:
     """Stop if an input is missing in a bin with activity.
 

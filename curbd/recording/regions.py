@@ -408,6 +408,20 @@ def candidate_lines(candidates: Mapping[str, Sequence[str]]) -> list[str]:
     return ["Other columns of texts:", *listed, f"If one of them holds the region, name it, as in {key}"]
 
 
+def absent_labels_are_a_mistake(merge: dict[str, str] | str, absent: Sequence[str]) -> bool:
+    """Whether labels of ``regions.merge`` that no unit has are a mistake, and not only worth a remark.
+
+    A label that is written in the config is meant for a recording of the run. A table may be that of a whole atlas, and
+    is a mistake only where nothing in it fits.
+
+    Parameters
+    ----------
+    merge : the setting, labels or the path of a table.
+    absent : labels that no unit has.
+    """
+    return bool(absent) and (not isinstance(merge, str) or len(absent) == len(read_merge(merge)))
+
+
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
     expected = f"a TSV with the columns {columns}"
     if not Path(path).is_file():

@@ -173,6 +173,33 @@ def read_plan(
     ------
     UserError : the config or recordings.tsv has mistakes; the text has one line for each of them.
     """
+    plan, mistakes = plan_and_mistakes(config, file, generated, folders)
+    if mistakes or plan is None:
+        raise UserError("\n".join(mistakes))
+    return plan
+
+
+def plan_and_mistakes(
+    config: Mapping[str, Any] | Path | str,
+    file: str = "",
+    generated: Collection[str] = (),
+    folders: Sequence[Path] = (),
+) -> tuple[Plan | None, list[str]]:
+    """A plan and all mistakes that are found without opening a recording.
+
+    Parameters
+    ----------
+    config, file, generated, folders : as in `read_plan`.
+
+    Returns
+    -------
+    The plan of what has no mistake, so that the files can be checked all the same, or None where that is not possible;
+    every mistake, one line each.
+
+    Raises
+    ------
+    UserError : the file of the config cannot be read.
+    """
     if isinstance(config, (str, Path)):
         data, file, folders = _read_yaml(Path(config)), str(config), [Path(config).parent]
     else:
@@ -181,20 +208,37 @@ def read_plan(
         data = with_located_paths(data, folders)
     checked, wrong = check(Config, data, lambda path: ", ".join(filter(None, [file, dotted(path)])))
     if checked is None:
-        if isinstance(data, Mapping) and isinstance(data.get("recordings"), str):
-            # The mistakes of the table come along; its settings can be checked once those of the config are in order.
-            wrong += read_recordings(Path(data["recordings"]), file, {}, generated)[1]
-        raise UserError("\n".join(wrong))
-    wrong = missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
+        checked, data = _sections_in_order(data)
+        if checked is None:
+            if isinstance(data, Mapping) and isinstance(data.get("recordings"), str):
+                # The settings of the table can be checked once those of the config are in order.
+                wrong += read_recordings(Path(data["recordings"]), file, {}, generated)[1]
+            return None, wrong
+    wrong += missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
     recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
     plan = Plan(checked, recordings)
     wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
     wrong += _contradictory_settings(plan, file)
     if not more:
         wrong += _unknown_recordings(checked, file, recordings)
-    if wrong:
-        raise UserError("\n".join(wrong))
-    return plan
+    return plan, wrong
+
+
+def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
+    """A config with mistakes reduced to the sections that have none, and its data; None where too little is left.
+
+    Mistakes in `defaults` leave nothing: other settings would be checked against the wrong trials and units.
+    """
+    if not isinstance(data, Mapping):
+        return None, data
+    kept = {key: data[key] for key in ("recordings", "results", "defaults") if key in data} | {"inactivations": {}}
+    checked = check(Config, kept, dotted)[0]
+    for key in ("models", "inactivations", "bench"):
+        if checked is not None and key in data:
+            larger = check(Config, kept | {key: data[key]}, dotted)[0]
+            if larger is not None:
+                checked, kept = larger, kept | {key: data[key]}
+    return checked, data if checked is None else kept
 
 
 def _long_euler_steps(plan: Plan, file: str) -> list[str]:

@@ -54,7 +54,7 @@ def spiking(path: Path, **more: Any) -> RecordingFile:
 
 
 def test_labels_of_a_shared_merge_table_that_a_recording_lacks_are_a_note(tmp_path: Path) -> None:
-    chosen = settings()
+    chosen = settings(regions={"merge": {"VISp1": "VISp"}})
     file = spiking(tmp_path / "rec.nwb")
     file.units.attrs.update(labels=["a", "b"], absent_labels=["VISp1"])
     session = ingest(file, chosen, "rec", shared_merge=True)

@@ -1,0 +1,297 @@
+"""What the settings of a recording get wrong about its file, all at once, before the activity is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.errors import UserError
+from curbd.recording import open_recording
+from curbd.recording.activity import Activity, read_activity
+from curbd.recording.cells import column_of
+from curbd.recording.dataset import RECORDING_NAMES, unit_coords
+from curbd.recording.inputs import names_of_input
+from curbd.recording.perturbed import perturbations_of
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
+from curbd.recording.selection import candidate_units, require_units, small_regions
+from curbd.recording.windows import Trials, conditions
+from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
+
+T = TypeVar("T")
+MIN_BINS_PER_TRIAL = 4
+"""Trials with fewer bins get a remark: hardly anything can be predicted from one bin to the next."""
+MIN_TRIALS_PER_CONDITION = 2
+"""Where most conditions have fewer trials, they get a remark: they probably come from a column of numbers."""
+
+
+@dataclass
+class FileCheck:
+    """What was found in the file of a recording.
+
+    Attributes
+    ----------
+    mistakes : what must be mended before the recording can be made, one line each.
+    remarks : what may not be as the user means it, one line each.
+    opened : whether units and regions could be read.
+    labels : region labels before merging.
+    absent_labels : labels of ``regions.merge`` that no unit has.
+    is_spikes : whether the activity is spikes.
+    outline : an outline of the recording, with one trial for each condition, for a check of the experiments; None
+        where the units could not be read.
+    has_trials : whether the outline has the trials and inputs of the recording, and not a single empty bin.
+    """
+
+    mistakes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    opened: bool = False
+    labels: list[str] = field(default_factory=list)
+    absent_labels: list[str] = field(default_factory=list)
+    is_spikes: bool = False
+    outline: xr.Dataset | None = None
+    has_trials: bool = False
+
+    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """What a function returns; where the function finds a mistake of the user, None and one more mistake."""
+        try:
+            return function(*arguments)
+        except UserError as error:
+            self.mistakes += [line for line in str(error).splitlines() if line not in self.mistakes]
+            return None
+
+
+def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str) -> FileCheck:
+    """Compare the settings of a recording with its file; the activity itself is not read.
+
+    Parameters
+    ----------
+    path : the file.
+    format : ``nwb`` or ``hdf5``.
+    settings : settings of the recording.
+    name : name of the recording, for messages.
+    """
+    found, where = FileCheck(), f"{name} ({path})"
+    file = _opened(path, format, settings, name, found)
+    if file is None:
+        return found
+    with file:
+        found.opened = True
+        found.is_spikes = isinstance(file.activity, Spikes)
+        found.labels = list(file.units.attrs.get("labels", []))
+        found.absent_labels = list(file.units.attrs.get("absent_labels", []))
+        kept = found.attempt(_kept_units, file, settings.units, where, found)
+        activity = _trials(file, settings, where, found)
+        units = file.units if kept is None else file.units.iloc[kept]
+        if activity is None:
+            found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
+            return found
+        trials = activity.trials
+        condition = _conditions(trials, settings, where, found)
+        inputs: list[str] = []
+        for index, entry in enumerate(settings.inputs):
+            where_entry = f"{where}: inputs[{index}]"
+            inputs += found.attempt(names_of_input, file, entry, trials, where_entry) or []
+        real = found.attempt(perturbations_of, trials.columns, settings.perturbed, where)
+        if condition is None or real is None:
+            found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
+            return found
+        unperturbed, labels = (
+            (trials.take(real == ""), condition[real == ""]) if settings.perturbed else (trials, condition)
+        )
+        found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
+        found.has_trials = True
+    return found
+
+
+def _opened(
+    path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str, found: FileCheck
+) -> RecordingFile | None:
+    """The file; where the settings of units and regions have mistakes, each of them is told, and the file is opened
+    without them."""
+    try:
+        return open_recording(path, format, settings, name)
+    except UserError as error:
+        first = str(error).splitlines()
+    plain = settings.model_copy(update={"regions": Regions(unknown="keep"), "units": Units()})
+    try:
+        file = open_recording(path, format, plain, name)
+    except UserError as error:
+        # A file without labels is described in several lines, which belong together.
+        found.mistakes += str(error).splitlines()
+        return None
+    for column, values in settings.units.select.items():
+        chosen = plain.model_copy(update={"units": Units(select={column: values})})
+        with_choice = found.attempt(open_recording, path, format, chosen, name)
+        if with_choice is not None:
+            found.attempt(candidate_units, with_choice.units, f"{name} ({path})")
+            with_choice.close()
+    labelled = found.attempt(open_recording, path, format, plain.model_copy(update={"regions": settings.regions}), name)
+    found.mistakes = found.mistakes or first
+    if labelled is None:
+        return file
+    file.close()
+    return labelled
+
+
+def _kept_units(file: RecordingFile, settings: Units, where: str, found: FileCheck) -> np.ndarray:
+    """(kept unit,) indices of the units that are fitted unless their activity speaks against it."""
+    candidates = candidate_units(file.units, where)
+    reasons = file.units["reason"].to_numpy(dtype=object).copy()
+    regions = file.units["region"].tolist()
+    small = small_regions(regions, reasons == "", settings)
+    reasons = np.where(small != "", small, reasons)
+    require_units(reasons.tolist(), where)
+    lost = sorted({regions[unit] for unit in candidates} - {regions[unit] for unit in np.flatnonzero(reasons == "")})
+    if lost:
+        found.remarks.append(
+            f"{where}: {', '.join(lost)} {'are' if len(lost) > 1 else 'is'} left out, with fewer than "
+            f"{settings.min_per_region} units (units.min_per_region)."
+        )
+    return np.flatnonzero(reasons == "")
+
+
+def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found: FileCheck) -> Activity | None:
+    """The trials and their bins; where the windows have mistakes, each of them is told."""
+    hollow, windows = _without_data(file), settings.windows
+    unit = np.array([0])
+    try:
+        activity = read_activity(hollow, unit, settings, where)
+    except UserError as error:
+        first = str(error)
+    else:
+        _remark_on_bins(activity.trials, where, found)
+        return activity
+    # Each key alone tells its own mistake; all mistakes come at once.
+    for variant in _windows_alone(windows):
+        found.attempt(read_activity, hollow, unit, settings.model_copy(update={"windows": variant}), where)
+    if not any(line in found.mistakes for line in first.splitlines()) and not found.mistakes:
+        found.mistakes += first.splitlines()
+    table = _table_of_trials(file, windows)
+    if table is not None:
+        for column in windows.conditions:
+            found.attempt(conditions, table, [column], where)
+        for number, trials in enumerate(settings.perturbed):
+            found.attempt(perturbations_of, table, [trials], f"{where}: perturbed[{number}]")
+        for index, entry in enumerate(settings.inputs):
+            where_entry = f"{where}: inputs[{index}] ({entry.name})"
+            for column in filter(None, (entry.column, entry.start, entry.stop)):
+                found.attempt(column_of, table, column, where_entry)
+    return None
+
+
+def _windows_alone(windows: Windows) -> Iterator[Windows]:
+    """The windows with one of their keys at a time, all others at their defaults."""
+    kept = {"table": windows.table, "continuous": windows.continuous}
+    yield Windows.model_construct(**{**Windows().model_dump(), **kept})
+    for column, values in windows.select.items():
+        yield Windows.model_construct(**{**Windows().model_dump(), **kept, "select": {column: values}})
+    times = {key: getattr(windows, key) for key in ("align", "start_s", "stop_s")}
+    yield Windows.model_construct(**{**Windows().model_dump(), **kept, **times})
+
+
+def _table_of_trials(file: RecordingFile, windows: Windows) -> pd.DataFrame | None:
+    """The rows of the trials before any choice among them; None where there is no such table."""
+    if isinstance(file.activity, BinnedTrials):
+        return file.activity.trials
+    return None if windows.table is None else file.intervals.get(windows.table)
+
+
+def _without_data(file: RecordingFile) -> RecordingFile:
+    """The file with a single silent unit, whose bins can be made without reading data."""
+    activity = file.activity
+    if isinstance(activity, Series):
+        hollow: Any = replace(activity, read=lambda first, last: np.zeros((last - first, 1)), columns=1)
+    elif isinstance(activity, BinnedTrials):
+        shape = (len(activity.trials), len(activity.time_s), 1)
+        hollow = replace(activity, read=lambda: np.zeros(shape))
+    else:
+        hollow = Spikes(read=lambda unit: np.zeros(0), span_s=activity.span_s)
+    return replace(file, activity=hollow, truth=None)
+
+
+def _remark_on_bins(trials: Trials, where: str, found: FileCheck) -> None:
+    n_bins = float(np.median(trials.last - trials.first))
+    if n_bins < MIN_BINS_PER_TRIAL:
+        found.remarks.append(
+            f"{where}: a trial has only {n_bins:g} bin{'s' * (n_bins > 1)} of {trials.dt_s:g} s; narrower bins "
+            "(bin_width_s) or longer windows give the fit more to predict."
+        )
+
+
+def _conditions(trials: Trials, settings: RecordingSettings, where: str, found: FileCheck) -> np.ndarray | None:
+    """(trial,) condition of each trial; None where a column is not known."""
+    wanted = settings.windows.conditions
+    known = [found.attempt(conditions, trials.columns, [column], where) for column in wanted]
+    if any(column is None for column in known):
+        return None
+    condition = conditions(trials.columns, wanted, where)
+    if (remark := remark_on_conditions(condition, wanted)) and not trials.blocks:
+        found.remarks.append(f"{where}: {remark}")
+    return condition
+
+
+def remark_on_conditions(condition: np.ndarray, columns: list[str]) -> str:
+    """A sentence on conditions that are too many for their trials; empty where they are not.
+
+    Parameters
+    ----------
+    condition : (trial,) text.
+    columns : the trial columns of `windows.conditions`.
+    """
+    counts = np.unique(condition, return_counts=True)[1]
+    few = int((counts < MIN_TRIALS_PER_CONDITION).sum())
+    if not columns or 2 * few <= len(counts) or len(counts) < 3:
+        return ""
+    return (
+        f"{few} of {len(counts)} conditions ({', '.join(columns)}) have a single trial: windows.conditions is meant "
+        "for columns with few values, not for times or other measurements."
+    )
+
+
+def _outline(
+    units: pd.DataFrame,
+    trials: Trials | None,
+    condition: np.ndarray,
+    inputs: list[str],
+    name: str,
+    settings: RecordingSettings,
+) -> xr.Dataset:
+    """An outline of the recording: its units, inputs and bins, and one trial for each condition.
+
+    Without trials, the outline has a single bin.
+    """
+    names, first = np.unique(condition.astype(str), return_index=True)
+    columns: dict[str, Any] = {}
+    inside, time_s, dt_s = np.ones((1, 1), dtype=bool), np.zeros(1), 1.0
+    if trials is not None:
+        inside = np.array([trials.inside[condition.astype(str) == label].any(axis=0) for label in names])
+        time_s, dt_s = trials.time_s, trials.dt_s
+        columns = {
+            str(column): ("trial", trials.columns[column].to_numpy()[first])
+            for column in trials.columns
+            if str(column) not in RECORDING_NAMES
+        }
+    rates = np.where(inside[:, :, None], np.float32(0), np.float32(np.nan)).repeat(len(units), axis=2)
+    return xr.Dataset(
+        {
+            "rates": (("trial", "time", "unit"), rates),
+            "inputs": (("trial", "time", "input"), np.zeros((*inside.shape, len(inputs)))),
+        },
+        coords={
+            **columns,
+            **unit_coords(units),
+            "time": ("time", time_s),
+            "input": ("input", np.array(inputs, dtype=str)),
+            "condition": ("trial", names),
+        },
+        attrs={
+            "recording": name,
+            "dt_s": dt_s,
+            "silent": -1.0 if settings.scaling == "counts" else 0.0,
+        },
+    )

@@ -1,0 +1,260 @@
+"""All mistakes of a run at once: its config, its table of recordings, and its settings against the opened files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curbd.errors import UserError, mistake
+from curbd.recording.file_check import FileCheck, check_file
+from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
+from curbd.settings.experiments import Inactivation, Intervention
+from curbd.settings.models import StateSpace
+from curbd.settings.plan import Plan, plan_and_mistakes
+
+
+@dataclass
+class RunCheck:
+    """What was found in the files of a run.
+
+    Attributes
+    ----------
+    of_recording : name of a recording -> mistakes that cost this recording alone.
+    of_study : mistakes about all recordings together, such as a label that no recording has.
+    remarks : what may not be as the user means it.
+    """
+
+    of_recording: dict[str, list[str]] = field(default_factory=dict)
+    of_study: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def mistakes(self) -> list[str]:
+        """All mistakes, one line each."""
+        return [*self.of_study, *(line for lines in self.of_recording.values() for line in lines)]
+
+    @property
+    def failing(self) -> list[str]:
+        """Names of the recordings that cannot be made."""
+        return [name for name, lines in self.of_recording.items() if lines]
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether the run cannot begin: a mistake of the study, or no recording in order."""
+        return bool(self.of_study) or (bool(self.of_recording) and len(self.failing) == len(self.of_recording))
+
+
+def check_run(plan: Plan) -> RunCheck:
+    """Open every file of a run, and compare all settings with it.
+
+    Parameters
+    ----------
+    plan : the plan of the run. Files that do not exist yet, because the workflow itself writes them, are left out.
+    """
+    check, files = RunCheck(), {}
+    for name, row in plan.recordings.items():
+        if not row.path.exists():
+            continue
+        files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)  # type: ignore[arg-type]
+        check.of_recording[name] = files[name].mistakes
+        check.remarks += files[name].remarks
+        check.of_recording[name] += _of_models(plan, name, files[name])
+    _check_merge(plan, files, check)
+    _check_experiments(plan, files, check)
+    return check
+
+
+def digest_of_run(plan: Plan) -> str:
+    """A text that changes with the plan of a run and with its files, by which a check is not done twice."""
+    files = {str(row.path): row.path.stat() for row in plan.recordings.values() if row.path.exists()}
+    stamps = {path: (found.st_size, found.st_mtime_ns) for path, found in files.items()}
+    return hashlib.sha256(f"{plan.to_json()}{json.dumps(stamps, sort_keys=True)}".encode()).hexdigest()
+
+
+def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
+    """Mistakes of models that depend on the kind of activity of a file."""
+    if not file.is_spikes:
+        return []
+    return [
+        mistake(
+            f"models.{name}, recording {recording}",
+            found="noise: counts with the default smoothing of spikes",
+            expected="scaling: counts, smoothing_s: 0",
+            todo="set both keys in the section of the model, next to `estimator`",
+        )
+        for name, model in plan.config.models.items()
+        if isinstance(options := model.estimator_options(), StateSpace)
+        and options.noise == "counts"
+        and plan.recording_settings(recording, name).smoothing_s is None
+    ]
+
+
+def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Labels of ``regions.merge`` that no recording with this table has."""
+    groups: dict[str, list[str]] = {}
+    for name, row in plan.recordings.items():
+        if row.settings.regions.merge and name in files and files[name].opened:
+            groups.setdefault(json.dumps(row.settings.regions.merge, sort_keys=True), []).append(name)
+    for names in groups.values():
+        absent = [
+            label
+            for label in files[names[0]].absent_labels
+            if all(label in files[name].absent_labels for name in names)
+        ]
+        if not absent:
+            continue
+        labels = sorted({label for name in names for label in files[name].labels})
+        shared = plan.shares_merge(names[0])
+        where = "config" if shared else f"{names[0]} ({plan.recordings[names[0]].path})"
+        message = absent_labels_message(where, absent, labels, "any recording" if shared else "the recording")
+        if not absent_labels_are_a_mistake(plan.recordings[names[0]].settings.regions.merge, absent):
+            check.remarks.append(message)
+        elif shared:
+            check.of_study.append(message)
+        else:
+            check.of_recording[names[0]].append(message)
+
+
+def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Experiments and readouts that no recording can do, or that a recording must do and cannot do."""
+    outlines = {name: file.outline for name, file in files.items() if file.outline is not None}
+    experiments = {name: entry for name, entry in plan.config.inactivations.items() if _names_something(entry)}
+    readout = plan.config.bench.readout
+    if not outlines or not (experiments or readout):
+        return
+    # These libraries are slow to import, and a run whose experiments name nothing does not need them.
+    from curbd.inactivation.perturbations import Preparation, perturbations_of
+    from curbd.inactivation.readouts import behaviour
+
+    for name, experiment in experiments.items():
+        wrong: dict[str, str] = {}
+        chosen = [recording for recording in outlines if recording in (experiment.recordings or outlines)]
+        for recording in chosen:
+            asked = experiment if files[recording].has_trials else _without_trials(experiment)
+            try:
+                perturbations_of(Preparation(outlines[recording]), {name: asked})
+            except UserError as error:
+                wrong[recording] = str(error)
+        required = {
+            recording
+            for recording in wrong
+            if experiment.recordings is not None
+            or name in {trials.like for trials in plan.recordings[recording].settings.perturbed}
+        }
+        _tell(f"The experiment {name}", wrong, chosen, required, plan, check)
+    for name in readout:
+        wrong = {}
+        with_trials = {recording: outline for recording, outline in outlines.items() if files[recording].has_trials}
+        for recording, outline in with_trials.items():
+            try:
+                behaviour(outline, [name])
+            except UserError as error:
+                wrong[recording] = str(error)
+        _tell(f"The readout {name}", wrong, list(with_trials), set(), plan, check)
+
+
+def _tell(what: str, wrong: dict[str, str], chosen: list[str], required: set[str], plan: Plan, check: RunCheck) -> None:
+    """Sort the recordings that cannot do an experiment into mistakes and remarks.
+
+    Parameters
+    ----------
+    what : the experiment or the readout.
+    wrong : name of a recording -> why it cannot be done there.
+    chosen : recordings that it is meant for and that could be opened.
+    required : recordings that must be able to do it.
+    plan : the plan of the run.
+    check : what was found in the run, which grows.
+    """
+    if not wrong:
+        return
+    if len(wrong) == len(chosen) and not required:
+        # The message with a hint at the nearest name helps most.
+        text = next((text for text in wrong.values() if "did you mean" in text), next(iter(wrong.values())))
+        all_opened = len(chosen) == len(plan.recordings)
+        if len(plan.recordings) > 1:
+            text += f"; no {'' if all_opened else 'other '}recording can do it"
+        target = check.of_study if all_opened else check.remarks
+        target.append(text)
+        return
+    for recording, text in wrong.items():
+        if recording in required:
+            check.of_recording[recording].append(text)
+        else:
+            check.remarks.append(f"{what} is left out of {recording}. {text}")
+
+
+def _without_trials(experiment: Inactivation) -> Inactivation:
+    """What an experiment names of the units alone, for a recording whose trials are not known."""
+    unasked: dict[str, Any] = {"conditions": [], "start_s": None, "stop_s": None, "sweep_s": None}
+    parts = [part.model_copy(update={"input": None}) for part in experiment.parts]
+    return experiment.model_copy(update={**unasked, "parts": parts, "input": None})
+
+
+def _names_something(experiment: Inactivation) -> bool:
+    """Whether an experiment names anything that a recording may lack."""
+    keys = ("region", "units", "where", "between", "table", "source", "target", "input")
+    parts: Iterable[Intervention] = experiment.parts or [experiment]
+    window = experiment.start_s is not None or experiment.stop_s is not None or bool(experiment.conditions)
+    return window or any(getattr(part, key) for part in parts for key in keys)
+
+
+def together(lines: Iterable[str]) -> list[str]:
+    """Lines that say the same of several recordings as one line, which names the recordings.
+
+    Parameters
+    ----------
+    lines : lines that may begin with ``<recording> (<path>): ``.
+    """
+    owners: dict[str, list[str]] = {}
+    for line in dict.fromkeys(lines):
+        parts = re.match(r"(\S+) \((.*?)\): (.*)", line)
+        owners.setdefault(parts[3] if parts else line, []).append(f"{parts[1]} ({parts[2]})" if parts else "")
+    merged = []
+    for text, names in owners.items():
+        short = [name.split(" ")[0] for name in names]
+        owner = names[0] if len(names) == 1 else ", ".join(short[:5])
+        if len(names) > 5:
+            owner += f" and {len(names) - 5} more"
+        merged.append(f"{owner}: {text}" if owner else text)
+    return merged
+
+
+def report_lines(check: RunCheck, n_recordings: int) -> list[str]:
+    """What `curbd check` prints: mistakes, remarks, and a last line that sums them up.
+
+    Parameters
+    ----------
+    check : what was found.
+    n_recordings : number of recordings of the run.
+    """
+    lines = together(check.mistakes)
+    if check.remarks:
+        lines += ["Look at these:", *(f"  {remark}" for remark in together(check.remarks))]
+    n_mistakes = len(check.mistakes)
+    mistakes = f"{n_mistakes} mistake{'s' * (n_mistakes != 1)}" if n_mistakes else "no mistake"
+    opened = f"Checked the config and {len(check.of_recording)} of {n_recordings} recordings: {mistakes}."
+    return [*lines, opened]
+
+
+def check_config(config: Path) -> tuple[bool, list[str]]:
+    """Check a config and all its files.
+
+    Returns
+    -------
+    Whether all is in order; what `curbd check` prints.
+
+    Raises
+    ------
+    UserError : the file of the config cannot be read.
+    """
+    plan, mistakes = plan_and_mistakes(config)
+    if plan is None:
+        return False, [*mistakes, "No file was opened: the config must be mended first."]
+    check = check_run(plan)
+    check.of_study = list(dict.fromkeys([*mistakes, *check.of_study]))
+    return not check.mistakes, report_lines(check, len(plan.recordings))

@@ -1,0 +1,145 @@
+"""`curbd check`: all mistakes of a run at once, from the opened files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from curbd.cli import main
+from curbd.run_check import check_run, digest_of_run, together
+from curbd.settings.plan import read_plan
+
+Study = Callable[..., Path]
+
+
+def write_file(path: Path, regions: list[str], n_trials: int = 10) -> None:
+    """A plain HDF5 file with four units in each region, and the trial columns side and rt."""
+    labels = [region for region in regions for _ in range(4)]
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file["rates"] = rng.uniform(0, 1, (n_trials, 20, len(labels)))
+        file["time"] = np.arange(20) * 0.05
+        file["region"] = labels
+        file["trial/side"] = ["left", "right"] * (n_trials // 2)
+        file["trial/rt"] = rng.uniform(0, 1, n_trials)
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """Writes a config of two recordings: both have CA1, a has V1 and b has M2."""
+    monkeypatch.chdir(tmp_path)
+    write_file(tmp_path / "a.h5", ["CA1", "V1"])
+    write_file(tmp_path / "b.h5", ["CA1", "M2"])
+
+    def write(*rows: str, columns: str = "", **keys: Any) -> Path:
+        lines = rows or ("a\ta.h5\thdf5", "b\tb.h5\thdf5")
+        Path("my.tsv").write_text("\n".join([f"recording\tpath\tformat{columns}", *lines]) + "\n", encoding="utf-8")
+        Path("my.yaml").write_text(yaml.safe_dump({"recordings": "my.tsv", **keys}), encoding="utf-8")
+        return Path("my.yaml")
+
+    return write
+
+
+def test_what_one_recording_lacks_is_a_remark(study: Study) -> None:
+    config = study(
+        defaults={"regions": {"merge": {"V1": "visual"}}},
+        inactivations={"off": {"region": "visual"}, "here": {"region": "M2", "recordings": ["b"]}},
+    )
+    check = check_run(read_plan(config))
+    assert check.mistakes == []
+    assert [remark.split(". ")[0] for remark in check.remarks] == ["The experiment off is left out of b"]
+
+
+def test_what_no_recording_has_is_a_mistake_with_the_nearest_name(study: Study) -> None:
+    config = study(
+        defaults={"regions": {"merge": {"VV1": "visual"}}},
+        inactivations={"off": {"region": "CA11"}, "here": {"region": "V1", "recordings": ["b"]}},
+        bench={"readout": ["sidee"]},
+    )
+    check = check_run(read_plan(config))
+    first, second, third = check.of_study
+    assert first.startswith("config: regions.merge: found unknown region 'VV1', expected regions of any recording")
+    assert first.endswith("did you mean 'V1'?")
+    assert second.startswith('config, inactivations.off.region: found "CA11"')
+    assert second.endswith("did you mean 'CA1'?; no recording can do it")
+    assert third.startswith('config, bench.readout: found "sidee"')
+    assert [line.split(":")[0] for line in check.of_recording["b"]] == ["config, inactivations.here.region"]
+    assert check.leaves_nothing
+
+
+def test_a_merge_table_of_an_atlas_may_name_labels_that_no_recording_has(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "merge.tsv").write_text("label\tregion\nV1\tvisual\nV2\tvisual\n", encoding="utf-8")
+    check = check_run(read_plan(study(defaults={"regions": {"merge": "merge.tsv"}})))
+    assert check.mistakes == []
+    assert "'V2'" in check.remarks[0]
+    (tmp_path / "merge.tsv").write_text("label\tregion\nVisp\tvisual\n", encoding="utf-8")
+    assert len(check_run(read_plan(Path("my.yaml"))).of_study) == 1
+
+
+def test_all_mistakes_of_windows_conditions_and_inputs_come_at_once(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study(
+        "a\ta.h5\thdf5",
+        "b\tgone.h5\thdf5",
+        defaults={
+            "windows": {"conditions": ["sied"], "select": {"colour": [1]}, "start_s": 5, "stop_s": 6},
+            "inputs": [{"name": "x", "column": "contrast"}],
+        },
+        models={"m": {"family": "full_rank"}, "n": {"family": "fullrank"}},
+    )
+    assert main(["check", "my.yaml"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    for text in (
+        'models.n.family: found "fullrank"',
+        'line 3, path: found "gone.h5" (no such file)',
+        "windows.conditions: found unknown column 'sied'",
+        "windows.select: found unknown column 'colour'",
+        "windows.start_s, windows.stop_s: found windows from 5 to 6 s, expected windows inside the trials",
+        "inputs[0] (x): found unknown column 'contrast'",
+    ):
+        assert sum(text in line for line in lines) == 1, (text, lines)
+    assert lines[-1] == "Checked the config and 1 of 2 recordings: 6 mistakes."
+
+
+def test_a_broken_file_costs_itself_only(study: Study) -> None:
+    content = Path("b.h5").read_bytes()
+    Path("b.h5").write_bytes(content[: len(content) // 2])
+    check = check_run(read_plan(study()))
+    assert check.failing == ["b"]
+    assert not check.leaves_nothing
+
+
+def test_numbers_as_conditions_and_wide_bins_get_a_remark(study: Study) -> None:
+    windows = {"conditions": ["rt"]}
+    check = check_run(read_plan(study(defaults={"windows": windows, "bin_width_s": 0.5})))
+    assert check.mistakes == []
+    assert any("10 of 10 conditions (rt) have a single trial" in remark for remark in check.remarks)
+    assert any("a trial has only 2 bins of 0.5 s" in remark for remark in check.remarks)
+
+
+def test_a_sound_run_says_so(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(study(defaults={"windows": {"conditions": ["side"]}}))]) == 0
+    assert capsys.readouterr().out == "Checked the config and 2 of 2 recordings: no mistake.\n"
+
+
+def test_a_check_is_done_again_where_a_file_or_the_plan_changed(study: Study) -> None:
+    digest = digest_of_run(read_plan(study()))
+    assert digest_of_run(read_plan(Path("my.yaml"))) == digest
+    write_file(Path("b.h5"), ["CA1", "M2", "M1"])
+    assert digest_of_run(read_plan(Path("my.yaml"))) != digest
+
+
+def test_equal_lines_of_several_recordings_are_one() -> None:
+    lines = [f"r{number} (/data/r{number}.nwb): windows: found x" for number in range(7)]
+    assert together([*lines, "config: y", "config: y"]) == [
+        "r0, r1, r2, r3, r4 and 2 more: windows: found x",
+        "config: y",
+    ]
+    assert together(lines[:1]) == lines[:1]
