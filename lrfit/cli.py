@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    words : the words of the command line behind ``lrfit``; None takes them from `sys.argv`.
+    words : arguments of the command line after ``lrfit``; None takes them from `sys.argv`.
 
     Returns
     -------

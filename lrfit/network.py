@@ -1,6 +1,7 @@
-"""The low-rank network: J = m n', so that all recurrent currents pass through the latents kappa = n' r.
+"""The low-rank network J = m n': recurrent currents m kappa pass through a few latents kappa = n' r.
 
-States x and currents are dimensionless; they are the x of tau dx/dt = -x + J r + B u + b with r = tanh(x).
+States x and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b with r = tanh(x). J are the
+recurrent weights, B the input weights and b the bias.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ Array = np.ndarray
 
 
 class LowRank(NamedTuple):
-    """A network of low rank and its factors.
+    """A low-rank network together with the factors m and n of its recurrent weights J = m n'.
 
     Attributes
     ----------
-    m : (target, rank) weights by which each latent drives the units.
-    n : (source, rank) weights by which each latent reads the rates.
-    network : the network with J = m n'.
+    m : (target, rank) left factors: weights with which each latent drives the units.
+    n : (source, rank) right factors: weights with which each latent sums the rates, kappa = n' r.
+    network : the network with recurrent weights J = m n'.
     """
 
     m: Array
@@ -32,7 +33,18 @@ class LowRank(NamedTuple):
 
 
 def low_rank_of(view: View) -> LowRank:
-    """The low-rank network of one fit, without the latents that only other fits of the model have.
+    """Return the low-rank network of one fit, at the rank of this fit alone.
+
+    The fits of a model are stored with as many latents as the fit of the largest rank has; the columns of zeros that
+    fill the factors of fits of lower rank are removed.
+
+    Parameters
+    ----------
+    view : the recording as the fit sees it, with the fitted network.
+
+    Returns
+    -------
+    The network and its factors.
 
     Raises
     ------
@@ -51,22 +63,28 @@ def low_rank_of(view: View) -> LowRank:
 
 
 def from_factors(m: Array, n: Array, network: Network) -> LowRank:
-    """The low-rank network with J = m n' and the inputs, bias and times of another network.
+    """Construct the network with recurrent weights J = m n' and all other parameters of a given network.
 
     Parameters
     ----------
-    m : (target, rank).
-    n : (source, rank).
-    network : network whose J is replaced.
+    m : (target, rank) left factors.
+    n : (source, rank) right factors.
+    network : network whose input weights, bias, time constant and time step are taken.
+
+    Returns
+    -------
+    The network and its factors.
     """
     return LowRank(m, n, network._replace(J=m @ n.T))
 
 
 def positions(low_rank: LowRank, r: Array, u: Array) -> Array:
-    """Positions of a network in the space of its latents: z in x = m z + B v + b, solved by least squares.
+    """Return the positions z of a network in the space of its latents, from the rates.
 
-    v are the inputs as the units filter them, tau dv/dt = -v + u, in equilibrium with the first bin. The positions
-    follow tau dz/dt = -z + kappa: they lag behind the latents kappa = n' r, and equal the latents at fixed points.
+    z is the least-squares solution of x = m z + B v + b, where x = arctanh(r) are the states, m the left factors of J =
+    m n', B the input weights and b the bias. v are the inputs after the exponential filter of the units, tau dv/dt = -v
+    + u, in equilibrium with the first bin. The positions follow tau dz/dt = -z + kappa: they lag behind the latents
+    kappa = n' r, and equal the latents at fixed points.
 
     Parameters
     ----------
@@ -76,7 +94,7 @@ def positions(low_rank: LowRank, r: Array, u: Array) -> Array:
 
     Returns
     -------
-    z : (trial, time, rank) in the units of x, NaN where the rates are missing.
+    z : (trial, time, rank) positions, in the (dimensionless) units of the state x; NaN where the rates are missing.
     """
     network = low_rank.network
     recurrent = phi_inverse(r) - filtered_inputs(network, u) @ network.B.T - network.b
@@ -84,16 +102,16 @@ def positions(low_rank: LowRank, r: Array, u: Array) -> Array:
 
 
 def filtered_inputs(network: Network, u: Array) -> Array:
-    """Inputs after the exponential filter of the units, tau dv/dt = -v + u, in equilibrium with the first bin.
+    """Filter inputs as the units do, tau dv/dt = -v + u, starting in equilibrium with the first bin.
 
     Parameters
     ----------
-    network : its time constant and Euler steps are used.
-    u : (trial, time, input) inputs; a missing input counts as 0.
+    network : network whose time constant and Euler steps define the filter.
+    u : (trial, time, input) inputs u; a missing input counts as 0.
 
     Returns
     -------
-    v : (trial, time, input).
+    v : (trial, time, input) filtered inputs.
     """
     inputs = np.nan_to_num(u)
     filtered = np.empty_like(inputs)
@@ -105,23 +123,24 @@ def filtered_inputs(network: Network, u: Array) -> Array:
 
 
 def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
-    """Factors of J in the canonical gauge, in which the factors of two networks can be compared.
+    """Factorise J = m n' in the canonical gauge, in which the factors of different networks can be compared.
 
-    Factors m A and n A^-T have the same product for every invertible A. In the canonical gauge the columns of m are
-    orthogonal and of length sqrt(units), so that the latent kappa_k = n_k' r is in the units of x: its root mean square
-    is that of the current that it sends to a unit. Latents are uncorrelated and in the order of decreasing variance.
-    The sum of the cubes of every column of m is positive, which fixes its sign.
+    The factors m A and n A^-T have the same product J for every invertible matrix A; the canonical gauge is one choice
+    of A. Its columns of m are orthogonal and of length sqrt(units), so that the latent kappa_k = n_k' r is in the units
+    of x: the root mean square of a latent is that of the current that it sends to a unit. Latents are uncorrelated and
+    in order of decreasing variance. The sum of the cubes of every column of m is positive, which fixes the sign of the
+    latent.
 
     Parameters
     ----------
-    J : (target, source) weights of rank ``rank``.
-    r : (pair, source) rates by which the variance of the latents is measured.
+    J : (target, source) recurrent weights of rank ``rank``.
+    r : (sample, source) rates from which the variance of the latents is computed.
     rank : number of latents.
 
     Returns
     -------
-    m : (target, rank).
-    n : (source, rank), J = m n'.
+    m : (target, rank) left factors.
+    n : (source, rank) right factors.
     """
     current = (r - r.mean(0)) @ J.T
     directions = np.linalg.eigh(current.T @ current)[1][:, ::-1][:, :rank]
@@ -131,5 +150,15 @@ def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:
 
 
 def in_canonical_gauge(low_rank: LowRank, r: Array) -> LowRank:
-    """A network with its factors in the canonical gauge (see `canonical`) at the rates r (sample, unit)."""
+    """Return a network with its factors in the canonical gauge.
+
+    Parameters
+    ----------
+    low_rank : the network.
+    r : (sample, unit) rates from which the variance of the latents is computed (see `canonical`).
+
+    Returns
+    -------
+    The network with the factors that `canonical` gives; J is the same up to rounding.
+    """
     return from_factors(*canonical(low_rank.network.J, r, low_rank.m.shape[1]), low_rank.network)

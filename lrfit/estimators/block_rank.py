@@ -44,9 +44,9 @@ Array = np.ndarray
 FOLD_RESAMPLES = 200
 """Resamples of the folds from which the interval of a rank is computed."""
 STANDARD_ERRORS_OF_A_PATHWAY = 2.5
-"""Standard errors by which rank 0 must be worse before a pathway gets a rank. One standard error is too little where
-every pair of regions is tested with the best of many penalties and ranks: half of the absent pathways would get a
-rank."""
+"""A pathway gets a rank above 0 only if rank 0 is worse by this number of standard errors. One standard error is too
+little because every pair of regions is tested at the best of many penalties and ranks: half of the absent pathways
+would get a rank."""
 MAX_BLOCK_SWEEPS = 100
 """Largest number of rounds over the blocks."""
 LEAST_SWEEP_GAIN = 1e-6
@@ -56,14 +56,14 @@ log = logging.getLogger(__name__)
 
 
 class BlockChoice(NamedTuple):
-    """What the fit at given ranks needs in addition to its statistics.
+    """Ranks, penalties and noise variances with which the blocks of weights are fitted.
 
     Attributes
     ----------
     source : (regressor,) index of each regressor's source.
-    rank : (target region, source region).
-    penalty : (target region, source).
-    noise : (unit,) variance of the error of each unit's current.
+    rank : (target region, source region) rank of each block.
+    penalty : (target region, source) ridge penalty of each block.
+    noise : (unit,) variance of the error with which each unit's current is predicted.
     """
 
     source: Array
@@ -73,19 +73,20 @@ class BlockChoice(NamedTuple):
 
 
 def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator) -> Fit:
-    """Fit blocks of low rank in closed form.
+    """Fit a network whose blocks of weights, one for each pair of regions, have low rank, in closed form.
 
     Parameters
     ----------
     data : training trials.
-    options : largest rank that is tried, and folds.
-    rng : random numbers of the resamples from which the intervals of the ranks are computed; the network does not
-        depend on them.
+    options : largest rank that is tried, and number of cross-validation folds.
+    rng : random generator of the resamples from which the intervals of the ranks are computed; the network does not
+        depend on the random numbers.
 
     Returns
     -------
-    The network, its penalties, its ranks, and its factors. Every latent has one source region, whose rows of n are not
-    0, and one target region, whose rows of m are not 0. Every block is in the canonical gauge.
+    The network, its penalties, the ranks of the blocks, and the factors m and n of J = m n'. Every latent belongs to
+    one block: its column of n is 0 outside the source region, and its column of m is 0 outside the target region. Every
+    block is in the canonical gauge (see `lrfit.network.canonical`).
     """
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
@@ -103,20 +104,25 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
 def choose(
     folds: Moments, region: Array, input_power: Array, options: BlockRank, rng: np.random.Generator
 ) -> tuple[BlockChoice, BlockRanks]:
-    """Ranks and penalties by the held-out one-step error on the training folds, with all other blocks at full rank.
+    """Choose the rank and the penalty of every block by the held-out one-step error on the training folds.
 
-    The rank of a block is the smallest rank within one standard error of the best rank; rank 0 must be worse by
-    `STANDARD_ERRORS_OF_A_PATHWAY`. The contribution of a unit's own rate to its current is left out of the block where
-    that lowers the rank (see `lrfit.estimators.reduced_rank.without_own_rate`). The interval contains 95 % of the ranks
-    that resamples of the folds choose.
+    All other blocks have full rank while one block is examined. The rank of a block is the smallest rank within one
+    standard error of the best rank; a rank above 0 is chosen only if rank 0 is worse by `STANDARD_ERRORS_OF_A_PATHWAY`.
+    The contribution of a unit's own rate to its current is left out of the block if that lowers the rank (see
+    `lrfit.estimators.reduced_rank.without_own_rate`). The interval of a rank contains 95 % of the ranks that are chosen
+    from resamples of the folds.
 
     Parameters
     ----------
-    folds : statistics of each fold.
+    folds : sufficient statistics of the one-step regression in each fold.
     region : (unit,) index of each unit's region.
     input_power : (input,) sum of squares of each input.
     options : largest rank that is tried.
-    rng : random numbers of the resamples.
+    rng : random generator of the resamples.
+
+    Returns
+    -------
+    The choice with which the blocks are fitted, and the ranks with their intervals.
     """
     n_regions = int(region.max()) + 1
     source_of = source_of_regressor(region, len(input_power))
@@ -142,21 +148,21 @@ def choose(
             low[target, source], high[target, source] = _interval(errors, rng)
             chosen[source] = PENALTY_GRID[candidates[0][:, :, rank].sum(1).argmin()]
             if rank == options.max_rank:
-                log.info("rank %d is the largest that was tried; raise max_rank if more may be needed", rank)
+                log.info("rank %d is the largest rank tried; if a higher rank may be needed, raise max_rank", rank)
         penalty[target] = chosen
     intervals = BlockRanks(ranks, np.minimum(low, ranks), np.maximum(high, ranks))
     return BlockChoice(source_of, ranks, penalty, noise), intervals
 
 
 def _block_errors(folds: Moments, source_of: Array, penalty: Array, source: int, options: BlockRank) -> Array:
-    """Held-out error of one block for every penalty and rank: (penalty, fold, rank + 1).
+    """Return the held-out error of one block for every penalty and rank: (penalty, fold, rank + 1).
 
     Parameters
     ----------
-    folds : statistics of each fold for the currents of one target region, in units of their noise.
+    folds : sufficient statistics of each fold for the currents of one target region, in units of their noise.
     source_of : (regressor,) index of each regressor's source.
     penalty : (source,) penalties of the other blocks.
-    source : source region of the block.
+    source : index of the source region of the block.
     options : largest rank that is tried.
     """
     columns = np.flatnonzero(source_of == source)
@@ -183,7 +189,17 @@ def _interval(errors: Array, rng: np.random.Generator) -> Array:
 
 
 def solve(total: Moments, blocks: BlockChoice) -> Array:
-    """Weights W (unit, regressor) with every block of J at its rank: each block in turn is solved given the others."""
+    """Fit weights W in which every block of J has its rank; the blocks are fitted in turn, given the others.
+
+    Parameters
+    ----------
+    total : sufficient statistics of the one-step regression of currents on rates, inputs and a constant.
+    blocks : ranks, penalties and noise variances of the blocks.
+
+    Returns
+    -------
+    W : (unit, regressor) recurrent weights J, input weights B and bias b, in this order.
+    """
     W = np.empty(tuple(total.YZ.shape))
     for target, ranks in enumerate(blocks.rank):
         rows = np.flatnonzero(blocks.source == target)
@@ -218,14 +234,19 @@ def _solve_target(m: Moments, ranks: Array, blocks: BlockChoice, target: int) ->
 
 
 def factors(J: Array, r: Array, region: Array, rank: Array) -> tuple[Array, Array]:
-    """Canonical factors of every block side by side: m (target, latent) and n (source, latent) with J = m n'.
+    """Factorise J = m n' block by block, with each block in the canonical gauge.
 
     Parameters
     ----------
-    J : (target, source) weights.
-    r : (pair, unit) rates by which the variance of the latents is measured.
+    J : (target, source) recurrent weights.
+    r : (sample, unit) rates from which the variance of the latents is computed.
     region : (unit,) index of each unit's region.
-    rank : (target region, source region).
+    rank : (target region, source region) rank of each block.
+
+    Returns
+    -------
+    m : (target, latent) left factors; the latents of all blocks follow one another.
+    n : (source, latent) right factors.
     """
     m, n = (np.zeros((len(J), int(rank.sum()))) for _ in range(2))
     first = 0

@@ -22,17 +22,22 @@ LOW_RANK: Mapping[str, Registered] = {
 
 
 def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
-    """Fit every seed of a low-rank model.
+    """Fit a low-rank model to a recording, once for every seed.
 
     Parameters
     ----------
-    recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
+    recording : the recording, as `curbd.ingest_file` returns it. Only its training trials are used for the fit.
     model : family, estimator, options, seeds, time constant and Euler steps.
-    name : name of the model in every table. None: the name of the estimator.
+    name : name of the model in all tables; if None, the name of the estimator.
+
+    Returns
+    -------
+    The fitted networks and the seconds that each fit took.
 
     Raises
     ------
-    UserError : the model is of another family, or as `curbd.estimators.fitting.all_trials`.
+    UserError : the model is not of the low-rank family, or no trial of the recording can be used for a fit (see
+        `curbd.estimators.fitting.all_trials`).
     """
     require_family(model, "low_rank")
     return fit_seeds(recording, model, name, LOW_RANK)

@@ -1,10 +1,10 @@
 """Unrecorded units: a low-rank network that has more units than were recorded.
 
-Where few units were recorded, their rates may be too poor a basis for the dynamics of the latents. Further units of the
-same network, about which nothing else is known, may then help (the hidden units of LINT; publication: Valente, Pillow &
-Ostojic, NeurIPS 2022); docs/low_rank.md reports where they did. The rates of unrecorded units are not free: in a
-network of low rank the latents and the inputs determine the state of every unit, and the recorded units determine the
-latents. States x are dimensionless.
+Where few units were recorded, their rates may be too poor a basis for the dynamics of the latents. Additional units of
+the network, of which no rates were recorded, may then help (the hidden units of LINT; publication: Valente, Pillow &
+Ostojic, NeurIPS 2022); docs/low_rank.md reports for which data they did. The rates of unrecorded units are not free: in
+a network of low rank the latents and the inputs determine the state of every unit, and the recorded units determine the
+latents. States x are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ Array = np.ndarray
 
 
 def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np.random.Generator) -> LowRank:
-    """Fit a low-rank network of the recorded units and of unrecorded units by refinement through time.
+    """Fit a low-rank network of recorded and unrecorded units by gradient descent through time.
 
-    The network is refined without the unrecorded units first: added to the closed form they slow the refinement down.
-    The rank is ``options.rank``, or else the effective rank of a fit to the recorded units alone, see
-    `lrfit.estimators.trajectory.effective_rank`.
+    A network of the recorded units alone is fitted first; unrecorded units that are added at the start slow the descent
+    down. The rank is ``options.rank``; if it is None, the rank is the effective rank of a fit to the recorded units
+    alone (see `lrfit.estimators.trajectory.effective_rank`). Publication: Valente, Pillow & Ostojic, NeurIPS 2022
+    (LINT).
 
     Parameters
     ----------
     data : training trials.
     units : number of unrecorded units.
-    options : options of the refinement.
-    rng : random numbers of the refinement, and of the loadings with which unrecorded units start.
+    options : rank and options of the gradient descent.
+    rng : random generator of the gradient descent, and of the loadings with which unrecorded units start.
 
     Returns
     -------
-    The network of all units, recorded units first, in the canonical gauge at the training trials.
+    The network of all units, recorded units first, with its factors in the canonical gauge (see
+    `lrfit.network.canonical`) at the rates of the training trials.
     """
     data = from_first_bin(data)
     rank, start = start_of_refinement(data, options, rng)
@@ -49,10 +51,9 @@ def with_unrecorded(data: TrainingData, units: int, options: Trajectory, rng: np
 
 
 def with_unrecorded_rates(low_rank: LowRank, r: Array, u: Array) -> Array:
-    """The recorded rates, followed by the rates of the unrecorded units that the latents and the inputs determine.
+    """Append to the recorded rates the rates of the unrecorded units, which the latents and the inputs determine.
 
-    At these rates the current from unrecorded units is a source like any other: J r is the sum of the currents from
-    recorded and from unrecorded units.
+    At these rates, the recurrent current J r is the sum of the currents from recorded units and from unrecorded units.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def with_unrecorded_rates(low_rank: LowRank, r: Array, u: Array) -> Array:
 
     Returns
     -------
-    (trial, time, unit) rates, NaN where the recorded rates are missing.
+    (trial, time, unit) rates of all units, NaN where the recorded rates are missing.
     """
     n = r.shape[2]
     network = low_rank.network
@@ -73,17 +74,17 @@ def with_unrecorded_rates(low_rank: LowRank, r: Array, u: Array) -> Array:
 
 
 def recorded_free_run(low_rank: LowRank, r: Array, u: Array) -> Array:
-    """Rates of the recorded units in free runs of the whole network from the first bin of every trial.
+    """Simulate the whole network freely from the first bin of every trial and return the rates of the recorded units.
 
     Parameters
     ----------
     low_rank : network of recorded units, followed by unrecorded units.
-    r : (trial, time, recorded unit) scaled rates, of which the first bin is used.
+    r : (trial, time, recorded unit) scaled rates, of which only the first bin is used.
     u : (trial, time, input) inputs.
 
     Returns
     -------
-    (trial, time, recorded unit)
+    (trial, time, recorded unit) simulated rates.
     """
     first = with_unrecorded_rates(low_rank, r[:, :1], u[:, :1])[:, 0]
     return simulate(low_rank.network, phi_inverse(first), np.nan_to_num(u))[..., : r.shape[2]]

@@ -1,8 +1,10 @@
-"""Reduced-rank regression in the metric of the currents: the best low-rank network in one eigendecomposition.
+"""Reduced-rank regression: the network of a given rank that best predicts currents, from one eigendecomposition.
 
-The one-step regression of `curbd.estimators.one_step` with J of rank R. Inputs and bias are partialled out. Let J be
-the ridge solution, and V the first R principal directions of the currents that J predicts: no other matrix of rank R
-loses less of these currents than J_R = V V' J. Currents are dimensionless, as x is in tau dx/dt = -x + J r + B u + b.
+The current of every unit, which carries its state to the next bin, is regressed on the rates r, the inputs u and a
+constant (as in `curbd.estimators.one_step`); here the recurrent weights J have rank R. Inputs and bias are partialled
+out. Let J be the ridge solution of full rank, and V the first R principal directions of the currents that J predicts:
+no other matrix of rank R loses less of these currents than J_R = V V' J. Currents are dimensionless, in the units of x
+in tau dx/dt = -x + J r + B u + b.
 
 Publications: Izenman, J. Multivar. Anal. 1975 (reduced-rank regression); Mukherjee & Zhu, Stat. Anal. Data Min. 2011
 (with a ridge penalty).
@@ -33,14 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class Choice(NamedTuple):
-    """What a regression at one rank needs in addition to its statistics.
+    """Rank, penalty and noise variances with which a network of low rank is fitted.
 
     Attributes
     ----------
-    rank : rank of J.
+    rank : rank of the recurrent weights J.
     penalty : ridge penalty on J.
     noise : (unit,) variance of the part of each unit's current that the activity one bin earlier does not predict;
-        squared errors are divided by it.
+        squared errors are divided by this variance.
     input_power : (input,) sum of squares of each input.
     """
 
@@ -56,19 +58,19 @@ def reduced_rank(data: TrainingData, options: ReducedRank, rng: np.random.Genera
     Parameters
     ----------
     data : training trials.
-    options : rank, or largest rank that is tried, and folds.
+    options : rank, or largest rank that is tried, and number of cross-validation folds.
     rng : not used; the fit is deterministic.
 
     Returns
     -------
-    The network, its penalty and its factors in the canonical gauge (see `canonical`).
+    The network, its penalty, and its factors in the canonical gauge (see `lrfit.network.canonical`).
     """
     network, choice = closed_form(data, options)
     return low_rank_fit(data, network, choice)
 
 
 def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choice]:
-    """The network of the closed form, and the rank and penalty that were chosen for it."""
+    """Fit a low-rank network in closed form, and return the network with the rank and penalty that were chosen."""
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
@@ -82,13 +84,17 @@ def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choi
 
 
 def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
-    """The fit of a low-rank network; its J becomes exactly the product m n' of its canonical factors.
+    """Return a low-rank network as a fit, with its factors in the canonical gauge; J becomes exactly the product m n'.
 
     Parameters
     ----------
-    data : training trials, by whose rates the variance of the latents is measured.
-    network : network whose J is of the chosen rank.
+    data : training trials, from whose rates the variance of the latents is computed.
+    network : network whose recurrent weights J have the chosen rank.
     choice : rank and penalty.
+
+    Returns
+    -------
+    The network, its penalty, and its factors (see `lrfit.network.canonical`).
     """
     m, n = canonical(network.J, transitions(data).r, choice.rank)
     penalty = np.full((data.n_regions, data.n_regions), choice.penalty)
@@ -96,17 +102,22 @@ def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
 
 
 def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
-    """Rank and penalty with the smallest held-out one-step error on the training folds.
+    """Choose the rank and the penalty with the smallest held-out one-step error on the training folds.
 
-    The noise of each unit is its held-out error under the best regression without a limit on the rank. The dependence
-    of a unit's current on the unit's own rate may belong to J, or to the unit alone (see `without_own_rate`): the rank
-    is the smaller one of the two that result. The penalty is the best one at that rank.
+    The noise variance of each unit is the held-out error of the best regression without a limit on the rank. The
+    dependence of a unit's current on the unit's own rate may come from J, or from the unit alone (see
+    `without_own_rate`): the rank is chosen under both assumptions, and the smaller one is taken. The penalty is the
+    best penalty at that rank.
 
     Parameters
     ----------
-    folds : statistics of each fold.
+    folds : sufficient statistics of the one-step regression in each fold.
     input_power : (input,) sum of squares of each input.
     options : rank, or largest rank that is tried.
+
+    Returns
+    -------
+    Rank, penalty and noise variances.
     """
     n_units = folds.YY.shape[1]
     rows = np.arange(n_units)
@@ -125,18 +136,22 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
             smallest_rank(rank_errors(in_noise_units(without_own, noise), grid, n_units, max_rank)),
         )
     if options.rank is None and rank == options.max_rank:
-        log.info("rank %d is the largest that was tried; raise max_rank if more may be needed", rank)
+        log.info("rank %d is the largest rank tried; if a higher rank may be needed, raise max_rank", rank)
     return Choice(rank, float(PENALTY_GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
 def smallest_rank(errors: Array, standard_errors_of_rank_zero: float = 1.0) -> int:
-    """The smallest rank, 0 included, whose error is within one standard error of the error of the best rank.
+    """Return the smallest rank, possibly 0, whose error is within one standard error of the error of the best rank.
 
     Parameters
     ----------
-    errors : (penalty, fold, rank + 1) held-out error; every rank is judged at its own best penalty. The standard error
-        is that of the difference between the two ranks over folds.
-    standard_errors_of_rank_zero : number of standard errors by which rank 0 may be worse.
+    errors : (penalty, fold, rank + 1) held-out error; every rank is judged at the penalty that is best for this rank.
+        The standard error is that of the difference between the two ranks over folds.
+    standard_errors_of_rank_zero : rank 0 is chosen if its error is within this number of standard errors instead.
+
+    Returns
+    -------
+    The rank.
     """
     ranks = np.arange(errors.shape[2])
     of_rank = errors[errors.sum(1).argmin(0), :, ranks].T
@@ -146,16 +161,20 @@ def smallest_rank(errors: Array, standard_errors_of_rank_zero: float = 1.0) -> i
 
 
 def without_own_rate(folds: Moments, W: torch.Tensor, columns: Array) -> Moments:
-    """Statistics of the currents after the contribution of each unit's own rate, in a given fit, is subtracted.
+    """Subtract from the currents the contribution of each unit's own rate according to a given fit.
 
-    Measurement noise, smoothing and a memory of the unit itself act on that unit alone. They add a diagonal to the
-    connectivity, which is of full rank and would hide the rank of the connections between units.
+    Measurement noise, smoothing and a memory of the unit itself act on that unit alone. Their contribution is a
+    diagonal in the connectivity, which has full rank and would hide the rank of the connections between units.
 
     Parameters
     ----------
-    folds : statistics of each fold.
+    folds : sufficient statistics of the one-step regression in each fold.
     W : (unit, regressor) weights of a fit without a limit on the rank.
     columns : (unit,) index of the regressor that is the rate of the unit itself.
+
+    Returns
+    -------
+    Statistics of the remaining currents.
     """
     rows = np.arange(len(columns))
     own = W[rows, columns]
@@ -165,7 +184,17 @@ def without_own_rate(folds: Moments, W: torch.Tensor, columns: Array) -> Moments
 
 
 def solve(total: Moments, choice: Choice) -> Array:
-    """Weights W (unit, regressor) with J of the chosen rank; inputs and bias are fitted given J."""
+    """Fit weights W whose recurrent part J has the chosen rank; input weights and bias are then fitted with J fixed.
+
+    Parameters
+    ----------
+    total : sufficient statistics of the one-step regression of currents on rates, inputs and a constant.
+    choice : rank, penalty and noise variances.
+
+    Returns
+    -------
+    W : (unit, regressor) recurrent weights J, input weights B and bias b, in this order.
+    """
     n_units = total.YY.shape[-1]
     penalty = _penalties(choice.penalty, n_units, choice.input_power)
     W = at_rank(regression(in_noise_units(total, choice.noise), penalty, n_units), choice.rank)
@@ -173,15 +202,16 @@ def solve(total: Moments, choice: Choice) -> Array:
 
 
 class RegressionAtEveryRank(NamedTuple):
-    """The regression at every rank R: W_R = unlimited + V_R V_R' added, currents in units of their noise.
+    """The solution of a regression at every rank R, W_R = unlimited + V_R V_R' added; currents in units of their noise.
 
-    A leading axis runs over folds.
+    All arrays may have one leading axis more, over folds.
 
     Attributes
     ----------
-    unlimited : (unit, regressor) ridge solution with the regressors alone whose rank is not limited.
+    unlimited : (unit, regressor) ridge solution with only the regressors whose weights may have any rank.
     added : (unit, regressor) difference between the ridge solution with all regressors and ``unlimited``.
-    directions : V (unit, unit) principal directions of the currents of ``added``, in the order of decreasing variance.
+    directions : V (unit, unit) principal directions of the currents that ``added`` predicts, in order of decreasing
+        variance; V_R are the first R columns.
     """
 
     unlimited: torch.Tensor
@@ -190,13 +220,17 @@ class RegressionAtEveryRank(NamedTuple):
 
 
 def regression(m: Moments, penalty: torch.Tensor, limited: int) -> RegressionAtEveryRank:
-    """Solve for every rank of the weights on the first regressors; the other regressors are partialled out.
+    """Solve a regression for every rank of the weights on the first regressors; the others are partialled out.
 
     Parameters
     ----------
-    m : statistics, currents in units of their noise.
+    m : sufficient statistics, with currents in units of their noise.
     penalty : (regressor,) ridge penalties.
-    limited : number of regressors, the first ones, whose weights are of limited rank.
+    limited : number of regressors, counted from the first, whose weights have limited rank.
+
+    Returns
+    -------
+    The solution at every rank.
     """
     others = Moments(m.ZZ[..., limited:, limited:], m.YZ[..., limited:], m.YY, m.n)
     unlimited = torch.nn.functional.pad(ridge(others, penalty[limited:]), (limited, 0))
@@ -207,20 +241,24 @@ def regression(m: Moments, penalty: torch.Tensor, limited: int) -> RegressionAtE
 
 
 def at_rank(solution: RegressionAtEveryRank, rank: int) -> torch.Tensor:
-    """Weights W (unit, regressor) of one rank."""
+    """Return the weights W (unit, regressor) of one rank from the solution at every rank."""
     V = solution.directions[..., :rank]
     return solution.unlimited + V @ (V.mT @ solution.added)
 
 
 def rank_errors(folds: Moments, penalties: Sequence[torch.Tensor], limited: int, max_rank: int) -> Array:
-    """Held-out squared error of every penalty and rank: (penalty, fold, rank + 1).
+    """Return the held-out squared error of the regression for every penalty and rank.
 
     Parameters
     ----------
-    folds : statistics of each fold, currents in units of their noise.
-    penalties : ridge penalties (regressor,) that are tried.
-    limited : number of regressors, the first ones, whose weights are of limited rank.
+    folds : sufficient statistics of each fold, with currents in units of their noise.
+    penalties : ridge penalties that are tried, each (regressor,).
+    limited : number of regressors, counted from the first, whose weights have limited rank.
     max_rank : largest rank.
+
+    Returns
+    -------
+    (penalty, fold, rank + 1) squared errors for the ranks 0 to ``max_rank``.
     """
     errors = []
     for penalty in penalties:
@@ -234,7 +272,17 @@ def rank_errors(folds: Moments, penalties: Sequence[torch.Tensor], limited: int,
 
 
 def in_noise_units(m: Moments, noise: Array) -> Moments:
-    """Statistics with the currents in units of their noise, the square root of the variance ``noise`` (unit,)."""
+    """Divide currents by the standard deviation of their noise, in the statistics of a regression.
+
+    Parameters
+    ----------
+    m : sufficient statistics of the regression.
+    noise : (unit,) noise variance of each unit's current.
+
+    Returns
+    -------
+    Statistics of the scaled currents.
+    """
     variance = tensor(noise)
     return m._replace(YZ=m.YZ / variance.sqrt()[:, None], YY=m.YY / variance)
 

@@ -1,9 +1,10 @@
-"""Refinement through time: the low-rank network whose free runs come closest to the recorded trajectories.
+"""Refinement through time: the low-rank network whose free simulations come closest to the recorded trajectories.
 
-Where trials are condition averages, or have no process noise, one-step currents say little about the long-term
-behaviour of a network, and a network of few latents may follow one of full rank. Here gradient descent through the
-simulated trials changes the factors, from the closed-form solution on. States x and currents are dimensionless.
-Publication: Valente, Pillow & Ostojic, NeurIPS 2022 (LINT).
+If trials are condition averages or have no process noise, one-step currents say little about the long-term behaviour of
+a network, and a network of few latents may reproduce a network of full rank. Gradient descent through the simulated
+trials therefore changes the factors m and n of J = m n', starting from the closed-form solution. States x and currents
+are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b. Publication: Valente, Pillow & Ostojic, NeurIPS
+2022 (LINT).
 """
 
 from __future__ import annotations
@@ -30,28 +31,29 @@ TRIALS_PER_STEP = 32
 STEPS_BETWEEN_EVALUATIONS = 25
 """Gradient steps from one evaluation of the free-run error to the next."""
 MAX_GRADIENT_NORM = 0.01
-"""Norm to which gradients are clipped. All but the last gradients are longer: through long trials their norm varies by
-orders of magnitude, and only their direction is informative."""
+"""Norm to which gradients are clipped. Gradients are longer than this except at the very end: through long trials their
+norm varies by orders of magnitude, and only their direction is informative."""
 EXPLAINED_SHARE = 0.9
-"""Share of the gain by recurrence in held-out trials that the network of the effective rank must reach."""
+"""The network of the effective rank must reach this share of the gain that recurrence gives in held-out trials."""
 
 log = logging.getLogger(__name__)
 
 
 def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> Fit:
-    """Refine the reduced-rank regression by gradient descent through time.
+    """Fit a low-rank network by gradient descent through simulated trials, starting from the reduced-rank regression.
 
-    Of all networks on the way, the network with the smallest free-run error on the training trials is returned.
+    Of all networks in the course of the descent, the network with the smallest free-run error on the training trials is
+    returned. Publication: Valente, Pillow & Ostojic, NeurIPS 2022 (LINT).
 
     Parameters
     ----------
     data : training trials.
-    options : the rank, where None means the effective rank (see `effective_rank`), and the gradient descent.
-    rng : random numbers that choose the trials of each gradient step.
+    options : the rank (None: the effective rank, see `effective_rank`) and the options of the gradient descent.
+    rng : random generator that chooses the trials of each gradient step.
 
     Returns
     -------
-    The network and its factors in the canonical gauge.
+    The network and its factors in the canonical gauge (see `lrfit.network.canonical`).
     """
     data = from_first_bin(data)
     rank, start = start_of_refinement(data, options, rng)
@@ -61,17 +63,18 @@ def trajectory(data: TrainingData, options: Trajectory, rng: np.random.Generator
 
 
 def start_of_refinement(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:
-    """The rank and the network from which the refinement starts.
+    """Return the rank and the network from which the gradient descent starts.
 
     Parameters
     ----------
     data : training trials.
-    options : the rank, where None means the effective rank.
-    rng : random numbers of the refinements by which the effective rank is found.
+    options : the rank (None: the effective rank, see `effective_rank`) and the options of the gradient descent.
+    rng : random generator of the fits by which the effective rank is found.
 
     Returns
     -------
-    The rank of the options and the closed form of that rank; without a rank, those of `effective_rank`.
+    The rank in the options, with the closed-form network of that rank; if the options give no rank, the result of
+    `effective_rank`.
     """
     if options.rank is None:
         return effective_rank(data, options, rng)
@@ -80,23 +83,23 @@ def start_of_refinement(data: TrainingData, options: Trajectory, rng: np.random.
 
 
 def effective_rank(data: TrainingData, options: Trajectory, rng: np.random.Generator) -> tuple[int, Network]:
-    """The smallest rank with which freely running networks follow held-out trials nearly as well as they can.
+    """Find the smallest rank at which free simulations follow held-out trials nearly as well as at the best rank.
 
-    One trial in ``options.folds`` is held out. Recurrence lowers the free-run error on the held-out trials below that
-    of a network without recurrent weights. The largest such gain is that of the closed-form networks up to
-    ``options.max_rank`` or of the refined network of that rank, whichever is best. The effective rank is the smallest
-    rank whose refined network reaches `EXPLAINED_SHARE` of this gain. Networks of full rank, too, have an effective
-    rank in this sense.
+    One in ``options.folds`` trials is held out. The gain of a network is the difference between the free-run error of a
+    network without recurrent weights and that of the network, on the held-out trials. The largest gain is taken over
+    the closed-form networks of ranks up to ``options.max_rank`` and the refined network of the largest rank. The
+    effective rank is the smallest rank whose refined network reaches `EXPLAINED_SHARE` of the largest gain. A network
+    of full rank also has an effective rank in this sense.
 
     Parameters
     ----------
     data : training trials.
-    options : largest rank, folds, and the gradient descent.
-    rng : random numbers that choose the trials of each gradient step.
+    options : largest rank, folds, and the options of the gradient descent.
+    rng : random generator that chooses the trials of each gradient step.
 
     Returns
     -------
-    The rank, and the network of that rank that was refined on the trials that are not held out.
+    The rank, and the network of that rank refined on the trials that are not held out.
     """
     held_out = np.unique(data.trial, return_inverse=True)[1] % options.folds == 0
     train, test = (data.of_trials(chosen) for chosen in (~held_out, held_out))
@@ -126,17 +129,20 @@ def refine(
     *,
     unrecorded: int = 0,
 ) -> Network:
-    """Gradient descent (Adam) on the factors, the input weights and the bias; trials start from their recorded states.
+    """Fit factors, input weights and bias by gradient descent (Adam), so that simulated trials follow recorded trials.
+
+    Simulated trials start from the recorded states.
 
     Parameters
     ----------
     data : training trials.
-    start : network whose J is cut to the given rank at the start.
+    start : network at the start, whose J is truncated to the given rank.
     rank : number of latents.
     options : number of steps and learning rate.
-    rng : random numbers that choose the trials of each step, and of the loadings of unrecorded units.
-    unrecorded : number of units to add after those of ``start``. Their rates do not enter the error. They start with
-        random loadings of the same spread as the other units and without any effect, n = 0.
+    rng : random generator that chooses the trials of each step and draws the loadings of unrecorded units.
+    unrecorded : number of units that are appended to the units of ``start``. Their rates do not enter the error. They
+        start with random left factors m, input weights and biases of the same spread as those of the other units, and
+        with n = 0, so that they have no effect.
 
     Returns
     -------
@@ -174,7 +180,7 @@ def refine(
 
 
 class SimulatedTrials(NamedTuple):
-    """Trials that free runs follow: everything that does not depend on the weights.
+    """Everything that the simulation of the training trials needs and that does not depend on the weights.
 
     Attributes
     ----------
@@ -183,7 +189,7 @@ class SimulatedTrials(NamedTuple):
     filtered : (Euler step, trial, input + 1) inputs, and 1 for the bias, after the exponential filter of the units.
     first : (trial, input + 1) inputs, and 1 for the bias, in the first sample.
     keep : share of its state that a unit keeps in one Euler step.
-    substeps : Euler steps in one sample.
+    substeps : number of Euler steps per sample.
     """
 
     r: torch.Tensor

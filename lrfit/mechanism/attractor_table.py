@@ -21,20 +21,21 @@ MAX_CONDITIONS = 12
 MAX_VISITED_STATES = 2000
 """Largest number of visited states from which fixed points and limit cycles are sought."""
 SAME_POINT_RATE_SHARE = 0.3
-"""Two fits have the same fixed point where its rates differ by less than this share of the spread of the visited rates
-(rms over units)."""
+"""Two fits have the same fixed point if the rates at this point differ by less than this share of the spread of the
+visited rates (rms over units)."""
 SAME_PERIOD_SHARE = 0.1
-"""Two fits have the same limit cycle where, in addition, the periods differ by less than this share."""
+"""Two fits have the same limit cycle if, in addition, the periods differ by less than this share."""
 
 
 class Attractor(NamedTuple):
-    """A fixed point, slow point or limit cycle of one fit at one input.
+    """A fixed point, slow point or limit cycle of one fit at one constant input.
 
     Attributes
     ----------
-    solution : the point or the cycle.
-    rates : (unit,) mean rates there.
-    complete : whether the search found fixed points whose indices sum to 1, see `lrfit.mechanism.dynamics.Portrait`.
+    solution : the fixed point, slow point or limit cycle.
+    rates : (unit,) rates at the point, or mean rates over the cycle.
+    complete : whether the Poincare indices of the fixed points that were found sum to 1, as those of all fixed points
+        do (see `lrfit.mechanism.dynamics.Portrait`).
     """
 
     solution: FixedPoint | LimitCycle
@@ -43,7 +44,7 @@ class Attractor(NamedTuple):
 
 
 def constant_inputs(recorded: Recorded) -> dict[str, Array]:
-    """The constant inputs at which dynamics are examined: none, the mean of each condition, each input alone.
+    """Return the constant inputs at which the dynamics are examined: none, mean inputs of conditions, single inputs.
 
     Parameters
     ----------
@@ -51,7 +52,9 @@ def constant_inputs(recorded: Recorded) -> dict[str, Array]:
 
     Returns
     -------
-    Name -> (input,). An input alone has the root mean square of the bins in which it is not 0.
+    Name -> (input,) values: ``none`` (zeros); ``condition:<name>`` with the mean inputs of a condition, for the
+    `MAX_CONDITIONS` most frequent conditions; and ``input:<name>``, in which one input has its root mean square over
+    the bins in which it is not 0, and the other inputs are 0.
     """
     n_inputs = len(recorded.input_name)
     held = {"none": np.zeros(n_inputs)}
@@ -70,16 +73,16 @@ def constant_inputs(recorded: Recorded) -> dict[str, Array]:
 
 
 def dynamics_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``dynamics``: fixed points, slow points and limit cycles of every fit at every constant input.
+    """Compute the table ``dynamics``: fixed points, slow points and limit cycles of every fit at every constant input.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
 
     Returns
     -------
-    One row for each fit, input, attractor and latent.
+    One row per fit, constant input, attractor and latent.
     """
     first = view(recording, networks)
     spread = float(np.sqrt(first.samples.var(0).mean()))
@@ -112,7 +115,17 @@ def dynamics_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
 
 
 def first_columns(networks: xr.Dataset, seed: int) -> dict[str, Any]:
-    """The first columns of the mechanism tables: recording, model and seed."""
+    """Return the first columns of the mechanism tables: recording, model and seed.
+
+    Parameters
+    ----------
+    networks : low-rank networks of one recording and model.
+    seed : seed of the fit.
+
+    Returns
+    -------
+    Column -> value.
+    """
     return {"recording": networks.attrs["recording"], "model": networks.attrs["model"], "seed": int(seed)}
 
 

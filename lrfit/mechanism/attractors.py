@@ -1,7 +1,7 @@
 """How far a slow mode can be believed: line-attractor score, non-normality, and the warning that accompanies them.
 
-A network that was fitted to some of the units has slow modes that the true network lacks: all eigenvalues of a delay
-line are 0, yet the fit to its first 25 units has an eigenvalue near 1 (Qian et al. 2024). Every statement about
+A network that was fitted to a subset of the units can have slow modes that the true network lacks: all eigenvalues of a
+delay line are 0, yet the fit to its first 25 units has an eigenvalue near 1 (Qian et al. 2024). Every statement about
 attractors therefore carries `WARNING`.
 """
 
@@ -14,14 +14,20 @@ WARNING = "partial observation: line attractor may be spurious"
 
 
 def line_attractor_score(eigenvalues: Array) -> float:
-    """LAS = log2(tau_1 / tau_2), tau_k = |1 / (1 - Re lambda_k)| for the two eigenvalues of the largest real part.
+    """Return the line-attractor score log2(tau_1 / tau_2) of the two slowest modes at a fixed point.
 
-    At a score of 1 the slowest direction is twice as slow as the next one.
+    tau_k = |1 / (1 - Re lambda_k)| is the decay time of mode k in units of the time constant, for the two eigenvalues
+    lambda_1 and lambda_2 of largest real part. At a score of 1 the slowest direction is twice as slow as the next one.
+    Publication: Qian et al. 2024.
 
     Parameters
     ----------
-    eigenvalues : (mode,) at least two eigenvalues of the connectivity at a fixed point, without the leak. The zeros of
-        all directions that no latent reads belong to the eigenvalues of a low-rank network.
+    eigenvalues : (mode,) at least two eigenvalues of the effective connectivity at the fixed point, without the leak.
+        For a low-rank network, the zero eigenvalues of all directions that no latent reads must be included.
+
+    Returns
+    -------
+    The score; a very large number if the slowest mode does not decay.
     """
     real = np.sort(eigenvalues.real)[::-1]
     rates = np.abs(1 - real[:2])
@@ -29,14 +35,20 @@ def line_attractor_score(eigenvalues: Array) -> float:
 
 
 def non_normality(sum_of_squares: float, eigenvalues: Array) -> float:
-    """Henrici's departure from normality, sqrt(|F|^2 - sum |lambda|^2) / |F|: 0 for a normal, 1 for a nilpotent matrix.
+    """Return Henrici's departure of a matrix F from normality, between 0 (normal) and 1 (nilpotent).
 
-    Eigenvalues of a strongly non-normal matrix say little, as small changes of the weights move them far.
+    The departure is sqrt(|F|^2 - sum |lambda|^2) / |F|, with the Frobenius norm |F| and the eigenvalues lambda of F.
+    Eigenvalues of a strongly non-normal matrix are hardly informative, because small changes of the weights move them
+    far.
 
     Parameters
     ----------
     sum_of_squares : sum of the squares of all entries of the matrix F.
     eigenvalues : (mode,) eigenvalues of F; zeros may be left out.
+
+    Returns
+    -------
+    The departure from normality.
     """
     if not sum_of_squares:
         return 0.0
@@ -44,14 +56,18 @@ def non_normality(sum_of_squares: float, eigenvalues: Array) -> float:
 
 
 def abscissa(m: Array, n: Array) -> float:
-    """Numerical abscissa of m n', the largest eigenvalue of its symmetric part.
+    """Return the numerical abscissa of J = m n', the largest eigenvalue of the symmetric part of J.
 
-    It bounds the rate at which states can grow for a moment, and the real part of every eigenvalue. Where it is far
-    above the largest eigenvalue, transients dominate.
+    The abscissa is an upper bound on the rate at which states can grow transiently, and on the real part of every
+    eigenvalue. If the abscissa is far above the largest real part of an eigenvalue, transients dominate.
 
     Parameters
     ----------
-    m, n : (unit, rank) factors.
+    m, n : (unit, rank) left and right factors of J.
+
+    Returns
+    -------
+    The abscissa.
     """
     joint, _ = np.linalg.qr(np.concatenate([m, n], axis=1))
     small = (joint.T @ m) @ (joint.T @ n).T

@@ -1,10 +1,12 @@
 """Dynamics of the latents alone: the vector field of a low-rank network, its fixed points and slow points.
 
-At a constant input u the states settle in x = m z + B u + b, and the latents follow
+At a constant input u the states x settle in x = m z + B u + b, where J = m n' are the recurrent weights, B the input
+weights and b the bias. The positions z in the space of the latents follow
 
     tau dz/dt = -z + n' tanh(m z + B u + b),
 
-as many equations as the rank. x and z are dimensionless. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
+a system of as many equations as the rank. x and z are dimensionless. Publication: Valente, Pillow & Ostojic, NeurIPS
+2022.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Array = np.ndarray
 SPEED_AT_REST = 1e-9
 """Largest |tau dz/dt| of a fixed point; Newton steps end at rounding error, about 1e-15."""
 SAME_POINT_DISTANCE = 1e-4
-"""Two solutions are the same point where their distance is below this times (1 + their norm)."""
+"""Two solutions are the same point if their distance is below this number times (1 + their norm)."""
 SLOW_SPEED_SHARE = 0.1
 """A slow point is slower than this share of the median speed of the visited states."""
 STARTS_PER_ROUND = 400
@@ -31,13 +33,13 @@ MAX_NEWTON_STEPS = 300
 
 
 class Field(NamedTuple):
-    """The vector field of the latents at one constant input.
+    """The vector field of the latents of a network J = m n' at one constant input.
 
     Attributes
     ----------
-    m : (unit, rank).
-    n : (unit, rank).
-    offset : (unit,) current B u + b of the input and the bias.
+    m : (unit, rank) left factors.
+    n : (unit, rank) right factors.
+    offset : (unit,) constant current B u + b, with input weights B, constant input u and bias b.
     tau_s : time constant, s.
     step_s : Euler step of the network, s.
     """
@@ -50,13 +52,14 @@ class Field(NamedTuple):
 
 
 class FixedPoint(NamedTuple):
-    """A state at which the latents are at rest, or slow.
+    """A state at which the latents are at rest (fixed point) or slow (slow point).
 
     Attributes
     ----------
-    z : (rank,) position.
-    eigenvalues : (rank,) of K = n' diag(1 - r^2) m, in the order of decreasing real parts. The Jacobian of tau dx/dt
-        has the eigenvalues -1 + these in the space of the latents, and -1 in all other directions.
+    z : (rank,) position in the space of the latents.
+    eigenvalues : (rank,) eigenvalues of K = n' diag(1 - r^2) m at the rates r of the point, in order of decreasing real
+        parts. The Jacobian of tau dx/dt has the eigenvalues lambda - 1, with lambda from this list, in the space of the
+        latents, and -1 in all other directions.
     speed : |tau dz/dt|, 0 at a fixed point.
     """
 
@@ -66,30 +69,34 @@ class FixedPoint(NamedTuple):
 
     @property
     def type(self) -> str:
-        """``fixed_point``, or ``slow_point`` where the latents are slow and not at rest."""
+        """Return ``fixed_point``, or ``slow_point`` if the latents are slow but not at rest."""
         return "fixed_point" if self.speed <= SPEED_AT_REST else "slow_point"
 
     @property
     def stability(self) -> str:
-        """``stable``, ``saddle`` or ``unstable``."""
+        """Return ``stable``, ``saddle`` or ``unstable``."""
         growing = self.eigenvalues.real > 1
         return "unstable" if growing.all() else "saddle" if growing.any() else "stable"
 
     @property
     def winding(self) -> int:
-        """Poincare index, the sign of det(1 - K); the indices of all fixed points of a field sum to 1."""
+        """Return the Poincare index of the point, the sign of det(1 - K), with K as in the attribute ``eigenvalues``.
+
+        The indices of all fixed points of a field sum to 1.
+        """
         return int(np.sign(np.prod(1 - self.eigenvalues).real))
 
 
 class Portrait(NamedTuple):
-    """Fixed points and slow points of a field.
+    """The fixed points and slow points of a vector field.
 
     Attributes
     ----------
     fixed : fixed points, stable ones first.
     slow : slow points near the visited states.
-    complete : whether the indices of the fixed points sum to 1. The indices of all fixed points do (Poincare and Hopf),
-        as the field points inwards far from the origin. Two missing points of opposite index go unnoticed.
+    complete : whether the Poincare indices of the fixed points that were found sum to 1. By the theorem of Poincare and
+        Hopf the indices of all fixed points sum to 1, because the field points inwards far from the origin. Two missing
+        points of opposite index go unnoticed.
     """
 
     fixed: list[FixedPoint]
@@ -98,7 +105,7 @@ class Portrait(NamedTuple):
 
 
 def field_at(low_rank: LowRank, u: Array) -> Field:
-    """The field of a network at the constant input u (input,)."""
+    """Construct the vector field of a network's latents at the constant input u (input,)."""
     network = low_rank.network
     return Field(
         m=low_rank.m,
@@ -110,12 +117,15 @@ def field_at(low_rank: LowRank, u: Array) -> Field:
 
 
 def velocity(field: Field, z: Array) -> Array:
-    """tau dz/dt = -z + n' tanh(m z + offset) at positions z (..., rank)."""
+    """Return the velocity tau dz/dt = -z + n' tanh(m z + offset) at positions z (..., rank)."""
     return np.tanh(z @ field.m.T + field.offset) @ field.n - z
 
 
 def recurrence(field: Field, z: Array) -> Array:
-    """K = n' diag(1 - tanh^2(m z + offset)) m (..., rank, rank) at positions z (..., rank); the Jacobian is K - 1."""
+    """Return the matrix K = n' diag(1 - tanh^2(m z + offset)) m (..., rank, rank) at positions z (..., rank).
+
+    The Jacobian of the velocity tau dz/dt is K - 1.
+    """
     rank = field.m.shape[1]
     gain = 1 - np.tanh(z @ field.m.T + field.offset) ** 2
     pairs = (field.n[:, :, None] * field.m[:, None, :]).reshape(len(field.n), rank * rank)
@@ -123,16 +133,21 @@ def recurrence(field: Field, z: Array) -> Array:
 
 
 def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
-    """Fixed points and slow points of a field.
+    """Find the fixed points and slow points of a vector field.
 
-    Damped Newton steps start from the visited states, from random states of every scale and from states between the
-    fixed points that are known. Rounds of such starts end when a round finds no new point and the indices sum to 1.
+    Damped Newton steps start from the visited states, from random states of all magnitudes, and from states between the
+    fixed points that were already found. Rounds of such starts end when a round finds no new point and the Poincare
+    indices of the points sum to 1.
 
     Parameters
     ----------
-    field : the field.
+    field : vector field of the latents.
     visited : (state, rank) positions that the network visited.
-    seed : of the random starts.
+    seed : seed for the random starts.
+
+    Returns
+    -------
+    The points, and whether the search is complete.
     """
     rank = field.m.shape[1]
     rng = np.random.default_rng(seed)
@@ -163,16 +178,16 @@ def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
 
 
 def settle(field: Field, z: Array) -> Array:
-    """Ends of Levenberg-Marquardt steps on |tau dz/dt|^2 from every start.
+    """Minimise |tau dz/dt|^2 by Levenberg-Marquardt steps from every start.
 
     Parameters
     ----------
-    field : the field.
-    z : (start, rank) positions.
+    field : vector field of the latents.
+    z : (start, rank) positions at the start.
 
     Returns
     -------
-    (start, rank) positions.
+    (start, rank) positions at which the steps end.
     """
     z, damping = z.copy(), np.full(len(z), 1e-2)
     active = np.arange(len(z))
@@ -195,7 +210,7 @@ def settle(field: Field, z: Array) -> Array:
 
 
 def distinct(z: Array) -> Array:
-    """Positions (point, rank) without repetitions: the first of each group of positions that are the same point."""
+    """Remove repeated positions (point, rank): of positions that count as the same point, the first is kept."""
     kept = []
     while len(z):
         kept.append(z[0])

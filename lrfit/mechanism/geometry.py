@@ -1,7 +1,8 @@
 """Geometry of a low-rank network: angles between its connectivity and input vectors, and the shares of regions.
 
-Weights that no activity tests cannot be identified. The effective connectivity, J restricted to the subspace of the
-visited rates, can. Publication: Valente, Pillow & Ostojic, NeurIPS 2022, where the subspace is that of the states.
+Weights in directions that the activity never takes cannot be identified. The effective connectivity, J restricted to
+the subspace of the visited rates, can be identified. Publication: Valente, Pillow & Ostojic, NeurIPS 2022, who use the
+subspace of the states x instead.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ VISITED_VARIANCE_SHARE = 0.999
 
 
 def vectors(low_rank: LowRank, input_name: Sequence[str]) -> xr.DataArray:
-    """All vectors of a network in the space of its units: (vector, unit), named m_1, m_2, n_1, n_2, input:<name>.
+    """Collect the connectivity and input vectors of a network in the space of its units.
 
     Parameters
     ----------
-    low_rank : the network.
-    input_name : names of its inputs.
+    low_rank : network J = m n' with input weights B.
+    input_name : (input,) names of the inputs.
+
+    Returns
+    -------
+    (vector, unit) columns of m, n and B, named m_1, m_2, ..., n_1, n_2, ..., input:<name>.
     """
     rank = low_rank.m.shape[1]
     names = [f"{letter}_{k + 1}" for letter in "mn" for k in range(rank)] + [f"input:{name}" for name in input_name]
@@ -33,7 +38,7 @@ def vectors(low_rank: LowRank, input_name: Sequence[str]) -> xr.DataArray:
 
 
 def overlaps(loadings: xr.DataArray) -> xr.DataArray:
-    """Cosines between vectors (vector, unit): (vector, with).
+    """Return the cosines between all pairs of vectors (vector, unit), as an array (vector, with).
 
     The overlap of n_k with m_l is how strongly latent l drives latent k; the overlap of n_k with the vector of an input
     is how strongly the input drives latent k.
@@ -43,10 +48,11 @@ def overlaps(loadings: xr.DataArray) -> xr.DataArray:
 
 
 def visited_directions(r: Array, share: float = VISITED_VARIANCE_SHARE) -> Array:
-    """Orthonormal directions of the visited rates: principal directions, and the direction of the mean.
+    """Return an orthonormal basis of the visited rates: principal directions, and the direction of the mean.
 
-    The connectivity on this subspace predicts the recurrent current of the visited rates up to the same share. The
-    direction of the mean is left out where the mean adds less than the principal directions leave out.
+    The connectivity restricted to this subspace predicts the given share of the variance of the recurrent current. The
+    direction of the mean is left out if the square of the mean rates outside the principal directions does not exceed
+    the variance that these directions leave out.
 
     Parameters
     ----------
@@ -55,7 +61,7 @@ def visited_directions(r: Array, share: float = VISITED_VARIANCE_SHARE) -> Array
 
     Returns
     -------
-    (unit, direction)
+    (unit, direction) orthonormal columns.
     """
     mean = r.mean(0)
     values, directions = np.linalg.eigh(np.cov(r, rowvar=False))
@@ -68,29 +74,42 @@ def visited_directions(r: Array, share: float = VISITED_VARIANCE_SHARE) -> Array
 
 
 def effective(low_rank: LowRank, directions: Array) -> LowRank:
-    """Effective connectivity J P: the network with n projected on the visited directions (unit, direction)."""
+    """Restrict the connectivity of a network to the visited directions: J P, with n projected on these directions.
+
+    Parameters
+    ----------
+    low_rank : network J = m n'.
+    directions : (unit, direction) orthonormal directions; P is the projection on their span.
+
+    Returns
+    -------
+    The network with the projected n.
+    """
     return from_factors(low_rank.m, directions @ (directions.T @ low_rank.n), low_rank.network)
 
 
 def connectivity_r(first: LowRank, second: LowRank) -> float:
-    """Cosine between the weights of two networks, <J, J'> / (|J| |J'|); NaN where a network has no weights."""
+    """Return the cosine between the weights J and J' of two networks, <J, J'> / (|J| |J'|).
+
+    The cosine is NaN if one of the networks has no weights.
+    """
     inner = ((first.m.T @ second.m) * (first.n.T @ second.n)).sum()
     squares = [((network.m.T @ network.m) * (network.n.T @ network.n)).sum() for network in (first, second)]
     return float(inner / np.sqrt(squares[0] * squares[1])) if squares[0] * squares[1] > 0 else float("nan")
 
 
 def current_r2(reference: LowRank, low_rank: LowRank, r: Array) -> float:
-    """R2 of the recurrent current of one network with the recurrent current of another one at the same rates.
+    """Return the R2 with which the recurrent current of one network predicts that of another at the same rates.
 
     Parameters
     ----------
-    reference : network whose current is predicted.
-    low_rank : network whose current is the prediction.
+    reference : network whose recurrent current J r is predicted.
+    low_rank : network whose recurrent current is the prediction.
     r : (sample, unit) rates.
 
     Returns
     -------
-    R2, NaN where the current of ``reference`` does not vary.
+    R2 over all units; NaN if the current of ``reference`` does not vary.
     """
     current, prediction = (r @ network.n @ network.m.T for network in (reference, low_rank))
     variance = ((current - current.mean(0)) ** 2).sum()
@@ -98,16 +117,21 @@ def current_r2(reference: LowRank, low_rank: LowRank, r: Array) -> float:
 
 
 def region_shares(low_rank: LowRank, r: Array, region: Array) -> xr.DataArray:
-    """Contribution of each region to each latent: cov(kappa_s, kappa) / var(kappa), (region, rank), summing to 1.
+    """Return the contribution of each region to each latent, as a share of the variance of the latent.
 
-    kappa_s is the sum of n r over the units of region s. The share of a region that works against the others is
-    negative.
+    The share of region s is cov(kappa_s, kappa) / var(kappa), where the latent kappa = n' r is a sum over units and
+    kappa_s the sum over the units of region s. Shares sum to 1 over regions. The share of a region that works against
+    the others is negative.
 
     Parameters
     ----------
-    low_rank : the network.
+    low_rank : network J = m n'.
     r : (sample, unit) rates.
-    region : (unit,) labels.
+    region : (unit,) region labels.
+
+    Returns
+    -------
+    (region, rank) shares.
     """
     names = np.unique(region)
     centred = r - r.mean(0)

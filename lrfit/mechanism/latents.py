@@ -11,17 +11,19 @@ from lrfit.network import low_rank_of, positions
 
 
 def latents(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """Latents of every fit in every trial at the recorded rates; the current that they send is m kappa = J r.
+    """Compute the latents kappa = n' r of every fit at the recorded rates, in every trial.
+
+    The current that the latents send to the units is m kappa = J r.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
 
     Returns
     -------
-    The table ``latents``, one row for each seed, latent, trial and time; values are NaN where a trial has no activity.
-    A network of lower rank than the others of its model has fewer latents.
+    The table ``latents``, one row per seed, latent, trial and time; values are NaN where rates are missing. Fits of a
+    lower rank have fewer latents.
 
     Raises
     ------

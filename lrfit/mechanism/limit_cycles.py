@@ -1,4 +1,4 @@
-"""Limit cycles of the latents: period and Floquet multipliers, by shooting from a Poincare section.
+"""Limit cycles of the latents: period and Floquet multipliers, found by shooting from a Poincare section.
 
 Publication: Pals, Macke & Barak, PLOS Comput. Biol. 2024.
 """
@@ -13,27 +13,27 @@ from lrfit.mechanism.dynamics import Field, recurrence, velocity
 
 Array = np.ndarray
 SETTLING_TIME_CONSTANTS = 100.0
-"""Length of the runs that come to rest or onto a limit cycle, in time constants."""
+"""Length of the simulations that settle to rest or onto a limit cycle, in time constants."""
 RETURN_TIME_CONSTANTS = 100.0
 """Longest period that is found, in time constants."""
 MAX_CYCLE_STARTS = 24
 """Largest number of visited states from which limit cycles are sought."""
 LEAST_MOVING_SPEED = 1e-3
-"""A run is at rest where its final speed |tau dz/dt| is smaller."""
+"""A simulation is at rest if its final speed |tau dz/dt| is smaller."""
 RETURN_DISTANCE_SHARE = 0.25
-"""A run has returned where its distance to the start is smaller than this share of the extent of the orbit."""
+"""A simulation has returned if its distance to the start is smaller than this share of the extent of the orbit."""
 MAX_SHOOTING_STEPS = 30
 
 
 class LimitCycle(NamedTuple):
-    """A periodic solution.
+    """A periodic solution of the dynamics of the latents.
 
     Attributes
     ----------
     period_s : period, s.
     orbit : (time, rank) positions over one period, one Euler step apart.
-    multipliers : (rank - 1,) Floquet multipliers: factors by which deviations shrink or grow in one period, in the
-        order of decreasing size. The multiplier along the orbit, which is 1, is left out.
+    multipliers : (rank - 1,) Floquet multipliers, by which deviations from the cycle are multiplied in one period, in
+        order of decreasing magnitude. The multiplier along the orbit, which is 1, is left out.
     """
 
     period_s: float
@@ -42,26 +42,32 @@ class LimitCycle(NamedTuple):
 
     @property
     def type(self) -> str:
-        """``limit_cycle``."""
+        """Return ``limit_cycle``, as in the column ``type`` of the table ``dynamics``."""
         return "limit_cycle"
 
     @property
     def stability(self) -> str:
-        """``stable`` or ``unstable``."""
+        """Return ``stable`` or ``unstable``."""
         return "stable" if (np.abs(self.multipliers) < 1).all() else "unstable"
 
 
 def limit_cycles(field: Field, visited: Array, seed: int = 0) -> list[LimitCycle]:
-    """The limit cycles to which runs from visited states come, in the order of decreasing periods.
+    """Find the limit cycles to which simulations started from visited states converge.
 
-    Runs are Euler steps, as the network makes them. A limit cycle is then refined by Newton steps on the state in the
-    section and on the period (see `shoot`).
+    Simulations take the Euler steps of the network. After `SETTLING_TIME_CONSTANTS`, a simulation that still moves and
+    later returns close to the same state in the same direction is the first guess of a cycle. The guess is refined by
+    Newton steps on the period and on the state in a Poincare section, the plane through the state at right angles to
+    the velocity (see `shoot`).
 
     Parameters
     ----------
     field : vector field of the latents.
     visited : (state, rank) positions that the network visited.
-    seed : of the choice of states from which runs start.
+    seed : seed for the choice of the visited states from which simulations start.
+
+    Returns
+    -------
+    The limit cycles in order of decreasing period.
     """
     if field.m.shape[1] < 2:
         return []
@@ -82,17 +88,23 @@ def limit_cycles(field: Field, visited: Array, seed: int = 0) -> list[LimitCycle
 
 
 def shoot(field: Field, z: Array, period_s: float) -> LimitCycle | None:
-    """The limit cycle near a guess, None where Newton's method finds no cycle.
+    """Find the limit cycle near a guess by Newton's method on the state and the period.
 
-    Solves Phi(z, T) = z in the section through the first z at right angles to the velocity there. The period is a whole
-    number of Euler steps; their length is changed such that the period changes by less than half a step. The
-    multipliers are the eigenvalues of the monodromy matrix, the product of 1 + dt / tau (K - 1) along the orbit.
+    The method solves Phi(z, T) = z, where Phi(z, T) is the state that the dynamics reach from z after the period T. z
+    is kept in the Poincare section through the first z, at right angles to the velocity at that state. The period is a
+    whole number of Euler steps, whose length is adjusted; this changes the period by less than half a step. The Floquet
+    multipliers are the eigenvalues of the monodromy matrix, the product of 1 + dt / tau (K - 1) along the orbit, with
+    the matrix K of `lrfit.mechanism.dynamics.recurrence`.
 
     Parameters
     ----------
     field : vector field of the latents.
     z : (rank,) a state near the cycle.
     period_s : approximate period, s.
+
+    Returns
+    -------
+    The cycle; None if Newton's method does not converge to a cycle.
     """
     rank = len(z)
     n_steps = max(round(period_s / field.step_s), 2)

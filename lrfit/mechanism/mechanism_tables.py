@@ -34,16 +34,16 @@ Measure = tuple[str, str, str, float]
 
 
 def mechanism_tables(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, pd.DataFrame]:
-    """The tables ``dynamics``, ``field``, ``geometry``, ``populations`` and ``transmission`` of a low-rank model.
+    """Compute the five mechanism tables of a low-rank model.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
 
     Returns
     -------
-    Name of the table -> table.
+    Name of the table -> table, for ``dynamics``, ``field``, ``geometry``, ``populations`` and ``transmission``.
 
     Raises
     ------
@@ -61,12 +61,16 @@ def mechanism_tables(recording: xr.Dataset, networks: xr.Dataset) -> dict[str, p
 
 
 def geometry_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``geometry``: overlaps of vectors, shares of latents and regions, and the agreement between fits.
+    """Compute the table ``geometry``: overlaps of vectors, shares of latents and regions, and agreement between fits.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
+
+    Returns
+    -------
+    One row per measure, with the columns of the table ``geometry``.
     """
     seeds = networks["seed"].values
     first = view(recording, networks)
@@ -119,12 +123,16 @@ def _agreement(low_rank: LowRank, other_fit: LowRank, name: str, r: Array, direc
 
 
 def population_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """The table ``populations``: the population of every unit, from the loadings of the first fit.
+    """Compute the table ``populations``: the population of every unit, from the loadings of the first fit.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
+
+    Returns
+    -------
+    One row per unit.
     """
     first = view(recording, networks)
     groups = populations(loadings(low_rank_of(first)))
@@ -141,16 +149,20 @@ def population_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFram
 
 
 def transmission_table(recording: xr.Dataset, networks: xr.Dataset, population_of_unit: pd.DataFrame) -> pd.DataFrame:
-    """The table ``transmission``: the current that regions and populations send in each condition.
+    """Compute the table ``transmission``: the current that regions and populations send in each condition.
 
-    The networks run freely from the first recorded bin of each trial, with the recorded inputs and without noise. The
-    first fit also runs with each region silenced.
+    The networks run freely from the first recorded bin of each trial, with the recorded inputs and without noise. For
+    the first fit, free runs with each region silenced are added.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
     population_of_unit : the table ``populations`` of this model.
+
+    Returns
+    -------
+    One row per seed, silenced region (or none), target, source and condition.
     """
     tables = []
     for fit_index, seed in enumerate(networks["seed"].values):

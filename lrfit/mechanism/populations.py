@@ -19,7 +19,7 @@ from lrfit.network import LowRank, from_factors
 Array = np.ndarray
 MAX_POPULATIONS = 4
 STABLE_RAND_INDEX = 0.8
-"""A number of populations is stable where the labels of two subsamples agree this well (median adjusted Rand index)."""
+"""A number of populations is stable if the labels from two subsamples agree this well (median adjusted Rand index)."""
 SUBSAMPLE_PAIRS = 5
 SUBSAMPLE_SHARE = 0.8
 """Share of the units in a subsample."""
@@ -28,21 +28,22 @@ LEAST_POPULATION_SHARE = 0.05
 ADDED_VARIANCE = 1e-3
 """Number added to the variances of the standardised loadings, ``reg_covar`` of the mixture."""
 UNITS_PER_LOADING = 3
-"""Smallest number of units of a population for each loading, so that the population has a covariance."""
+"""Smallest number of units per loading in a population, so that the covariance of the loadings can be estimated."""
 STARTS_ON_SUBSAMPLE, STARTS_ON_ALL_UNITS = 3, 10
 """Random starts of a mixture; the start that ends at the largest likelihood is taken."""
 
 
 class Populations(NamedTuple):
-    """A Gaussian mixture on loadings.
+    """Populations of units from a Gaussian mixture fitted to their loadings.
 
     Attributes
     ----------
-    label : (unit,) population of each unit, 0 for the largest population.
-    probability : (unit,) probability that the unit belongs to this population.
-    mean : (population, loading), in the units of the loadings.
-    covariance : (population, loading, loading), in the squared units of the loadings.
-    stability : (count - 1,) median adjusted Rand index between pairs of subsamples, for two and more populations.
+    label : (unit,) index of each unit's population; 0 is the largest population.
+    probability : (unit,) probability that the unit belongs to the population of its label.
+    mean : (population, loading) mean loadings.
+    covariance : (population, loading, loading) covariance of the loadings.
+    stability : (count - 1,) median adjusted Rand index between the labels from pairs of subsamples, for mixtures of 2,
+        3, ... populations.
     """
 
     label: Array
@@ -53,23 +54,27 @@ class Populations(NamedTuple):
 
 
 def loadings(low_rank: LowRank) -> Array:
-    """(unit, 2 rank + inputs) columns of m, n and B."""
+    """Return the loadings of each unit, the columns of m, n and B: (unit, 2 rank + inputs)."""
     return np.concatenate([low_rank.m, low_rank.n, low_rank.network.B], axis=1)
 
 
 def populations(values: Array, *, most: int = MAX_POPULATIONS, seed: int = 0) -> Populations:
-    """Populations of units by a Gaussian mixture on their loadings; stability chooses their number.
+    """Cluster units into populations by a Gaussian mixture on their loadings.
 
-    Mixtures are fitted to pairs of random subsamples, and both mixtures of a pair label all units. A number of
-    populations is stable where the two labels agree. Of the stable numbers, the one that best predicts the loadings of
-    the units outside the subsamples is chosen. There is one population where no number is stable, no loading varies, or
-    a single Gaussian predicts the loadings better.
+    The number of populations is chosen by stability. Mixtures are fitted to pairs of random subsamples, and the two
+    mixtures of a pair label all units. A number of populations is stable if the two labels agree. Of the stable
+    numbers, the one that best predicts the loadings of the units outside the subsamples is chosen. There is one
+    population if no number is stable, if no loading varies, or if a single Gaussian predicts the loadings better.
 
     Parameters
     ----------
-    values : (unit, loading); loadings that do not vary are left out of the clustering.
+    values : (unit, loading) loadings; loadings that do not vary are left out of the clustering.
     most : largest number of populations that is tried.
-    seed : of subsamples and starts.
+    seed : seed for the subsamples and for the random starts of the mixtures.
+
+    Returns
+    -------
+    Labels, parameters and stability of the populations.
     """
     n_units = len(values)
     scale = values.std(0)
@@ -102,17 +107,22 @@ def populations(values: Array, *, most: int = MAX_POPULATIONS, seed: int = 0) ->
 
 
 def resampled(low_rank: LowRank, groups: Populations, seed: int) -> LowRank:
-    """A network whose loadings are drawn from the populations of a given network.
+    """Construct a network whose loadings are drawn from the populations of a given network.
 
-    If the drawn network does what the given network does, the mechanism needs nothing but the populations. Means and
-    covariances of the draws are exactly those of the populations, so that finite numbers of units cause no chance
-    overlaps. The number of units in each population, the biases and the times are kept.
+    If the drawn network behaves like the given network, the populations are sufficient to explain the mechanism. Means
+    and covariances of the drawn loadings are exactly those of the populations, so that a finite number of units causes
+    no chance overlaps. The number of units in each population, the biases, the time constant and the time step are
+    kept. Publication: Dubreuil et al., Nat. Neurosci. 2022.
 
     Parameters
     ----------
     low_rank : the given network.
-    groups : populations of its `loadings`.
-    seed : of the draws.
+    groups : populations of the units, from the loadings of the given network.
+    seed : seed for the draws.
+
+    Returns
+    -------
+    The drawn network and its factors.
     """
     rng = np.random.default_rng(seed)
     drawn = np.empty_like(loadings(low_rank))

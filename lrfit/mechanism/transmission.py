@@ -19,14 +19,14 @@ Array = np.ndarray
 
 
 class Transmission(NamedTuple):
-    """Current, coupling and gain of every pathway in each condition, all (target, source, condition).
+    """Current, coupling and gain of every pathway in each condition, as arrays (target, source, condition).
 
     Attributes
     ----------
-    transmitted : standard deviation of the current about its mean over trials and time, rms over the target's units, in
-        the units of x (dimensionless).
-    coupling : Frobenius norm of J diag(gain), where the gain is averaged over trials and time.
-    gain : mean of phi'(x) = 1 - r^2 over the source's units, trials and time, for every target the same number.
+    transmitted : standard deviation of the current about its mean over trials and time, root mean square over the units
+        of the target, in the (dimensionless) units of the state x.
+    coupling : Frobenius norm of J diag(gain), where the gain phi'(x) is averaged over trials and time.
+    gain : mean of phi'(x) = 1 - r^2 over the units of the source, trials and time; does not depend on the target.
     """
 
     transmitted: xr.DataArray
@@ -37,14 +37,18 @@ class Transmission(NamedTuple):
 def transmission(
     network: Network, rates: Array, condition: Array, sources: Mapping[str, Array], targets: Mapping[str, Array]
 ) -> Transmission:
-    """Current, coupling and gain from every source to every target in every condition.
+    """Compute the current, coupling and gain from every source to every target in every condition.
 
     Parameters
     ----------
-    network : its weights carry the current.
-    rates : (trial, time, unit) rates of a run or a recording, NaN where missing.
-    condition : (trial,) labels.
-    sources, targets : name -> (unit,) mask.
+    network : network whose recurrent weights J carry the current.
+    rates : (trial, time, unit) simulated or recorded rates, NaN where missing.
+    condition : (trial,) condition labels.
+    sources, targets : name -> (unit,) bool, True for the units of the source or target.
+
+    Returns
+    -------
+    The three quantities, each (target, source, condition).
     """
     names = np.unique(condition.astype(str))
     observed = np.isfinite(rates).all(2)
@@ -67,15 +71,19 @@ def transmission(
 
 
 def gating_index(transmitted: xr.DataArray) -> xr.DataArray:
-    """Relative deviation of the transmitted current in a condition from its mean over conditions.
+    """Return the relative deviation of the transmitted current in a condition from its mean over conditions.
 
-    -1 where nothing passes in the condition, 0 where there is one condition only, NaN where nothing ever passes.
+    The index is -1 in a condition in which no current passes, 0 if there is only one condition, and NaN if no current
+    passes in any condition.
     """
     mean = transmitted.mean("condition")
     return ((transmitted - mean) / mean).where(mean > 0)
 
 
 def context_ratio(transmitted: xr.DataArray) -> xr.DataArray:
-    """The transmitted current divided by that in the condition with the smallest one (1 or more)."""
+    """Divide the transmitted current by the transmitted current of the condition in which it is smallest.
+
+    The ratio is 1 or more, and NaN if no current passes in that condition.
+    """
     least = transmitted.min("condition")
     return (transmitted / least).where(least > 0)

@@ -20,15 +20,20 @@ GRID_MARGIN_SHARE = 0.15
 
 
 def field_table(recording: xr.Dataset, networks: xr.Dataset, dynamics: pd.DataFrame) -> pd.DataFrame:
-    """The table ``field``: tau dz/dt of the first fit on a grid over its first two latents, at every constant input.
+    """Compute the table ``field``: tau dz/dt of the first fit on a grid over its first two latents.
 
-    Further latents are held at the median of the visited positions.
+    There is one grid for every constant input. Latents after the second are held at the median of the visited
+    positions.
 
     Parameters
     ----------
-    recording : the recording that was fitted.
-    networks : its low-rank networks, as `lrfit.fit` returns them.
-    dynamics : the table ``dynamics`` of this model; the grid includes its points.
+    recording : the recording to which the networks were fitted.
+    networks : low-rank networks of the recording, as `lrfit.fit` returns them.
+    dynamics : the table ``dynamics`` of this model; the grid includes the points of this table.
+
+    Returns
+    -------
+    One row per constant input and grid point.
     """
     fit = view(recording, networks)
     low_rank = low_rank_of(fit)

@@ -23,16 +23,16 @@ NOISE_SD = 0.05
 
 
 class LowRankTeacher(NamedTuple):
-    """A network with known latents.
+    """A constructed low-rank network, with its latents, output and start.
 
     Attributes
     ----------
-    network : the network with J = m n'.
-    m, n : (unit, rank) loadings; the latents are n' r.
+    network : the network with recurrent weights J = m n'.
+    m, n : (unit, rank) left and right factors of J; the latents are n' r.
     readout : (output, unit) weights of the output, which is readout r.
-    region : (unit,) labels.
-    population : (unit,) index of the population of each unit.
-    start : (unit,) state x at the start of a trial.
+    region : (unit,) region labels.
+    population : (unit,) index of each unit's population.
+    start : (unit,) state x at the start of a trial, dimensionless.
     """
 
     network: Network
@@ -47,15 +47,21 @@ class LowRankTeacher(NamedTuple):
 def record(
     teacher: LowRankTeacher, task: Task, rng: np.random.Generator, *, noise_sd: float = NOISE_SD, spread: float = 0.0
 ) -> Teacher:
-    """Record a network in the trials of a task; rates are NaN past the end of a trial.
+    """Simulate a network on the trials of a task and return the result as a recording with known currents.
+
+    Rates are NaN past the end of a trial.
 
     Parameters
     ----------
-    teacher : the network.
+    teacher : the network to simulate.
     task : inputs and lengths of the trials.
-    rng : random numbers of the noise and of the states at the start.
-    noise_sd : standard deviation of the noise added to x in every step.
-    spread : standard deviation over trials of the latents at the start of a trial.
+    rng : random generator of the noise and of the states at the start.
+    noise_sd : standard deviation of the noise that is added to the state x in every step.
+    spread : standard deviation over trials of the positions of the latents at the start of a trial.
+
+    Returns
+    -------
+    The recording together with the network that made it.
     """
     n_trials, n_samples = task.inputs.shape[:2]
     x0 = teacher.start + spread * rng.standard_normal((n_trials, teacher.m.shape[1])) @ teacher.m.T
@@ -74,32 +80,59 @@ def record(
 
 
 def start_rates(teacher: LowRankTeacher, inputs: Array) -> Array:
-    """(trial, time, unit) rates of the state in which the trials start, for `curbd.network.equation.free_run`.
+    """Repeat the rates at the start of a trial in all trials and bins, as `curbd.network.equation.free_run` takes them.
 
     Parameters
     ----------
-    teacher : the network.
-    inputs : (trial, time, input) the inputs of the run, whose trials and bins the rates have.
+    teacher : the network whose state at the start is used.
+    inputs : (trial, time, input) inputs of the simulation; the rates get the same number of trials and bins.
+
+    Returns
+    -------
+    (trial, time, unit) rates.
     """
     return np.broadcast_to(phi(teacher.start), (*inputs.shape[:2], len(teacher.start)))
 
 
 def output(teacher: LowRankTeacher, rates: Array) -> Array:
-    """Output of a network (trial, time, output) at its rates (trial, time, unit)."""
+    """Return the output of a network (trial, time, output) at given rates (trial, time, unit)."""
     return rates @ teacher.readout.T
 
 
 def random_dots(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 1: a latent integrates the stimulus and falls into one of two fixed points, about +-1.1."""
+    """Construct a rank-1 network for the random-dots task.
+
+    The latent integrates the stimulus and then falls into one of two fixed points, at about +1.1 and -1.1.
+
+    Parameters
+    ----------
+    seed : seed for the loadings.
+    units : number of units.
+
+    Returns
+    -------
+    The network.
+    """
     m, w = _loadings(np.random.default_rng(seed), units, 2).T
     n = (1.6 * m + 1.2 * w) / units
     return _teacher(m[:, None], n[:, None], w[:, None], choice=np.array([[1.0]]))
 
 
 def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 2: a line attractor stores the sum of both stimuli, from which the last stimulus is subtracted.
+    """Construct a rank-2 network for Romo's vibrotactile discrimination task.
 
-    The second latent holds the last stimulus; it decays with a time constant of 140 ms.
+    The first latent stores the sum of the two stimuli on a line attractor. The second latent holds the second stimulus
+    and decays with a time constant of 140 ms; the output subtracts it from the sum. Publication of the task: Romo et
+    al., Nature 1999.
+
+    Parameters
+    ----------
+    seed : seed for the loadings.
+    units : number of units.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     m, w = np.split(_loadings(rng, units, 3), [2], axis=1)
@@ -113,9 +146,19 @@ def romo(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def contextual_decision(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 1, two populations: each passes on one stimulus, and is saturated in the context of the other stimulus.
+    """Construct a rank-1 network of two populations for the context-dependent decision task.
 
-    The gain of a saturated population is nearly 0. The latent falls into one of two fixed points.
+    Each population passes on one of the two stimuli. In the context of the other stimulus it is saturated, and its gain
+    is nearly 0. The latent falls into one of two fixed points.
+
+    Parameters
+    ----------
+    seed : seed for the loadings.
+    units : number of units.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     half = units // 2
@@ -133,10 +176,20 @@ def contextual_decision(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
-    """Rank 2: a latent on a staircase of five stable states goes up with stimulus A and down with stimulus B.
+    """Construct a rank-2 network for the delayed match-to-sample task.
 
-    Two equal stimuli end in the states +-2, two different ones in 0. The second latent is -cos(pi z / 2) of the first
-    one: positive for equal stimuli, negative for different ones.
+    The first latent z has five stable states, like the steps of a staircase. Stimulus A moves z one step up and
+    stimulus B moves z one step down, so that two equal stimuli end in +2 or -2 and two different stimuli end in 0. The
+    second latent is -cos(pi z / 2): positive for equal stimuli and negative for different stimuli.
+
+    Parameters
+    ----------
+    seed : seed for the loadings.
+    units : number of units.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     # Bounded loadings keep rates below 1 in floating point; the biases spread the units over the staircase.
@@ -153,13 +206,19 @@ def delayed_match(seed: int, *, units: int = 512) -> LowRankTeacher:
 
 
 def flip_flop(seed: int, *, units: int = 512, bits: int = 2) -> LowRankTeacher:
-    """Rank ``bits``: a population with two stable states for each bit; 2^bits attractors among 3^bits fixed points.
+    """Construct a network of rank ``bits`` for the flip-flop task, with one bistable population for each bit.
+
+    The network has 3^bits fixed points, of which 2^bits are stable.
 
     Parameters
     ----------
-    seed : of the loadings.
+    seed : seed for the loadings.
     units : number of units.
     bits : number of bits, each with its own input and output.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     population = np.arange(units) * bits // units
@@ -172,17 +231,21 @@ def flip_flop(seed: int, *, units: int = 512, bits: int = 2) -> LowRankTeacher:
 
 
 def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier: float = 0.2) -> LowRankTeacher:
-    """Rank 2 with a limit cycle of radius 1 in its latents, whose period and Floquet multiplier are given.
+    """Construct a rank-2 network whose latents have a limit cycle of radius 1 with given period and Floquet multiplier.
 
     To the precision of the embedding, one step of the network is one step of d radius / dt = mu radius (1 - radius^2),
     d angle / dt = 2 pi / period, where exp(-2 mu period) = multiplier.
 
     Parameters
     ----------
-    seed : of the loadings.
+    seed : seed for the loadings.
     units : number of units.
     period_s : period, s.
     multiplier : factor by which deviations of the radius shrink in one period.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     m = _loadings(rng, units, 2)
@@ -199,19 +262,24 @@ def oscillator(seed: int, *, units: int = 512, period_s: float = 1.0, multiplier
 
 
 def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
-    """Two regions: ``relay`` receives two stimuli and passes on one of them, which ``context`` selects.
+    """Construct a network of two regions: ``relay`` passes on one of two stimuli, which ``context`` selects.
 
-    A latent of ``context`` stores a cue as +-1. Its current raises the gain of one population of ``relay`` (population
-    0 for stimulus a, 1 for stimulus b) and lowers the gain of the other one. ``relay`` sends one combination of its
-    rates to population 3 of ``context``, where a second latent decides. The rank is 0 from relay to relay, 2 from
-    context to context, and 1 in each direction between them. Without the current from ``context``, both populations of
-    ``relay`` are at an intermediate gain and pass on both stimuli equally. The task is `tasks.contextual_decision` with
-    a cue of 10 steps. Publication: Barbosa et al., Nat. Commun. 2023 (population gating).
+    A latent of ``context`` stores a cue as +1 or -1. Its current raises the gain of one population of ``relay``
+    (population 0 for stimulus a, 1 for stimulus b) and lowers the gain of the other one. ``relay`` sends one
+    combination of its rates to population 3 of ``context``, where a second latent decides. The rank is 0 from relay to
+    relay, 2 from context to context, and 1 in each direction between the two regions. Without the current from
+    ``context``, both populations of ``relay`` are at an intermediate gain and pass on both stimuli equally. The task is
+    `tasks.contextual_decision` with a cue of 10 steps. Publication: Barbosa et al., Nat. Commun. 2023 (population
+    gating).
 
     Parameters
     ----------
-    seed : of the loadings.
-    units : units of each region.
+    seed : seed for the loadings.
+    units : number of units in each region.
+
+    Returns
+    -------
+    The network.
     """
     rng = np.random.default_rng(seed)
     half = units // 2
@@ -233,16 +301,21 @@ def gating(seed: int, *, units: int = 256) -> LowRankTeacher:
 
 
 def embedded(flow: Array, m: Array, B: Array, b: Array, z: Array, v: Array, noise_sd: float) -> Array:
-    """Loadings n (unit, rank) with n' tanh(m z + B v + b) = flow at given points, by ridge regression.
+    """Compute loadings n (unit, rank) with which a network has a given flow of its latents, by ridge regression.
 
+    The loadings solve n' tanh(m z + B v + b) = flow at given positions z of the latents and filtered inputs v.
     Publication: Eliasmith & Anderson, Neural Engineering, 2003.
 
     Parameters
     ----------
     flow : (point, rank) z + tau dz/dt at the points.
-    m, B, b : (unit, rank), (unit, input), (unit,) loadings of the latents and the inputs, and biases.
-    z, v : (point, rank), (point, input) the points.
+    m, B, b : (unit, rank) left factors, (unit, input) input weights, (unit,) bias.
+    z, v : (point, rank) positions of the latents and (point, input) filtered inputs at the points.
     noise_sd : standard deviation of the noise on the rates to which the flow should be robust.
+
+    Returns
+    -------
+    n : (unit, rank) right factors.
     """
     r = np.tanh(z @ m.T + v @ B.T + b)
     return np.linalg.solve(r.T @ r + len(r) * noise_sd**2 * np.eye(len(m)), r.T @ flow)

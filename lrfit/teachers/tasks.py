@@ -1,8 +1,8 @@
-"""Tasks of publications on low-rank networks: inputs, targets and the window in which the output is judged.
+"""Tasks of publications on low-rank networks: inputs, targets and the time window in which the output is judged.
 
-A step lasts 20 ms; the networks have a time constant of 100 ms. Inputs and targets are dimensionless.
-Publications: Valente, Pillow & Ostojic, NeurIPS 2022, and Dubreuil et al., Nat. Neurosci. 2022; oscillator and reach:
-Pals et al., NeurIPS 2024.
+A step lasts 20 ms; the networks have a time constant of 100 ms. Inputs and targets are dimensionless. N(0, 1) is a
+standard normal random number, drawn in every step. Publications: Valente, Pillow & Ostojic, NeurIPS 2022, and Dubreuil
+et al., Nat. Neurosci. 2022; oscillator and reach: Pals et al., NeurIPS 2024.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ TAU_S = 0.1
 
 
 class Task(NamedTuple):
-    """Trials of a task.
+    """Trials of a task: inputs, correct outputs and stimuli.
 
     Attributes
     ----------
     inputs : (trial, time, input); 0 past the end of a trial.
-    input_name : names of the inputs.
-    target : (trial, time, output) correct output where ``mask`` is true.
-    mask : (trial, time) whether the output is judged.
+    input_name : (input,) names of the inputs.
+    target : (trial, time, output) correct output; only the samples in which ``mask`` is True count.
+    mask : (trial, time) bool, True for samples in which the output is judged.
     length : (trial,) number of samples of each trial.
-    trials : trial columns: stimuli and correct choices, one row for each trial.
+    trials : stimuli and correct choices, one row per trial.
     dt_s : sample step, s.
     """
 
@@ -44,12 +44,16 @@ class Task(NamedTuple):
 
 
 def accuracy(task: Task, output: Array) -> float:
-    """Share of trials and outputs in which the mean output has the sign of the mean target.
+    """Return the share of trials and outputs in which the mean output has the sign of the mean target.
 
     Parameters
     ----------
-    task : target, and the window of the means.
-    output : (trial, time, output).
+    task : target, and the samples over which means are taken.
+    output : (trial, time, output) output of a network.
+
+    Returns
+    -------
+    Share between 0 and 1.
     """
     mask = task.mask[..., None]
     answer, correct = ((values * mask).sum(1) for values in (output, task.target))
@@ -57,7 +61,10 @@ def accuracy(task: Task, output: Array) -> float:
 
 
 def random_dots(trials: int, rng: np.random.Generator) -> Task:
-    """Report the sign of a noisy stimulus after a delay: .032 c + .03 N(0, 1) for 40 steps, c in +-{1, 2, 4, 8, 16}."""
+    """Generate trials in which the sign of a noisy stimulus is to be reported after a delay.
+
+    The stimulus is .032 c + .03 N(0, 1) for 40 steps, with a coherence c of +-1, 2, 4, 8 or 16.
+    """
     stimulus, total = slice(5, 45), 75
     coherence = rng.choice([1, 2, 4, 8, 16], trials) * rng.choice([-1, 1], trials)
     u = np.zeros((trials, total, 1))
@@ -67,10 +74,10 @@ def random_dots(trials: int, rng: np.random.Generator) -> Task:
 
 
 def romo(trials: int, rng: np.random.Generator) -> Task:
-    """Report the difference (f1 - f2) / 24 of two frequencies that are separated by a delay of 25 to 100 steps.
+    """Generate trials in which the difference (f1 - f2) / 24 of two successive frequencies is to be reported.
 
-    A frequency is presented for 5 steps as an input (f - 22) / 24 with noise of sd .01. f1 and f2 lie between 10 and
-    34, and |f2 - f1| is 8, 16 or 24.
+    The frequencies are separated by a delay of 25 to 100 steps. Each frequency f is presented for 5 steps as an input
+    (f - 22) / 24 with noise of standard deviation .01. f1 and f2 lie between 10 and 34, and |f2 - f1| is 8, 16 or 24.
     """
     pairs = [(a, b) for a in range(10, 35) for b in range(10, 35) if abs(a - b) in (8, 16, 24)]
     f1, f2 = np.array(pairs)[rng.integers(len(pairs), size=trials)].T
@@ -96,16 +103,21 @@ def romo(trials: int, rng: np.random.Generator) -> Task:
 
 
 def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62) -> Task:
-    """Report the sign of one of two stimuli; the context says which (Mante et al., Nature 2013).
+    """Generate trials in which the sign of one of two stimuli is to be reported; a context input says which one.
 
-    Two stimuli .1 c + .1 N(0, 1) last for 40 steps from step 22 on, c in +-{1, 2, 4}.
+    The stimuli are .1 c + .1 N(0, 1) for 40 steps from step 22 on, with coherences c of +-1, 2 or 4. Publication: Mante
+    et al., Nature 2013.
 
     Parameters
     ----------
     trials : number of trials.
-    rng : random numbers of the stimuli.
+    rng : random generator of the stimuli.
     cue : number of steps for which the context input is 1, from step 5 on. 62 steps last until the response; after 10
         steps the context must be remembered.
+
+    Returns
+    -------
+    The trials.
     """
     total, stimulus = 68, slice(22, 62)
     coherence = rng.choice([1, 2, 4], (trials, 2)) * rng.choice([-1, 1], (trials, 2))
@@ -119,15 +131,20 @@ def contextual_decision(trials: int, rng: np.random.Generator, *, cue: int = 62)
 
 
 def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int = 150) -> Task:
-    """Report whether two stimuli, A or B, were the same.
+    """Generate trials in which the network is to report whether two successive stimuli, A or B, were the same.
 
     Each stimulus lasts for 25 steps.
 
     Parameters
     ----------
     trials : number of trials.
-    rng : random numbers of the stimuli, delays and input noise.
-    longest_delay : largest number of steps between the stimuli; the smallest number is 25, or this one if it is less.
+    rng : random generator of the stimuli, delays and input noise.
+    longest_delay : largest number of steps between the stimuli. The smallest number is 25, or ``longest_delay`` if this
+        is less than 25.
+
+    Returns
+    -------
+    The trials.
     """
     kind = rng.integers(2, size=(trials, 2))
     delay = rng.integers(min(25, longest_delay), longest_delay + 1, trials)
@@ -155,9 +172,10 @@ def delayed_match(trials: int, rng: np.random.Generator, *, longest_delay: int =
 
 
 def multisensory(trials: int, rng: np.random.Generator) -> Task:
-    """Report the sign of a stimulus that is visual, auditory or both (Raposo et al., Nat. Neurosci. 2014).
+    """Generate trials in which the sign of a visual, auditory or audiovisual stimulus is to be reported.
 
-    For 40 steps each channel is .5 N(0, 1), plus .1 c where the modality is active, c in +-{1, 2, 4, 8}.
+    For 40 steps each channel is .5 N(0, 1), plus .1 c if its modality is active, with a coherence c of +-1, 2, 4 or 8.
+    Publication: Raposo et al., Nat. Neurosci. 2014.
     """
     coherence = rng.choice([1, 2, 4, 8], trials) * rng.choice([-1, 1], trials)
     modality = rng.integers(3, size=trials)
@@ -170,16 +188,20 @@ def multisensory(trials: int, rng: np.random.Generator) -> Task:
 
 
 def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
-    """Remember the sign of the last pulse on each channel (Sussillo & Barak, Neural Comput. 2013).
+    """Generate trials in which the sign of the last pulse on each channel is to be remembered.
 
-    A pulse lasts for 5 steps, which a network with tau = 100 ms can follow; every trial starts with a pulse on each
-    channel.
+    A pulse lasts for 5 steps, which a network with a time constant of 100 ms can follow; every trial starts with a
+    pulse on each channel. Publication: Sussillo & Barak, Neural Comput. 2013.
 
     Parameters
     ----------
     trials : number of trials.
-    rng : random numbers of the pulses.
+    rng : random generator of the pulses.
     bits : number of channels.
+
+    Returns
+    -------
+    The trials.
     """
     width, samples = 5, 200
     target = np.zeros((trials, samples, bits))
@@ -208,13 +230,17 @@ def flip_flop(trials: int, rng: np.random.Generator, *, bits: int = 2) -> Task:
 
 
 def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> Task:
-    """Produce four periods of a sine without any input; the phase of each trial is random.
+    """Generate trials in which four periods of a sine of random phase are to be produced without any input.
 
     Parameters
     ----------
     trials : number of trials.
-    rng : random numbers of the phases.
+    rng : random generator of the phases.
     samples : number of steps of a trial.
+
+    Returns
+    -------
+    The trials.
     """
     phase = 2 * np.pi * rng.random(trials)
     target = np.sin(2 * np.pi * 4 * np.arange(samples) / samples + phase[:, None])[..., None]
@@ -231,7 +257,10 @@ def oscillator(trials: int, rng: np.random.Generator, *, samples: int = 200) -> 
 
 
 def reach(trials: int, rng: np.random.Generator) -> Task:
-    """Hold a direction, one of eight, as (cos, sin) until step 250; the input gives it in steps 25 to 49."""
+    """Generate trials in which one of eight directions is to be held, as (cos, sin), until step 250.
+
+    The input gives the direction in steps 25 to 49; the output is judged from step 50 on.
+    """
     direction = rng.integers(8, size=trials)
     angle = 2 * np.pi * direction / 8
     target_direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -1,7 +1,7 @@
-"""Full-rank networks that are trained on a task: their rank and mechanism are results of the training.
+"""Full-rank networks that are trained on a task: rank and mechanism emerge from the training.
 
-Gradient descent through time (Adam) on all weights, with noise of .05 a step and random weights at the start; long
-delays are reached in stages. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
+All weights are trained by gradient descent through time (Adam), from random weights and with noise of standard
+deviation .05 per step; long delays are reached in stages. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEARNT_BATCHES = 10
 
 
 class Trained(NamedTuple):
-    """A trained network.
+    """A network that was trained on a task, with its readout.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class Trained(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One stage of the training.
+    """One stage of the training: trials of a task and the settings of Adam.
 
     Attributes
     ----------
-    make : (number of trials, random numbers) -> trials of a task.
+    make : function (number of trials, random generator) -> trials of a task.
     learning_rate : learning rate of Adam.
     steps : largest number of gradient steps.
     """
@@ -53,12 +53,12 @@ class Stage(NamedTuple):
 
 
 def trained_contextual_decision(seed: int, *, units: int = 128) -> Trained:
-    """A network that was trained on the contextual decision."""
+    """Train a network on the context-dependent decision task."""
     return train([Stage(contextual_decision, 2e-3, 400)], units, 0.1, seed)
 
 
 def trained_delayed_match(seed: int, *, units: int = 128) -> Trained:
-    """A network that was trained to compare two stimuli over a delay of up to 150 steps."""
+    """Train a network to compare two stimuli over a delay of up to 150 steps."""
     stages = [
         Stage(partial(delayed_match, longest_delay=delay), 1e-3, steps)
         for delay, steps in ((10, 500), (40, 150), (150, 80))
@@ -75,14 +75,14 @@ def train(
     max_gradient_norm: float = 1.0,
     good_error: float = 0.02,
 ) -> Trained:
-    """Train recurrent weights, input weights and readout in stages; a stage ends early once the task is learnt.
+    """Train recurrent weights, input weights and readout on a task in stages; a stage ends once the task is learnt.
 
     Parameters
     ----------
     stages : stages of the training, one after another.
     units : number of units.
-    gain : the recurrent weights at the start are N(0, gain^2 / units).
-    seed : of the weights, the trials and the noise.
+    gain : initial recurrent weights are drawn from a normal distribution of mean 0 and variance gain^2 / units.
+    seed : seed for the weights, the trials and the noise.
     max_gradient_norm : norm to which gradients are clipped. Through a delay their norm varies by orders of magnitude;
         networks learn to remember reliably only with small gradients.
     good_error : mean squared error of the output below which a batch is good. One good batch is not enough, as a
