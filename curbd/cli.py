@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +130,7 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step = add_step(steps, "tables", _tables, "collect the tables of a run and record where they come from")
     step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
     step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
+    step.add_argument("--partial", action="store_true", help="leave out recordings and models without all results")
 
     step = add_step(steps, "report", _report, "write the report of a run")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
@@ -304,17 +306,28 @@ def _tables(arguments: argparse.Namespace) -> None:
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance
+    from curbd.tables.outcome import outcome
+    from curbd.tables.remarks import remarks
 
     plan, folder = load_plan(arguments.plan), arguments.results / "tables"
-    recordings = list(plan.recordings)
+    models = {recording: list(plan.config.models) for recording in plan.recordings}
+    left_out: dict[str, str] = {}
+    if arguments.partial:
+        models, left_out = outcome(arguments.results, plan)
+        if not models:
+            reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
+            raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(arguments.results, recordings, plan.config)
-    origin = provenance(arguments.results, recordings, plan.config)
+    collected = collect_run(arguments.results, models, plan.config)
+    origin = provenance(arguments.results, plan.config, remarks(arguments.results, plan, models), left_out)
 
     for name, table in collected.items():
         tables.write(name, table, folder / tables.TABLES[name].file)
     with whole_file(folder / "provenance.json") as temporary:
         temporary.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    if arguments.partial:
+        # The next run of the workflow takes a file as old as this for out of date and collects all tables again.
+        os.utime(folder / "provenance.json", (1, 1))
 
 
 def _report(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_m
 from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
+from curbd.storage import whole_file
 
 
 @dataclass
@@ -239,6 +240,55 @@ def report_lines(check: RunCheck, n_recordings: int) -> list[str]:
     mistakes = f"{n_mistakes} mistake{'s' * (n_mistakes != 1)}" if n_mistakes else "no mistake"
     opened = f"Checked the config and {len(check.of_recording)} of {n_recordings} recordings: {mistakes}."
     return [*lines, opened]
+
+
+def check_before_run(plan: Plan, done: Path | None) -> list[str]:
+    """Check the files of a run before its first step.
+
+    Parameters
+    ----------
+    plan : the plan of the run.
+    done : file that remembers what was checked, so that a run that goes on is not checked again; None to check anyway.
+
+    Returns
+    -------
+    Lines to print; none where there is nothing to say or all was checked before.
+
+    Raises
+    ------
+    UserError : a mistake about all recordings together, or no recording in order; one line for each mistake.
+    """
+    digest = digest_of_run(plan)
+    if done is not None and done.is_file() and done.read_text(encoding="utf-8").strip() == digest:
+        return []
+    check = check_run(plan)
+    if check.leaves_nothing:
+        raise UserError("\n".join(report_lines(check, len(plan.recordings))))
+    if done is not None:
+        with whole_file(done) as temporary:
+            temporary.write_text(digest + "\n", encoding="utf-8")
+    lines = together(check.mistakes)
+    if lines:
+        names = ", ".join(check.failing)
+        lines = [f"Without {names}, until these mistakes are mended:", *(f"  {line}" for line in lines)]
+    if check.remarks:
+        lines += ["Look at these:", *(f"  {remark}" for remark in together(check.remarks))]
+    return lines
+
+
+def closing_lines(provenance: Path) -> list[str]:
+    """What a run says at its end: recordings without results, and remarks on the others.
+
+    Parameters
+    ----------
+    provenance : the file provenance.json of the run.
+    """
+    origin = json.loads(provenance.read_text(encoding="utf-8"))
+    lines = [f"  {name}: {reason}" for name, reason in origin.get("left_out", {}).items()]
+    if lines:
+        lines = ["Not in the tables and the report:", *lines]
+    texts = [f"  {name}: {text}" for name, of_recording in origin.get("remarks", {}).items() for text in of_recording]
+    return [*lines, *(["Look at these:", *texts] if texts else [])]
 
 
 def check_config(config: Path) -> tuple[bool, list[str]]:

@@ -164,7 +164,9 @@ def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found:
     except UserError as error:
         first = str(error)
     else:
-        _remark_on_bins(activity.trials, where, found)
+        trials = activity.trials
+        if remark := remark_on_bins(float(np.median(trials.last - trials.first)), trials.dt_s):
+            found.remarks.append(f"{where}: {remark}")
         return activity
     # Each key alone tells its own mistake; all mistakes come at once.
     for variant in _windows_alone(windows):
@@ -175,11 +177,11 @@ def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found:
     if table is not None:
         for column in windows.conditions:
             found.attempt(conditions, table, [column], where)
-        for number, trials in enumerate(settings.perturbed):
-            found.attempt(perturbations_of, table, [trials], f"{where}: perturbed[{number}]")
-        for index, entry in enumerate(settings.inputs):
-            where_entry = f"{where}: inputs[{index}] ({entry.name})"
-            for column in filter(None, (entry.column, entry.start, entry.stop)):
+        for number, entry in enumerate(settings.perturbed):
+            found.attempt(perturbations_of, table, [entry], f"{where}: perturbed[{number}]")
+        for index, source in enumerate(settings.inputs):
+            where_entry = f"{where}: inputs[{index}] ({source.name})"
+            for column in filter(None, (source.column, source.start, source.stop)):
                 found.attempt(column_of, table, column, where_entry)
     return None
 
@@ -214,13 +216,20 @@ def _without_data(file: RecordingFile) -> RecordingFile:
     return replace(file, activity=hollow, truth=None)
 
 
-def _remark_on_bins(trials: Trials, where: str, found: FileCheck) -> None:
-    n_bins = float(np.median(trials.last - trials.first))
-    if n_bins < MIN_BINS_PER_TRIAL:
-        found.remarks.append(
-            f"{where}: a trial has only {n_bins:g} bin{'s' * (n_bins > 1)} of {trials.dt_s:g} s; narrower bins "
-            "(bin_width_s) or longer windows give the fit more to predict."
-        )
+def remark_on_bins(n_bins: float, dt_s: float) -> str:
+    """A sentence on trials of too few bins; empty where they have enough.
+
+    Parameters
+    ----------
+    n_bins : median number of bins of a trial.
+    dt_s : bin width in seconds.
+    """
+    if n_bins >= MIN_BINS_PER_TRIAL:
+        return ""
+    return (
+        f"a trial has only {n_bins:g} bin{'s' * (n_bins > 1)} of {dt_s:g} s; narrower bins (bin_width_s) or longer "
+        "windows give the fit more to predict."
+    )
 
 
 def _conditions(trials: Trials, settings: RecordingSettings, where: str, found: FileCheck) -> np.ndarray | None:

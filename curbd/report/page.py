@@ -75,17 +75,23 @@ def render(run: RunResults) -> str:
     )
     palette = colours(region for recorded in run.recordings for region in recorded.regions["region"])
     with report_style():
-        sections = [_section(number, recorded, palette) for number, recorded in enumerate(run.recordings, start=1)]
+        sections = [
+            _section(number, recorded, palette, run.provenance)
+            for number, recorded in enumerate(run.recordings, start=1)
+        ]
     page = environment.get_template("report.html").render(
         css=(TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"),
         sections=sections,
+        left_out=list(run.provenance.get("left_out", {}).items()),
         definitions=_definitions(run),
         provenance=_provenance(run),
     )
     return page.rstrip() + "\n"
 
 
-def _section(number: int, recorded: RecordingResults, palette: dict[str, str]) -> dict[str, Any]:
+def _section(
+    number: int, recorded: RecordingResults, palette: dict[str, str], provenance: dict[str, Any]
+) -> dict[str, Any]:
     """Everything that the page shows about one recording."""
     return {
         "id": f"recording-{number}",
@@ -106,7 +112,7 @@ def _section(number: int, recorded: RecordingResults, palette: dict[str, str]) -
             pd.concat([findings.scores_by_region(fit) for fit in recorded.fits]),
             leave_out=("recording", "seed", "split"),
         ),
-        "warnings": findings.warnings(recorded),
+        "warnings": [*provenance.get("remarks", {}).get(recorded.name, []), *findings.warnings(recorded)],
         "models": [
             _model(f"recording-{number}-{index}", fit, palette) for index, fit in enumerate(recorded.fits, start=1)
         ],

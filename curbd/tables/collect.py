@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ PACKAGES = (
 )
 
 
-def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dict[str, pd.DataFrame]:
+def collect_run(results: Path, models: Mapping[str, Sequence[str]], config: Config) -> dict[str, pd.DataFrame]:
     """Every table of a run by name, from the tables that its steps wrote.
 
     The table ``units`` gains the columns ``<score>:<model>`` for each model; they are empty for units that are not
@@ -42,10 +42,11 @@ def collect_run(results: Path, recordings: Sequence[str], config: Config) -> dic
     Parameters
     ----------
     results : folder of the run.
-    recordings : names of the recordings.
-    config : the config of the run, for its models.
+    models : name of a recording -> models that have all their results.
+    config : the config of the run, for the families of the models.
     """
-    fits = [results / recording / model for recording in recordings for model in config.models]
+    recordings = list(models)
+    fits = [results / recording / model for recording in recordings for model in models[recording]]
     low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
     folders: dict[str, Iterable[Path]] = {
         "units": [results / recording for recording in recordings],
@@ -87,7 +88,9 @@ def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
     return units.merge(wide.reset_index(), on=["recording", "unit_id"], how="left")
 
 
-def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict[str, Any]:
+def provenance(
+    results: Path, config: Config, remarks: Mapping[str, Sequence[str]], left_out: Mapping[str, str]
+) -> dict[str, Any]:
     """Where the tables of a run come from: versions, the config with its defaults, the input files and their checksums.
 
     The provenance of two identical runs is equal: it holds no date and no machine.
@@ -95,8 +98,9 @@ def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict
     Parameters
     ----------
     results : folder of the run.
-    recordings : names of the recordings.
     config : the config of the run.
+    remarks : name of a recording with results -> sentences about it, see `curbd.tables.remarks`.
+    left_out : recordings and models without results -> the reason, see `curbd.tables.outcome`.
     """
     return {
         "results_version": RESULTS_VERSION,
@@ -104,7 +108,9 @@ def provenance(results: Path, recordings: Sequence[str], config: Config) -> dict
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
         "config": config.model_dump(mode="json"),
-        "recordings": {recording: _origin(results / recording / "recording.nc") for recording in recordings},
+        "recordings": {recording: _origin(results / recording / "recording.nc") for recording in remarks},
+        "remarks": {recording: list(texts) for recording, texts in remarks.items()},
+        "left_out": dict(left_out),
     }
 
 

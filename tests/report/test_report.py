@@ -233,6 +233,21 @@ def test_provenance_names_the_files_and_versions(run: Path, page: str) -> None:
     assert "numpy " + np.__version__ in page
 
 
+def test_what_is_missing_and_what_to_look_at_stand_on_the_page(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "tables", tmp_path / "tables")
+    origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
+    assert origin["left_out"] == {}
+    assert set(origin["remarks"]) == {"three", "alone"}
+    origin["left_out"] = {"broken, low": "the step fit did not finish: <no space>"}
+    origin["remarks"]["three"] = ["M2 is left out, with fewer than 3 units."]
+    (tmp_path / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
+    write_report(tmp_path / "tables", run, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not in this report" in page
+    assert "broken, low: the step fit did not finish: &lt;no space&gt;" in page
+    assert "M2 is left out, with fewer than 3 units." in page
+
+
 def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path: Path) -> None:
     """A model that had bins of its own once, and has none now."""
     place = tmp_path / "results"

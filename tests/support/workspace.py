@@ -33,12 +33,15 @@ def command(*arguments: str) -> list[str]:
     return [str(BIN / "snakemake"), *cores, *arguments]
 
 
-def snakemake(folder: Path, *arguments: str, status: int = 0) -> str:
-    """Run Snakemake in a folder and return what it printed; fails where it ends with another status."""
+def snakemake(folder: Path, *arguments: str, status: int = 0, opens_files: bool = True) -> str:
+    """Run Snakemake in a folder and return what it printed; fails where it ends with another status.
+
+    Without ``opens_files``, the recordings may be empty files: their settings are not compared with them.
+    """
     run = subprocess.run(
         command(*arguments),
         cwd=folder,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | {"CURBD_CHECK": "1" if opens_files else "0"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -87,7 +89,7 @@ def test_every_example_has_something_to_do(fresh: Path, example: Path) -> None:
     recordings = (example.with_suffix(".tsv")).read_text(encoding="utf-8").splitlines()[1:]
     for line in recordings:
         (fresh / "data" / Path(line.split("\t")[1]).name).touch()
-    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", f"config/examples/{example.name}"))
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", f"config/examples/{example.name}", opens_files=False))
     assert jobs["ingest"] == len(recordings)
     models = yaml.safe_load(example.read_text(encoding="utf-8"))["models"]
     assert jobs["fit"] == len(models) * len(recordings)
@@ -97,7 +99,13 @@ def test_a_config_of_two_lines_is_enough(fresh: Path) -> None:
     (fresh / "a.nwb").touch()
     write_recordings(fresh, "a\ta.nwb\tnwb")
     jobs = planned(
-        snakemake(fresh, "--dry-run", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+        snakemake(
+            fresh,
+            "--dry-run",
+            "--configfile",
+            write_config(fresh, recordings="my.tsv", results="out"),
+            opens_files=False,
+        )
     )
     assert {rule: count for rule, count in jobs.items() if rule in FIT_STEPS} == FIT_STEPS
 
@@ -106,7 +114,7 @@ def test_nothing_of_the_demo_leaks_into_another_config(fresh: Path) -> None:
     (fresh / "a.nwb").touch()
     write_recordings(fresh, "a\ta.nwb\tnwb")
     config = write_config(fresh, recordings="my.tsv", models={"mine": {"family": "full_rank"}})
-    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    printed = snakemake(fresh, "--dry-run", "--configfile", config, opens_files=False)
     assert planned(printed)["fit"] == 1
     assert "demo" not in planned(printed)
     assert "latents" not in planned(printed)
@@ -115,7 +123,7 @@ def test_nothing_of_the_demo_leaks_into_another_config(fresh: Path) -> None:
 def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
     models = {"fine": {"family": "full_rank", "bin_width_s": 0.02}, "plain": {"family": "full_rank"}}
     config = write_config(fresh, recordings="config/recordings.tsv", models=models)
-    printed = snakemake(fresh, "--dry-run", "--configfile", config)
+    printed = snakemake(fresh, "--dry-run", "--configfile", config, opens_files=False)
     assert planned(printed)["ingest_for_model"] == 1
     assert "input: results/demo/fine/recording.nc\n" in printed
     assert "input: results/demo/recording.nc\n    output: results/demo/plain/network.nc" in printed
@@ -128,7 +136,7 @@ def test_only_recordings_with_perturbed_trials_are_compared(fresh: Path) -> None
     header = "recording\tpath\tformat\tperturbed"
     (fresh / "my.tsv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     config = write_config(fresh, recordings="my.tsv", results="out")
-    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", config))
+    jobs = planned(snakemake(fresh, "--dry-run", "--configfile", config, opens_files=False))
     assert jobs["inactivate"] == 4
     assert jobs["compare"] == 2
 
@@ -142,6 +150,65 @@ def test_mistakes_stop_the_run_before_any_job(fresh: Path) -> None:
     assert 'my.tsv, line 2, path: found "gone.nwb" (no such file)' in printed
     assert 'my.tsv, line 3, recording: found "a", as in line 2' in printed
     assert not (fresh / "results").exists()
+
+
+def write_recording(path: Path, regions: list[str]) -> None:
+    """A plain HDF5 file with three units in each region."""
+    labels = [region for region in regions for _ in range(3)]
+    with h5py.File(path, "w") as file:
+        file["rates"] = np.random.default_rng(0).uniform(0, 1, (10, 20, len(labels)))
+        file["time"] = np.arange(20) * 0.05
+        file["region"] = labels
+        file["trial/side"] = ["left", "right"] * 5
+
+
+def test_a_dry_run_opens_the_files_and_tells_all_mistakes(fresh: Path) -> None:
+    write_recording(fresh / "a.h5", ["V1", "M2"])
+    write_recordings(fresh, "a\ta.h5\thdf5")
+    config = write_config(
+        fresh,
+        recordings="my.tsv",
+        defaults={"windows": {"conditions": ["sied"]}, "regions": {"merge": {"V11": "V1"}}},
+        inactivations={"off": {"region": "M22"}},
+    )
+    printed = snakemake(fresh, "-n", "--configfile", config, status=1)
+    assert "windows.conditions: found unknown column 'sied'" in printed
+    assert "regions.merge: found unknown region 'V11'" in printed
+    assert 'inactivations.off.region: found "M22"' in printed
+    assert "Traceback" not in printed
+    assert "Job stats" not in printed
+
+
+def test_a_broken_file_does_not_stop_the_others(fresh: Path) -> None:
+    write_recording(fresh / "a.h5", ["V1", "M2"])
+    (fresh / "b.h5").write_bytes((fresh / "a.h5").read_bytes()[:2000])
+    write_recordings(fresh, "a\ta.h5\thdf5", "b\tb.h5\thdf5")
+    printed = snakemake(fresh, "-n", "--configfile", write_config(fresh, recordings="my.tsv"))
+    assert "Without b, until these mistakes are mended:" in printed
+    assert planned(printed)["ingest"] == 2
+
+
+def test_recordings_on_the_command_line_take_nothing_of_the_demo(fresh: Path) -> None:
+    write_recording(fresh / "a.h5", ["V1", "M2"])
+    write_recordings(fresh, "a\ta.h5\thdf5")
+    printed = snakemake(fresh, "-n", "--config", "recordings=my.tsv")
+    assert "demo" not in planned(printed)
+    assert planned(printed)["fit"] == 2
+
+
+def test_a_config_elsewhere_has_its_files_and_results_beside_it(fresh: Path, tmp_path: Path) -> None:
+    study = tmp_path / "my study (v2) [x]"
+    study.mkdir()
+    write_recording(study / "a.h5", ["V1", "M2"])
+    write_recordings(study, "a\ta.h5\thdf5\t\t")
+    write_config(study, recordings="my.tsv", results="out")
+    printed = snakemake(fresh, "-n", "--configfile", str(study / "my.yaml"))
+    assert f"output: {study}/out/a/recording.nc" in printed
+
+
+def test_every_recording_is_ingested_before_any_is_fitted() -> None:
+    rules = (ROOT / "workflow" / "rules" / "ingest.smk").read_text(encoding="utf-8")
+    assert rules.count("priority: 200") == 2
 
 
 def test_planning_imports_nothing_slow() -> None:

@@ -1,5 +1,8 @@
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -43,6 +46,78 @@ def write_plan():
     """Write the plan of the run into the folder of its results."""
     with whole_file(PLAN_FILE) as temporary:
         temporary.write_text(PLAN.to_json() + "\n", encoding="utf-8")
+
+
+# A dry run opens so many files at most, at a second or less for each of them; more are for `curbd check`.
+MAX_FILES_IN_DRY_RUN = 20
+
+
+def is_dry_run():
+    """Whether Snakemake only lists the jobs; Snakemake itself tells this too late."""
+    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    return any(
+        re.fullmatch("--dry-?run|-[a-zA-Z]*n", word) for word in options
+    ) and not any(word.startswith("--unlock") for word in options)
+
+
+def check_files(done=None):
+    """Open the recordings and compare all settings with them, so that all mistakes come at once and before any work.
+
+    A run stops here where nothing could come of it. A recording with mistakes of its own costs itself only.
+    """
+    if os.environ.get("CURBD_CHECK", "1") == "0":
+        return
+    from curbd.run_check import check_before_run
+
+    try:
+        lines = check_before_run(PLAN, done)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
+
+
+def check_files_in_dry_run():
+    """Check the files of a small study; for others, name the command that does."""
+    if len(PLAN.recordings) <= MAX_FILES_IN_DRY_RUN:
+        check_files()
+    else:
+        config_file = CONFIG_FILES[0] if CONFIG_FILES else "my.yaml"
+        print(
+            f"The files were not opened: run curbd check {config_file}", file=sys.stderr
+        )
+
+
+def print_end():
+    """What the run has made, what it has not, and what a reader should look at."""
+    from curbd.run_check import closing_lines
+
+    folder = Path(PLAN.config.results) / "tables"
+    if (folder / "provenance.json").is_file():
+        print("\n".join(closing_lines(folder / "provenance.json")))
+        print(f"Tables: {folder}/*.csv and *.parquet, explained in results/README.md")
+    if (folder / "report.html").is_file():
+        print(f"Report: {folder}/report.html")
+
+
+def tables_of_the_rest():
+    """Tables and report of the recordings that succeeded, where some have failed.
+
+    Snakemake runs no job whose input is missing, so the rule `tables` cannot do this. What it would have written is
+    written here, and marked as out of date for the next run.
+    """
+    results = Path(PLAN.config.results)
+    folder = results / "tables"
+    program = "import sys; from curbd.cli import main; sys.exit(main())"
+    of_tables = ["tables", "--partial", "--results", results, "--plan", PLAN_FILE]
+    of_report = ["report", "--tables", folder, "--results", results]
+    of_report += ["--out", folder / "report.html"]
+    for words in (of_tables, of_report):
+        command = [sys.executable, "-c", program, *map(str, words)]
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+            return
+    print_end()
 
 
 def any_of(names):

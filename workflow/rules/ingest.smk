@@ -30,6 +30,7 @@ rule ingest:
         "<results>/logs/ingest/{recording}.log",
     benchmark:
         "<results>/benchmarks/ingest/{recording}.tsv"
+    priority: 200
     conda:
         "../../environment.yml"
     threads: 1
@@ -58,6 +59,7 @@ rule ingest_for_model:
         "<results>/logs/ingest_for_model/{recording}/{model}.log",
     benchmark:
         "<results>/benchmarks/ingest_for_model/{recording}/{model}.tsv"
+    priority: 200
     conda:
         "../../environment.yml"
     threads: 1

@@ -1,0 +1,120 @@
+"""What a reader should know about a run before its results: limits that were reached, and what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.recording.file_check import remark_on_bins, remark_on_conditions
+from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
+from curbd.settings.plan import Plan
+from curbd.storage import open_netcdf
+from curbd.tables.files import read
+
+MAX_INPUTS_PER_REGION = 3
+"""Largest number of hidden inputs that `hidden_inputs: auto` tries for a region."""
+MAX_TAU_SAMPLES = 100
+"""Longest time constant that is tried, in bins; the shortest is one bin."""
+NEAR_LIMIT = 0.05
+"""An estimate within this share of a limit counts as being at the limit."""
+
+
+def remarks(results: Path, plan: Plan, fits: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Name of a recording -> sentences about it and about its models.
+
+    Parameters
+    ----------
+    results : folder of the run.
+    plan : the plan of the run.
+    fits : name of a recording -> models that have all their results.
+    """
+    return {recording: list(_of_recording(results, plan, recording, models)) for recording, models in fits.items()}
+
+
+def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> Iterator[str]:
+    folder = results / name
+    yield from _lost_regions(read("units", folder / "units.csv"), plan.recordings[name].settings.units.min_per_region)
+    with open_netcdf(folder / "recording.nc") as recording:
+        columns = plan.recordings[name].settings.windows.conditions
+        if recording.attrs.get("stretches") == "trials":
+            yield from filter(None, [remark_on_conditions(recording["condition"].values.astype(str), columns)])
+        n_bins = recording["rates"].notnull().any("unit").sum("time")  # noqa: PD004
+        yield from filter(None, [remark_on_bins(float(n_bins.median()), float(recording.attrs["dt_s"]))])
+    yield from _lost_experiments(folder / "experiments.json", plan, name)
+    texts: dict[str, list[str]] = {}
+    for model in models:
+        with open_netcdf(folder / model / "network.nc") as networks:
+            for text in _of_networks(networks, plan.fit_model(name, model)):
+                texts.setdefault(text, []).append(model)
+    yield from (f"{', '.join(named)}: {text}" for text, named in texts.items())
+
+
+def _lost_regions(units: pd.DataFrame, fewest: int) -> Iterator[str]:
+    """Regions of which no unit is fitted."""
+    labelled = units[units["region"] != ""]
+    kept = set(labelled.loc[labelled["kept"], "region"])
+    lost = labelled[~labelled["region"].isin(kept)]
+    small = lost[lost["reason"].str.startswith("fewer than")]
+    regions = sorted(set(small["region"]))
+    if regions:
+        yield (
+            f"{', '.join(regions)} {'are' if len(regions) > 1 else 'is'} left out, with fewer than {fewest} units that "
+            "can be fitted (units.min_per_region)."
+        )
+
+
+def _lost_experiments(path: Path, plan: Plan, recording: str) -> Iterator[str]:
+    """Experiments that the recording cannot do."""
+    if path.is_file():
+        done = json.loads(path.read_text(encoding="utf-8"))["inactivations"]
+        lost = [name for name in plan.experiments(recording).inactivations if name not in done]
+        if lost:
+            yield (
+                f"the recording cannot do the experiment{'s' * (len(lost) > 1)} {', '.join(lost)}; "
+                f"logs/experiments/{recording}.log gives the reason."
+            )
+
+
+def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
+    """Limits that the fits of a model reached."""
+    options = model.estimator_options()
+    if model.tau_s == "estimate":
+        samples = networks["tau_s"].values / float(networks.attrs["dt_s"])
+        dt_s = float(networks.attrs["dt_s"])
+        if (samples <= 1 + NEAR_LIMIT).any():
+            yield (
+                f"the time constant is at its floor, one bin of {dt_s:g} s: it may be shorter. Narrower bins or a "
+                "given tau_s tell more."
+            )
+        if (samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)).any():
+            yield f"the time constant is at its ceiling, {MAX_TAU_SAMPLES} bins: give tau_s, or take wider bins."
+    max_rank = options.max_rank if isinstance(options, ReducedRank | Trajectory) and options.rank is None else None
+    if max_rank is not None and networks.sizes.get("rank", 0) >= max_rank:
+        yield f"the rank {max_rank} is the largest that was tried; raise max_rank if more may be needed."
+    if isinstance(options, BlockRank) and "block_rank" in networks:
+        at_limit = int((networks["block_rank"].values[0] >= options.max_rank).sum())
+        if at_limit:
+            yield (
+                f"{at_limit} pair{'s' * (at_limit > 1)} of regions have the largest rank that was tried, "
+                f"{options.max_rank}; raise max_rank if more may be needed."
+            )
+    if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
+        hidden = networks["input_hidden"].values.astype(bool)
+        weights = networks["B"].values[0][:, hidden]
+        region = networks["region"].values.astype(str)
+        full = [name for name in np.unique(region) if _n_inputs(weights[region == name]) >= MAX_INPUTS_PER_REGION]
+        if full:
+            yield (
+                f"{', '.join(full)} {'have' if len(full) > 1 else 'has'} as many hidden inputs as are tried "
+                f"({MAX_INPUTS_PER_REGION}); more may act on the region."
+            )
+
+
+def _n_inputs(weights: np.ndarray) -> int:
+    """Number of inputs with any weight on the units; weights (unit, input)."""
+    return int((np.abs(weights) > 0).any(axis=0).sum())

@@ -1,0 +1,88 @@
+"""Which recordings and models have all their results, and why the others do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from curbd.run_check import closing_lines
+from curbd.settings.plan import Plan, read_plan
+from curbd.tables.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
+
+FILES = [name for files in FILES_OF_STEP.values() for name in files]
+LOW_RANK_FILES = [name for files in FILES_OF_LOW_RANK_STEP.values() for name in files]
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Two recordings and two models, all with all their results."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(f"{name}.h5").touch()
+        for file in ("recording.nc", "units.csv", "regions.csv", "experiments.json"):
+            write(Path("results") / name / file, 10)
+        for model, files in {"full": FILES, "low": [*FILES, *LOW_RANK_FILES]}.items():
+            for file in files:
+                write(Path("results") / name / model / file, 20)
+    Path("my.tsv").write_text("recording\tpath\tformat\na\ta.h5\thdf5\nb\tb.h5\thdf5\n", encoding="utf-8")
+    models = {"full": {"family": "full_rank"}, "low": {"family": "low_rank"}}
+    return read_plan({"recordings": "my.tsv", "models": models})
+
+
+def write(path: Path, second: int, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (second, second))
+
+
+def test_a_whole_run_leaves_nothing_out(plan: Plan) -> None:
+    assert outcome(Path("results"), plan) == ({"a": ["full", "low"], "b": ["full", "low"]}, {})
+
+
+def test_a_recording_that_was_not_ingested_is_left_out_with_the_reason(plan: Plan) -> None:
+    Path("results/b/recording.nc").unlink()
+    write(Path("results/logs/ingest/b.log"), 5, "a line\nb (b.h5): found a truncated file\n\n")
+    fits, left_out = outcome(Path("results"), plan)
+    assert fits == {"a": ["full", "low"]}
+    assert left_out == {"b": "the step ingest did not finish: b (b.h5): found a truncated file"}
+
+
+def test_a_model_without_all_its_files_is_left_out(plan: Plan) -> None:
+    Path("results/a/low/latents.parquet").unlink()
+    write(Path("results/logs/latents/a/low.log"), 5, "found nothing\n")
+    fits, left_out = outcome(Path("results"), plan)
+    assert fits == {"a": ["full"], "b": ["full", "low"]}
+    assert left_out == {"a, low": "the step latents did not finish: found nothing"}
+
+
+def test_experiments_that_cannot_be_done_are_the_reason(plan: Plan) -> None:
+    Path("results/a/experiments.json").unlink()
+    Path("results/a/full/inactivations.csv").unlink()
+    write(Path("results/logs/experiments/a.log"), 5, 'inactivations.x.region: found "V1"')
+    left_out = outcome(Path("results"), plan).left_out
+    assert left_out == {"a, full": 'the step experiments did not finish: inactivations.x.region: found "V1"'}
+
+
+def test_results_of_an_earlier_recording_do_not_count(plan: Plan) -> None:
+    write(Path("results/a/recording.nc"), 30)
+    write(Path("results/b/full/network.nc"), 30)
+    fits, left_out = outcome(Path("results"), plan)
+    assert fits == {"b": ["low"]}
+    assert left_out == {
+        "a, full": "the step fit did not finish",
+        "a, low": "the step fit did not finish",
+        "b, full": "the step currents did not finish",
+    }
+
+
+def test_the_end_of_a_run_names_what_is_missing_and_what_to_look_at(tmp_path: Path) -> None:
+    path = tmp_path / "provenance.json"
+    path.write_text('{"left_out": {"c": "broken"}, "remarks": {"a": ["x is left out."], "b": []}}', encoding="utf-8")
+    assert closing_lines(path) == [
+        "Not in the tables and the report:",
+        "  c: broken",
+        "Look at these:",
+        "  a: x is left out.",
+    ]
