@@ -7,7 +7,7 @@ from typing import Literal
 
 from curbd.errors import UserError
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Truth
-from curbd.recording.unreadable import UnreadableError
+from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import folder_mistake
 
@@ -39,6 +39,12 @@ def open_recording(
     where = f"{name} ({path})" if name else str(path)
     settings = settings or RecordingSettings()
     check_hdf5(path, where)
+    with reading(where, "the file"):
+        return _opened(path, format, settings, where)
+
+
+def _opened(path: Path, format: str, settings: RecordingSettings, where: str) -> RecordingFile:
+    """The opened file, read by the reader of its format."""
     # pynwb takes most of a second to import; a plain HDF5 file does not need it.
     if format == "nwb":
         from curbd.recording.nwb import open_nwb

@@ -73,7 +73,7 @@ def allen_tree() -> AllenTree:
         id_of_acronym=dict(zip(table["acronym"], ids, strict=True)),
         ancestors={number: tuple(int(part) for part in path.split("/") if part) for number, path in paths},
         levels={
-            name: frozenset(np.abs(np.load(folder / f"{name}.npy")).astype(int).tolist())
+            name: frozenset(np.abs(np.load(folder / f"{name}.npy")).astype(int).ravel().tolist())
             for name in ("beryl", "cosmos")
         },
     )

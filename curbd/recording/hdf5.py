@@ -15,6 +15,7 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
+from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import label_origin
@@ -74,7 +75,7 @@ def describe(
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     facts = _unit_facts(file, settings, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
-    time_s, steady, notes = _times(file, layout, sizes["time"], rates.ndim == 2, where)
+    time_s, steady, notes = _times(file, layout, sizes["time"], where)
     units, unit_notes = unit_table(facts, settings, where)
     trials, trial_notes = _trials(file, layout, sizes.get("trial"), where)
     inputs = _inputs(file, layout, sizes, where)
@@ -255,14 +256,15 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
 
 
 def _times(
-    file: h5py.File, layout: HDF5Layout, n_times: int, rates_are_continuous: bool, where: str
+    file: h5py.File, layout: HDF5Layout, n_times: int, where: str
 ) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
     """Times of the activity; (start, rate, number of samples) where a sampling rate gives them; sentences for notes."""
     dataset = _dataset(file, layout.time)
     where_time = f"{where}: {layout.time or 'hdf5.time'}"
     if dataset is not None:
         second, notes = seconds_per_unit(dataset, str(layout.time))
-        time_s = np.ravel(np.asarray(dataset[...], float))
+        with reading(where, str(layout.time)):
+            time_s = np.ravel(np.asarray(dataset[...], float))
         time_s = time_s if second == 1.0 else time_s * second
         if time_s.size != n_times:
             raise UserError.at(
@@ -278,7 +280,7 @@ def _times(
                 f" {sample}: {time_s[sample]:.6g}{before})",
                 expected="increasing times in seconds",
             )
-        notes += clock_notes(time_s) if rates_are_continuous else []
+        notes += clock_notes(time_s)
         if layout.sampling_rate_hz is None:
             return lambda: time_s, None, notes
         return (
@@ -339,14 +341,19 @@ def _unit_facts(
                 column_notes.append(f"Left out: {error}")
     read = LabelReader(settings.regions)
     candidates = text_columns("", columns, [name for name in (layout.region, layout.unit_id, layout.cell_type) if name])
+    by_name = {name.rsplit("/", 1)[-1]: cells for name, cells in columns.items()}
+    reasons, judgement_notes = judged(by_name, n_units, "hdf5")
+    with reading(where, str(layout.position)):
+        positions = np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float)
     return UnitFacts(
         ids=ids or [str(unit) for unit in range(n_units)],
         origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region, read)],
         cell_type=[] if types is None else [cell_type(value) for value in types],
-        xyz=np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float),
+        xyz=positions,
         columns=columns,
         candidates={f"hdf5:{name.lstrip('.')}": cells for name, cells in candidates.items()},
-        notes=[*column_notes, *read.notes],
+        reason=reasons,
+        notes=[*column_notes, *judgement_notes, *read.notes],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings
 
 Array = np.ndarray
+MAX_NOTES_WITH_ERROR = 4
+"""Up to this number of sentences about a file are added to the message about it."""
 
 
 class Session(NamedTuple):
@@ -94,6 +97,22 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     ------
     UserError : settings that do not fit the file, no unit left, or activity that is NaN everywhere.
     """
+    try:
+        return _session(file, settings, name, shared_merge)
+    except UserError as error:
+        raise _with_notes(error, file.notes) from error.__cause__
+
+
+def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
+    """An error, with the sentences about the file behind its message: they may name the cause."""
+    if not notes:
+        return error
+    listed = [" ".join(note.split()) for note in notes[:MAX_NOTES_WITH_ERROR]]
+    message = "\n".join([str(error), *(f"  look at this, too: {note}" for note in listed)])
+    return type(error)(message, where=error.where, found=error.found, expected=error.expected, todo=error.todo)
+
+
+def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared_merge: bool) -> Session:
     where = f"{name} ({file.path})"
     file = _with_known_labels(file, settings, where, shared_merge)
     candidates = candidate_units(file.units, where)

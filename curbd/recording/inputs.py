@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
 from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
 from curbd.recording.cells import cell_text, column_of
+from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import RecordingFile, Series
 from curbd.recording.windows import Trials
 from curbd.settings.recording import Input
@@ -151,7 +152,7 @@ def _from_series(
 ) -> tuple[np.ndarray, list[str]]:
     series = file.series.get(str(entry.series))
     if series is None:
-        raise _unknown(f"{where}.series", str(entry.series), "time series", file.series)
+        raise _unknown(f"{where}.series", str(entry.series), "time series", file.series, file.left_out)
     when = sampling(series.time_s(), f"{where}.series, {series.name}")
     values = _held_at_the_ends(series, when, trials)
     names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
@@ -190,7 +191,7 @@ def _held_at_the_ends(series: Series, when: Sampling, trials: Trials) -> np.ndar
 def _from_intervals(file: RecordingFile, entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, list[str]]:
     table = file.intervals.get(str(entry.interval))
     if table is None:
-        raise _unknown(f"{where}.interval", str(entry.interval), "interval table", file.intervals)
+        raise _unknown(f"{where}.interval", str(entry.interval), "interval table", file.intervals, file.left_out)
     intervals = table[["start_time", "stop_time"]].to_numpy(dtype=float)
     return covered(intervals, trials.edges_s())[:, :, None], [entry.name]
 
@@ -199,7 +200,10 @@ def _from_column(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, 
     cells = column_of(trials.columns, str(entry.column), f"{where}.column")
     share_on, notes = _share_on(entry, trials, where)
     if pd.api.types.is_numeric_dtype(cells):
-        numbers = cells.to_numpy(dtype=float)
+        numbers, n_placeholders = without_placeholders(cells.to_numpy(dtype=float)[:, None])
+        numbers = numbers[:, 0]
+        if n_placeholders:
+            notes.append(f"input {entry.name}: {n_placeholders} values of {entry.column} are a placeholder (-999).")
         if np.isnan(numbers).all():
             raise UserError.at(f"{where}.column", found=f"no value in {entry.column}", expected="numbers")
         names, values = [entry.name], numbers[:, None]
@@ -234,8 +238,14 @@ def _share_on(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, lis
     return np.array(shares).reshape(len(edges), edges.shape[1] - 1), notes
 
 
-def _unknown(where: str, name: str, kind: str, candidates: Iterable[str]) -> UserError:
+def _unknown(where: str, name: str, kind: str, candidates: Iterable[str], left_out: Mapping[str, str]) -> UserError:
     names = sorted(candidates)
+    if name in left_out:
+        return UserError.at(
+            where,
+            found=f"the {kind} {name!r}, which cannot be used: {left_out[name]}",
+            expected=f"one of {', '.join(names)}" if names else f"a {kind}",
+        )
     return UserError.at(
         where,
         found=f"unknown {kind} {name!r}",

@@ -30,6 +30,8 @@ class LabelReader:
         self._parent = None if settings.atlas is None else allen_parents(settings.level, settings.hemispheres)
         self._matched: set[str] = set()
         self._not_in_atlas: set[str] = set()
+        self._without_parent: set[str] = set()
+        self._level = settings.level
         self.seen: dict[str, str] = {}
 
     def __call__(self, value: Any) -> str:
@@ -46,6 +48,8 @@ class LabelReader:
         parent = self._parent(label)
         if parent is None:
             self._not_in_atlas.add(label)
+        elif not parent:
+            self._without_parent.add(label)
         return label if parent is None else region_label(parent)
 
     def _label(self, text: str) -> str:
@@ -69,6 +73,12 @@ class LabelReader:
             notes.append(
                 f"regions.pattern does not match {len(missed)} of {len(labels)} labels, which are used as they are"
                 f" (e.g. {missed[0][:60]!r})."
+            )
+        if self._without_parent:
+            some = ", ".join(sorted(self._without_parent)[:5])
+            notes.append(
+                f"{len(self._without_parent)} labels have no parent on the level {self._level} of the Allen mouse atlas"
+                f" and are no regions: {some}."
             )
         if self._not_in_atlas:
             some = ", ".join(sorted(self._not_in_atlas)[:5])

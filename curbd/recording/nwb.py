@@ -16,7 +16,7 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from curbd.errors import UserError
 from curbd.recording.cells import as_text
-from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series
+from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series, turned_away
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
@@ -90,9 +90,15 @@ def _cannot_be_read(error: Exception, file: h5py.File, where: str) -> Unreadable
             todo=f"install {name} and save the file again with its schema (pynwb does so), or remove these objects",
         )
     links = [f"{path} leads to {target}, which is not there" for path, target in broken_links(file).items()]
+    reason = reason_of(error)
+    if isinstance(error, ConstructError):
+        # The text holds the whole object; its path and the last reason say what is wrong.
+        path = re.search(r"\(root/?(\S*) ", str(error))
+        cause = str(error).rpartition("due to: ")[2]
+        reason = f"{path[1] or 'the root' if path else 'an object'}: {' '.join(cause.split())[-200:]}".rstrip("'\")")
     return UnreadableError.at(
         where,
-        found=f"an NWB file that cannot be read ({'; '.join([reason_of(error), *links[:3]])})",
+        found=f"an NWB file that cannot be read ({'; '.join([*links[:3], reason])})",
         expected="a valid NWB file",
         todo="check it with nwbinspector, or copy or download it again",
     )
@@ -150,7 +156,7 @@ def describe(
         intervals=intervals,
         series=series,
         notes=tuple(notes + unit_notes + series_notes + interval_notes),
-        left_out=left_out,
+        left_out={**turned_away(nwbfile), **left_out},
         close=close,
     )
 

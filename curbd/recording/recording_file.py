@@ -123,7 +123,7 @@ class RecordingFile:
     series : name -> time series that is not the activity, a possible input.
     declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
         settings name none.
-    left_out : name -> why an interval table of the file cannot be used.
+    left_out : name -> why an interval table or a time series of the file cannot be used.
     notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
     truth : the network behind the recording of a teacher; None for a measured recording.
     close : function that closes the file.

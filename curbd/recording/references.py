@@ -32,8 +32,8 @@ def checked_references(
 ) -> References:
     """Leave out references to rows that a table does not have, and recognise columns that count rows from 1.
 
-    A negative reference means that there is no row. A column whose smallest reference is 1 and whose largest is the
-    number of rows counts from 1: each of its references would lead to the neighbouring row, so that none is used.
+    A negative reference means that there is no row. A column that never refers to row 0 and whose largest reference is
+    the number of rows counts from 1: each of its references would lead to the neighbouring row, so that none is used.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def checked_references(
         return References([list(map(int, of_unit)) for of_unit in references], [], "")
     has = f"the table {table} has {n_rows} rows, 0 to {n_rows - 1}" if n_rows else f"the table {table} has no rows"
     positive = flat[flat >= 0]
-    if n_rows and positive.size and positive.min() == 1 and positive.max() == n_rows:
+    if n_rows and positive.size and positive.min() >= 1 and positive.max() == n_rows:
         unit = next(index for index, of_unit in enumerate(references) if n_rows in of_unit)
         problem = (
             f"{column} refers to row {n_rows} (unit {names[unit]}), but {has}; no reference is 0, so that the column"

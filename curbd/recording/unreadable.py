@@ -21,7 +21,7 @@ READING_ERRORS = (
     *(EOFError, ImportError, NameError),
 )
 """Errors that libraries raise for files that they cannot read."""
-MAX_REASON_LENGTH = 240
+MAX_ERROR_LENGTH = 240
 """Longest text of an error of a library in a message."""
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ class UnreadableError(UserError):
 def reason_of(error: BaseException) -> str:
     """What an error of a library says, on one line."""
     text = " ".join(str(error).split()) or "no reason given"
-    if len(text) > MAX_REASON_LENGTH:
-        text = text[:MAX_REASON_LENGTH] + " ..."
+    if len(text) > MAX_ERROR_LENGTH:
+        text = text[:MAX_ERROR_LENGTH] + " ..."
     return f"{type(error).__name__}: {text}"
 
 

@@ -11,6 +11,8 @@ from curbd.recording.cells import cell_text
 
 MAX_TIMES_MEDIAN = 10.0
 """Windows that are longer than this number of median lengths are remarkable."""
+PLACEHOLDER_TEXTS = {"-999", "-9999", "-99999", "n/a", "N/A", "NA", "nan", "NaN", "null", "missing"}
+"""Values of a column that probably mean that there is no value."""
 MAX_VALUES_LISTED = 5
 """Up to this number of values of a condition are listed."""
 
@@ -107,6 +109,13 @@ def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str],
             notes.append(
                 f"{name}: no window is left of {column} {some} ({count} rows): each of them lacks the event of"
                 " windows.align, or lies outside the recording."
+            )
+        placeholders = sorted(set(texts[used]) & PLACEHOLDER_TEXTS)
+        if placeholders:
+            count = int(np.isin(texts[used], placeholders).sum())
+            notes.append(
+                f"{name}: {column} holds the placeholder {', '.join(placeholders)} in {count} windows, which make a"
+                " condition; windows.select leaves them out."
             )
         n_values = len(set(texts[used]))
         if n_values > 10 and 2 * n_values > int(used.sum()):
