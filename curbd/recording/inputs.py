@@ -118,7 +118,7 @@ def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str
         return _from_column(entry, trials, where)[1]
     series = file.series.get(entry.series)
     if series is None:
-        raise _unknown(f"{where}.series", entry.series, "time series", file.series)
+        raise _unknown(f"{where}.series", entry.series, "time series", file.series, file.left_out)
     return [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
 
 
