@@ -1,1 +1,1 @@
-"""Ways to fit a network: one file each, the same interface, the same outputs."""
+"""Estimators: ways to fit a network to a recording, one file each, with the same interface and the same outputs."""

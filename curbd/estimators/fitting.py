@@ -1,4 +1,4 @@
-"""Fit a model to a recording: one fit a seed, the first to the training trials as they are, the others to resamples."""
+"""Fit a model to a recording, once per seed: first to all training trials, then to bootstrap resamples of them."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ log = logging.getLogger(__name__)
 
 
 def clipped_rates(recording: xr.Dataset, options: Section) -> Array:
-    """(trial, time, unit) scaled rates inside (-1, 1), NaN where missing: what most estimators are fitted to."""
+    """Return the scaled rates (trial, time, unit) inside (-1, 1), NaN where missing, that most estimators use."""
     return scaled_rates(recording).values
 
 
 class Registered(NamedTuple):
-    """An estimator, and the rates that it is fitted to.
+    """An estimator and the rates that it is fitted to.
 
     Attributes
     ----------
-    estimator : (TrainingData, options, rng) -> Fit.
-    rates : (recording, options) -> (trial, time, unit) scaled rates, NaN where missing. An estimator that models the
-        noise on the rates may ask for rates that are not clipped.
+    estimator : function (TrainingData, options, rng) -> Fit.
+    rates : function (recording, options) -> (trial, time, unit) scaled rates, NaN where missing. An estimator that
+        models the noise on the rates may use rates that are not clipped.
     """
 
     estimator: Estimator
@@ -76,24 +76,29 @@ FULL_RANK: Mapping[str, Registered] = {
 
 
 def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
-    """Fit every seed of a full-rank model.
+    """Fit a full-rank model to a recording, once per seed.
 
     Parameters
     ----------
-    recording : as `curbd.ingest_file` makes it. Only its training trials are used for the fit.
-    model : family, estimator, options, seeds, time constant and Euler steps.
-    name : name of the model in every table. None: the name of the estimator.
+    recording : recording as `curbd.ingest_file` returns it. Networks are fitted to its training trials only.
+    model : settings of the model: family, estimator, options, seeds, time constant and Euler steps.
+    name : name of the model in all tables; None for the name of the estimator.
+
+    Returns
+    -------
+    The fits of all seeds, and the time that each fit took.
 
     Raises
     ------
-    UserError : the model is of another family, or as `all_trials`.
+    UserError : the model is of another family; no two training bins follow one another; an input has no value in a
+        training bin with activity; or an Euler step is longer than the time constant.
     """
     require_family(model, "full_rank")
     return fit_seeds(recording, model, name, FULL_RANK)
 
 
 def require_family(model: Model, family: str) -> None:
-    """See that a model is of the family that the calling function fits.
+    """Raise an error if a model is not of the family that the calling function fits.
 
     Raises
     ------
@@ -109,19 +114,26 @@ def require_family(model: Model, family: str) -> None:
 
 
 def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators: Mapping[str, Registered]) -> Fits:
-    """Fit every seed of a model by one of the given estimators.
+    """Fit a model to a recording, once per seed, with one of the given estimators.
 
-    Parameters are fitted to the training trials. Hidden inputs, and the rates behind noisy observations, are then
-    inferred in all trials by these parameters.
+    Networks are fitted to the training trials. The fitted networks then infer hidden inputs, and the rates behind noisy
+    observations, in all trials. The first fit uses the training trials as they are, every other fit a bootstrap
+    resample of them.
 
     Parameters
     ----------
-    recording, model, name : see `fit`.
-    estimators : the estimators of the model's family, by name.
+    recording : recording as `curbd.ingest_file` returns it.
+    model : settings of the model.
+    name : name of the model in all tables; None for the name of the estimator.
+    estimators : name -> estimator, for the family of the model.
+
+    Returns
+    -------
+    The fits of all seeds, and the time that each fit took.
 
     Raises
     ------
-    UserError : as `all_trials`.
+    UserError : the recording cannot be fitted; see `all_trials`.
     """
     registered, options = estimators[model.estimator_name()], model.estimator_options()
     name = name or model.estimator_name()
@@ -140,13 +152,18 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
 
 
 def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:
-    """All trials of a recording in the arrays of an estimator, after a check that the training trials can be fitted.
+    """Convert all trials of a recording to the arrays of an estimator; check that training trials can be fitted.
 
     Parameters
     ----------
-    recording : as `curbd.ingest_file` makes it.
-    model : its time constant and Euler steps are used, those of the config's defaults where it has none.
+    recording : recording as `curbd.ingest_file` returns it.
+    model : settings of the model, for its time constant and its Euler steps; values that the model does not set are the
+        defaults of the config.
     rates : (trial, time, unit) scaled rates, NaN where missing.
+
+    Returns
+    -------
+    The arrays of all trials, training trials and held-out trials.
 
     Raises
     ------
@@ -161,15 +178,18 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
     if not (complete[:, :-1] & complete[:, 1:]).any():
         raise UserError.at(
             where,
-            found="no two training bins in a row in which every unit was observed",
-            expected="stretches of several bins",
-            todo="take longer windows, or leave out the units that were observed only for a while",
+            found="no two consecutive training bins in which every unit was observed",
+            expected="trials or blocks with several consecutive bins in which every unit was observed",
+            todo="set longer time windows in the config (windows), or leave out the units that were observed only for "
+            "part of the time (units.select)",
         )
     missing = complete[..., None] & ~np.isfinite(u[train])
     if missing.any():
         names = ", ".join(map(str, recording["input"].values[missing.any((0, 1))]))
         raise UserError.at(
-            f"{where}, inputs", found=f"bins without a value in {names}", expected="a value wherever there is activity"
+            f"{where}, inputs",
+            found=f"bins without a value in {names}",
+            expected="a value of every input in every training bin with activity",
         )
     shared = FitSettings()
     tau_s = shared.tau_s if model.tau_s is None else model.tau_s
@@ -190,5 +210,5 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
 
 
 def resampled(data: TrainingData, rng: np.random.Generator) -> TrainingData:
-    """A bootstrap resample of the trials, drawn with replacement."""
+    """Draw a bootstrap resample of the trials, with replacement."""
     return data.of_trials(np.sort(rng.integers(len(data.trial), size=len(data.trial))))

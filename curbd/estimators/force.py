@@ -1,11 +1,11 @@
-"""Recursive least squares on the running network, as published for CURBD, with its defects corrected.
+"""FORCE learning: recursive least squares on the running network, as published for CURBD, with corrections.
 
 Publications: Perich et al., bioRxiv 2020.12.18.423348 (CURBD); Sussillo & Abbott, Neuron 2009 (FORCE learning). The
 differences from the public code: steps are counted in integers, so that results do not depend on how a time step is
 rounded; the network starts from x = phi^-1(r) at the start of every trial and after every gap; no update pairs samples
 of two trials; a rate is compared with the sample at the same time; the last sample is also a target.
 
-States x, rates and noise are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
+The states x in tau dx/dt = -x + J r + B u + b + noise are dimensionless, and the noise is in the units of x.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Array = np.ndarray
 
 
 def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random.Generator) -> Network:
-    """A network with random weights and without input weights and bias.
+    """Construct a network with random recurrent weights and with input weights and bias of 0.
 
     Parameters
     ----------
     data : the training trials, for the number of units and inputs and the sample step.
-    gain : J has entries N(0, gain^2 / number of units).
+    gain : gain of the recurrent weights, which are drawn from N(0, gain^2 / number of units).
     tau_s : time constant, s.
-    rng : random generator of the weights.
+    rng : random generator for the weights.
     """
     n, k = data.r.shape[2], data.u.shape[2]
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)
@@ -37,20 +37,22 @@ def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random
 
 
 def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
-    """Train a network by recursive least squares while it runs; inputs and a bias are learned as further rates.
+    """Train a network by recursive least squares while it runs (FORCE learning), as published for CURBD.
 
-    The inverse correlation matrix P and the weights persist over passes, as published.
+    The weights of the inputs and the bias are learned along with the recurrent weights, as if inputs and a constant
+    were additional units. The weights and the inverse correlation matrix P of recursive least squares carry over
+    between passes through the trials, as in the code of Perich et al., bioRxiv 2020.12.18.423348.
 
     Parameters
     ----------
-    data : the training trials. The time constant is estimated where it is None.
-    options : number of passes, gain of the initial weights, initial scale of P, and the noise that is added to
+    data : the training trials. If their time constant is None, the time constant is estimated.
+    options : number of passes, gain of the initial weights, initial scale of P, and noise that is added to the
         currents.
-    rng : random generator of the initial weights and of that noise.
+    rng : random generator for the initial weights and for the noise.
 
     Returns
     -------
-    The network; this estimator has no penalties and no posterior.
+    The trained network. This estimator has no penalties and no posterior.
     """
     tau_s = estimate_tau(data, transitions(data)) if data.tau_s is None else data.tau_s
     start = random_network(data, options.gain, tau_s, rng)
@@ -88,7 +90,7 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
 
 
 def _frozen_noise(data: TrainingData, options: Force, rng: np.random.Generator) -> Array:
-    """(trial, step, unit) low-pass filtered white noise, in the units of x, drawn once and used in every pass."""
+    """Draw low-pass filtered white noise (trial, step, unit), in the units of x, which is used in every pass."""
     n_trials, n_samples, n = data.r.shape
     dt = data.dt_s / data.substeps
     keep = np.exp(-dt / options.noise_tau_s)

@@ -1,8 +1,8 @@
 """Closed-form regression of the current, with one penalty for each pair of a target region and a source.
 
-From one sample to the next, tau dx/dt + x = J r + B u + b is linear in J, B and b. The fit is a ridge regression; its
-Bayesian reading, one prior variance for each block of weights, gives the posterior of every weight, and so of every
-current.
+From one sample to the next, tau dx/dt + x = J r + B u + b is linear in J, B and b. The fit is a ridge regression. It is
+also Bayesian regression with one prior variance per block of weights (the weights from one source to one region), which
+gives the posterior of every weight, and so of every current.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ Array = np.ndarray
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
     """Fit a network by closed-form regression of the current.
 
-    Where the residuals look like measurement noise, and held-out transitions agree, samples are weighted by how little
-    of the noise reaches them (`curbd.regression.sample_weights`), with penalties by the evidence.
+    If the residuals look like measurement noise, and held-out transitions confirm it, samples that carry more
+    measurement noise get smaller weights (`curbd.regression.sample_weights`), and the penalties are chosen by the
+    evidence.
 
     Parameters
     ----------
-    data : the training trials. The time constant is estimated where it is None.
-    options : number of folds, and how the penalties are chosen.
-    rng : not used, as the fit is deterministic.
+    data : the training trials. If their time constant is None, the time constant is estimated.
+    options : number of cross-validation folds, and how the penalties are chosen.
+    rng : not used, because the fit is deterministic.
 
     Returns
     -------
-    The network, the penalties of the regression without weights and how they were chosen, the posterior, and, where
-    samples are weighted, the standard deviations of process noise and measurement noise.
+    The network, the penalties of the regression with equally weighted samples and how these penalties were chosen, the
+    posterior, and, if samples are weighted, the standard deviations of process noise and measurement noise.
     """
     pairs = transitions(data, options.folds)
     regression = regress(data, pairs, options.penalties)

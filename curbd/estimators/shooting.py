@@ -1,16 +1,16 @@
-"""Refinement that stays a regression: a network learns to run freely and keeps the currents of its start.
+"""Refinement by regression: a fitted network learns to run freely, and its currents are changed as little as possible.
 
 A one-step fit knows the dynamics only near the recorded states; when its network runs freely, it leaves these states
-and never returns. Here the network is run along the data, and put back onto the data where it has moved too far away.
-The states that it visits are added to the regression, each with the current that the data had at the same moment, so
-that whatever led away from the data does not reinforce itself (aggregated data sets: Ross, Gordon & Bagnell, AISTATS
-2011).
+and never returns. Here the network is simulated along the recorded trials, and reset to the recorded state when it has
+moved too far away. The states that the network visits are added as samples of the regression, each with the current of
+the data at the same moment. The network thus learns to return to the data (aggregated data sets: Ross, Gordon &
+Bagnell, AISTATS 2011).
 
 Most of the change that the weights need for this does not affect the recorded currents, because the rates of a region
 span few dimensions. A change of the weights is therefore penalised by the change that it makes to the current of every
 source on the recorded states, relative to the size of that current. All other changes are nearly free.
 
-States x and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+The states x in tau dx/dt = -x + J r + B u + b are dimensionless, and currents are in the units of x.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from curbd.settings.models import Shooting
 
 Array = np.ndarray
 CHANGE_SHARE = 0.1
-"""Relative change of the current of one source that costs as much as all the noise of the start."""
+"""Relative change of the current of one source that costs as much as all the noise of the initial fit."""
 SILENT_CHANGE_RIDGE = 1e-5
 """Ridge on changes that do not affect the recorded currents, as a share of the mean square of a rate."""
 LEAST_SOURCE_SHARE = 1e-8
@@ -51,16 +51,16 @@ LEAST_POWER = 1e-12
 COLLINEAR_RIDGE = 1e-12
 """Relative ridge on changes that affect the recorded currents, as the rates of a region are nearly collinear."""
 LOST_DISTANCE_SD = 0.2
-"""Distance from the data beyond which a run counts as lost, in standard deviations of the data."""
+"""Distance from the data beyond which a simulation counts as lost, in standard deviations of the data."""
 PATIENCE_TAU = 2.0
-"""Time constants for which a run may be lost before it is put back onto the data: a run cannot foresee the effect of an
-unrecorded input, but can recover from it."""
+"""Time, in time constants, for which a simulation may be lost before it is reset to the recorded state: a network
+cannot foresee the effect of an unrecorded input, but can recover from it."""
 VISITED_WEIGHT = 0.01
-"""Weight of a visited state, relative to a recorded one: the data count most."""
+"""Weight of a visited state, relative to the weight of a recorded state: the data count most."""
 TRIAL_DIVISORS = (8, 4, 2)
-"""The first runs cover an eighth, a quarter and half of a trial, which is quicker than whole trials."""
+"""The first simulations cover an eighth, a quarter and half of a trial, which is quicker than whole trials."""
 ENOUGH_UNEXPLAINED = 5e-4
-"""Share of the variance of the rates that the free run may leave unexplained; the refinement then ends."""
+"""Share of the variance of the rates that a free run leaves unexplained, below which the refinement ends."""
 
 STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = {
     "one_step": one_step,
@@ -70,13 +70,13 @@ STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = 
 
 
 class Stretches(NamedTuple):
-    """Stretches of data of one length.
+    """Segments of trials, all of one length, along which a network is simulated.
 
     Attributes
     ----------
-    x : (stretch, time, unit) states, NaN past the end of a trial.
-    u : (stretch, time, input) inputs.
-    drive : (stretch, time, unit) external current that is already known.
+    x : (segment, time, unit) recorded states, NaN past the end of a trial.
+    u : (segment, time, input) inputs.
+    drive : (segment, time, unit) external current that is already known.
     """
 
     x: Array
@@ -85,12 +85,12 @@ class Stretches(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run of a network along the data.
+    """A simulation of a network along recorded segments of trials.
 
     Attributes
     ----------
-    x : (stretch, time, unit) states of the run.
-    put_back : (stretch, time) where the states of the run were set to those of the data.
+    x : (segment, time, unit) simulated states.
+    put_back : (segment, time) bool, True where the simulation was reset to the recorded states.
     """
 
     x: Array
@@ -98,18 +98,18 @@ class Run(NamedTuple):
 
 
 def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) -> Fit:
-    """Refine a one-step fit until it reproduces the training trials when it runs freely.
+    """Refine a fitted network until it reproduces the training trials when it runs freely.
 
     Parameters
     ----------
     data : the training trials.
-    options : the estimator of the start with its options, and the largest number of runs.
-    rng : random generator of the start; the refinement is deterministic.
+    options : the estimator of the initial fit with its options, and the largest number of simulations of whole trials.
+    rng : random generator for the initial fit; the refinement is deterministic.
 
     Returns
     -------
-    The refined network, with the penalties and the posterior of its start. Where no refined network runs better than
-    the start, the network is that of the start.
+    The refined network, with the penalties and the posterior of the initial fit. If no refined network reproduces the
+    trials better than the initial network, the initial network.
     """
     start = STARTS[options.start](data, options.start_options(), rng)
     solver = change_least(data, start.network)
@@ -117,15 +117,16 @@ def shooting(data: TrainingData, options: Shooting, rng: np.random.Generator) ->
 
 
 def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Array]:
-    """The regression that changes the currents of a network as little as possible.
+    """Construct the regression that changes the currents of a network as little as possible.
 
     For every target region, the weights W of its units minimise
 
         |y - W z|^2 + noise sum_s |(W - W_0)_s z_s|^2 / (CHANGE_SHARE |W_0s z_s|)^2 + ridge |W - W_0|^2
 
-    where W_0 are the weights of the start, s runs over the sources (regions, inputs, bias), and all squares are sums
-    over units and recorded bins: W_s z_s is the current that s sends. The noise is that part of the residual of the
-    start which is independent between bins.
+    where y are the currents, z = [r, u, 1] the regressors (rates, inputs and a constant), and W_0 the initial weights.
+    The index s stands for a source (a region, an input or the bias), and W_s z_s is the current that s sends. All
+    squares are sums over units and recorded bins. The noise is the part of the residual of the initial network that is
+    independent between bins.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
 
     Returns
     -------
-    A function from statistics to weights (unit, regressor).
+    A function from the second moments of a regression to weights (unit, regressor).
     """
     pairs = transitions(data)
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
@@ -168,21 +169,21 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
 def refine(
     data: TrainingData, start: Network, solver: Callable[[Moments], Array], passes: int, weight: float = VISITED_WEIGHT
 ) -> Network:
-    """Run a network along the data, add the visited states to its regression, solve it, and repeat.
+    """Refine a network: simulate it along the data, add the visited states as samples of the regression, solve, repeat.
 
     Parameters
     ----------
     data : the training trials.
-    start : the network to refine.
-    solver : the regression, from statistics to weights (unit, regressor).
-    passes : largest number of runs over whole trials. The refinement ends earlier where a free run leaves less than
-        `ENOUGH_UNEXPLAINED` of the variance unexplained.
-    weight : weight of a visited state, relative to a recorded one.
+    start : the initial network, which is refined.
+    solver : function that solves the regression, from second moments to weights (unit, regressor).
+    passes : largest number of simulations of whole trials. The refinement ends earlier once a free run leaves less than
+        `ENOUGH_UNEXPLAINED` of the variance of the rates unexplained.
+    weight : weight of a visited state, relative to the weight of a recorded state.
 
     Returns
     -------
-    The network with the smallest free-run error on the training trials, among the start, the last network, and those
-    between them whose run was never put back onto the data.
+    The network with the smallest free-run error on the training trials. The candidates are the initial network, the
+    last network, and all intermediate networks whose simulation never had to be reset to the recorded states.
     """
     data = from_first_bin(data)
     pairs = transitions(data)
@@ -209,7 +210,7 @@ def refine(
 
 
 def stretches(data: TrainingData, length: int) -> Stretches:
-    """Cut every trial into stretches of ``length`` transitions (length + 1 samples)."""
+    """Cut every trial into segments of ``length`` transitions (length + 1 samples)."""
     n_samples = data.r.shape[1]
     starts = np.arange(0, n_samples - 1, length)
     time = starts[:, None] + np.arange(length + 1)
@@ -225,15 +226,20 @@ def stretches(data: TrainingData, length: int) -> Stretches:
 
 
 def follow(network: Network, recorded: Stretches, limit: float) -> Run:
-    """Run a network along the data from the first sample of every stretch.
+    """Simulate a network along the data, from the first sample of every segment.
 
-    A run that has been farther from the data than the limit for `PATIENCE_TAU` time constants is put back onto them.
+    A simulation that has been farther from the recorded states than the limit for `PATIENCE_TAU` time constants is
+    reset to the recorded state.
 
     Parameters
     ----------
-    network : the network.
-    recorded : the data.
-    limit : distance from the data, root mean square over units, in the units of x.
+    network : the network that is simulated.
+    recorded : recorded segments of trials.
+    limit : distance from the recorded states, root mean square over units, in the (dimensionless) units of the state x.
+
+    Returns
+    -------
+    The simulated states, and when they were reset.
     """
     external, J_t = _external(network, recorded), np.ascontiguousarray(network.J.T)
     step = network.dt_s / (network.substeps * network.tau_s)
@@ -255,7 +261,7 @@ def follow(network: Network, recorded: Stretches, limit: float) -> Run:
 
 
 def _visited(network: Network, recorded: Stretches, run: Run) -> Moments:
-    """Statistics of the visited states, each with the current that the data had at the same moment."""
+    """Compute the second moments of the visited states, each with the current of the data at the same moment."""
     x, D = recorded.x, decay(network.dt_s, network.tau_s, network.substeps)
     y = total_current(x[:, :-1], x[:, 1:], D) - recorded.drive[:, :-1]
     visited = np.isfinite(y).all(2) & ~run.put_back[:, :-1]
@@ -265,11 +271,11 @@ def _visited(network: Network, recorded: Stretches, run: Run) -> Moments:
 
 
 def _external(network: Network, recorded: Stretches) -> Array:
-    """(stretch, time, unit) external current: inputs, bias and drive, in the units of x."""
+    """Return the external current (segment, time, unit) of inputs, bias and drive, in the units of the state x."""
     return np.nan_to_num(recorded.u) @ network.B.T + network.b + recorded.drive
 
 
 def free_run_error(data: TrainingData, network: Network) -> float:
-    """Mean squared error of the rates when the network runs freely from the first sample of every trial."""
+    """Return the mean squared error of the rates of a network that runs freely from the first sample of every trial."""
     error = simulate(network, phi_inverse(data.r[:, 0]), np.nan_to_num(data.u), drive=data.drive) - data.r
     return float(np.nanmean(error**2))

@@ -27,7 +27,8 @@ from curbd.settings.models import Sparse
 
 Array = np.ndarray
 SITE_STEP_SHARE = 0.7
-"""Share of the difference to its new value by which a site changes in one round."""
+"""Share of the difference to its new value by which a site (an approximate factor of the prior) changes in one
+round."""
 ROUNDS_BEFORE_LEARNING = 3
 """Rounds before the probabilities and variances of the prior are estimated."""
 START_PROBABILITY = 0.5
@@ -36,8 +37,8 @@ START_PROBABILITY_NOISE_FREE = 0.1
 """Initial probability for data without noise: few weights explain such data exactly, and must be found among many that
 explain them nearly."""
 LEARNING_PACE = 1.8
-"""Factor by which a probability goes beyond its expectation (in log odds), as expectation-maximisation is slow
-there."""
+"""Factor by which a step of expectation-maximisation on a probability is lengthened (in log odds), because the
+unlengthened steps are small."""
 LEAST_RESIDUAL_VARIANCE = 1e-12
 """Noise variances below this value count as this value, so that data without noise do not divide by 0."""
 LEAST_RIDGE_SHARE = 1e-14
@@ -73,12 +74,12 @@ class Blocks(NamedTuple):
 
 
 class Sites(NamedTuple):
-    """Gaussian factors that approximate the prior of some rows of weights.
+    """Sites: Gaussian factors that approximate the prior of the weights onto some units (rows), one factor per weight.
 
     Attributes
     ----------
-    precision : (row, regressor).
-    shift : (row, regressor) precision times mean.
+    precision : (row, regressor) precision of the Gaussian.
+    shift : (row, regressor) precision times mean of the Gaussian.
     prior : the prior that the sites approximate.
     """
 
@@ -88,14 +89,14 @@ class Sites(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Posterior of some rows of weights.
+    """Posterior of the weights onto some units (rows).
 
     Attributes
     ----------
     mean : (row, regressor) posterior mean.
     ridge : (row, regressor) ridge penalties that give the same posterior.
-    used : (row,) degrees of freedom used.
-    sites : the sites.
+    used : (row,) degrees of freedom that the fit used.
+    sites : the sites that approximate the prior.
     """
 
     mean: torch.Tensor
@@ -111,8 +112,8 @@ class _Problem(NamedTuple):
     ----------
     z : (pair, regressor) regressors.
     y : (pair, unit) currents.
-    weights : weights of the samples, or None.
-    source : (regressor,) number of the source behind each regressor.
+    weights : weights of the samples, or None for equal weights.
+    source : (regressor,) index of the source that each regressor belongs to.
     regions : for every region, the indices of its units.
     """
 
@@ -123,29 +124,32 @@ class _Problem(NamedTuple):
     regions: list[Array]
 
     def of_units(self, rows: Array) -> Moments:
-        """Statistics of some units."""
+        """Compute the second moments of the regression for some units."""
         return statistics(self.z, self.y[:, rows], None if self.weights is None else self.weights.weight[:, rows])
 
 
 def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
-    """Fit a network with the sparse prior, starting from the ridge regression.
+    """Fit a network with a sparse prior, under which most weights may be exactly zero.
 
-    The noise variance of every unit is first that of the ridge fit, then that of the sparse fit. The prior of a block
-    is learned from all units of the target region, each weighted by 1 / noise variance: a unit that also receives an
-    unrecorded input has large residuals, and must not make the estimated weights of the other units large. Data without
-    noise are recognised and fitted differently (`curbd.regression.noise_free`). Where rates are noisy, samples are
-    weighted, as in `one_step`.
+    A block of weights holds the weights from one source (a region, an input or the bias) to the units of one target
+    region. The prior of a block, the probability and the variance of non-zero weights, is learned from all units of the
+    target region, each weighted by 1 / noise variance. A unit with large residuals, for example because of an
+    unrecorded input, therefore does not inflate the estimated weights of the other units. The noise variance of every
+    unit is initialised from a ridge fit and then re-estimated from the sparse fit. Data without noise are recognised
+    and fitted differently (`curbd.regression.noise_free`). If rates are noisy, samples that carry more measurement
+    noise get smaller weights (`curbd.regression.sample_weights`).
 
     Parameters
     ----------
-    data : the training trials. The time constant is estimated where it is None.
-    options : folds, penalties of the ridge regression, rounds, and how the noise is treated.
-    rng : random generator of the simulated weights and noise by which the width of the intervals is calibrated.
+    data : the training trials. If their time constant is None, the time constant is estimated.
+    options : cross-validation folds, penalties of the ridge regression, rounds, and how the noise is treated.
+    rng : random generator for simulated weights and noise, with which the width of the credible intervals is
+        calibrated.
 
     Returns
     -------
-    The network (posterior means), the ridge penalties of the start, the posterior, and, where samples are weighted, the
-    standard deviations of process noise and measurement noise.
+    The network (posterior means), the ridge penalties of the initial ridge fit, the posterior, and, if samples are
+    weighted, the standard deviations of process noise and measurement noise.
     """
     power = np.nanmean(data.u**2, axis=(0, 1))
     rms = np.sqrt(np.where(power > 0, power, 1))
@@ -153,7 +157,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
 
 
 def _in_units(fit: Fit, rms: Array) -> Fit:
-    """The fit to inputs of root mean square 1, converted to inputs of the root mean square ``rms`` (input,)."""
+    """Convert a fit to inputs of root mean square 1 into a fit to inputs of the root mean square ``rms`` (input,)."""
     size, posterior = np.concatenate([np.ones(len(fit.network.J)), rms, [1.0]]), fit.posterior
     network = fit.network._replace(B=fit.network.B / rms)
     if posterior is None:
@@ -163,7 +167,7 @@ def _in_units(fit: Fit, rms: Array) -> Fit:
 
 
 def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit:
-    """The fit to inputs of root mean square 1."""
+    """Fit the network to inputs that were scaled to root mean square 1."""
     pairs = transitions(data, options.folds)
     first = regress(data, pairs, options.penalties)
     exact = noise_free(data) if options.noise == "auto" else None
@@ -211,7 +215,7 @@ def _posterior(
     rounds: int,
     rng: np.random.Generator,
 ) -> Posterior:
-    """Posterior of all weights, with the noise variance calibrated on simulated weights (`_calibration`).
+    """Compute the posterior of all weights, with the noise variance calibrated on simulated weights (`_calibration`).
 
     Parameters
     ----------
@@ -219,7 +223,7 @@ def _posterior(
     problem : the regression.
     priors : the prior of every target region.
     noise : (unit,) noise variances.
-    wider : (unit,) factor on the noise variances for residuals that are correlated in time.
+    wider : (unit,) multiplier of the noise variances for residuals that are correlated in time.
     ridge : (unit, regressor) ridge penalties of the posterior.
     rounds : rounds of expectation propagation.
     rng : random generator of the simulated weights and noise.
@@ -235,7 +239,7 @@ def _posterior(
 
 
 def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
-    """Fit to the changes of the current, where the states are phi^-1 of the observed rates times ``exact.largest``.
+    """Fit the changes of the current, with states phi^-1(observed rates times ``exact.largest``).
 
     The intervals are those of noise as large, and as long-lasting, as everything that the network leaves of the
     current. They do not assume that an unrecorded drive stands still.
@@ -272,7 +276,7 @@ def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
 
 
 def _start(data: TrainingData, rows: int, probability: float = START_PROBABILITY) -> Sites:
-    """Sites of a Gaussian prior with weights of the order of 1 / sqrt(units), as in networks with strong coupling.
+    """Construct the sites of a Gaussian prior with weights of the order of 1 / sqrt(units).
 
     The weights of inputs, and the bias, are of the order of 1.
     """
@@ -291,13 +295,13 @@ def _propagated(
     rounds: int,
     fixed_rounds: int = ROUNDS_BEFORE_LEARNING,
 ) -> Rows:
-    """Expectation propagation for all units of a target region at once.
+    """Approximate the posterior of the weights onto all units of a target region by expectation propagation.
 
     Parameters
     ----------
     sites : sites to start from.
-    total : statistics of the units of the region.
-    source : (regressor,) number of the source behind each regressor.
+    total : second moments of the regression of the units of the region.
+    source : (regressor,) index of the source that each regressor belongs to.
     variances : (row,) noise variances.
     rounds : number of rounds.
     fixed_rounds : number of first rounds in which the prior is not learned.
@@ -323,14 +327,14 @@ def _propagated(
 
 
 def _learned(prior: Blocks, present: torch.Tensor, power: torch.Tensor, units: torch.Tensor) -> Blocks:
-    """The prior after one step of learning.
+    """Update the prior by one step of learning.
 
     Parameters
     ----------
     prior : the prior so far.
-    present : (source,) expected number of weights that are not zero, a row.
-    power : (source,) expected sum of squares of these weights, a row.
-    units : (source,) number of weights, a row.
+    present : (source,) expected number of non-zero weights onto a unit.
+    power : (source,) expected sum of squares of the non-zero weights onto a unit.
+    units : (source,) number of weights onto a unit.
     """
     least = 0.5 / float(units.sum())
     share, before = (present / units).clamp(least, 1 - least), prior.probability.logit()
@@ -348,14 +352,14 @@ def _calibration(
     rounds: int,
     rng: np.random.Generator,
 ) -> float:
-    """How much larger the squared errors of currents are than the posterior expects, on weights drawn from the prior.
+    """Return the ratio of squared errors of currents to their posterior variance, for weights drawn from the prior.
 
     Parameters
     ----------
     prior : the prior of the target region.
     start : sites from which the propagation starts.
-    total : statistics of the units of the target region.
-    source : (regressor,) number of the source behind each regressor.
+    total : second moments of the regression of the units of the target region.
+    source : (regressor,) index of the source that each regressor belongs to.
     regions : for every region, the indices of its units.
     variances : (row,) noise variances.
     rounds : rounds of expectation propagation.
@@ -394,22 +398,22 @@ def _tilted(
     prior: Blocks,
     source: Array,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """New values of all sites.
+    """Compute new values of all sites.
 
-    The cavity N(m, c) is the posterior of a weight without its site. Together with the spike-and-slab prior, the cavity
-    has a mean and a variance; the new site must give the posterior this mean and variance.
+    The cavity N(m, c) is the posterior of a weight without its site. The product of the cavity and the spike-and-slab
+    prior has a mean and a variance; the new site gives the posterior this mean and this variance.
 
     Parameters
     ----------
     mean, variance : (row, regressor) posterior of every weight.
     precision, shift : (row, regressor) the sites.
     prior : the prior of the target region.
-    source : (regressor,) number of the source behind each regressor.
+    source : (regressor,) index of the source that each regressor belongs to.
 
     Returns
     -------
-    Probability of the slab, second moment inside the slab, new site precision and shift, and where the cavity is
-    proper, all (row, regressor).
+    Probability of the slab (a non-zero weight), second moment inside the slab, new precision and shift of the site, and
+    whether the cavity is proper, all (row, regressor).
     """
     cavity = 1 / variance - precision
     proper = cavity > 1e-9 / variance

@@ -1,11 +1,11 @@
-"""Regression on the states behind noisy rates: expectation-maximisation over the states, the weights and both noises.
+"""Regression on inferred states behind noisy rates: expectation-maximisation over states, weights and noise variances.
 
-Noise on the observed rates is noise on the regressors as well as on the targets of a regression, which is then biased,
-however many trials there are. Here the states x are unknown, and two steps alternate. (E) Draw the states from their
-posterior, given the rates, the network and the noise. (M) Solve the block-penalised regression on the drawn states; the
-variance of its residuals is that of the process noise, the variance of rates minus tanh(x) that of the measurement
-noise. A draw and its mirror image about the mean paths are used together, so that draws add the posterior variance to
-the moments, and no other error (Monte Carlo EM: Wei & Tanner, JASA 1990).
+Noise on the observed rates is noise on the regressors as well as on the targets of a regression. The regression is then
+biased, however many trials there are. Here the states x are unknown, and two steps alternate. (E) Draw the states from
+their posterior, given the rates, the network and the noise. (M) Solve the block-penalised regression on the drawn
+states; the variance of the residuals estimates the variance of the process noise, and the variance of rates minus
+tanh(x) the variance of the measurement noise. A draw and its mirror image about the mean paths are used together, so
+that draws add the posterior variance to the moments, and no other error (Monte Carlo EM: Wei & Tanner, JASA 1990).
 """
 
 from __future__ import annotations
@@ -45,37 +45,37 @@ PENALTY_ROUNDS_PER_DRAW = 2
 
 
 class Drawn(NamedTuple):
-    """A draw of the states and its mirror image about the mean paths.
+    """A draw of the states from their posterior, and its mirror image about the posterior mean.
 
     Attributes
     ----------
     pairs : transitions of the draw and of the mirror image.
-    statistics : sufficient statistics of the draw and of the mirror image.
+    statistics : second moments of the regression on the draw and on the mirror image.
     """
 
     pairs: tuple[Transitions, Transitions]
     statistics: tuple[Moments, Moments]
 
     def mean(self) -> Moments:
-        """Statistics of one data set, in which the draw and its mirror image weigh one half each."""
+        """Average the moments of the draw and of its mirror image."""
         return Moments(*((draw + mirror) / 2 for draw, mirror in zip(*self.statistics, strict=True)))
 
 
 def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
-    """Scaled rates without limits: noise may carry observed rates beyond (-1, 1).
+    """Return scaled rates without clipping, because noise may carry observed rates outside (-1, 1).
 
     Parameters
     ----------
-    recording : as `curbd.ingest_file` makes it.
-    options : for the kind of noise.
+    recording : recording as `curbd.ingest_file` returns it.
+    options : options of the estimator, for the kind of noise.
 
     Returns
     -------
-    (trial, time, unit), NaN where missing.
+    (trial, time, unit) scaled rates, NaN where missing.
 
     Raises
     ------
-    UserError : ``noise: counts`` is asked for, and the recording was smoothed, or not scaled as spike counts.
+    UserError : the option ``noise: counts`` is set, but the recording was smoothed or was not scaled as spike counts.
     """
     scaling = "counts" if silent(recording) < 0 else "largest"
     if options.noise == "counts" and (scaling != "counts" or recording.attrs["smoothing_s"] > 0):
@@ -83,25 +83,25 @@ def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
             f"recording {recording.attrs['recording']}, noise: counts",
             found=f"scaling: {scaling}, smoothing_s: {recording.attrs['smoothing_s']:g}",
             expected="scaling: counts, smoothing_s: 0",
-            todo="set both keys in the section of the model, next to `estimator`",
+            todo="set scaling: counts and smoothing_s: 0 in the section of the model, next to `estimator`",
         )
     return observed_rates(recording).values
 
 
 def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generator) -> Fit:
-    """Fit a network together with the measurement noise of the rates.
+    """Fit a network together with the noise on the observed rates, by inferring the states behind the rates.
 
     Parameters
     ----------
-    data : the training trials, with rates that are not clipped. Rates must not be smoothed: the noise of neighbouring
-        bins would be correlated, and is modelled as independent. The time constant is estimated where it is None.
+    data : the training trials, with rates that are neither clipped nor smoothed. The noise of different bins is
+        modelled as independent; smoothing makes it correlated. If the time constant is None, it is estimated.
     options : number of rounds, kind of noise, and decay time of an indicator.
-    rng : random generator of the draws.
+    rng : random generator for the draws of the states.
 
     Returns
     -------
-    The network, the penalties, the posterior of the weights, and the process noise and measurement noise, by which
-    `curbd.states.infer` infers the rates of all trials.
+    The network, the penalties, the posterior of the weights, and the variances of process noise and measurement noise,
+    with which `curbd.states.infer` infers the rates of all trials.
     """
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
     keep = 0.0 if options.indicator_s is None else float(np.exp(-data.dt_s / options.indicator_s))
@@ -146,7 +146,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
 
 
 def _noise(paths: torch.Tensor, observed: Observations, fit: Regression, kind: Noise) -> Noise:
-    """Variances of process noise and measurement noise over the paths (draw, time, trial, unit)."""
+    """Estimate the variances of process noise and measurement noise from drawn states (draw, time, trial, unit)."""
     network = fit.network
     D = decay(network.dt_s, network.tau_s, network.substeps)
     process = squared_error(fit.total, tensor(weights(network))) / fit.total.n * (1 - D) ** 2
@@ -154,17 +154,18 @@ def _noise(paths: torch.Tensor, observed: Observations, fit: Regression, kind: N
 
 
 def _transitions(path: torch.Tensor, pairs: Transitions) -> Transitions:
-    """The transitions with the states (time, trial, unit) of a draw in the place of the observed ones."""
+    """Replace the observed states of the transitions by the drawn states (time, trial, unit)."""
     states = path.cpu().numpy().astype(float)
     x = states[pairs.time, pairs.trial]
     return pairs._replace(x=x, x_next=states[pairs.time + 1, pairs.trial], r=np.tanh(x))
 
 
 def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noise: Noise, data: TrainingData) -> float:
-    """Time constant, s, under which the drawn states are most likely, where the weights follow the time constant.
+    """Estimate the time constant, s, under which the drawn states are most likely, with the best weights for it.
 
-    x_next - D x is linear in D. With the weights profiled out, D is a regression of x_next on what the regressors leave
-    of x, with each unit weighted by its process noise.
+    D is the share of a state x that is left after one sample, and x_next - D x is linear in D. With the best weights
+    for every D, the most likely D is the coefficient of a regression of x_next on the part of x that the regressors do
+    not explain, with each unit weighted by 1 / process noise.
     """
     weight = 1 / noise.process.cpu().numpy()
     across = power = 0.0
@@ -180,13 +181,13 @@ def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noi
 
 
 def _moments(pairs: Transitions, network: Network) -> Moments:
-    """Sufficient statistics of the regression of the currents."""
+    """Compute the second moments of the regression of the currents."""
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
     return moments(regressors(pairs, network), y)
 
 
 def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingData) -> Regression:
-    """The regression on drawn states, with penalties by the evidence."""
+    """Solve the regression on drawn states, with penalties chosen by the evidence."""
     # Cross-validation is biased here: states that were drawn under a network are predicted best by that network, in
     # held-out trials too.
     gram = _remaining(total.ZZ, lost)
@@ -196,7 +197,7 @@ def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingD
 
 
 def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor:
-    """Information on the weights that is lost because the states were not observed, to be subtracted from ZZ.
+    """Estimate the information on the weights that is lost because states are inferred, to be subtracted from ZZ.
 
     The score of a draw is (Y - W Z) Z'. The information in the observed data is that in the drawn states, less the
     variance of the score over draws (Louis, J. R. Stat. Soc. B 1982). Half the difference between a draw and its mirror
@@ -208,12 +209,12 @@ def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor
     Parameters
     ----------
     drawn : the draw of this round.
-    before : mean statistics of the draw of the round before, or None in the first round.
+    before : averaged moments of the draw of the previous round, or None in the first round.
     fit : the regression of this round.
 
     Returns
     -------
-    (regressor, regressor).
+    (regressor, regressor) lost information.
     """
     W = tensor(weights(fit.network))
     noise = (squared_error(fit.total, W) / fit.total.n).clamp_min(LEAST_VARIANCE**2)
@@ -225,13 +226,13 @@ def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor
 
 
 def _posterior(fit: Regression, drawn: Drawn, lost: torch.Tensor, data: TrainingData) -> Posterior:
-    """Posterior of the weights given the observed rates: the posterior given the states, less the information lost."""
+    """Compute the posterior of the weights given the observed rates: given the states, less the information lost."""
     given_states = posterior(fit, data, drawn.pairs[0])
     return given_states._replace(gram=_remaining(fit.total.ZZ, lost).cpu().numpy())
 
 
 def _remaining(gram: torch.Tensor, lost: torch.Tensor) -> torch.Tensor:
-    """gram - lost, with at most the share `MAX_LOST_SHARE` subtracted in any direction."""
+    """Subtract lost from gram, with at most the share `MAX_LOST_SHARE` subtracted in any direction."""
     factor = torch.linalg.cholesky(gram)
     inside = torch.linalg.solve_triangular(factor, lost, upper=False)
     share = torch.linalg.solve_triangular(factor, inside.mT, upper=False)

@@ -21,10 +21,10 @@ class Network(NamedTuple):
 
     Attributes
     ----------
-    J : (target, source) weights on the rates r in (-1, 1).
-    B : (target, input) weights on the inputs.
+    J : (target, source) recurrent weights, which act on the rates r in (-1, 1).
+    B : (target, input) input weights, which act on the inputs u.
     b : (target,) bias.
-    tau_s : time constant of the units, s.
+    tau_s : time constant of all units, s.
     dt_s : time between samples, s; inputs are constant over a sample.
     substeps : number of Euler steps in a sample.
     """
@@ -38,17 +38,17 @@ class Network(NamedTuple):
 
 
 def weights(network: Network) -> Array:
-    """Weights W = [J, B, b] (unit, regressor) on the regressors [r, u, 1]."""
+    """Return all weights of a network as one matrix W = [J, B, b] (unit, regressor), for the regressors [r, u, 1]."""
     return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
 
 
 def phi(x: Array) -> Array:
-    """Rates r = tanh(x) of states x."""
+    """Return the rates r = tanh(x) of states x."""
     return np.tanh(x)
 
 
 def phi_inverse(r: Array) -> Array:
-    """States x of rates r, which must lie in (-1, 1)."""
+    """Return the states x = atanh(r) of rates r, which must lie in (-1, 1)."""
     return np.arctanh(r)
 
 
@@ -63,18 +63,18 @@ def simulate(
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """Run a network from given states; sample 0 is the start itself.
+    """Simulate a network from given initial states and return its rates, the rates of the initial states included.
 
     Parameters
     ----------
-    network : the network.
+    network : the network that is simulated.
     x0 : (trial, unit) states at the first sample, dimensionless.
-    inputs : (trial, time, input) known inputs; their length is the length of the run.
-    drive : (trial, time, unit) further external current, in the units of x in tau dx/dt = -x + J r + B u + b.
-    gain : (trial or 1, time, unit) factor on the rates above ``silent``, 0 for a silenced unit.
+    inputs : (trial, time, input) inputs u; the simulation has as many samples as the inputs.
+    drive : (trial, time, unit) additional external current, in the (dimensionless) units of the state x.
+    gain : (trial or 1, time, unit) multiplier of the rates above ``silent``, 0 for a silenced unit.
     silent : rate of a silenced unit.
     noise_sd : standard deviation of the noise that is added to x in each Euler step; needs ``rng``.
-    rng : generator of the noise.
+    rng : random generator of the noise.
 
     Returns
     -------
@@ -113,11 +113,11 @@ def simulate(
 
 
 class Starts(NamedTuple):
-    """The first complete bin of every trial, where free runs start.
+    """The first complete bin of every trial, from which free runs of a network start.
 
     Attributes
     ----------
-    first : (trial,) index of the bin.
+    first : (trial,) index of the first bin in which all units have a rate.
     n_bins : number of bins of the recording.
     """
 
@@ -126,20 +126,20 @@ class Starts(NamedTuple):
 
     @classmethod
     def of(cls, r: Array) -> Starts:
-        """The starts of recorded rates (trial, time, unit); missing bins at the beginning of a trial are skipped."""
+        """Find the starts of recorded rates (trial, time, unit), skipping missing bins at the beginning of a trial."""
         return cls(np.isfinite(r).all(2).argmax(1), r.shape[1])
 
     def states(self, r: Array) -> Array:
-        """(trial, unit) recorded states at the starts."""
+        """Return the recorded states (trial, unit) at the starts, from recorded rates (trial, time, unit)."""
         return phi_inverse(r[np.arange(len(r)), self.first])
 
     def moved_ahead(self, values: Array) -> Array:
-        """Values (trial, time, ...) moved so that bin 0 of every trial is its start; the last bin is repeated."""
+        """Move values (trial, time, ...) so that bin 0 of every trial is its start; the last bin is repeated."""
         bins = np.minimum(self.first[:, None] + np.arange(self.n_bins), self.n_bins - 1)
         return np.take_along_axis(np.nan_to_num(values), bins[..., None], axis=1)
 
     def moved_back(self, values: Array) -> Array:
-        """Values (..., trial, time, unit) of runs, moved back to the bins of the recording; NaN before the start."""
+        """Move simulated values (..., trial, time, unit) back to the bins of the recording; NaN before the start."""
         since = np.arange(self.n_bins) - self.first[:, None]
         index = np.broadcast_to(np.maximum(since, 0)[..., None], values.shape)
         moved = np.take_along_axis(values, index, axis=-2)
@@ -148,18 +148,18 @@ class Starts(NamedTuple):
 
 
 def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None = None) -> Array:
-    """Run a network from the first complete bin of every trial.
+    """Simulate a network from the recorded state in the first complete bin of every trial.
 
     Parameters
     ----------
-    network : the network.
-    r : (trial, time, unit) recorded rates, NaN where missing.
-    inputs : (trial, time, input) known inputs.
-    drive : (trial, time, unit) further external current, in the units of x.
+    network : the network that is simulated.
+    r : (trial, time, unit) recorded rates, NaN where missing; only the first complete bin of each trial is used.
+    inputs : (trial, time, input) inputs u.
+    drive : (trial, time, unit) additional external current, in the (dimensionless) units of the state x.
 
     Returns
     -------
-    r : (trial, time, unit) rates, NaN before the start.
+    r : (trial, time, unit) simulated rates, NaN before the start.
     """
     starts = Starts.of(r)
     drive_ahead = None if drive is None else starts.moved_ahead(drive)
@@ -167,15 +167,16 @@ def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None =
 
 
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
-    """Mean rates over the Euler steps inside one sample, weighted as they act on the next sample.
+    """Average the rates over the Euler steps inside one sample, weighted as they act on the next sample.
 
-    The next sample is D x + (1 - D)(J z + B u + b) with D = (1 - a)^substeps, a = dt / (substeps tau), and z the
-    mean over the substeps k with weights a (1 - a)^(substeps - 1 - k) / (1 - D). The steps inside a sample are not
-    recorded; their rates are those of the network.
+    The state of the next sample is D x + (1 - D)(J z + B u + b). Here a = dt / (substeps tau) is the length of an Euler
+    step, D = (1 - a)^substeps is the share of the state x that is left after one sample, and z are the mean rates: the
+    mean over the Euler steps k with weights a (1 - a)^(substeps - 1 - k) / (1 - D). Recordings contain no rates between
+    samples, so the network is simulated from the state of each sample to the next.
 
     Parameters
     ----------
-    network : the network.
+    network : the network that is simulated inside each sample.
     x : (sample, unit) states at the samples.
     constant : (sample, unit) external current B u + b during the samples.
 
@@ -198,21 +199,26 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
 
 
 def decay(dt_s: float, tau_s: float, substeps: int) -> float:
-    """Share of a state that is left after one sample without input: D = (1 - dt / (substeps tau))^substeps.
+    """Return the share D of a state that is left after one sample without input: (1 - dt / (substeps tau))^substeps.
 
     Parameters
     ----------
     dt_s : time between samples, s.
     tau_s : time constant, s.
     substeps : number of Euler steps in a sample.
+
+    Returns
+    -------
+    D : share, from 0 to 1.
     """
     return float((1 - dt_s / (substeps * tau_s)) ** substeps)
 
 
 def total_current(x: Array, x_next: Array, D: float) -> Array:
-    """Total current y = (x_next - D x) / (1 - D) that carries each state to the state one sample later.
+    """Compute the total current y = (x_next - D x) / (1 - D) that carries each state to the state one sample later.
 
-    In a network without noise y = J z + B u + b, where z are the mean rates inside the sample.
+    In a network without noise, y = J z + B u + b, where z are the mean rates inside the sample, u the inputs, and J, B
+    and b the weights and the bias of the network.
 
     Parameters
     ----------
@@ -221,6 +227,6 @@ def total_current(x: Array, x_next: Array, D: float) -> Array:
 
     Returns
     -------
-    y : (..., unit) dimensionless, in the units of x; NaN where either state is missing.
+    y : (..., unit) total current, in the (dimensionless) units of the state x; NaN if either state is missing.
     """
     return (x_next - D * x) / (1 - D)

@@ -54,19 +54,25 @@ class Product(NamedTuple):
 
 
 def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> xr.Dataset:
-    """All fits of a model as one dataset: J (seed, target, source), B (seed, target, input), b (seed, target), ...
+    """Collect all fits of a model in one dataset, the content of the file network.nc.
 
-    A low-rank network also has its factors m (seed, target, rank) and n (seed, source, rank), J = m n'; where seeds
-    chose different ranks the missing columns are 0. Where the estimator chose the rank of every block of J separately,
-    the ranks and their intervals are block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
+    The networks are the recurrent weights J (seed, target, source), the input weights B (seed, target, input), the bias
+    b (seed, target) and the time constants tau_s (seed). The units are both targets and sources.
 
-    A posterior is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and ridge (seed, target,
-    regressor). Where the penalties were chosen by the evidence or by cross-validation, penalty_by (seed) says which.
-    Where the estimator separates process noise from measurement noise, their standard deviations are process_noise_sd
-    and measurement_noise_sd (seed, target), NaN for a fit that found no measurement noise.
+    A low-rank network also has its left and right factors m (seed, target, rank) and n (seed, source, rank), J = m n'.
+    If the fits have different ranks, the columns that a fit lacks are 0. If the estimator chose the rank of every block
+    of J (the weights from one region to one region) separately, the ranks and the ends of their intervals are
+    block_rank, block_rank_low and block_rank_high (seed, block_target, block_source).
 
-    Where states were inferred, the rates of all trials are inferred_rates and drawn_rates (seed, trial, time, target),
-    in single precision, and their uncertainty is rate_covariance (seed, target, source); see `States`.
+    The posterior of the weights is stored as noise_variance (seed, target), gram (seed, regressor, regressor_2) and
+    ridge (seed, target, regressor); see `curbd.network.fit.Posterior`. If the penalties were chosen by the evidence or
+    by cross-validation, penalty_by (seed) says which. If the estimator separates process noise from measurement noise,
+    their standard deviations are process_noise_sd and measurement_noise_sd (seed, target), NaN for a fit that found no
+    measurement noise.
+
+    If the rates behind noisy observations were inferred, the rates of all trials are inferred_rates and drawn_rates
+    (seed, trial, time, target), in single precision, and their uncertainty is rate_covariance (seed, target, source);
+    see `curbd.network.fit.States`.
 
     Hidden inputs, the same for all fits (see `curbd.hidden_inputs.side_by_side`), are the inputs whose coordinate
     input_hidden is true, named hidden_1 and so on. Their values are hidden (seed, trial, time, hidden_input), their
@@ -76,8 +82,8 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     ----------
     fits : the fits of all seeds of the model, in the order of the seeds.
     recording : the recording that was fitted.
-    name : name of the model.
-    model : settings of the model.
+    name : name of the model in all tables.
+    model : settings of the model, for its estimator, options and seeds.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
 
 
 def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
-    """Labels of the units and regions of a recording, and of the inputs of its fits."""
+    """Collect the labels of the units and regions of a recording, and the names of the inputs of its fits."""
     region, recorded = recording["region"].values.astype(str), recording["input"].values.astype(str)
     n_hidden = next((len(fit.hidden.region) for fit in fits if fit.hidden is not None), 0)
     return Labels(
@@ -108,7 +114,7 @@ def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
 
 
 def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) -> dict[str, Any]:
-    """Attributes of network.nc; the parameters are those of `to_dataset`."""
+    """Build the attributes of network.nc; the parameters are the parameters of `to_dataset`."""
     network = fits[0].network
     return {
         "recording": recording.attrs["recording"],
@@ -255,16 +261,16 @@ _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _hidden_inputs,
     _factors,
 )
-"""Functions that add variables to network.nc, or nothing where the estimator does not have them."""
+"""Functions that add variables to network.nc, or nothing if the estimator does not have these variables."""
 
 
 def network_of(networks: xr.Dataset, fit_index: int) -> Network:
-    """The network of a fit.
+    """Read the network of one fit from the content of network.nc.
 
     Parameters
     ----------
-    networks : the fits of a model.
-    fit_index : position of the fit among the seeds.
+    networks : all fits of a model, the content of network.nc.
+    fit_index : position of the fit among the seeds, from 0.
     """
     fit = networks.isel(seed=fit_index)
     return Network(
@@ -278,7 +284,7 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
 
 
 def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
-    """The posterior of the weights of a fit, None where its estimator has none."""
+    """Read the posterior of the weights of one fit; None if the estimator of the model has no posterior."""
     if "gram" not in networks:
         return None
     fit = networks.isel(seed=fit_index)
@@ -286,7 +292,7 @@ def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
 
 
 def factors_of(networks: xr.Dataset, fit_index: int) -> tuple[Array, Array] | None:
-    """Factors m (target, rank) and n (source, rank) of a fit, J = m n'; None for a network of full rank."""
+    """Read the factors m (target, rank) and n (source, rank) of one fit, J = m n'; None for a network of full rank."""
     if "m" not in networks:
         return None
     fit = networks.isel(seed=fit_index)
@@ -294,7 +300,7 @@ def factors_of(networks: xr.Dataset, fit_index: int) -> tuple[Array, Array] | No
 
 
 def block_ranks_of(networks: xr.Dataset, fit_index: int) -> BlockRanks | None:
-    """Ranks of the blocks of J of a fit, None where its estimator did not choose the rank of every block separately."""
+    """Read the ranks of the blocks of J of one fit; None if the estimator did not choose a rank for every block."""
     if "block_rank" not in networks:
         return None
     fit = networks.isel(seed=fit_index)

@@ -15,14 +15,14 @@ Array = np.ndarray
 class Posterior(NamedTuple):
     """Gaussian posterior of the weights of a ridge regression.
 
-    The weights of unit i have the mean W_i and the covariance noise_variance_i (gram + diag(ridge_i))^-1. Regressors
-    are the units, the inputs and the bias.
+    The weights W_i onto unit i have the fitted weights as their mean and noise_variance_i (gram + diag(ridge_i))^-1 as
+    their covariance. The regressors z = [r, u, 1] are the rates of all units, the inputs, and a constant for the bias.
 
     Attributes
     ----------
-    noise_variance : (unit,) variance of the noise on the current, in the squared units of x.
-    gram : (regressor, regressor) sums over the fitted transitions of z z'.
-    ridge : (unit, regressor) penalties.
+    noise_variance : (unit,) variance of the noise on the current, in the squared (dimensionless) units of the state x.
+    gram : (regressor, regressor) second moments of the regressors, the sum of z z' over the fitted transitions.
+    ridge : (unit, regressor) ridge penalties on the weights.
     """
 
     noise_variance: Array
@@ -31,13 +31,13 @@ class Posterior(NamedTuple):
 
 
 class Hidden(NamedTuple):
-    """Inputs that were not recorded but inferred; their weights are the last columns of B.
+    """Hidden inputs, not recorded but inferred; their weights are the last columns of the input weights B.
 
     Attributes
     ----------
     region : (hidden,) index of the only region that the input reaches.
-    scale_s : (hidden,) time scale, s.
-    values : (trial, time, hidden) for all trials of the recording; NaN where a bin is missing.
+    scale_s : (hidden,) time scale of the input, s.
+    values : (trial, time, hidden) the inputs in all trials of the recording; NaN where a bin is missing.
     """
 
     region: Array
@@ -46,7 +46,7 @@ class Hidden(NamedTuple):
 
 
 class BlockRanks(NamedTuple):
-    """Ranks of the blocks of J.
+    """Ranks of the blocks of J; a block holds the weights from one region to one region.
 
     Attributes
     ----------
@@ -64,9 +64,10 @@ class States(NamedTuple):
 
     Attributes
     ----------
-    rates : (trial, time, unit) their posterior mean in all trials of the recording; NaN where a bin is missing.
-    drawn : (trial, time, unit) a draw from their posterior, which has the process noise that a mean lacks.
-    covariance : (unit, unit) posterior covariance of the rates of a bin, mean over bins.
+    rates : (trial, time, unit) posterior mean of the rates in all trials of the recording; NaN where a bin is missing.
+    drawn : (trial, time, unit) one draw from the posterior of the rates. A draw fluctuates with the process noise,
+        which is averaged out in the posterior mean.
+    covariance : (unit, unit) posterior covariance of the rates in one bin, averaged over bins.
     """
 
     rates: Array
@@ -80,17 +81,20 @@ class Fit(NamedTuple):
     Attributes
     ----------
     network : the fitted network.
-    penalty : (target region, source region) ridge penalties, or None where the estimator has none.
-    posterior : posterior of the weights, or None where the estimator has none.
-    factors : (target, rank) m and (source, rank) n with J = m n', for low-rank networks.
-    ranks : ranks of the blocks of J, where the estimator chose the rank of every block separately, else None.
-    slow_factors : for every region, the parameters by which its hidden inputs are inferred; None without a search.
-    hidden : hidden inputs of all trials, once they were inferred (see `curbd.hidden_inputs.search`), or None.
-    noise : variances of process and measurement noise, where the estimator separates them, else None.
-    states : rates that were inferred behind noisy observations, or None.
-    process_noise_sd : (unit,) standard deviation of the noise added to x in one sample, where it is estimated.
-    measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates, where it is estimated.
-    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``, where there is a choice.
+    penalty : (target region, source region) ridge penalties; None if the estimator has no penalties.
+    posterior : posterior of the weights; None if the estimator has no posterior.
+    factors : left factors m (target, rank) and right factors n (source, rank) of J = m n'; None for a network of full
+        rank.
+    ranks : ranks of the blocks of J; None if the estimator did not choose the rank of every block separately.
+    slow_factors : for every region, the parameters by which the hidden inputs of the region are inferred; None without
+        a search for hidden inputs.
+    hidden : hidden inputs in all trials; None before they are inferred (see `curbd.hidden_inputs.search`).
+    noise : variances of process noise and measurement noise; None if the estimator does not separate the two.
+    states : inferred rates behind noisy observations, or None.
+    process_noise_sd : (unit,) standard deviation of the noise that is added to the state x in one sample; None if not
+        estimated.
+    measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates; None if not estimated.
+    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``; None if there is no choice.
     """
 
     network: Network
@@ -108,18 +112,21 @@ class Fit(NamedTuple):
 
 
 class SlowFactors(NamedTuple):
-    """Regression of the currents into a region with slow factors h: y = W z + L h + noise.
+    """Regression model, with slow latent factors h, of the currents y into a region: y = W z + L h + noise.
+
+    The regressors z = [r, u, 1] are the rates of all units, the recorded inputs and a constant. The factors h are the
+    hidden inputs of the region.
 
     Attributes
     ----------
-    W : (unit, regressor) weights.
-    L : (unit, factor) loadings.
-    noise : (unit,) noise variances.
-    scale : (factor,) time scales, in samples.
+    W : (unit, regressor) weights of the regressors.
+    L : (unit, factor) loadings of the factors.
+    noise : (unit,) variances of the noise.
+    scale : (factor,) time scales of the factors, in samples.
     order : (factor,) order p of the prior spectrum (see `curbd.hidden_inputs.slow_factors`).
-    lines : (bin, factor) factor by which the spectrum in a bin of frequency differs from the smooth prior; the last
-        bin is open.
-    width : width of these bins, angular frequency per sample.
+    lines : (bin, factor) ratio of the power spectrum to its smooth prior in each frequency bin; the last bin has no
+        upper edge.
+    width : width of the frequency bins, in radians per sample.
     """
 
     W: Array
@@ -132,20 +139,20 @@ class SlowFactors(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """Variances of the two kinds of noise and of the first state.
+    """Variances of process noise and of measurement noise, and the distribution of the first state of a trial.
 
     Attributes
     ----------
-    process : (unit,) variance added to x in one sample.
-    measurement : (unit,) variance of the observed rates or, where ``silent`` is given, the ratio of their variance to
-        the rate above ``silent``.
-    silent : (unit,) rate of a silent unit, where the variance grows in proportion to the rate above it, as the variance
-        of spike counts does; None for a constant variance.
-    least_excess : (unit,) a rate less than this above ``silent`` has the noise of this excess, as no unit is without
-        noise.
+    process : (unit,) variance of the noise that is added to the state x in one sample.
+    measurement : (unit,) variance of the noise on the observed rates. If ``silent`` is given, the ratio of this
+        variance to the rate above ``silent``.
+    silent : (unit,) rate of a silent unit if the variance grows in proportion to the rate above ``silent``, as the
+        variance of spike counts does; None for a constant variance.
+    least_excess : (unit,) smallest rate above ``silent`` from which the variance is computed, because no unit is
+        without noise.
     start_mean, start_variance : (unit,) mean and variance of the first state of a trial.
-    amplitude : (unit,) factor by which the observations were divided.
-    keep : share of a slow indicator that is left after one bin, 0 where the rates themselves are observed.
+    amplitude : (unit,) number by which the observations were divided.
+    keep : share of a slow indicator that is left after one bin; 0 if the rates themselves are observed.
     """
 
     process: torch.Tensor

@@ -10,7 +10,7 @@ import numpy as np
 
 Array = np.ndarray
 WEIGHT_SIGNS = {"all": 0, "excitatory": 1, "inhibitory": -1}
-"""Value of the setting `weights` -> sign of the weights that are cut, 0 for both signs."""
+"""Value of the setting `weights` -> sign of the weights that are cut; 0 means weights of either sign."""
 
 
 class Cut(NamedTuple):
@@ -18,9 +18,9 @@ class Cut(NamedTuple):
 
     Attributes
     ----------
-    targets : (unit,) bool, receiving units.
-    sources : (unit,) bool, sending units.
-    sign : 0 for all weights, 1 for positive weights only, -1 for negative weights only.
+    targets : (unit,) bool, True for the receiving units.
+    sources : (unit,) bool, True for the sending units.
+    sign : 0 for all weights between these units, 1 for positive weights only, -1 for negative weights only.
     """
 
     targets: Array
@@ -33,13 +33,14 @@ class Action(NamedTuple):
 
     Attributes
     ----------
-    held : (unit,) bool, units whose rates are held.
-    level : (unit,) scaled rate at which a held unit is held, 0 for all other units.
-    gain : (unit,) factor on the rates, 1 for units that are not scaled.
-    current : (unit,) current that is added, dimensionless, in the units of x in tau dx/dt = -x + J r + ...
-    inputs : (input,) bool, inputs that are removed.
+    held : (unit,) bool, True for units whose rates are held at a fixed level.
+    level : (unit,) scaled rate at which a held unit is held; 0 for all other units.
+    gain : (unit,) multiplier of the rates; 1 for units whose rates are not multiplied.
+    current : (unit,) current that is added, in the (dimensionless) units of the state x in tau dx/dt = -x + J r + ...
+    inputs : (input,) bool, True for inputs that are removed.
     cuts : weights that are set to zero.
-    latents : indices, from 0, of the components m n' that are removed from the connectivity of a low-rank network.
+    latents : indices, from 0, of the latents k whose components m_k n_k' are removed from the connectivity J = m n' of
+        a low-rank network.
     """
 
     held: Array
@@ -52,17 +53,17 @@ class Action(NamedTuple):
 
     @property
     def direct(self) -> Array:
-        """(unit,) bool, units whose rates or currents are changed directly."""
+        """(unit,) bool: True for units whose rates or currents are changed directly."""
         return self.held | (self.gain != 1) | (self.current != 0)
 
     @property
     def units(self) -> Array:
-        """(unit,) bool, units whose rates, currents or outgoing weights are changed."""
+        """(unit,) bool: True for units whose rates, currents or outgoing weights are changed."""
         return reduce(np.logical_or, [cut.sources for cut in self.cuts], self.direct)
 
 
 class Perturbation(NamedTuple):
-    """One perturbation of one recording, as a network is run with it.
+    """One perturbation of the network of one recording: an action with its strength, time window and conditions.
 
     Attributes
     ----------
@@ -71,14 +72,14 @@ class Perturbation(NamedTuple):
     strength : share of the way to the full action, from 0 to 1.
     start_s : start of the window, the first edge of its first bin, s.
     stop_s : end of the window, the last edge of its last bin, s.
-    when : (time,) bool, bins of the window.
+    when : (time,) bool, True for the bins of the window.
     conditions : names of the conditions whose trials are perturbed.
     action : what is done at full strength.
     pathway : (source, target) regions of a cut pathway, else None.
-    experiment : name of the entry of the config that the perturbation belongs to.
+    experiment : name of the entry of ``inactivations`` in the config that the perturbation belongs to.
     acts_on : what is perturbed: a region, a pathway ``A->B``, an input, ...
-    fraction : share of the units of a group that is perturbed; NaN where no single group of units is perturbed.
-    interventions : the actions that a combination does at the same time; empty for a single action.
+    fraction : share of the units of a group that is perturbed; NaN if the perturbation does not act on a single group.
+    interventions : the actions of which a combination consists, all done at the same time; empty for a single action.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Perturbation(NamedTuple):
 
     @classmethod
     def whole_run(cls, action: Action, when: Array) -> Perturbation:
-        """An action at full strength in all bins of a run; the perturbation has no name, as no table lists it."""
+        """Apply an action at full strength in all bins; the perturbation has no name, because no table lists it."""
         return cls(
             name="",
             kind="",
@@ -111,7 +112,7 @@ class Perturbation(NamedTuple):
 
 
 def no_action(n_units: int, n_inputs: int) -> Action:
-    """The action that leaves a network intact."""
+    """Construct the action that changes nothing."""
     zeros = np.zeros(n_units)
     return Action(
         held=np.zeros(n_units, bool), level=zeros, gain=zeros + 1, current=zeros, inputs=np.zeros(n_inputs, bool)
@@ -119,21 +120,22 @@ def no_action(n_units: int, n_inputs: int) -> Action:
 
 
 def silencing(units: Array, level: float, n_inputs: int) -> Action:
-    """The rates of some units held at one level.
+    """Construct the action that holds the rates of some units at one level.
 
     Parameters
     ----------
-    units : (unit,) bool, the units that are held.
-    level : scaled rate at which they are held.
-    n_inputs : number of inputs of the network; none is removed.
+    units : (unit,) bool, True for the units that are held.
+    level : scaled rate at which these units are held.
+    n_inputs : number of inputs of the network; no input is removed.
+
     """
     return no_action(len(units), n_inputs)._replace(held=units, level=np.where(units, level, 0.0))
 
 
 def combined(actions: Sequence[Action]) -> Action:
-    """Several actions at the same time.
+    """Combine several actions into the action that does all of them at the same time.
 
-    No unit may be held at two levels, or be both held and scaled (see `contradictions`).
+    No unit may be held at two levels, or be both held and multiplied (see `contradictions`).
     """
     n_holding = np.maximum(np.sum([action.held for action in actions], axis=0), 1)
     return Action(
@@ -148,7 +150,7 @@ def combined(actions: Sequence[Action]) -> Action:
 
 
 def contradictions(actions: Sequence[Action]) -> Array:
-    """(unit,) bool, units that are held at two levels, or that are both held and scaled."""
+    """Find the units (unit,) bool that several actions hold at two levels, or both hold and multiply."""
     levels = np.stack([np.where(action.held, action.level, np.nan) for action in actions])
     held = np.isfinite(levels)
     at_two_levels = np.where(held, levels, -np.inf).max(0) > np.where(held, levels, np.inf).min(0)
@@ -157,14 +159,14 @@ def contradictions(actions: Sequence[Action]) -> Array:
 
 
 def moved(action: Action, units: Array, new_units: Array) -> Action:
-    """An action on other units: ``new_units[k]`` undergoes what ``units[k]`` underwent.
+    """Move an action to other units: ``new_units[k]`` undergoes what ``units[k]`` underwent.
 
-    The targets of cut weights, the inputs and the latents stay.
+    The receiving units of cut weights, the removed inputs and the removed latents stay as they are.
 
     Parameters
     ----------
-    action : what is done to ``units``; nothing is done to any other unit.
-    units : (moved unit,) indices of the units of the action.
+    action : an action on ``units`` only.
+    units : (moved unit,) indices of the units that the action acts on.
     new_units : (moved unit,) indices of the units that undergo the action instead.
     """
 

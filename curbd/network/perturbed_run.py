@@ -1,4 +1,4 @@
-"""Many perturbed runs of many networks side by side, one time step after another."""
+"""Simulations of many networks under many perturbations, all at the same time, one time step after another."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ Array = np.ndarray
 
 
 class NetworkBatch(NamedTuple):
-    """Networks that run side by side, with the same units, inputs and number of Euler steps.
+    """Networks that are simulated together (members), with the same units, inputs and number of Euler steps.
 
-    Currents and noise are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
+    Currents and noise are in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b + noise.
 
     Attributes
     ----------
     members : the networks.
-    inputs : (member or 1, trial, time, input) inputs u that the networks receive.
-    drive : (trial, time, unit) further external current, or None.
-    noise_sd : (member, unit) standard deviation of the noise in each Euler step, or None.
-    m : (member, target, rank) factors of low-rank networks, J = m n', or None.
-    n : (member, source, rank) factors of low-rank networks, or None.
+    inputs : (member or 1, trial, time, input) inputs u that the networks receive; 1 if all members receive the same
+        inputs.
+    drive : (trial, time, unit) additional external current that all members receive, or None.
+    noise_sd : (member, unit) standard deviation of the noise in each Euler step, or None for networks without noise.
+    m : (member, target, rank) left factors m of low-rank networks, J = m n'; None for networks of full rank.
+    n : (member, source, rank) right factors n of low-rank networks; None for networks of full rank.
     """
 
     members: Sequence[Network]
@@ -38,11 +39,11 @@ class NetworkBatch(NamedTuple):
     n: Array | None = None
 
     def of_trials(self, trials: Array) -> NetworkBatch:
-        """The networks with the inputs of some trials (trial,), given by index."""
+        """Restrict the inputs and the drive to some trials (trial,), given by index."""
         return self._replace(inputs=self.inputs[:, trials], drive=None if self.drive is None else self.drive[trials])
 
     def first(self, count: int) -> NetworkBatch:
-        """The first ``count`` networks."""
+        """Restrict the batch to its first ``count`` networks."""
 
         def leading(values: Array | None) -> Array | None:
             return None if values is None else values[:count]
@@ -58,30 +59,31 @@ class NetworkBatch(NamedTuple):
 
 
 def onset(perturbations: Sequence[Perturbation]) -> int:
-    """Index of the first bin in which any of some perturbations acts."""
+    """Return the index of the first bin in which any of the given perturbations acts."""
     return int(np.any([perturbation.when for perturbation in perturbations], axis=0).argmax())
 
 
 def rates(
     networks: NetworkBatch, perturbations: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
 ) -> Iterator[torch.Tensor]:
-    """Run every network intact and under every perturbation, bin by bin from the onset of the perturbations.
+    """Simulate every network intact and under every perturbation, bin by bin from the onset of the perturbations.
 
-    tau dx/dt = -x + J r + B u + b + noise with r = (1 - a held) gain tanh(x) + a held level, where a = strength inside
-    the window and 0 outside. Cut weights and removed inputs are reduced by the share a. All runs start from the same
-    states and receive the same noise.
+    Every simulation is a run of tau dx/dt = -x + J r + B u + b + noise. The share a of a perturbation is its strength
+    inside its time window and 0 outside. The rate of a held unit is r = (1 - a) tanh(x) + a level, the rate of a unit
+    with a gain is r = (1 - a (1 - gain)) tanh(x), and the rate of any other unit is r = tanh(x). Cut weights and
+    removed inputs are reduced by the share a. All runs start from the same states and receive the same noise.
 
     Parameters
     ----------
-    networks : the networks, which receive the inputs of the trials of ``x0``.
-    perturbations : what is done in each run but the first.
-    x0 : (trial, unit) states x in the bin `onset`, dimensionless.
-    rng : generator of the noise; without a generator the runs have no noise.
+    networks : the networks, with the inputs of the trials of ``x0``.
+    perturbations : the perturbations, one per run; run 0 is an additional run without a perturbation.
+    x0 : (trial, unit) states x in the first bin in which any perturbation acts (see `onset`), dimensionless.
+    rng : random generator of the noise; None for runs without noise.
 
     Yields
     ------
     (member, run, trial, unit) rates in one bin. Run 0 is the intact network, run k is under perturbation k - 1. The
-    memory of a yielded tensor is overwritten by the next bin.
+    next bin overwrites the memory of a yielded tensor.
     """
     actions = [perturbation.action for perturbation in perturbations]
     first = networks.members[0]
@@ -119,18 +121,19 @@ def rates(
 
 
 def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequence[Action]) -> Array:
-    """Free runs from the first complete bin of every trial: one intact run, and one run under each action.
+    """Simulate a network from the first complete bin of every trial: once intact, and once under each action.
 
     Parameters
     ----------
-    network : the network.
-    r : (trial, time, unit) recorded rates, NaN where missing.
-    inputs : (trial, time, input) known inputs.
-    actions : what is done, at full strength in all bins, in each run but the first.
+    network : the network that is simulated.
+    r : (trial, time, unit) recorded rates, NaN where missing; simulations start from the recorded states.
+    inputs : (trial, time, input) inputs u.
+    actions : perturbations, one per additional run, each applied at full strength throughout the trial.
 
     Returns
     -------
-    (1 + action, trial, time, unit) rates, the intact run first; NaN before the start of a trial.
+    (1 + action, trial, time, unit) simulated rates, the unperturbed run first; NaN before the first complete bin of a
+    trial.
     """
     starts = Starts.of(r)
     always = np.ones(r.shape[1], dtype=bool)
@@ -141,19 +144,19 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
 
 
 def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level: float = 0.0) -> Array:
-    """Free run from the first complete bin of every trial, with the rates of some units held.
+    """Simulate a network from the first complete bin of every trial while the rates of some units are held.
 
     Parameters
     ----------
-    network : the network.
-    r : (trial, time, unit) recorded rates, NaN where missing.
-    inputs : (trial, time, input) known inputs.
-    units : (unit,) bool, the units that are held.
-    level : scaled rate at which they are held.
+    network : the network that is simulated.
+    r : (trial, time, unit) recorded rates, NaN where missing; the simulation starts from the recorded states.
+    inputs : (trial, time, input) inputs u.
+    units : (unit,) bool, True for the units that are held.
+    level : scaled rate at which these units are held.
 
     Returns
     -------
-    (trial, time, unit) rates, NaN before the start of a trial.
+    (trial, time, unit) simulated rates, NaN before the first complete bin of a trial.
     """
     return perturbed_free_runs(network, r, inputs, [silencing(units, level, inputs.shape[2])])[1]
 
@@ -171,7 +174,7 @@ class _External(NamedTuple):
     B_t : (member, input, unit) transposed weights on the inputs.
     b : (member, 1, unit) bias.
     u : (member or 1, trial, time, input) inputs.
-    drive : (trial, time, unit) further current, or None.
+    drive : (trial, time, unit) additional current, or None.
     added : (run, unit) current that is added at full strength, or None where no action adds any.
     removed : (run, input) 1 for an input that is removed at full strength, else 0; None where no input is removed.
     """
@@ -185,7 +188,7 @@ class _External(NamedTuple):
 
     @classmethod
     def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _External:
-        """The current of some networks, with what the actions change of it."""
+        """Collect the external current of some networks, and the changes that the actions make to this current."""
         added = _stacked([action.current for action in actions])
         removed = _stacked([action.inputs.astype(float) for action in actions])
         return cls(
@@ -198,7 +201,7 @@ class _External(NamedTuple):
         )
 
     def at(self, t: int, a: torch.Tensor | None) -> torch.Tensor:
-        """(member, run or 1, trial, unit) current in bin t, for shares a (run,) of the actions, or None for none."""
+        """Return the current (member, run or 1, trial, unit) in bin t, for shares a (run,) of the actions or None."""
         current = (self.b + self.u[:, :, t] @ self.B_t)[:, None]
         if self.drive is not None:
             current = current + self.drive[:, t]
@@ -226,7 +229,7 @@ class _OnRates(NamedTuple):
 
     @classmethod
     def of(cls, actions: Sequence[Action]) -> _OnRates:
-        """The change that some actions make, after a first run without any change."""
+        """Collect the changes that some actions make to the rates, after a first run without any change."""
         return cls(
             _stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
             _stacked([action.level for action in actions]),
@@ -241,7 +244,7 @@ class _OnRates(NamedTuple):
 
 
 class _Weights(NamedTuple):
-    """The weights between units, and what the perturbations cut of them.
+    """The weights between units, and the weights that the perturbations cut.
 
     Attributes
     ----------
@@ -254,7 +257,7 @@ class _Weights(NamedTuple):
 
     @classmethod
     def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _Weights:
-        """The weights of some networks, and what the actions cut of them."""
+        """Collect the weights of some networks, and the weights that the actions cut."""
         J = np.stack([network.J for network in networks.members])
         if not any(action.cuts or action.latents for action in actions):
             return cls(tensor(J.swapaxes(1, 2)), None)
@@ -264,7 +267,7 @@ class _Weights(NamedTuple):
         return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
 
     def at(self, a: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """The weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1)."""
+        """Return the weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1)."""
         if self.cut is None:
             return step * self.J_t
         return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut)

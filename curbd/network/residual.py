@@ -14,12 +14,12 @@ Array = np.ndarray
 class Residual(NamedTuple):
     """Total current and its one-step prediction error.
 
-    Both are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+    Both are in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
 
     Attributes
     ----------
     y : (trial, time - 1, unit) total current, NaN where a bin is missing.
-    error : (trial, time - 1, unit) total current minus the prediction of a network.
+    error : (trial, time - 1, unit) total current minus the current that a network predicts.
     """
 
     y: Array
@@ -27,13 +27,17 @@ class Residual(NamedTuple):
 
 
 def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
-    """Total current between consecutive bins and the part that a network does not predict.
+    """Compute the total current between consecutive bins and the part of this current that a network does not predict.
 
     Parameters
     ----------
-    network : the network.
+    network : the network whose prediction is subtracted.
     r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
     u : (trial, time, input) inputs.
+
+    Returns
+    -------
+    The total current and the prediction error.
     """
     x = phi_inverse(r)
     y = total_current(x[:, :-1], x[:, 1:], decay(network.dt_s, network.tau_s, network.substeps))
@@ -44,7 +48,7 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
 
 
 def residual_autocorrelation(residual: Residual) -> float:
-    """Lag-1 autocorrelation of the prediction error inside trials, median over units; NaN without any error."""
+    """Return the lag-1 autocorrelation of the prediction error within trials, median over units; NaN without errors."""
     earlier, later = residual.error[:, :-1], residual.error[:, 1:]
     both = np.isfinite(earlier) & np.isfinite(later)
     if not both.any():

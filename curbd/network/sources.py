@@ -24,7 +24,7 @@ class Source(NamedTuple):
 
 
 def sources_of(region: Array, input_name: Array) -> list[Source]:
-    """All sources: regions in alphabetical order, inputs, bias.
+    """List all sources of currents: regions in alphabetical order, then inputs, then the bias.
 
     Parameters
     ----------

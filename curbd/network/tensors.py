@@ -1,4 +1,4 @@
-"""Where heavy computations run, and arrays as tensors there."""
+"""The device of heavy computations, and arrays as tensors on this device."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Array = np.ndarray
 
 @cache
 def device() -> torch.device:
-    """The device of heavy computations: a GPU if there is one, else the CPU."""
+    """Return the device of heavy computations: a GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def tensor(array: Array) -> torch.Tensor:
-    """Array as a float64 tensor on the device."""
+    """Return an array as a float64 tensor on the device of heavy computations."""
     return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=device())

@@ -16,28 +16,30 @@ Array = np.ndarray
 
 
 def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """A recording and, for a teacher, the network behind the recording."""
+    """Read a recording and, if a teacher made the recording, the network behind it (else None)."""
     truth = read_netcdf(path, "truth") if "truth" in groups_of(path) else None
     return read_netcdf(path), truth
 
 
 def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None) -> xr.Dataset | None:
-    """The network behind a recording, or None where its currents cannot be compared with estimated currents.
+    """Return the network behind a recording, or None if its currents cannot be compared with estimated currents.
 
-    The weights of a teacher act on rates phi(x). The rates of a scaled recording, such as a recording of spikes, and
-    hence its currents, have other units.
+    The weights of a teacher act on the rates tanh(x) of its units. If the recording holds other activity, for example
+    spikes, its rates are scaled to (-1, 1), and weights and currents that are estimated from scaled rates are in other
+    units than the weights and currents of the teacher.
     """
     return truth if recording.attrs["activity"] == "model" else None
 
 
 def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
-    """The network behind a teacher recording.
+    """Read the network behind a teacher recording.
 
     Parameters
     ----------
-    truth : group ``truth`` of a recording.
-    hidden : (input,) whether an input was inferred by a fit; the true network has no weights for inferred inputs. None
-        where no input was inferred.
+    truth : group ``truth`` of the file recording.nc.
+    hidden : (input,) bool, True for inputs that a fit inferred; the weights of the true network for inferred inputs are
+        0. None if no input was inferred.
+
     """
     B = truth["B"].values
     if hidden is not None:
@@ -54,25 +56,25 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
 
 
 def true_current(view: View, truth: xr.Dataset, source: Source, units: Array) -> Array:
-    """Current that a source sends in the true network; 0 for an input that a fit inferred.
+    """Compute the current that a source sends in the true network; 0 for an input that a fit inferred.
 
     Parameters
     ----------
     view : the recording at its observed rates, with the hidden inputs of a fit.
-    truth : the network behind the recording, see `comparable_truth`.
+    truth : the network behind the recording, as `comparable_truth` returns it.
     source : a source of the view.
     units : (unit,) bool or indices of the units that receive the current.
 
     Returns
     -------
-    (trial, time, unit) dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+    (trial, time, unit) current, in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
     """
     W = weights(true_network(truth, view.hidden))
     return view.z[..., source.columns] @ W[:, source.columns][units].T
 
 
 def correlation(a: Array, b: Array) -> float:
-    """Pearson correlation of two vectors, NaN where either vector is constant."""
+    """Return the Pearson correlation of two vectors; NaN if either vector is constant."""
     if not len(a):
         return float("nan")
     a, b = a - a.mean(), b - b.mean()
@@ -85,12 +87,13 @@ def against_truth(estimate: Array, true: Array) -> dict[str, float]:
 
     Parameters
     ----------
-    estimate, true : (..., unit) currents; bins in which either is NaN are left out.
+    estimate, true : (..., unit) currents; bins in which either current is NaN are left out.
 
     Returns
     -------
-    Correlation ``true_r``, ratio of the rms ``true_ratio``, and R2 ``true_r2``, each unit about its mean; NaN where the
-    true current is 0.
+    ``true_r``, the correlation of the two currents; ``true_ratio``, the rms of the estimated current over the rms of
+    the true current; ``true_r2``, the R2 of the estimated current, with the variance of each unit about its mean. All
+    are NaN if the true current is 0.
     """
     n_units = estimate.shape[-1]
     both = np.isfinite(estimate).all(-1) & np.isfinite(true).all(-1)

@@ -12,14 +12,18 @@ Array = np.ndarray
 
 
 def posterior_draws(network: Network, posterior: Posterior | None, n_draws: int, seed: int) -> list[Network]:
-    """Networks drawn from the posterior of the weights.
+    """Draw networks from the posterior of the weights.
 
     Parameters
     ----------
     network : the fitted network, the mean of the posterior.
-    posterior : None where the estimator has none; then there are no draws.
+    posterior : posterior of the weights; None if the estimator has no posterior.
     n_draws : number of networks to be drawn.
     seed : random seed of the draws.
+
+    Returns
+    -------
+    The drawn networks; an empty list without a posterior.
     """
     if posterior is None or not n_draws:
         return []
@@ -39,7 +43,8 @@ def posterior_draws(network: Network, posterior: Posterior | None, n_draws: int,
 
 
 def summed_covariance(posterior: Posterior, units: Array) -> Array:
-    """Sum of the posterior covariances of the weights of some units, whose weights are independent.
+    """Add up the posterior covariances of the incoming weights of some units; weights of different units are
+    independent.
 
     Parameters
     ----------
@@ -48,7 +53,7 @@ def summed_covariance(posterior: Posterior, units: Array) -> Array:
 
     Returns
     -------
-    (regressor, regressor).
+    (regressor, regressor) sum of the covariances.
     """
     ridges, group = np.unique(posterior.ridge[units], axis=0, return_inverse=True)
     noise_variance = posterior.noise_variance[units]
@@ -59,21 +64,22 @@ def summed_covariance(posterior: Posterior, units: Array) -> Array:
 
 
 def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: int) -> Array:
-    """Posterior variance of a current that is averaged over the units of a region and over trials, at given rates.
+    """Return the posterior variance of a current that is averaged over the units of a region and over trials.
 
-    The average is W z averaged over trials and units. Its variance is z' Q z / units^2 at the average z, where Q is the
-    sum of the posterior covariances of the weights of the units.
+    The current is W z, with weights W and presynaptic activity z = [r, u, 1], which counts as known. The variance of
+    the averaged current is z' Q z / units^2 at the average z, where Q is the sum of the posterior covariances of the
+    weights of the units.
 
     Parameters
     ----------
-    covariance : (regressor, regressor) Q, see `summed_covariance`.
+    covariance : (regressor, regressor) the sum Q, as `summed_covariance` returns it.
     z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
-    columns : (column,) regressors of the source.
+    columns : (column,) indices of the regressors of the source.
     n_units : number of units of the region.
 
     Returns
     -------
-    (time,) NaN where no trial was observed.
+    (time,) variance; NaN in bins that no trial has.
     """
     complete = np.isfinite(z).all(2)
     count = np.where(complete.any(0), complete.sum(0), np.nan)
@@ -83,18 +89,18 @@ def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: 
 
 
 def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, columns: Array) -> Array:
-    """Variance that uncertain rates add to a current that is averaged over the units of a region and over trials.
+    """Return the variance that uncertain rates add to a current averaged over the units of a region and over trials.
 
     Parameters
     ----------
     rate_covariance : (unit, unit) posterior covariance C of the inferred rates of one bin.
     mean_weights : (regressor,) weights w, averaged over the units of the region.
-    z : (trial, time, regressor) presynaptic activity, NaN where missing.
-    columns : (column,) regressors of the source.
+    z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
+    columns : (column,) indices of the regressors of the source.
 
     Returns
     -------
-    (time,) w' C w / trials, NaN where no trial was observed.
+    (time,) variance w' C w / number of trials; NaN in bins that no trial has.
     """
     units = columns[columns < len(rate_covariance)]
     count = np.isfinite(z).all(2).sum(0)
@@ -105,22 +111,23 @@ def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, co
 def expected_r2(
     covariance: Array, z: Array, columns: Array, current: Array, W: Array, rate_covariance: Array | None
 ) -> float:
-    """R2 between estimated and true current that the posterior expects: C^2 / (C^2 + V), each unit about its mean.
+    """Return the R2 between estimated and true current that the posterior expects: C^2 / (C^2 + V).
 
-    C is the estimated current and V its posterior variance, both summed over units and bins.
+    C^2 is the squared estimated current, each unit about its mean, and V is the posterior variance of the current. Both
+    are summed over units and bins.
 
     Parameters
     ----------
     covariance : (regressor, regressor) sum of the posterior covariances of the weights of the units.
-    z : (trial, time, regressor) presynaptic activity.
-    columns : (column,) regressors of the source.
+    z : (trial, time, regressor) presynaptic activity [r, u, 1].
+    columns : (column,) indices of the regressors of the source.
     current : (trial, time, unit) current of the source.
     W : (unit, regressor) weights of the units.
-    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where the rates are as observed.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None if the rates are the observed rates.
 
     Returns
     -------
-    R2 in (0, 1); NaN where the source sends no current.
+    R2 in (0, 1); NaN if the source sends no current.
     """
     if not np.isfinite(current).any():
         return float("nan")
@@ -143,13 +150,17 @@ def expected_r2(
 
 
 def unseen_share(rate_covariance: Array, z: Array, columns: Array) -> float:
-    """Share of the variance of the rates of a source that measurement noise hides; NaN for a source of inputs.
+    """Return the share of the variance of the rates of a source that measurement noise hides; NaN for an input.
 
     Parameters
     ----------
     rate_covariance : (unit, unit) posterior covariance of inferred rates.
-    z : (trial, time, regressor) presynaptic activity.
-    columns : (column,) regressors of the source.
+    z : (trial, time, regressor) presynaptic activity [r, u, 1].
+    columns : (column,) indices of the regressors of the source.
+
+    Returns
+    -------
+    The share, from 0 to 1.
     """
     if not (columns < len(rate_covariance)).all():
         return float("nan")

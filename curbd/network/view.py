@@ -41,7 +41,7 @@ class Recorded:
     input_name : (input,) names of the inputs.
     unit_id, region : (unit,) labels of the units.
     condition : (trial,) labels of the trials.
-    train : (trial,) whether a trial may be used to fit.
+    train : (trial,) bool, True for training trials.
     time_s : (time,) centres of the bins, s.
     silent : scaled rate of a unit that does not fire.
     """
@@ -68,7 +68,7 @@ class Recorded:
 
     @cached_property
     def observed(self) -> Array:
-        """(trial, time) bins in which every unit was observed."""
+        """(trial, time) bool: True for bins in which every unit was observed."""
         return np.isfinite(self.r).all(2)
 
     @property
@@ -81,18 +81,19 @@ class Recorded:
 class View(Recorded):
     """A recording as a fit sees it, and the currents that the fit predicts.
 
-    The inputs ``u`` are the recorded inputs, then the hidden inputs of the fit. Where the fit inferred the rates behind
-    noisy observations, ``r`` holds the rates that were asked for, see `view`.
+    The inputs ``u`` are the recorded inputs, then the hidden inputs of the fit. If the fit inferred the rates behind
+    noisy observations, ``r`` holds the observed, inferred or drawn rates, as chosen by the argument ``rates`` of the
+    function `view`.
 
     Attributes
     ----------
-    hidden : (input,) whether an input was inferred by the fit and not recorded.
+    hidden : (input,) bool, True for inputs that were not recorded but inferred by the fit.
     network : the fitted network; the columns of its weights are in the order of [r, u, 1].
-    posterior : posterior of the weights, or None where the estimator has none.
-    rate_covariance : (unit, unit) posterior covariance of inferred rates, or None where the rates are as observed.
-    penalty : (target region, source region) ridge penalties of the fit, or None where the estimator has none.
-    factors : (unit, rank) m and (unit, rank) n with J = m n', or None for a network of full rank.
-    ranks : ranks of the blocks of J, where the estimator chose the rank of every block separately, else None.
+    posterior : posterior of the weights; None if the estimator has no posterior.
+    rate_covariance : (unit, unit) posterior covariance of inferred rates; None if the rates are the observed rates.
+    penalty : (target region, source region) ridge penalties of the fit; None if the estimator has no penalties.
+    factors : left factors m (unit, rank) and right factors n (unit, rank) of J = m n'; None for a network of full rank.
+    ranks : ranks of the blocks of J; None if the estimator did not choose the rank of every block separately.
     """
 
     hidden: Array
@@ -105,17 +106,17 @@ class View(Recorded):
 
     @cached_property
     def sources(self) -> list[Source]:
-        """Regions, inputs, bias."""
+        """All sources of currents: the regions, then the inputs, then the bias."""
         return sources_of(self.region, self.input_name)
 
     @property
     def pathway_sources(self) -> list[Source]:
-        """The sources of pathways: regions and inputs."""
+        """The sources whose pathways are judged, with their names and columns: all regions, then all inputs."""
         return [source for source in self.sources if source.name != BIAS]
 
     @cached_property
     def W(self) -> Array:
-        """(unit, regressor) weights [J, B, b]."""
+        """(unit, regressor) weights [J, B, b] of the network."""
         return weights(self.network)
 
     @cached_property
@@ -126,29 +127,30 @@ class View(Recorded):
 
     @cached_property
     def residual(self) -> Residual:
-        """One-step prediction of the total current."""
+        """Total current from each bin to the next, and the error of the network's one-step prediction."""
         return one_step_residual(self.network, self.r, self.u)
 
     @property
     def forecast_inputs(self) -> Array:
-        """(trial, time, input) inputs that a forecast may use: hidden inputs of held-out trials are 0.
+        """(trial, time, input) inputs that a forecast may use: the hidden inputs of held-out trials are set to 0.
 
-        Hidden inputs are inferred from the trials that they explain, so a forecast of these trials must not use them.
+        The hidden inputs of a trial are inferred from the activity of this trial, so a forecast of a held-out trial
+        must not use its hidden inputs.
         """
         inputs = self.u.copy()
         inputs[np.ix_(~self.train, np.arange(inputs.shape[1]), self.hidden)] = 0.0
         return inputs
 
     def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
-        """(trial, time, unit) current that a source sends, NaN where a bin is missing."""
+        """Compute the current (trial, time, unit) that a source sends to some units; NaN where a bin is missing."""
         return self.z[..., source.columns] @ self.W[:, source.columns][units].T
 
     def excitatory_current(self, source: Source) -> Array:
-        """(trial, time, unit) current of a source through positive weights."""
+        """Compute the current (trial, time, unit) that a source sends through positive weights."""
         return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns], 0).T
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
-        """Posterior variance of a current averaged over the units of a region and over trials.
+        """Return the posterior variance of a current averaged over the units of a region and over trials.
 
         Parameters
         ----------
@@ -158,7 +160,7 @@ class View(Recorded):
 
         Returns
         -------
-        (time,) in the squared units of x; None where the estimator has no posterior.
+        (time,) variance, in the squared (dimensionless) units of the state x; None if the estimator has no posterior.
         """
         if self.posterior is None:
             return None
@@ -169,7 +171,7 @@ class View(Recorded):
         return variance
 
     def expected_r2(self, source: Source, region: str) -> float:
-        """R2 between a current and the true current that the posterior expects; NaN where there is no posterior."""
+        """Return the R2 with the true current that the posterior expects of a current; NaN without a posterior."""
         if self.posterior is None:
             return float("nan")
         units = self.region == region
@@ -178,7 +180,7 @@ class View(Recorded):
         return expected_r2(covariance, self.z, source.columns, current, self.W[units], self.rate_covariance)
 
     def unseen_share(self, source: Source) -> float:
-        """Share of the variance of the rates of a source that measurement noise hides; NaN without inferred rates."""
+        """Return the share of a source's rate variance that measurement noise hides; NaN without inferred rates."""
         if self.rate_covariance is None:
             return float("nan")
         return unseen_share(self.rate_covariance, self.z, source.columns)
@@ -191,29 +193,34 @@ class View(Recorded):
         return {region: summed_covariance(self.posterior, self.region == region) for region in self.regions}
 
     def draws(self, n_draws: int, seed: int) -> list[Network]:
-        """Networks drawn from the posterior of the weights; none where the estimator has no posterior."""
+        """Draw networks from the posterior of the weights; an empty list if the estimator has no posterior."""
         return posterior_draws(self.network, self.posterior, n_draws, seed)
 
 
 def recorded(recording: xr.Dataset) -> Recorded:
-    """A recording in plain arrays, with its recorded inputs and observed rates."""
+    """Convert a recording to plain arrays, with its recorded inputs and observed rates."""
     return Recorded(**_labels(recording), r=scaled_rates(recording).values, u=_inputs(recording))
 
 
 def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates: Rates = "inferred") -> View:
-    """A recording as a fit of a model sees it.
+    """Combine a recording with one fit of a model: rates, inputs, labels and the fitted network in plain arrays.
 
-    The rates of a trial, also of a held-out trial, are inferred from the data of that trial, by a network that was
-    fitted to the training trials only.
+    If the fit inferred the rates behind noisy observations, the rates of every trial (held-out trials included) were
+    inferred from the data of that trial, by a network that was fitted to training trials only.
 
     Parameters
     ----------
     recording : the recording that was fitted.
-    networks : the fits of one model to the recording.
-    fit_index : position of the fit among the seeds.
-    rates : ``observed``, or the rates that the fit inferred behind noisy observations: their posterior mean
-        (``inferred``), or a draw from their posterior (``drawn``), which has the process noise that a mean lacks. All
-        three are the observed rates where the fit infers no rates.
+    networks : all fits of one model to the recording, the content of network.nc.
+    fit_index : position of the fit among the seeds, from 0.
+    rates : ``observed`` for the observed rates, ``inferred`` for the posterior mean of the rates behind noisy
+        observations, ``drawn`` for one draw from the posterior of these rates. A draw fluctuates with the process
+        noise, which is averaged out in the posterior mean. If the fit inferred no rates, all three are the observed
+        rates.
+
+    Returns
+    -------
+    The recording as the fit sees it.
     """
     labels, r, u = _labels(recording), scaled_rates(recording).values, _inputs(recording)
     if rates != "observed" and RATE_VARIABLES[rates] in networks:
@@ -239,12 +246,12 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
 
 
 def views(recording: xr.Dataset, networks: xr.Dataset, rates: Rates = "inferred") -> list[View]:
-    """The views of all fits of a model, in the order of their seeds; see `view` for the parameters."""
+    """Combine a recording with every fit of a model, in the order of the seeds; `view` explains the parameters."""
     return [view(recording, networks, fit_index, rates) for fit_index in range(networks.sizes["seed"])]
 
 
 def _labels(recording: xr.Dataset) -> dict[str, Any]:
-    """The fields of `Recorded` that are the same for all fits."""
+    """Collect the fields of `Recorded` that are the same for all fits."""
     return {
         "input_name": recording["input"].values.astype(str),
         "unit_id": recording["unit_id"].values.astype(str),

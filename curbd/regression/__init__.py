@@ -1,1 +1,1 @@
-"""The regression of currents on activity, which estimators, baselines, nulls and verdicts share."""
+"""The regression of currents on activity, used by estimators, baselines, nulls and verdicts."""

@@ -1,7 +1,7 @@
 """Ridge regression of the current with one penalty for each pair of a target region and a source.
 
 The current y = J r + B u + b of every unit is regressed on the rates r of all units, the inputs u and a constant.
-Currents are dimensionless, in the units of x in tau dx/dt = -x + y.
+Currents are in the (dimensionless) units of the state x in tau dx/dt = -x + y.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from curbd.regression.transitions import (
 
 Array = np.ndarray
 SUBSTEP_ROUNDS = 2
-"""Further rounds where there are several Euler steps in a sample. In each round, the rates between samples are those of
-the solution before; they do not change much after two rounds."""
+"""Additional rounds if there are several Euler steps in a sample. In each round, the previous solution fills in the
+rates between samples; the rates hardly change after two rounds."""
 MAX_AUTOCORRELATION = 0.999
 """Largest lag-1 autocorrelation of residuals that the inflation of the noise variance takes into account."""
 
 
 class Regression(NamedTuple):
-    """A solved regression.
+    """A solved ridge regression of currents.
 
     Attributes
     ----------
-    network : the solution.
-    penalty : (target region, source) penalties.
-    total : statistics of all training transitions.
-    source : (regressor,) number of the source behind each regressor.
+    network : the network with the solved weights.
+    penalty : (target region, source) ridge penalties.
+    total : second moments of all training transitions.
+    source : (regressor,) index of the source that each regressor belongs to.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``.
     """
 
@@ -60,14 +60,18 @@ class Regression(NamedTuple):
 
 
 def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> Regression:
-    """Choose the time constant (where none is given) and the penalties, and solve.
+    """Choose the penalties (and the time constant, if none is given) and solve the ridge regression of the current.
 
     Parameters
     ----------
     data : the training trials.
-    pairs : their transitions, with the folds of the cross-validation.
+    pairs : transitions of the training trials, with the folds of the cross-validation.
     penalties : how the penalties are chosen, ``auto``, ``evidence`` or ``cross_validation``
         (see `curbd.settings.models.OneStep`).
+
+    Returns
+    -------
+    The network, its penalties, and the moments that were solved.
     """
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
@@ -83,10 +87,10 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
 
 
 def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
-    """Penalties (target region, source), and whether evidence or cross_validation chose them.
+    """Choose the penalties (target region, source); also return whether evidence or cross_validation chose them.
 
-    ``auto`` takes the penalties of the evidence where the evidence has an optimum and held-out folds are not more
-    likely under the penalties of cross-validation. The penalties of inputs and bias follow the evidence in any case.
+    ``auto`` uses the penalties of the evidence if the evidence has an optimum and held-out folds are not more likely
+    under the penalties of cross-validation. The penalties of inputs and bias are chosen by the evidence in any case.
     """
     by_evidence = evidence_penalties(folds.total(), source, np.ones((n_regions, source.max() + 1)))
     if how == "evidence":
@@ -100,7 +104,7 @@ def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple
 
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
-    """Posterior of the weights, whose noise variance is the residual variance times its `inflation`.
+    """Compute the posterior of the weights; its noise variance is the residual variance times `inflation`.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ def posterior(regression: Regression, data: TrainingData, pairs: Transitions) ->
 
 
 def residual_variance(regression: Regression, data: TrainingData) -> Array:
-    """(unit,) squared error of the current over its degrees of freedom, in the squared units of x."""
+    """Return the residual variance (unit,): squared error of the current, divided by the degrees of freedom."""
     network, penalty, total, source, _ = regression
     W = weights(network)
     ridge = tensor(penalty[:, source])
@@ -124,11 +128,12 @@ def residual_variance(regression: Regression, data: TrainingData) -> Array:
 
 
 def inflation(network: Network, pairs: Transitions) -> Array:
-    """(unit,) factor on the noise variance for residuals that are correlated in time, (1 + rho) / (1 - rho).
+    """Return the multiplier (unit,) of the noise variance for residuals that are correlated in time.
 
-    rho is the lag-1 autocorrelation of the residuals, at least 0. White process noise leaves the posterior unchanged. A
-    model that misses an input, or data without noise, leave residuals that last over many samples; these are fewer
-    independent observations than there are samples, and the posterior must be wider.
+    The multiplier is (1 + rho) / (1 - rho), where rho is the lag-1 autocorrelation of the residuals, at least 0. It is
+    1 for white process noise. If the model misses an input, or if the data have no noise, the residuals are correlated
+    over many samples. The samples are then fewer independent observations than their number suggests, and the posterior
+    must be wider.
     """
     y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
     error = y - regressors(pairs, network) @ weights(network).T

@@ -1,4 +1,4 @@
-"""Penalties by the evidence: how probable the data are when the weights are integrated out.
+"""Choice of penalties by the evidence: the probability of the data when the weights are integrated out.
 
 A ridge penalty is the ratio of the noise variance to the prior variance of a weight. The evidence factorises into
 predictions of every sample from all samples before it. Cross-validation sums the errors of held-out samples one by one;
@@ -34,19 +34,22 @@ def evidence_penalties(
     gram: torch.Tensor | None = None,
     rounds: int = MAX_ROUNDS,
 ) -> Array:
-    """Penalty of each block by MacKay's fixed point of the evidence.
+    """Choose the penalty of each block by MacKay's fixed point of the evidence.
 
-    The penalty of a block is the noise variance over the variance of the block's weights, where each weight counts by
-    the share of it that the data determine (MacKay, Neural Computation 1992). An input that does not reach a region, or
-    a bias that is absent, is thus shrunk to zero, and cannot imitate the mean or the time course of a current.
-    Penalties stay inside the range of `PENALTY_GRID`; those of inputs are in units of the input's mean square.
+    A block holds the weights from one source (a region, an input or the bias) to the units of one target region. The
+    penalty of a block is the noise variance divided by the variance of the block's weights, in which each weight counts
+    by the share of the weight that the data determine (MacKay, Neural Computation 1992). If an input does not reach a
+    region, or if the bias is absent, the weights of the input or the bias are shrunk to zero, so that they do not
+    imitate the mean or the time course of another current. Penalties stay inside the range of `PENALTY_GRID`; penalties
+    of inputs are in units of the input's mean square.
 
     Parameters
     ----------
-    total : statistics of the regression.
-    source : (regressor,) number of the source behind each regressor.
-    start : (target region, source) penalties to start from.
-    gram : (regressor, regressor) information on the weights, where there is less of it than ``total.ZZ``.
+    total : second moments of the regression.
+    source : (regressor,) index of the source that each regressor belongs to.
+    start : (target region, source) penalties from which the iteration starts.
+    gram : (regressor, regressor) information on the weights, if the data contain less information than ``total.ZZ``
+        (for example because states are inferred); None for ``total.ZZ``.
     rounds : largest number of rounds.
 
     Returns
@@ -71,18 +74,18 @@ def evidence_penalties(
 
 
 def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:
-    """Unit of the penalty of every source: 1 for regions and the bias, the mean square for an input.
+    """Return the unit in which the penalty of every source is measured: 1 for regions and bias, mean square for inputs.
 
     Parameters
     ----------
-    gram : (regressor, regressor) scatter matrix of the regressors.
-    n : number of pairs in the scatter matrix.
-    source : (regressor,) number of the source behind each regressor.
+    gram : (regressor, regressor) second moments of the regressors, summed over transitions.
+    n : number of transitions in the sum.
+    source : (regressor,) index of the source that each regressor belongs to.
     n_regions : number of regions.
 
     Returns
     -------
-    (source,).
+    (source,) unit of the penalties.
     """
     power = (gram.diagonal() / n).cpu().numpy()
     unit = np.ones(source.max() + 1)
@@ -94,16 +97,16 @@ def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> 
 def updated_penalties(
     W: torch.Tensor, error: torch.Tensor, undetermined: torch.Tensor, n: float, source: Array, unit: Array
 ) -> Array:
-    """One update of the penalties of a target region: noise variance over the variance of the weights.
+    """Update the penalties of a target region once: noise variance divided by the variance of the weights.
 
     Parameters
     ----------
-    W : (row, regressor) weights of units of the region.
-    error : (row,) squared error of their currents, summed over pairs.
+    W : (row, regressor) weights onto units of the region.
+    error : (row,) squared error of the currents of these units, summed over transitions.
     undetermined : (row, regressor) share of each weight that the data do not determine.
-    n : number of pairs.
-    source : (regressor,) number of the source behind each regressor.
-    unit : (source,) units of the penalties, see `input_units`.
+    n : number of transitions.
+    source : (regressor,) index of the source that each regressor belongs to.
+    unit : (source,) units in which the penalties are measured, as `input_units` returns them.
 
     Returns
     -------
@@ -117,25 +120,33 @@ def updated_penalties(
 
 
 def is_inside(penalty: Array) -> bool:
-    """Whether the evidence of every pair of regions has its optimum above the smallest penalty allowed.
+    """Return whether the evidence of every pair of regions has its optimum above the smallest penalty allowed.
 
-    The largest penalty allowed is no reason for doubt: it says that a block is absent. penalty (target region, source).
+    An optimum at the largest penalty allowed is accepted: it means that the block is absent.
+
+    Parameters
+    ----------
+    penalty : (target region, source) penalties that were chosen by the evidence.
     """
     return bool((penalty[:, : len(penalty)] > PENALTY_GRID[0]).all())
 
 
 def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
-    """Log likelihood of a fold given the other folds, with the weights integrated out; mean over folds, in nats.
+    """Return the log likelihood of a fold given the other folds, with the weights integrated out, averaged over folds.
 
-    The likelihood is that of a fold as a whole, log N(Y; Z W, s (1 + Z S Z')), so that the first samples of a fold help
-    to predict the later ones. W and S are the posterior mean and covariance of the weights under the other folds, and
-    the noise variance s is estimated on the other folds.
+    The likelihood is the joint density of all currents Y of a fold, given its regressors Z: log N(Y; Z W, s (1 + Z S
+    Z')). The first samples of a fold therefore help to predict its later samples. W and s S are the posterior mean and
+    covariance of the weights given the other folds, and the noise variance s is estimated on the other folds.
 
     Parameters
     ----------
-    folds : statistics of each fold.
-    source : (regressor,) number of the source behind each regressor.
-    penalty : (target region, source).
+    folds : second moments of each fold.
+    source : (regressor,) index of the source that each regressor belongs to.
+    penalty : (target region, source) penalties.
+
+    Returns
+    -------
+    Mean log likelihood, in nats.
     """
     likelihood = 0.0
     without = folds.without()
@@ -156,7 +167,7 @@ def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
 
 
 def _penalised(m: Moments, ridge: torch.Tensor, rows: Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """Least penalised squared error of every row (row,), and the Cholesky factor of ZZ + diag(ridge)."""
+    """Return the smallest penalised squared error of every row (row,), and the Cholesky factor of ZZ + diag(ridge)."""
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(ridge))
     whitened = torch.linalg.solve_triangular(factor, m.YZ[rows].mT, upper=False)
     return m.YY[rows] - (whitened**2).sum(0), factor

@@ -1,9 +1,10 @@
 """Ridge regression from sufficient statistics, with one penalty for each pair of a target region and a source.
 
 The current y of every unit is regressed on z = [r, u, 1]: the rates of all units, the inputs and a constant. Sources
-are the regions, every input, and the bias. Penalties are arrays (target region, source), and ``source`` is the number
-of the source behind each regressor (see `curbd.regression.transitions.source_of_regressor`). Currents are
-dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+are the regions, every input, and the bias. Penalties are arrays (target region, source), and ``source`` holds the index
+of the source that each regressor belongs to (see `curbd.regression.transitions.source_of_regressor`). A block holds the
+weights from one source to the units of one target region. Currents are in the (dimensionless) units of the state x in
+tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ deterministic data: the currents of the published simulator get worse although t
 MAX_DESCENT_ROUNDS = 4
 """Largest number of rounds of coordinate descent on penalties."""
 LEAST_ERROR_GAIN = 1e-5
-"""Smallest relative gain in held-out error that is worth another solution."""
+"""Smallest relative decrease of the held-out error for which a penalty is changed."""
 LEAST_SUM_OF_SQUARES = 1e-12
 """Sums of squares of a unit's current below this value count as this value."""
 
 
 class Moments(NamedTuple):
-    """Sufficient statistics of a regression of y (pair, unit) on z (pair, regressor).
+    """Second moments of a regression of the targets y (pair, unit) on the regressors z (pair, regressor).
 
-    All arrays may have one leading axis more, over folds.
+    A pair is a transition between two consecutive samples. All arrays may have one additional leading axis, over folds.
 
     Attributes
     ----------
-    ZZ : (regressor, regressor) sums over pairs of z z'.
-    YZ : (unit, regressor) sums of y z'.
-    YY : (unit,) sums of y^2.
+    ZZ : (regressor, regressor) second moments of the regressors, the sum of z z' over pairs.
+    YZ : (unit, regressor) second moments of targets and regressors, the sum of y z' over pairs.
+    YY : (unit,) sum of y^2 over pairs.
     n : number of pairs.
     """
 
@@ -51,34 +52,34 @@ class Moments(NamedTuple):
     n: torch.Tensor
 
     def total(self) -> Moments:
-        """Sum over the leading axis."""
+        """Add up the moments over the leading axis."""
         return Moments(*(statistic.sum(0) for statistic in self))
 
     def without(self) -> Moments:
-        """For each fold, the sum over all other folds."""
+        """For each fold, add up the moments of all other folds."""
         return Moments(*(statistic.sum(0, keepdim=True) - statistic for statistic in self))
 
     def of_units(self, rows: Array) -> Moments:
-        """Statistics of some of the units."""
+        """Select the moments of some units, by their indices."""
         return self._replace(YZ=self.YZ[..., rows, :], YY=self.YY[..., rows])
 
     def plus(self, more: Moments) -> Moments:
-        """Statistics of two data sets together."""
+        """Add the moments of another data set."""
         return Moments(*(first + second for first, second in zip(self, more, strict=True)))
 
 
 def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
-    """Sufficient statistics of a regression.
+    """Compute the second moments of a regression of currents y on regressors z.
 
     Parameters
     ----------
     z : (pair, regressor) regressors.
     y : (pair, unit) currents.
-    fold : (pair,) number of the cross-validation fold, or None.
+    fold : (pair,) index of the cross-validation fold of each pair, or None.
 
     Returns
     -------
-    The statistics of all pairs, or, with folds, those of each fold along a leading axis.
+    The moments of all pairs; with folds, the moments of each fold along a leading axis.
     """
     groups = [np.arange(len(z))] if fold is None else [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
     statistics = []
@@ -91,7 +92,7 @@ def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
 
 
 def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:
-    """Sufficient statistics where every unit weights the pairs differently.
+    """Compute the second moments of a regression in which every unit weights the pairs differently.
 
     Parameters
     ----------
@@ -108,23 +109,23 @@ def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> 
 
 
 def times_scatter(W: torch.Tensor, ZZ: torch.Tensor) -> torch.Tensor:
-    """W_i ZZ_i (unit, regressor), where ZZ is one scatter matrix for all units or one for every unit."""
+    """Return W_i ZZ_i (unit, regressor); ZZ is one matrix of second moments for all units, or one matrix per unit."""
     return (W[:, None] @ ZZ)[:, 0]
 
 
 def squared_error_by_unit(m: Moments, W: torch.Tensor) -> torch.Tensor:
-    """(unit,) sum over pairs of (y - W z)^2, where m has one scatter matrix for all units or one for every unit."""
+    """Return the sum over pairs of (y - W z)^2 (unit,); the moments m have one matrix ZZ for all units or per unit."""
     return m.YY - 2 * (W * m.YZ).sum(1) + (times_scatter(W, m.ZZ) * W).sum(1)
 
 
 def inputs_free(block: Array, input_power: Array) -> Array:
-    """Penalties of all sources, where only regions are penalised: the weights of inputs and the bias are nearly free.
+    """Extend penalties of regions to all sources, so that the weights of inputs and the bias are nearly free.
 
     Parameters
     ----------
     block : (target region, source region) penalties.
-    input_power : (input,) sum of squares of each input. The penalty is a share of it, so that the unit in which an
-        input was recorded does not matter.
+    input_power : (input,) sum of squares of each input. The penalty of an input is a share of its sum of squares, so
+        that the unit in which the input was recorded does not matter.
 
     Returns
     -------
@@ -135,68 +136,69 @@ def inputs_free(block: Array, input_power: Array) -> Array:
 
 
 def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """Ridge solution W = YZ (ZZ + diag(penalty))^-1.
+    """Solve a ridge regression: W = YZ (ZZ + diag(penalty))^-1.
 
     Parameters
     ----------
-    m : statistics.
+    m : second moments, YZ of targets and regressors and ZZ of the regressors.
     penalty : (regressor,) ridge penalties.
-    rows : units to solve for.
+    rows : indices of the units whose weights are solved for; by default all units.
 
     Returns
     -------
-    W : (..., row, regressor).
+    W : (..., row, regressor) weights; the leading axes are the leading axes of the moments.
     """
     factor = torch.linalg.cholesky(m.ZZ + torch.diag(penalty))
     return torch.cholesky_solve(m.YZ[..., rows, :].mT, factor).mT
 
 
 def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """Sum over pairs of (y - W z)^2.
+    """Return the squared error of a regression: the sum over pairs of (y - W z)^2.
 
     Parameters
     ----------
-    m : statistics.
+    m : second moments of the targets y and the regressors z.
     W : (..., row, regressor) weights.
-    rows : the units that the rows of W belong to.
+    rows : indices of the units that the rows of W belong to; by default all units.
 
     Returns
     -------
-    (..., row).
+    (..., row) squared error.
     """
     cross = (W * m.YZ[..., rows, :]).sum(-1)
     return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
 
 
 def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> torch.Tensor:
-    """Held-out squared error of every unit, as a share of its sum of squares over all folds.
+    """Return the held-out squared error of every unit, as a share of the unit's sum of squares over all folds.
 
     Parameters
     ----------
-    folds : statistics of each fold.
-    rest : statistics that the weights are solved from, for each fold those of all others (`Moments.without`).
+    folds : moments of each fold, on which the error is measured.
+    rest : moments of all other folds for each fold, from which the weights are solved (see `Moments.without`).
     penalty : (regressor,) ridge penalties.
 
     Returns
     -------
-    (fold, unit).
+    (fold, unit) error as a share.
     """
-    # The floor keeps the share of a unit finite whose current is always 0.
+    # The lower bound keeps the share finite for a unit whose current is always 0.
     return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(LEAST_SUM_OF_SQUARES)
 
 
 def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:
-    """Choose the penalty of every block by held-out error on the training folds.
+    """Choose the penalty of every block by cross-validation: the penalties with the smallest held-out error.
 
-    For every target region, first one penalty for all source regions is chosen from `PENALTY_GRID`; then the penalty of
-    the region's own rates and that of all other regions are changed in decades; then the penalties of single source
-    regions in half decades, until nothing improves.
+    The search has three stages for every target region. First, one penalty for all source regions is chosen from
+    `PENALTY_GRID`. Then the penalty of the target region itself as a source, and the common penalty of all other source
+    regions, are changed in factors of 10. Finally the penalties of single source regions are changed in factors of
+    sqrt(10). A stage ends when no change improves the held-out error.
 
     Parameters
     ----------
-    folds : statistics of each fold.
-    source : (regressor,) number of the source behind each regressor.
-    start : (target region, source) penalties; those of inputs and bias are kept.
+    folds : moments of each fold.
+    source : (regressor,) index of the source that each regressor belongs to.
+    start : (target region, source) penalties; the penalties of inputs and bias are kept.
 
     Returns
     -------
@@ -245,17 +247,17 @@ def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], flo
 
 
 def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:
-    """Ridge solution with one penalty for each block.
+    """Solve a ridge regression with one penalty per pair of a target region and a source.
 
     Parameters
     ----------
-    total : statistics of all pairs.
-    source : (regressor,) number of the source behind each regressor.
-    penalty : (target region, source).
+    total : second moments of all pairs.
+    source : (regressor,) index of the source that each regressor belongs to.
+    penalty : (target region, source) ridge penalties.
 
     Returns
     -------
-    W : (unit, regressor).
+    W : (unit, regressor) weights.
     """
     W = np.empty(tuple(total.YZ.shape))
     for target, block in enumerate(penalty):

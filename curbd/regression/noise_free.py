@@ -1,4 +1,4 @@
-"""Data without noise: how they are recognised, how their rates were scaled, and which changes of the current to trust.
+"""Data without noise: how they are recognised, how their rates were scaled, and which changes of the current are used.
 
 In a simulation without noise, what a regression leaves of the current is an input that was not recorded ("drive"), not
 noise. From one sample to the next a drive often stands still, or moves steadily; then the *changes* of the current, or
@@ -7,7 +7,7 @@ were divided by their maximum are phi(x) / c, and atanh distorts them near 1. Th
 are wrong for as long as they stay there. The scale c, the time constant and the order of the changes are found by the
 evidence. Changes with another cause stand out and are given a small weight, because all other changes are exact.
 
-States x and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + drive.
+The states x in tau dx/dt = -x + J r + B u + b + drive are dimensionless, and currents are in the units of x.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ LEAST_CHANGE_VARIANCE = 1e-300
 
 
 class NoiseFree(NamedTuple):
-    """What is known about data without noise.
+    """Scale of the rates, time constant and order of the changes for data without noise.
 
     Attributes
     ----------
-    largest : (region,) rate phi(x) behind the observed rate 1.
-    tau_s : time constant, given or found, s.
+    largest : (region,) true rate tanh(x) of a unit whose observed rate is 1, the scale c of the rates.
+    tau_s : time constant, given or estimated, s.
     order : (region,) order of the changes of the current from which the weights onto a region are found.
     """
 
@@ -65,29 +65,31 @@ class NoiseFree(NamedTuple):
 
 
 def changes(values: Array, pairs: Transitions, order: int) -> Array:
-    """Differences between consecutive transitions, never across the end of a trial or a gap.
+    """Take differences between consecutive transitions; differences never span a trial boundary or a gap.
 
     Parameters
     ----------
-    values : (pair, ...) one row for each transition.
+    values : (pair, ...) one row per transition.
     pairs : the transitions.
     order : number of times that differences are taken.
 
     Returns
     -------
-    (change, ...).
+    (change, ...) one row per difference.
     """
     apart = pairs.time[order:] - pairs.time[:-order]
     return np.diff(values, n=order, axis=0)[(pairs.trial[order:] == pairs.trial[:-order]) & (apart == order)]
 
 
 def noise_free(data: TrainingData) -> NoiseFree | None:
-    """Recognise data without noise, and find the scale of their rates and their time constant.
+    """Recognise data without noise, and estimate the scale of the rates and the time constant of such data.
 
-    The observed rates of region s are phi(x) / c_s. The changes of the current of unit i are N(0, v_i + Z V Z'), with
-    weights of the order of 1 / sqrt(units). The variance v_i maximises the evidence of unit i; the scale c_s and the
-    order of the changes maximise the sum of the evidence over the units of region s; the time constant maximises the
-    sum over all units. All densities are those of the observed rates, so that scales can be compared.
+    The observed rates of region s are tanh(x) / c_s with an unknown scale c_s. The changes of the current of unit i
+    have the distribution N(0, v_i + Z V Z'), where Z are the changes of the regressors (rates and inputs), V is the
+    prior variance of the weights, for rates 1 / number of units of the source region, and v_i is the variance of the
+    noise on the changes. The variance v_i maximises the evidence of unit i; the scale c_s and the order of the changes
+    maximise the sum of the evidence over the units of region s; the time constant maximises the sum over all units. All
+    densities are densities of the observed rates, so that scales can be compared.
 
     Parameters
     ----------
@@ -95,8 +97,9 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
 
     Returns
     -------
-    None where the data have noise, where there are several Euler steps in a sample (the rates inside a sample were not
-    recorded), or where no run of samples is long enough for all orders of changes.
+    The scale, the time constant and the order of the changes. None if the data have noise, if there are several Euler
+    steps in a sample (the rates inside a sample were not recorded), or if no sequence of samples is long enough for all
+    orders of changes.
     """
     pairs = Transitions(*(values[:MAX_TRANSITIONS] for values in transitions(data)))
     if data.substeps > 1 or not all(len(changes(pairs.time, pairs, order)) for order in ORDERS_OF_CHANGES):
@@ -175,17 +178,19 @@ def _evidence(y: Array, directions: Array, singular: Array) -> tuple[Array, Arra
 
 
 def robust_weights(error: torch.Tensor, used: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights of the changes under Student t errors with one degree of freedom: one step of expectation-maximisation.
+    """Weight the changes by one step of expectation-maximisation under Student t errors with one degree of freedom.
 
     Parameters
     ----------
-    error : (unit, change) what the weights leave of the changes of the current.
-    used : (unit,) degrees of freedom that the fit used; the errors of a fit are smaller than those of new data.
+    error : (unit, change) changes of the current minus the changes that the fitted weights predict.
+    used : (unit,) degrees of freedom that the fit used; errors are corrected for them, because the errors of a fit are
+        smaller than the errors on new data.
     noise : (unit,) squared scale of the errors.
 
     Returns
     -------
-    Weight of every change, 2 / (1 + error^2 / noise) (unit, change), and the new noise (unit,).
+    Weight of every change, 2 / (1 + error^2 / noise) (unit, change), and the updated squared scale of the errors
+    (unit,).
     """
     n = error.shape[1]
     squared = error**2 * (n / (n - used).clamp_min(LEAST_FREEDOM * n))[:, None]

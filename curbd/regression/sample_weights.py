@@ -1,4 +1,4 @@
-"""Weights of the samples of a regression, where measurement noise passes through the nonlinearity.
+"""Weights of the samples of a regression if measurement noise passes through the nonlinearity.
 
 Noise of standard deviation s_m on the rates is noise of s_m / (1 - r^2) on the state x = atanh r, so that a sample near
 saturation carries little information. Together with process noise, which alone would give the current a standard
@@ -6,8 +6,10 @@ deviation s_p, the variance of the current of one sample is
 
     s_p^2 (1 + rho^2 g),  g = [(1 - r_next^2)^-2 + D^2 (1 - r^2)^-2] / (1 - D)^2,  rho = s_m / s_p
 
-so that every unit weights the samples differently. rho is the value under which held-out transitions are most likely;
-it may be 0. The regressors stay noisy: where there is more than a little noise, use `curbd.estimators.state_space`.
+so that every unit weights the samples differently. Here r and r_next are the rates at a sample and at the next sample,
+and D is the share of x that is left after one sample. rho is the ratio under which held-out transitions are most
+likely; it may be 0. The regressors stay noisy: if there is more than a little noise, use
+`curbd.estimators.state_space`.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ from curbd.regression.transitions import (
 
 Array = np.ndarray
 NOISE_AUTOCORRELATION = -0.1
-"""Lag-1 autocorrelation of the residuals, median over units, below which measurement noise is looked for: the noise of
-a sample enters one current with one sign and the next current with the other."""
+"""Lag-1 autocorrelation of the residuals, median over units, below which measurement noise is suspected: the noise of
+one sample enters two successive currents with opposite signs."""
 NOISE_RATIOS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Values of rho that are tried."""
 UNITS_PER_REGION = 20
@@ -55,12 +57,12 @@ log = logging.getLogger(__name__)
 
 
 class SampleWeights(NamedTuple):
-    """Weights that measurement noise asks for.
+    """Weights of the samples of a recording with measurement noise.
 
     Attributes
     ----------
-    ratio : rho, standard deviation of the measurement noise over that of the current.
-    weight : (pair, unit) weight of every transition, 1 without noise.
+    ratio : rho, the standard deviation of the measurement noise divided by the standard deviation of the current noise.
+    weight : (pair, unit) weight of every transition for every unit; 1 without measurement noise.
     """
 
     ratio: float
@@ -68,13 +70,13 @@ class SampleWeights(NamedTuple):
 
 
 class Weighted(NamedTuple):
-    """A weighted regression.
+    """Solution of a regression with weighted samples.
 
     Attributes
     ----------
-    network : the solution.
-    posterior : the posterior of its weights.
-    noise : (unit,) variance of the current without measurement noise.
+    network : the network with the solved weights.
+    posterior : the posterior of the weights.
+    noise : (unit,) variance of the noise on the current, without the contribution of measurement noise.
     """
 
     network: Network
@@ -83,19 +85,19 @@ class Weighted(NamedTuple):
 
 
 def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penalty: Array) -> SampleWeights | None:
-    """Weights of the samples, where the residuals look like measurement noise and held-out transitions agree.
+    """Choose weights of the samples if the residuals look like measurement noise and held-out transitions confirm it.
 
     Parameters
     ----------
     data : the training trials.
-    pairs : their transitions, with folds; the first fold is held out.
-    start : the network without weights.
-    penalty : (target region, source) penalties of that network.
+    pairs : transitions of the training trials, with folds; the first fold is held out.
+    start : the network that was fitted without weighting the samples.
+    penalty : (target region, source) ridge penalties of this fit.
 
     Returns
     -------
-    None where residuals are not anticorrelated, where held-out transitions are most likely without weights, where there
-    is only one fold, or where the recording is too large.
+    The weights of the samples. None if the residuals are not anticorrelated, if held-out transitions are most likely
+    without weights, if there is only one fold, or if the recording is too large.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     W = weights(start)
@@ -118,15 +120,20 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
 def weighted_regression(
     data: TrainingData, pairs: Transitions, start: Network, penalty: Array, weight: Array
 ) -> Weighted:
-    """The regression with weighted samples, and with penalties by the evidence.
+    """Solve the regression with weighted samples, with penalties chosen by the evidence.
 
     Parameters
     ----------
     data : the training trials.
-    pairs : their transitions.
-    start : the network without weights. With several Euler steps in a sample, the rates between samples are its own.
-    penalty : (target region, source) penalties of that network, from which those of the weighted regression are found.
+    pairs : transitions of the training trials.
+    start : the network that was fitted without weighting the samples. If there are several Euler steps in a sample,
+        this network fills in the rates between samples.
+    penalty : (target region, source) ridge penalties of this fit, from which the choice of the penalties starts.
     weight : (pair, unit) weights of the samples.
+
+    Returns
+    -------
+    The network, its posterior, and the variance of the noise on the current.
     """
     z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
     source, penalty = source_of_regressor(data.region, data.u.shape[2]), penalty.copy()
@@ -146,13 +153,17 @@ def weighted_regression(
 
 
 def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
-    """Sufficient statistics of a regression with or without weights; n counts the pairs in either case.
+    """Compute the second moments of a regression with or without weights; n counts the transitions in either case.
 
     Parameters
     ----------
     z : (pair, regressor) regressors.
     y : (pair, unit) currents.
     weight : (pair, unit) weights of the samples, or None.
+
+    Returns
+    -------
+    The moments. With weights, ZZ (unit, regressor, regressor) and n (unit,) have one entry per unit.
     """
     if weight is None:
         return moments(z, y)
@@ -207,34 +218,40 @@ def _regression(m: Moments, source: Array, block: Array) -> tuple[torch.Tensor, 
 
 
 def with_one_scatter(noise: Array, gram: Array, trace: Array, ridge: Array) -> Posterior:
-    """Posterior with one scatter matrix for all units.
+    """Construct a posterior in which all units share one scatter matrix, the second moments of their regressors.
 
-    A unit whose weighted samples carry more information than those of the mean unit is given a smaller noise variance,
-    and the other way round.
+    With weighted samples, every unit has its own scatter matrix. Here the scatter matrix is averaged over units. To
+    compensate, a unit with more information than average (a scatter matrix with a larger trace) gets a smaller noise
+    variance, and a unit with less information a larger noise variance.
 
     Parameters
     ----------
-    noise : (unit,) variance of the current.
-    gram : (regressor, regressor) scatter matrix, mean over units.
+    noise : (unit,) variance of the noise on the current.
+    gram : (regressor, regressor) scatter matrix, averaged over units.
     trace : (unit,) trace of every unit's scatter matrix.
     ridge : (unit, regressor) ridge penalties.
+
+    Returns
+    -------
+    The posterior, with the averaged scatter matrix.
     """
     share = np.trace(gram) / trace
     return Posterior(noise * share, gram, ridge * share[:, None])
 
 
 def noise_sds(noise: Array, ratio: float, network: Network) -> tuple[Array, Array]:
-    """Standard deviations of process noise and of measurement noise.
+    """Compute the standard deviations of process noise and of measurement noise.
 
     Parameters
     ----------
-    noise : (unit,) variance of the current without measurement noise.
-    ratio : rho.
+    noise : (unit,) variance of the noise on the current, without the contribution of measurement noise.
+    ratio : rho, the standard deviation of the measurement noise divided by the standard deviation of the current noise.
     network : the network, for its time constant.
 
     Returns
     -------
-    (unit,) standard deviation of the noise that one sample adds to x, and (unit,) of the noise on the scaled rates.
+    (unit,) standard deviation of the noise that is added to the state x in one sample, and (unit,) standard deviation
+    of the noise on the scaled rates.
     """
     D = decay(network.dt_s, network.tau_s, network.substeps)
     return (1 - D) * np.sqrt(noise), ratio * np.sqrt(noise)

@@ -1,10 +1,10 @@
-"""The time constant by the evidence, and what measurement noise does to it.
+"""Estimation of the time constant by the evidence, with a correction for measurement noise.
 
 Measurement noise makes a time constant too short: a noisy state says less about the next state than the true state
 does, and that looks like a short memory. Noise of 1 % on the rates makes the time constant three times too short. Noise
-that is independent between samples does not affect the sample before, so that states and regressors can also be
-replaced by their prediction from the sample before (two-stage least squares, with the past as instruments). Where that
-makes the time constant much longer, the longer time constant is taken.
+that is independent between samples does not affect the previous sample, so that states and regressors can also be
+replaced by their prediction from the previous sample (two-stage least squares, with the past as instruments). If the
+time constant that is estimated with instruments is much longer, the longer time constant is used.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MAX_INSTRUMENT_AUTOCORRELATION = 0.1
 """Lag-1 autocorrelation of the residuals, median over units, above which the past cannot serve as an instrument,
 because the rates were smoothed or an input was not recorded."""
 LEAST_TAU_RATIO = 1.3
-"""The time constant with instruments is taken where it is this many times longer than the one without. It is less
-accurate where there is no measurement noise."""
+"""The time constant that is estimated with instruments is used if it is longer by this factor than the time constant
+that is estimated without. The estimate with instruments is less accurate in data without measurement noise."""
 INSTRUMENT_TRANSITIONS = 20_000
 """Largest number of transitions that are used with instruments, evenly spread."""
 INSTRUMENT_RIDGE = 1e-6
@@ -42,12 +42,16 @@ INSTRUMENT_RIDGE = 1e-6
 
 
 def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
-    """Time constant of greatest evidence, s, between one sample and 100 samples.
+    """Estimate the time constant: the one with the largest evidence, between 1 and 100 samples.
 
     Parameters
     ----------
     data : the training trials.
-    pairs : their transitions; the inputs of the regression are those of the transitions.
+    pairs : transitions of the training trials; the regression uses the inputs of the transitions.
+
+    Returns
+    -------
+    The time constant, s.
     """
     z = regressors(pairs)
     tau_s, error = _most_evident(data, z, pairs.x, pairs.x_next)
@@ -64,7 +68,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
 
 
 def _predicted(instruments: Array, values: Array) -> Array:
-    """Prediction of the values (pair, value) from the instruments (pair, instrument) by least squares."""
+    """Predict the values (pair, value) from the instruments (pair, instrument) by least squares."""
     gram = instruments.T @ instruments
     ridge = INSTRUMENT_RIDGE * np.diag(np.diag(gram) + 1e-9)
     return instruments @ np.linalg.solve(gram + ridge, instruments.T @ values)

@@ -1,6 +1,6 @@
-"""Training data as transitions from one sample to the next, never across the end of a trial or a gap.
+"""Training data as transitions (pairs) from one sample to the next; pairs never span a trial boundary or a gap.
 
-States x, rates r and currents are dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+States x and rates r = tanh(x) are dimensionless; currents are in the units of x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ class TrainingData(NamedTuple):
     r : (trial, time, unit) scaled rates in (-1, 1), dimensionless, NaN where missing. Rates of an estimator that models
         measurement noise may exceed (-1, 1).
     u : (trial, time, input) recorded inputs, in the units in which they were recorded.
-    region : (unit,) number of each unit's region, from 0.
+    region : (unit,) index of each unit's region, from 0.
     n_regions : number of regions.
-    trial : (trial,) number of the recorded trial; a bootstrap resample holds some trials more than once.
+    trial : (trial,) index of the recorded trial; a bootstrap resample contains some trials more than once.
     dt_s : sample step, s.
     substeps : Euler steps in a sample.
-    tau_s : time constant, s, or None where it is to be estimated.
-    drive : (trial, time, unit) external current that is already known, in the units of x, or None.
+    tau_s : time constant, s, or None if the time constant is to be estimated.
+    drive : (trial, time, unit) external current that is already known, in the (dimensionless) units of the state x, or
+        None.
     """
 
     r: Array
@@ -42,24 +43,24 @@ class TrainingData(NamedTuple):
     drive: Array | None = None
 
     def of_trials(self, chosen: Array) -> TrainingData:
-        """The same data with the chosen trials only, given by mask or by index; an index may come more than once."""
+        """Select trials, by mask or by index; an index may occur more than once."""
         drive = None if self.drive is None else self.drive[chosen]
         return self._replace(r=self.r[chosen], u=self.u[chosen], trial=self.trial[chosen], drive=drive)
 
 
 class Transitions(NamedTuple):
-    """Pairs of consecutive samples.
+    """Transitions: pairs of consecutive samples.
 
     Attributes
     ----------
-    x : (pair, unit) states phi^-1(r) at the first sample of the pair.
+    x : (pair, unit) states atanh(r) at the first sample of the pair.
     x_next : (pair, unit) states at the second sample.
     r : (pair, unit) rates at the first sample.
     u : (pair, input) inputs at the first sample.
-    fold : (pair,) number of the cross-validation fold.
+    fold : (pair,) index of the cross-validation fold.
     trial : (pair,) index of the trial.
     time : (pair,) index of the first sample in the trial.
-    drive : (pair, unit) external current that is already known; zeros where there is none.
+    drive : (pair, unit) external current that is already known; 0 without a known external current.
     """
 
     x: Array
@@ -73,9 +74,9 @@ class Transitions(NamedTuple):
 
 
 def from_first_bin(data: TrainingData) -> TrainingData:
-    """The trials, each moved so that it starts with its first complete bin.
+    """Move every trial so that it starts with its first complete bin.
 
-    A free run can only start from a complete bin, so that missing bins at the start of a trial, as in a masked period,
+    A free run can only start from a complete bin, so missing bins at the start of a trial (for example a masked period)
     are left out. After the end of a moved trial, rates are NaN, and inputs and drive are 0.
     """
     complete = np.isfinite(data.r).all(2)
@@ -90,10 +91,10 @@ def from_first_bin(data: TrainingData) -> TrainingData:
 
 
 def transitions(data: TrainingData, folds: int = 1) -> Transitions:
-    """All pairs of consecutive complete samples, with their cross-validation folds.
+    """List all pairs of consecutive complete samples, with their cross-validation folds.
 
-    Where there are at least as many trials as folds, all pairs of a trial are in one fold; otherwise every trial is cut
-    into contiguous blocks. The copies of a trial in a bootstrap resample are in the same fold.
+    If there are at least as many trials as folds, all pairs of a trial are in one fold; otherwise every trial is cut
+    into contiguous blocks, one per fold. The copies of a trial in a bootstrap resample are in the same fold.
 
     Parameters
     ----------
@@ -123,13 +124,18 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
 
 
 def regressors(pairs: Transitions, network: Network | None = None) -> Array:
-    """Regressors z = [r, u, 1], (pair, regressor): rates of all units, inputs, and a constant for the bias.
+    """Build the regressors z = [r, u, 1]: rates of all units, inputs, and a constant for the bias.
 
     Parameters
     ----------
     pairs : transitions.
-    network : a network that fills in the rates between samples where there are several Euler steps in a sample: r is
-        then the mean rate over these steps (see `curbd.network.equation.rates_inside_step`). None: r at the sample.
+    network : a network that fills in the rates between samples if there are several Euler steps in a sample; r is then
+        the mean rate over these steps (see `curbd.network.equation.rates_inside_step`). With None, r is the rate at the
+        sample.
+
+    Returns
+    -------
+    z : (pair, regressor).
     """
     r = pairs.r
     if network is not None and network.substeps > 1:
@@ -138,7 +144,9 @@ def regressors(pairs: Transitions, network: Network | None = None) -> Array:
 
 
 def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
-    """Current y = (x_next - D x) / (1 - D) - drive that carried each state to the next, (pair, unit).
+    """Compute the current y that carried each state to the next, without the known external current.
+
+    y = (x_next - D x) / (1 - D) - drive, where D is the share of a state x that is left after one sample without input.
 
     Parameters
     ----------
@@ -146,19 +154,30 @@ def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Arr
     dt_s : sample step, s.
     tau_s : time constant, s.
     substeps : Euler steps in a sample.
+
+    Returns
+    -------
+    y : (pair, unit).
     """
     return total_current(pairs.x, pairs.x_next, decay(dt_s, tau_s, substeps)) - pairs.drive
 
 
 def source_of_regressor(region: Array, n_inputs: int) -> Array:
-    """(regressor,) number of the source behind each of [r, u, 1]: the regions, then every input, then the bias."""
+    """Return the index (regressor,) of the source of each regressor [r, u, 1]: regions, then inputs, then the bias."""
     return np.concatenate([region, region.max() + 1 + np.arange(n_inputs + 1)])
 
 
 def lag_one(error: Array, pairs: Transitions) -> Array:
-    """(unit,) lag-1 autocorrelation of residuals (pair, unit), never across the end of a trial or a gap.
+    """Return the lag-1 autocorrelation of residuals; pairs never span a trial boundary or a gap.
 
-    0 for a unit without residuals.
+    Parameters
+    ----------
+    error : (pair, unit) residuals, one row per transition.
+    pairs : the transitions.
+
+    Returns
+    -------
+    (unit,) autocorrelation; 0 for a unit whose residuals are all 0.
     """
     follows = (np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)
     before, after = error[:-1][follows], error[1:][follows]
@@ -167,7 +186,7 @@ def lag_one(error: Array, pairs: Transitions) -> Array:
 
 
 def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
-    """The network with the weights of a regression.
+    """Construct the network with the weights of a regression.
 
     Parameters
     ----------

@@ -115,7 +115,7 @@ def test_the_stored_networks_come_back_as_they_were(networks, estimator, tmp_pat
 def test_a_unit_that_is_never_observed_with_the_others_leaves_nothing_to_fit(recording):
     broken = recording.copy(deep=True)
     broken["rates"][:, ::2, 0] = np.nan
-    with pytest.raises(UserError, match="no two training bins in a row"):
+    with pytest.raises(UserError, match="no two consecutive training bins"):
         curbd.fit(broken, Model(family="full_rank"))
 
 
