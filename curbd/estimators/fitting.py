@@ -80,7 +80,7 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
 
     Parameters
     ----------
-    recording : recording as `curbd.ingest_file` returns it. Networks are fitted to its training trials only.
+    recording : the recording of a session, as `curbd.ingest_file` returns it. Networks are fitted to its training trials only.
     model : settings of the model: family, estimator, options, seeds, time constant and Euler steps.
     name : name of the model in all tables; None for the name of the estimator.
 
@@ -122,7 +122,7 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
 
     Parameters
     ----------
-    recording : recording as `curbd.ingest_file` returns it.
+    recording : the recording of a session, as `curbd.ingest_file` returns it.
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
     estimators : name -> estimator, for the family of the model.
@@ -156,7 +156,7 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
 
     Parameters
     ----------
-    recording : recording as `curbd.ingest_file` returns it.
+    recording : the recording of a session, as `curbd.ingest_file` returns it.
     model : settings of the model, for its time constant and its Euler steps; values that the model does not set are the
         defaults of the config.
     rates : (trial, time, unit) scaled rates, NaN where missing.

@@ -66,7 +66,7 @@ def noisy_rates(recording: xr.Dataset, options: StateSpace) -> Array:
 
     Parameters
     ----------
-    recording : recording as `curbd.ingest_file` returns it.
+    recording : the recording of a session, as `curbd.ingest_file` returns it.
     options : options of the estimator, for the kind of noise.
 
     Returns
