@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curbd.commands import (
+    INTERRUPTED_STATUS,
     Steps,
     add_fit_step,
     add_network_arguments,
@@ -40,11 +42,16 @@ def main(words: Sequence[str] | None = None) -> int:
     -------
     Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
     """
+    words = list(sys.argv[1:] if words is None else words)
+    options: list[str] = []
+    if words[:1] == ["run"] and "--" in words:
+        options = words[words.index("--") + 1 :]
+        words = words[: words.index("--")]
     parser, steps = command_parser("curbd", "Which brain region drives which, from recordings.")
     _add_recording_steps(steps)
     add_fit_step(steps, _fit)
     _add_network_steps(steps)
-    _add_run_steps(steps)
+    _add_run_steps(steps, options)
     return run(parser, words)
 
 
@@ -122,8 +129,15 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     )
 
 
-def _add_run_steps(steps: Steps[argparse.ArgumentParser]) -> None:
-    """Steps over all recordings and models of a run."""
+def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) -> None:
+    """Steps over all recordings and models of a run; ``options`` are for Snakemake."""
+    step = add_step(steps, "run", _run, "run the workflow on a config, from any folder")
+    step.usage = "curbd run my.yaml [--cores N] [--dry-run] [-- options of Snakemake]"
+    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
+    step.add_argument("--cores", default="all", metavar="N", help="number of cores (default: all)")
+    step.add_argument("-n", "--dry-run", action="store_true", help="check everything and list the steps; run none")
+    step.set_defaults(options=options)
+
     step = add_step(steps, "check", _check, "open all files of a run and print every mistake of its settings")
     step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
 
@@ -289,6 +303,18 @@ def _read_perturbed(path: Path) -> xr.Dataset:
             todo="name the perturbed trials in the column `perturbed` of recordings.tsv and ingest the file again",
         )
     return read_netcdf(path, "perturbed")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from curbd.run_workflow import run_workflow
+
+    dry_run = ["--dry-run"] if arguments.dry_run else []
+    try:
+        status = run_workflow(arguments.config, arguments.cores, [*dry_run, *arguments.options])
+    except KeyboardInterrupt:
+        print("curbd run: interrupted; the same command goes on where this run ended", file=sys.stderr)
+        status = INTERRUPTED_STATUS
+    raise SystemExit(status)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -213,7 +213,7 @@ def together(lines: Iterable[str]) -> list[str]:
     """
     owners: dict[str, list[str]] = {}
     for line in dict.fromkeys(lines):
-        parts = re.match(r"(\S+) \((.*?)\): (.*)", line)
+        parts = re.match(r"(\S+) \((.*?)\): (.*)", line, re.DOTALL)
         owners.setdefault(parts[3] if parts else line, []).append(f"{parts[1]} ({parts[2]})" if parts else "")
     merged = []
     for text, names in owners.items():

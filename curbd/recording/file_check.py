@@ -36,7 +36,7 @@ class FileCheck:
 
     Attributes
     ----------
-    mistakes : what must be mended before the recording can be made, one line each.
+    mistakes : what must be mended before the recording can be made, one message each.
     remarks : what may not be as the user means it, one line each.
     opened : whether units and regions could be read.
     labels : region labels before merging.
@@ -61,7 +61,8 @@ class FileCheck:
         try:
             return function(*arguments)
         except UserError as error:
-            self.mistakes += [line for line in str(error).splitlines() if line not in self.mistakes]
+            if str(error) not in self.mistakes:
+                self.mistakes.append(str(error))
             return None
 
 
@@ -116,13 +117,10 @@ def _opened(
     try:
         return open_recording(path, format, settings, name)
     except UserError as error:
-        first = str(error).splitlines()
+        first = str(error)
     plain = settings.model_copy(update={"regions": Regions(unknown="keep"), "units": Units()})
-    try:
-        file = open_recording(path, format, plain, name)
-    except UserError as error:
-        # A file without labels is described in several lines, which belong together.
-        found.mistakes += str(error).splitlines()
+    file = found.attempt(open_recording, path, format, plain, name)
+    if file is None:
         return None
     for column, values in settings.units.select.items():
         chosen = plain.model_copy(update={"units": Units(select={column: values})})
@@ -131,7 +129,7 @@ def _opened(
             found.attempt(candidate_units, with_choice.units, f"{name} ({path})")
             with_choice.close()
     labelled = found.attempt(open_recording, path, format, plain.model_copy(update={"regions": settings.regions}), name)
-    found.mistakes = found.mistakes or first
+    found.mistakes = found.mistakes or [first]
     if labelled is None:
         return file
     file.close()
@@ -171,8 +169,8 @@ def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found:
     # Each key alone tells its own mistake; all mistakes come at once.
     for variant in _windows_alone(windows):
         found.attempt(read_activity, hollow, unit, settings.model_copy(update={"windows": variant}), where)
-    if not any(line in found.mistakes for line in first.splitlines()) and not found.mistakes:
-        found.mistakes += first.splitlines()
+    if not found.mistakes:
+        found.mistakes.append(first)
     table = _table_of_trials(file, windows)
     if table is not None:
         for column in windows.conditions:

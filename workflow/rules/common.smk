@@ -105,6 +105,9 @@ def tables_of_the_rest():
     Snakemake runs no job whose input is missing, so the rule `tables` cannot do this. What it would have written is
     written here, and marked as out of date for the next run.
     """
+    if getattr(workflow.scheduler, "_user_kill", None):
+        # Ctrl-C: the next run goes on, and nothing has failed.
+        return
     results = Path(PLAN.config.results)
     folder = results / "tables"
     program = "import sys; from curbd.cli import main; sys.exit(main())"

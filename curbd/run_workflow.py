@@ -1,0 +1,90 @@
+"""`curbd run`: the workflow on a config, from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from curbd.errors import UserError
+from curbd.settings.places import study_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout that holds the workflow beside the package."""
+
+
+def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
+    """Run the workflow with the defaults of ``profiles/default``.
+
+    Snakemake works in the folder of the config, so that results, locks and the memory of what was done are the same
+    from every folder; only where a relative path of the table of recordings leads nowhere from there, Snakemake works
+    in the working directory.
+
+    Parameters
+    ----------
+    config : the config.
+    cores : number of cores, or ``all``.
+    options : further options of Snakemake.
+
+    Returns
+    -------
+    Exit status of Snakemake.
+
+    Raises
+    ------
+    UserError : the config cannot be read, or the workflow is not beside the package.
+    KeyboardInterrupt : Ctrl-C, once Snakemake has ended its jobs.
+    """
+    command = snakemake_command(config, cores, options)
+    # The steps are commands of the environment in which this program runs.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    process = subprocess.Popen(command, env=os.environ | {"PATH": path})
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C reaches Snakemake as well, which ends its jobs and unlocks the folder; a second one ends it at once.
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+        raise
+
+
+def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[str]:
+    """The command line that runs the workflow on a config; see `run_workflow`."""
+    if not (ROOT / "Snakefile").is_file():
+        raise UserError.at(
+            str(ROOT),
+            found="no Snakefile",
+            expected="the checkout of curbd-workflow",
+            todo="install it with pip install -e in its checkout",
+        )
+    config = config.expanduser().absolute()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", cores]
+    command += ["--directory", str(_folder(config)), "--configfile", str(config)]
+    if not any(option.startswith("--workflow-profile") for option in options):
+        command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
+    return [*command, *options]
+
+
+def _folder(config: Path) -> Path:
+    """The folder in which Snakemake works."""
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError.at(str(config), found="no such file", expected="a config in YAML") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError.at(
+            str(config), found=f"a file that cannot be read ({error})", expected="a config in YAML"
+        ) from None
+    recordings = content.get("recordings") if isinstance(content, dict) else None
+    if not isinstance(recordings, str):
+        return config.parent
+    path = Path(recordings).expanduser()
+    is_here = not path.is_absolute() and path.exists() and study_folder(recordings, [config.parent]) is None
+    return Path.cwd() if is_here else config.parent

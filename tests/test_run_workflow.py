@@ -1,0 +1,75 @@
+"""`curbd run`: where Snakemake works, with which files and options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from curbd import cli, run_workflow
+from curbd.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config beside its table of recordings, seen from another folder."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    study = tmp_path / "my study"
+    study.mkdir()
+    (study / "my.tsv").touch()
+    (study / "my.yaml").write_text("recordings: my.tsv\n", encoding="utf-8")
+    return study
+
+
+def option(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_snakemake_works_beside_the_config(study: Path) -> None:
+    command = run_workflow.snakemake_command(Path("../my study/my.yaml"), "all", ["--until", "ingest"])
+    assert Path(option(command, "--directory")).samefile(study)
+    assert Path(option(command, "--configfile")).samefile(study / "my.yaml")
+    assert option(command, "--snakefile") == str(ROOT / "Snakefile")
+    assert option(command, "--workflow-profile") == str(ROOT / "profiles" / "default")
+    assert command[-2:] == ["--until", "ingest"]
+
+
+def test_a_config_whose_table_is_elsewhere_runs_in_the_working_directory(study: Path) -> None:
+    (study / "my.tsv").rename("my.tsv")
+    command = run_workflow.snakemake_command(study / "my.yaml", "2", ["--workflow-profile", "profiles/slurm"])
+    assert option(command, "--directory") == str(Path.cwd())
+    assert command.count("--workflow-profile") == 1
+
+
+def test_a_config_that_is_not_there(study: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.yaml: found no such file"):
+        run_workflow.snakemake_command(study / "gone.yaml", "2", [])
+
+
+def test_options_behind_two_hyphens_are_for_snakemake(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = {}
+
+    def noted(config: Path, cores: str, options: list[str]) -> int:
+        called.update(config=config, cores=cores, options=options)
+        return 3
+
+    monkeypatch.setattr(run_workflow, "run_workflow", noted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "my.yaml", "--cores", "4", "-n", "--", "--until", "ingest"])
+    assert ended.value.code == 3
+    assert called == {"config": Path("my.yaml"), "cores": "4", "options": ["--dry-run", "--until", "ingest"]}
+
+
+def test_ctrl_c_ends_with_one_line(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGINT)"
+    monkeypatch.setattr(run_workflow, "snakemake_command", lambda *_: [sys.executable, "-c", code])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", str(study / "my.yaml")])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ("curbd run: interrupted; the same command goes on where this run ended\n")
