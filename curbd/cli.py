@@ -306,7 +306,7 @@ def _read_perturbed(path: Path) -> xr.Dataset:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from curbd.run_workflow import run_workflow
+    from curbd.run.workflow import run_workflow
 
     dry_run = ["--dry-run"] if arguments.dry_run else []
     try:
@@ -318,7 +318,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from curbd.run_check import check_config
+    from curbd.run.check import check_config
 
     checked, lines = check_config(arguments.config)
     if checked:
@@ -329,11 +329,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _tables(arguments: argparse.Namespace) -> None:
     from curbd import tables
+    from curbd.run.outcome import outcome
+    from curbd.run.remarks import remarks
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance
-    from curbd.tables.outcome import outcome
-    from curbd.tables.remarks import remarks
 
     plan, folder = load_plan(arguments.plan), arguments.results / "tables"
     models = {recording: list(plan.config.models) for recording in plan.recordings}

@@ -99,8 +99,8 @@ def provenance(
     ----------
     results : folder of the run.
     config : the config of the run.
-    remarks : name of a recording with results -> sentences about it, see `curbd.tables.remarks`.
-    left_out : recordings and models without results -> the reason, see `curbd.tables.outcome`.
+    remarks : name of a recording with results -> sentences about it, see `curbd.run.remarks`.
+    left_out : recordings and models without results -> the reason, see `curbd.run.outcome`.
     """
     return {
         "results_version": RESULTS_VERSION,

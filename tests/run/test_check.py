@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from curbd.cli import main
-from curbd.run_check import check_run, digest_of_run, together
+from curbd.run.check import check_run, digest_of_run, together
 from curbd.settings.plan import read_plan
 
 Study = Callable[..., Path]

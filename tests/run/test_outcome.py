@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from curbd.run_check import closing_lines
+from curbd.run.check import closing_lines
+from curbd.run.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
 from curbd.settings.plan import Plan, read_plan
-from curbd.tables.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
 
 FILES = [name for files in FILES_OF_STEP.values() for name in files]
 LOW_RANK_FILES = [name for files in FILES_OF_LOW_RANK_STEP.values() for name in files]

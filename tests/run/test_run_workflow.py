@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from curbd import cli, run_workflow
+from curbd import cli
 from curbd.errors import UserError
+from curbd.run import workflow as run_workflow
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

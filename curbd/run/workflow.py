@@ -13,7 +13,7 @@ import yaml
 from curbd.errors import UserError
 from curbd.settings.places import study_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 """The checkout that holds the workflow beside the package."""
 
 
