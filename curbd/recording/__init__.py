@@ -85,5 +85,25 @@ def check_hdf5(path: Path, where: str) -> None:
                 todo="copy or download it again",
             ) from None
         if not h5py.is_hdf5(path):
-            raise UnreadableError.at(where, found="a file that is not HDF5", expected=expected) from None
+            found, todo = _other_kind(path)
+            raise UnreadableError.at(where, found=found, expected=expected, todo=todo) from None
         raise UnreadableError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None
+
+
+def _other_kind(path: Path) -> tuple[str, str]:
+    """What a file that is not HDF5 is, from its first bytes, and what to do about it."""
+    with path.open("rb") as file:
+        first = file.read(512)
+    kinds = (
+        (b"version https://git-lfs", "a pointer of Git LFS instead of the file", "fetch the file with `git lfs pull`"),
+        (b"/annex/objects", "a pointer of git-annex instead of the file", "fetch the file with `datalad get`"),
+        (b"MATLAB 5.0", "a MATLAB file older than version 7.3", "save it again in MATLAB with the option -v7.3"),
+        (b"\x1f\x8b", "a compressed file (gzip)", "decompress it"),
+        (b"PK\x03\x04", "a ZIP archive", "unpack it"),
+        (b"<!DOCTYPE", "a web page (HTML) instead of the file", "download the file itself"),
+        (b"<html", "a web page (HTML) instead of the file", "download the file itself"),
+    )
+    for mark, kind, todo in kinds:
+        if mark in first[:64]:
+            return f"{kind}, a file that is not HDF5", todo
+    return ("an empty file", "copy or download it again") if not first else ("a file that is not HDF5", "")

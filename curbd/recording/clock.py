@@ -60,13 +60,25 @@ def clean_clock(time_s: np.ndarray) -> Clock:
     if far := np.flatnonzero(finite & ~near).tolist():
         reasons.append(f"{len(far)} far from all others (sample {far[0]} at {time_s[far[0]]:.6g} s)")
     if count := int(np.count_nonzero(near & ~rising)):
-        reasons.append(f"{count} not after the preceding sample")
+        reasons.append(f"{count} not after the preceding sample" + _why_not_rising(time_s, near, count))
     kept = np.flatnonzero(rising)
     return Clock(
         time_s[kept],
         kept,
         f"{time_s.size - kept.size} samples are left out because of their times: {', '.join(reasons)}.",
     )
+
+
+def _why_not_rising(time_s: np.ndarray, near: np.ndarray, count: int) -> str:
+    """Probable reason for times that do not rise: single precision, or a clock that restarts; '' for neither."""
+    times = time_s[near]
+    steps = np.diff(times)
+    if times.size and np.all(times == times.astype(np.float32)) and np.count_nonzero(steps < 0) == 0:
+        resolution = float(np.spacing(np.float32(np.abs(times).max())))
+        return f" (times are stored in single precision, which resolves {resolution:.2g} s at the end)"
+    if 0 < np.count_nonzero(steps < 0) <= 0.01 * times.size and count > 0.05 * times.size:
+        return " (the clock seems to restart: write the times on one clock)"
+    return ""
 
 
 def clock_notes(time_s: np.ndarray) -> list[str]:

@@ -279,6 +279,9 @@ def _times(
                 found=f"times that are not finite or do not increase ({int(wrong.sum())} of {time_s.size}, e.g. sample"
                 f" {sample}: {time_s[sample]:.6g}{before})",
                 expected="increasing times in seconds",
+                todo="write them in double precision, or set hdf5.time to null and give hdf5.sampling_rate_hz"
+                if dataset.dtype.itemsize < 8
+                else "",
             )
         notes += clock_notes(time_s)
         if layout.sampling_rate_hz is None:

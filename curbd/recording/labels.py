@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import Any
@@ -89,13 +90,19 @@ class LabelReader:
 
 
 def of_json(text: str) -> str:
-    """The region in a JSON object, under the first of `JSON_KEYS`; the text itself if it is no such object."""
-    if not text.startswith("{"):
+    """The region in a JSON text, under the first of `JSON_KEYS`; the text itself if it is no such text."""
+    if not text.startswith(("{", "[")):
         return text
     try:
         content = json.loads(text)
     except ValueError:
-        return text
+        # A dictionary as Python prints it.
+        try:
+            content = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0] if isinstance(content[0], dict) else {"region": content[0]}
     if not isinstance(content, dict):
         return text
     keys = {str(key).casefold(): value for key, value in content.items()}

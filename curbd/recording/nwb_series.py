@@ -91,6 +91,8 @@ def _why_not(stored: TimeSeries) -> str:
         return f"its data have {len(shape)} axes ({' x '.join(map(str, shape))})"
     if data.dtype.kind not in "biuf":
         return f"its data are {data.dtype}, no numbers"
+    if not np.all(np.isfinite(np.asarray(stored.conversion or 1.0, float))):
+        return f"its conversion is {stored.conversion}"
     if stored.timestamps is None:
         if stored.rate is None:
             return "it has neither timestamps nor a sampling rate"

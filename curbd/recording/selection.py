@@ -16,6 +16,8 @@ from curbd.settings.recording import Units
 Array = np.ndarray
 MAX_REASONS_LISTED = 6
 """Up to this number of reasons are listed when no unit is kept."""
+MANY_SMALL_REGIONS = 3
+"""With this number of regions that are too small, merging them is advised."""
 MAX_REASON_LENGTH = 120
 """Longest text of a reason in a message."""
 MAX_BINS_LOST = 0.25
@@ -255,5 +257,7 @@ def _settings_behind(reasons: Sequence[str]) -> str:
         "no region label": "regions.unknown",
         " is ": "units.select",
     }
+    if len({reason for reason in reasons if "fewer than" in reason}) >= MANY_SMALL_REGIONS:
+        settings["fewer than"] += ", or merge regions (regions.merge, regions.pattern, or regions.atlas for layers)"
     named = [key for words, key in settings.items() if any(words in reason for reason in reasons)]
     return ", ".join(named) or "the windows"

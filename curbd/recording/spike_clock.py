@@ -16,8 +16,10 @@ MAX_SPIKES_SAMPLED = 1000
 """Number of spikes of a unit from which the middle and the range of all spike times are estimated."""
 FEWEST_TIMES_JUDGED = 50
 """With fewer spikes, nothing is said about the unit or the resolution of the times."""
-SLOW_RATE_HZ = 1e-3
+SLOW_RATE_HZ = 0.1
 """Mean rates of all units below this rate mean that the times are probably not in seconds."""
+MAX_RESTARTS_PER_SPIKE = 0.2
+"""With more steps back, spike times are in no order at all, and no clock restarts."""
 FAST_RATE_HZ = 1000.0
 """A mean rate of a unit above this rate means that the times are probably not in seconds."""
 LONG_SPAN_S = 7 * 86400.0
@@ -58,6 +60,7 @@ class SpikeClock:
     ends: list[tuple[float, float]] = field(default_factory=list)
     _sampled: list[np.ndarray] = field(default_factory=list)
     _counts: list[int] = field(default_factory=list)
+    _n_of_unit: dict[int, int] = field(default_factory=dict)
 
     def add(self, unit: int, times: np.ndarray, unique: np.ndarray) -> None:
         """Take in the spike times of a unit.
@@ -73,6 +76,7 @@ class SpikeClock:
         self.n_not_finite += times.size - finite.size
         self.n_duplicates += finite.size - unique.size
         self._counts.append(unique.size)
+        self._n_of_unit[unit] = finite.size
         if not finite.size:
             return
         self.whole = self.whole and bool(np.all(finite == np.round(finite)))
@@ -141,7 +145,8 @@ class SpikeClock:
             f" {after:.6g} s (unit {unit}); they are sorted."
         )
         large = before - after > 0.25 * max(last - first for first, last in self.ends)
-        if large and self.n_steps_back <= 10 * len(self.reversals):
+        n_spikes = sum(self._n_of_unit[unit] for unit in self.reversals)
+        if large and self.n_steps_back <= MAX_RESTARTS_PER_SPIKE * n_spikes:
             text += (
                 " If the clock restarts there (sessions joined, or times of each trial), the parts now lie on top of"
                 " each other: write the times on one clock."
@@ -162,7 +167,7 @@ class SpikeClock:
                 f" samples or milliseconds and are read as seconds; {mend}."
             ]
         if rates.max() < SLOW_RATE_HZ or span > LONG_SPAN_S:
-            return [f"{seen} are few spikes for so long a time (no unit above {rates.max():.2g} Hz): {mend}."]
+            return [f"{seen} are few spikes for so long a time (no unit is above {rates.max():.2g} Hz): {mend}."]
         if rates.max() > FAST_RATE_HZ:
             return [f"{seen}: a unit with {rates.max():.4g} spikes per second is not possible; check the unit of time."]
         return []

@@ -62,7 +62,7 @@ def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) ->
         if repeats:
             text += f"; {repeats} repeat an earlier window"
         length = float(np.median(stop - start))
-        if apart > dt_s:
+        if dt_s < apart < length:
             text += (
                 f"; they last {length:.4g} s and start {apart:.4g} s apart at least, so that windows of"
                 f" {apart:.4g} s would not overlap (windows.start_s, windows.stop_s)"

@@ -81,7 +81,7 @@ def test_single_precision_late_in_a_session(rng) -> None:
     clock = clock_of(trains(rng))
     clock.single = True
     assert clock.notes((0.0, 60.0), None) == []
-    assert "single precision" in clock.notes((0.0, 30000.0), None)[0]
+    assert "single precision" in clock.notes((29940.0, 30000.0), None)[0]
 
 
 def test_absurd_and_infinite_times_are_left_out_and_milliseconds_are_read_with_their_unit(
@@ -224,3 +224,21 @@ def test_units_with_the_fewest_holes_are_kept_first() -> None:
     reasons = reasons_of_holes(rates)
     # 3 + 20 bins are lost at most; another 20 would be too many.
     assert [bool(reason) for reason in reasons] == [False, False, False, True, False]
+
+
+def test_times_of_each_trial_that_start_again_are_a_clock_that_restarts(rng) -> None:
+    relative = [np.concatenate([np.sort(rng.uniform(0, 2, 20)) for _ in range(30)]) for _ in range(6)]
+    (note,) = clock_of(relative).notes((0.0, 2.0), None)
+    assert "times of each trial" in note
+
+
+def test_milliseconds_with_decimals_are_too_slow_for_neurons(rng) -> None:
+    (note,) = clock_of([times * 1000 for times in trains(rng)]).notes((0.0, 6e4), None)
+    assert "no unit is above 0.008 Hz" in note
+
+
+def test_many_small_regions_are_advised_to_merge(tmp_path, rng) -> None:
+    path = tmp_path / "rec.nwb"
+    file = spike_file(path, trains(rng), [f"VISp{layer}" for layer in range(6)], (0.0, 60.0))
+    with pytest.raises(UserError, match=r"loosen units.min_per_region, or merge regions .*regions.atlas for layers"):
+        ingest(file, RecordingSettings(), "rec")

@@ -235,3 +235,20 @@ def test_an_object_that_pynwb_cannot_build_is_named_with_its_reason(empty_nwb, s
     with pytest.raises(UnreadableError, match=r"cannot be read \(.*units") as caught:
         open_file(path)
     assert "GroupBuilder {" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "older than version 7.3"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"<!DOCTYPE html>", "web page"),
+        (b"", "an empty file"),
+    ],
+)
+def test_files_of_other_kinds_are_called_by_name(tmp_path, first: bytes, kind: str) -> None:
+    path = tmp_path / "rec.nwb"
+    path.write_bytes(first)
+    with pytest.raises(UnreadableError, match=kind):
+        open_file(path)

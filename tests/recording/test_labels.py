@@ -64,6 +64,8 @@ def read(text: object, **settings) -> str:
         ('{"depth": 300}', '{"depth": 300}'),
         ("{broken", "{broken"),
         ("[V1]", "[V1]"),
+        ('["V1"]', "V1"),
+        ("{'area': 'V1'}", "V1"),
     ],
 )
 def test_the_region_of_a_json_text(text: str, label: str) -> None:
