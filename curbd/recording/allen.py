@@ -25,15 +25,16 @@ LAYER = re.compile(r"^(.+?)[\s_,\-]*(?:layers?|L)?[\s_]*(?:1|2/3|2_3|2|3|4|5|6[a
 
 
 class AllenTree(NamedTuple):
-    """The structure tree of the atlas.
+    """The structure tree of the Allen mouse atlas.
 
     Attributes
     ----------
     name_of_id : id of a structure -> acronym.
-    id_of_text : acronym, name or id as text in lower case -> id of the structure; acronyms come before names.
+    id_of_text : acronym, full name or id, as a string in lower case -> id of the structure. If an acronym of one
+        structure is the name of another one, it gives the structure with this acronym.
     id_of_acronym : acronym in its exact spelling -> id of the structure.
     ancestors : id of a structure -> ids from the root to the structure.
-    levels : name of a mapping (``beryl``, ``cosmos``) -> ids of its structures.
+    levels : name of a mapping (``beryl``, ``cosmos``) -> ids of the structures to which it maps.
     """
 
     name_of_id: dict[int, str]
@@ -45,7 +46,7 @@ class AllenTree(NamedTuple):
 
 @cache
 def allen_tree() -> AllenTree:
-    """The structure tree and the mappings of `iblatlas`; the package itself is not imported.
+    """Read the structure tree and the mappings that come with the package `iblatlas`, without importing the package.
 
     Raises
     ------
@@ -80,17 +81,22 @@ def allen_tree() -> AllenTree:
 
 
 def allen_parents(level: str, hemispheres: bool) -> Callable[[str], str | None]:
-    """A function that gives the parent of a label on a level of the atlas.
+    """Construct a function that maps a region label to its parent structure in the Allen mouse atlas.
 
-    The function takes acronyms, full names and ids, with a hemisphere in front or behind (``left CA1``, ``CA1-R``,
-    negative ids for the left hemisphere) and with layers. It returns None for a label that is not in the atlas. A
-    structure that has no parent on the level is returned by its acronym; for the mappings ``beryl`` and ``cosmos``,
-    such a structure (the root, a ventricle) has no region, and the function returns an empty text.
+    The function takes acronyms, full names and ids of structures. Labels may have a hemisphere as a prefix or suffix
+    (``left CA1``, ``CA1-R``; negative ids mean the left hemisphere) and may name a layer. The function returns None for
+    a label that is not in the atlas. With ``beryl`` or ``cosmos``, structures that the mapping does not cover (such as
+    the root or a ventricle) give an empty string. With an acronym as the level, a structure that is not part of that
+    structure gives its own acronym.
 
     Parameters
     ----------
-    level : ``beryl``, ``cosmos``, or the acronym of a structure into which all structures below it are merged.
-    hemispheres : keep the hemispheres apart, as in ``CA1 left``.
+    level : ``beryl``, ``cosmos``, or the acronym of a structure into which all its substructures are merged.
+    hemispheres : True keeps the hemispheres apart, as in ``CA1 left``.
+
+    Returns
+    -------
+    A function: label -> label of the parent, '' or None.
 
     Raises
     ------
@@ -124,7 +130,10 @@ def allen_parents(level: str, hemispheres: bool) -> Callable[[str], str | None]:
 
 
 def structure_of(label: str) -> tuple[int | None, str]:
-    """Id of the structure that a label names, None if it names none; and ``left``, ``right`` or ''."""
+    """Return the id of the structure that a label names and its hemisphere (``left``, ``right`` or '').
+
+    The id is None if the label names no structure of the atlas.
+    """
     if (number := _id_of(label)) is not None:
         return number, ""
     if re.fullmatch(r"-\d+", label) and (number := _id_of(label[1:])) is not None:

@@ -1,7 +1,7 @@
-"""From spikes and samples to bins, and smoothing over bins.
+"""Conversion of spikes and samples to bins, and smoothing over bins.
 
 Bins are counted in integers: bin ``k`` of a trial covers ``[t0 + k dt, t0 + (k + 1) dt)``. A bin without observations
-is NaN, and no step fills it in.
+is NaN, and no step of the workflow replaces the NaN by a value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from curbd.errors import UserError
 from curbd.recording.recording_file import Series, Spikes
 
 ROUNDING_BINS = 1e-6
-"""Differences in time below this share of a bin or of a sampling step are rounding errors."""
+"""Differences in time below this share of a bin, or of a sampling step, count as rounding errors."""
 MAX_JITTER_STEPS = 0.05
 """Samples that deviate from an even clock by more than this share of the sampling step are interpolated."""
 MAX_GAP_STEPS = 3.0
@@ -29,7 +29,7 @@ GAUSSIAN_REACH_SD = 4.0
 
 
 def spike_rates(spikes: Spikes, units: Iterable[int], edges_s: np.ndarray) -> np.ndarray:
-    """Firing rates in Hz: the number of spikes in each bin, divided by the bin width.
+    """Compute firing rates in Hz: the number of spikes in each bin, divided by the bin width.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def spike_rates(spikes: Spikes, units: Iterable[int], edges_s: np.ndarray) -> np
 
     Returns
     -------
-    (trial, bin, unit) rates; NaN in bins outside the recording, and in bins that are not wholly inside the stretches in
+    (trial, bin, unit) rates in Hz; NaN in bins that are not entirely inside the recording and inside the intervals in
     which the unit was observed.
     """
     width = (edges_s[0, -1] - edges_s[0, 0]) / (edges_s.shape[1] - 1)
@@ -58,17 +58,17 @@ def spike_rates(spikes: Spikes, units: Iterable[int], edges_s: np.ndarray) -> np
 
 
 def covered(intervals_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
-    """Share of each bin that lies inside any of the intervals.
+    """Return the share of each bin that lies inside any of the given intervals.
 
     Parameters
     ----------
-    intervals_s : (interval, 2) start and stop in seconds; intervals may overlap and need no order, and rows with NaN
-        are ignored.
+    intervals_s : (interval, 2) start and stop in seconds; intervals may overlap and may be in any order, and rows with
+        NaN are ignored.
     edges_s : (..., bin + 1) edges of the bins in seconds.
 
     Returns
     -------
-    (..., bin) numbers from 0 to 1.
+    (..., bin) shares between 0 and 1.
     """
     intervals = np.asarray(intervals_s, dtype=float).reshape(-1, 2)
     intervals = intervals[np.isfinite(intervals).all(axis=1) & (intervals[:, 1] > intervals[:, 0])]
@@ -89,13 +89,13 @@ def covered(intervals_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sample times of a series.
+    """Sample times and sampling step of a series.
 
     Attributes
     ----------
     time_s : (sample,) times in seconds; even times are recomputed from the step, which removes rounding errors.
     step_s : sampling step in seconds.
-    even : whether the samples are evenly spaced, so that bins can average them without interpolation.
+    even : True if the samples are evenly spaced, so that bins can average samples without interpolation.
     """
 
     time_s: np.ndarray
@@ -104,12 +104,15 @@ class Sampling:
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """Time that the samples cover, in seconds: each sample covers one step around its time."""
+        """Return the first and last time that the samples cover, in seconds.
+
+        Each sample covers one sampling step around its time.
+        """
         return float(self.time_s[0] - self.step_s / 2), float(self.time_s[-1] + self.step_s / 2)
 
 
 def sampling(time_s: np.ndarray, where: str) -> Sampling:
-    """Sampling step of a series, and whether the series is evenly sampled.
+    """Determine the sampling step of a series, and whether the series is evenly sampled.
 
     The step is the mean difference between sample times of an even series, and the median difference of any other
     series. The step is rounded to as few digits as the times allow (0.1 instead of 0.0999999996).
@@ -118,6 +121,10 @@ def sampling(time_s: np.ndarray, where: str) -> Sampling:
     ----------
     time_s : (sample,) times in seconds.
     where : the series, for messages.
+
+    Returns
+    -------
+    Times, step and evenness of the samples.
 
     Raises
     ------
@@ -147,12 +154,12 @@ def _few_digits(value: float, tolerance: float) -> float:
 
 
 def sampled_bins(series: Series, when: Sampling, edges_s: np.ndarray) -> np.ndarray:
-    """Average a series in each bin.
+    """Average a sampled series in each bin.
 
-    Where samples are even and a bin has the width of ``m`` whole steps, the average is the mean of the ``m`` samples in
-    the bin. Otherwise it is the mean of ``m`` evenly spaced points of the bin, interpolated linearly between the
-    samples. Points in a gap of more than 3 steps, or beyond the first or last sample, are missing. A bin with more than
-    half of its points missing is NaN.
+    If samples are evenly spaced and a bin has the width of ``m`` whole steps, the average is the mean of the ``m``
+    samples in the bin. Otherwise the average is the mean of ``m`` evenly spaced points in the bin, at which the series
+    is interpolated linearly. Points in a gap of more than 3 sampling steps, or beyond the first or last sample, are
+    missing. A bin with more than half of its points missing is NaN.
 
     Parameters
     ----------
@@ -223,16 +230,16 @@ def _interpolated(series: Series, when: Sampling, points_s: np.ndarray) -> np.nd
 
 
 def averaged(values: np.ndarray, n_bins: int) -> np.ndarray:
-    """Mean of every ``n_bins`` successive bins; the mean is NaN where any of the bins is.
+    """Average every ``n_bins`` successive bins; the mean is NaN if any of these bins is NaN.
 
     Parameters
     ----------
-    values : (trial, time, ...), NaN where missing.
-    n_bins : number of narrow bins in a wide one; narrow bins that do not fill a wide one are left out at the end.
+    values : (trial, time, ...) values, NaN where missing.
+    n_bins : number of narrow bins in a wide bin; leftover narrow bins at the end are dropped.
 
     Returns
     -------
-    (trial, wide bin, ...)
+    (trial, wide bin, ...) means.
     """
     n_whole = values.shape[1] // n_bins
     groups = values[:, : n_whole * n_bins].reshape(values.shape[0], n_whole, n_bins, *values.shape[2:])
@@ -240,13 +247,17 @@ def averaged(values: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def whole_multiple(width_s: float, step_s: float, where: str) -> int:
-    """Number of steps in a bin.
+    """Return the number of sampling steps in a bin.
 
     Parameters
     ----------
     width_s : width of the bin in seconds.
-    step_s : step in seconds.
+    step_s : sampling step in seconds.
     where : the setting, for messages.
+
+    Returns
+    -------
+    The number of steps.
 
     Raises
     ------
@@ -257,7 +268,7 @@ def whole_multiple(width_s: float, step_s: float, where: str) -> int:
         raise UserError.at(
             where,
             found=f"{width_s:g} s",
-            expected=f"a whole multiple of the step of the file, {step_s:g} s",
+            expected=f"a whole multiple of the sampling step of the file, {step_s:g} s",
             todo="set bin_width_s to null to use the bins of the file",
         )
     return multiple
@@ -267,26 +278,27 @@ def whole_multiple(width_s: float, step_s: float, where: str) -> int:
 
 
 def margin_bins(smoothing_s: float, dt_s: float) -> int:
-    """Number of bins that the Gaussian extends on either side of its centre."""
+    """Return the number of bins that the smoothing Gaussian extends on either side of its centre."""
     return int(np.ceil(GAUSSIAN_REACH_SD * smoothing_s / dt_s - ROUNDING_BINS)) if smoothing_s > 0 else 0
 
 
 def smoothed(values: np.ndarray, smoothing_s: float, dt_s: float, causal: bool = False) -> np.ndarray:
-    """Smooth over time with a Gaussian, ``sum_k w_k y_(t-k) / sum_k w_k``, the sums running over observed bins.
+    """Smooth rates over time with a Gaussian, ignoring missing bins.
 
-    The denominator keeps the level of the rates at the ends of a trial and next to missing bins (normalised
-    convolution). A missing bin stays missing.
+    The smoothed rate is ``sum_k w_k y_(t-k) / sum_k w_k``, with rates y, Gaussian weights w and sums over the observed
+    bins (normalised convolution). The denominator keeps the level of the rates at the ends of a trial and next to
+    missing bins. A missing bin stays missing.
 
     Parameters
     ----------
-    values : (trial, time, unit), NaN where missing.
+    values : (trial, time, unit) rates, NaN where missing.
     smoothing_s : standard deviation of the Gaussian in seconds; 0 returns the values unchanged.
     dt_s : bin width in seconds.
-    causal : use only the present and the past bins (half a Gaussian).
+    causal : True uses only the present and the past bins (half a Gaussian).
 
     Returns
     -------
-    (trial, time, unit), NaN where missing.
+    (trial, time, unit) smoothed rates, NaN where missing.
     """
     reach = margin_bins(smoothing_s, dt_s)
     if reach == 0:

@@ -1,4 +1,4 @@
-"""Cells and columns of the tables in a file: conversion to text, region labels, and rows chosen by their cells."""
+"""Cells and columns of the tables in a file: conversion to strings, region labels, and selection of rows."""
 
 from __future__ import annotations
 
@@ -45,20 +45,23 @@ NO_LABEL_TEXTS = {
         "-9999",
     ),
 }
-"""Texts that mean that a unit has no region label, in upper or lower case, with blanks or underscores."""
+"""Strings that mean that a unit has no region label, regardless of case; underscores count as blanks."""
 YES_TEXTS = {
     *("true", "t", "yes", "y", "1", "1.0", "accepted", "accept", "cell", "is cell", "good", "keep", "kept", "valid"),
 }
-"""Texts that mean yes, in upper or lower case."""
+"""Strings that mean yes, regardless of case."""
 NO_TEXTS = {
     *("false", "f", "no", "n", "0", "0.0", "rejected", "reject", "not a cell", "not cell", "notcell", "non cell"),
     *("noncell", "bad", "exclude", "excluded", "noise", "artifact", "artefact", "invalid", "discard", "discarded"),
 }
-"""Texts that mean no, in upper or lower case."""
+"""Strings that mean no, regardless of case."""
 
 
 def as_text(value: Any) -> str:
-    """Text of any cell: bytes decoded, Unicode in composed form (NFC), outer blanks removed, missing values empty."""
+    """Convert any cell to a string: bytes are decoded, outer blanks removed; a missing value gives an empty string.
+
+    Unicode is normalised to its composed form (NFC).
+    """
     if isinstance(value, bytes | np.bytes_):
         value = value.decode("utf-8", errors="replace")
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
@@ -67,13 +70,13 @@ def as_text(value: Any) -> str:
 
 
 def region_label(value: Any) -> str:
-    """A region label as text; '' for a text that means that there is no label (`NO_LABEL_TEXTS`)."""
+    """Convert a cell to a region label; a string that means that there is no label (`NO_LABEL_TEXTS`) gives ''."""
     text = as_text(value)
     return "" if text.casefold().replace("_", " ") in NO_LABEL_TEXTS else text
 
 
 def flag(value: Any) -> bool | None:
-    """Yes or no from a flag, a number or a text; None where the cell does not say."""
+    """Read yes (True) or no (False) from a flag, a number or a string; None if the cell says neither."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | float | np.number):
@@ -83,29 +86,29 @@ def flag(value: Any) -> bool | None:
 
 
 def numbers(cells: Sequence[Any]) -> np.ndarray:
-    """(row,) cells as numbers; NaN for a cell that holds no number."""
+    """Convert cells to numbers (row,); a cell that holds no number gives NaN."""
     texts = pd.Series([as_text(cell) if isinstance(cell, str | bytes) else cell for cell in cells], dtype=object)
     return pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
 
 
 def matching_rows(table: pd.DataFrame, where: str, wanted: Mapping[str, Sequence[Any]]) -> np.ndarray:
-    """Mask of the rows whose cells hold wanted values.
+    """Select the rows of a table whose cells hold wanted values.
 
-    A cell that holds a list (text with commas, ``a, b``) matches when any of its items is wanted.
+    A cell that holds a list (a string with commas, ``a, b``) matches if any of its items is wanted.
 
     Parameters
     ----------
     table : trials or intervals.
     where : the setting, for messages.
-    wanted : column -> values, one of which the cell must hold; a row must match in every column.
+    wanted : column -> allowed values; a row must match in every column.
 
     Returns
     -------
-    (row,) bool.
+    (row,) bool, True for matching rows.
 
     Raises
     ------
-    UserError : an unknown column, or no matching row.
+    UserError : the table lacks one of the columns, or no row matches.
     """
     keep = np.ones(len(table), dtype=bool)
     for column, values in wanted.items():
@@ -116,14 +119,20 @@ def matching_rows(table: pd.DataFrame, where: str, wanted: Mapping[str, Sequence
             present = sorted({item for cell in cells for item in _items(cell)})
             raise UserError.at(
                 f"{where}, column {column}",
-                found=f"no row left with {', '.join(sorted(allowed))}",
-                expected=f"values among {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
+                found=f"no row with {', '.join(sorted(allowed))}",
+                expected=f"one of the values {', '.join(present[:20])}" + (" ..." if len(present) > 20 else ""),
             )
     return keep
 
 
 def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
-    """A column of a table of trials or intervals.
+    """Return a column of a table of trials or intervals.
+
+    Parameters
+    ----------
+    table : trials or intervals.
+    column : name of the column.
+    where : the setting, for messages.
 
     Raises
     ------
@@ -140,7 +149,7 @@ def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
 
 
 def cell_text(cell: Any) -> str:
-    """Text of a cell for comparisons: 1 and 1.0 give the same text, and missing values and NaN an empty one."""
+    """Convert a cell to a string for comparisons: 1 and 1.0 give the same string, and missing values an empty one."""
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell))
     if isinstance(cell, int | float | np.number):

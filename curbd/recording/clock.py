@@ -11,11 +11,11 @@ from curbd.errors import UserError
 from curbd.recording.recording_file import Series
 
 MAX_STEP_S = 5.0
-"""Longer sampling steps of activity are remarkable."""
+"""Longer sampling steps of activity get a remark."""
 MIN_STEP_S = 1e-5
-"""Shorter sampling steps of activity are remarkable."""
+"""Shorter sampling steps of activity get a remark."""
 MAX_RANGES_FROM_MEDIAN = 1000.0
-"""Largest distance of a sample time from the median time, in 10 to 90 % ranges of the times; larger ones are errors."""
+"""Largest plausible distance of a sample time from the median time, in 10 to 90 % ranges of all times."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Clock:
     Attributes
     ----------
     time_s : (usable sample,) times in seconds, increasing.
-    kept : (usable sample,) indices among all samples of the series; None where all samples are usable.
-    note : a sentence on the samples that were left out; empty where there are none.
+    kept : (usable sample,) indices among all samples of the series; None if all samples are usable.
+    note : a sentence on the samples that were left out; empty if there are none.
     """
 
     time_s: np.ndarray
@@ -82,7 +82,10 @@ def _why_not_rising(time_s: np.ndarray, near: np.ndarray, count: int) -> str:
 
 
 def clock_notes(time_s: np.ndarray) -> list[str]:
-    """Sentences on the clock of an activity series: gaps, jitter above 1 %, and steps that are hardly in seconds."""
+    """Return sentences on the clock of an activity series.
+
+    The sentences are about gaps, jitter above 1 %, and times that are probably not in seconds.
+    """
     steps = np.diff(time_s)
     if steps.size < 2:
         return []
@@ -106,7 +109,7 @@ def clock_notes(time_s: np.ndarray) -> list[str]:
 
 
 def common_clock(series: Sequence[Series], where: str) -> tuple[Series, list[str]]:
-    """Join several series into one, on the sample times of the first, within the time that all of them cover.
+    """Join several series into one series on the sample times of the first, within the time that all series cover.
 
     A series whose sample times differ from those of the first is interpolated linearly.
 

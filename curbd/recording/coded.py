@@ -1,4 +1,4 @@
-"""Columns that hold codes instead of names, and the names that the file states for these codes."""
+"""Columns that hold integer codes instead of names, and the names that the file gives for these codes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,34 @@ NAME_ATTRIBUTES = ("elements", "categories", "levels", "labels", "flag_meanings"
 
 
 def decoded(codes: Any, names: Mapping[int, str]) -> list[str]:
-    """Name of each code as text; '' for a code without a name, such as -1.
+    """Convert integer codes to their names; a code without a name, such as -1, gives ''.
 
     Parameters
     ----------
     codes : (row,) integer codes.
     names : code -> name.
+
+    Returns
+    -------
+    (row,) names.
     """
     return [names.get(int(code), "") if np.isfinite(code) else "" for code in np.ravel(codes)]
 
 
 def code_names(dataset: Any) -> dict[int, str]:
-    """Code -> name as a dataset states them, by its HDF5 type or by an attribute; empty where it states none.
+    """Return the names that a dataset states for its codes, by an HDF5 enumeration or by an attribute.
 
-    Names in an attribute belong to the codes 0, 1, ..., or 1, 2, ... where the smallest code is 1 and the largest is
-    the number of names, as for factors of R. The attribute is not used if a code of the dataset has no name there; a
-    negative code means that there is no value.
+    Names in an attribute belong to the codes 0, 1, ...; they belong to the codes 1, 2, ... if the smallest code is 1
+    and the largest code is the number of names, as for factors of R. An attribute is not used if it gives no name for a
+    code of the dataset; negative codes mean missing values and need no name.
+
+    Parameters
+    ----------
+    dataset : the dataset of codes.
+
+    Returns
+    -------
+    Code -> name; empty if the dataset states no names.
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iu" or not dataset.size:
         return {}

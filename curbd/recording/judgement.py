@@ -1,4 +1,4 @@
-"""Which regions of interest (ROIs) a file rejects: flags, numbers, texts and probabilities under many names."""
+"""Regions of interest (ROIs) that a file rejects, by flags, numbers, strings or probabilities under many names."""
 
 from __future__ import annotations
 
@@ -13,31 +13,33 @@ from curbd.recording.cells import as_text, flag
 ACCEPTING_COLUMNS = (
     *("iscell", "accepted", "isaccepted", "roiaccepted", "accept", "isneuron", "validroi", "keep", "kept"),
 )
-"""Columns that say which ROIs are cells, without capitals, blanks and underscores."""
+"""Columns that say which ROIs are cells, written without capitals, blanks and underscores."""
 REJECTING_COLUMNS = (
     *("rejected", "isrejected", "roirejected", "reject", "excluded", "isexcluded", "notcell", "isnotcell"),
 )
-"""Columns that say which ROIs are not."""
+"""Columns that say which ROIs are not cells."""
 STATUS_COLUMNS = ("status", "roistatus", "cellstatus", "curation", "curationlabel", "decision")
-"""Columns that may hold texts such as ``rejected``; other texts in them mean nothing."""
+"""Columns that may hold strings such as ``rejected``; all other strings in these columns are ignored."""
 ALWAYS_USED = ("iscell", "is_cell", "accepted")
 """Columns that are used even if they reject all ROIs."""
 CELL_PROBABILITY = 0.5
-"""An ROI that is a cell with a smaller probability is rejected, as in suite2p."""
+"""An ROI with a smaller probability of being a cell is rejected, as in suite2p."""
 
 
 def judged(columns: Mapping[str, Any], n_rois: int, table: str) -> tuple[list[str], list[str]]:
-    """Why each ROI of a table is rejected, and sentences on how the columns were read.
+    """Return for each ROI of a table why the file rejects it.
 
     Parameters
     ----------
-    columns : name -> (roi,) or (roi, 2) cells; of two columns, as in suite2p, one is a flag and one a probability.
+    columns : name -> (roi,) or (roi, 2) cells; a column with two values per ROI, as in suite2p, holds a flag and a
+        probability.
     n_rois : number of ROIs.
     table : name of the table, for sentences.
 
     Returns
     -------
-    (roi,) reason, '' for accepted ROIs and for those about which the file says nothing; sentences.
+    (roi,) reasons, '' for accepted ROIs and for ROIs about which the file says nothing; and sentences on how the
+    columns were read.
     """
     reasons = [""] * n_rois
     notes: list[str] = []

@@ -1,4 +1,4 @@
-"""Region labels as files write them: JSON texts, a pattern of the user, and acronyms of the Allen mouse atlas."""
+"""Conversion of strings in a file to region labels: JSON, a pattern of the user, acronyms of the Allen mouse atlas."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from curbd.settings.recording import Regions
 JSON_KEYS = (
     *("brain_regions", "brain_region", "brain_area", "region", "area", "acronym", "structure", "location", "name"),
 )
-"""Keys of a JSON text that may hold the region, tried in this order."""
+"""Keys of a JSON object that may hold the region, tried in this order."""
 
 
 class LabelReader:
-    """Reads a region label from a cell of the file, with the settings of the regions.
+    """Reads a region label from a cell of the file, with the settings in ``regions``.
 
     Attributes
     ----------
-    seen : texts that were read, with the label that each gave.
+    seen : string in the file -> the label that was read from it, for all strings so far.
     """
 
     def __init__(self, settings: Regions) -> None:
@@ -43,7 +43,7 @@ class LabelReader:
         return self.seen[text]
 
     def merged(self, label: str) -> str:
-        """A label of the user, merged to its parent in the atlas."""
+        """Return the parent of a label in the atlas; a label that is not in the atlas is returned unchanged."""
         if self._parent is None or not label:
             return label
         parent = self._parent(label)
@@ -66,7 +66,7 @@ class LabelReader:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on labels that the pattern does not match, and on labels that are not in the atlas."""
+        """Return sentences on labels that the pattern does not match, and on labels that are not in the atlas."""
         notes = []
         labels = [text for text in self.seen if region_label(text)]
         missed = [text for text in labels if text not in self._matched]
@@ -90,7 +90,7 @@ class LabelReader:
 
 
 def of_json(text: str) -> str:
-    """The region in a JSON text, under the first of `JSON_KEYS`; the text itself if it is no such text."""
+    """Return the region in a JSON string, under the first of `JSON_KEYS`; any other string is returned unchanged."""
     if not text.startswith(("{", "[")):
         return text
     try:
@@ -113,11 +113,16 @@ def of_json(text: str) -> str:
 
 
 def compiled(pattern: str, where: str) -> re.Pattern[str]:
-    """A regular expression of the user, with one group.
+    """Compile a regular expression of the user, which must have one group.
+
+    Parameters
+    ----------
+    pattern : the regular expression.
+    where : the setting, for messages.
 
     Raises
     ------
-    UserError : the pattern is not a regular expression, or has no or several groups.
+    UserError : the pattern is not a regular expression, or has no group or several groups.
     """
     try:
         expression = re.compile(pattern)

@@ -1,4 +1,4 @@
-"""A guess at the layout of an unknown HDF5 file, proposed by `curbd inspect`; only the user can put it to use."""
+"""A guess at the layout of an unknown HDF5 file, which `curbd inspect` prints and the user may copy to the config."""
 
 from __future__ import annotations
 
@@ -24,10 +24,19 @@ RATE_ATTRIBUTE = re.compile(r"(sampling|frame).*rate|^(fs|rate|rate_hz|hz|fps)$"
 
 
 def propose(file: h5py.File) -> dict[str, object]:
-    """Keys of `settings.hdf5` that differ from the plain layout, guessed from names, shapes and attributes.
+    """Guess the keys of `settings.hdf5` for a file that does not have the default layout.
 
-    An order of axes is proposed only if an attribute ``dims``, or the number of region labels, determines it. A
-    sampling rate is proposed only if an attribute of the file states it.
+    The guess uses names, shapes and attributes. An order of axes is proposed only if an attribute ``dims``, or the
+    number of region labels, determines the order. A sampling rate is proposed only if an attribute of the file states
+    it.
+
+    Parameters
+    ----------
+    file : the opened file.
+
+    Returns
+    -------
+    Key of `settings.hdf5` -> value, for the keys that differ from the default layout.
     """
     by_path = {path: dataset for path, dataset in datasets(file).items() if not path.startswith("truth/")}
     plain = HDF5Layout()

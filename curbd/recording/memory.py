@@ -1,4 +1,4 @@
-"""Memory that an array will need, compared with the memory that is free, before the array is made."""
+"""A check that an array fits into free memory, before the array is made."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from curbd.errors import UserError
 
 COPIES = 4
-"""Arrays of the size of the rates that binning and smoothing hold at the same time."""
+"""Number of arrays of the size of the rates that binning and smoothing hold at the same time."""
 BYTES = 8
-"""Bytes of a number."""
+"""Bytes per number."""
 LARGE_BYTES = 2e9
 """Arrays that are nearly empty are refused above this size, however much memory is free."""
 
 
 def free_bytes() -> float:
-    """Memory that this process can still take, in bytes; infinite where the system does not say."""
+    """Return the memory that this process can still take, in bytes; infinite if the system does not say."""
     limits = [math.inf]
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -41,39 +41,39 @@ def free_bytes() -> float:
 
 
 def require_memory(n_values: float, where: str, found: str, todo: str, filled: float = 1.0) -> None:
-    """Stop before an array is made that does not fit into memory, or that is large and nearly empty.
+    """Raise an error if an array would not fit into memory, or would be large and nearly empty.
 
     Parameters
     ----------
     n_values : number of values of the array.
     where : the setting, for messages.
-    found : what asks for so much memory, with its numbers.
-    todo : what the user can do.
-    filled : share of the values that hold something; 1 for an array without padding.
+    found : what needs so much memory, with its numbers, for messages.
+    todo : what the user can do, for messages.
+    filled : share of the array that would hold values. Below 1, the caller has found that the array is nearly empty,
+        and an array above 2 GB is refused.
 
     Raises
     ------
-    UserError : more memory is needed than is free, or an array above 2 GB would hold something in less than one value
-        of 2000 (spikes) or, for the caller that counts bins inside trials, in less than 2 % (`filled`).
+    UserError : more memory is needed than is free, or an array above 2 GB would be nearly empty.
     """
     needed = float(n_values) * BYTES * COPIES
     free = free_bytes()
     if needed > free:
         raise UserError.at(
             where,
-            found=f"{found}, which needs {gigabytes(needed)}",
+            found=f"{found}: arrays of {gigabytes(needed)}",
             expected=f"at most {gigabytes(free)}, the memory that is free",
             todo=todo,
         )
     if needed > LARGE_BYTES and filled < 1.0:
         raise UserError.at(
             where,
-            found=f"{found}, which needs {gigabytes(needed)} and would be nearly empty",
-            expected="windows that hold activity",
+            found=f"{found}: arrays of {gigabytes(needed)} that would be nearly empty",
+            expected="bins and time windows that hold activity",
             todo=todo,
         )
 
 
 def gigabytes(n_bytes: float) -> str:
-    """An amount of memory as text."""
+    """Return an amount of memory as a string in GB."""
     return f"{n_bytes / 1e9:.3g} GB"

@@ -1,4 +1,4 @@
-"""Numbers such as -999 that stand in activity where there is no value."""
+"""Numbers such as -999 that mark missing values of the activity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 PLACEHOLDERS = (-999.0, -9999.0, -99999.0, -999999.0)
 """Numbers that files use for missing values."""
 MIN_RANGES_APART = 5.0
-"""A placeholder is that far below all other values of its column, in ranges of these values."""
+"""A placeholder lies below all other values of its column by at least this number of ranges of these values."""
 
 
 class WithoutPlaceholders:
-    """Reads blocks of activity in which placeholders are missing values (NaN).
+    """Reads blocks of activity and replaces placeholders for missing values by NaN.
 
     Attributes
     ----------
@@ -33,18 +33,22 @@ class WithoutPlaceholders:
 
     @property
     def notes(self) -> list[str]:
-        """A sentence on the values that were replaced."""
+        """Return a sentence on the values that were replaced."""
         if not self.n_replaced:
             return []
         return [f"{self.n_replaced} values of the activity are a placeholder such as -999 and are missing (NaN)."]
 
 
 def without_placeholders(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Values without placeholders, and the number of values that became NaN.
+    """Replace placeholders for missing values by NaN, and count them.
 
     Parameters
     ----------
-    values : (..., column).
+    values : (..., column) activity.
+
+    Returns
+    -------
+    (..., column) values with NaN, and the number of values that became NaN.
     """
     wrong = np.isin(values, PLACEHOLDERS)
     if not wrong.any():

@@ -1,9 +1,9 @@
 """Region labels: where a file names the region of each unit, and how the settings change the label.
 
-The reader of a format collects every origin that could hold region labels (`LabelOrigin`). `label_units` tries these
-origins in the order of the settings, unit by unit, and records which origin gave each label. It then merges and renames
-labels and treats units without a label as the settings say. The name of a probe or of an imaging plane is used as a
-label only where the user gives a pattern for it.
+The reader of each file format collects every place in the file that could hold region labels, called an origin
+(`LabelOrigin`). `label_units` tries these origins in the order of the settings, unit by unit, and records which origin
+gave each label. `label_units` then merges and renames labels and treats units without a label as the settings say. The
+name of a probe or of an imaging plane is used as a label only if the user gives a pattern for such names.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from curbd.recording.labels import LabelReader, compiled
 from curbd.settings.recording import RegionRule, Regions
 
 UNKNOWN_REGION = "unknown"
-"""Region of units without a label, with ``regions.unknown: keep``."""
+"""Region of units without a label if ``regions.unknown`` is keep."""
 NO_LABEL_REASON = "no region label"
-"""Why units without a label are left out, with ``regions.unknown: drop``."""
+"""Reason for which units without a label are left out if ``regions.unknown`` is drop."""
 
 
 REGION_WORDS = ("acronym", "region", "area", "location", "structure", "ccf", "allen", "brain", "anatom", "label")
@@ -37,15 +37,15 @@ MAX_CANDIDATES = 6
 
 @dataclass(frozen=True)
 class LabelOrigin:
-    """One origin of region labels in a file, or in a table of the user.
+    """A place in a file, or a table of the user, that could hold the region label of each unit.
 
     Attributes
     ----------
     rule : kind of the origin, as in ``regions.order``.
     name : name of the origin, stored as ``region_source``.
-    labels : (unit,) label of each unit; '' where the origin gives none.
-    raw : (unit,) texts of the file behind these labels; empty where they are the labels themselves.
-    problem : why labels of this origin cannot be read; '' where they can.
+    labels : (unit,) label of each unit; '' if the origin gives none.
+    raw : (unit,) strings in the file from which the labels were read; empty if they are the labels themselves.
+    problem : why labels of this origin cannot be read; '' if they can.
     """
 
     rule: RegionRule
@@ -58,14 +58,18 @@ class LabelOrigin:
 def label_origin(
     rule: RegionRule, name: str, values: Iterable[Any], read: Callable[[Any], str] = region_label
 ) -> LabelOrigin:
-    """An origin of labels from cells as the file holds them.
+    """Construct an origin of labels from cells as the file holds them.
 
     Parameters
     ----------
     rule : kind of the origin, as in ``regions.order``.
     name : name of the origin.
     values : (unit,) cells.
-    read : reads the label from a cell.
+    read : function that reads the label from a cell.
+
+    Returns
+    -------
+    The origin with its labels.
     """
     cells = list(values)
     labels = tuple(read(cell) for cell in cells)
@@ -74,7 +78,7 @@ def label_origin(
 
 
 def majority(labels: Iterable[str]) -> str:
-    """The most frequent label; '' when there is no label, or when two labels are the most frequent."""
+    """Return the most frequent label; '' if there is no label, or if two labels are equally frequent."""
     ranked = Counter(label for label in labels if label).most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
         return ""
@@ -84,17 +88,18 @@ def majority(labels: Iterable[str]) -> str:
 def resolve(
     origins: Sequence[LabelOrigin], order: Sequence[RegionRule], n_units: int
 ) -> tuple[list[str], list[str], list[str]]:
-    """Region label of each unit, the origin of that label, and the text of the file behind it.
+    """Choose the region label of each unit among all origins of labels.
 
     Parameters
     ----------
     origins : every origin of labels.
-    order : kinds of origins; an earlier kind wins over a later one.
+    order : kinds of origins; an earlier kind takes precedence over a later one.
     n_units : number of units.
 
     Returns
     -------
-    (unit,) labels, (unit,) names of origins, (unit,) texts; all '' for a unit without a label.
+    (unit,) labels; (unit,) names of the origins that gave them; (unit,) strings in the file from which the labels were
+    read. All three are '' for a unit without a label.
     """
     labels, names, raw = [""] * n_units, [""] * n_units, [""] * n_units
     for rule in order:
@@ -107,20 +112,25 @@ def resolve(
 
 
 def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]) -> LabelOrigin:
-    """Labels from a table of the user, a TSV with the columns ``unit_id`` (or ``electrode_id``) and ``region``.
+    """Read region labels from a table of the user, a TSV file with the columns ``unit_id`` and ``region``.
 
-    A table of electrodes gives each unit the most frequent label of its electrodes.
+    A table may have the column ``electrode_id`` instead of ``unit_id``; each unit then gets the most frequent label of
+    its electrodes.
 
     Parameters
     ----------
-    path : the table.
+    path : path of the table.
     unit_ids : (unit,) ids of the units.
     electrode_ids : for each unit, the ids of its electrodes.
 
+    Returns
+    -------
+    The labels as an origin.
+
     Raises
     ------
-    UserError : the file does not exist or is not such a table, an id stands in two rows, or the table names no unit of
-        the recording.
+    UserError : the file does not exist or is not such a table, an id appears in two rows, or no unit of the recording
+        is in the table.
     """
     table = _read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
     key = next((column for column in ("unit_id", "electrode_id") if column in table), None)
@@ -132,7 +142,9 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
         )
     repeated = table[key][table[key].duplicated()].unique()
     if len(repeated):
-        raise UserError.at(path, found=f"{key} {', '.join(repeated[:5])} more than once", expected="one row for each")
+        raise UserError.at(
+            path, found=f"{key} {_some(repeated.tolist())} in more than one row", expected=f"one row for each {key}"
+        )
     labels = dict(zip(table[key], table["region"], strict=True))
     if key == "unit_id":
         cells = [labels.get(unit, "") for unit in unit_ids]
@@ -143,16 +155,16 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
         known_ids = unit_ids if key == "unit_id" else sorted({electrode for ids in electrode_ids for electrode in ids})
         raise UserError.at(
             path,
-            found=f"no label for any unit ({key} {', '.join(list(labels)[:5])} ...)",
-            expected=f"{key} out of {_some(known_ids)}"
+            found=f"no label for any unit of the recording (the table has {key} {_some(list(labels))})",
+            expected=f"{key} of the recording, such as {_some(known_ids)}"
             if known_ids
-            else "unit_id (the file links no unit to an electrode)",
+            else "the column unit_id, because the file links no unit to an electrode",
         )
     return origin
 
 
 def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOrigin]:
-    """Labels that a pattern of the user finds in the names of probes, electrode groups or imaging planes.
+    """Read region labels from the names of probes, electrode groups or imaging planes, by a pattern of the user.
 
     Parameters
     ----------
@@ -178,11 +190,15 @@ def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOr
 
 
 def read_merge(merge: dict[str, str] | str) -> dict[str, str]:
-    """Old label -> new label, from the config or from a TSV with the columns ``label`` and ``region``.
+    """Read which labels are renamed: a mapping from old to new labels, from the config or from a TSV file.
 
     Parameters
     ----------
-    merge : the labels themselves, or the path of the TSV.
+    merge : the mapping itself, or the path of a TSV file with the columns ``label`` and ``region``.
+
+    Returns
+    -------
+    Old label -> new label.
 
     Raises
     ------
@@ -205,7 +221,7 @@ def label_units(
     where: str,
     candidates: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Region of each unit according to the settings.
+    """Determine the region of each unit as the settings say.
 
     Parameters
     ----------
@@ -215,17 +231,17 @@ def label_units(
     electrode_ids : for each unit, the ids of its electrodes, for a mapping by electrode.
     settings : order of the origins, mapping, pattern, merging, and what to do with units without a label.
     where : the recording, for messages.
-    candidates : name of a column of texts that is not used for labels -> (unit,) texts; for the message only.
+    candidates : name of a column of strings that is not used for labels -> (unit,) strings; for the message only.
 
     Returns
     -------
-    (unit,) table with the columns region, region_raw, region_source and reason, and with the attributes ``labels``
-    (the labels before merging) and ``absent_labels`` (labels of `settings.merge` that no unit has); sentences on
-    origins that disagree or cannot be read, and on labels that differ by case only.
+    table : one row per unit, with the columns region, region_raw, region_source and reason. Its attribute ``labels``
+        holds the labels before merging, and ``absent_labels`` the labels of `settings.merge` that no unit has.
+    notes : sentences on origins that disagree or cannot be read, and on labels that differ only in case.
 
     Raises
     ------
-    UserError : no unit has a label; or a unit without a label, with ``regions.unknown: stop``.
+    UserError : no unit has a label; or some units have no label and ``regions.unknown`` is stop.
     """
     origins = list(origins)
     if settings.mapping is not None:
@@ -273,12 +289,12 @@ def _merged_in_atlas(
 
 
 def problems(origins: Sequence[LabelOrigin]) -> list[str]:
-    """A sentence for each origin whose labels cannot be read."""
+    """Return a sentence for each origin whose labels cannot be read."""
     return [f"No region label is taken from {origin.name}: {origin.problem}." for origin in origins if origin.problem]
 
 
 def alike(labels: Sequence[str]) -> list[str]:
-    """A sentence on labels that differ only by case, blanks or punctuation, and are probably one region."""
+    """Return a sentence on labels that differ only in case, blanks or punctuation, and are probably one region."""
     spellings: dict[str, Counter[str]] = {}
     for label in labels:
         if label:
@@ -297,7 +313,7 @@ def alike(labels: Sequence[str]) -> list[str]:
 
 
 def disagreements(origins: Sequence[LabelOrigin]) -> list[str]:
-    """A sentence for each pair of origins that name different regions for the same units.
+    """Return a sentence for each pair of origins that name different regions for the same units.
 
     Labels from a mapping or a name pattern of the user are not compared, because they are meant to replace the labels
     of the file.
@@ -315,7 +331,10 @@ def disagreements(origins: Sequence[LabelOrigin]) -> list[str]:
 
 
 def suggest_pattern(name: str) -> str:
-    r"""Pattern for the last word of a name, ``group0_psb`` -> ``group\d+_(\w+)``; '' for a name of one word."""
+    r"""Suggest a pattern for the last word of a name, ``group0_psb`` -> ``group\d+_(\w+)``.
+
+    The pattern is '' for a name of a single word.
+    """
     words = re.match(r"^(.*[_\-. ])([^\W\d_][^\W_]*)$", name)
     if words is None:
         return ""
@@ -329,7 +348,7 @@ def no_label_message(
     where: str,
     candidates: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """The message for a file in which no unit has a region label: where labels were searched, and the table to write.
+    """Write the message for a file in which no unit has a region label: where labels were searched, and what to do.
 
     Parameters
     ----------
@@ -337,7 +356,11 @@ def no_label_message(
     origins : the origins in which labels were searched.
     names : kind of name -> (unit,) names, in which the user may recognise regions.
     where : the recording.
-    candidates : name of a column of texts that is not used for labels -> (unit,) texts.
+    candidates : name of a column of strings that is not used for labels -> (unit,) strings.
+
+    Returns
+    -------
+    The message.
     """
     searched = ", ".join(dict.fromkeys(origin.name for origin in origins))
     lines = [
@@ -365,14 +388,18 @@ def no_label_message(
 
 
 def absent_labels_message(where: str, absent: Sequence[str], present: Sequence[str], owner: str) -> str:
-    """The message about labels of ``regions.merge`` that no unit has, with the label that each may be a misspelling of.
+    """Write the message about labels in ``regions.merge`` that no unit has, with similar labels as suggestions.
 
     Parameters
     ----------
     where : the recording or the config.
-    absent : labels of ``regions.merge`` that no unit has.
+    absent : labels in ``regions.merge`` that no unit has.
     present : the labels of the units.
     owner : whose labels these are, ``the recording`` or ``any recording``.
+
+    Returns
+    -------
+    The message.
     """
     hints = [f"{label!r}: {hint}" for label in absent if (hint := did_you_mean(label, present))]
     return mistake(
@@ -384,11 +411,16 @@ def absent_labels_message(where: str, absent: Sequence[str], present: Sequence[s
 
 
 def candidate_lines(candidates: Mapping[str, Sequence[str]]) -> list[str]:
-    """Columns of texts that could hold region labels, and the key that takes them.
+    """List the columns of strings that could hold region labels, each with the key of the config that uses it.
 
     Parameters
     ----------
-    candidates : name of a column, such as ``units.area`` -> (unit,) texts. A name with ``hdf5:`` in front is a dataset.
+    candidates : name of a column, such as ``units.area`` -> (unit,) strings. A name with the prefix ``hdf5:`` is a
+        dataset.
+
+    Returns
+    -------
+    Lines of text.
     """
     ranked = sorted(
         (name for name, texts in candidates.items() if any(map(region_label, texts))),
@@ -409,15 +441,19 @@ def candidate_lines(candidates: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def absent_labels_are_a_mistake(merge: dict[str, str] | str, absent: Sequence[str]) -> bool:
-    """Whether labels of ``regions.merge`` that no unit has are a mistake, and not only worth a remark.
+    """Decide whether labels in ``regions.merge`` that no unit has are a mistake rather than worth a remark.
 
-    A label that is written in the config is meant for a recording of the run. A table may be that of a whole atlas, and
-    is a mistake only where nothing in it fits.
+    Every label that is written in the config is meant for a recording of the run, so that an absent label is a mistake.
+    A table may cover a whole atlas, and is a mistake only if no unit has any of its labels.
 
     Parameters
     ----------
     merge : the setting, labels or the path of a table.
     absent : labels that no unit has.
+
+    Returns
+    -------
+    True if the labels are a mistake.
     """
     return bool(absent) and (not isinstance(merge, str) or len(absent) == len(read_merge(merge)))
 
@@ -425,7 +461,7 @@ def absent_labels_are_a_mistake(merge: dict[str, str] | str, absent: Sequence[st
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
     expected = f"a TSV with the columns {columns}"
     if not Path(path).is_file():
-        raise UserError.at(field, found=f"{path}, which is not a file", expected=expected)
+        raise UserError.at(field, found=f"{path}, which is not a file", expected=expected, todo="check the path")
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, comment=None)
     except (OSError, ValueError) as error:

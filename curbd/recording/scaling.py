@@ -1,4 +1,4 @@
-"""Scaling of rates into (-1, 1), the range of the units of a network: by their largest value, or by their peak rate."""
+"""Scaling of rates into (-1, 1), the range of the units of a network, by the largest value or by the peak rate."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ import xarray as xr
 HEADROOM_RATIO = 1.25
 """The largest training rate is scaled to 1 / 1.25 = 0.8, so that held-out rates may be larger."""
 PEAK_ABOVE_MEAN_SD = 1.5
-"""The peak rate behind spike counts lies this number of standard deviations of the rate above the mean rate."""
+"""The peak rate of a unit is estimated as the mean rate plus this number of standard deviations of the rate."""
 MAX_SCALED_RATE = 0.999
 """Scaled rates are clipped to plus and minus this value, because atanh(1) is infinite."""
 
 
 def scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scale of each unit: 1.25 times the largest absolute rate of the unit in the training trials.
+    """Compute the scale of each unit: 1.25 times the largest absolute rate of the unit in the training trials.
 
     Parameters
     ----------
-    rates : (trial, time, unit), NaN where missing.
-    train : (trial,) whether a trial is for training.
+    rates : (trial, time, unit) rates, NaN where missing.
+    train : (trial,) bool, True for training trials.
 
     Returns
     -------
-    (unit,) in the units of the rates; 0 for a unit without activity in training.
+    (unit,) scales, in the units of the rates; 0 for a unit without activity in training.
     """
     return HEADROOM_RATIO * np.nan_to_num(np.abs(rates[train])).max(axis=(0, 1), initial=0.0)
 
 
 def count_scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scale of each unit, half of its peak rate, for spikes that were counted in bins and not smoothed.
+    """Compute the scale of each unit, half of its peak rate, for spikes that are counted in bins and not smoothed.
 
-    The peak rate is the mean plus 1.5 times the standard deviation of the rate in the training trials. The covariance
-    of neighbouring bins estimates the variance of the rate, because the counting noise of different bins is
+    The peak rate is estimated as the mean plus 1.5 times the standard deviation of the rate in the training trials. The
+    covariance of neighbouring bins estimates the variance of the rate, because the counting noise of different bins is
     independent. The largest count would be a poor estimate of the peak: a single spike in a bin of 10 ms is a rate of
     100 Hz.
 
     Parameters
     ----------
-    rates : (trial, time, unit), NaN where missing.
-    train : (trial,) whether a trial is for training.
+    rates : (trial, time, unit) rates, NaN where missing.
+    train : (trial,) bool, True for training trials.
 
     Returns
     -------
-    (unit,) in the units of the rates; 0 for a unit without activity in training.
+    (unit,) scales, in the units of the rates; 0 for a unit without activity in training.
     """
     training_rates = rates[train]
     mean = np.nan_to_num(np.nanmean(training_rates, axis=(0, 1)))
@@ -53,35 +53,35 @@ def count_scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def silent(recording: xr.Dataset) -> float:
-    """Scaled rate of a unit that does not fire: -1 with ``scaling: counts``, otherwise 0."""
+    """Return the scaled rate of a unit that does not fire: -1 with ``scaling: counts``, otherwise 0."""
     return float(recording.attrs.get("silent", 0.0))
 
 
 def scaled_rates(recording: xr.Dataset) -> xr.DataArray:
-    """Rates divided by the scale of each unit, in (-1, 1); with ``scaling: counts``, 1 is subtracted from the ratio.
+    """Divide rates by the scale of each unit, into (-1, 1); with ``scaling: counts``, 1 is subtracted from the ratio.
 
     Measured rates are clipped to [-0.999, 0.999], because held-out rates may exceed the largest training rate. Rates
     that are phi(x) of a model are used unchanged.
 
     Returns
     -------
-    (trial, time, unit), NaN where missing.
+    (trial, time, unit) scaled rates, NaN where missing.
     """
     scaled = observed_rates(recording)
     return scaled if recording.attrs["activity"] == "model" else scaled.clip(-MAX_SCALED_RATE, MAX_SCALED_RATE)
 
 
 def observed_rates(recording: xr.Dataset) -> xr.DataArray:
-    """Scaled rates without clipping, for estimators that model observations as rates plus noise.
+    """Return scaled rates without clipping, for estimators that model observations as rates plus noise.
 
     Returns
     -------
-    (trial, time, unit), NaN where missing; values may lie outside (-1, 1).
+    (trial, time, unit) scaled rates, NaN where missing; values may lie outside (-1, 1).
     """
     scaled = recording["rates"] / recording["scale"] + silent(recording)
     return scaled.transpose("trial", "time", "unit").rename("scaled_rates")
 
 
 def unscaled(recording: xr.Dataset, scaled: xr.DataArray) -> xr.DataArray:
-    """Inverse of `observed_rates`: scaled rates (trial, time, unit) converted to the units of the recording."""
+    """Convert scaled rates (trial, time, unit) to the units of the recording; the inverse of `observed_rates`."""
     return ((scaled - silent(recording)) * recording["scale"]).transpose("trial", "time", "unit")

@@ -1,4 +1,4 @@
-"""Which units are part of the fit, and why the others are not."""
+"""The choice of the units that are fitted, with the reason for each unit that is left out."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MAX_REASONS_LISTED = 6
 MANY_SMALL_REGIONS = 3
 """With this number of regions that are too small, merging them is advised."""
 MAX_REASON_LENGTH = 120
-"""Longest text of a reason in a message."""
+"""Largest number of characters of a reason in a message."""
 MAX_BINS_LOST = 0.25
-"""Largest share of the recorded bins that holes of the kept units may cost."""
+"""Largest share of the recorded bins that may be lost because kept units have missing values in them."""
 
 
 class Selection(NamedTuple):
-    """The units of a file, kept or not.
+    """Which units of a file are kept, and why the other units are left out.
 
     Attributes
     ----------
-    reasons : (unit,) why a unit is left out, as text; empty for a kept unit.
+    reasons : (unit,) why a unit is left out; '' for a kept unit.
     mean_rate_hz : (unit,) mean rate in the training trials in Hz; NaN unless the activity is spikes.
     """
 
@@ -38,17 +38,21 @@ class Selection(NamedTuple):
 
     @property
     def kept(self) -> Array:
-        """(kept unit,) indices among the units of the file."""
+        """Return the indices (kept unit,) of the kept units among the units of the file."""
         return np.flatnonzero(self.reasons == "")
 
 
 def candidate_units(units: pd.DataFrame, where: str) -> Array:
-    """(candidate,) indices of the units that neither the file nor the settings exclude before any activity is read.
+    """Return the units that neither the file nor the settings exclude, before any activity is read.
 
     Parameters
     ----------
     units : the units of the file, with the column ``reason``.
     where : the recording, for messages.
+
+    Returns
+    -------
+    (candidate,) indices among the units of the file.
 
     Raises
     ------
@@ -69,8 +73,8 @@ def select_units(
     units : the units of the file, with the columns ``region`` and ``reason``.
     candidates : (candidate,) indices of the units whose activity was read.
     activity : activity of the candidates.
-    train : (trial,) whether a trial is for training.
-    settings : lowest mean rate, and fewest units of a region.
+    train : (trial,) bool, True for training trials.
+    settings : settings on units, such as the lowest mean rate and the smallest number of units in a region.
     where : the recording, for messages.
 
     Returns
@@ -96,16 +100,16 @@ def select_units(
 
 
 def mean_rates(rate_of_trial_hz: Array, rates: Array) -> Array:
-    """Mean rate of each unit over trials, each trial weighted by the bins in which the unit was observed.
+    """Compute the mean rate of each unit over trials, weighting each trial by the bins in which the unit was observed.
 
     Parameters
     ----------
     rate_of_trial_hz : (trial, unit) mean rates in Hz.
-    rates : (trial, time, unit), NaN where missing.
+    rates : (trial, time, unit) rates, NaN where missing.
 
     Returns
     -------
-    (unit,) in Hz; NaN for a unit that was never observed.
+    (unit,) mean rates in Hz; NaN for a unit that was never observed.
     """
     bins = np.isfinite(rates).sum(axis=1)
     n_bins = bins.sum(axis=0)
@@ -114,18 +118,18 @@ def mean_rates(rate_of_trial_hz: Array, rates: Array) -> Array:
 
 
 def reasons_of(rates: Array, train: Array, mean_rate_hz: Array, settings: Units) -> Array:
-    """Why the activity of each unit cannot be fitted; empty for a unit whose activity can.
+    """Return for each unit why its activity cannot be fitted, or '' if it can be fitted.
 
     Parameters
     ----------
-    rates : (trial, time, unit), NaN where missing.
-    train : (trial,) whether a trial is for training.
-    mean_rate_hz : (unit,) in Hz; NaN unless the activity is spikes.
+    rates : (trial, time, unit) rates, NaN where missing.
+    train : (trial,) bool, True for training trials.
+    mean_rate_hz : (unit,) mean rates in Hz; NaN unless the activity is spikes.
     settings : lowest mean rate, and largest share of missing bins.
 
     Returns
     -------
-    (unit,) text.
+    (unit,) reasons.
     """
     n_units = rates.shape[2]
     reasons = np.full(n_units, "", dtype=object)
@@ -154,29 +158,35 @@ def reasons_of(rates: Array, train: Array, mean_rate_hz: Array, settings: Units)
 
 
 def recorded_bins(finite: Array) -> Array:
-    """(trial, time) whether at least half of the units with any data have a value in a bin.
+    """Find the bins in which at least half of the units have a value.
+
+    Units without any value in ``finite`` are not counted.
 
     Parameters
     ----------
-    finite : (trial, time, unit) whether a unit has a value.
+    finite : (trial, time, unit) bool, True where a unit has a value.
+
+    Returns
+    -------
+    (trial, time) bool, True for bins in which at least half of the units have a value.
     """
     with_data = int(finite.any(axis=(0, 1)).sum())
     return np.asarray(2 * finite.sum(axis=2) >= max(with_data, 1))
 
 
 def reasons_of_holes(rates: Array) -> Array:
-    """Why units with holes are left out: together with the other units they would cost too many bins.
+    """Leave out units whose missing bins would cost too many bins of the recording.
 
-    A bin counts only if all kept units have a value in it. Units with the fewest holes are kept first, as long as at
-    most `MAX_BINS_LOST` of the recorded bins are lost.
+    A bin can be used only if all kept units have a value in it. Units are kept in order of increasing number of missing
+    bins, as long as at most `MAX_BINS_LOST` of the recorded bins are lost.
 
     Parameters
     ----------
-    rates : (trial, time, unit) rates of units that passed all other rules, NaN where missing.
+    rates : (trial, time, unit) rates of the units that passed all other rules, NaN where missing.
 
     Returns
     -------
-    (unit,) text.
+    (unit,) why a unit is left out; '' for a kept unit.
     """
     finite = np.isfinite(rates)
     reasons = np.full(rates.shape[2], "", dtype=object)
@@ -195,13 +205,17 @@ def reasons_of_holes(rates: Array) -> Array:
 
 
 def small_regions(regions: Sequence[str], kept: Array, settings: Units) -> Array:
-    """(unit,) reason for the kept units of regions with too few kept units; empty for all other units.
+    """Leave out the kept units of regions with too few kept units.
 
     Parameters
     ----------
     regions : (unit,) region of each unit.
-    kept : (unit,) whether a unit passed all other rules.
-    settings : fewest units of a region.
+    kept : (unit,) bool, True for units that passed all other rules.
+    settings : smallest number of units in a region.
+
+    Returns
+    -------
+    (unit,) why a unit is left out by this rule; '' for all other units.
     """
     counts = Counter(region for region, keep in zip(regions, kept, strict=True) if keep)
     fewest = settings.min_per_region
@@ -215,35 +229,40 @@ def small_regions(regions: Sequence[str], kept: Array, settings: Units) -> Array
 
 
 def require_units(reasons: Sequence[str], where: str) -> None:
-    """Stop when no unit is kept.
+    """Raise an error if no unit is kept.
 
     Parameters
     ----------
-    reasons : (unit,) why each unit is left out; empty for a kept unit.
+    reasons : (unit,) why each unit is left out; '' for a kept unit.
     where : the recording, for messages.
 
     Raises
     ------
-    UserError : how many units were left out for each reason.
+    UserError : no unit is kept; the message gives the number of units that were left out for each reason.
     """
     if not len(reasons):
-        raise UserError.at(f"{where}: units", found="no unit", expected="spikes, ROI responses or a table of activity")
+        raise UserError.at(
+            f"{where}: units",
+            found="no units in the file",
+            expected="spikes, ROI responses or a table of activity",
+            todo="look at what the file holds (curbd inspect)",
+        )
     if all(reasons):
         counts = Counter(reasons).most_common()
         lost = "; ".join(f"{count} {shortened(reason)}" for reason, count in counts[:MAX_REASONS_LISTED])
         if len(counts) > MAX_REASONS_LISTED:
             n_others = sum(count for _, count in counts[MAX_REASONS_LISTED:])
-            lost += f"; {n_others} for {len(counts) - MAX_REASONS_LISTED} other reasons of this kind"
+            lost += f"; {n_others} for {len(counts) - MAX_REASONS_LISTED} other reasons"
         raise UserError.at(
             f"{where}: units",
             found=f"none of {len(reasons)} kept ({lost})",
             expected="at least one unit to fit",
-            todo=f"look at the units (curbd inspect), then loosen {_settings_behind(reasons)}",
+            todo=f"look at the units (curbd inspect), then change {_settings_behind(reasons)}",
         )
 
 
 def shortened(text: str) -> str:
-    """A reason on one line, with the middle of a long label left out."""
+    """Shorten a reason to one line by leaving out the middle of a long text."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_REASON_LENGTH else f"{line[: MAX_REASON_LENGTH // 2]} ... {line[-20:]}"
 

@@ -1,7 +1,7 @@
-"""What the spike times of a file tell about its clock: absurd times, reversals, whole numbers, and single precision.
+"""What the spike times of a file reveal about its clock: absurd times, reversals, whole numbers, single precision.
 
-A recording is read with the times that the file states. Everything here leads to a sentence for the user, except times
-far from all others, which are left out as samples of a series are (`curbd.recording.clock`).
+A recording is read with the times that the file states, and this module only writes sentences for the user. Times far
+from all others are the exception: they are left out, as samples of a series are (`curbd.recording.clock`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from curbd.recording.clock import MAX_RANGES_FROM_MEDIAN
 MAX_SPIKES_SAMPLED = 1000
 """Number of spikes of a unit from which the middle and the range of all spike times are estimated."""
 FEWEST_TIMES_JUDGED = 50
-"""With fewer spikes, nothing is said about the unit or the resolution of the times."""
+"""No remark is made on a unit, or on the resolution of the times, if there are fewer spikes."""
 SLOW_RATE_HZ = 0.1
-"""Mean rates of all units below this rate mean that the times are probably not in seconds."""
+"""If the mean rates of all units are below this rate, the times are probably not in seconds."""
 MAX_RESTARTS_PER_SPIKE = 0.2
-"""With more steps back, spike times are in no order at all, and no clock restarts."""
+"""With more steps back per spike, the spike times are not ordered at all, and the clock does not restart."""
 FAST_RATE_HZ = 1000.0
-"""A mean rate of a unit above this rate means that the times are probably not in seconds."""
+"""If the mean rate of a unit is above this rate, the times are probably not in seconds."""
 LONG_SPAN_S = 7 * 86400.0
-"""A recording that is longer than a week is remarkable."""
+"""A recording longer than a week gets a remark."""
 RESOLUTIONS_S = (1e-3, 1e-4)
 """Resolutions to which files often round spike times."""
 COARSE_SINGLE_PRECISION_S = 1e-3
-"""Single precision is mentioned where it merges times that differ by less than this time."""
+"""Single precision gets a remark if its resolution is coarser than half of this time."""
 
 
 @dataclass
@@ -40,11 +40,12 @@ class SpikeClock:
     n_spikes : number of finite times.
     n_not_finite : number of times that are not finite.
     n_duplicates : number of repeated times of the same unit.
-    whole : whether all times are whole numbers.
-    single : whether the file stores the times in single precision.
-    reversals : units whose times go back, each with the times before and after its largest step back.
+    whole : True if all times are whole numbers.
+    single : True if the file stores the times in single precision.
+    reversals : units whose times are not in increasing order, each with the times before and after its largest step
+        back.
     n_steps_back : number of steps back of all units.
-    rounded : resolutions of `RESOLUTIONS_S` that all times are multiples of.
+    rounded : those of `RESOLUTIONS_S` of which all times are multiples.
     ends : first and last time of each unit with spikes.
     """
 
@@ -63,7 +64,7 @@ class SpikeClock:
     _n_of_unit: dict[int, int] = field(default_factory=dict)
 
     def add(self, unit: int, times: np.ndarray, unique: np.ndarray) -> None:
-        """Take in the spike times of a unit.
+        """Add the spike times of a unit to the facts.
 
         Parameters
         ----------
@@ -94,7 +95,10 @@ class SpikeClock:
         self.ends.append((float(unique[0]), float(unique[-1])))
 
     def near_s(self) -> tuple[float, float]:
-        """First and last time in seconds that can be right: at most 1000 times the usual range from the middle."""
+        """Return the limits of plausible spike times in seconds.
+
+        The limits are 1000 times the usual range of spike times away from the median spike time.
+        """
         sampled = np.concatenate(self._sampled) if self._sampled else np.empty(0)
         if sampled.size < 10:
             return -np.inf, np.inf
@@ -104,17 +108,21 @@ class SpikeClock:
 
     @property
     def units_with_far_times(self) -> list[int]:
-        """Positions, among the units with spikes, of those with times that cannot be right."""
+        """Return the units with times outside the plausible limits, as positions among the units with spikes."""
         low, high = self.near_s()
         return [index for index, (first, last) in enumerate(self.ends) if first < low or last > high]
 
     def notes(self, span_s: tuple[float, float], resolution_s: float | None) -> list[str]:
-        """Sentences on everything that is remarkable.
+        """Return sentences on everything remarkable in the spike times.
 
         Parameters
         ----------
         span_s : first and last time of the recording in seconds.
-        resolution_s : resolution of the spike times as the file states it, in seconds; None where it states none.
+        resolution_s : resolution of the spike times that the file states, in seconds; None if the file states none.
+
+        Returns
+        -------
+        One sentence per remark.
         """
         notes = []
         if self.n_duplicates:

@@ -7,24 +7,24 @@ import numpy as np
 from curbd.recording.window_checks import overlaps
 
 MAX_DRAWS = 200
-"""Number of random splits among which the most even one is chosen, where trials share bins."""
+"""Number of random splits from which the most even split is chosen, if trials share bins."""
 MAX_SHARE_MOVED = 0.2
 """Largest share of the test trials that may become training trials because they share bins with training trials."""
 LEFT_OUT = ""
-"""Mark of a trial that shares bins with training and test trials, so that it can be neither."""
+"""Mark of a trial that is neither a training nor a test trial, because it shares bins with trials of both kinds."""
 
 
 def split(condition: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
-    """Draw the held-out trials at random, within each condition.
+    """Draw the held-out test trials at random within each condition.
 
     A condition with at least two trials has at least one training and one test trial. The only trial of a condition is
-    a training trial. Where every condition has a single trial, the test trials are drawn from all trials.
+    a training trial. If every condition has a single trial, the test trials are drawn from all trials.
 
     Parameters
     ----------
-    condition : (trial,) condition of each trial, as text.
+    condition : (trial,) condition of each trial.
     test_fraction : share of the trials to hold out.
-    seed : seed of the random draw.
+    seed : seed for the random draw.
 
     Returns
     -------
@@ -50,26 +50,27 @@ def split_apart(
     seed: int,
     tolerance_s: float = 1e-6,
 ) -> tuple[np.ndarray, str]:
-    """Draw the held-out trials so that no bin is in a training trial and in a test trial.
+    """Draw the held-out test trials so that no bin is both in a training trial and in a test trial.
 
-    Trials are drawn as by `split` where that leaves no bin on both sides, and if only a few test trials share bins with
-    training trials, these become training trials. Otherwise trials that share time are drawn together, as runs of
-    neighbouring trials; where a run would hold more trials than are to be held out, it is cut, and trials on the other
-    side that share bins with a test trial are left out. Among many random draws, the one is taken that comes nearest to
-    the wanted fraction in every condition and leaves out the fewest trials.
+    Trials are first drawn as by `split`. If only a few of the test trials share bins with training trials, these test
+    trials become training trials. If more do, neighbouring trials that share time are drawn together as one group. A
+    group with more trials than are to be held out is cut, and training trials that then share bins with a test trial
+    are left out. Of many random draws, the draw is taken that comes closest to the wanted fraction in every condition
+    and leaves out the fewest trials.
 
     Parameters
     ----------
-    condition : (trial,) condition of each trial, as text.
+    condition : (trial,) condition of each trial.
     start_s : (trial,) start of each trial in seconds on the clock of the recording.
     stop_s : (trial,) end of each trial in seconds.
     test_fraction : share of the trials to hold out.
-    seed : seed of the random draw.
-    tolerance_s : overlaps up to this time are rounding errors.
+    seed : seed for the random draw.
+    tolerance_s : overlaps up to this time, in seconds, count as rounding errors.
 
     Returns
     -------
-    (trial,) ``train``, ``test``, or `LEFT_OUT`; a sentence on what was done, '' where the draw is that of `split`.
+    (trial,) ``train``, ``test`` or `LEFT_OUT`; and a sentence on what was done, '' if the trials are drawn as by
+    `split`.
     """
     drawn = split(condition, test_fraction, seed)
     if not overlaps(start_s, stop_s, tolerance_s).any():

@@ -1,4 +1,4 @@
-"""Units of time that a file states for its times; everything else in the project is in seconds."""
+"""Units in which a file states its times; everywhere else in the project, times are in seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = {
 
 
 def stated_unit(dataset: Any) -> str:
-    """Unit that a dataset of times states in its attribute ``unit`` or ``units``; '' where it states none."""
+    """Return the unit that a dataset of times states in its attribute ``unit`` or ``units``; '' if it states none."""
     if not isinstance(dataset, h5py.Dataset):
         return ""
     for attribute in ("unit", "units"):
@@ -31,12 +31,16 @@ def stated_unit(dataset: Any) -> str:
 
 
 def seconds_per_unit(dataset: Any, name: str) -> tuple[float, list[str]]:
-    """Length in seconds of the unit of a dataset of times, and sentences on a unit other than the second.
+    """Return the length in seconds of the unit in which a dataset states its times.
 
     Parameters
     ----------
     dataset : the dataset, whose attribute states the unit.
     name : name of the dataset, for sentences.
+
+    Returns
+    -------
+    The length of the unit in seconds, and sentences on a unit other than the second.
     """
     unit = stated_unit(dataset)
     seconds = SECONDS.get(unit.casefold())

@@ -1,4 +1,4 @@
-"""What the windows of an interval table look like together, told before anything is binned."""
+"""Remarks on the windows of an interval table as a whole, made before anything is binned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from curbd.recording.cells import cell_text
 
 MAX_TIMES_MEDIAN = 10.0
-"""Windows that are longer than this number of median lengths are remarkable."""
+"""Windows that are longer than this number of median lengths get a remark."""
 PLACEHOLDER_TEXTS = {"-999", "-9999", "-99999", "n/a", "N/A", "NA", "nan", "NaN", "null", "missing"}
 """Values of a column that probably mean that there is no value."""
 MAX_VALUES_LISTED = 5
@@ -18,13 +18,17 @@ MAX_VALUES_LISTED = 5
 
 
 def overlaps(start: np.ndarray, stop: np.ndarray, tolerance_s: float) -> np.ndarray:
-    """(window,) whether a window shares time with another window.
+    """Find the windows that share time with another window.
 
     Parameters
     ----------
     start : (window,) start of each window in seconds.
     stop : (window,) end of each window in seconds.
-    tolerance_s : overlaps up to this time are rounding errors.
+    tolerance_s : overlaps up to this time, in seconds, count as rounding errors.
+
+    Returns
+    -------
+    (window,) bool, True for windows that share time.
     """
     order = np.lexsort((stop, start))
     latest = np.maximum.accumulate(stop[order])
@@ -40,7 +44,7 @@ def overlaps(start: np.ndarray, stop: np.ndarray, tolerance_s: float) -> np.ndar
 
 
 def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) -> list[str]:
-    """Sentences on windows that share time, repeat, go back in time, or are much longer than the others.
+    """Return sentences on windows that share time, repeat, go back in time, or are much longer than the others.
 
     Parameters
     ----------
@@ -88,13 +92,13 @@ def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) ->
 
 
 def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str], name: str) -> list[str]:
-    """Sentences on conditions without any window left, and on columns in which every window is another condition.
+    """Return sentences on conditions without any window left, and on columns with a different value in every window.
 
     Parameters
     ----------
     rows : the rows of the table.
-    used : (row,) whether the window of a row is used.
-    wanted : columns of the conditions.
+    used : (row,) bool, True if the window of the row is used.
+    wanted : columns whose combination is the condition.
     name : name of the table.
     """
     notes = []
@@ -127,13 +131,17 @@ def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str],
 
 
 def clock_hint(first: float, last: float, span_s: tuple[float, float]) -> str:
-    """A guess why the times of a table lie outside the recording: another unit of time; '' without a guess.
+    """Guess the unit of time of a table whose times lie outside the recording.
 
     Parameters
     ----------
-    first : first time of the table.
-    last : last time of the table.
+    first : first time in the table.
+    last : last time in the table.
     span_s : first and last time of the recording in seconds.
+
+    Returns
+    -------
+    A sentence; '' if no unit of time would bring the times into the recording.
     """
     ratio = last / span_s[1] if span_s[1] > 0 and last > 0 else 0.0
     for factor, what in ((1000.0, "milliseconds"), (1 / 1000.0, "seconds, and those of the activity in milliseconds")):

@@ -1,4 +1,4 @@
-"""The stretches of a recording that are used: trials from an interval table, or blocks of continuous data."""
+"""The time windows of a recording that are used: trials from an interval table, or blocks of continuous data."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from curbd.settings.recording import Windows
 BLOCK_BINS = 200
 """Default length of a block of continuous data, in bins."""
 MIN_BLOCKS = 10
-"""Data that are too short for this number of default blocks are cut into this number of shorter blocks."""
+"""Data that are too short for this number of blocks of default length are cut into this number of shorter blocks."""
 MIN_BLOCK_BINS = 20
-"""Shortest block that is made to reach `MIN_BLOCKS`, in bins."""
+"""Shortest block, in bins, into which data are cut to reach `MIN_BLOCKS` blocks."""
 EMPTY_CONDITION = "none"
-"""Condition text of a trial whose column is empty."""
+"""Condition of a trial whose cell in the condition column is empty."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials on one common axis of integer bins.
+    """Trials on a common axis of integer bins.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Trials:
     first : (trial,) first bin of each trial, counted from t = 0.
     last : (trial,) bin after the last bin of each trial, counted from t = 0.
     dt_s : bin width in seconds.
-    columns : one row for each trial, with the columns of the interval table.
+    columns : one row per trial, with the columns of the interval table.
     offset_s : time of the left edge of bin 0 relative to t = 0, in seconds.
     notes : sentences on what was left out, and why.
-    clocked : whether `zero_s` is on the clock of the recording, so that trials can be compared in time.
-    blocks : whether these are blocks of continuous data, so that bin k is a different moment in every block.
+    clocked : True if `zero_s` is on the clock of the recording, so that the times of different trials can be compared.
+    blocks : True if the trials are blocks of continuous data, so that bin k is a different moment in every block.
     """
 
     zero_s: np.ndarray
@@ -56,36 +56,41 @@ class Trials:
 
     @property
     def bins(self) -> np.ndarray:
-        """(bin,) numbers of the bins, from the earliest start to the latest end of all trials."""
+        """Return the indices (bin,) of all bins, from the earliest start to the latest end of any trial."""
         return np.arange(self.first.min(), self.last.max())
 
     @property
     def time_s(self) -> np.ndarray:
-        """(bin,) centres of the bins in seconds from t = 0."""
+        """Return the centres (bin,) of the bins in seconds from t = 0."""
         return np.round(self.offset_s + (self.bins + 0.5) * self.dt_s, 9)
 
     @property
     def inside(self) -> np.ndarray:
-        """(trial, bin) whether a bin belongs to a trial."""
+        """Return (trial, bin) bool, True for bins that belong to the trial."""
         return (self.bins >= self.first[:, None]) & (self.bins < self.last[:, None])
 
     @property
     def start_s(self) -> np.ndarray:
-        """(trial,) start of each trial in seconds on the clock of the recording."""
+        """Return the start (trial,) of each trial in seconds on the clock of the recording."""
         return self.zero_s + self.offset_s + self.first * self.dt_s
 
     @property
     def stop_s(self) -> np.ndarray:
-        """(trial,) end of each trial in seconds on the clock of the recording."""
+        """Return the end (trial,) of each trial in seconds on the clock of the recording."""
         return self.zero_s + self.offset_s + self.last * self.dt_s
 
     def edges_s(self, margin: int = 0) -> np.ndarray:
-        """(trial, bin + 1) edges in seconds on the clock of the recording, with ``margin`` more bins on either side."""
+        """Return the edges (trial, bin + 1) of the bins in seconds on the clock of the recording.
+
+        Parameters
+        ----------
+        margin : number of additional bins on either side.
+        """
         ticks = np.arange(self.bins[0] - margin, self.bins[-1] + 2 + margin)
         return self.zero_s[:, None] + self.offset_s + ticks * self.dt_s
 
     def take(self, keep: np.ndarray) -> Trials:
-        """The trials that a mask keeps."""
+        """Return the trials that a mask keeps."""
         columns = self.columns[keep].reset_index(drop=True)
         return replace(self, zero_s=self.zero_s[keep], first=self.first[keep], last=self.last[keep], columns=columns)
 
@@ -100,22 +105,28 @@ def trials_of(
     gap_s: float,
     continuous: bool,
 ) -> Trials:
-    """Turn the rows of an interval table into trials on integer bins.
+    """Convert the rows of an interval table to trials on integer bins.
 
     Parameters
     ----------
-    table : one row for each interval, with ``start_time`` and ``stop_time`` in seconds.
+    table : one row per interval, with ``start_time`` and ``stop_time`` in seconds.
     name : name of the table, for messages.
     where : the recording, for messages.
     settings : which rows to use, the event to align to, start and stop of the window, and length of blocks and gaps.
     span_s : first and last time of the recording in seconds.
     dt_s : bin width in seconds.
-    gap_s : length of the data left out between two blocks in seconds, where the settings give none.
-    continuous : cut the intervals into blocks. A single interval is always cut, so that part of it can be held out.
+    gap_s : length of the data that are left out between two blocks, in seconds, if the settings give none.
+    continuous : True cuts the intervals into blocks. A single interval is always cut, so that some blocks can be held
+        out.
+
+    Returns
+    -------
+    The trials.
 
     Raises
     ------
-    UserError : an unknown column, no row left, every window outside the recording, or data too short for two blocks.
+    UserError : a column does not exist, no row is left, all windows lie outside the recording, or the data are too
+        short for two blocks.
     """
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     align, start, stop = _bounds(rows, settings, name, where)
@@ -145,9 +156,9 @@ def trials_of(
     if not used.any():
         raise UserError.at(
             f"{where}: windows, table {name}",
-            found="no window that can be used",
-            expected="at least one",
-            todo="; ".join(notes),
+            found=f"no window that can be used ({' '.join(notes)})",
+            expected="at least one window that lies inside the recording and is longer than one bin",
+            todo="check windows.align, windows.start_s and windows.stop_s",
         )
     notes += condition_notes(rows, used, settings.conditions, name)
     notes += window_notes(start[used], stop[used], name, dt_s)
@@ -165,17 +176,21 @@ def trials_of(
 
 
 def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.ndarray:
-    """(trial,) condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several columns.
+    """Return the condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several columns.
 
     Parameters
     ----------
-    columns : one row for each trial, the trial columns.
+    columns : the trial columns, one row per trial.
     wanted : names of the columns whose combination is the condition.
     where : the recording, for messages.
 
+    Returns
+    -------
+    (trial,) conditions.
+
     Raises
     ------
-    UserError : an unknown column.
+    UserError : one of the columns does not exist.
     """
     if not wanted:
         return np.full(len(columns), "all", dtype=object)
@@ -193,7 +208,9 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
     """(row,) times in seconds of the event to align to, of the start and of the stop of each window."""
     if settings.start_s is not None and settings.stop_s is not None and settings.start_s >= settings.stop_s:
         raise UserError.at(
-            f"{where}: windows.stop_s", found=f"{settings.stop_s:g}", expected=f"more than {settings.start_s:g}"
+            f"{where}: windows.stop_s",
+            found=f"{settings.stop_s:g}",
+            expected=f"more than windows.start_s, {settings.start_s:g}",
         )
     align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
     in_table = f"{where}: table {name}"
@@ -206,7 +223,7 @@ def _times(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
     cells = column_of(table, column, where)
     times = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
     if len(times) and not np.isfinite(times).any():
-        raise UserError.at(f"{where}, column {column}", found="no number", expected="times in seconds")
+        raise UserError.at(f"{where}, column {column}", found="no number in any row", expected="times in seconds")
     return times
 
 
@@ -246,7 +263,7 @@ def _blocks(
             f"{where}: windows.block_s",
             found=f"{int(n_bins.sum())} bins of {dt_s:g} s, which give {len(blocks)} block(s) of {length} bins",
             expected="at least two blocks, one to fit and one to hold out",
-            todo="use longer data, narrower bins, or a shorter block and gap",
+            todo="use longer data, or a smaller bin_width_s, windows.block_s or windows.gap_s",
         )
     row, begin, end = np.array(blocks).T
     size = f"{length} bins ({length * dt_s:g} s) with gaps of {gap} ({gap * dt_s:g} s)"

@@ -1,4 +1,4 @@
-"""Teachers: recordings made by known networks, whose true currents show what a fit recovers."""
+"""Teachers: simulated recordings of known networks, whose true currents show what a fit recovers."""
 
 from __future__ import annotations
 
@@ -29,36 +29,54 @@ __all__ = [
 
 
 def demo(*, seed: int = 0) -> Teacher:
-    """The recording of the demo: three regions, 40 trials, known inputs, and no pathway from C to A."""
+    """Simulate the recording of the demo: three regions, 40 trials, known inputs, and no pathway from C to A.
+
+    Parameters
+    ----------
+    seed : seed for the weights, inputs and all noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
+    """
     return multi_region(units=20, trials=40, samples=200, absent=[("A", "C")], seed=seed)
 
 
 def chain(*, relay: bool = True, trials: int = 20, seed: int = 0) -> Teacher:
-    """A chain A -> B -> C: activity of A reaches C through B only.
+    """Simulate a chain of regions A -> B -> C, in which activity of A reaches C only through B.
 
-    Cutting A -> C has no effect.
+    There is no direct pathway from A to C, so that cutting A -> C has no effect.
 
     Parameters
     ----------
-    relay : whether there is a pathway A -> B. Without it, B sends to C only activity that arises in B.
+    relay : True for a pathway A -> B. Without this pathway, B sends to C only activity that arises in B.
     trials : number of trials.
-    seed : of the weights and all noise.
+    seed : seed for the weights and all noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
     """
     absent = [("A", "B"), ("A", "C"), ("B", "C"), ("C", "A")] + ([] if relay else [("B", "A")])
     return multi_region(trials=trials, gain=0.8, coupling=0.8, absent=absent, seed=seed)
 
 
 def laser(*, drive: float | None = None, trials: int = 120, seed: int = 0) -> Teacher:
-    """A perturbed recording: in every second pair of trials a laser acts on region A from 0.5 to 1.5 s.
+    """Simulate a recording with real perturbations: a laser acts on region A from 0.5 to 1.5 s in half of the trials.
 
-    A drives B. C receives no current from A or B, and no effect of the laser.
+    The trials with a laser are every second pair of trials. A drives B. C receives no current from A or B, so that the
+    laser has no effect on C.
 
     Parameters
     ----------
-    drive : current that the laser adds to the first half of the units of A, in the units of x; None for a laser that
-        silences all units of A.
+    drive : current that the laser adds to the first half of the units of A, in the (dimensionless) units of the state
+        x; None for a laser that silences all units of A.
     trials : number of trials.
-    seed : of the weights and all noise.
+    seed : seed for the weights and all noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
     """
     share = 1.0 if drive is None else 0.5
     light = Laser(region="A", start_s=0.5, stop_s=1.5, drive=drive, share=share)
@@ -78,11 +96,16 @@ TEACHERS = {
 
 
 def named(name: str, seed: int) -> Teacher:
-    """The teacher of a name in `TEACHERS`.
+    """Simulate the teacher with a given name in `TEACHERS`.
+
+    Parameters
+    ----------
+    name : name of the teacher.
+    seed : seed for the weights and all noise.
 
     Raises
     ------
-    UserError : there is no teacher of that name.
+    UserError : there is no teacher with this name.
     """
     if name not in TEACHERS:
         raise UserError.at(

@@ -18,23 +18,27 @@ CONNECTION_LENGTH_MM = 1.2
 
 
 def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 600, seed: int = 0) -> Teacher:
-    """Three regions of 80 % excitatory and 20 % inhibitory units, sparse weights, and inhibition within regions only.
+    """Simulate three regions of excitatory and inhibitory units, with inhibition within regions only.
 
-    The rate of a unit is f = 1 / (1 + exp(-4 (h - 0.5))), between 0 and 1, and
-    tau dh/dt = -h + W f + 0.5 - W 1 / 2 + noise. As x = 2 h - 1 and r = tanh(x) = 2 f - 1 this is
-    tau dx/dt = -x + W r + noise: the recorded rates are r, the weights are W, there is no bias, and **a silent unit has
-    r = -1**.
+    80 % of the units are excitatory and 20 % inhibitory, and weights W are sparse. The rate of a unit with the state h
+    is f = 1 / (1 + exp(-4 (h - 0.5))), between 0 and 1, and tau dh/dt = -h + W f + 0.5 - W 1 / 2 + noise. With x = 2 h
+    - 1 and r = tanh(x) = 2 f - 1, this is the equation tau dx/dt = -x + W r + noise: the recorded rates are r, the
+    weights are W, there is no bias, and **a silent unit has r = -1**.
 
-    The probability of a connection decays with distance (e^(-d / 1.2 mm)); on average it is 35 % within a region and
-    12 % between two regions. Weights are log-normal, the inhibition that a unit receives balances its excitation, and
-    the spectral radius of W is 1.6.
+    The probability of a connection decays with distance (e^(-d / 1.2 mm)); on average it is 35 % within a region and 12
+    % between two regions. Weights are log-normal, the inhibition that a unit receives balances its excitation, and the
+    spectral radius of W is 1.6.
 
     Parameters
     ----------
-    units : units of each region.
+    units : number of units in each region.
     trials : number of trials.
-    samples : samples of each trial, in steps of 10 ms.
-    seed : of the weights, positions and noise.
+    samples : number of samples in each trial, in steps of 10 ms.
+    seed : seed for the weights, positions and noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
     """
     rng = np.random.default_rng(seed)
     n, dt_s, tau_s, noise_sd = 3 * units, 0.01, 0.1, 0.3

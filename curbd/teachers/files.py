@@ -1,4 +1,4 @@
-"""Teachers as files of a laboratory: plain HDF5 with the true network, or NWB without the true network."""
+"""Teachers written as recording files: plain HDF5 with the true network, or NWB without the true network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curbd.teachers.teacher import Teacher
 
 
 def write_hdf5(teacher: Teacher, path: Path | str) -> None:
-    """Write the plain HDF5 layout, with the true network under ``/truth``."""
+    """Write a teacher in the plain HDF5 layout, with the true network under ``/truth``."""
     with whole_hdf5(path) as file:
         file.attrs["activity"] = "model"
         file.create_dataset("rates", data=teacher.rates, compression="gzip", compression_opts=1, track_times=False)
@@ -42,15 +42,15 @@ def _unit_ids(teacher: Teacher) -> list[str]:
 
 
 def write_nwb(teacher: Teacher, path: Path | str, *, peak_rate_hz: float | None = None, seed: int = 0) -> None:
-    """Write an NWB file: trials one second apart, with the table of trials.
+    """Write the recording of a teacher as an NWB file, with trials one second apart and a table of trials.
 
     Parameters
     ----------
-    teacher : network and rates.
-    path : file to write.
+    teacher : the recording and its network, which is not written.
+    path : path of the file to write.
     peak_rate_hz : None writes the rates as responses of regions of interest (ROI), with one imaging plane for each
         region. A number writes Poisson spikes of rate peak_rate_hz (1 + r) / 2, with electrodes in the regions.
-    seed : of the spikes.
+    seed : seed for the spikes.
     """
     from pynwb import NWBHDF5IO
 

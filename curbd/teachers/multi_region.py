@@ -1,4 +1,4 @@
-"""Regions of tanh units that drive one another."""
+"""Simulated regions of tanh units that drive one another."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Array = np.ndarray
 
 
 class Laser(NamedTuple):
-    """A perturbation of units in the trials whose column ``laser`` is ``on``.
+    """A real perturbation of some units, in the trials whose column ``laser`` is ``on``.
 
     Attributes
     ----------
-    region : region of the units.
+    region : region of the perturbed units.
     start_s, stop_s : start and end of the perturbation, s from the start of the trial.
-    drive : current that the laser adds, in the units of x; None for a laser that silences: r = -1, the rate of a silent
-        unit, whatever the state is.
-    share : share of the region's units that the laser reaches; they are the first ones.
+    drive : current that the laser adds, in the (dimensionless) units of the state x; None for a laser that silences
+        units: their rate r is then -1, the rate of a silent unit, whatever the state is.
+    share : share of the region's units that the laser reaches, counted from the first unit.
     """
 
     region: str
@@ -53,34 +53,41 @@ def multi_region(
     laser: Laser | None = None,
     seed: int = 0,
 ) -> Teacher:
-    """Regions of tanh units that drive one another.
+    """Simulate regions of tanh units that drive one another.
 
-    Blocks of J within a region are N(0, gain^2 / units). Blocks between regions have the given density and entries
-    N(0, 1) coupling / sqrt(density units). With ``rank``, a block within a region is gain m n' / units of that rank,
-    and a block between regions passes one combination of the latents of the source. Half of the units of the second
-    region receive a 0.7 Hz sine of random phase, half of the units of the third region a step of +-1 at mid-trial whose
-    sign is the condition, both with weights N(0, 1).
+    The recurrent weights J consist of blocks, one for each pair of target and source regions. N(0, s) denotes normal
+    random numbers of mean 0 and variance s. Weights within a region are N(0, gain^2 / units). Between regions, the
+    given share of the weights is not 0, with values N(0, 1) coupling / sqrt(density units). If ``rank`` is given, a
+    block within a region is gain m n' / units with factors m and n of that rank, and a block between regions passes on
+    one combination of the latents of the source. Half of the units of the second region receive a 0.7 Hz sine of random
+    phase, and half of the units of the third region a step of +1 or -1 at mid-trial, whose sign is the condition; input
+    weights are N(0, 1).
 
     Parameters
     ----------
     regions : names of the regions.
-    units : number of units of every region, or one number for each region.
+    units : number of units in every region, or one number for each region.
     trials : number of trials.
-    samples : number of samples of a trial.
+    samples : number of samples in a trial.
     dt_s : sample step, s.
-    substeps : Euler steps in one sample.
+    substeps : number of Euler steps per sample.
     tau_s : time constant of the units, s.
     gain : scale of the weights within a region.
     coupling : scale of the weights between regions.
     density : share of the weights between regions that are not 0.
     absent : pathways (target, source) without any weight.
     rank : rank of the blocks within a region; None for full rank.
-    process_noise : each Euler step adds N(0, 1) process_noise sqrt(dt / (substeps tau)) to x.
+    process_noise : scale of the process noise; each Euler step adds N(0, 1) process_noise sqrt(dt / (substeps tau)) to
+        the state x.
     measurement_noise : standard deviation of the noise on the observed rates.
     inputs : ``known`` (recorded as inputs), ``hidden`` (present and not recorded) or ``none``.
-    laser : a perturbation, or None. With a laser the trial column ``laser`` is off, off, on, on, off, ..., and the
-        laser acts in the trials in which the column is on.
-    seed : of the weights, inputs and all noise.
+    laser : a real perturbation, or None. With a laser, trials have a column ``laser`` with the values off, off, on, on,
+        off, ..., and the laser acts in the trials with the value on.
+    seed : seed for the weights, inputs and all noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
 
     Raises
     ------

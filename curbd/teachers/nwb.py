@@ -1,4 +1,4 @@
-"""A teacher as an NWB file like that of a laboratory."""
+"""Conversion of a teacher to an NWB file, as a laboratory would write it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ PAUSE_S = 1.0
 
 
 def nwb_file(teacher: Teacher, unit_ids: list[str], peak_rate_hz: float | None, rng: np.random.Generator) -> NWBFile:
-    """The NWB file in memory: table of trials, inputs as time series, and units as spikes or ROI responses.
+    """Construct an NWB file in memory: table of trials, inputs as time series, and units as spikes or ROI responses.
 
     Parameters
     ----------
-    teacher : network and rates.
+    teacher : the recording and its network, which is not written.
     unit_ids : (unit,) names of the units.
-    peak_rate_hz : None for ROI responses, or the spike rate at r = 1, Hz.
-    rng : random numbers of the spikes.
+    peak_rate_hz : spike rate at r = 1, Hz; None writes ROI responses instead of spikes.
+    rng : random generator of the spikes.
+
+    Returns
+    -------
+    The file, which is not yet on disk.
     """
     file = NWBFile("Teacher network with known currents", "teacher", datetime(2020, 1, 1, tzinfo=UTC))
     dt_s, n_samples = teacher.network.dt_s, len(teacher.time_s)

@@ -12,18 +12,23 @@ Array = np.ndarray
 
 
 def published_three_region(*, coupling: float = 0.2, units: int = 100, seed: int = 0) -> Teacher:
-    """The simulator of the CURBD publication: three chaotic regions, a moving bump that drives B, and a step into C.
+    """Simulate the three chaotic regions of the CURBD publication; a moving bump drives B and a step drives C.
 
-    Weights within a region are N(0, 1) times 1.8 (A) or 1.5 (B, C) over sqrt(units). Between two regions, five random
-    units receive ``coupling`` times the rate of the unit with the same index. The recording is one stretch of 12 s in
-    steps of 0.01 s with tau = 0.1 s and without noise; both external drives are hidden, and the observed rates of a
-    region are divided by their maximum. Publication: Perich et al., bioRxiv 2020.12.18.423348.
+    Weights within a region are standard normal random numbers times 1.8 (A) or 1.5 (B, C), divided by sqrt(units).
+    Between two regions, five random units receive ``coupling`` times the rate of the unit with the same index. The
+    recording is one trial of 12 s in steps of 0.01 s with tau = 0.1 s and without noise; both external drives are
+    hidden, and the observed rates of a region are divided by their maximum. Publication: Perich et al., bioRxiv
+    2020.12.18.423348.
 
     Parameters
     ----------
     coupling : weight of a connection between regions: 0.02 in the published Python code, 0.2 in the Matlab code.
-    units : units of each region.
-    seed : of the weights, the choice of units and the first state.
+    units : number of units in each region.
+    seed : seed for the weights, the choice of units and the first state.
+
+    Returns
+    -------
+    The recording together with the network that made it.
     """
     rng = np.random.default_rng(seed)
     names = ("A", "B", "C")

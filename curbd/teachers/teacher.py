@@ -19,17 +19,17 @@ class Teacher(NamedTuple):
 
     Attributes
     ----------
-    rates : (trial, time, unit) phi(x) in (-1, 1).
-    time_s : (time,) from the start of the trial.
-    region : (unit,) labels.
+    rates : (trial, time, unit) rates phi(x) in (-1, 1), with phi = tanh and the state x.
+    time_s : (time,) seconds from the start of the trial.
+    region : (unit,) region labels.
     inputs : (trial, time, input) recorded inputs.
-    input_name : (input,) names.
-    trials : trial columns, one row for each trial.
+    input_name : (input,) names of the inputs.
+    trials : trial columns, one row per trial.
     network : the true network, whose weights act on ``rates``.
-    drive : (trial, time, unit) external current that is not recorded, in the units of x: dimensionless, in
+    drive : (trial, time, unit) external current that is not recorded, in the (dimensionless) units of the state x in
         tau dx/dt = -x + J r + B u + b + drive.
-    cell_type : (unit,) excitatory, inhibitory or unknown; empty where no unit has a type.
-    position : (unit, 3) micrometres; empty where units have no position.
+    cell_type : (unit,) excitatory, inhibitory or unknown; empty if no unit has a type.
+    position : (unit, 3) positions in micrometres; empty if units have no position.
     """
 
     rates: Array
@@ -45,21 +45,21 @@ class Teacher(NamedTuple):
 
 
 def true_current(teacher: Teacher, target: str, source: str) -> Array:
-    """True current from one region to another.
+    """Compute the true current from one region to another.
 
     Parameters
     ----------
-    teacher : network and rates.
+    teacher : the recording and its network.
     target, source : names of the regions.
 
     Returns
     -------
-    (trial, time, unit of target) in the units of x.
+    (trial, time, unit of target) currents, in the (dimensionless) units of the state x.
     """
     block = teacher.network.J[np.ix_(teacher.region == target, teacher.region == source)]
     return teacher.rates[..., teacher.region == source] @ block.T
 
 
 def states(teacher: Teacher) -> Array:
-    """States x = phi^-1(r) of the observed rates: (trial, time, unit)."""
+    """Return the states x = phi^-1(r) of the observed rates: (trial, time, unit)."""
     return phi_inverse(teacher.rates)

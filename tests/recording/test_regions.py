@@ -111,8 +111,8 @@ def test_mapping_by_electrode(tmp_path: Path):
     ("text", "message"),
     [
         ("unit\tregion\na\tx\n", "found the columns unit, region, expected unit_id"),
-        ("unit_id\tregion\na\tx\na\ty\n", "unit_id a more than once"),
-        ("unit_id\tregion\nz\tx\n", "no label for any unit .* expected unit_id out of a, b, c, d"),
+        ("unit_id\tregion\na\tx\na\ty\n", "found unit_id a in more than one row, expected one row for each unit_id"),
+        ("unit_id\tregion\nz\tx\n", "no label for any unit .* expected unit_id of the recording, such as a, b, c, d"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_an_error(tmp_path: Path, text: str, message: str):

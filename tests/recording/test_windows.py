@@ -54,7 +54,7 @@ def test_own_ends_relative_to_an_event() -> None:
 def test_select_matches_numbers_texts_and_lists() -> None:
     assert len(lay(Windows(table="trials", select={"rewarded": [1.0]}))) == 3
     assert lay(Windows(table="trials", select={"tags": ["wake"]})).columns["side"].tolist() == ["left", "left", "right"]
-    with pytest.raises(UserError, match=r"column side: found no row left with up, expected values among left, right"):
+    with pytest.raises(UserError, match=r"column side: found no row with up, expected one of the values left, right"):
         lay(Windows(table="trials", select={"side": ["up"]}))
 
 
