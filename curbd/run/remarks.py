@@ -106,7 +106,7 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
     if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
         hidden = networks["input_hidden"].values.astype(bool)
         weights = networks["B"].values[0][:, hidden]
-        region = networks["region"].values.astype(str)
+        region = networks["target_region"].values.astype(str)
         full = [name for name in np.unique(region) if _n_inputs(weights[region == name]) >= MAX_INPUTS_PER_REGION]
         if full:
             yield (

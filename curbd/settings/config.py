@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
@@ -38,3 +38,11 @@ class Config(Section):
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
     """Name -> in-silico experiment. Every experiment is run on every fitted network."""
     bench: ExperimentSettings = ExperimentSettings()
+
+    @field_validator("results")
+    @classmethod
+    def _path_without_wildcards(cls, value: str) -> str:
+        if not value or set(value) & set("{}<>\n"):
+            expected = "the path of a folder without the characters { } < >, which Snakemake takes for wildcards"
+            raise ValueError(f'found "{value}", expected {expected}')
+        return value

@@ -161,6 +161,10 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
             about = folder_mistake(_beside(folder, path))
             found, todo = f'"{path}", {about["found"]}', about["todo"]
         wrong.append(mistake(f"{where}, path", found=found, expected="the path of an NWB or HDF5 file", todo=todo))
+    if path and set(str(_beside(folder, path))) & set("{}"):
+        expected = "a path without braces, which Snakemake takes for wildcards"
+        todo = "rename the file, or make a link to it"
+        wrong.append(mistake(f"{where}, path", found=f'"{_beside(folder, path)}"', expected=expected, todo=todo))
     if kind not in FORMATS:
         todo = did_you_mean(kind.lower(), FORMATS)
         found = f'"{kind}"' if kind else "nothing"

@@ -453,3 +453,13 @@ def test_keys_that_contradict_each_other(table: Write) -> None:
         'my.yaml, recordings: found "gone.tsv" (no such file), expected a TSV of recordings; relative paths start at '
         "the folder of the config, or else at the working directory",
     ]
+
+
+def test_braces_in_a_path_are_told_before_snakemake_takes_them_for_wildcards(table: Write) -> None:
+    Path("a{1}.nwb").touch()
+    table(HEADER, "a\ta{1}.nwb\tnwb")
+    assert mistakes() == [
+        'recordings.tsv, line 2, path: found "a{1}.nwb", expected a path without braces, which Snakemake takes for '
+        "wildcards; rename the file, or make a link to it"
+    ]
+    assert mistakes(results="out {x}")[0].startswith('my.yaml, results: found "out {x}", expected the path of a folder')

@@ -44,8 +44,11 @@ PLAN_FILE = Path(PLAN.config.results) / "plan.json"
 
 def write_plan():
     """Write the plan of the run into the folder of its results."""
-    with whole_file(PLAN_FILE) as temporary:
-        temporary.write_text(PLAN.to_json() + "\n", encoding="utf-8")
+    try:
+        with whole_file(PLAN_FILE) as temporary:
+            temporary.write_text(PLAN.to_json() + "\n", encoding="utf-8")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 # A dry run opens so many files at most, at a second or less for each of them; more are for `curbd check`.

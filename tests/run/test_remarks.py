@@ -1,0 +1,123 @@
+"""Remarks on a run: what was left out, and which limits the fits reached."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from curbd.run.remarks import remarks
+from curbd.settings.plan import Plan, read_plan
+from curbd.storage import write_netcdf
+
+REGION = ["a"] * 3 + ["b"] * 3
+
+
+def networks(tau_s: float = 0.5, rank: int = 2, n_hidden: int = 0, **variables: Any) -> xr.Dataset:
+    """A fit of six units in two regions, the hidden inputs all in region a."""
+    B = np.zeros((1, 6, n_hidden))
+    B[:, :3] = 1
+    return xr.Dataset(
+        {
+            "tau_s": ("seed", [tau_s]),
+            "m": (("seed", "target", "rank"), np.ones((1, 6, rank))),
+            "B": (("seed", "target", "input"), B),
+            **variables,
+        },
+        coords={
+            "target_region": ("target", REGION),
+            "input_hidden": ("input", np.ones(n_hidden, bool)),
+        },
+        attrs={"dt_s": 0.05},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Results of one recording with 10 trials of 20 bins."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.h5").touch()
+    Path("my.tsv").write_text("recording\tpath\tformat\nrec\ta.h5\thdf5\n", encoding="utf-8")
+    write_recording(Path("results/rec"), ["left", "right"] * 5, 20)
+    write_units(Path("results/rec"), {"a": "", "b": ""})
+    return Path("results/rec")
+
+
+def write_recording(folder: Path, condition: list[str], n_bins: int) -> None:
+    recording = xr.Dataset(
+        {"rates": (("trial", "time", "unit"), np.zeros((len(condition), n_bins, 6)))},
+        coords={"condition": ("trial", condition)},
+        attrs={"dt_s": 0.05, "stretches": "trials"},
+    )
+    write_netcdf({"/": recording}, folder / "recording.nc")
+
+
+def write_units(folder: Path, reasons: dict[str, str]) -> None:
+    rows = [{"region": region, "kept": not reason, "reason": reason} for region, reason in reasons.items()]
+    pd.DataFrame(rows).to_csv(folder / "units.csv", index=False)
+
+
+def said(folder: Path, fit: xr.Dataset, **config: Any) -> list[str]:
+    model = config.pop("model", {"family": "full_rank"})
+    plan: Plan = read_plan({"recordings": "my.tsv", "models": {"m": model}, **config})
+    write_netcdf({"/": fit}, folder / "m" / "network.nc")
+    return remarks(folder.parent, plan, {"rec": ["m"]})["rec"]
+
+
+def test_a_sound_run_has_no_remark(folder: Path) -> None:
+    assert said(folder, networks()) == []
+
+
+def test_regions_and_experiments_that_are_left_out(folder: Path) -> None:
+    write_units(folder, {"a": "", "b": "fewer than 3 units kept in region b", "c": "quality is bad"})
+    (folder / "experiments.json").write_text(json.dumps({"inactivations": {"silence": {}}}), encoding="utf-8")
+    first, second = said(folder, networks(), inactivations={"silence": {}, "off": {"region": "V1"}})
+    assert first.startswith("b is left out, with fewer than 3 units")
+    assert second.startswith("the recording cannot do the experiment off;")
+
+
+def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> None:
+    write_recording(folder, [str(number) for number in range(10)], 2)
+    first, second = said(folder, networks(), defaults={"windows": {"conditions": ["rt"]}})
+    assert first.startswith("10 of 10 conditions (rt) have a single trial")
+    assert second.startswith("a trial has only 2 bins of 0.05 s")
+
+
+@pytest.mark.parametrize(
+    ("fit", "model", "text"),
+    [
+        (networks(tau_s=0.0501), {"family": "full_rank"}, "m: the time constant is at its floor"),
+        (networks(tau_s=5.0), {"family": "full_rank"}, "m: the time constant is at its ceiling"),
+        (networks(rank=10), {"family": "low_rank"}, "m: the rank 10 is the largest that was tried"),
+        (
+            networks(n_hidden=3),
+            {"family": "full_rank", "options": {"hidden_inputs": "auto"}},
+            "m: a has as many hidden inputs as are tried (3)",
+        ),
+        (
+            networks(block_rank=(("seed", "block_target", "block_source"), [[[6, 1], [6, 0]]])),
+            {"family": "low_rank", "estimator": "block_rank"},
+            "m: 2 pairs of regions have the largest rank that was tried, 6",
+        ),
+    ],
+)
+def test_a_limit_that_a_fit_reached(folder: Path, fit: xr.Dataset, model: dict[str, Any], text: str) -> None:
+    (remark,) = said(folder, fit, model=model)
+    assert remark.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("fit", "model"),
+    [
+        (networks(tau_s=0.05), {"family": "full_rank", "tau_s": 0.05}),
+        (networks(rank=10), {"family": "low_rank", "options": {"rank": 10}}),
+        (networks(n_hidden=3), {"family": "full_rank", "options": {"hidden_inputs": 3}}),
+    ],
+)
+def test_a_value_that_was_given_is_no_limit(folder: Path, fit: xr.Dataset, model: dict[str, Any]) -> None:
+    assert said(folder, fit, model=model) == []
