@@ -17,12 +17,12 @@ __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_r
 def open_recording(
     path: Path | str, format: Literal["nwb", "hdf5"], settings: RecordingSettings | None = None, name: str = ""
 ) -> RecordingFile:
-    """Open a recording file. Activity and time series stay on disk until they are needed.
+    """Open a recording file; activity and time series stay on disk until they are needed.
 
     Parameters
     ----------
-    path : the file.
-    format : ``nwb``, or ``hdf5`` for plain HDF5 files, whose layout is described by ``settings.hdf5``.
+    path : path of the file.
+    format : ``nwb``, or ``hdf5`` for plain HDF5 files, whose layout is described in ``settings.hdf5``.
     settings : how the file becomes a recording; None for the defaults.
     name : name of the recording, for messages.
 
@@ -32,8 +32,8 @@ def open_recording(
 
     Raises
     ------
-    UserError : the file is missing, truncated or of another format; it holds no activity; or the settings leave open
-        which activity or region labels to use.
+    UserError : the file is missing, truncated or of another format; it holds no activity; or the settings do not
+        determine which activity or region labels to use.
     """
     path = Path(path)
     where = f"{name} ({path})" if name else str(path)
@@ -58,7 +58,7 @@ def _opened(path: Path, format: str, settings: RecordingSettings, where: str) ->
 
 
 def check_hdf5(path: Path, where: str) -> None:
-    """Stop with an explanation if a file cannot be opened as HDF5.
+    """Raise an error that explains why a file cannot be opened as HDF5; return silently if it can.
 
     Raises
     ------

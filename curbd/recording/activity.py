@@ -1,4 +1,4 @@
-"""The activity of a file on the bins of its trials, from spikes, sampled series or trials that are already binned."""
+"""Activity in the bins of trials, from spikes, sampled series or trials that are already binned."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SPIKE_BIN_S = 0.05
 SPIKE_SMOOTHING_S = 0.1
 """Default standard deviation of the smoothing Gaussian for spikes, in seconds."""
 MIN_SPIKES_PER_VALUE = 1 / 2000
-"""Large recordings with fewer spikes than this for each bin of a unit have times that are not in seconds."""
+"""Large recordings with fewer spikes per unit and bin have times that are not in seconds."""
 MIN_FILLED_SHARE = 0.02
 """Large arrays of trials with a smaller share of bins inside trials are refused."""
 BLOCK_GAP_SMOOTHINGS = 4
@@ -41,20 +41,20 @@ BLOCK_GAP_SMOOTHINGS = 4
 
 @dataclass(frozen=True)
 class Activity:
-    """Activity on bins.
+    """Activity in the bins of trials.
 
     Attributes
     ----------
     trials : the trials and their bins.
-    rates : (trial, time, unit), smoothed, NaN where missing.
+    rates : (trial, time, unit) smoothed rates, NaN where missing.
     unit : physical unit of the rates.
-    mean_rate_hz : (trial, unit) mean before smoothing, in Hz; NaN unless the activity is spikes, and for a unit that
-        was not observed in the trial.
+    mean_rate_hz : (trial, unit) mean rates before smoothing, in Hz; NaN if the activity is not spikes, or if a unit was
+        not observed in a trial.
     smoothing_s : standard deviation of the Gaussian, in seconds.
     inputs : (trial, time, input) inputs that the file declares, NaN where missing.
     input_names : (input,) names of these inputs.
-    drive : (trial, time, all units of the file) external current of a teacher, dimensionless, in the units of x in
-        tau dx/dt = -x + J r + B u + b; None where the file holds none.
+    drive : (trial, time, all units of the file) external current of a teacher, in the (dimensionless) units of the
+        state x in tau dx/dt = -x + J r + B u + b + drive; None if the file holds none.
     """
 
     trials: Trials
@@ -68,16 +68,16 @@ class Activity:
 
     @property
     def observed(self) -> np.ndarray:
-        """(trial, time) whether all units have a rate in a bin."""
+        """Return (trial, time) bool, True for bins in which all units have a rate."""
         return np.isfinite(self.rates).all(axis=2)
 
     @property
     def recorded_trials(self) -> np.ndarray:
-        """(trial,) whether any unit was recorded in any bin of a trial."""
+        """Return (trial,) bool, True for trials in which any unit was recorded in any bin."""
         return np.isfinite(self.rates).any(axis=(1, 2))
 
     def without_empty_trials(self) -> Activity:
-        """Only the trials in which any unit was recorded; all trials where no unit was recorded at all."""
+        """Return only the trials in which any unit was recorded; if no unit was recorded at all, return all trials."""
         recorded = self.recorded_trials
         if recorded.all() or not recorded.any():
             return self
@@ -85,15 +85,21 @@ class Activity:
         return self.take(recorded, note)
 
     def without_partial_bins(self) -> Activity:
-        """The rates of all units are NaN in a bin in which the rate of any unit is missing."""
+        """Replace the rates of all units by NaN in bins in which the rate of any unit is missing."""
         return replace(self, rates=np.where(self.observed[:, :, None], self.rates, np.nan))
 
     def of_units(self, keep: np.ndarray) -> Activity:
-        """Only the units that a mask keeps; `drive` stays that of all units of the file."""
+        """Return the activity of the units that a mask keeps; `drive` still covers all units of the file."""
         return replace(self, rates=self.rates[:, :, keep], mean_rate_hz=self.mean_rate_hz[:, keep])
 
     def take(self, keep: np.ndarray, note: str) -> Activity:
-        """Only the trials that a mask keeps, on the bins that they cover, with a note that explains the choice."""
+        """Return the activity in the trials that a mask keeps, restricted to the bins of these trials.
+
+        Parameters
+        ----------
+        keep : (trial,) bool, True for the trials to keep.
+        note : a sentence that explains the choice, added to the notes.
+        """
         trials = self.trials.take(keep)
         covered_bins = np.isin(self.trials.bins, trials.bins)
         return replace(
@@ -107,18 +113,23 @@ class Activity:
 
 
 def read_activity(file: RecordingFile, units: np.ndarray, settings: RecordingSettings, where: str) -> Activity:
-    """Bin and smooth the activity of some units; only the stretches that the windows cover are read.
+    """Read, bin and smooth the activity of some units; only the time windows that are used are read.
 
     Parameters
     ----------
     file : the opened file.
     units : (unit,) indices of the units to read.
-    settings : bin width, smoothing and windows; a null takes the default of the kind of activity.
+    settings : bin width, smoothing and time windows; a null stands for the default for spikes or for samples.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The activity in the bins of the trials.
 
     Raises
     ------
-    UserError : a bin narrower than the sampling step, windows that cannot be used, or an unknown table or column.
+    UserError : bins are narrower than the sampling step, no time window can be used, or a table or column does not
+        exist.
     """
     activity = file.activity
     columns = pd.DataFrame(index=[0])

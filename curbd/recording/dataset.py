@@ -25,7 +25,7 @@ RECORDING_NAMES = {
     *("unit_id", "region", "region_raw", "region_source", "cell_type", "x", "y", "z", "scale", "mean_rate_hz"),
     *("condition", "split", "start_s"),
 }
-"""Names of the recording itself; a trial column with such a name becomes ``trial_<name>``."""
+"""Names that the dataset of a recording uses itself; a trial column with such a name becomes ``trial_<name>``."""
 
 
 def recording_dataset(
@@ -40,18 +40,18 @@ def recording_dataset(
     condition: Array,
     splits: Array,
 ) -> xr.Dataset:
-    """The recording as a dataset with named dimensions: what `recording.nc` holds.
+    """Construct the dataset of a recording, with named dimensions, as it is stored in `recording.nc`.
 
     Parameters
     ----------
     file : the opened file.
-    settings : the settings of the recording; stored as JSON.
+    settings : the settings of the recording, which are stored as JSON.
     name : name of the recording.
     activity : trials and rates of the kept units.
     inputs : the known inputs on the bins of the trials.
-    selection : which units of the file are kept.
+    selection : the units of the file that are kept.
     scale : (unit,) scale of each kept unit, in the units of the rates.
-    condition : (trial,) text.
+    condition : (trial,) conditions.
     splits : (trial,) ``train`` or ``test``.
 
     Returns
@@ -83,7 +83,7 @@ def recording_dataset(
 def truth_dataset(
     file: RecordingFile, kept: Array, activity: Activity, input_names: Sequence[str]
 ) -> xr.Dataset | None:
-    """The true network among the kept units, on the bins of the recording; None where the file holds no truth.
+    """Construct the dataset of the true network among the kept units; None if the file holds no true network.
 
     An input that the file does not declare has a true weight of 0.
 
@@ -91,13 +91,14 @@ def truth_dataset(
     ----------
     file : the opened file.
     kept : (kept unit,) indices among the units of the file.
-    activity : trials and, where the file holds one, the external drive on their bins.
-    input_names : names of all inputs, those that the file declares first.
+    activity : trials and, if the file holds one, the external drive in their bins.
+    input_names : names of all inputs; inputs that the file declares come first.
 
     Returns
     -------
-    J (target, source), B (target, input), b (target,) and, where the file holds one, drive (trial, time, unit):
-    dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b.
+    Recurrent weights J (target, source), input weights B (target, input), bias b (target,) and, if the file holds one,
+    the external current drive (trial, time, unit), in the (dimensionless) units of the state x in tau dx/dt = -x + J r
+    + B u + b + drive.
     """
     truth = file.truth
     if truth is None:
@@ -118,7 +119,7 @@ def truth_dataset(
 
 
 def units_table(file: RecordingFile, name: str, selection: Selection, scale: Array) -> pd.DataFrame:
-    """Table ``units``: a row for each unit of the file, kept or not, and why not.
+    """Construct the table ``units``: one row per unit of the file, with the reason if the unit is not kept.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def units_table(file: RecordingFile, name: str, selection: Selection, scale: Arr
 
 
 def regions_table(recording: xr.Dataset) -> pd.DataFrame:
-    """Table ``regions``: how much there is to fit in each region, from the scaled rates of the training trials.
+    """Construct the table ``regions``: how much there is to fit in each region, by scaled rates of the training trials.
 
     The participation ratio of a covariance C is ``trace(C)**2 / trace(C**2)``.
     """
@@ -182,7 +183,7 @@ def _trial_coords(columns: pd.DataFrame) -> dict[str, Any]:
 
 
 def unit_coords(units: pd.DataFrame) -> dict[str, Any]:
-    """Coordinates of the dimension ``unit`` from rows of the unit table of a file."""
+    """Convert rows of the unit table of a file to coordinates of the dimension ``unit``."""
     texts = ("unit_id", "region", "region_raw", "region_source", "cell_type")
     coords: dict[str, Any] = {
         column: ("unit", np.array([str(value) for value in units[column]], dtype=str)) for column in texts

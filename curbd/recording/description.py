@@ -1,4 +1,4 @@
-"""Descriptions of a recording file in lines of text: one function for each section that `curbd inspect` prints."""
+"""Descriptions of a recording file as lines of text, with one function for each section that `curbd inspect` prints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from curbd.recording.window_checks import clock_hint, window_notes
 from curbd.settings.recording import Regions, Units
 
 INSPECTED_SAMPLES = 2000
-"""Number of samples of sampled activity that are read to find units that do not vary."""
+"""Number of samples of sampled activity that are read to find units whose activity does not vary."""
 MAX_REGIONS_LISTED = 12
 """Up to this number of regions have a line each; more regions share one line."""
 LOOK_AT_THESE = "Look at these (docs/files.md says what each remark means)"
@@ -27,7 +27,7 @@ MAX_VALUES_COUNTED = 8
 
 
 def activity_lines(file: RecordingFile) -> list[str]:
-    """The activity: its kind, the number of units, trials or samples, mean rates, and the time covered."""
+    """Describe the activity: its kind, the number of units, trials or samples, mean rates, and the time covered."""
     n_units, activity = len(file.units), file.activity
     truth = ["  with the network behind it (truth), used for scoring only"] if file.truth is not None else []
     if isinstance(activity, Spikes):
@@ -61,13 +61,13 @@ def activity_lines(file: RecordingFile) -> list[str]:
 
 
 def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Regions) -> list[str]:
-    """Regions with their number of units, the origin of the labels, and what every other origin says.
+    """Describe the regions: their numbers of units, the origin of the labels, and the labels of all other origins.
 
     Parameters
     ----------
     file : the opened file.
     origins : every origin of region labels in the file.
-    order : settings with the order of these origins.
+    order : settings in which ``order`` is the order of these origins.
     """
     units = file.units
     labelled = units[units["region_raw"] != ""]
@@ -102,12 +102,12 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
 
 
 def unit_column_lines(columns: Mapping[str, Sequence[Any]], labels: Sequence[str]) -> list[str]:
-    """Columns of the units that ``units.select`` can use: those with few different values, without region labels.
+    """Describe the columns by which units can be selected (``units.select``): columns with few different values.
 
     Parameters
     ----------
     columns : name -> (unit,) cells.
-    labels : names of the columns that hold region labels.
+    labels : names of the columns that hold region labels, which are not listed.
     """
     few = [
         name
@@ -119,7 +119,7 @@ def unit_column_lines(columns: Mapping[str, Sequence[Any]], labels: Sequence[str
 
 
 def interval_lines(file: RecordingFile) -> list[str]:
-    """Interval tables with their number of rows, time range and columns."""
+    """Describe the interval tables: number of rows, time range and columns."""
     lines = ["Interval tables (for windows.table)"]
     for name, table in file.intervals.items():
         if not len(table):
@@ -156,7 +156,7 @@ def _column(table: pd.DataFrame, column: str) -> str:
 
 
 def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]:
-    """Series that could be known inputs, without ROI responses, which are listed under the activity."""
+    """List the series that could be known inputs, without ROI responses, which are listed under the activity."""
     lines = [
         f"  {name}: {series.columns} column{'s' * (series.columns > 1)}"
         f"{f', {series.unit}' if series.unit else ''}, {clock_line(series)}"
@@ -167,7 +167,7 @@ def input_lines(file: RecordingFile, other_activity: Sequence[str]) -> list[str]
 
 
 def remark_lines(file: RecordingFile, columns: Mapping[str, Sequence[Any]] | None = None) -> list[str]:
-    """What to look at before the file is used; `docs/files.md` says what each remark means.
+    """List what the user should look at before using the file; `docs/files.md` explains each remark.
 
     Parameters
     ----------
@@ -266,7 +266,7 @@ def _activity_remarks(file: RecordingFile) -> list[str]:
 
 
 def clock_line(series: Series) -> str:
-    """Number of samples, times of the first and the last, and the sampling rate where it is steady."""
+    """Describe a clock: number of samples, first and last time, and the sampling rate if it is steady."""
     if series.steady is not None:
         start, rate_hz, samples = series.steady
         return f"{samples} samples, {seconds(start)} to {seconds(start + (samples - 1) / rate_hz)}, {rate_hz:.4g} Hz"
@@ -281,22 +281,22 @@ def clock_line(series: Series) -> str:
 
 
 def counted(values: Sequence[Any]) -> str:
-    """The most frequent values with their counts, such as ``sleep (1), wake (1)``."""
+    """List the most frequent values with their counts, such as ``sleep (1), wake (1)``."""
     counts = Counter(one_line(value) for value in values)
     more = f", {len(counts) - MAX_VALUES_COUNTED} more" if len(counts) > MAX_VALUES_COUNTED else ""
     return ", ".join(f"{value or 'empty'} ({count})" for value, count in counts.most_common(MAX_VALUES_COUNTED)) + more
 
 
 def one_line(value: Any) -> str:
-    """Any value as text on one line."""
+    """Convert any value to a string on one line."""
     return " ".join(as_text(value).split())
 
 
 def seconds(value: float) -> str:
-    """A time in seconds with its unit, as text."""
+    """Convert a time in seconds to a string with its unit."""
     return f"{value:.6g} s"
 
 
 def duration(value: float) -> str:
-    """A duration in seconds as text, in minutes where it is long."""
+    """Convert a duration in seconds to a string, in minutes if it is long."""
     return f"{value / 60:.3g} min" if value >= 120 else f"{value:.3g} s"

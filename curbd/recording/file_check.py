@@ -1,4 +1,4 @@
-"""What the settings of a recording get wrong about its file, all at once, before the activity is read."""
+"""A check of the settings of a recording against its file, which reports all mistakes before the activity is read."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
 T = TypeVar("T")
 MIN_BINS_PER_TRIAL = 4
-"""Trials with fewer bins get a remark: hardly anything can be predicted from one bin to the next."""
+"""Trials with fewer bins get a remark, because they hold hardly any pairs of successive bins to fit."""
 MIN_TRIALS_PER_CONDITION = 2
-"""Where most conditions have fewer trials, they get a remark: they probably come from a column of numbers."""
+"""If most conditions have fewer trials, they get a remark: their column probably holds a different number in each
+trial."""
 
 
 @dataclass
 class FileCheck:
-    """What was found in the file of a recording.
+    """Mistakes and remarks from a check of the settings of a recording against its file.
 
     Attributes
     ----------
-    mistakes : what must be mended before the recording can be made, one message each.
-    remarks : what may not be as the user means it, one line each.
-    opened : whether units and regions could be read.
+    mistakes : mistakes that must be corrected before the recording can be made, one line each.
+    remarks : facts that the user may not intend, one line each.
+    opened : True if units and regions could be read.
     labels : region labels before merging.
-    absent_labels : labels of ``regions.merge`` that no unit has.
-    is_spikes : whether the activity is spikes.
-    outline : an outline of the recording, with one trial for each condition, for a check of the experiments; None
-        where the units could not be read.
-    has_trials : whether the outline has the trials and inputs of the recording, and not a single empty bin.
+    absent_labels : labels in ``regions.merge`` that no unit has.
+    is_spikes : True if the activity is spikes.
+    outline : an outline of the recording, with one trial per condition, for a check of the experiments; None if the
+        units could not be read.
+    has_trials : True if the outline has the trials and inputs of the recording, False if it has a single empty bin.
     """
 
     mistakes: list[str] = field(default_factory=list)
@@ -57,7 +58,13 @@ class FileCheck:
     has_trials: bool = False
 
     def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """What a function returns; where the function finds a mistake of the user, None and one more mistake."""
+        """Call a function and return its result; on a `UserError`, add a mistake and return None.
+
+        Parameters
+        ----------
+        function : the function.
+        arguments : positional arguments of the function.
+        """
         try:
             return function(*arguments)
         except UserError as error:
@@ -67,14 +74,18 @@ class FileCheck:
 
 
 def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str) -> FileCheck:
-    """Compare the settings of a recording with its file; the activity itself is not read.
+    """Check the settings of a recording against its file, without reading the activity.
 
     Parameters
     ----------
-    path : the file.
+    path : path of the file.
     format : ``nwb`` or ``hdf5``.
     settings : settings of the recording.
     name : name of the recording, for messages.
+
+    Returns
+    -------
+    Mistakes, remarks, and an outline of the recording.
     """
     found, where = FileCheck(), f"{name} ({path})"
     file = _opened(path, format, settings, name, found)
@@ -243,11 +254,11 @@ def _conditions(trials: Trials, settings: RecordingSettings, where: str, found: 
 
 
 def remark_on_conditions(condition: np.ndarray, columns: list[str]) -> str:
-    """A sentence on conditions that are too many for their trials; empty where they are not.
+    """Return a sentence if most conditions have too few trials, and '' if they have enough.
 
     Parameters
     ----------
-    condition : (trial,) text.
+    condition : (trial,) conditions.
     columns : the trial columns of `windows.conditions`.
     """
     counts = np.unique(condition, return_counts=True)[1]

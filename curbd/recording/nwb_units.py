@@ -1,4 +1,4 @@
-"""Units of an NWB file: spike times, read unit by unit, and what the file states about each unit."""
+"""Units of an NWB file: spike times, which are read unit by unit, and what the file states about each unit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROBE_COLUMNS = ("probe", "probe_name", "probe_id", "group_name", "device")
 
 
 def spike_tables(nwbfile: NWBFile) -> dict[str, DynamicTable]:
-    """Every table with spike times: the units of the file under ``units``, and tables in other places by their path."""
+    """Find every table with spike times: the units of the file, named ``units``, and other tables by their path."""
     tables = {}
     for stored in nwbfile.objects.values():
         if isinstance(stored, DynamicTable) and "spike_times" in stored.colnames and len(stored) > 0:
@@ -39,10 +39,10 @@ def spike_tables(nwbfile: NWBFile) -> dict[str, DynamicTable]:
 
 
 def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tuple[Spikes, list[str]]:
-    """Spike times of all units.
+    """Open the spike times of all units in a table.
 
-    One pass over the file counts duplicates, looks at the clock and finds the first and last spike, one unit at a time;
-    spike times are not kept in memory.
+    The whole table is read once, unit by unit, to count duplicates, examine the clock and find the first and last
+    spike. Spike times are not kept in memory.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tupl
 
     Raises
     ------
-    UserError : there is no spike in the table.
+    UserError : the table holds no spike.
     """
     column = units["spike_times"]
     if isinstance(column, VectorIndex):
@@ -111,11 +111,11 @@ def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tupl
 
 
 def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Sort spike times and remove duplicates and times that are not finite.
+    """Sort the spike times of a unit and remove duplicates and times that are not finite.
 
     Parameters
     ----------
-    times : (spike,) in seconds, in any order.
+    times : (spike,) times in seconds, in any order.
 
     Returns
     -------
@@ -145,13 +145,17 @@ def _observed(units: DynamicTable, second: float) -> Callable[[int], np.ndarray]
 
 
 def unit_facts(nwbfile: NWBFile, units: DynamicTable, settings: RecordingSettings) -> UnitFacts:
-    """What the file states about its units: ids, every origin of region labels, cell types and positions.
+    """Collect what the file states about its units: ids, every origin of region labels, cell types and positions.
 
     Parameters
     ----------
     nwbfile : the opened file.
     units : the table with the spike times.
     settings : columns that may hold region labels.
+
+    Returns
+    -------
+    The facts about all units of the table.
     """
     n_units = len(units)
     read = LabelReader(settings.regions)
@@ -205,15 +209,15 @@ def unit_facts(nwbfile: NWBFile, units: DynamicTable, settings: RecordingSetting
 
 
 class ElectrodeLink(NamedTuple):
-    """The electrodes of each unit or channel.
+    """The rows in the table of electrodes that belong to each unit or channel.
 
     Attributes
     ----------
     rows : for each unit, rows of the table of electrodes.
-    column : name of the column that links units to electrodes; '' where there is none.
-    table : the table of electrodes; None where there is none.
+    column : name of the column that links units to electrodes; '' if there is none.
+    table : the table of electrodes; None if there is none.
     notes : sentences on references that are not used.
-    problem : why the column cannot be used; '' where it can.
+    problem : why the column cannot be used; '' if it can.
     """
 
     rows: list[list[int]]
@@ -226,7 +230,7 @@ class ElectrodeLink(NamedTuple):
 def electrode_link(
     nwbfile: NWBFile, units: DynamicTable, columns: dict[str, list[Any]], ids: Sequence[str]
 ) -> ElectrodeLink:
-    """Electrodes of each unit.
+    """Find the electrodes of each unit.
 
     A column that names the electrode with the largest spikes, as a reference, an id or a row number, is preferred to
     the list of all electrodes.
@@ -235,8 +239,12 @@ def electrode_link(
     ----------
     nwbfile : the opened file.
     units : the table with the spike times.
-    columns : simple columns of this table.
+    columns : name -> (unit,) cells, for the columns of this table that hold numbers or strings.
     ids : (unit,) ids of the units, for sentences.
+
+    Returns
+    -------
+    The rows in the table of electrodes for each unit.
     """
     link = ElectrodeLink([[] for _ in range(len(units))], "", nwbfile.electrodes, [])
     if "electrodes" in units.colnames:
@@ -268,14 +276,18 @@ def electrode_link(
 def checked_link(
     column: VectorIndex | DynamicTableRegion, name: str, electrodes: DynamicTable | None, ids: Sequence[str]
 ) -> ElectrodeLink:
-    """Electrodes that a column refers to, without references to rows that do not exist.
+    """Return the electrodes to which a column refers, without references to rows that do not exist.
 
     Parameters
     ----------
     column : the column, ragged or plain.
     name : name of the column.
-    electrodes : table of the electrodes, for a column of plain numbers.
+    electrodes : table of the electrodes, to which a column of plain numbers refers.
     ids : (unit,) names of the rows of the column, for sentences.
+
+    Returns
+    -------
+    The rows in the table of electrodes for each row of the column.
     """
     target = column.target if isinstance(column, VectorIndex) else column
     table = target.table if isinstance(target, DynamicTableRegion) and target.table is not None else electrodes
@@ -330,7 +342,7 @@ def _peak_row(cell: Any, row_of_id: dict[str, int], listed: Sequence[int]) -> in
 
 
 def region_rows(column: VectorIndex | DynamicTableRegion) -> list[list[int]]:
-    """Rows that each cell of a table region refers to; the column may be ragged or plain."""
+    """Return the table rows to which each cell of a reference column refers; the column may be ragged or plain."""
     if isinstance(column, VectorIndex):
         data = np.asarray(column.target.data[:], dtype=np.int64)
         return [data[rows].tolist() for rows in row_slices(column)]
@@ -340,18 +352,20 @@ def region_rows(column: VectorIndex | DynamicTableRegion) -> list[list[int]]:
 def electrode_origins(
     link: ElectrodeLink, electrodes: dict[str, list[Any]], columns: Sequence[str], read: Callable[[Any], str]
 ) -> list[LabelOrigin]:
-    """Region labels from the electrodes of each unit: the most frequent label, '' when two are the most frequent.
+    """Read region labels from the electrodes of each unit, as the most frequent label.
 
     Parameters
     ----------
     link : the electrodes of each unit.
-    electrodes : columns of the electrodes table.
+
+    electrodes : name -> cells of the columns of the electrodes table.
     columns : names of columns that may hold region labels.
-    read : reads the label from a cell.
+    read : function that reads the label from a cell.
 
     Returns
     -------
-    One origin of labels for each of these columns that the table has.
+    One origin of labels for each column that the table has. A unit has no label ('') if two labels are equally
+    frequent.
     """
     origins = []
     for column in columns:

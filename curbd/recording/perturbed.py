@@ -1,4 +1,4 @@
-"""Trials with a real perturbation: recognised by a trial column, and kept apart from all trials that are fitted."""
+"""Trials with a real perturbation: identified by a trial column and kept apart from all trials that are fitted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
 Array = np.ndarray
 TEXTS_OF_FLAGS = {True: {"true", "1", "on", "yes"}, False: {"false", "0", "off", "no"}}
-"""YAML reads these words as flags unless they are quoted."""
+"""Words that YAML reads as flags unless they are quoted."""
 
 
 class PerturbedActivity(NamedTuple):
@@ -26,7 +26,7 @@ class PerturbedActivity(NamedTuple):
     Attributes
     ----------
     activity : the perturbed trials.
-    perturbation : (trial,) name of the experiment that is like the real perturbation.
+    perturbation : (trial,) name of the experiment in the config that imitates the real perturbation.
     """
 
     activity: Activity
@@ -34,17 +34,21 @@ class PerturbedActivity(NamedTuple):
 
 
 def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], where: str) -> Array:
-    """(trial,) name of the experiment that was really done in a trial; empty for a trial without a perturbation.
+    """Return which real perturbation each trial has, by the name of the experiment that imitates it.
 
     Parameters
     ----------
-    columns : one row for each trial, the trial columns.
-    entries : which value of which column marks a perturbed trial, and the experiment that is like the perturbation.
+    columns : the trial columns, one row per trial.
+    entries : for each perturbation, the column and the value that mark its trials, and the experiment that imitates it.
     where : the recording, for messages.
+
+    Returns
+    -------
+    (trial,) names of experiments; '' for a trial without a perturbation.
 
     Raises
     ------
-    UserError : an unknown column, a value that no trial has, perturbations in all trials, or a trial with two
+    UserError : a column does not exist, no trial has a value, all trials are perturbed, or a trial has two
         perturbations.
     """
     names = np.full(len(columns), "", dtype=object)
@@ -78,7 +82,7 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
 
 
 def separated(activity: Activity, settings: RecordingSettings, where: str) -> tuple[Activity, PerturbedActivity | None]:
-    """The trials without a real perturbation, and the trials with one.
+    """Separate the trials without a real perturbation from the trials with one.
 
     Parameters
     ----------
@@ -88,11 +92,11 @@ def separated(activity: Activity, settings: RecordingSettings, where: str) -> tu
 
     Returns
     -------
-    The unperturbed trials; the perturbed trials, None where the settings name no perturbation.
+    The unperturbed trials; the perturbed trials, or None if the settings name no perturbation.
 
     Raises
     ------
-    UserError : see `perturbations_of`; or blocks of continuous data, in which no condition is repeated.
+    UserError : the trials are blocks of continuous data, in which no condition is repeated; or see `perturbations_of`.
     """
     if not settings.perturbed:
         return activity, None
@@ -113,12 +117,12 @@ def separated(activity: Activity, settings: RecordingSettings, where: str) -> tu
 def perturbed_dataset(
     perturbed: PerturbedActivity, kept: Array, settings: RecordingSettings, recording: xr.Dataset, where: str
 ) -> xr.Dataset:
-    """What was recorded in the perturbed trials, in the units and scales of a recording.
+    """Construct the dataset of the perturbed trials, with the units and scales of the recording without them.
 
     Parameters
     ----------
     perturbed : the perturbed trials of all candidate units.
-    kept : (candidate,) whether a unit is part of the recording.
+    kept : (candidate,) bool, True for units that are part of the recording.
     settings : the columns of the conditions.
     recording : the recording without the perturbed trials.
     where : the recording, for messages.
@@ -126,7 +130,7 @@ def perturbed_dataset(
     Returns
     -------
     rates (trial, time, unit), NaN where missing, with the coordinates ``perturbation`` (trial), the name of the
-    experiment that is like the real perturbation, and ``condition`` (trial).
+    experiment that imitates the real perturbation, and ``condition`` (trial).
     """
     activity, perturbation = perturbed.activity.of_units(kept), perturbed.perturbation
     recorded = activity.recorded_trials

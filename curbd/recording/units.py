@@ -1,4 +1,4 @@
-"""What a file states about its units, and the unit table that the readers of all formats make from it."""
+"""What a file states about its units, and the unit table that is made from these facts for all file formats."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INHIBITORY_WORDS = (
     *("fs", "fast spiking", "pv", "sst", "vip", "gabaergic"),
 )
 MAX_CANDIDATE_TEXTS = 100
-"""A column with more different texts is not offered as a column of region labels."""
+"""A column with more different strings is not offered as a column of region labels."""
 CELL_TYPE_COLUMNS = ("cell_type", "type", "putative_cell_type")
 """Columns that may hold the cell type of a unit, tried in this order."""
 
@@ -52,9 +52,10 @@ class UnitFacts:
     xyz : (unit, 3) position in the unit of length of the file, NaN where unknown; 0 everywhere in files that hold a
         placeholder (see `positions`).
     reason : (unit,) why the file excludes a unit; '' for all other units.
-    columns : name -> (unit,) cells of every simple column of the units (or ROI) table, for `units.select`.
-    candidates : name of a column of texts that is not used for labels -> (unit,) texts, for messages.
-    notes : sentences on what the file states and cannot be used.
+    columns : name -> (unit,) cells, for every column of the units (or ROI) table that holds numbers or strings, for
+        `units.select`.
+    candidates : name of a column of strings that is not used for labels -> (unit,) strings, for messages.
+    notes : sentences on facts in the file that cannot be used.
     """
 
     ids: list[str]
@@ -70,13 +71,17 @@ class UnitFacts:
 
 
 def text_columns(table: str, columns: Mapping[str, Sequence[Any]], used: Sequence[str]) -> dict[str, list[str]]:
-    """Columns of texts with at most `MAX_CANDIDATE_TEXTS` different texts, without those that are used for labels.
+    """Return the columns with at most `MAX_CANDIDATE_TEXTS` different strings that are not used for labels.
 
     Parameters
     ----------
     table : name of the table, which goes in front of the name of each column.
     columns : name -> (row,) cells.
     used : names of the columns that are used for labels.
+
+    Returns
+    -------
+    Name with the table in front -> (row,) strings.
     """
     return {
         f"{table}.{name}": [as_text(cell) for cell in cells]
@@ -88,19 +93,19 @@ def text_columns(table: str, columns: Mapping[str, Sequence[Any]], used: Sequenc
 
 
 def cell_type(value: Any) -> str:
-    """Cell type from the usual words and abbreviations: ``excitatory``, ``inhibitory`` or ``unknown``."""
+    """Read the cell type from the usual words and abbreviations: ``excitatory``, ``inhibitory`` or ``unknown``."""
     word = as_text(value).casefold().replace("_", " ").replace("-", " ")
     return "excitatory" if word in EXCITATORY_WORDS else "inhibitory" if word in INHIBITORY_WORDS else "unknown"
 
 
 def positions(xyz: np.ndarray) -> np.ndarray:
-    """(unit, 3) coordinates; NaN everywhere if all are 0, because a table of zeros is a placeholder."""
+    """Return coordinates (unit, 3); if all are 0, return NaN everywhere, because a table of zeros is a placeholder."""
     xyz = np.asarray(xyz, float)
     return xyz if np.any(np.nan_to_num(xyz) != 0) else np.full_like(xyz, np.nan)
 
 
 def unique_ids(ids: Sequence[str], names: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    """Ids that are unique in the file; if ids repeat, the name of a group, probe or plane is put in front of each.
+    """Make ids unique: if ids repeat, the name of a group, probe or plane is put in front of each id.
 
     Parameters
     ----------
@@ -128,7 +133,7 @@ def unique_ids(ids: Sequence[str], names: Mapping[str, Sequence[str]]) -> tuple[
 
 
 def join(groups: Sequence[UnitFacts]) -> UnitFacts:
-    """The units of several probes or imaging planes as one list; a fact that one group lacks is filled with blanks."""
+    """Join the units of several probes or imaging planes into one list; facts that a group lacks become blanks."""
     if len(groups) == 1:
         return groups[0]
     sizes = [len(group.ids) for group in groups]
@@ -172,7 +177,7 @@ def join(groups: Sequence[UnitFacts]) -> UnitFacts:
 
 
 def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tuple[pd.DataFrame, list[str]]:
-    """The table of the units of a file.
+    """Construct the table of the units of a file.
 
     Parameters
     ----------
@@ -186,8 +191,8 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
 
     Raises
     ------
-    UserError : no unit has a region label, an unknown region in the merge table, or an unknown column in
-        ``units.select``.
+    UserError : no unit has a region label, ``regions.merge`` names an unknown region, or ``units.select`` an unknown
+        column.
     """
     n_units = len(facts.ids)
     ids, notes = unique_ids(facts.ids, facts.names)
@@ -208,22 +213,22 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
 def select(
     columns: Mapping[str, Sequence[Any]], wanted: Mapping[str, list[Any]], n_units: int, where: str
 ) -> list[str]:
-    """Why each unit is not selected; '' for the selected units.
+    """Return for each unit why it is not selected, or '' if it is selected.
 
     Parameters
     ----------
     columns : name -> (unit,) cells of the columns of the units table.
-    wanted : column -> values, one of which the cell must hold; numbers and texts are compared as text.
+    wanted : column -> allowed values; numbers and strings are compared as strings.
     n_units : number of units.
     where : the recording, for messages.
 
     Returns
     -------
-    (unit,) text.
+    (unit,) reasons.
 
     Raises
     ------
-    UserError : a column that the file does not have.
+    UserError : a column does not exist in the file.
     """
     reasons = [""] * n_units
     for column, values in wanted.items():

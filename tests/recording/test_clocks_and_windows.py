@@ -240,5 +240,5 @@ def test_milliseconds_with_decimals_are_too_slow_for_neurons(rng) -> None:
 def test_many_small_regions_are_advised_to_merge(tmp_path, rng) -> None:
     path = tmp_path / "rec.nwb"
     file = spike_file(path, trains(rng), [f"VISp{layer}" for layer in range(6)], (0.0, 60.0))
-    with pytest.raises(UserError, match=r"loosen units.min_per_region, or merge regions .*regions.atlas for layers"):
+    with pytest.raises(UserError, match=r"change units.min_per_region, or merge regions .*regions.atlas for layers"):
         ingest(file, RecordingSettings(), "rec")
