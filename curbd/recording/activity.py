@@ -20,12 +20,12 @@ from curbd.recording.binning import (
     spike_rates,
     whole_multiple,
 )
-from curbd.recording.cells import matching_rows
+from curbd.recording.cells import matching_rows, numbers
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import WithoutPlaceholders, without_placeholders
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.windows import Trials, trials_of
-from curbd.settings.recording import RecordingSettings
+from curbd.settings.recording import RecordingSettings, Windows
 
 SPIKE_BIN_S = 0.05
 """Default bin width for spikes, in seconds."""
@@ -167,7 +167,7 @@ def _from_stretch(
         activity = replace(activity, read=placeholders)
     binning = _binning(file, activity, units, settings, where)
     dt_s, smoothing_s, span_s = binning.dt_s, binning.smoothing_s, binning.span_s
-    name, table = _table(file, settings.windows.table, columns, span_s, where)
+    name, table = _table(file, settings.windows, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
     gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
     if continuous:
@@ -396,12 +396,13 @@ def _from_trials(
 
 def _table(
     file: RecordingFile,
-    name: str | None,
+    windows: Windows,
     columns: pd.DataFrame,
     span_s: tuple[float, float],
     where: str,
 ) -> tuple[str, pd.DataFrame]:
     """Name and rows of the interval table in the settings; without one, a single row for the whole recording."""
+    name = windows.table
     if name is None:
         return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
     tables = file.intervals
@@ -420,7 +421,19 @@ def _table(
             expected=f"one of {rows}" if rows else "null, because the file has no interval table",
             todo=did_you_mean(name, tables),
         )
-    return name, tables[name]
+    return name, in_seconds(tables[name], windows)
+
+
+def in_seconds(table: pd.DataFrame, windows: Windows) -> pd.DataFrame:
+    """An interval table with its times in seconds, where the settings give their unit."""
+    if windows.time_unit_s is None:
+        return table
+    times = [
+        column
+        for column in table.columns
+        if str(column).endswith("_time") or column in ("start_time", "stop_time", windows.align)
+    ]
+    return table.assign(**{column: numbers(list(table[column])) * windows.time_unit_s for column in times})
 
 
 def _columns(series: Series, columns: np.ndarray) -> Series:

@@ -17,6 +17,7 @@ from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
+from curbd.recording.memory import require_memory
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import label_origin
 from curbd.recording.time_units import seconds_per_unit
@@ -144,6 +145,9 @@ def _reader(
 
     def read(times: slice) -> np.ndarray:
         index = tuple(times if axis == time_axis else slice(None) for axis in range(rates.ndim))
+        lengths = [len(range(*part.indices(size))) for part, size in zip(index, rates.shape, strict=True)]
+        shape = " x ".join(map(str, lengths))
+        require_memory(float(np.prod(lengths, dtype=float)), where, f"values of shape {shape}", "use shorter windows")
         with reading(where, "the values"):
             block = np.asarray(rates[index], float).transpose(order)
         if fill is not None:

@@ -103,6 +103,21 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
         raise _with_notes(error, file.notes) from error.__cause__
 
 
+def _noted_holes(activity: Activity) -> Activity:
+    """The activity of the kept units, with a sentence on bins that are lost because single units have holes."""
+    finite = np.isfinite(activity.rates)
+    holes = finite.any(axis=2)[:, :, None] & ~finite
+    if not holes.any():
+        return activity
+    n_units, n_bins = int(holes.any(axis=(0, 1)).sum()), int(holes.any(axis=2).sum())
+    note = (
+        f"{n_units} of {finite.shape[2]} kept units have no value in some bins in which others have one; these {n_bins}"
+        " bins are missing for all units (units.max_missing)."
+    )
+    trials = replace(activity.trials, notes=(*activity.trials.notes, note))
+    return replace(activity, trials=trials)
+
+
 def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
     """An error, with the sentences about the file behind its message: they may name the cause."""
     if not notes:
@@ -128,7 +143,7 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
 
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
-    activity = activity.of_units(kept).without_partial_bins()
+    activity = _noted_holes(activity.of_units(kept)).without_partial_bins()
     _require_two_halves(activity.observed, train, f"{where}: {file.activity_name}")
     scale = _scales(file, settings, activity.rates, train)
     inputs = all_inputs(file, settings.inputs, activity, where)

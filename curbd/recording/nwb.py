@@ -16,7 +16,14 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from curbd.errors import UserError
 from curbd.recording.cells import as_text
-from curbd.recording.nwb_series import SPIKES_PATH, choose_activity, joined_activity, other_series, turned_away
+from curbd.recording.nwb_series import (
+    SPIKES_PATH,
+    choose_activity,
+    joined_activity,
+    links_of,
+    other_series,
+    turned_away,
+)
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
@@ -137,10 +144,8 @@ def describe(
             series, series_notes = other_series(nwbfile, paths, where)
         with reading(where, "the interval tables"):
             intervals, left_out, interval_notes = interval_tables(nwbfile)
-    notes += [
-        f"The link {link} leads to {target}, which is not there."
-        for link, target in (broken_links(nwbfile.read_io._file) if nwbfile.read_io is not None else {}).items()
-    ]
+    broken = links_of(nwbfile)
+    notes += [f"The link {link} leads to {target}, which is not there." for link, target in broken.items()]
     interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:
@@ -156,7 +161,7 @@ def describe(
         intervals=intervals,
         series=series,
         notes=tuple(notes + unit_notes + series_notes + interval_notes),
-        left_out={**turned_away(nwbfile), **left_out},
+        left_out={**turned_away(nwbfile, broken), **left_out},
         close=close,
     )
 

@@ -22,6 +22,7 @@ from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, clock_notes, common_clock
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
+from curbd.recording.memory import require_memory
 from curbd.recording.nwb_tables import path_of, simple_columns
 from curbd.recording.nwb_units import checked_link, electrode_origins, spike_tables
 from curbd.recording.recording_file import Series
@@ -49,10 +50,16 @@ def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
     return dict(sorted(series.items()))
 
 
-def turned_away(nwbfile: NWBFile) -> dict[str, str]:
-    """Path -> why a series or a table of units of the file cannot be the activity; images are not listed."""
+def turned_away(nwbfile: NWBFile, broken: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Path -> why a series or a table of units of the file cannot be the activity; images are not listed.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    broken : links that lead nowhere (see `curbd.recording.unreadable.broken_links`); None to look for them.
+    """
     reasons = {}
-    broken = broken_links(nwbfile.read_io._file) if nwbfile.read_io is not None else {}
+    broken = links_of(nwbfile) if broken is None else broken
     for stored in nwbfile.objects.values():
         if _is_numeric(stored) and (reason := why_not(stored)):
             path = path_of(nwbfile, stored)
@@ -68,6 +75,11 @@ def turned_away(nwbfile: NWBFile) -> dict[str, str]:
         if not any(link.startswith(f"{path}/") for path in reasons)
     }
     return dict(sorted(reasons.items()))
+
+
+def links_of(nwbfile: NWBFile) -> dict[str, str]:
+    """Links of an opened file that lead nowhere, and where they lead."""
+    return broken_links(nwbfile.read_io._file) if nwbfile.read_io is not None else {}
 
 
 def why_not(stored: TimeSeries) -> str:
@@ -294,6 +306,8 @@ def as_series(stored: TimeSeries, path: str, where: str) -> Series:
     offset = float(getattr(stored, "offset", 0.0) or 0.0)
 
     def raw(first: int, last: int) -> np.ndarray:
+        size = f"{last - first} samples x {_columns(data.shape, axis)} columns"
+        require_memory((last - first) * _columns(data.shape, axis), f"{where}: {path}", size, "use shorter windows")
         block = np.asarray(data[first:last] if axis == 0 else data[:, first:last].T, float)
         return block.reshape(last - first, -1) * factor + offset
 

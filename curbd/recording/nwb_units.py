@@ -20,7 +20,7 @@ from curbd.recording.regions import LabelOrigin, label_origin, majority
 from curbd.recording.spike_clock import SpikeClock
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, text_columns
-from curbd.recording.unreadable import reading
+from curbd.recording.unreadable import READING_ERRORS, reading
 from curbd.settings.recording import RecordingSettings
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
@@ -405,9 +405,17 @@ def _mean_positions(rows: Sequence[Sequence[int]], electrodes: dict[str, list[An
 def _group_values(units: DynamicTable, link: ElectrodeLink) -> tuple[str, list[Any]] | None:
     """Electrode group of each unit, from the unit itself or its first electrode, and the column that names it."""
     if "electrode_group" in units.colnames:
-        column = units["electrode_group"]
-        return "units.electrode_group", [column.data[unit] for unit in range(len(units))]
+        column = units["electrode_group"].data
+        return "units.electrode_group", [_member(column, unit) for unit in range(len(units))]
     if link.table is None or "group" not in link.table.colnames or not any(link.rows):
         return None
-    groups = link.table["group"]
-    return "units.electrodes -> group", [groups.data[of_unit[0]] if of_unit else None for of_unit in link.rows]
+    groups = link.table["group"].data
+    return "units.electrodes -> group", [_member(groups, of_unit[0]) if of_unit else None for of_unit in link.rows]
+
+
+def _member(groups: Any, row: int) -> Any:
+    """The group that a cell refers to; None for a reference that leads nowhere."""
+    try:
+        return groups[row]
+    except READING_ERRORS:
+        return None

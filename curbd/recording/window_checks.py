@@ -146,9 +146,14 @@ def clock_hint(first: float, last: float, span_s: tuple[float, float]) -> str:
     ratio = last / span_s[1] if span_s[1] > 0 and last > 0 else 0.0
     for factor, what in ((1000.0, "milliseconds"), (1 / 1000.0, "seconds, and those of the activity in milliseconds")):
         if 0.3 < ratio / factor < 1.5:
-            return f"the times of the table look like {what}"
+            return f"the times of the table look like {what}{_key(factor)}"
     if 10_000 * 0.3 < ratio < 50_000:
-        return "the times of the table look like samples"
+        return "the times of the table look like samples; set windows.time_unit_s to 1 / sampling rate"
     if min(first, span_s[0]) >= 0 and (first > 1e8) != (span_s[0] > 1e8):
         return "the table and the activity count time from different moments"
     return ""
+
+
+def _key(factor: float) -> str:
+    """The setting that reads times of a table in milliseconds."""
+    return "; set windows.time_unit_s: 0.001" if factor > 1 else "; set spike_time_unit_s: 0.001"

@@ -15,6 +15,10 @@ class Windows(Section):
     table: str | None = None
     """Interval table whose rows are the trials: `trials` or another interval table of the file (`curbd inspect` lists
     them). Null: the trials that the file holds (plain HDF5), or else the whole recording, divided into blocks."""
+    time_unit_s: Positive | None = None
+    """Length in seconds of the unit in which the table holds its times: 0.001 for milliseconds. It applies to
+    `start_time`, `stop_time`, `align` and all columns that end with `_time`. Null: the unit that the file states, or
+    else the second."""
     select: dict[str, list[Any]] = {}
     """Column -> values. Only rows of the table that have one of these values are used, e.g. `{tags: [wake]}`."""
     align: str = "start_time"

@@ -242,3 +242,18 @@ def test_many_small_regions_are_advised_to_merge(tmp_path, rng) -> None:
     file = spike_file(path, trains(rng), [f"VISp{layer}" for layer in range(6)], (0.0, 60.0))
     with pytest.raises(UserError, match=r"change units.min_per_region, or merge regions .*regions.atlas for layers"):
         ingest(file, RecordingSettings(), "rec")
+
+
+def test_a_table_in_milliseconds_is_read_with_its_unit(tmp_path, rng) -> None:
+    start = 1 + 2.0 * np.arange(25)
+    table = pd.DataFrame(
+        {"start_time": start, "stop_time": start + 1.5, "cue_time": start + 0.2, "side": [0, 1, 0, 1, 0] * 5}
+    )
+    windows = {"table": "trials", "align": "cue_time", "start_s": -0.1, "stop_s": 1}
+    times = trains(rng)
+    plain = session(tmp_path, times, table, windows=windows).recording
+    scaled = table.assign(**{column: table[column] * 1000 for column in ("start_time", "stop_time", "cue_time")})
+    read = session(tmp_path, times, scaled, windows={**windows, "time_unit_s": 0.001}).recording
+    np.testing.assert_allclose(read["rates"].values, plain["rates"].values)
+    np.testing.assert_allclose(read["cue_time"].values, plain["cue_time"].values)
+    assert read["side"].values.tolist() == plain["side"].values.tolist()
