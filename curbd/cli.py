@@ -344,8 +344,11 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(arguments.results, models, plan.config)
-    origin = provenance(arguments.results, plan.config, remarks(arguments.results, plan, models), left_out)
+    families = {name: model.family for name, model in plan.config.models.items()}
+    collected = collect_run(arguments.results, models, families)
+    origin = provenance(
+        arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
+    )
 
     for name, table in collected.items():
         tables.write(name, table, folder / tables.TABLES[name].file)

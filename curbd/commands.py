@@ -19,9 +19,7 @@ from curbd.settings.models import Model
 if TYPE_CHECKING:
     import xarray as xr
 
-    from curbd.estimators.fitting import Fits
-
-    Fit = Callable[[xr.Dataset, Model, str], Fits]
+    Fit = Callable[[xr.Dataset, Model, str], tuple[xr.Dataset, list[float]]]
 
 Steps = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], None]

@@ -9,9 +9,10 @@ from curbd.network.equation import Network
 from curbd.network.view import View
 from curbd.regression.block_ridge import regress
 from curbd.regression.transitions import TrainingData, transitions
-from curbd.settings.models import OneStep
 
 Array = np.ndarray
+OWN_PAST_FOLDS = 5
+"""Folds of the cross-validation that chooses the penalty of a region that is predicted from its own past."""
 
 
 def own_past(fit: View) -> Network:
@@ -40,7 +41,7 @@ def own_past(fit: View) -> Network:
             substeps=network.substeps,
             tau_s=network.tau_s,
         )
-        alone = regress(data, transitions(data, OneStep().folds)).network
+        alone = regress(data, transitions(data, OWN_PAST_FOLDS)).network
         J[np.ix_(units, units)], B[units], b[units] = alone.J, alone.B, alone.b
     return network._replace(J=J, B=B, b=b)
 

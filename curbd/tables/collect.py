@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from curbd import tables
-from curbd.settings.config import Config
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
 
 PACKAGES = (
@@ -33,7 +32,9 @@ PACKAGES = (
 )
 
 
-def collect_run(results: Path, models: Mapping[str, Sequence[str]], config: Config) -> dict[str, pd.DataFrame]:
+def collect_run(
+    results: Path, models: Mapping[str, Sequence[str]], families: Mapping[str, str]
+) -> dict[str, pd.DataFrame]:
     """Every table of a run by name, from the tables that its steps wrote.
 
     The table ``units`` gains the columns ``<score>:<model>`` for each model; they are empty for units that are not
@@ -43,11 +44,11 @@ def collect_run(results: Path, models: Mapping[str, Sequence[str]], config: Conf
     ----------
     results : folder of the run.
     models : name of a recording -> models that have all their results.
-    config : the config of the run, for the families of the models.
+    families : name of a model -> its family, ``full_rank`` or ``low_rank``.
     """
     recordings = list(models)
     fits = [results / recording / model for recording in recordings for model in models[recording]]
-    low_rank = [fit for fit in fits if config.models[fit.name].family == "low_rank"]
+    low_rank = [fit for fit in fits if families[fit.name] == "low_rank"]
     folders: dict[str, Iterable[Path]] = {
         "units": [results / recording for recording in recordings],
         "regions": [results / recording for recording in recordings],
@@ -89,7 +90,7 @@ def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
 
 
 def provenance(
-    results: Path, config: Config, remarks: Mapping[str, Sequence[str]], left_out: Mapping[str, str]
+    results: Path, config: Mapping[str, Any], remarks: Mapping[str, Sequence[str]], left_out: Mapping[str, str]
 ) -> dict[str, Any]:
     """Where the tables of a run come from: versions, the config with its defaults, the input files and their checksums.
 
@@ -98,7 +99,7 @@ def provenance(
     Parameters
     ----------
     results : folder of the run.
-    config : the config of the run.
+    config : the config of the run with all defaults, as plain data.
     remarks : name of a recording with results -> sentences about it, see `curbd.run.remarks`.
     left_out : recordings and models without results -> the reason, see `curbd.run.outcome`.
     """
@@ -107,7 +108,7 @@ def provenance(
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
-        "config": config.model_dump(mode="json"),
+        "config": dict(config),
         "recordings": {recording: _origin(results / recording / "recording.nc") for recording in remarks},
         "remarks": {recording: list(texts) for recording, texts in remarks.items()},
         "left_out": dict(left_out),
