@@ -263,7 +263,11 @@ def other_series(nwbfile: NWBFile, used: Sequence[str], where: str) -> tuple[dic
     Path -> series; sentences on series and samples that are left out.
     """
     series: dict[str, Series] = {}
-    notes = []
+    notes = [
+        f"{path_of(nwbfile, stored)} is left out: {reason}."
+        for stored in nwbfile.objects.values()
+        if isinstance(stored, RoiResponseSeries) and (reason := why_not(stored))
+    ]
     for path, stored in all_series(nwbfile).items():
         if path in used:
             continue

@@ -18,7 +18,7 @@ from curbd.recording.recording_file import Spikes
 from curbd.recording.references import checked_references
 from curbd.recording.regions import LabelOrigin, label_origin, majority
 from curbd.recording.spike_clock import SpikeClock
-from curbd.recording.time_units import seconds_per_unit
+from curbd.recording.time_units import seconds_per_unit, stated_unit
 from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, text_columns
 from curbd.recording.unreadable import READING_ERRORS, reading
 from curbd.settings.recording import RecordingSettings
@@ -101,9 +101,20 @@ def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tupl
     resolution = getattr(units, "resolution", None)
     stated = float(resolution) if resolution is not None and np.isfinite(resolution) and resolution > 0 else None
     notes += clock.notes((first, last), stated)
-    observed = _observed(units, second)
+    observed = _observed(units, second, (low, high), (first, last))
     if observed is not None:
+        as_stored = _observed(units, second)
         stretches = np.concatenate([observed(unit) for unit in range(len(rows))])
+        n_cut = 0
+        if as_stored is not None:
+            n_cut = sum(
+                not np.array_equal(as_stored(unit), observed(unit), equal_nan=True) for unit in range(len(rows))
+            )
+        if n_cut:
+            notes.append(
+                f"obs_intervals of {n_cut} units begin or end far from all spikes; they are cut to the spikes, from"
+                f" {first:.6g} to {last:.6g} s."
+            )
         stretches = stretches[np.isfinite(stretches).all(axis=1) & (stretches[:, 1] >= stretches[:, 0])]
         if len(stretches):
             first, last = float(stretches.min()), float(stretches.max())
@@ -128,18 +139,34 @@ def sorted_once(times: np.ndarray) -> tuple[np.ndarray, int, int]:
     return unique, finite.size - unique.size, times.size - finite.size
 
 
-def _observed(units: DynamicTable, second: float) -> Callable[[int], np.ndarray] | None:
+def _observed(
+    units: DynamicTable,
+    second: float,
+    near_s: tuple[float, float] = (-np.inf, np.inf),
+    span_s: tuple[float, float] = (-np.inf, np.inf),
+) -> Callable[[int], np.ndarray] | None:
+    """Reader of the stretches in which each unit was observed; None where the table does not state them.
+
+    Parameters
+    ----------
+    units : the table of the units.
+    second : length in seconds of the unit of the spike times, for stretches whose unit is not stated.
+    near_s : first and last time in seconds that can be right.
+    span_s : first and last spike in seconds, which replace ends of stretches that cannot be right.
+    """
     if "obs_intervals" not in units.colnames:
         return None
     index = units["obs_intervals"]
     rows = row_slices(index)
     # The unit that the file states, or else the unit of the spike times.
-    factor = seconds_per_unit(index.target.data, "obs_intervals")[0]
-    factor = second if factor == 1.0 else factor
+    cells = index.target.data
+    factor = seconds_per_unit(cells, "obs_intervals")[0] if stated_unit(cells) else second
 
     def observed(unit: int) -> np.ndarray:
-        stretches = np.asarray(index.target.data[rows[unit]], float).reshape(-1, 2)
-        return stretches if factor == 1.0 else stretches * factor
+        stretches = np.asarray(cells[rows[unit]], float).reshape(-1, 2)
+        stretches = stretches if factor == 1.0 else stretches * factor
+        stretches = np.where(stretches > near_s[1], span_s[1], stretches)
+        return np.where(stretches < near_s[0], span_s[0], stretches)
 
     return observed
 

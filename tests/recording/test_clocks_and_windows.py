@@ -257,3 +257,15 @@ def test_a_table_in_milliseconds_is_read_with_its_unit(tmp_path, rng) -> None:
     np.testing.assert_allclose(read["rates"].values, plain["rates"].values)
     np.testing.assert_allclose(read["cue_time"].values, plain["cue_time"].values)
     assert read["side"].values.tolist() == plain["side"].values.tolist()
+
+
+@pytest.mark.parametrize("end", [np.inf, 1e12])
+def test_stretches_that_end_far_from_all_spikes_are_cut(empty_nwb, save_nwb, rng, end: float) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_unit_column("location", "region")
+    for unit, times in enumerate(trains(rng)):
+        nwbfile.add_unit(spike_times=times, location=REGIONS[unit], obs_intervals=[[0.0, end if unit else 60.0]])
+    recording = ingest_file(save_nwb(nwbfile)).recording
+    assert recording.sizes["unit"] == 6
+    assert "obs_intervals of 5 units" in recording.attrs["notes"]
+    assert float(recording["start_s"].max()) < 60
