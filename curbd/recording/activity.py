@@ -300,7 +300,7 @@ def _require_wide_bins(width_s: float, step_s: float, name: str, format: str, wh
             f"{where}: bin_width_s",
             found=f"{width_s:g} s",
             expected=f"at least {step_s:g} s, the sampling step of {name}",
-            todo="set it to null to use the samples as they are",
+            todo="set bin_width_s to null to use the samples as they are",
         )
     if format == "hdf5":
         whole_multiple(width_s, step_s, f"{where}: bin_width_s")
@@ -333,8 +333,8 @@ def _from_trials(
     if windows.continuous or windows.align != "start_time":
         raise UserError.at(
             f"{where}: windows",
-            found="align or continuous",
-            expected="neither, because the trials of the file are already aligned",
+            found="windows.align or windows.continuous",
+            expected="neither of these keys, because the trials of the file are already aligned",
         )
     when = sampling(activity.time_s, f"{where}: {settings.hdf5.time or 'time'}")
     if not when.even:
@@ -410,8 +410,8 @@ def _table(
         raise UserError.at(
             f"{where}: windows.table",
             found=f"the interval table {name!r}, which cannot be used: {file.left_out[name]}",
-            expected="a table with start_time and stop_time in seconds",
-            todo="write its times as numbers of seconds",
+            expected="a table with start_time and stop_time as numbers, in seconds",
+            todo="write the times of this table as numbers, in seconds",
         )
     if name not in tables:
         rows = ", ".join(f"{table_name} ({len(table)} rows)" for table_name, table in sorted(tables.items()))

@@ -1,4 +1,4 @@
-"""Plain HDF5 recordings, with the default layout or with the names and axis orders in `settings.hdf5`."""
+"""Plain HDF5 files with the default layout, or with the names and axis orders given in `settings.hdf5`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
-"""Axes of the activity where the settings name none, by their number."""
+"""Axes of the activity if the settings name none, by the number of axes."""
 
 
 def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingFile:
@@ -34,9 +34,13 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
 
     Parameters
     ----------
-    path : the file.
+    path : path of the file.
     settings : names and axis orders (`settings.hdf5`), and the choice of region labels and units.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The opened file.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
 def describe(
     file: h5py.File, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
 ) -> RecordingFile:
-    """What an opened HDF5 file offers, with the choices of the settings.
+    """Describe an opened HDF5 file as a `RecordingFile`, with the names and labels that the settings choose.
 
     Parameters
     ----------
@@ -66,9 +70,13 @@ def describe(
     where : the recording, for messages.
     close : function that closes the file.
 
+    Returns
+    -------
+    The opened file.
+
     Raises
     ------
-    UserError : as `open_hdf5`.
+    UserError : for the reasons given in `open_hdf5`.
     """
     layout = settings.hdf5
     rates = _rates(file, layout, where)
@@ -203,7 +211,16 @@ def _is_column(dataset: h5py.Dataset, length: int | None) -> bool:
 
 
 def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Path -> dataset, for every dataset of the file except the cells of MATLAB files under ``#refs#``."""
+    """Find every dataset of a file except the contents of MATLAB cell arrays, which are stored under ``#refs#``.
+
+    Parameters
+    ----------
+    file : the opened file.
+
+    Returns
+    -------
+    Path -> dataset.
+    """
     by_path: dict[str, h5py.Dataset] = {}
 
     def visit(path: str, node: Any) -> None:
@@ -215,7 +232,7 @@ def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def texts(dataset: h5py.Dataset) -> list[str]:
-    """All cells of a dataset as text; in MATLAB 7.3 files, cells are references to arrays of characters."""
+    """Convert all cells of a dataset to strings; in MATLAB 7.3 files, cells are references to arrays of characters."""
     cells = np.ravel(dataset[()])
     if h5py.check_ref_dtype(dataset.dtype) is not None:
         return [as_text("".join(map(chr, np.ravel(dataset.file[cell][()])))) for cell in cells]
@@ -303,8 +320,8 @@ def _times(
     raise UserError.at(
         where_time,
         found="no dataset of times and no sampling rate" + (f" (the file has an attribute {hint})" if hint else ""),
-        expected="one of the two",
-        todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz; a rate is never guessed",
+        expected="one of the two, because a rate is never guessed",
+        todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz",
     )
 
 
@@ -319,12 +336,15 @@ def _unit_facts(
             return None
         if dataset.size != n_units:
             read_as = ", ".join(layout.dims or DEFAULT_DIMS[rates.ndim])
-            transposed = ", or another order of axes under hdf5.dims" if dataset.size in rates.shape else ""
+            transposed = (
+                "; if the axes are in another order, give it under hdf5.dims" if dataset.size in rates.shape else ""
+            )
             raise UserError.at(
                 f"{where}: {name}",
                 found=f"{dataset.size} values",
-                expected=f"{n_units}, a value for each unit of {layout.rates}{transposed}",
-                todo=f"{layout.rates} has the shape {rates.shape}, read as ({read_as})",
+                expected=f"{n_units}, one value for each unit of {layout.rates}",
+                todo=f"check the axis order: {layout.rates} has the shape {rates.shape} and is read as"
+                f" ({read_as}){transposed}",
             )
         return texts(dataset)
 
@@ -337,7 +357,11 @@ def _unit_facts(
     ids, region, types = column(layout.unit_id), column(layout.region), column(layout.cell_type)
     xyz = _dataset(file, layout.position)
     if xyz is not None and xyz.shape != (n_units, 3):
-        raise UserError.at(f"{where}: {layout.position}", found=f"shape {xyz.shape}", expected=f"({n_units}, 3)")
+        raise UserError.at(
+            f"{where}: {layout.position}",
+            found=f"shape {xyz.shape}",
+            expected=f"({n_units}, 3), one position for each unit",
+        )
     columns: dict[str, list[Any]] = {}
     column_notes: list[str] = []
     for name, dataset in datasets(file).items():
@@ -381,7 +405,7 @@ def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: st
                 raise UserError.at(
                     f"{where}: {layout.trial}/{name}",
                     found=f"shape {dataset.shape}",
-                    expected=f"({length},), a value for each trial of {layout.rates}",
+                    expected=f"({length},), one value for each trial of {layout.rates}",
                 )
             try:
                 columns[name] = _cells(dataset)
@@ -395,7 +419,9 @@ def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: st
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise UserError.at(
-            f"{where}: {layout.trial}", found=f"columns of lengths {sorted(lengths)}", expected="one length"
+            f"{where}: {layout.trial}",
+            found=f"columns of different lengths {sorted(lengths)}",
+            expected="the same length for all columns, one value for each trial",
         )
     length_of_table = n_trials if n_trials is not None else max(lengths, default=0)
     return pd.DataFrame(columns, index=range(length_of_table)), notes
@@ -415,7 +441,7 @@ def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where
             expected = f"({length['trial']}, {length['time']}, input), or {expected} if it is the same in all trials"
         raise UserError.at(
             f"{where}: {layout.inputs}",
-            found=f"inputs whose length differs from that of the activity, shape {inputs.shape}",
+            found=f"inputs of shape {inputs.shape}, which does not agree with the shape of the activity",
             expected=expected,
         )
     return inputs
@@ -492,7 +518,11 @@ def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: 
 
     missing = [name for name in ("tau_s", "dt_s") if name not in group.attrs]
     if missing:
-        raise UserError.at(f"{where}: truth", found=f"no attribute {', '.join(missing)}", expected="tau_s and dt_s")
+        raise UserError.at(
+            f"{where}: truth",
+            found=f"missing attributes: {', '.join(missing)}",
+            expected="the attributes tau_s and dt_s, in seconds",
+        )
     return Truth(
         J=values("J", (n_units, n_units)),
         B=values("B", (n_units, n_inputs)),

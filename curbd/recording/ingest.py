@@ -1,4 +1,4 @@
-"""A recording file becomes a session: trials on bins, known inputs, kept units, the split, the truth and the tables."""
+"""Conversion of a recording file to a session: trials, bins, inputs, kept units, split, true network and tables."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Session(NamedTuple):
     recording : rates (trial, time, unit), NaN where missing; inputs (trial, time, input), 0 where rates are missing.
     truth : the network behind the recording of a teacher, restricted to the kept units; None for measured recordings.
         The truth is for scoring only: no estimator may see it.
-    units : table ``units``, a row for each unit of the file, kept or not.
-    regions : table ``regions``, a row for each region with kept units.
+    units : table ``units``, one row per unit of the file, kept or not.
+    regions : table ``regions``, one row per region with kept units.
     perturbed : rates (trial, time, unit) of the trials with a real perturbation, in the units and scales of
-        `recording`, with the coordinates ``perturbation`` and ``condition`` (trial); None where the settings name no
-        such trials.
+        `recording`, with the coordinates ``perturbation`` and ``condition`` (trial); None if the settings name no such
+        trials.
     """
 
     recording: xr.Dataset
@@ -53,11 +53,11 @@ class Session(NamedTuple):
 
 
 def ingest_file(path: Path | str, settings: RecordingSettings | None = None, name: str | None = None) -> Session:
-    """Open an NWB or HDF5 file and turn it into a recording with its tables.
+    """Open an NWB or HDF5 file and convert it to a session: a recording with its tables.
 
     Parameters
     ----------
-    path : the file; a file with the suffix ``.nwb`` is read as NWB, every other file as HDF5.
+    path : path of the file; a file with the suffix ``.nwb`` is read as NWB, every other file as HDF5.
     settings : how to read the file; None for the defaults.
     name : name of the recording; None for the name of the file without its suffix.
 
@@ -77,7 +77,7 @@ def ingest_file(path: Path | str, settings: RecordingSettings | None = None, nam
 
 
 def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, shared_merge: bool = False) -> Session:
-    """Turn an opened file into a recording with its tables.
+    """Convert an opened file to a session: a recording with its tables.
 
     The same file and settings give the same recording to the last bit. Trials with a real perturbation are kept apart,
     so that nothing in `Session.recording` depends on them.
@@ -87,7 +87,8 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     file : the opened file.
     settings : bin width, smoothing, windows, inputs, choice of units, scaling and split.
     name : name of the recording.
-    shared_merge : whether other recordings have the same ``regions.merge``, whose labels may then be theirs alone.
+    shared_merge : True if other recordings have the same ``regions.merge``, so that some of its labels may be absent
+        here.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
 
     Raises
     ------
-    UserError : settings that do not fit the file, no unit left, or activity that is NaN everywhere.
+    UserError : the settings do not fit the file, no unit is left, or the activity is NaN everywhere.
     """
     try:
         return _session(file, settings, name, shared_merge)
@@ -196,9 +197,9 @@ def _require_activity(activity: Activity, where: str) -> None:
     if not np.isfinite(activity.rates).any():
         raise UserError.at(
             where,
-            found="NaN everywhere in the windows",
+            found="only missing values (NaN) in the time windows",
             expected="activity",
-            todo="look at the windows and at the dataset (curbd inspect)",
+            todo="check the time windows in the config, and the activity in the file (curbd inspect)",
         )
 
 
@@ -209,7 +210,8 @@ def _require_two_halves(observed: Array, train: Array, where: str) -> None:
             where,
             found=f"{int(observed[train].sum())} training and {int(observed[~train].sum())} test bins with all units",
             expected="at least two trials or blocks in which all kept units were recorded",
-            todo="look at the windows, or leave out units that were recorded at other times (units.select)",
+            todo="check that the time windows in the config cover at least two trials or blocks in which all units were"
+            " recorded, or leave out units that were recorded at other times (units.select)",
         )
 
 

@@ -1,4 +1,4 @@
-"""Known inputs on the bins of the activity: time series, interval indicators and trial columns."""
+"""Known inputs in the bins of the activity: time series, interval indicators and trial columns."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from curbd.settings.recording import Input
 
 
 class KnownInputs(NamedTuple):
-    """Inputs on the bins of the trials.
+    """Known inputs in the bins of the trials.
 
     Attributes
     ----------
-    values : (trial, time, input), averaged in each bin; 0 in bins without activity.
+    values : (trial, time, input) averages over each bin; 0 in bins without activity.
     names : (input,) name of each input.
-    notes : sentences on what was filled in.
+    notes : sentences on missing values that were replaced.
     """
 
     values: np.ndarray
@@ -34,18 +34,22 @@ class KnownInputs(NamedTuple):
 
 
 def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activity, where: str) -> KnownInputs:
-    """Inputs that the file declares, followed by the inputs that the settings name.
+    """Read the inputs that the file declares, followed by the inputs that the settings name.
 
     Parameters
     ----------
     file : the opened file.
     settings : the inputs that the settings name.
-    activity : trials, bins and declared inputs; `Activity.observed` says where an input must be known.
+    activity : trials, bins and declared inputs; inputs must be known in the bins that `Activity.observed` marks.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The inputs in the bins of the trials.
 
     Raises
     ------
-    UserError : see `known_inputs`; a missing value of a declared input; or two inputs with the same name.
+    UserError : a declared input has a missing value, two inputs have the same name, or see `known_inputs`.
     """
     observed = activity.observed
     if activity.input_names:
@@ -55,7 +59,7 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
     names = [*activity.input_names, *named.names]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UserError.at(
-            f"{where}: inputs", found=f"the name {repeated[0]} twice", expected="a different name for each input"
+            f"{where}: inputs", found=f"two inputs named {repeated[0]}", expected="a different name for each input"
         )
     declared = np.where(observed[:, :, None], activity.inputs, 0.0)
     return KnownInputs(np.concatenate([declared, named.values], axis=2), names, named.notes)
@@ -64,19 +68,23 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
 def known_inputs(
     file: RecordingFile, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
 ) -> KnownInputs:
-    """Every input that the settings name, averaged in each bin.
+    """Read every input that the settings name, and average it in each bin.
 
     Parameters
     ----------
     file : the opened file.
     settings : the inputs to read.
     trials : the trials and their bins.
-    observed : (trial, time) whether there is activity in a bin, so that every input must be known there.
+    observed : (trial, time) bool, True for bins with activity, in which every input must be known.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The inputs in the bins of the trials.
 
     Raises
     ------
-    UserError : an unknown series, table or column, or a series that does not cover the windows.
+    UserError : a series, table or column does not exist, or a series does not cover the time windows.
     """
     blocks: list[np.ndarray] = []
     names: list[str] = []
@@ -98,7 +106,7 @@ def known_inputs(
 
 
 def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str) -> list[str]:
-    """Names of the inputs that an entry of the settings stands for; the values of a series are not read.
+    """Return the names of the inputs that an entry of the settings defines, without reading the values of a series.
 
     Parameters
     ----------
@@ -107,9 +115,13 @@ def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str
     trials : the trials and their bins.
     where : the entry, for messages.
 
+    Returns
+    -------
+    One name per input.
+
     Raises
     ------
-    UserError : an unknown series, table or column, or a column without a value.
+    UserError : a series, table or column does not exist, or a column holds no value.
     """
     where = f"{where} ({entry.name})"
     if entry.series is None:
@@ -123,19 +135,19 @@ def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str
 
 
 def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], where: str, todo: str) -> None:
-    """Stop if an input is missing in a bin with activity.
+    """Raise an error if an input is missing in a bin with activity.
 
     Parameters
     ----------
     values : (trial, time, input), NaN where missing.
-    observed : (trial, time) whether there is activity in a bin.
+    observed : (trial, time) bool, True for bins with activity.
     names : (input,) names of the inputs.
     where : the setting or the series, for messages.
     todo : what the user can do.
 
     Raises
     ------
-    UserError : the input with the most missing bins, and their number.
+    UserError : an input is missing; the message names the input with the most missing bins.
     """
     missing = (~np.isfinite(values) & observed[:, :, None]).sum(axis=(0, 1))
     if missing.any():
@@ -205,7 +217,9 @@ def _from_column(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, 
         if n_placeholders:
             notes.append(f"input {entry.name}: {n_placeholders} values of {entry.column} are a placeholder (-999).")
         if np.isnan(numbers).all():
-            raise UserError.at(f"{where}.column", found=f"no value in {entry.column}", expected="numbers")
+            raise UserError.at(
+                f"{where}.column", found=f"no value in the column {entry.column}", expected="a number for each trial"
+            )
         names, values = [entry.name], numbers[:, None]
         empty = np.isnan(numbers)
     else:

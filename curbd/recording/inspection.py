@@ -1,6 +1,6 @@
-"""A page that describes a recording file: the activity, the region labels, and a line to paste into recordings.tsv.
+"""The page that `curbd inspect` prints about a recording file: activity, region labels, a line for recordings.tsv.
 
-Only descriptions, tables, sample times and spike times are read, and a few thousand samples of sampled activity.
+Only descriptions, tables, sample times, spike times and a few thousand samples of sampled activity are read.
 """
 
 from __future__ import annotations
@@ -29,18 +29,26 @@ from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
-"""Default settings, except that units without a region label are kept: such a file can be described, too."""
+"""Default settings, except that units without a region label are kept, so that any file can be described."""
 
 MAX_DATASETS_LISTED = 50
 """Up to this number of datasets of an HDF5 file are listed."""
 
 
 def inspect(path: Path | str) -> str:
-    """Text that says what an NWB or HDF5 file holds and what to write into recordings.tsv.
+    """Describe what an NWB or HDF5 file holds and what to write into recordings.tsv, as a page of text.
+
+    Parameters
+    ----------
+    path : path of the file.
+
+    Returns
+    -------
+    The page.
 
     Raises
     ------
-    UserError : the file is missing, truncated, of another format, or an object of it that is needed cannot be read.
+    UserError : the file is missing, truncated or of another format, or a required object of the file cannot be read.
     """
     path = Path(path)
     check_hdf5(path, str(path))

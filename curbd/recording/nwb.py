@@ -1,4 +1,4 @@
-"""NWB files: opened without a file lock and described at once; their data are read only when needed."""
+"""NWB files, opened without a file lock; only their description is read at once, and their data when needed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,13 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
 
     Parameters
     ----------
-    path : the file.
+    path : path of the file.
     settings : choice of activity, region labels and units.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The opened file.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def read_nwb(file: h5py.File, where: str) -> tuple[NWBFile, NWBHDF5IO]:
     if (version := nwb_1_version(file)) and "nwb_version" not in file.attrs:
         raise UnreadableError.at(
             where,
-            found=f"a file of {version}, which is not read",
+            found=f"a file of the old version {version}, which is not supported",
             expected="an NWB file of version 2",
             todo="convert it to NWB 2 (with pynwb), or read its datasets as plain HDF5 (format hdf5)",
         )
@@ -112,7 +116,10 @@ def _cannot_be_read(error: Exception, file: h5py.File, where: str) -> Unreadable
 
 
 def nwb_1_version(file: h5py.File) -> str:
-    """Version of a file of NWB 1, which holds it as a dataset, such as ``NWB-1.0.6``; '' for any other file."""
+    """Return the version of a file of NWB 1, such as ``NWB-1.0.6``; '' for any other file.
+
+    NWB 1 stores the version as a dataset.
+    """
     version = file.get("nwb_version")
     return as_text(np.ravel(version[()])[0]) if isinstance(version, h5py.Dataset) and version.size else ""
 
@@ -120,7 +127,7 @@ def nwb_1_version(file: h5py.File) -> str:
 def describe(
     nwbfile: NWBFile, path: Path, settings: RecordingSettings, where: str, close: Callable[[], None] = lambda: None
 ) -> RecordingFile:
-    """What an opened NWB file offers, with the choices of the settings.
+    """Describe an opened NWB file as a `RecordingFile`, with the activity and labels that the settings choose.
 
     Parameters
     ----------
@@ -130,9 +137,13 @@ def describe(
     where : the recording, for messages.
     close : function that closes the file.
 
+    Returns
+    -------
+    The opened file.
+
     Raises
     ------
-    UserError : as `open_nwb`.
+    UserError : for the reasons given in `open_nwb`.
     """
     with _quiet():
         with reading(where, "the time series and tables of units"):
@@ -169,12 +180,12 @@ def describe(
 def chosen_activity(
     nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str
 ) -> tuple[Spikes | Series, UnitFacts, list[str]]:
-    """The activity that the settings choose, and its units.
+    """Open the activity at the given paths, and collect what the file states about its units.
 
     Parameters
     ----------
     nwbfile : the opened file.
-    paths : path of the spike times, or paths of one or several series.
+    paths : path of the spike times, or paths of one or several series, as `choose_activity` returns them.
     settings : columns that may hold region labels.
     where : the recording, for messages.
 
@@ -193,7 +204,7 @@ def chosen_activity(
 
 
 def facts_of(nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str) -> UnitFacts:
-    """What the file states about the units of the chosen activity (see `chosen_activity`); spikes are not read."""
+    """Collect what the file states about the units of the activity at the given paths, without reading spikes."""
     tables = spike_tables(nwbfile)
     if paths[0] in tables:
         return unit_facts(nwbfile, tables[paths[0]], settings)

@@ -1,4 +1,4 @@
-"""Time series of an NWB file: ROI responses and plain series as activity, all other series as possible inputs."""
+"""Time series of an NWB file: ROI responses and plain series as activity, and all other series as possible inputs."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from curbd.recording.unreadable import READING_ERRORS, broken_links, guarded, re
 from curbd.settings.recording import RecordingSettings
 
 SPIKES_PATH = "units"
-"""Name of the spike times in the setting `activity`."""
+"""Name of the spike times in the setting ``activity``."""
 MAX_TURNED_AWAY = 8
-"""Up to this number of series that cannot be used are listed with the reason."""
+"""Up to this number of series that cannot be used are listed, each with the reason."""
 MAX_TIMES_CHECKED = 1_000_000
 """The clock of a possible input is checked on opening if it has at most this number of explicit times."""
 
 
 def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
-    """Path -> series: every numeric series of one or two dimensions, without images, external files, empty series."""
+    """Find every numeric series of one or two dimensions, without images, external files and empty series, by path."""
     series = {}
     for stored in nwbfile.objects.values():
         if _is_numeric(stored) and not why_not(stored):
@@ -51,13 +51,7 @@ def all_series(nwbfile: NWBFile) -> dict[str, TimeSeries]:
 
 
 def turned_away(nwbfile: NWBFile, broken: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Path -> why a series or a table of units of the file cannot be the activity; images are not listed.
-
-    Parameters
-    ----------
-    nwbfile : the opened file.
-    broken : links that lead nowhere (see `curbd.recording.unreadable.broken_links`); None to look for them.
-    """
+    """Return why series and tables of units cannot be used as the activity, by path; images are not listed."""
     reasons = {}
     broken = links_of(nwbfile) if broken is None else broken
     for stored in nwbfile.objects.values():
@@ -83,7 +77,7 @@ def links_of(nwbfile: NWBFile) -> dict[str, str]:
 
 
 def why_not(stored: TimeSeries) -> str:
-    """Why a series cannot be read as numbers over time; '' if it can."""
+    """Return why a series cannot be read as numbers over time, or '' if it can."""
     try:
         return _why_not(stored)
     except READING_ERRORS as error:
@@ -120,11 +114,11 @@ def _is_numeric(stored: Any) -> bool:
 
 
 def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list[str]:
-    """Paths of the activity to fit: what the user names, else the spike times, else the ROI responses.
+    """Choose the activity to fit: what the user names, else the spike times, else the ROI responses.
 
     Among ROI responses, deconvolved responses are preferred to dF/F, and dF/F to fluorescence. Neuropil and background
-    are used only if the user names them. Spike times in another place than the units of the file are used if they are
-    the only ones and there are no ROI responses.
+    are used only if the user names them. Spike times outside the units table of the file are used only if there is one
+    such table and there are no ROI responses.
 
     Parameters
     ----------
@@ -132,9 +126,14 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
     wanted : paths or patterns of paths that the user names.
     where : the recording, for messages.
 
+    Returns
+    -------
+    Paths of the activity.
+
     Raises
     ------
-    UserError : an unknown path, a file without activity, or several series of the same ROIs.
+    UserError : a path does not exist, the file holds no activity, or several series of the same ROIs could be the
+        activity.
     """
     series = all_series(nwbfile)
     tables = list(spike_tables(nwbfile))
@@ -155,12 +154,12 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
         todo = f"name the {kind} to fit under activity ({', '.join(offers)})"
         listed = [f"{path}: {reason}" for path, reason in turned_away(nwbfile).items()]
         if not offers:
-            todo = "the file has neither units nor series" if not listed else "nothing in the file can be used"
+            todo = "write the activity into the file as units with spike times, as ROI responses or as another series"
         raise UserError.at(
             where,
             found="several tables with spike times" if tables else "no units with spike times and no ROI responses",
-            expected="activity",
-            todo=todo + (f"; turned away: {'; '.join(listed[:MAX_TURNED_AWAY])}" if listed else ""),
+            expected="units with spike times, ROI responses, or another series named under activity",
+            todo=todo + (f". Objects that cannot be used: {'; '.join(listed[:MAX_TURNED_AWAY])}" if listed else ""),
         )
     best = min(_processing_rank(path) for path in rois)
     chosen = [path for path in rois if _processing_rank(path) == best]
@@ -169,7 +168,7 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
         raise UserError.at(
             f"{where}: activity",
             found=f"several series of the same ROIs ({', '.join(chosen)})",
-            expected="one series",
+            expected="one series for each set of ROIs",
             todo=f"name one of them under activity, e.g. activity: [{chosen[0]}]",
         )
     return chosen
@@ -212,7 +211,7 @@ def _processing_rank(path: str) -> int:
 def joined_activity(
     nwbfile: NWBFile, paths: Sequence[str], settings: RecordingSettings, where: str
 ) -> tuple[Series, UnitFacts, list[str]]:
-    """Join one or several series into one activity; each column is a unit.
+    """Join one or several series into one activity, in which each column is a unit.
 
     Parameters
     ----------
@@ -227,8 +226,8 @@ def joined_activity(
 
     Raises
     ------
-    UserError : it cannot be decided which axis of a series is time, numbers of samples and times differ, or the series
-        do not overlap in time.
+    UserError : it cannot be decided which axis of a series is time, the numbers of samples and times differ, or the
+        series do not overlap in time.
     """
     stored_series = all_series(nwbfile)
     members, facts, notes = [], [], []
@@ -247,7 +246,7 @@ def joined_activity(
 
 
 def other_series(nwbfile: NWBFile, used: Sequence[str], where: str) -> tuple[dict[str, Series], list[str]]:
-    """Every series that is not the activity.
+    """Open every series that is not the activity.
 
     ROI responses whose time axis cannot be decided are left out, with a note. Explicit sample times are checked here if
     there are at most a million of them, and otherwise only when the series is read.
@@ -289,13 +288,17 @@ def other_series(nwbfile: NWBFile, used: Sequence[str], where: str) -> tuple[dic
 
 
 def as_series(stored: TimeSeries, path: str, where: str) -> Series:
-    """A series of the file, converted to its unit; samples with unusable times are left out.
+    """Open a series of the file, with values in its physical unit and without samples of unusable times.
 
     Parameters
     ----------
     stored : the series as pynwb reads it.
-    path : path of the series inside the file.
+    path : path of the series in the file.
     where : the recording, for messages.
+
+    Returns
+    -------
+    The series; its values are read only when needed.
 
     Raises
     ------
@@ -354,14 +357,14 @@ def as_series(stored: TimeSeries, path: str, where: str) -> Series:
 
 
 def stored_time_axis(stored: TimeSeries, where: str) -> int:
-    """Number of the time axis of a series (see `time_axis`)."""
+    """Return the index of the time axis of a series (see `time_axis`)."""
     return time_axis(
         stored.data.shape, _n_rois(stored), None if stored.timestamps is None else len(stored.timestamps), where
     )
 
 
 def stored_axes(stored: TimeSeries) -> str:
-    """Axes of a series in the order of the file, such as ``unit 219, time 2000``."""
+    """Describe the axes of a series in the order of the file, such as ``unit 219, time 2000``."""
     if stored.data.ndim == 1:
         return f"time {len(stored.data)}"
     names = ("time", "unit") if stored_time_axis(stored, stored.name) == 0 else ("unit", "time")
@@ -369,12 +372,12 @@ def stored_axes(stored: TimeSeries) -> str:
 
 
 def is_roi_response(stored: TimeSeries) -> bool:
-    """Whether a series holds ROI responses."""
+    """Return True if a series holds ROI responses."""
     return isinstance(stored, RoiResponseSeries)
 
 
 def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, where: str) -> int:
-    """Number of the time axis: decided by the number of ROIs, then by the number of timestamps; 0 for plain series.
+    """Return the index of the time axis, decided by the number of ROIs and then by the number of timestamps.
 
     Parameters
     ----------
@@ -383,9 +386,13 @@ def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, w
     n_times : number of timestamps; None for a series with a sampling rate.
     where : the series, for messages.
 
+    Returns
+    -------
+    0 or 1; 0 for a plain series, unless only the second axis has the length of the timestamps.
+
     Raises
     ------
-    UserError : neither or both axes fit these numbers.
+    UserError : neither axis or both axes agree with these numbers.
     """
     if len(shape) == 1:
         return 0
@@ -398,14 +405,15 @@ def time_axis(shape: tuple[int, ...], n_rois: int | None, n_times: int | None, w
         raise UserError.at(
             where,
             found=f"data {shape[0]} x {shape[1]} for {n_rois} ROIs" + (f" and {n_times} timestamps" if n_times else ""),
-            expected="exactly one axis as long as the list of ROIs",
-            todo="store it as (time, ROI) with another number of samples, or name another series under activity",
+            expected="exactly one axis with the length of the list of ROIs",
+            todo="store the data as (time, ROI) with a number of samples that differs from the number of ROIs, or name"
+            " another series under activity",
         )
     return axes[0]
 
 
 def raw_times(stored: TimeSeries, n_samples: int = 0) -> np.ndarray:
-    """(sample,) times in seconds as the file states them; timestamps are preferred to starting time and rate."""
+    """Return the sample times (sample,) in seconds that the file states; timestamps take precedence over a rate."""
     if stored.timestamps is not None:
         times = np.asarray(stored.timestamps[:], float)
         second = seconds_of(stored, stored.name)[0]
@@ -414,12 +422,12 @@ def raw_times(stored: TimeSeries, n_samples: int = 0) -> np.ndarray:
 
 
 def starting_time_s(stored: TimeSeries) -> float:
-    """Time of the first sample in seconds, for a series with a sampling rate."""
+    """Return the time of the first sample in seconds, for a series with a sampling rate."""
     return float(stored.starting_time or 0.0) * seconds_of(stored, stored.name)[0]
 
 
 def seconds_of(stored: TimeSeries, name: str) -> tuple[float, list[str]]:
-    """Length in seconds of the unit of the times of a series, and sentences on a unit other than the second."""
+    """Return the length in seconds of the unit of a series' times, and sentences on a unit other than the second."""
     times = stored.timestamps
     if times is None:
         group = getattr(stored.data, "parent", None)
@@ -469,7 +477,7 @@ def _series_facts(
 
 
 def range_names(n_columns: int) -> list[str]:
-    """Names of the columns of a series, for sentences."""
+    """Return names for the columns of a series, for sentences."""
     return [f"column {column}" for column in range(n_columns)]
 
 

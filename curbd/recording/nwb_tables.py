@@ -1,4 +1,4 @@
-"""Tables of an NWB file as plain columns: text decoded, ragged and array cells joined, references left out."""
+"""Tables of an NWB file as plain columns: decoded strings, ragged and array cells joined, references left out."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MAX_NUMBERS_IN_CELL = 8
 
 
 def path_of(nwbfile: NWBFile, stored: Any) -> str:
-    """Path of an object inside the file, such as ``processing/ophys/Fluorescence/RoiResponseSeries``."""
+    """Return the path of an object in the file, such as ``processing/ophys/Fluorescence/RoiResponseSeries``."""
     return nwbfile.read_io.manager.get_builder(stored).path.removeprefix("root/")
 
 
 def row_slices(index: VectorIndex) -> list[slice]:
-    """For each row of a ragged column, the rows of its target.
+    """Return for each row of a ragged column the slice of its target column.
 
     Raises
     ------
-    UserError : the index goes back, or leads beyond the end of the target.
+    UserError : the index of the column decreases, or leads beyond the end of the target column.
     """
     ends = np.asarray(index.data[:], dtype=np.int64)
     starts = np.concatenate([[0], ends[:-1]])
@@ -49,7 +49,10 @@ def row_slices(index: VectorIndex) -> list[slice]:
 
 
 def simple_column(column: VectorData) -> list[Any] | None:
-    """Cells of a column as numbers and texts, with arrays joined as ``a, b``; None for references and masks."""
+    """Convert the cells of a column to numbers and strings, with arrays joined as ``a, b``.
+
+    The result is None for a column of references or masks.
+    """
     if isinstance(column, VectorIndex):
         if isinstance(column.target, VectorIndex | DynamicTableRegion) or _kind(column.target.data) not in "biufSUO":
             return None
@@ -80,14 +83,18 @@ def _code_names(column: VectorData) -> dict[int, str]:
 
 
 def simple_columns(table: DynamicTable, notes: list[str] | None = None) -> dict[str, list[Any]]:
-    """Every column of a table that holds numbers or texts, except spike times, masks and waveforms.
+    """Read every column of a table that holds numbers or strings, except spike times, masks and waveforms.
 
-    A column that cannot be read, or that has not one cell for each row of the table, is left out.
+    A column that cannot be read, or whose length is not the number of rows, is left out.
 
     Parameters
     ----------
     table : the table.
-    notes : receives a sentence on each column that is left out.
+    notes : list to which a sentence on each column that is left out is appended; None discards these sentences.
+
+    Returns
+    -------
+    Name -> (row,) cells.
     """
     columns = {}
     for name in table.colnames:
@@ -115,12 +122,12 @@ def _simple_cells(table: DynamicTable, name: str) -> list[Any] | None:
 
 
 def interval_tables(nwbfile: NWBFile) -> tuple[dict[str, pd.DataFrame], dict[str, str], list[str]]:
-    """Every interval table of the file, with ``start_time`` and ``stop_time`` in seconds.
+    """Read every interval table of the file, with ``start_time`` and ``stop_time`` in seconds.
 
     Returns
     -------
-    Name -> table, where the path takes the place of a name that several tables have; name -> why a table is left out;
-    sentences on columns that are left out or converted.
+    Name -> table (the path, if several tables have the same name); name -> why a table is left out; sentences on
+    columns that are left out or converted.
     """
     tables = [stored for stored in nwbfile.objects.values() if isinstance(stored, TimeIntervals)]
     names = [table.name for table in tables]

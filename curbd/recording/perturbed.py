@@ -69,14 +69,16 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
         if (perturbed & (names != "")).any():
             raise UserError.at(
                 where_entry,
-                found="trials that an earlier entry names too",
+                found="trials that an earlier entry of perturbed also names",
                 expected="one perturbation for each trial",
-                todo="leave out trials with several perturbations by windows.select",
+                todo="leave out trials with several perturbations (windows.select)",
             )
         names[perturbed] = entry.like
     if len(entries) and (names != "").all():
         raise UserError.at(
-            f"{where}: perturbed", found="a perturbation in every trial", expected="unperturbed trials to fit a network"
+            f"{where}: perturbed",
+            found="a perturbation in every trial",
+            expected="some unperturbed trials, to which the network is fitted",
         )
     return names
 

@@ -1,7 +1,8 @@
-"""What a recording file offers before anything is binned: units, activity, interval tables and time series.
+"""An opened recording file before anything is binned: units, activity, interval tables and time series.
 
-The reader of each format (`curbd.recording.nwb`, `curbd.recording.hdf5`) opens a file as a `RecordingFile`, so that
-`curbd.recording.ingest` depends on no format. Data stay on disk until one of the ``read`` functions is called.
+The reader of each file format (`curbd.recording.nwb`, `curbd.recording.hdf5`) opens a file as a `RecordingFile`, so
+that `curbd.recording.ingest` does not depend on the format. Data stay on disk until one of the ``read`` functions is
+called.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class Spikes:
     ----------
     read : index of a unit -> spike times (spike,) of that unit in seconds, sorted, without duplicates.
     span_s : first and last time, in seconds, at which any unit was observed.
-    n_spikes : number of spikes of all units; None where it is not known.
-    observed_s : index of a unit -> (interval, 2) start and stop in seconds of the stretches in which the unit was
-        observed; bins outside them are missing, not zero. None when the file does not state such stretches.
+    n_spikes : number of spikes of all units; None if it is not known.
+    observed_s : index of a unit -> (interval, 2) start and stop, in seconds, of the intervals in which the unit was
+        observed; bins outside these intervals are missing, not zero. None if the file states no such intervals.
     """
 
     read: Callable[[int], np.ndarray]
@@ -42,13 +43,13 @@ class Series:
 
     Attributes
     ----------
-    name : path of the series inside the file.
+    name : path of the series in the file.
     time_s : () -> (sample,) sample times in seconds, increasing.
-    read : (first sample, last sample + 1) -> (sample, column) float, in units of `unit`; only that slice is read.
+    read : (first sample, last sample + 1) -> (sample, column) float, in units of `unit`; only this slice is read.
     columns : number of columns.
     unit : physical unit as the file states it.
-    steady : (start in seconds, rate in Hz, number of samples) where the file states a sampling rate instead of times;
-        None otherwise.
+    steady : (start in seconds, rate in Hz, number of samples) if the file states a sampling rate instead of times; None
+        otherwise.
     """
 
     name: str
@@ -61,13 +62,13 @@ class Series:
 
 @dataclass(frozen=True)
 class BinnedTrials:
-    """Activity that a plain HDF5 file holds trial by trial, on the same bins in every trial.
+    """Activity that a plain HDF5 file holds trial by trial, with the same bins in every trial.
 
     Attributes
     ----------
     read : () -> (trial, time, unit) float, NaN past the end of a trial.
-    time_s : (time,) times of the bins in seconds.
-    trials : one row for each trial, with the trial columns of the file.
+    time_s : (time,) centres of the bins in seconds.
+    trials : the trial columns of the file, one row per trial.
     inputs : () -> (trial, time, input) float.
     input_names : (input,) names of the inputs.
     """
@@ -81,20 +82,20 @@ class BinnedTrials:
 
 @dataclass(frozen=True)
 class Truth:
-    """The network that generated the recording of a teacher; used for scoring only.
+    """The network that generated a simulated recording (teacher); used for scoring only.
 
     The equation is tau dx/dt = -x + J r + B u + b + drive, with rates r and inputs u as the file holds them. Currents
-    are dimensionless, in the units of x.
+    are in the (dimensionless) units of the state x.
 
     Attributes
     ----------
-    J : (target unit, source unit) weights.
+    J : (target unit, source unit) recurrent weights.
     B : (unit, input) input weights.
     b : (unit,) bias.
     tau_s : time constant in seconds.
     dt_s : time between two samples in seconds.
     substeps : number of Euler steps between two samples.
-    drive : (trial, time, unit) external current that is not among the inputs of the file; None where there is none.
+    drive : (trial, time, unit) external current that is not among the inputs of the file; None if there is none.
     """
 
     J: np.ndarray
@@ -112,14 +113,14 @@ class RecordingFile:
 
     Attributes
     ----------
-    path : the file.
+    path : path of the file.
     format : ``nwb`` or ``hdf5``.
-    units : one row for each unit, with the columns `UNIT_COLUMNS`; the attributes of the table hold the region labels
-        before merging (see `curbd.recording.regions.label_units`).
+    units : one row per unit, with the columns `UNIT_COLUMNS`; the attributes of the table hold the region labels before
+        merging (see `curbd.recording.regions.label_units`).
     activity : spike times, a sampled series with one column for each unit, or binned trials.
-    activity_name : path of the activity inside the file.
-    already_phi : whether the rates are phi(x) of a model, in (-1, 1), and are used without scaling.
-    intervals : name -> interval table, with ``start_time`` and ``stop_time`` in seconds and any further columns.
+    activity_name : path of the activity in the file.
+    already_phi : True if the rates are the phi(x) of a model, in (-1, 1), and are used without scaling.
+    intervals : name -> interval table, with ``start_time`` and ``stop_time`` in seconds and any other columns.
     series : name -> time series that is not the activity, a possible input.
     declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
         settings name none.

@@ -1,4 +1,4 @@
-"""References into the tables of a file, checked where they are read: a row that a table does not have is never used."""
+"""References into the tables of a file, checked so that a row that a table does not have is never used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ MAX_NAMES_LISTED = 5
 
 
 class References(NamedTuple):
-    """References into a table, after the check.
+    """References into a table, after they were checked.
 
     Attributes
     ----------
-    rows : for each referring row, the rows of the table; references to rows that do not exist are left out.
+    rows : for each referring row, the rows of the table to which it refers; references to rows that do not exist are
+        left out.
     notes : sentences on references that are left out.
-    problem : why no reference of the column can be used; '' where the references can be used. `rows` is then empty for
-        every referring row.
+    problem : why the references of the column cannot be used; '' if they can. If there is a problem, `rows` is empty
+        for every referring row.
     """
 
     rows: list[list[int]]
@@ -30,10 +31,11 @@ class References(NamedTuple):
 def checked_references(
     references: Sequence[Sequence[int]], n_rows: int, column: str, table: str, names: Sequence[str] | None = None
 ) -> References:
-    """Leave out references to rows that a table does not have, and recognise columns that count rows from 1.
+    """Remove references to rows that a table does not have, and detect columns that count rows from 1.
 
     A negative reference means that there is no row. A column that never refers to row 0 and whose largest reference is
-    the number of rows counts from 1: each of its references would lead to the neighbouring row, so that none is used.
+    the number of rows counts from 1: each of its references would lead to the wrong, neighbouring row, so that none is
+    used.
 
     Parameters
     ----------
@@ -41,7 +43,11 @@ def checked_references(
     n_rows : number of rows of the table.
     column : name of the referring column, for sentences.
     table : name of the table, for sentences.
-    names : names of the referring rows; None for their numbers.
+    names : names of the referring rows; None uses their indices.
+
+    Returns
+    -------
+    The references that can be used.
     """
     names = [str(row) for row in range(len(references))] if names is None else names
     flat = np.array([row for of_unit in references for row in of_unit], dtype=np.int64)

@@ -1,8 +1,7 @@
-"""The last net around every file: what cannot be read becomes one line with the file, the object and the reason.
+"""Errors while a file is read become one line with the file, the object and the reason.
 
-The libraries for files raise errors of many kinds for damaged files. Where this project reads an object of a file, the
-object is named here, so that the message says which object is damaged. The original error is chained and logged for
-debugging.
+Libraries raise many kinds of errors for damaged files. Whenever this project reads an object of a file, the object is
+named here, so that the message says which object is damaged. The original error is chained, and logged for debugging.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ Result = TypeVar("Result")
 
 
 class UnreadableError(UserError):
-    """A file, or an object of a file, that cannot be read."""
+    """An error about a file, or an object of a file, that cannot be read."""
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error of a library says, on one line."""
+    """Return the message of an error that a library raised, on one line."""
     text = " ".join(str(error).split()) or "no reason given"
     if len(text) > MAX_ERROR_LENGTH:
         text = text[:MAX_ERROR_LENGTH] + " ..."
@@ -42,7 +41,7 @@ def reason_of(error: BaseException) -> str:
 
 @contextmanager
 def reading(where: str, name: str) -> Iterator[None]:
-    """Turn every error while an object of a file is read into a message that names the object.
+    """Turn every error that is raised while an object of a file is read into a message that names the object.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ def reading(where: str, name: str) -> Iterator[None]:
     except MemoryError as error:
         raise UnreadableError.at(
             f"{where}: {name}",
-            found="more data than memory is free for",
+            found="more data than fit into the free memory",
             expected="data that fit into memory",
             todo="use a machine with more memory, shorter windows or wider bins",
         ) from error
@@ -75,13 +74,17 @@ def reading(where: str, name: str) -> Iterator[None]:
 
 
 def guarded(read: Callable[..., Result], where: str, name: str) -> Callable[..., Result]:
-    """A function that reads an object of a file, with its errors turned into messages as by `reading`.
+    """Wrap a function that reads an object of a file, so that its errors become messages that name the object.
 
     Parameters
     ----------
     read : the function.
     where : the recording or the file, for messages.
     name : the object of the file.
+
+    Returns
+    -------
+    The wrapped function, which raises `UnreadableError` as `reading` does.
     """
 
     def safely(*arguments: Any) -> Result:
@@ -92,7 +95,7 @@ def guarded(read: Callable[..., Result], where: str, name: str) -> Callable[...,
 
 
 def broken_links(file: h5py.File) -> dict[str, str]:
-    """Path of a group or dataset that is only a link -> where the link leads, for every link that leads nowhere."""
+    """Find every link of a file that leads nowhere: path of the link -> where it should lead."""
     broken: dict[str, str] = {}
 
     def look(group: h5py.Group, path: str, depth: int) -> None:

@@ -205,7 +205,7 @@ def test_formats_that_are_not_read_are_called_by_name(tmp_path) -> None:
     with h5py.File(old, "w") as file:
         file["nwb_version"] = "NWB-1.0.5_beta"
     for call in (lambda: open_file(old), lambda: inspect(old)):
-        with pytest.raises(UserError, match=r"NWB-1.0.5_beta, which is not read"):
+        with pytest.raises(UserError, match=r"NWB-1.0.5_beta, which is not supported"):
             call()
 
 

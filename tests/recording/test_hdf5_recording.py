@@ -190,7 +190,7 @@ def change(**values):
     ("damage", "message"),
     [
         (lambda c: c.pop("rates"), r"rates: found no such dataset \(the file holds .*region.*hdf5.rates"),
-        (lambda c: c.pop("time"), "no dataset of times and no sampling rate.*a rate is never guessed"),
+        (lambda c: c.pop("time"), "no dataset of times and no sampling rate.*because a rate is never guessed"),
         (lambda c: c.pop("region"), "no region label anywhere"),
         (change(rates=np.zeros((TRIALS, TIMES, 0))), "an empty dataset"),
         (change(rates=np.zeros(TIMES)), r"float64 of shape \(10,\), expected numbers \(trial, time, unit\)"),
@@ -200,11 +200,11 @@ def change(**values):
         (change(position=np.zeros((UNITS, 2))), r"position: found shape \(3, 2\), expected \(3, 3\)"),
         (
             change(inputs=np.zeros((TRIALS, 9, INPUTS))),
-            r"inputs whose length differs from that of the activity, shape \(4, 9, 2\)",
+            r"inputs of shape \(4, 9, 2\), which does not agree with the shape of the activity",
         ),
         (change(input_name=np.array([b"light"])), "input_name: found light, expected 2 different names"),
         (change(**{"trial/contrast": np.arange(3)}), r"trial/contrast: found shape \(3,\), expected \(4,\)"),
-        (change(**{"truth/J": np.zeros((2, 2))}), "truth: found no attribute tau_s, dt_s"),
+        (change(**{"truth/J": np.zeros((2, 2))}), "truth: found missing attributes: tau_s, dt_s"),
     ],
 )
 def test_files_that_cannot_be_used_are_reported(content, save, damage, message):
@@ -227,7 +227,7 @@ def test_a_truth_of_another_size_is_reported(content, save):
 
 def test_the_other_axis_order_is_proposed(recordings: Path):
     layout = {"rates": "fluorescence", "region": "region/acronym", "sampling_rate_hz": 1.0}
-    with pytest.raises(UserError, match=r"found 70 values, expected 892.*another order of axes under hdf5.dims"):
+    with pytest.raises(UserError, match=r"found 70 values, expected 892.*in another order, give it under hdf5.dims"):
         open_file(recordings / "zebrafish_fish6.h5", hdf5=layout)
 
 

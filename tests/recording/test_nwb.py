@@ -276,7 +276,7 @@ def test_as_many_samples_as_rois_is_ambiguous(empty_nwb, save_nwb, rng):
     nwbfile = empty_nwb()
     module, table = add_plane(nwbfile, "plane", "V1", 4)
     module.add(Fluorescence(roi_response_series=roi_series("R", table, rng.random((4, 4)), rate=10.0)))
-    with pytest.raises(UserError, match=r"data 4 x 4 for 4 ROIs.*exactly one axis as long as the list of ROIs"):
+    with pytest.raises(UserError, match=r"data 4 x 4 for 4 ROIs.*exactly one axis with the length of the list of ROIs"):
         open_file(save_nwb(nwbfile))
 
 
@@ -423,5 +423,5 @@ def test_a_damaged_nwb_file(tmp_path):
 
 
 def test_neither_units_nor_series(empty_nwb, save_nwb):
-    with pytest.raises(UserError, match=r"no units with spike times .*the file has neither units nor series"):
+    with pytest.raises(UserError, match=r"no units with spike times .*write the activity into the file"):
         open_file(save_nwb(empty_nwb()))
