@@ -28,7 +28,7 @@ from curbd.commands import (
 from curbd.errors import UserError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -184,13 +184,13 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
 
-    settings, shared_merge = RecordingSettings(), False
+    settings, shared = RecordingSettings(), set[str]()
     if arguments.plan is not None:
         plan = load_plan(arguments.plan)
         settings = plan.recording_settings(arguments.name, arguments.model)
-        shared_merge = plan.shares_merge(arguments.name)
+        shared = plan.shared_settings(arguments.name)
     with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
-        session = ingest(file, settings, arguments.name, shared_merge=shared_merge)
+        session = ingest(file, settings, arguments.name, shared=shared)
 
     print(session.recording.attrs["notes"] or "no remarks")
     groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
@@ -275,34 +275,20 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.inactivation.comparison import compare
-    from curbd.storage import read_netcdf
+    from curbd.storage import groups_of, read_netcdf
 
-    recording, perturbed = read_netcdf(arguments.recording), _read_perturbed(arguments.recording)
+    if "perturbed" not in groups_of(arguments.recording):
+        # A control session, which shares the setting `perturbed` with sessions that have such trials.
+        print("no trial of this recording holds a real perturbation")
+        tables.write("perturbation_comparison", tables.concatenate("perturbation_comparison", []), arguments.out)
+        return
+    recording, perturbed = read_netcdf(arguments.recording), read_netcdf(arguments.recording, "perturbed")
     inactivations = tables.read("inactivations", arguments.inactivations)
     units = tables.read("inactivation_units", arguments.units)
 
     comparison = compare(recording, perturbed, inactivations, units)
 
     tables.write("perturbation_comparison", comparison, arguments.out)
-
-
-def _read_perturbed(path: Path) -> xr.Dataset:
-    """The perturbed trials of a recording.
-
-    Raises
-    ------
-    UserError : the recording has no perturbed trials.
-    """
-    from curbd.storage import groups_of, read_netcdf
-
-    if "perturbed" not in groups_of(path):
-        raise UserError.at(
-            str(path),
-            found="no perturbed trials",
-            expected="a recording that was ingested with the setting `perturbed`",
-            todo="name the perturbed trials in the column `perturbed` of recordings.tsv and ingest the file again",
-        )
-    return read_netcdf(path, "perturbed")
 
 
 def _run(arguments: argparse.Namespace) -> None:

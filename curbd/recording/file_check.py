@@ -17,7 +17,7 @@ from curbd.recording.activity import Activity, read_activity
 from curbd.recording.cells import column_of
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
 from curbd.recording.inputs import names_of_input
-from curbd.recording.perturbed import perturbations_of
+from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.selection import candidate_units, require_units, small_regions
 from curbd.recording.windows import Trials, conditions
@@ -42,6 +42,7 @@ class FileCheck:
     opened : True if units and regions could be read.
     labels : region labels before merging.
     absent_labels : labels in ``regions.merge`` that no unit has.
+    absent_perturbations : a sentence on each entry of `perturbed` of which there is no trial.
     is_spikes : True if the activity is spikes.
     outline : an outline of the recording, with one trial per condition, for a check of the experiments; None if the
         units could not be read.
@@ -53,6 +54,7 @@ class FileCheck:
     opened: bool = False
     labels: list[str] = field(default_factory=list)
     absent_labels: list[str] = field(default_factory=list)
+    absent_perturbations: list[str] = field(default_factory=list)
     is_spikes: bool = False
     outline: xr.Dataset | None = None
     has_trials: bool = False
@@ -108,13 +110,14 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         for index, entry in enumerate(settings.inputs):
             where_entry = f"{where}: inputs[{index}]"
             inputs += found.attempt(names_of_input, file, entry, trials, where_entry) or []
-        real = found.attempt(perturbations_of, trials.columns, settings.perturbed, where)
+        present = found.attempt(entries_with_trials, trials.columns, settings.perturbed, where)
+        entries, absent = present or ([], [])
+        found.absent_perturbations = [f"{where}: perturbed: {sentence}" for sentence in absent]
+        real = found.attempt(perturbations_of, trials.columns, entries, where)
         if condition is None or real is None:
             found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
             return found
-        unperturbed, labels = (
-            (trials.take(real == ""), condition[real == ""]) if settings.perturbed else (trials, condition)
-        )
+        unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
         found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
         found.has_trials = True
     return found

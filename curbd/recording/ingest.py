@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from curbd.recording import open_recording
 from curbd.recording.activity import Activity, read_activity
 from curbd.recording.dataset import recording_dataset, regions_table, truth_dataset, units_table
 from curbd.recording.inputs import all_inputs
-from curbd.recording.perturbed import perturbed_dataset, separated
+from curbd.recording.perturbed import entries_with_trials, perturbed_dataset, separated
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.scaling import count_scales, scales
@@ -76,7 +76,7 @@ def ingest_file(path: Path | str, settings: RecordingSettings | None = None, nam
         return ingest(file, settings, name)
 
 
-def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, shared_merge: bool = False) -> Session:
+def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, shared: Collection[str] = ()) -> Session:
     """Convert an opened file to a session: a recording with its tables.
 
     The same file and settings give the same recording to the last bit. Trials with a real perturbation are kept apart,
@@ -87,8 +87,8 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     file : the opened file.
     settings : bin width, smoothing, windows, inputs, choice of units, scaling and split.
     name : name of the recording.
-    shared_merge : True if other recordings have the same ``regions.merge``, so that some of its labels may be absent
-        here.
+    shared : settings that other recordings have as well, ``regions.merge`` and ``perturbed``; their labels and values
+        may be those of other recordings alone.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     UserError : the settings do not fit the file, no unit is left, or the activity is NaN everywhere.
     """
     try:
-        return _session(file, settings, name, shared_merge)
+        return _session(file, settings, name, shared)
     except UserError as error:
         raise _with_notes(error, file.notes) from error.__cause__
 
@@ -128,13 +128,18 @@ def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
     return type(error)(message, where=error.where, found=error.found, expected=error.expected, todo=error.todo)
 
 
-def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared_merge: bool) -> Session:
+def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared: Collection[str]) -> Session:
     where = f"{name} ({file.path})"
-    file = _with_known_labels(file, settings, where, shared_merge)
+    file = _with_known_labels(file, settings, where, "regions.merge" in shared)
     candidates = candidate_units(file.units, where)
     activity = read_activity(file, candidates, settings, where)
     _require_activity(activity, f"{where}: {file.activity_name}")
-    activity, perturbed = separated(activity.without_empty_trials(), settings, where)
+    activity = activity.without_empty_trials()
+    if "perturbed" in shared:
+        entries, notes = entries_with_trials(activity.trials.columns, settings.perturbed, where)
+        settings = settings.model_copy(update={"perturbed": entries})
+        file = replace(file, notes=(*file.notes, *notes))
+    activity, perturbed = separated(activity, settings, where)
     condition = conditions(activity.trials.columns, settings.windows.conditions, where)
     splits, split_note = _split(activity, condition, settings)
     if split_note:

@@ -55,10 +55,7 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
     for index, entry in enumerate(entries):
         where_entry = f"{where}: perturbed[{index}]"
         texts = [cell_text(cell) for cell in column_of(columns, entry.column, where_entry)]
-        if isinstance(entry.value, bool):
-            perturbed = np.array([text.lower() in TEXTS_OF_FLAGS[entry.value] for text in texts], dtype=bool)
-        else:
-            perturbed = np.array([text == cell_text(entry.value) for text in texts], dtype=bool)
+        perturbed = _has_value(texts, entry)
         if not perturbed.any():
             present = ", ".join(sorted(set(texts))[:20])
             raise UserError.at(
@@ -81,6 +78,44 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
             expected="some unperturbed trials, to which the network is fitted",
         )
     return names
+
+
+def _has_value(texts: Sequence[str], entry: PerturbedTrials) -> Array:
+    """(trial,) whether the text of the column of an entry is its value."""
+    if isinstance(entry.value, bool):
+        return np.array([text.lower() in TEXTS_OF_FLAGS[entry.value] for text in texts], dtype=bool)
+    return np.array([text == cell_text(entry.value) for text in texts], dtype=bool)
+
+
+def entries_with_trials(
+    columns: pd.DataFrame, entries: Sequence[PerturbedTrials], where: str
+) -> tuple[list[PerturbedTrials], list[str]]:
+    """The entries of which the recording has trials, for settings that several recordings share.
+
+    Parameters
+    ----------
+    columns : the trial columns, one row per trial.
+    entries : for each perturbation, the column and the value that mark its trials.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    Entries with trials; a sentence about each of the others.
+
+    Raises
+    ------
+    UserError : a column does not exist.
+    """
+    present, absent = [], []
+    for index, entry in enumerate(entries):
+        cells = column_of(columns, entry.column, f"{where}: perturbed[{index}]")
+        if _has_value([cell_text(cell) for cell in cells], entry).any():
+            present.append(entry)
+        else:
+            absent.append(
+                f"No trial with {entry.column} {entry.value}: nothing to compare the experiment {entry.like} with."
+            )
+    return present, absent
 
 
 def separated(activity: Activity, settings: RecordingSettings, where: str) -> tuple[Activity, PerturbedActivity | None]:

@@ -66,6 +66,7 @@ def check_run(plan: Plan) -> RunCheck:
         check.remarks += files[name].remarks
         check.of_recording[name] += _of_models(plan, name, files[name])
     _check_merge(plan, files, check)
+    _check_perturbed(plan, files, check)
     _check_experiments(plan, files, check)
     return check
 
@@ -110,7 +111,7 @@ def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> No
         if not absent:
             continue
         labels = sorted({label for name in names for label in files[name].labels})
-        shared = plan.shares_merge(names[0])
+        shared = "regions.merge" in plan.shared_settings(names[0])
         where = "config" if shared else f"{names[0]} ({plan.recordings[names[0]].path})"
         message = absent_labels_message(where, absent, labels, "any recording" if shared else "the recording")
         if not absent_labels_are_a_mistake(plan.recordings[names[0]].settings.regions.merge, absent):
@@ -119,6 +120,14 @@ def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> No
             check.of_study.append(message)
         else:
             check.of_recording[names[0]].append(message)
+
+
+def _check_perturbed(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Perturbed trials that a recording lacks: in order where a recording with the same setting has all of them."""
+    whole = [plan.recordings[name].settings.perturbed for name, file in files.items() if not file.absent_perturbations]
+    for name, file in files.items():
+        target = check.remarks if plan.recordings[name].settings.perturbed in whole else check.of_recording[name]
+        target += file.absent_perturbations
 
 
 def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:

@@ -59,10 +59,17 @@ class Plan:
         }
         return Experiments.model_construct(inactivations=chosen, bench=self.config.bench)
 
-    def shares_merge(self, recording: str) -> bool:
-        """Whether another recording has the same ``regions.merge``, so that a recording may lack some labels in it."""
-        merge = self.recordings[recording].settings.regions.merge
-        return sum(row.settings.regions.merge == merge for row in self.recordings.values()) > 1
+    def shared_settings(self, recording: str) -> set[str]:
+        """``regions.merge`` and ``perturbed`` where another recording has the same, so that the recording may lack some
+        of the labels and values in it."""
+        own = self.recordings[recording].settings
+        others = [row.settings for name, row in self.recordings.items() if name != recording]
+        shared = set()
+        if any(settings.regions.merge == own.regions.merge for settings in others):
+            shared.add("regions.merge")
+        if any(settings.perturbed == own.perturbed for settings in others):
+            shared.add("perturbed")
+        return shared
 
     def unit_tables(self) -> list[str]:
         """Paths of the tables of units that the experiments name."""

@@ -57,7 +57,7 @@ def test_labels_of_a_shared_merge_table_that_a_recording_lacks_are_a_note(tmp_pa
     chosen = settings(regions={"merge": {"VISp1": "VISp"}})
     file = spiking(tmp_path / "rec.nwb")
     file.units.attrs.update(labels=["a", "b"], absent_labels=["VISp1"])
-    session = ingest(file, chosen, "rec", shared_merge=True)
+    session = ingest(file, chosen, "rec", shared={"regions.merge"})
     assert "Labels of regions.merge that no unit of this recording has: VISp1." in session.recording.attrs["notes"]
     with pytest.raises(UserError, match=r"regions\.merge: found unknown region 'VISp1', expected regions of the rec"):
         ingest(file, chosen, "rec")

@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from curbd.cli import main
+from curbd.errors import UserError
+from curbd.recording import open_recording
+from curbd.recording.ingest import ingest, ingest_file
 from curbd.run.check import check_run, digest_of_run, together
 from curbd.settings.plan import read_plan
 
@@ -71,6 +74,25 @@ def test_what_no_recording_has_is_a_mistake_with_the_nearest_name(study: Study) 
     assert third.startswith('config, bench.readout: found "sidee"')
     assert [line.split(":")[0] for line in check.of_recording["b"]] == ["config, inactivations.here.region"]
     assert check.leaves_nothing
+
+
+def test_a_control_session_without_perturbed_trials_is_in_order(study: Study) -> None:
+    perturbed = [{"column": "side", "value": "none", "like": "off"}]
+    config = study(defaults={"perturbed": perturbed}, inactivations={"off": {"region": "CA1"}})
+    assert check_run(read_plan(config)).failing == ["a", "b"]
+    with h5py.File("a.h5", "a") as file:
+        file["trial/side"][:3] = "none"
+    check = check_run(read_plan(config))
+    assert check.mistakes == []
+    (remark,) = check.remarks
+    assert remark.endswith("perturbed: No trial with side none: nothing to compare the experiment off with.")
+    settings = read_plan(config).recording_settings("b")
+    with open_recording("b.h5", "hdf5", settings) as opened:
+        session = ingest(opened, settings, "b", shared={"perturbed"})
+    assert session.perturbed is None
+    assert "No trial with side none" in session.recording.attrs["notes"]
+    with pytest.raises(UserError, match=r"perturbed\[0\]\.value: found no trial with side none"):
+        ingest_file("b.h5", settings)
 
 
 def test_a_merge_table_of_an_atlas_may_name_labels_that_no_recording_has(study: Study, tmp_path: Path) -> None:

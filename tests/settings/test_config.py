@@ -348,7 +348,7 @@ def test_an_experiment_names_the_recordings_that_it_is_for(table: Write) -> None
 def test_a_merge_table_may_be_shared(table: Write) -> None:
     table(f"{HEADER}\tregions.merge", "a\ta.nwb\tnwb", "b\tb.h5\thdf5", "c\tb.h5\thdf5\t{x: y}")
     made = plan(defaults={"regions": {"merge": {"VISp1": "VISp"}}})
-    assert [made.shares_merge(name) for name in "abc"] == [True, True, False]
+    assert ["regions.merge" in made.shared_settings(name) for name in "abc"] == [True, True, False]
 
 
 def test_settings_on_the_command_line_are_checked_too() -> None:
