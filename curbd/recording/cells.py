@@ -114,7 +114,7 @@ def matching_rows(table: pd.DataFrame, where: str, wanted: Mapping[str, Sequence
     for column, values in wanted.items():
         cells = column_of(table, column, where)
         allowed = {cell_text(value) for value in values}
-        keep &= np.array([bool(allowed & {cell_text(cell), *_items(cell)}) for cell in cells], dtype=bool)
+        keep &= np.array([bool(allowed & texts_of_cell(cell)) for cell in cells], dtype=bool)
         if not keep.any():
             present = sorted({item for cell in cells for item in _items(cell)})
             raise UserError.at(
@@ -155,6 +155,11 @@ def cell_text(cell: Any) -> str:
     if isinstance(cell, int | float | np.number):
         return "" if np.isnan(cell) else f"{cell:.12g}"
     return as_text(cell)
+
+
+def texts_of_cell(cell: Any) -> set[str]:
+    """Texts by which a cell can be chosen: the text of the cell, and each item of a cell that holds a list."""
+    return {cell_text(cell), *_items(cell)}
 
 
 def _items(cell: Any) -> list[str]:

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curbd.errors import UserError, mistake
+from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.storage import whole_file
+
+DEMO = "data/demo.h5"
+"""The recording of the demo, which the workflow itself writes."""
 
 
 @dataclass
@@ -67,6 +70,7 @@ def check_run(plan: Plan) -> RunCheck:
         check.of_recording[name] += _of_models(plan, name, files[name])
     _check_merge(plan, files, check)
     _check_perturbed(plan, files, check)
+    _check_values(files, check)
     _check_experiments(plan, files, check)
     return check
 
@@ -128,6 +132,16 @@ def _check_perturbed(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -
     for name, file in files.items():
         target = check.remarks if plan.recordings[name].settings.perturbed in whole else check.of_recording[name]
         target += file.absent_perturbations
+
+
+def _check_values(files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Values of `windows.select` that no recording has, next to others that some have."""
+    opened = [file for file in files.values() if file.opened]
+    for setting, value in dict.fromkeys(pair for file in opened for pair in file.absent_values):
+        if all((setting, value) in file.absent_values for file in opened):
+            present = sorted({text for file in opened for text in file.absent_values[setting, value]})
+            hint = did_you_mean(value, present)
+            check.remarks.append(f"config: {setting}: no recording has {value!r}" + (f"; {hint}" if hint else ""))
 
 
 def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
@@ -311,7 +325,7 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
     ------
     UserError : the file of the config cannot be read.
     """
-    plan, mistakes = plan_and_mistakes(config)
+    plan, mistakes = plan_and_mistakes(config, generated=[DEMO])
     if plan is None:
         return False, [*mistakes, "No file was opened: the config must be mended first."]
     check = check_run(plan)

@@ -83,6 +83,8 @@ def _folder(config: Path) -> Path:
             str(config), found=f"a file that cannot be read ({error})", expected="a config in YAML"
         ) from None
     recordings = content.get("recordings") if isinstance(content, dict) else None
+    if not os.access(config.parent, os.W_OK):
+        return Path.cwd()
     if not isinstance(recordings, str):
         return config.parent
     path = Path(recordings).expanduser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from curbd.recording.ingest import ingest, ingest_file
 from curbd.run.check import check_run, digest_of_run, together
 from curbd.settings.plan import read_plan
 
+ROOT = Path(__file__).parents[2]
 Study = Callable[..., Path]
 
 
@@ -128,6 +130,22 @@ def test_all_mistakes_of_windows_conditions_and_inputs_come_at_once(
     ):
         assert sum(text in line for line in lines) == 1, (text, lines)
     assert lines[-1] == "Checked the config and 1 of 2 recordings: 6 mistakes."
+
+
+def test_one_of_several_values_that_no_recording_has_is_a_remark(study: Study) -> None:
+    windows = {"select": {"side": ["left", "rigth"]}}
+    check = check_run(read_plan(study(defaults={"windows": windows})))
+    assert check.mistakes == []
+    assert check.remarks == ["config: windows.select.side: no recording has 'rigth'; did you mean 'right'?"]
+
+
+def test_the_demo_is_in_order_before_its_recording_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "config/config.yaml"]) == 0
+    assert "0 of 1 recordings: no mistake" in capsys.readouterr().out
 
 
 def test_a_broken_file_costs_itself_only(study: Study) -> None:
