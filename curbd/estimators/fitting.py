@@ -80,7 +80,8 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
 
     Parameters
     ----------
-    recording : the recording of a session, as `curbd.ingest_file` returns it. Networks are fitted to its training trials only.
+    recording : the recording of a session, as `curbd.ingest_file` returns it. Networks are fitted to training trials
+        only.
     model : settings of the model: family, estimator, options, seeds, time constant and Euler steps.
     name : name of the model in all tables; None for the name of the estimator.
 

@@ -44,19 +44,19 @@ GAIN_PER_PARAMETER = 2.0
 LEAST_LIKELIHOOD_GAIN = 40.0
 """Held-out log likelihood that a hidden input must gain in any case, in nats."""
 OTHER_REGION_PENALTY = 1e12
-"""Penalty on the weights of a hidden input onto units of other regions, relative to its power, so that they are 0."""
+"""Penalty on the weights of a hidden input onto units of other regions, as a multiple of its power: weights of 0."""
 
 
 class Problem(NamedTuple):
-    """The regression without hidden inputs, whose residuals are searched.
+    """The regression without hidden inputs; its residuals are searched for hidden inputs.
 
     Attributes
     ----------
-    pairs : transitions.
-    z : (pair, regressor) regressors.
+    pairs : transitions between consecutive samples.
+    z : (pair, regressor) regressors [r, u, 1].
     y : (pair, unit) currents.
-    network : the solution.
-    penalty : (target region, regressor) penalties.
+    network : the network with the solved weights.
+    penalty : (target region, regressor) ridge penalties.
     """
 
     pairs: Transitions
@@ -71,8 +71,8 @@ class Search(NamedTuple):
 
     Attributes
     ----------
-    tau_s : time constant, s: the given one, or the one that was estimated together with the hidden inputs.
-    factors : for every region, the parameters by which its hidden inputs are inferred.
+    tau_s : time constant, s, either given or estimated together with the hidden inputs.
+    factors : for every region, the parameters by which the hidden inputs of the region are inferred.
     pairs : the transitions of the training trials.
     values : (pair, hidden) the hidden inputs, in the order of the regions.
     """
@@ -84,17 +84,18 @@ class Search(NamedTuple):
 
 
 def with_hidden_input_search(estimator: Estimator[Options]) -> Estimator[Options]:
-    """An estimator that searches for hidden inputs first, where its options ask for them.
+    """Wrap an estimator so that it first searches for hidden inputs if its options ask for hidden inputs.
 
     Parameters
     ----------
-    estimator : (TrainingData, options, rng) -> Fit. It fits the current that remains after the hidden inputs are
-        subtracted, which are handed to it as `TrainingData.drive`.
+    estimator : function (TrainingData, options, rng) -> Fit. The current of the hidden inputs is passed to the
+        estimator as `TrainingData.drive`, so that the estimator fits the rest of the current.
 
     Returns
     -------
-    An estimator whose fits have the loadings of the hidden inputs as last columns of B, their weights in the posterior,
-    and the slow factors by which `infer_hidden_inputs` infers the hidden inputs of any trial.
+    An estimator whose fits contain the weights of the hidden inputs as the last columns of the input weights B, the
+    posterior of these weights, and the slow factors by which `infer_hidden_inputs` infers the hidden inputs of any
+    trial.
     """
 
     def fit(data: TrainingData, options: Options, rng: np.random.Generator) -> Fit:
@@ -123,8 +124,12 @@ def find_hidden_inputs(data: TrainingData, options: OneStep) -> Search:
 
     Parameters
     ----------
-    data : the training trials. Where their time constant is None, the search estimates it.
-    options : folds, how the penalties are chosen, and how many hidden inputs are looked for.
+    data : the training trials. If their time constant is None, the time constant is estimated.
+    options : cross-validation folds, how the penalties are chosen, and the number of hidden inputs per region.
+
+    Returns
+    -------
+    The time constant, and the hidden inputs of all regions.
     """
     pairs = transitions(data, options.folds)
     problem = _problem(data, pairs, options)
@@ -142,16 +147,16 @@ def find_hidden_inputs(data: TrainingData, options: OneStep) -> Search:
 
 
 def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
-    """Infer the hidden inputs of any trials, those included that the network was not fitted to.
+    """Infer the hidden inputs of any trials, including trials that the network was not fitted to.
 
     Parameters
     ----------
-    fit : a fit whose estimator searched for hidden inputs; any other fit is returned as it is.
-    data : the trials, NaN where a bin is missing.
+    fit : a fit whose estimator searched for hidden inputs; any other fit is returned unchanged.
+    data : the trials, with rates that are NaN where a bin is missing.
 
     Returns
     -------
-    The fit with its hidden inputs, NaN where a bin is missing.
+    The fit with the field ``hidden``: the hidden inputs of these trials, NaN where a bin is missing.
     """
     if fit.slow_factors is None:
         return fit
@@ -172,15 +177,15 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
         residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
         h = _inferred(fit.slow_factors, data.region, pairs, residual)
         drive = h @ loadings.T
-    # The input of the last sample of a run cannot be inferred, as there is no next sample: the input of the sample
-    # before is repeated.
+    # The input of the last sample of a segment cannot be inferred, because there is no next sample: the input of the
+    # previous sample is repeated.
     values[pairs.trial, pairs.time + 1] = h
     values[pairs.trial, pairs.time] = h
     return fit._replace(hidden=Hidden(region, scale_s, values))
 
 
 def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Problem:
-    """The regression without hidden inputs, its penalties and its data."""
+    """Solve the regression without hidden inputs."""
     first = regress(data, pairs, options.penalties)
     y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
     return Problem(
@@ -193,7 +198,7 @@ def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Proble
 
 
 def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep) -> SlowFactors:
-    """The factors of one region: the number that was asked for, or as many as improve the prediction of held-out folds.
+    """Find the slow factors of one region: a given number, or as many as improve the prediction of held-out folds.
 
     An additional factor must raise the held-out log likelihood by a margin: a factor always improves the fit slightly,
     because it absorbs a part of the residual.
@@ -201,9 +206,9 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
     Parameters
     ----------
     problem : the regression without hidden inputs.
-    rows : (unit,) mask of the units of the region.
-    region : number of the region.
-    options : number of hidden inputs.
+    rows : (unit,) bool, True for the units of the region.
+    region : index of the region.
+    options : options of the estimator, for the number of hidden inputs.
     """
     y, penalty, fold = problem.y[:, rows], problem.penalty[region], problem.pairs.fold
     data = cross_spectrum(problem.z, y, _runs(problem.pairs))
@@ -226,7 +231,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
 
 
 def _held_out(folds: list[Spectra], penalty: Array, factors: SlowFactors) -> float:
-    """Log likelihood of every fold under parameters that were fitted to all other folds; sum over folds, in nats."""
+    """Sum the log likelihood, in nats, of every fold under parameters that were fitted to all other folds."""
     return sum(
         log_likelihood(fold, refit(together(folds[:index] + folds[index + 1 :]), penalty, factors))
         for index, fold in enumerate(folds)
@@ -234,13 +239,13 @@ def _held_out(folds: list[Spectra], penalty: Array, factors: SlowFactors) -> flo
 
 
 def _refitted(problem: Problem, rows: Array, region: int, factors: SlowFactors) -> SlowFactors:
-    """Factors of the same number and spectra, fitted to the currents of another time constant."""
+    """Fit factors to the currents of another time constant; the number and the spectra of the factors are kept."""
     data = cross_spectrum(problem.z, problem.y[:, rows], _runs(problem.pairs))
     return refit(data, problem.penalty[region], factors)
 
 
 def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
-    """(pair,) number of the run of consecutive pairs; with ``of_one_fold``, a run ends where the fold changes."""
+    """Number the contiguous runs of pairs (pair,); with ``of_one_fold``, a run ends where the fold changes."""
     new = (np.diff(pairs.trial) != 0) | (np.diff(pairs.time) != 1)
     if of_one_fold:
         new |= np.diff(pairs.fold) != 0
@@ -248,18 +253,18 @@ def _runs(pairs: Transitions, of_one_fold: bool = False) -> Array:
 
 
 def _inferred(factors: Sequence[SlowFactors], region: Array, pairs: Transitions, residual: Array) -> Array:
-    """Hidden inputs of all regions, given the residuals.
+    """Infer the hidden inputs of all regions from the residuals.
 
     Parameters
     ----------
-    factors : for every region, its slow factors.
-    region : (unit,) number of each unit's region.
-    pairs : transitions.
-    residual : (pair, unit) residuals y - W z.
+    factors : for every region, the slow factors of the region.
+    region : (unit,) index of each unit's region.
+    pairs : transitions between consecutive samples.
+    residual : (pair, unit) residuals y - W z of the currents y.
 
     Returns
     -------
-    (pair, hidden) posterior means.
+    (pair, hidden) posterior means of the hidden inputs.
     """
     run = _runs(pairs)
     transformed, w = to_frequencies(residual, run)
@@ -270,7 +275,7 @@ def _inferred(factors: Sequence[SlowFactors], region: Array, pairs: Transitions,
 
 
 def _stacked(factors: Sequence[SlowFactors], region: Array) -> Array:
-    """W (unit, regressor) of all regions."""
+    """Collect the weights W (unit, regressor) of all regions."""
     W = np.empty((len(region), factors[0].W.shape[1]))
     for region_index, of_region in enumerate(factors):
         W[region == region_index] = of_region.W
@@ -278,7 +283,7 @@ def _stacked(factors: Sequence[SlowFactors], region: Array) -> Array:
 
 
 def _loadings(factors: Sequence[SlowFactors], region: Array) -> Array:
-    """(unit, hidden) loadings of all regions, zero on the units of other regions."""
+    """Collect the loadings (unit, hidden) of all regions; loadings on the units of other regions are 0."""
     loadings = []
     for region_index, of_region in enumerate(factors):
         onto_all_units = np.zeros((len(region), len(of_region.scale)))
@@ -288,18 +293,18 @@ def _loadings(factors: Sequence[SlowFactors], region: Array) -> Array:
 
 
 def _region_of_input(factors: Sequence[SlowFactors]) -> Array:
-    """(hidden,) number of the region that each hidden input reaches."""
+    """Return the index (hidden,) of the region that each hidden input reaches."""
     return np.repeat(np.arange(len(factors)), [len(of_region.scale) for of_region in factors])
 
 
 def _posterior(posterior: Posterior, z: Array, h: Array, reached: Array) -> Posterior:
-    """Posterior of all weights, where hidden inputs count as recorded inputs.
+    """Compute the posterior of all weights, with hidden inputs treated as recorded inputs.
 
     Parameters
     ----------
     posterior : posterior of the weights on the regressors z (pair, regressor).
     h : (pair, hidden) the hidden inputs.
-    reached : (unit, hidden) whether the unit is in the region of the input; its weight is zero elsewhere.
+    reached : (unit, hidden) bool, True if the unit is in the region of the input; otherwise the weight is 0.
     """
     n = z.shape[1] - 1
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)

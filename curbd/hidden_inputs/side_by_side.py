@@ -1,4 +1,4 @@
-"""The hidden inputs of all fits of a model, arranged so that every fit has the same inputs."""
+"""Arrangement of the hidden inputs of all fits of a model, so that every fit has the same inputs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ Array = np.ndarray
 
 
 def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
-    """The fits with the same hidden inputs: for every region, as many as the fit with the most hidden inputs there.
+    """Give all fits of a model the same number of hidden inputs per region, by adding hidden inputs of value 0.
 
-    A hidden input that a fit lacks has values and weights of 0, and a NaN time scale. Fits without a search for hidden
-    inputs are returned as they are.
+    Every region gets as many hidden inputs as it has in the fit with the most hidden inputs of this region. A hidden
+    input that a fit lacks has values and weights of 0, and a NaN time scale. Fits without a search for hidden inputs
+    are returned unchanged.
     """
     regions = [fit.hidden.region for fit in fits if fit.hidden is not None]
     if len(regions) < len(fits):
@@ -27,7 +28,7 @@ def side_by_side(fits: Sequence[Fit]) -> list[Fit]:
 
 
 def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
-    """The fit with hidden inputs for the regions ``region`` (slot,); the first slots of a region are filled first."""
+    """Arrange the hidden inputs of a fit in slots for the regions ``region`` (slot,); empty slots have value 0."""
     counts = {region_index: int((hidden.region == region_index).sum()) for region_index in np.unique(hidden.region)}
     filled = [np.flatnonzero(region == region_index)[:count] for region_index, count in counts.items()]
     slot = np.concatenate([np.zeros(0, dtype=int), *filled])
@@ -47,13 +48,13 @@ def _with_slots(fit: Fit, hidden: Hidden, region: Array) -> Fit:
 
 
 def _with_inputs(posterior: Posterior, n_inputs: int, column: Array) -> Posterior:
-    """The posterior with additional inputs, whose weights are 0 and without correlation with other weights.
+    """Add inputs to a posterior; their weights are 0 and uncorrelated with other weights.
 
     Parameters
     ----------
     posterior : the posterior of one fit.
-    n_inputs : number of inputs afterwards.
-    column : (input,) index afterwards of every input that the fit has.
+    n_inputs : number of inputs after the addition.
+    column : (input,) index, after the addition, of every input that the fit has.
     """
     n = len(posterior.noise_variance)
     size = n + n_inputs + 1

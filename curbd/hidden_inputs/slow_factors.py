@@ -1,13 +1,14 @@
-"""Slow factors behind the residual of a regression: y = W z + L h + noise, h a smooth Gaussian process.
+"""Slow latent factors h in the residual of a regression: y = W z + L h + noise, with h a smooth Gaussian process.
 
-z are the regressors, y the currents onto the units of one region, W weights, L loadings. A *run* is a stretch of
-consecutive samples. In every run a cosine transform makes the samples of h independent: at the angular frequency w (per
-sample) h has variance s(w) = c t (1 + (w t)^2)^-p, the spectrum of a Matern process of unit variance and time scale t
-samples, with p = 1 for a process that jumps and p = 4 for a smooth process. White noise stays white. A factor therefore
-only affects the lowest frequencies of a run, and there only as many combinations of the units as there are factors. At
-these frequencies and combinations, the weights are found by generalised least squares, in which the factor counts as
-noise; everywhere else by ridge regression. The regression needs only the cross-spectrum of the data, sums of squares
-and products at each frequency, so that its cost does not depend on the number of trials.
+z are the regressors, y the currents into the units of one region, W the weights and L the loadings of the factors. A
+contiguous segment of samples is called a *run*. In every run a cosine transform makes the samples of h independent: at
+the angular frequency w (in radians per sample) h has the variance s(w) = c t (1 + (w t)^2)^-p. This is the spectrum of
+a Matern process of unit variance and time scale t (in samples), with p = 1 for a process that jumps and p = 4 for a
+smooth process. White noise stays white. A factor therefore only affects the lowest frequencies of a run, and there only
+as many combinations of the units as there are factors. At these frequencies and combinations, the weights are found by
+generalised least squares, in which the factor counts as noise; everywhere else by ridge regression. The regression
+needs only the cross-spectrum of the data, sums of squares and products at each frequency, so that the cost does not
+depend on the number of trials.
 
 This regression is exact. Loadings and noise are found by expectation-maximisation around it (ECME: Liu & Rubin,
 Biometrika 1994; factor analysis with Gaussian-process factors: Yu et al., J. Neurophysiol. 2009), and time scales by
@@ -29,9 +30,10 @@ Array = np.ndarray
 HEIGHT_OF_ORDER = {1: 2.0, 4: 6.4}
 """c of the spectrum for every order p that is tried."""
 MAX_SPECTRUM_FALL = 1e4
-"""A factor counts as without power at frequencies where its spectrum has fallen by more than this factor."""
+"""A latent factor counts as without power at frequencies at which its spectrum has fallen to less than 1 / this
+value."""
 SHORTEST_SCALE_SAMPLES = 4.0
-"""Shortest time scale, in samples: faster factors are noise that units share."""
+"""Shortest time scale, in samples: faster factors are treated as noise that units share."""
 START_SCALE_SAMPLES = 32.0
 """Time scale from which the search starts, in samples."""
 MAX_ITERATIONS = 60
@@ -43,13 +45,13 @@ SHARPENING_ROUNDS = 4
 MAX_SHARPENING_ITERATIONS = 10
 """Largest number of iterations of the fit after each estimate of the spectrum."""
 PRIOR_ROWS = 4.0
-"""Weight of the smooth spectrum in the estimate of the spectrum, in rows of the data."""
+"""Weight of the smooth prior in the estimate of the spectrum, in rows (samples in the frequency domain)."""
 LIKELIHOOD_TOLERANCE = 1e-6
 """Gain in log likelihood for each sample and unit below which a fit has converged."""
 LOG_FREQUENCY_STEP = 0.05
 """Frequencies are rounded to multiples of this step on a logarithmic scale in the cross-spectrum."""
 LEAST_EXCESS = 0.1
-"""Smallest power of a new factor in excess of the noise, as a share of the noise."""
+"""Smallest power in excess of the noise with which a new factor starts, as a share of the noise."""
 LEAST_NOISE_SHARE = 1e-12
 """Smallest noise variance, as a share of the mean square of the currents, above the rounding errors."""
 REGULARISING_SHARE = 1e-12
@@ -61,11 +63,11 @@ class Spectra(NamedTuple):
 
     Attributes
     ----------
-    zz : (frequency, regressor, regressor) sums over runs of z z'.
-    yz : (frequency, unit, regressor) sums of y z'.
-    yy : (frequency, unit, unit) sums of y y'.
+    zz : (frequency, regressor, regressor) sums over runs (contiguous segments) of z z', in the frequency domain.
+    yz : (frequency, unit, regressor) sums over runs of y z'.
+    yy : (frequency, unit, unit) sums over runs of y y'.
     n_terms : (frequency,) number of terms in these sums; over all frequencies, the number of samples.
-    w : (frequency,) angular frequency per sample.
+    w : (frequency,) angular frequency, in radians per sample.
     """
 
     zz: Array
@@ -76,13 +78,13 @@ class Spectra(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """What all iterations have in common.
+    """Quantities of a fit that all iterations have in common.
 
     Attributes
     ----------
     data : the cross-spectrum.
     n : number of samples.
-    ZZ : (regressor, regressor) scatter matrix of the regressors, plus the penalty.
+    ZZ : (regressor, regressor) second moments of the regressors, plus the penalty.
     YZ : (unit, regressor) sums of y z'.
     YY : (unit,) sums of y^2.
     ridge : (unit, regressor) weights of the ridge regression without factors.
@@ -101,9 +103,9 @@ class _Expected(NamedTuple):
 
     Attributes
     ----------
-    hh : (frequency, factor, factor) of h h'.
-    zh : (regressor, factor) of z h', over all frequencies.
-    yh : (unit, factor) of y h', over all frequencies.
+    hh : (frequency, factor, factor) expected sum of h h'.
+    zh : (regressor, factor) expected sum of z h', over all frequencies.
+    yh : (unit, factor) expected sum of y h', over all frequencies.
     gain : increase of the log density through the factors, relative to independent noise.
     """
 
@@ -114,17 +116,17 @@ class _Expected(NamedTuple):
 
 
 def to_frequencies(values: Array, run: Array) -> tuple[Array, Array]:
-    """Orthonormal cosine transform of values (sample, column) along every run.
+    """Compute the orthonormal cosine transform of values along every run, a contiguous segment of samples.
 
     Parameters
     ----------
-    values : (sample, column).
-    run : (sample,) number of the run; the samples of a run are neighbours.
+    values : (sample, column) values; each column is transformed separately.
+    run : (sample,) index of the run that each sample belongs to; the samples of a run are contiguous.
 
     Returns
     -------
-    The transform (row, column), with the rows of a run in the positions of its samples, and the angular frequency of
-    each row (row,), per sample.
+    The transform (row, column), in which the coefficients of a run take the rows of its samples, and the angular
+    frequency of each row (row,), in radians per sample.
     """
     out, w = np.empty_like(values), np.empty(len(run))
     for index in _samples_of_runs(run):
@@ -134,7 +136,7 @@ def to_frequencies(values: Array, run: Array) -> tuple[Array, Array]:
 
 
 def from_frequencies(values: Array, run: Array) -> Array:
-    """The inverse of `to_frequencies`: samples (sample, column) from values (row, column)."""
+    """Invert `to_frequencies`: return the samples (sample, column) of cosine coefficients (row, column)."""
     out = np.empty_like(values)
     for index in _samples_of_runs(run):
         out[index] = idct(values[index], axis=1, norm="ortho")
@@ -142,20 +144,24 @@ def from_frequencies(values: Array, run: Array) -> Array:
 
 
 def _samples_of_runs(run: Array) -> list[Array]:
-    """Indices of the samples (run, sample), one array for all runs of the same length."""
+    """List the indices of the samples (run, sample), one array for all runs of one length."""
     start = np.flatnonzero(np.r_[True, np.diff(run) != 0])
     length = np.diff(np.r_[start, len(run)])
     return [start[length == size][:, None] + np.arange(size) for size in np.unique(length)]
 
 
 def cross_spectrum(z: Array, y: Array, run: Array) -> Spectra:
-    """The cross-spectrum of the regressors and targets of a regression.
+    """Compute the cross-spectrum of the regressors and targets of a regression.
 
     Parameters
     ----------
     z : (sample, regressor) regressors.
     y : (sample, unit) targets.
-    run : (sample,) number of the run; the samples of a run are neighbours.
+    run : (sample,) index of the run that each sample belongs to; the samples of a run are contiguous.
+
+    Returns
+    -------
+    Sums of products of regressors and targets at each frequency.
     """
     z_rows, w = to_frequencies(z, run)
     y_rows, _ = to_frequencies(y, run)
@@ -174,7 +180,7 @@ def cross_spectrum(z: Array, y: Array, run: Array) -> Spectra:
 
 
 def together(spectra: Sequence[Spectra]) -> Spectra:
-    """The cross-spectrum of several data sets together."""
+    """Add up the cross-spectra of several data sets."""
     w = np.unique(np.concatenate([of_data.w for of_data in spectra]))
     indices = [np.searchsorted(w, of_data.w) for of_data in spectra]
 
@@ -194,7 +200,7 @@ def together(spectra: Sequence[Spectra]) -> Spectra:
 
 
 def spectrum(w: Array, factors: SlowFactors) -> Array:
-    """(row, factor) prior variance of every factor at the angular frequencies w (row,)."""
+    """Return the prior variance (row, factor) of every factor at the angular frequencies w (row,)."""
     height = factors.scale * np.array([HEIGHT_OF_ORDER[int(order)] for order in factors.order])
     fall = (1 + (w[:, None] * factors.scale) ** 2) ** -factors.order
     lines = factors.lines[_bins(w, factors)]
@@ -202,22 +208,22 @@ def spectrum(w: Array, factors: SlowFactors) -> Array:
 
 
 def _bins(w: Array, factors: SlowFactors) -> Array:
-    """(row,) bin of each angular frequency w (row,)."""
+    """Return the frequency bin (row,) of each angular frequency w (row,)."""
     return np.minimum(np.rint(w / factors.width).astype(int), len(factors.lines) - 1)
 
 
 def infer(factors: SlowFactors, residual: Array, w: Array) -> Array:
-    """Posterior mean of the factors.
+    """Infer the slow factors h: their posterior mean, given the residuals of a regression.
 
     Parameters
     ----------
-    factors : the fitted factors.
-    residual : (row, unit) residuals y - W z, in the frequency domain.
-    w : (row,) angular frequency of each row, per sample.
+    factors : the fitted parameters of the factors.
+    residual : (row, unit) residuals y - W z of the currents y, in the frequency domain.
+    w : (row,) angular frequency of each row, in radians per sample.
 
     Returns
     -------
-    (row, factor), in the frequency domain.
+    (row, factor) posterior mean of the factors, in the frequency domain.
     """
     frequencies, index = np.unique(w, return_inverse=True)
     covariance, _ = _posterior(factors, frequencies)
@@ -225,7 +231,7 @@ def infer(factors: SlowFactors, residual: Array, w: Array) -> Array:
 
 
 def _posterior(factors: SlowFactors, w: Array) -> tuple[Array, Array]:
-    """Posterior covariance of h (frequency, factor, factor), and log |prior| - log |covariance| (frequency,)."""
+    """Return the posterior covariance of h (frequency, factor, factor), and log |prior| - log |covariance|."""
     root = np.sqrt(spectrum(w, factors))
     information = factors.L.T @ (factors.L / factors.noise[:, None])
     inner = np.eye(len(information)) + root[:, :, None] * information * root[:, None, :]
@@ -247,7 +253,7 @@ def _expected(data: Spectra, factors: SlowFactors) -> _Expected:
 
 
 def log_likelihood(data: Spectra, factors: SlowFactors) -> float:
-    """Log density of y given z, with the factors integrated out, in nats."""
+    """Return the log density, in nats, of the currents y given the regressors z, with the factors integrated out."""
     W = factors.W
     squares = np.einsum("fii->i", data.yy) - (W * (2 * data.yz.sum(0) - W @ data.zz.sum(0))).sum(1)
     independent = (squares / factors.noise).sum() + data.n_terms.sum() * np.log(2 * np.pi * factors.noise).sum()
@@ -255,7 +261,7 @@ def log_likelihood(data: Spectra, factors: SlowFactors) -> float:
 
 
 def without_factors(data: Spectra, penalty: Array) -> SlowFactors:
-    """The ridge regression without factors; penalty (regressor,) is relative to the noise variance."""
+    """Fit the ridge regression without factors, with penalties (regressor,) relative to the noise variance."""
     problem = _problem(data, penalty)
     noise = _noise(problem, problem.ridge)
     return SlowFactors(
@@ -270,17 +276,21 @@ def without_factors(data: Spectra, penalty: Array) -> SlowFactors:
 
 
 def add_factor(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFactors:
-    """Fit with one additional factor, whose time scale and order have the highest likelihood.
+    """Fit the regression with one additional latent factor, whose time scale and order have the highest likelihood.
 
-    Starting from `START_SCALE_SAMPLES`, time scales are tried in factors of 2 up and down as long as the likelihood
-    rises. Every fit starts anew, because loadings that were found with too short a time scale are a local optimum for
-    longer time scales.
+    Starting from `START_SCALE_SAMPLES`, the time scale is doubled (and halved) repeatedly as long as the likelihood
+    rises. The loadings of the additional factor are fitted anew for every time scale, because loadings that were found
+    with too short a time scale are a local optimum for longer time scales.
 
     Parameters
     ----------
     data : the cross-spectrum.
     penalty : (regressor,) ridge penalties, relative to the noise variance.
     factors : the factors so far.
+
+    Returns
+    -------
+    The factors, the additional factor last.
     """
     problem = _problem(data, penalty)
     slowest = float(data.w[data.w > 0].min(initial=np.pi))
@@ -301,16 +311,20 @@ def add_factor(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFacto
 
 
 def sharpen(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFactors:
-    """Fit with an estimated spectrum of the factors instead of the smooth one.
+    """Fit the regression with an estimated spectrum of the factors instead of the smooth prior spectrum.
 
-    In each bin of frequency, the estimate is a weighted mean of the power that the runs have there and of the smooth
-    spectrum, which weighs as much as `PRIOR_ROWS` rows.
+    In each frequency bin, the estimate is a weighted mean of the power of the factors in this bin and of the smooth
+    spectrum, which has the weight of `PRIOR_ROWS` rows of data.
 
     Parameters
     ----------
     data : the cross-spectrum.
     penalty : (regressor,) ridge penalties, relative to the noise variance.
-    factors : the fitted factors.
+    factors : the factors, fitted with the smooth spectrum.
+
+    Returns
+    -------
+    The factors with their estimated spectrum.
     """
     if not len(factors.scale):
         return factors
@@ -330,13 +344,17 @@ def sharpen(data: Spectra, penalty: Array, factors: SlowFactors) -> SlowFactors:
 
 
 def refit(data: Spectra, penalty: Array, start: SlowFactors) -> SlowFactors:
-    """Fit other data, starting from fitted factors whose spectra are kept.
+    """Fit factors to other data, starting from fitted factors whose spectra are kept.
 
     Parameters
     ----------
     data : the cross-spectrum of the other data.
     penalty : (regressor,) ridge penalties, relative to the noise variance.
-    start : the fitted factors.
+    start : the factors that were fitted before.
+
+    Returns
+    -------
+    The factors with weights, loadings and noise of the other data.
     """
     if not len(start.scale):
         return without_factors(data, penalty)
@@ -344,30 +362,30 @@ def refit(data: Spectra, penalty: Array, start: SlowFactors) -> SlowFactors:
 
 
 def _problem(data: Spectra, penalty: Array) -> _Problem:
-    """What all iterations of a fit have in common."""
+    """Compute the quantities of a fit that all iterations have in common."""
     ZZ, YZ = data.zz.sum(0) + np.diag(penalty), data.yz.sum(0)
     n, YY = float(data.n_terms.sum()), np.einsum("fii->i", data.yy)
     return _Problem(data=data, n=n, ZZ=ZZ, YZ=YZ, YY=YY, ridge=np.linalg.solve(ZZ, YZ.T).T)
 
 
 def _squares(problem: _Problem, W: Array) -> Array:
-    """(unit,) squared error plus penalty of independent regressions with weights W (unit, regressor)."""
+    """Return the squared error plus penalty (unit,) of independent regressions with weights W (unit, regressor)."""
     return problem.YY - 2 * (W * problem.YZ).sum(1) + ((W @ problem.ZZ) * W).sum(1)
 
 
 def _noise(problem: _Problem, W: Array) -> Array:
-    """(unit,) noise variance of independent regressions, above the rounding errors of y."""
+    """Return the noise variance (unit,) of independent regressions, above the rounding errors of y."""
     return np.maximum(_squares(problem, W), LEAST_NOISE_SHARE * problem.YY + 1e-300) / problem.n
 
 
 def _with_power(data: Spectra, factors: SlowFactors) -> Spectra:
-    """The cross-spectrum at the frequencies at which a factor has power, which are the lowest ones."""
+    """Select the cross-spectrum at the frequencies at which a factor has power, which are the lowest frequencies."""
     n_frequencies = np.count_nonzero(spectrum(data.w, factors).any(1))
     return Spectra._make(values[:n_frequencies] for values in data)
 
 
 def _with_another(problem: _Problem, factors: SlowFactors, scale: float, order: int) -> SlowFactors:
-    """The factors and an additional one: the combination of units whose slow residual exceeds the noise most."""
+    """Add a factor: the combination of units whose slow residual exceeds the noise most."""
     lines = np.c_[factors.lines, np.ones(len(factors.lines))]
     more = factors._replace(scale=np.r_[factors.scale, scale], order=np.r_[factors.order, order], lines=lines)
     data, W, n = _with_power(problem.data, more), factors.W, len(factors.noise)
@@ -385,7 +403,7 @@ def _with_another(problem: _Problem, factors: SlowFactors, scale: float, order: 
 
 
 def _climb(problem: _Problem, factors: SlowFactors, iterations: int = MAX_ITERATIONS) -> tuple[SlowFactors, float]:
-    """ECME steps at fixed time scales until the penalised log likelihood converges.
+    """Fit weights, loadings and noise by ECME steps at fixed time scales until the penalised log likelihood converges.
 
     Parameters
     ----------
@@ -410,7 +428,7 @@ def _climb(problem: _Problem, factors: SlowFactors, iterations: int = MAX_ITERAT
 
 
 def _regress(problem: _Problem, slow: Spectra, factors: SlowFactors) -> Array:
-    """W (unit, regressor) given loadings, noise and time scales, with the factors integrated out exactly.
+    """Solve for W (unit, regressor) given loadings, noise and time scales, with the factors integrated out exactly.
 
     Parameters
     ----------
@@ -427,7 +445,7 @@ def _regress(problem: _Problem, slow: Spectra, factors: SlowFactors) -> Array:
 
 
 def _precision_lost(w: Array, factors: SlowFactors) -> tuple[Array, Array]:
-    """Combinations of units that the factors affect, and the fraction of precision that the factors remove there.
+    """Find the combinations of units that the factors affect, and the fraction of precision that the factors remove.
 
     Returns
     -------
@@ -441,7 +459,7 @@ def _precision_lost(w: Array, factors: SlowFactors) -> tuple[Array, Array]:
 
 
 def _normal_matrix(ZZ: Array, zz: Array, lost: Array) -> Array:
-    """Matrix of the normal equations of the combinations that factors affect.
+    """Build the matrix of the normal equations of the combinations of units that factors affect.
 
     Parameters
     ----------
@@ -459,7 +477,7 @@ def _normal_matrix(ZZ: Array, zz: Array, lost: Array) -> Array:
 
 
 def _maximise(problem: _Problem, expected: _Expected, factors: SlowFactors) -> SlowFactors:
-    """Loadings and noise given the expected factors; W is updated too, and solved again in the next step."""
+    """Update loadings and noise given the expected factors; W is updated too, and solved again in the next step."""
     gram = np.block([[problem.ZZ, expected.zh], [expected.zh.T, expected.hh.sum(0)]])
     # A factor that has vanished makes the matrix singular.
     gram[np.diag_indices_from(gram)] += REGULARISING_SHARE * np.diag(gram).max()

@@ -1,1 +1,1 @@
-"""How well networks predict held-out activity, compared with plain baselines."""
+"""Scores: how well networks predict held-out activity, compared with simple baselines."""

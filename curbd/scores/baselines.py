@@ -1,4 +1,4 @@
-"""Baselines and the noise ceiling of the scores: the average trial, each region alone, and repeatable variance."""
+"""Baselines of the scores (the average trial, each region alone) and their noise ceiling (repeatable variance)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ OWN_PAST_FOLDS = 5
 
 
 def own_past(fit: View) -> Network:
-    """A network without pathways between regions, each region predicted from itself, the recorded inputs and a bias.
+    """Fit a network without pathways between regions: each region is predicted from itself, the inputs and a bias.
 
-    Each region is a separate ridge regression, fitted to the training trials, with a penalty chosen on these trials.
-    The network has the time constant and the Euler steps of the fit.
+    Each region is a separate ridge regression, fitted to the training trials, with a penalty that is chosen on these
+    trials. The network has the time constant and the Euler steps of the fit.
 
     Parameters
     ----------
-    fit : a recording as a fit sees it, at its observed rates.
+    fit : a recording as a fit sees it, with observed rates.
+
+    Returns
+    -------
+    The network, with recurrent weights of 0 between regions and without hidden inputs.
     """
     train, network = np.flatnonzero(fit.train), fit.network
     r, u = fit.r[train], fit.u[train][..., ~fit.hidden]
@@ -47,22 +51,22 @@ def own_past(fit: View) -> Network:
 
 
 def has_repeated_trials(recording: xr.Dataset) -> bool:
-    """Whether bin k is the same moment in every trial; false for blocks that were cut from continuous data."""
+    """Return True if bin k is the same moment in every trial, and False for blocks cut from continuous data."""
     return bool(recording.attrs["stretches"] == "trials")
 
 
 def condition_average(values: Array, train: Array, condition: Array) -> Array:
-    """Average of the training trials of each trial's condition.
+    """Average the training trials of each condition, and return for every trial the average of its condition.
 
     Parameters
     ----------
     values : (trial, time, unit) rates or currents, NaN where missing.
-    train : (trial,) whether a trial is a training trial.
-    condition : (trial,) labels.
+    train : (trial,) bool, True for training trials.
+    condition : (trial,) condition of each trial.
 
     Returns
     -------
-    (trial, time, unit) NaN where no training trial of the condition has the bin.
+    (trial, time, unit) averages; NaN in bins that no training trial of the condition has.
     """
     average = np.full(values.shape, np.nan)
     for name in np.unique(condition):
@@ -75,19 +79,20 @@ def condition_average(values: Array, train: Array, condition: Array) -> Array:
 
 
 def repeatable_variance(r: Array, condition: Array) -> tuple[Array, Array]:
-    """Variance that repeats between trials of one condition, and variance of single trials.
+    """Compute the variance of rates that repeats between trials of one condition, and the total variance.
 
-    The repeatable variance is the covariance between the averages of two halves of the trials. Conditions of a single
+    The repeatable variance is the covariance between the averages of two halves of the trials. Conditions with a single
     trial are left out.
 
     Parameters
     ----------
     r : (trial, time, unit) rates, NaN where missing.
-    condition : (trial,) labels.
+    condition : (trial,) condition of each trial.
 
     Returns
     -------
-    repeatable, total : (unit,) both weighted by the number of trials of each condition, and up to the same factor.
+    repeatable, total : (unit,) variances, summed over conditions that are weighted by their number of trials. Both are
+        in the same arbitrary units, so only their ratio is meaningful.
     """
     repeatable, total = np.zeros(r.shape[2]), np.zeros(r.shape[2])
     for name in np.unique(condition):

@@ -11,18 +11,18 @@ from curbd.network.residual import one_step_residual
 
 Array = np.ndarray
 ROLLOUT_BINS = 10
-"""Horizon of the rollout; trials that are shorter have a shorter horizon."""
+"""Number of bins that a rollout predicts ahead; in recordings with shorter trials a rollout is shorter."""
 
 
 class Forecasts(NamedTuple):
-    """Observed currents and rates that are to be predicted, or a prediction of them.
+    """Currents and rates at which a forecast is scored: either the observed values or a prediction of these values.
 
     Attributes
     ----------
-    one_step : (trial, time - 1, unit) total currents, dimensionless, in the units of x in
-        tau dx/dt = -x + J r + B u + b.
-    rollout : (trial, start, unit) rates some bins after each start from the data.
-    free_run : (trial, time, unit) rates of a run from the first complete bin.
+    one_step : (trial, time - 1, unit) total currents, in the (dimensionless) units of the state x in tau dx/dt = -x + J
+        r + B u + b.
+    rollout : (trial, start, unit) rates a fixed number of bins after each start from recorded rates.
+    free_run : (trial, time, unit) rates after a start from the first complete bin of a trial.
     """
 
     one_step: Array
@@ -31,15 +31,19 @@ class Forecasts(NamedTuple):
 
 
 def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array | None = None) -> Forecasts:
-    """Forecasts of a network: one bin ahead, ``horizon`` bins after a start from the data, and running freely.
+    """Compute the forecasts of a network: one bin ahead, ``horizon`` bins ahead, and running freely.
 
     Parameters
     ----------
-    network : the network.
-    r : (trial, time, unit) scaled rates, NaN where missing.
+    network : the network that predicts.
+    r : (trial, time, unit) recorded, scaled rates, NaN where missing.
     u : (trial, time, input) inputs.
     horizon : number of bins between the start and the end of a rollout.
-    drive : (trial, time, unit) further external current, in the units of x.
+    drive : (trial, time, unit) additional external current, in the (dimensionless) units of the state x.
+
+    Returns
+    -------
+    The predicted currents (one bin ahead) and rates (rollout and free run).
     """
     residual = one_step_residual(network, r, u)
     one_step = residual.y - residual.error + (0.0 if drive is None else drive[:, :-1])
@@ -47,24 +51,25 @@ def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array |
 
 
 def rollout_starts(r: Array, horizon: int) -> Array:
-    """Bins from which rollouts start, every ``horizon`` bins."""
+    """Return the bins from which rollouts start: every ``horizon``-th bin of a trial."""
     return np.arange(0, r.shape[1] - horizon, horizon)
 
 
 def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | None = None) -> Array:
-    """Rates of a network some bins after each start from the data.
+    """Predict rates ``horizon`` bins after a network is started from the recorded rates.
 
     Parameters
     ----------
-    network : the network.
-    r : (trial, time, unit) scaled rates, NaN where missing.
+    network : the network that predicts.
+    r : (trial, time, unit) recorded, scaled rates, NaN where missing.
     u : (trial, time, input) inputs.
     horizon : number of bins between a start and the predicted rates.
-    drive : (trial, time, unit) further external current, in the units of x.
+    drive : (trial, time, unit) additional external current, in the (dimensionless) units of the state x.
 
     Returns
     -------
-    (trial, start, unit) rates for the starts of `rollout_starts`; NaN where the start is missing.
+    (trial, start, unit) predicted rates for the starts of `rollout_starts`; NaN if the recorded rates at the start are
+    missing.
     """
     starts = rollout_starts(r, horizon)
     bins = starts[:, None] + np.arange(horizon + 1)

@@ -1,4 +1,4 @@
-"""Shares of variance that a prediction explains."""
+"""R2: the share of variance that a prediction explains."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ Array = np.ndarray
 
 
 def unit_r_squared(data: Array, prediction: Array) -> Array:
-    """R2 of every unit: 1 - squared error / variance about the unit's mean.
+    """Return the R2 of every unit: 1 - squared error / variance about the unit's mean.
 
     Parameters
     ----------
-    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+    data, prediction : (trial, time, unit) values. Bins in which either is NaN are left out for the unit.
 
     Returns
     -------
-    (unit,) NaN where nothing varies.
+    (unit,) R2; NaN if the data of a unit do not vary.
     """
     both = np.isfinite(data) & np.isfinite(prediction)
     count = np.maximum(both.sum((0, 1)), 1)
@@ -28,11 +28,15 @@ def unit_r_squared(data: Array, prediction: Array) -> Array:
 
 
 def r_squared(data: Array, prediction: Array) -> float:
-    """R2 of all units pooled: 1 - squared error / variance, each unit about its own mean; NaN where nothing varies.
+    """Return the R2 of all units together: 1 - squared error / variance, each unit about its own mean.
 
     Parameters
     ----------
-    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+    data, prediction : (trial, time, unit) values. Bins in which either is NaN are left out for the unit.
+
+    Returns
+    -------
+    R2; NaN if the data do not vary.
     """
     both = np.isfinite(data) & np.isfinite(prediction)
     if not both.any():
@@ -44,11 +48,15 @@ def r_squared(data: Array, prediction: Array) -> float:
 
 
 def variance_explained(data: Array, prediction: Array) -> float:
-    """R2 about the grand mean of all units, the pVar of CURBD (Perich et al., bioRxiv 2020.12.18.423348).
+    """Return the R2 about the grand mean of all units, called pVar in CURBD (Perich et al., bioRxiv 2020.12.18.423348).
 
     Parameters
     ----------
-    data, prediction : (trial, time, unit) where either is NaN, the bin is left out for that unit.
+    data, prediction : (trial, time, unit) values. Bins in which either is NaN are left out for the unit.
+
+    Returns
+    -------
+    R2; NaN if the data do not vary.
     """
     both = np.isfinite(data) & np.isfinite(prediction)
     if not both.any():

@@ -1,4 +1,4 @@
-"""Scores of a network and of baselines: predictions one bin ahead, some bins ahead and of free runs."""
+"""Scores of networks and baselines: predictions one bin ahead, several bins ahead, and of free runs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Scores(NamedTuple):
 
     Attributes
     ----------
-    fits : the table ``fits``, a row for each seed and split.
-    regions : the table ``region_scores``, a row for each seed, split, kind of forecast and region.
-    units : a row for each unit, with its held-out scores under the first seed.
+    fits : the table ``fits``, one row per seed and split (training or test trials).
+    regions : the table ``region_scores``, one row per seed, split, kind of forecast and region.
+    units : the table ``unit_scores``, one row per unit, with the unit's held-out scores in the fit of the first seed.
     """
 
     fits: pd.DataFrame
@@ -41,19 +41,23 @@ class Scores(NamedTuple):
 def score(
     recording: xr.Dataset, networks: xr.Dataset, seconds: Sequence[float], truth: xr.Dataset | None = None
 ) -> Scores:
-    """Score every fit of a model, for all units and for each region, with ceilings and plain baselines.
+    """Score every fit of a model, for all units and for each region, together with ceilings and simple baselines.
 
     Hidden inputs are inferred from the trials that they explain, so held-out trials are scored without hidden inputs.
     Inferred rates are not used either: all forecasts start from the observed rates and are scored against the observed
-    rates, also where a fit infers the rates behind noisy observations. Baselines are fitted to the training trials and
-    know the recorded inputs only.
+    rates, even if a fit infers the rates behind noisy observations. Baselines are fitted to the training trials and use
+    the recorded inputs only.
 
     Parameters
     ----------
     recording : the recording that was fitted.
     networks : the fits of one model to the recording.
     seconds : (seed,) wall time of every fit, s.
-    truth : the network behind a teacher recording, whose predictions are the ceiling.
+    truth : the network behind a teacher recording, whose predictions are the ceiling; None if it is unknown.
+
+    Returns
+    -------
+    The scores of all fits, of all regions and of all units.
     """
     names = {"recording": recording.attrs["recording"], "model": networks.attrs["model"]}
     comparable = comparable_truth(recording, truth)
@@ -81,13 +85,13 @@ def score(
 
 
 class ForecastComparison(NamedTuple):
-    """Observed currents and rates, and predictions of them.
+    """Observed currents and rates, and predictions of these currents and rates.
 
     Attributes
     ----------
     data : the observed currents and rates.
-    predictions : column of the tables -> prediction of the network (``r2``), of a baseline or of the true network.
-    residual : of the network, one bin ahead.
+    predictions : column of the tables -> prediction by the network (``r2``), by a baseline or by the true network.
+    residual : total current from each bin to the next, and the error of the network's prediction.
     horizon : number of bins of a rollout.
     """
 
@@ -98,13 +102,17 @@ class ForecastComparison(NamedTuple):
 
 
 def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> ForecastComparison:
-    """Forecasts of a fit, of the baselines and, for a teacher, of the true network.
+    """Compute the forecasts of a fit, of the baselines and, for a teacher recording, of the true network.
 
     Parameters
     ----------
     recording : the recording that was fitted.
-    fit : the recording as the fit sees it, at its observed rates.
-    truth : the network behind the recording, see `curbd.network.truth.comparable_truth`; None where it is unknown.
+    fit : the recording as the fit sees it, with observed rates.
+    truth : the network behind the recording, as `curbd.network.truth.comparable_truth` returns it; None if unknown.
+
+    Returns
+    -------
+    The observed currents and rates, and all forecasts.
     """
     r, network = fit.r, fit.network
     recorded_inputs = fit.u[..., ~fit.hidden]
@@ -125,7 +133,7 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
 def region_scores(
     recording: xr.Dataset, fit: View, comparison: ForecastComparison, trials: Array
 ) -> list[dict[str, Any]]:
-    """R2 of every forecast in some trials.
+    """Compute the R2 of every forecast in some trials, for all units and for each region.
 
     Parameters
     ----------
@@ -136,7 +144,7 @@ def region_scores(
 
     Returns
     -------
-    A row for each kind of forecast and each region; the row about all units comes first.
+    One row per kind of forecast and region; the row about all units comes before the rows about regions.
     """
     groups = {ALL_REGIONS: np.ones(len(fit.region), bool)}
     groups |= {region: fit.region == region for region in fit.regions}
@@ -158,7 +166,7 @@ def region_scores(
 def fit_scores(
     fit: View, comparison: ForecastComparison, trials: Array, by_region: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Columns of the table ``fits`` for some trials.
+    """Compute the columns of the table ``fits`` for some trials.
 
     Parameters
     ----------
@@ -166,6 +174,10 @@ def fit_scores(
     comparison : the forecasts of the fit and of the baselines.
     trials : (trial,) bool, which trials are scored.
     by_region : rows of `region_scores` for these trials.
+
+    Returns
+    -------
+    Name -> value of the columns.
     """
     free_run = comparison.predictions["r2"].free_run
     return {
@@ -182,7 +194,7 @@ def fit_scores(
 
 
 def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
-    """Held-out R2 of every unit, for each kind of forecast."""
+    """Compute the held-out R2 of every unit for each kind of forecast: one row per unit."""
     test, predictions = ~fit.train, comparison.predictions
     columns = {
         f"{kind}_r2": unit_r_squared(getattr(comparison.data, kind)[test], getattr(predictions["r2"], kind)[test])
@@ -194,7 +206,7 @@ def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
 
 
 def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Columns of the table ``fits`` from the rows about all units."""
+    """Turn the rows about all units into columns of the table ``fits``."""
     columns = {
         f"{row['score']}_{name}": value
         for row in by_region
@@ -207,7 +219,7 @@ def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, fl
 
 
 def _average_trials(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
-    """The average training trial of the condition as a prediction; NaN where trials do not repeat.
+    """Predict every trial by the average training trial of its condition; NaN if trials do not repeat.
 
     Parameters
     ----------
@@ -221,18 +233,18 @@ def _average_trials(recording: xr.Dataset, data: Forecasts, train: Array, condit
 
 
 def _persistence(r: Array, horizon: int) -> Forecasts:
-    """Predictions by which nothing changes: the state one bin ago, at the start of the rollout, and of the trial."""
+    """Predict that states stay as they were one bin ago, at the start of a rollout, or at the start of a trial."""
     first = np.take_along_axis(r, np.isfinite(r).all(2).argmax(1)[:, None, None], axis=1)
     return Forecasts(phi_inverse(r)[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
 def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
-    """Forecasts of the true network, with its next states as total currents at the time constant of a fit.
+    """Compute the forecasts of the true network, as total currents at the time constant of a fit.
 
     Parameters
     ----------
     truth : the network behind the recording.
-    network : the fitted network, whose time constant may differ from that of the true network.
+    network : the fitted network, whose time constant may differ from the time constant of the true network.
     r : (trial, time, unit) scaled rates.
     u : (trial, time, input) recorded inputs.
     horizon : number of bins of a rollout.
@@ -247,7 +259,7 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
 
 
 def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Array) -> float:
-    """Share of the variance that repeats between trials: the ceiling of a free run, NaN for other kinds of forecast.
+    """Return the share of variance that repeats between trials: the ceiling of a free run, NaN for other forecasts.
 
     Parameters
     ----------
@@ -263,18 +275,20 @@ def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Arr
 
 
 def noise_columns(networks: xr.Dataset, fit_index: int, r: Array) -> dict[str, float]:
-    """Columns of the table ``fits`` about the process noise and the measurement noise of one fit.
+    """Compute the columns of the table ``fits`` about the process noise and the measurement noise of one fit.
 
     Parameters
     ----------
     networks : the fits of a model.
     fit_index : position of the fit among the seeds.
-    r : (trial, time, unit) observed rates, of which measurement noise is a share of the variance.
+    r : (trial, time, unit) observed, scaled rates, for their variance.
 
     Returns
     -------
-    Standard deviations, rms over units: of the process noise, dimensionless, in the units of x; of the measurement
-    noise on scaled rates. All are NaN where the estimator does not separate the two kinds of noise.
+    ``process_noise_sd``, the standard deviation of the process noise, in the (dimensionless) units of the state x;
+    ``measurement_noise_sd``, the standard deviation of the measurement noise on scaled rates (both rms over units);
+    ``measurement_noise_share``, the share of the variance of the rates that is measurement noise. All are NaN if the
+    estimator does not separate the two kinds of noise.
     """
     if "measurement_noise_sd" not in networks:
         return dict.fromkeys(("process_noise_sd", "measurement_noise_sd", "measurement_noise_share"), float("nan"))

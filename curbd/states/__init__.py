@@ -1,1 +1,1 @@
-"""Rates behind noisy observations, and how they are inferred."""
+"""Inference of the rates behind noisy observations."""

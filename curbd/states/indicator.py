@@ -1,8 +1,9 @@
-"""A slow indicator between rates and observations, as calcium is: c[t] = k c[t-1] + (1 - k) r[t], observed with noise.
+"""A slow indicator, such as calcium, between rates and observations: c[t] = k c[t-1] + (1 - k) r[t], plus noise.
 
-The indicator of a trial (and of a stretch after missing bins) starts in equilibrium, c[0] = r[0]. Written in c instead
-of x, the part of the smoother's normal equations that involves one unit alone is a matrix with five diagonals; its
-solution is the preconditioner of the whole system.
+The indicator c follows the rates r of a unit; k is the share of the indicator that is left after one bin. In the first
+bin of a trial, and in the first bin after missing bins, the indicator is in equilibrium, c = r. Written in c instead of
+the states x, the part of the smoother's normal equations that involves one unit alone is a matrix with five diagonals;
+the solution of this part is the preconditioner of the whole system.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ class Indicator(NamedTuple):
 
     Attributes
     ----------
-    keep : (time, trial, 1) share k that is kept of the bin before, 0 where a stretch starts.
-    gain : (time, trial, unit) derivative of the rates with respect to the state.
+    keep : (time, trial, 1) share k of the indicator that is left of the previous bin; 0 in the first bin of a trial and
+        after missing bins.
+    gain : (time, trial, unit) derivative of the rates r with respect to the states x.
     precision : (time, trial, unit) precision of the observations.
-    own : (time, trial, unit) derivative of x[t] with respect to c[t].
-    before : (time, trial, unit) derivative of x[t] with respect to c[t-1].
+    own : (time, trial, unit) derivative of the state x[t] with respect to the indicator c[t].
+    before : (time, trial, unit) derivative of the state x[t] with respect to the indicator c[t-1].
     pivot : (time, trial, unit) diagonal of the factorised matrix with five diagonals.
-    lower : (time, trial, unit) first subdiagonal of its factor.
-    lowest : (time, trial, unit) second subdiagonal of its factor.
+    lower : (time, trial, unit) first subdiagonal of the factor.
+    lowest : (time, trial, unit) second subdiagonal of the factor.
     """
 
     keep: torch.Tensor
@@ -43,12 +45,16 @@ class Indicator(NamedTuple):
 
 
 def kept(observed: torch.Tensor, keep: float) -> torch.Tensor:
-    """(time, trial, 1) share that is kept of the bin before, 0 where the bin before is missing or there is none.
+    """Return the share of the indicator that is left of the previous bin; 0 if no previous bin was observed.
 
     Parameters
     ----------
     observed : (time, trial, 1) 1 where a bin was observed, else 0.
-    keep : share k.
+    keep : share k of the indicator that is left after one bin.
+
+    Returns
+    -------
+    (time, trial, 1) share.
     """
     share = keep * observed
     share[1:] *= observed[:-1]
@@ -57,7 +63,7 @@ def kept(observed: torch.Tensor, keep: float) -> torch.Tensor:
 
 
 def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Indicator c (..., time, trial, unit) of the rates r of the same shape; keep (time, trial, 1)."""
+    """Compute the indicator c (..., time, trial, unit) from rates r of equal shape and shares keep (time, trial, 1)."""
     out = (1 - keep) * r
     bins, share = out.unbind(-3), keep.unbind()
     for t in range(1, len(bins)):
@@ -66,7 +72,7 @@ def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 def filtered_back(e: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """The transpose of `filtered`, applied to e (time, trial, unit); keep (time, trial, 1)."""
+    """Apply the transpose of the linear map `filtered` to e (time, trial, unit), with shares keep (time, trial, 1)."""
     out = e.clone()
     bins, share = out.unbind(), keep.unbind()
     for t in range(len(bins) - 1, 0, -1):
@@ -75,12 +81,12 @@ def filtered_back(e: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
 
 
 def unfiltered(c: Array, keep: float) -> Array:
-    """Rates behind an indicator without noise, the inverse of `filtered`.
+    """Compute the rates behind an indicator without noise, the inverse of `filtered`.
 
     Parameters
     ----------
-    c : (trial, time, unit) indicator, NaN where missing. The first bin after a missing one is in equilibrium.
-    keep : share k.
+    c : (trial, time, unit) indicator, NaN where missing. The first bin after a missing bin is in equilibrium, r = c.
+    keep : share k of the indicator that is left after one bin.
 
     Returns
     -------
@@ -98,9 +104,15 @@ def through_indicator(
 
     Parameters
     ----------
-    keep, gain, precision : see `Indicator`.
-    diagonal : (time, trial, unit) diagonal of the matrix in x without the observations.
-    subdiagonal : (time - 1, trial, unit) its subdiagonal.
+    keep : (time, trial, 1) share of the indicator that is left of the previous bin.
+    gain : (time, trial, unit) derivative of the rates with respect to the states.
+    precision : (time, trial, unit) precision of the observations.
+    diagonal : (time, trial, unit) diagonal of the tridiagonal matrix for the states, without the observations.
+    subdiagonal : (time - 1, trial, unit) subdiagonal of this matrix.
+
+    Returns
+    -------
+    The part of the linearised problem that passes through the indicator, factorised.
     """
     own = 1 / (gain.clamp_min(LEAST_TANH_SLOPE).double() * (1 - keep))
     before = -keep * own
@@ -132,18 +144,18 @@ def through_indicator(
 
 
 def curvature(indicator: Indicator, v: torch.Tensor) -> torch.Tensor:
-    """Contribution of the observations to the normal equations: gain filter' precision filter gain v."""
+    """Multiply v by the observations' part of the normal equations: gain filter' precision filter gain v."""
     through = indicator.precision * filtered(indicator.gain * v, indicator.keep)
     return indicator.gain * filtered_back(through, indicator.keep)
 
 
 def scatter(indicator: Indicator, noise: torch.Tensor) -> torch.Tensor:
-    """Random right-hand side whose covariance is `curvature`; noise (time, trial, unit) is standard normal."""
+    """Turn standard normal noise (time, trial, unit) into a right-hand side whose covariance is `curvature`."""
     return indicator.gain * filtered_back(indicator.precision.sqrt() * noise, indicator.keep)
 
 
 def precondition(indicator: Indicator, v: torch.Tensor) -> torch.Tensor:
-    """Solution of the equations of every unit alone, observations included, with all other units fixed."""
+    """Solve the equations of every unit alone, observations included, with all other units fixed."""
     out = indicator.own * v
     out[:-1] += indicator.before[1:] * v[1:]
     bins, lower, lowest = out.unbind(), indicator.lower.unbind(), indicator.lowest.unbind()

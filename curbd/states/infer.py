@@ -1,4 +1,4 @@
-"""Rates behind noisy observations, in all trials: inferred from each trial's own data by a network that was fitted."""
+"""Inference of the rates behind noisy observations, in every trial from the data of the trial, by a fitted network."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ Array = np.ndarray
 KERNEL_WIDTHS = 0.5 * 2.0 ** np.arange(6)
 """Standard deviations, in samples, of the Gaussian kernels that are tried for the first estimate of the rates."""
 RATE_LIMIT = 0.999
-"""Largest size of the first estimate of the rates."""
+"""Largest absolute value of the first estimate of the rates."""
 PEAK_QUANTILE = 0.95
-"""Quantile of the rates behind an indicator that is to lie inside (-1, 1)."""
+"""Quantile of the absolute rates behind an indicator that is scaled into (-1, 1)."""
 SILENT_VARIANCE_SHARE = 0.02
-"""Spike counts: the variance of a silent bin, as a share of the unit's mean variance."""
+"""Variance of the spike counts of a silent bin, as a share of the unit's mean variance."""
 LEAST_VARIANCE = 1e-7
-"""Smallest variance of a noise; smaller ones are below the rounding errors of the paths."""
+"""Smallest variance of process noise and measurement noise; smaller variances are below the rounding errors."""
 START_VARIANCE = 0.01
-"""Added to the variance of the first states, so that the start of a single trial is free to move."""
+"""Variance that is added to the variance of the first states, so that the first state of a trial is free to move."""
 GAUSS_NEWTON_STEPS = 8
-"""Gauss-Newton steps from smoothed rates to the mean paths."""
+"""Gauss-Newton steps from smoothed rates to the posterior mean of the states."""
 DRAW_PAIRS = 4
 """Pairs of draws from which the mean rates and their covariance are computed."""
 MAX_KERNEL_WEIGHT = 0.999
-"""Weight of a sample in its own smoothed rate above which the sample has no neighbours."""
+"""Weight of a sample in its own smoothed rate above which the sample counts as having no neighbours."""
 
 
 def infer_states(fit: Fit, data: TrainingData, train: Array, rng: np.random.Generator) -> Fit:
     """Infer the rates behind the noisy observations of all trials.
 
-    Every trial is inferred from its own data, later bins included, by the network and the noise variances that were
-    fitted to the training trials. Nothing is fitted to a held-out trial.
+    The rates of every trial are inferred from the data of the trial, later bins included, with the network and the
+    noise variances that were fitted to the training trials. Nothing is fitted to a held-out trial.
 
     Parameters
     ----------
-    fit : a fit with noise variances; any other fit is returned as it is.
+    fit : a fit with noise variances; a fit without noise variances is returned unchanged.
     data : all trials, with observed rates, NaN where missing.
-    train : (trial,) whether a trial is for training. The covariance of the rates is that of the training trials.
-    rng : random generator of the draws.
+    train : (trial,) bool, True for training trials, from which the covariance of the rates is computed.
+    rng : random generator for draws from the posterior.
 
     Returns
     -------
-    The fit with its states.
+    The fit with the field ``states``: posterior mean, a draw, and covariance of the rates.
     """
     if fit.noise is None:
         return fit
@@ -64,7 +64,7 @@ def infer_states(fit: Fit, data: TrainingData, train: Array, rng: np.random.Gene
 
 
 def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Generator) -> States:
-    """Mean, a draw and the covariance of the rates of all trials in the data."""
+    """Infer the rates of all trials in the data: posterior mean, a draw, and posterior covariance."""
     amplitude = noise.amplitude.cpu().numpy().astype(float)
     observed = observations(data.r, data.u, amplitude)
     x = start_states(data.r / amplitude, noise.keep)
@@ -89,23 +89,27 @@ def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Ge
 
 
 def start_states(r: Array, keep: float = 0.0) -> torch.Tensor:
-    """States (time, trial, unit) of the smoothed rates (see `start_rates`), 0 where missing."""
+    """Estimate the states (time, trial, unit) from smoothed rates (see `start_rates`); 0 where missing."""
     return time_first(np.nan_to_num(phi_inverse(start_rates(r, keep))))
 
 
 def start_rates(r: Array, keep: float = 0.0) -> Array:
-    """First estimate of the rates behind noisy observations: smoothed, and inside (-1, 1).
+    """Return a first estimate of the rates behind noisy observations: smoothed, and inside (-1, 1).
 
     Parameters
     ----------
     r : (trial, time, unit) observed rates, NaN where missing.
     keep : share of a slow indicator that is left after one bin; 0 without an indicator.
+
+    Returns
+    -------
+    (trial, time, unit) rates, NaN where missing.
     """
     return np.clip(smoothed(unfiltered(r, keep) if keep else r), -RATE_LIMIT, RATE_LIMIT)
 
 
 def amplitude(c: Array, keep: float) -> Array:
-    """Divisor of the observations through an indicator, so that the rates behind it fit into (-1, 1).
+    """Return the divisor of the observations of an indicator with which the rates behind it fit into (-1, 1).
 
     A slow indicator makes fast rates look small, so that the rates behind it may be larger than the observations. The
     divisor is the 95 % quantile of the size of the smoothed rates, and at least 1.
@@ -117,16 +121,16 @@ def amplitude(c: Array, keep: float) -> Array:
 
     Returns
     -------
-    (unit,).
+    (unit,) divisor, at least 1.
     """
     peak = np.nanquantile(np.abs(smoothed(unfiltered(c, keep))), PEAK_QUANTILE, axis=(0, 1))
     return np.maximum(peak, 1.0)
 
 
 def smoothed(r: Array) -> Array:
-    """Rates smoothed by the Gaussian kernel that best predicts every sample from the other samples.
+    """Smooth rates by the Gaussian kernel that best predicts every sample from the other samples.
 
-    All units have the same kernel: the one with the smallest leave-one-out error, as a share of the units' variances.
+    All units have one kernel, the kernel with the smallest leave-one-out error as a share of the units' variances.
 
     Parameters
     ----------
@@ -134,7 +138,7 @@ def smoothed(r: Array) -> Array:
 
     Returns
     -------
-    (trial, time, unit), NaN where missing.
+    (trial, time, unit) smoothed rates, NaN where missing.
     """
     finite = np.isfinite(r)
     power = np.nanvar(r, axis=(0, 1)) + 1e-12
@@ -156,14 +160,14 @@ def smoothed(r: Array) -> Array:
 
 
 def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) -> Noise:
-    """Process noise and measurement noise before any fit: all variances are 1.
+    """Construct the initial process noise and measurement noise of a fit, with variances of 1.
 
     Parameters
     ----------
     kind : ``constant``, ``counts`` or ``calcium``, see `curbd.settings.models.StateSpace`.
-    x : (time, trial, unit) paths, for their shape, type and device.
-    r : (trial, time, unit) observed rates over the divisor, NaN where missing.
-    divisor : (unit,) divisor of the observed rates.
+    x : (time, trial, unit) states, for their shape, type and device.
+    r : (trial, time, unit) observed rates divided by the divisor, NaN where missing.
+    divisor : (unit,) number by which the observed rates were divided.
     keep : share of a slow indicator that is left after one bin; 0 without an indicator.
     """
     unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
@@ -186,14 +190,18 @@ def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) 
 
 
 def fitted_noise(paths: torch.Tensor, observed: Observations, process: torch.Tensor, kind: Noise) -> Noise:
-    """Variances of the measurement noise and of the first states, given paths.
+    """Estimate the variance of the measurement noise and the distribution of the first states from drawn states.
 
     Parameters
     ----------
     paths : (draw, time, trial, unit) drawn states.
     observed : observed activity.
     process : (unit,) variance of the process noise.
-    kind : the noise before the fit, for its kind and its indicator.
+    kind : the previous noise, for its kind (constant or proportional to the rate) and its indicator.
+
+    Returns
+    -------
+    The noise, with all variances updated.
     """
     r = torch.tanh(paths)
     predicted = filtered(r, kept(observed.complete, kind.keep)) if kind.keep else r

@@ -1,4 +1,4 @@
-"""States behind noisy rates, given a network: the mean paths of a Gaussian posterior, and random draws from it.
+"""Inference of the states behind noisy rates, given a network: mean of a Gaussian posterior, and random draws.
 
 The model is x[t+1] = f(x[t], u[t]) + process noise, observed rates = tanh(x) + measurement noise, where f is one sample
 of tau dx/dt = -x + J r + B u + b; states and rates are dimensionless. The log posterior of the paths is the sum of the
@@ -37,7 +37,7 @@ Array = np.ndarray
 DTYPE = torch.float32
 """Single precision is sufficient for paths, and takes half of the time."""
 MAX_STATE_STEP = 1.0
-"""Longest Gauss-Newton step of a state, in the units of x: tanh is far from its tangent beyond it."""
+"""Longest Gauss-Newton step of a state, dimensionless: after a longer step, tanh would be far from its tangent."""
 MAX_CONJUGATE_GRADIENT_STEPS = 30
 """Largest number of steps of conjugate gradients."""
 STEP_TOLERANCE = 0.1
@@ -45,7 +45,7 @@ STEP_TOLERANCE = 0.1
 DRAW_TOLERANCE = 0.03
 """Relative residual at which the solution for a draw is accurate enough."""
 LEAST_PRECISION = 1e-6
-"""Precision of every state by itself: a missing sample is determined by nothing else, and stays where it is."""
+"""Prior precision of every single state: a missing sample is determined by nothing else, and stays where it is."""
 
 
 class Observations(NamedTuple):
@@ -64,19 +64,19 @@ class Observations(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """The linearised problem around given paths. Precisions are inverse variances.
+    """The least-squares problem of the smoother, linearised around given states; precisions are inverse variances.
 
     Attributes
     ----------
-    decay : D, share of x that is left after one sample.
-    J : (target, source) weights times 1 - D.
+    decay : share D of a state x that is left after one sample.
+    J : (target, source) recurrent weights times 1 - D.
     slope : (time - 1, trial, unit) derivative of the mean rate inside a sample with respect to the unit's state.
     link : (time - 1, trial, unit) precision of a transition.
-    weight : (time, trial, unit) precision of a state by itself.
+    weight : (time, trial, unit) precision of a single state.
     lower : (time - 1, trial, unit) subdiagonal of the factorised tridiagonal matrix of every unit.
     pivot : (time, trial, unit) diagonal of that factorisation.
     gradient : (time, trial, unit) gradient of the negative log posterior.
-    indicator : observations through a slow indicator, which are then not in ``weight``; None without an indicator.
+    indicator : the observations through a slow indicator, which ``weight`` does not include; None without an indicator.
     """
 
     decay: float
@@ -91,7 +91,7 @@ class Chain(NamedTuple):
 
 
 def observations(r: Array, u: Array, amplitude: Array | float = 1.0) -> Observations:
-    """Observed activity as tensors with time as the first axis.
+    """Convert observed activity to tensors with time as the first axis.
 
     Parameters
     ----------
@@ -108,25 +108,25 @@ def observations(r: Array, u: Array, amplitude: Array | float = 1.0) -> Observat
 
 
 def time_first(array: Array) -> torch.Tensor:
-    """An array (trial, time, ...) as a tensor (time, trial, ...) in single precision."""
+    """Convert an array (trial, time, ...) to a tensor (time, trial, ...) in single precision."""
     return tensor(np.moveaxis(array, 1, 0)).to(DTYPE)
 
 
 def relative_variance(noise: Noise, r: torch.Tensor) -> torch.Tensor:
-    """Variance of the observed rates at the rates r, over ``noise.measurement``: 1, or proportional to the rate."""
+    """Return the variance of the observed rates divided by ``noise.measurement``: 1, or the rate above silence."""
     if noise.silent is None:
         return torch.ones_like(r)
     return torch.maximum(r - noise.silent, noise.least_excess)
 
 
 def improve(x: torch.Tensor, chain: Chain) -> torch.Tensor:
-    """The mean paths x (time, trial, unit) after one Gauss-Newton step."""
+    """Improve the posterior mean x (time, trial, unit) of the states by one Gauss-Newton step."""
     step = _solve(chain, chain.gradient, tolerance=STEP_TOLERANCE)
     return x - step.clamp(-MAX_STATE_STEP, MAX_STATE_STEP)
 
 
 def draw(chain: Chain, random: torch.Generator) -> torch.Tensor:
-    """Deviation (time, trial, unit) of a random draw of the posterior from the mean paths."""
+    """Draw states from the posterior; returns their deviation (time, trial, unit) from the posterior mean."""
     side = torch.randn(chain.weight.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.weight.sqrt()
     kick = torch.randn(chain.link.shape, generator=random, dtype=DTYPE).to(chain.weight.device) * chain.link.sqrt()
     if chain.indicator is not None:
@@ -138,15 +138,19 @@ def draw(chain: Chain, random: torch.Generator) -> torch.Tensor:
 
 
 def linearise(images: Sequence[torch.Tensor], data: Observations, network: Network, noise: Noise) -> Chain:
-    """The least-squares problem around given paths, averaged over the paths.
+    """Construct the least-squares problem of the smoother around given states, averaged over the given states.
 
     Parameters
     ----------
-    images : paths (time, trial, unit), usually a draw and its mirror image about the mean. With a single path, repeated
-        steps lead to the most probable path instead of the mean.
+    images : states (time, trial, unit), usually a draw from the posterior and its mirror image about the mean. With a
+        single entry, repeated steps lead to the most probable states instead of the posterior mean.
     data : observed activity.
-    network : the network.
+    network : the network that generates the states.
     noise : process noise and measurement noise.
+
+    Returns
+    -------
+    The linearised problem.
     """
     terms = [_around(x, data, network, noise) for x in images]
     weight, slope, gradient, gain, precision = (torch.stack(term).mean(0) for term in zip(*terms, strict=True))
@@ -255,7 +259,7 @@ def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
 
 
 def _solve(chain: Chain, side: torch.Tensor, tolerance: float) -> torch.Tensor:
-    """Solution of the normal equations by preconditioned conjugate gradients.
+    """Solve the normal equations by preconditioned conjugate gradients.
 
     Parameters
     ----------
