@@ -30,26 +30,30 @@ def inactivate(
     settings: ExperimentSettings | None = None,
     pathways: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The table ``inactivations``: what each experiment changes in each region.
+    """Run in-silico experiments on fitted networks and return the table ``inactivations``: the effects on each region.
 
-    The effect is the difference between the perturbed and the intact run of the network. Both runs start from the
-    recorded state of every trial at the onset of the window and receive the recorded inputs, without noise unless the
-    settings ask for noise. The rate of a silenced unit moves by the share ``strength`` towards the rate of a unit that
-    does not fire (0; for spike counts, `scaling: counts`, -1), while its state x goes on. `run_experiments` gives the
-    other tables as well.
+    The effect is the difference between the perturbed and the intact simulation of a network. Both simulations start
+    from the recorded state of every trial at the onset of the time window and receive the recorded inputs, without
+    noise unless the settings ask for noise. The rate of a silenced unit is moved by the share ``strength`` towards the
+    rate of a unit that does not fire: 0, or -1 for spike counts (`scaling: counts`). The state x of a silenced unit
+    keeps evolving. The outcome of `run_experiments` gives the other tables as well.
 
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    networks : the fits, one for each seed.
-    experiments : name -> what is done.
+    networks : the fits of one model, one per seed.
+    experiments : name of the experiment -> its settings, as under ``inactivations`` in the config.
     truth : the network behind a teacher recording; adds the columns ``true_r2``, ``true_rms`` and ``true_mean``.
-    settings : how the experiments are run and tested.
-    pathways : the table ``pathways`` of the same fits; without it no effect has a verdict.
+    settings : how the experiments are run and tested; None for the defaults.
+    pathways : the table ``pathways`` of these fits; without this table no effect has a verdict.
+
+    Returns
+    -------
+    The table ``inactivations``, one row per seed, perturbation, target and condition.
 
     Raises
     ------
-    UserError : an experiment names a region, unit or input that the recording does not have, or a window outside its
-        trials.
+    UserError : an experiment names a region, unit or input that the recording does not have, or a time window outside
+        the trials.
     """
     return inactivation_table(run_experiments(recording, networks, experiments, truth, settings=settings), pathways)

@@ -1,4 +1,4 @@
-"""Whether the experiments of a config can be done on a recording, before any fit."""
+"""Check, before any fit, whether the experiments of a config can be done on a recording."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_experiments(
     Parameters
     ----------
     recording : the recording.
-    experiments : name -> what is done.
+    experiments : name of the experiment -> its settings.
     settings : how the experiments are run; the behavioural variables of `readout` are checked as well.
 
     Raises
@@ -51,21 +51,21 @@ def check_experiments(
 def possible_experiments(
     recording: xr.Dataset, experiments: Experiments, is_one_of_many: bool
 ) -> tuple[Experiments, list[str]]:
-    """The experiments that can be done on a recording, and a remark on each experiment that is left out.
+    """Select the experiments that can be done on a recording, with a remark on each experiment that is left out.
 
-    An experiment on a region, unit, input or condition of one session cannot be done on sessions without it and is left
-    out there. Such an experiment is an error where the run has no other recording, where the key `recordings` of the
-    experiment names the recording, or where perturbed trials of the recording are like the experiment.
+    An experiment on a region, unit, input or condition that a recording does not have is left out for this recording.
+    It is an error instead if the config has no other recording, if the key `recordings` of the experiment names the
+    recording, or if perturbed trials of the recording refer to the experiment (key `like` of `perturbed`).
 
     Parameters
     ----------
     recording : the recording.
     experiments : experiments of the config for this recording.
-    is_one_of_many : whether the run has further recordings.
+    is_one_of_many : whether the config has other recordings.
 
     Returns
     -------
-    The experiments that can be done; remarks.
+    The experiments that can be done, and one remark per experiment or readout that is left out.
 
     Raises
     ------
@@ -98,13 +98,13 @@ def possible_experiments(
 
 
 def _described_by_trials(recording: xr.Dataset) -> set[str]:
-    """Names of the experiments that perturbed trials of the recording are like (key `like` of `perturbed`)."""
+    """Return the names of the experiments to which perturbed trials refer (key `like` of `perturbed`)."""
     settings = json.loads(recording.attrs.get("settings", "{}"))
     return {entry["like"] for entry in settings.get("perturbed", [])}
 
 
 def require_single(recording: xr.Dataset, experiment: str, perturbations: Sequence[str]) -> None:
-    """Require that an experiment that describes perturbed trials is a single perturbation.
+    """Raise an error if an experiment that describes perturbed trials is not exactly one perturbation.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def require_single(recording: xr.Dataset, experiment: str, perturbations: Sequen
         raise UserError.at(
             f"config, inactivations.{experiment}",
             found=f"{len(perturbations) or 'no'} perturbations{listed}",
-            expected=f"a single perturbation, as trials of recording {recording.attrs['recording']} were perturbed in "
-            "this way",
-            todo="name the region or the units, one strength and one window",
+            expected="a single perturbation, because perturbed trials of recording "
+            f"{recording.attrs['recording']} refer to this experiment",
+            todo="in this experiment, name one region or one group of units, one strength and one time window",
         )

@@ -1,4 +1,4 @@
-"""Predictions against real perturbations: effects of an experiment in the network next to effects in the brain."""
+"""Comparison of predictions with real perturbations: effects of an experiment in the network and in the brain."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ MAX_EFFECT_P_VALUE = 0.01
 
 
 class Measured(NamedTuple):
-    """What a real perturbation did: perturbed minus unperturbed trials of the same condition.
+    """Trials with and without a real perturbation, from which the measured effect is computed.
+
+    The effect is the mean over perturbed trials minus the mean over unperturbed trials of the same conditions.
 
     Attributes
     ----------
-    r : (trial, time, unit) scaled rates in the window, of both kinds of trials.
-    weight : (trial,) weights with which trials are summed to the effect. Perturbed trials count equally. Unperturbed
-        trials have negative weights, so that every condition has the share that it has among the perturbed trials.
-    condition : (trial,) labels.
+    r : (trial, time, unit) scaled rates in the time window, of perturbed and unperturbed trials.
+    weight : (trial,) weights of the trials in the sum that gives the effect. All perturbed trials have one positive
+        weight. Unperturbed trials have negative weights, by which every condition has the share that it has among the
+        perturbed trials.
+    condition : (trial,) condition of each trial.
     """
 
     r: Array
@@ -42,14 +45,15 @@ class Measured(NamedTuple):
 
     @property
     def effect(self) -> Array:
-        """(unit,) change of the scaled rate, averaged over the window."""
+        """(unit,) measured effect: the change of the scaled rate, averaged over the time window."""
         return np.asarray(self.weight @ self.r.mean(1))
 
     @property
     def standard_error(self) -> Array:
-        """(unit,) standard error of the effect, from the spread over trials within kinds and conditions.
+        """(unit,) standard error of the effect, from the spread over trials.
 
-        NaN where a condition has a single trial of a kind.
+        The spread is computed separately for perturbed and unperturbed trials of each condition. NaN if a condition has
+        a single perturbed or a single unperturbed trial.
         """
         variance, means = np.zeros(self.r.shape[2]), self.r.mean(1)
         for name in np.unique(self.condition):
@@ -60,10 +64,10 @@ class Measured(NamedTuple):
         return np.asarray(np.sqrt(variance))
 
     def p_value(self, units: Array) -> float:
-        """p-value of the effect on some units (unit,), given by index: a permutation test of the trial labels.
+        """Compute the p-value of the effect on some units (unit,), given by index, by a permutation test.
 
-        The statistic is the effect, rms over time and units. Perturbed and unperturbed trials are exchanged within
-        conditions.
+        The statistic is the root mean square of the effect over time and units. Perturbed and unperturbed trials are
+        exchanged within conditions.
         """
         r = self.r[..., units].reshape(len(self.r), -1)
         rng = np.random.default_rng(EXCHANGE_SEED)
@@ -79,19 +83,24 @@ class Measured(NamedTuple):
 def compare(
     recording: xr.Dataset, perturbed: xr.Dataset, inactivations: pd.DataFrame, units: pd.DataFrame
 ) -> pd.DataFrame:
-    """The table ``perturbation_comparison``: predicted and measured effects of real perturbations.
+    """Build the table ``perturbation_comparison``: predicted and measured effects of real perturbations.
 
-    The prediction is the mean effect of the experiment on each unit in its window, in the trials that the networks were
-    fitted to. Each condition has the share that it has among the perturbed trials. Units that are perturbed directly
-    are left out, as their effect is imposed and not predicted. The table also has the scores of two baselines: no
-    effect at all, whose R2 is 0, and for each unit the mean measured effect on all other units of its region.
+    The prediction is the mean effect of the experiment on each unit in the time window of the experiment, in
+    simulations of the unperturbed trials. Each condition has the share that it has among the perturbed trials. Units
+    that are perturbed directly are left out, because the effect on them is imposed and not predicted. The prediction
+    can be compared with two baselines: no effect at all, whose R2 is 0, and for each unit the mean measured effect on
+    all other units of the same region.
 
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    perturbed : trials with a real perturbation, as `curbd.recording.ingest.Session` holds them.
+    perturbed : trials with a real perturbation, the field ``perturbed`` of `curbd.recording.ingest.Session`.
     inactivations : the table ``inactivations`` of a model.
-    units : the table ``inactivation_units`` of the same model.
+    units : the table ``inactivation_units`` of the model.
+
+    Returns
+    -------
+    The table ``perturbation_comparison``.
 
     Raises
     ------
@@ -123,19 +132,23 @@ def compare(
 
 
 def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s: float) -> Measured:
-    """The measured effect in a window, from trials in which every bin of the window was observed.
+    """Collect the trials from which the effect in a time window is measured: trials that cover the whole window.
 
-    The bins are the bins of the recording. Perturbed trials may begin or end in other bins.
+    The bins of the recording are used. Perturbed trials may begin and end in other bins.
 
     Parameters
     ----------
     recording : the unperturbed trials.
     perturbed : the perturbed trials.
-    start_s, stop_s : window in seconds from the alignment of the trials.
+    start_s, stop_s : time window, in seconds from the alignment of the trials.
+
+    Returns
+    -------
+    The perturbed and unperturbed trials of all conditions that have both.
 
     Raises
     ------
-    UserError : the perturbed trials do not cover the window, or no unperturbed trial has one of their conditions.
+    UserError : no condition has perturbed and unperturbed trials that cover the time window.
     """
     time = recording["time"].values
     window = time[(time > start_s) & (time < stop_s)]
@@ -150,10 +163,10 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
     if not len(shared):
         raise UserError.at(
             f"recording {recording.attrs['recording']}, perturbed",
-            found=f"no condition with perturbed and unperturbed trials that cover {start_s:g} to {stop_s:g} s",
-            expected="both kinds of trials in at least one condition",
-            todo="let both kinds of trials cover the window of the experiment, and remove the column that tells them "
-            "apart from windows.conditions",
+            found=f"no condition with both perturbed and unperturbed trials that cover {start_s:g} to {stop_s:g} s",
+            expected="perturbed and unperturbed trials in at least one condition",
+            todo="choose trials and a time window of the experiment so that perturbed and unperturbed trials cover it, "
+            "and in windows.conditions, remove the column that distinguishes perturbed from unperturbed trials",
         )
     kept = [np.isin(labels, shared) for labels in condition]
     on, off = (labels[keep] for labels, keep in zip(condition, kept, strict=True))
@@ -168,10 +181,10 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
 
 
 def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -> pd.DataFrame:
-    """Predicted effect on every unit of the recording, averaged over conditions as the measured effect is.
+    """Average the predicted effect on every unit over conditions, with the weights of the measured effect.
 
-    The ends of the intervals are averaged over conditions as well, as if all conditions had the same error; independent
-    errors would give a narrower interval.
+    The ends of the intervals are averaged over conditions as well, as if all conditions had one common error;
+    independent errors would give a narrower interval.
 
     Parameters
     ----------
@@ -192,12 +205,12 @@ def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -
 def _rows_of_fit(
     measured: Measured, predicted: pd.DataFrame, recording: xr.Dataset, verdicts: pd.Series
 ) -> Iterator[dict[str, Any]]:
-    """Rows about every region with units that are not perturbed directly, and about these units.
+    """Yield rows about every region with units that are not perturbed directly, and about these units.
 
     Parameters
     ----------
     measured : the measured effect.
-    predicted : predicted effect on every unit, as `_predicted` gives it.
+    predicted : predicted effect on every unit, as `_predicted` returns it.
     recording : the recording, for the regions.
     verdicts : target -> set of verdicts on the predicted effects.
     """
@@ -215,7 +228,7 @@ def _rows_of_fit(
 
 
 def _rows_of_region(measured: Measured, predicted: pd.DataFrame, inside: Array) -> list[dict[str, Any]]:
-    """The row about a region, then the rows about its units (unit,), which are given by index."""
+    """Build the row about a region, then the rows about its units (unit,), which are given by index."""
     effect, error = measured.effect[inside], measured.standard_error[inside]
     prediction = predicted["effect_mean"].to_numpy()[inside]
     p_value = measured.p_value(inside)
@@ -247,7 +260,7 @@ def _rows_of_region(measured: Measured, predicted: pd.DataFrame, inside: Array) 
 
 
 def _agreement(effect: Array, error: Array, prediction: Array) -> dict[str, float]:
-    """Scores over the units of a region: of the prediction, of the mean effect, and the noise ceiling.
+    """Compute scores over the units of a region: of the prediction, of the mean effect, and the noise ceiling.
 
     Parameters
     ----------
@@ -257,8 +270,8 @@ def _agreement(effect: Array, error: Array, prediction: Array) -> dict[str, floa
 
     Returns
     -------
-    r2, r2_mean_effect, ceiling_r (the correlation that measurement noise leaves of a perfect prediction) and r; a score
-    is absent where the units are too few or do not differ.
+    r2, r2_mean_effect, ceiling_r (the correlation that a perfect prediction would have with the noisy measured effects)
+    and r. A score is absent if there are too few units or if the effects on the units do not differ.
     """
     squares = float((effect**2).sum())
     scores = {"r2": 1 - float(((effect - prediction) ** 2).sum()) / squares}

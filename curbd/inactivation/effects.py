@@ -1,4 +1,4 @@
-"""Effects: perturbed minus intact rates, averaged over trials while the networks run, in chunks of limited memory."""
+"""Effects of perturbations: perturbed minus intact rates, averaged over trials while the networks are simulated."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
 """Type of device -> number of states (member, run, trial, unit) that are held at once; a few arrays of this size exist
 at any time."""
 PERTURBATIONS_OF_A_BATCH = 8
-"""Trials are run in chunks where this many perturbations of all trials together would exceed the memory limit."""
+"""Trials are simulated in chunks if this many perturbations of all trials together would exceed the memory limit."""
 
 
 class RunStarts(NamedTuple):
-    """The trials of a recording: the states from which runs start, and the bins in which effects are read.
+    """The trials of a recording: the states from which simulations start, and the bins in which effects are averaged.
 
     Attributes
     ----------
-    x : (trial, time, unit) recorded states, dimensionless, in the units of x in tau dx/dt = -x + ... Where no state was
-        observed: the last observed state before.
+    x : (trial, time, unit) recorded states x (dimensionless) in tau dx/dt = -x + ... A missing state is replaced by the
+        last observed state before it.
     weight : (condition, trial, time) 1 in the observed bins of the trials of a condition, else 0.
     """
 
@@ -34,21 +34,21 @@ class RunStarts(NamedTuple):
     weight: Array
 
     def of_trials(self, trials: Array) -> RunStarts:
-        """Some of the trials (trial,), given by index."""
+        """Select trials (trial,), given by index."""
         return RunStarts(self.x[trials], self.weight[:, trials])
 
 
 class Simulation(NamedTuple):
-    """What is run: networks from recorded states, with or without noise.
+    """The simulations behind all effects: networks that start from recorded states, with or without noise.
 
     Attributes
     ----------
     fits : the fitted networks.
-    starts : the states from which all runs start.
-    truth : the network behind a teacher recording, which is run without noise, or None.
-    noise_draws : number of draws of the noise for each trial; 0 for runs without noise.
-    seed : seed of the noise.
-    max_states : number of states (member, run, trial, unit) that are held at once; None for `MAX_STATES`.
+    starts : the states from which all simulations start.
+    truth : the network behind a teacher recording, which is simulated without noise, or None.
+    noise_draws : number of draws of the noise per trial; 0 for simulations without noise.
+    seed : seed for the noise.
+    max_states : number of states (member, run, trial, unit) that are held in memory at once; None for `MAX_STATES`.
     """
 
     fits: NetworkBatch
@@ -60,16 +60,16 @@ class Simulation(NamedTuple):
 
     @property
     def state_limit(self) -> int:
-        """Number of states that are held at once."""
+        """Number of states that are held in memory at once."""
         return MAX_STATES[device().type] if self.max_states is None else self.max_states
 
     @property
     def draws(self) -> int:
-        """Number of runs of every trial."""
+        """Number of simulations of every trial with different noise; 1 without noise."""
         return max(self.noise_draws, 1)
 
     def of_trials(self, trials: Array) -> Simulation:
-        """Runs of some of the trials (trial,), given by index."""
+        """Select the simulations of some trials (trial,), given by index."""
         return self._replace(
             fits=self.fits.of_trials(trials),
             starts=self.starts.of_trials(trials),
@@ -78,12 +78,13 @@ class Simulation(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What effects are read from.
+    """The targets of effects: groups of units whose mean rate is compared, and weighted sums of rates.
 
     Attributes
     ----------
     units : (perturbation, target, unit) 1 for the units of a target, over which effects are averaged, else 0.
-    projections : (member, projection, unit) weights of further targets, which are weighted sums over all units.
+    projections : (member, projection, unit) weights of additional targets (latents and readouts), which are weighted
+        sums over all units.
     """
 
     units: Array
@@ -91,18 +92,20 @@ class Targets(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Effects averaged over the trials of a condition; effects on a target also over its units.
+    """Effects, averaged over the trials of a condition; effects on a target are also averaged over the target's units.
 
-    Effects are differences of scaled rates, which lie in (-1, 1); projections have the units of the projected variable.
+    Effects are differences of scaled rates, which lie in (-1, 1). Effects on projections are in the units of the
+    projected variable. Members are the networks that are simulated together: the fits, and networks drawn from a
+    posterior.
 
     Attributes
     ----------
     mean : (member, perturbation, condition, time, target) effect.
     square : (member, perturbation, condition, time, target) squared effect.
     intact : (member, perturbation, condition, time, target) rates of the intact run.
-    unit_mean : (member, perturbation, condition, unit) effect, averaged over the window.
-    unit_square : (member, perturbation, condition, unit) squared effect, averaged over the window.
-    unit_intact : (member, perturbation, condition, unit) rates of the intact run, averaged over the window.
+    unit_mean : (member, perturbation, condition, unit) effect, averaged over the time window.
+    unit_square : (member, perturbation, condition, unit) squared effect, averaged over the time window.
+    unit_intact : (member, perturbation, condition, unit) rates of the intact run, averaged over the time window.
     square_from_first : (member, perturbation, condition, target) squared difference from the effect in the first
         member, averaged over the window.
     square_from_truth : (member, perturbation, condition, target) squared difference from the effect in the true
@@ -124,16 +127,16 @@ class Effects(NamedTuple):
     n_trials: Array
 
     def in_window(self, values: Array, perturbations: Sequence[Perturbation]) -> Array:
-        """Mean over the window of each perturbation, in which every run of every bin counts equally.
+        """Average values over the time window of each perturbation; every simulated trial counts equally in every bin.
 
         Parameters
         ----------
-        values : (..., perturbation, condition, time, target) means over trials.
-        perturbations : the perturbations, whose windows are used.
+        values : (..., perturbation, condition, time, target) averages over trials.
+        perturbations : the perturbations, whose time windows are used.
 
         Returns
         -------
-        (..., perturbation, condition, target), NaN where no bin of the window was observed.
+        (..., perturbation, condition, target) averages; NaN if no bin of the window was observed.
         """
         weight = np.array([self.n_trials * perturbation.when for perturbation in perturbations])
         weight = weight.reshape(len(perturbations), *self.n_trials.shape)
@@ -151,20 +154,21 @@ def effects(
     compare: bool = True,
     advance: Callable[[int], object] = lambda more: None,
 ) -> tuple[Effects, Effects | None]:
-    """Run every network intact and under every perturbation from the same states, and average the differences.
+    """Simulate every network intact and under every perturbation from the same states, and average the differences.
 
-    Runs start from the recorded states at the onset of the window. Until then the intact run is the recording itself,
-    and the effect is 0.
+    Simulations start from the recorded states at the onset of the time window. In earlier bins the intact run is the
+    recording itself, and the effect is 0.
 
     Parameters
     ----------
-    simulation : the networks and the states from which they run.
-    perturbations : what is done.
-    targets : what the effects are read from.
-    n_fits : how many of the leading members are fits; all further members were drawn from the posterior of the first
-        fit. Drawn networks are compared with the first fit; the fits, and the mean effect over the drawn networks, are
-        compared with the truth. None: all members are fits, and each of them is compared with the first fit as well.
-    compare : whether ``square_from_first`` is computed; otherwise it is 0.
+    simulation : the networks and the states from which they start.
+    perturbations : the perturbations, each of which is simulated.
+    targets : the groups of units and the projections on which effects are measured.
+    n_fits : number of fits among the members, which come first; all other members were drawn from the posterior of the
+        first fit. Drawn networks are compared with the first fit; the fits, and the mean effect over the drawn
+        networks, are compared with the true network. With None, all members are fits, and each fit is compared with the
+        first fit as well.
+    compare : whether ``square_from_first`` is computed; if not, it is 0.
     advance : called with the number of perturbations that were completed since the last call (see `curbd.progress`).
 
     Returns
@@ -194,7 +198,7 @@ def effects(
 
 
 def _batches(simulation: Simulation, perturbations: Sequence[Perturbation]) -> Iterator[tuple[Array, int]]:
-    """Indices of the perturbations that run together, and how many trials run at once.
+    """Yield indices of perturbations that are simulated together, and the number of trials that are simulated at once.
 
     Perturbations of one onset start together. Perturbations that cut weights are kept apart, as each has its own
     weights, which take memory.
@@ -222,7 +226,7 @@ class _Compared(NamedTuple):
     Attributes
     ----------
     with_first : index of the first member that is compared with member 0; all later members are compared as well.
-    with_truth : number of leading members, the fits, that are compared with the true network.
+    with_truth : number of members, the fits, that are compared with the true network; the fits come first.
     """
 
     with_first: int
@@ -230,14 +234,14 @@ class _Compared(NamedTuple):
 
     @classmethod
     def of(cls, n_members: int, n_fits: int | None, compare: bool) -> _Compared:
-        """See the parameters of `effects`."""
+        """Derive the comparisons from the number of members and from the parameters of `effects`."""
         n_fits = n_members if n_fits is None else n_fits
         first_drawn = n_fits if n_fits < n_members else 1
         return cls(first_drawn if compare else n_members, n_fits)
 
 
 class _Reading(NamedTuple):
-    """How effects are read from rates.
+    """The weights by which effects on targets are computed from rates.
 
     Attributes
     ----------
@@ -254,7 +258,7 @@ class _Reading(NamedTuple):
 
     @classmethod
     def of(cls, starts: RunStarts, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
-        """How the effects of some perturbations are read."""
+        """Collect the weights for the effects of some perturbations."""
         units = tensor(targets.units)
         return cls(
             units=units / units.sum(-1, keepdim=True).clamp_min(1),
@@ -264,23 +268,23 @@ class _Reading(NamedTuple):
         )
 
     def of_members(self, members: slice) -> _Reading:
-        """The reading of some members."""
+        """Restrict the weights of projections to a subset of the networks (members)."""
         return self._replace(projections=self.projections[members])
 
     def of_targets(self, values: torch.Tensor) -> torch.Tensor:
-        """Values (member, run, condition, unit) averaged over the units of each target, then projected."""
+        """Average values (member, run, condition, unit) over the units of each target, and append the projections."""
         values = values.expand(-1, len(self.units), -1, -1)
         averaged = torch.einsum("mpcn,pqn->mpcq", values, self.units)
         projected = torch.einsum("mpcn,mqn->mpcq", values, self.projections)
         return torch.cat([averaged, projected], dim=-1)
 
     def squares(self, effect: torch.Tensor, square: torch.Tensor, t: int) -> torch.Tensor:
-        """Squares of an effect in bin t, summed over trials, for each target.
+        """Sum the squares of an effect in bin t over trials, for each target.
 
         Parameters
         ----------
         effect : (member, perturbation, trial, unit) effects, which are projected in every trial and then squared.
-        square : (member, perturbation, condition, unit) their squares, already summed over trials.
+        square : (member, perturbation, condition, unit) squared effects, already summed over trials.
         t : index of the bin.
         """
         averaged = torch.einsum("mpcn,pqn->mpcq", square, self.units)
@@ -291,13 +295,14 @@ class _Reading(NamedTuple):
 
 
 class _Sums:
-    """Sums over trials of the fields of `Effects`; sums of the window also over its bins.
+    """Sums over trials of the fields of `Effects`; fields about the time window are also summed over its bins.
 
     Parameters
     ----------
     n_members : number of networks.
-    reading : how the effects on these networks are read.
-    recorded : (bin before the onset, condition, unit) recorded rates, summed over trials: the intact run until then.
+    reading : weights by which effects on targets are computed from rates.
+    recorded : (bin before the onset, condition, unit) recorded rates, summed over trials; they are the intact run
+        before the onset.
     """
 
     def __init__(self, n_members: int, reading: _Reading, recorded: torch.Tensor) -> None:
@@ -317,7 +322,7 @@ class _Sums:
             self.fields["intact"][..., t, :] = reading.of_targets(rates_before.expand(n_members, 1, -1, -1))
 
     def add(self, r: torch.Tensor, t: int) -> torch.Tensor:
-        """Add the rates (member, run, trial, unit) of bin t; the effects (member, perturbation, trial, unit)."""
+        """Add the rates (member, run, trial, unit) of bin t; return the effects (member, perturbation, trial, unit)."""
         reading, fields = self.reading, self.fields
         weight, inside = reading.weight[:, :, t], reading.inside[:, t, None, None]
         intact = weight @ r[:, :1]
@@ -337,8 +342,9 @@ class _Sums:
         Parameters
         ----------
         total : (member, perturbation, condition, target) rows of one of the sums, changed in place.
-        members : the members whose effects are compared, in whose latents differences are read.
-        difference : (member, perturbation, trial, unit) difference of their effects from another effect.
+        members : the members whose effects are compared; the differences are projected on the latents of these members.
+        difference : (member, perturbation, trial, unit) difference between the effects in these members and another
+            effect.
         t : index of the bin.
         """
         square = self.reading.weight[:, :, t] @ difference.square()
@@ -353,13 +359,13 @@ def _summed(
     compared: _Compared,
     trials_at_once: int,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor] | None]:
-    """Sums over all trials, some trials at a time, in the fits and in the true network.
+    """Sum effects over all trials, some trials at a time, in the fits and in the true network.
 
     Parameters
     ----------
-    simulation : the networks and the states from which they run.
-    perturbations : perturbations of one onset, which run together.
-    targets : what the effects of these perturbations are read from.
+    simulation : the networks and the states from which they start.
+    perturbations : perturbations with a common onset, which are simulated together.
+    targets : the targets of the effects of these perturbations.
     compared : which members are compared with what.
     trials_at_once : number of trials that run together.
     """
@@ -382,15 +388,15 @@ def _run(
     compared: _Compared,
     rng: np.random.Generator | None,
 ) -> tuple[_Sums, _Sums | None]:
-    """Run some perturbations in all trials of a simulation at once.
+    """Simulate some perturbations in all trials of a simulation at once.
 
     Parameters
     ----------
-    simulation : the networks and the states from which they run.
-    perturbations : perturbations of one onset.
-    targets : what the effects of these perturbations are read from.
+    simulation : the networks and the states from which they start.
+    perturbations : perturbations with a common onset.
+    targets : the targets of the effects of these perturbations.
     compared : which members are compared with what.
-    rng : generator of the noise, or None for runs without noise.
+    rng : random generator for the noise, or None for simulations without noise.
     """
     fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
     reading = _Reading.of(starts, perturbations, targets)
@@ -433,12 +439,12 @@ def _compare(sums: _Sums, effect: torch.Tensor, true_effect: torch.Tensor | None
 
 
 def _added(chunks: Sequence[_Sums]) -> dict[str, torch.Tensor]:
-    """The sums of all chunks of trials together."""
+    """Add up the sums of all chunks of trials."""
     return {name: torch.stack([chunk.fields[name] for chunk in chunks]).sum(0) for name in chunks[0].fields}
 
 
 def _means(sums: dict[str, torch.Tensor], perturbations: Sequence[Perturbation], count: Array) -> Effects:
-    """Sums divided by the number of runs (condition, time), and of bins in the window; NaN where there are none."""
+    """Divide sums by the number of simulated trials (condition, time), and of bins in the window; NaN without any."""
     by_time = np.where(count > 0, count, np.nan)[None, None, :, :, None]
     runs_in_window = np.stack([(count * perturbation.when).sum(-1) for perturbation in perturbations])
     by_window = np.where(runs_in_window > 0, runs_in_window, np.nan)[None, ..., None]
@@ -448,7 +454,7 @@ def _means(sums: dict[str, torch.Tensor], perturbations: Sequence[Perturbation],
 
 
 def _no_effects(n_members: int, starts: RunStarts, targets: Targets) -> Effects:
-    """The effects of no perturbation at all."""
+    """Construct the empty effects of no perturbation at all."""
     n_conditions, _, n_bins = starts.weight.shape
     n_targets = targets.units.shape[1] + targets.projections.shape[1]
     by_time = np.zeros((n_members, 0, n_conditions, n_bins, n_targets))
@@ -469,7 +475,7 @@ def _no_effects(n_members: int, starts: RunStarts, targets: Targets) -> Effects:
 
 
 def _joined(batches: Sequence[Effects], order: Array) -> Effects:
-    """The perturbations of all batches, put into the given order."""
+    """Join the effects of all batches, in the given order of the perturbations."""
     fields = {
         name: np.concatenate([getattr(batch, name) for batch in batches], axis=1)[:, order]
         for name in Effects._fields

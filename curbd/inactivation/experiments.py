@@ -1,4 +1,4 @@
-"""All experiments on all fitted networks of a recording: run them, and keep everything that the tables report."""
+"""Simulation of all experiments on all fitted networks of a recording, with everything that the tables report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = np.ndarray
 
 
 class Outcome(NamedTuple):
-    """Everything that the experiments on one model of one recording gave.
+    """Results of all experiments on one model of one recording.
 
     Attributes
     ----------
@@ -34,15 +34,16 @@ class Outcome(NamedTuple):
     networks : the fitted networks.
     view : the recording as the first fit sees it.
     perturbations : the perturbations of all experiments.
-    regions : names of the regions, the first targets; latents and readouts follow.
+    regions : names of the regions, which are the first targets; latents and readouts are the other targets.
     n_latents : number of latents among the targets.
     readouts : behavioural variables, the last targets.
     conditions : names of the conditions of trials.
-    fit_effects : effects in the members: the fits of all seeds, then networks drawn from the posterior of the first.
+    fit_effects : effects in the members: the fits of all seeds, then networks drawn from the posterior of the first
+        fit.
     true_effects : effects in the true network, or None without a true network.
     null : effects of random groups of units, on all targets, in the fits of all seeds.
-    members : the networks that were run.
-    starts : the recorded states from which the networks were run.
+    members : the networks that were simulated.
+    starts : the recorded states from which the simulations started.
     """
 
     recording: xr.Dataset
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
 
     @property
     def n_seeds(self) -> int:
-        """Number of fits; all further members were drawn from the posterior of the first fit."""
+        """Number of fits, the first members; all other members were drawn from the posterior of the first fit."""
         return int(self.networks.sizes["seed"])
 
     @property
@@ -72,12 +73,12 @@ class Outcome(NamedTuple):
 
     @property
     def target_kinds(self) -> list[str]:
-        """region, latent or readout, for each target."""
+        """Kind of each target: region, latent or readout."""
         return ["region"] * len(self.regions) + ["latent"] * self.n_latents + ["readout"] * len(self.readouts)
 
     @property
     def direct(self) -> Array:
-        """(perturbation, unit) bool, units whose rates or currents are changed directly."""
+        """(perturbation, unit) bool: True for units whose rates or currents are changed directly."""
         units = [perturbation.action.direct for perturbation in self.perturbations]
         return np.array(units, dtype=bool).reshape(len(self.perturbations), self.recording.sizes["unit"])
 
@@ -92,25 +93,31 @@ def run_experiments(
     populations: pd.DataFrame | None = None,
     max_states: int | None = None,
 ) -> Outcome:
-    """Run every experiment on every fit, from the recorded state of every trial at the onset of its window.
+    """Run every experiment on every fit of a model, from the recorded state of every trial at the onset of the window.
 
-    Experiments that do not apply to a model are skipped: a network of full rank has no latents and no populations.
-    Where no experiment remains, nothing is run and all tables are empty.
+    Experiments that do not apply to a model are skipped: a network of full rank has no latents and no populations. If
+    no experiment remains, nothing is simulated and all tables are empty.
 
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    networks : the fits, one for each seed.
-    experiments : name -> what is done.
+    networks : the fits of one model, one per seed.
+    experiments : name of the experiment -> its settings, as under ``inactivations`` in the config.
     truth : the network behind a teacher recording, or None.
-    settings : how the experiments are run and tested.
+    settings : how the experiments are run and tested; None for the defaults.
     populations : table with the columns unit_id and population, for low-rank networks.
-    max_states : number of states (member, run, trial, unit) that are held in memory at once; None: as many as suit the
-        device. The effects are equal to rounding error, and with noise they have other draws.
+    max_states : number of states (member, run, trial, unit) that are held in memory at once; None for a number that
+        suits the device. Without noise, the effects do not depend on this number, except for rounding errors; with
+        noise, another number gives other draws of the noise.
+
+    Returns
+    -------
+    The effects in all networks, and everything else that the tables report.
 
     Raises
     ------
-    UserError : an experiment names what the recording does not have, or contradicts itself.
+    UserError : an experiment names a region, unit, input or condition that the recording does not have, or contradicts
+        itself.
     """
     settings = settings or ExperimentSettings()
     fits = views(recording, networks)
@@ -150,14 +157,14 @@ def run_experiments(
 
 
 def _targets(perturbations: Sequence[Perturbation], regions: Mapping[str, Array], projections: Array) -> Targets:
-    """The regions, latents and readouts from which the effect of each perturbation is read."""
+    """Construct the targets of the effect of each perturbation: regions, latents and readouts."""
     masks = np.stack([*regions.values()])
     read = np.array([_read_units(perturbation, masks) for perturbation in perturbations], dtype=float)
     return Targets(read.reshape(len(perturbations), *masks.shape), projections)
 
 
 def _read_units(perturbation: Perturbation, regions: Array) -> Array:
-    """(region, unit) units from which the effect on a region is read: units that are not held, or all if all are."""
+    """Return the units (region, unit) over which effects are averaged: those that are not held, or all of a region."""
     free = regions & ~perturbation.action.held
     return np.where(free.any(1, keepdims=True), free, regions)
 
@@ -169,11 +176,11 @@ def _simulation(
     fits: Sequence[View],
     settings: ExperimentSettings,
 ) -> Simulation:
-    """The networks that are run, and the states from which they run.
+    """Construct the simulation: the networks, and the states from which they start.
 
     Parameters
     ----------
-    recording, networks, truth, settings : see `run_experiments`.
+    recording, networks, truth, settings : the parameters of `run_experiments`.
     fits : the recording as each fit sees it.
     """
     return Simulation(
@@ -186,12 +193,12 @@ def _simulation(
 
 
 def _conditions(first: View) -> list[str]:
-    """Names of the conditions of trials, sorted."""
+    """Return the names of the conditions of trials, sorted."""
     return [str(name) for name in np.unique(first.condition)]
 
 
 def _run_starts(first: View) -> RunStarts:
-    """Recorded (or inferred) states; a missing state is the last state before it, or the first of the trial."""
+    """Return recorded (or inferred) states; a missing state is replaced by the last, or else the first, known state."""
     observed = first.observed
     weight = np.stack([observed & (first.condition == name)[:, None] for name in _conditions(first)])
     start = observed.argmax(1)[:, None]
@@ -203,7 +210,7 @@ def _run_starts(first: View) -> RunStarts:
 def _members(
     recording: xr.Dataset, networks: xr.Dataset, fits: Sequence[View], settings: ExperimentSettings
 ) -> NetworkBatch:
-    """The fits of all seeds, then networks drawn from the posterior of the first fit.
+    """Collect the networks that are simulated: the fits of all seeds, then networks drawn from the first posterior.
 
     Drawn networks receive the inputs, the noise and the latents of the first fit.
     """
@@ -227,19 +234,20 @@ def _members(
 
 
 def noise_sd(recording: xr.Dataset, networks: xr.Dataset, fit_index: int) -> Array:
-    """Noise of one fit in an Euler step: as its estimator inferred it, otherwise from the one-step residual.
+    """Return the process noise of one fit per Euler step, as estimated, or else from the one-step residual.
 
-    The one-step residual contains measurement noise as well, so that runs with noise from the residual are too noisy.
+    If the estimator did not estimate the process noise, the noise is computed from the one-step residual. This residual
+    contains measurement noise as well, so that simulations with noise from the residual are too noisy.
 
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    networks : the fits, one for each seed.
-    fit_index : position of the fit among the seeds.
+    networks : the fits of one model, one per seed.
+    fit_index : position of the fit among the seeds, from 0.
 
     Returns
     -------
-    (unit,) standard deviation, dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b + noise.
+    (unit,) standard deviation, in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b + noise.
     """
     fit = view(recording, networks, fit_index, rates="observed")
     network = fit.network
@@ -253,7 +261,7 @@ def noise_sd(recording: xr.Dataset, networks: xr.Dataset, fit_index: int) -> Arr
 
 
 def _projections(members: NetworkBatch, n_latents: int, behaviour: Sequence[Readout]) -> Array:
-    """(member, target, unit) weights of latents and readouts."""
+    """Collect the weights (member, target, unit) of latents and readouts on the rates."""
     n_members, n_units = len(members.members), len(members.members[0].b)
     of_latents = np.zeros((n_members, 0, n_units)) if members.n is None else members.n.swapaxes(1, 2)[:, :n_latents]
     of_readouts = np.array([readout.weights for readout in behaviour]).reshape(len(behaviour), n_units)
@@ -261,7 +269,7 @@ def _projections(members: NetworkBatch, n_latents: int, behaviour: Sequence[Read
 
 
 def _true_networks(truth: xr.Dataset | None, first: View) -> NetworkBatch | None:
-    """The true network, with the inputs of the first fit; inputs that the fit inferred have zero weights in it."""
+    """Construct the true network with the inputs of the first fit; the weights of inferred inputs are 0."""
     if truth is None:
         return None
     drive = np.nan_to_num(truth["drive"].values) if "drive" in truth else None

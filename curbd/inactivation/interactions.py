@@ -1,4 +1,4 @@
-"""The table ``interactions``: what several experiments together say about how regions depend on one another."""
+"""The table ``interactions``: dependences between regions, computed from several experiments together."""
 
 from __future__ import annotations
 
@@ -31,17 +31,21 @@ INTERACTION_COLUMNS = [
 def interaction_table(
     outcome: Outcome, inactivations: pd.DataFrame, pathways: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Direct and total effects, critical windows, transmitter indices, and the synergy of combinations.
+    """Build the table ``interactions``: direct and total effects, critical windows, transmitter indices, and synergy.
 
-    A measure is computed where the config contains the experiments behind it: silenced regions for total effects, cut
-    pathways for direct effects, a window that is divided into successive windows for critical windows, and several
-    interventions at the same time for synergy.
+    A measure is computed if the config contains the experiments that it needs: silenced regions for total effects, cut
+    pathways for direct effects, a time window that is divided into successive windows (`sweep_s`) for critical windows,
+    and several interventions at the same time (`parts`) for synergy.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
-    inactivations : the table ``inactivations`` of the same outcome.
-    pathways : the table ``pathways`` of the same fits; with it only resolved pathways carry messages.
+    outcome : results of the experiments.
+    inactivations : the table ``inactivations`` of these results.
+    pathways : the table ``pathways`` of these fits; if given, only resolved pathways carry messages.
+
+    Returns
+    -------
+    The table ``interactions``, one row per value of a measure.
     """
     measures = [
         _direct_and_total(outcome, inactivations),
@@ -55,7 +59,7 @@ def interaction_table(
 
 
 def _sources(outcome: Outcome) -> dict[str, tuple[str, str]]:
-    """Perturbation -> source and measure, for entirely silenced regions and for cut pathways."""
+    """Map perturbation -> (source, measure), for entirely silenced regions and for cut pathways."""
     region, silent_rate = outcome.recording["region"].values.astype(str), silent(outcome.recording)
     sources = {}
     for perturbation in outcome.perturbations:
@@ -70,12 +74,12 @@ def _sources(outcome: Outcome) -> dict[str, tuple[str, str]]:
 
 
 def _target_of_pathway(outcome: Outcome) -> dict[str, str]:
-    """Perturbation -> target, for cut pathways."""
+    """Map perturbation -> target, for cut pathways."""
     return {entry.name: entry.pathway[1] for entry in outcome.perturbations if entry.pathway is not None}
 
 
 def _direct_and_total(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
-    """Effect of silencing a region on every other region, effect of cutting the pathway between them, and the ratio."""
+    """Compute effects of silencing a region on other regions, effects of cutting a pathway, and their ratio."""
     sources = _sources(outcome)
     rows = inactivations[inactivations["perturbation"].isin(sources) & (inactivations["target_kind"] == "region")]
     rows = rows.assign(
@@ -98,7 +102,7 @@ def _direct_and_total(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataF
 
 
 def _critical_windows(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataFrame:
-    """The one of several successive windows with the largest effect, as a multiple of the mean effect over windows."""
+    """Find, among successive time windows, the window with the largest effect, as a multiple of the mean effect."""
     pathway_target = inactivations["perturbation"].map(_target_of_pathway(outcome))
     read = pathway_target.isna() | (pathway_target == inactivations["target"])
     rows = inactivations[(inactivations["perturbed_share"] < 1) & read]
@@ -113,7 +117,7 @@ def _critical_windows(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataF
 
 
 def _transmission(outcome: Outcome, pathways: pd.DataFrame | None) -> pd.DataFrame:
-    """Transmitter index of every region, and the generator index, which is 1 minus the transmitter index."""
+    """Compute the transmitter index of every region, and the generator index, 1 minus the transmitter index."""
     rows = []
     for fit_index, seed in enumerate(outcome.networks["seed"].values):
         indices = transmitter_index(outcome.recording, outcome.networks, fit_index, pathways)
@@ -132,7 +136,7 @@ def _transmission(outcome: Outcome, pathways: pd.DataFrame | None) -> pd.DataFra
 
 
 def _synergies(outcome: Outcome) -> pd.DataFrame:
-    """The synergy of every combination of several interventions, in every region with units that are not held."""
+    """Compute the synergy of every combination of interventions, in every region with units that are not held."""
     region = outcome.recording["region"].values.astype(str)
     rows = list[dict[str, Any]]()
     for perturbation in outcome.perturbations:
@@ -165,20 +169,21 @@ def _synergies(outcome: Outcome) -> pd.DataFrame:
 
 
 def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
-    """|e| / |e_1 + e_2 + ...| - 1, with the effect e of a combination and the effects e_k of its single interventions.
+    """Compute the synergy of a combination of interventions: |e| / |e_1 + e_2 + ...| - 1.
 
-    Norms are over trials, the time of the window and the units of each target.
+    e is the effect of the combination and e_k is the effect of its k-th intervention alone. Norms are over trials, the
+    bins of the time window and the units of each target.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
+    outcome : results of the experiments.
     combination : a perturbation with several interventions.
-    units : (target, unit) bool, the units of each target.
+    units : (target, unit) bool, True for the units of each target.
 
     Returns
     -------
-    (member, condition, target). 0 where effects simply add; above 0 where one of the silenced sources compensates for
-    the loss of the other; NaN where the single interventions have no effect.
+    (member, condition, target) synergy. It is 0 if effects add up, and above 0 if one of the silenced sources
+    compensates for the loss of the other; NaN if the single interventions have no effect.
     """
     single = [combination._replace(action=action, interventions=()) for action in combination.interventions]
     members, n_trials = outcome.members, len(outcome.starts.x)
@@ -199,7 +204,7 @@ def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
 
 
 def _summed_squares(effect: torch.Tensor, weight: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
-    """Squares of an effect, summed over trials and units.
+    """Sum the squares of an effect over trials and units.
 
     Parameters
     ----------
@@ -209,12 +214,12 @@ def _summed_squares(effect: torch.Tensor, weight: torch.Tensor, units: torch.Ten
 
     Returns
     -------
-    (member, condition, target)
+    (member, condition, target) sums.
     """
     return weight @ (effect * effect) @ units.T
 
 
 def _chunks(n_trials: int, at_once: int) -> Iterator[Array]:
-    """Indices of successive trials, ``at_once`` at a time."""
+    """Yield the indices of successive trials, ``at_once`` at a time."""
     for first in range(0, n_trials, at_once):
         yield np.arange(first, min(first + at_once, n_trials))

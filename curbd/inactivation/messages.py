@@ -1,8 +1,9 @@
-"""Which regions generate what they send, and which pass on what they receive.
+"""Transmission of messages between regions: how far outgoing messages follow from incoming messages.
 
 The message of a pathway is the current that the pathway carries. The transmitter index of a region is the R2, on
-held-out trials, with which its incoming messages predict its outgoing messages; the generator index is 1 minus the
-transmitter index (after Clark & Beiran, PNAS 2025, who divide the communication between regions in this way).
+held-out trials, with which incoming messages predict outgoing messages: it is 1 for a region that passes on what it
+receives. The generator index is 1 minus the transmitter index: it is 1 for a region that generates what it sends. The
+distinction between transmission and generation follows Clark & Beiran, PNAS 2025.
 """
 
 from __future__ import annotations
@@ -33,21 +34,23 @@ MIN_MESSAGE_SD = 1e-12
 def transmitter_index(
     recording: xr.Dataset, networks: xr.Dataset, fit_index: int, pathways: pd.DataFrame | None = None
 ) -> dict[str, float]:
-    """R2, at least 0, with which the incoming messages of every region predict its outgoing messages.
+    """Compute the transmitter index of every region: the R2 with which incoming messages predict outgoing messages.
 
-    Where a fit inferred the rates behind noisy observations, messages are computed from the inferred rates: no incoming
-    message predicts the noise of observed rates, which would look as if the region had generated it.
+    The R2 is at least 0. If a fit inferred the rates behind noisy observations, messages are computed from inferred
+    rates: the noise of observed rates is not predicted by any incoming message, and would look as if the region had
+    generated it.
 
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    networks : the fits, one for each seed.
-    fit_index : position of the fit among the seeds.
-    pathways : the table ``pathways``; with it only resolved pathways carry messages.
+    networks : the fits of one model, one per seed.
+    fit_index : position of the fit among the seeds, from 0.
+    pathways : the table ``pathways``; if given, only resolved pathways carry messages.
 
     Returns
     -------
-    Region -> index, on held-out trials; NaN for a region that sends nothing, 0 for a region that receives nothing.
+    Region -> transmitter index, on held-out trials; NaN for a region without outgoing messages, 0 for a region without
+    incoming messages.
     """
     # Rates are drawn, as the posterior mean is smoother and therefore more predictable than the rates were.
     fit = view(recording, networks, fit_index, rates="drawn")
@@ -70,7 +73,7 @@ def transmitter_index(
 
 
 def _message(current: Array, n_senders: int, train: Array) -> Array:
-    """Leading principal components of the current of a pathway.
+    """Compute the message of a pathway: the leading principal components of its current.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def _message(current: Array, n_senders: int, train: Array) -> Array:
 
     Returns
     -------
-    (trial, time, component) NaN where the current is missing.
+    (trial, time, component) message; NaN where the current is missing.
     """
     complete = np.isfinite(current).all(2)
     n_components = min(MAX_MESSAGE_COMPONENTS, n_senders, current.shape[2])
@@ -91,7 +94,7 @@ def _message(current: Array, n_senders: int, train: Array) -> Array:
 
 
 def _predicted_r2(sent: list[Array], received: list[Array], train: Array, network: Network) -> float:
-    """R2, at least 0, with which incoming messages at several lags predict outgoing messages on held-out trials.
+    """Compute the R2, at least 0, with which incoming messages at several lags predict held-out outgoing messages.
 
     Parameters
     ----------
@@ -102,7 +105,7 @@ def _predicted_r2(sent: list[Array], received: list[Array], train: Array, networ
 
     Returns
     -------
-    0 without incoming messages, NaN without complete bins in training or held-out trials.
+    R2; 0 without incoming messages, NaN without complete bins in training or held-out trials.
     """
     if not received:
         return 0.0
@@ -122,7 +125,7 @@ def _predicted_r2(sent: list[Array], received: list[Array], train: Array, networ
 
 
 def _shifted(values: Array, lag: int) -> Array:
-    """Values (trial, time, ...) of ``lag`` bins earlier; NaN at the start of a trial."""
+    """Shift values (trial, time, ...) to ``lag`` bins later; NaN at the start of a trial."""
     earlier = np.full_like(values, np.nan)
     earlier[:, lag:] = values[:, : values.shape[1] - lag]
     return earlier

@@ -1,10 +1,10 @@
-"""The null of an effect: the same action on equally many units that are drawn at random.
+"""The null of an effect: an identical action on a random group of units, as many as the action really perturbs.
 
-A random group is drawn from all units outside the target, the units that were really perturbed among them. Where some
-units of the target itself are perturbed, equally many units of the group are drawn from the target. If the labels of
-the units meant nothing, the real group would be one more such draw, so that the share of groups with at least the real
-effect is uniform (a permutation test: Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 2010). The effect is read from
-those units of the target that are not held themselves.
+A random group is drawn from all units outside the target; the units that the action really perturbs may be drawn as
+well. If the action perturbs some units of the target itself, equally many units of the group are drawn from the target.
+If it did not matter which units are perturbed, the real group would be one more random draw, so that the share of
+groups with at least the real effect is uniformly distributed (a permutation test: Phipson & Smyth, Stat. Appl. Genet.
+Mol. Biol. 2010). The effect is averaged over the units of the target that are not held.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from curbd.progress import progress
 
 Array = np.ndarray
 MAX_NULL_TRIALS = 8
-"""Number of trials of a condition, at most, in which real and random groups are compared."""
+"""Largest number of trials of a condition in which real and random groups are compared."""
 NULL_INTERVAL_PERCENT = (2.5, 97.5)
 """Percentiles of the effects of random groups between which the middle 95 % lie."""
 
@@ -31,7 +31,7 @@ class EffectNull(NamedTuple):
     Attributes
     ----------
     low : (member, perturbation, condition, target) lower end of the middle 95 % of the rms effects of random groups;
-        this and the other fields are NaN where no other group could be drawn.
+        all fields are NaN if no other group could be drawn.
     high : (member, perturbation, condition, target) upper end of the middle 95 %.
     p_value : (member, perturbation, condition, target) share of groups, the real group included, whose effect is at
         least as large as the real effect.
@@ -50,19 +50,20 @@ def effect_null(
     *,
     groups: int,
 ) -> EffectNull:
-    """Compare every perturbation with random groups of units, for every target region, latent and readout.
+    """Compare the effect of every perturbation with the effects on random groups of units, for every target.
 
     Parameters
     ----------
-    simulation : the networks and the states from which they run; ``seed`` draws trials and groups as well.
-    perturbations : what is done; a cut pathway has a null for its own target only.
-    regions : name -> (unit,) bool, the units of the region.
+    simulation : the networks and the states from which they start; the field ``seed`` is also the seed for the choice
+        of trials and groups.
+    perturbations : the perturbations; a cut pathway is compared for the target of the pathway only.
+    regions : name -> (unit,) bool, True for the units of the region.
     projections : (member, projection, unit) weights of latents and readouts.
-    groups : number of random groups for each comparison.
+    groups : number of random groups per comparison.
 
     Returns
     -------
-    The middle 95 % of the rms effect of the groups, and the p-value of an effect as large as the real effect.
+    The middle 95 % of the rms effects of random groups, and the p-values of the real effects.
     """
     n_regions, n_projections = len(regions), projections.shape[1]
     shape = (len(simulation.fits.members), len(perturbations), len(simulation.starts.weight), n_regions + n_projections)
@@ -75,7 +76,7 @@ def effect_null(
     with progress(len(runs.perturbations), "random groups") as advance:
         rms = _rms(simulation, runs, projections, advance)
     for index, target, real_run, random_runs in runs.comparisons:
-        # Column 0 of the effects is the region, the further columns are the projections.
+        # Column 0 of the effects is the region, all other columns are the projections.
         targets, columns = slice(target, target + 1), slice(1)
         if target == n_regions:
             targets, columns = slice(target, None), slice(1, None)
@@ -89,9 +90,9 @@ def effect_null(
 def _pairs(
     perturbations: Sequence[Perturbation], regions: Mapping[str, Array], n_projections: int
 ) -> Iterator[tuple[int, int, Array]]:
-    """Index of a perturbation, index of a target, and units of the target, for all pairs that have a null.
+    """Yield index of a perturbation, index of a target, and units of the target, for all pairs that have a null.
 
-    All projections together are one more target after the regions, a target of no units.
+    All projections together are one additional target after the regions, a target without units.
     """
     names: list[str | None] = [*regions]
     units = [*regions.values()]
@@ -114,12 +115,12 @@ class _Comparison(NamedTuple):
 
 
 class _Runs:
-    """All runs behind the comparisons; perturbations that differ only in their units share random groups.
+    """All simulations behind the comparisons; perturbations that differ only in their units share random groups.
 
     Parameters
     ----------
-    groups : number of random groups for each comparison.
-    seed : seed of the random groups.
+    groups : number of random groups per comparison.
+    seed : seed for the random groups.
     """
 
     def __init__(self, groups: int, seed: int) -> None:
@@ -155,18 +156,18 @@ class _Runs:
 
 
 def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Callable[[int], object]) -> Array:
-    """The rms effect of every run on its target, in the window of the run and in some trials.
+    """Compute the rms effect of every simulation on its target, in its time window and in some trials.
 
     Parameters
     ----------
-    simulation : the networks and the states from which they run.
-    runs : real and random groups, and the target of each.
+    simulation : the networks and the states from which they start.
+    runs : simulations with real and random groups, and the target of each simulation.
     projections : (member, projection, unit) weights of latents and readouts.
     advance : called with the number of runs that were completed since the last call.
 
     Returns
     -------
-    (member, run, condition, 1 + projection), the target first.
+    (member, run, condition, 1 + projection) rms effects, the target first.
     """
     simulation = simulation._replace(truth=None).of_trials(_null_trials(simulation.starts, simulation.seed))
     fits, starts = simulation.fits, simulation.starts
@@ -189,18 +190,18 @@ def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Calla
 
 
 def random_groups(action: Action, target: Array, groups: int, seed: int) -> Array:
-    """Random groups of units to which an action can be moved.
+    """Draw random groups of units to which an action can be moved.
 
     Parameters
     ----------
-    action : what is done; inside and outside the target, as many units are drawn as the action has there.
-    target : (unit,) bool, units from which the effect is read; no unit for a projection, which is read from all units.
+    action : the action; a group has as many units inside the target, and as many outside, as the action perturbs there.
+    target : (unit,) bool, True for the units of the target; no unit for a projection, which is a sum over all units.
     groups : number of groups.
-    seed : seed of the groups.
+    seed : seed for the groups.
 
     Returns
     -------
-    (group, unit) indices of units; no row where no other group could be drawn.
+    (group, unit) indices of units; no rows if no other group could be drawn.
     """
     units = np.flatnonzero(action.units)
     inside = target[units]
@@ -219,7 +220,7 @@ def random_groups(action: Action, target: Array, groups: int, seed: int) -> Arra
 
 
 def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
-    """What is done, whichever units inside and outside the target (unit,) undergo it."""
+    """Return a key of an action that ignores which units inside and outside the target (unit,) undergo it."""
     units = action.units
     sources = [cut.sources.astype(float) for cut in action.cuts]
     columns = np.stack([target, action.held, action.level, action.gain, action.current, *sources])[:, units]
@@ -229,7 +230,7 @@ def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
 
 
 def _null_trials(starts: RunStarts, seed: int) -> Array:
-    """Indices of the trials of the comparison: a random choice of the trials of each condition."""
+    """Choose the trials of the comparison at random from each condition, and return their indices."""
     rng = np.random.default_rng(seed)
     chosen = []
     for weight in starts.weight:

@@ -1,4 +1,4 @@
-"""From the experiments of a config to perturbations of the units, inputs and weights of one recording."""
+"""Conversion of the experiments of a config into perturbations of the network of one recording."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Array = np.ndarray
 
 
 class Preparation(NamedTuple):
-    """What experiments are done on: a recording, and what a model adds to it.
+    """A recording on which experiments are done, and the inputs, latents and populations that a model adds to it.
 
     Attributes
     ----------
     recording : the recording.
     hidden_inputs : names of the inputs that the fit inferred.
     n_latents : number of latents of a low-rank network, 0 for any other network.
-    populations : table with the columns unit_id and population, or None.
+    populations : table with the columns unit_id and population, or None for a model without populations.
     """
 
     recording: xr.Dataset
@@ -47,16 +47,16 @@ class Preparation(NamedTuple):
 
 
 class LabelledAction(NamedTuple):
-    """An action, its name in the tables, and further fields of `Perturbation`.
+    """An action, its name in the tables, and other fields of `Perturbation`.
 
     Attributes
     ----------
-    label : name in the tables, which includes the share of the units where only a part of a group is perturbed.
+    label : name in the tables; it includes the share of the units if only a part of a group is perturbed.
     acts_on : what is perturbed.
     action : what is done at full strength.
-    fraction : share of the units of a group that is perturbed; NaN where no single group of units is perturbed.
+    fraction : share of the units of a group that is perturbed; NaN if the action does not act on a single group.
     pathway : (source, target) regions of a cut pathway, else None.
-    interventions : the actions that a combination does at the same time; empty for a single action.
+    interventions : the actions of which a combination consists; empty for a single action.
     """
 
     label: str
@@ -68,11 +68,20 @@ class LabelledAction(NamedTuple):
 
 
 def perturbations_of(preparation: Preparation, experiments: Mapping[str, Inactivation]) -> list[Perturbation]:
-    """Every experiment as perturbations: one for each name that was left open, each dose and each window.
+    """Expand every experiment into perturbations: one per region (or other target) left open, dose and time window.
+
+    Parameters
+    ----------
+    preparation : the recording, and what a model adds to it.
+    experiments : name of the experiment -> its settings.
+
+    Returns
+    -------
+    The perturbations of all experiments, in the order of the experiments.
 
     Raises
     ------
-    UserError : an unknown name, an empty group, a window or condition that holds no bin, or contradictory
+    UserError : an unknown name, an empty group, a time window or condition without any bin, or contradictory
         interventions.
     """
     return [
@@ -83,7 +92,7 @@ def perturbations_of(preparation: Preparation, experiments: Mapping[str, Inactiv
 
 
 def _perturbations_of_one(preparation: Preparation, name: str, experiment: Inactivation) -> Iterator[Perturbation]:
-    """The perturbations of one entry of the config."""
+    """Yield the perturbations of one entry of ``inactivations`` in the config."""
     where = f"config, inactivations.{name}"
     conditions = _conditions(preparation.recording, experiment, where)
     windows = _windows(preparation.recording, experiment, conditions, where)
@@ -115,7 +124,7 @@ def _perturbations_of_one(preparation: Preparation, name: str, experiment: Inact
 
 
 def _actions(preparation: Preparation, experiment: Inactivation, where: str) -> tuple[str, list[LabelledAction]]:
-    """The kind of an experiment, and all actions that it asks for.
+    """Return the kind of an experiment, and all actions that the experiment asks for.
 
     Raises
     ------
@@ -143,17 +152,17 @@ def _actions(preparation: Preparation, experiment: Inactivation, where: str) -> 
             f"{where}.parts",
             found="the same intervention twice",
             expected="different interventions",
-            todo="remove one of the two entries",
+            todo="remove one of the two identical entries",
         )
     return kinds.pop() if len(kinds) == 1 else "combination", combinations
 
 
 def _combination(chosen: Sequence[LabelledAction], preparation: Preparation, where: str) -> LabelledAction:
-    """Several actions at the same time.
+    """Combine several actions into one action that does all of them at the same time.
 
     Raises
     ------
-    UserError : two of them set the rate of the same unit.
+    UserError : two of the actions set the rate of one unit.
     """
     actions = [labelled.action for labelled in chosen]
     contradictory = contradictions(actions)
@@ -174,7 +183,7 @@ def _combination(chosen: Sequence[LabelledAction], preparation: Preparation, whe
 def _actions_of_intervention(
     preparation: Preparation, intervention: Intervention, where: str
 ) -> Iterator[LabelledAction]:
-    """All actions of one intervention: one for each name that it leaves open, and for each fraction of units."""
+    """Yield all actions of one intervention: one per name that is left open, and per fraction of units."""
     recording, region, inputs = preparation.recording, preparation.region, preparation.input_name
     intact = no_action(len(region), len(inputs))
     if intervention.kind == "pathway":
@@ -200,13 +209,13 @@ def _actions_of_intervention(
 
 
 def action_on_units(intervention: Intervention, units: Array, intact: Action, silent_rate: float = 0.0) -> Action:
-    """The action of an intervention on chosen units.
+    """Construct the action of an intervention on chosen units.
 
     Parameters
     ----------
-    intervention : what is done to the units.
-    units : (unit,) bool, the chosen units.
-    intact : the action that does nothing to the network.
+    intervention : settings of the intervention.
+    units : (unit,) bool, True for the chosen units.
+    intact : the action that changes nothing.
     silent_rate : scaled rate of a unit that does not fire.
     """
     if intervention.weights != "all":
@@ -221,7 +230,7 @@ def action_on_units(intervention: Intervention, units: Array, intact: Action, si
 
 
 def _groups(preparation: Preparation, intervention: Intervention, where: str) -> Iterator[tuple[str, Array]]:
-    """Name and units (unit,) of each group that an intervention of kind region, units or population acts on."""
+    """Yield name and units (unit,) of each group on which an intervention of kind region, units or population acts."""
     recording = preparation.recording
     if intervention.kind == "region":
         region = preparation.region
@@ -239,7 +248,7 @@ def _groups(preparation: Preparation, intervention: Intervention, where: str) ->
 
 
 def _random_subsets(intervention: Intervention, units: Array) -> Iterator[tuple[float, Array]]:
-    """Share and units (unit,) of the random subsets of a group that an intervention asks for, or of the whole group."""
+    """Yield share and units (unit,) of each random subset of a group that is asked for, or of the whole group."""
     if intervention.fraction is None:
         yield 1.0, units
         return
@@ -249,7 +258,7 @@ def _random_subsets(intervention: Intervention, units: Array) -> Iterator[tuple[
 
 
 def _units_label(intervention: Intervention) -> str:
-    """Name of a chosen group of units in the tables."""
+    """Return the name of a chosen group of units in the tables."""
     labels = [f"{column}={'|'.join(map(str, values))}" for column, values in intervention.where.items()]
     labels += [f"{column}={low:g}..{high:g}" for column, (low, high) in intervention.between.items()]
     if intervention.units:
@@ -258,12 +267,12 @@ def _units_label(intervention: Intervention) -> str:
 
 
 def _weights_label(intervention: Intervention) -> str:
-    """End of a name in the tables: which of the outgoing weights are cut, where not all are."""
+    """Return the end of a name in the tables: which outgoing weights are cut, if not all are cut."""
     return "" if intervention.weights == "all" else f" {intervention.weights}"
 
 
 def _pathways(intervention: Intervention, recording: xr.Dataset, where: str) -> Iterator[tuple[str, str]]:
-    """Source and target of each pathway; a pathway within a region only where both names are given."""
+    """Yield source and target of each pathway; a pathway within a region only if both names are given."""
     region = recording["region"].values.astype(str)
     for target in _given_or_all(intervention.target, region, f"{where}.target", "region", recording):
         for source in _given_or_all(intervention.source, region, f"{where}.source", "region", recording):
@@ -272,7 +281,7 @@ def _pathways(intervention: Intervention, recording: xr.Dataset, where: str) -> 
 
 
 def _given_or_all(name: str | None, values: Array, where: str, noun: str, recording: xr.Dataset) -> Sequence[str]:
-    """The given name alone, or every name that occurs among the values, sorted.
+    """Return the given name alone or, if no name is given, every name that occurs among the values, sorted.
 
     Parameters
     ----------
@@ -301,7 +310,7 @@ def _given_or_all(name: str | None, values: Array, where: str, noun: str, record
 
 
 def _conditions(recording: xr.Dataset, experiment: Inactivation, where: str) -> tuple[str, ...]:
-    """The conditions whose trials are perturbed, each once."""
+    """Return the conditions whose trials are perturbed, each once."""
     condition = recording["condition"].values.astype(str)
     chosen = experiment.conditions or np.unique(condition)
     return tuple(
@@ -311,11 +320,11 @@ def _conditions(recording: xr.Dataset, experiment: Inactivation, where: str) -> 
 
 
 def _windows(recording: xr.Dataset, experiment: Inactivation, conditions: Sequence[str], where: str) -> list[Array]:
-    """(time,) bins of the window, or of each of the successive windows into which it is divided.
+    """Return the bins (time,) of the time window, or of each of the successive windows into which it is divided.
 
     Raises
     ------
-    UserError : the window holds no bin of any trial of these conditions.
+    UserError : the window contains no bin of any trial of these conditions.
     """
     time = recording["time"].values
     low = -np.inf if experiment.start_s is None else experiment.start_s

@@ -1,4 +1,5 @@
-"""Linear predictions of behaviour from rates, from which effects of experiments on behaviour are read."""
+"""Readouts: linear predictions of behaviour from rates, with which effects of experiments on behaviour are
+predicted."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ Array = np.ndarray
 READOUT_PENALTIES = 10.0 ** np.arange(-3, 5)
 """Ridge penalties among which cross-validation chooses."""
 MAX_READOUT_FOLDS = 5
-"""Number of groups of training trials in the cross-validation, at most."""
+"""Largest number of groups of training trials in the cross-validation."""
 MIN_READOUT_TRIALS = 2
-"""Number of training trials without which no cross-validation over trials is possible."""
+"""Smallest number of training trials with which cross-validation over trials is possible."""
 
 
 class Readout(NamedTuple):
@@ -30,7 +31,7 @@ class Readout(NamedTuple):
     ----------
     name : name of the behavioural variable.
     weights : (unit,) weights on the scaled rates, in the units of the variable.
-    r2 : R2 of the prediction on held-out trials; NaN where no held-out trial has the variable.
+    r2 : R2 of the prediction on held-out trials; NaN if no held-out trial has the variable.
     """
 
     name: str
@@ -39,10 +40,10 @@ class Readout(NamedTuple):
 
 
 def behaviour(recording: xr.Dataset, names: Sequence[str]) -> dict[str, Array]:
-    """Behavioural variables (trial, time): inputs as they are, trial columns held over the trial.
+    """Collect behavioural variables (trial, time): inputs over time, and trial columns, constant within a trial.
 
-    A text column with two levels becomes 0 and 1. A text column with more levels becomes one 0/1 variable
-    ``<column>_<level>`` for each level.
+    A column of strings with two levels becomes 0 and 1. A column of strings with more levels becomes one 0/1 variable
+    ``<column>_<level>`` per level.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def behaviour(recording: xr.Dataset, names: Sequence[str]) -> dict[str, Array]:
 
 
 def _numbers(name: str, values: Array) -> dict[str, Array]:
-    """Name -> (trial,) numbers of a trial column; a text column gives a 0/1 variable for each of its levels."""
+    """Convert a trial column to numbers, name -> (trial,); a column of strings gives one 0/1 variable per level."""
     if values.dtype.kind in "biuf":
         return {name: values.astype(float)}
     levels = np.unique(values)
@@ -81,11 +82,11 @@ def _numbers(name: str, values: Array) -> dict[str, Array]:
 
 
 def require_trials(recording: xr.Dataset, names: Sequence[str]) -> None:
-    """Require that every behavioural variable is known in enough training trials for a cross-validation over trials.
+    """Raise an error if a behavioural variable is known in too few training trials for cross-validation over trials.
 
     Raises
     ------
-    UserError : a variable is known in fewer than two training trials; see also `behaviour`.
+    UserError : a variable is known in fewer than two training trials, or is neither an input nor a trial column.
     """
     for name, y in behaviour(recording, names).items():
         train, _ = _complete_bins(recording, y)
@@ -95,19 +96,29 @@ def require_trials(recording: xr.Dataset, names: Sequence[str]) -> None:
                 "config, bench.readout",
                 found=f'"{name}" with {n_trials} training trial{"" if n_trials == 1 else "s"} in recording '
                 f"{recording.attrs['recording']}",
-                expected="at least two, as the penalty of the regression is chosen by cross-validation over trials",
-                todo=f'remove "{name}" from the list',
+                expected="at least two training trials, because the penalty of the regression is chosen by "
+                "cross-validation over trials",
+                todo=f'remove "{name}" from bench.readout in the config',
             )
 
 
 def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
-    """Ridge regressions of behavioural variables on the rates of all units in the same bin.
+    """Fit readouts: ridge regressions of behavioural variables on the rates of all units in the same bin.
 
     The penalty is chosen by cross-validation over training trials.
 
+    Parameters
+    ----------
+    recording : the recording.
+    names : names of inputs or trial columns.
+
+    Returns
+    -------
+    One readout per behavioural variable.
+
     Raises
     ------
-    UserError : see `require_trials`.
+    UserError : a variable is known in fewer than two training trials, or is neither an input nor a trial column.
     """
     require_trials(recording, names)
     r = scaled_rates(recording).values
@@ -124,7 +135,7 @@ def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
 
 
 def _complete_bins(recording: xr.Dataset, y: Array) -> tuple[Array, Array]:
-    """(trial, time) bins with all rates and the variable y (trial, time): in training trials, in held-out trials."""
+    """Return masks (trial, time) of the bins with all rates and the variable y, in training and in held-out trials."""
     rates = recording["rates"].transpose("trial", "time", "unit").values
     complete = np.isfinite(rates).all(2) & np.isfinite(y)
     train = recording["split"].values == "train"

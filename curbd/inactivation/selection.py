@@ -1,4 +1,4 @@
-"""Which units an intervention acts on: units by name, by any of their columns, by a table, or a random subset."""
+"""Selection of the units on which an intervention acts: by name, by columns, by a table, or a random subset."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from curbd.settings.experiments import Intervention
 
 Array = np.ndarray
 MAX_LISTED_VALUES = 8
-"""Number of values of a column that a message lists at most."""
+"""Largest number of values of a column that a message lists."""
 
 
 def selected(recording: xr.Dataset, intervention: Intervention, where: str) -> Array:
-    """The units that `units`, `where`, `between` and `table` of an intervention select.
+    """Select the units that the keys `units`, `where`, `between` and `table` of an intervention describe.
 
     Parameters
     ----------
     recording : the recording.
-    intervention : what is done, and to which units.
+    intervention : settings of the intervention.
     where : place of the intervention in the config, for messages.
 
     Returns
     -------
-    (unit,) bool, at least one unit.
+    (unit,) bool, True for selected units, at least one.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def selected(recording: xr.Dataset, intervention: Intervention, where: str) -> A
                 f"{where}.units",
                 found=f'"{unknown[0]}"',
                 expected=f"unit_ids of recording {recording.attrs['recording']}",
-                todo=did_you_mean(unknown[0], unit_id) or "its units are in units.csv",
+                todo=did_you_mean(unknown[0], unit_id) or "the file units.csv lists the units of the recording",
             )
         chosen &= np.isin(unit_id, intervention.units)
     if intervention.table is not None:
@@ -64,24 +64,24 @@ def selected(recording: xr.Dataset, intervention: Intervention, where: str) -> A
         raise UserError.at(
             f"{where}.{keys[-1]}" if keys else where,
             found=f"no unit of recording {recording.attrs['recording']} that meets all conditions",
-            expected="at least one",
+            expected="at least one unit",
             todo=_values_of(columns, intervention.where),
         )
     return chosen
 
 
 def random_subset(units: Array, fraction: float, seed: int) -> Array:
-    """A random subset of units; with the same seed, larger subsets contain the smaller ones.
+    """Draw a random subset of units; subsets with one seed are nested, larger subsets containing smaller ones.
 
     Parameters
     ----------
-    units : (unit,) bool, the units to choose from.
+    units : (unit,) bool, True for the units to choose from.
     fraction : share of these units that is chosen, above 0 and at most 1.
-    seed : seed of the choice.
+    seed : seed for the choice.
 
     Returns
     -------
-    (unit,) bool, at least one unit.
+    (unit,) bool, True for chosen units, at least one.
     """
     order = np.random.default_rng(seed).permutation(np.flatnonzero(units))
     subset = np.zeros(len(units), bool)
@@ -90,22 +90,22 @@ def random_subset(units: Array, fraction: float, seed: int) -> Array:
 
 
 def _read(path: Path, recording: xr.Dataset, where: str) -> pd.DataFrame:
-    """The row of every unit in a table, in the order of the recording; empty for units that the table does not list."""
+    """Read a table, one row per unit in the order of the recording; rows of units that it does not list are empty."""
     try:
         table = pd.read_csv(path, sep="," if path.suffix == ".csv" else "\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError.at(
             f"{where}.table",
             found=f'"{path}" ({error})',
-            expected="a TSV or CSV with the column unit_id",
-            todo="check the path; a relative path starts at the working directory",
+            expected="a TSV or CSV file with the column unit_id",
+            todo="check the path; relative paths are resolved from the working directory",
         ) from None
     if "unit_id" not in table:
         raise UserError.at(
             f"{where}.table",
             found=f"{path} without the column unit_id",
-            expected="a TSV or CSV with the column unit_id",
-            todo="rename the column with the names of the units to unit_id",
+            expected="a TSV or CSV file with the column unit_id",
+            todo="rename the column that contains the names of the units to unit_id",
         )
     if "recording" in table:
         table = table[table["recording"] == recording.attrs["recording"]]
@@ -114,15 +114,15 @@ def _read(path: Path, recording: xr.Dataset, where: str) -> pd.DataFrame:
         raise UserError.at(
             f"{where}.table",
             found=f"unit {duplicate} twice in {path}",
-            expected="one row for each unit",
-            todo="remove the repeated rows, or add a column recording if they belong to several recordings",
+            expected="one row per unit",
+            todo="remove the repeated rows or, if they belong to several recordings, add a column recording",
         )
     unit_id = recording["unit_id"].values.astype(str)
     return table.set_index("unit_id", drop=False).reindex(unit_id)
 
 
 def _column(columns: Mapping[str, Array], name: str, where: str, recording: xr.Dataset) -> Array:
-    """The values (unit,) of a column of the units or of the table."""
+    """Return the values (unit,) of a column of the units or of the table."""
     if name not in columns:
         raise UserError.at(
             f"{where}.{name}",
@@ -135,7 +135,7 @@ def _column(columns: Mapping[str, Array], name: str, where: str, recording: xr.D
 
 
 def _equal(values: Array, value: Any) -> Array:
-    """Where a column holds a value: as a number where both are numbers, else as text."""
+    """Return a mask of the entries of a column that equal a value, compared as numbers if possible, else as strings."""
     equal = np.array([str(entry) for entry in values]) == str(value)
     if isinstance(value, (int, float)):
         equal |= pd.to_numeric(pd.Series(values), errors="coerce").to_numpy() == float(value)
@@ -143,10 +143,10 @@ def _equal(values: Array, value: Any) -> Array:
 
 
 def _values_of(columns: Mapping[str, Array], where: Mapping[str, Any]) -> str:
-    """What the columns of a condition hold, for a user whose condition no unit met."""
+    """List the values of the columns of a condition, for a user whose condition no unit meets."""
     texts = []
     for name in where:
         values = sorted({str(value) for value in columns[name]})
-        more = " and more" if len(values) > MAX_LISTED_VALUES else ""
+        more = ", ..." if len(values) > MAX_LISTED_VALUES else ""
         texts.append(f"{name} holds {', '.join(values[:MAX_LISTED_VALUES])}{more}")
     return "; ".join(texts)

@@ -1,4 +1,4 @@
-"""Verdicts on effects: supported only where resolved pathways lead from what is perturbed to the target."""
+"""Verdicts on effects: supported only if resolved pathways lead from the perturbed source to the target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 
 def resolved_targets(pathways: pd.DataFrame) -> dict[str, list[str]]:
-    """Source -> regions that the source reaches by a resolved pathway, largest share of the current first.
+    """Map every source to the regions that it reaches by a resolved pathway, largest share of the current first.
 
     Parameters
     ----------
@@ -34,25 +34,25 @@ def verdict(
     region: Array,
     inputs: Array,
 ) -> tuple[str, str]:
-    """The verdict on the effect on a region, ``supported`` or ``unsupported``, and the reason.
+    """Judge the effect of a perturbation on a region: ``supported`` or ``unsupported``, with the reason.
 
-    An effect is supported under two conditions: a chain of resolved pathways leads from what is perturbed to the target
-    through regions that are not entirely held, and the interval is narrow enough that at least half of the squared
-    effect is expected to be true.
+    An effect is supported under two conditions. First, a chain of resolved pathways leads from a perturbed source to
+    the target, through regions that are not entirely held. Second, the interval is narrow enough that at least half of
+    the squared effect is expected to be true.
 
     Parameters
     ----------
-    perturbation : what is done.
-    target : region on which the effect is read.
-    predicted_r2 : share of the squared effect that is expected to be true; NaN where neither a posterior nor a second
-        fit is available.
-    targets_of : source -> targets of its resolved pathways, as `resolved_targets` gives them.
+    perturbation : the perturbation.
+    target : region whose effect is judged.
+    predicted_r2 : share of the squared effect that is expected to be true; NaN if neither a posterior nor a second fit
+        is available.
+    targets_of : source -> targets of its resolved pathways, as `resolved_targets` returns them.
     region : (unit,) region of every unit.
     inputs : (input,) names of the inputs.
 
     Returns
     -------
-    The verdict and the reason; the verdict is empty where all units of the target are perturbed directly.
+    The verdict and the reason; the verdict is an empty string if all units of the target are perturbed directly.
     """
     action = perturbation.action
     if action.direct[region == target].all():
@@ -73,12 +73,12 @@ def verdict(
 
 
 class Start(NamedTuple):
-    """What an effect starts from: a region, an input, or a single pathway.
+    """Origin of an effect: a region, an input, or a single pathway.
 
     Attributes
     ----------
     source : name of the region, or ``input:<name>``.
-    target : region at the end of a cut pathway; None where the source acts on all of its targets.
+    target : region at the end of a cut pathway; None if the source acts on all of its targets.
     """
 
     source: str
@@ -89,7 +89,7 @@ class Start(NamedTuple):
 
 
 def _starts(perturbation: Perturbation, region: Array, inputs: Array) -> list[Start]:
-    """What is perturbed: regions, inputs and cut pathways."""
+    """List what is perturbed: regions, inputs and cut pathways."""
     action = perturbation.action
     starts = [Start(str(name)) for name in np.unique(region) if action.direct[region == name].any() or action.latents]
     for cut in action.cuts:
@@ -103,7 +103,7 @@ def _starts(perturbation: Perturbation, region: Array, inputs: Array) -> list[St
 def _shortest_chain(
     starts: Iterable[Start], target: str, targets_of: Mapping[str, list[str]], held: set[str]
 ) -> list[str]:
-    """The shortest chain of resolved pathways from a start to the target, by breadth-first search.
+    """Find the shortest chain of resolved pathways from a start to the target, by breadth-first search.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _shortest_chain(
 
     Returns
     -------
-    Names from the source to the target; empty where no chain exists.
+    Names from the source to the target; an empty list if no chain exists.
     """
     waiting: deque[list[str]] = deque()
     for start in starts:

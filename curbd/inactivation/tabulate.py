@@ -14,12 +14,16 @@ Array = np.ndarray
 
 
 def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The table ``inactivations``: the effect of every perturbation on every target, in its window.
+    """Build the table ``inactivations``: the effect of every perturbation on every target, in the time window.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
-    pathways : the table ``pathways`` of the same fits; without it no effect has a verdict.
+    outcome : results of the experiments.
+    pathways : the table ``pathways`` of these fits; without this table no effect has a verdict.
+
+    Returns
+    -------
+    The table, one row per seed, perturbation, condition and target.
     """
     perturbations, effects = outcome.perturbations, outcome.fit_effects
     square, mean = (effects.in_window(values, perturbations) for values in (effects.square, effects.mean))
@@ -54,7 +58,7 @@ def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -
 
 
 def _true_columns(outcome: Outcome, cells: tuple[Array, ...]) -> dict[str, Array]:
-    """The columns of the table ``inactivations`` that compare effects with the true network; none without it.
+    """Compute the columns of the table ``inactivations`` about the true network; no columns without a true network.
 
     Latents of a fit do not exist in the true network: rows about them are NaN.
     """
@@ -79,7 +83,7 @@ def _true_columns(outcome: Outcome, cells: tuple[Array, ...]) -> dict[str, Array
 
 
 def timecourse_table(outcome: Outcome) -> pd.DataFrame:
-    """The table ``inactivation_timecourses``: the effects on all targets in every bin of the trial."""
+    """Build the table ``inactivation_timecourses``: the effects on all targets in every bin of the trial."""
     effects, true_effects = outcome.fit_effects, outcome.true_effects
     low, high = interval(outcome, effects.mean)
     fit, perturbation, condition, time, target = cells = _cells(outcome, effects.mean)
@@ -98,7 +102,7 @@ def timecourse_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def unit_table(outcome: Outcome) -> pd.DataFrame:
-    """The table ``inactivation_units``: the effect on every unit, in the window of the perturbation."""
+    """Build the table ``inactivation_units``: the effect on every unit, in the time window of the perturbation."""
     effects, true_effects = outcome.fit_effects, outcome.true_effects
     low, high = interval(outcome, effects.unit_mean)
     fit, perturbation, condition, unit = cells = _cells(outcome, effects.unit_mean)
@@ -119,14 +123,15 @@ def unit_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def interval(outcome: Outcome, values: Array) -> tuple[Array, Array]:
-    """95 % interval of effects, which is the same for all seeds.
+    """Compute the 95 % interval of effects, one interval for all seeds.
 
-    The interval comes from the networks that were drawn from the posterior of the first fit, among which the true
-    effect is one more draw (Student's t). Where no network was drawn, the interval comes from the spread over seeds.
+    The interval is a prediction interval (Student's t) from the effects in networks that were drawn from the posterior
+    of the first fit: the true effect counts as one more draw. If no network was drawn, the interval comes from the
+    spread over seeds.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
+    outcome : results of the experiments.
     values : (member, ...) effects in all members.
 
     Returns
@@ -145,31 +150,31 @@ def interval(outcome: Outcome, values: Array) -> tuple[Array, Array]:
 
 
 def expected(outcome: Outcome, values: Array) -> Array:
-    """Mean of values (member, ...) over the networks drawn from the posterior; NaN without drawn networks.
+    """Average values (member, ...) over the networks drawn from the posterior; NaN without drawn networks.
 
-    This mean has the smallest expected squared error, for an effect and for its square. The weights of a fit are shrunk
-    towards zero by as much as the data leave them uncertain, and the effects in the fit are too small for this reason;
-    the weights of drawn networks are not shrunk. Where a network has several stable states, a fit ends in one of them,
-    and drawn networks end in each of them as often as is likely.
+    This average has the smallest expected squared error, for an effect and for a squared effect. The weights of a fit
+    are shrunk towards zero, the more the less the data determine them, so that the effects in a fit are too small. The
+    weights of drawn networks are not shrunk. If a network has several stable states, a fit ends in one of these states,
+    whereas drawn networks end in each of the states with the posterior probability of the state.
     """
     drawn = values[outcome.n_seeds :]
     return drawn.mean(0) if len(drawn) else np.full(values.shape[1:], np.nan)
 
 
 def predicted_r2(outcome: Outcome, square: Array) -> Array:
-    """Share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + V).
+    """Compute the share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + V).
 
-    C^2 is the mean squared effect in the first fit. V is the mean squared difference between that effect and the effect
-    in the drawn networks or, where the estimator has no posterior, in the fits of the other seeds.
+    C^2 is the mean squared effect in the first fit. V is the mean squared difference between the effect in the first
+    fit and the effect in the drawn networks or, if the estimator has no posterior, in the fits of the other seeds.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
-    square : (member, perturbation, condition, target) mean squared effects in the window.
+    outcome : results of the experiments.
+    square : (member, perturbation, condition, target) mean squared effects in the time window.
 
     Returns
     -------
-    (perturbation, condition, target), NaN with a single seed and no posterior.
+    (perturbation, condition, target) share; NaN with a single seed and no posterior.
     """
     first_compared = outcome.n_seeds if len(square) > outcome.n_seeds else 1
     differences = outcome.fit_effects.square_from_first[first_compared:]
@@ -180,7 +185,7 @@ def predicted_r2(outcome: Outcome, square: Array) -> Array:
 
 
 def _cells(outcome: Outcome, values: Array) -> tuple[Array, ...]:
-    """Indices (fit, perturbation, condition, ...) of the rows of a table: perturbed conditions, observed bins."""
+    """List the rows of a table as indices (fit, perturbation, condition, ...): perturbed conditions, observed bins."""
     perturbed = [
         [name in perturbation.conditions for name in outcome.conditions] for perturbation in outcome.perturbations
     ]
@@ -190,7 +195,7 @@ def _cells(outcome: Outcome, values: Array) -> tuple[Array, ...]:
 
 
 def _identity(outcome: Outcome, fit: Array, perturbation: Array) -> pd.DataFrame:
-    """The columns that say which fit and which perturbation a row is about, from the indices (row,) of both."""
+    """Build the columns that identify the fit and the perturbation of each row, from their indices (row,)."""
     perturbations = outcome.perturbations
     return pd.DataFrame(
         {
@@ -206,7 +211,7 @@ def _identity(outcome: Outcome, fit: Array, perturbation: Array) -> pd.DataFrame
 
 
 def _perturbed_share(outcome: Outcome) -> Array:
-    """(perturbation, region) share of the region's units whose rates or currents are changed directly."""
+    """Compute the share (perturbation, region) of the region's units whose rates or currents are changed directly."""
     region = outcome.recording["region"].values.astype(str)
     return np.stack([outcome.direct[:, region == name].mean(1) for name in outcome.regions], axis=1)
 
@@ -214,13 +219,13 @@ def _perturbed_share(outcome: Outcome) -> Array:
 def _verdicts(
     outcome: Outcome, cells: tuple[Array, ...], agreement: Array, pathways: pd.DataFrame | None
 ) -> tuple[list[str], list[str]]:
-    """Verdict and reason of every row; a verdict is the same for all seeds.
+    """Judge the effect of every row: verdict and reason, which are identical for all seeds.
 
     Parameters
     ----------
-    outcome : what the experiments gave.
+    outcome : results of the experiments.
     cells : (row,) indices of the fit, the perturbation, the condition and the target.
-    agreement : (perturbation, condition, target) as `predicted_r2` gives it.
+    agreement : (perturbation, condition, target) share of the squared effect that is expected to be true.
     pathways : the table ``pathways``, or None.
     """
     region = outcome.recording["region"].values.astype(str)

@@ -1,1 +1,1 @@
-"""From a fitted network to its currents by source, the nulls, and a verdict on every pathway."""
+"""Currents of a fitted network by source, nulls of every pathway, and a verdict on every pathway."""

@@ -1,4 +1,4 @@
-"""Agreement of the fits of an ensemble on weights, on currents and on the effects of silencing."""
+"""Agreement between the fits of a model: on weights, on currents and on the effects of silencing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_SILENCED_TRIALS = 60
 
 
 def agreement(values: Array) -> float:
-    """Mean correlation between fits, over all pairs of fits.
+    """Compute the agreement of the fits of a model: the mean correlation over all pairs of fits.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def agreement(values: Array) -> float:
 
     Returns
     -------
-    The correlation, NaN for a single fit or where nothing varies.
+    The mean correlation; NaN for a single fit or if nothing varies.
     """
     flat = values.reshape(len(values), -1)
     flat = flat[:, np.isfinite(flat).all(0)]
@@ -37,19 +37,19 @@ def agreement(values: Array) -> float:
 
 
 def silencing_effects(fits: Sequence[View]) -> Array:
-    """Effect of silencing each region, and of removing each input, on every unit in every fit.
+    """Compute the effect of silencing each region, and of removing each input, on every unit in every fit.
 
-    The effect is the difference of the rates between a silenced and an intact free run from the first states, averaged
-    over the trials of a condition.
+    Every network runs freely from the first recorded state of each trial, once intact and once with the source
+    silenced. The effect is the difference of the rates between the two runs, averaged over the trials of a condition.
 
     Parameters
     ----------
-    fits : a recording as each fit sees it; the runs of all fits start from the states of the first fit.
+    fits : a recording as each fit sees it; in all fits, trials start from the states of the first fit.
 
     Returns
     -------
-    (fit, source, condition, time, unit) with the sources of `View.pathway_sources`; NaN for the silenced units
-    themselves, and where no trial was recorded.
+    (fit, source, condition, time, unit) effects on scaled rates, with the sources in the order of
+    `View.pathway_sources`; NaN for the silenced units, and in bins in which no trial was recorded.
     """
     first = fits[0]
     trials = np.unique(np.linspace(0, len(first.r) - 1, MAX_SILENCED_TRIALS).round().astype(int))
@@ -70,7 +70,7 @@ def silencing_effects(fits: Sequence[View]) -> Array:
 
 
 def _without(source: Source, view: View) -> Action:
-    """The action that holds the units of a region at the silent rate, or cuts an input."""
+    """Construct the action that holds the units of a region at the silent rate, or removes an input."""
     n_units, n_inputs = len(view.region), view.u.shape[2]
     held = np.isin(np.arange(n_units), source.columns)
     cut = np.isin(n_units + np.arange(n_inputs), source.columns)

@@ -1,4 +1,4 @@
-"""The regression of all currents on all sources, which every null of a pathway refits."""
+"""The regression of all currents on all sources, which the nulls of the pathways refit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
 PENALTY_FOLDS = 5
-"""Number of folds, of whole trials, over which penalties are chosen where the estimator has none."""
+"""Number of cross-validation folds of whole trials for the choice of penalties if the estimator has none."""
 SILENT_SHARE = 1e-6
 """A unit is silent where its mean squared held-out current is below this share of its mean squared fitted current."""
 
@@ -23,13 +23,13 @@ class CurrentRegression(NamedTuple):
     Attributes
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of these transitions, dimensionless, in the units of x in
-        tau dx/dt = -x + J r + B u + b.
+    y : (trial, time, unit) total current of these transitions, in the (dimensionless) units of the state x in tau dx/dt
+        = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
-    sources : columns of z that make up each source: the units of every region in their order, then the inputs.
-    penalty : (target region, regressor) of the ridge regression.
-    train : (trial,) which trials are fitted; the others are held out.
-    condition : (trial,) labels.
+    sources : for every source, the columns of z that belong to the source; first the regions, then the inputs.
+    penalty : (target region, regressor) penalties of the ridge regression.
+    train : (trial,) bool, True for the trials that are fitted; all other trials are held out.
+    condition : (trial,) condition of each trial.
     """
 
     z: Array
@@ -42,37 +42,41 @@ class CurrentRegression(NamedTuple):
 
     @property
     def complete(self) -> Array:
-        """(trial, time) transitions without a missing value."""
+        """(trial, time) bool: True for transitions without a missing value."""
         return np.isfinite(self.z).all(2) & np.isfinite(self.y).all(2)
 
     @property
     def held_out_squares(self) -> Array:
         """(unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
 
-        The error of a silent unit has no meaning as a share of its current.
+        For a silent unit, an error as a share of the squared current is meaningless.
         """
         fitted, held_out = ((self.y[half] ** 2).sum(0) / max(int(half.sum()), 1) for half in self.halves())
         squares = (self.y[self.halves()[1]] ** 2).sum(0)
         return np.where(held_out > SILENT_SHARE * fitted, squares, np.nan)
 
     def halves(self) -> tuple[Array, Array]:
-        """(trial, time) fitted and held-out transitions."""
+        """Return two masks (trial, time): the fitted transitions, and the held-out transitions."""
         return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
 
 
 def mean_of_active(shares: Array) -> Array:
-    """Mean over units (..., unit) of shares that are NaN for silent units; NaN where all units are silent."""
+    """Average shares (..., unit) over units, leaving out silent units (NaN); NaN if all units are silent."""
     active = np.isfinite(shares)
     count = active.sum(-1)
     return np.where(count > 0, np.where(active, shares, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
 
 
 def current_regression(fit: View) -> CurrentRegression:
-    """The regression behind the nulls of a fit, with the penalties of the fit.
+    """Set up the regression that the nulls of a fit use, with the penalties of the fit.
 
     Parameters
     ----------
-    fit : a recording as the fit sees it, at a draw of the rates where the fit inferred rates.
+    fit : a recording as the fit sees it; if the fit inferred rates, with drawn rates (see `curbd.network.view.view`).
+
+    Returns
+    -------
+    The regression.
     """
     z, y = fit.z[:, :-1], fit.residual.y
     return CurrentRegression(
@@ -87,10 +91,10 @@ def current_regression(fit: View) -> CurrentRegression:
 
 
 def _penalties(fit: View, z: Array, y: Array) -> Array:
-    """(target region, regressor) penalties of a fit, or newly chosen penalties where its estimator has none.
+    """Return the penalties (target region, regressor) of a fit; choose penalties if the estimator has none.
 
-    The weights of inputs and bias are nearly free, as in every null: what inputs can explain is attributed to no other
-    source.
+    The weights of inputs and bias are nearly free, as in every null: current that inputs can explain is not attributed
+    to other sources.
 
     Parameters
     ----------

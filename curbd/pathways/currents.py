@@ -19,13 +19,14 @@ NET_INDEX = CURRENT_SIGNS.index("net")
 
 
 def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
-    """Current that every source sends to every unit, at the recorded activity.
+    """Split the current into every unit by source: regions, inputs and the bias.
 
-    A region s sends c[s, i] = sum over its units j of J[i, j] r[j]; an input sends B u, and the bias sends b. The
-    currents of all sources sum to the total current. Where a fit inferred the rates behind noisy observations, its
-    currents are evaluated at the inferred rates, in all trials: the rates of a trial are inferred from the data of that
-    trial, by parameters that were fitted to the training trials. Splitting the current by source region is the idea of
-    CURBD (Perich et al., bioRxiv 2020.12.18.423348).
+    Region s sends the current c[s, i] = sum over units j in s of J[i, j] r[j] to unit i, with recurrent weights J and
+    rates r. An input u sends B u with input weights B, and the bias sends b. The currents of all sources sum to the
+    total current. If a fit inferred the rates behind noisy observations, its currents are computed from the inferred
+    rates, in all trials; the rates of a trial are inferred from the data of the trial, by parameters that were fitted
+    to the training trials. The decomposition of currents by source region was introduced by CURBD (Perich et al.,
+    bioRxiv 2020.12.18.423348).
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
 
     Returns
     -------
-    current : (seed, source, trial, time, unit) dimensionless, in the units of x in tau dx/dt = -x + J r + B u + b; NaN
-    where a bin is missing.
+    current : (seed, source, trial, time, unit) currents, in the (dimensionless) units of the state x in tau dx/dt = -x
+        + J r + B u + b; NaN where a bin is missing.
     """
     fits = views(recording, networks)
     first = fits[0]
@@ -61,10 +62,11 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
 
 
 def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
-    """Mean and rms of every current over the units of a region and the trials of a condition, over time.
+    """Build the table ``currents``: every current over time, averaged over the units of a region and over trials.
 
-    The interval of the net mean comes from the posterior of the weights where there is one. Without a posterior, and
-    for excitatory and inhibitory currents, the interval comes from the spread over seeds (Student's t).
+    Mean and rms of a current are computed over the units of the target region and the trials of a condition. The 95 %
+    interval of the mean net current comes from the posterior of the weights. If the estimator has no posterior, and for
+    excitatory and inhibitory currents, the interval comes from the spread over seeds (Student's t).
 
     Parameters
     ----------
@@ -100,7 +102,7 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
 
 
 def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Array]:
-    """Mean and rms of every current, and the posterior standard deviation of the mean.
+    """Compute mean and rms of every current, and the posterior standard deviation of the mean.
 
     Parameters
     ----------
@@ -131,13 +133,13 @@ def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Ar
 
 
 def _by_sign(fit: View, source: Source) -> list[Array]:
-    """Net, excitatory and inhibitory current (trial, time, unit) of a source."""
+    """Compute the net, excitatory and inhibitory current (trial, time, unit) of a source."""
     net, excitatory = fit.current(source), fit.excitatory_current(source)
     return [net, excitatory, net - excitatory]
 
 
 def _mean_and_rms(values: Array) -> tuple[Array, Array]:
-    """Mean and rms (time,) of values (trial, time, unit) over trials and units, missing bins left out."""
+    """Compute mean and rms (time,) of values (trial, time, unit) over trials and units, without missing bins."""
     observed = np.isfinite(values)
     filled = np.where(observed, values, 0.0)
     count = observed.sum((0, 2))
@@ -146,7 +148,7 @@ def _mean_and_rms(values: Array) -> tuple[Array, Array]:
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:
-    """Ends of the 95 % interval, from posterior standard deviations where known, else from the spread over seeds.
+    """Compute the ends of 95 % intervals from posterior standard deviations or, if unknown, from the spread over seeds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A verdict for every pathway: does the source drive the target, and can the answer be believed?"""
+"""A verdict on every pathway: does the source drive the target, and can its current be believed?"""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ZERO_SINGULAR_VALUE = 1e-8
 def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None = None) -> pd.DataFrame:
     """Judge every region and every input as a source of every region.
 
-    Where a fit inferred the rates behind noisy observations, currents and intervals are evaluated at the mean of the
-    inferred rates, and the null and the residuals at a draw of the rates. The mean is smoother than any true rate, and
+    If a fit inferred the rates behind noisy observations, currents and intervals are computed from the posterior mean
+    of the rates, but the null and the residuals from a draw of the rates: the mean is smoother than the true rates, and
     its residuals are correlated in time.
 
     Parameters
@@ -66,11 +66,15 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
 
 
 def current_evidence(fits: Sequence[View]) -> Evidence:
-    """Size of the currents of the first fit, their expected R2 with the true currents, and the agreement of the fits.
+    """Measure the currents of the first fit, their expected R2 with the true currents, and the agreement of the fits.
 
     Parameters
     ----------
     fits : the recording as each fit sees it.
+
+    Returns
+    -------
+    The columns ``rms``, ``share``, ``predicted_r2``, ``seed_r`` and ``unseen_share``.
     """
     first = fits[0]
     n_sources = len(first.sources)
@@ -100,7 +104,7 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
 
 
 def agreement_of_fits(fits: Sequence[View]) -> Evidence:
-    """Agreement of the fits on the weights, and on the effect of silencing the source on the target."""
+    """Compute the agreement of the fits on the weights, and on the effect on the target of silencing the source."""
     first, effects = fits[0], silencing_effects(fits)
     W = np.stack([fit.W for fit in fits])
     units_of = [first.region == region for region in first.regions]
@@ -116,11 +120,15 @@ def agreement_of_fits(fits: Sequence[View]) -> Evidence:
 
 
 def model_evidence(drawn: View) -> Evidence:
-    """The null behind the verdict, and the evidence on whether the model of every target holds.
+    """Compute the null behind the verdict, and the evidence on whether the model of every target region is adequate.
 
     Parameters
     ----------
-    drawn : the recording as the first fit sees it, at a draw of the rates where the fit inferred rates.
+    drawn : the recording as the first fit sees it; if the fit inferred rates, with drawn rates.
+
+    Returns
+    -------
+    The columns of the table ``pathways`` about the null, and the quantities by which the verdict judges the model.
     """
     regression, residual, network = current_regression(drawn), drawn.residual, drawn.network
     null = pathway_null(regression)
@@ -149,13 +157,17 @@ def model_evidence(drawn: View) -> Evidence:
 
 
 def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
-    """How the currents of the first fit compare with the true currents.
+    """Compare the currents of the first fit with the true currents.
 
     Parameters
     ----------
     first : the recording as the first fit sees it.
-    observed : the recording at its observed rates.
+    observed : the recording with observed rates.
     truth : the network behind the recording.
+
+    Returns
+    -------
+    The columns ``true_r``, ``true_ratio`` and ``true_r2``.
     """
     comparisons = [
         [
@@ -171,11 +183,11 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
 
 
 def ranks(fits: Sequence[View]) -> Evidence:
-    """Rank of every block of a low-rank network in the first fit, and the range of the ranks that the data allow.
+    """Compute the rank of every block of a low-rank network, and the range of ranks that the data allow.
 
-    The range spans all fits, of which all but the first are fits to resampled trials, and the interval that the
-    estimator reports, if any. Ranks are NaN for inputs and for networks of full rank. The range is NaN for a single fit
-    without such an interval.
+    A block holds the weights from one region to one region. The rank is the rank in the first fit. The range includes
+    the ranks in all other fits, which are fits to resampled trials, and the interval that the estimator reports, if
+    any. Ranks are NaN for inputs and for networks of full rank. The range is NaN for a single fit without an interval.
     """
     first = fits[0]
     shape = len(first.regions), len(first.pathway_sources)
@@ -195,7 +207,7 @@ def ranks(fits: Sequence[View]) -> Evidence:
 
 
 def _block_ranks(fit: View) -> Array:
-    """(target region, source region) rank of every block of the connectivity of a low-rank fit, from its factors."""
+    """Compute the rank (target region, source region) of every block of the connectivity of a low-rank fit."""
     assert fit.factors is not None
     m, n = fit.factors
     threshold = ZERO_SINGULAR_VALUE * max(float(np.linalg.norm(fit.network.J, 2)), 1e-300)

@@ -8,10 +8,10 @@ Array = np.ndarray
 
 
 def benjamini_hochberg(p_value: Array) -> Array:
-    """q values of p values, NaN where a p value is NaN.
+    """Convert p values to q values; NaN where a p value is NaN.
 
-    A q value is the smallest false discovery rate at which a test is still called (Benjamini & Hochberg, J. R. Stat.
-    Soc. B 1995).
+    The q value of a test is the smallest false discovery rate at which the test is significant (Benjamini & Hochberg,
+    J. R. Stat. Soc. B 1995).
     """
     q = np.full(p_value.shape, np.nan)
     tested = np.flatnonzero(np.isfinite(p_value))

@@ -1,4 +1,4 @@
-"""The table `nulls`: every pathway compared with each of the further nulls."""
+"""The table `nulls`: every pathway compared with each of the additional nulls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from curbd.pathways.other_nulls import (
 def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     """Compare every pathway of the first fit with the five nulls of `curbd.pathways.other_nulls`.
 
-    q values are over all pathways of the recording, for each null and each measure separately.
+    q values correct for the number of pathways of the recording, for each null and each measure separately.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
 
     Returns
     -------
-    The table ``nulls``, one row for each pathway, null and measure; no row where a null has no answer.
+    The table ``nulls``, one row per pathway, null and measure. Pathways for which a null is undefined have no row.
     """
     fit = view(recording, networks, rates="drawn")
     regression = current_regression(fit)

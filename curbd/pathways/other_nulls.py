@@ -1,8 +1,10 @@
-"""Five further nulls of a pathway: what its currents would look like if the pathway did not exist.
+"""Five additional nulls of a pathway: what its currents would look like if the pathway did not exist.
 
-Each null asks its own question, and none of them is behind the verdict. The null behind the verdict, which keeps what
-regions share, is in `curbd.pathways.shuffled_source`. All statistics are about held-out transitions. The random weights
-are compared with the weights of the fit; the other four nulls compare ridge regressions with the penalties of the fit.
+Each null asks a different question, and the verdict uses none of these nulls. The null of the verdict, which keeps the
+activity that regions share, is in `curbd.pathways.shuffled_source`. The held-out gain of a source is the rise of the
+held-out squared error of a regression when the source is left out, as a share of the squared current. All statistics
+are about held-out transitions. The random weights are compared with the weights of the fit; the other four nulls
+compare ridge regressions with the penalties of the fit.
 
 =================  ====================================================================================================
 random weights     How large is the current of a source whose weights are drawn anew at the same scale, and how well
@@ -38,7 +40,7 @@ NULL_DRAWS = 99
 DRAWS_PER_BATCH = 33
 """Draws that are computed together; more take more memory."""
 LEAST_NULL_SPREAD = 1e-12
-"""Range of the draws of a null below which all draws are the same and the null has no answer."""
+"""Range of the draws of a null below which all draws count as equal and the null is undefined."""
 NULL_STREAM = 1
 """Second part of the random seed: no draw repeats the random numbers that a teacher draws from the same seed."""
 
@@ -49,7 +51,7 @@ class NullComparison(NamedTuple):
     Attributes
     ----------
     value : (target region, source) the statistic.
-    null : (draw, target region, source) the statistic under the null; NaN where the null has no answer.
+    null : (draw, target region, source) the statistic under the null; NaN where the null is undefined.
     """
 
     value: Array
@@ -57,31 +59,35 @@ class NullComparison(NamedTuple):
 
     @classmethod
     def empty(cls, regression: CurrentRegression) -> NullComparison:
-        """Arrays to be filled, one entry for each pathway."""
+        """Allocate arrays to be filled, with one entry per pathway."""
         shape = len(regression.penalty), len(regression.sources)
         return cls(np.empty(shape), np.empty((NULL_DRAWS, *shape)))
 
     def p_value(self) -> Array:
-        """(target region, source) probability under the null of a value at least as large."""
+        """Compute the probability (target region, source), under the null, of a value at least as large."""
         at_least = (self.null >= self.value).sum(0)
         p = (1 + at_least) / (len(self.null) + 1)
         return np.where(np.isfinite(self.value) & np.isfinite(self.null).all(0), p, np.nan)
 
 
 def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) -> tuple[NullComparison, NullComparison]:
-    """Compare currents with currents through random weights, drawn from a Gaussian of the scale of each block of W.
+    """Compare currents with currents through random weights.
+
+    The random weights from a source to a target region are drawn from a Gaussian with mean 0 and the mean square of the
+    fitted weights from this source to this region.
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    W : (unit, regressor) weights of the fit.
-    seed : of the draws.
+    W : (unit, regressor) fitted weights [J, B, b].
+    seed : seed for the random weights.
 
     Returns
     -------
-    rms : root mean square of the current over all transitions.
-    correlation : correlation of the current with what all other sources, through W, leave unexplained of the held-out
-        total current, each unit about its mean; NaN for a source whose weights are 0.
+    rms : comparison of the root mean square of the current over all transitions.
+    correlation : comparison of the correlation between the current and the part of the held-out total current that all
+        other sources, with the fitted weights, leave unexplained, each unit about its mean; NaN for a source whose
+        weights are 0.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     z_all, held_out = regression.z[regression.complete], regression.halves()[1]
@@ -104,12 +110,12 @@ def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) ->
 
 
 def _about_mean(values: Array) -> Array:
-    """Values (sample, column) minus their mean over samples."""
+    """Subtract from values (sample, column) their mean over samples."""
     return values - values.sum(0) / max(len(values), 1)
 
 
 def _correlations(blocks: Array, ZZ: Array, YZ: Array, YY: float) -> Array:
-    """(draw,) correlation of the currents through blocks of weights with a target current, from their moments.
+    """Correlate currents through blocks of weights with a target current, from second moments; one value per draw.
 
     Parameters
     ----------
@@ -124,7 +130,20 @@ def _correlations(blocks: Array, ZZ: Array, YZ: Array, YY: float) -> Array:
 
 
 def time_shift(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
-    """Held-out gain of a source that is shifted in time, round each trial, by at least a tenth of the trial."""
+    """Compare held-out gains with the gains of sources that are shifted in time.
+
+    The held-out gain of a source is the improvement in held-out prediction by the source. Under the null, the activity
+    of the source in each trial is shifted circularly by a random lag of at least a tenth of the trial.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    seed : seed for the random lags.
+
+    Returns
+    -------
+    The held-out gain of every pathway, and its values under the null.
+    """
     complete = regression.complete
     length = complete.sum(1)
     rank = complete.cumsum(1) - 1
@@ -141,11 +160,21 @@ def time_shift(regression: CurrentRegression, *, seed: int = 0) -> NullCompariso
 
 
 def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
-    """Held-out gain of a source that is taken from other trials of the same condition.
+    """Compare held-out gains with the gains of sources whose trials of one condition are exchanged.
 
-    Training trials are exchanged with training trials and held-out trials with held-out trials. Where the other trial
-    lacks a bin the source has its mean. The null has no answer (NaN) for a source that is the same in all trials of a
-    condition.
+    The held-out gain of a source is the improvement in held-out prediction by the source. Under the null, the activity
+    of the source is taken from another trial of the same condition. Training trials are exchanged with training trials
+    and held-out trials with held-out trials. If the other trial lacks a bin, the source has its mean in this bin. The
+    null is undefined (NaN) for a source that is identical in all trials of a condition.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    seed : seed for the exchange of trials.
+
+    Returns
+    -------
+    The held-out gain of every pathway, and its values under the null.
     """
     exchangeable = [
         trials
@@ -165,9 +194,20 @@ def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
 
 
 def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
-    """Held-out gain between random groups of units, as many and as large as the regions.
+    """Compare held-out gains between regions with the gains between random groups of units.
 
-    The null is about regions, and has no answer (NaN) for inputs or where there is only one region.
+    The held-out gain of a source is the improvement in held-out prediction by the source. Under the null, the region
+    labels of the units are permuted, so that there are as many groups as regions, of the sizes of the regions. The null
+    is defined for regions only: it is NaN for inputs, and if there is only one region.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    seed : seed for the permutation of the labels.
+
+    Returns
+    -------
+    The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     labels = rng.permuted(np.tile(regression.region_of_unit, (NULL_DRAWS, 1)), axis=1)
@@ -185,10 +225,20 @@ def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
 
 
 def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
-    """Held-out gain of as many random units outside of the target region as the source has.
+    """Compare held-out gains with the gains of random units outside the target region, as many as the source has.
 
-    The units are drawn from all regions where the source is the target region itself. The null is about regions, and
-    has no answer (NaN) for inputs or where there is only one such group.
+    The held-out gain of a source is the improvement in held-out prediction of the target by the source. If source and
+    target are the same region, the random units are drawn from all regions. The null is defined for regions only: it is
+    NaN for inputs, and if only one such group of units exists.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    seed : seed for the random units.
+
+    Returns
+    -------
+    The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     solved = _solved_regressions(regression)
@@ -206,8 +256,8 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
 class _SolvedRegression(NamedTuple):
     """The regression of one target region, with all that is needed to leave regressors out.
 
-    `curbd.regression.moments.solve` hands back the weights alone. Leaving regressors out of a solved regression also
-    needs the inverse of the penalised Gram matrix, and saves a factorisation for each group of each draw.
+    `curbd.regression.moments.solve` returns the weights alone. To leave regressors out of a solved regression, the
+    inverse of the penalised Gram matrix is needed as well; this saves a factorisation per group and draw.
 
     Attributes
     ----------
@@ -226,7 +276,7 @@ class _SolvedRegression(NamedTuple):
 
 
 def _solved_regressions(regression: CurrentRegression) -> list[_SolvedRegression]:
-    """The regressions of all target regions."""
+    """Solve the regressions of all target regions."""
     fitted, held_out = (moments(regression.z[half], regression.y[half]) for half in regression.halves())
     solved = []
     for target, ridge in enumerate(regression.penalty):
@@ -245,12 +295,16 @@ def _solved_regressions(regression: CurrentRegression) -> list[_SolvedRegression
 
 
 def _gain_of_group(solution: _SolvedRegression, groups: Array) -> Array:
-    """(draw, unit) rise of the held-out squared error without a group of regressors, as a share of the squared current.
+    """Compute the rise of the held-out squared error without a group of regressors, as a share of the squared current.
 
     Parameters
     ----------
     solution : the regression of a target region.
-    groups : (draw, member) regressors of the group of each draw.
+    groups : (draw, regressor) indices of the regressors in the group of each draw.
+
+    Returns
+    -------
+    (draw, unit) rise.
     """
     gains = []
     for start in range(0, len(groups), DRAWS_PER_BATCH):
@@ -263,7 +317,7 @@ def _gain_of_group(solution: _SolvedRegression, groups: Array) -> Array:
 
 
 def _gain_of_sources(regression: CurrentRegression, solved: list[_SolvedRegression]) -> Array:
-    """(target region, source) gain of every source, mean over the units of the region."""
+    """Compute the gain (target region, source) of every source, averaged over the units of the target region."""
     return np.array(
         [
             [mean_of_active(_gain_of_group(solution, columns[None])).item() for columns in regression.sources]
@@ -275,13 +329,14 @@ def _gain_of_sources(regression: CurrentRegression, solved: list[_SolvedRegressi
 def _against_refits(
     regression: CurrentRegression, change: Callable[[Array, np.random.Generator], Array], seed: int
 ) -> NullComparison:
-    """Gain of every source as recorded and as changed by a null, each from a separate regression.
+    """Compute the gain of every source as recorded and as changed by a null, each from a separate regression.
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    change : makes one draw of the null from the activity of a source (trial, time, regressor) and a random generator.
-    seed : of the draws.
+    change : function that makes one draw of the null, from the activity of a source (trial, time, regressor) and a
+        random generator.
+    seed : seed for the draws.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     comparison = NullComparison.empty(regression)
@@ -303,16 +358,17 @@ def _gains_of_versions(
     of_others: list[Moments],
     versions: Iterator[Array],
 ) -> Iterator[Array]:
-    """Held-out gains (version, target region) of versions of a source, a batch of versions at a time.
+    """Compute the held-out gains (version, target region) of versions of a source, a batch of versions at a time.
 
-    The other sources are the same for all versions. Their Gram matrix is therefore factored once for every target and
-    eliminated from every regression, which `curbd.regression.moments.solve` would factor anew for each version.
+    All other sources are identical in all versions. The Gram matrix of the other sources is therefore factored only
+    once per target, and eliminated from every regression; `curbd.regression.moments.solve` would factor it anew for
+    each version.
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    columns, other_columns : regressors of the source, and of all other sources.
-    of_others : moments of the regression on the other sources: of the fitted and of the held-out transitions.
+    columns, other_columns : indices of the regressors of the source, and of all other sources.
+    of_others : second moments of the regression on the other sources, for the fitted and for the held-out transitions.
     versions : activity of the source (trial, time, regressor), as recorded and as changed.
     """
     fitted, held_out = of_others
@@ -345,9 +401,9 @@ class _SourceMoments(NamedTuple):
 
     Attributes
     ----------
-    OS : (version, other regressor, regressor) of the other sources.
-    YS : (version, unit, regressor) of the current.
-    SS : (version, regressor, regressor) of s with itself.
+    OS : (version, other regressor, regressor) products of the other sources with s.
+    YS : (version, unit, regressor) products of the current with s.
+    SS : (version, regressor, regressor) products of s with itself.
     """
 
     OS: torch.Tensor
@@ -356,7 +412,7 @@ class _SourceMoments(NamedTuple):
 
 
 def _source_moments(half: Array, z_others: torch.Tensor, y: torch.Tensor, versions: list[Array]) -> _SourceMoments:
-    """Moments of versions of a source in some transitions.
+    """Compute the second moments of versions of a source in some transitions.
 
     Parameters
     ----------

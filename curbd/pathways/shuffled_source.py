@@ -1,9 +1,9 @@
-"""The null behind the verdict: a source that is shuffled, and keeps what it shares with the other sources.
+"""The null behind the verdict: a source is shuffled, except for the activity that it shares with other sources.
 
 The null asks whether the source predicts something about the target that no other source predicts. The activity of the
-source is split into what the other sources predict of it and a rest. The rest is exchanged between trials of the same
-condition (or shifted in time where there are few trials), so that the shuffled source shares with the other sources
-exactly what the real source shares with them. Shuffling the whole source would not do: a source that is merely
+source is split into the part that the other sources predict and a rest. The rest is exchanged between trials of the
+same condition (or shifted in time if there are few trials), so that the shuffled source shares with the other sources
+exactly what the real source shares with them. Shuffling the whole source would be wrong: a source that is merely
 correlated with a true source would then look like a true source. The reasoning is that of permutation tests of a
 partial regression (Freedman & Lane, J. Bus. Econ. Stat. 1983).
 """
@@ -25,7 +25,7 @@ SHUFFLES = 199
 SHUFFLES_PER_BATCH = 20
 """Shuffles that are computed together; more take more memory."""
 LEAST_TRIALS_TO_EXCHANGE = 4
-"""Fewest trials of a condition between which the rest is exchanged; with fewer trials it is shifted in time."""
+"""Smallest number of trials of a condition between which the rest is exchanged; otherwise it is shifted in time."""
 SPLIT_RIDGE_SHARE = 1e-6
 """Ridge penalty of the split, as a share of the mean power of the other sources. The penalty keeps their Gram matrix
 regular and changes nothing else."""
@@ -38,8 +38,8 @@ class ShuffleNull(NamedTuple):
     ----------
     p_value : (target region, source) probability of a held-out error as small as the error with the real source; NaN
         where all units of the target are silent in the held-out transitions.
-    null_rms : (target region, source) rms of the current that a shuffled source gets, dimensionless, in the units of x
-        in tau dx/dt = -x + J r + B u + b.
+    null_rms : (target region, source) rms of the current that a regression assigns to the shuffled source, in the
+        (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
     held_out_error : (target region,) held-out squared error with the real sources, as a share of the squared current,
         mean over the units of the region that are active in the held-out transitions.
     """
@@ -50,12 +50,16 @@ class ShuffleNull(NamedTuple):
 
 
 def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull:
-    """Compare the held-out error with every source with the error after a shuffle of the source.
+    """Test every source: is the held-out error with the real source smaller than with the shuffled source?
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    seed : of the shuffles.
+    seed : seed for the shuffles.
+
+    Returns
+    -------
+    The p value of every pathway, the rms current of shuffled sources, and the held-out error with the real sources.
     """
     rng = np.random.default_rng(seed)
     shape = len(regression.penalty), len(regression.sources)
@@ -71,7 +75,7 @@ def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull
 
 
 def _errors_and_powers(regression: CurrentRegression, columns: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Held-out errors, and powers of the current of a source, (draw, target region); draw 0 is the real source.
+    """Compute held-out errors, and powers of the current of a source (draw, target region); draw 0 is the real source.
 
     Parameters
     ----------
@@ -99,12 +103,12 @@ def _errors_and_powers(regression: CurrentRegression, columns: Array, rng: np.ra
 
 
 def _split(activity: Array, z_others: Array, fitted: Array) -> tuple[Array, Array]:
-    """Split the activity of a source into what the other sources predict of it and a rest, which is 0 where missing.
+    """Split the activity of a source into the part that the other sources predict and a rest, which is 0 where missing.
 
     Parameters
     ----------
-    activity : (trial, time, regressor) of the source.
-    z_others : (trial, time, other regressor) of all other sources.
+    activity : (trial, time, regressor) activity of the source.
+    z_others : (trial, time, other regressor) activity of all other sources.
     fitted : (trial, time) transitions from which the prediction is learned.
     """
     regressors = z_others[fitted]
@@ -153,7 +157,7 @@ def _shifted(rest: Array, bins: Array, rng: np.random.Generator) -> Array:
 
 
 def _moments(z_others: Array, shared: Array, rests: list[Array], y: Array, half: Array) -> Moments:
-    """Moments of the regression of y on [others, shared + rest], along a leading axis for every draw of the rest.
+    """Compute the moments of the regression of y on [others, shared + rest]; the leading axis is the draw of the rest.
 
     `curbd.regression.moments.moments` would compute the sums over the other sources anew for every draw.
 
@@ -180,7 +184,7 @@ def _moments(z_others: Array, shared: Array, rests: list[Array], y: Array, half:
 def _refit(
     fitted: Moments, held_out: Moments, ridge: torch.Tensor, region_of_unit: Array, n_columns: int
 ) -> tuple[Array, Array]:
-    """Held-out error, and power of the current of the source in the fitted transitions, both (draw, target region).
+    """Compute held-out error, and power of the source's current in fitted transitions, both (draw, target region).
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""Hints of unrecorded units and inputs, in what the recorded rates and inputs leave unexplained of a region's current.
+"""Hints of unrecorded units and inputs, from the part of a region's current that recorded sources do not explain.
 
 If everything that drives a region is recorded, its next state depends on the present alone, and what remains is noise
 that is new in every bin and in every unit. Two hints speak against this.
 
-Memory: the past of the recorded units predicts what their present does not. Unrecorded units carry that past, as each
-of them integrates what it receives with the time constant of a unit. Measurement noise, smoothing, a slow indicator and
-a wrong time constant leave the same hint. The rates, filtered with the time constant, are offered to the regression as
-further regressors, and the evidence says whether they are needed.
+Memory: the past of the recorded units predicts a part of the current that their present does not predict. Unrecorded
+units store the past, because each of them integrates its inputs with the time constant of a unit. Measurement noise,
+smoothing, a slow indicator and a wrong time constant leave the same hint. The rates, filtered with the time constant,
+are added to the regression as additional regressors, and the evidence tells whether the past is needed.
 
 Sharing: the residuals of different units rise and fall together over several bins, as under an input from outside the
-recording. Fluctuations of single units, and fluctuations that units share within a bin only, do not count. Neither does
-what a flexible fit takes from the residual of every single unit.
+recording. Fluctuations of single units do not count, nor do fluctuations that units share within a single bin only, nor
+the parts of the residuals of single units that a flexible fit absorbs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
 RESIDUAL_ROUNDING_SHARE = 1e-10
 """Share of the squared current below which a residual is a rounding error."""
 SLOW_FLUCTUATION_DECAY = 0.8
-"""Weight of a lag of one bin in the hint of sharing; the weight of k bins is its k-th power: about five bins count."""
+"""Weight of a lag of one bin in the hint of sharing; a lag of k bins has the k-th power, so about five bins count."""
 SEGMENT_BINS = 25
-"""Bins of a segment whose units keep or change their sign together; it spans nearly all of these covariances."""
+"""Number of bins in a segment, inside which a unit keeps its random sign; longer than nearly all lags that count."""
 SIGN_DRAWS = 50
 """Draws of random signs behind the null of sharing."""
 SIGN_SEED = 0
@@ -56,15 +56,19 @@ class Hints(NamedTuple):
 
 
 def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
-    """Both hints, for a recording and a time constant; they do not depend on how the network was fitted.
+    """Compute both hints of unrecorded units and inputs; they do not depend on how the network was fitted.
 
     Parameters
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of the same transitions, dimensionless, in the units of x in
-        tau dx/dt = -x + J r + B u + b.
+    y : (trial, time, unit) total current of the same transitions, in the (dimensionless) units of the state x in tau
+        dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     D : share of a state that is left after one bin without input (see `curbd.network.equation.decay`).
+
+    Returns
+    -------
+    The hint of memory and the hint of sharing, for every target region.
     """
     n_units = len(region_of_unit)
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
@@ -84,7 +88,7 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
 
 
 def past(r: Array, D: float) -> Array:
-    """Past of the rates (trial, time, unit): f_next = D f + (1 - D) r, from 0 at the start and after every gap."""
+    """Filter rates (trial, time, unit) over their past: f_next = D f + (1 - D) r, from 0 after every gap."""
     filtered = np.zeros_like(r)
     for time in range(1, r.shape[1]):
         updated = D * filtered[:, time - 1] + (1 - D) * r[:, time - 1]
@@ -93,17 +97,17 @@ def past(r: Array, D: float) -> Array:
 
 
 def log_odds(z: Array, further: Array, y: Array, ridge: torch.Tensor) -> float:
-    """Log Bayes factor for a dependence of the current on further regressors in addition to the present ones.
+    """Compute the log Bayes factor for a dependence of the current on additional regressors.
 
-    The factor compares the evidence with the further regressors, under the best of `PAST_PENALTIES` for all of them,
-    with the evidence without the further regressors.
+    The Bayes factor compares the evidence with and without the additional regressors. The additional regressors share
+    one penalty, the best of `PAST_PENALTIES`.
 
     Parameters
     ----------
-    z : (pair, regressor) present regressors.
-    further : (pair, further regressor).
+    z : (pair, regressor) regressors of the present: rates, inputs and a constant.
+    further : (pair, additional regressor) additional regressors, for example the past of the rates.
     y : (pair, unit) currents.
-    ridge : (regressor,) penalties on the present regressors.
+    ridge : (regressor,) penalties on the regressors of the present.
 
     Returns
     -------
@@ -128,17 +132,21 @@ def log_odds(z: Array, further: Array, y: Array, ridge: torch.Tensor) -> float:
 
 
 def sharing(residual: Array, complete: Array) -> float:
-    """How far the residuals of a region fluctuate together, in standard deviations beyond independent units.
+    """Measure how far the residuals of a region fluctuate together, in standard deviations beyond independent units.
 
     Covariances of different units over lags of one bin and more, weighted by `SLOW_FLUCTUATION_DECAY` to the power of
-    the lag, form a symmetric matrix. The largest eigenvalue of this matrix is compared with the largest eigenvalues
-    after the sign of every unit was drawn anew in every segment. Drawing the signs leaves the residual of each unit as
-    it is and makes the units independent.
+    the lag, form a symmetric matrix. The largest eigenvalue of this matrix is compared with its values under random
+    signs: the residual of every unit is multiplied by 1 or -1, drawn for every segment of `SEGMENT_BINS` bins. Random
+    signs keep the slow fluctuations of each unit and make the units independent.
 
     Parameters
     ----------
     residual : (trial, time, unit) residuals of the current, 0 where missing.
-    complete : (trial, time) whether the residual is known.
+    complete : (trial, time) bool, True where the residual is known.
+
+    Returns
+    -------
+    The excess, in standard deviations of the null.
     """
     rng = np.random.default_rng(SIGN_SEED)
     n_trials, n_bins, n_units = residual.shape

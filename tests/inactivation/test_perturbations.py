@@ -158,7 +158,7 @@ def test_without_conditions_trials_of_all_conditions_are_perturbed(recording: xr
         ({"kind": "units", "where": {"cell_typ": ["x"]}}, "where.cell_typ: found an unknown column"),
         (
             {"kind": "units", "where": {"cell_type": ["pyramidal"]}},
-            "where: found no unit of recording mouse that meets all conditions, expected at least one; "
+            "where: found no unit of recording mouse that meets all conditions, expected at least one unit; "
             "cell_type holds excitatory",
         ),
         (
