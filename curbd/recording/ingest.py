@@ -147,6 +147,13 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
         activity, condition, splits = activity.take(used, split_note), condition[used], splits[used]
     train = splits == "train"
 
+    n_different = len({trial.tobytes() for trial in activity.rates})
+    if n_different < len(train) and not activity.trials.clocked:
+        note = (
+            f"{len(train) - n_different} of {len(train)} trials repeat an earlier trial exactly: held-out trials may be"
+            " copies of training trials."
+        )
+        activity = replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
     activity = _noted_holes(activity.of_units(kept)).without_partial_bins()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -335,34 +335,54 @@ def _is_region(units: DynamicTable, name: str) -> bool:
 def _peak_rows(cells: Sequence[Any], link: ElectrodeLink, name: str) -> tuple[list[int | None], list[str], str]:
     """Row of the electrode that each cell names; sentences; why the column cannot be used."""
     assert link.table is not None
-    row_of_id = {as_text(electrode_id): row for row, electrode_id in enumerate(link.table.id[:])}
-    n_rows = len(row_of_id)
+    rows_of_id: dict[str, list[int]] = {}
+    for row, electrode_id in enumerate(link.table.id[:]):
+        rows_of_id.setdefault(as_text(electrode_id), []).append(row)
+    n_rows = len(link.table)
+    rows = [_peak_row(cell, rows_of_id, n_rows, of_unit) for cell, of_unit in zip(cells, link.rows, strict=True)]
     wanted = numbers(cells)
-    whole = wanted[np.isfinite(wanted) & (wanted >= 0)]
-    from_zero = list(row_of_id) == [str(row) for row in range(n_rows)]
-    if from_zero and whole.size and whole.min() >= 1 and whole.max() == n_rows:
-        pairs = [(row, of_unit) for row, of_unit in zip(wanted, link.rows, strict=True) if of_unit and row >= 0]
-        if pairs and all(row - 1 in of_unit for row, of_unit in pairs):
-            rows = [int(row) - 1 if np.isfinite(row) and row >= 1 else None for row in wanted]
-            return rows, [f"{name} counts electrodes from 1, and is read so."], ""
+    given = np.isfinite(wanted) & (wanted >= 0)
+    from_zero = list(rows_of_id) == [str(row) for row in range(n_rows)]
+    if not from_zero or not given.any() or wanted[given].min() < 1:
+        return rows, [], ""
+    # Electrodes that are listed for each unit tell whether the column counts from 0 or from 1.
+    listed = [unit for unit in np.flatnonzero(given) if link.rows[unit]]
+    fits = all(rows[unit] in link.rows[unit] for unit in listed)
+    if listed and not fits and all(wanted[unit] - 1 in link.rows[unit] for unit in listed):
+        shifted = [int(cell) - 1 if has_cell else None for cell, has_cell in zip(wanted, given, strict=True)]
+        return shifted, [f"{name} counts electrodes from 1, and is read so."], ""
+    if wanted[given].max() == n_rows:
         problem = (
             f"{name} names electrode {n_rows}, but the table electrodes has {n_rows} rows, 0 to {n_rows - 1}, and no"
             " cell is 0, so that the column probably counts from 1 (subtract 1 in the file)"
         )
         return [], [], problem
-    rows = [_peak_row(cell, row_of_id, of_unit) for cell, of_unit in zip(cells, link.rows, strict=True)]
-    return rows, [], ""
+    notes = []
+    if listed and not fits:
+        wrong = sum(rows[unit] not in link.rows[unit] for unit in listed)
+        notes.append(f"{name} names an electrode that is not listed for the unit in {wrong} of {len(listed)} units.")
+    return rows, notes, ""
 
 
-def _peak_row(cell: Any, row_of_id: dict[str, int], listed: Sequence[int]) -> int | None:
-    """Row of the electrode that a cell names.
+def _peak_row(cell: Any, rows_of_id: Mapping[str, Sequence[int]], n_rows: int, listed: Sequence[int]) -> int | None:
+    """Row of the electrode that a cell names; None where no electrode, or several of them, could be meant.
 
     The cell is an id of an electrode. It is read as a row number only if that row is one of the listed electrodes of
-    the unit and the electrode with this id is not.
+    the unit and the electrode with this id is not. Among several electrodes with the same id, as on two probes, the
+    listed electrode is meant.
+
+    Parameters
+    ----------
+    cell : the cell of the unit.
+    rows_of_id : id -> rows of the table of electrodes with this id.
+    n_rows : number of rows of this table.
+    listed : rows of the electrodes that are listed for the unit.
     """
     text = as_text(int(cell) if isinstance(cell, float | np.floating) and np.isfinite(cell) else cell)
-    by_id = row_of_id.get(text)
-    by_row = int(text) if text.isdigit() and int(text) < len(row_of_id) else None
+    candidates = rows_of_id.get(text, [])
+    in_list = [row for row in candidates if row in listed]
+    by_id = in_list[0] if in_list else candidates[0] if len(candidates) == 1 else None
+    by_row = int(text) if text.isdigit() and int(text) < n_rows else None
     if listed and by_id not in listed and by_row in listed:
         return by_row
     return by_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import h5py
@@ -30,6 +31,15 @@ def stated_unit(dataset: Any) -> str:
     return ""
 
 
+def unit_in_description(dataset: Any) -> str:
+    """A unit of time other than the second in the description of a dataset; '' where it names none, or seconds too."""
+    text = as_text(dataset.attrs.get("description", "")) if isinstance(dataset, h5py.Dataset) else ""
+    if re.search(r"\b(s|sec|seconds?)\b", text, re.IGNORECASE):
+        return ""
+    match = re.search(r"\b(ms|msec|milliseconds?|microseconds?|samples|minutes|hours)\b", text, re.IGNORECASE)
+    return "" if match is None else match[1]
+
+
 def seconds_per_unit(dataset: Any, name: str) -> tuple[float, list[str]]:
     """Return the length in seconds of the unit in which a dataset states its times.
 
@@ -43,6 +53,8 @@ def seconds_per_unit(dataset: Any, name: str) -> tuple[float, list[str]]:
     The length of the unit in seconds, and sentences on a unit other than the second.
     """
     unit = stated_unit(dataset)
+    if not unit and (word := unit_in_description(dataset)):
+        return 1.0, [f"The description of {name} says {word!r}; only an attribute `unit` counts: read as seconds."]
     seconds = SECONDS.get(unit.casefold())
     if seconds is None:
         if not unit:

@@ -16,7 +16,7 @@ from curbd.recording.spike_clock import SpikeClock
 from curbd.recording.splits import LEFT_OUT, split, split_apart
 from curbd.recording.window_checks import condition_notes, overlaps, window_notes
 from curbd.settings.recording import RecordingSettings
-from tests.support.in_memory import series_file, spike_file
+from tests.support.in_memory import series_file, spike_file, trial_file
 
 REGIONS = ["a"] * 3 + ["b"] * 3
 
@@ -269,3 +269,10 @@ def test_stretches_that_end_far_from_all_spikes_are_cut(empty_nwb, save_nwb, rng
     assert recording.sizes["unit"] == 6
     assert "obs_intervals of 5 units" in recording.attrs["notes"]
     assert float(recording["start_s"].max()) < 60
+
+
+def test_trials_of_a_file_that_repeat_exactly_are_told(tmp_path, rng) -> None:
+    rates = np.repeat(rng.random((6, 20, 6)), 2, axis=0)
+    file = trial_file(tmp_path / "rec.h5", rates, np.arange(20) / 10, REGIONS)
+    notes = ingest(file, RecordingSettings(), "rec").recording.attrs["notes"]
+    assert "6 of 12 trials repeat an earlier trial exactly" in notes

@@ -273,3 +273,37 @@ def test_labels_that_differ_by_case_are_pointed_at(empty_nwb, save_nwb) -> None:
         nwbfile.add_unit(spike_times=[0.1, 0.5], location=label)
     with open_file(save_nwb(nwbfile)) as opened:
         assert any("merge: {DLstr: DLStr}" in note for note in opened.notes)
+
+
+def test_peak_channels_one_off_at_a_border_are_seen_by_the_list_of_electrodes(empty_nwb, save_nwb) -> None:
+    nwbfile = with_electrodes(empty_nwb(), ["A", "A", "B", "B", "B"])
+    nwbfile.add_unit_column("peak_channel", "channel of the largest spikes")
+    for unit in range(3):
+        nwbfile.add_unit(spike_times=[0.1, 0.5], electrodes=[unit], peak_channel=unit + 1)
+    with open_file(save_nwb(nwbfile)) as opened:
+        assert opened.units["region"].tolist() == ["A", "A", "B"]
+        assert any("counts electrodes from 1" in note for note in opened.notes)
+
+
+def test_electrode_ids_that_repeat_on_two_probes_are_told_apart_by_the_list(empty_nwb, save_nwb) -> None:
+    nwbfile = empty_nwb()
+    device = nwbfile.create_device("probe")
+    group = nwbfile.create_electrode_group("shank", "shank", "", device)
+    for electrode_id, label in ((0, "A"), (1, "A"), (0, "B"), (1, "B")):
+        nwbfile.add_electrode(group=group, location=label, id=electrode_id, enforce_unique_id=False)
+    nwbfile.add_unit_column("peak_channel", "channel of the largest spikes")
+    for rows, peak in (([0, 1], 1), ([2, 3], 1)):
+        nwbfile.add_unit(spike_times=[0.1, 0.5], electrodes=rows, peak_channel=peak)
+    with open_file(save_nwb(nwbfile)) as opened:
+        assert opened.units["region"].tolist() == ["A", "B"]
+
+
+def test_a_description_in_milliseconds_is_told(empty_nwb, save_nwb) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_unit_column("location", "region")
+    nwbfile.add_unit(spike_times=[100.0, 500.5, 900.0], location="A")
+    path = save_nwb(nwbfile)
+    with h5py.File(path, "a") as file:
+        file["units/spike_times"].attrs["description"] = "spike times (ms)"
+    with open_file(path) as opened:
+        assert any("spike_times says 'ms'" in note for note in opened.notes)
