@@ -1,4 +1,4 @@
-"""The config of a run: one pydantic class for each section, every key with its default and its meaning.
+"""The config of a run: one pydantic class per section, with the default and the meaning of every key.
 
 The JSON schema under ``workflow/schemas/`` and the key tables of ``config/README.md`` are generated from the classes of
 this package. The package reads no recording and imports no estimator, so that a dry run takes seconds.
@@ -25,8 +25,8 @@ class Config(Section):
 
     recordings: str
     """Path of the table of recordings: a TSV with the columns `recording`, `path` and `format` (`nwb` or `hdf5`).
-    Further columns replace keys of `defaults` for one recording; nested keys are written with dots (`windows.table`).
-    Relative paths in the table start at the folder of the table."""
+    Additional columns replace keys of `defaults` for one recording; nested keys are written with dots
+    (`windows.table`). Relative paths in the table are resolved relative to the folder of the table."""
     results: str = "results"
     """Folder for everything that the run writes."""
     defaults: Defaults = Defaults()

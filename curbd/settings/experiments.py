@@ -16,10 +16,10 @@ class Intervention(Section):
     """One intervention: what is acted on, and what is done to it."""
 
     kind: Literal["region", "units", "population", "pathway", "input", "latent"] = "region"
-    """What is acted on. `region`, `units`, `population`: the units of a region, chosen units, or a population of a
-    low-rank network. `pathway`, `input`, `latent`: the weights from one region to another (the units of both regions
-    stay active), an input, or a latent of a low-rank network is removed. Experiments on latents and populations are
-    skipped in models that have none."""
+    """What is acted on. `region`, `units`, `population`: the units of a region, chosen units, or the units of a
+    population of a low-rank network. `pathway`: the weights from one region to another are removed (the units of both
+    regions stay active). `input`, `latent`: an input, or a latent of a low-rank network, is removed. Experiments on
+    latents and populations are skipped in models that have none."""
     region: str | None = None
     """With `kind: region`: the region. Null: each region in turn."""
     units: list[str] = []
@@ -30,11 +30,11 @@ class Intervention(Section):
     between: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
     """With `kind: units`: only units whose column lies between two numbers, e.g. `{tuning: [0.5, 1]}`."""
     table: str | None = None
-    """With `kind: units`: path of a TSV or CSV with the column `unit_id` (and `recording`, where the table is about
-    several recordings). `where` and `between` can name its other columns. Without `where` and `between`: all units that
-    the table lists."""
+    """With `kind: units`: path of a TSV or CSV with the column `unit_id` (and `recording`, if the table is about
+    several recordings). `where` and `between` can name other columns of this table. Without `where` and `between`: all
+    units that the table lists."""
     population: str | None = None
-    """With `kind: population`: number of the population, as in `populations.csv`. Null: each population in turn."""
+    """With `kind: population`: index of the population, as in `populations.csv`. Null: each population in turn."""
     source: str | None = None
     """With `kind: pathway`: sending region. Null: each region in turn."""
     target: str | None = None
@@ -42,20 +42,20 @@ class Intervention(Section):
     input: str | None = None
     """With `kind: input`: name of the input. Null: each input in turn."""
     latent: Annotated[int, Field(ge=1)] | None = None
-    """With `kind: latent`: number of the latent, from 1; its component m n' of the connectivity is removed. Null: each
-    latent in turn."""
+    """With `kind: latent`: index of the latent, from 1; its contribution to the connectivity J = m n' is removed. Null:
+    each latent in turn."""
     fraction: Dose | Doses | None = None
     """Act on a random fraction of the units. With a list: one experiment for each fraction, in which larger groups
     contain the smaller groups."""
     seed: int = 0
-    """Seed of the random choice of units for `fraction`."""
+    """Seed for the random choice of units for `fraction`."""
     action: Literal["silence", "clamp", "scale", "drive"] = "silence"
     """What is done to the units. `silence`: rates are held at the level of a silent unit (0, or -1 with `scaling:
     counts`). `clamp`: rates are held at `value`. `scale`: rates are multiplied by `value`. `drive`: `value` is added to
-    the current."""
+    the current of each unit."""
     value: float | None = None
-    """With `clamp`: a scaled rate from -1 to 1. With `scale`: a factor of at least 0. With `drive`: a current,
-    dimensionless, in the units of x in tau dx/dt = -x + ..."""
+    """With `clamp`: a scaled rate from -1 to 1. With `scale`: a factor of at least 0. With `drive`: a current in the
+    (dimensionless) units of the state x in tau dx/dt = -x + ..."""
     weights: Literal["all", "excitatory", "inhibitory"] = "all"
     """`excitatory` or `inhibitory`: set only the positive or only the negative outgoing weights to zero; the units stay
     active."""
@@ -108,11 +108,11 @@ class Inactivation(Intervention):
 
     parts: list[Intervention] = []
     """Several interventions at the same time. Each entry takes the keys above, and the experiment itself then has none
-    of them. Entries that name nothing are combined in every way: two entries `{kind: region}` silence every pair of
-    regions."""
+    of these keys. Entries that do not name a region, input or other object stand for each of them in turn, in all
+    combinations: two entries `{kind: region}` silence every pair of regions."""
     strength: Dose | Doses = 1.0
-    """How far the action goes, from 0 (nothing) to 1 (fully): with `silence`, 0.5 halves the rates. With a list: one
-    experiment for each dose."""
+    """Strength of the action, from 0 (no effect) to 1 (full effect): with `silence`, 0.5 halves the rates. With a list:
+    one experiment for each dose."""
     start_s: float | None = None
     """Start of the perturbation in seconds. Intact and perturbed runs start here, from the recorded state. Null: the
     start of the trial."""
@@ -124,8 +124,8 @@ class Inactivation(Intervention):
     conditions: list[str] = []
     """Perturb only trials of these conditions. Empty: trials of all conditions."""
     recordings: Annotated[list[Name], Field(min_length=1)] | None = None
-    """Names of the recordings whose networks the experiment is run on. Null: every recording that has what the
-    experiment names; where a recording lacks it, the experiment is left out, and a remark says so."""
+    """Names of the recordings on whose networks the experiment is run. Null: every recording that has the regions,
+    units or inputs that the experiment names; for all other recordings the experiment is left out, with a remark."""
 
     @model_validator(mode="after")
     def _parts_and_window(self) -> Inactivation:
@@ -142,23 +142,24 @@ class ExperimentSettings(Section):
     """How all experiments of `inactivations` are run on the fitted networks, and how their effects are tested."""
 
     noise_draws: Annotated[int, Field(ge=0)] = 0
-    """How often the fitted process noise is drawn for every trial. The intact and the perturbed run receive the same
-    noise, and effects are averaged over the draws. 0: runs without noise."""
+    """Number of times that the fitted process noise is drawn for every trial. The intact and the perturbed network
+    receive the same noise, and effects are averaged over the draws. 0: networks are simulated without noise."""
     posterior_draws: Annotated[int, Field(ge=0)] = 20
-    """How many networks are drawn from the posterior of the first fit, for the interval of every effect. Where the
+    """Number of networks that are drawn from the posterior of the first fit, for the interval of every effect. If the
     estimator has no posterior, the interval comes from the spread over the fits of the model."""
     groups: Annotated[int, Field(ge=0)] = 39
-    """How many random groups of units an effect is compared with; the smallest possible p-value is 1 / (groups + 1)."""
+    """Number of random groups of units with which an effect is compared; the smallest possible p-value is 1 / (groups +
+    1)."""
     readout: list[str] = []
     """Inputs or trial columns, for example a choice, that a cross-validated linear regression predicts from the rates
     of all units. The tables then also hold the effect of every experiment on this prediction, with the target
     `readout:<name>`."""
     seed: int = 0
-    """Seed of the random groups, of the drawn networks and of the noise."""
+    """Seed for the random groups, the drawn networks and the noise."""
 
 
 class Experiments(Section):
-    """The experiments of a run, as the file experiments.json of a recording holds them for the step `inactivate`."""
+    """The experiments of a run, as the file experiments.json of a recording passes them to the step `inactivate`."""
 
     inactivations: dict[Name, Inactivation] = {}
     """Name -> in-silico experiment."""

@@ -15,25 +15,28 @@ class FitSettings(Section):
     """Settings that every estimator understands."""
 
     tau_s: Tau = "estimate"
-    """Time constant of the units in seconds, or `estimate`: the value of greatest evidence on the training trials."""
+    """Time constant of the units in seconds, or `estimate`: the value with the greatest evidence (marginal likelihood)
+    on the training trials."""
     substeps: Annotated[int, Field(ge=1)] = 1
-    """Euler steps in each bin; none may be longer than the time constant."""
+    """Number of Euler steps per bin; a step must not be longer than the time constant."""
 
 
 class OneStep(Section):
     """Closed-form regression of the current, with one ridge penalty for each pair of a target region and a source.
-    Samples are weighted where the rates carry measurement noise."""
+    Samples are weighted if the rates carry measurement noise."""
 
     folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the blocked cross-validation, inside the training trials."""
+    """Number of folds of the blocked cross-validation within the training trials."""
     penalties: Literal["auto", "evidence", "cross_validation"] = "auto"
-    """How the penalty of each pair of regions is chosen: by the evidence (the likelihood of the data with the weights
-    integrated out), by the error of held-out folds, or (`auto`) by the evidence unless the evidence has no optimum or
-    held-out folds are more likely under the penalties of cross-validation. network.nc says which choice was made. The
-    penalties of inputs and the bias, and those of regressions with weighted samples, always follow the evidence."""
+    """How the penalty of each pair of regions is chosen: `evidence`: by the marginal likelihood of the data, with the
+    weights integrated out. `cross_validation`: by the error of held-out folds. `auto`: by the evidence, unless the
+    evidence has no optimum or held-out folds are more likely under the penalties of cross-validation. network.nc says
+    which of the two was used. The penalties of inputs and the bias, and those of regressions with weighted samples,
+    always follow the evidence."""
     hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
-    """Slow inputs from outside the recording, inferred for each region: none, as many as predict held-out data
-    (`auto`, 3 at most), or this number for every region. They are sources `input:hidden_1` and so on."""
+    """Slow inputs from outside the recording, inferred for each region: none, as many as improve the prediction of
+    held-out data (`auto`, 3 at most), or a fixed number for every region. In the tables, the hidden inputs are the
+    sources `input:hidden_1` and so on."""
 
 
 SparseRounds = Annotated[int, Field(ge=4)]
@@ -41,24 +44,25 @@ SparseNoise = Literal["auto", "inflated"]
 
 
 class Sparse(OneStep):
-    """The regression of `one_step` with a sparse prior: a share of the weights of each block is zero, and this share is
-    estimated."""
+    """The regression of `one_step` with a sparse prior: in each block of weights (a target region and a source), a
+    share of the weights is zero, and this share is estimated."""
 
     rounds: SparseRounds = 15
-    """Rounds of expectation propagation."""
+    """Number of rounds of expectation propagation."""
     noise: SparseNoise = "auto"
     """How the residuals are treated. `inflated`: residuals that last over many bins, as in a smoothed recording or with
-    a missing input, carry fewer independent facts than there are bins, and count as larger noise. `auto`: data without
-    any noise, as simulations have them, are recognised, all others are `inflated`. Data without noise are fitted to the
-    changes of the current, and changes that stand out are left aside, so that an unrecorded drive that holds still or
-    jumps does no harm. The scale of rates that were divided by their maximum is then estimated too."""
+    a missing input, carry less independent information than there are bins, and count as larger noise. `auto`: data
+    without any noise, as simulations give, are detected and fitted differently; all other data are treated as
+    `inflated`. In data without noise, the changes of the current are fitted, and outlying changes are left out, so that
+    an unrecorded input that is constant or jumps does not bias the weights. The scale of rates that were divided by
+    their maximum is then estimated as well."""
 
 
 class Force(Section):
-    """Recursive least squares as published (Perich et al. 2020), with its defects corrected."""
+    """Recursive least squares (FORCE) as published in Perich et al. 2020, with its defects corrected."""
 
     passes: Annotated[int, Field(ge=1)] = 70
-    """Training passes over the recording."""
+    """Number of training passes over the recording."""
     gain: NotNegative = 1.5
     """Standard deviation of the initial weights, times sqrt(units)."""
     p0: Positive = 1.0
@@ -66,12 +70,13 @@ class Force(Section):
     noise: NotNegative = 0.01
     """Size of the noise that is added to the currents; the same noise is used in every pass."""
     noise_tau_s: Positive = 0.1
-    """Time constant of that noise, in seconds."""
+    """Time constant of the added noise, in seconds."""
 
 
 class Shooting(OneStep):
-    """A network fitted by another estimator, then refined until it also reproduces the recording when it runs freely.
-    The currents of the start are kept. All options but `start` and `passes` are options of the start."""
+    """A network fitted by another estimator (the start), then refined until the network also reproduces the recording
+    when it is simulated freely. The currents are those of the start. All options except `start` and `passes` are
+    options of the estimator of the start."""
 
     start: Literal["one_step", "sparse"] = "one_step"
     """Estimator whose network is refined."""
@@ -80,7 +85,7 @@ class Shooting(OneStep):
     noise: SparseNoise | None = None
     """With `start: sparse` only: `noise` of `sparse`. Null: the default of `sparse`."""
     passes: Annotated[int, Field(ge=1)] = 20
-    """Largest number of runs over whole trials."""
+    """Largest number of simulations of all trials."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,21 +106,22 @@ class Shooting(OneStep):
         return self
 
     def start_options(self) -> OneStep:
-        """The options of the estimator that makes the start."""
+        """Return the options of the estimator whose network is refined."""
         section = {"one_step": OneStep, "sparse": Sparse}[self.start]
         return section.model_validate({key: getattr(self, key) for key in section.model_fields})
 
 
 class StateSpace(Section):
-    """Regression on the states behind noisy rates. The states, the process noise and the measurement noise are
-    estimated together with the weights."""
+    """Regression on the true states of the network, which noisy rates reveal incompletely. The states, the process
+    noise and the measurement noise are estimated together with the weights."""
 
     rounds: Annotated[int, Field(ge=1)] = 20
-    """Rounds of expectation-maximisation."""
+    """Number of rounds of expectation-maximisation."""
     noise: Literal["constant", "counts", "calcium"] = "constant"
-    """Measurement noise. `constant`: its variance is constant. `counts`: its variance is proportional to the rate, as
-    that of spike counts. `calcium`: its variance is constant, on rates that a slow indicator filters. The noise is
-    taken to be independent between bins: give the model `smoothing_s: 0`, and for counts `scaling: counts`."""
+    """Model of the measurement noise. `constant`: the variance is constant. `counts`: the variance is proportional to
+    the rate, as for spike counts. `calcium`: the variance is constant, and the rates are filtered by a slow indicator.
+    The noise is assumed to be independent between bins: set `smoothing_s: 0` for this model, and for counts `scaling:
+    counts`."""
     indicator_s: Positive | None = None
     """With `noise: calcium` only: decay time of the indicator, in seconds."""
 
@@ -129,15 +135,16 @@ class StateSpace(Section):
 
 
 class ReducedRank(Section):
-    """Closed-form reduced-rank regression: of all networks of its rank, the one whose currents lose least."""
+    """Closed-form reduced-rank regression: of all networks of a given rank, the network that best predicts the
+    currents."""
 
     rank: Annotated[int, Field(ge=1)] | None = None
     """Rank of the connectivity. Null: the smallest rank whose held-out error is within one standard error of the
-    smallest."""
+    smallest error."""
     max_rank: Annotated[int, Field(ge=1)] = 10
     """Largest rank that is tried."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the blocked cross-validation, inside the training trials."""
+    """Number of folds of the blocked cross-validation within the training trials."""
 
 
 class Trajectory(Section):
@@ -145,16 +152,16 @@ class Trajectory(Section):
     whose activity is to be reproduced by a network with few latents."""
 
     rank: Annotated[int, Field(ge=1)] | None = None
-    """Rank of the connectivity. Null: the smallest rank whose free run explains at least 90 % of what recurrence
-    explains of held-out trials."""
+    """Rank of the connectivity. Null: the smallest rank with which the freely simulated network reaches at least 90 %
+    of the gain that recurrence gives on held-out trials."""
     max_rank: Annotated[int, Field(ge=1)] = 10
     """Largest rank that is tried."""
     folds: Annotated[int, Field(ge=2)] = 5
-    """Folds of the cross-validation, inside the training trials; the rank is chosen on one of them."""
+    """Number of folds of the cross-validation within the training trials; the rank is chosen on one fold."""
     steps: Annotated[int, Field(ge=1)] = 300
-    """Gradient steps."""
+    """Number of gradient steps."""
     learning_rate: Positive = 0.03
-    """Initial learning rate of Adam; it falls to 0."""
+    """Initial learning rate of Adam; the rate decreases to 0 over the steps."""
 
 
 class BlockRank(Section):
@@ -164,15 +171,15 @@ class BlockRank(Section):
     max_rank: Annotated[int, Field(ge=1)] = 6
     """Largest rank that is tried for a block."""
     folds: Annotated[int, Field(ge=2)] = 10
-    """Folds of the blocked cross-validation, inside the training trials."""
+    """Number of folds of the blocked cross-validation within the training trials."""
 
 
 class LowRankShooting(ReducedRank):
-    """Reduced-rank regression, then refined until the network also reproduces the recording when it runs freely; the
-    rank does not change."""
+    """Reduced-rank regression, then refined until the network also reproduces the recording when it is simulated
+    freely; the rank does not change."""
 
     passes: Annotated[int, Field(ge=1)] = 20
-    """Largest number of runs over whole trials."""
+    """Largest number of simulations of all trials."""
 
 
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {
@@ -193,10 +200,11 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
 """Family -> estimator -> section of its options."""
 
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
-"""Family -> the estimator of a model that names none."""
+"""Family -> estimator that is used if a model names none."""
 
 OWN_RECORDING = ("bin_width_s", "smoothing_s", "scaling")
-"""Keys of a model that change the recording: a model with one of them is fitted to a recording made for it."""
+"""Keys of a model that change the recording: a model with one of these keys is fitted to a recording that is made for
+this model."""
 
 
 def _estimator_names() -> str:
@@ -210,13 +218,14 @@ class Model(Section):
     """One way to fit every recording."""
 
     family: Literal["full_rank", "low_rank"]
-    """Any connectivity (package curbd) or low-rank connectivity (package lrfit)."""
+    """`full_rank`: a network with any connectivity (package curbd). `low_rank`: a network with low-rank connectivity
+    (package lrfit)."""
     estimator: Annotated[str | None, Field(description=_estimator_names())] = None
     options: dict[str, Any] = {}
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
-    """Random seeds, one fit for each. The first fit is to the training trials as they are, each further fit to a
-    bootstrap resample of the training trials (and from another start, where the start is random)."""
+    """Random seeds, with one fit for each. The first fit uses the training trials as they are; each additional fit uses
+    a bootstrap resample of the training trials (and another random start, if the estimator has one)."""
     bin_width_s: Positive | None = None
     """Replaces the bin width for this model."""
     smoothing_s: NotNegative | None = None
@@ -252,9 +261,9 @@ class Model(Section):
         return value
 
     def estimator_name(self) -> str:
-        """Name of the estimator: the recommended one of the family where the model names none."""
+        """Return the name of the estimator; if the model names none, the recommended estimator of the family."""
         return self.estimator or RECOMMENDED[self.family]
 
     def estimator_options(self) -> Section:
-        """The options of the estimator, with defaults filled in."""
+        """Return the options of the estimator, with defaults filled in."""
         return ESTIMATORS[self.family][self.estimator_name()].model_validate(self.options)

@@ -1,4 +1,4 @@
-"""Where the relative paths of a config start."""
+"""Resolution of the paths that are given in a config."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any
 
 
 def located(text: str, folders: Sequence[Path]) -> str:
-    """A path of the config as the working directory sees it.
+    """Resolve a path given in the config.
+
+    A relative path is resolved against the first of the given folders in which it exists, and otherwise against the
+    working directory.
 
     Parameters
     ----------
     text : the path in the config; `~` is the home folder of the user.
-    folders : folders of the config. A relative path starts at the first of them that holds such a file or folder, and
-        at the working directory where none of them does.
+    folders : folders of the config.
+
+    Returns
+    -------
+    The path, absolute or relative to the working directory.
     """
     path = Path(text).expanduser()
     if not path.is_absolute():
@@ -27,15 +33,19 @@ def located(text: str, folders: Sequence[Path]) -> str:
 
 
 def with_located_paths(config: Mapping[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
-    """A config with all its paths as the working directory sees them.
+    """Resolve all paths in a config.
 
-    Relative `results` lie beside the config where the table of recordings was found beside the config, and in the
-    working directory otherwise.
+    A relative path of `results` is resolved against the folder of the config if the table of recordings is in that
+    folder, and otherwise against the working directory.
 
     Parameters
     ----------
     config : the config as plain data, which may have mistakes.
     folders : folders of the config.
+
+    Returns
+    -------
+    The config with resolved paths.
     """
     made = copy.deepcopy(dict(config))
     _locate(made, "recordings", folders)
@@ -62,7 +72,7 @@ def with_located_paths(config: Mapping[str, Any], folders: Sequence[Path]) -> di
 
 
 def study_folder(recordings: str, folders: Sequence[Path]) -> Path | None:
-    """The folder of the config that holds the table of recordings; None where the working directory holds it."""
+    """Return the folder of the config that holds the table of recordings; None if no folder of the config holds it."""
     path = Path(recordings).expanduser()
     if path.is_absolute():
         return None

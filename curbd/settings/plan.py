@@ -1,4 +1,4 @@
-"""What a run will do: the config and recordings.tsv, checked together, and the settings of every step.
+"""The plan of a run: the config and recordings.tsv, checked together, and the settings of every step.
 
 Every mistake that can be found without opening a recording is found here, all at once. The module is quick to import,
 because the Snakefile imports it for every dry run.
@@ -39,7 +39,7 @@ class Plan:
     recordings: dict[str, Recording]
 
     def recording_settings(self, recording: str, model: str | None = None) -> RecordingSettings:
-        """How the file of a recording is binned and scaled; a model may replace bin width, smoothing and scaling."""
+        """Return the settings of a recording file; a model may replace bin width, smoothing and scaling."""
         settings = self.recordings[recording].settings
         values = {key: getattr(settings, key) for key in RecordingSettings.model_fields}
         if model is not None:
@@ -47,11 +47,14 @@ class Plan:
         return RecordingSettings.model_construct(**values)
 
     def has_own_recording(self, model: str) -> bool:
-        """Whether a model replaces bin width, smoothing or scaling, and so needs its own recording.nc."""
+        """Return True if a model overrides the recording's bin width, smoothing or scaling.
+
+        Such a model needs its own recording.nc.
+        """
         return bool(_given(self.config.models[model], OWN_RECORDING))
 
     def experiments(self, recording: str) -> Experiments:
-        """The experiments that the config has for a recording, and how their effects are tested."""
+        """Return the experiments that the config names for a recording, and how their effects are tested."""
         chosen = {
             name: experiment
             for name, experiment in self.config.inactivations.items()
@@ -72,11 +75,11 @@ class Plan:
         return shared
 
     def unit_tables(self) -> list[str]:
-        """Paths of the tables of units that the experiments name."""
+        """Return the paths of the tables of units that the experiments name."""
         return sorted({table for _, table in _unit_tables(self.config)})
 
     def fit_model(self, recording: str, model: str) -> Model:
-        """A model with every setting that its fit uses, defaults included."""
+        """Return a model with every setting that its fit uses, defaults included."""
         chosen = self.config.models[model]
         settings = self.recordings[recording].settings
         shared = {key: getattr(settings, key) for key in FitSettings.model_fields}
@@ -91,7 +94,7 @@ class Plan:
         )
 
     def to_json(self) -> str:
-        """The plan as one line of JSON, for `from_json`."""
+        """Convert the plan to one line of JSON, which `from_json` reads."""
         recordings = {
             name: {
                 "path": str(recording.path),
@@ -104,11 +107,11 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan in the JSON of `to_json`.
+        """Read a plan from the JSON that `to_json` writes.
 
         Raises
         ------
-        ValueError : the text is not a plan.
+        ValueError : the string is not a plan.
         """
         data = json.loads(text)
         recordings = {
@@ -137,11 +140,12 @@ def load_plan(path: Path) -> Plan:
     expected, todo = "the plan of a run", "start the workflow: it writes the plan"
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise UserError.at(str(path), found="no readable file", expected=expected, todo=todo) from None
+    except OSError as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else f"a file that cannot be read ({error})"
+        raise UserError.at(str(path), found=found, expected=expected, todo=todo) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError.at(
-            str(path), found=f"text that is not a plan ({error})", expected=expected, todo=todo
+            str(path), found=f"a file that is not a plan ({error})", expected=expected, todo=todo
         ) from None
 
 
@@ -150,7 +154,7 @@ def _given(model: Model, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def as_json(settings: Section | Mapping[str, Section]) -> str:
-    """Settings as one line of JSON; equal settings give equal lines."""
+    """Convert settings to one line of JSON; equal settings give equal lines."""
     plain = (
         settings.model_dump(mode="json")
         if isinstance(settings, Section)
@@ -169,16 +173,20 @@ def read_plan(
 
     Parameters
     ----------
-    config : the config as plain data, or the path of its YAML file. Relative paths in the config start at the folder of
-        the config where the file exists there, and else at the working directory; relative paths in recordings.tsv
-        start at the folder of that table.
-    file : name of the config in messages, where plain data are given.
+    config : the config as plain data, or the path of its YAML file. Relative paths in the config are resolved against
+        the folder of the config if the file exists there, and otherwise against the working directory. Relative paths
+        in recordings.tsv are resolved against the folder of that table.
+    file : name of the config in messages, if plain data are given.
     generated : paths of files that the workflow itself writes and that may not exist yet.
-    folders : folders of the config, where plain data are given.
+    folders : folders of the config, if plain data are given.
+
+    Returns
+    -------
+    The checked config and its recordings.
 
     Raises
     ------
-    UserError : the config or recordings.tsv has mistakes; the text has one line for each of them.
+    UserError : the config or recordings.tsv has mistakes; the message has one line per mistake.
     """
     plan, mistakes = plan_and_mistakes(config, file, generated, folders)
     if mistakes or plan is None:
@@ -192,7 +200,7 @@ def plan_and_mistakes(
     generated: Collection[str] = (),
     folders: Sequence[Path] = (),
 ) -> tuple[Plan | None, list[str]]:
-    """A plan and all mistakes that are found without opening a recording.
+    """Read a plan, and collect all mistakes that can be found without opening a recording.
 
     Parameters
     ----------
@@ -200,12 +208,12 @@ def plan_and_mistakes(
 
     Returns
     -------
-    The plan of what has no mistake, so that the files can be checked all the same, or None where that is not possible;
-    every mistake, one line each.
+    The plan without the entries that have mistakes, so that the recording files can still be checked (None if there can
+    be no plan); and every mistake, one line each.
 
     Raises
     ------
-    UserError : the file of the config cannot be read.
+    UserError : the config file cannot be read.
     """
     if isinstance(config, (str, Path)):
         data, file, folders = _read_yaml(Path(config)), str(config), [Path(config).parent]
@@ -315,7 +323,7 @@ def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, Reco
                     mistake(
                         f"{file}, inactivations.{like}.recordings",
                         found=f"{', '.join(chosen)}",
-                        expected=f"also {recording}, whose perturbed trials are like this experiment",
+                        expected=f"also {recording}, whose perturbed trials are compared with this experiment",
                     )
                 )
     return wrong
@@ -345,7 +353,9 @@ def _read_yaml(path: Path) -> Any:
             str(path), found=f"a file that cannot be read ({error})", expected="a config in YAML"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError.at(str(path), found=f"text that is not YAML ({error})", expected="a config in YAML") from None
+        raise UserError.at(
+            str(path), found=f"a file that is not valid YAML ({error})", expected="a config in YAML"
+        ) from None
 
 
 def _unit_tables(config: Config) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Settings that say how a file becomes a recording: trials on bins, inputs, regions, units."""
+"""Settings that define how a file becomes a recording: time windows, bins, inputs, regions, units."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from curbd.settings.section import Name, NotNegative, Positive, Section
 
 
 class Windows(Section):
-    """Which stretches of time of a recording are used, as trials or as blocks."""
+    """Which time windows of a recording are used, as trials or as blocks of continuous data."""
 
     table: str | None = None
     """Interval table whose rows are the trials: `trials` or another interval table of the file (`curbd inspect` lists
-    them). Null: the trials that the file holds (plain HDF5), or else the whole recording, divided into blocks."""
+    them). Null: the trials that the file holds (plain HDF5); if it holds none, the whole recording, divided into
+    blocks."""
     time_unit_s: Positive | None = None
     """Length in seconds of the unit in which the table holds its times: 0.001 for milliseconds. It applies to
-    `start_time`, `stop_time`, `align` and all columns that end with `_time`. Null: the unit that the file states, or
-    else the second."""
+    `start_time`, `stop_time`, `align` and all columns that end with `_time`. Null: the unit that the file states; if it
+    states none, seconds."""
     select: dict[str, list[Any]] = {}
     """Column -> values. Only rows of the table that have one of these values are used, e.g. `{tags: [wake]}`."""
     align: str = "start_time"
-    """Column of the table with the time that becomes t = 0 of a trial."""
+    """Column of the table with the event that becomes t = 0 of a trial."""
     start_s: float | None = None
-    """Start of every trial in seconds from the time `align`. Null: the start of the interval in the table."""
+    """Start of every trial in seconds from the event in `align`. Null: the start of the interval in the table."""
     stop_s: float | None = None
-    """End of every trial in seconds from the time `align`. Null: the end of the interval in the table; trials may then
-    differ in length."""
+    """End of every trial in seconds from the event in `align`. Null: the end of the interval in the table; trials may
+    then differ in length."""
     conditions: list[str] = []
-    """Trial columns that define the conditions: trials with equal values in all of them are of one condition."""
+    """Trial columns that define the conditions: trials with equal values in all of these columns belong to the same
+    condition."""
     continuous: bool = False
     """Divide every interval of the table into blocks, instead of taking the interval as one trial. For long intervals,
     such as sleep and wake."""
     block_s: Positive | None = None
-    """Length of a block of continuous data in seconds. Null: 200 bins, or less where 200 bins would give fewer than 10
+    """Length of a block of continuous data in seconds. Null: 200 bins, or fewer if 200 bins would give fewer than 10
     blocks."""
     gap_s: NotNegative | None = None
     """Time left out between two blocks in seconds, so that smoothing does not carry activity from block to block. Null:
@@ -48,23 +50,24 @@ class Windows(Section):
 
 
 class Input(Section):
-    """One recorded input of the network: give exactly one of `series`, `interval` and `column`."""
+    """One known input of the network; set exactly one of `series`, `interval` and `column`."""
 
     name: Name
     """Name of the input; in the tables its source is `input:<name>`. A series of several columns becomes several inputs
-    `<name>_<column>`, and a text column becomes one input `<name>_<level>` for each of its values."""
+    `<name>_<column>`, and a column of strings becomes one input `<name>_<level>` for each of its values."""
     series: str | None = None
     """Path of a time series in the file; the input is its mean in every bin."""
     interval: str | None = None
     """Name of an interval table; the input is 1 inside its intervals and 0 outside."""
     column: str | None = None
-    """Trial column. A column of numbers gives an input that is constant over a trial; a column of text gives one 0/1
+    """Trial column. A column of numbers gives an input that is constant over a trial; a column of strings gives one 0/1
     input for each of its values."""
     start: str | None = None
-    """With `column`: trial column with the time at which the input begins; before, it is 0. Null: the start of the
-    trial."""
+    """With `column`: trial column with the time at which the input begins; before this time, the input is 0. Null: the
+    start of the trial."""
     stop: str | None = None
-    """With `column`: trial column with the time at which the input ends; after, it is 0. Null: the end of the trial."""
+    """With `column`: trial column with the time at which the input ends; after this time, the input is 0. Null: the end
+    of the trial."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Input:
@@ -88,7 +91,7 @@ class Regions(Section):
         "name_pattern",
     ]
     """Rules that look for the label of a unit, in the order in which they are tried. The first rule that finds a label
-    decides, and its name is kept as `region_source`."""
+    decides; the name of this rule is stored as `region_source`."""
     mapping: str | None = None
     """Path of a TSV with the columns `unit_id` (or `electrode_id`) and `region`."""
     unit_columns: list[str] = [
@@ -107,26 +110,27 @@ class Regions(Section):
     plane, e.g. `group\\d+_(\\w+)`. Null: labels are not taken from names."""
     pattern: str | None = None
     """Regular expression with one group, which matches the region in the label itself, e.g. `^(?:left |right )?(\\w+)`
-    for `left CA1`. Labels that it does not match are used as they are. Null: labels are used as they are; of a label
-    that is a JSON text, the entry `brain_region`, `area` or the like is used."""
+    for `left CA1`. Labels that the pattern does not match are used as they are. Null: labels are used as they are; if a
+    label is a JSON object, its entry `brain_region`, `area` or similar is used."""
     atlas: Literal["allen_ccf"] | None = None
     """Atlas whose acronyms, names or ids the labels are. `allen_ccf`: the Allen mouse atlas; labels are merged to their
-    parents of `level`, whatever layer or hemisphere they name. Needs `pip install 'curbd-workflow[atlas]'`."""
+    parent structures at `level`, whatever layer or hemisphere they name. Needs `pip install 'curbd-workflow[atlas]'`.
+    """
     level: str = "beryl"
     """With `atlas`: `beryl` (about 300 regions without layers), `cosmos` (about 10 large divisions), or the acronym of
-    a structure into which all that lies below it is merged, such as `VISp` or `Isocortex`."""
+    a structure into which all its substructures are merged, such as `VISp` or `Isocortex`."""
     hemispheres: bool = False
     """With `atlas`: keep the hemispheres that the labels name apart, as `CA1 left` and `CA1 right`."""
     merge: dict[str, str] | str = {}
-    """Label in the file (or the label that `pattern` and `atlas` made of it) -> region, or the path of a TSV with the
-    columns `label` and `region`."""
+    """Label (as in the file, or after `pattern` and `atlas`) -> region, or the path of a TSV with the columns `label`
+    and `region`."""
     unknown: Literal["drop", "keep", "stop"] = "drop"
     """What happens to units without a label. `drop`: they are left out, with the reason in units.csv. `keep`: they form
     the region `unknown`. `stop`: the run stops with an error."""
 
 
 class Units(Section):
-    """Which units are fitted; units.csv gives the reason for every unit that is not."""
+    """Which units are fitted; units.csv gives the reason for every unit that is left out."""
 
     min_rate_hz: NotNegative = 0.1
     """For spikes: units with a lower mean rate over the training trials are left out."""
@@ -135,20 +139,22 @@ class Units(Section):
     select: dict[str, list[Any]] = {}
     """Column -> values. Only units that have one of these values in the file are used, e.g. `{quality: [good]}`."""
     max_missing: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Largest share of the recorded bins in which a unit may have no value (NaN). Units with more holes are left out. A
-    hole of a kept unit costs its bin for all units, so that units with holes are kept, those with the fewest holes
-    first, only as long as at most a quarter of the bins is lost. 0: one hole is enough to leave a unit out."""
+    """Largest share of the recorded bins in which a unit may have no value (NaN). Units with more missing bins are left
+    out. A bin that is missing in one kept unit is lost for all units; units with missing bins are therefore kept in
+    order of increasing number of missing bins, as long as at most a quarter of the recorded bins is lost. 0: a unit
+    with any missing bin is left out."""
 
 
 class PerturbedTrials(Section):
-    """Trials with a real perturbation (a laser, a drug), and `like`, the experiment that does the same to the network.
-    These trials are not used in the fit; the prediction of the network for them is compared with the measurement."""
+    """Trials with a real perturbation (a laser, a drug), and `like`, the in-silico experiment that imitates the
+    perturbation. These trials are not used in the fit; the prediction of the network for them is compared with the
+    measurement."""
 
     column: str
     """Trial column that says which trials were perturbed."""
     value: str | float | bool
     """Value of `column` in the perturbed trials. YAML reads an unquoted `on` or `yes` as true; the value true therefore
-    also matches these texts."""
+    also matches these words."""
     like: Name
     """Name of the entry of `inactivations` that does to the network what was done to the brain, at the same time in the
     trial."""
@@ -162,7 +168,7 @@ class HDF5Layout(Section):
     dims: list[Literal["trial", "time", "unit"]] | None = None
     """Axes of `rates` in their order. Null: (trial, time, unit) or (time, unit)."""
     time: str | None = "time"
-    """Dataset with the time of every sample in seconds. Null where `sampling_rate_hz` is given."""
+    """Dataset with the time of every sample in seconds. Null if `sampling_rate_hz` is given."""
     sampling_rate_hz: Positive | None = None
     """Sampling rate in Hz, for files without sample times."""
     region: str = "region"
@@ -182,15 +188,15 @@ class HDF5Layout(Section):
 
 
 class RecordingSettings(Section):
-    """Settings that turn an NWB or HDF5 file into binned, scaled rates with inputs and labels."""
+    """Settings by which an NWB or HDF5 file becomes binned, scaled rates with inputs and labels."""
 
     activity: list[str] = []
     """What to fit, as paths in an NWB file: `units`, or one or more series of regions of interest or other signals;
-    several series, such as imaging planes, are joined. Empty: the units, or else the only series of the file
-    (deconvolved activity before fluorescence, never neuropil)."""
+    several series, such as imaging planes, are joined. Empty: the units; if there are none, the ROI responses of the
+    file (deconvolved activity before fluorescence, never neuropil)."""
     spike_time_unit_s: Positive | None = None
     """Length in seconds of the unit in which the file holds spike times: 0.001 for milliseconds, 1 / 30000 (as a
-    number) for samples at 30 kHz. Null: the unit that the file states, or else the second."""
+    number) for samples at 30 kHz. Null: the unit that the file states; if it states none, seconds."""
     bin_width_s: Positive | None = None
     """Bin width in seconds. Null: 0.05 s for spikes, and the sampling interval of the file for sampled activity."""
     smoothing_s: NotNegative | None = None
@@ -208,9 +214,9 @@ class RecordingSettings(Section):
     units: Units = Units()
     hdf5: HDF5Layout = HDF5Layout()
     perturbed: list[PerturbedTrials] = []
-    """Trials with a real perturbation, and the experiment that they are compared with, e.g.
-    `[{column: laser, value: "on", like: silence}]`."""
+    """Trials with a real perturbation, and the experiment with which they are compared, e.g. `[{column: laser, value:
+    "on", like: silence}]`."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Fraction of the trials (or blocks) of every condition that is held out from the fit, for tests."""
+    """Fraction of the trials (or blocks) of every condition that is held out from the fit, for testing."""
     split_seed: int = 0
-    """Seed of the random choice of held-out trials."""
+    """Seed for the random choice of held-out trials."""

@@ -1,4 +1,4 @@
-"""The table of recordings, recordings.tsv: one file in each row, and settings for that recording alone."""
+"""The table of recordings, recordings.tsv: one recording file per row, with settings for this recording alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from curbd.settings.validation import annotation_at, check, dotted, takes_text
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
 TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"))
-"""Settings that may be the path of a table; in recordings.tsv these paths start at the folder of recordings.tsv."""
+"""Settings that may be the path of a table; in recordings.tsv these paths are resolved relative to the folder of
+recordings.tsv."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Recording:
     Attributes
     ----------
     name : name of the recording.
-    path : the recording file.
+    path : path of the recording file.
     format : ``nwb`` or ``hdf5``.
-    settings : the section `defaults` of the config with the further cells of the row laid over it.
+    settings : the section `defaults` of the config, with keys replaced by the additional cells of the row.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Recording:
     settings: Defaults
 
     def tables(self) -> list[str]:
-        """Paths of the tables of region labels that the settings name."""
+        """Return the paths of the tables of region labels that the settings name."""
         paths = (self.settings.regions.mapping, self.settings.regions.merge)
         return [path for path in paths if isinstance(path, str)]
 
@@ -51,20 +52,24 @@ class Recording:
 def read_recordings(
     table: Path, config_file: str, defaults: Mapping[str, Any], generated: Collection[str]
 ) -> tuple[dict[str, Recording], list[str]]:
-    """Read recordings.tsv: every row by the name of its recording, and every mistake, one line each.
+    """Read recordings.tsv, and collect all mistakes in it.
 
     Parameters
     ----------
-    table : path of recordings.tsv; relative paths in the table start at its folder.
+    table : path of recordings.tsv; relative paths in the table are resolved relative to its folder.
     config_file : name of the config, for messages.
     defaults : the section `defaults` of the config; the cells of a row replace its keys.
     generated : paths of files that the workflow itself writes and that may not exist yet.
+
+    Returns
+    -------
+    Name of the recording -> row; and every mistake, one line each.
     """
     where = f"{config_file}, recordings"
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        todo = "relative paths start at the folder of the config, or else at the working directory"
+        todo = "relative paths are resolved from the folder of the config, or else from the working directory"
         return {}, [mistake(where, found=f'"{table}" (no such file)', expected="a TSV of recordings", todo=todo)]
     except (OSError, UnicodeDecodeError) as error:
         return {}, [mistake(where, found=f'"{table}" ({error})', expected="a TSV of recordings in UTF-8")]
@@ -111,7 +116,7 @@ def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int,
 
 
 def _beside(folder: Path, cell: str) -> Path:
-    """A path of the table, which starts at the folder of the table; `~` is the home folder of the user."""
+    """The path that a cell of the table names, relative to the folder of the table; `~` is the home folder."""
     return folder / Path(cell).expanduser()
 
 
@@ -130,14 +135,14 @@ def _header_mistakes(where: str, header: list[str]) -> list[str]:
             mistake(where, found=f"no column {', '.join(missing)}", expected=", ".join(REQUIRED_COLUMNS), todo=todo)
         ]
     wrong = [
-        mistake(f"{where}, {column}", found="the column more than once", expected="every column once")
+        mistake(f"{where}, {column}", found="more than one column of this name", expected="each column only once")
         for column in sorted({column for column in header if column and header.count(column) > 1})
     ]
     columns = [*REQUIRED_COLUMNS, *_setting_names(Defaults)]
     for index, column in enumerate(header, start=1):
         if not column:
             expected = "a name in the header of every column that has cells"
-            wrong.append(mistake(where, found=f"no name for column {index}", expected=expected))
+            wrong.append(mistake(where, found=f"a blank header in column {index}", expected=expected))
             continue
         if column not in REQUIRED_COLUMNS and annotation_at(Defaults, tuple(column.split("."))) is None:
             todo = did_you_mean(column, columns) or f"the keys are {', '.join(Defaults.model_fields)}"
@@ -156,7 +161,7 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         wrong.append(mistake(f"{where}, recording", found=f'"{name}"', expected=expected))
     if not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
-        todo = "relative paths start at the folder of this table"
+        todo = "relative paths are resolved from the folder of this table"
         if path and _beside(folder, path).is_dir():
             about = folder_mistake(_beside(folder, path))
             found, todo = f'"{path}", {about["found"]}', about["todo"]
@@ -166,7 +171,7 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         todo = "rename the file, or make a link to it"
         wrong.append(mistake(f"{where}, path", found=f'"{_beside(folder, path)}"', expected=expected, todo=todo))
     if kind not in FORMATS:
-        todo = did_you_mean(kind.lower(), FORMATS)
+        todo = did_you_mean(kind.lower(), FORMATS) or "write nwb for NWB files, hdf5 for all other HDF5 files"
         found = f'"{kind}"' if kind else "nothing"
         wrong.append(mistake(f"{where}, format", found=found, expected=" or ".join(FORMATS), todo=todo))
     return wrong
@@ -213,7 +218,7 @@ def _row_settings(
 
 
 def folder_mistake(folder: Path) -> dict[str, str]:
-    """What was found, expected and is to be done about a folder in place of a file; NWB folders are Zarr."""
+    """Describe the mistake of a folder in place of a file: found, expected and todo. NWB folders are Zarr stores."""
     names = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
     if folder.suffix == ".zarr" or any((folder / name).exists() for name in names):
         todo = "convert it to an HDF5 file, with NWBHDF5IO.export of pynwb and NWBZarrIO of hdmf-zarr"
@@ -224,13 +229,17 @@ def folder_mistake(folder: Path) -> dict[str, str]:
 def missing_tables(
     settings: Defaults, where: str, keys: Collection[str] = ("regions.mapping", "regions.merge")
 ) -> list[str]:
-    """One mistake for each table of region labels that does not exist.
+    """Report tables of region labels that do not exist.
 
     Parameters
     ----------
     settings : settings that may name tables.
     where : the config or the line of recordings.tsv, for messages.
-    keys : settings that are checked, others are not.
+    keys : names of the settings that are checked.
+
+    Returns
+    -------
+    One line per missing table.
     """
     regions = settings.regions
     tables = {"regions.mapping": regions.mapping, "regions.merge": regions.merge}

@@ -1,4 +1,4 @@
-"""What all sections of the config share: their base class, and the types of their values."""
+"""The base class of all sections of the config, and the types of their values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
-"""Regular expression for the names of recordings, models and experiments. The names become names of folders and
-wildcards of the workflow."""
+"""Regular expression for the names of recordings, models and experiments. These names become folder names and wildcards
+of the workflow."""
 
 RESERVED_NAMES = ("tables", "logs", "benchmarks")
 """Folders of the results that stand next to the folders of the recordings; no recording may have such a name."""

@@ -1,4 +1,4 @@
-"""Check settings, and say for every mistake where it is, what was found, what was expected and what to do."""
+"""Checks of settings: for every mistake, where it is, what was found, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -41,22 +41,26 @@ _EXPECTED = {
 
 
 def parse_json(where: str, text: str, section: type[S]) -> S:
-    """Settings given as JSON in a file or on the command line.
+    """Read and check settings that are given as JSON in a file or on the command line.
 
     Parameters
     ----------
     where : the file, or the option of the command line, for messages.
-    text : the JSON.
+    text : the JSON string.
     section : type of the settings: a section, or a dict of sections.
+
+    Returns
+    -------
+    The settings.
 
     Raises
     ------
-    UserError : the text is not JSON, or the settings have mistakes.
+    UserError : the string is not JSON, or the settings have mistakes.
     """
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise UserError.at(where, found=f"text that is not JSON ({error})", expected="settings as JSON") from None
+        raise UserError.at(where, found=f"text that is not valid JSON ({error})", expected="settings as JSON") from None
     settings, mistakes = check(section, data, lambda path: ", ".join([where, *filter(None, [dotted(path)])]))
     if settings is None:
         raise UserError("\n".join(mistakes))
@@ -64,7 +68,7 @@ def parse_json(where: str, text: str, section: type[S]) -> S:
 
 
 def check(section: type[S], data: Any, where: Callable[[Path], str]) -> tuple[S | None, list[str]]:
-    """Check plain data, as read from YAML or JSON.
+    """Check settings given as plain data, as read from YAML or JSON.
 
     Parameters
     ----------
@@ -74,7 +78,7 @@ def check(section: type[S], data: Any, where: Callable[[Path], str]) -> tuple[S 
 
     Returns
     -------
-    The settings, or None where there are mistakes; and every mistake, one line each.
+    The settings, or None if there are mistakes; and every mistake, one line each.
     """
     try:
         return TypeAdapter(section).validate_python(data), []
@@ -83,17 +87,21 @@ def check(section: type[S], data: Any, where: Callable[[Path], str]) -> tuple[S 
 
 
 def euler_step_mistakes(where: str, dt_s: float, tau_s: float | str | None, substeps: int | None) -> list[str]:
-    """One mistake where Euler steps are longer than the time constant, else none.
+    """Report Euler steps that are longer than the time constant.
 
-    With such steps a state overshoots the value to which it decays. A time constant that is estimated is never shorter
+    With such steps, a state overshoots the value to which it decays. A time constant that is estimated is never shorter
     than a bin.
 
     Parameters
     ----------
     where : name of the model in the message.
     dt_s : bin width in seconds.
-    tau_s : time constant in seconds; None or ``estimate`` where it is estimated.
-    substeps : Euler steps in each bin; None for 1.
+    tau_s : time constant in seconds; None or ``estimate`` if it is estimated.
+    substeps : number of Euler steps per bin; None for 1.
+
+    Returns
+    -------
+    A list with one mistake, or an empty list.
     """
     if not isinstance(tau_s, float):
         return []
@@ -112,7 +120,7 @@ def euler_step_mistakes(where: str, dt_s: float, tau_s: float | str | None, subs
 
 
 def dotted(path: Path) -> str:
-    """The path of a key as text, for example ``models.full_rank.seeds[0]``."""
+    """Convert the path of a key to a string, for example ``models.full_rank.seeds[0]``."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
 
@@ -182,7 +190,7 @@ def _keys(section: Any, path: Path, data: Any) -> list[str]:
 
 
 def annotation_at(section: Any, path: Path) -> Any:
-    """Type of the setting at a path; None where there is no such setting."""
+    """Return the type of the setting at a path; None if there is no such setting."""
     for key in path:
         for choice in _choices(section):
             if _is_section(choice) and key in choice.model_fields:
@@ -207,7 +215,7 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
 
 
 def takes_text(annotation: Any) -> bool:
-    """Whether every text is a valid value of this type."""
+    """Return True if every string is a valid value of this type."""
     return str in _choices(annotation)
 
 

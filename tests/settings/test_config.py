@@ -98,10 +98,10 @@ def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
 
 
 def test_a_plan_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"plan\.json: found no readable file.*start the workflow"):
+    with pytest.raises(UserError, match=r"plan\.json: found no such file.*start the workflow"):
         load_plan(tmp_path / "plan.json")
     (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UserError, match=r"plan\.json: found text that is not a plan"):
+    with pytest.raises(UserError, match=r"plan\.json: found a file that is not a plan"):
         load_plan(tmp_path / "plan.json")
 
 
@@ -186,7 +186,7 @@ def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
     assert mistakes() == [
         'recordings.tsv, line 2, bin_width_s: found "fast", expected a number',
         'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected the path of an NWB or HDF5 file; '
-        "relative paths start at the folder of this table",
+        "relative paths are resolved from the folder of this table",
         'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name that no other line has',
         'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, which '
         "are folders of the results",
@@ -340,8 +340,8 @@ def test_an_experiment_names_the_recordings_that_it_is_for(table: Write) -> None
     ]
     table(f"{HEADER}\tperturbed", "a\ta.nwb\tnwb", "b\tb.h5\thdf5\t[{column: laser, value: 1, like: here}]")
     assert mistakes(inactivations=experiments) == [
-        "my.yaml, inactivations.here.recordings: found a, expected also b, whose perturbed trials are like this "
-        "experiment"
+        "my.yaml, inactivations.here.recordings: found a, expected also b, whose perturbed trials are compared with "
+        "this experiment"
     ]
 
 
@@ -354,7 +354,7 @@ def test_a_merge_table_may_be_shared(table: Write) -> None:
 def test_settings_on_the_command_line_are_checked_too() -> None:
     with pytest.raises(UserError, match=r"^--settings, bin_width: found an unknown key.*'bin_width_s'"):
         parse_json("--settings", '{"bin_width": 1}', RecordingSettings)
-    with pytest.raises(UserError, match=r"^--settings: found text that is not JSON"):
+    with pytest.raises(UserError, match=r"^--settings: found text that is not valid JSON"):
         parse_json("--settings", "bin_width_s: 1", RecordingSettings)
 
 
@@ -430,8 +430,8 @@ def test_columns_without_name_and_cells_are_ignored(table: Write) -> None:
     assert plan().recording_settings("a").bin_width_s == 0.02
     table(f"{HEADER}\t\t", "a\ta.nwb\tnwb\t\t0.02")
     assert mistakes() == [
-        "recordings.tsv, line 1: found no name for column 4, expected a name in the header of every column that has "
-        "cells"
+        "recordings.tsv, line 1: found a blank header in column 4, expected a name in the header of every column that "
+        "has cells"
     ]
 
 
@@ -450,8 +450,8 @@ def test_keys_that_contradict_each_other(table: Write) -> None:
     plan(models={"counts": counts | {"scaling": "counts", "smoothing_s": 0}})
     assert mistakes(defaults={"windows": {"start_s": 1, "stop_s": 0}}, recordings="gone.tsv") == [
         "my.yaml, defaults.windows.stop_s: found 0, expected a time after start_s: 1",
-        'my.yaml, recordings: found "gone.tsv" (no such file), expected a TSV of recordings; relative paths start at '
-        "the folder of the config, or else at the working directory",
+        'my.yaml, recordings: found "gone.tsv" (no such file), expected a TSV of recordings; relative paths are '
+        "resolved from the folder of the config, or else from the working directory",
     ]
 
 
