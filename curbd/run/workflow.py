@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     process = subprocess.Popen(command, env=os.environ | {"PATH": path})
     try:
-        return process.wait()
+        status = process.wait()
     except KeyboardInterrupt:
         # Ctrl-C reaches Snakemake as well, which ends its jobs and unlocks the folder; a second one ends it at once.
         try:
@@ -53,6 +54,14 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
             process.kill()
             process.wait()
         raise
+    locks = Path(command[command.index("--directory") + 1]) / ".snakemake" / "locks"
+    if status and locks.is_dir() and any(locks.iterdir()):
+        print(
+            f"{locks.parent.parent} is locked. If no other run is at work there, and one was killed: "
+            f"curbd run {shlex.quote(str(config))} -- --unlock",
+            file=sys.stderr,
+        )
+    return status
 
 
 def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[str]:

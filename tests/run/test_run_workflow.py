@@ -65,11 +65,24 @@ def test_options_behind_two_hyphens_are_for_snakemake(study: Path, monkeypatch: 
     assert called == {"config": Path("my.yaml"), "cores": "4", "options": ["--dry-run", "--until", "ingest"]}
 
 
+def test_a_locked_folder_is_told_with_the_command_that_unlocks_it(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing = [sys.executable, "-c", "import sys; sys.exit(1)", "--directory", str(study)]
+    monkeypatch.setattr(run_workflow, "snakemake_command", lambda *_: failing)
+    assert run_workflow.run_workflow(study / "my.yaml", "1", []) == 1
+    assert capsys.readouterr().err == ""
+    (study / ".snakemake" / "locks").mkdir(parents=True)
+    (study / ".snakemake" / "locks" / "0.output.lock").touch()
+    assert run_workflow.run_workflow(study / "my.yaml", "1", []) == 1
+    assert f"curbd run '{study / 'my.yaml'}' -- --unlock" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_with_one_line(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = "import os, signal; os.kill(os.getppid(), signal.SIGINT)"
-    monkeypatch.setattr(run_workflow, "snakemake_command", lambda *_: [sys.executable, "-c", code])
+    monkeypatch.setattr(run_workflow, "snakemake_command", lambda *_: [sys.executable, "-c", code, "--directory", "."])
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", str(study / "my.yaml")])
     assert ended.value.code == 130

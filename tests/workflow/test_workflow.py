@@ -206,6 +206,14 @@ def test_a_config_elsewhere_has_its_files_and_results_beside_it(fresh: Path, tmp
     assert f"output: {study}/out/a/recording.nc" in printed
 
 
+def test_a_run_is_unlocked_where_its_recordings_are_not_seen(fresh: Path) -> None:
+    (fresh / ".snakemake" / "locks").mkdir(parents=True)
+    (fresh / ".snakemake" / "locks" / "0.output.lock").write_text(f"{fresh}/out/a/recording.nc\n", encoding="utf-8")
+    write_recordings(fresh, "a\tgone.nwb\tnwb")
+    snakemake(fresh, "--unlock", "--configfile", write_config(fresh, recordings="my.tsv"))
+    assert not list((fresh / ".snakemake").glob("locks/*"))
+
+
 def test_every_recording_is_ingested_before_any_is_fitted() -> None:
     rules = (ROOT / "workflow" / "rules" / "ingest.smk").read_text(encoding="utf-8")
     assert rules.count("priority: 200") == 2
