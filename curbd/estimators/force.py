@@ -30,6 +30,10 @@ def random_network(data: TrainingData, gain: float, tau_s: float, rng: np.random
     gain : gain of the recurrent weights, which are drawn from N(0, gain^2 / number of units).
     tau_s : time constant, s.
     rng : random generator for the weights.
+
+    Returns
+    -------
+    The random network.
     """
     n, k = data.r.shape[2], data.u.shape[2]
     J = gain * rng.standard_normal((n, n)) / np.sqrt(n)

@@ -210,7 +210,17 @@ def refine(
 
 
 def stretches(data: TrainingData, length: int) -> Stretches:
-    """Cut every trial into segments of ``length`` transitions (length + 1 samples)."""
+    """Cut every trial into segments of ``length`` transitions (``length`` + 1 samples).
+
+    Parameters
+    ----------
+    data : the trials.
+    length : number of transitions in a segment.
+
+    Returns
+    -------
+    The segments of all trials; states past the end of a trial are NaN.
+    """
     n_samples = data.r.shape[1]
     starts = np.arange(0, n_samples - 1, length)
     time = starts[:, None] + np.arange(length + 1)
@@ -276,6 +286,16 @@ def _external(network: Network, recorded: Stretches) -> Array:
 
 
 def free_run_error(data: TrainingData, network: Network) -> float:
-    """Return the mean squared error of the rates of a network that runs freely from the first sample of every trial."""
+    """Return the error of a network that runs freely from the first sample of every trial.
+
+    Parameters
+    ----------
+    data : the trials.
+    network : the network that is simulated.
+
+    Returns
+    -------
+    Mean squared error of the scaled rates.
+    """
     error = simulate(network, phi_inverse(data.r[:, 0]), np.nan_to_num(data.u), drive=data.drive) - data.r
     return float(np.nanmean(error**2))

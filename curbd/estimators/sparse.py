@@ -1,11 +1,12 @@
 """One-step regression with a sparse prior: in every block most weights may be exactly zero.
 
-Regions are joined by few of all possible connections, and the units of a region resemble each other, so that a ridge
-penalty spreads a current over all of them. Here every weight of block (t, s), with target region t and source s (a
-region, an input or the bias), is zero with probability 1 - pi_ts and N(0, v_ts) otherwise. An input that reaches few
-units, or an absent bias, is then less easily confused with the currents between regions. The posterior is approximated
-by expectation propagation (Hernandez-Lobato, Hernandez-Lobato & Suarez, Machine Learning 2015), which keeps the full
-covariance of a unit's weights. pi and v are estimated at the same time; a dense block ends with pi near 1.
+Regions are connected by few of all possible connections, and the activity of units of one region is similar, so that a
+ridge penalty spreads a current over all units of the source region. Here every weight of block (t, s), the weights onto
+target region t from source s (a region, an input or the bias), is zero with probability 1 - pi_ts and has the
+distribution N(0, v_ts) otherwise. An input that reaches few units, or an absent bias, is then less easily confused with
+the currents between regions. The posterior is approximated by expectation propagation (Hernandez-Lobato,
+Hernandez-Lobato & Suarez, Machine Learning 2015), which keeps the full covariance of a unit's weights. pi and v are
+estimated at the same time; a dense block ends with pi near 1.
 """
 
 from __future__ import annotations
@@ -241,8 +242,9 @@ def _posterior(
 def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
     """Fit the changes of the current, with states phi^-1(observed rates times ``exact.largest``).
 
-    The intervals are those of noise as large, and as long-lasting, as everything that the network leaves of the
-    current. They do not assume that an unrecorded drive stands still.
+    The posterior treats all current that the network does not explain as noise, with the variance and the
+    autocorrelation of this unexplained current. The width of the intervals therefore does not rely on an unrecorded
+    drive that stands still.
     """
     largest, tau_s = exact.largest[data.region], exact.tau_s
     pairs = transitions(data._replace(r=data.r * largest))

@@ -310,7 +310,7 @@ def _posterior(posterior: Posterior, z: Array, h: Array, reached: Array) -> Post
     joined = np.concatenate([z[:, :n], h, z[:, n:]], axis=1)
     power = (h**2).sum(0)
     ridge = np.where(reached, WEAK_INPUT_PENALTY, OTHER_REGION_PENALTY) * np.where(power > 0, power, 1.0)
-    # Where samples are weighted, the scatter matrix of the posterior is smaller than that of the regressors.
+    # If samples are weighted, the scatter matrix of the posterior is smaller than the scatter matrix of the regressors.
     weight = np.trace(posterior.gram) / (z**2).sum()
     return Posterior(
         noise_variance=posterior.noise_variance,

@@ -450,7 +450,8 @@ def _precision_lost(w: Array, factors: SlowFactors) -> tuple[Array, Array]:
     Returns
     -------
     Left singular vectors U (unit, factor) of L / sqrt(noise), and the fraction of precision (frequency, factor,
-    factor): 0 where a factor has no power, near the identity where the factors are much stronger than the noise.
+    factor): 0 at frequencies at which a factor has no power, near the identity if the factors are much stronger than
+    the noise.
     """
     U, s, Vt = np.linalg.svd(factors.L / np.sqrt(factors.noise)[:, None], full_matrices=False)
     across, identity = s[:, None] * Vt, np.eye(len(s))

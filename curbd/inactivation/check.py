@@ -84,7 +84,7 @@ def possible_experiments(
             perturbations_of(Preparation(recording), {name: experiment})
         except UserError as error:
             del possible[name]
-            remarks.append(f"The experiment {name} is left out here. {error}")
+            remarks.append(f"The experiment {name} is left out for this recording. {error}")
     check_experiments(recording, required)
     readout = []
     for name in experiments.bench.readout:
@@ -92,7 +92,7 @@ def possible_experiments(
             require_trials(recording, [name])
             readout.append(name)
         except UserError as error:
-            remarks.append(f"The readout {name} is left out here. {error}")
+            remarks.append(f"The readout {name} is left out for this recording. {error}")
     bench = experiments.bench.model_copy(update={"readout": readout})
     return Experiments.model_construct(inactivations=possible, bench=bench), remarks
 

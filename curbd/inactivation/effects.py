@@ -286,6 +286,10 @@ class _Reading(NamedTuple):
         effect : (member, perturbation, trial, unit) effects, which are projected in every trial and then squared.
         square : (member, perturbation, condition, unit) squared effects, already summed over trials.
         t : index of the bin.
+
+        Returns
+        -------
+        (member, perturbation, condition, target) sums of squares.
         """
         averaged = torch.einsum("mpcn,pqn->mpcq", square, self.units)
         if not self.projections.shape[1]:

@@ -217,6 +217,10 @@ def action_on_units(intervention: Intervention, units: Array, intact: Action, si
     units : (unit,) bool, True for the chosen units.
     intact : the action that changes nothing.
     silent_rate : scaled rate of a unit that does not fire.
+
+    Returns
+    -------
+    The action.
     """
     if intervention.weights != "all":
         cut = Cut(targets=np.ones(len(units), bool), sources=units, sign=WEIGHT_SIGNS[intervention.weights])
@@ -302,8 +306,8 @@ def _given_or_all(name: str | None, values: Array, where: str, noun: str, record
         raise UserError.at(
             where,
             found=f'"{name}"',
-            expected=f"one of the {noun}s of recording {recording.attrs['recording']}: "
-            + (", ".join(names) or "it has none"),
+            expected=f"one of the {noun}s of recording {recording.attrs['recording']}"
+            + (f": {', '.join(names)}" if names else f", but this recording has no {noun}s"),
             todo=did_you_mean(name, names),
         )
     return [name]
@@ -335,10 +339,10 @@ def _windows(recording: xr.Dataset, experiment: Inactivation, conditions: Sequen
     if not (when & observed).any():
         raise UserError.at(
             f"{where}.{'start_s' if low > time[observed][-1] else 'stop_s'}",
-            found=f"a window from {low:g} to {high:g} s",
-            expected=f"a window inside the trials of recording {recording.attrs['recording']}, "
+            found=f"a time window from {low:g} to {high:g} s",
+            expected=f"a time window inside the trials of recording {recording.attrs['recording']}, "
             f"{time[observed][0]:g} to {time[observed][-1]:g} s",
-            todo="set start_s and stop_s in seconds from the alignment of the trials",
+            todo="set start_s and stop_s of the experiment in seconds from the alignment of the trials",
         )
     if experiment.sweep_s is None:
         return [when]

@@ -237,7 +237,7 @@ def _verdicts(
         if kind != "region":
             return "", f"verdicts exist for effects on regions only, and the target is a {kind}"
         if targets_of is None:
-            return "", "the verdicts on pathways were not given"
+            return "", "there are no verdicts on pathways, from which verdicts on effects follow"
         return verdict(
             outcome.perturbations[perturbation],
             outcome.targets[target],

@@ -1,4 +1,4 @@
-"""The fits of one model to one recording, one for each seed, and how they are stored as network.nc."""
+"""The file network.nc: the fits of one model to one recording, one per seed."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     (seed, trial, time, target), in single precision, and their uncertainty is rate_covariance (seed, target, source);
     see `curbd.network.fit.States`.
 
-    Hidden inputs, the same for all fits (see `curbd.hidden_inputs.side_by_side`), are the inputs whose coordinate
-    input_hidden is true, named hidden_1 and so on. Their values are hidden (seed, trial, time, hidden_input), their
-    time scales hidden_scale_s (seed, hidden_input).
+    Hidden inputs are the inputs with the coordinate input_hidden true, named hidden_1, hidden_2, ...; all fits have
+    equally many (see `curbd.hidden_inputs.side_by_side`). The values of the hidden inputs are hidden (seed, trial,
+    time, hidden_input), the time scales are hidden_scale_s (seed, hidden_input).
 
     Parameters
     ----------
@@ -271,6 +271,10 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
     ----------
     networks : all fits of a model, the content of network.nc.
     fit_index : position of the fit among the seeds, from 0.
+
+    Returns
+    -------
+    The network of the fit.
     """
     fit = networks.isel(seed=fit_index)
     return Network(

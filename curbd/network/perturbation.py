@@ -98,7 +98,7 @@ class Perturbation(NamedTuple):
 
     @classmethod
     def whole_run(cls, action: Action, when: Array) -> Perturbation:
-        """Apply an action at full strength in all bins; the perturbation has no name, because no table lists it."""
+        """Turn an action into a perturbation at full strength in the bins ``when`` (time,), without a name."""
         return cls(
             name="",
             kind="",
@@ -128,6 +128,9 @@ def silencing(units: Array, level: float, n_inputs: int) -> Action:
     level : scaled rate at which these units are held.
     n_inputs : number of inputs of the network; no input is removed.
 
+    Returns
+    -------
+    The action.
     """
     return no_action(len(units), n_inputs)._replace(held=units, level=np.where(units, level, 0.0))
 
@@ -168,6 +171,10 @@ def moved(action: Action, units: Array, new_units: Array) -> Action:
     action : an action on ``units`` only.
     units : (moved unit,) indices of the units that the action acts on.
     new_units : (moved unit,) indices of the units that undergo the action instead.
+
+    Returns
+    -------
+    The action on the new units.
     """
 
     def carried(values: Array, neutral: float | bool) -> Array:

@@ -175,8 +175,8 @@ class _External(NamedTuple):
     b : (member, 1, unit) bias.
     u : (member or 1, trial, time, input) inputs.
     drive : (trial, time, unit) additional current, or None.
-    added : (run, unit) current that is added at full strength, or None where no action adds any.
-    removed : (run, input) 1 for an input that is removed at full strength, else 0; None where no input is removed.
+    added : (run, unit) current that is added at full strength, or None if no action adds current.
+    removed : (run, input) 1 for an input that is removed at full strength, else 0; None if no input is removed.
     """
 
     B_t: torch.Tensor

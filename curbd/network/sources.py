@@ -30,6 +30,10 @@ def sources_of(region: Array, input_name: Array) -> list[Source]:
     ----------
     region : (unit,) name of each unit's region.
     input_name : (input,) names of the inputs.
+
+    Returns
+    -------
+    The sources, each with its name and its columns in the regressors [r, u, 1].
     """
     n_units, n_inputs = len(region), len(input_name)
     regions = [Source(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]

@@ -40,6 +40,9 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
     hidden : (input,) bool, True for inputs that a fit inferred; the weights of the true network for inferred inputs are
         0. None if no input was inferred.
 
+        Returns
+        -------
+        The true network.
     """
     B = truth["B"].values
     if hidden is not None:

@@ -43,8 +43,7 @@ def posterior_draws(network: Network, posterior: Posterior | None, n_draws: int,
 
 
 def summed_covariance(posterior: Posterior, units: Array) -> Array:
-    """Add up the posterior covariances of the incoming weights of some units; weights of different units are
-    independent.
+    """Add up the posterior covariances of the incoming weights of some units, which are independent between units.
 
     Parameters
     ----------
@@ -138,7 +137,7 @@ def expected_r2(
     units = columns[columns < len(rate_covariance)] if rate_covariance is not None else columns[:0]
     variance = 0.0
     if rate_covariance is not None and len(units):
-        # Var(w r) = r' Q r + w' C w + tr(Q C), with Q the covariance of the weights and C that of the rates.
+        # Var(w r) = r' Q r + w' C w + tr(Q C), with the covariances Q of the weights and C of the rates.
         from_rates = len(source) * rate_covariance[np.ix_(units, units)]
         gram = gram + from_rates
         variance = float(((W[:, units] @ from_rates) * W[:, units]).sum())

@@ -14,7 +14,7 @@ Array = np.ndarray
 PENALTY_FOLDS = 5
 """Number of cross-validation folds of whole trials for the choice of penalties if the estimator has none."""
 SILENT_SHARE = 1e-6
-"""A unit is silent where its mean squared held-out current is below this share of its mean squared fitted current."""
+"""A unit is silent if its mean squared held-out current is below this share of its mean squared fitted current."""
 
 
 class CurrentRegression(NamedTuple):
@@ -23,8 +23,8 @@ class CurrentRegression(NamedTuple):
     Attributes
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of these transitions, in the (dimensionless) units of the state x in tau dx/dt
-        = -x + J r + B u + b.
+    y : (trial, time, unit) the total current of these transitions, in the (dimensionless) units of the state x in
+        tau dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     sources : for every source, the columns of z that belong to the source; first the regions, then the inputs.
     penalty : (target region, regressor) penalties of the ridge regression.

@@ -35,8 +35,8 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
 
     Returns
     -------
-    current : (seed, source, trial, time, unit) currents, in the (dimensionless) units of the state x in tau dx/dt = -x
-        + J r + B u + b; NaN where a bin is missing.
+    current : (seed, source, trial, time, unit) the currents, in the (dimensionless) units of the state x in
+        tau dx/dt = -x + J r + B u + b; NaN where a bin is missing.
     """
     fits = views(recording, networks)
     first = fits[0]
@@ -75,7 +75,7 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
 
     Returns
     -------
-    The table ``currents``, one row for each seed, target region, source, sign, condition and time.
+    The table ``currents``, one row per seed, target region, source, sign, condition and time.
     """
     fits = views(recording, networks)
     first = fits[0]

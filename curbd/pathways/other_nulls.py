@@ -8,7 +8,7 @@ compare ridge regressions with the penalties of the fit.
 
 =================  ====================================================================================================
 random weights     How large is the current of a source whose weights are drawn anew at the same scale, and how well
-                   does this current correlate with what the other sources leave unexplained? Where activity is
+                   does this current correlate with what the other sources leave unexplained? If activity is
                    low-dimensional, any weights give a correlation.
 time shift         Does it matter when the source is active? Anti-conservative: every source passes that shares an event
                    or an input with the target.
@@ -16,8 +16,8 @@ trial shuffle      Does the source predict more than the average of its conditio
                    passes that shares single-trial variability with a true source.
 region labels      Is the pathway stronger than a pathway between random groups of as many units? A question about the
                    borders of the regions, and not about whether there is a pathway: a weak true pathway fails.
-random group       Does the source predict more of the target than as many random units outside of the target? A
-                   question about the choice of the source: a weak true pathway fails here too.
+random group       Does the source predict more of the target than as many random units outside the target? A
+                   question about the choice of the source: a weak true pathway fails here, too.
 =================  ====================================================================================================
 """
 

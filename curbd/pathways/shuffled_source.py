@@ -36,8 +36,8 @@ class ShuffleNull(NamedTuple):
 
     Attributes
     ----------
-    p_value : (target region, source) probability of a held-out error as small as the error with the real source; NaN
-        where all units of the target are silent in the held-out transitions.
+    p_value : (target region, source) probability of a held-out error as small as the error with the real source; NaN if
+        all units of the target are silent in the held-out transitions.
     null_rms : (target region, source) rms of the current that a regression assigns to the shuffled source, in the
         (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
     held_out_error : (target region,) held-out squared error with the real sources, as a share of the squared current,

@@ -1,11 +1,11 @@
 """Hints of unrecorded units and inputs, from the part of a region's current that recorded sources do not explain.
 
 If everything that drives a region is recorded, its next state depends on the present alone, and what remains is noise
-that is new in every bin and in every unit. Two hints speak against this.
+that is new in every bin and in every unit. Two hints speak against this assumption.
 
 Memory: the past of the recorded units predicts a part of the current that their present does not predict. Unrecorded
 units store the past, because each of them integrates its inputs with the time constant of a unit. Measurement noise,
-smoothing, a slow indicator and a wrong time constant leave the same hint. The rates, filtered with the time constant,
+smoothing, a slow indicator and a wrong time constant leave this hint, too. The rates, filtered with the time constant,
 are added to the regression as additional regressors, and the evidence tells whether the past is needed.
 
 Sharing: the residuals of different units rise and fall together over several bins, as under an input from outside the
@@ -61,8 +61,8 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
     Parameters
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) total current of the same transitions, in the (dimensionless) units of the state x in tau
-        dx/dt = -x + J r + B u + b.
+    y : (trial, time, unit) total current of these transitions, in the (dimensionless) units of the state x in
+        tau dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     D : share of a state that is left after one bin without input (see `curbd.network.equation.decay`).
 
@@ -118,7 +118,7 @@ def log_odds(z: Array, further: Array, y: Array, ridge: torch.Tensor) -> float:
     factor = torch.linalg.cholesky(present.T @ present + torch.diag(ridge))
     added_by_present = torch.linalg.solve_triangular(factor, present.T @ added, upper=False)
     current_by_present = torch.linalg.solve_triangular(factor, present.T @ current, upper=False)
-    # The further regressors without what the present ones explain of them, in their principal directions.
+    # The additional regressors minus what the present regressors explain of them, in their principal directions.
     power, direction = torch.linalg.eigh(added.T @ added - added_by_present.T @ added_by_present)
     product = direction.T @ (added.T @ current - added_by_present.T @ current_by_present)
     penalty = tensor(PAST_PENALTIES)

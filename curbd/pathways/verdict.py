@@ -34,8 +34,7 @@ class Grounds(NamedTuple):
         exceed those of independent units (`curbd.pathways.unrecorded`).
     unseen_share : share of the variance of the source's rates that measurement noise hides, as estimated by the
         estimator.
-    rms : root mean square of the current, in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u +
-        b.
+    rms : root mean square of the current in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
     """
 
     q_value: float

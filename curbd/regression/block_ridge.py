@@ -111,6 +111,10 @@ def posterior(regression: Regression, data: TrainingData, pairs: Transitions) ->
     regression : a solved regression.
     data : the training trials.
     pairs : the transitions on which the autocorrelation of the residuals is measured.
+
+    Returns
+    -------
+    The posterior of the weights onto all units.
     """
     ridge = regression.penalty[data.region][:, regression.source]
     variance = residual_variance(regression, data) * inflation(regression.network, pairs)

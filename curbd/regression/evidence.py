@@ -1,10 +1,10 @@
 """Choice of penalties by the evidence: the probability of the data when the weights are integrated out.
 
 A ridge penalty is the ratio of the noise variance to the prior variance of a weight. The evidence factorises into
-predictions of every sample from all samples before it. Cross-validation sums the errors of held-out samples one by one;
-for a network, whose activity is both target and regressor, that prefers too much shrinkage, and with it a time constant
-that is too long. Where the data are without noise, the evidence has no optimum and runs to the smallest penalty
-allowed. Reference: MacKay, Neural Computation 1992.
+predictions of every sample from all samples before it. Cross-validation sums the errors of single held-out samples. For
+a network, whose activity is both target and regressor, cross-validation therefore prefers too much shrinkage, and with
+it a time constant that is too long. If the data have no noise, the evidence has no optimum and decreases to the
+smallest penalty allowed. Reference: MacKay, Neural Computation 1992.
 """
 
 from __future__ import annotations

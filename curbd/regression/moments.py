@@ -21,7 +21,7 @@ Array = np.ndarray
 WEAK_INPUT_PENALTY = 1e-3
 """Penalty on the weights of an input, as a share of the input's sum of squares, that leaves the weights nearly free."""
 REGULARISING_PENALTY = 1e-9
-"""Penalty that keeps the matrix regular where an input is always 0, and leaves the bias free."""
+"""Penalty that keeps the matrix regular if an input is always 0, and leaves the bias free."""
 PENALTY_GRID = 10.0 ** np.arange(-2, 6)
 """Penalties that are tried first, and the limits of all penalties. Smaller penalties fit the rounding errors of nearly
 deterministic data: the currents of the published simulator get worse although the held-out error still falls."""

@@ -1,11 +1,12 @@
 """Data without noise: how they are recognised, how their rates were scaled, and which changes of the current are used.
 
-In a simulation without noise, what a regression leaves of the current is an input that was not recorded ("drive"), not
-noise. From one sample to the next a drive often stands still, or moves steadily; then the *changes* of the current, or
-the changes of these changes, are those of J r alone. A second source of residuals is the scale of the rates: rates that
-were divided by their maximum are phi(x) / c, and atanh distorts them near 1. Third, rates that were cut off at a limit
-are wrong for as long as they stay there. The scale c, the time constant and the order of the changes are found by the
-evidence. Changes with another cause stand out and are given a small weight, because all other changes are exact.
+In a simulation without noise, the residuals of the regression of the current have three causes. The first is an input
+that was not recorded ("drive"). From one sample to the next a drive often stands still, or moves steadily; then the
+*changes* of the current, or the changes of these changes, are the changes of J r alone. The second cause is the scale
+of the rates: rates that were divided by their maximum are tanh(x) / c, and atanh distorts them near 1. The third cause
+are rates that were clipped at a limit, which are wrong for as long as they stay there. The scale c, the time constant
+and the order of the changes are estimated by the evidence. Changes with other causes stand out and get a small weight,
+because all other changes are exact.
 
 The states x in tau dx/dt = -x + J r + B u + b + drive are dimensionless, and currents are in the units of x.
 """
@@ -26,9 +27,10 @@ Array = np.ndarray
 NOISE_VARIANCES = 10.0 ** np.arange(-16, 1.5, 0.5)
 """Noise variances that are tried for the changes of the current, in squared units of x."""
 NOISE_SHARE = 1e-3
-"""Standard deviation of the noise, as a share of that of the changes of the current, below which data have no noise."""
+"""Standard deviation of the noise, as a share of the standard deviation of the changes of the current, below which data
+count as noise-free."""
 NOISE_SHARE_BEFORE_SCALING = 0.1
-"""The same limit before the scale of the rates was fitted: a wrong scale looks like noise."""
+"""Value of `NOISE_SHARE` before the scale of the rates is fitted, because a wrong scale looks like noise."""
 QUIET_UNITS_PERCENT = 25
 """Percentage of units whose noise must be below the limit. The other units may receive an unrecorded input."""
 MAX_TRANSITIONS = 4000
@@ -38,7 +40,7 @@ SCALE_GRID = np.arange(-5, -0.99, 0.125)
 TAU_GRID = np.arange(0, 2.01, 0.05)
 """log10 of the time constants that are tried first, in samples."""
 LEAST_EVIDENCE_GAIN = 40.0
-"""Log evidence that a scale other than 1 must gain."""
+"""Log evidence, in nats, that a scale other than 1 must gain."""
 SCALE_AND_TAU_ROUNDS = 3
 """Number of times that scale and time constant are found in turn."""
 ORDERS_OF_CHANGES = (1, 2, 3)

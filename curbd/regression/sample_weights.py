@@ -104,7 +104,10 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     if np.median(lag_one(y - z @ W.T, pairs)) > NOISE_AUTOCORRELATION:
         return None
     if z.size * float(W.size) > MAX_MULTIPLICATIONS:
-        log.info("residuals look like measurement noise, but the recording is too large for weights; try state_space")
+        log.info(
+            "the residuals look like measurement noise, but the recording is too large for a regression with weighted "
+            "samples; the estimator state_space models measurement noise"
+        )
         return None
     D = decay(data.dt_s, start.tau_s, data.substeps)
     steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)

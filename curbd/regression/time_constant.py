@@ -62,7 +62,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     past = np.concatenate([pairs.x[follows - 1], z[follows - 1], pairs.u[follows]], axis=1)
     predicted = _predicted(past, np.concatenate([z[follows], pairs.x[follows]], axis=1))
     z_predicted, x_predicted = predicted[:, : z.shape[1]], predicted[:, z.shape[1] :]
-    # Penalties stay at 1: those of the evidence shrink too much where the regressors are predictions from the past.
+    # Penalties stay at 1: the evidence shrinks too much if the regressors are predictions from the past.
     longer, _ = _most_evident(data, z_predicted, x_predicted, pairs.x_next[follows], rounds=1)
     return longer if longer > LEAST_TAU_RATIO * tau_s else tau_s
 
@@ -77,12 +77,13 @@ def _predicted(instruments: Array, values: Array) -> Array:
 def _most_evident(
     data: TrainingData, z: Array, x: Array, x_next: Array, rounds: int = MAX_ROUNDS
 ) -> tuple[float, Array]:
-    """Time constant of greatest evidence, and the residuals of the next states.
+    """Estimate the time constant with the largest evidence, and the residuals of the next states.
 
-    The regression is that of the states, x_next = D x + Z v + noise: a penalty is the same ratio of variances for
-    v = (1 - D) w as for the weights w of the current. Given the penalties, D is a regression of x_next on what the
-    penalised regressors leave of x, where each unit is weighted by its noise. Penalties (1 at first) and D are found in
-    turn.
+    The regression predicts states: x_next = D x + Z v + noise, where D is the share of a state that is left after one
+    sample, Z are the regressors, and v = (1 - D) w with the weights w of the current. A penalty is one ratio of
+    variances for v and for w. Given the penalties, D is the coefficient of a regression of x_next on the part of x that
+    the penalised regressors do not explain, with each unit weighted by 1 / noise variance. Penalties (1 at first) and D
+    are estimated in turn.
 
     Parameters
     ----------

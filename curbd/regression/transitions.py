@@ -100,6 +100,10 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
     ----------
     data : the trials.
     folds : number of folds.
+
+    Returns
+    -------
+    The transitions, in the order of trials and time.
     """
     complete = np.isfinite(data.r).all(2) & np.isfinite(data.u).all(2)
     trial, time = np.nonzero(complete[:, :-1] & complete[:, 1:])
@@ -193,6 +197,10 @@ def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
     W : (unit, regressor) weights [J, B, b].
     data : the training trials, for the number of units and inputs and the sample step.
     tau_s : time constant, s.
+
+    Returns
+    -------
+    The network.
     """
     n, k = data.r.shape[2], data.u.shape[2]
     J, B, b = W[:, :n], W[:, n : n + k], W[:, n + k]

@@ -19,8 +19,8 @@ class Forecasts(NamedTuple):
 
     Attributes
     ----------
-    one_step : (trial, time - 1, unit) total currents, in the (dimensionless) units of the state x in tau dx/dt = -x + J
-        r + B u + b.
+    one_step : (trial, time - 1, unit) the total currents, in the (dimensionless) units of the state x in
+        tau dx/dt = -x + J r + B u + b.
     rollout : (trial, start, unit) rates a fixed number of bins after each start from recorded rates.
     free_run : (trial, time, unit) rates after a start from the first complete bin of a trial.
     """

@@ -169,6 +169,10 @@ def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) 
     r : (trial, time, unit) observed rates divided by the divisor, NaN where missing.
     divisor : (unit,) number by which the observed rates were divided.
     keep : share of a slow indicator that is left after one bin; 0 without an indicator.
+
+    Returns
+    -------
+    The noise, with all variances 1.
     """
     unit = torch.ones(x.shape[2], dtype=x.dtype, device=x.device)
     silent, least = None, 0 * unit

@@ -2,13 +2,13 @@
 
 The model is x[t+1] = f(x[t], u[t]) + process noise, observed rates = tanh(x) + measurement noise, where f is one sample
 of tau dx/dt = -x + J r + B u + b; states and rates are dimensionless. The log posterior of the paths is the sum of the
-squared residuals of both equations, each over its variance. The mean of its Gaussian approximation is where the
-gradient, averaged over the Gaussian itself, vanishes (variational approximation: Opper & Archambeau, Neural Computation
-2009). The mean is found by Gauss-Newton steps, whose normal equations are solved by conjugate gradients; the
-preconditioner is the solution for every unit alone. The average is over a draw and its mirror image about the mean. At
-the most probable path, without an average, states that saturate tanh would grow without limit. A draw solves the same
-equations with random right-hand sides of matching covariance (Papandreou & Yuille, NeurIPS 2010), so that no covariance
-matrix is formed.
+squared residuals of both equations, each over its variance. The mean of the Gaussian approximation is the point at
+which the gradient of the log posterior, averaged over the Gaussian itself, vanishes (variational approximation: Opper &
+Archambeau, Neural Computation 2009). The mean is found by Gauss-Newton steps, whose normal equations are solved by
+conjugate gradients; the preconditioner is the solution for every unit alone. The average is over a draw and its mirror
+image about the mean. If the most probable states were used instead of the mean, states that saturate tanh would grow
+without limit. A draw solves the same equations with random right-hand sides of matching covariance (Papandreou &
+Yuille, NeurIPS 2010), so that no covariance matrix is formed.
 """
 
 from __future__ import annotations
@@ -97,7 +97,11 @@ def observations(r: Array, u: Array, amplitude: Array | float = 1.0) -> Observat
     ----------
     r : (trial, time, unit) observed rates, NaN where missing.
     u : (trial, time, input) inputs, NaN where missing.
-    amplitude : (unit,) divisor of the rates.
+    amplitude : (unit,) number by which the rates are divided.
+
+    Returns
+    -------
+    The observed activity.
     """
     complete = np.isfinite(r).all(2, keepdims=True) & np.isfinite(u).all(2, keepdims=True)
     return Observations(

@@ -140,7 +140,7 @@ def test_removing_an_input_changes_the_region_that_receives_it(teacher) -> None:
     [
         (Inactivation(region="D"), 'found "D"'),
         (Inactivation(kind="input", input="sin"), "did you mean 'sine'?"),
-        (Inactivation(start_s=5.0, stop_s=6.0), "a window from 5 to 6 s"),
+        (Inactivation(start_s=5.0, stop_s=6.0), "a time window from 5 to 6 s"),
     ],
 )
 def test_names_and_windows_that_the_recording_does_not_have_are_refused(

@@ -168,10 +168,10 @@ def test_without_conditions_trials_of_all_conditions_are_perturbed(recording: xr
         ({"kind": "units", "table": "missing.tsv"}, 'table: found "missing.tsv"'),
         (
             {"start_s": 5.0},
-            "start_s: found a window from 5 to inf s, expected a window inside the trials of recording mouse",
+            "start_s: found a time window from 5 to inf s, expected a time window inside the trials of recording mouse",
         ),
-        ({"stop_s": -1.0}, "stop_s: found a window from -inf to -1 s"),
-        ({"start_s": 0.8, "conditions": ["right"]}, "start_s: found a window from 0.8 to inf s"),
+        ({"stop_s": -1.0}, "stop_s: found a time window from -inf to -1 s"),
+        ({"start_s": 0.8, "conditions": ["right"]}, "start_s: found a time window from 0.8 to inf s"),
         (
             {"conditions": ["lef"]},
             'conditions: found "lef", expected one of the conditions of recording mouse: left, right',

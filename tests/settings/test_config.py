@@ -305,7 +305,8 @@ def test_experiments_name_regions_and_inputs_that_exist() -> None:
     assert str(raised.value).splitlines() == [
         'config, inactivations.x.region: found "ca3", expected one of the regions of recording mouse: adn, ca1; did '
         "you mean 'ca1'?",
-        'config, inactivations.u.input: found "v", expected one of the inputs of recording mouse: it has none',
+        'config, inactivations.u.input: found "v", expected one of the inputs of recording mouse, but this '
+        "recording has no inputs",
     ]
 
 
@@ -318,9 +319,9 @@ def test_an_experiment_is_left_out_of_a_recording_that_lacks_its_region() -> Non
     assert list(possible.inactivations) == ["s"]
     assert possible.bench.readout == []
     assert [remark.split(". ")[0] for remark in remarks] == [
-        "The experiment x is left out here",
-        "The experiment c is left out here",
-        "The readout lick is left out here",
+        "The experiment x is left out for this recording",
+        "The experiment c is left out for this recording",
+        "The readout lick is left out for this recording",
     ]
     with pytest.raises(UserError, match=r'inactivations\.x\.region: found "V1"'):
         possible_experiments(recording, experiments, is_one_of_many=False)
