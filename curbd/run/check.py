@@ -16,6 +16,7 @@ from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_m
 from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
+from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
 
 DEMO = "data/demo.h5"
@@ -68,6 +69,8 @@ def check_run(plan: Plan) -> RunCheck:
         check.of_recording[name] = files[name].mistakes
         check.remarks += files[name].remarks
         check.of_recording[name] += _of_models(plan, name, files[name])
+        if not check.of_recording[name]:
+            _check_own_recordings(plan, name, check)
     _check_merge(plan, files, check)
     _check_perturbed(plan, files, check)
     _check_values(files, check)
@@ -80,6 +83,20 @@ def digest_of_run(plan: Plan) -> str:
     files = {str(row.path): row.path.stat() for row in plan.recordings.values() if row.path.exists()}
     stamps = {path: (found.st_size, found.st_mtime_ns) for path, found in files.items()}
     return hashlib.sha256(f"{plan.to_json()}{json.dumps(stamps, sort_keys=True)}".encode()).hexdigest()
+
+
+def _check_own_recordings(plan: Plan, name: str, check: RunCheck) -> None:
+    """Bins, smoothing and scaling of models that replace those of the recording."""
+    row = plan.recordings[name]
+    checked: list[RecordingSettings] = []
+    for model in plan.config.models:
+        settings = plan.recording_settings(name, model)
+        if not plan.has_own_recording(model) or settings in checked:
+            continue
+        checked.append(settings)
+        found = check_file(row.path, row.format, settings, name)  # type: ignore[arg-type]
+        check.of_recording[name] += [f"models.{model}, recording {text}" for text in found.mistakes]
+        check.remarks += [f"models.{model}, recording {text}" for text in found.remarks if text not in check.remarks]
 
 
 def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:

@@ -164,6 +164,12 @@ def test_numbers_as_conditions_and_wide_bins_get_a_remark(study: Study) -> None:
     assert any("a trial has only 2 bins of 0.5 s" in remark for remark in check.remarks)
 
 
+def test_bins_of_a_model_are_checked_too(study: Study) -> None:
+    models = {"plain": {"family": "full_rank"}, "fine": {"family": "full_rank", "bin_width_s": 0.02}}
+    (mistake,) = check_run(read_plan(study("a\ta.h5\thdf5", models=models))).mistakes
+    assert mistake.startswith("models.fine, recording a (a.h5): bin_width_s: found 0.02")
+
+
 def test_a_sound_run_says_so(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(study(defaults={"windows": {"conditions": ["side"]}}))]) == 0
     assert capsys.readouterr().out == "Checked the config and 2 of 2 recordings: no mistake.\n"
