@@ -1,4 +1,4 @@
-"""Which brain region drives which: networks fitted to recordings, their currents by source, and what silencing does.
+"""Networks fitted to neural recordings, the currents between brain regions, and in-silico inactivations.
 
 In a notebook::
 
@@ -11,7 +11,7 @@ In a notebook::
     silence = {"silence": curbd.Inactivation()}
     effects = curbd.inactivate(session.recording, networks, silence, pathways=pathways)
 
-The names are listed, with their types, in ``curbd/__init__.pyi``.
+The names of the package are listed, with their types, in ``curbd/__init__.pyi``.
 """
 
 from importlib.metadata import version as _version

@@ -36,7 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    words : the words of the command line behind ``curbd``; None takes them from `sys.argv`.
+    words : arguments of the command line after ``curbd``; None takes them from `sys.argv`.
 
     Returns
     -------
@@ -70,7 +70,10 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
     step.add_argument("--format", choices=("nwb", "hdf5"), required=True, help="format of the file")
     step.add_argument(
-        "--plan", type=Path, metavar="plan.json", help="plan of the run, with its settings (without: the defaults)"
+        "--plan",
+        type=Path,
+        metavar="plan.json",
+        help="plan of the run, with its settings (default: no plan, default settings)",
     )
     step.add_argument("--model", help="name of a model with its own bin width, smoothing or scaling")
     step.add_argument("--out", type=Path, required=True, metavar="recording.nc", help="file for the recording")
@@ -94,7 +97,7 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--out", type=Path, required=True, metavar="currents.nc", help="file for the currents")
     step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
-    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the further nulls")
+    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
 
     step = add_step(
         steps, "inactivate", _inactivate, "perturb a network and compare the perturbed runs with intact runs"

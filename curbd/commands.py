@@ -1,4 +1,4 @@
-"""What the commands `curbd` and `lrfit` share: the parser, running a step, the arguments of a step, the step `fit`."""
+"""Code that the commands `curbd` and `lrfit` share: parser, running a step, arguments of a step, the step `fit`."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ Command = Callable[[argparse.Namespace], None]
 SUCCESS = 0
 USER_ERROR_STATUS = 2
 INTERRUPTED_STATUS = 130
-"""What a shell reports of a program that was ended by Ctrl-C: 128 plus the number of the signal, 2."""
+"""Exit status that a shell reports for a program ended by Ctrl-C: 128 plus the number of the signal, 2."""
 
 
 def command_parser(program: str, description: str) -> tuple[argparse.ArgumentParser, Steps[argparse.ArgumentParser]]:
-    """The parser of a command with the option ``--version``, and the place of its steps.
+    """Construct the parser of a command, with the option ``--version``.
 
     Parameters
     ----------
     program : name of the command.
     description : what the command is for.
+
+    Returns
+    -------
+    The parser, and the object to which its steps are added.
     """
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--version", action="version", version=f"{program} {version('curbd-workflow')}")
@@ -43,14 +47,14 @@ def command_parser(program: str, description: str) -> tuple[argparse.ArgumentPar
 
 
 def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
-    """Run the step that the words of a command line name.
+    """Run the step that is named on the command line.
 
     A mistake that the user can correct is printed without a traceback. Ctrl-C ends the step with one line.
 
     Parameters
     ----------
-    parser : of the command.
-    words : the words of the command line behind the name of the command; None takes them from `sys.argv`.
+    parser : parser of the command.
+    words : arguments of the command line after the name of the command; None takes them from `sys.argv`.
 
     Returns
     -------
@@ -90,14 +94,14 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
 def add_step(
     steps: Steps[argparse.ArgumentParser], name: str, command: Command, description: str
 ) -> argparse.ArgumentParser:
-    """Add one step to a command.
+    """Add a step to a command.
 
     Parameters
     ----------
     steps : the steps of the command.
     name : name of the step on the command line.
     command : the function that the step calls with its arguments.
-    description : what the step does, a sentence that begins with a small letter and has no full stop.
+    description : what the step does, as a sentence without a capital letter at the start and without a full stop.
 
     Returns
     -------
@@ -137,12 +141,12 @@ def _add_threads(step: argparse.ArgumentParser) -> None:
 
 
 def fit_and_score(arguments: argparse.Namespace, fit: Fit) -> None:
-    """Run the step `fit`.
+    """Run the step `fit`: fit a model to a recording, score the fits, and write the networks and tables.
 
     Parameters
     ----------
     arguments : the arguments of the step, see `add_fit_step`.
-    fit : fits a model of one family to a recording.
+    fit : function that fits a model of one family to a recording.
     """
     from curbd import tables
     from curbd.scores.score import score
@@ -164,14 +168,14 @@ def fit_and_score(arguments: argparse.Namespace, fit: Fit) -> None:
 
 
 def set_threads(arguments: argparse.Namespace) -> None:
-    """Let this process compute with as many threads as the step was given."""
+    """Set the number of threads of this process to the number that the step was given."""
     import torch
 
     torch.set_num_threads(arguments.threads)
 
 
 def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Read the recording of a step and, for the recording of a teacher, its true network."""
+    """Read the recording of a step and its true network, which is None unless the recording is that of a teacher."""
     from curbd.network.truth import read_with_truth
 
     return read_with_truth(arguments.recording)

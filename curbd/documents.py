@@ -1,6 +1,6 @@
 """Documents that are generated from the code: JSON schemas, the key tables of config/README.md, the data dictionary.
 
-``python -m curbd.documents`` in the root of the repository writes them; a test fails where one is out of date.
+``python -m curbd.documents`` in the root of the repository writes these documents; a test fails if one is out of date.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ SCHEMA_TYPES = {"text": "string", "integer": "integer", "number": "number", "fla
 
 
 def documents(root: Path) -> dict[str, str]:
-    """Every file that is generated, wholly or in part: path relative to ``root`` -> text.
+    """Generate the text of every document that is generated, wholly or in part.
 
     Parameters
     ----------
-    root : root of the repository; the parts of files that are not generated are read from there.
+    root : root of the repository, from which the parts of files that are not generated are read.
+
+    Returns
+    -------
+    Path relative to ``root`` -> text.
     """
     schemas = {"config": config_schema()} | {name: table_schema(table) for name, table in TABLES.items()}
     files = {
@@ -49,12 +53,12 @@ def documents(root: Path) -> dict[str, str]:
 
 
 def config_schema() -> dict[str, Any]:
-    """JSON schema of the config, with which editors complete and check keys."""
+    """Return the JSON schema of the config, with which editors complete and check keys."""
     return {"$schema": SCHEMA_DRAFT, **Config.model_json_schema()}
 
 
 def table_schema(table: Table) -> dict[str, Any]:
-    """JSON schema of one row of a table."""
+    """Return the JSON schema of one row of a table."""
     return {
         "$schema": SCHEMA_DRAFT,
         "title": table.file,
@@ -75,7 +79,7 @@ def _column_schema(column: Column) -> dict[str, Any]:
 
 
 def data_dictionary() -> list[str]:
-    """Lines of results/README.md: every column of every table of a run."""
+    """Return the lines of results/README.md: every column of every table of a run."""
     lines: list[str] = []
     for table in TABLES.values():
         lines += [f"## {table.file}", "", table.meaning, ""]
@@ -93,7 +97,7 @@ def data_dictionary() -> list[str]:
 
 
 def config_keys() -> list[str]:
-    """Lines of config/README.md: every key of the config, section by section."""
+    """Return the lines of config/README.md: every key of the config, section by section."""
     lines = _section("The config", Config, level=2)
     lines += _section("defaults: how a file becomes a recording", RecordingSettings, level=2)
     for name, nested in _sections(RecordingSettings):

@@ -16,19 +16,19 @@ UNWRITABLE = {
     errno.EPERM: ("a folder that may not be written to", "choose another folder for results, or change its rights"),
     errno.ENAMETOOLONG: ("a name that is too long for the file system", "choose shorter names"),
 }
-"""Number of an error of the operating system -> what it says about the place of a file, and what the user can do."""
+"""Number of an operating system error -> what the error means for the folder of a file, and what the user can do."""
 
 
 class UserError(Exception):
-    """Something that the user can correct: a command prints the message without a traceback and exits with status 2.
+    """An error that the user can correct: a command prints the message without a traceback and exits with status 2.
 
     The message is one line for each mistake: where, what was found, what was expected, and what to do. The attributes
-    hold the same facts about a single mistake, for code that handles the error; they are empty for an error that
-    reports several mistakes at once or a text in another form.
+    hold these four facts about a single mistake, for code that handles the error; they are empty if the error reports
+    several mistakes at once or has a message of another form.
 
     Attributes
     ----------
-    where : place of the mistake: a file, a line or a key of the settings.
+    where : location of the mistake: a file, a line or a key of the settings.
     found : what was found there.
     expected : what was expected instead.
     todo : what the user can do.
@@ -43,33 +43,41 @@ class UserError(Exception):
 
     @classmethod
     def at(cls, where: str, *, found: str, expected: str, todo: str = "") -> Self:
-        """An error about one mistake, with the message ``where: found ..., expected ...; todo``.
+        """Construct an error about one mistake, with the message ``where: found ..., expected ...; todo``.
 
         Parameters
         ----------
-        where : place of the mistake: a file, a line or a key of the settings.
+        where : location of the mistake: a file, a line or a key of the settings.
         found : what was found there.
         expected : what was expected instead.
         todo : what the user can do; may be empty.
+
+        Returns
+        -------
+        The error, to be raised by the caller.
         """
         message = mistake(where, found=found, expected=expected, todo=todo)
         return cls(message, where=where, found=found, expected=expected, todo=todo)
 
 
 def mistake(where: str, *, found: str, expected: str, todo: str = "") -> str:
-    """One line that describes a mistake: ``where: found ..., expected ...; todo``.
+    """Write one line that describes a mistake: ``where: found ..., expected ...; todo``.
 
     Parameters
     ----------
-    where : place of the mistake: a file, a line or a key of the settings.
+    where : location of the mistake: a file, a line or a key of the settings.
     found : what was found there.
     expected : what was expected instead.
     todo : what the user can do; may be empty.
+
+    Returns
+    -------
+    The line.
     """
     return f"{where}: found {found}, expected {expected}" + (f"; {todo}" if todo else "")
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """The question ``did you mean 'x'?`` when one of the candidates resembles the word, else an empty text."""
+    """Return the question ``did you mean 'x'?`` if one of the candidates resembles the word, and '' otherwise."""
     matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
-    """Show the progress of a computation while the block runs.
+    """Show the progress of a computation while a ``with`` block runs.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
 
     Yields
     ------
-    A function to call after some steps, with the number of steps that were completed since the last call. The function
-    moves a bar on standard error. Where standard error is not a terminal, the function writes a line to the log
-    whenever another tenth of all steps is complete.
+    A function to call with the number of steps that were completed since the last call. The function advances a bar on
+    standard error. If standard error is not a terminal, the function writes a line to the log whenever another tenth of
+    all steps is complete.
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what) as bar:

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and netCDF in one dialect."""
+"""Writing of files so that they are either whole or absent, and reading and writing of netCDF."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 RESULTS_VERSION = 3
-"""Raised when the meaning of results changes, so that the workflow runs every step again."""
+"""Version of the results; a developer increases it when the meaning of results changes, and the workflow then runs
+every step again."""
 
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """Write a file that is either whole or absent.
+    """Write a file so that it is either whole or absent, even if the program is killed.
 
     A reader never sees half a file, and a process that survived a killed run cannot spoil the files of a new run.
 
     Parameters
     ----------
-    path : the file to write; its folder is made if necessary.
+    path : path of the file to write; its folder is made if necessary.
 
     Yields
     ------
     A temporary path in the same folder. The temporary file replaces ``path`` when the block ends without an error, and
-    is deleted when the block raises.
+    is deleted if the block raises an error.
 
     Raises
     ------
@@ -77,14 +78,14 @@ def _told_if_unwritable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_hdf5(path: Path | str) -> Iterator[h5py.File]:
-    """Write an HDF5 file that is either whole or absent.
+    """Write an HDF5 file so that it is either whole or absent, even if the program is killed.
 
     The file is made in memory and written as plain bytes: HDF5 itself ends the whole interpreter when a disk is full,
     and needs a lock that some network file systems do not have.
 
     Parameters
     ----------
-    path : the file to write; its folder is made if necessary.
+    path : path of the file to write; its folder is made if necessary.
 
     Yields
     ------
@@ -110,7 +111,7 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     Parameters
     ----------
     groups : name of a group -> its dataset; the group ``/`` is the root of the file.
-    path : the file to write.
+    path : path of the file to write.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def _compression(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
 
 
 def open_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
-    """Open one group of a netCDF file without a lock: files of a run are never changed once they are there."""
+    """Open one group of a netCDF file without a file lock, which is safe because files of a run never change."""
     name = None if group == "/" else group
     return xr.open_dataset(path, group=name, engine=ENGINE, driver_kwds={"locking": False})
 
@@ -158,7 +159,7 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
 
 
 def groups_of(path: Path | str) -> set[str]:
-    """Names of the groups of a netCDF file, without the root."""
+    """Return the names of the groups of a netCDF file, without the root."""
     import h5netcdf
 
     with h5netcdf.File(path, "r", locking=False) as file:
@@ -166,7 +167,7 @@ def groups_of(path: Path | str) -> set[str]:
 
 
 def sha256(path: Path | str) -> str:
-    """SHA-256 checksum of a file in hexadecimal digits; the file is read in pieces of 1 MiB."""
+    """Return the SHA-256 checksum of a file in hexadecimal digits, reading the file in pieces of 1 MiB."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):

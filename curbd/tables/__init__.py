@@ -1,6 +1,6 @@
-"""The result tables: what each column means, and the check that every table passes before it is written.
+"""The result tables: the meaning of each column, and the check that every table passes before it is written.
 
-The same description of a column serves validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
+One description of a column is used for validation, the JSON schemas under ``workflow/schemas/`` and the data dictionary
 ``results/README.md``.
 """
 

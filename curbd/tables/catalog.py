@@ -1,4 +1,4 @@
-"""All tables by name, in the order of the data dictionary."""
+"""The descriptions of all result tables by name, in the order of the data dictionary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a whole run, collected from the tables of every recording and model, and their provenance."""
+"""Collection of the tables of a whole run from the tables of every recording and model, with their provenance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PACKAGES = (
 def collect_run(
     results: Path, models: Mapping[str, Sequence[str]], families: Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
-    """Every table of a run by name, from the tables that its steps wrote.
+    """Collect every table of a run from the tables that its steps wrote.
 
     The table ``units`` gains the columns ``<score>:<model>`` for each model; they are empty for units that are not
     fitted.
@@ -45,6 +45,10 @@ def collect_run(
     results : folder of the run.
     models : name of a recording -> models that have all their results.
     families : name of a model -> its family, ``full_rank`` or ``low_rank``.
+
+    Returns
+    -------
+    Name of the table -> rows of all recordings and models.
     """
     recordings = list(models)
     fits = [results / recording / model for recording in recordings for model in models[recording]]
@@ -92,9 +96,9 @@ def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
 def provenance(
     results: Path, config: Mapping[str, Any], remarks: Mapping[str, Sequence[str]], left_out: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Where the tables of a run come from: versions, the config with its defaults, the input files and their checksums.
+    """Collect the origin of a run's tables: versions, config with defaults, input files and their checksums.
 
-    The provenance of two identical runs is equal: it holds no date and no machine.
+    Two identical runs have equal provenance, because no date and no machine is part of it.
 
     Parameters
     ----------

@@ -17,11 +17,11 @@ class Column:
     Attributes
     ----------
     name : name of the column.
-    kind : type of the cells.
-    meaning : what a cell says, for users; with the unit where the name has none.
-    empty : when a cell may be empty; an empty text means never.
-    values : allowed values of a text column; none means any text.
-    optional : whether a table may lack the column, as the true network is known for teachers only.
+    kind : type of the cells: text, integer, number or flag.
+    meaning : what a cell says, for users, with the unit if the name of the column has none.
+    empty : condition under which a cell is empty, for users; '' if cells are never empty.
+    values : allowed values of a text column; () allows any string.
+    optional : True if a table may lack the column, for example because the true network is known only for teachers.
     low, high : limits of a number, included.
     """
 
@@ -37,14 +37,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One result table: one fact in each row.
+    """The description of one result table, which has one fact per row.
 
     Attributes
     ----------
     file : name of the file; ``.csv`` or ``.parquet``.
     meaning : what the table is about, for users.
     key : names of the columns that identify a row.
-    columns : all columns in their order.
+    columns : descriptions of all columns, in order.
     """
 
     file: str
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """Names of all columns in their order."""
+        """Return the names of all columns, in order."""
         return [column.name for column in self.columns]
 
 
@@ -63,7 +63,7 @@ MODEL = Column("model", "text", "name of the model, from the config")
 SEED = Column(
     "seed",
     "integer",
-    "seed of the fit, from the config; the first fit of a model uses the training trials as they are, every further "
+    "seed of the fit, from the config; the first fit of a model uses the training trials as they are, every additional "
     "fit a bootstrap resample of the training trials",
 )
 REGION = Column(
@@ -71,32 +71,30 @@ REGION = Column(
 )
 TARGET = Column("target", "text", "region that receives the current")
 SOURCE = Column("source", "text", "what sends the current: a region, `input:<name>` or `bias`")
-CONDITION = Column(
-    "condition", "text", "condition of the trials; `all` where the config names no columns for conditions"
-)
+CONDITION = Column("condition", "text", "condition of the trials; `all` if the config names no columns for conditions")
 EXPERIMENT = Column(
-    "experiment", "text", "name of the entry of `inactivations` in the config that the perturbation belongs to"
+    "experiment", "text", "name of the entry of `inactivations` in the config to which the perturbation belongs"
 )
 ACTS_ON = Column(
     "acts_on",
     "text",
-    "what the perturbation acts on: a region, a group of units, a pathway `source->target`, an input, a latent, or "
-    "several of these joined by `+`",
+    "what is perturbed: a region, a group of units, a pathway `source->target`, an input, a latent, or "
+    "several of these, joined by `+`",
 )
 FRACTION = Column(
     "fraction",
     "number",
-    "share of the units of the region or group that the perturbation acts on",
-    empty="the perturbation acts on no single region or group of units",
+    "share of the units of the region or group that is perturbed",
+    empty="what is perturbed is not a single region or group of units",
     low=0,
     high=1,
 )
 PERTURBATION = Column(
     "perturbation",
     "text",
-    "name of the experiment in the config and what the experiment acts on, for example `silence:ca1`",
+    "name of the experiment in the config and what is perturbed, for example `silence:ca1`",
 )
 AFFECTED = Column("target", "text", "what changes: a region, `latent:<number>` or `readout:<name>`")
 NO_GROUP = "no random group could be drawn, or a pathway to another target is cut"
 NO_INTERVAL = "the estimator has no posterior, and the model has one fit"
-NO_TRUTH = "the true network does not have what is perturbed"
+NO_TRUTH = "the true network lacks what is perturbed"

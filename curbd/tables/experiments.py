@@ -21,7 +21,7 @@ from curbd.tables.column import (
 
 NO_POSTERIOR = "the estimator has no posterior"
 TRUE_EFFECT_ZERO = "the true effect is zero or not known"
-NO_PREDICTED_INTERVAL = "the row is about a region, or there is no interval"
+NO_PREDICTED_INTERVAL = "the row is about a region, or the effect on the unit has no interval"
 NO_MEASURED_EFFECT = "the row is about a unit, or about a region without a measured effect"
 _INTERVAL = (
     Column(
@@ -51,7 +51,7 @@ _TRUE_EFFECT = (
 TABLES: dict[str, Table] = {
     "inactivations": Table(
         "inactivations.csv",
-        "What each experiment does to each region, latent and readout, as the fitted networks predict.",
+        "Effects of each experiment on each region, latent and readout, as the fitted networks predict them.",
         ("recording", "model", "seed", "perturbation", "target", "condition"),
         (
             RECORDING,
@@ -68,7 +68,7 @@ TABLES: dict[str, Table] = {
                 values=("region", "units", "population", "pathway", "input", "latent", "combination"),
             ),
             Column(
-                "strength", "number", "how far the action goes, from 0 (nothing) to 1 (fully silenced)", low=0, high=1
+                "strength", "number", "strength of the action, from 0 (no effect) to 1 (full effect)", low=0, high=1
             ),
             Column("start_s", "number", "start of the perturbation, s"),
             Column("stop_s", "number", "end of the perturbation, s"),
@@ -78,9 +78,12 @@ TABLES: dict[str, Table] = {
             Column(
                 "effect_rms",
                 "number",
-                "rms of the perturbed minus the intact run over trials, time from start_s to stop_s, and units: of "
-                "scaled rates (-1 to 1) for a region, in units of x for a latent, in the units of the variable for a "
-                "readout. Both runs start at start_s from the recorded state, with the recorded inputs, without noise "
+                "rms of the perturbed minus the intact simulation over trials, time from start_s "
+                "to stop_s, and units: of "
+                "scaled rates (-1 to 1) for a region, in the units of the state x for a latent, in the units of the "
+                "variable for a "
+                "readout. The two simulations start at start_s from the recorded state, with the recorded inputs, "
+                "without noise "
                 "unless the config asks for noise. Units whose rate is held are left out, unless all units of the "
                 "target are held",
                 low=0,
@@ -88,7 +91,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "expected_rms",
                 "number",
-                "effect_rms as expected from networks drawn from the posterior of the first fit, the same for all "
+                "effect_rms as expected from networks drawn from the posterior of the first fit, equal for all "
                 "seeds. effect_rms of a single fit is too small on average, because the weights of a fit are shrunk",
                 empty=NO_POSTERIOR,
                 low=0,
@@ -96,14 +99,14 @@ TABLES: dict[str, Table] = {
             Column(
                 "effect_mean",
                 "number",
-                "mean of the perturbed minus the intact run over the same trials, times and units as effect_rms",
+                "mean of the perturbed minus the intact simulation, over the trials, times and units of effect_rms",
             ),
             _EXPECTED_MEAN,
             Column(
                 "ci_low",
                 "number",
                 "lower end of the 95 % interval of effect_mean, the same for all seeds: from networks drawn from the "
-                "posterior of the first fit, or else from the spread over fits",
+                "posterior of the first fit, or, if there is no posterior, from the spread over fits",
                 empty=NO_INTERVAL,
             ),
             Column(
@@ -115,7 +118,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "predicted_r2",
                 "number",
-                "share of the squared effect that is expected to be true, from the networks behind the interval",
+                "share of the squared effect that is expected to be true, from the networks that give the interval",
                 empty=f"{NO_INTERVAL}, or there is no effect",
                 low=0,
                 high=1,
@@ -123,9 +126,10 @@ TABLES: dict[str, Table] = {
             Column(
                 "null_low",
                 "number",
-                "2.5 % quantile of effect_rms when the same is done to random groups of as many units. Groups are "
+                "2.5 % quantile of effect_rms if random groups of the same number of units are perturbed instead. "
+                "Groups are "
                 "drawn from all units outside the target (for a latent or a readout: from all units); at most 8 "
-                "trials of the condition are run",
+                "trials of the condition are simulated",
                 empty=NO_GROUP,
                 low=0,
             ),
@@ -135,7 +139,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "p_value",
                 "number",
-                "share of random groups whose effect_rms is at least that of the experiment, which is counted as one "
+                "share of random groups whose effect_rms is at least as large as that of the experiment, which is "
+                "counted as one "
                 "of the groups",
                 empty=NO_GROUP,
                 low=0,
@@ -151,8 +156,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "perturbed_share",
                 "number",
-                "share of the units of the target whose activity the experiment sets or drives directly; where the "
-                "share is 1, the effect is what was imposed",
+                "share of the units of the target whose activity the experiment sets or drives directly; if the "
+                "share is 1, the effect is imposed and not predicted",
                 empty="the target is not a region",
                 low=0,
                 high=1,
@@ -167,12 +172,12 @@ TABLES: dict[str, Table] = {
             Column(
                 "verdict",
                 "text",
-                "whether the effect can be believed: `supported` where resolved pathways lead from what is perturbed "
+                "whether the effect can be believed: `supported` if resolved pathways lead from what is perturbed "
                 "to the target and at least half of the squared effect is expected to be true",
                 empty="the experiment acts on the target itself, or the target is not a region",
                 values=("supported", "unsupported"),
             ),
-            Column("reason", "text", "what supports the effect, or what speaks against it"),
+            Column("reason", "text", "what supports the effect, or what speaks against the effect"),
             Column(
                 "true_r2",
                 "number",
@@ -184,7 +189,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "expected_true_r2",
                 "number",
-                "as true_r2, for the effect expected under the posterior of the first fit; the same for all seeds",
+                "as true_r2, for the effect expected under the posterior of the first fit; equal for all seeds",
                 empty=f"{TRUE_EFFECT_ZERO}, or {NO_POSTERIOR}",
                 high=1,
                 optional=True,
@@ -207,10 +212,21 @@ TABLES: dict[str, Table] = {
             AFFECTED,
             CONDITION,
             Column("time_s", "number", "time from t = 0 of the trial, s"),
-            Column("effect_mean", "number", "perturbed minus intact run, mean over trials and units"),
-            Column("effect_rms", "number", "perturbed minus intact run, rms over trials and units", low=0),
+            Column(
+                "effect_mean",
+                "number",
+                "perturbed minus intact simulation, mean over trials and units",
+            ),
+            Column(
+                "effect_rms",
+                "number",
+                "perturbed minus intact simulation, rms over trials and units",
+                low=0,
+            ),
             *_INTERVAL,
-            Column("intact_mean", "number", "intact run, mean over trials and units"),
+            Column(
+                "intact_mean", "number", "rates, latent or readout in the intact simulation, mean over trials and units"
+            ),
             *_TRUE_EFFECT,
         ),
     ),
@@ -236,13 +252,13 @@ TABLES: dict[str, Table] = {
             Column("effect_rms", "number", "perturbed minus intact rate, rms over trials and time", low=0),
             _EXPECTED_MEAN,
             *_INTERVAL,
-            Column("intact_mean", "number", "rate of the intact run, mean over trials and time"),
+            Column("intact_mean", "number", "rate in the intact simulation, mean over trials and time"),
             *_TRUE_EFFECT,
         ),
     ),
     "perturbation_comparison": Table(
         "perturbation_comparison.csv",
-        "Predicted and measured effects of real perturbations: one row for each region, and one for each unit that "
+        "Predicted and measured effects of real perturbations: one row per region, and one row per unit that "
         "was not perturbed directly.",
         ("recording", "model", "seed", "perturbation", "target", "unit_id"),
         (
@@ -288,8 +304,9 @@ TABLES: dict[str, Table] = {
             Column(
                 "p_value",
                 "number",
-                "probability of a measured effect on the region at least as large (rms over time and units) when the "
-                "labels of perturbed and unperturbed trials of a condition are exchanged at random",
+                "probability of a measured effect on the region that is at least as large (rms over time and units) if "
+                "the "
+                "perturbed and unperturbed trials of each condition are exchanged at random",
                 empty="the row is about a unit",
                 low=0,
                 high=1,
@@ -351,11 +368,15 @@ TABLES: dict[str, Table] = {
             Column(
                 "measure",
                 "text",
-                "what value is. `total_effect`: effect_rms of silencing the source on the target. `direct_effect`: "
-                "effect_rms of cutting only the pathway from source to target. `direct_share`: direct_effect / "
-                "total_effect. `critical_window`: of successive windows, the one with the largest effect; value is "
+                "meaning of value. `total_effect`: effect_rms on the target when the source is silenced. "
+                "`direct_effect`: "
+                "effect_rms on the target when only the pathway from source to target is cut. `direct_share`: "
+                "direct_effect / "
+                "total_effect. `critical_window`: the window with the largest effect among successive windows; value "
+                "is "
                 "this effect divided by the mean effect of all windows. `transmitter_index`: share of the messages "
-                "that a region sends (currents of resolved pathways) that the messages it receives predict on "
+                "that a region sends (currents of resolved pathways) that the messages that the region receives "
+                "predict on "
                 "held-out trials. `generator_index`: 1 - transmitter_index. `synergy`: effect of several "
                 "interventions together, divided by the size of the sum of their single effects, minus 1",
                 values=(
@@ -371,10 +392,12 @@ TABLES: dict[str, Table] = {
             Column(
                 "perturbation",
                 "text",
-                "name of the experiment and what the experiment acts on",
+                "name of the experiment and what is perturbed",
                 empty="the measure needs no experiment",
             ),
-            Column("source", "text", "region that acts on the target", empty="several regions act, or none"),
+            Column(
+                "source", "text", "region that acts on the target", empty="several regions act on the target, or none"
+            ),
             Column(
                 "target",
                 "text",

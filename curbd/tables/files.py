@@ -1,4 +1,4 @@
-"""Tables as files: checked before they are written, and read with the types of their columns."""
+"""Result tables as files: checked before they are written, and read with the types of their columns."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ from curbd.tables.column import Column
 from curbd.tables.fits import UNIT_SCORES
 
 ROUNDING = 1e-9
-"""How far a number may lie outside its limits."""
+"""Amount by which a number may lie outside its limits, because of rounding."""
 
 
 def problems(name: str, table: pd.DataFrame) -> list[str]:
-    """Every difference between a table and its description, one line each.
+    """Find every difference between a table and its description.
 
     Parameters
     ----------
     name : name of the table in `TABLES`.
     table : the rows.
+
+    Returns
+    -------
+    One line per difference; empty if the table matches its description.
     """
     schema = TABLES[name]
     differences: list[str] = []
@@ -76,7 +80,7 @@ def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
     ----------
     name : name of the table in `TABLES`.
     table : the rows.
-    path : the file; a reader never sees half of it.
+    path : path of the file; a reader never sees an incomplete file.
 
     Raises
     ------
@@ -99,11 +103,16 @@ def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
 
 
 def read(name: str, path: Path | str) -> pd.DataFrame:
-    """Read a table with the types of its columns; labels stay text, as a region may be called NA or 007.
+    """Read a table with the types of its columns; labels stay strings, because a region may be called NA or 007.
+
+    Parameters
+    ----------
+    name : name of the table in `TABLES`.
+    path : path of the file.
 
     Raises
     ------
-    UserError : no such file.
+    UserError : the file does not exist.
     """
     schema = TABLES[name]
     if not Path(path).is_file():
@@ -127,9 +136,9 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
 
 
 def concatenate(name: str, paths: Iterable[Path | str]) -> pd.DataFrame:
-    """One table from the files that the steps of a run wrote.
+    """Join the files of a table that the steps of a run wrote.
 
-    An optional column is empty in the rows of a file that lacks the column.
+    An optional column is empty in the rows from a file that lacks the column.
     """
     tables = [table for table in (read(name, path) for path in paths) if len(table)]
     if not tables:

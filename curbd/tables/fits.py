@@ -14,7 +14,7 @@ UNIT_SCORES = {
         "share of the variance of the rate of the unit that the model predicts several bins ahead, on test trials"
     ),
     "free_run_r2": (
-        "share of the variance of the rate of the unit that the model explains when it runs freely, on test trials"
+        "share of the variance of the rate of the unit that the model explains when simulated freely, on test trials"
     ),
     "one_step_own_past_r2": "one_step_r2 of a network that has no pathways between regions",
 }
@@ -22,8 +22,8 @@ UNIT_SCORES = {
 
 BASELINES = {
     "average": "the average of the training trials of the same condition",
-    "persistence": "the last value of the data persists",
-    "own_past": "every region is predicted from itself and the recorded inputs alone, without other regions",
+    "persistence": "the last recorded value persists",
+    "own_past": "every region is predicted from its own activity and the recorded inputs only, without other regions",
 }
 NO_AVERAGE = "no condition has several trials"
 
@@ -35,7 +35,9 @@ def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
             f"{score}_{name}_r2",
             "number",
             f"{score}_r2 of a baseline instead of the network: {BASELINES[name]}",
-            empty=NO_AVERAGE if name == "average" else "nothing varies, or the baseline predicts nothing here",
+            empty=NO_AVERAGE
+            if name == "average"
+            else "the scored data do not vary, or the baseline gives no prediction for this score",
             high=1,
         )
         for name in names
@@ -65,24 +67,24 @@ TABLES: dict[str, Table] = {
             Column(
                 "rollout_r2",
                 "number",
-                "share of the variance of the rates that the network explains after running freely for `rollout_s` "
-                "from a state of the data",
+                "share of the variance of the rates that the network explains after a free simulation of `rollout_s` "
+                "from a recorded state",
                 empty="trials are shorter than rollout_s, or nothing varies",
                 high=1,
             ),
-            Column("rollout_s", "number", "how far ahead rollout_r2 predicts, s", low=0),
+            Column("rollout_s", "number", "time by which rollout_r2 predicts ahead, s", low=0),
             Column(
                 "free_run_r2",
                 "number",
                 "share of the variance of the rates (every unit about its own mean) that the network explains when it "
-                "runs freely from the first complete bin of every trial",
+                "is simulated freely from the first complete bin of every trial",
                 empty="nothing varies",
                 high=1,
             ),
             Column(
                 "free_run_variance_explained",
                 "number",
-                "as free_run_r2, with the variance of the rates taken about one mean over all units: the pVar of the "
+                "as free_run_r2, with the variance of the rates about a single mean over all units: the pVar of the "
                 "CURBD literature",
                 empty="nothing varies",
                 high=1,
@@ -120,7 +122,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "process_noise_sd",
                 "number",
-                "standard deviation of the process noise added to x in one bin, rms over units, in units of x",
+                "standard deviation of the process noise added to the state x in one bin, rms over units, in the units "
+                "of x",
                 empty="the estimator does not separate process noise from measurement noise",
                 low=0,
             ),
@@ -143,7 +146,8 @@ TABLES: dict[str, Table] = {
                 "penalty_by",
                 "text",
                 "how the penalties of the regression were chosen: by the evidence, or by the error of held-out folds. "
-                "For `sparse`, and where samples are weighted, the regression from which the fit starts",
+                "For `sparse`, and if samples are weighted: how the penalties of the regression at the start of the "
+                "fit were chosen",
                 empty="the estimator chooses no penalties",
                 values=("evidence", "cross_validation"),
             ),
@@ -200,7 +204,7 @@ TABLES: dict[str, Table] = {
                     f"{name}_r2",
                     "number",
                     f"r2 of a baseline: {text}",
-                    empty="the baseline predicts nothing here",
+                    empty="the baseline gives no prediction for this score",
                     high=1,
                 )
                 for name, text in BASELINES.items()

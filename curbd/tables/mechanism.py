@@ -19,25 +19,28 @@ TABLES: dict[str, Table] = {
             Column(
                 "latent",
                 "integer",
-                "number of the latent, in the order of decreasing variance; with `block_rank` in the order of the "
-                "pathways",
+                "index of the latent, in order of decreasing variance; with `block_rank`, in the order of the pathways",
                 low=1,
             ),
             Column(
-                "value", "number", "value of the latent, kappa = n' r, in units of x", empty="past the end of the trial"
+                "value",
+                "number",
+                "value of the latent, kappa = n' r with the factor n of J = m n', in the units of the state x",
+                empty="past the end of the trial",
             ),
             Column(
                 "position",
                 "number",
-                "position z of the state along the latent, where x = m z + B v + b and v are the inputs filtered with "
-                "the time constant; z follows tau dz/dt = -z + value",
+                "position z of the state x along the latent, with x = m z + B v + b, where v are the inputs filtered "
+                "with "
+                "the time constant, B the input weights and b the bias; z follows tau dz/dt = -z + value",
                 empty="past the end of the trial",
             ),
         ),
     ),
     "dynamics": Table(
         "dynamics.csv",
-        "Fixed points, slow points and limit cycles of the latents at constant inputs, one row for each latent. Where "
+        "Fixed points, slow points and limit cycles of the latents at constant inputs, one row per latent. If "
         "only some of the units were recorded, a fit can have slow modes that the true network does not have: read "
         "every row with its line_attractor_score and its warning.",
         ("recording", "model", "seed", "input", "point", "latent"),
@@ -51,15 +54,15 @@ TABLES: dict[str, Table] = {
                 "constant input of the network: `none`, `condition:<name>` (mean input over the trials of the "
                 "condition) or `input:<name>` (this input alone, at its root mean square while it is not 0)",
             ),
-            Column("point", "integer", "number of the point or cycle, within this fit and input", low=1),
-            Column("type", "text", "what the row is about", values=("fixed_point", "slow_point", "limit_cycle")),
+            Column("point", "integer", "index of the point or cycle within this fit and input", low=1),
+            Column("type", "text", "kind of the point or cycle", values=("fixed_point", "slow_point", "limit_cycle")),
             Column(
                 "stability",
                 "text",
                 "whether deviations shrink in all, some (saddle) or no directions of the latents",
                 values=("stable", "saddle", "unstable"),
             ),
-            Column("latent", "integer", "number of the latent", low=1),
+            Column("latent", "integer", "index of the latent", low=1),
             Column("position", "number", "position of the point along the latent (for a cycle: mean over one period)"),
             Column(
                 "amplitude",
@@ -71,15 +74,16 @@ TABLES: dict[str, Table] = {
             Column(
                 "eigenvalue_real",
                 "number",
-                "real part of an eigenvalue of n' diag(phi') m, the largest real part first; 1 is neutral. For a "
+                "real part of an eigenvalue of n' diag(phi') m, where J = m n' and phi' are the slopes of tanh at the "
+                "point, the largest real part first; 1 is neutral. For a "
                 "cycle: a Floquet multiplier, the largest first and the multiplier along the orbit (1) last. "
                 "Eigenvalues belong to the point or cycle as a whole, not to the latent of the row",
             ),
-            Column("eigenvalue_imag", "number", "imaginary part of that eigenvalue or multiplier"),
+            Column("eigenvalue_imag", "number", "imaginary part of the eigenvalue or multiplier"),
             Column(
                 "time_constant_s",
                 "number",
-                "time constant with which deviations along that eigenvector decay, s; negative where they grow",
+                "time constant with which deviations along the eigenvector decay, s; negative if deviations grow",
                 empty="deviations neither decay nor grow",
             ),
             Column(
@@ -99,7 +103,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "non_normality",
                 "number",
-                "departure from normality of J diag(phi') (Henrici), 0 to 1; near 1, eigenvalues say little about the "
+                "Henrici's departure from normality of J diag(phi'), 0 to 1; near 1, eigenvalues say little about the "
                 "dynamics",
                 empty="the row is about a cycle",
                 low=0,
@@ -115,14 +119,16 @@ TABLES: dict[str, Table] = {
             Column(
                 "complete",
                 "flag",
-                "whether the indices of the fixed points that were found sum to 1, as the indices of all fixed points "
+                "whether the Poincare indices of the fixed points that were found sum to 1, as those of all fixed "
+                "points "
                 "do",
             ),
             Column(
                 "found_in",
                 "number",
-                "share of the other fits of the model that have the same point or cycle: rates within .3 of the "
-                "spread of the rates, and for a cycle a period within 10 %",
+                "share of the other fits of the model with the same point or cycle: rates that differ by less than 0.3 "
+                "of the "
+                "spread of the rates, and for a cycle a period that differs by less than 10 %",
                 empty="the model has one fit",
                 low=0,
                 high=1,
@@ -130,12 +136,12 @@ TABLES: dict[str, Table] = {
             Column(
                 "moved",
                 "number",
-                "distance (rms over units) from the rates at the point to those at the nearest point of the same type "
+                "distance (rms over units) from the rates at the point to the rates at the nearest point of this type "
                 "without input",
                 empty="there is no point of this type without input",
                 low=0,
             ),
-            Column("warning", "text", "what to keep in mind when reading attractors of a fit"),
+            Column("warning", "text", "limits of what a fit can say about attractors"),
         ),
     ),
     "field": Table(
@@ -151,7 +157,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "position_2",
                 "number",
-                "position along the second latent; further latents are at their median",
+                "position along the second latent; all other latents are at their median",
                 empty="the network has one latent",
             ),
             Column("velocity_1", "number", "tau dz/dt along the first latent"),
@@ -170,12 +176,14 @@ TABLES: dict[str, Table] = {
             Column(
                 "measure",
                 "text",
-                "what value is. `overlap`: cosine of the angle between two vectors. `latent_share`: share of the "
+                "meaning of value. `overlap`: cosine of the angle between two vectors. `latent_share`: share of the "
                 "latent in the variance of the recurrent current. `region_share`: share of the region in the variance "
-                "of the latent, negative where the region works against the others. `connectivity_r`: cosine between "
-                "J and the J of another fit. `effective_r`: the cosine of both J on the directions that hold 99.9 % "
-                "of the variance of the rates, which the data constrain. `current_r2`: R2 of the recurrent current "
-                "with that of another fit",
+                "of the latent, negative if the region works against the others. `connectivity_r`: cosine between "
+                "the J of two fits. `effective_r`: this cosine with each J restricted to the directions that contain "
+                "99.9 % "
+                "of the variance of the rates, which the data constrain. `current_r2`: R2 with which another fit "
+                "predicts the "
+                "recurrent current of this fit",
                 values=(
                     "overlap",
                     "latent_share",
@@ -198,8 +206,7 @@ TABLES: dict[str, Table] = {
     ),
     "populations": Table(
         "populations.csv",
-        "Population of every unit of a low-rank network: a cluster of a Gaussian mixture on the loadings of the first "
-        "fit.",
+        "Population of every unit of a low-rank network, by a Gaussian mixture on the loadings of the first fit.",
         ("recording", "model", "unit_id"),
         (
             RECORDING,
@@ -209,7 +216,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "population",
                 "integer",
-                "number of the population that the unit belongs to, the largest population first",
+                "index of the population to which the unit belongs, the largest population first",
                 low=1,
             ),
             Column("probability", "number", "probability that the unit belongs to this population", low=0, high=1),
@@ -217,35 +224,37 @@ TABLES: dict[str, Table] = {
     ),
     "transmission": Table(
         "transmission.csv",
-        "What regions and populations send to a region in each condition, while the connectivity stays the same.",
+        "Currents that regions and populations send to a region in each condition, through the same weights.",
         ("recording", "model", "seed", "silenced", "target", "source", "condition"),
         (
             RECORDING,
             MODEL,
             SEED,
-            Column("silenced", "text", "region that is silenced in the run of the network (first fit only), or `none`"),
+            Column("silenced", "text", "region that is silenced in the simulation (first fit only), or `none`"),
             TARGET,
-            Column("source", "text", "region or `population:<number>` that sends"),
+            Column("source", "text", "region or `population:<number>` that sends the current"),
             CONDITION,
             Column(
                 "transmitted",
                 "number",
                 "standard deviation over trials and time of the current that the source sends, rms over the units of "
-                "the target, in units of x. The network runs freely from the recorded start of every trial, with the "
+                "the target, in the units of the state x. The network is simulated freely from the recorded start of "
+                "every trial, with the "
                 "recorded inputs, without noise",
                 low=0,
             ),
             Column(
                 "ratio",
                 "number",
-                "transmitted, divided by its smallest value over all conditions",
+                "transmitted, divided by the smallest value of transmitted over all conditions",
                 empty="nothing is transmitted in some condition",
                 low=1,
             ),
             Column(
                 "gating_index",
                 "number",
-                "transmitted minus its mean over conditions, divided by this mean; -1 means that nothing is "
+                "transmitted minus the mean of transmitted over conditions, divided by this mean; -1 means that "
+                "nothing is "
                 "transmitted",
                 empty="nothing is transmitted in any condition",
                 low=-1,
@@ -253,13 +262,15 @@ TABLES: dict[str, Table] = {
             Column(
                 "coupling",
                 "number",
-                "Frobenius norm of J diag(phi') from source to target, phi' averaged over the condition",
+                "Frobenius norm of the weights J diag(phi') from source to target, with the slope phi' of tanh "
+                "averaged over the condition",
                 low=0,
             ),
             Column(
                 "gain",
                 "number",
-                "mean of phi', the slope of tanh, over the units of the source and the condition",
+                "mean of phi', the slope of tanh, over the units of the source and the trials and time of the "
+                "condition",
                 low=0,
                 high=1,
             ),

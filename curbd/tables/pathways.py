@@ -21,7 +21,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "sign",
                 "text",
-                "which weights the current is summed over: all (`net`), positive (`excitatory`) or negative "
+                "weights over which the current is summed: all (`net`), positive (`excitatory`) or negative "
                 "(`inhibitory`)",
                 values=("net", "excitatory", "inhibitory"),
             ),
@@ -30,13 +30,14 @@ TABLES: dict[str, Table] = {
             Column(
                 "mean",
                 "number",
-                "current, mean over the units of the target and the trials of the condition, in units of x",
+                "current, mean over the units of the target and the trials of the condition, in the (dimensionless) "
+                "units of the state x",
             ),
             Column(
                 "rms",
                 "number",
-                "root mean square of the current over the units of the target and the trials of the condition, in "
-                "units of x",
+                "root mean square of the current over the units of the target and the trials of the condition, in the "
+                "units of the state x",
                 low=0,
             ),
             Column(
@@ -50,7 +51,7 @@ TABLES: dict[str, Table] = {
     ),
     "pathways": Table(
         "pathways.csv",
-        "One verdict for each pathway: does the source drive the target, and can the answer be believed?",
+        "One verdict per pathway: does the source drive the target, and can the answer be believed?",
         ("recording", "model", "target", "source"),
         (
             RECORDING,
@@ -60,7 +61,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "rms",
                 "number",
-                "root mean square of the current over units, trials and time, in units of x; of the first seed",
+                "root mean square of the current of the first fit over units, trials and time, in the units of the "
+                "state x",
                 low=0,
             ),
             Column(
@@ -74,7 +76,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "predicted_r2",
                 "number",
-                "R2 of the current with the true current, as expected from the posterior of the weights",
+                "R2 with which the current predicts the true current, as expected from the posterior of the weights",
                 empty="the estimator has no posterior",
                 high=1,
             ),
@@ -106,15 +108,17 @@ TABLES: dict[str, Table] = {
             Column(
                 "null_rms",
                 "number",
-                "rms of the current when the trials of the source are shuffled and the regression is solved again "
-                "(shifted in time where there are too few trials), in units of x",
+                "rms of the current if the trials of the source are shuffled and the regression is solved again "
+                "(shifted in time if there are too few trials), in the units of the state x",
                 empty=NO_NULL,
                 low=0,
             ),
             Column(
                 "p_value",
                 "number",
-                "probability of a held-out gain at least as large when the trials of the source are shuffled",
+                "probability of a gain in held-out prediction that is at least as large if the trials of the source "
+                "are "
+                "shuffled",
                 empty=NO_NULL,
                 low=0,
                 high=1,
@@ -130,7 +134,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "memory_nats",
                 "number",
-                "log Bayes factor for a dependence of the target on the past of the recorded units beyond their "
+                "log Bayes factor for a dependence of the target on the past of the recorded units in addition to "
+                "their "
                 "present. A large value is a sign of unrecorded units, measurement noise or smoothing",
                 low=0,
             ),
@@ -143,14 +148,14 @@ TABLES: dict[str, Table] = {
             Column(
                 "verdict",
                 "text",
-                "whether the current can be believed; `unresolved` means that these data or this model cannot tell",
+                "whether the current can be believed; `unresolved` means that these data and this model cannot decide",
                 values=("resolved", "unresolved"),
             ),
             Column("reason", "text", "why the current cannot be believed, or what supports it"),
             Column(
                 "rank",
                 "integer",
-                "rank of the block of the connectivity matrix from source to target",
+                "rank of the weights from source to target",
                 empty="the model is not low-rank, or the source is not a region",
                 low=0,
             ),
@@ -190,7 +195,7 @@ TABLES: dict[str, Table] = {
             Column(
                 "true_r2",
                 "number",
-                "1 - squared error / variance of the true current, every unit about its own mean",
+                "1 - squared error of the current / variance of the true current, every unit about its own mean",
                 empty="the true current is zero",
                 high=1,
                 optional=True,
@@ -199,7 +204,7 @@ TABLES: dict[str, Table] = {
     ),
     "nulls": Table(
         "nulls.csv",
-        "Every pathway compared with further nulls: what its current would look like if the pathway did not exist. "
+        "Every pathway compared with additional nulls: what the current would look like if the pathway did not exist. "
         "The null behind the verdict is in pathways.csv. docs/methods.md says which question each null answers.",
         ("recording", "model", "target", "source", "null", "measure"),
         (
@@ -210,16 +215,19 @@ TABLES: dict[str, Table] = {
             Column(
                 "null",
                 "text",
-                "what is random under the null. `random_weights`: the weights, drawn at the same scale. `time_shift`: "
-                "the time of the source. `trial_shuffle`: which trial of a condition the source belongs to. "
-                "`region_labels`: the labels of all units. `random_group`: which units form the source",
+                "what is random under the null. `random_weights`: the weights, drawn at the scale of the fitted "
+                "weights. `time_shift`: "
+                "the time of the source. `trial_shuffle`: the trial, within a condition, from which the source is "
+                "taken. "
+                "`region_labels`: the region labels of all units. `random_group`: the units that form the source",
                 values=("random_weights", "time_shift", "trial_shuffle", "region_labels", "random_group"),
             ),
             Column(
                 "measure",
                 "text",
                 "what is compared with the null. `held_out_gain`: the share of the squared held-out current of the "
-                "target that a ridge regression predicts only with the source. `rms`: rms of the current. "
+                "target that a ridge regression predicts with the source and not without the source. `rms`: rms of the "
+                "current. "
                 "`correlation`: correlation of the current with the part of the held-out current that all other "
                 "sources leave unexplained",
                 values=("held_out_gain", "rms", "correlation"),

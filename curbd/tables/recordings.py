@@ -15,7 +15,10 @@ TABLES: dict[str, Table] = {
             REGION,
             Column("region_raw", "text", "label of the unit in the file", empty="no label was found"),
             Column(
-                "region_source", "text", "rule, and place in the file, that gave the label", empty="no label was found"
+                "region_source",
+                "text",
+                "rule that found the label, and where in the file the label comes from",
+                empty="no label was found",
             ),
             Column("cell_type", "text", "cell type in the file", values=("excitatory", "inhibitory", "unknown")),
             Column("kept", "flag", "whether the unit is part of the fit"),
