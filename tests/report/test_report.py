@@ -248,6 +248,29 @@ def test_what_is_missing_and_what_to_look_at_stand_on_the_page(run: Path, tmp_pa
     assert "M2 is left out, with fewer than 3 units." in page
 
 
+def test_tables_and_report_are_made_of_what_succeeded(run: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(run, tmp_path / "results"))
+    (results / "alone" / "low" / "network.nc").unlink()
+    (results / "logs" / "fit" / "alone").mkdir(parents=True)
+    (results / "logs" / "fit" / "alone" / "low.log").write_text("found no space left\n", encoding="utf-8")
+    plan = run.parent / "plan.json"
+    assert curbd(["tables", "--partial", f"--results={results}", f"--plan={plan}"]) == 0
+    write_report(results / "tables", results, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "alone, low: the step fit did not finish: found no space left" in page
+    fits = tables.read("fits", results / "tables" / "fits.csv")
+    assert set(zip(fits["recording"], fits["model"], strict=True)) == {
+        ("three", "full"),
+        ("three", "low"),
+        ("alone", "full"),
+    }
+    # Snakemake collects the tables again in the next run.
+    assert (results / "tables" / "provenance.json").stat().st_mtime == 1
+    (results / "alone" / "recording.nc").unlink()
+    assert curbd(["tables", "--partial", f"--results={results}", f"--plan={plan}"]) == 0
+    assert set(tables.read("fits", results / "tables" / "fits.csv")["recording"]) == {"three"}
+
+
 def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path: Path) -> None:
     """A model that had bins of its own once, and has none now."""
     place = tmp_path / "results"
