@@ -66,7 +66,7 @@ STARTS: Mapping[str, Callable[[TrainingData, Any, np.random.Generator], Fit]] = 
     "one_step": one_step,
     "sparse": sparse,
 }
-"""Estimators whose network can be refined."""
+"""Name -> estimator of the initial fit, whose network is refined."""
 
 
 class Stretches(NamedTuple):

@@ -38,12 +38,11 @@ START_PROBABILITY_NOISE_FREE = 0.1
 """Initial probability for data without noise: few weights explain such data exactly, and must be found among many that
 explain them nearly."""
 LEARNING_PACE = 1.8
-"""Factor by which a step of expectation-maximisation on a probability is lengthened (in log odds), because the
-unlengthened steps are small."""
+"""Multiplier of the steps of expectation-maximisation on a probability (in log odds), which are small without it."""
 LEAST_RESIDUAL_VARIANCE = 1e-12
 """Noise variances below this value count as this value, so that data without noise do not divide by 0."""
 LEAST_RIDGE_SHARE = 1e-14
-"""Smallest ridge, as a share of the trace of the scatter matrix; with less the Cholesky factorisation fails."""
+"""Smallest ridge, as a share of the trace of the scatter matrix; a smaller ridge makes Cholesky factorisation fail."""
 INPUT_RIDGE_SHARE = 1e-9
 """Ridge on the scatter matrix from which noise is drawn, as a share of its diagonal."""
 NOISE_PASSES = 2
@@ -52,7 +51,7 @@ noise-free data goes to zero, and the currents get worse."""
 REWEIGHTING_ROUNDS = 8
 """Number of times that the changes of noise-free data are weighted."""
 ROUNDS_BETWEEN_REWEIGHTINGS = 2
-"""Rounds of expectation propagation after each weighting but the first."""
+"""Rounds of expectation propagation after each weighting except the first."""
 LEAST_FREEDOM = 0.1
 """Lower bound on the residual degrees of freedom, as a share of the number of transitions."""
 LEAST_VARIANCE_OF_WEIGHT = 1e-14

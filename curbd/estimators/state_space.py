@@ -35,13 +35,13 @@ MAX_STEP_FACTOR = 6.0
 """Expectation-maximisation approaches a variance from one side in ever smaller steps. The steps are lengthened by a
 factor that grows up to this value."""
 STEP_GROWTH = 1.5
-"""Growth of that factor in every round in which a variance keeps its direction."""
+"""Growth of the step factor in every round in which a variance changes in the same direction as before."""
 MEMORY_ROUNDS = 8
-"""Rounds over which the information lost is averaged: a single draw has too few degrees of freedom."""
+"""Number of rounds over which the lost information is averaged: a single draw has too few degrees of freedom."""
 MAX_LOST_SHARE = 0.98
 """Largest share of the information on a direction of weights that counts as lost."""
 PENALTY_ROUNDS_PER_DRAW = 2
-"""Rounds of the evidence in every round of expectation-maximisation."""
+"""Number of updates of the penalties by the evidence in every round of expectation-maximisation."""
 
 
 class Drawn(NamedTuple):

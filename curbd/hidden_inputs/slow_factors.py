@@ -28,7 +28,7 @@ from curbd.network.fit import SlowFactors
 
 Array = np.ndarray
 HEIGHT_OF_ORDER = {1: 2.0, 4: 6.4}
-"""c of the spectrum for every order p that is tried."""
+"""Order p of the prior spectrum -> its height c, for every order that is tried."""
 MAX_SPECTRUM_FALL = 1e4
 """A latent factor counts as without power at frequencies at which its spectrum has fallen to less than 1 / this
 value."""
@@ -47,7 +47,7 @@ MAX_SHARPENING_ITERATIONS = 10
 PRIOR_ROWS = 4.0
 """Weight of the smooth prior in the estimate of the spectrum, in rows (samples in the frequency domain)."""
 LIKELIHOOD_TOLERANCE = 1e-6
-"""Gain in log likelihood for each sample and unit below which a fit has converged."""
+"""Gain in log likelihood, per sample and unit, below which a fit has converged."""
 LOG_FREQUENCY_STEP = 0.05
 """Frequencies are rounded to multiples of this step on a logarithmic scale in the cross-spectrum."""
 LEAST_EXCESS = 0.1
@@ -470,7 +470,7 @@ def _normal_matrix(ZZ: Array, zz: Array, lost: Array) -> Array:
 
     Returns
     -------
-    (factor regressor, factor regressor).
+    (factor regressor, factor regressor) matrix; the rows are all pairs of a factor and a regressor.
     """
     n_factors, k = lost.shape[1], len(ZZ)
     weak = (lost.reshape(-1, n_factors**2).T @ zz.reshape(-1, k**2)).reshape(n_factors, n_factors, k, k)

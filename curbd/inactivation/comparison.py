@@ -16,13 +16,13 @@ from curbd.tables import TABLES
 
 Array = np.ndarray
 TRIAL_EXCHANGES = 999
-"""Number of random exchanges of perturbed and unperturbed trials behind a p-value."""
+"""Number of random exchanges of perturbed and unperturbed trials; the smallest possible p-value is 1 / 1000."""
 EXCHANGE_SEED = 0
-"""Seed of these exchanges."""
+"""Seed for the exchanges of trials."""
 ROUNDING_SHARE = 1e-12
-"""Exchanges whose squared effect is smaller than the measured one by less than this share count as equal."""
+"""Squared effects of exchanged trials count as equal to the measured effect if smaller by less than this share."""
 MAX_EFFECT_P_VALUE = 0.01
-"""Largest p-value of a measured effect: one in a hundred regions without any effect is reported to have an effect."""
+"""Largest p-value of a measured effect; one in a hundred regions without any effect is reported to have an effect."""
 
 
 class Measured(NamedTuple):
@@ -189,7 +189,7 @@ def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -
     Parameters
     ----------
     units : rows of one fit and one perturbation of the table ``inactivation_units``.
-    measured : the measured effect.
+    measured : the trials from which the effect was measured.
     recording : the recording, for the order of the units.
     """
     names, counts = np.unique(measured.condition[measured.weight > 0], return_counts=True)

@@ -14,8 +14,8 @@ from curbd.network.tensors import device, tensor
 
 Array = np.ndarray
 MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
-"""Type of device -> number of states (member, run, trial, unit) that are held at once; a few arrays of this size exist
-at any time."""
+"""Type of device -> number of states (member, run, trial, unit) that are held in memory at once, in each of a few
+arrays of this size."""
 PERTURBATIONS_OF_A_BATCH = 8
 """Trials are simulated in chunks if this many perturbations of all trials together would exceed the memory limit."""
 

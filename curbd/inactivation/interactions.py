@@ -25,7 +25,7 @@ INTERACTION_COLUMNS = [
     *FIT_COLUMNS,
     *("measure", "perturbation", "source", "target", "condition", "start_s", "stop_s", "value", "ci_low", "ci_high"),
 ]
-"""Columns of the table, in their order."""
+"""Columns of the table ``interactions``, in their order."""
 
 
 def interaction_table(

@@ -20,15 +20,15 @@ from curbd.network.view import view
 
 Array = np.ndarray
 MAX_MESSAGE_COMPONENTS = 5
-"""Number of principal components of a message, at most."""
+"""Largest number of principal components of a message."""
 MAX_LAGS = 6
-"""Number of lags, at most, at which incoming messages predict outgoing messages."""
+"""Largest number of lags at which incoming messages predict outgoing messages."""
 LONGEST_LAG_TAU = 2
 """Longest lag, in time constants of the network."""
 MESSAGE_PENALTIES = 10.0 ** np.arange(-4, 5)
 """Ridge penalties, for standardised messages, among which cross-validation chooses."""
 MIN_MESSAGE_SD = 1e-12
-"""Smallest standard deviation by which a message is divided, in units of x."""
+"""Smallest standard deviation by which a message is divided, in the (dimensionless) units of the state x."""
 
 
 def transmitter_index(

@@ -42,7 +42,7 @@ def verdict(
 
     Parameters
     ----------
-    perturbation : the perturbation.
+    perturbation : the perturbation whose effect is judged.
     target : region whose effect is judged.
     predicted_r2 : share of the squared effect that is expected to be true; NaN if neither a posterior nor a second fit
         is available.

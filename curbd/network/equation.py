@@ -17,7 +17,7 @@ Array = np.ndarray
 
 
 class Network(NamedTuple):
-    """A fitted or constructed network.
+    """A fitted or constructed network: tau dx/dt = -x + J r + B u + b with states x, rates r = tanh(x) and inputs u.
 
     Attributes
     ----------

@@ -27,8 +27,8 @@ class Labels(NamedTuple):
     ----------
     unit_id, region : (unit,) labels of the units.
     regions : (region,) names of the regions, sorted.
-    input_name : (input,) names of the recorded inputs, then of the hidden ones.
-    hidden : (input,) whether an input was inferred and not recorded.
+    input_name : (input,) names of the recorded inputs, then of the hidden inputs.
+    hidden : (input,) bool, True for inputs that were not recorded but inferred.
     time_s : (time,) centres of the bins, s.
     """
 

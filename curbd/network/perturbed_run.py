@@ -162,7 +162,7 @@ def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level:
 
 
 def _stacked(values: Sequence[Array]) -> torch.Tensor:
-    """(run, ...) values of the perturbations, after a run of zeros for the intact network."""
+    """Stack the values of the perturbations (run, ...), after a run of zeros for the intact network."""
     return tensor(np.stack([np.zeros_like(values[0], dtype=float), *values]))
 
 
@@ -274,7 +274,7 @@ class _Weights(NamedTuple):
 
 
 def _cut(J: Array, action: Action, networks: NetworkBatch) -> Array:
-    """(member, target, source) weights that an action takes away at full strength."""
+    """Return the weights (member, target, source) that an action removes at full strength."""
     remaining = J
     if action.latents and networks.m is not None and networks.n is not None:
         removed = list(action.latents)

@@ -36,9 +36,9 @@ from curbd.regression.moments import Moments, moments
 
 Array = np.ndarray
 NULL_DRAWS = 99
-"""Draws behind a p value, whose smallest value is 1 / 100."""
+"""Number of draws of a null; the smallest possible p value is 1 / 100."""
 DRAWS_PER_BATCH = 33
-"""Draws that are computed together; more take more memory."""
+"""Number of draws that are computed together; a larger number takes more memory."""
 LEAST_NULL_SPREAD = 1e-12
 """Range of the draws of a null below which all draws count as equal and the null is undefined."""
 NULL_STREAM = 1

@@ -21,14 +21,14 @@ from curbd.regression.moments import Moments, solve, squared_error
 
 Array = np.ndarray
 SHUFFLES = 199
-"""Shuffles behind a p value, whose smallest value is 1 / 200."""
+"""Number of shuffles; the smallest possible p value is 1 / 200."""
 SHUFFLES_PER_BATCH = 20
-"""Shuffles that are computed together; more take more memory."""
+"""Number of shuffles that are computed together; a larger number takes more memory."""
 LEAST_TRIALS_TO_EXCHANGE = 4
 """Smallest number of trials of a condition between which the rest is exchanged; otherwise it is shifted in time."""
 SPLIT_RIDGE_SHARE = 1e-6
-"""Ridge penalty of the split, as a share of the mean power of the other sources. The penalty keeps their Gram matrix
-regular and changes nothing else."""
+"""Ridge penalty of the split, as a share of the mean power of the other sources. The penalty keeps the Gram matrix of
+the other sources regular and has no other effect."""
 
 
 class ShuffleNull(NamedTuple):

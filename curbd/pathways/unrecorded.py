@@ -36,9 +36,9 @@ SLOW_FLUCTUATION_DECAY = 0.8
 SEGMENT_BINS = 25
 """Number of bins in a segment, inside which a unit keeps its random sign; longer than nearly all lags that count."""
 SIGN_DRAWS = 50
-"""Draws of random signs behind the null of sharing."""
+"""Number of draws of random signs in the null of the hint of sharing."""
 SIGN_SEED = 0
-"""Seed of these draws."""
+"""Seed for the random signs."""
 
 
 class Hints(NamedTuple):

@@ -32,7 +32,7 @@ SUBSTEP_ROUNDS = 2
 """Additional rounds if there are several Euler steps in a sample. In each round, the previous solution fills in the
 rates between samples; the rates hardly change after two rounds."""
 MAX_AUTOCORRELATION = 0.999
-"""Largest lag-1 autocorrelation of residuals that the inflation of the noise variance takes into account."""
+"""Lag-1 autocorrelations of residuals above this value count as this value in the inflation of the noise variance."""
 
 
 class Regression(NamedTuple):
@@ -104,7 +104,7 @@ def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple
 
 
 def posterior(regression: Regression, data: TrainingData, pairs: Transitions) -> Posterior:
-    """Compute the posterior of the weights; its noise variance is the residual variance times `inflation`.
+    """Compute the posterior of the weights; residuals that are correlated in time widen it (see `inflation`).
 
     Parameters
     ----------

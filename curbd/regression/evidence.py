@@ -23,7 +23,7 @@ PENALTY_TOLERANCE = 0.01
 LEAST_NOISE_VARIANCE = 1e-14
 """Noise variances below this value count as this value."""
 LEAST_SCALED_POWER = 1e-7
-"""Smallest power of the weights of a block, in units of the noise, in the estimate of its penalty."""
+"""Sums of squares of the weights of a block, relative to the noise variance, below this value count as this value."""
 
 
 def evidence_penalties(
@@ -134,8 +134,8 @@ def is_inside(penalty: Array) -> bool:
 def held_out_likelihood(folds: Moments, source: Array, penalty: Array) -> float:
     """Return the log likelihood of a fold given the other folds, with the weights integrated out, averaged over folds.
 
-    The likelihood is the joint density of all currents Y of a fold, given its regressors Z: log N(Y; Z W, s (1 + Z S
-    Z')). The first samples of a fold therefore help to predict its later samples. W and s S are the posterior mean and
+    The likelihood log N(Y; Z W, s (1 + Z S Z')) is the joint density of all currents Y of a fold, given its regressors
+    Z. The first samples of a fold therefore help to predict its later samples. W and s S are the posterior mean and
     covariance of the weights given the other folds, and the noise variance s is estimated on the other folds.
 
     Parameters

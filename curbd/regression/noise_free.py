@@ -32,7 +32,7 @@ count as noise-free."""
 NOISE_SHARE_BEFORE_SCALING = 0.1
 """Value of `NOISE_SHARE` before the scale of the rates is fitted, because a wrong scale looks like noise."""
 QUIET_UNITS_PERCENT = 25
-"""Percentage of units whose noise must be below the limit. The other units may receive an unrecorded input."""
+"""Percentage of units whose noise must be below `NOISE_SHARE`; the other units may receive an unrecorded input."""
 MAX_TRANSITIONS = 4000
 """Largest number of transitions, the first ones, that are used to recognise data without noise."""
 SCALE_GRID = np.arange(-5, -0.99, 0.125)
@@ -153,7 +153,7 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
 
 
 def _basis(data: TrainingData, pairs: Transitions, order: int) -> tuple[Array, Array]:
-    """Directions (change, component) of the changes of all regressors, and their prior standard deviations."""
+    """Compute directions (change, component) of the changes of all regressors, and their prior standard deviations."""
     n, z = len(data.region), changes(regressors(pairs)[:, :-1], pairs, order)
     size = np.r_[np.sqrt(np.bincount(data.region))[data.region], np.sqrt((z[:, n:] ** 2).mean(0))]
     directions, singular, _ = np.linalg.svd(z / np.where(size > 0, size, 1), full_matrices=False)
@@ -161,7 +161,7 @@ def _basis(data: TrainingData, pairs: Transitions, order: int) -> tuple[Array, A
 
 
 def _maximum(function: Callable[[float], float], grid: Array) -> float:
-    """Argument at which a function is largest: the best of an even grid, refined within one step of the grid."""
+    """Find the argument at which a function is largest: the best of an even grid, refined within one grid step."""
     best, step = max(grid, key=function), grid[1] - grid[0]
     refined = minimize_scalar(
         lambda value: -function(value), bounds=(best - step, best + step), method="bounded", options={"xatol": 1e-4}
@@ -170,7 +170,7 @@ def _maximum(function: Callable[[float], float], grid: Array) -> float:
 
 
 def _evidence(y: Array, directions: Array, singular: Array) -> tuple[Array, Array]:
-    """Largest log evidence of y (change, unit) over noise variances, and the variance that has it, both (unit,)."""
+    """Return the largest log evidence (unit,) of y (change, unit), and the noise variance (unit,) that has it."""
     explained = (directions.T @ y) ** 2
     rest = np.maximum((y**2).sum(0) - explained.sum(0), 0)
     variance = singular**2 + NOISE_VARIANCES[:, None]
@@ -191,8 +191,7 @@ def robust_weights(error: torch.Tensor, used: torch.Tensor, noise: torch.Tensor)
 
     Returns
     -------
-    Weight of every change, 2 / (1 + error^2 / noise) (unit, change), and the updated squared scale of the errors
-    (unit,).
+    (unit, change) weight of every change, 2 / (1 + error^2 / noise), and (unit,) updated squared scale of the errors.
     """
     n = error.shape[1]
     squared = error**2 * (n / (n - used).clamp_min(LEAST_FREEDOM * n))[:, None]

@@ -46,12 +46,12 @@ UNITS_PER_REGION = 20
 RATIO_TRANSITIONS = 4000
 """Largest number of transitions from which rho is estimated, evenly spread."""
 WEIGHTED_PENALTY_ROUNDS = 15
-"""Rounds of the evidence."""
+"""Number of updates of the penalties by the evidence."""
 UNITS_AT_ONCE = 32
 """Number of units whose scatter matrices are in memory at the same time."""
 MAX_MULTIPLICATIONS = 1e12
-"""Largest number of multiplications for one scatter matrix of every unit, which takes one or two minutes. Larger
-recordings are fitted without weights."""
+"""Largest number of multiplications in the computation of one scatter matrix per unit, which takes one or two minutes.
+Larger recordings are fitted without weighting the samples."""
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def statistics(z: Array, y: Array, weight: Array | None) -> Moments:
 
 
 def _best_ratio(z: Array, y: Array, spread: Array, held_out: Array, source: Array, penalty: Array) -> float:
-    """rho under which held-out pairs are most likely given the other pairs."""
+    """Find the ratio rho under which held-out transitions are most likely given the other transitions."""
     likely = np.zeros(len(NOISE_RATIOS))
     for target in range(len(penalty)):
         units = _some_units(source, target)
@@ -196,7 +196,7 @@ def _some_units(source: Array, target: int) -> Array:
 
 
 def _penalties(m: Moments, source: Array, penalty: Array, target: int) -> Array:
-    """(source,) penalties of a target region by the evidence, from statistics of some of the region's units."""
+    """Choose the penalties (source,) of a target region by the evidence, from moments of some of the region's units."""
     n, block = float(m.n[0]), penalty[target]
     unit = input_units(m.ZZ.mean(0), n, source, len(penalty))
     for _ in range(WEIGHTED_PENALTY_ROUNDS):
@@ -206,14 +206,14 @@ def _penalties(m: Moments, source: Array, penalty: Array, target: int) -> Array:
 
 
 def _solved(m: Moments, source: Array, block: Array) -> tuple[Array, Array]:
-    """Weights (row, regressor) and noise variance (row,) under the penalties of a target region (source,)."""
+    """Solve for weights (row, regressor) and noise variance (row,) under the penalties of a target region (source,)."""
     W, error, undetermined = _regression(m, source, block)
     noise = error.clamp_min(LEAST_NOISE_VARIANCE) / (m.n - (1 - undetermined).sum(1)).clamp_min(1.0)
     return W.cpu().numpy(), noise.cpu().numpy()
 
 
 def _regression(m: Moments, source: Array, block: Array) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Weights (row, regressor), squared error (row,), and the share of each weight that the data do not determine."""
+    """Return weights (row, regressor), squared error (row,), and the share of each weight that is not determined."""
     ridge = tensor(block[source])
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(m.ZZ + torch.diag(ridge)))
     W = (inverse @ m.YZ[..., None])[..., 0]

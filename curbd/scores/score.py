@@ -194,7 +194,17 @@ def fit_scores(
 
 
 def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
-    """Compute the held-out R2 of every unit for each kind of forecast: one row per unit."""
+    """Compute the table ``unit_scores``: the held-out R2 of every unit for each kind of forecast.
+
+    Parameters
+    ----------
+    fit : the recording as the fit sees it, with observed rates.
+    comparison : the forecasts of the fit and of the baselines.
+
+    Returns
+    -------
+    One row per unit.
+    """
     test, predictions = ~fit.train, comparison.predictions
     columns = {
         f"{kind}_r2": unit_r_squared(getattr(comparison.data, kind)[test], getattr(predictions["r2"], kind)[test])

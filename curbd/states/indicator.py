@@ -15,7 +15,7 @@ import torch
 
 Array = np.ndarray
 LEAST_TANH_SLOPE = 0.05
-"""Slopes of tanh below this value, those of units near saturation, count as this value in the preconditioner."""
+"""Slopes of tanh below this value (units near saturation) count as this value in the preconditioner."""
 
 
 class Indicator(NamedTuple):

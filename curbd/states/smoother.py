@@ -35,7 +35,7 @@ from curbd.states.indicator import (
 
 Array = np.ndarray
 DTYPE = torch.float32
-"""Single precision is sufficient for paths, and takes half of the time."""
+"""Single precision is sufficient for inferred states, and takes half of the time."""
 MAX_STATE_STEP = 1.0
 """Longest Gauss-Newton step of a state, dimensionless: after a longer step, tanh would be far from its tangent."""
 MAX_CONJUGATE_GRADIENT_STEPS = 30
@@ -187,7 +187,7 @@ def linearise(images: Sequence[torch.Tensor], data: Observations, network: Netwo
 
 
 def _around(x: torch.Tensor, data: Observations, network: Network, noise: Noise) -> tuple[torch.Tensor, ...]:
-    """Weight, slope and gradient of a chain at one path, derivative of the rates, precision of the observations."""
+    """Compute weight, slope and gradient of a chain at given states, rate derivatives, and observation precisions."""
     ahead, slope = _predicted(x[:-1], data.u[:-1], network)
     pull = data.complete[1:] * data.complete[:-1] / noise.process * (x[1:] - ahead)
     r = torch.tanh(x)
@@ -208,12 +208,12 @@ def _around(x: torch.Tensor, data: Observations, network: Network, noise: Noise)
 
 
 def _step_weights(network: Network) -> torch.Tensor:
-    """J (target, source) times 1 - D."""
+    """Return the recurrent weights J (target, source) times 1 - D."""
     return tensor(network.J).to(DTYPE) * (1 - decay(network.dt_s, network.tau_s, network.substeps))
 
 
 def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torch.Tensor, torch.Tensor]:
-    """Next state, and the derivative of the mean rate inside the sample with respect to the unit's own state."""
+    """Predict the next state, and the derivative of a unit's mean rate inside the sample with respect to its state."""
     step = network.dt_s / (network.substeps * network.tau_s)
     J_t = tensor(network.J.T).to(DTYPE)
     external = u @ tensor(network.B.T).to(DTYPE) + tensor(network.b).to(DTYPE)
@@ -229,17 +229,17 @@ def _predicted(x: torch.Tensor, u: torch.Tensor, network: Network) -> tuple[torc
 
 
 def _forward(chain: Chain, v: torch.Tensor) -> torch.Tensor:
-    """Change of the next states for a change v of the states."""
+    """Return the change of the next states for a change v of the states."""
     return chain.decay * v + (chain.slope * v) @ chain.J.T
 
 
 def _transposed(chain: Chain, e: torch.Tensor) -> torch.Tensor:
-    """The transpose of `_forward`, applied to e."""
+    """Apply the transpose of `_forward` to e."""
     return chain.decay * e + chain.slope * (e @ chain.J)
 
 
 def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
-    """The matrix of the normal equations times v."""
+    """Multiply v by the matrix of the normal equations."""
     e = chain.link * (v[1:] - _forward(chain, v[:-1]))
     out = chain.weight * v
     out[1:] += e
@@ -248,7 +248,7 @@ def _hessian(chain: Chain, v: torch.Tensor) -> torch.Tensor:
 
 
 def _precondition(chain: Chain, v: torch.Tensor) -> torch.Tensor:
-    """Solution of the equations of every unit alone, with all other units fixed."""
+    """Solve the equations of every unit alone, with all other units fixed."""
     if chain.indicator is not None:
         return precondition(chain.indicator, v)
     out = v.clone()
