@@ -346,6 +346,8 @@ def _unit_facts(
                 todo=f"check the axis order: {layout.rates} has the shape {rates.shape} and is read as"
                 f" ({read_as}){transposed}",
             )
+        if names := code_names(dataset):
+            return decoded(dataset[...], names)
         return texts(dataset)
 
     labels = file.get(layout.region)

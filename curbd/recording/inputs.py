@@ -61,8 +61,26 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
         raise UserError.at(
             f"{where}: inputs", found=f"two inputs named {repeated[0]}", expected="a different name for each input"
         )
+    notes = named.notes + placeholder_notes(np.concatenate([activity.inputs, named.values], axis=2), observed, names)
     declared = np.where(observed[:, :, None], activity.inputs, 0.0)
-    return KnownInputs(np.concatenate([declared, named.values], axis=2), names, named.notes)
+    return KnownInputs(np.concatenate([declared, named.values], axis=2), names, notes)
+
+
+def placeholder_notes(values: np.ndarray, observed: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Sentences on inputs that hold a placeholder such as -999 in bins with activity, where it is used as a value.
+
+    Parameters
+    ----------
+    values : (trial, time, input).
+    observed : (trial, time) whether there is activity in a bin.
+    names : (input,) names of the inputs.
+    """
+    notes = []
+    for index, name in enumerate(names):
+        _, count = without_placeholders(values[observed][:, [index]])
+        if count:
+            notes.append(f"input {name}: {count} bins hold a placeholder such as -999, which is used as a value.")
+    return notes
 
 
 def known_inputs(

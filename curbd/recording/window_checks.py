@@ -121,6 +121,11 @@ def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str],
                 f"{name}: {column} holds the placeholder {', '.join(placeholders)} in {count} windows, which make a"
                 " condition; windows.select leaves them out."
             )
+        spellings: dict[str, set[str]] = {}
+        for text in set(texts[used]):
+            spellings.setdefault(text.casefold().strip(), set()).add(text)
+        if alike := [", ".join(sorted(values)) for values in spellings.values() if len(values) > 1]:
+            notes.append(f"{name}: values of {column} that differ by case only are different conditions: {alike[0]}.")
         n_values = len(set(texts[used]))
         if n_values > 10 and 2 * n_values > int(used.sum()):
             notes.append(

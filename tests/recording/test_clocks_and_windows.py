@@ -276,3 +276,9 @@ def test_trials_of_a_file_that_repeat_exactly_are_told(tmp_path, rng) -> None:
     file = trial_file(tmp_path / "rec.h5", rates, np.arange(20) / 10, REGIONS)
     notes = ingest(file, RecordingSettings(), "rec").recording.attrs["notes"]
     assert "6 of 12 trials repeat an earlier trial exactly" in notes
+
+
+def test_conditions_that_differ_by_case_are_told() -> None:
+    rows = pd.DataFrame({"side": ["Left", "left", "right"] * 4})
+    (note,) = condition_notes(rows, np.full(12, True), ["side"], "trials")
+    assert "Left, left" in note

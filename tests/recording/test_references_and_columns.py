@@ -307,3 +307,17 @@ def test_a_description_in_milliseconds_is_told(empty_nwb, save_nwb) -> None:
         file["units/spike_times"].attrs["description"] = "spike times (ms)"
     with open_file(path) as opened:
         assert any("spike_times says 'ms'" in note for note in opened.notes)
+
+
+def test_coded_regions_inputs_with_placeholders_and_conditions_that_differ_by_case(tmp_path, rng) -> None:
+    path = tmp_path / "rec.h5"
+    with h5py.File(path, "w") as file:
+        file["rates"], file["time"], file["region"] = rng.random((6, 20, 6)), np.arange(20) / 10, [0, 0, 0, 1, 1, 1]
+        file["region"].attrs["categories"] = ["V1", "LM"]
+        inputs = rng.random((6, 20, 1))
+        inputs[2, 3] = -999
+        file["inputs"] = inputs
+        file["trial/side"] = np.array([b"Left", b"left", b"right"] * 2)
+    recording = ingest_file(path, RecordingSettings.model_validate({"windows": {"conditions": ["side"]}})).recording
+    assert recording["region"].values.tolist() == ["V1"] * 3 + ["LM"] * 3
+    assert "1 bins hold a placeholder" in recording.attrs["notes"]
