@@ -171,7 +171,7 @@ def test_a_dry_run_opens_the_files_and_tells_all_mistakes(fresh: Path) -> None:
         defaults={"windows": {"conditions": ["sied"]}, "regions": {"merge": {"V11": "V1"}}},
         inactivations={"off": {"region": "M22"}},
     )
-    printed = snakemake(fresh, "-n", "--configfile", config, status=1)
+    printed = snakemake(fresh, "-np", "--configfile", config, status=1)
     assert "windows.conditions: found unknown column 'sied'" in printed
     assert "regions.merge: found unknown region 'V11'" in printed
     assert 'inactivations.off.region: found "M22"' in printed

@@ -63,7 +63,7 @@ def is_dry_run():
     """Whether Snakemake only lists the jobs; Snakemake itself tells this too late."""
     options = [word for word in sys.argv[1:] if word.startswith("-")]
     return any(
-        re.fullmatch("--dry-?run|-[a-zA-Z]*n", word) for word in options
+        re.fullmatch("--dry-?run|-[pkfFtT]*n[pkfFtTq]*", word) for word in options
     ) and not any(word.startswith("--unlock") for word in options)
 
 
