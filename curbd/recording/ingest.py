@@ -104,6 +104,21 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
         raise _with_notes(error, file.notes) from error.__cause__
 
 
+def _noted_repeats(activity: Activity) -> Activity:
+    """The activity, with a sentence on trials without times of their own that repeat an earlier trial exactly."""
+    n_trials = len(activity.trials)
+    if activity.trials.clocked:
+        return activity
+    n_repeats = n_trials - len({hash(trial.tobytes()) for trial in activity.rates})
+    if not n_repeats:
+        return activity
+    note = (
+        f"{n_repeats} of {n_trials} trials repeat an earlier trial exactly: held-out trials may be copies of training"
+        " trials."
+    )
+    return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
+
+
 def _noted_holes(activity: Activity) -> Activity:
     """The activity of the kept units, with a sentence on bins that are lost because single units have holes."""
     finite = np.isfinite(activity.rates)
@@ -147,13 +162,7 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
         activity, condition, splits = activity.take(used, split_note), condition[used], splits[used]
     train = splits == "train"
 
-    n_different = len({trial.tobytes() for trial in activity.rates})
-    if n_different < len(train) and not activity.trials.clocked:
-        note = (
-            f"{len(train) - n_different} of {len(train)} trials repeat an earlier trial exactly: held-out trials may be"
-            " copies of training trials."
-        )
-        activity = replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
+    activity = _noted_repeats(activity)
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
     activity = _noted_holes(activity.of_units(kept)).without_partial_bins()
