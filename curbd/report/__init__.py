@@ -16,7 +16,7 @@ def write_report(tables: Path, results: Path, out: Path) -> None:
     ----------
     tables : folder of the collected tables and provenance.json.
     results : folder of the run, with the recordings and the fitted networks.
-    out : path of the HTML file.
+    out : path of the HTML file to write.
 
     Raises
     ------

@@ -13,7 +13,7 @@ MAX_AGREEMENTS_WITH_TEXT = 8
 
 
 def agreement(fit: ModelResults) -> Picture | None:
-    """Correlation between fits of weights, currents and effects of silencing; None where the model has one fit."""
+    """Draw the correlations between fits in weights, currents and effects of silencing; None if there is one fit."""
     pathways = fit.tables["pathways"]
     if pathways[list(COLUMNS)].isna().all(axis=None):
         return None
@@ -36,6 +36,6 @@ def agreement(fit: ModelResults) -> Picture | None:
         figure,
         "Agreement between fits on every pathway",
         "Agreement between the fits of the model; all fits but the first use resampled trials. Correlation between "
-        "two fits (mean over pairs) of the weights of a pathway, of its current, and of the effect that silencing its "
+        "two fits (mean over pairs) of the weights of a pathway, of the current, and of the effect that silencing the "
         "source has on the target. Fits that agree can all be wrong; of fits that disagree, at most one is right.",
     )

@@ -33,9 +33,9 @@ from curbd.report.recording_figures import most_frequent
 from curbd.report.truth_figures import mean_true_currents
 
 Draw = Callable[[Axes, str, str], None]
-"""Draws the current from a source to a target into a panel; arguments: panel, target, source."""
+"""Function that draws the current from a source to a target into a panel; its arguments are panel, target, source."""
 MAX_MATRIX_PANELS = 72
-"""Where a matrix would have more panels, only the strongest pathways are shown."""
+"""If a matrix would have more panels, only the strongest pathways are shown."""
 STRONGEST_PATHWAYS = 12
 MAX_VERDICTS_WITH_TEXT = 12
 """Matrices with more rows or columns have no text in their cells."""
@@ -47,9 +47,9 @@ SIGN_LINES: dict[str, tuple[Dash, str]] = {
 
 
 def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
-    """Mean current from every source to every target over time, with its interval, one line for each condition.
+    """Draw the mean current from every source to every target over time, with its interval, one line per condition.
 
-    Where the true network is known, the true current is drawn on top.
+    If the true network is known, the true current is drawn on top.
     """
     rows = fit.of_first_seed("currents")
     net = rows[rows["sign"] == "net"]
@@ -98,7 +98,7 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
 
 
 def signed_matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
-    """Mean current from every source to every target, split by the sign of the weights."""
+    """Draw the mean current from every source to every target, separately for positive and negative weights."""
     rows = fit.of_first_seed("currents")
     averaged = rows.groupby(["target", "source", "sign", "time_s"], sort=True)["mean"].mean()
 
@@ -115,8 +115,8 @@ def signed_matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
     ]
     caption = (
         "Mean currents over all conditions, split by the sign of the weights; the currents through positive and "
-        "negative weights sum to the net current. Where rates can be negative, a current through positive weights can "
-        "be negative too."
+        "negative weights sum to the net current. If rates can be negative, a current through positive weights can "
+        "be negative as well."
     )
     return _small_multiples(fit, palette, draw, legend, "Matrix of currents by the sign of the weights", caption)
 
@@ -204,7 +204,7 @@ def _verdict_mark(panel: Axes, verdict: str) -> None:
 
 
 def verdicts(fit: ModelResults) -> Picture:
-    """Matrix of all pathways: share, rms, null and verdict."""
+    """Draw a matrix of all pathways with their share, rms, null and verdict."""
     pathways = fit.tables["pathways"]
     targets, sources = _targets(pathways), _sources(pathways)
     share = pathways.pivot_table(index="target", columns="source", values="share").reindex(

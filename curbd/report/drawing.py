@@ -1,4 +1,4 @@
-"""The style of the pictures in the report, and how a picture becomes part of the page."""
+"""The style of the pictures in the report, and the conversion of figures to pictures on the page."""
 
 from __future__ import annotations
 
@@ -88,19 +88,23 @@ class Picture(NamedTuple):
 
 @contextmanager
 def report_style() -> Iterator[None]:
-    """Context in which every figure is drawn and saved, whatever the style settings of the user are."""
+    """Apply the style of the report while figures are drawn and saved, whatever the style settings of the user are."""
     with matplotlib.style.context(MATPLOTLIB_STYLE, after_reset=True):
         yield
 
 
 def picture(figure: Figure, alt: str, caption: str) -> Picture:
-    """A figure as SVG, or as PNG where the SVG would be large.
+    """Convert a figure to a picture on the page, as SVG, or as PNG if the SVG would be large.
 
     Parameters
     ----------
     figure : the drawn figure.
     alt : description for readers who cannot see the image.
     caption : text below the image.
+
+    Returns
+    -------
+    The picture.
     """
     width = round(figure.get_figwidth() * 96)
     drawn = _saved(figure, "svg")
@@ -124,7 +128,7 @@ def _uri(media: str, content: bytes) -> str:
 
 
 def colours(regions: Iterable[str]) -> dict[str, str]:
-    """Colour of every region, the same everywhere in the report."""
+    """Assign a colour to every region, for use throughout the report."""
     names = sorted(set(regions))
     if len(names) <= len(REGION_COLOURS):
         return dict(zip(names, REGION_COLOURS, strict=False))
@@ -133,24 +137,24 @@ def colours(regions: Iterable[str]) -> dict[str, str]:
 
 
 def source_colour(source: str, palette: dict[str, str]) -> str:
-    """Colour of a source: the colour of the region, or a grey for inputs and the bias."""
+    """Return the colour of a source: that of its region, or a grey for inputs and the bias."""
     return palette.get(source, SOURCE_COLOURS["bias" if source == "bias" else "input"])
 
 
 def source_label(source: str) -> str:
-    """Name of a source in headings: ``light (input)`` for ``input:light``."""
+    """Return the name of a source for headings: ``light (input)`` for ``input:light``."""
     return source.removeprefix("input:") + " (input)" if source.startswith("input:") else source
 
 
 def panels(
     rows: int, columns: int, size: tuple[float, float], *, share_x: bool = False, share_y: Sharing = "none"
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of equal panels, never wider than the page.
+    """Construct a figure of panels of equal size that is never wider than the page.
 
     Parameters
     ----------
-    rows, columns : number of panels.
-    size : width and height in inches.
+    rows, columns : numbers of rows and columns of panels.
+    size : width and height of a panel in inches.
     share_x, share_y : which panels share their axes, as in `matplotlib.figure.Figure.subplots`.
 
     Returns
@@ -163,7 +167,7 @@ def panels(
 
 
 def number_text(value: float, digits: int = 2) -> str:
-    """A number with ``digits`` significant digits; large numbers without an exponent, NaN as an empty text."""
+    """Format a number with ``digits`` significant digits; large numbers without an exponent, NaN as an empty string."""
     if not np.isfinite(value):
         return ""
     text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
@@ -171,12 +175,12 @@ def number_text(value: float, digits: int = 2) -> str:
 
 
 def r2_text(value: float) -> str:
-    """An R2 with two decimals; zero without a sign, NaN as an empty text."""
+    """Format an R2 with two decimals; zero without a sign, NaN as an empty string."""
     return "" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def wrapped_label(label: str, width: int = 15) -> str:
-    """A label in lines of at most ``width`` characters, broken after separators."""
+    """Break a label into lines of at most ``width`` characters, after separators."""
     lines = [""]
     for piece in re.findall(r".+?(?:[\s_:/>-]+|$)", label):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -186,22 +190,22 @@ def wrapped_label(label: str, width: int = 15) -> str:
 
 
 def percent_text(share: float) -> str:
-    """A share as a percentage; ``<1 %`` for a share that is small and not zero."""
+    """Format a share as a percentage; ``<1 %`` for a share that is small and not zero."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 region``, ``2 regions``."""
+    """Format a number with its noun: ``1 region``, ``2 regions``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def legend_marker(marker: str, label: str, **look: Any) -> Line2D:
-    """A marker for a legend."""
+    """Construct a marker for a legend."""
     return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
 
 
 def zero_line(axes: Axes) -> None:
-    """A grey line at zero, behind everything else."""
+    """Draw a grey line at zero, behind everything else."""
     axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
 
 

@@ -29,7 +29,7 @@ MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12
 
 
 def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """The strongest effects over time: rates of the intact and of the perturbed run, and their difference."""
+    """Draw the strongest effects over time: intact and perturbed rates, and their difference."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
     course = fit.of_first_seed("inactivation_timecourses")
@@ -74,9 +74,10 @@ def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     return picture(
         figure,
         f"Time courses of the strongest effects: {names}",
-        "The strongest effects over time, mean over units and trials. Top: rates of the region in the intact and in "
-        "the perturbed run. Bottom: their difference. Grey: the time of the perturbation. Effects of opposite sign on "
-        "different units cancel in this mean; in effect_rms of inactivation_timecourses.parquet they do not.",
+        "The strongest effects over time, mean over units and trials. Top: rates of the region in the intact and "
+        "the perturbed simulation. Bottom: the difference. Grey: the time of the perturbation. Effects of opposite "
+        "sign on "
+        "different units cancel in this mean, but not in effect_rms of inactivation_timecourses.parquet.",
     )
 
 
@@ -85,7 +86,7 @@ def _of_condition(rows: pd.DataFrame, row: Mapping[Hashable, Any]) -> str:
 
 
 def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Predicted against true effects on units, for the experiments with the largest true effects."""
+    """Draw predicted against true effects on units, for the experiments with the largest true effects."""
     units = fit.of_first_seed("inactivation_units")
     if "true_mean" not in units:
         return None
@@ -125,7 +126,7 @@ def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
 
 
 def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Predicted against measured effects of real perturbations on units."""
+    """Draw predicted against measured effects of real perturbations on units."""
     rows = fit.of_first_seed("perturbation_comparison")
     if rows.empty:
         return None
@@ -158,8 +159,8 @@ def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         f"Predicted against measured effects of real perturbations: {texts}",
         "Predicted against measured effect of a real perturbation on every unit, with 95 % intervals. The network was "
         "fitted to unperturbed trials only. r is the correlation over units; “at most” is the r of a perfect "
-        "prediction, given the noise of the measured effects. R² is 0 for the prediction that nothing changes. A "
-        "region has no measured effect where perturbed and unperturbed trials do not differ significantly.",
+        "prediction, given the noise of the measured effects. R² is 0 if no change is predicted. A "
+        "region has no measured effect if perturbed and unperturbed trials do not differ significantly.",
     )
 
 

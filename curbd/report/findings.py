@@ -1,4 +1,4 @@
-"""The results in sentences: which pathways can be believed, and which warnings a reader needs."""
+"""The results in sentences: which pathways can be believed, and what a reader must be warned of."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Summary(NamedTuple):
     estimator : family and estimator.
     sentence : how many pathways are resolved.
     fit : how well the network reproduces the recording.
-    truth : how many verdicts are right; empty where the true network is not known.
+    truth : how many verdicts are right; '' if the true network is not known.
     pathways : the pathways between regions, resolved ones first.
-    omitted : number of further pathways.
+    omitted : number of pathways that are not listed.
     """
 
     model: str
@@ -58,14 +58,14 @@ class Summary(NamedTuple):
 
 
 def between_regions(pathways: pd.DataFrame) -> pd.DataFrame:
-    """The pathways from one region to another, the largest share first."""
+    """Select the pathways from one region to another, in order of decreasing share."""
     regions = set(pathways["target"])
     chosen = pathways[pathways["source"].isin(regions) & (pathways["source"] != pathways["target"])]
     return chosen.sort_values("share", ascending=False, kind="stable")
 
 
 def summarise(fit: ModelResults) -> Summary:
-    """The verdict on the pathways of one model."""
+    """Summarise the verdicts on the pathways of one model in sentences."""
     # Resolved pathways come first, because "resolved" sorts before "unresolved".
     pathways = between_regions(fit.tables["pathways"]).sort_values("verdict", kind="stable")
     judged = [
@@ -89,9 +89,7 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
     resolved = pathways[pathways["verdict"] == "resolved"]
     n = len(pathways)
     if resolved.empty:
-        return (
-            f"None of the {counted(n, 'pathway')} between regions is resolved: do not take the currents for findings."
-        )
+        return f"None of the {counted(n, 'pathway')} between regions is resolved: do not interpret the currents."
     if len(resolved) == n:
         return f"All {n} pathways between regions are resolved." if n > 1 else "The only pathway is resolved."
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
@@ -109,8 +107,8 @@ def _fit_sentence(fit: ModelResults) -> str:
         "the variance of the current one bin ahead"
     )
     if np.isnan(row["free_run_r2"]):
-        return f"{text}; the free run of the network could not be scored."
-    text += f", and {_explained(row['free_run_r2'])} of the variance of the rates when it runs freely"
+        return f"{text}; the free simulation of the network could not be scored."
+    text += f", and {_explained(row['free_run_r2'])} of the variance of the rates in a free simulation"
     if np.isnan(row["ceiling_r2"]):
         return f"{text}."
     has_true_score = fit.truth is not None and fit.recording.attrs["activity"] == "model"
@@ -119,9 +117,9 @@ def _fit_sentence(fit: ModelResults) -> str:
 
 
 def with_truth(fit: ModelResults) -> pd.DataFrame:
-    """The pathways whose true current is known, without those from a region to itself.
+    """Select the pathways whose true current is known, without pathways from a region to itself.
 
-    There are none where the true network is not known. A hidden input that the fit inferred has no true current.
+    The selection is empty if the true network is not known. A hidden input that the fit inferred has no true current.
     """
     pathways = fit.tables["pathways"]
     if fit.truth is None or "true_r2" not in pathways:
@@ -153,7 +151,7 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
 
 
 def warnings(recorded: RecordingResults) -> list[str]:
-    """What a reader must know about one recording and its fits before believing a number."""
+    """List what a reader must know about a recording and its fits before believing a number."""
     models: dict[str, list[str]] = {}
     for fit in recorded.fits:
         for text in _about_fit(fit):
@@ -170,7 +168,7 @@ def _about_recording(recorded: RecordingResults) -> list[str]:
     if len(few):
         texts.append(
             f"there are few samples in {_listed(few['region'])}: fewer than {SAMPLES_PER_DIMENSION_TO_REPORT} training "
-            "bins for each dimension of the activity. Expect wide intervals."
+            "bins per dimension of the activity. Expect wide intervals."
         )
     dropped = ~recorded.units["kept"]
     if dropped.mean() > 0.5:
@@ -178,13 +176,17 @@ def _about_recording(recorded: RecordingResults) -> list[str]:
     clipped = clipped_share(recorded.recording)
     if clipped > CLIPPED_SHARE_TO_REPORT:
         texts.append(
-            f"the rates of {clipped:.1%} of the bins were clipped, because the scale of their unit does not allow them."
+            f"the rates in {clipped:.1%} of the bins were clipped, because they exceed the range that the scale of "
+            f"their unit allows."
         )
     return texts
 
 
 def clipped_share(recording: xr.Dataset) -> float:
-    """Share of the recorded bins whose scaled rate is outside the range of the network; 0 for spike counts."""
+    """Return the share of the recorded bins whose scaled rate is outside the range of the network.
+
+    The share is 0 for spike counts.
+    """
     if silent(recording) < 0:
         return 0.0
     scaled = observed_rates(recording).values
@@ -209,9 +211,9 @@ def _about_scores(fit: ModelResults) -> list[str]:
             f"{percent_text(row['measurement_noise_share'])} of the variance of the observed rates is measurement "
             "noise, so that forecasts of single bins cannot be good. "
             + (
-                "Currents are evaluated at the rates that the fit inferred behind the noise."
+                "Currents are evaluated at the rates that the fit inferred from the noisy observations."
                 if inferred
-                else "The estimator state_space, which infers the rates behind the noise, may do better."
+                else "The estimator state_space, which infers the rates from noisy observations, may do better."
             )
         )
     elif max(row["one_step_r2"], train["one_step_r2"]) < MIN_PREDICTED_SHARE:
@@ -228,12 +230,12 @@ def _about_scores(fit: ModelResults) -> list[str]:
         alone = r2_text(row["one_step_own_past_r2"])
         texts.append(
             f"one bin ahead, the network predicts the currents no better (R² {r2_text(row['one_step_r2'])}) than a "
-            f"network without pathways between regions does ({alone}): these pathways improve no forecast."
+            f"network without pathways between regions does ({alone}): these pathways do not improve the prediction."
         )
     if not noisy and abs(row["residual_autocorrelation"]) > MAX_RESIDUAL_AUTOCORRELATION:
         texts.append(
             f"the residual is correlated in time ({r2_text(row['residual_autocorrelation'])} from one bin to the "
-            "next). The cause can be an input that the model lacks, measurement noise, smoothing, or a wrong time "
+            "next). Possible causes are an input that the model lacks, measurement noise, smoothing, and a wrong time "
             "constant. Intervals may be too narrow."
         )
     return texts
@@ -243,12 +245,14 @@ def _about_free_run(fit: ModelResults) -> list[str]:
     row = fit.scores.get("test", fit.scores["train"])
     if np.isnan(row["free_run_r2"]):
         return [
-            "the free run could not be scored, because the recorded rates of the scored trials do not vary. Read the "
+            "the free simulation could not be scored, because the recorded rates of the scored trials do not vary. "
+            "Read the "
             "predicted effects of experiments with care."
         ]
     if np.isfinite(row["baseline_r2"]) and row["free_run_r2"] < row["baseline_r2"]:
         return [
-            f"running freely, the network reproduces held-out trials less well (R² {r2_text(row['free_run_r2'])}) than "
+            f"in a free simulation, the network reproduces held-out trials less well (R² "
+            f"{r2_text(row['free_run_r2'])}) than "
             f"the average trial does ({r2_text(row['baseline_r2'])}). Read the predicted effects of experiments with "
             "care."
         ]
@@ -260,7 +264,8 @@ def _about_currents(fit: ModelResults) -> list[str]:
     pathways = between_regions(fit.tables["pathways"])
     if pathways["predicted_r2"].isna().all() and (pathways["verdict"] == "resolved").any():
         texts.append(
-            "the estimator has no posterior. A resolved pathway then exists, but nothing says how much of its current "
+            "the estimator has no posterior. A resolved pathway then exists, but it is not known how much of its "
+            "current "
             "is right."
         )
     if fit.tables["currents"]["ci_low"].isna().all():
@@ -269,13 +274,13 @@ def _about_currents(fit: ModelResults) -> list[str]:
 
 
 def scores_by_region(fit: ModelResults) -> pd.DataFrame:
-    """Scores and baselines of every region for the first seed; on training trials where no trial was held out."""
+    """Select scores and baselines of every region for the first seed; on training trials if no trial was held out."""
     rows = fit.of_first_seed("region_scores")
     return rows[rows["split"] == ("test" if "test" in fit.scores else "train")]
 
 
 def sources_of_labels(units: pd.DataFrame) -> pd.DataFrame:
-    """Number of units by region, by origin of the label, and by whether they are fitted."""
+    """Count the units by region, by origin of the label, and by whether they are fitted."""
     counts = units.groupby(["region", "region_source", "kept", "reason"], sort=True).size()
     return counts.rename("units").reset_index()
 

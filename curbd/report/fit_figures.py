@@ -32,7 +32,7 @@ REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def scores(fits: pd.DataFrame) -> Picture:
-    """Scores of the first seed of every model on training and test trials, with ceiling and baselines.
+    """Draw the scores of the first seed of every model on training and test trials, with ceiling and baselines.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def scores(fits: pd.DataFrame) -> Picture:
         "How well every network reproduces the activity: one bin ahead (share of the variance of the total current), "
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead, and running freely from the first bin of a trial (share of the "
         "variance of the rates). A number at the left edge is a score below the axis. Baselines: every region "
-        "predicted from itself and the inputs alone (“each region alone”), the average training trial of the "
-        "condition (“average trial”), and the last value of the data (“no change”). Baselines below the axis are "
+        "predicted from its own activity and the inputs only (“each region alone”), the average training trial of the "
+        "condition (“average trial”), and the last recorded value (“no change”). Baselines below the axis are "
         "left out.",
     )
 
@@ -96,7 +96,7 @@ def _references(axes: Axes, of_model: pd.DataFrame, height: int, score: str) -> 
 
 
 def unit_traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Recorded rates and freely running network in one held-out trial, for the best, the median and the worst unit."""
+    """Draw recorded and freely simulated rates in one held-out trial, for the best, the median and the worst unit."""
     per_unit = _unit_scores(fit)
     if per_unit is None:
         return None
@@ -129,8 +129,9 @@ def unit_traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         figure,
         "Recorded rate and free run of three units",
         f"Three units in one {split} trial (index {trial}): the best, the median and the worst by R² one bin ahead. "
-        "The network starts from the first recorded bin and then runs freely with the recorded inputs. Even the true "
-        "network would depart from the data, because the recording contains noise.",
+        "The network starts from the first recorded bin and is then simulated freely with the recorded inputs. Even "
+        "the true "
+        "network would deviate from the data, because the recording contains noise.",
     )
 
 
@@ -144,7 +145,7 @@ def _unit_scores(fit: ModelResults) -> np.ndarray | None:
 
 
 def example_trial(fit: ModelResults) -> int:
-    """Index of the first test trial with a complete bin; of the first such trial where no test trial has one."""
+    """Return the index of the first test trial with a complete bin; if there is none, that of the first such trial."""
     rates = fit.recording["rates"].transpose("trial", "time", "unit").values
     active = np.isfinite(rates).all(2).any(1)
     test = active & (fit.recording["split"].values == "test")

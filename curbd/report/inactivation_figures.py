@@ -17,10 +17,11 @@ MAX_DOSE_SERIES, MAX_REGIONS_IN_PANEL = 6, 7
 
 
 def effects(fit: ModelResults) -> pd.DataFrame:
-    """Rows of the table ``inactivations`` about regions, of the first seed.
+    """Select the rows of the table ``inactivations`` about regions, for the first seed.
 
     Two columns are added: ``size`` and ``shift`` are the rms and the mean of the effect, as expected under the
-    posterior where there is one, else those of the fit."""
+    posterior; if there is no posterior, they are the rms and the mean of the effect in the fit.
+    """
     rows = fit.of_first_seed("inactivations")
     rows = rows[rows["target_kind"] == "region"]
     return rows.assign(
@@ -29,7 +30,7 @@ def effects(fit: ModelResults) -> pd.DataFrame:
 
 
 def matrix(fit: ModelResults) -> Picture | None:
-    """Matrix of the effects of all perturbations on all regions, over all conditions."""
+    """Draw a matrix of the effects of all perturbations on all regions, over all conditions."""
     rows = effects(fit)
     if rows.empty:
         return None
@@ -62,8 +63,8 @@ def matrix(fit: ModelResults) -> Picture | None:
     several = len(rows["condition"].unique()) > 1
     caption = (
         "Predicted effect of every experiment (rows) on the rates of every region (columns): rms of the perturbed "
-        "minus the intact run in scaled rates, as expected under the posterior where there is one (expected_rms in "
-        "inactivations.csv, else effect_rms)"
+        "minus the intact simulation in scaled rates, as expected under the posterior if there is one (expected_rms in "
+        "inactivations.csv; otherwise effect_rms)"
         + (", and below it the mean with its 95 % interval" if has_text else "")
         + ". p compares the effect with that of the same perturbation of random groups of as many units"
         + ("; * marks p ≤ 0.05" if has_text else "")
@@ -118,7 +119,7 @@ def _range(values: pd.Series[float]) -> str:
 
 
 def doses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Effects against the dose (strength or share of the units), for experiments with several doses."""
+    """Draw effects against the dose (strength or share of the units), for experiments with several doses."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
     rows = rows.assign(series=rows["experiment"] + ":" + rows["acts_on"])

@@ -13,8 +13,7 @@ MAX_PAIRS, MAX_WINDOW_PANELS, MAX_REGIONS_IN_PANEL = 30, 6, 7
 
 
 def direct_and_total(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Effect of silencing a region against the effect of cutting its pathway, and the transmitter index of every
-    region."""
+    """Draw effects of silencing a region against those of cutting its pathway, and the transmitter index of regions."""
     rows = fit.of_first_seed("interactions")
     effect = rows[rows["measure"].isin(["total_effect", "direct_effect"])]
     pairs = effect.pivot_table(index=["source", "target"], columns="measure", values="value", aggfunc="mean")
@@ -56,14 +55,14 @@ def direct_and_total(fit: ModelResults, palette: dict[str, str]) -> Picture | No
     return picture(
         figure,
         "Direct and total effects: " + "; ".join(texts),
-        "Effect of silencing a region on another region, and effect of cutting only the pathway between them. Where "
+        "Effect of silencing a region on another region, and effect of cutting only the pathway between the two. If "
         "the first is much larger, the effect reaches the target through other regions."
         + (" Right: how much of what a region sends is predicted by what it receives." if len(transmitter) else ""),
     )
 
 
 def windows(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Effects of a perturbation in successive windows of time."""
+    """Draw the effects of a perturbation in successive time windows."""
     rows = effects(fit)
     repeated = ["experiment", "acts_on", "fraction", "strength"]
     rows = rows[rows["perturbed_share"] < 1]
@@ -98,7 +97,7 @@ def windows(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     return picture(
         figure,
         "Effects in successive windows: " + "; ".join(shown),
-        "Effect of a perturbation in successive windows of time on every region, during the window: rms over trials, "
+        "Effect of a perturbation in successive time windows on every region, during the window: rms over trials, "
         "units, time and conditions. The largest effect is at the critical window of interactions.csv.",
     )
 

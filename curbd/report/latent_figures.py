@@ -14,7 +14,7 @@ MAX_LATENT_TRIALS = 10
 
 
 def trajectories(fit: ModelResults) -> Picture | None:
-    """The first latents over time: single trials as thin lines, the mean of every condition as a thick line."""
+    """Draw the first latents over time: single trials as thin lines, the mean of every condition as a thick line."""
     rows = fit.of_first_seed("latents")
     if rows.empty:
         return None

@@ -35,7 +35,7 @@ Paths = dict[str, dict[int, pd.DataFrame]]
 
 
 def landscape(fit: ModelResults) -> Picture | None:
-    """Vector field of the first two latents at constant inputs, with fixed points, cycles and the mean trajectories."""
+    """Draw the vector field of the first two latents at constant inputs, with fixed points, cycles and trajectories."""
     field = fit.tables["field"]
     if field.empty:
         return None
@@ -167,7 +167,7 @@ def _warning(points: pd.DataFrame) -> str:
 
 
 def populations(fit: ModelResults) -> Picture | None:
-    """Loadings of all units on the latents and inputs, coloured by population."""
+    """Draw the loadings of all units on the latents and inputs, coloured by population."""
     units = fit.tables["populations"]
     network = fit.networks.isel(seed=0)
     if units.empty or "m" not in network or not network["n"].values.any():
@@ -220,7 +220,7 @@ def _counted(region: pd.Series[str]) -> list[tuple[str, int]]:
 
 
 def ranks(fit: ModelResults) -> Picture | None:
-    """Matrix of the rank of every block of the connectivity, from source to target."""
+    """Draw a matrix of the ranks of the weights from every source to every target."""
     pathways = fit.tables["pathways"]
     rows = pathways[pathways["rank"].notna()]
     regions = sorted(set(rows["target"]))
@@ -246,7 +246,7 @@ def ranks(fit: ModelResults) -> Picture | None:
     panel.set_ylabel("target")
     return picture(
         figure,
-        "Rank of the connectivity of every block",
+        "Rank of the connectivity from every source to every target",
         "Rank of the connectivity from source (columns) to target (rows); on the diagonal, within a region. Small "
-        "numbers are the range of ranks that the data allow, where it is known.",
+        "numbers are the range of ranks that the data allow, if this range is known.",
     )

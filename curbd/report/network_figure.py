@@ -15,10 +15,9 @@ CIRCLE_RADIUS = 0.26
 
 
 def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Diagram of all pathways: resolved ones as arrows whose width grows with the share, unresolved ones thin and
-    dotted.
+    """Draw all pathways: resolved pathways as arrows whose width grows with the share, unresolved ones as dotted lines.
 
-    None for a single region, and for more regions than `MAX_DIAGRAM_REGIONS`.
+    Returns None for a single region, and for more regions than `MAX_DIAGRAM_REGIONS`.
     """
     regions = [str(name) for name in fit.tables["regions"]["region"]]
     if not 2 <= len(regions) <= MAX_DIAGRAM_REGIONS:

@@ -1,4 +1,4 @@
-"""Picture of the further nulls: measures of every pathway, and the range of each measure without the pathway."""
+"""Picture of the additional nulls: measures of every pathway, and the range of each measure without the pathway."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ MAX_NULL_PATHWAYS = 16
 
 
 def nulls(fit: ModelResults) -> Picture | None:
-    """Measure of every pathway as a dot, and the 95 % range of the null as a bar; one panel for each null and
-    measure."""
+    """Draw each measure of every pathway as a dot, and the 95 % range of its null as a bar.
+
+    There is one panel for each measure and null.
+    """
     pathways = fit.tables["pathways"]
     between = pathways[pathways["source"] != pathways["target"]].sort_values("share", ascending=False, kind="stable")
     shown = between.head(MAX_NULL_PATHWAYS)[["target", "source"]].sort_values(["target", "source"])
@@ -56,11 +58,13 @@ def nulls(fit: ModelResults) -> Picture | None:
     return picture(
         figure,
         "Every pathway compared with its nulls",
-        "Further nulls, which do not enter the verdict. Held-out gain: share of the squared current of the target that "
+        "Additional nulls, which do not enter the verdict. Held-out gain: share of the squared current of the target "
+        "that "
         "is predicted worse on held-out trials without the source. Random weights: size of any current with weights of "
         "this scale, and its correlation with what the other sources leave unexplained. Shifted in time, trials "
-        "shuffled: the source loses its relation to the target, including a relation that other sources share. Labels "
-        "permuted, random group: whether the border of the region matters, not whether the pathway exists."
+        "shuffled: the source loses its relation to the target, including a relation that other sources also have. "
+        "Labels "
+        "permuted, random group: whether it matters which units form the region, not whether the pathway exists."
         + (
             f" The {len(heights)} pathways with the largest share are shown; {omitted} more are in nulls.csv."
             * (omitted > 0)

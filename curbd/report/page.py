@@ -1,4 +1,4 @@
-"""The page of the report: what it shows in which order, and how it formats numbers."""
+"""The page of the report: its contents and their order, and the format of numbers."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ from curbd.tables import TABLES
 TEMPLATE_FOLDER = Path(__file__).parent
 EXPERIMENT_TABLES = {
     "perturbation_comparison": "Predictions compared with real perturbations",
-    "interactions": "How regions depend on one another: direct and total effects, windows, messages, synergy",
+    "interactions": "How regions depend on one another: direct and total effects, time windows, messages, synergy",
 }
 """Tables of experiments on the page -> heading."""
 MECHANISM_TABLES = {
     "dynamics": "Fixed points, slow points and limit cycles",
-    "transmission": "What regions and populations send in which condition",
+    "transmission": "Currents that regions and populations send in each condition",
     "geometry": "Geometry of the loadings, and its agreement between fits",
 }
 """Tables of low-rank networks on the page -> heading."""
 MAX_TABLE_ROWS = 150
-"""Longer tables are cut here on the page; the files hold all rows."""
+"""Largest number of rows of a table on the page; the files hold all rows."""
 
 
 class Grid(NamedTuple):
-    """A table on the page.
+    """A result table as the page shows it.
 
     Attributes
     ----------
     headings : heading and meaning of every column.
-    rows : cells as text.
+    rows : cells as strings.
     omitted : number of rows that the page leaves out.
-    file : the file that holds all rows.
+    file : name of the file that holds all rows.
     """
 
     headings: list[tuple[str, str]]
@@ -65,7 +65,7 @@ class Grid(NamedTuple):
 
 
 def render(run: RunResults) -> str:
-    """The whole report as HTML."""
+    """Render the whole report as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
@@ -226,13 +226,17 @@ def _settings(fit: ModelResults) -> str:
 
 
 def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid:
-    """Rows of a result table as the page shows them; every heading has the meaning of its column.
+    """Format the rows of a result table for the page, with the meaning of every column in its heading.
 
     Parameters
     ----------
     name : name of the table.
     rows : the rows.
     leave_out : columns that the page does not show.
+
+    Returns
+    -------
+    Headings and cells.
     """
     meanings = {column.name: column.meaning for column in TABLES[name].columns}
     columns = [column for column in rows.columns if column not in leave_out]

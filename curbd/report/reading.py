@@ -1,4 +1,4 @@
-"""The results that the report shows: tables, recordings and networks of a run, sorted by recording and model."""
+"""The results that the report shows: tables, recordings and networks of a run, by recording and model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class ModelResults(NamedTuple):
     Attributes
     ----------
     name : name of the model.
-    recording : the recording that the model was fitted to.
-    truth : the true network of a teacher, else None.
+    recording : the recording to which the model was fitted.
+    truth : the true network of a teacher; None for a measured recording.
     networks : the fitted networks, see `curbd.network.file`.
     tables : name -> rows of this model; the tables ``units`` and ``regions`` hold the rows of the recording.
     """
@@ -37,21 +37,21 @@ class ModelResults(NamedTuple):
 
     @property
     def first_seed(self) -> int:
-        """The seed whose fit uses the training trials as they are."""
+        """Return the seed of the fit that uses the training trials as they are."""
         return int(self.networks["seed"].values[0])
 
     def of_first_seed(self, table: str) -> pd.DataFrame:
-        """Rows of the first seed in a table."""
+        """Select the rows of the first seed in a table."""
         rows = self.tables[table]
         return rows[rows["seed"] == self.first_seed]
 
     def first_view(self, rates: Rates) -> View:
-        """The recording as the first fit sees it."""
+        """Return the recording as the first fit sees it."""
         return view(self.recording, self.networks, rates=rates)
 
     @property
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Split (train, test) -> column of the table ``fits`` -> value, for the first seed."""
+        """Return the scores of the first seed: split (train, test) -> column of the table ``fits`` -> value."""
         rows = self.of_first_seed("fits").to_dict("records")
         return {row["split"]: {str(column): value for column, value in row.items()} for row in rows}
 
@@ -75,7 +75,7 @@ class RecordingResults(NamedTuple):
 
 
 class RunResults(NamedTuple):
-    """The results of a run: of every recording, and the content of provenance.json, empty where the file is absent."""
+    """The results of a run: those of every recording, and the content of provenance.json (empty if there is none)."""
 
     recordings: list[RecordingResults]
     provenance: dict[str, Any]
@@ -89,6 +89,10 @@ def read_run(tables: Path, results: Path) -> RunResults:
     tables : folder of the collected tables and provenance.json.
     results : folder of the run.
 
+    Returns
+    -------
+    The results of all recordings and models.
+
     Raises
     ------
     UserError : a table, a recording or a network is missing.
@@ -97,9 +101,9 @@ def read_run(tables: Path, results: Path) -> RunResults:
     if missing:
         raise UserError.at(
             str(tables),
-            found=f"no {', '.join(missing)}",
+            found=f"missing files: {', '.join(missing)}",
             expected="the tables of a finished run",
-            todo="run snakemake or curbd tables first",
+            todo="run the workflow (curbd run) or the step curbd tables first",
         )
     collected = {name: read(name, tables / table.file) for name, table in TABLES.items()}
     origin = tables / "provenance.json"

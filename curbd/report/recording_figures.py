@@ -16,12 +16,16 @@ MAX_ACTIVITY_CONDITIONS = 4
 
 
 def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
-    """Scaled rates of all units over time: mean over the trials of every condition, or one block of continuous data.
+    """Draw the scaled rates of all units over time: means over the trials of a condition, or one continuous block.
 
     Parameters
     ----------
     recording : the recording.
     palette : region -> colour.
+
+    Returns
+    -------
+    The picture.
     """
     r = scaled_rates(recording).values
     region = recording["region"].values.astype(str)
@@ -79,13 +83,13 @@ def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> N
 
 
 def trial_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over trials (trial, time, unit) -> (time, unit), NaN where no trial has a value."""
+    """Average over trials, (trial, time, unit) -> (time, unit); NaN if no trial has a value."""
     recorded = np.isfinite(values)
     count = recorded.sum(0)
     return np.where(count > 0, np.where(recorded, values, 0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def most_frequent(condition: np.ndarray, number: int) -> list[str]:
-    """Names of the ``number`` conditions with the most trials, in alphabetical order."""
+    """Return the names of the ``number`` conditions with the most trials, in alphabetical order."""
     names, counts = np.unique(condition, return_counts=True)
     return sorted(str(name) for name in names[np.argsort(-counts, kind="stable")[:number]])

@@ -32,7 +32,7 @@ MAX_RECOVERED_PATHWAYS = 30
 
 
 def mean_true_currents(fit: ModelResults, truth: xr.Dataset) -> dict[tuple[str, str, str], Array]:
-    """(target, source, condition) -> (time,) true current averaged over the units of the target and the trials."""
+    """Average the true currents over units and trials: (target, source, condition) -> (time,) current."""
     observed = fit.first_view("observed")
     means = {}
     for target in observed.regions:
@@ -44,7 +44,7 @@ def mean_true_currents(fit: ModelResults, truth: xr.Dataset) -> dict[tuple[str, 
 
 
 def recovery(fit: ModelResults) -> Picture | None:
-    """R2 of every current with the true current, and the R2 that the posterior predicts without the truth."""
+    """Draw the R2 of every current with the true current, and the R2 that the posterior predicts without the truth."""
     comparable = with_truth(fit)
     if comparable.empty or not comparable["true_r2"].notna().any():
         return None
@@ -84,7 +84,7 @@ def recovery(fit: ModelResults) -> Picture | None:
 
 
 def traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """True and recovered currents of three units, for the pathway recovered best and the pathway recovered worst."""
+    """Draw true and recovered currents of three units, for the best recovered and the worst recovered pathway."""
     truth, comparable = fit.truth, between_regions(with_truth(fit))
     if truth is None or comparable.empty or not comparable["true_r2"].notna().any():
         return None
@@ -121,5 +121,5 @@ def traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         figure,
         "True and recovered currents of single units",
         f"True and recovered currents in one trial (index {trial}), for the pathway between regions that is recovered "
-        "best and the one that is recovered worst; in each, the three units with the largest true current.",
+        "best and for the pathway that is recovered worst; of each, the three units with the largest true current.",
     )

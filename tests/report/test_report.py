@@ -295,7 +295,7 @@ def test_provenance_is_not_needed(run: Path, tmp_path: Path) -> None:
 
 
 def test_missing_tables_are_all_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"found no fits\.csv, region_scores\.csv, units\.csv") as raised:
+    with pytest.raises(UserError, match=r"found missing files: fits\.csv, region_scores\.csv, units\.csv") as raised:
         write_report(tmp_path, run, tmp_path / "report.html")
     assert "latents.parquet" in str(raised.value)
     assert not (tmp_path / "report.html").exists()
@@ -317,7 +317,7 @@ def scored(run: Path, **changed: float) -> RecordingResults:
         ({"residual_autocorrelation": 0.6}, "correlated in time (0.60"),
         ({"residual_autocorrelation": -0.5}, "correlated in time (−0.50"),
         ({"one_step_r2": -1.0}, "learned is noise"),
-        ({"free_run_r2": np.nan}, "free run could not be scored"),
+        ({"free_run_r2": np.nan}, "free simulation could not be scored"),
         ({"free_run_r2": -0.5, "baseline_r2": 0.25}, "average trial does (0.25)"),
     ],
 )
@@ -333,7 +333,9 @@ def test_a_good_fit_is_not_warned_about(run: Path) -> None:
         "baseline_r2": 0.1,
     }
     warnings = findings.warnings(scored(run, **calm))
-    assert not [warning for warning in warnings if "residual" in warning or "noise" in warning or "freely" in warning]
+    assert not [
+        warning for warning in warnings if "residual" in warning or "noise" in warning or "free simulation" in warning
+    ]
 
 
 def judged(run: Path, **columns: object) -> findings.Summary:
