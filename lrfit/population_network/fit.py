@@ -1,0 +1,56 @@
+"""Variational expectation maximisation of a population network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lrfit.population_network.loadings import read_out
+from lrfit.population_network.model import Population, regauge, standard_gauge
+from lrfit.population_network.paths import Paths, first_paths, infer
+from lrfit.population_network.recording import Recording
+from lrfit.population_network.start import first_model
+from lrfit.population_network.weights import Shrinkage, learn, shrinkage
+
+Array = np.ndarray
+FIRST_STEPS = 5
+
+
+class Fit(NamedTuple):
+    """A fitted network, the posterior of the latents of its trials, and its penalties."""
+
+    model: Population
+    paths: Paths
+    prior: Shrinkage
+
+
+def start(
+    data: Recording, dimensions: Sequence[int], tau_s: float | None = None, curved: bool = True, gaussian: bool = False
+) -> Fit:
+    """What the rounds begin with."""
+    leak = 0.0 if tau_s is None else float(np.exp(-data.bin_s / tau_s))
+    model = first_model(data, dimensions, leak, curved, gaussian)
+    paths = infer(model, data, first_paths(model, data), FIRST_STEPS)
+    return Fit(model=model, paths=paths, prior=shrinkage(model, data.source_name))
+
+
+def improve(state: Fit, data: Recording, rounds: int) -> Fit:
+    """The fit after some rounds: latents, loadings, gauge, dynamics."""
+    model, paths, prior = state
+    for _ in range(rounds):
+        paths = infer(model, data, paths)
+        model = read_out(model, data, paths)
+        model, paths = in_standard_gauge(model, data, paths)
+        model, prior = learn(model, data, paths, prior)
+    return Fit(model=model, paths=paths, prior=prior)
+
+
+def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
+    """Model and paths where C'C / units is the identity."""
+    T = standard_gauge(model, data.region)
+    moved = paths._replace(
+        mean=paths.mean @ T.T, covariance=T @ paths.covariance @ T.T, lagged=T @ paths.lagged @ T.T
+    )
+    return regauge(model, T), moved
