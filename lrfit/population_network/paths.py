@@ -17,6 +17,8 @@ from lrfit.population_network.observation import expected, information, residual
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
+FARTHEST = 4.0
+"""Latents that only the network itself moves stay within this, in units of the log rate."""
 
 
 class Paths(NamedTuple):
@@ -81,11 +83,16 @@ def covariances(parts: Factor) -> tuple[Array, Array]:
 
 
 def first_paths(model: Population, data: Recording) -> Paths:
-    """Paths at the mean of the first bin, with a covariance of nothing, to start from."""
+    """Paths of the network without noise or activity, with a covariance of nothing, to start from."""
     bins, trials = data.inside.shape
     latents, patterns = len(model.group), data.pattern.max() + 1
+    mean = np.empty((bins, trials, latents))
+    mean[0] = model.start_mean[data.condition]
+    for k in range(bins - 1):
+        at = curved(model, mean[k : k + 1])
+        mean[k + 1] = np.clip(drift(model, at, data.sources[k : k + 1])[0], -FARTHEST, FARTHEST)
     return Paths(
-        mean=np.zeros((bins, trials, latents)),
+        mean=mean,
         covariance=np.zeros((patterns, bins, latents, latents)),
         lagged=np.zeros((patterns, bins - 1, latents, latents)),
         log_determinant=np.zeros(patterns),

@@ -1,4 +1,4 @@
-"""Weights, innovations and curvature given the moments of the latents; shrinkage of every pathway by its evidence.
+"""Weights and innovations given the moments of the latents; shrinkage of every pathway by its evidence.
 
 The prior of a block is A_ts ~ N(0, Q_t x 1 / penalty), one penalty for each target region and source (automatic
 relevance determination, MacKay 1995; Tipping, JMLR 2001); it is conjugate, so that the maximum is a ridge regression.
@@ -10,20 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Population, curved
-from lrfit.population_network.paths import Paths, spreads
+from lrfit.population_network.model import Population
+from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.statistics import Transitions, moments, scatter, transitions
+from lrfit.population_network.statistics import Transitions, transitions
 
 Array = np.ndarray
 ABSENT = 1e12
 """Penalty of a source that is left out."""
 WEAKEST_PENALTY = 1e-2
 STRONGEST_PENALTY = 1e8
-CURVATURE_STEP = 0.3
-"""Longest step of the logarithm of a curvature, and half of the distance its derivative is taken over."""
-LARGEST_CURVATURE = 30.0
-SMALLEST_CURVATURE = 1e-3
 
 
 class Shrinkage(NamedTuple):
@@ -54,10 +50,6 @@ def shrinkage(model: Population, source_name: tuple[str, ...], excluded: tuple[t
         penalty[target, block == source] = ABSENT
     free = np.ones(block.max() + 1, bool)
     free[groups + names.index("bias")] = False
-    for k in np.flatnonzero(model.group >= model.regions):
-        # Only the first latent of a hidden drive reaches the regions, see hidden.py.
-        if k > 0 and model.group[k - 1] == model.group[k]:
-            penalty[: model.regions, k] = ABSENT
     return Shrinkage(penalty=penalty, block=block, free=free)
 
 
@@ -93,42 +85,8 @@ def relevance(model: Population, statistics: Transitions, prior: Shrinkage) -> S
     return prior._replace(penalty=penalty)
 
 
-def bend(model: Population, data: Recording, paths: Paths, prior: Shrinkage) -> Population:
-    """Curvature of every region after a Newton step along its logarithm, weights at their best for each value."""
-    use = data.inside[1:].astype(float)
-    spread = spreads(model, data, paths)[:-1]
-    curvature = model.curvature.copy()
-    for region in range(model.regions):
-        own = model.group == region
-        if not curvature[own].any():
-            continue
-        values = []
-        for factor in (np.exp(-CURVATURE_STEP), 1.0, np.exp(CURVATURE_STEP)):
-            trial = model._replace(curvature=np.where(own, model.curvature * factor, model.curvature))
-            at = curved(trial, paths.mean[:-1], spread)
-            values.append(profile(trial, moments(trial, data, paths, at, use), prior))
-        slope = (values[2] - values[0]) / (2 * CURVATURE_STEP)
-        second = (values[2] - 2 * values[1] + values[0]) / CURVATURE_STEP**2
-        step = -slope / second if second > 0 else -np.sign(slope) * CURVATURE_STEP
-        step = np.clip(step, -CURVATURE_STEP, CURVATURE_STEP)
-        curvature[own] = np.clip(model.curvature[own] * np.exp(step), SMALLEST_CURVATURE, LARGEST_CURVATURE)
-    return model._replace(curvature=curvature)
-
-
-def profile(model: Population, statistics: Transitions, prior: Shrinkage) -> float:
-    """Half of the summed log determinant of the innovations, times their number, at the best weights."""
-    total = 0.0
-    for region in range(model.regions):
-        own = model.group == region
-        W = _ridge(statistics, prior.penalty[region], own)
-        left = statistics.steps[np.ix_(own, own)] - W @ statistics.crossed[own].T
-        total += 0.5 * statistics.count * np.linalg.slogdet(left / statistics.count)[1]
-    return total
-
-
 def learn(model: Population, data: Recording, paths: Paths, prior: Shrinkage) -> tuple[Population, Shrinkage]:
-    """Dynamics after one step: curvature, weights, innovations, first bin, penalties."""
-    model = bend(model, data, paths, prior)
+    """Dynamics after one step: weights, innovations, first bin, penalties."""
     statistics = transitions(model, data, paths)
     model = regress(model, statistics, prior)
     prior = relevance(model, statistics, prior)
