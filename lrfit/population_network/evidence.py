@@ -1,0 +1,106 @@
+"""What speaks for each pathway: posterior of its weights, nats lost without it, how well its current is known."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lrfit.population_network.currents import currents, latent_variance, weight_variance
+from lrfit.population_network.fit import Fit, improve
+from lrfit.population_network.information import mean_information, weight_information, working_range
+from lrfit.population_network.likelihood import bound, held_out_nats
+from lrfit.population_network.recording import Recording
+from lrfit.population_network.weights import ABSENT
+
+Array = np.ndarray
+REFIT_ROUNDS = 12
+"""Rounds after a pathway was taken away or, for the same comparison, left in."""
+
+
+class Evidence(NamedTuple):
+    """Evidence for pathways between regions, all (target, source) with NaN on the diagonal.
+
+    Attributes
+    ----------
+    nats : loss of log likelihood without the pathway, by the curvature of the likelihood of Whittle at the fit.
+    share : root mean square of the fluctuating current over that of all currents into the target.
+    known : expected squared correlation of the current with the true one, 1 - posterior variance / variance.
+    penalty : precision of the prior of the pathway's weights that the evidence chose.
+    """
+
+    nats: Array
+    share: Array
+    known: Array
+    penalty: Array
+
+
+def posterior_covariance(fit: Fit, data: Recording) -> Array:
+    """(row, latent, row, latent) covariance of A, rows of regions only, when no latent is known."""
+    model = fit.model
+    at = working_range(model, data, fit.paths)
+    rows = np.flatnonzero(at.read)
+    latents = len(model.group)
+    whole = weight_information(model, at) + mean_information(model, at, fit.prior.penalty)
+    whole = whole.reshape(len(rows), latents, len(rows), latents)
+    precision = np.linalg.inv(model.Q[np.ix_(rows, rows)])
+    for j in range(latents):
+        weight = np.sqrt(np.minimum(fit.prior.penalty[model.group[rows], j], ABSENT))
+        whole[:, j, :, j] += precision * weight[:, None] * weight
+    flat = whole.reshape(len(rows) * latents, -1)
+    return np.linalg.inv(0.5 * (flat + flat.T)).reshape(whole.shape)
+
+
+def evidence(fit: Fit, data: Recording) -> Evidence:
+    """Evidence for every pathway from one fit, without refitting."""
+    model, regions = fit.model, fit.model.regions
+    covariance = posterior_covariance(fit, data)
+    parts = currents(model, data, fit.paths)
+    inside = data.inside.T[..., None]
+    fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], parts.total)]
+    nats, share, known, penalty = (np.full((regions, regions), np.nan) for _ in range(4))
+    for s in range(regions):
+        own = np.flatnonzero(model.group == s)
+        spread = weight_variance(model, data, fit.paths, covariance, s) + latent_variance(model, data, fit.paths, s)
+        for t in range(regions):
+            if t == s:
+                continue
+            rows, units = np.flatnonzero(model.group == t), data.region == t
+            block = covariance[np.ix_(rows, own, rows, own)].reshape(len(rows) * len(own), -1)
+            weight = model.A[np.ix_(rows, own)].ravel()
+            nats[t, s] = 0.5 * weight @ np.linalg.solve(block, weight)
+            power = np.mean(fluctuating[s][..., units] ** 2)
+            share[t, s] = np.sqrt(power / np.mean(fluctuating[-1][..., units] ** 2))
+            uncertain = np.sum(spread[..., units] * inside) / (inside.sum() * units.sum())
+            known[t, s] = power / (power + uncertain) if power > 0 else 0.0
+            penalty[t, s] = fit.prior.penalty[t, own[0]]
+    return Evidence(nats=nats, share=share, known=known, penalty=penalty)
+
+
+def without(fit: Fit, target: int, source: int) -> Fit:
+    """The fit with a pathway's weights at zero, for good."""
+    rows, own = fit.model.group == target, fit.model.group == source
+    A, penalty = fit.model.A.copy(), fit.prior.penalty.copy()
+    A[np.ix_(rows, own)] = 0
+    penalty[target, fit.prior.block == source] = ABSENT
+    return fit._replace(model=fit.model._replace(A=A), prior=fit.prior._replace(penalty=penalty))
+
+
+def refit_loss(
+    fit: Fit, data: Recording, target: int, source: int, held_out: Recording | None = None, rounds: int = REFIT_ROUNDS
+) -> tuple[float, Array]:
+    """Nats lost on the trials of the fit and, trial by trial, on others when a pathway is left out and the rest refitted.
+
+    Both fits take the same number of rounds.
+    """
+    full, less = improve(fit, data, rounds), improve(without(fit, target, source), data, rounds)
+    lost = float(bound(full.model, data, full.paths).sum() - bound(less.model, data, less.paths).sum())
+    if held_out is None:
+        return lost, np.zeros(0)
+    return lost, held_out_nats(full.model, held_out) - held_out_nats(less.model, held_out)
+
+
+def _about_mean(current: Array, inside: Array) -> Array:
+    """(trial, time, unit) about each unit's mean, 0 past the end of a trial."""
+    mean = np.sum(current * inside, (0, 1)) / inside.sum((0, 1))
+    return (current - mean) * inside
