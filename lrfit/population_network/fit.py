@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrfit.population_network.likelihood import HELD_OUT_STEPS, bound
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import Population, regauge, standard_gauge
 from lrfit.population_network.paths import Paths, first_paths, infer
@@ -16,6 +17,9 @@ from lrfit.population_network.weights import Shrinkage, learn, shrinkage
 
 Array = np.ndarray
 FIRST_STEPS = 5
+BLOCK, MOST_BLOCKS = 10, 8
+LEAST_GAIN_NATS = 4.0
+"""Rounds go on while ten of them gain more than this."""
 
 
 class Fit(NamedTuple):
@@ -45,6 +49,23 @@ def improve(state: Fit, data: Recording, rounds: int) -> Fit:
         model, paths = in_standard_gauge(model, data, paths)
         model, prior = learn(model, data, paths, prior)
     return Fit(model=model, paths=paths, prior=prior)
+
+
+def converge(state: Fit, data: Recording) -> Fit:
+    """The fit after as many rounds as still gain log likelihood."""
+    before = bound(state.model, data, state.paths).sum()
+    for _ in range(MOST_BLOCKS):
+        state = improve(state, data, BLOCK)
+        after = bound(state.model, data, state.paths).sum()
+        if after - before < LEAST_GAIN_NATS:
+            break
+        before = after
+    return state
+
+
+def restart(state: Fit, data: Recording) -> Fit:
+    """The fit with the latents of other trials, its weights where they were."""
+    return state._replace(paths=infer(state.model, data, first_paths(state.model, data), HELD_OUT_STEPS))
 
 
 def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
