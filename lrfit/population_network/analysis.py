@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.currents import Currents, currents, latent_variance, weight_variance
+from lrfit.population_network.currents import Currents, currents, deviation
 from lrfit.population_network.dimensions import choose_dimensions, choose_drives, split
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
@@ -65,19 +65,14 @@ def analyse(
     judged = verdict(state, fitted, held_out, gains)
     final = converge(restart(state, data), data)
     covariance = posterior_covariance(final, data)
-    spread = np.stack(
-        [
-            weight_variance(final.model, data, final.paths, covariance, region)
-            + latent_variance(final.model, data, final.paths, region)
-            for region in range(final.model.regions)
-        ]
-    )
     return Analysis(
         fit=final,
         dimensions=list(dimensions),
         co_smoothing=table,
         drive_gains=gains,
         currents=currents(final.model, data, final.paths),
-        deviation=np.sqrt(spread),
+        deviation=np.stack(
+            [deviation(final.model, data, final.paths, covariance, region) for region in range(final.model.regions)]
+        ),
         verdict=judged,
     )

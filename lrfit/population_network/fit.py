@@ -17,6 +17,8 @@ from lrfit.population_network.weights import Shrinkage, learn, shrinkage
 
 Array = np.ndarray
 FIRST_STEPS = 5
+LOADINGS_EVERY = 2
+"""In later rounds: loadings settle sooner than the dynamics and take as long as all else."""
 BLOCK, MOST_BLOCKS = 10, 8
 LEAST_GAIN_NATS = 4.0
 """Rounds go on while ten of them gain more than this."""
@@ -40,13 +42,14 @@ def start(
     return Fit(model=model, paths=paths, prior=shrinkage(model, data.source_name))
 
 
-def improve(state: Fit, data: Recording, rounds: int) -> Fit:
+def improve(state: Fit, data: Recording, rounds: int, loadings_every: int = 1) -> Fit:
     """The fit after some rounds: latents, loadings, gauge, dynamics."""
     model, paths, prior = state
-    for _ in range(rounds):
+    for k in range(rounds):
         paths = infer(model, data, paths)
-        model = read_out(model, data, paths)
-        model, paths = in_standard_gauge(model, data, paths)
+        if k % loadings_every == 0:
+            model = read_out(model, data, paths)
+            model, paths = in_standard_gauge(model, data, paths)
         model, prior = learn(model, data, paths, prior)
     return Fit(model=model, paths=paths, prior=prior)
 
@@ -55,7 +58,7 @@ def converge(state: Fit, data: Recording) -> Fit:
     """The fit after as many rounds as still gain log likelihood."""
     before = bound(state.model, data, state.paths).sum()
     for _ in range(MOST_BLOCKS):
-        state = improve(state, data, BLOCK)
+        state = improve(state, data, BLOCK, LOADINGS_EVERY)
         after = bound(state.model, data, state.paths).sum()
         if after - before < LEAST_GAIN_NATS:
             break

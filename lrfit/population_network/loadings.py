@@ -40,18 +40,19 @@ def read_out(model: Population, data: Recording, paths: Paths) -> Population:
 def _poisson(data: Recording, z: Array, V: Array, rate: Array, C: Array, units: Array) -> Array:
     """(unit, latent + 1) Newton steps of loadings and offset."""
     latents = z.shape[2]
+    z = z.astype(data.activity.dtype)
     amount = data.seen[..., units] * rate[..., units]
-    off = data.activity[..., units] * data.seen[..., units] - amount
-    one = np.ones((*z.shape[:2], 1))
+    off = data.activity[..., units] - amount
+    one = np.ones((*z.shape[:2], 1), z.dtype)
     X = np.concatenate([z, one], 2).reshape(-1, latents + 1)
-    by_pattern = np.stack([amount[:, data.pattern == p].sum(1) for p in range(len(V))])
-    gradient = off.reshape(-1, len(units)).T @ X
+    by_pattern = np.stack([amount[:, data.pattern == p].sum(1) for p in range(len(V))]).astype(float)
+    gradient = (off.reshape(-1, len(units)).T @ X).astype(float)
     # Under the posterior the regressor is m + V c with covariance V.
     tilt = np.einsum("ptlm,um->ptul", V, C)
     gradient[:, :-1] -= np.einsum("ptu,ptul->ul", by_pattern, tilt)
     gradient[:, :-1] -= C
     outer = (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
-    hessian = (amount.reshape(-1, len(units)).T @ outer).reshape(len(units), latents + 1, latents + 1)
+    hessian = (amount.reshape(-1, len(units)).T @ outer).astype(float).reshape(len(units), latents + 1, latents + 1)
     flow = np.stack(
         [amount[:, data.pattern == p].transpose(0, 2, 1) @ z[:, data.pattern == p] for p in range(len(V))]
     )

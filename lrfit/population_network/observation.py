@@ -24,12 +24,14 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
     ----------
     mean : (time, trial, latent), covariance : (pattern, time, latent, latent).
     """
-    x = mean @ model.C.T
-    x += model.d
+    dtype = data.activity.dtype
+    x = mean.astype(dtype) @ model.C.T.astype(dtype)
+    x += model.d.astype(dtype)
     if not counts_spikes(model):
         return x
     spread = np.einsum("ul,ptlm,um->tpu", model.C, covariance, model.C, optimize=True)
-    x += (0.5 * spread)[:, data.pattern] if spread.shape[1] > 1 else 0.5 * spread
+    half = (0.5 * spread).astype(dtype)
+    x += half[:, data.pattern] if half.shape[1] > 1 else half
     np.minimum(x, HIGHEST_LOG_COUNT, out=x)
     return np.exp(x, out=x)
 
@@ -37,13 +39,17 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
 def residual(model: Population, data: Recording, rate: Array) -> Array:
     """(time, trial, unit) derivative of the log likelihood by x; 0 where nothing was observed."""
     off = (data.activity - rate) * data.seen
-    return off if counts_spikes(model) else off / model.noise
+    return off if counts_spikes(model) else off / model.noise.astype(off.dtype)
 
 
 def information(model: Population, data: Recording, rate: Array, chosen: Array) -> Array:
     """(time, latent, latent) information about the latents, averaged over the chosen trials."""
-    seen = data.seen[:, chosen]
-    weight = (seen * rate[:, chosen]).mean(1) if counts_spikes(model) else seen.mean(1) / model.noise
+    seen, rate = (data.seen, rate) if chosen.all() else (data.seen[:, chosen], rate[:, chosen])
+    trials = seen.shape[1]
+    if counts_spikes(model):
+        weight = np.einsum("tnu,tnu->tu", seen, rate).astype(float) / trials
+    else:
+        weight = seen.sum(1).astype(float) / trials / model.noise
     latents = model.C.shape[1]
     outer = (model.C[:, :, None] * model.C[:, None, :]).reshape(len(model.C), -1)
     return (weight @ outer).reshape(len(weight), latents, latents)
@@ -51,12 +57,13 @@ def information(model: Population, data: Recording, rate: Array, chosen: Array) 
 
 def variance_of_units(model: Population, data: Recording, direction: Array, rate: Array) -> Array:
     """(trial,) second derivative of the negative log likelihood along a direction (time, trial, latent)."""
-    moved = direction @ model.C.T
+    dtype = data.activity.dtype
+    moved = direction.astype(dtype) @ model.C.T.astype(dtype)
     moved *= moved
     moved *= data.seen
     if counts_spikes(model):
-        return np.einsum("tnu,tnu->n", moved, rate)
-    return (moved / model.noise).sum((0, 2))
+        return np.einsum("tnu,tnu->n", moved, rate).astype(float)
+    return np.asarray((moved / model.noise).sum((0, 2)), float)
 
 
 def log_likelihood(model: Population, data: Recording, rate: Array) -> Array:

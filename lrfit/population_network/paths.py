@@ -148,7 +148,8 @@ def _gradient(
     model: Population, data: Recording, z: Array, at: Curved, rate: Array, precision: Array, start_precision: Array
 ) -> Array:
     """Derivative (time, trial, latent) of the negative log density of paths and activity."""
-    gradient = -residual(model, data, rate) @ model.C
+    off = residual(model, data, rate)
+    gradient = -(off @ model.C.astype(off.dtype)).astype(float)
     early = Curved(*(part[:-1] for part in at))
     pull = (z[1:] - drift(model, early, data.sources[:-1])) @ precision
     gradient[1:] += pull

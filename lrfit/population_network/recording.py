@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
+DTYPE = np.float32
+"""Of arrays with a value for each unit, trial and bin, which take most of the time; everything smaller is double."""
 BUMP_S = 0.2
 """Distance of the smooth bumps that average responses are made of."""
 MOST_PATTERNS = 8
@@ -78,8 +80,8 @@ def recording(
     names = (*(f"input:{k}" for k in range(known.shape[2])), *("evoked",) * bumps.shape[2], "bias")
     after = np.cumsum(seen.any(2)[:, ::-1], 1)[:, ::-1] > 0
     return Recording(
-        activity=time_first(np.where(seen, activity, 0.0)),
-        seen=time_first(seen.astype(float)),
+        activity=time_first(np.where(seen, activity, 0.0).astype(DTYPE)),
+        seen=time_first(seen.astype(DTYPE)),
         inside=after.T.copy(),
         region=np.asarray(region),
         sources=time_first(sources),

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.evidence import REFIT_ROUNDS, Evidence, evidence, without
-from lrfit.population_network.fit import Fit, improve
+from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
 from lrfit.population_network.likelihood import held_out_nats
 from lrfit.population_network.recording import Recording
 
@@ -80,8 +80,8 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
             ]
             if not failed:
                 if whole is None:
-                    whole = held_out_nats(improve(fit, fitted, REFIT_ROUNDS).model, held_out)
-                less = improve(without(fit, t, s), fitted, REFIT_ROUNDS)
+                    whole = held_out_nats(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
+                less = improve(without(fit, t, s), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
                 lost = whole - held_out_nats(less.model, held_out)
                 loss[t, s], error[t, s] = lost.sum(), lost.std() * np.sqrt(len(lost))
                 if not loss[t, s] > STANDARD_ERRORS * error[t, s]:

@@ -20,6 +20,8 @@ ABSENT = 1e12
 """Penalty of a source that is left out."""
 WEAKEST_PENALTY = 1e-2
 STRONGEST_PENALTY = 1e8
+SMALLEST_SHARE = 3e-3
+"""Smallest variance of an innovation over the largest."""
 
 
 class Shrinkage(NamedTuple):
@@ -113,6 +115,6 @@ def _ridge(statistics: Transitions, penalty: Array, own: Array) -> Array:
 
 
 def _positive(Q: Array) -> Array:
-    """Q with variances no smaller than a thousandth of the largest."""
+    """Q with no variance far below the largest: the paths of a latent without noise are stiff."""
     values, vectors = np.linalg.eigh(Q)
-    return (vectors * np.maximum(values, 1e-5 * values.max())) @ vectors.T
+    return (vectors * np.maximum(values, SMALLEST_SHARE * values.max())) @ vectors.T
