@@ -175,9 +175,7 @@ def _present(
     return present
 
 
-def _weights(
-    rng: np.random.Generator, regions: int, units: int, rank: int, present: Array, bulk: float
-) -> Weights:
+def _weights(rng: np.random.Generator, regions: int, units: int, rank: int, present: Array, bulk: float) -> Weights:
     M = np.stack([np.linalg.qr(rng.standard_normal((units, rank)))[0] * np.sqrt(units) for _ in range(regions)])
     K = np.zeros((regions, regions, rank, rank))
     for t, s in np.argwhere(present):

@@ -89,7 +89,7 @@ def without(fit: Fit, target: int, source: int) -> Fit:
 def refit_loss(
     fit: Fit, data: Recording, target: int, source: int, held_out: Recording | None = None, rounds: int = REFIT_ROUNDS
 ) -> tuple[float, Array]:
-    """Nats lost on the trials of the fit and, trial by trial, on others when a pathway is left out and the rest refitted.
+    """Nats lost when a pathway is left out and the rest refitted: in sum on the fit's trials, by trial on others.
 
     Both fits take the same number of rounds.
     """

@@ -74,7 +74,5 @@ def restart(state: Fit, data: Recording) -> Fit:
 def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
     """Model and paths where C'C / units is the identity."""
     T = standard_gauge(model, data.region)
-    moved = paths._replace(
-        mean=paths.mean @ T.T, covariance=T @ paths.covariance @ T.T, lagged=T @ paths.lagged @ T.T
-    )
+    moved = paths._replace(mean=paths.mean @ T.T, covariance=T @ paths.covariance @ T.T, lagged=T @ paths.lagged @ T.T)
     return regauge(model, T), moved

@@ -89,8 +89,7 @@ def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
     # What regions share says drive; what is a region's own may be its own dynamics.
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     shared = np.where(model.group[:, None] == model.group, 0.0, covariance / np.outer(scale, scale))
-    values, vectors = np.linalg.eigh(shared)
-    return vectors[:, -1] * scale
+    return np.linalg.eigh(shared)[1][:, -1] * scale
 
 
 def _grown(array: Array, more: int) -> Array:

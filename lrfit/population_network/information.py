@@ -51,9 +51,9 @@ def working_range(model: Population, data: Recording, paths: Paths) -> Working:
     slope = mean_slope(model, at, inside / inside.sum()).sum(0)
     rate = expected(model, data, paths.mean, paths.covariance)
     everyone = np.ones(data.inside.shape[1], bool)
-    one_bin = information(model, data, rate, everyone).sum(0) * data.inside.shape[1] / inside.sum()
+    single_bin = information(model, data, rate, everyone).sum(0) * data.inside.shape[1] / inside.sum()
     read = model.group < model.regions
-    known = one_bin[np.ix_(read, read)]
+    known = single_bin[np.ix_(read, read)]
     small = 1e-6 * np.trace(known) / len(known)
     return Working(
         slope=slope * same_group(model),

@@ -43,8 +43,8 @@ def _poisson(data: Recording, z: Array, V: Array, rate: Array, C: Array, units: 
     z = z.astype(data.activity.dtype)
     amount = data.seen[..., units] * rate[..., units]
     off = data.activity[..., units] - amount
-    one = np.ones((*z.shape[:2], 1), z.dtype)
-    X = np.concatenate([z, one], 2).reshape(-1, latents + 1)
+    constant = np.ones((*z.shape[:2], 1), z.dtype)
+    X = np.concatenate([z, constant], 2).reshape(-1, latents + 1)
     by_pattern = np.stack([amount[:, data.pattern == p].sum(1) for p in range(len(V))]).astype(float)
     gradient = (off.reshape(-1, len(units)).T @ X).astype(float)
     # Under the posterior the regressor is m + V c with covariance V.
@@ -53,9 +53,7 @@ def _poisson(data: Recording, z: Array, V: Array, rate: Array, C: Array, units: 
     gradient[:, :-1] -= C
     outer = (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
     hessian = (amount.reshape(-1, len(units)).T @ outer).astype(float).reshape(len(units), latents + 1, latents + 1)
-    flow = np.stack(
-        [amount[:, data.pattern == p].transpose(0, 2, 1) @ z[:, data.pattern == p] for p in range(len(V))]
-    )
+    flow = np.stack([amount[:, data.pattern == p].transpose(0, 2, 1) @ z[:, data.pattern == p] for p in range(len(V))])
     mixed = np.einsum("ptul,ptum->ulm", tilt, flow)
     hessian[:, :-1, :-1] += mixed + mixed.transpose(0, 2, 1)
     hessian[:, :-1, :-1] += np.einsum("ptu,ptul,ptum->ulm", by_pattern, tilt, tilt)
@@ -72,8 +70,8 @@ def _poisson(data: Recording, z: Array, V: Array, rate: Array, C: Array, units: 
 def _gaussian(data: Recording, z: Array, V: Array, units: Array, noise: Array) -> tuple[Array, Array]:
     """(unit, latent + 1) loadings and offset, (unit,) variance of the noise."""
     latents = z.shape[2]
-    one = np.ones((*z.shape[:2], 1))
-    X = np.concatenate([z, one], 2).reshape(-1, latents + 1)
+    constant = np.ones((*z.shape[:2], 1))
+    X = np.concatenate([z, constant], 2).reshape(-1, latents + 1)
     seen, y = data.seen[..., units], data.activity[..., units]
     outer = (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
     square = (seen.reshape(-1, len(units)).T @ outer).reshape(len(units), latents + 1, latents + 1)

@@ -46,7 +46,8 @@ def first_model(
     variance = np.ones(latents)
     for region, dimension in enumerate(dimensions):
         inside = np.flatnonzero(data.region == region)
-        lagged = sum(_lagged(off[..., inside], data.seen[..., inside], lag) for lag in range(1, LAGS + 1)) / LAGS
+        seen = data.seen[..., inside]
+        lagged = np.mean([_lagged(off[..., inside], seen, lag) for lag in range(1, LAGS + 1)], axis=0)
         values, vectors = np.linalg.eigh(0.5 * (lagged + lagged.T))
         top = np.argsort(values)[::-1][:dimension]
         loading = vectors[:, top] * np.sqrt(np.maximum(values[top], 1e-3 * values.max() + 1e-9))

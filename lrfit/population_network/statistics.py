@@ -18,11 +18,11 @@ class Transitions(NamedTuple):
 
     Attributes
     ----------
-    count : number of transitions.
+    number : of transitions.
     steps : (latent, latent), crossed : (latent, latent + column), arriving : (latent + column, latent + column).
     """
 
-    count: float
+    number: float
     steps: Array
     crossed: Array
     arriving: Array
@@ -61,7 +61,7 @@ def moments(model: Population, data: Recording, paths: Paths, at: Curved, use: A
     crossed[:, :latents] += ((back - model.leak[:, None] * V) @ slope.transpose(0, 2, 1)).sum(0)
     mixed = back * model.leak
     steps += (ahead - mixed - mixed.transpose(0, 2, 1) + model.leak[:, None] * V * model.leak).sum(0)
-    return Transitions(count=float(use.sum()), steps=steps, crossed=crossed, arriving=arriving)
+    return Transitions(number=float(use.sum()), steps=steps, crossed=crossed, arriving=arriving)
 
 
 def scatter(statistics: Transitions, W: Array) -> Array:

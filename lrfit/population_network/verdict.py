@@ -89,6 +89,4 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
                 if drives and not loss[t, s] > common:
                     failed.append("common_drive")
             grounds[t, s] = ",".join(failed)
-    return Verdict(
-        resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=known
-    )
+    return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=known)

@@ -64,7 +64,7 @@ def regress(model: Population, statistics: Transitions, prior: Shrinkage) -> Pop
         W = _ridge(statistics, prior.penalty[region], own)
         A[own], G[own] = W[:, :latents], W[:, latents:]
         left = statistics.steps[np.ix_(own, own)] - W @ statistics.crossed[own].T
-        Q[np.ix_(own, own)] = 0.5 * (left + left.T) / statistics.count
+        Q[np.ix_(own, own)] = 0.5 * (left + left.T) / statistics.number
     return model._replace(A=A, G=G, Q=_positive(Q))
 
 

@@ -1,0 +1,46 @@
+"""Activity that a fitted network would make, and what a pathway's evidence is worth when there is no pathway."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrfit.population_network.evidence import evidence, without
+from lrfit.population_network.fit import Fit, improve, restart
+from lrfit.population_network.model import Population, curved, drift
+from lrfit.population_network.observation import HIGHEST_LOG_COUNT, counts_spikes
+from lrfit.population_network.recording import Recording
+
+Array = np.ndarray
+NULL_ROUNDS = 20
+
+
+def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tuple[Recording, Array]:
+    """A recording of the same trials, sources and gaps, drawn from the network, and its latents (time, trial, latent)."""
+    bins, trials = data.inside.shape
+    kicks = rng.standard_normal((bins, trials, len(model.group))) @ np.linalg.cholesky(model.Q).T
+    first = rng.standard_normal((trials, len(model.group))) @ np.linalg.cholesky(model.start_covariance).T
+    z = np.empty_like(kicks)
+    z[0] = model.start_mean[data.condition] + first
+    for k in range(bins - 1):
+        at = curved(model, z[k : k + 1])
+        z[k + 1] = drift(model, at, data.sources[k : k + 1])[0] + kicks[k + 1]
+    x = z @ model.C.T + model.d
+    if counts_spikes(model):
+        activity = rng.poisson(np.exp(np.minimum(x, HIGHEST_LOG_COUNT))).astype(float)
+    else:
+        activity = x + rng.standard_normal(x.shape) * np.sqrt(model.noise)
+    return data._replace(activity=(activity * data.seen).astype(data.activity.dtype)), z
+
+
+def null_nats(fit: Fit, data: Recording, target: int, source: int, draws: int, rng: np.random.Generator) -> Array:
+    """(draw,) nats of a pathway on recordings that the fit without this pathway makes, each fitted with it.
+
+    A parametric bootstrap (Efron & Tibshirani 1993); the pathway starts from zero weight and the penalty it had.
+    """
+    less = improve(without(fit, target, source), data, NULL_ROUNDS)
+    nats = np.empty(draws)
+    for draw in range(draws):
+        drawn, _ = simulate(less.model, data, rng)
+        again = restart(less._replace(prior=fit.prior), drawn)
+        nats[draw] = evidence(improve(again, drawn, NULL_ROUNDS), drawn).nats[target, source]
+    return nats

@@ -1,0 +1,65 @@
+"""Currents sum to the total, do not depend on the gauge; silencing and information against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+from small_network import small_model, small_recording
+
+from lrfit.population_network.currents import currents
+from lrfit.population_network.hidden import stationary
+from lrfit.population_network.information import Working, weight_information
+from lrfit.population_network.model import curved, drift, regauge
+from lrfit.population_network.paths import first_paths, infer
+from lrfit.population_network.silencing import silence
+
+
+def test_sources_sum_to_the_total_drive() -> None:
+    model = small_model(curvature=2.0)
+    data, _ = small_recording(model)
+    paths = infer(model, data, first_paths(model, data), 10)
+    parts = currents(model, data, paths)
+    spread = np.einsum("ptll->tpl", paths.covariance) @ (model.group[:, None] == model.group)
+    ahead = drift(model, curved(model, paths.mean, spread), data.sources) - model.leak * paths.mean
+    assert np.allclose(parts.total, np.moveaxis(ahead @ model.C.T / (1 - 0.7), 0, 1))
+    assert np.allclose(parts.current.sum(0), parts.total)
+    assert parts.source == ("region:0", "region:1", "input:0", "bias")
+
+
+def test_currents_do_not_depend_on_the_gauge(rng: np.random.Generator) -> None:
+    model = small_model()
+    data, _ = small_recording(model)
+    T = np.zeros((4, 4))
+    T[:2, :2], T[2:, 2:] = rng.standard_normal((2, 2)), rng.standard_normal((2, 2))
+    moved = regauge(model, T)
+    here = currents(model, data, infer(model, data, first_paths(model, data), 40))
+    there = currents(moved, data, infer(moved, data, first_paths(moved, data), 40))
+    assert np.allclose(here.current, there.current, atol=1e-4)
+
+
+def test_silencing_removes_all_that_a_region_sends() -> None:
+    model = small_model()
+    data, _ = small_recording(model)
+    paths = infer(model, data, first_paths(model, data), 10)
+    effect = silence(model, data, paths, 1)
+    # In a linear network the change d obeys d[k+1] = F d[k] - A_s (z[k] + d[k]).
+    F, sent = np.diag(model.leak) + model.A, np.where(model.group == 1, model.A, 0)
+    change = np.zeros_like(paths.mean)
+    for k in range(len(change) - 1):
+        change[k + 1] = change[k] @ F.T - (paths.mean[k] + change[k]) @ sent.T
+    assert np.allclose(effect, np.moveaxis(change @ model.C.T, 0, 1))
+    assert np.abs(effect[..., :5]).max() > 1e-3
+
+
+def test_information_of_latents_seen_exactly_is_that_of_an_autoregression() -> None:
+    model = small_model()
+    A = np.zeros((4, 4))
+    A[0, 0], A[1, 1] = 0.2, -0.1
+    model = model._replace(A=A, Q=0.1 * np.eye(4))
+    at = Working(
+        slope=np.eye(4), noise=1e-9 * np.eye(4), read=np.ones(4, bool), bins=1000.0, averages=np.zeros((1, 4, 4))
+    )
+    known = weight_information(model, at)
+    # Each row of F is a regression on stationary latents: information bins * S / Q.
+    F = np.diag(model.leak) + A
+    wanted = np.kron(np.eye(4) / 0.1, 1000 * stationary(F, model.Q))
+    assert np.allclose(known, wanted, rtol=1e-3, atol=1)

@@ -1,0 +1,104 @@
+"""Weights and loadings given the latents."""
+
+from __future__ import annotations
+
+import numpy as np
+from small_network import small_model, small_recording
+
+from lrfit.population_network.loadings import read_out
+from lrfit.population_network.model import curved
+from lrfit.population_network.observation import expected
+from lrfit.population_network.paths import Paths, first_paths, infer
+from lrfit.population_network.recording import windows
+from lrfit.population_network.statistics import scatter, transitions
+from lrfit.population_network.weights import ABSENT, regress, relevance, shrinkage
+
+
+def known_paths(z: np.ndarray) -> Paths:
+    """Latents without any doubt."""
+    bins, _, latents = z.shape
+    return Paths(
+        mean=z,
+        covariance=np.zeros((1, bins, latents, latents)),
+        lagged=np.zeros((1, bins - 1, latents, latents)),
+        log_determinant=np.zeros(1),
+    )
+
+
+def test_known_latents_give_ridge_regression() -> None:
+    model = small_model(curvature=1.5)
+    data, z = small_recording(model, trials=40, bins=20)
+    prior = shrinkage(model, data.source_name)
+    prior.penalty[0, 2:4] = ABSENT
+    fitted = regress(model, transitions(model, data, known_paths(z)), prior)
+    X = np.concatenate([curved(model, z[:-1]).value, data.sources[:-1]], 2).reshape(-1, 6)
+    Y = (z[1:] - model.leak * z[:-1]).reshape(-1, 4)
+    for region in (0, 1):
+        own, root = model.group == region, np.diag(np.sqrt(prior.penalty[region]))
+        W = np.linalg.lstsq(np.concatenate([X, root]), np.concatenate([Y[:, own], np.zeros((6, 2))]), rcond=None)[0].T
+        assert np.allclose(np.concatenate([fitted.A, fitted.G], 1)[own], W, atol=1e-7)
+    assert np.allclose(fitted.A[:2, 2:], 0, atol=1e-6)
+    # 760 transitions: variances of the innovations to six standard errors.
+    assert np.allclose(fitted.Q, model.Q, atol=6 * 0.1 * np.sqrt(2 / 760))
+
+
+def test_moments_of_uncertain_latents_are_those_of_their_draws() -> None:
+    model = small_model(gaussian=True)
+    data, _ = small_recording(model)
+    paths = infer(model, data, first_paths(model, data), 10)
+    W = np.concatenate([model.A, model.G], 1)
+    left = scatter(transitions(model, data, paths), W)
+    F, wanted = np.diag(model.leak) + model.A, np.zeros((4, 4))
+    for k in range(len(data.inside) - 1):
+        off = paths.mean[k + 1] - paths.mean[k] @ F.T - data.sources[k] @ model.G.T
+        both = np.block(
+            [
+                [paths.covariance[0, k], paths.lagged[0, k]],
+                [paths.lagged[0, k].T, paths.covariance[0, k + 1]],
+            ]
+        )
+        step = np.concatenate([-F, np.eye(4)], 1)
+        wanted += off.T @ off + len(off) * step @ both @ step.T
+    assert np.allclose(left, wanted)
+
+
+def test_relevance_shrinks_an_absent_pathway_and_keeps_a_present_one() -> None:
+    model = small_model()
+    A = model.A.copy()
+    A[:2, 2:], A[2:, :2] = 0, 0.3
+    model = model._replace(A=A)
+    data, z = small_recording(model, trials=40, bins=20)
+    statistics, prior = transitions(model, data, known_paths(z)), shrinkage(model, data.source_name)
+    for _ in range(20):
+        fitted = regress(model, statistics, prior)
+        prior = relevance(fitted, statistics, prior)
+    assert prior.penalty[0, 2] > 20 * prior.penalty[1, 0]
+
+
+def test_loadings_reach_the_top_of_the_expected_likelihood() -> None:
+    model = small_model()
+    data, _ = small_recording(model, trials=20, bins=20)
+    paths = infer(model, data, first_paths(model, data), 10)
+    fitted = model
+    for _ in range(15):
+        fitted = read_out(fitted, data, paths)
+
+    def value(C: np.ndarray) -> float:
+        trial = fitted._replace(C=C)
+        rate = expected(trial, data, paths.mean, paths.covariance)
+        return float((data.activity * (paths.mean @ C.T + fitted.d) - rate).sum() - 0.5 * (C**2).sum())
+
+    step = 1e-4
+    for unit, latent in ((0, 1), (7, 2)):
+        up, down = fitted.C.copy(), fitted.C.copy()
+        up[unit, latent] += step
+        down[unit, latent] -= step
+        assert abs(value(up) - value(down)) / (2 * step) < 1e-2
+
+
+def test_windows_cut_a_long_stretch_and_lose_nothing() -> None:
+    stretch = np.arange(23.0).reshape(23, 1)
+    cut = windows(stretch, 10)
+    assert cut.shape == (3, 10, 1)
+    assert np.array_equal(cut.ravel()[:23], stretch[:, 0])
+    assert np.isnan(cut.ravel()[23:]).all()

@@ -1,0 +1,97 @@
+"""Recovery on small teachers, hidden drives, gaps, and what must not leak."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.populations import correlation
+from curbd.teachers.populations import PopulationTeacher, populations, slow_drive
+from curbd.teachers.spiking_areas import spiking_areas
+from lrfit.population_network.analysis import analyse
+from lrfit.population_network.currents import currents
+from lrfit.population_network.dimensions import choose_drives, split
+from lrfit.population_network.fit import improve, start
+from lrfit.population_network.recording import recording, subset
+from lrfit.population_network.simulation import null_nats
+
+
+@pytest.fixture(scope="module")
+def teacher() -> PopulationTeacher:
+    """Two regions, the second drives the first, nothing comes back."""
+    return populations(
+        regions=2, units=100, recorded=20, trials=80, bins=60, rate_hz=12.0, absent=[(1, 0)], silencing=True, seed=200
+    )
+
+
+def test_teacher_sends_nothing_where_there_is_no_pathway(teacher: PopulationTeacher) -> None:
+    first, second = teacher.region == 0, teacher.region == 1
+    assert not teacher.current[0][..., second].any()
+    assert teacher.current[1][..., first].std() > 0.05
+    assert not teacher.silencing[0][..., second].any()
+    assert np.abs(teacher.silencing[1][..., first]).max() > 0.1
+
+
+def test_drive_is_smooth_and_of_unit_variance(rng: np.random.Generator) -> None:
+    path = slow_drive(rng, 100, 4000, 0.02)
+    assert path.var() == pytest.approx(1, abs=0.1)
+    assert np.corrcoef(path[0], path[1])[0, 1] > 0.98
+
+
+def test_areas_without_synapses_fire_alike() -> None:
+    plain = spiking_areas(trials=10, units=20, bins=20, seed=200)
+    assert 5 < plain.activity.mean() / plain.bin_s < 60
+
+
+def test_analysis_recovers_currents_and_the_missing_pathway(teacher: PopulationTeacher) -> None:
+    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    result = analyse(data, dimensions=[2, 2])
+    first = teacher.region == 0
+    assert correlation(teacher.current[1][..., first], result.currents.current[1][..., first]) > 0.8
+    assert not result.verdict.resolved[1, 0]
+    assert result.verdict.evidence.nats[0, 1] > 5 > result.verdict.evidence.nats[1, 0]
+    assert np.allclose(result.currents.current.sum(0), result.currents.total)
+    assert result.deviation.shape == (2, *teacher.activity.shape)
+
+
+def test_held_out_trials_have_no_part_in_the_fit(teacher: PopulationTeacher) -> None:
+    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    fitted, held_out = split(data)
+    assert fitted.inside.shape[1] + held_out.inside.shape[1] == 80
+    changed = teacher.activity.copy()
+    out = np.arange(80) // 2 % 5 == 4
+    changed[out] = 3.0
+    other, _ = split(recording(changed, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition))
+    here, there = (improve(start(part, [2, 2], 0.1), part, 3) for part in (fitted, other))
+    assert np.array_equal(here.model.A, there.model.A)
+
+
+def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> None:
+    activity = teacher.activity.copy()
+    activity[::2, 45:] = np.nan
+    activity[:20, :, 3] = np.nan
+    data = recording(activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    state = improve(start(data, [2, 2], 0.1), data, 25)
+    current = currents(state.model, data, state.paths).current[1]
+    first = teacher.region == 0
+    assert correlation(teacher.current[1][:, :45, first], current[:, :45, first]) > 0.7
+    rates = np.sqrt(teacher.activity)
+    smooth = recording(rates, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    gaussian = improve(start(smooth, [2, 2], 0.1, gaussian=True), smooth, 25)
+    current = currents(gaussian.model, smooth, gaussian.paths).current[1]
+    assert correlation(teacher.current[1][..., first], current[..., first]) > 0.6
+
+
+def test_a_hidden_drive_is_kept_where_there_is_one() -> None:
+    driven = populations(units=100, recorded=20, trials=120, bins=60, hidden=1.0, seed=201)
+    data = recording(driven.activity, driven.region, driven.bin_s, driven.inputs, driven.condition)
+    state, gains = choose_drives(*split(data), [2, 2, 2], tau_s=0.1)
+    assert gains[0] > 10
+    assert state.model.group.max() == 3
+
+
+def test_null_nats_are_small(teacher: PopulationTeacher, rng: np.random.Generator) -> None:
+    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = subset(data, np.arange(40))
+    state = improve(start(data, [2, 2], 0.1), data, 25)
+    assert null_nats(state, data, 1, 0, 2, rng).max() < 10
