@@ -16,7 +16,7 @@ from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-MODEL_ERROR = 0.14
+MODEL_ERROR = 0.08
 """Error of a current over its root mean square where all units are recorded: what the model's form gets wrong."""
 SAMPLE_ERROR = 0.84
 """The same for a single recorded unit; it falls with the root of the number of units, which sample the population.

@@ -51,7 +51,7 @@ def _seen_nats(model: Population, data: Recording, paths: Paths) -> Array:
     x = paths.mean @ model.C.T + model.d
     rate = expected(model, data, paths.mean, paths.covariance)
     if counts_spikes(model):
-        return (data.activity * x - data.seen * rate).sum((0, 2))
+        return (data.activity * np.minimum(x, np.log(data.highest)) - data.seen * rate).sum((0, 2))
     spread = np.einsum("ul,ptlm,um->tpu", model.C, paths.covariance, model.C, optimize=True)[:, data.pattern]
     square = ((data.activity - x) ** 2 + spread) / model.noise + np.log(2 * np.pi * model.noise)
     return -0.5 * (data.seen * square).sum((0, 2))

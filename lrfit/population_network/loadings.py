@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrfit.population_network.model import Population
-from lrfit.population_network.observation import counts_spikes, expected
+from lrfit.population_network.observation import counts_spikes, expected, unsaturated
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording
 
@@ -21,6 +21,7 @@ def read_out(model: Population, data: Recording, paths: Paths) -> Population:
     """
     C, d, noise = model.C.copy(), model.d.copy(), model.noise.copy()
     rate = expected(model, data, paths.mean, paths.covariance)
+    grows = unsaturated(model, data, rate)
     for region in range(model.regions):
         latents, units = np.flatnonzero(model.group == region), np.flatnonzero(data.region == region)
         if not len(units) or not len(latents):
@@ -28,7 +29,7 @@ def read_out(model: Population, data: Recording, paths: Paths) -> Population:
         z = paths.mean[..., latents]
         V = paths.covariance[..., latents[:, None], latents]
         if counts_spikes(model):
-            parts = _poisson(data, z, V, rate, model.C[np.ix_(units, latents)], units)
+            parts = _poisson(data, z, V, rate, grows, model.C[np.ix_(units, latents)], units)
             C[np.ix_(units, latents)] += parts[:, :-1]
             d[units] += parts[:, -1]
         else:
@@ -37,12 +38,12 @@ def read_out(model: Population, data: Recording, paths: Paths) -> Population:
     return model._replace(C=C, d=d, noise=noise)
 
 
-def _poisson(data: Recording, z: Array, V: Array, rate: Array, C: Array, units: Array) -> Array:
+def _poisson(data: Recording, z: Array, V: Array, rate: Array, grows: Array, C: Array, units: Array) -> Array:
     """(unit, latent + 1) Newton steps of loadings and offset."""
     latents = z.shape[2]
     z = z.astype(data.activity.dtype)
-    amount = data.seen[..., units] * rate[..., units]
-    off = data.activity[..., units] - amount
+    amount = grows[..., units] * rate[..., units]
+    off = data.activity[..., units] * grows[..., units] - amount
     constant = np.ones((*z.shape[:2], 1), z.dtype)
     X = np.concatenate([z, constant], 2).reshape(-1, latents + 1)
     by_pattern = np.stack([amount[:, data.pattern == p].sum(1) for p in range(len(V))]).astype(float)

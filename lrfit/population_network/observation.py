@@ -1,4 +1,8 @@
-"""How recorded units read the latents: spike counts through an exponential, or Gaussian values."""
+"""How recorded units read the latents: spike counts through an exponential that saturates, or Gaussian values.
+
+At the highest rate a count tells nothing more about the latents than that they are high: derivatives are 0 there.
+Without this a few bins near the top of a unit's range pull the weights.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,6 @@ from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-HIGHEST_LOG_COUNT = 5.0
-"""Expected counts a bin stay below exp of this, whatever a step proposes."""
 
 
 def counts_spikes(model: Population) -> bool:
@@ -32,19 +34,27 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
     spread = np.einsum("ul,ptlm,um->tpu", model.C, covariance, model.C, optimize=True)
     half = (0.5 * spread).astype(dtype)
     x += half[:, data.pattern] if half.shape[1] > 1 else half
-    np.minimum(x, HIGHEST_LOG_COUNT, out=x)
+    np.minimum(x, np.log(data.highest), out=x)
     return np.exp(x, out=x)
+
+
+def unsaturated(model: Population, data: Recording, rate: Array) -> Array:
+    """(time, trial, unit) 1 where a unit was observed and its rate still grows with the latents, else 0."""
+    if not counts_spikes(model):
+        return data.seen
+    return data.seen * (rate < 0.999 * data.highest)
 
 
 def residual(model: Population, data: Recording, rate: Array) -> Array:
     """(time, trial, unit) derivative of the log likelihood by x; 0 where nothing was observed."""
-    off = (data.activity - rate) * data.seen
+    off = (data.activity - rate) * unsaturated(model, data, rate)
     return off if counts_spikes(model) else off / model.noise.astype(off.dtype)
 
 
 def information(model: Population, data: Recording, rate: Array, chosen: Array) -> Array:
     """(time, latent, latent) information about the latents, averaged over the chosen trials."""
-    seen, rate = (data.seen, rate) if chosen.all() else (data.seen[:, chosen], rate[:, chosen])
+    seen = unsaturated(model, data, rate)
+    seen, rate = (seen, rate) if chosen.all() else (seen[:, chosen], rate[:, chosen])
     trials = seen.shape[1]
     if counts_spikes(model):
         weight = np.einsum("tnu,tnu->tu", seen, rate).astype(float) / trials
@@ -60,7 +70,7 @@ def variance_of_units(model: Population, data: Recording, direction: Array, rate
     dtype = data.activity.dtype
     moved = direction.astype(dtype) @ model.C.T.astype(dtype)
     moved *= moved
-    moved *= data.seen
+    moved *= unsaturated(model, data, rate)
     if counts_spikes(model):
         return np.einsum("tnu,tnu->n", moved, rate).astype(float)
     return np.asarray((moved / model.noise).sum((0, 2)), float)

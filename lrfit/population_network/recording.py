@@ -29,6 +29,7 @@ class Recording(NamedTuple):
     condition : (trial,) index of every trial's condition.
     pattern : (trial,) trials of one pattern were observed in nearly the same bins and units.
     bin_s : length of a bin.
+    highest : count a bin at which rates saturate.
     """
 
     activity: Array
@@ -40,6 +41,7 @@ class Recording(NamedTuple):
     condition: Array
     pattern: Array
     bin_s: float
+    highest: float
 
 
 def recording(
@@ -49,6 +51,7 @@ def recording(
     inputs: Array | None = None,
     condition: Array | None = None,
     evoked: bool = True,
+    highest_rate_hz: float = 100.0,
 ) -> Recording:
     """Arrays of an experiment as the population network sees them.
 
@@ -59,6 +62,7 @@ def recording(
     inputs : (trial, time, input) known inputs; NaN counts as 0.
     condition : (trial,) labels; trials of one condition share their average response.
     evoked : average responses of the conditions are sources of their own; needs ten trials a condition.
+    highest_rate_hz : rate at which the exponential of a unit's log rate stops to grow.
 
     Raises
     ------
@@ -89,6 +93,7 @@ def recording(
         condition=index,
         pattern=_patterns(seen),
         bin_s=bin_s,
+        highest=highest_rate_hz * bin_s,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from lrfit.population_network.evidence import evidence, without
 from lrfit.population_network.fit import Fit, improve, restart
 from lrfit.population_network.model import Population, curved, drift
-from lrfit.population_network.observation import HIGHEST_LOG_COUNT, counts_spikes
+from lrfit.population_network.observation import counts_spikes
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -15,7 +15,7 @@ NULL_ROUNDS = 20
 
 
 def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tuple[Recording, Array]:
-    """A recording of the same trials, sources and gaps, drawn from the network, and its latents (time, trial, latent)."""
+    """The same trials, sources and gaps with activity drawn from the network, and its latents (time, trial, latent)."""
     bins, trials = data.inside.shape
     kicks = rng.standard_normal((bins, trials, len(model.group))) @ np.linalg.cholesky(model.Q).T
     first = rng.standard_normal((trials, len(model.group))) @ np.linalg.cholesky(model.start_covariance).T
@@ -26,7 +26,7 @@ def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tu
         z[k + 1] = drift(model, at, data.sources[k : k + 1])[0] + kicks[k + 1]
     x = z @ model.C.T + model.d
     if counts_spikes(model):
-        activity = rng.poisson(np.exp(np.minimum(x, HIGHEST_LOG_COUNT))).astype(float)
+        activity = rng.poisson(np.exp(np.minimum(x, np.log(data.highest)))).astype(float)
     else:
         activity = x + rng.standard_normal(x.shape) * np.sqrt(model.noise)
     return data._replace(activity=(activity * data.seen).astype(data.activity.dtype)), z

@@ -4,7 +4,7 @@ A pathway is resolved when all of these hold:
 
 1. its weights differ from zero: 6 nats or more, by the information at the fit (``nats``). On teachers of other seeds
    than the reported ones absent pathways had up to 5, present ones 7 and more;
-2. held-out trials are less likely without it, by more than two standard errors over trials, the rest refitted;
+2. held-out trials are less likely without it, by more than one standard error over trials, the rest refitted;
 3. its current is large enough to matter: .05 of the fluctuating current into the target (``share``);
 4. its current is known: expected squared correlation with the true one of .6 or more (``known``);
 5. no common drive can stand for it: where held-out trials ask for a hidden drive, the pathway's loss of log likelihood
@@ -26,7 +26,7 @@ Array = np.ndarray
 LEAST_NATS = 6.0
 LEAST_SHARE = 0.05
 LEAST_KNOWN = 0.6
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS = 1.0
 
 
 class Verdict(NamedTuple):

@@ -39,7 +39,12 @@ def small_recording(model: Population, *, trials: int = 4, bins: int = 6, seed: 
     """Activity of the model in double precision, and its latents."""
     rng = np.random.default_rng(seed)
     shape = recording(
-        np.zeros((trials, bins, 10)), np.repeat([0, 1], 5), 0.02, rng.standard_normal((trials, bins, 1)), evoked=False
+        np.zeros((trials, bins, 10)),
+        np.repeat([0, 1], 5),
+        0.02,
+        rng.standard_normal((trials, bins, 1)),
+        evoked=False,
+        highest_rate_hz=1e4,
     )
     shape = shape._replace(activity=shape.activity.astype(float), seen=shape.seen.astype(float))
     return simulate(model, shape, rng)
