@@ -24,7 +24,7 @@ HELD_OUT_FOLD = 5
 DRIVE_TAU_S = 0.2
 """Each time constant of a hidden drive; from .1 to .3 s held-out nats differ by a tenth of what a drive gains."""
 LEAST_GAIN_NATS = 20.0
-"""Held-out nats that a hidden drive must gain; without a drive it gained 4 at most on all development teachers but one (20)."""
+"""Held-out nats that a hidden drive must gain; on development teachers without a drive it gained 4 at most, once 20."""
 
 
 def split(data: Recording) -> tuple[Recording, Recording]:

@@ -126,6 +126,21 @@ def hide(data: Recording, units: Array) -> Recording:
     return data._replace(seen=seen, activity=data.activity * seen)
 
 
+def unfiltered(activity: Array, bin_s: float, decay_s: float) -> Array:
+    """Spikes behind an indicator of known decay: what each bin adds to what is left of the bin before.
+
+    y[k] - exp(-bin / decay) y[k - 1] is the count of bin k with twice the noise of y or less; the first bin of a trial
+    and a bin after a missing one have none. Fit it with Gaussian units.
+
+    Parameters
+    ----------
+    activity : (trial, time, unit) fluorescence, NaN where missing.
+    """
+    spikes = np.full_like(activity, np.nan)
+    spikes[:, 1:] = activity[:, 1:] - np.exp(-bin_s / decay_s) * activity[:, :-1]
+    return spikes
+
+
 def windows(stretch: Array, bins: int) -> Array:
     """A long stretch (time, unit or input) cut into (trial, bins, ...) windows; NaN fills the last one."""
     count = -(-len(stretch) // bins)

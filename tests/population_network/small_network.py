@@ -44,7 +44,7 @@ def small_recording(model: Population, *, trials: int = 4, bins: int = 6, seed: 
         0.02,
         rng.standard_normal((trials, bins, 1)),
         evoked=False,
-        highest_rate_hz=1e4,
+        highest_rate_hz=1e6,
     )
     shape = shape._replace(activity=shape.activity.astype(float), seen=shape.seen.astype(float))
     return simulate(model, shape, rng)

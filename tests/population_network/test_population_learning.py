@@ -9,7 +9,7 @@ from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
 from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import Paths, first_paths, infer
-from lrfit.population_network.recording import windows
+from lrfit.population_network.recording import unfiltered, windows
 from lrfit.population_network.statistics import scatter, transitions
 from lrfit.population_network.weights import ABSENT, regress, relevance, shrinkage
 
@@ -102,3 +102,13 @@ def test_windows_cut_a_long_stretch_and_lose_nothing() -> None:
     assert cut.shape == (3, 10, 1)
     assert np.array_equal(cut.ravel()[:23], stretch[:, 0])
     assert np.isnan(cut.ravel()[23:]).all()
+
+
+def test_unfiltered_indicator_is_the_spikes(rng: np.random.Generator) -> None:
+    spikes = rng.poisson(0.5, (3, 30, 4)).astype(float)
+    trace = spikes.copy()
+    for k in range(1, 30):
+        trace[:, k] += np.exp(-0.02 / 0.5) * trace[:, k - 1]
+    back = unfiltered(trace, 0.02, 0.5)
+    assert np.isnan(back[:, 0]).all()
+    assert np.allclose(back[:, 1:], spikes[:, 1:])
