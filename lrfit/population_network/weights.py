@@ -2,6 +2,8 @@
 
 The prior of a block is A_ts ~ N(0, Q_t x 1 / penalty), one penalty for each target region and source (automatic
 relevance determination, MacKay 1995; Tipping, JMLR 2001); it is conjugate, so that the maximum is a ridge regression.
+Within a region the prior's mean is persistence: what is left of a latent and what it sends to itself sum to the latent.
+With few units or trials slow dynamics and a steady input are hard to tell apart, and this decides.
 """
 
 from __future__ import annotations
@@ -13,13 +15,15 @@ import numpy as np
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.statistics import Transitions, transitions
+from lrfit.population_network.statistics import Transitions, scatter, transitions
 
 Array = np.ndarray
 ABSENT = 1e12
 """Penalty of a source that is left out."""
 WEAKEST_PENALTY = 1e-2
 STRONGEST_PENALTY = 1e8
+PERSISTENCE_PENALTY = 30.0
+"""Of weights within a region about persistence; a tenth of what the base teacher's trials tell about them."""
 SMALLEST_SHARE = 3e-3
 """Smallest variance of an innovation over the largest."""
 
@@ -47,7 +51,7 @@ def shrinkage(model: Population, source_name: tuple[str, ...], excluded: tuple[t
     penalty = np.ones((groups, len(block)))
     penalty[:, block == groups + names.index("bias")] = WEAKEST_PENALTY
     for region in range(groups):
-        penalty[region, block == region] = WEAKEST_PENALTY
+        penalty[region, block == region] = PERSISTENCE_PENALTY
     for target, source in excluded:
         penalty[target, block == source] = ABSENT
     free = np.ones(block.max() + 1, bool)
@@ -61,9 +65,11 @@ def regress(model: Population, statistics: Transitions, prior: Shrinkage) -> Pop
     latents = len(model.group)
     for region in range(model.regions):
         own = model.group == region
-        W = _ridge(statistics, prior.penalty[region], own)
+        penalty = np.diag(prior.penalty[region])
+        expected = persistence(model, own, len(penalty))
+        W = np.linalg.solve(statistics.arriving + penalty, (statistics.crossed[own] + expected @ penalty).T).T
         A[own], G[own] = W[:, :latents], W[:, latents:]
-        left = statistics.steps[np.ix_(own, own)] - W @ statistics.crossed[own].T
+        left = scatter(statistics, np.concatenate([A, G], 1))[np.ix_(own, own)]
         Q[np.ix_(own, own)] = 0.5 * (left + left.T) / statistics.number
     return model._replace(A=A, G=G, Q=_positive(Q))
 
@@ -110,8 +116,11 @@ def first_bin(model: Population, data: Recording, paths: Paths) -> Population:
     return model._replace(start_mean=np.where(known, mean, 0.0), start_covariance=start)
 
 
-def _ridge(statistics: Transitions, penalty: Array, own: Array) -> Array:
-    return np.linalg.solve(statistics.arriving + np.diag(penalty), statistics.crossed[own].T).T
+def persistence(model: Population, own: Array, columns: int) -> Array:
+    """(row, column) prior mean of the weights into a region: its latents keep themselves, nothing else arrives."""
+    mean = np.zeros((int(own.sum()), columns))
+    mean[:, np.flatnonzero(own)] = np.diag(1 - model.leak[own])
+    return mean
 
 
 def _positive(Q: Array) -> Array:

@@ -11,7 +11,7 @@ from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import Paths, first_paths, infer
 from lrfit.population_network.recording import unfiltered, windows
 from lrfit.population_network.statistics import scatter, transitions
-from lrfit.population_network.weights import ABSENT, regress, relevance, shrinkage
+from lrfit.population_network.weights import ABSENT, persistence, regress, relevance, shrinkage
 
 
 def known_paths(z: np.ndarray) -> Paths:
@@ -35,7 +35,9 @@ def test_known_latents_give_ridge_regression() -> None:
     Y = (z[1:] - model.leak * z[:-1]).reshape(-1, 4)
     for region in (0, 1):
         own, root = model.group == region, np.diag(np.sqrt(prior.penalty[region]))
-        W = np.linalg.lstsq(np.concatenate([X, root]), np.concatenate([Y[:, own], np.zeros((6, 2))]), rcond=None)[0].T
+        W = np.linalg.lstsq(
+            np.concatenate([X, root]), np.concatenate([Y[:, own], root @ persistence(model, own, 6).T]), rcond=None
+        )[0].T
         assert np.allclose(np.concatenate([fitted.A, fitted.G], 1)[own], W, atol=1e-7)
     assert np.allclose(fitted.A[:2, 2:], 0, atol=1e-6)
     # 760 transitions: variances of the innovations to six standard errors.
