@@ -1,8 +1,8 @@
-"""Regions of many tanh units of which a probe counts the spikes of a few.
+"""Teachers with many tanh units per region, of which the spikes of a few are recorded.
 
-Every region is a network of low rank (Mastrogiuseppe & Ostojic, Neuron 2018): what it does to itself and to others
-passes through a few sums over all of its units. The currents kept here come from all units of a source, recorded or
-not, and reach recorded units; so does the effect of silencing a whole region.
+Every region is a network of low rank (Mastrogiuseppe & Ostojic, Neuron 2018): the currents within the region and to
+other regions depend on a few sums over all units of the region. The teacher stores the currents that all units of a
+source, recorded and unrecorded, send to the recorded units, and the effect of silencing a whole region.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
-TAU_S = 0.1
+UNIT_TAU_S = 0.1
 BIN_S = 0.02
 SUBSTEPS = 4
 STEP_ONSET_S = 0.5
-LATENT_NOISE = 0.4
-UNIT_NOISE = 0.3
-HIGHEST_RATE_HZ = 100.0
+LATENT_NOISE_SD = 0.4
+UNIT_NOISE_SD = 0.3
+MAX_RATE_HZ = 100.0
 BURN_IN_BINS = 25
-"""Bins before a trial begins, without input, so that trials start from what the network does by itself."""
+"""Number of bins without input before each trial, so that trials start from the spontaneous activity of the network."""
 DRIVE_TAU_S = 0.25
-"""Each of the two time constants of a hidden drive."""
+"""Each of the two time constants of the hidden drive, in seconds."""
 INDICATOR_TAU_S = 0.5
-INDICATOR_NOISE = 0.3
+INDICATOR_NOISE_SD = 0.3
 
 
 class PopulationTeacher(NamedTuple):
-    """What is recorded of a few units, and what all units of their regions did.
+    """Spikes or fluorescence of the recorded units, and the currents of all units of their regions.
 
     Attributes
     ----------
-    activity : (trial, time, unit) spike counts a bin, or with ``calcium`` the fluorescence of an indicator.
-    inputs : (trial, time, input) what an observer knows of the input.
-    condition : (trial,) 0 or 1, the sign of the input.
-    region : (unit,) index of every recorded unit's region.
-    bin_s, tau_s : length of a bin, time constant of the units.
-    gain : (unit,) change of the log rate with x.
-    present : (target, source) True where the pathway exists; the diagonal is True.
-    current : (source, trial, time, unit) current of all units of a region into every recorded unit, in units of x.
-    silencing : (region, trial, time, unit) change of x when no unit of the region drives any other, within or
-        outside of it, from the first bin on, with the same noise; empty where it was not asked for.
+    activity : (trial, time, unit) spike counts per bin, or fluorescence of a calcium indicator.
+    inputs : (trial, time, input) recorded inputs.
+    condition : (trial,) 0 or 1, for the sign of the input.
+    region : (unit,) index of the region of every recorded unit.
+    bin_s : bin width in seconds.
+    tau_s : time constant of the units in seconds.
+    gain : (unit,) change of the log rate per unit of the state x.
+    present : (target, source) True if the pathway exists; the diagonal is True.
+    current : (source, trial, time, unit) current from all units of a region to every recorded unit, dimensionless, in
+        the units of x in tau dx/dt = -x + ...
+    silencing : (region, trial, time, unit) change of x if no unit of the region sends a current, within its region or
+        to other regions, from the first bin on and with unchanged noise; empty if silencing was not simulated.
     """
 
     activity: Array
@@ -58,10 +60,15 @@ class PopulationTeacher(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights of low rank: J_ts = M_t K_ts M_s' / N + bulk.
+    """Low-rank weights J_ts = M_t K_ts M_s' / N + bulk from region s to region t, with N units per region.
 
-    M (region, unit, latent), K (target, source, latent, latent), input (region, latent), hidden (region, latent),
-    bulk (region, unit, unit) or None.
+    Attributes
+    ----------
+    M : (region, unit, latent) loadings.
+    K : (target, source, latent, latent) weights between latents.
+    input : (region, latent) weights of the recorded input.
+    hidden : (region, latent) weights of the hidden drive.
+    bulk : (region, unit, unit) random weights within regions, or None.
     """
 
     M: Array
@@ -88,27 +95,34 @@ def populations(
     silencing: bool = False,
     seed: int = 0,
 ) -> PopulationTeacher:
-    """Regions of many tanh units of which a probe counts the spikes of a few.
+    """Simulate regions of many tanh units, of which the spikes of a few are recorded.
 
-    x' = (-x + sum over regions s of J_ts tanh(x_s) + B u) / tau, noise along the columns of M and of every unit by
-    itself, Euler steps of a quarter of a bin. Counts are Poisson at rate_hz exp(.5 N(0, 1) + g x), g uniform in .4
-    to .9, at most 100 Hz.
+    The state x follows x' = (-x + sum over regions s of J_ts tanh(x_s) + B u) / tau with input u, noise along the
+    columns of the loadings and independent noise of every unit, in Euler steps of a quarter of a bin. Counts are
+    Poisson with the rate rate_hz exp(.5 N(0, 1) + g x), where the gain g is uniform between .4 and .9, and the rate is
+    at most 100 Hz.
 
     Parameters
     ----------
-    regions, units, rank : number of regions, of units a region and of latents a region.
-    recorded : units a region that are recorded, one number or one for each.
-    rate_hz : median rate of a unit at x = 0; the mean rate is about 1.6 times as high.
-    absent : pathways between regions without weights, their number or the pairs (target, source).
-    feedforward : regions drive only the ones after them.
-    bulk : random weights bulk N(0, 1) / sqrt(units) within each region beside the low rank.
-    hidden : size of a slow common drive into all latents that an observer does not know.
-    calcium : what is recorded is an indicator of the spikes that decays over .5 s, with noise.
-    silencing : also run the network with each region silenced.
+    regions : number of regions.
+    units : number of units per region.
+    recorded : number of recorded units per region: one number, or one number per region.
+    trials : number of trials.
+    bins : number of bins per trial.
+    rate_hz : median rate of a unit at x = 0, in Hz; the mean rate is about 1.6 times as high.
+    rank : number of latents per region.
+    absent : pathways between regions without weights: their number, or pairs (target, source).
+    feedforward : whether regions send currents only to regions with a higher index.
+    bulk : size of random weights bulk N(0, 1) / sqrt(units) within each region, in addition to the low-rank weights.
+    hidden : size of a slow common drive into all latents, which is not recorded.
+    calcium : whether a calcium indicator with a decay time of .5 s and noise is recorded instead of spikes.
+    silencing : whether the network is also simulated with each region silenced.
+    seed : seed for weights, noise and spikes.
 
     Raises
     ------
-    ValueError : more units recorded than there are, or more pathways absent than there are.
+    ValueError : the number of recorded units exceeds the number of units, or the number of absent pathways exceeds the
+        number of pathways.
     """
     counts = [recorded] * regions if isinstance(recorded, int) else list(recorded)
     if len(counts) != regions or max(counts) > units:
@@ -125,7 +139,7 @@ def populations(
     x, current = _simulate(rng, weights, u, drive, sample, silencing)
     gain = rng.uniform(0.4, 0.9, sum(counts))
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
-    rate = np.minimum(base_hz * np.exp(gain * x[0]), HIGHEST_RATE_HZ)
+    rate = np.minimum(base_hz * np.exp(gain * x[0]), MAX_RATE_HZ)
     activity = rng.poisson(rate * BIN_S).astype(float)
     if calcium:
         activity = _fluorescence(rng, activity)
@@ -135,7 +149,7 @@ def populations(
         condition=condition,
         region=np.repeat(np.arange(regions), counts),
         bin_s=BIN_S,
-        tau_s=TAU_S,
+        tau_s=UNIT_TAU_S,
         gain=gain,
         present=present,
         current=current,
@@ -144,7 +158,20 @@ def populations(
 
 
 def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, tau_s: float = DRIVE_TAU_S) -> Array:
-    """(time, trial) smooth process of unit variance: noise through two equal time constants, stationary."""
+    """Simulate a stationary process of unit variance: white noise filtered by two equal time constants.
+
+    Parameters
+    ----------
+    rng : random numbers.
+    bins : number of bins.
+    trials : number of trials.
+    bin_s : bin width in seconds.
+    tau_s : each of the two time constants in seconds.
+
+    Returns
+    -------
+    (time, trial) process.
+    """
     keep = np.exp(-bin_s / tau_s)
     warm = int(6 * tau_s / bin_s)
     kicks = rng.standard_normal((warm + bins, trials))
@@ -190,7 +217,7 @@ def _weights(rng: np.random.Generator, regions: int, units: int, rank: int, pres
 
 
 def _own_dynamics(rng: np.random.Generator, rank: int) -> Array:
-    """Latents rotate in pairs, gain .96 to 1.6; the last of an odd number has no partner."""
+    """Draw weights within a region: pairs of latents rotate, gain .96 to 1.6; an odd latent does not rotate."""
     block = 1.6 * rng.uniform(0.6, 1) * np.eye(rank)
     for first in range(0, rank - 1, 2):
         angle = rng.uniform(0.1, 0.6)
@@ -207,7 +234,13 @@ def _direction(rng: np.random.Generator, rank: int) -> Array:
 def _simulate(
     rng: np.random.Generator, weights: Weights, u: Array, drive: Array, sample: list[Array], silencing: bool
 ) -> tuple[Array, Array]:
-    """States (version, trial, time, recorded unit), intact first, and currents (source, trial, time, recorded unit)."""
+    """Simulate the network, intact and with each region silenced.
+
+    Returns
+    -------
+    (version, trial, time, recorded unit) states, with the intact network first; (source, trial, time, recorded unit)
+    currents.
+    """
     regions, units, rank = weights.M.shape
     total, trials = u.shape
     versions = regions + 1 if silencing else 1
@@ -215,7 +248,7 @@ def _simulate(
     for silent in range(1, versions):
         alive[silent, silent - 1] = 0
     M = weights.M.astype(np.float32)
-    scaled = np.float32(1 / (SUBSTEPS * TAU_S / BIN_S))
+    scaled = np.float32(1 / (SUBSTEPS * UNIT_TAU_S / BIN_S))
     noise = np.sqrt(scaled)
     states = np.zeros((versions, regions, trials, units), np.float32)
     places = np.cumsum([0] + [len(chosen) for chosen in sample])
@@ -239,8 +272,8 @@ def _simulate(
                     if weights.bulk is not None:
                         sent[t] += rates[0, t] @ weights.bulk[t][chosen].T
                     current[:, :, k - BURN_IN_BINS, places[t] : places[t + 1]] = sent
-            kick = rng.standard_normal((regions, trials, units), np.float32) * np.float32(UNIT_NOISE)
-            latent_kick = LATENT_NOISE * rng.standard_normal((regions, trials, rank))
+            kick = rng.standard_normal((regions, trials, units), np.float32) * np.float32(UNIT_NOISE_SD)
+            latent_kick = LATENT_NOISE_SD * rng.standard_normal((regions, trials, rank))
             for t in range(regions):
                 arriving = np.einsum("slm,vsnm->vnl", weights.K[t], latents) + known[t]
                 push = (scaled * arriving + noise * latent_kick[t]).astype(np.float32) @ M[t].T
@@ -256,4 +289,4 @@ def _fluorescence(rng: np.random.Generator, counts: Array) -> Array:
     trace = counts.copy()
     for k in range(1, counts.shape[1]):
         trace[:, k] += keep * trace[:, k - 1]
-    return trace + INDICATOR_NOISE * rng.standard_normal(trace.shape)
+    return trace + INDICATOR_NOISE_SD * rng.standard_normal(trace.shape)

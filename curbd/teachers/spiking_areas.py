@@ -1,8 +1,8 @@
-"""Two areas of exponential integrate-and-fire units under a slow background that they share.
+"""Teachers with two areas of exponential integrate-and-fire units under a slow background that the areas share.
 
-The hard case of Xin & Kass (GLM-Transformer, 2025): without a single synapse between the areas, their slow background
-makes one area's activity predict the other's. Everything after the first paragraph of their simulation that is not
-published is this project's own choice.
+Xin & Kass (GLM-Transformer, 2025) published this hard case: without any synapse between the areas, the slow background
+makes the activity of one area predict the activity of the other area. Parameters that the publication does not state
+were chosen for this project.
 """
 
 from __future__ import annotations
@@ -13,24 +13,32 @@ import numpy as np
 
 Array = np.ndarray
 STEP_S = 0.0005
-TAU_S = 0.01
+MEMBRANE_TAU_S = 0.01
 REST_MV, THRESHOLD_MV, SHARPNESS_MV, PEAK_MV, RESET_MV = -65.0, -50.0, 2.0, -35.0, -60.0
 REFRACTORY_STEPS = 4
 DRIVE_MV = 12.0
 PRIVATE_MV = 6.0
 BACKGROUND_MV = 1.5
-BACKGROUND_S = 0.3
+BACKGROUND_LENGTH_S = 0.3
 BACKGROUND_CORRELATION = 0.4
 BUMP_MV = 3.0
-BUMP_S = 0.04
-JITTER_S = 0.03
+BUMP_SD_S = 0.04
+BUMP_JITTER_SD_S = 0.03
 DELAY_STEPS = 4
-SENDERS = 10
-"""Units of A that send to as many of B, each to each."""
+CONNECTED_UNITS = 10
+"""Number of units of A with synapses to the same number of units of B, each to each."""
 
 
 class SpikingAreas(NamedTuple):
-    """activity (trial, time, unit) counts, region (unit,) 0 for A and 1 for B, bin_s, coupled A to B or not."""
+    """Spike counts of two areas.
+
+    Attributes
+    ----------
+    activity : (trial, time, unit) spike counts per bin.
+    region : (unit,) 0 for area A and 1 for area B.
+    bin_s : bin width in seconds.
+    coupled : whether there are synapses from A to B.
+    """
 
     activity: Array
     region: Array
@@ -41,31 +49,39 @@ class SpikingAreas(NamedTuple):
 def spiking_areas(
     *, synapse_mv: float = 0.0, units: int = 50, trials: int = 300, bins: int = 50, bin_s: float = 0.01, seed: int = 0
 ) -> SpikingAreas:
-    """Two areas of integrate-and-fire units, a background correlated .4, bumps of jittered time, synapses A to B.
+    """Simulate two areas of integrate-and-fire units with a shared slow background and optional synapses from A to B.
+
+    The slow backgrounds of the two areas have a correlation of .4. Each area also receives a bump of input at a
+    jittered time.
 
     Parameters
     ----------
-    synapse_mv : jump of a unit of B at a spike of a unit of A; the first ten of each area take part. 0 is no coupling.
-    units : units an area.
+    synapse_mv : jump of the potential of a unit of B at each spike of a connected unit of A, in mV; the first ten units
+        of each area are connected, each to each. 0 is no coupling.
+    units : number of units per area.
+    trials : number of trials.
+    bins : number of bins per trial.
+    bin_s : bin width in seconds.
+    seed : seed for noise, background and bumps.
     """
     rng = np.random.default_rng(seed)
     steps, per_bin = round(bins * bin_s / STEP_S), round(bin_s / STEP_S)
     background = BACKGROUND_MV * _background(rng, steps, trials)
     time_s = np.arange(steps)[:, None, None] * STEP_S
-    peak_s = np.array([0.15, 0.2]) + JITTER_S * rng.standard_normal((trials, 2))
-    drive = DRIVE_MV + background + BUMP_MV * np.exp(-0.5 * ((time_s - peak_s) / BUMP_S) ** 2)
+    peak_s = np.array([0.15, 0.2]) + BUMP_JITTER_SD_S * rng.standard_normal((trials, 2))
+    drive = DRIVE_MV + background + BUMP_MV * np.exp(-0.5 * ((time_s - peak_s) / BUMP_SD_S) ** 2)
     weights = np.zeros((units, units))
-    weights[:SENDERS, :SENDERS] = synapse_mv
+    weights[:CONNECTED_UNITS, :CONNECTED_UNITS] = synapse_mv
     warm = round(0.1 / STEP_S)
     V = np.full((2, trials, units), REST_MV) + 10 * rng.random((2, trials, units))
     waiting = np.zeros((2, trials, units), int)
     late = np.zeros((DELAY_STEPS, trials, units))
-    scale = PRIVATE_MV * np.sqrt(2 * STEP_S / TAU_S)
+    scale = PRIVATE_MV * np.sqrt(2 * STEP_S / MEMBRANE_TAU_S)
     counts = np.zeros((bins, 2, trials, units))
     for step in range(-warm, steps):
         now = drive[max(step, 0)].T[:, :, None]
         push = REST_MV - V + SHARPNESS_MV * np.exp(np.minimum((V - THRESHOLD_MV) / SHARPNESS_MV, 6.0)) + now
-        V += STEP_S / TAU_S * push + scale * rng.standard_normal(V.shape)
+        V += STEP_S / MEMBRANE_TAU_S * push + scale * rng.standard_normal(V.shape)
         if synapse_mv:
             V[1] += late[step % DELAY_STEPS] @ weights.T
         V[waiting > 0] = RESET_MV
@@ -81,10 +97,10 @@ def spiking_areas(
 
 
 def _background(rng: np.random.Generator, steps: int, trials: int) -> Array:
-    """(step, trial, area) smooth Gaussian processes of unit variance, correlated between areas."""
+    """Simulate (step, trial, area) backgrounds: smooth Gaussian processes, correlated between areas."""
     coarse = round(0.01 / STEP_S)
     grid = np.arange(-(-steps // coarse) + 1) * 0.01
-    kernel = np.exp(-0.5 * ((grid[:, None] - grid) / BACKGROUND_S) ** 2) + 1e-6 * np.eye(len(grid))
+    kernel = np.exp(-0.5 * ((grid[:, None] - grid) / BACKGROUND_LENGTH_S) ** 2) + 1e-6 * np.eye(len(grid))
     smooth = np.einsum("ij,jna->ina", np.linalg.cholesky(kernel), rng.standard_normal((len(grid), trials, 2)))
     both = np.linalg.cholesky(np.array([[1.0, BACKGROUND_CORRELATION], [BACKGROUND_CORRELATION, 1.0]]))
     correlated = smooth @ both.T

@@ -1,4 +1,4 @@
-"""From a recording to currents, intervals and verdicts, in the order in which each step needs the one before."""
+"""The whole analysis of a recording: dimensions, hidden drives, fit, verdicts, currents and intervals."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ Array = np.ndarray
 
 
 class Analysis(NamedTuple):
-    """Everything that one recording says.
+    """Results of the analysis of one recording.
 
     Attributes
     ----------
-    fit : of all trials.
-    dimensions : (region,) latents.
-    co_smoothing : (candidate, region) mean held-out log likelihood a trial, empty where dimensions were given.
-    drive_gains : (drive,) held-out nats of each hidden drive that was tried; the fit has those that it kept.
-    currents : of all trials, by source.
-    deviation : (region, trial, time, unit) posterior standard deviation of the regions' currents.
-    verdict : on every pathway between regions.
+    fit : the network fitted to all trials.
+    dimensions : (region,) number of latents of each region.
+    co_smoothing : (candidate, region) mean held-out log likelihood per trial, in nats, for each candidate number of
+        latents; empty if the numbers of latents were given.
+    drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried. The fit
+        contains only the drives that were kept.
+    currents : currents of all trials by source.
+    deviation : (region, trial, time, unit) posterior standard deviation of the current that each region sends to each
+        unit, in units of the log rate.
+    verdict : verdict on every pathway between regions.
     """
 
     fit: Fit
@@ -45,22 +48,32 @@ def analyse(
     dimensions: Sequence[int] | None = None,
     tau_s: float | None = 0.1,
     gaussian: bool = False,
-    most_drives: int = 1,
+    max_drives: int = 1,
+    test: Array | None = None,
 ) -> Analysis:
-    """Fit, currents, intervals and verdicts of a recording.
+    """Fit a population network to a recording, and judge every pathway between its regions.
+
+    Verdicts rest on a fit to the training trials. Currents and intervals come from a fit to all trials.
 
     Parameters
     ----------
-    dimensions : latents of every region; chosen on held-out trials where None.
-    tau_s : time constant of the units; None is a network whose own past counts as a current.
-    gaussian : Gaussian units instead of counts.
-    most_drives : hidden common drives to try.
+    data : the recording.
+    dimensions : (region,) number of latents of each region; None to choose the numbers on held-out trials.
+    tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
+        counts as a current from the region to itself.
+    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    max_drives : largest number of hidden common drives to try.
+    test : (trial,) True for the trials to hold out; None to hold out every fifth trial of each condition.
+
+    Returns
+    -------
+    The fit with its currents, intervals and verdicts.
     """
-    fitted, held_out = split(data)
+    fitted, held_out = split(data, test)
     table = np.zeros((0, 0))
     if dimensions is None:
         dimensions, table = choose_dimensions(fitted, held_out, tau_s=tau_s, gaussian=gaussian)
-    state, gains = choose_drives(fitted, held_out, dimensions, tau_s, gaussian, most_drives)
+    state, gains = choose_drives(fitted, held_out, dimensions, tau_s, gaussian, max_drives)
     state = converge(state, fitted)
     judged = verdict(state, fitted, held_out, gains)
     final = converge(restart(state, data), data)

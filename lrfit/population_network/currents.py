@@ -1,8 +1,10 @@
-"""Currents into recorded units by source, and how well they are known.
+"""Currents that each source sends to each recorded unit, and their standard deviations.
 
-A source's current into unit i is C_i (A_ts f(z_s)) / (1 - leak): recorded and unrecorded units of the source are in it
-together, and no choice of latent coordinates changes it. All sources sum to the total,
-C_i (z[k+1] - leak z[k] - q[k]) / (1 - leak), in units of the log rate of the target (or of a Gaussian unit's value).
+The current of a source s into unit i is C_i A_ts f(z_s) / (1 - leak), with the loadings C_i of the unit, the weights
+A_ts from s to the region t of the unit, and the curved latents f(z_s) of the source. Recorded and unrecorded units of
+the source contribute together, and the current does not depend on the coordinates of the latents. The currents of all
+sources sum to C_i (z[k+1] - leak z[k] - q[k]) / (1 - leak), where q are the innovations. Currents are in units of the
+log rate of the target unit, or in units of the activity if units are Gaussian.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-MODEL_ERROR = 0.08
-"""Error of a current over its root mean square where all units are recorded: what the model's form gets wrong."""
-SAMPLE_ERROR = 0.84
-"""The same for a single recorded unit; it falls with the root of the number of units, which sample the population.
+MODEL_ERROR_SHARE = 0.08
+"""Error of a current, relative to its root mean square, if all units are recorded: error of the model's form."""
+SAMPLE_ERROR_SHARE = 0.84
+"""Error of a current, relative to its root mean square, for one recorded unit; it falls with the root of their number.
 
-Both were set on teachers of other seeds than the reported ones so that 95 % intervals hold."""
+The two errors were chosen on teachers of other seeds than the reported seeds, so that 95 % intervals hold 95 % of the
+true currents."""
 
 
 class Currents(NamedTuple):
@@ -29,9 +32,9 @@ class Currents(NamedTuple):
 
     Attributes
     ----------
-    source : names, ``region:0``, ..., ``hidden:0``, ..., ``input:0``, ..., ``evoked``, ``bias``.
-    current : (source, trial, time, unit); a source that does not reach a unit has 0.
-    total : (trial, time, unit) their sum.
+    source : names of the sources: ``region:0``, ..., ``hidden:0``, ..., ``input:0``, ..., ``evoked``, ``bias``.
+    current : (source, trial, time, unit) current in units of the log rate; 0 if the source does not reach the unit.
+    total : (trial, time, unit) sum of the currents of all sources.
     """
 
     source: tuple[str, ...]
@@ -40,7 +43,14 @@ class Currents(NamedTuple):
 
 
 def currents(model: Population, data: Recording, paths: Paths) -> Currents:
-    """Currents of all sources into every recorded unit, at the mean paths."""
+    """Compute the currents of all sources into every recorded unit, at the posterior means of the latents.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    """
     at = curved(model, paths.mean, spreads(model, data, paths))
     # What is left of a latent by itself is no current; a hidden drive has no leak and reads no unit.
     read = model.C / (1 - model.leak)
@@ -59,11 +69,19 @@ def currents(model: Population, data: Recording, paths: Paths) -> Currents:
 
 
 def weight_variance(model: Population, data: Recording, paths: Paths, covariance: Array, source: int) -> Array:
-    """(trial, time, unit) variance of a region's current that comes from the weights.
+    """Compute the variance of a region's current that comes from uncertain weights.
 
     Parameters
     ----------
-    covariance : (row, latent, row, latent) posterior covariance of A, rows of regions only.
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are the latents of regions.
+    source : index of the region that sends the current.
+
+    Returns
+    -------
+    (trial, time, unit) variance, in squared units of the log rate.
     """
     own = np.flatnonzero(model.group == source)
     at = curved(model, paths.mean, spreads(model, data, paths))
@@ -78,7 +96,21 @@ def weight_variance(model: Population, data: Recording, paths: Paths, covariance
 
 
 def latent_variance(model: Population, data: Recording, paths: Paths, source: int) -> Array:
-    """(trial, time, unit) variance of a region's current that comes from its latents, the same for a whole pattern."""
+    """Compute the variance of a region's current that comes from uncertain latents.
+
+    Trials with the same pattern of observation share this variance.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    source : index of the region that sends the current.
+
+    Returns
+    -------
+    (trial, time, unit) variance, in squared units of the log rate.
+    """
     own = model.group == source
     at = curved(model, paths.mean, spreads(model, data, paths))
     read = (model.C / (1 - model.leak)) @ model.A[:, own]
@@ -93,14 +125,27 @@ def latent_variance(model: Population, data: Recording, paths: Paths, source: in
 
 
 def deviation(model: Population, data: Recording, paths: Paths, covariance: Array, source: int) -> Array:
-    """(trial, time, unit) standard deviation of a region's current about each unit's mean.
+    """Compute the standard deviation of a region's current about the mean of each unit.
 
-    Weights, latents, and what the form of the model and the sample of units get wrong, in proportion to the current.
+    The variance has three parts: uncertain weights, uncertain latents, and an error in proportion to the current, which
+    covers the assumed form of the model and the random sample of recorded units.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are the latents of regions.
+    source : index of the region that sends the current.
+
+    Returns
+    -------
+    (trial, time, unit) standard deviation, in units of the log rate.
     """
     own = model.group == source
     at = curved(model, paths.mean, spreads(model, data, paths))
     current = at.value[..., own] @ ((model.C / (1 - model.leak)) @ model.A[:, own]).T
     power = current[data.inside].var(0)
-    form = (MODEL_ERROR**2 + SAMPLE_ERROR**2 / max(int((data.region == source).sum()), 1)) * power
+    form = (MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)) * power
     known = weight_variance(model, data, paths, covariance, source) + latent_variance(model, data, paths, source)
     return np.sqrt(known + form)

@@ -1,4 +1,4 @@
-"""How many latents a region has, and how many hidden drives there are: what predicts held-out trials best."""
+"""Number of latents of each region and number of hidden drives: the numbers that best predict held-out trials."""
 
 from __future__ import annotations
 
@@ -8,44 +8,71 @@ import numpy as np
 
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve, start
 from lrfit.population_network.hidden import with_drive
-from lrfit.population_network.likelihood import HELD_OUT_STEPS, held_out_nats
+from lrfit.population_network.likelihood import HELD_OUT_INFERENCE_STEPS, held_out_nats
 from lrfit.population_network.observation import expected, log_likelihood
 from lrfit.population_network.paths import first_paths, infer
 from lrfit.population_network.recording import Recording, hide, subset
 
 Array = np.ndarray
 ROUNDS_TO_COMPARE = 15
+"""Number of rounds of each fit that compares numbers of latents."""
 ROUNDS_BEFORE_DRIVE = 3
+"""Number of rounds before a hidden drive is added."""
 ROUNDS_WITH_DRIVE = 40
-SMALL_GAIN = 0.125
-"""Share of the gain over one latent that may be left to larger candidates."""
+"""Number of rounds after a hidden drive is added."""
+NEGLIGIBLE_GAIN_SHARE = 0.125
+"""Largest share of the gain over one latent that the chosen number of latents may lack."""
 HELD_OUT_FOLD = 5
-"""One trial in so many is held out, and one unit of each region in co-smoothing."""
-DRIVE_TAU_S = 0.2
-"""Each time constant of a hidden drive; from .1 to .3 s held-out nats differ by a tenth of what a drive gains."""
-LEAST_GAIN_NATS = 20.0
-"""Held-out nats that a hidden drive must gain; on development teachers without a drive it gained 4 at most, once 20."""
+"""One in this number of trials is held out; in co-smoothing, one in this number of units of each region is hidden."""
+FITTED_DRIVE_TAU_S = 0.2
+"""Each time constant of a hidden drive, in seconds.
+
+From .1 to .3 s, held-out log likelihoods differ by a tenth of the gain of a drive."""
+MIN_DRIVE_GAIN_NATS = 20.0
+"""Smallest gain in held-out log likelihood for which a hidden drive is kept, in nats.
+
+On development teachers without a drive, a drive gained at most 4 nats, and 20 nats on one teacher."""
 
 
-def split(data: Recording) -> tuple[Recording, Recording]:
-    """Trials to fit and trials to compare on, every fifth of each condition."""
-    place = np.zeros(len(data.condition), int)
+def split(data: Recording, test: Array | None = None) -> tuple[Recording, Recording]:
+    """Split a recording into trials to fit and held-out trials.
+
+    Parameters
+    ----------
+    data : the recording.
+    test : (trial,) True for the trials to hold out; None for every fifth trial of each condition.
+
+    Returns
+    -------
+    The recording of the trials to fit, and the recording of the held-out trials.
+    """
+    if test is not None:
+        return subset(data, np.flatnonzero(~test)), subset(data, np.flatnonzero(test))
+    rank = np.zeros(len(data.condition), int)
     for condition in range(data.condition.max() + 1):
         chosen = data.condition == condition
-        place[chosen] = np.arange(chosen.sum())
-    out = place % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
+        rank[chosen] = np.arange(chosen.sum())
+    out = rank % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
     return subset(data, np.flatnonzero(~out)), subset(data, np.flatnonzero(out))
 
 
 def co_smoothing(fit: Fit, data: Recording) -> Array:
-    """(trial, region) log likelihood of hidden units given all others, in trials that had no part in the fit."""
+    """Compute the (trial, region) log likelihood, in nats, of hidden units given all other units.
+
+    Every fifth unit of each region is hidden. The method is co-smoothing (Macke et al., NeurIPS 2011).
+
+    Parameters
+    ----------
+    fit : the network.
+    data : trials that were not used in the fit.
+    """
     regions = fit.model.regions
     score = np.zeros((data.inside.shape[1], regions))
     out = np.concatenate(
         [np.flatnonzero(data.region == region)[HELD_OUT_FOLD // 2 :: HELD_OUT_FOLD] for region in range(regions)]
     )
     seen = hide(data, out)
-    paths = infer(fit.model, seen, first_paths(fit.model, seen), HELD_OUT_STEPS)
+    paths = infer(fit.model, seen, first_paths(fit.model, seen), HELD_OUT_INFERENCE_STEPS)
     rate = expected(fit.model, data, paths.mean, paths.covariance)
     nats = log_likelihood(fit.model, data, rate)
     for region in range(regions):
@@ -60,16 +87,25 @@ def choose_dimensions(
     tau_s: float | None = None,
     gaussian: bool = False,
 ) -> tuple[list[int], Array]:
-    """Latents of every region by co-smoothing.
+    """Choose the number of latents of every region by co-smoothing.
 
-    Candidates are tried from the smallest on until the sum over regions no longer rises. Regions share the fewest
-    latents that leave no more than an eighth of the whole gain, or two standard errors, to the best candidate; a
-    region has a number of its own where that gains it more than three standard errors and a quarter of a region's share
-    of the whole gain. A latent too few costs more than one too many, and few units tell little.
+    Candidates are tried in increasing order until the log likelihood summed over regions no longer rises. All regions
+    get the smallest number whose log likelihood falls short of the best candidate by at most an eighth of the gain over
+    the smallest candidate, or by at most two standard errors. A region gets a different number if its own gain exceeds
+    three standard errors and a quarter of the mean gain per region. Missing latents cost more than superfluous latents,
+    and a few units say little about the number.
+
+    Parameters
+    ----------
+    fitted : trials to fit.
+    held_out : trials on which candidates are compared.
+    candidates : numbers of latents to try, in increasing order.
+    tau_s : time constant of the units in seconds; None for a network without a leak.
+    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
 
     Returns
     -------
-    (region,) dimensions; (candidate, region) mean log likelihood a trial of the hidden units.
+    (region,) numbers of latents; (candidate, region) mean log likelihood per trial of the hidden units, in nats.
     """
     units = np.bincount(fitted.region, minlength=int(fitted.region.max()) + 1)
     scores: list[Array] = []
@@ -83,11 +119,11 @@ def choose_dimensions(
     whole = table.sum(2)
     behind = whole[whole.sum(1).argmax()] - whole
     gain = float(behind[0].sum())
-    common = int(np.flatnonzero(behind.sum(1) <= np.maximum(SMALL_GAIN * gain, 2 * _error(behind)))[0])
+    common = int(np.flatnonzero(behind.sum(1) <= np.maximum(NEGLIGIBLE_GAIN_SHARE * gain, 2 * _error(behind)))[0])
     chosen = []
     for region in range(len(units)):
         ahead = table[:, :, region] - table[common, :, region]
-        least = np.maximum(2 * SMALL_GAIN * gain / len(units), 3 * _error(ahead))
+        least = np.maximum(2 * NEGLIGIBLE_GAIN_SHARE * gain / len(units), 3 * _error(ahead))
         worth = np.where(ahead.sum(1) > least, ahead.sum(1), 0.0)
         pick = int(worth.argmax()) if worth.any() else common
         chosen.append(min(candidates[pick], max(int(units[region]) - 1, 1)))
@@ -105,26 +141,37 @@ def choose_drives(
     dimensions: Sequence[int],
     tau_s: float | None = None,
     gaussian: bool = False,
-    most: int = 1,
+    max_drives: int = 1,
 ) -> tuple[Fit, Array]:
-    """The fit with as many hidden drives as held-out trials ask for.
+    """Fit the network with as many hidden drives as improve the prediction of held-out trials.
 
-    A drive stays when it gains more held-out nats than ``LEAST_GAIN_NATS`` and than two standard errors over trials.
+    A drive is kept if its gain in held-out log likelihood exceeds ``MIN_DRIVE_GAIN_NATS`` and two standard errors over
+    trials.
+
+    Parameters
+    ----------
+    fitted : trials to fit.
+    held_out : trials on which the fits with and without a drive are compared.
+    dimensions : (region,) number of latents of each region.
+    tau_s : time constant of the units in seconds; None for a network without a leak.
+    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    max_drives : largest number of drives to try.
 
     Returns
     -------
-    the fit; (drive,) held-out nats gained by each drive that was tried.
+    The fit with the drives that were kept; (drive,) gain in held-out log likelihood of each drive that was tried, in
+    nats.
     """
     early = improve(start(fitted, dimensions, tau_s, gaussian=gaussian), fitted, ROUNDS_BEFORE_DRIVE)
     best = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
     nats = held_out_nats(best.model, held_out)
     gains = []
-    for _ in range(most):
-        early = Fit(*with_drive(early.model, early.paths, early.prior, fitted, DRIVE_TAU_S))
+    for _ in range(max_drives):
+        early = Fit(*with_drive(early.model, early.paths, early.prior, fitted, FITTED_DRIVE_TAU_S))
         wider = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
         gain = held_out_nats(wider.model, held_out) - nats
         gains.append(float(gain.sum()))
-        if gain.sum() < max(LEAST_GAIN_NATS, 2 * gain.std() * np.sqrt(len(gain))):
+        if gain.sum() < max(MIN_DRIVE_GAIN_NATS, 2 * gain.std() * np.sqrt(len(gain))):
             break
         best, nats = wider, nats + gain
     return best, np.array(gains)

@@ -1,4 +1,4 @@
-"""What speaks for each pathway: posterior of its weights, nats lost without it, how well its current is known."""
+"""Evidence for each pathway: log likelihood lost without the pathway, size of the current, accuracy of the current."""
 
 from __future__ import annotations
 
@@ -11,32 +11,42 @@ from lrfit.population_network.fit import Fit, improve
 from lrfit.population_network.information import mean_information, weight_information, working_range
 from lrfit.population_network.likelihood import bound, held_out_nats
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.weights import ABSENT
+from lrfit.population_network.weights import ABSENT_PENALTY
 
 Array = np.ndarray
 REFIT_ROUNDS = 12
-"""Rounds after a pathway was taken away or, for the same comparison, left in."""
+"""Number of rounds after a pathway was removed, and of the fit with the pathway with which it is compared."""
 
 
 class Evidence(NamedTuple):
-    """Evidence for pathways between regions, all (target, source) with NaN on the diagonal.
+    """Evidence for pathways between regions. All arrays are (target, source), with NaN on the diagonal.
 
     Attributes
     ----------
-    nats : loss of log likelihood without the pathway, by the curvature of the likelihood of Whittle at the fit.
-    share : root mean square of the fluctuating current over that of all currents into the target.
-    known : expected squared correlation of the current with the true one, 1 - posterior variance / variance.
-    penalty : precision of the prior of the pathway's weights that the evidence chose.
+    nats : loss of log likelihood without the pathway, in nats, from the curvature of Whittle's likelihood at the fit.
+    share : root mean square of the fluctuations of the current, relative to the sum of all currents into the target.
+    expected_r2 : expected squared correlation of the current with the true current: 1 - posterior variance / variance.
+    penalty : precision of the prior of the pathway's weights, chosen by the evidence.
     """
 
     nats: Array
     share: Array
-    known: Array
+    expected_r2: Array
     penalty: Array
 
 
 def posterior_covariance(fit: Fit, data: Recording) -> Array:
-    """(row, latent, row, latent) covariance of A, rows of regions only, when no latent is known."""
+    """Compute the posterior covariance of the weights A, without assuming that the latents are known.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    data : the trials of the fit.
+
+    Returns
+    -------
+    (row, latent, row, latent) covariance of the entries of A; rows are the latents of regions.
+    """
     model = fit.model
     at = working_range(model, data, fit.paths)
     rows = np.flatnonzero(at.read)
@@ -45,20 +55,26 @@ def posterior_covariance(fit: Fit, data: Recording) -> Array:
     whole = whole.reshape(len(rows), latents, len(rows), latents)
     precision = np.linalg.inv(model.Q[np.ix_(rows, rows)])
     for j in range(latents):
-        weight = np.sqrt(np.minimum(fit.prior.penalty[model.group[rows], j], ABSENT))
+        weight = np.sqrt(np.minimum(fit.prior.penalty[model.group[rows], j], ABSENT_PENALTY))
         whole[:, j, :, j] += precision * weight[:, None] * weight
     flat = whole.reshape(len(rows) * latents, -1)
     return np.linalg.inv(0.5 * (flat + flat.T)).reshape(whole.shape)
 
 
 def evidence(fit: Fit, data: Recording) -> Evidence:
-    """Evidence for every pathway from one fit, without refitting."""
+    """Compute the evidence for every pathway from one fit, without refitting.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    data : the trials of the fit.
+    """
     model, regions = fit.model, fit.model.regions
     covariance = posterior_covariance(fit, data)
     parts = currents(model, data, fit.paths)
     inside = data.inside.T[..., None]
     fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], parts.total)]
-    nats, share, known, penalty = (np.full((regions, regions), np.nan) for _ in range(4))
+    nats, share, expected_r2, penalty = (np.full((regions, regions), np.nan) for _ in range(4))
     for s in range(regions):
         own = np.flatnonzero(model.group == s)
         spread = weight_variance(model, data, fit.paths, covariance, s) + latent_variance(model, data, fit.paths, s)
@@ -72,26 +88,45 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
             power = np.mean(fluctuating[s][..., units] ** 2)
             share[t, s] = np.sqrt(power / np.mean(fluctuating[-1][..., units] ** 2))
             uncertain = np.sum(spread[..., units] * inside) / (inside.sum() * units.sum())
-            known[t, s] = power / (power + uncertain) if power > 0 else 0.0
+            expected_r2[t, s] = power / (power + uncertain) if power > 0 else 0.0
             penalty[t, s] = fit.prior.penalty[t, own[0]]
-    return Evidence(nats=nats, share=share, known=known, penalty=penalty)
+    return Evidence(nats=nats, share=share, expected_r2=expected_r2, penalty=penalty)
 
 
 def without(fit: Fit, target: int, source: int) -> Fit:
-    """The fit with a pathway's weights at zero, for good."""
+    """Remove a pathway from a fit: the weights are 0 and remain 0 when the fit is improved.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    target, source : indices of the regions of the pathway.
+    """
     rows, own = fit.model.group == target, fit.model.group == source
     A, penalty = fit.model.A.copy(), fit.prior.penalty.copy()
     A[np.ix_(rows, own)] = 0
-    penalty[target, fit.prior.block == source] = ABSENT
+    penalty[target, fit.prior.block == source] = ABSENT_PENALTY
     return fit._replace(model=fit.model._replace(A=A), prior=fit.prior._replace(penalty=penalty))
 
 
 def refit_loss(
     fit: Fit, data: Recording, target: int, source: int, held_out: Recording | None = None, rounds: int = REFIT_ROUNDS
 ) -> tuple[float, Array]:
-    """Nats lost when a pathway is left out and the rest refitted: in sum on the fit's trials, by trial on others.
+    """Compute the log likelihood lost when a pathway is removed and everything else is refitted.
 
-    Both fits take the same number of rounds.
+    The fits with and without the pathway take the same number of rounds.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    data : the trials of the fit.
+    target, source : indices of the regions of the pathway.
+    held_out : trials that were not used in the fit, or None.
+    rounds : number of rounds of each fit.
+
+    Returns
+    -------
+    The loss on the trials of the fit, in nats; (trial,) the loss on the held-out trials, in nats, empty without such
+    trials.
     """
     full, less = improve(fit, data, rounds), improve(without(fit, target, source), data, rounds)
     lost = float(bound(full.model, data, full.paths).sum() - bound(less.model, data, less.paths).sum())

@@ -1,7 +1,8 @@
-"""Hidden common drives: smooth latents that no unit reads and that nothing drives, into all regions.
+"""Hidden common drives: smooth latents into all regions, which no unit reads and which no region drives.
 
-A drive is white noise through two equal time constants, of unit variance: second order, as smooth as a Gaussian
-process with a Matern kernel of 3/2 (Hartikainen & Sarkka 2010). Its two latents are the drive and what drives it.
+A drive is white noise filtered by two equal time constants, with unit variance: a second-order process, as smooth as a
+Gaussian process with a Matern kernel of order 3/2 (Hartikainen & Särkkä, MLSP 2010). A drive takes two latents: the
+drive, and the filtered noise that enters the drive.
 """
 
 from __future__ import annotations
@@ -11,22 +12,31 @@ import numpy as np
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.weights import ABSENT, Shrinkage
+from lrfit.population_network.weights import ABSENT_PENALTY, Shrinkage
 
 Array = np.ndarray
-JITTER = 1e-4
-"""Variance that the drive itself gains in a bin, so that no covariance is singular."""
+DRIVE_JITTER_VARIANCE = 1e-4
+"""Variance of the noise that enters the drive directly in one bin, so that no covariance is singular."""
 SMOOTHING_BINS = 9
+"""Number of bins over which innovations are averaged to find their slow part."""
 
 
 def with_drive(
     model: Population, paths: Paths, prior: Shrinkage, data: Recording, tau_s: float
 ) -> tuple[Population, Paths, Shrinkage]:
-    """The network with one more hidden drive, at first along the slowest direction of what nothing else explains.
+    """Add a hidden drive, whose first weights follow the slowest direction of the innovations that regions share.
 
     Parameters
     ----------
-    tau_s : each of its two time constants.
+    model : the network.
+    paths : posterior of the latents.
+    prior : penalties of the weights.
+    data : the recording.
+    tau_s : each of the two time constants of the drive, in seconds.
+
+    Returns
+    -------
+    Model, posterior of the latents and penalties with two more latents.
     """
     latents, keep = len(model.group), float(np.exp(-data.bin_s / tau_s))
     group = np.append(model.group, [model.group.max() + 1] * 2)
@@ -37,7 +47,7 @@ def with_drive(
     A[:latents, latents] = _slow_direction(model, paths, data)
     A[:latents][model.group >= model.regions, latents] = 0
     Q = _grown(model.Q, 2)
-    Q[latents, latents], Q[latents + 1, latents + 1] = JITTER, 1 - keep**2
+    Q[latents, latents], Q[latents + 1, latents + 1] = DRIVE_JITTER_VARIANCE, 1 - keep**2
     start = _grown(model.start_covariance, 2)
     start[latents:, latents:] = stationary(A[latents:, latents:], Q[latents:, latents:])
     wider = model._replace(
@@ -60,16 +70,16 @@ def with_drive(
 
 
 def stationary(F: Array, Q: Array) -> Array:
-    """Covariance S of z[k+1] = F z[k] + q that no bin changes: S = F S F' + Q."""
+    """Compute the stationary covariance S of z[k+1] = F z[k] + q with q ~ N(0, Q), which solves S = F S F' + Q."""
     size = len(F)
     return np.linalg.solve(np.eye(size * size) - np.kron(F, F), Q.ravel()).reshape(size, size)
 
 
 def _shrinkage(prior: Shrinkage, latents: int, regions: int, group: int) -> Shrinkage:
-    """Penalties with two more columns; what only smooths the drive reaches no region."""
-    rows = np.concatenate([prior.penalty, np.full((1, prior.penalty.shape[1]), ABSENT)])
-    columns = np.tile([1.0, ABSENT], (len(rows), 1))
-    columns[regions:] = ABSENT
+    """Add the penalties of the two latents of a drive; the filtered noise that enters the drive reaches no region."""
+    rows = np.concatenate([prior.penalty, np.full((1, prior.penalty.shape[1]), ABSENT_PENALTY)])
+    columns = np.tile([1.0, ABSENT_PENALTY], (len(rows), 1))
+    columns[regions:] = ABSENT_PENALTY
     block = np.where(prior.block >= group, prior.block + 1, prior.block)
     return Shrinkage(
         penalty=np.concatenate([rows[:, :latents], columns, rows[:, latents:]], 1),
@@ -79,20 +89,20 @@ def _shrinkage(prior: Shrinkage, latents: int, regions: int, group: int) -> Shri
 
 
 def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
-    """(latent,) direction and size of the slow part of what is new in all regions together."""
+    """Compute the (latent,) direction and size of the slow part of the innovations that regions share."""
     at = curved(model, paths.mean[:-1], spreads(model, data, paths)[:-1])
     left = paths.mean[1:] - drift(model, at, data.sources[:-1])
     left = left * data.inside[1:, :, None]
     window = np.ones(SMOOTHING_BINS) / SMOOTHING_BINS
     slow = np.apply_along_axis(np.convolve, 0, left, window, "valid")
     covariance = np.einsum("tnl,tnm->lm", slow, slow) / slow[..., 0].size
-    # What regions share says drive; what is a region's own may be its own dynamics.
+    # Innovations that regions share speak for a drive; those of a single region may be its own dynamics.
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     shared = np.where(model.group[:, None] == model.group, 0.0, covariance / np.outer(scale, scale))
     return np.linalg.eigh(shared)[1][:, -1] * scale
 
 
 def _grown(array: Array, more: int) -> Array:
-    """(..., n + more, n + more) with zeros around."""
+    """Append rows and columns of zeros to the last two axes."""
     pad = [(0, 0)] * (array.ndim - 2) + [(0, more), (0, more)]
     return np.pad(array, pad)

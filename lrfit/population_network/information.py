@@ -1,10 +1,11 @@
-"""How well activity tells the weights: their Fisher information when the latents are not known.
+"""Fisher information of the activity about the weights A, without assuming that the latents are known.
 
-Linearised about its working range the network is a stationary Gaussian process seen through noise, with the spectrum
-S(w) = X Q X* + N, X = (exp(iw) - F)^-1, where N is the inverse of the information that one bin of activity has about
-the latents. The likelihood of Whittle (1953) then has the information 1/2 sum over frequencies of
-tr(S^-1 dS S^-1 dS) about all weights and innovations at once, and average responses add that about their mean,
-sum over trials and frequencies of dm* S^-1 dm.
+Linearised about its working range, the network is a stationary Gaussian process observed with noise. Its spectrum at
+frequency w is S(w) = X Q X* + N with X = (exp(iw) - F)^-1, where F are the linearised dynamics, Q is the covariance of
+the innovations, and N is the inverse of the information in one bin of activity about the latents. Whittle's likelihood
+(Arkiv för Matematik 1953) then has the information 1/2 sum over frequencies of tr(S^-1 dS S^-1 dS) about weights and
+innovations. Average responses m add the information about their mean: the sum over trials and frequencies of dm* S^-1
+dm.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-FREQUENCIES = 64
-LARGEST_RADIUS = 0.995
-"""Spectral radius of the linearised network, at most: beyond it there is no stationary spectrum."""
+N_FREQUENCIES = 64
+MAX_SPECTRAL_RADIUS = 0.995
+"""Largest spectral radius of the linearised network; beyond 1 there is no stationary spectrum."""
 
 
 class Working(NamedTuple):
@@ -29,12 +30,12 @@ class Working(NamedTuple):
 
     Attributes
     ----------
-    slope : (latent, latent) mean derivative of f, block-diagonal by region.
-    noise : (read, read) inverse of the information in one bin, of the latents that units read.
-    read : (latent,) True where units read the latent.
-    bins : number of observed bins, over all trials.
-    averages : (frequency, latent + column, latent + column) cross-spectra of the average responses of f and of the
-        sources, summed over trials.
+    slope : (latent, latent) mean derivative of the curved latents f(z), block-diagonal by region.
+    noise : (read, read) inverse of the information in one bin about the latents that units read.
+    read : (latent,) True if units read the latent.
+    bins : number of observed bins, summed over trials.
+    averages : (frequency, latent + column, latent + column) cross-spectra of the average responses of f(z) and of the
+        known sources, summed over trials.
     """
 
     slope: Array
@@ -45,7 +46,14 @@ class Working(NamedTuple):
 
 
 def working_range(model: Population, data: Recording, paths: Paths) -> Working:
-    """Mean slope and mean information of all observed bins."""
+    """Linearise the network: average slope and information over all observed bins.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    """
     inside = data.inside.astype(float)
     at = curved(model, paths.mean, spreads(model, data, paths))
     slope = mean_slope(model, at, inside / inside.sum()).sum(0)
@@ -65,7 +73,7 @@ def working_range(model: Population, data: Recording, paths: Paths) -> Working:
 
 
 def _averages(data: Recording, f: Array) -> Array:
-    """Cross-spectra of what all trials of a condition share, summed over trials."""
+    """Compute the cross-spectra of the average responses of each condition, summed over trials."""
     columns = np.concatenate([f, data.sources], 2) * data.inside[..., None]
     total = 0.0
     for c in range(data.condition.max() + 1):
@@ -76,11 +84,19 @@ def _averages(data: Recording, f: Array) -> Array:
 
 
 def mean_information(model: Population, at: Working, penalty: Array) -> Array:
-    """(row x latent, row x latent) what average responses tell about A when the sources' weights are unknown too.
+    """Compute the information of average responses about the weights A.
+
+    The weights of the known sources count as unknown, too.
 
     Parameters
     ----------
-    penalty : (group, latent + column) of the weights, see weights.py.
+    model : the network.
+    at : the linearised network.
+    penalty : (group, latent + column) precision of the prior of the weights into each group of latents.
+
+    Returns
+    -------
+    (row x latent, row x latent) information about the rows of A that belong to regions.
     """
     latents, rows = len(model.group), np.flatnonzero(at.read)
     columns = at.averages.shape[1]
@@ -96,22 +112,31 @@ def mean_information(model: Population, at: Working, penalty: Array) -> Array:
         weight = np.sqrt(penalty[model.group[rows], j])
         whole[:, j, :, j] += precision * weight[:, None] * weight
     own = whole[:, :latents, :, :latents].reshape(len(rows) * latents, -1)
-    other = whole[:, latents:, :, latents:].reshape(len(rows) * (columns - latents), -1)
+    nuisance = whole[:, latents:, :, latents:].reshape(len(rows) * (columns - latents), -1)
     crossed = whole[:, :latents, :, latents:].reshape(len(own), -1)
-    return own - crossed @ np.linalg.solve(other, crossed.T)
+    return own - crossed @ np.linalg.solve(nuisance, crossed.T)
 
 
 def weight_information(model: Population, at: Working) -> Array:
-    """(row x latent, row x latent) information about the rows of A that belong to regions, row by row.
+    """Compute the information of fluctuations about the weights A.
 
-    The innovations count as unknown: what they could explain is taken off.
+    The covariance of the innovations counts as unknown, too.
+
+    Parameters
+    ----------
+    model : the network.
+    at : the linearised network.
+
+    Returns
+    -------
+    (row x latent, row x latent) information about the rows of A that belong to regions, row by row.
     """
     latents, rows = len(model.group), np.flatnonzero(at.read)
     F = stable(np.diag(model.leak) + model.A @ at.slope)
     pairs = [(a, b) for a in rows for b in rows if a <= b and model.group[a] == model.group[b]]
     weights = len(rows) * latents
     whole = np.zeros((weights + len(pairs), weights + len(pairs)))
-    for w in np.pi * (np.arange(FREQUENCIES) + 0.5) / FREQUENCIES:
+    for w in np.pi * (np.arange(N_FREQUENCIES) + 0.5) / N_FREQUENCIES:
         X = np.linalg.inv(np.exp(1j * w) * np.eye(latents) - F)
         spectrum = X @ model.Q @ X.conj().T
         whiten = np.linalg.inv(np.linalg.cholesky(spectrum[np.ix_(rows, rows)] + at.noise))
@@ -122,13 +147,13 @@ def weight_information(model: Population, at: Working) -> Array:
         v = np.concatenate([np.tile(f_white, (1, len(rows))), X_white[:, [b for _, b in pairs]] * half], 1)
         vu, vv, uu = v.conj().T @ u, v.conj().T @ v, u.conj().T @ u
         whole += (vu * vu.T + vv * uu.T).real
-    whole *= at.bins / FREQUENCIES
-    own, other = whole[:weights, :weights], whole[weights:, weights:]
+    whole *= at.bins / N_FREQUENCIES
+    own, nuisance = whole[:weights, :weights], whole[weights:, weights:]
     crossed = whole[:weights, weights:]
-    return own - crossed @ np.linalg.solve(other, crossed.T)
+    return own - crossed @ np.linalg.solve(nuisance, crossed.T)
 
 
 def stable(F: Array) -> Array:
-    """F, shrunk where its spectral radius leaves the unit circle."""
+    """Shrink dynamics F whose spectral radius exceeds ``MAX_SPECTRAL_RADIUS``."""
     radius = np.abs(np.linalg.eigvals(F)).max()
-    return F * min(1.0, LARGEST_RADIUS / radius)
+    return F * min(1.0, MAX_SPECTRAL_RADIUS / radius)

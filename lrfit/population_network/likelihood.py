@@ -1,4 +1,4 @@
-"""Log likelihood of trials from below: the variational bound, trial by trial."""
+"""Lower bound of the log likelihood of each trial: the bound of variational inference."""
 
 from __future__ import annotations
 
@@ -10,20 +10,38 @@ from lrfit.population_network.paths import Paths, first_paths, infer, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-HELD_OUT_STEPS = 15
-"""Steps from nothing to the paths of new trials."""
+HELD_OUT_INFERENCE_STEPS = 15
+"""Number of steps of the inference of the latents of new trials."""
 
 
-def held_out_nats(model: Population, data: Recording, steps: int = HELD_OUT_STEPS) -> Array:
-    """(trial,) bound of trials that had no part in the fit."""
+def held_out_nats(model: Population, data: Recording, steps: int = HELD_OUT_INFERENCE_STEPS) -> Array:
+    """Compute the (trial,) variational bound of trials that were not used in the fit, in nats.
+
+    Parameters
+    ----------
+    model : the fitted network.
+    data : the held-out trials.
+    steps : number of steps of the inference of their latents.
+    """
     return bound(model, data, infer(model, data, first_paths(model, data), steps))
 
 
 def bound(model: Population, data: Recording, paths: Paths) -> Array:
-    """(trial,) expected log density of activity and latents plus the entropy of their posterior.
+    """Compute the variational bound of the log likelihood of each trial.
 
-    It lies below the log likelihood for any Gaussian posterior (Opper & Archambeau 2009), up to a number that depends
-    on the activity only.
+    The bound is the expected log density of activity and latents plus the entropy of the posterior of the latents. The
+    bound lies below the log likelihood for every Gaussian posterior (Opper & Archambeau, Neural Computation 2009), up
+    to a number that depends on the activity only.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+
+    Returns
+    -------
+    (trial,) bound, in nats.
     """
     z, V = paths.mean, paths.covariance
     at = curved(model, z[:-1], spreads(model, data, paths)[:-1])
@@ -47,7 +65,7 @@ def bound(model: Population, data: Recording, paths: Paths) -> Array:
 
 
 def _seen_nats(model: Population, data: Recording, paths: Paths) -> Array:
-    """(trial,) expected log likelihood of what was observed."""
+    """Compute the (trial,) expected log likelihood of the observed activity, in nats."""
     x = paths.mean @ model.C.T + model.d
     rate = expected(model, data, paths.mean, paths.covariance)
     if counts_spikes(model):

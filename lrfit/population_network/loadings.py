@@ -1,4 +1,4 @@
-"""Loadings of the recorded units given the latents."""
+"""Loadings of the recorded units: how strongly each unit reads each latent of its region."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-LARGEST_STEP = 1.0
-"""Longest Newton step of a loading or a log rate."""
+MAX_NEWTON_STEP = 1.0
+"""Largest Newton step of a loading or a log rate."""
 
 
 def read_out(model: Population, data: Recording, paths: Paths) -> Population:
-    """Loadings and offsets of every unit after one Newton step of a Poisson regression, or exactly for Gaussian units.
+    """Update the loadings C and offsets d of every unit, given the latents.
 
-    The prior of a loading is N(0, 1) in the gauge where C'C / units = 1.
+    Counts take one Newton step of a Poisson regression, and Gaussian units are solved exactly. The prior of a loading
+    is N(0, 1), in the coordinates in which C'C / units = 1.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
     """
     C, d, noise = model.C.copy(), model.d.copy(), model.noise.copy()
     rate = expected(model, data, paths.mean, paths.covariance)
@@ -39,7 +46,7 @@ def read_out(model: Population, data: Recording, paths: Paths) -> Population:
 
 
 def _poisson(data: Recording, z: Array, V: Array, rate: Array, grows: Array, C: Array, units: Array) -> Array:
-    """(unit, latent + 1) Newton steps of loadings and offset."""
+    """Compute the (unit, latent + 1) Newton steps of loadings and offset."""
     latents = z.shape[2]
     z = z.astype(data.activity.dtype)
     amount = grows[..., units] * rate[..., units]
@@ -65,11 +72,11 @@ def _poisson(data: Recording, z: Array, V: Array, rate: Array, grows: Array, C: 
     hessian[:, :-1, :-1] += np.eye(latents)
     hessian += 1e-3 * np.eye(latents + 1)
     step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
-    return np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+    return np.clip(step, -MAX_NEWTON_STEP, MAX_NEWTON_STEP)
 
 
 def _gaussian(data: Recording, z: Array, V: Array, units: Array, noise: Array) -> tuple[Array, Array]:
-    """(unit, latent + 1) loadings and offset, (unit,) variance of the noise."""
+    """Compute the (unit, latent + 1) loadings and offset, and the (unit,) variance of the noise."""
     latents = z.shape[2]
     constant = np.ones((*z.shape[:2], 1))
     X = np.concatenate([z, constant], 2).reshape(-1, latents + 1)

@@ -1,12 +1,14 @@
-"""The population network: latents of regions drive one another, recorded units read those of their own region.
+"""The population network: latents of regions drive one another, and recorded units read the latents of their region.
 
-z[k+1] = leak z[k] + A f(z[k]) + G s[k] + q[k],  q ~ N(0, Q),  Q block-diagonal by region
-x[k] = C z[k] + d,  C block-diagonal by region;  y ~ Poisson(exp(x) dt) or N(x, noise)
+    z[k+1] = leak z[k] + A f(z[k]) + G s[k] + q[k],  q ~ N(0, Q),  Q block-diagonal by region
+    x[k] = C z[k] + d,  C block-diagonal by region;  y ~ Poisson(exp(x)) or N(x, noise)
 
-f averages a sigmoid over the loadings of the whole population. With erf(sqrt(pi) x / 2) for tanh(x) and Gaussian
-loadings the average is z / sqrt(1 + pi/2 z' S z), S their covariance (Mastrogiuseppe & Ostojic, Neuron 2018; Williams,
-Neural Computation 1998). Recorded units are a random sample of the population, so S is known up to a number, the
-curvature: f(z) = z / sqrt(1 + curvature |z|^2) in the gauge where C'C / units = 1. Curvature 0 is the linear model.
+z are the latents in bin k, s are known sources, q are innovations, x is the log of the expected count per bin, and y is
+the activity. The function f averages a sigmoid over the loadings of the whole population of a region. With erf(sqrt(pi)
+x / 2) in place of tanh(x) and Gaussian loadings, the average is z / sqrt(1 + pi/2 z' S z), where S is the covariance of
+the loadings (Mastrogiuseppe & Ostojic, Neuron 2018; Williams, Neural Computation 1998). Recorded units are a random
+sample of the population, so that S is known up to a factor, the curvature: f(z) = z / sqrt(1 + curvature |z|^2) in the
+coordinates in which C'C / units = 1. Curvature 0 is the linear model.
 """
 
 from __future__ import annotations
@@ -23,16 +25,18 @@ class Population(NamedTuple):
 
     Attributes
     ----------
-    group : (latent,) index of every latent's region; hidden common drives have the indices above the regions'.
+    group : (latent,) index of the region of every latent; hidden common drives have indices above those of the regions.
     regions : number of regions.
-    leak : (latent,) share of a latent that is left after one bin when nothing arrives.
-    A : (latent, latent) weights of f(z), row the target.
+    leak : (latent,) share of a latent that remains after one bin without any current.
+    A : (latent, latent) weights of the curved latents f(z); rows are targets.
     G : (latent, column) weights of the known sources.
-    Q : (latent, latent) covariance of what is new in one bin.
-    curvature : (latent,) that of the latent's region.
-    C : (unit, latent) loadings, d : (unit,) log of the count a bin at z = 0, or the mean of a Gaussian unit.
+    Q : (latent, latent) covariance of the innovations in one bin.
+    curvature : (latent,) curvature of the region of the latent.
+    C : (unit, latent) loadings.
+    d : (unit,) log of the count per bin at z = 0, or the mean of a Gaussian unit.
     noise : (unit,) variance of a Gaussian unit; empty for counts.
-    start_mean : (condition, latent), start_covariance : (latent, latent), of the first bin.
+    start_mean : (condition, latent) mean of the latents in the first bin.
+    start_covariance : (latent, latent) covariance of the latents in the first bin.
     """
 
     group: Array
@@ -50,7 +54,14 @@ class Population(NamedTuple):
 
 
 class Curved(NamedTuple):
-    """f and what its derivative needs: value f (time, trial, latent), height h (time, trial, latent), state z."""
+    """Curved latents f(z), and what the derivative of f needs.
+
+    Attributes
+    ----------
+    value : (time, trial, latent) curved latents f(z).
+    height : (time, trial, latent) factor f(z) / z.
+    state : (time, trial, latent) latents z.
+    """
 
     value: Array
     height: Array
@@ -58,31 +69,39 @@ class Curved(NamedTuple):
 
 
 def curved(model: Population, z: Array, spread: Array | float = 0.0) -> Curved:
-    """Mean of f over Gaussian latents.
+    """Compute the mean of f(z) over Gaussian latents.
 
     Parameters
     ----------
-    z : (time, trial, latent) means.
-    spread : summed variance of the latents of each latent's region, broadcasts to z.
+    model : the network.
+    z : (time, trial, latent) means of the latents.
+    spread : summed variance of the latents of the region of each latent; broadcasts to z.
     """
     height = 1 / np.sqrt(1 + model.curvature * (within_groups(model, z * z) + spread))
     return Curved(value=z * height, height=height, state=z)
 
 
 def within_groups(model: Population, values: Array) -> Array:
-    """Sum over the latents of each region, at each of them: (..., latent) to (..., latent)."""
+    """Sum values (..., latent) over the latents of each region, and return each sum at all latents of its region."""
     if not model.curvature.any():
         return np.zeros_like(values)
     return values @ same_group(model).astype(float)
 
 
 def same_group(model: Population) -> Array:
-    """(latent, latent) True for two latents of one region."""
+    """Return a (latent, latent) mask that is True for two latents of the same region."""
     return model.group[:, None] == model.group
 
 
 def pull_back(model: Population, at: Curved, w: Array) -> Array:
-    """J' w, J the derivative of f: (time, trial, latent) to the same."""
+    """Multiply vectors w by J', where J is the derivative of f.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents at which the derivative is taken.
+    w : (time, trial, latent) vectors.
+    """
     if not model.curvature.any():
         return w
     inner = within_groups(model, at.state * w)
@@ -90,12 +109,30 @@ def pull_back(model: Population, at: Curved, w: Array) -> Array:
 
 
 def push_forward(model: Population, at: Curved, w: Array) -> Array:
-    """J w; the derivative of f is symmetric within a region."""
+    """Multiply vectors w by J, the derivative of f, which is symmetric within a region.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents at which the derivative is taken.
+    w : (time, trial, latent) vectors.
+    """
     return pull_back(model, at, w)
 
 
 def mean_slope(model: Population, at: Curved, weight: Array) -> Array:
-    """(time, latent, latent) derivative of f averaged over trials with weight (time, trial), which sums to 1."""
+    """Average the derivative of f over trials.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents at which the derivative is taken.
+    weight : (time, trial) weights of the trials, which sum to 1 over trials.
+
+    Returns
+    -------
+    (time, latent, latent) mean derivative.
+    """
     latents = at.state.shape[2]
     if not model.curvature.any():
         return np.broadcast_to(np.eye(latents), (len(weight), latents, latents))
@@ -105,14 +142,26 @@ def mean_slope(model: Population, at: Curved, weight: Array) -> Array:
 
 
 def drift(model: Population, at: Curved, sources: Array) -> Array:
-    """(time, trial, latent) mean of the next bin."""
+    """Compute the (time, trial, latent) mean of the latents in the next bin.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents in the current bin.
+    sources : (time, trial, column) known sources in the current bin.
+    """
     return model.leak * at.state + at.value @ model.A.T + sources @ model.G.T
 
 
 def regauge(model: Population, T: Array) -> Population:
-    """The same network in latents T z, T block-diagonal by region; f keeps its form where T scales within a gauge.
+    """Express the network in the latents T z.
 
-    The curvature is not touched: it belongs to the gauge in which C'C / units = 1.
+    The curvature is unchanged: it belongs to the coordinates in which C'C / units = 1.
+
+    Parameters
+    ----------
+    model : the network.
+    T : (latent, latent) matrix, block-diagonal by region.
     """
     back = np.linalg.inv(T)
     return model._replace(
@@ -126,7 +175,13 @@ def regauge(model: Population, T: Array) -> Population:
 
 
 def standard_gauge(model: Population, unit_region: Array) -> Array:
-    """(latent, latent) T that makes C'C / units the identity for every region."""
+    """Compute the (latent, latent) matrix T for which the loadings in the latents T z satisfy C'C / units = 1.
+
+    Parameters
+    ----------
+    model : the network.
+    unit_region : (unit,) index of the region of each unit.
+    """
     T = np.eye(len(model.group))
     for region in range(model.regions):
         inside = np.ix_(model.group == region, model.group == region)

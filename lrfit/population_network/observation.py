@@ -1,7 +1,7 @@
-"""How recorded units read the latents: spike counts through an exponential that saturates, or Gaussian values.
+"""Observation of latents by recorded units: spike counts through a saturating exponential, or Gaussian values.
 
-At the highest rate a count tells nothing more about the latents than that they are high: derivatives are 0 there.
-Without this a few bins near the top of a unit's range pull the weights.
+A count at the highest rate says that the latents are high and nothing more, so that all derivatives are 0 there.
+Without saturation, a few bins near the highest rate of a unit distort the weights.
 """
 
 from __future__ import annotations
@@ -15,16 +15,23 @@ Array = np.ndarray
 
 
 def counts_spikes(model: Population) -> bool:
-    """Whether units are Poisson counts."""
+    """Return whether the units of a network are Poisson counts."""
     return len(model.noise) == 0
 
 
 def expected(model: Population, data: Recording, mean: Array, covariance: Array) -> Array:
-    """(time, trial, unit) mean activity under Gaussian latents.
+    """Compute the expected activity under Gaussian latents.
 
     Parameters
     ----------
-    mean : (time, trial, latent), covariance : (pattern, time, latent, latent).
+    model : the network.
+    data : the recording.
+    mean : (time, trial, latent) means of the latents.
+    covariance : (pattern, time, latent, latent) covariances of the latents.
+
+    Returns
+    -------
+    (time, trial, unit) expected count per bin, or expected value of a Gaussian unit.
     """
     dtype = data.activity.dtype
     x = mean.astype(dtype) @ model.C.T.astype(dtype)
@@ -39,20 +46,46 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
 
 
 def unsaturated(model: Population, data: Recording, rate: Array) -> Array:
-    """(time, trial, unit) 1 where a unit was observed and its rate still grows with the latents, else 0."""
+    """Return (time, trial, unit) 1 if a unit was observed below its highest rate, and 0 otherwise.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rate : (time, trial, unit) expected activity.
+    """
     if not counts_spikes(model):
         return data.seen
     return data.seen * (rate < 0.999 * data.highest)
 
 
 def residual(model: Population, data: Recording, rate: Array) -> Array:
-    """(time, trial, unit) derivative of the log likelihood by x; 0 where nothing was observed."""
+    """Compute the (time, trial, unit) derivative of the log likelihood by x; 0 in missing bins.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rate : (time, trial, unit) expected activity.
+    """
     off = (data.activity - rate) * unsaturated(model, data, rate)
     return off if counts_spikes(model) else off / model.noise.astype(off.dtype)
 
 
 def information(model: Population, data: Recording, rate: Array, chosen: Array) -> Array:
-    """(time, latent, latent) information about the latents, averaged over the chosen trials."""
+    """Compute the information of the activity about the latents, averaged over trials.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rate : (time, trial, unit) expected activity.
+    chosen : (trial,) True for the trials of the average.
+
+    Returns
+    -------
+    (time, latent, latent) information.
+    """
     seen = unsaturated(model, data, rate)
     seen, rate = (seen, rate) if chosen.all() else (seen[:, chosen], rate[:, chosen])
     trials = seen.shape[1]
@@ -66,7 +99,15 @@ def information(model: Population, data: Recording, rate: Array, chosen: Array) 
 
 
 def variance_of_units(model: Population, data: Recording, direction: Array, rate: Array) -> Array:
-    """(trial,) second derivative of the negative log likelihood along a direction (time, trial, latent)."""
+    """Compute the (trial,) second derivative of the negative log likelihood along a direction of the latents.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    direction : (time, trial, latent) direction.
+    rate : (time, trial, unit) expected activity.
+    """
     dtype = data.activity.dtype
     moved = direction.astype(dtype) @ model.C.T.astype(dtype)
     moved *= moved
@@ -77,7 +118,14 @@ def variance_of_units(model: Population, data: Recording, direction: Array, rate
 
 
 def log_likelihood(model: Population, data: Recording, rate: Array) -> Array:
-    """(time, trial, unit) log likelihood of the activity at a rate, up to what depends on the activity only."""
+    """Compute the (time, trial, unit) log likelihood of the activity, up to a number that depends on the activity only.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rate : (time, trial, unit) expected activity.
+    """
     if counts_spikes(model):
         return data.seen * (data.activity * np.log(np.maximum(rate, 1e-10)) - rate)
     off = data.activity - rate

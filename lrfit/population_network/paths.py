@@ -1,9 +1,9 @@
-"""Latents behind the observed activity: a Gaussian about their mean paths.
+"""Posterior of the latents given the activity: a Gaussian about the mean path of each trial.
 
-The mean solves the stationary equations of a Gaussian variational approximation (Opper & Archambeau, Neural
-Computation 2009) exactly; covariances are shared by all trials of one pattern of observation, whose information per
-bin is averaged. The averaged problem is block-tridiagonal and is factored once; a trial's own path then takes
-conjugate steps preconditioned by it, with the best length for each trial.
+The mean solves the stationary equations of the Gaussian variational approximation (Opper & Archambeau, Neural
+Computation 2009) exactly. Trials with the same pattern of observation share one covariance, for which the information
+per bin is averaged over these trials. The averaged problem is block-tridiagonal and is factored once. The path of each
+trial then takes conjugate steps, which the factor preconditions, with the best step length of that trial.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lrfit.population_network.observation import expected, information, residual
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-FARTHEST = 4.0
-"""Latents that only the network itself moves stay within this, in units of the log rate."""
+MAX_LATENT = 4.0
+"""Largest absolute value of latents that are simulated without activity, in units of the log rate."""
 
 
 class Paths(NamedTuple):
@@ -26,10 +26,11 @@ class Paths(NamedTuple):
 
     Attributes
     ----------
-    mean : (time, trial, latent).
-    covariance : (pattern, time, latent, latent).
-    lagged : (pattern, time - 1, latent, latent) covariance of z[k] (row) with z[k+1] (column).
-    log_determinant : (pattern,) of the precision of a trial.
+    mean : (time, trial, latent) means of the latents.
+    covariance : (pattern, time, latent, latent) covariances of the latents in one bin.
+    lagged : (pattern, time - 1, latent, latent) covariance of the latents in bin k (row) with those in bin k + 1
+        (column).
+    log_determinant : (pattern,) log determinant of the precision of all latents of a trial.
     """
 
     mean: Array
@@ -39,7 +40,14 @@ class Paths(NamedTuple):
 
 
 class Factor(NamedTuple):
-    """Block-tridiagonal factor: inverse pivots (time, latent, latent) and gains (time - 1, latent, latent)."""
+    """Factor of a block-tridiagonal precision.
+
+    Attributes
+    ----------
+    inverse : (time, latent, latent) inverse pivots.
+    gain : (time - 1, latent, latent) gains from each bin to the next bin.
+    log_determinant : log determinant of the precision.
+    """
 
     inverse: Array
     gain: Array
@@ -47,7 +55,13 @@ class Factor(NamedTuple):
 
 
 def factor(diagonal: Array, upper: Array) -> Factor:
-    """Factor of a block-tridiagonal precision, diagonal (time, latent, latent), upper (time - 1, latent, latent)."""
+    """Factor a block-tridiagonal precision.
+
+    Parameters
+    ----------
+    diagonal : (time, latent, latent) blocks on the diagonal.
+    upper : (time - 1, latent, latent) blocks above the diagonal.
+    """
     bins = len(diagonal)
     inverse = np.empty_like(diagonal)
     gain = np.empty_like(upper)
@@ -62,7 +76,17 @@ def factor(diagonal: Array, upper: Array) -> Factor:
 
 
 def solve(parts: Factor, right: Array) -> Array:
-    """Solution (time, trial, latent) of precision x = right (time, trial, latent)."""
+    """Solve precision x = right for x.
+
+    Parameters
+    ----------
+    parts : factor of the precision.
+    right : (time, trial, latent) right-hand side.
+
+    Returns
+    -------
+    (time, trial, latent) solution x.
+    """
     x = right.copy()
     for k in range(1, len(x)):
         x[k] -= x[k - 1] @ parts.gain[k - 1]
@@ -73,7 +97,16 @@ def solve(parts: Factor, right: Array) -> Array:
 
 
 def covariances(parts: Factor) -> tuple[Array, Array]:
-    """Covariance (time, latent, latent) and that of z[k] with z[k+1] (time - 1, latent, latent)."""
+    """Compute the covariances of neighbouring bins from the factor of the precision.
+
+    Parameters
+    ----------
+    parts : factor of the precision.
+
+    Returns
+    -------
+    (time, latent, latent) covariances in one bin; (time - 1, latent, latent) covariances of each bin with the next bin.
+    """
     covariance = parts.inverse.copy()
     lagged = np.empty_like(parts.gain)
     for k in range(len(covariance) - 2, -1, -1):
@@ -83,14 +116,20 @@ def covariances(parts: Factor) -> tuple[Array, Array]:
 
 
 def first_paths(model: Population, data: Recording) -> Paths:
-    """Paths of the network without noise or activity, with a covariance of nothing, to start from."""
+    """Simulate the network without noise, as paths from which the inference starts; their covariances are 0.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording, of which only the sources and conditions are used.
+    """
     bins, trials = data.inside.shape
     latents, patterns = len(model.group), data.pattern.max() + 1
     mean = np.empty((bins, trials, latents))
     mean[0] = model.start_mean[data.condition]
     for k in range(bins - 1):
         at = curved(model, mean[k : k + 1])
-        mean[k + 1] = np.clip(drift(model, at, data.sources[k : k + 1])[0], -FARTHEST, FARTHEST)
+        mean[k + 1] = np.clip(drift(model, at, data.sources[k : k + 1])[0], -MAX_LATENT, MAX_LATENT)
     return Paths(
         mean=mean,
         covariance=np.zeros((patterns, bins, latents, latents)),
@@ -100,12 +139,14 @@ def first_paths(model: Population, data: Recording) -> Paths:
 
 
 def infer(model: Population, data: Recording, paths: Paths, steps: int = 1) -> Paths:
-    """Posterior of the latents after some steps from earlier ones.
+    """Infer the latents by a number of steps from earlier paths.
 
     Parameters
     ----------
-    paths : where to start, of the same model or one near it.
-    steps : factorings of the averaged problem; each is followed by one conjugate step a trial.
+    model : the network.
+    data : the recording.
+    paths : posterior from which the inference starts, of this model or of a similar model.
+    steps : number of factorisations of the averaged problem, each followed by one conjugate step per trial.
     """
     precision = np.linalg.inv(model.Q)
     start_precision = np.linalg.inv(model.start_covariance)
@@ -123,7 +164,7 @@ def infer(model: Population, data: Recording, paths: Paths, steps: int = 1) -> P
         for pattern, part in enumerate(parts):
             chosen = data.pattern == pattern
             fresh[:, chosen] = solve(part, gradient[:, chosen])
-        # Conjugate directions (Fletcher & Reeves) repair what a trial's own information differs from the average.
+        # Conjugate directions (Fletcher & Reeves 1964) correct for trials whose information differs from the average.
         size = np.einsum("tnl,tnl->n", gradient, fresh)
         direction = fresh + np.minimum(size / before, 0.5)[:, None] * direction
         before = np.maximum(size, 1e-12)
@@ -139,7 +180,14 @@ def infer(model: Population, data: Recording, paths: Paths, steps: int = 1) -> P
 
 
 def spreads(model: Population, data: Recording, paths: Paths) -> Array:
-    """(time, trial, latent) summed variance of the latents of each latent's region."""
+    """Sum the (time, trial, latent) variances of the latents over the region of each latent.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    """
     variance = np.einsum("ptll->tpl", paths.covariance) @ (model.group[:, None] == model.group)
     return variance[:, data.pattern]
 
@@ -147,7 +195,7 @@ def spreads(model: Population, data: Recording, paths: Paths) -> Array:
 def _gradient(
     model: Population, data: Recording, z: Array, at: Curved, rate: Array, precision: Array, start_precision: Array
 ) -> Array:
-    """Derivative (time, trial, latent) of the negative log density of paths and activity."""
+    """Compute the (time, trial, latent) derivative of the negative log density of latents and activity."""
     off = residual(model, data, rate)
     gradient = -(off @ model.C.astype(off.dtype)).astype(float)
     early = Curved(*(part[:-1] for part in at))
@@ -167,7 +215,7 @@ def _shared(
     start_precision: Array,
     chosen: Array,
 ) -> Factor:
-    """Factor of the precision averaged over the trials of one pattern."""
+    """Factor the precision averaged over the trials of one pattern of observation."""
     bins = len(rate)
     diagonal = information(model, data, rate, chosen)
     part = Curved(*(values[:-1, chosen] for values in at))
@@ -190,7 +238,7 @@ def _length(
     precision: Array,
     start_precision: Array,
 ) -> Array:
-    """(trial,) best length of a step by each trial's own second derivative."""
+    """Compute the (trial,) best step length, from the second derivative of each trial."""
     early = Curved(*(part[:-1] for part in at))
     moved = model.leak * direction[:-1] + push_forward(model, early, direction[:-1]) @ model.A.T
     off = direction[1:] - moved

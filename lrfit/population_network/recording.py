@@ -1,4 +1,4 @@
-"""What the population network sees: counts or fluorescence, time first, with masks and known sources."""
+"""Recordings as the population network reads them: arrays with the time first, masks and known sources."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
-DTYPE = np.float32
-"""Of arrays with a value for each unit, trial and bin, which take most of the time; everything smaller is double."""
-BUMP_S = 0.2
-"""Distance of the smooth bumps that average responses are made of."""
-MOST_PATTERNS = 8
-"""Groups of trials with covariances of their own."""
+ACTIVITY_DTYPE = np.float32
+"""Precision of arrays (time, trial, unit), which take most of the time; smaller arrays have double precision."""
+BUMP_DISTANCE_S = 0.2
+"""Distance between neighbouring bumps of the average responses, in seconds."""
+MAX_PATTERNS = 8
+"""Largest number of patterns of observation, each of which has its own covariances of the latents."""
+MIN_TRIALS_PER_AVERAGE = 10
+"""Average responses are sources if every condition has at least this number of trials."""
 
 
 class Recording(NamedTuple):
-    """Observed activity, time first.
+    """Observed activity, with the time first.
 
     Attributes
     ----------
-    activity : (time, trial, unit) 0 where missing.
-    seen : (time, trial, unit) 1 where observed, else 0.
+    activity : (time, trial, unit) counts per bin or values of Gaussian units; 0 where missing.
+    seen : (time, trial, unit) 1 where observed, 0 where missing.
     inside : (time, trial) True up to the last observed bin of a trial.
-    region : (unit,) index of every unit's region.
-    sources : (time, trial, column) known inputs, bumps of average responses, and a constant.
+    region : (unit,) index of the region of every unit.
+    sources : (time, trial, column) known inputs, smooth bumps for average responses, and a constant.
     source_name : (column,) ``input:0``, ``input:1``, ..., ``evoked`` and ``bias``.
-    condition : (trial,) index of every trial's condition.
-    pattern : (trial,) trials of one pattern were observed in nearly the same bins and units.
-    bin_s : length of a bin.
-    highest : count a bin at which rates saturate.
+    condition : (trial,) index of the condition of every trial.
+    pattern : (trial,) index of the pattern of observation; trials of one pattern were observed in nearly the same bins
+        and units.
+    bin_s : bin width in seconds.
+    highest : count per bin at which rates saturate.
     """
 
     activity: Array
@@ -44,7 +47,7 @@ class Recording(NamedTuple):
     highest: float
 
 
-def recording(
+def from_arrays(
     activity: Array,
     region: Array,
     bin_s: float,
@@ -53,16 +56,17 @@ def recording(
     evoked: bool = True,
     highest_rate_hz: float = 100.0,
 ) -> Recording:
-    """Arrays of an experiment as the population network sees them.
+    """Construct a recording from the arrays of an experiment.
 
     Parameters
     ----------
     activity : (trial, time, unit) counts or fluorescence; NaN is missing, also past the end of a trial.
-    region : (unit,) index of every unit's region, 0, 1, ...
+    region : (unit,) index of the region of every unit, from 0.
+    bin_s : bin width in seconds.
     inputs : (trial, time, input) known inputs; NaN counts as 0.
-    condition : (trial,) labels; trials of one condition share their average response.
-    evoked : average responses of the conditions are sources of their own; needs ten trials a condition.
-    highest_rate_hz : rate at which the exponential of a unit's log rate stops to grow.
+    condition : (trial,) label of the condition; trials of one condition share their average response.
+    evoked : whether the average responses of the conditions are sources; this needs ten trials per condition.
+    highest_rate_hz : rate in Hz at which the exponential of the log rate of a unit saturates.
 
     Raises
     ------
@@ -79,13 +83,14 @@ def recording(
     if not seen.any():
         raise ValueError("activity: found no finite value, expected at least one observed bin")
     index = np.zeros(trials, int) if condition is None else np.unique(condition, return_inverse=True)[1]
-    bumps = evoked_bumps(index, bins, bin_s) if evoked and np.bincount(index).min() >= 10 else known[..., :0]
+    averaged = evoked and np.bincount(index).min() >= MIN_TRIALS_PER_AVERAGE
+    bumps = evoked_bumps(index, bins, bin_s) if averaged else known[..., :0]
     sources = np.concatenate([known, bumps, np.ones((trials, bins, 1))], 2)
     names = (*(f"input:{k}" for k in range(known.shape[2])), *("evoked",) * bumps.shape[2], "bias")
     after = np.cumsum(seen.any(2)[:, ::-1], 1)[:, ::-1] > 0
     return Recording(
-        activity=time_first(np.where(seen, activity, 0.0).astype(DTYPE)),
-        seen=time_first(seen.astype(DTYPE)),
+        activity=time_first(np.where(seen, activity, 0.0).astype(ACTIVITY_DTYPE)),
+        seen=time_first(seen.astype(ACTIVITY_DTYPE)),
         inside=after.T.copy(),
         region=np.asarray(region),
         sources=time_first(sources),
@@ -98,8 +103,19 @@ def recording(
 
 
 def evoked_bumps(condition: Array, bins: int, bin_s: float) -> Array:
-    """(trial, time, condition x bump) raised cosines that tile the trial, those of a trial's own condition only."""
-    width = max(BUMP_S / bin_s, 2.0)
+    """Construct raised cosines that tile the trial, for the average response of each condition.
+
+    Parameters
+    ----------
+    condition : (trial,) index of the condition.
+    bins : number of bins of a trial.
+    bin_s : bin width in seconds.
+
+    Returns
+    -------
+    (trial, time, condition x bump) bumps; the bumps of all other conditions are 0 in a trial.
+    """
+    width = max(BUMP_DISTANCE_S / bin_s, 2.0)
     count = max(int(np.ceil((bins - 1) / width)) + 1, 2)
     phase = (np.arange(bins)[:, None] - np.linspace(0, bins - 1, count)) / ((bins - 1) / (count - 1))
     bump = np.where(np.abs(phase) < 1, 0.5 + 0.5 * np.cos(np.pi * phase), 0.0)
@@ -108,7 +124,7 @@ def evoked_bumps(condition: Array, bins: int, bin_s: float) -> Array:
 
 
 def subset(data: Recording, trials: Array) -> Recording:
-    """The recording of some trials, by index."""
+    """Select trials of a recording by their indices."""
     return data._replace(
         activity=data.activity[:, trials],
         seen=data.seen[:, trials],
@@ -120,21 +136,27 @@ def subset(data: Recording, trials: Array) -> Recording:
 
 
 def hide(data: Recording, units: Array) -> Recording:
-    """The recording without some units, by index: they stay in their places, unobserved."""
+    """Mark units, given by their indices, as unobserved."""
     seen = data.seen.copy()
     seen[..., units] = 0
     return data._replace(seen=seen, activity=data.activity * seen)
 
 
 def unfiltered(activity: Array, bin_s: float, decay_s: float) -> Array:
-    """Spikes behind an indicator of known decay: what each bin adds to what is left of the bin before.
+    """Recover the spikes behind a calcium indicator of known decay, as values for Gaussian units.
 
-    y[k] - exp(-bin / decay) y[k - 1] is the count of bin k with twice the noise of y or less; the first bin of a trial
-    and a bin after a missing one have none. Fit it with Gaussian units.
+    The recovered value y[k] - exp(-bin / decay) y[k - 1] is the spike count of bin k, with at most twice the noise of
+    the fluorescence y. The first bin of a trial and bins after a missing bin have no value.
 
     Parameters
     ----------
     activity : (trial, time, unit) fluorescence, NaN where missing.
+    bin_s : bin width in seconds.
+    decay_s : decay time of the indicator in seconds.
+
+    Returns
+    -------
+    (trial, time, unit) recovered spike counts, NaN where missing.
     """
     spikes = np.full_like(activity, np.nan)
     spikes[:, 1:] = activity[:, 1:] - np.exp(-bin_s / decay_s) * activity[:, :-1]
@@ -142,7 +164,13 @@ def unfiltered(activity: Array, bin_s: float, decay_s: float) -> Array:
 
 
 def windows(stretch: Array, bins: int) -> Array:
-    """A long stretch (time, unit or input) cut into (trial, bins, ...) windows; NaN fills the last one."""
+    """Cut a long stretch (time, unit or input) into windows (trial, bins, ...); NaN fills the last window.
+
+    Parameters
+    ----------
+    stretch : (time, unit or input) activity or inputs.
+    bins : number of bins of a window.
+    """
     count = -(-len(stretch) // bins)
     padded = np.full((count * bins, *stretch.shape[1:]), np.nan)
     padded[: len(stretch)] = stretch
@@ -150,16 +178,16 @@ def windows(stretch: Array, bins: int) -> Array:
 
 
 def time_first(array: Array) -> Array:
-    """(trial, time, ...) as (time, trial, ...)."""
+    """Swap the axes of an array (trial, time, ...) to (time, trial, ...)."""
     return np.ascontiguousarray(np.moveaxis(array, 0, 1))
 
 
 def _patterns(seen: Array) -> Array:
-    """(trial,) index of the group; where there are more than a few patterns, trials are grouped by observed bins."""
+    """Group trials by their pattern of observation, or by their number of observed bins if there are many patterns."""
     flat = np.packbits(seen.reshape(len(seen), -1), axis=1)
     exact = np.unique(flat, axis=0, return_inverse=True)[1].ravel()
-    if exact.max() < MOST_PATTERNS:
+    if exact.max() < MAX_PATTERNS:
         return exact
     amount = seen.any(2).sum(1)
-    edges = np.quantile(amount, np.linspace(0, 1, MOST_PATTERNS + 1)[1:-1])
+    edges = np.quantile(amount, np.linspace(0, 1, MAX_PATTERNS + 1)[1:-1])
     return np.unique(np.searchsorted(edges, amount, side="right"), return_inverse=True)[1].ravel()

@@ -1,24 +1,33 @@
-"""What would have happened without a region: its outgoing terms vanish, recorded and unrecorded units alike."""
+"""Silencing of whole regions: recorded and unrecorded units of the region send no current."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lrfit.population_network.model import Population, curved, drift
-from lrfit.population_network.paths import FARTHEST, Paths, spreads
+from lrfit.population_network.paths import MAX_LATENT, Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
 
 
 def silence(model: Population, data: Recording, paths: Paths, region: int, first_bin: int = 0) -> Array:
-    """(trial, time, unit) change of the log rate of every recorded unit when a region sends nothing.
+    """Compute how the log rate of every recorded unit changes if a region sends no current.
 
-    Each trial runs again with its own innovations, so that the intact run is the trial as it was inferred.
+    Each trial is simulated again with its inferred innovations, so that the simulation without silencing is the
+    inferred trial.
 
     Parameters
     ----------
-    first_bin : bin from which on nothing leaves the region.
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    region : index of the silenced region.
+    first_bin : first silenced bin.
+
+    Returns
+    -------
+    (trial, time, unit) log rate with silencing minus log rate without silencing.
     """
     at = curved(model, paths.mean, spreads(model, data, paths))
     new = paths.mean[1:] - drift(model, type(at)(*(part[:-1] for part in at)), data.sources[:-1])
@@ -28,10 +37,20 @@ def silence(model: Population, data: Recording, paths: Paths, region: int, first
     for k in range(first_bin, len(z) - 1):
         now = curved(model, z[k : k + 1], spread[k : k + 1])
         step = drift(silent, now, data.sources[k : k + 1])[0] + new[k]
-        z[k + 1] = np.clip(step, -3 * FARTHEST, 3 * FARTHEST)
+        z[k + 1] = np.clip(step, -3 * MAX_LATENT, 3 * MAX_LATENT)
     return np.moveaxis((z - paths.mean) @ model.C.T, 0, 1)
 
 
 def mean_effect(effect: Array, condition: Array) -> Array:
-    """(condition, time, unit) effect averaged over the trials of each condition."""
+    """Average an effect (trial, time, unit) over the trials of each condition.
+
+    Parameters
+    ----------
+    effect : (trial, time, unit) effect in units of the log rate.
+    condition : (trial,) label of the condition.
+
+    Returns
+    -------
+    (condition, time, unit) mean effect, with conditions in sorted order.
+    """
     return np.stack([effect[condition == c].mean(0) for c in np.unique(condition)])

@@ -1,4 +1,4 @@
-"""Activity that a fitted network would make, and what a pathway's evidence is worth when there is no pathway."""
+"""Simulated recordings of a fitted network, and the evidence for a pathway where the network has no pathway."""
 
 from __future__ import annotations
 
@@ -12,10 +12,22 @@ from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
 NULL_ROUNDS = 20
+"""Number of rounds of each fit to a simulated recording."""
 
 
 def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tuple[Recording, Array]:
-    """The same trials, sources and gaps with activity drawn from the network, and its latents (time, trial, latent)."""
+    """Draw activity from a network, with the trials, known sources and missing bins of a recording.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rng : random numbers.
+
+    Returns
+    -------
+    The simulated recording; (time, trial, latent) its latents.
+    """
     bins, trials = data.inside.shape
     kicks = rng.standard_normal((bins, trials, len(model.group))) @ np.linalg.cholesky(model.Q).T
     first = rng.standard_normal((trials, len(model.group))) @ np.linalg.cholesky(model.start_covariance).T
@@ -33,9 +45,22 @@ def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tu
 
 
 def null_nats(fit: Fit, data: Recording, target: int, source: int, draws: int, rng: np.random.Generator) -> Array:
-    """(draw,) nats of a pathway on recordings that the fit without this pathway makes, each fitted with it.
+    """Compute the evidence for a pathway in recordings that a network without the pathway made.
 
-    A parametric bootstrap (Efron & Tibshirani 1993); the pathway starts from zero weight and the penalty it had.
+    This is a parametric bootstrap (Efron & Tibshirani 1993). Each refit starts with the weights of the pathway at 0 and
+    with the penalty of the fit.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    data : the trials of the fit.
+    target, source : indices of the regions of the pathway.
+    draws : number of simulated recordings.
+    rng : random numbers.
+
+    Returns
+    -------
+    (draw,) loss of log likelihood without the pathway, in nats.
     """
     less = improve(without(fit, target, source), data, NULL_ROUNDS)
     nats = np.empty(draws)

@@ -1,7 +1,7 @@
-"""A first model: loadings from covariances across time, no pathways between regions.
+"""The first model of a fit: loadings from lagged covariances, and no pathways between regions.
 
-Counts of neighbouring bins share the latents but not the Poisson noise: the leading directions of their lagged
-covariance span the loadings (subspace identification, Buesing, Macke & Sahani, NeurIPS 2012).
+Counts in neighbouring bins share the latents but not the Poisson noise, so that the leading eigenvectors of their
+lagged covariance span the loadings (subspace identification; Buesing, Macke & Sahani, NeurIPS 2012).
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-LAGS = 4
-KEEP = 0.95
-"""Share of a latent that is left after one bin, at first."""
+N_LAGS = 4
+FIRST_PERSISTENCE = 0.95
+"""Share of a latent that remains after one bin, in the first model."""
 CURVATURE = 3.0
-"""pi / 2 over the square of the change of the log rate, .7, when a unit's state changes by 1, where tanh bends. Free
-curvatures run away with few units (they are the ratio of two small numbers); from 1.5 to 8 currents hardly change."""
+"""Curvature of all regions: pi / 2 over the squared change of the log rate, .7, when the state of a unit changes by 1.
+
+The curvature is fixed because estimates diverge with few units: they are ratios of two small numbers. Currents hardly
+change with curvatures from 1.5 to 8."""
 
 
 def first_model(
     data: Recording, dimensions: Sequence[int], leak: float = 0.0, curved: bool = True, gaussian: bool = False
 ) -> Population:
-    """A model without pathways, loadings from the lagged covariance of each region.
+    """Construct a network without pathways, with loadings from the lagged covariances of each region.
 
     Parameters
     ----------
-    dimensions : latents of every region, at most its number of units.
-    leak : share of a latent that is left after one bin when nothing arrives, exp(-bin / tau).
+    data : the recording.
+    dimensions : (region,) number of latents of each region, at most its number of units.
+    leak : share of a latent that remains after one bin without any current, exp(-bin / tau).
     curved : whether f saturates.
-    gaussian : Gaussian units instead of counts.
+    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
     """
     group = np.repeat(np.arange(len(dimensions)), dimensions)
     latents, units = len(group), len(data.region)
@@ -47,7 +50,7 @@ def first_model(
     for region, dimension in enumerate(dimensions):
         inside = np.flatnonzero(data.region == region)
         seen = data.seen[..., inside]
-        lagged = np.mean([_lagged(off[..., inside], seen, lag) for lag in range(1, LAGS + 1)], axis=0)
+        lagged = np.mean([_lagged(off[..., inside], seen, lag) for lag in range(1, N_LAGS + 1)], axis=0)
         values, vectors = np.linalg.eigh(0.5 * (lagged + lagged.T))
         top = np.argsort(values)[::-1][:dimension]
         loading = vectors[:, top] * np.sqrt(np.maximum(values[top], 1e-3 * values.max() + 1e-9))
@@ -62,9 +65,9 @@ def first_model(
         group=group,
         regions=len(dimensions),
         leak=np.full(latents, leak),
-        A=(KEEP - leak) * np.eye(latents),
+        A=(FIRST_PERSISTENCE - leak) * np.eye(latents),
         G=np.zeros((latents, data.sources.shape[2])),
-        Q=np.diag((1 - KEEP**2) * variance),
+        Q=np.diag((1 - FIRST_PERSISTENCE**2) * variance),
         curvature=np.full(latents, CURVATURE if curved else 0.0),
         C=C,
         d=d,
@@ -75,7 +78,7 @@ def first_model(
 
 
 def _lagged(off: Array, seen: Array, lag: int) -> Array:
-    """(unit, unit) covariance across a lag over the pairs that were observed."""
+    """Compute the (unit, unit) covariance across a lag, from the pairs of bins that were observed."""
     units = off.shape[2]
     total = off[:-lag].reshape(-1, units).T @ off[lag:].reshape(-1, units)
     pairs = seen[:-lag].reshape(-1, units).T @ seen[lag:].reshape(-1, units)

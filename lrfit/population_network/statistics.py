@@ -14,12 +14,14 @@ Array = np.ndarray
 
 
 class Transitions(NamedTuple):
-    """Second moments of the step z[k+1] - leak z[k] and of what arrives, (f(z[k]), s[k]).
+    """Second moments of the steps z[k+1] - leak z[k] of the latents and of the regressors f(z[k]) and s[k] (sources).
 
     Attributes
     ----------
-    number : of transitions.
-    steps : (latent, latent), crossed : (latent, latent + column), arriving : (latent + column, latent + column).
+    number : number of transitions.
+    steps : (latent, latent) second moments of the steps.
+    crossed : (latent, latent + column) second moments of steps and regressors.
+    arriving : (latent + column, latent + column) second moments of the regressors.
     """
 
     number: float
@@ -29,11 +31,14 @@ class Transitions(NamedTuple):
 
 
 def transitions(model: Population, data: Recording, paths: Paths, weight: Array | None = None) -> Transitions:
-    """Moments summed over the transitions of all trials.
+    """Sum second moments over the transitions of all trials.
 
     Parameters
     ----------
-    weight : (time - 1, trial) of the transitions; those inside the trials where None.
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    weight : (time - 1, trial) weights of the transitions; None for all transitions before the end of each trial.
     """
     use = data.inside[1:].astype(float) if weight is None else weight
     at = curved(model, paths.mean[:-1], spreads(model, data, paths)[:-1])
@@ -41,7 +46,16 @@ def transitions(model: Population, data: Recording, paths: Paths, weight: Array 
 
 
 def moments(model: Population, data: Recording, paths: Paths, at: Curved, use: Array) -> Transitions:
-    """Moments with f evaluated before."""
+    """Sum second moments over transitions, with the curved latents given.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    at : curved latents in all bins but the last.
+    use : (time - 1, trial) weights of the transitions.
+    """
     latents = len(model.group)
     z = paths.mean
     X = np.concatenate([at.value, data.sources[:-1]], 2).reshape(-1, latents + data.sources.shape[2])
@@ -65,6 +79,12 @@ def moments(model: Population, data: Recording, paths: Paths, at: Curved, use: A
 
 
 def scatter(statistics: Transitions, W: Array) -> Array:
-    """(latent, latent) summed expected square of what W = [A, G] does not explain."""
+    """Compute the (latent, latent) summed expected products of the residuals of the steps, given weights W = [A, G].
+
+    Parameters
+    ----------
+    statistics : second moments of steps and regressors.
+    W : (latent, latent + column) weights.
+    """
     mixed = W @ statistics.crossed.T
     return statistics.steps - mixed - mixed.T + W @ statistics.arriving @ W.T

@@ -1,14 +1,18 @@
-"""The verdict on each pathway between populations, one rule with its grounds.
+"""The verdict on each pathway between populations: one rule with five grounds.
 
-A pathway is resolved when all of these hold:
+A pathway is resolved if all of these grounds hold:
 
-1. its weights differ from zero: 6 nats or more, by the information at the fit (``nats``). On teachers of other seeds
-   than the reported ones absent pathways had up to 5, present ones 7 and more;
-2. held-out trials are less likely without it, by more than one standard error over trials, the rest refitted;
-3. its current is large enough to matter: .05 of the fluctuating current into the target (``share``);
-4. its current is known: expected squared correlation with the true one of .6 or more (``known``);
-5. no common drive can stand for it: where held-out trials ask for a hidden drive, the pathway's loss of log likelihood
-   must exceed what the drive gains. A slow background that regions share looks like pathways in both directions.
+1. Its weights differ from zero (ground ``nats``): the pathway gains 6 nats or more of log likelihood, by the
+   information at the fit. On teachers of other seeds than the reported seeds, absent pathways had up to 5 nats and
+   present pathways 7 and more.
+2. Held-out trials are less likely without it, by more than one standard error over trials, if everything else is
+   refitted (ground ``held_out``).
+3. Its current is large enough to matter (ground ``share``): at least .05 of the fluctuating current into the target.
+4. Its current is accurate (ground ``expected_r2``): the expected squared correlation with the true current is at least
+   .6.
+5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive, removing the
+   pathway must cost more log likelihood than the drive gains. A slow background that regions share looks like pathways
+   in both directions.
 """
 
 from __future__ import annotations
@@ -23,22 +27,27 @@ from lrfit.population_network.likelihood import held_out_nats
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-LEAST_NATS = 6.0
-LEAST_SHARE = 0.05
-LEAST_KNOWN = 0.6
-STANDARD_ERRORS = 1.0
+MIN_PATHWAY_NATS = 6.0
+"""Smallest loss of log likelihood without the pathway, in nats."""
+MIN_CURRENT_SHARE = 0.05
+"""Smallest root mean square of the current, relative to the total current into the target."""
+MIN_EXPECTED_R2 = 0.6
+"""Smallest expected squared correlation of the current with the true current."""
+HELD_OUT_STANDARD_ERRORS = 1.0
+"""Smallest loss of held-out log likelihood without the pathway, in standard errors over trials."""
 
 
 class Verdict(NamedTuple):
-    """Verdicts on pathways, (target, source); the diagonal is False or NaN.
+    """Verdicts on pathways. All arrays are (target, source); the diagonal is False or NaN.
 
     Attributes
     ----------
     resolved : whether all grounds hold.
-    grounds : (target, source) of text: the grounds that fail, joined by commas, empty where resolved.
-    held_out_nats, held_out_error : loss on held-out trials without the pathway and its standard error; NaN where the
-        first grounds already failed and no refit was made.
-    evidence : what the other grounds rest on.
+    grounds : text that lists the grounds that fail, joined by commas; empty if the pathway is resolved.
+    held_out_nats : loss of held-out log likelihood without the pathway, in nats; NaN if an earlier ground failed,
+        because then no refit was made.
+    held_out_error : standard error of this loss over trials, in nats.
+    evidence : the numbers behind the other grounds.
     """
 
     resolved: Array
@@ -49,18 +58,20 @@ class Verdict(NamedTuple):
 
 
 def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array) -> Verdict:
-    """Verdict on every pathway between regions.
+    """Judge every pathway between regions.
 
     Parameters
     ----------
-    fit : of the trials ``fitted``.
-    held_out : trials that had no part in the fit.
-    drive_gains : (drive,) held-out nats that hidden drives gained; those of the fit count, a rejected one does not.
+    fit : network fitted to the trials ``fitted``.
+    fitted : trials of the fit.
+    held_out : trials that were not used in the fit.
+    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; only the drives
+        of the fit count.
     """
     regions = fit.model.regions
     drives = int(fit.model.group.max()) + 1 - regions
     common = float(np.sum(drive_gains[:drives]))
-    known = evidence(fit, fitted)
+    strength = evidence(fit, fitted)
     loss, error = np.full((regions, regions), np.nan), np.full((regions, regions), np.nan)
     grounds = np.full((regions, regions), "", object)
     whole: Array | None = None
@@ -72,9 +83,9 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
             failed = [
                 name
                 for name, value, least in (
-                    ("nats", known.nats[t, s], LEAST_NATS),
-                    ("share", known.share[t, s], LEAST_SHARE),
-                    ("known", known.known[t, s], LEAST_KNOWN),
+                    ("nats", strength.nats[t, s], MIN_PATHWAY_NATS),
+                    ("share", strength.share[t, s], MIN_CURRENT_SHARE),
+                    ("expected_r2", strength.expected_r2[t, s], MIN_EXPECTED_R2),
                 )
                 if not value >= least
             ]
@@ -84,9 +95,9 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
                 less = improve(without(fit, t, s), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
                 lost = whole - held_out_nats(less.model, held_out)
                 loss[t, s], error[t, s] = lost.sum(), lost.std() * np.sqrt(len(lost))
-                if not loss[t, s] > STANDARD_ERRORS * error[t, s]:
+                if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
                 if drives and not loss[t, s] > common:
                     failed.append("common_drive")
             grounds[t, s] = ",".join(failed)
-    return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=known)
+    return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)

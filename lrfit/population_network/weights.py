@@ -1,9 +1,10 @@
-"""Weights and innovations given the moments of the latents; shrinkage of every pathway by its evidence.
+"""Weights and innovations given the moments of the latents, with a penalty for each source that the evidence chooses.
 
-The prior of a block is A_ts ~ N(0, Q_t x 1 / penalty), one penalty for each target region and source (automatic
-relevance determination, MacKay 1995; Tipping, JMLR 2001); it is conjugate, so that the maximum is a ridge regression.
-Within a region the prior's mean is persistence: what is left of a latent and what it sends to itself sum to the latent.
-With few units or trials slow dynamics and a steady input are hard to tell apart, and this decides.
+The prior of the weights A_ts from source s to target t is N(0, Q_t x 1 / penalty), with one penalty for each pair of
+target region and source (automatic relevance determination; MacKay 1995; Tipping, JMLR 2001). The prior is conjugate,
+so that the maximum of the posterior is a ridge regression. Within a region, the prior mean is persistence: without any
+other current, the latents stay as they are. With few units or trials, slow dynamics and a steady input are hard to tell
+apart, and this prior decides.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from lrfit.population_network.recording import Recording
 from lrfit.population_network.statistics import Transitions, scatter, transitions
 
 Array = np.ndarray
-ABSENT = 1e12
-"""Penalty of a source that is left out."""
-WEAKEST_PENALTY = 1e-2
-STRONGEST_PENALTY = 1e8
+ABSENT_PENALTY = 1e12
+"""Penalty of a pathway that is left out."""
+MIN_PENALTY = 1e-2
+MAX_PENALTY = 1e8
 PERSISTENCE_PENALTY = 30.0
-"""Of weights within a region about persistence; a tenth of what the base teacher's trials tell about them."""
-SMALLEST_SHARE = 3e-3
-"""Smallest variance of an innovation over the largest."""
+"""Penalty of weights within a region about persistence: a tenth of the information in trials of the base teacher."""
+MIN_INNOVATION_SHARE = 3e-3
+"""Smallest variance of an innovation, relative to the largest variance in its region."""
 
 
 class Shrinkage(NamedTuple):
@@ -33,9 +34,10 @@ class Shrinkage(NamedTuple):
 
     Attributes
     ----------
-    penalty : (group, latent + column) of the weights into each region from each column of (f(z), s).
-    block : (latent + column,) index of the source that a column belongs to: groups of latents, then known sources.
-    free : (block,) True where the penalty is learnt.
+    penalty : (group, latent + column) penalty of the weights into each region from each regressor, f(z) and known
+        sources.
+    block : (latent + column,) index of the source of each regressor: first groups of latents, then known sources.
+    free : (block,) True if the evidence chooses the penalty.
     """
 
     penalty: Array
@@ -44,23 +46,37 @@ class Shrinkage(NamedTuple):
 
 
 def shrinkage(model: Population, source_name: tuple[str, ...], excluded: tuple[tuple[int, int], ...] = ()) -> Shrinkage:
-    """Penalties to start from; ``excluded`` pathways (target, source) stay at zero weight."""
+    """Construct the penalties with which a fit starts.
+
+    Parameters
+    ----------
+    model : the network.
+    source_name : (column,) names of the known sources.
+    excluded : pathways (target, source) whose weights stay at 0.
+    """
     names = list(dict.fromkeys(source_name))
     groups = int(model.group.max()) + 1
     block = np.concatenate([model.group, groups + np.array([names.index(name) for name in source_name], int)])
     penalty = np.ones((groups, len(block)))
-    penalty[:, block == groups + names.index("bias")] = WEAKEST_PENALTY
+    penalty[:, block == groups + names.index("bias")] = MIN_PENALTY
     for region in range(groups):
         penalty[region, block == region] = PERSISTENCE_PENALTY
     for target, source in excluded:
-        penalty[target, block == source] = ABSENT
+        penalty[target, block == source] = ABSENT_PENALTY
     free = np.ones(block.max() + 1, bool)
     free[groups + names.index("bias")] = False
     return Shrinkage(penalty=penalty, block=block, free=free)
 
 
 def regress(model: Population, statistics: Transitions, prior: Shrinkage) -> Population:
-    """Weights and innovations of every region at the maximum of the posterior; hidden groups keep theirs."""
+    """Compute weights and innovations of regions at the maximum of the posterior; hidden drives keep their dynamics.
+
+    Parameters
+    ----------
+    model : the network.
+    statistics : second moments of the transitions.
+    prior : penalties of the weights.
+    """
     A, G, Q = model.A.copy(), model.G.copy(), model.Q.copy()
     latents = len(model.group)
     for region in range(model.regions):
@@ -75,7 +91,14 @@ def regress(model: Population, statistics: Transitions, prior: Shrinkage) -> Pop
 
 
 def relevance(model: Population, statistics: Transitions, prior: Shrinkage) -> Shrinkage:
-    """Penalties after one step of type-II maximum likelihood."""
+    """Update the penalties by one step of type-II maximum likelihood.
+
+    Parameters
+    ----------
+    model : the network, with the weights that the penalties gave.
+    statistics : second moments of the transitions.
+    prior : penalties of the weights.
+    """
     penalty = prior.penalty.copy()
     W = np.concatenate([model.A, model.G], 1)
     for region in range(model.regions):
@@ -83,18 +106,26 @@ def relevance(model: Population, statistics: Transitions, prior: Shrinkage) -> S
         precision = np.linalg.inv(model.Q[np.ix_(own, own)])
         posterior = np.linalg.inv(statistics.arriving + np.diag(prior.penalty[region]))
         for block in np.flatnonzero(prior.free):
-            columns = (prior.block == block) & (prior.penalty[region] < ABSENT)
+            columns = (prior.block == block) & (prior.penalty[region] < ABSENT_PENALTY)
             if block == region or not columns.any():
                 continue
             weight = W[np.ix_(own, columns)]
             size = np.sum(weight * (precision @ weight)) + own.sum() * posterior[columns, columns].sum()
             value = own.sum() * columns.sum() / size
-            penalty[region, columns] = np.clip(value, WEAKEST_PENALTY, STRONGEST_PENALTY)
+            penalty[region, columns] = np.clip(value, MIN_PENALTY, MAX_PENALTY)
     return prior._replace(penalty=penalty)
 
 
 def learn(model: Population, data: Recording, paths: Paths, prior: Shrinkage) -> tuple[Population, Shrinkage]:
-    """Dynamics after one step: weights, innovations, first bin, penalties."""
+    """Update the dynamics by one step: weights, innovations, penalties and the distribution of the first bin.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    prior : penalties of the weights.
+    """
     statistics = transitions(model, data, paths)
     model = regress(model, statistics, prior)
     prior = relevance(model, statistics, prior)
@@ -102,7 +133,14 @@ def learn(model: Population, data: Recording, paths: Paths, prior: Shrinkage) ->
 
 
 def first_bin(model: Population, data: Recording, paths: Paths) -> Population:
-    """Mean of the first bin by condition, and its covariance."""
+    """Update the mean of the latents in the first bin of each condition, and their covariance.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    """
     z = paths.mean[0]
     conditions = len(model.start_mean)
     mean = np.stack([z[data.condition == c].mean(0) for c in range(conditions)])
@@ -117,13 +155,20 @@ def first_bin(model: Population, data: Recording, paths: Paths) -> Population:
 
 
 def persistence(model: Population, own: Array, columns: int) -> Array:
-    """(row, column) prior mean of the weights into a region: its latents keep themselves, nothing else arrives."""
+    """Return the (row, column) prior mean of the weights into a region, for which the latents stay as they are.
+
+    Parameters
+    ----------
+    model : the network.
+    own : (latent,) True for the latents of the region.
+    columns : number of regressors.
+    """
     mean = np.zeros((int(own.sum()), columns))
     mean[:, np.flatnonzero(own)] = np.diag(1 - model.leak[own])
     return mean
 
 
 def _positive(Q: Array) -> Array:
-    """Q with no variance far below the largest: the paths of a latent without noise are stiff."""
+    """Raise the smallest variances of the innovations, because a latent without noise has stiff paths."""
     values, vectors = np.linalg.eigh(Q)
-    return (vectors * np.maximum(values, SMALLEST_SHARE * values.max())) @ vectors.T
+    return (vectors * np.maximum(values, MIN_INNOVATION_SHARE * values.max())) @ vectors.T

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import coverage, inactivation, recovery, speed, verdicts
+from benchmarks import coverage, inactivation, populations, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.ladder import PANELS, RUNGS, build
@@ -255,3 +255,11 @@ def test_the_expected_size_of_an_effect_is_not_shrunk_where_data_are_few() -> No
     assert (rows["fit_error"] > 0.3).all()
     assert rows["error"].mean() < rows["fit_error"].mean() / 2
     assert (rows["error"] < 0.25).all()
+
+
+def test_quick_populations_score_every_kind_of_small_teacher(tmp_path: Path) -> None:
+    populations.main(["--quick", "--out", str(tmp_path), "--seeds", "0"])
+    table = pd.read_csv(tmp_path / "populations" / "populations.csv")
+    assert table["row"].tolist() == list(populations.QUICK_TEACHERS)
+    assert (table["cross_r"] > 0.4).all()
+    assert "| few_units | 1 |" in (tmp_path / "populations.md").read_text(encoding="utf-8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import erf
-from small_network import small_model
 
 from lrfit.population_network.model import curved, mean_slope, pull_back, regauge, standard_gauge
+from tests.support.small_population import small_model
 
 
 def test_f_is_the_average_of_a_sigmoid_over_gaussian_loadings(rng: np.random.Generator) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_network import small_model, small_recording
 
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths, covariances, factor, first_paths, infer, solve
 from lrfit.population_network.recording import Recording
+from tests.support.small_population import small_model, small_recording
 
 Array = np.ndarray
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from small_network import small_model, small_recording
 
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
@@ -11,7 +10,8 @@ from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import Paths, first_paths, infer
 from lrfit.population_network.recording import unfiltered, windows
 from lrfit.population_network.statistics import scatter, transitions
-from lrfit.population_network.weights import ABSENT, persistence, regress, relevance, shrinkage
+from lrfit.population_network.weights import ABSENT_PENALTY, persistence, regress, relevance, shrinkage
+from tests.support.small_population import small_model, small_recording
 
 
 def known_paths(z: np.ndarray) -> Paths:
@@ -29,7 +29,7 @@ def test_known_latents_give_ridge_regression() -> None:
     model = small_model(curvature=1.5)
     data, z = small_recording(model, trials=40, bins=20)
     prior = shrinkage(model, data.source_name)
-    prior.penalty[0, 2:4] = ABSENT
+    prior.penalty[0, 2:4] = ABSENT_PENALTY
     fitted = regress(model, transitions(model, data, known_paths(z)), prior)
     X = np.concatenate([curved(model, z[:-1]).value, data.sources[:-1]], 2).reshape(-1, 6)
     Y = (z[1:] - model.leak * z[:-1]).reshape(-1, 4)

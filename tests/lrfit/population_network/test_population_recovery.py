@@ -12,7 +12,7 @@ from lrfit.population_network.analysis import analyse
 from lrfit.population_network.currents import currents
 from lrfit.population_network.dimensions import choose_drives, split
 from lrfit.population_network.fit import improve, start
-from lrfit.population_network.recording import recording, subset
+from lrfit.population_network.recording import from_arrays, subset
 from lrfit.population_network.simulation import null_nats
 
 
@@ -44,7 +44,7 @@ def test_areas_without_synapses_fire_alike() -> None:
 
 
 def test_analysis_recovers_currents_and_the_missing_pathway(teacher: PopulationTeacher) -> None:
-    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     result = analyse(data, dimensions=[2, 2])
     first = teacher.region == 0
     assert correlation(teacher.current[1][..., first], result.currents.current[1][..., first]) > 0.8
@@ -55,13 +55,13 @@ def test_analysis_recovers_currents_and_the_missing_pathway(teacher: PopulationT
 
 
 def test_held_out_trials_have_no_part_in_the_fit(teacher: PopulationTeacher) -> None:
-    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     fitted, held_out = split(data)
     assert fitted.inside.shape[1] + held_out.inside.shape[1] == 80
     changed = teacher.activity.copy()
     out = np.arange(80) // 2 % 5 == 4
     changed[out] = 3.0
-    other, _ = split(recording(changed, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition))
+    other, _ = split(from_arrays(changed, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition))
     here, there = (improve(start(part, [2, 2], 0.1), part, 3) for part in (fitted, other))
     assert np.array_equal(here.model.A, there.model.A)
 
@@ -70,13 +70,13 @@ def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> No
     activity = teacher.activity.copy()
     activity[::2, 45:] = np.nan
     activity[:20, :, 3] = np.nan
-    data = recording(activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = from_arrays(activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     state = improve(start(data, [2, 2], 0.1), data, 25)
     current = currents(state.model, data, state.paths).current[1]
     first = teacher.region == 0
     assert correlation(teacher.current[1][:, :45, first], current[:, :45, first]) > 0.7
     rates = np.sqrt(teacher.activity)
-    smooth = recording(rates, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    smooth = from_arrays(rates, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     gaussian = improve(start(smooth, [2, 2], 0.1, gaussian=True), smooth, 25)
     current = currents(gaussian.model, smooth, gaussian.paths).current[1]
     assert correlation(teacher.current[1][..., first], current[..., first]) > 0.6
@@ -84,14 +84,14 @@ def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> No
 
 def test_a_hidden_drive_is_kept_where_there_is_one() -> None:
     driven = populations(units=100, recorded=20, trials=120, bins=60, hidden=1.0, seed=201)
-    data = recording(driven.activity, driven.region, driven.bin_s, driven.inputs, driven.condition)
+    data = from_arrays(driven.activity, driven.region, driven.bin_s, driven.inputs, driven.condition)
     state, gains = choose_drives(*split(data), [2, 2, 2], tau_s=0.1)
     assert gains[0] > 10
     assert state.model.group.max() == 3
 
 
 def test_null_nats_are_small(teacher: PopulationTeacher, rng: np.random.Generator) -> None:
-    data = recording(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     data = subset(data, np.arange(40))
     state = improve(start(data, [2, 2], 0.1), data, 25)
     assert null_nats(state, data, 1, 0, 2, rng).max() < 10

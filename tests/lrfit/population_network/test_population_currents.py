@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from small_network import small_model, small_recording
 
 from lrfit.population_network.currents import currents
 from lrfit.population_network.hidden import stationary
@@ -11,6 +10,7 @@ from lrfit.population_network.information import Working, weight_information
 from lrfit.population_network.model import curved, drift, regauge
 from lrfit.population_network.paths import first_paths, infer
 from lrfit.population_network.silencing import silence
+from tests.support.small_population import small_model, small_recording
 
 
 def test_sources_sum_to_the_total_drive() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrfit.population_network.model import Population
-from lrfit.population_network.recording import Recording, recording
+from lrfit.population_network.recording import Recording, from_arrays
 from lrfit.population_network.simulation import simulate
 
 Array = np.ndarray
@@ -38,7 +38,7 @@ def small_model(*, gaussian: bool = False, curvature: float = 0.0, seed: int = 0
 def small_recording(model: Population, *, trials: int = 4, bins: int = 6, seed: int = 1) -> tuple[Recording, Array]:
     """Activity of the model in double precision, and its latents."""
     rng = np.random.default_rng(seed)
-    shape = recording(
+    shape = from_arrays(
         np.zeros((trials, bins, 10)),
         np.repeat([0, 1], 5),
         0.02,
