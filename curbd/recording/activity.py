@@ -99,6 +99,10 @@ class Activity:
         ----------
         keep : (trial,) bool, True for the trials to keep.
         note : a sentence that explains the choice, added to the notes.
+
+        Returns
+        -------
+        The activity in the chosen trials.
         """
         trials = self.trials.take(keep)
         covered_bins = np.isin(self.trials.bins, trials.bins)
@@ -139,7 +143,7 @@ def read_activity(file: RecordingFile, units: np.ndarray, settings: RecordingSet
                 f"{where}: windows.table",
                 found=repr(settings.windows.table),
                 expected="null, because the file holds binned trials",
-                todo="choose among the trials with windows.select",
+                todo="set windows.table to null, and choose trials with windows.select",
             )
         keep = matching_rows(activity.trials, f"{where}: windows.select", settings.windows.select)
         if int(keep.sum()) > 1:
@@ -338,7 +342,11 @@ def _from_trials(
         )
     when = sampling(activity.time_s, f"{where}: {settings.hdf5.time or 'time'}")
     if not when.even:
-        raise UserError.at(f"{where}: {settings.hdf5.time}", found="uneven times", expected="even bins within a trial")
+        raise UserError.at(
+            f"{where}: {settings.hdf5.time}",
+            found="unevenly spaced times",
+            expected="bins of equal width within a trial",
+        )
     n_bins = whole_multiple(settings.bin_width_s or when.step_s, when.step_s, f"{where}: bin_width_s")
     dt_s = when.step_s * n_bins
     smoothing_s = settings.smoothing_s or 0.0
@@ -352,8 +360,8 @@ def _from_trials(
     if not len(in_window):
         raise UserError.at(
             f"{where}: windows.start_s, windows.stop_s",
-            found=f"windows from {low:g} to {high:g} s",
-            expected=f"windows inside the trials, {when.span_s[0]:g} to {when.span_s[1]:g} s",
+            found=f"time windows from {low:g} to {high:g} s",
+            expected=f"time windows inside the trials, {when.span_s[0]:g} to {when.span_s[1]:g} s",
         )
     trials = Trials(
         zero_s=start_s.fillna(0.0).to_numpy(dtype=float),
@@ -425,7 +433,7 @@ def _table(
 
 
 def in_seconds(table: pd.DataFrame, windows: Windows) -> pd.DataFrame:
-    """An interval table with its times in seconds, where the settings give their unit."""
+    """Convert the times of an interval table to seconds, if the settings give the unit of these times."""
     if windows.time_unit_s is None:
         return table
     times = [

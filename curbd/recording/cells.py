@@ -134,6 +134,10 @@ def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
     column : name of the column.
     where : the setting, for messages.
 
+    Returns
+    -------
+    The cells of the column.
+
     Raises
     ------
     UserError : the table has no such column.
@@ -142,7 +146,9 @@ def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
         raise UserError.at(
             where,
             found=f"unknown column {column!r}",
-            expected=f"one of {', '.join(map(str, table.columns)) or 'none: these trials have no columns'}",
+            expected=f"one of {', '.join(map(str, table.columns))}"
+            if len(table.columns)
+            else "no column, because there is none",
             todo=did_you_mean(column, map(str, table.columns)),
         )
     return table[column]
@@ -158,7 +164,7 @@ def cell_text(cell: Any) -> str:
 
 
 def texts_of_cell(cell: Any) -> set[str]:
-    """Texts by which a cell can be chosen: the text of the cell, and each item of a cell that holds a list."""
+    """Return the strings by which a cell can be chosen: the whole cell, and each item of a cell that holds a list."""
     return {cell_text(cell), *_items(cell)}
 
 

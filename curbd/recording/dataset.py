@@ -127,6 +127,10 @@ def units_table(file: RecordingFile, name: str, selection: Selection, scale: Arr
     name : name of the recording.
     selection : which units are kept, and the mean rate of each unit.
     scale : (kept unit,) scale of each kept unit, in the units of the rates; NaN in the table for all other units.
+
+    Returns
+    -------
+    The table.
     """
     columns = ["unit_id", "region", "region_raw", "region_source", "cell_type"]
     all_scales = np.full(len(file.units), np.nan)

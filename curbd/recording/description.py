@@ -68,6 +68,10 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
     file : the opened file.
     origins : every origin of region labels in the file.
     order : settings in which ``order`` is the order of these origins.
+
+    Returns
+    -------
+    Lines of text.
     """
     units = file.units
     labelled = units[units["region_raw"] != ""]
@@ -108,6 +112,10 @@ def unit_column_lines(columns: Mapping[str, Sequence[Any]], labels: Sequence[str
     ----------
     columns : name -> (unit,) cells.
     labels : names of the columns that hold region labels, which are not listed.
+
+    Returns
+    -------
+    Lines of text.
     """
     few = [
         name
@@ -173,6 +181,10 @@ def remark_lines(file: RecordingFile, columns: Mapping[str, Sequence[Any]] | Non
     ----------
     file : the opened file.
     columns : name -> (unit,) cells of the columns of the units.
+
+    Returns
+    -------
+    Lines of text.
     """
     remarks = [*file.notes, *_unit_remarks(file, columns or {}), *_trial_remarks(file), *_activity_remarks(file)]
     return [LOOK_AT_THESE, *(f"  {one_line(remark)}" for remark in dict.fromkeys(remarks))] if remarks else []

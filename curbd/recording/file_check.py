@@ -69,6 +69,10 @@ class FileCheck:
         ----------
         function : the function.
         arguments : positional arguments of the function.
+
+        Returns
+        -------
+        The result of the function, or None.
         """
         try:
             return function(*arguments)
@@ -246,12 +250,16 @@ def _without_data(file: RecordingFile) -> RecordingFile:
 
 
 def remark_on_bins(n_bins: float, dt_s: float) -> str:
-    """A sentence on trials of too few bins; empty where they have enough.
+    """Return a sentence if trials have too few bins, and '' if they have enough.
 
     Parameters
     ----------
     n_bins : median number of bins of a trial.
     dt_s : bin width in seconds.
+
+    Returns
+    -------
+    The sentence, or ''.
     """
     if n_bins >= MIN_BINS_PER_TRIAL:
         return ""
@@ -280,6 +288,10 @@ def remark_on_conditions(condition: np.ndarray, columns: list[str]) -> str:
     ----------
     condition : (trial,) conditions.
     columns : the trial columns of `windows.conditions`.
+
+    Returns
+    -------
+    The sentence, or ''.
     """
     counts = np.unique(condition, return_counts=True)[1]
     few = int((counts < MIN_TRIALS_PER_CONDITION).sum())

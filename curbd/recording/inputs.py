@@ -67,13 +67,17 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
 
 
 def placeholder_notes(values: np.ndarray, observed: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Sentences on inputs that hold a placeholder such as -999 in bins with activity, where it is used as a value.
+    """Return sentences on inputs that hold a placeholder such as -999 in bins with activity.
 
     Parameters
     ----------
-    values : (trial, time, input).
-    observed : (trial, time) whether there is activity in a bin.
+    values : (trial, time, input) inputs, in which placeholders are still used as values.
+    observed : (trial, time) bool, True for bins with activity.
     names : (input,) names of the inputs.
+
+    Returns
+    -------
+    One sentence per input with placeholders.
     """
     notes = []
     for index, name in enumerate(names):

@@ -120,6 +120,10 @@ def compiled(pattern: str, where: str) -> re.Pattern[str]:
     pattern : the regular expression.
     where : the setting, for messages.
 
+    Returns
+    -------
+    The compiled expression.
+
     Raises
     ------
     UserError : the pattern is not a regular expression, or has no group or several groups.

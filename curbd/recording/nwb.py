@@ -204,7 +204,19 @@ def chosen_activity(
 
 
 def facts_of(nwbfile: NWBFile, paths: list[str], settings: RecordingSettings, where: str) -> UnitFacts:
-    """Collect what the file states about the units of the activity at the given paths, without reading spikes."""
+    """Collect what the file states about the units of the activity, without reading spikes.
+
+    Parameters
+    ----------
+    nwbfile : the opened file.
+    paths : path of the spike times, or paths of one or several series.
+    settings : columns that may hold region labels.
+    where : the recording, for messages.
+
+    Returns
+    -------
+    The facts about all units.
+    """
     tables = spike_tables(nwbfile)
     if paths[0] in tables:
         return unit_facts(nwbfile, tables[paths[0]], settings)

@@ -114,7 +114,7 @@ def _is_numeric(stored: Any) -> bool:
 
 
 def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list[str]:
-    """Choose the activity to fit: what the user names, else the spike times, else the ROI responses.
+    """Choose the activity to fit: what the user names, or else spike times, or else ROI responses.
 
     Among ROI responses, deconvolved responses are preferred to dF/F, and dF/F to fluorescence. Neuropil and background
     are used only if the user names them. Spike times outside the units table of the file are used only if there is one

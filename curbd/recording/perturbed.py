@@ -90,7 +90,7 @@ def _has_value(texts: Sequence[str], entry: PerturbedTrials) -> Array:
 def entries_with_trials(
     columns: pd.DataFrame, entries: Sequence[PerturbedTrials], where: str
 ) -> tuple[list[PerturbedTrials], list[str]]:
-    """The entries of which the recording has trials, for settings that several recordings share.
+    """Select the entries of which the recording has trials, for settings that several recordings share.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def entries_with_trials(
 
     Returns
     -------
-    Entries with trials; a sentence about each of the others.
+    Entries with trials; a sentence on each entry without trials.
 
     Raises
     ------

@@ -32,7 +32,10 @@ def stated_unit(dataset: Any) -> str:
 
 
 def unit_in_description(dataset: Any) -> str:
-    """A unit of time other than the second in the description of a dataset; '' where it names none, or seconds too."""
+    """Return a unit of time other than the second that the description of a dataset names.
+
+    The result is '' if the description names no unit, or also names seconds.
+    """
     text = as_text(dataset.attrs.get("description", "")) if isinstance(dataset, h5py.Dataset) else ""
     if re.search(r"\b(s|sec|seconds?)\b", text, re.IGNORECASE):
         return ""

@@ -21,7 +21,7 @@ READING_ERRORS = (
 )
 """Errors that libraries raise for files that they cannot read."""
 MAX_ERROR_LENGTH = 240
-"""Longest text of an error of a library in a message."""
+"""Largest number of characters of a library's error that are quoted in a message."""
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -52,6 +52,10 @@ def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) ->
     stop : (window,) end of each window in seconds.
     name : name of the table.
     dt_s : bin width in seconds.
+
+    Returns
+    -------
+    One sentence per remark.
     """
     notes: list[str] = []
     n_windows = len(start)
@@ -100,6 +104,10 @@ def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str],
     used : (row,) bool, True if the window of the row is used.
     wanted : columns whose combination is the condition.
     name : name of the table.
+
+    Returns
+    -------
+    One sentence per remark.
     """
     notes = []
     for column in wanted:

@@ -85,6 +85,10 @@ class Trials:
         Parameters
         ----------
         margin : number of additional bins on either side.
+
+        Returns
+        -------
+        (trial, bin + 1) edges.
         """
         ticks = np.arange(self.bins[0] - margin, self.bins[-1] + 2 + margin)
         return self.zero_s[:, None] + self.offset_s + ticks * self.dt_s
@@ -146,8 +150,8 @@ def trials_of(
     if outside.any() and not (positive & ~outside).any():
         raise UserError.at(
             f"{where}: windows, table {name}",
-            found=f"windows from {start[positive].min():g} to {stop[positive].max():g} s",
-            expected=f"windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
+            found=f"time windows from {start[positive].min():g} to {stop[positive].max():g} s",
+            expected=f"time windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
             todo="check windows.start_s, windows.stop_s and the clock of the table"
             + (f": {hint}" if (hint := clock_hint(start[positive].min(), stop[positive].max(), span_s)) else ""),
         )

@@ -220,6 +220,10 @@ def matrix_cells(
     values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
     rows, columns : names of the rows and columns.
     largest : number with the darkest shade.
+
+    Returns
+    -------
+    The image of the cells.
     """
     image = axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
     axes.set_xticks(range(len(columns)), columns)

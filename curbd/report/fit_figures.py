@@ -37,6 +37,10 @@ def scores(fits: pd.DataFrame) -> Picture:
     Parameters
     ----------
     fits : rows of the table ``fits`` of all models of a recording.
+
+    Returns
+    -------
+    The picture.
     """
     first = fits.groupby("model", sort=False)["seed"].transform("first") == fits["seed"]
     rows = fits[first]

@@ -63,8 +63,10 @@ class Plan:
         return Experiments.model_construct(inactivations=chosen, bench=self.config.bench)
 
     def shared_settings(self, recording: str) -> set[str]:
-        """``regions.merge`` and ``perturbed`` where another recording has the same, so that the recording may lack some
-        of the labels and values in it."""
+        """Return which of the keys ``regions.merge`` and ``perturbed`` have the same value for another recording.
+
+        A shared value may name labels or trials that only some of the recordings have.
+        """
         own = self.recordings[recording].settings
         others = [row.settings for name, row in self.recordings.items() if name != recording]
         shared = set()
@@ -132,6 +134,10 @@ def load_plan(path: Path) -> Plan:
     Parameters
     ----------
     path : plan.json, which the workflow writes into the folder of the results.
+
+    Returns
+    -------
+    The plan.
 
     Raises
     ------

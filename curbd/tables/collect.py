@@ -106,6 +106,10 @@ def provenance(
     config : the config of the run with all defaults, as plain data.
     remarks : name of a recording with results -> sentences about it, see `curbd.run.remarks`.
     left_out : recordings and models without results -> the reason, see `curbd.run.outcome`.
+
+    Returns
+    -------
+    Plain data, which can be written as JSON.
     """
     return {
         "results_version": RESULTS_VERSION,

@@ -110,6 +110,10 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     name : name of the table in `TABLES`.
     path : path of the file.
 
+    Returns
+    -------
+    The rows of the table.
+
     Raises
     ------
     UserError : the file does not exist.

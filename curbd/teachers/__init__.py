@@ -103,6 +103,10 @@ def named(name: str, seed: int) -> Teacher:
     name : name of the teacher.
     seed : seed for the weights and all noise.
 
+    Returns
+    -------
+    The recording together with the network that made it.
+
     Raises
     ------
     UserError : there is no teacher with this name.

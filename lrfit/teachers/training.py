@@ -87,6 +87,10 @@ def train(
         networks learn to remember reliably only with small gradients.
     good_error : mean squared error of the output below which a batch is good. One good batch is not enough, as a
         network that has just learnt to remember still forgets under noise from time to time.
+
+    Returns
+    -------
+    The trained network and its readout.
     """
     rng = np.random.default_rng(seed)
     example = stages[0].make(1, rng)

@@ -68,7 +68,9 @@ def test_unknown_columns_are_named_with_a_guess() -> None:
 
 
 def test_windows_outside_the_recording() -> None:
-    with pytest.raises(UserError, match=r"windows from 0 to 34.5 s, expected windows inside the recording, 500 to 900"):
+    with pytest.raises(
+        UserError, match=r"windows from 0 to 34.5 s, expected time windows inside the recording, 500 to 900"
+    ):
         lay(Windows(table="trials"), span_s=(500.0, 900.0))
     some = lay(Windows(table="trials"), span_s=(5.0, 28.0))
     assert some.zero_s.tolist() == [10.0, 20.0]

@@ -125,7 +125,7 @@ def test_all_mistakes_of_windows_conditions_and_inputs_come_at_once(
         'line 3, path: found "gone.h5" (no such file)',
         "windows.conditions: found unknown column 'sied'",
         "windows.select: found unknown column 'colour'",
-        "windows.start_s, windows.stop_s: found windows from 5 to 6 s, expected windows inside the trials",
+        "windows.start_s, windows.stop_s: found time windows from 5 to 6 s, expected time windows inside the trials",
         "inputs[0] (x): found unknown column 'contrast'",
     ):
         assert sum(text in line for line in lines) == 1, (text, lines)
