@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands import (
+from curbd.commands.steps import (
     INTERRUPTED_STATUS,
     Steps,
     add_fit_step,
@@ -295,7 +295,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from curbd.run.workflow import run_workflow
+    from curbd.commands.workflow import run_workflow
 
     dry_run = ["--dry-run"] if arguments.dry_run else []
     try:
@@ -307,7 +307,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from curbd.run.check import check_config
+    from curbd.commands.check import check_config
 
     checked, lines = check_config(arguments.config)
     if checked:
@@ -318,8 +318,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _tables(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.run.outcome import outcome
-    from curbd.run.remarks import remarks
+    from curbd.commands.outcome import outcome
+    from curbd.commands.remarks import remarks
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
     from curbd.tables.collect import collect_run, provenance

@@ -159,11 +159,22 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
 
 
 def groups_of(path: Path | str) -> set[str]:
-    """Return the names of the groups of a netCDF file, without the root."""
+    """Return the names of the groups of a netCDF file, without the root.
+
+    Raises
+    ------
+    UserError : the file does not exist, or is not a netCDF file.
+    """
     import h5netcdf
 
-    with h5netcdf.File(path, "r", locking=False) as file:
-        return set(file.groups)
+    expected = "a netCDF file of this workflow"
+    try:
+        with h5netcdf.File(path, "r", locking=False) as file:
+            return set(file.groups)
+    except FileNotFoundError:
+        raise UserError.at(str(path), found="no such file", expected=expected) from None
+    except OSError as error:
+        raise UserError.at(str(path), found=f"an unreadable file ({error})", expected=expected) from error
 
 
 def sha256(path: Path | str) -> str:

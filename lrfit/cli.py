@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from curbd.commands import (
+from curbd.commands.steps import (
     add_fit_step,
     add_network_arguments,
     add_step,

@@ -104,8 +104,8 @@ def provenance(
     ----------
     results : folder of the run.
     config : the config of the run with all defaults, as plain data.
-    remarks : name of a recording with results -> sentences about it, see `curbd.run.remarks`.
-    left_out : recordings and models without results -> the reason, see `curbd.run.outcome`.
+    remarks : name of a recording with results -> sentences about it, see `curbd.commands.remarks`.
+    left_out : recordings and models without results -> the reason, see `curbd.commands.outcome`.
 
     Returns
     -------

@@ -74,7 +74,7 @@ def check_files(done=None):
     """
     if os.environ.get("CURBD_CHECK", "1") == "0":
         return
-    from curbd.run.check import check_before_run
+    from curbd.commands.check import check_before_run
 
     try:
         lines = check_before_run(PLAN, done)
@@ -96,7 +96,7 @@ def check_files_in_dry_run():
 
 def print_end():
     """What the run has made, what it has not, and what a reader should look at."""
-    from curbd.run.check import closing_lines
+    from curbd.commands.check import closing_lines
 
     folder = Path(PLAN.config.results) / "tables"
     if (folder / "provenance.json").is_file():

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from curbd.cli import main
+from curbd.commands.check import check_run, digest_of_run, together
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest, ingest_file
-from curbd.run.check import check_run, digest_of_run, together
 from curbd.settings.plan import read_plan
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from curbd.run.check import closing_lines
-from curbd.run.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
+from curbd.commands.check import closing_lines
+from curbd.commands.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
 from curbd.settings.plan import Plan, read_plan
 
 FILES = [name for files in FILES_OF_STEP.values() for name in files]

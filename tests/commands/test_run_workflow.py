@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from curbd import cli
+from curbd.commands import workflow as run_workflow
 from curbd.errors import UserError
-from curbd.run import workflow as run_workflow
 
 ROOT = Path(__file__).parents[2]
 

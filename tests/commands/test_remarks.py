@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from curbd.run.remarks import remarks
+from curbd.commands.remarks import remarks
 from curbd.settings.plan import Plan, read_plan
 from curbd.storage import write_netcdf
 

@@ -1,1 +1,0 @@
-"""A run as a whole: the check before it, the start of the workflow, and what came of it."""
