@@ -95,9 +95,9 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
             lines.append(f"  {origin.name} is empty")
         elif all(label == candidate for label, candidate in zip(labels, origin.labels, strict=True) if candidate):
             some = "" if len(of_origin) == len(units) else f" for {len(of_origin)} units"
-            lines.append(f"  {origin.name} says the same{some}")
+            lines.append(f"  {origin.name} gives the same labels{some}")
         else:
-            lines.append(f"  {origin.name} says otherwise: {counted(of_origin)}")
+            lines.append(f"  {origin.name} gives other labels: {counted(of_origin)}")
     for reason, count in units.loc[units["reason"] != "", "reason"].value_counts().items():
         lines.append(f"  {count} of {len(units)} units are left out: {reason}")
     if len(set(labelled["region"])) == 1:
@@ -151,7 +151,7 @@ def _column(table: pd.DataFrame, column: str) -> str:
     if distinct <= MAX_VALUES_COUNTED:
         return counted(list(values))
     if not pd.api.types.is_numeric_dtype(values):
-        return f"{distinct} different texts, e.g. {values.iloc[0]}"
+        return f"{distinct} different strings, e.g. {values.iloc[0]}"
     text = f"{values.min():.6g} to {values.max():.6g}"
     if missing := int(values.isna().sum()):
         text += f", empty in {missing} rows"
@@ -273,7 +273,7 @@ def _activity_remarks(file: RecordingFile) -> list[str]:
         }
         for start in dict.fromkeys(late.values()):
             names = ", ".join(name for name, time_s in late.items() if time_s == start)
-            remarks.append(f"Begins only at {seconds(start)}: {names}.")
+            remarks.append(f"Series that begin only at {seconds(start)}: {names}.")
     return remarks
 
 

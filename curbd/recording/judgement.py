@@ -54,7 +54,7 @@ def judged(columns: Mapping[str, Any], n_rois: int, table: str) -> tuple[list[st
             continue
         undecided = sum(verdict is None for verdict in verdicts)
         if verdicts and all(verdict is False for verdict in verdicts) and name not in ALWAYS_USED:
-            notes.append(f"{table}.{name} rejects all ROIs, as if nobody had filled it in, and is not used.")
+            notes.append(f"{table}.{name} rejects all ROIs and was probably never filled in, so that it is not used.")
             continue
         if how:
             notes.append(f"{table}.{name} {how}.")

@@ -79,7 +79,7 @@ class LabelReader:
             some = ", ".join(sorted(self._without_parent)[:5])
             notes.append(
                 f"{len(self._without_parent)} labels have no parent on the level {self._level} of the Allen mouse atlas"
-                f" and are no regions: {some}."
+                f" and are not regions: {some}."
             )
         if self._not_in_atlas:
             some = ", ".join(sorted(self._not_in_atlas)[:5])

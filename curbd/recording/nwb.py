@@ -100,7 +100,7 @@ def _cannot_be_read(error: Exception, file: h5py.File, where: str) -> Unreadable
             expected="an NWB file that holds the schema of its extensions",
             todo=f"install {name} and save the file again with its schema (pynwb does so), or remove these objects",
         )
-    links = [f"{path} leads to {target}, which is not there" for path, target in broken_links(file).items()]
+    links = [f"{path} leads to {target}, which does not exist" for path, target in broken_links(file).items()]
     reason = reason_of(error)
     if isinstance(error, ConstructError):
         # The text holds the whole object; its path and the last reason say what is wrong.
@@ -156,12 +156,12 @@ def describe(
         with reading(where, "the interval tables"):
             intervals, left_out, interval_notes = interval_tables(nwbfile)
     broken = links_of(nwbfile)
-    notes += [f"The link {link} leads to {target}, which is not there." for link, target in broken.items()]
+    notes += [f"The link {link} leads to {target}, which does not exist." for link, target in broken.items()]
     interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:
         notes.append(
-            f"The file marks {invalid} stretches as invalid (invalid_times); they are not left out automatically."
+            f"The file marks {invalid} intervals as invalid (invalid_times); they are not left out automatically."
         )
     return RecordingFile(
         path=path,

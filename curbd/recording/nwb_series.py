@@ -58,13 +58,13 @@ def turned_away(nwbfile: NWBFile, broken: Mapping[str, str] | None = None) -> di
         if _is_numeric(stored) and (reason := why_not(stored)):
             path = path_of(nwbfile, stored)
             target = next((target for link, target in broken.items() if link.startswith(f"{path}/")), "")
-            reasons[path] = f"its data lie in {target}, which is not there" if target else reason
+            reasons[path] = f"its data lie in {target}, which does not exist" if target else reason
         elif isinstance(stored, Units) and "spike_times" not in stored.colnames:
             reasons[path_of(nwbfile, stored)] = f"a table of {len(stored)} units without the column spike_times"
         elif isinstance(stored, Units) and not len(stored):
             reasons[path_of(nwbfile, stored)] = "a table of units without a row"
     reasons |= {
-        link: f"it lies in {target}, which is not there"
+        link: f"it lies in {target}, which does not exist"
         for link, target in broken.items()
         if not any(link.startswith(f"{path}/") for path in reasons)
     }
@@ -90,13 +90,13 @@ def _why_not(stored: TimeSeries) -> str:
     if data is None:
         return "it has no data"
     if not hasattr(data, "dtype") or len(shape) == 0:
-        return "its data are no array"
+        return "its data are not an array"
     if 0 in shape:
         return f"its data are empty (shape {' x '.join(map(str, shape))})"
     if len(shape) > 2:
         return f"its data have {len(shape)} axes ({' x '.join(map(str, shape))})"
     if data.dtype.kind not in "biuf":
-        return f"its data are {data.dtype}, no numbers"
+        return f"its data are {data.dtype}, not numbers"
     if not np.all(np.isfinite(np.asarray(stored.conversion or 1.0, float))):
         return f"its conversion is {stored.conversion}"
     if stored.timestamps is None:

@@ -113,7 +113,8 @@ def entries_with_trials(
             present.append(entry)
         else:
             absent.append(
-                f"No trial with {entry.column} {entry.value}: nothing to compare the experiment {entry.like} with."
+                f"No trial has {entry.column} {entry.value}, so that the experiment {entry.like} is not compared with a"
+                " measurement."
             )
     return present, absent
 

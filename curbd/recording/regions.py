@@ -261,7 +261,7 @@ def label_units(
         raise UserError.at(
             where,
             found=f"{len(unlabelled)} of {len(unit_ids)} units without a region label (unit {_some(unlabelled)})",
-            expected="a label for every unit, as regions.unknown is stop",
+            expected="a label for every unit, because regions.unknown is stop",
             todo="add the units to the table regions.mapping, or set regions.unknown to drop or keep",
         )
     keep = settings.unknown == "keep"
@@ -365,7 +365,7 @@ def no_label_message(
     searched = ", ".join(dict.fromkeys(origin.name for origin in origins))
     lines = [
         f"{where}: no region label anywhere: found {len(unit_ids)} units and no label"
-        + (f" (empty: {searched})" if searched else " (no place of a label is filled)")
+        + (f" (empty: {searched})" if searched else " (the file holds no column or table of labels)")
         + ", expected a label for each unit.",
         *problems(origins),
         *candidate_lines(candidates or {}),

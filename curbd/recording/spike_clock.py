@@ -149,15 +149,15 @@ class SpikeClock:
             return []
         unit, (before, after) = max(self.reversals.items(), key=lambda item: item[1][0] - item[1][1])
         text = (
-            f"Spike times of {len(self.reversals)} of {self.n_units} units go back, e.g. from {before:.6g} to"
-            f" {after:.6g} s (unit {unit}); they are sorted."
+            f"Spike times of {len(self.reversals)} of {self.n_units} units are not in increasing order, e.g. from"
+            f" {before:.6g} to {after:.6g} s (unit {unit}); they are sorted."
         )
         large = before - after > 0.25 * max(last - first for first, last in self.ends)
         n_spikes = sum(self._n_of_unit[unit] for unit in self.reversals)
         if large and self.n_steps_back <= MAX_RESTARTS_PER_SPIKE * n_spikes:
             text += (
-                " If the clock restarts there (sessions joined, or times of each trial), the parts now lie on top of"
-                " each other: write the times on one clock."
+                " If the clock restarts there (sessions joined, or times of each trial), the parts now overlap in time:"
+                " write the times on one clock."
             )
         return [text]
 
@@ -175,7 +175,7 @@ class SpikeClock:
                 f" samples or milliseconds and are read as seconds; {mend}."
             ]
         if rates.max() < SLOW_RATE_HZ or span > LONG_SPAN_S:
-            return [f"{seen} are few spikes for so long a time (no unit is above {rates.max():.2g} Hz): {mend}."]
+            return [f"{seen} are very few spikes for this duration (no unit is above {rates.max():.2g} Hz): {mend}."]
         if rates.max() > FAST_RATE_HZ:
             return [f"{seen}: a unit with {rates.max():.4g} spikes per second is not possible; check the unit of time."]
         return []

@@ -57,10 +57,15 @@ def seconds_per_unit(dataset: Any, name: str) -> tuple[float, list[str]]:
     """
     unit = stated_unit(dataset)
     if not unit and (word := unit_in_description(dataset)):
-        return 1.0, [f"The description of {name} says {word!r}; only an attribute `unit` counts: read as seconds."]
+        return 1.0, [
+            f"The description of {name} mentions {word!r}, but only an attribute `unit` is used: the times are read as "
+            "seconds."
+        ]
     seconds = SECONDS.get(unit.casefold())
     if seconds is None:
         if not unit:
             return 1.0, []
-        return 1.0, [f"{name} states the unit {unit!r}, which is no unit of time that is known; read as seconds."]
+        return 1.0, [
+            f"{name} states the unit {unit!r}, which is not a known unit of time; the times are read as seconds."
+        ]
     return seconds, [] if seconds == 1.0 else [f"{name} is stated in {unit} and converted to seconds."]

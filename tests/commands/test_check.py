@@ -87,12 +87,14 @@ def test_a_control_session_without_perturbed_trials_is_in_order(study: Study) ->
     check = check_run(read_plan(config))
     assert check.mistakes == []
     (remark,) = check.remarks
-    assert remark.endswith("perturbed: No trial with side none: nothing to compare the experiment off with.")
+    assert remark.endswith(
+        "perturbed: No trial has side none, so that the experiment off is not compared with a measurement."
+    )
     settings = read_plan(config).recording_settings("b")
     with open_recording("b.h5", "hdf5", settings) as opened:
         session = ingest(opened, settings, "b", shared={"perturbed"})
     assert session.perturbed is None
-    assert "No trial with side none" in session.recording.attrs["notes"]
+    assert "No trial has side none" in session.recording.attrs["notes"]
     with pytest.raises(UserError, match=r"perturbed\[0\]\.value: found no trial with side none"):
         ingest_file("b.h5", settings)
 

@@ -62,11 +62,11 @@ def test_times_in_hours_are_too_fast(rng) -> None:
 def test_a_clock_that_restarts_is_told_and_one_unsorted_unit_is_no_restart(rng) -> None:
     restarted = [np.concatenate([times, times]) + 1e-4 for times in trains(rng)]
     note = clock_of(restarted).notes((0.0, 60.0), None)
-    assert any("6 of 6 units go back" in text and "restarts" in text for text in note)
+    assert any("6 of 6 units are not in increasing order" in text and "restarts" in text for text in note)
     shuffled = trains(rng)
     rng.shuffle(shuffled[2])
     (text,) = clock_of(shuffled).notes((0.0, 60.0), None)
-    assert "1 of 6 units go back" in text
+    assert "1 of 6 units are not in increasing order" in text
     assert "restarts" not in text
 
 

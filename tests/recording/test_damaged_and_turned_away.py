@@ -75,7 +75,7 @@ def test_units_without_spike_times_say_so(empty_nwb, save_nwb) -> None:
     ("series", "reason"),
     [
         ({"data": np.zeros((4, 3, 2)), "rate": 10.0}, "3 axes"),
-        ({"data": ["a", "b", "c"], "rate": 10.0}, "no numbers"),
+        ({"data": ["a", "b", "c"], "rate": 10.0}, "not numbers"),
         ({"data": np.zeros(4), "rate": np.inf}, "sampling rate is inf Hz"),
     ],
 )
@@ -97,7 +97,7 @@ def test_a_broken_link_is_named_and_costs_nothing_else(empty_nwb, save_nwb) -> N
         assert broken_links(file) == {"acquisition/wheel/data": "/raw in the file wheel.h5"}
     with open_file(path) as opened:
         assert opened.units["region"].tolist() == ["A", "A", "B"]
-        assert any("wheel.h5, which is not there" in note for note in opened.notes)
+        assert any("wheel.h5, which does not exist" in note for note in opened.notes)
 
 
 def test_labels_in_datasets_and_electrodes_of_other_names_are_offered(empty_nwb, save_nwb, tmp_path, rng) -> None:

@@ -48,11 +48,11 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
                 "spikes of 15 units, 98794 in all",
                 "adn: 7 units, from units.location",
                 "ca1: 8 units, from units.location",
-                "units.electrode_group.location says the same",
+                "units.electrode_group.location gives the same labels",
                 "epochs: 2 rows, 0 s to 1200 s",
                 "tags: sleep (1), wake (1)",
                 "sleep_ripples: 594 rows",
-                "Begins only at 670.641 s: acquisition/CompassDirection/rx",
+                "Series that begin only at 670.641 s: acquisition/CompassDirection/rx",
                 "epochs, with windows.continuous true",
             ],
         ),
@@ -246,7 +246,7 @@ def test_other_labels_that_disagree_are_reported(empty_nwb, save_nwb):
         nwbfile.add_unit(spike_times=[1.0, 2.0, 2.0], electrodes=[0], electrode_group=group)
     text = inspect(save_nwb(nwbfile))
     assert "VISp: 3 units, from units.electrodes -> electrodes.location" in text
-    assert "units.electrode_group.location says otherwise: probeA (3)" in text
+    assert "units.electrode_group.location gives other labels: probeA (3)" in text
     assert "3 duplicate spike times" in text
 
 

@@ -367,7 +367,7 @@ def test_tables_with_ragged_and_array_cells(empty_nwb, save_nwb):
     with open_file(save_nwb(nwbfile), **KEEP) as opened:
         assert list(opened.intervals["epochs"]["tags"]) == ["sleep, rem", ""]
         assert opened.intervals["trials"]["go"].dtype == bool
-        assert "1 stretches as invalid" in opened.notes[0]
+        assert "1 intervals as invalid" in opened.notes[0]
 
 
 def test_samples_whose_time_makes_no_sense_are_left_out(empty_nwb, save_nwb):

@@ -306,7 +306,7 @@ def test_a_description_in_milliseconds_is_told(empty_nwb, save_nwb) -> None:
     with h5py.File(path, "a") as file:
         file["units/spike_times"].attrs["description"] = "spike times (ms)"
     with open_file(path) as opened:
-        assert any("spike_times says 'ms'" in note for note in opened.notes)
+        assert any("spike_times mentions 'ms'" in note for note in opened.notes)
 
 
 def test_coded_regions_inputs_with_placeholders_and_conditions_that_differ_by_case(tmp_path, rng) -> None:
