@@ -65,7 +65,7 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--out", type=Path, required=True, metavar="FILE.h5|FILE.nwb", help="file for the recording")
     step.add_argument("--seed", type=int, default=0, help="random seed of the teacher (default: %(default)s)")
 
-    step = add_step(steps, "ingest", _ingest, "turn a file into a recording: rates on bins, regions, inputs, trials")
+    step = add_step(steps, "ingest", _ingest, "convert a file to a recording: rates in bins, regions, inputs, trials")
     step.add_argument("--name", required=True, help="name of the recording")
     step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
     step.add_argument("--format", choices=("nwb", "hdf5"), required=True, help="format of the file")
@@ -80,7 +80,7 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--units", type=Path, metavar="units.csv", help="file for the table of units")
     step.add_argument("--regions", type=Path, metavar="regions.csv", help="file for the table of regions")
 
-    step = add_step(steps, "experiments", _experiments, "choose the experiments that can be done on a recording")
+    step = add_step(steps, "experiments", _experiments, "choose the experiments that are possible on a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording to be perturbed")
     step.add_argument(
         "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its experiments"
@@ -99,9 +99,7 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
     step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
 
-    step = add_step(
-        steps, "inactivate", _inactivate, "perturb a network and compare the perturbed runs with intact runs"
-    )
+    step = add_step(steps, "inactivate", _inactivate, "perturb a network and compare perturbed with intact simulations")
     add_network_arguments(step)
     step.add_argument(
         "--experiments", type=Path, required=True, metavar="experiments.json", help="from `curbd experiments`"
@@ -301,7 +299,7 @@ def _run(arguments: argparse.Namespace) -> None:
     try:
         status = run_workflow(arguments.config, arguments.cores, [*dry_run, *arguments.options])
     except KeyboardInterrupt:
-        print("curbd run: interrupted; the same command goes on where this run ended", file=sys.stderr)
+        print("curbd run: interrupted; run the same command again to continue", file=sys.stderr)
         status = INTERRUPTED_STATUS
     raise SystemExit(status)
 

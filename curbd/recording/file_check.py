@@ -147,7 +147,7 @@ def _absent_values(table: pd.DataFrame | None, windows: Windows) -> dict[tuple[s
 def _opened(
     path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str, found: FileCheck
 ) -> RecordingFile | None:
-    """The file; where the settings of units and regions have mistakes, each of them is told, and the file is opened
+    """The file; where the settings of units and regions have mistakes, each mistake is reported, and the file is opened
     without them."""
     try:
         return open_recording(path, format, settings, name)
@@ -189,7 +189,7 @@ def _kept_units(file: RecordingFile, settings: Units, where: str, found: FileChe
 
 
 def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found: FileCheck) -> Activity | None:
-    """The trials and their bins; where the windows have mistakes, each of them is told."""
+    """The trials and their bins; where the windows have mistakes, each mistake is reported."""
     hollow, windows = _without_data(file), settings.windows
     unit = np.array([0])
     try:
@@ -230,7 +230,7 @@ def _windows_alone(windows: Windows) -> Iterator[Windows]:
 
 
 def _table_of_trials(file: RecordingFile, windows: Windows) -> pd.DataFrame | None:
-    """The rows of the trials before any choice among them; None where there is no such table."""
+    """The rows of the trials before any choice among them; None if there is no such table."""
     if isinstance(file.activity, BinnedTrials):
         return file.activity.trials
     return None if windows.table is None else file.intervals.get(windows.table)
@@ -270,7 +270,7 @@ def remark_on_bins(n_bins: float, dt_s: float) -> str:
 
 
 def _conditions(trials: Trials, settings: RecordingSettings, where: str, found: FileCheck) -> np.ndarray | None:
-    """(trial,) condition of each trial; None where a column is not known."""
+    """(trial,) condition of each trial; None if a column is not known."""
     wanted = settings.windows.conditions
     known = [found.attempt(conditions, trials.columns, [column], where) for column in wanted]
     if any(column is None for column in known):

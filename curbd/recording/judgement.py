@@ -68,7 +68,7 @@ def judged(columns: Mapping[str, Any], n_rois: int, table: str) -> tuple[list[st
 
 
 def _verdicts(cells: Sequence[Any] | np.ndarray) -> tuple[list[bool | None], str]:
-    """(roi,) whether an ROI is a cell, None where its cell does not say; how the cells were read, '' for flags."""
+    """(roi,) whether an ROI is a cell, None if its cell does not say; how the cells were read, '' for flags."""
     array = np.asarray(cells)
     if array.dtype.kind in "biuf":
         columns = array.reshape(len(array), -1).astype(float)

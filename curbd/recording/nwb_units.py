@@ -145,7 +145,7 @@ def _observed(
     near_s: tuple[float, float] = (-np.inf, np.inf),
     span_s: tuple[float, float] = (-np.inf, np.inf),
 ) -> Callable[[int], np.ndarray] | None:
-    """Reader of the stretches in which each unit was observed; None where the table does not state them.
+    """Reader of the stretches in which each unit was observed; None if the table does not state them.
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def _peak_rows(cells: Sequence[Any], link: ElectrodeLink, name: str) -> tuple[li
 
 
 def _peak_row(cell: Any, rows_of_id: Mapping[str, Sequence[int]], n_rows: int, listed: Sequence[int]) -> int | None:
-    """Row of the electrode that a cell names; None where no electrode, or several of them, could be meant.
+    """Row of the electrode that a cell names; None if no electrode, or several of them, could be meant.
 
     The cell is an id of an electrode. It is read as a row number only if that row is one of the listed electrodes of
     the unit and the electrode with this id is not. Among several electrodes with the same id, as on two probes, the

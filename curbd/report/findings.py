@@ -130,7 +130,7 @@ def with_truth(fit: ModelResults) -> pd.DataFrame:
 
 
 def _truth_sentence(pathways: pd.DataFrame) -> str:
-    """How many verdicts are right; empty where the true network is not known."""
+    """How many verdicts are right; empty if the true network is not known."""
     between = between_regions(pathways)
     if between.empty or not between["true_r2"].notna().any():
         return ""

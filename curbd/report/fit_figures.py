@@ -140,7 +140,7 @@ def unit_traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
 
 
 def _unit_scores(fit: ModelResults) -> np.ndarray | None:
-    """(unit,) one-step R2 on held-out trials; None where no unit has a score."""
+    """(unit,) one-step R2 on held-out trials; None if no unit has a score."""
     units, column = fit.tables["units"], f"one_step_r2:{fit.name}"
     if column not in units or not units[column].notna().any():
         return None

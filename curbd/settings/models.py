@@ -129,7 +129,8 @@ class StateSpace(Section):
     def _decay_of_the_indicator(self) -> StateSpace:
         if (self.noise == "calcium") != (self.indicator_s is not None):
             raise ValueError(
-                f"indicator_s: found {self.indicator_s} with noise {self.noise}, expected a time with calcium only"
+                f"indicator_s: found {self.indicator_s} with noise {self.noise}, expected a time in seconds with "
+                f"noise: calcium, and null otherwise"
             )
         return self
 

@@ -246,7 +246,7 @@ def plan_and_mistakes(
 
 
 def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
-    """A config with mistakes reduced to the sections that have none, and its data; None where too little is left.
+    """A config with mistakes reduced to the sections that have none, and its data; None if too little is left.
 
     Mistakes in `defaults` leave nothing: other settings would be checked against the wrong trials and units.
     """

@@ -222,7 +222,7 @@ def folder_mistake(folder: Path) -> dict[str, str]:
     names = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
     if folder.suffix == ".zarr" or any((folder / name).exists() for name in names):
         todo = "convert it to an HDF5 file, with NWBHDF5IO.export of pynwb and NWBZarrIO of hdmf-zarr"
-        return {"found": "a Zarr folder, which is not read", "expected": "an NWB or HDF5 file", "todo": todo}
+        return {"found": "a Zarr folder, which is not supported", "expected": "an NWB or HDF5 file", "todo": todo}
     return {"found": "a folder", "expected": "an NWB or HDF5 file", "todo": "name the file inside it"}
 
 

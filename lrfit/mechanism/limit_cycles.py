@@ -149,7 +149,7 @@ def _around(field: Field, z: Array, step: float, n_steps: int) -> tuple[Array, A
 
 
 def _first_return(field: Field, start: Array) -> float | None:
-    """Time, s, until a run passes its start again in the same direction; None where the run does not return."""
+    """Time, s, until a run passes its start again in the same direction; None if the run does not return."""
     step = field.step_s / field.tau_s
     normal = velocity(field, start)
     orbit = [start]

@@ -86,4 +86,4 @@ def test_ctrl_c_ends_with_one_line(
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", str(study / "my.yaml")])
     assert ended.value.code == 130
-    assert capsys.readouterr().err == ("curbd run: interrupted; the same command goes on where this run ended\n")
+    assert capsys.readouterr().err == ("curbd run: interrupted; run the same command again to continue\n")
