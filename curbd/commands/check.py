@@ -1,4 +1,4 @@
-"""All mistakes of a run at once: its config, its table of recordings, and its settings against the opened files."""
+"""The check of a run, which reports all mistakes at once: in the config, in recordings.tsv, and in the files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DEMO = "data/demo.h5"
 
 @dataclass
 class RunCheck:
-    """What was found in the files of a run.
+    """Mistakes and remarks from a check of the files of a run.
 
     Attributes
     ----------
-    of_recording : name of a recording -> mistakes that cost this recording alone.
+    of_recording : name of a recording -> mistakes because of which this recording, and no other, cannot be made.
     of_study : mistakes about all recordings together, such as a label that no recording has.
-    remarks : what may not be as the user means it.
+    remarks : facts that the user may not intend.
     """
 
     of_recording: dict[str, list[str]] = field(default_factory=dict)
@@ -40,26 +40,33 @@ class RunCheck:
 
     @property
     def mistakes(self) -> list[str]:
-        """All mistakes, one line each."""
+        """Return all mistakes, one line each."""
         return [*self.of_study, *(line for lines in self.of_recording.values() for line in lines)]
 
     @property
     def failing(self) -> list[str]:
-        """Names of the recordings that cannot be made."""
+        """Return the names of the recordings that cannot be made."""
         return [name for name, lines in self.of_recording.items() if lines]
 
     @property
     def leaves_nothing(self) -> bool:
-        """Whether the run cannot begin: a mistake of the study, or no recording in order."""
+        """Return True if the run cannot begin.
+
+        The run cannot begin if there is a mistake about all recordings together, or if no recording can be made.
+        """
         return bool(self.of_study) or (bool(self.of_recording) and len(self.failing) == len(self.of_recording))
 
 
 def check_run(plan: Plan) -> RunCheck:
-    """Open every file of a run, and compare all settings with it.
+    """Open every file of a run, and check the settings against the files.
 
     Parameters
     ----------
     plan : the plan of the run. Files that do not exist yet, because the workflow itself writes them, are left out.
+
+    Returns
+    -------
+    Mistakes and remarks.
     """
     check, files = RunCheck(), {}
     for name, row in plan.recordings.items():
@@ -79,7 +86,7 @@ def check_run(plan: Plan) -> RunCheck:
 
 
 def digest_of_run(plan: Plan) -> str:
-    """A text that changes with the plan of a run and with its files, by which a check is not done twice."""
+    """Return a string that changes with the plan of a run and with its files, by which repeated checks are avoided."""
     files = {str(row.path): row.path.stat() for row in plan.recordings.values() if row.path.exists()}
     stamps = {path: (found.st_size, found.st_mtime_ns) for path, found in files.items()}
     return hashlib.sha256(f"{plan.to_json()}{json.dumps(stamps, sort_keys=True)}".encode()).hexdigest()
@@ -245,11 +252,15 @@ def _names_something(experiment: Inactivation) -> bool:
 
 
 def together(lines: Iterable[str]) -> list[str]:
-    """Lines that say the same of several recordings as one line, which names the recordings.
+    """Merge lines that are equal except for the recording into one line that names the recordings.
 
     Parameters
     ----------
     lines : lines that may begin with ``<recording> (<path>): ``.
+
+    Returns
+    -------
+    The merged lines.
     """
     owners: dict[str, list[str]] = {}
     for line in dict.fromkeys(lines):
@@ -266,11 +277,11 @@ def together(lines: Iterable[str]) -> list[str]:
 
 
 def report_lines(check: RunCheck, n_recordings: int) -> list[str]:
-    """What `curbd check` prints: mistakes, remarks, and a last line that sums them up.
+    """Write the lines that `curbd check` prints: mistakes, remarks, and a summary in the last line.
 
     Parameters
     ----------
-    check : what was found.
+    check : mistakes and remarks.
     n_recordings : number of recordings of the run.
     """
     lines = together(check.mistakes)
@@ -288,15 +299,15 @@ def check_before_run(plan: Plan, done: Path | None) -> list[str]:
     Parameters
     ----------
     plan : the plan of the run.
-    done : file that remembers what was checked, so that a run that goes on is not checked again; None to check anyway.
+    done : file that stores what was checked, so that a run that is continued is not checked again; None always checks.
 
     Returns
     -------
-    Lines to print; none where there is nothing to say or all was checked before.
+    Lines to print; none if there is nothing to report or if everything was checked before.
 
     Raises
     ------
-    UserError : a mistake about all recordings together, or no recording in order; one line for each mistake.
+    UserError : there is a mistake about all recordings together, or no recording can be made; one line per mistake.
     """
     digest = digest_of_run(plan)
     if done is not None and done.is_file() and done.read_text(encoding="utf-8").strip() == digest:
@@ -317,7 +328,7 @@ def check_before_run(plan: Plan, done: Path | None) -> list[str]:
 
 
 def closing_lines(provenance: Path) -> list[str]:
-    """What a run says at its end: recordings without results, and remarks on the others.
+    """Write the lines that a run prints at its end: recordings without results, and remarks on all others.
 
     Parameters
     ----------
@@ -336,11 +347,11 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
 
     Returns
     -------
-    Whether all is in order; what `curbd check` prints.
+    True if there is no mistake; and the lines that `curbd check` prints.
 
     Raises
     ------
-    UserError : the file of the config cannot be read.
+    UserError : the config file cannot be read.
     """
     plan, mistakes = plan_and_mistakes(config, generated=[DEMO])
     if plan is None:

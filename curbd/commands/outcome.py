@@ -1,4 +1,4 @@
-"""Which recordings and models of a run have all their results, and why the others do not."""
+"""The outcome of a run: which recordings and models have all their results, and why the others do not."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ FILES_OF_STEP: dict[str, tuple[str, ...]] = {
         "interactions.csv",
     ),
 }
-"""Step of every model -> its files in the folder of the model."""
+"""Step of a model -> files that the step writes into the folder of the model."""
 FILES_OF_LOW_RANK_STEP: dict[str, tuple[str, ...]] = {
     "latents": ("latents.parquet",),
     "mechanism": ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"),
 }
-"""Further steps of low-rank models."""
+"""Additional steps of low-rank models, in the same form."""
 
 
 class Outcome(NamedTuple):
-    """What a run has made so far.
+    """The results that a run has produced so far.
 
     Attributes
     ----------
-    fits : name of a recording -> names of the models that have all their results, recordings without such a model
-        left out.
-    left_out : ``<recording>`` or ``<recording>, <model>`` -> why it has no results.
+    fits : name of a recording -> names of the models that have all their results, for recordings with at least one such
+        model.
+    left_out : ``<recording>`` or ``<recording>, <model>`` -> why this recording or model has no results.
     """
 
     fits: dict[str, list[str]]
@@ -41,9 +41,9 @@ class Outcome(NamedTuple):
 
 
 def outcome(results: Path, plan: Plan) -> Outcome:
-    """Look which results of a run are there and belong together.
+    """Find the results of a run that exist and belong together.
 
-    A file that is older than the file it is made from is of an earlier run and does not count.
+    A file that is older than the file from which it is made comes from an earlier run and does not count.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a reader should know about a run before its results: limits that were reached, and what is missing."""
+"""Remarks that a reader should know before reading the results of a run: limits that were reached, missing results."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ NEAR_LIMIT = 0.05
 
 
 def remarks(results: Path, plan: Plan, fits: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Name of a recording -> sentences about it and about its models.
+    """Collect remarks on the recordings and models of a run.
 
     Parameters
     ----------
     results : folder of the run.
     plan : the plan of the run.
     fits : name of a recording -> models that have all their results.
+
+    Returns
+    -------
+    Name of a recording -> sentences about the recording and its models.
     """
     return {recording: list(_of_recording(results, plan, recording, models)) for recording, models in fits.items()}
 

@@ -1,4 +1,4 @@
-"""`curbd run`: the workflow on a config, from any folder."""
+"""The command `curbd run`, which runs the workflow on a config from any folder."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from curbd.errors import UserError
 from curbd.settings.places import study_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The checkout that holds the workflow beside the package."""
+"""The root of the repository, which holds the workflow and the package."""
 
 
 def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
     """Run the workflow with the defaults of ``profiles/default``.
 
-    Snakemake works in the folder of the config, so that results, locks and the memory of what was done are the same
-    from every folder; only where a relative path of the table of recordings leads nowhere from there, Snakemake works
-    in the working directory.
+    Snakemake works in the folder of the config, so that results, locks and the record of finished steps do not depend
+    on the folder from which the command is run. If the relative path of the table of recordings does not exist from the
+    folder of the config, Snakemake works in the working directory.
 
     Parameters
     ----------
-    config : the config.
+    config : path of the config.
     cores : number of cores, or ``all``.
-    options : further options of Snakemake.
+    options : additional options of Snakemake.
 
     Returns
     -------
@@ -37,8 +37,8 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
 
     Raises
     ------
-    UserError : the config cannot be read, or the workflow is not beside the package.
-    KeyboardInterrupt : Ctrl-C, once Snakemake has ended its jobs.
+    UserError : the config cannot be read, or the repository with the workflow is not there.
+    KeyboardInterrupt : the user pressed Ctrl-C; raised after Snakemake has ended its jobs.
     """
     command = snakemake_command(config, cores, options)
     # The steps are commands of the environment in which this program runs.
@@ -65,7 +65,18 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
 
 
 def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[str]:
-    """The command line that runs the workflow on a config; see `run_workflow`."""
+    """Construct the command line that runs the workflow on a config.
+
+    Parameters
+    ----------
+    config : path of the config.
+    cores : number of cores, or ``all``.
+    options : additional options of Snakemake.
+
+    Returns
+    -------
+    The words of the command line.
+    """
     if not (ROOT / "Snakefile").is_file():
         raise UserError.at(
             str(ROOT),
