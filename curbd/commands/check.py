@@ -225,7 +225,7 @@ def _tell(what: str, wrong: dict[str, str], chosen: list[str], required: set[str
         text = next((text for text in wrong.values() if "did you mean" in text), next(iter(wrong.values())))
         all_opened = len(chosen) == len(plan.recordings)
         if len(plan.recordings) > 1:
-            text += f"; no {'' if all_opened else 'other '}recording can do it"
+            text += f"; this is the case in every {'' if all_opened else 'opened '}recording"
         target = check.of_study if all_opened else check.remarks
         target.append(text)
         return
@@ -321,7 +321,7 @@ def check_before_run(plan: Plan, done: Path | None) -> list[str]:
     lines = together(check.mistakes)
     if lines:
         names = ", ".join(check.failing)
-        lines = [f"Without {names}, until these mistakes are mended:", *(f"  {line}" for line in lines)]
+        lines = [f"Without {names}, until these mistakes are corrected:", *(f"  {line}" for line in lines)]
     if check.remarks:
         lines += ["Look at these:", *(f"  {remark}" for remark in together(check.remarks))]
     return lines
@@ -355,7 +355,7 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
     """
     plan, mistakes = plan_and_mistakes(config, generated=[DEMO])
     if plan is None:
-        return False, [*mistakes, "No file was opened: the config must be mended first."]
+        return False, [*mistakes, "No file was opened: the mistakes in the config must be corrected first."]
     check = check_run(plan)
     check.of_study = list(dict.fromkeys([*mistakes, *check.of_study]))
     return not check.mistakes, report_lines(check, len(plan.recordings))

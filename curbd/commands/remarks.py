@@ -79,7 +79,7 @@ def _lost_experiments(path: Path, plan: Plan, recording: str) -> Iterator[str]:
         lost = [name for name in plan.experiments(recording).inactivations if name not in done]
         if lost:
             yield (
-                f"the recording cannot do the experiment{'s' * (len(lost) > 1)} {', '.join(lost)}; "
+                f"the recording cannot run the experiment{'s' * (len(lost) > 1)} {', '.join(lost)}; "
                 f"logs/experiments/{recording}.log gives the reason."
             )
 
@@ -92,20 +92,23 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
         dt_s = float(networks.attrs["dt_s"])
         if (samples <= 1 + NEAR_LIMIT).any():
             yield (
-                f"the time constant is at its floor, one bin of {dt_s:g} s: it may be shorter. Narrower bins or a "
-                "given tau_s tell more."
+                f"the time constant is at its lower limit, one bin of {dt_s:g} s, and may be shorter: set tau_s, or "
+                "use narrower bins."
             )
         if (samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)).any():
-            yield f"the time constant is at its ceiling, {MAX_TAU_SAMPLES} bins: give tau_s, or take wider bins."
+            yield (
+                f"the time constant is at its upper limit, {MAX_TAU_SAMPLES} bins, and may be longer: set tau_s, or"
+                " use wider bins."
+            )
     max_rank = options.max_rank if isinstance(options, ReducedRank | Trajectory) and options.rank is None else None
     if max_rank is not None and networks.sizes.get("rank", 0) >= max_rank:
-        yield f"the rank {max_rank} is the largest that was tried; raise max_rank if more may be needed."
+        yield f"the rank {max_rank} is the largest that was tried; if a higher rank may be needed, raise max_rank."
     if isinstance(options, BlockRank) and "block_rank" in networks:
         at_limit = int((networks["block_rank"].values[0] >= options.max_rank).sum())
         if at_limit:
             yield (
                 f"{at_limit} pair{'s' * (at_limit > 1)} of regions have the largest rank that was tried, "
-                f"{options.max_rank}; raise max_rank if more may be needed."
+                f"{options.max_rank}; if a higher rank may be needed, raise max_rank."
             )
     if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
         hidden = networks["input_hidden"].values.astype(bool)

@@ -72,7 +72,7 @@ def test_what_no_recording_has_is_a_mistake_with_the_nearest_name(study: Study) 
     assert first.startswith("config: regions.merge: found unknown region 'VV1', expected regions of any recording")
     assert first.endswith("did you mean 'V1'?")
     assert second.startswith('config, inactivations.off.region: found "CA11"')
-    assert second.endswith("did you mean 'CA1'?; no recording can do it")
+    assert second.endswith("did you mean 'CA1'?; this is the case in every recording")
     assert third.startswith('config, bench.readout: found "sidee"')
     assert [line.split(":")[0] for line in check.of_recording["b"]] == ["config, inactivations.here.region"]
     assert check.leaves_nothing

@@ -78,7 +78,7 @@ def test_regions_and_experiments_that_are_left_out(folder: Path) -> None:
     (folder / "experiments.json").write_text(json.dumps({"inactivations": {"silence": {}}}), encoding="utf-8")
     first, second = said(folder, networks(), inactivations={"silence": {}, "off": {"region": "V1"}})
     assert first.startswith("b is left out, with fewer than 3 units")
-    assert second.startswith("the recording cannot do the experiment off;")
+    assert second.startswith("the recording cannot run the experiment off;")
 
 
 def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> None:
@@ -91,8 +91,8 @@ def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("fit", "model", "text"),
     [
-        (networks(tau_s=0.0501), {"family": "full_rank"}, "m: the time constant is at its floor"),
-        (networks(tau_s=5.0), {"family": "full_rank"}, "m: the time constant is at its ceiling"),
+        (networks(tau_s=0.0501), {"family": "full_rank"}, "m: the time constant is at its lower limit"),
+        (networks(tau_s=5.0), {"family": "full_rank"}, "m: the time constant is at its upper limit"),
         (networks(rank=10), {"family": "low_rank"}, "m: the rank 10 is the largest that was tried"),
         (
             networks(n_hidden=3),

@@ -184,7 +184,7 @@ def test_a_broken_file_does_not_stop_the_others(fresh: Path) -> None:
     (fresh / "b.h5").write_bytes((fresh / "a.h5").read_bytes()[:2000])
     write_recordings(fresh, "a\ta.h5\thdf5", "b\tb.h5\thdf5")
     printed = snakemake(fresh, "-n", "--configfile", write_config(fresh, recordings="my.tsv"))
-    assert "Without b, until these mistakes are mended:" in printed
+    assert "Without b, until these mistakes are corrected:" in printed
     assert planned(printed)["ingest"] == 2
 
 
