@@ -25,8 +25,8 @@ class PopulationFit(NamedTuple):
     ----------
     regions : names of the regions, in the order of all indices of regions.
     pathways : one row per pathway between regions: ``target``, ``source``, ``verdict`` (resolved or unresolved),
-        ``grounds`` (grounds that fail, joined by commas), ``nats``, ``share``, ``expected_r2``, ``held_out_nats`` and
-        ``held_out_error`` (see `lrfit.population_network.verdict`).
+        ``grounds`` (grounds that fail, joined by commas), ``evidence_nats``, ``share``, ``expected_r2``,
+        ``held_out_nats`` and ``held_out_error`` (see `lrfit.population_network.verdict`).
     current : (source, trial, time, unit) current of all sources into every recorded unit, in units of the log rate.
     analysis : the fit and everything that was computed from the fit.
     """
@@ -132,7 +132,7 @@ def _pathways(analysis: Analysis, regions: Sequence[str]) -> pd.DataFrame:
             "source": source,
             "verdict": "resolved" if verdict.resolved[t, s] else "unresolved",
             "grounds": verdict.grounds[t, s],
-            "nats": verdict.evidence.nats[t, s],
+            "evidence_nats": verdict.evidence.nats[t, s],
             "share": verdict.evidence.share[t, s],
             "expected_r2": verdict.evidence.expected_r2[t, s],
             "held_out_nats": verdict.held_out_nats[t, s],

@@ -62,7 +62,7 @@ def test_fit_populations_names_pathways_and_currents(path: Path) -> None:
     fit = lrfit.fit_populations(recording, dimensions=[2, 2])
     assert fit.regions == ("LM", "V1")
     pathways = fit.pathways.set_index(["target", "source"])
-    assert pathways.loc[("V1", "LM"), "nats"] > 5 > pathways.loc[("LM", "V1"), "nats"]
+    assert pathways.loc[("V1", "LM"), "evidence_nats"] > 5 > pathways.loc[("LM", "V1"), "evidence_nats"]
     assert pathways.loc[("LM", "V1"), "verdict"] == "unresolved"
     assert fit.current.dims == ("source", "trial", "time", "unit")
     assert fit.current["source"].to_numpy()[:2].tolist() == ["LM", "V1"]
