@@ -41,8 +41,8 @@ TEACHERS: Mapping[str, Mapping[str, Any]] = {
 SYNAPSE_MV: Mapping[str, float] = {"background": 0.0, "synapses": 1.0}
 """Kinds of teachers of integrate-and-fire areas, with the jump of the potential at a spike in mV."""
 QUICK_TEACHERS: Mapping[str, Mapping[str, Any]] = {
-    "base": {"units": 50, "trials": 40, "recorded": 10, "bins": 50},
-    "few_units": {"units": 50, "trials": 40, "recorded": 6, "bins": 50},
+    "base": {"units": 50, "trials": 30, "recorded": 10, "bins": 40},
+    "few_units": {"units": 50, "trials": 30, "recorded": 6, "bins": 40},
 }
 PROTOTYPE_R: Mapping[str, str] = {
     "base": ".87, .87",
