@@ -307,7 +307,8 @@ def check_before_run(plan: Plan, done: Path | None) -> list[str]:
 
     Raises
     ------
-    UserError : there is a mistake about all recordings together, or no recording can be made; one line per mistake.
+    UserError : a mistake concerns the run as a whole, or none of the recording files can be ingested; one line per
+        mistake.
     """
     digest = digest_of_run(plan)
     if done is not None and done.is_file() and done.read_text(encoding="utf-8").strip() == digest:

@@ -101,10 +101,11 @@ class Effects(NamedTuple):
     Attributes
     ----------
     mean : (member, perturbation, condition, time, target) effect.
-    square : (member, perturbation, condition, time, target) squared effect.
+    square : (member, perturbation, condition, time, target) mean of the squared effects of single trials and units.
     intact : (member, perturbation, condition, time, target) rates of the intact run.
     unit_mean : (member, perturbation, condition, unit) effect, averaged over the time window.
-    unit_square : (member, perturbation, condition, unit) squared effect, averaged over the time window.
+    unit_square : (member, perturbation, condition, unit) mean of the squared effects of single trials and bins of
+        the time window.
     unit_intact : (member, perturbation, condition, unit) rates of the intact run, averaged over the time window.
     square_from_first : (member, perturbation, condition, target) squared difference from the effect in the first
         member, averaged over the window.

@@ -181,7 +181,7 @@ def _simulation(
     Parameters
     ----------
     recording, networks, truth, settings : the parameters of `run_experiments`.
-    fits : the recording as each fit sees it.
+    fits : every fitted network with the recording that it was fitted to.
     """
     return Simulation(
         fits=_members(recording, networks, fits, settings),

@@ -127,8 +127,8 @@ def _column(columns: Mapping[str, Array], name: str, where: str, recording: xr.D
         raise UserError.at(
             f"{where}.{name}",
             found="an unknown column",
-            expected=f"a column of the units of recording {recording.attrs['recording']} or of the table: "
-            + ", ".join(columns),
+            expected=f"a column of the units of recording {recording.attrs['recording']} or of the file given by the "
+            "key `table`: " + ", ".join(columns),
             todo=did_you_mean(name, columns),
         )
     return columns[name]

@@ -44,7 +44,8 @@ def silencing_effects(fits: Sequence[View]) -> Array:
 
     Parameters
     ----------
-    fits : a recording as each fit sees it; in all fits, trials start from the states of the first fit.
+    fits : every fitted network with the recording that it was fitted to; in all
+        fits, trials start from the states of the first fit.
 
     Returns
     -------

@@ -72,7 +72,8 @@ def current_regression(fit: View) -> CurrentRegression:
 
     Parameters
     ----------
-    fit : a recording as the fit sees it; if the fit inferred rates, with drawn rates (see `curbd.network.view.view`).
+    fit : a fitted network with the recording that it was fitted to; if the fit inferred rates,
+        with drawn rates (see `curbd.network.view.view`).
 
     Returns
     -------
@@ -98,7 +99,7 @@ def _penalties(fit: View, z: Array, y: Array) -> Array:
 
     Parameters
     ----------
-    fit : a recording as the fit sees it.
+    fit : a fitted network with the recording that it was fitted to.
     z : (trial, time, regressor) presynaptic activity.
     y : (trial, time, unit) total current.
     """

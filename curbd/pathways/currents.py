@@ -106,7 +106,7 @@ def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Ar
 
     Parameters
     ----------
-    fits : the recording as each fit sees it.
+    fits : every fitted network with the recording that it was fitted to.
     conditions : (condition,) names of the conditions.
 
     Returns

@@ -70,7 +70,7 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
 
     Parameters
     ----------
-    fits : the recording as each fit sees it.
+    fits : every fitted network with the recording that it was fitted to.
 
     Returns
     -------
@@ -124,7 +124,8 @@ def model_evidence(drawn: View) -> Evidence:
 
     Parameters
     ----------
-    drawn : the recording as the first fit sees it; if the fit inferred rates, with drawn rates.
+    drawn : the first fitted network with the recording that it was fitted to; if the fit inferred
+        rates, with drawn rates.
 
     Returns
     -------
@@ -161,7 +162,7 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
 
     Parameters
     ----------
-    first : the recording as the first fit sees it.
+    first : the first fitted network with the recording that it was fitted to.
     observed : the recording with observed rates.
     truth : the network behind the recording.
 

@@ -93,7 +93,7 @@ class Activity:
         return replace(self, rates=self.rates[:, :, keep], mean_rate_hz=self.mean_rate_hz[:, keep])
 
     def take(self, keep: np.ndarray, note: str) -> Activity:
-        """Return the activity in the trials that a mask keeps, restricted to the bins of these trials.
+        """Return the activity in the trials that a mask keeps, with the time axis cut to the bins of these trials.
 
         Parameters
         ----------

@@ -149,7 +149,7 @@ def _unit_scores(fit: ModelResults) -> np.ndarray | None:
 
 
 def example_trial(fit: ModelResults) -> int:
-    """Return the index of the first test trial with a complete bin; if there is none, that of the first such trial."""
+    """Return the index of the first test trial, or else of the first trial, with a bin without missing values."""
     rates = fit.recording["rates"].transpose("trial", "time", "unit").values
     active = np.isfinite(rates).all(2).any(1)
     test = active & (fit.recording["split"].values == "test")

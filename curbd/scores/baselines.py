@@ -23,7 +23,7 @@ def own_past(fit: View) -> Network:
 
     Parameters
     ----------
-    fit : a recording as a fit sees it, with observed rates.
+    fit : a fitted network with the recording that it was fitted to, with observed rates.
 
     Returns
     -------

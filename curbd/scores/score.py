@@ -107,7 +107,7 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
     Parameters
     ----------
     recording : the recording that was fitted.
-    fit : the recording as the fit sees it, with observed rates.
+    fit : a fitted network with the recording that it was fitted to, at observed rates.
     truth : the network behind the recording, as `curbd.network.truth.comparable_truth` returns it; None if unknown.
 
     Returns
@@ -138,7 +138,7 @@ def region_scores(
     Parameters
     ----------
     recording : the recording that was fitted.
-    fit : the recording as the fit sees it, at its observed rates.
+    fit : a fitted network with the recording that it was fitted to, at observed rates.
     comparison : the forecasts of the fit and of the baselines.
     trials : (trial,) bool, which trials are scored.
 
@@ -170,7 +170,7 @@ def fit_scores(
 
     Parameters
     ----------
-    fit : the recording as the fit sees it, at its observed rates.
+    fit : a fitted network with the recording that it was fitted to, at observed rates.
     comparison : the forecasts of the fit and of the baselines.
     trials : (trial,) bool, which trials are scored.
     by_region : rows of `region_scores` for these trials.
@@ -198,7 +198,7 @@ def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
 
     Parameters
     ----------
-    fit : the recording as the fit sees it, with observed rates.
+    fit : a fitted network with the recording that it was fitted to, at observed rates.
     comparison : the forecasts of the fit and of the baselines.
 
     Returns

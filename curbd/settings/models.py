@@ -74,9 +74,9 @@ class Force(Section):
 
 
 class Shooting(OneStep):
-    """A network fitted by another estimator (the start), then refined until the network also reproduces the recording
-    when it is simulated freely. The currents are those of the start. All options except `start` and `passes` are
-    options of the estimator of the start."""
+    """A network fitted by another estimator (`start`), then refined until the network also reproduces the recording
+    when it is simulated freely. The currents are those of the initial fit; the refinement does not
+    change them. All options except `start` and `passes` are options of the estimator that makes the initial fit."""
 
     start: Literal["one_step", "sparse"] = "one_step"
     """Estimator whose network is refined."""

@@ -19,6 +19,6 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 
 class Section(BaseModel):
-    """A section of the config: unknown keys are refused, and values cannot be changed after the check."""
+    """A section of the config: unknown keys are refused, and values cannot be changed after the check of the config."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

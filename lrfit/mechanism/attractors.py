@@ -23,7 +23,8 @@ def line_attractor_score(eigenvalues: Array) -> float:
     Parameters
     ----------
     eigenvalues : (mode,) at least two eigenvalues of the effective connectivity at the fixed point, without the leak.
-        For a low-rank network, the zero eigenvalues of all directions that no latent reads must be included.
+        For a low-rank network, the eigenvalues must include the zeros of all directions of state space that drive no
+        latent.
 
     Returns
     -------

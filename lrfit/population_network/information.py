@@ -84,9 +84,9 @@ def _averages(data: Recording, f: Array) -> Array:
 
 
 def mean_information(model: Population, at: Working, penalty: Array) -> Array:
-    """Compute the information of average responses about the weights A.
+    """Compute the Fisher information that average responses carry about the weights A.
 
-    The weights of the known sources count as unknown, too.
+    The weights of the known sources are estimated from the same responses, and their uncertainty is included.
 
     Parameters
     ----------

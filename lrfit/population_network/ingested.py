@@ -104,7 +104,10 @@ def _require_counts(recording: xr.Dataset, counts: Array) -> None:
     smoothing_s = float(recording.attrs["smoothing_s"])
     if recording.attrs["activity"] == "model":
         raise UserError.at(
-            where, found="the rates of a model", expected=expected, todo="fit a recording of spikes instead"
+            where,
+            found="rates simulated by a model network",
+            expected=expected,
+            todo="fit a recording of spikes instead",
         )
     if smoothing_s:
         raise UserError.at(
