@@ -17,8 +17,10 @@ demo: .venv/installed ## install the packages and run the workflow on a simulate
 	@echo "Tables: $(RESULTS)/tables/   what each column means: results/README.md"
 	@echo "Report: $(RESULTS)/tables/report.html   open it in a browser"
 
+# One thread for each process: the tests run side by side.
+test: export OMP_NUM_THREADS := 1
 test: .venv/installed ## run the tests
-	pytest
+	pytest -n $(CORES) --dist loadfile
 
 lint: .venv/installed ## check style, types and the format of the workflow
 	ruff check .

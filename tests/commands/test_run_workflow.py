@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -79,8 +80,14 @@ def test_a_locked_folder_is_told_with_the_command_that_unlocks_it(
 
 
 def test_ctrl_c_ends_with_one_line(
-    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    # A shell that starts the tests in the background lets them ignore Ctrl-C.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     code = "import os, signal; os.kill(os.getppid(), signal.SIGINT)"
     monkeypatch.setattr(run_workflow, "snakemake_command", lambda *_: [sys.executable, "-c", code, "--directory", "."])
     with pytest.raises(SystemExit) as ended:

@@ -82,5 +82,5 @@ def test_rates_that_are_no_counts_are_refused(path: Path) -> None:
 
 
 def test_rates_of_a_model_are_refused(path: Path) -> None:
-    with pytest.raises(UserError, match="the rates of a model"):
+    with pytest.raises(UserError, match="rates simulated by a model network"):
         from_recording(ingested(path).assign_attrs(activity="model"))
