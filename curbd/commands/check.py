@@ -72,7 +72,7 @@ def check_run(plan: Plan) -> RunCheck:
     for name, row in plan.recordings.items():
         if not row.path.exists():
             continue
-        files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)  # type: ignore[arg-type]
+        files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
         check.of_recording[name] = files[name].mistakes
         check.remarks += files[name].remarks
         check.of_recording[name] += _of_models(plan, name, files[name])
@@ -101,7 +101,7 @@ def _check_own_recordings(plan: Plan, name: str, check: RunCheck) -> None:
         if not plan.has_own_recording(model) or settings in checked:
             continue
         checked.append(settings)
-        found = check_file(row.path, row.format, settings, name)  # type: ignore[arg-type]
+        found = check_file(row.path, row.format, settings, name)
         check.of_recording[name] += [f"models.{model}, recording {text}" for text in found.mistakes]
         check.remarks += [f"models.{model}, recording {text}" for text in found.remarks if text not in check.remarks]
 

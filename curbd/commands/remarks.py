@@ -47,7 +47,7 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         columns = plan.recordings[name].settings.windows.conditions
         if recording.attrs.get("stretches") == "trials":
             yield from filter(None, [remark_on_conditions(recording["condition"].values.astype(str), columns)])
-        n_bins = recording["rates"].notnull().any("unit").sum("time")  # noqa: PD004
+        n_bins = (recording["rates"].count("unit") > 0).sum("time")
         yield from filter(None, [remark_on_bins(float(n_bins.median()), float(recording.attrs["dt_s"]))])
     yield from _lost_experiments(folder / "experiments.json", plan, name)
     texts: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -19,6 +19,7 @@ from curbd.settings.config import Defaults
 from curbd.settings.section import NAME, RESERVED_NAMES, Section
 from curbd.settings.validation import annotation_at, check, dotted, takes_text
 
+Format = Literal["nwb", "hdf5"]
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
 TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"))
@@ -40,7 +41,7 @@ class Recording:
 
     name: str
     path: Path
-    format: str
+    format: Format
     settings: Defaults
 
     def tables(self) -> list[str]:
@@ -103,7 +104,7 @@ def read_recordings(
         wrong += more
         if settings is not None:
             path = _plain(_beside(table.parent, row["path"]), generated)
-            recordings[name] = Recording(name, path, row["format"], settings)
+            recordings[name] = Recording(name, path, cast(Format, row["format"]), settings)
     return recordings, wrong
 
 

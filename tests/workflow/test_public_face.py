@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("package", [curbd, lrfit])
-def test_every_name_of_the_stub_is_listed_and_can_be_used(package: object) -> None:
-    folder = Path(str(package.__file__)).parent  # type: ignore[attr-defined]
+def test_every_name_of_the_stub_is_listed_and_can_be_used(package: ModuleType) -> None:
+    folder = Path(str(package.__file__)).parent
     stub = ast.parse((folder / "__init__.pyi").read_text(encoding="utf-8"))
     names = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert names <= set(dir(package))
