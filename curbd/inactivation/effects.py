@@ -165,11 +165,12 @@ def effects(
     simulation : the networks and the states from which they start.
     perturbations : the perturbations, each of which is simulated.
     targets : the groups of units and the projections on which effects are measured.
-    n_fits : number of fits among the members, which come first; all other members were drawn from the posterior of the
-        first fit. Drawn networks are compared with the first fit; the fits, and the mean effect over the drawn
-        networks, are compared with the true network. With None, all members are fits, and each fit is compared with the
-        first fit as well.
-    compare : whether ``square_from_first`` is computed; if not, it is 0.
+    n_fits : number of fits among the networks. The fits come first; all other networks were drawn from the posterior of
+        the first fit. The effects of drawn networks are compared with the effects of the first fit. The effects of the
+        fits, and the mean effects over the drawn networks, are compared with the effects of the true network. With
+        None, all networks are fits, and every fit is compared with the first fit as well.
+    compare : whether to compute the squared difference between the effect in each network and the effect in the first
+        fit (``square_from_first``); if not, the difference is 0.
     advance : called with the number of perturbations that were completed since the last call (see `curbd.progress`).
 
     Returns

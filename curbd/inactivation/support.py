@@ -37,8 +37,8 @@ def verdict(
     """Judge the effect of a perturbation on a region: ``supported`` or ``unsupported``, with the reason.
 
     An effect is supported under two conditions. First, a chain of resolved pathways leads from a perturbed source to
-    the target, through regions that are not entirely held. Second, the interval is narrow enough that at least half of
-    the squared effect is expected to be true.
+    the target, through regions whose units the perturbation does not all hold at a fixed rate. Second, the interval of
+    the effect is narrow enough that at least half of the squared effect is expected to be true.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class Starts(NamedTuple):
 
     @classmethod
     def of(cls, r: Array) -> Starts:
-        """Find the starts of recorded rates (trial, time, unit), skipping missing bins at the beginning of a trial."""
+        """Find the first bin of every trial in which no rate is missing, from recorded rates r (trial, time, unit)."""
         return cls(np.isfinite(r).all(2).argmax(1), r.shape[1])
 
     def states(self, r: Array) -> Array:

@@ -74,7 +74,10 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
 
     Returns
     -------
-    The columns ``rms``, ``share``, ``predicted_r2``, ``seed_r`` and ``unseen_share``.
+    Arrays (target region, source), by the name of their column in the table ``pathways``: the rms of the current, its
+    ``share`` of the variance of all currents into the target, the expected R2 with the true current
+    (``predicted_r2``), the correlation of the current between fits (``seed_r``), and the share of the variance of the
+    source's rates that measurement noise hides (``unseen_share``).
     """
     first = fits[0]
     n_sources = len(first.sources)

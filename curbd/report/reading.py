@@ -46,7 +46,7 @@ class ModelResults(NamedTuple):
         return rows[rows["seed"] == self.first_seed]
 
     def first_view(self, rates: Rates) -> View:
-        """Return the recording as the first fit sees it."""
+        """Return the first fitted network with the recording, at observed, inferred or drawn rates."""
         return view(self.recording, self.networks, rates=rates)
 
     @property

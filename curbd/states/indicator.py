@@ -100,11 +100,11 @@ def unfiltered(c: Array, keep: float) -> Array:
 def through_indicator(
     keep: torch.Tensor, gain: torch.Tensor, precision: torch.Tensor, diagonal: torch.Tensor, subdiagonal: torch.Tensor
 ) -> Indicator:
-    """Add the observations through the indicator to the tridiagonal matrix of every unit, and factorise the sum.
+    """Add the observations made through a calcium indicator to the tridiagonal matrix of every unit, and factorise.
 
     Parameters
     ----------
-    keep : (time, trial, 1) share of the indicator that is left of the previous bin.
+    keep : (time, trial, 1) fraction of the previous bin's indicator signal that remains in a bin.
     gain : (time, trial, unit) derivative of the rates with respect to the states.
     precision : (time, trial, unit) precision of the observations.
     diagonal : (time, trial, unit) diagonal of the tridiagonal matrix for the states, without the observations.

@@ -156,7 +156,8 @@ def drift(model: Population, at: Curved, sources: Array) -> Array:
 def regauge(model: Population, T: Array) -> Population:
     """Express the network in the latents T z.
 
-    The curvature is unchanged: it belongs to the coordinates in which C'C / units = 1.
+    The parameter `curvature` of the saturation f is not transformed, because f is defined for latents that are scaled
+    so that C'C / units is the identity, with C the loadings of the units.
 
     Parameters
     ----------
