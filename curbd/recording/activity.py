@@ -412,6 +412,7 @@ def _table(
     """Name and rows of the interval table in the settings; without one, a single row for the whole recording."""
     name = windows.table
     if name is None:
+        _require_no_table(file, windows, columns, where)
         return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
     tables = file.intervals
     if name in file.left_out:
@@ -430,6 +431,25 @@ def _table(
             todo=did_you_mean(name, tables),
         )
     return name, in_seconds(tables[name], windows)
+
+
+def _require_no_table(file: RecordingFile, windows: Windows, columns: pd.DataFrame, where: str) -> None:
+    """See that no setting of the windows needs an interval table if none is chosen.
+
+    Raises
+    ------
+    UserError : ``windows.align`` or ``windows.conditions`` name columns of an interval table of the file.
+    """
+    missing = {windows.align, *windows.conditions} - {*map(str, columns), "start_time", "stop_time"}
+    for table_name, table in sorted(file.intervals.items()):
+        if missing and missing <= set(map(str, table.columns)):
+            raise UserError.at(
+                f"{where}: windows.table",
+                found=f"null, although {', '.join(sorted(missing))} of windows.align or windows.conditions is a column "
+                f"of the interval table {table_name}",
+                expected="the name of an interval table",
+                todo=f"set windows.table: {table_name}",
+            )
 
 
 def in_seconds(table: pd.DataFrame, windows: Windows) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from pynwb.ophys import DfOverF, Fluorescence, ImageSegmentation, OpticalChannel
 
 from curbd.errors import UserError
 from curbd.recording import open_recording
+from curbd.recording.ingest import ingest_file
 from curbd.recording.recording_file import Series, Spikes
 from curbd.settings.recording import RecordingSettings
 
@@ -425,3 +426,16 @@ def test_a_damaged_nwb_file(tmp_path):
 def test_neither_units_nor_series(empty_nwb, save_nwb):
     with pytest.raises(UserError, match=r"no units with spike times .*write the activity into the file"):
         open_file(save_nwb(empty_nwb()))
+
+
+def test_a_column_of_a_table_that_was_not_chosen_names_the_table(empty_nwb, save_nwb) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_trial_column("go_cue", "when the animal may move")
+    for start in range(10):
+        nwbfile.add_trial(start_time=float(start), stop_time=start + 0.9, go_cue=start + 0.3)
+    nwbfile.add_unit_column("location", "region")
+    for region in ("A", "A", "A", "B", "B", "B"):
+        nwbfile.add_unit(spike_times=np.sort(np.random.default_rng(1).uniform(0, 10, 200)), location=region)
+    settings = RecordingSettings(windows={"align": "go_cue", "start_s": -0.2, "stop_s": 0.5})
+    with pytest.raises(UserError, match=r"windows\.table: found null.*go_cue.*set windows\.table: trials"):
+        ingest_file(save_nwb(nwbfile), settings)
