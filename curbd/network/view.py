@@ -28,6 +28,8 @@ Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
 RATE_VARIABLES = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
 """Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw."""
+ZERO_SINGULAR_VALUE = 1e-8
+"""Singular values of a block count as 0 below this share of the largest singular value of the connectivity."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,21 @@ class View(Recorded):
         if self.posterior is None:
             return {}
         return {region: summed_covariance(self.posterior, self.region == region) for region in self.regions}
+
+    @cached_property
+    def block_ranks(self) -> Array | None:
+        """Rank of every block of the connectivity (target region, source region); None for a network of full rank."""
+        if self.factors is None:
+            return None
+        m, n = self.factors
+        threshold = ZERO_SINGULAR_VALUE * max(float(np.linalg.norm(self.network.J, 2)), 1e-300)
+        units_of = [self.region == region for region in self.regions]
+        return np.array(
+            [
+                [(np.linalg.svd(m[target] @ n[source].T, compute_uv=False) > threshold).sum() for source in units_of]
+                for target in units_of
+            ]
+        )
 
     def draws(self, n_draws: int, seed: int) -> list[Network]:
         """Draw networks from the posterior of the weights; an empty list if the estimator has no posterior."""

@@ -22,8 +22,6 @@ from curbd.pathways.verdict import Grounds, verdict
 Array = np.ndarray
 Evidence = dict[str, Array]
 """Column of the table ``pathways`` -> its values (target region, source)."""
-ZERO_SINGULAR_VALUE = 1e-8
-"""Singular values of a block count as 0 below this share of the largest singular value of the connectivity."""
 
 
 def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None = None) -> pd.DataFrame:
@@ -196,9 +194,10 @@ def ranks(fits: Sequence[View]) -> Evidence:
     first = fits[0]
     shape = len(first.regions), len(first.pathway_sources)
     columns = {name: np.full(shape, np.nan) for name in ("rank", "rank_low", "rank_high")}
-    if first.factors is None:
+    found_ranks = [fit.block_ranks for fit in fits]
+    ranks_of_fits = [ranks_of_fit for ranks_of_fit in found_ranks if ranks_of_fit is not None]
+    if not ranks_of_fits:
         return columns
-    ranks_of_fits = np.stack([_block_ranks(fit) for fit in fits])
     limits = [*ranks_of_fits]
     if first.ranks is not None:
         limits += [first.ranks.low, first.ranks.high]
@@ -208,17 +207,3 @@ def ranks(fits: Sequence[View]) -> Evidence:
         columns["rank_low"][:, regions] = np.min(limits, axis=0)
         columns["rank_high"][:, regions] = np.max(limits, axis=0)
     return columns
-
-
-def _block_ranks(fit: View) -> Array:
-    """Compute the rank (target region, source region) of every block of the connectivity of a low-rank fit."""
-    assert fit.factors is not None
-    m, n = fit.factors
-    threshold = ZERO_SINGULAR_VALUE * max(float(np.linalg.norm(fit.network.J, 2)), 1e-300)
-    units_of = [fit.region == region for region in fit.regions]
-    return np.array(
-        [
-            [(np.linalg.svd(m[target] @ n[source].T, compute_uv=False) > threshold).sum() for source in units_of]
-            for target in units_of
-        ]
-    )
