@@ -194,8 +194,7 @@ def ranks(fits: Sequence[View]) -> Evidence:
     first = fits[0]
     shape = len(first.regions), len(first.pathway_sources)
     columns = {name: np.full(shape, np.nan) for name in ("rank", "rank_low", "rank_high")}
-    found_ranks = [fit.block_ranks for fit in fits]
-    ranks_of_fits = [ranks_of_fit for ranks_of_fit in found_ranks if ranks_of_fit is not None]
+    ranks_of_fits = [fit.block_ranks for fit in fits if fit.block_ranks is not None]
     if not ranks_of_fits:
         return columns
     limits = [*ranks_of_fits]
