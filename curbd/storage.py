@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import h5py
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 """Version of the results; a developer increases it when the meaning of results changes, and the workflow then runs
 every step again."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.pathways.contradictions import contradictions
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
 from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
 from curbd.settings.plan import Plan
@@ -53,8 +54,10 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
     texts: dict[str, list[str]] = {}
     for model in models:
         with open_netcdf(folder / model / "network.nc") as networks:
-            for text in _of_networks(networks, plan.fit_model(name, model)):
-                texts.setdefault(text, []).append(model)
+            of_model = list(_of_networks(networks, plan.fit_model(name, model)))
+        pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
+        for text in [*of_model, *contradictions(pathways, nulls)]:
+            texts.setdefault(text, []).append(model)
     yield from (f"{', '.join(named)}: {text}" for text, named in texts.items())
 
 

@@ -12,7 +12,7 @@ import torch
 from curbd.inactivation.effects import MAX_STATES
 from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.messages import transmitter_index
-from curbd.inactivation.tabulate import interval
+from curbd.inactivation.tabulate import effect_size, interval
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import onset, rates
 from curbd.network.tensors import device, tensor
@@ -85,7 +85,7 @@ def _direct_and_total(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataF
     rows = rows.assign(
         source=rows["perturbation"].map(lambda name: sources[name][0]),
         measure=rows["perturbation"].map(lambda name: sources[name][1]),
-        value=rows["effect_rms"],
+        value=effect_size(rows),
         ci_low=np.nan,
         ci_high=np.nan,
     )
@@ -109,8 +109,9 @@ def _critical_windows(outcome: Outcome, inactivations: pd.DataFrame) -> pd.DataF
     rows = rows.assign(measure="critical_window", source=None)
     series = [*FIT_COLUMNS, "experiment", "acts_on", "fraction", "strength", "target", "condition"]
     rows = rows[rows.groupby(series, dropna=False)["perturbation"].transform("size") > 1]
-    mean = rows.groupby(series, dropna=False)["effect_rms"].transform("mean")
-    rows = rows.assign(value=rows["effect_rms"] / mean.where(mean > 0), ci_low=np.nan, ci_high=np.nan)
+    rows = rows.assign(value=effect_size(rows), ci_low=np.nan, ci_high=np.nan)
+    mean = rows.groupby(series, dropna=False)["value"].transform("mean")
+    rows = rows.assign(value=rows["value"] / mean.where(mean > 0))
     largest = rows.loc[rows.dropna(subset="value").groupby(series, dropna=False)["value"].idxmax()]
     sources = _sources(outcome)
     return largest.assign(source=[sources.get(name, ("", ""))[0] for name in largest["perturbation"]])

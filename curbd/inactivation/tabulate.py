@@ -161,6 +161,20 @@ def expected(outcome: Outcome, values: Array) -> Array:
     return drawn.mean(0) if len(drawn) else np.full(values.shape[1:], np.nan)
 
 
+def effect_size(inactivations: pd.DataFrame) -> pd.Series[float]:
+    """Return the best estimate of the size of every effect: ``expected_rms``, or ``effect_rms`` without a posterior.
+
+    Parameters
+    ----------
+    inactivations : rows of the table ``inactivations``.
+
+    Returns
+    -------
+    (row,) sizes, in the units of ``effect_rms``.
+    """
+    return inactivations["expected_rms"].fillna(inactivations["effect_rms"])
+
+
 def predicted_r2(outcome: Outcome, square: Array) -> Array:
     """Compute the share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + V).
 

@@ -23,16 +23,18 @@ SCORES = {
     "free_run_r2": "running freely",
 }
 REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
-    "ceiling": ("ceiling", {"marker": "|", "color": INK, "markersize": 11, "markeredgewidth": 2}),
+    "ceiling": ("true network", {"marker": "|", "color": INK, "markersize": 11, "markeredgewidth": 2}),
     "own_past": ("each region alone", {"marker": "D", "color": GREY, "markerfacecolor": "white", "markersize": 5}),
     "average": ("average trial", {"marker": "x", "color": GREY, "markersize": 6}),
     "persistence": ("no change", {"marker": "+", "color": GREY, "markersize": 7}),
 }
-"""Ceiling and baselines: part of the column name -> name in the legend, and marker."""
+"""References and baselines: part of the column name -> name in the legend, and marker."""
+REPEATED_VARIANCE_LABEL = "repeats between trials"
+"""Name of the column ``ceiling_r2`` in the legend if the true network is not known."""
 
 
 def scores(fits: pd.DataFrame) -> Picture:
-    """Draw the scores of the first seed of every model on training and test trials, with ceiling and baselines.
+    """Draw the scores of the first seed of every model on training and test trials, with references and baselines.
 
     Parameters
     ----------
@@ -61,10 +63,15 @@ def scores(fits: pd.DataFrame) -> Picture:
         panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
         panel.axvline(1, color="#D0D0D0", linewidth=0.7, zorder=0)
         panel.tick_params(axis="y", length=0)
+    # The true network alone predicts the next bin; the variance that repeats is known for a free simulation only.
+    true_network_known = bool(rows["one_step_ceiling_r2"].notna().any())
+    labels = {name: label for name, (label, _) in REFERENCES.items()}
+    if not true_network_known:
+        labels["ceiling"] = REPEATED_VARIANCE_LABEL
     legend = [
         legend_marker("o", "training trials", color=INK, markerfacecolor="white"),
         legend_marker("o", "test trials", color=INK),
-        *(legend_marker(label=f"{label} (test)", **look) for label, look in REFERENCES.values()),
+        *(legend_marker(label=f"{labels[name]} (test)", **look) for name, (_, look) in REFERENCES.items()),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=6)
     return picture(
@@ -75,7 +82,13 @@ def scores(fits: pd.DataFrame) -> Picture:
         "variance of the rates). A number at the left edge is a score below the axis. Baselines: every region "
         "predicted from its own activity and the inputs only (“each region alone”), the average training trial of the "
         "condition (“average trial”), and the last recorded value (“no change”). Baselines below the axis are "
-        "left out.",
+        "left out."
+        + (
+            ""
+            if true_network_known
+            else f" “{REPEATED_VARIANCE_LABEL}” is the share of the variance over time that is the same in all "
+            "trials of a condition; a simulation that starts at the recorded state of its trial may predict more."
+        ),
     )
 
 
@@ -90,7 +103,7 @@ def _score(axes: Axes, value: float, height: float, filled: bool) -> None:
 
 
 def _references(axes: Axes, of_model: pd.DataFrame, height: int, score: str) -> None:
-    """Ceiling and baselines on test trials; on training trials where no trial was held out."""
+    """References and baselines on test trials; on training trials where no trial was held out."""
     row = of_model.loc["test" if "test" in of_model.index else "train"]
     free_run_columns = {"ceiling": "ceiling_r2", "average": "baseline_r2"} if score == "free_run" else {}
     for name, (_, look) in REFERENCES.items():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from curbd.inactivation.tabulate import effect_size
 from curbd.report.drawing import INK, Picture, legend_marker, matrix_cells, number_text, panels, picture, wrapped_label
 from curbd.report.reading import ModelResults
 
@@ -24,9 +25,7 @@ def effects(fit: ModelResults) -> pd.DataFrame:
     """
     rows = fit.of_first_seed("inactivations")
     rows = rows[rows["target_kind"] == "region"]
-    return rows.assign(
-        size=rows["expected_rms"].fillna(rows["effect_rms"]), shift=rows["expected_mean"].fillna(rows["effect_mean"])
-    )
+    return rows.assign(size=effect_size(rows), shift=rows["expected_mean"].fillna(rows["effect_mean"]))
 
 
 def matrix(fit: ModelResults) -> Picture | None:

@@ -1,4 +1,4 @@
-"""Baselines of the scores (the average trial, each region alone) and their noise ceiling (repeatable variance)."""
+"""Baselines of the scores (the average trial, each region alone), and the variance that repeats between trials."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def repeatable_variance(r: Array, condition: Array) -> tuple[Array, Array]:
     """Compute the variance of rates that repeats between trials of one condition, and the total variance.
 
     The repeatable variance is the covariance between the averages of two halves of the trials. Conditions with a single
-    trial are left out.
+    trial are left out. All variances are about the mean of a condition over time: differences between the means of
+    conditions are part of neither.
 
     Parameters
     ----------

@@ -269,7 +269,7 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
 
 
 def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Array) -> float:
-    """Return the share of variance that repeats between trials: the ceiling of a free run, NaN for other forecasts.
+    """Return the share of variance that repeats between trials, a reference for free runs; NaN for other forecasts.
 
     Parameters
     ----------

@@ -151,6 +151,7 @@ TABLES: dict[str, Table] = {
                 "number",
                 "p_value corrected for the number of effects of the fit on targets of this kind (Benjamini-Hochberg)",
                 empty=NO_GROUP,
+                low=0,
                 high=1,
             ),
             Column(
@@ -368,17 +369,15 @@ TABLES: dict[str, Table] = {
             Column(
                 "measure",
                 "text",
-                "meaning of value. `total_effect`: effect_rms on the target when the source is silenced. "
-                "`direct_effect`: "
-                "effect_rms on the target when only the pathway from source to target is cut. `direct_share`: "
-                "direct_effect / "
-                "total_effect. `critical_window`: the window with the largest effect among successive windows; value "
-                "is "
-                "this effect divided by the mean effect of all windows. `transmitter_index`: share of the messages "
-                "that a region sends (currents of resolved pathways) that the messages that the region receives "
-                "predict on "
-                "held-out trials. `generator_index`: 1 - transmitter_index. `synergy`: effect of several "
-                "interventions together, divided by the size of the sum of their single effects, minus 1",
+                "meaning of value. An effect is expected_rms in inactivations.csv, or effect_rms if the estimator has "
+                "no posterior. `total_effect`: effect on the target when the source is silenced. `direct_effect`: "
+                "effect on the target when only the pathway from source to target is cut. `direct_share`: "
+                "direct_effect / total_effect. `critical_window`: the window with the largest effect among successive "
+                "windows; value is this effect divided by the mean effect of all windows. `transmitter_index`: share "
+                "of the messages that a region sends (currents of resolved pathways) that the messages that the "
+                "region receives predict on held-out trials. `generator_index`: 1 - transmitter_index. `synergy`: "
+                "effect of several interventions together, divided by the size of the sum of their single effects, "
+                "minus 1",
                 values=(
                     "total_effect",
                     "direct_effect",

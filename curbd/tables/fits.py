@@ -26,6 +26,12 @@ BASELINES = {
     "own_past": "every region is predicted from its own activity and the recorded inputs only, without other regions",
 }
 NO_AVERAGE = "no condition has several trials"
+REPEATED_SHARE = (
+    "the share of the variance over time that repeats between trials of one condition (split halves). It is a "
+    "reference and no upper limit, because a free simulation starts at the recorded state of its own trial, and the "
+    "share leaves out differences between the mean rates of conditions"
+)
+"""What `ceiling_r2` is for recordings without a true network."""
 
 
 def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
@@ -92,8 +98,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "ceiling_r2",
                 "number",
-                "highest free_run_r2 that can be expected. For a teacher: free_run_r2 of the true network. For a "
-                "recording: the share of variance that repeats between trials of one condition (split halves)",
+                "for a teacher: free_run_r2 of the true network, which no fit is expected to exceed. For a recording: "
+                f"{REPEATED_SHARE}",
                 empty="the true network is not known, and no condition has several trials",
                 high=1,
             ),
@@ -191,8 +197,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "ceiling_r2",
                 "number",
-                "highest r2 that can be expected. For a teacher: r2 of the true network. For the free run of a "
-                "recording: the share of variance that repeats between trials of one condition (split halves)",
+                "for a teacher: r2 of the true network, which no fit is expected to exceed. For the free run of a "
+                f"recording: {REPEATED_SHARE}",
                 empty=(
                     "the true network is not known, and the score is not that of a free run or no condition has "
                     "several trials"

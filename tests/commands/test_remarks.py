@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from curbd.commands.remarks import remarks
+from curbd.pathways.contradictions import contradictions
 from curbd.settings.plan import Plan, read_plan
 from curbd.storage import write_netcdf
 
@@ -62,10 +63,19 @@ def write_units(folder: Path, reasons: dict[str, str]) -> None:
     pd.DataFrame(rows).to_csv(folder / "units.csv", index=False)
 
 
-def said(folder: Path, fit: xr.Dataset, **config: Any) -> list[str]:
+def judged(q_value: float = 0.01, q_value_null: float = 0.01) -> dict[str, pd.DataFrame]:
+    """The tables `pathways` and `nulls` of a model in which three pathways have the same q values."""
+    names = pd.DataFrame({"target": ["b", "a", "a"], "source": ["a", "b", "input:x"]})
+    nulls = names.assign(null="trial_shuffle", measure="held_out_gain", q_value=q_value_null)
+    return {"pathways": names.assign(q_value=q_value), "nulls": nulls}
+
+
+def said(folder: Path, fit: xr.Dataset, q_values: tuple[float, float] = (0.01, 0.01), **config: Any) -> list[str]:
     model = config.pop("model", {"family": "full_rank"})
     plan: Plan = read_plan({"recordings": "my.tsv", "models": {"m": model}, **config})
     write_netcdf({"/": fit}, folder / "m" / "network.nc")
+    for name, table in judged(*q_values).items():
+        table.to_csv(folder / "m" / f"{name}.csv", index=False)
     return remarks(folder.parent, plan, {"rec": ["m"]})["rec"]
 
 
@@ -121,3 +131,27 @@ def test_a_limit_that_a_fit_reached(folder: Path, fit: xr.Dataset, model: dict[s
 )
 def test_a_value_that_was_given_is_no_limit(folder: Path, fit: xr.Dataset, model: dict[str, Any]) -> None:
     assert said(folder, fit, model=model) == []
+
+
+def test_nulls_that_contradict_each_other_are_told_with_the_one_that_counts() -> None:
+    def sentences(q_value: float, q_value_null: float) -> list[str]:
+        return contradictions(*judged(q_value, q_value_null).values())
+
+    assert sentences(0.01, 0.02) == sentences(0.2, 0.3) == sentences(np.nan, 0.01) == []
+    (shared,) = sentences(0.2, 0.01)
+    assert shared.startswith(
+        "3 of 3 pathways (a → b, b → a, input:x → a) have q <= 0.05 for trial_shuffle in nulls.csv"
+    )
+    assert shared.endswith("the verdict follows pathways.csv.")
+    (doubtful,) = sentences(0.01, 0.2)
+    assert "do not rely on these pathways" in doubtful
+
+
+def test_a_pathway_of_a_region_on_itself_is_not_compared() -> None:
+    pathways, nulls = (table.assign(source=table["target"]) for table in judged(0.2, 0.01).values())
+    assert contradictions(pathways, nulls) == []
+
+
+def test_a_contradiction_reaches_the_remarks_of_the_run(folder: Path) -> None:
+    (remark,) = said(folder, networks(), q_values=(0.01, 0.2))
+    assert remark.startswith("m: 3 of 3 pathways")

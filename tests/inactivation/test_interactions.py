@@ -81,6 +81,20 @@ def test_spike_counts_are_silenced_at_the_bottom_of_their_range(
     assert set(table.loc[table["measure"] == "critical_window", "source"]) == {"A"}
 
 
+def test_effects_have_the_size_that_inactivations_csv_expects(teacher: tuple[xr.Dataset, xr.Dataset]) -> None:
+    recording, _ = teacher
+    networks, _ = fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1))
+    outcome = run_experiments(recording, networks, {"silence": Inactivation()}, settings=QUICK)
+    effects = inactivation_table(outcome)
+    # The weights of a fit are shrunk, and so are its effects.
+    assert (effects["expected_rms"] > effects["effect_rms"]).any()
+    table = interaction_table(outcome, effects).query("measure == 'total_effect'")
+    keys = ["perturbation", "target", "condition"]
+    both = table.merge(effects, on=keys)
+    assert len(both) == len(table) > 0
+    np.testing.assert_array_equal(both["value"], both["expected_rms"])
+
+
 def test_synergy_is_positive_where_one_source_compensates_for_the_other(
     teacher: tuple[xr.Dataset, xr.Dataset],
 ) -> None:
