@@ -7,8 +7,11 @@ Each kind of teacher comes from `curbd.teachers.populations` or `curbd.teachers.
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -223,10 +226,26 @@ def _of(number: float, total: float) -> str:
     return f"{int(number)} of {int(total)}"
 
 
+def line(name: str, seed: int, quick: bool) -> dict[str, Any]:
+    """Analyse one teacher with one thread, and return its row of the table.
+
+    Parameters
+    ----------
+    name : kind of the teacher.
+    seed : seed of the teacher.
+    quick : whether the teacher is small.
+    """
+    if name in SYNAPSE_MV:
+        return spiking_line(name, seed, SYNAPSE_MV[name])
+    return population_line(name, seed, (QUICK_TEACHERS if quick else TEACHERS)[name])
+
+
 def measure(
-    table: Path, names: Iterable[str], seeds: Sequence[int], *, quick: bool = False, again: bool = False
+    table: Path, names: Iterable[str], seeds: Sequence[int], *, quick: bool = False, again: bool = False, jobs: int = 1
 ) -> pd.DataFrame:
     """Compute the missing rows of a table (CSV), one per teacher, and return all rows.
+
+    Each row is written as soon as its teacher has been analysed.
 
     Parameters
     ----------
@@ -235,34 +254,41 @@ def measure(
     seeds : seeds of the teachers.
     quick : whether the teachers are small, to try the machinery.
     again : whether rows that the table holds are computed anew.
+    jobs : number of processes, each with one thread.
     """
     done = finished(table, KEYS, again)
-    options = QUICK_TEACHERS if quick else TEACHERS
-    for name in names:
-        for seed in seeds:
-            if (name, seed) in done or (quick and name not in options):
-                continue
-            if name in SYNAPSE_MV:
-                line = spiking_line(name, seed, SYNAPSE_MV[name])
-            else:
-                line = population_line(name, seed, options[name])
-            log.info("%s", line)
-            add(table, KEYS, pd.DataFrame([line]), [*TEACHERS, *SYNAPSE_MV])
+    wanted = [(name, seed) for seed in seeds for name in names if not quick or name in QUICK_TEACHERS]
+    missing = [(name, seed) for name, seed in wanted if (name, seed) not in done]
+    for row in _in_processes(missing, quick, jobs) if jobs > 1 else (line(*pair, quick) for pair in missing):
+        log.info("%s", row)
+        add(table, KEYS, pd.DataFrame([row]), [*TEACHERS, *SYNAPSE_MV])
     return rows(table, KEYS)
+
+
+def _in_processes(pairs: Sequence[tuple[str, int]], quick: bool, jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the teachers (kind, seed) in the order in which they are finished."""
+    # Spawned processes read the number of threads before they load any library of linear algebra.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(line, *pair, quick) for pair in pairs]):
+            yield future.result()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure what is missing, then write the table."""
     written = "populations.md and populations/populations.csv"
-    parser = command.parser("populations", __doc__, written, seeds=range(10), quick=True)
+    parser = command.parser("populations", __doc__, written, seeds=range(20, 30), quick=True)
     names = [*TEACHERS, *SYNAPSE_MV]
     parser.add_argument("--rows", nargs="+", choices=names, default=names, help="kinds of teachers")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes, each with one thread")
     options = parser.parse_args(arguments)
     out = command.folder(options)
     table = out / "populations" / "populations.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
     with command.measuring():
-        numbers = measure(table, options.rows, options.seeds, quick=options.quick, again=options.again)
+        numbers = measure(
+            table, options.rows, options.seeds, quick=options.quick, again=options.again, jobs=options.jobs
+        )
     insert(out / "populations.md", "populations", summary(numbers))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Population, curved, mean_slope
+from lrfit.population_network.model import Population, curved, pattern_slopes
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
@@ -114,14 +114,9 @@ def latent_variance(model: Population, data: Recording, paths: Paths, source: in
     own = model.group == source
     at = curved(model, paths.mean, spreads(model, data, paths))
     read = (model.C / (1 - model.leak)) @ model.A[:, own]
-    parts = []
-    for pattern in range(len(paths.covariance)):
-        chosen = data.pattern == pattern
-        weight = np.full((len(paths.mean), int(chosen.sum())), 1 / chosen.sum())
-        slope = mean_slope(model, type(at)(*(values[:, chosen] for values in at)), weight)[:, own][:, :, own]
-        spread = slope @ paths.covariance[pattern][:, own][:, :, own] @ slope.transpose(0, 2, 1)
-        parts.append(np.einsum("uj,tjl,ul->tu", read, spread, read, optimize=True))
-    return np.stack(parts)[data.pattern]
+    slope = pattern_slopes(model, at, data.pattern)[..., own][..., own, :]
+    spread = slope @ paths.covariance[..., own][..., own, :] @ slope.swapaxes(2, 3)
+    return np.einsum("uj,ptjl,ul->ptu", read, spread, read, optimize=True)[data.pattern]
 
 
 def deviation(model: Population, data: Recording, paths: Paths, covariance: Array, source: int) -> Array:

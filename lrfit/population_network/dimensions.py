@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve, start
+from lrfit.population_network.held_out import each_alone, held_out_nats, infer_each
 from lrfit.population_network.hidden import with_drive
-from lrfit.population_network.likelihood import HELD_OUT_INFERENCE_STEPS, held_out_nats
 from lrfit.population_network.observation import expected, log_likelihood
-from lrfit.population_network.paths import first_paths, infer
 from lrfit.population_network.recording import Recording, hide, subset
 
 Array = np.ndarray
@@ -72,8 +71,8 @@ def co_smoothing(fit: Fit, data: Recording) -> Array:
         [np.flatnonzero(data.region == region)[HELD_OUT_FOLD // 2 :: HELD_OUT_FOLD] for region in range(regions)]
     )
     seen = hide(data, out)
-    paths = infer(fit.model, seen, first_paths(fit.model, seen), HELD_OUT_INFERENCE_STEPS)
-    rate = expected(fit.model, data, paths.mean, paths.covariance)
+    paths = infer_each(fit.model, seen).paths
+    rate = expected(fit.model, each_alone(data), paths.mean, paths.covariance)
     nats = log_likelihood(fit.model, data, rate)
     for region in range(regions):
         score[:, region] = nats[..., out[data.region[out] == region]].sum((0, 2))

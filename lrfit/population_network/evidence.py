@@ -8,8 +8,9 @@ import numpy as np
 
 from lrfit.population_network.currents import currents, latent_variance, weight_variance
 from lrfit.population_network.fit import Fit, improve
+from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.information import mean_information, weight_information, working_range
-from lrfit.population_network.likelihood import bound, held_out_nats
+from lrfit.population_network.likelihood import bound
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.weights import ABSENT_PENALTY
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.likelihood import HELD_OUT_INFERENCE_STEPS, bound
+from lrfit.population_network.likelihood import bound
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import Population, regauge, standard_gauge
 from lrfit.population_network.paths import Paths, first_paths, infer
@@ -20,6 +20,8 @@ from lrfit.population_network.weights import Shrinkage, learn, shrinkage
 
 Array = np.ndarray
 FIRST_INFERENCE_STEPS = 5
+RESTART_INFERENCE_STEPS = 15
+"""Number of steps of the inference of the latents of new trials, before more rounds of fitting."""
 LOADINGS_EVERY = 2
 """Number of rounds between two updates of the loadings in later rounds.
 
@@ -110,7 +112,7 @@ def restart(state: Fit, data: Recording) -> Fit:
     state : the fitted network.
     data : the other trials.
     """
-    return state._replace(paths=infer(state.model, data, first_paths(state.model, data), HELD_OUT_INFERENCE_STEPS))
+    return state._replace(paths=infer(state.model, data, first_paths(state.model, data), RESTART_INFERENCE_STEPS))
 
 
 def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.model import Population, curved, mean_slope, same_group
-from lrfit.population_network.observation import expected, information
+from lrfit.population_network.observation import expected, pattern_information
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
@@ -58,8 +58,8 @@ def working_range(model: Population, data: Recording, paths: Paths) -> Working:
     at = curved(model, paths.mean, spreads(model, data, paths))
     slope = mean_slope(model, at, inside / inside.sum()).sum(0)
     rate = expected(model, data, paths.mean, paths.covariance)
-    everyone = np.ones(data.inside.shape[1], bool)
-    single_bin = information(model, data, rate, everyone).sum(0) * data.inside.shape[1] / inside.sum()
+    by_pattern = pattern_information(model, data, rate).sum(1)
+    single_bin = np.einsum("p,plm->lm", np.bincount(data.pattern), by_pattern) / inside.sum()
     read = model.group < model.regions
     known = single_bin[np.ix_(read, read)]
     small = 1e-6 * np.trace(known) / len(known)

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrfit.population_network.model import Curved, Population, curved, drift, mean_slope
-from lrfit.population_network.observation import counts_spikes, expected
-from lrfit.population_network.paths import Paths, first_paths, infer, spreads
+from lrfit.population_network.model import Population, curved, drift, pattern_slopes
+from lrfit.population_network.observation import counts_spikes, expected, spread_of_units
+from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-HELD_OUT_INFERENCE_STEPS = 15
-"""Number of steps of the inference of the latents of new trials."""
-
-
-def held_out_nats(model: Population, data: Recording, steps: int = HELD_OUT_INFERENCE_STEPS) -> Array:
-    """Compute the (trial,) variational bound of trials that were not used in the fit, in nats.
-
-    Parameters
-    ----------
-    model : the fitted network.
-    data : the held-out trials.
-    steps : number of steps of the inference of their latents.
-    """
-    return bound(model, data, infer(model, data, first_paths(model, data), steps))
+MIN_RATE = 1e-10
+"""Smallest expected count per bin of which the log is taken."""
 
 
 def bound(model: Population, data: Recording, paths: Paths) -> Array:
@@ -50,15 +38,10 @@ def bound(model: Population, data: Recording, paths: Paths) -> Array:
     first = z[0] - model.start_mean[data.condition]
     square = np.einsum("tnl,tnl->n", off @ precision, off) + np.einsum("nl,nl->n", first @ start_precision, first)
     determinants = len(off) * np.linalg.slogdet(model.Q)[1] + np.linalg.slogdet(model.start_covariance)[1]
-    spread = np.empty(len(V))
-    for pattern in range(len(V)):
-        part = Curved(*(values[:, data.pattern == pattern] for values in at))
-        weight = np.full((len(off), part.state.shape[1]), 1 / part.state.shape[1])
-        F = np.diag(model.leak) + model.A @ mean_slope(model, part, weight)
-        mixed = F @ paths.lagged[pattern]
-        covariance = V[pattern, 1:] - mixed - mixed.transpose(0, 2, 1)
-        covariance = covariance + F @ V[pattern, :-1] @ F.transpose(0, 2, 1)
-        spread[pattern] = np.sum(precision * covariance.sum(0)) + np.sum(start_precision * V[pattern, 0])
+    F = np.diag(model.leak) + model.A @ pattern_slopes(model, at, data.pattern)
+    mixed = F @ paths.lagged
+    covariance = V[:, 1:] - mixed - mixed.swapaxes(2, 3) + F @ V[:, :-1] @ F.swapaxes(2, 3)
+    spread = np.sum(precision * covariance.sum(1), (1, 2)) + np.sum(start_precision * V[:, 0], (1, 2))
     entropy = z.shape[0] * z.shape[2] - paths.log_determinant
     seen = _seen_nats(model, data, paths)
     return seen + 0.5 * (entropy[data.pattern] - square - determinants - spread[data.pattern])
@@ -66,10 +49,11 @@ def bound(model: Population, data: Recording, paths: Paths) -> Array:
 
 def _seen_nats(model: Population, data: Recording, paths: Paths) -> Array:
     """Compute the (trial,) expected log likelihood of the observed activity, in nats."""
-    x = paths.mean @ model.C.T + model.d
     rate = expected(model, data, paths.mean, paths.covariance)
     if counts_spikes(model):
-        return (data.activity * np.minimum(x, np.log(data.highest)) - data.seen * rate).sum((0, 2))
-    spread = np.einsum("ul,ptlm,um->tpu", model.C, paths.covariance, model.C, optimize=True)[:, data.pattern]
-    square = ((data.activity - x) ** 2 + spread) / model.noise + np.log(2 * np.pi * model.noise)
+        typical = expected(model, data, paths.mean, np.zeros_like(paths.covariance))
+        nats = data.activity * np.log(np.maximum(typical, MIN_RATE)) - data.seen * rate
+        return nats.sum((0, 2), dtype=float)
+    spread = spread_of_units(model, paths.covariance)[:, data.pattern]
+    square = ((data.activity - rate) ** 2 + spread) / model.noise + np.log(2 * np.pi * model.noise)
     return -0.5 * (data.seen * square).sum((0, 2))

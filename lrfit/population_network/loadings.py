@@ -60,6 +60,7 @@ def _poisson(data: Recording, z: Array, V: Array, rate: Array, grows: Array, C: 
     gradient[:, :-1] -= np.einsum("ptu,ptul->ul", by_pattern, tilt)
     gradient[:, :-1] -= C
     outer = (X[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+    amount = amount * grows[..., units]
     hessian = (amount.reshape(-1, len(units)).T @ outer).astype(float).reshape(len(units), latents + 1, latents + 1)
     flow = np.stack([amount[:, data.pattern == p].transpose(0, 2, 1) @ z[:, data.pattern == p] for p in range(len(V))])
     mixed = np.einsum("ptul,ptum->ulm", tilt, flow)

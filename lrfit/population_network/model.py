@@ -141,6 +141,27 @@ def mean_slope(model: Population, at: Curved, weight: Array) -> Array:
     return straight[:, :, None] * np.eye(latents) - bent * same_group(model)
 
 
+def pattern_slopes(model: Population, at: Curved, pattern: Array) -> Array:
+    """Average the derivative of f over the trials of each pattern of observation.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents at which the derivative is taken.
+    pattern : (trial,) index of the pattern of each trial.
+
+    Returns
+    -------
+    (pattern, time, latent, latent) mean derivative.
+    """
+    slopes = []
+    for index in range(pattern.max() + 1):
+        chosen = pattern == index
+        weight = np.full((len(at.state), int(chosen.sum())), 1 / chosen.sum())
+        slopes.append(mean_slope(model, Curved(*(values[:, chosen] for values in at)), weight))
+    return np.stack(slopes)
+
+
 def drift(model: Population, at: Curved, sources: Array) -> Array:
     """Compute the (time, trial, latent) mean of the latents in the next bin.
 

@@ -1,7 +1,8 @@
 """Observation of latents by recorded units: spike counts through a saturating exponential, or Gaussian values.
 
-A count at the highest rate says that the latents are high and nothing more, so that all derivatives are 0 there.
-Without saturation, a few bins near the highest rate of a unit distort the weights.
+With the highest rate h, the expected count is exp(x) / (1 + (exp(x) / h)^4)^(1/4): exp(x) far below h, and h far above.
+A count at the highest rate says that the latents are high and nothing more. Without saturation, a few bins near the
+highest rate of a unit distort the weights. The saturation is smooth, so that Newton steps converge.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
+SHARPNESS = 4
+"""Exponent of the saturation."""
+MAX_EXCESS = 3.0
+"""Largest log rate in excess of the highest log rate; the expected count is constant above."""
 
 
 def counts_spikes(model: Population) -> bool:
@@ -33,20 +38,52 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
     -------
     (time, trial, unit) expected count per bin, or expected value of a Gaussian unit.
     """
+    x = log_rate(model, data, mean)
+    if not counts_spikes(model):
+        return x
+    half = (0.5 * spread_of_units(model, covariance)).astype(x.dtype)
+    x += half[:, data.pattern] if half.shape[1] > 1 else half
+    np.minimum(x, np.log(data.highest) + MAX_EXCESS, out=x)
+    return saturated(np.exp(x, out=x), data.highest)
+
+
+def log_rate(model: Population, data: Recording, mean: Array) -> Array:
+    """Compute the (time, trial, unit) log rate before saturation, or the expected value of a Gaussian unit.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    mean : (time, trial, latent) means of the latents.
+    """
     dtype = data.activity.dtype
     x = mean.astype(dtype) @ model.C.T.astype(dtype)
     x += model.d.astype(dtype)
-    if not counts_spikes(model):
-        return x
-    spread = np.einsum("ul,ptlm,um->tpu", model.C, covariance, model.C, optimize=True)
-    half = (0.5 * spread).astype(dtype)
-    x += half[:, data.pattern] if half.shape[1] > 1 else half
-    np.minimum(x, np.log(data.highest), out=x)
-    return np.exp(x, out=x)
+    return x
+
+
+def spread_of_units(model: Population, covariance: Array) -> Array:
+    """Compute the (time, pattern, unit) variance of the log rate that comes from uncertain latents.
+
+    Parameters
+    ----------
+    model : the network.
+    covariance : (pattern, time, latent, latent) covariances of the latents.
+    """
+    return np.asarray(np.einsum("ul,ptlm,um->tpu", model.C, covariance, model.C, optimize=True))
+
+
+def saturated(rate: Array, highest: float) -> Array:
+    """Limit rates smoothly to a highest rate."""
+    power = rate / highest
+    power *= power
+    power *= power
+    power += 1
+    return rate / np.sqrt(np.sqrt(power, out=power), out=power)
 
 
 def unsaturated(model: Population, data: Recording, rate: Array) -> Array:
-    """Return (time, trial, unit) 1 if a unit was observed below its highest rate, and 0 otherwise.
+    """Compute the (time, trial, unit) derivative of the log rate by x: 1 far below the highest rate, 0 if missing.
 
     Parameters
     ----------
@@ -56,10 +93,13 @@ def unsaturated(model: Population, data: Recording, rate: Array) -> Array:
     """
     if not counts_spikes(model):
         return data.seen
-    return data.seen * (rate < 0.999 * data.highest)
+    power = rate / data.highest
+    power *= power
+    power *= power
+    return (1 - power) * data.seen
 
 
-def residual(model: Population, data: Recording, rate: Array) -> Array:
+def residual(model: Population, data: Recording, rate: Array, covariance: Array) -> Array:
     """Compute the (time, trial, unit) derivative of the log likelihood by x; 0 in missing bins.
 
     Parameters
@@ -67,35 +107,49 @@ def residual(model: Population, data: Recording, rate: Array) -> Array:
     model : the network.
     data : the recording.
     rate : (time, trial, unit) expected activity.
+    covariance : (pattern, time, latent, latent) covariances of the latents.
     """
-    off = (data.activity - rate) * unsaturated(model, data, rate)
-    return off if counts_spikes(model) else off / model.noise.astype(off.dtype)
+    slope = unsaturated(model, data, rate)
+    if not counts_spikes(model):
+        return (data.activity - rate) * slope / model.noise.astype(rate.dtype)
+    # The slope of the log of the rate at the mean of the latents, where the mean rate has the slope above.
+    nearer = np.exp(-0.5 * SHARPNESS * spread_of_units(model, covariance)).astype(rate.dtype)
+    nearer = nearer[:, data.pattern] if nearer.shape[1] > 1 else nearer
+    at_mean = slope / (slope + (1 - slope) * nearer)
+    return (data.activity * at_mean - rate * slope) * data.seen
 
 
-def information(model: Population, data: Recording, rate: Array, chosen: Array) -> Array:
-    """Compute the information of the activity about the latents, averaged over trials.
+def unit_information(model: Population, data: Recording, rate: Array) -> Array:
+    """Compute the (time, trial, unit) Fisher information of each count about x, or 1 / noise variance; 0 if missing.
 
     Parameters
     ----------
     model : the network.
     data : the recording.
     rate : (time, trial, unit) expected activity.
-    chosen : (trial,) True for the trials of the average.
+    """
+    slope = unsaturated(model, data, rate)
+    return slope * slope * rate if counts_spikes(model) else slope / model.noise.astype(slope.dtype)
+
+
+def pattern_information(model: Population, data: Recording, rate: Array) -> Array:
+    """Compute the information of the activity about the latents, averaged over the trials of each pattern.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    rate : (time, trial, unit) expected activity.
 
     Returns
     -------
-    (time, latent, latent) information.
+    (pattern, time, latent, latent) information.
     """
-    seen = unsaturated(model, data, rate)
-    seen, rate = (seen, rate) if chosen.all() else (seen[:, chosen], rate[:, chosen])
-    trials = seen.shape[1]
-    if counts_spikes(model):
-        weight = np.einsum("tnu,tnu->tu", seen, rate).astype(float) / trials
-    else:
-        weight = seen.sum(1).astype(float) / trials / model.noise
+    single = unit_information(model, data, rate)
+    weight = np.stack([single[:, data.pattern == p].mean(1, dtype=float) for p in range(data.pattern.max() + 1)])
     latents = model.C.shape[1]
     outer = (model.C[:, :, None] * model.C[:, None, :]).reshape(len(model.C), -1)
-    return (weight @ outer).reshape(len(weight), latents, latents)
+    return (weight @ outer).reshape(*weight.shape[:2], latents, latents)
 
 
 def variance_of_units(model: Population, data: Recording, direction: Array, rate: Array) -> Array:
@@ -111,10 +165,7 @@ def variance_of_units(model: Population, data: Recording, direction: Array, rate
     dtype = data.activity.dtype
     moved = direction.astype(dtype) @ model.C.T.astype(dtype)
     moved *= moved
-    moved *= unsaturated(model, data, rate)
-    if counts_spikes(model):
-        return np.einsum("tnu,tnu->n", moved, rate).astype(float)
-    return np.asarray((moved / model.noise).sum((0, 2)), float)
+    return np.einsum("tnu,tnu->n", moved, unit_information(model, data, rate)).astype(float)
 
 
 def log_likelihood(model: Population, data: Recording, rate: Array) -> Array:

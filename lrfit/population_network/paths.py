@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Curved, Population, curved, drift, mean_slope, pull_back, push_forward
-from lrfit.population_network.observation import expected, information, residual, variance_of_units
+from lrfit.population_network.model import Curved, Population, curved, drift, pattern_slopes, pull_back, push_forward
+from lrfit.population_network.observation import expected, pattern_information, residual, variance_of_units
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -40,78 +40,92 @@ class Paths(NamedTuple):
 
 
 class Factor(NamedTuple):
-    """Factor of a block-tridiagonal precision.
+    """Factors of the block-tridiagonal precisions of all patterns of observation.
 
     Attributes
     ----------
-    inverse : (time, latent, latent) inverse pivots.
-    gain : (time - 1, latent, latent) gains from each bin to the next bin.
-    log_determinant : log determinant of the precision.
+    inverse : (pattern, time, latent, latent) inverse pivots.
+    gain : (pattern, time - 1, latent, latent) gains from each bin to the next bin.
+    log_determinant : (pattern,) log determinant of each precision.
     """
 
     inverse: Array
     gain: Array
-    log_determinant: float
+    log_determinant: Array
 
 
 def factor(diagonal: Array, upper: Array) -> Factor:
-    """Factor a block-tridiagonal precision.
+    """Factor block-tridiagonal precisions.
 
     Parameters
     ----------
-    diagonal : (time, latent, latent) blocks on the diagonal.
-    upper : (time - 1, latent, latent) blocks above the diagonal.
+    diagonal : (pattern, time, latent, latent) blocks on the diagonal.
+    upper : (pattern, time - 1, latent, latent) blocks above the diagonal.
     """
-    bins = len(diagonal)
-    inverse = np.empty_like(diagonal)
-    gain = np.empty_like(upper)
-    total = 0.0
+    bins = diagonal.shape[1]
+    inverse, gain, pivots = np.empty_like(diagonal), np.empty_like(upper), diagonal.copy()
     for k in range(bins):
-        pivot = diagonal[k] if k == 0 else diagonal[k] - upper[k - 1].T @ gain[k - 1]
-        inverse[k] = np.linalg.inv(pivot)
-        total += np.linalg.slogdet(pivot)[1]
+        if k > 0:
+            pivots[:, k] -= upper[:, k - 1].transpose(0, 2, 1) @ gain[:, k - 1]
+        inverse[:, k] = np.linalg.inv(pivots[:, k])
         if k < bins - 1:
-            gain[k] = inverse[k] @ upper[k]
-    return Factor(inverse=inverse, gain=gain, log_determinant=total)
+            gain[:, k] = inverse[:, k] @ upper[:, k]
+    return Factor(inverse=inverse, gain=gain, log_determinant=np.linalg.slogdet(pivots)[1].sum(1))
 
 
-def solve(parts: Factor, right: Array) -> Array:
-    """Solve precision x = right for x.
+def solve(parts: Factor, right: Array, pattern: Array) -> Array:
+    """Solve precision x = right for x, with the precision of each trial.
 
     Parameters
     ----------
-    parts : factor of the precision.
+    parts : factors of the precisions.
     right : (time, trial, latent) right-hand side.
+    pattern : (trial,) index of the precision of each trial.
 
     Returns
     -------
     (time, trial, latent) solution x.
     """
+    if len(parts.gain) > 1:
+        return _solve_each(parts, right, pattern)
     x = right.copy()
     for k in range(1, len(x)):
-        x[k] -= x[k - 1] @ parts.gain[k - 1]
-    x = x @ parts.inverse
+        x[k] -= x[k - 1] @ parts.gain[0, k - 1]
+    x = x @ parts.inverse[0]
     for k in range(len(x) - 2, -1, -1):
-        x[k] -= x[k + 1] @ parts.gain[k].T
+        x[k] -= x[k + 1] @ parts.gain[0, k].T
     return x
 
 
+def _solve_each(parts: Factor, right: Array, pattern: Array) -> Array:
+    """Solve as `solve` does, with more than one precision."""
+    x = right[..., None].copy()
+    inverse, gain = np.moveaxis(parts.inverse, 1, 0)[:, pattern], np.moveaxis(parts.gain, 1, 0)[:, pattern]
+    for k in range(1, len(x)):
+        x[k] -= gain[k - 1].transpose(0, 2, 1) @ x[k - 1]
+    x = inverse @ x
+    for k in range(len(x) - 2, -1, -1):
+        x[k] -= gain[k] @ x[k + 1]
+    return x[..., 0]
+
+
 def covariances(parts: Factor) -> tuple[Array, Array]:
-    """Compute the covariances of neighbouring bins from the factor of the precision.
+    """Compute the covariances of neighbouring bins from the factors of the precisions.
 
     Parameters
     ----------
-    parts : factor of the precision.
+    parts : factors of the precisions.
 
     Returns
     -------
-    (time, latent, latent) covariances in one bin; (time - 1, latent, latent) covariances of each bin with the next bin.
+    (pattern, time, latent, latent) covariances in one bin; (pattern, time - 1, latent, latent) covariances of each bin
+    with the next bin.
     """
     covariance = parts.inverse.copy()
     lagged = np.empty_like(parts.gain)
-    for k in range(len(covariance) - 2, -1, -1):
-        lagged[k] = -parts.gain[k] @ covariance[k + 1]
-        covariance[k] -= lagged[k] @ parts.gain[k].T
+    for k in range(covariance.shape[1] - 2, -1, -1):
+        lagged[:, k] = -parts.gain[:, k] @ covariance[:, k + 1]
+        covariance[:, k] -= lagged[:, k] @ parts.gain[:, k].transpose(0, 2, 1)
     return covariance, lagged
 
 
@@ -148,33 +162,25 @@ def infer(model: Population, data: Recording, paths: Paths, steps: int = 1) -> P
     paths : posterior from which the inference starts, of this model or of a similar model.
     steps : number of factorisations of the averaged problem, each followed by one conjugate step per trial.
     """
-    precision = np.linalg.inv(model.Q)
-    start_precision = np.linalg.inv(model.start_covariance)
     direction, before = np.zeros_like(paths.mean), np.ones(data.inside.shape[1])
     for _ in range(steps):
         spread = spreads(model, data, paths)
         at = curved(model, paths.mean, spread)
         rate = expected(model, data, paths.mean, paths.covariance)
-        gradient = _gradient(model, data, paths.mean, at, rate, precision, start_precision)
-        parts = [
-            _shared(model, data, at, rate, precision, start_precision, data.pattern == pattern)
-            for pattern in range(data.pattern.max() + 1)
-        ]
-        fresh = np.empty_like(gradient)
-        for pattern, part in enumerate(parts):
-            chosen = data.pattern == pattern
-            fresh[:, chosen] = solve(part, gradient[:, chosen])
+        gradient = slope_of_paths(model, data, paths, at, rate)
+        parts = factor(*joint_precision(model, data, at, rate))
+        fresh = solve(parts, gradient, data.pattern)
         # Conjugate directions (Fletcher & Reeves 1964) correct for trials whose information differs from the average.
         size = np.einsum("tnl,tnl->n", gradient, fresh)
         direction = fresh + np.minimum(size / before, 0.5)[:, None] * direction
         before = np.maximum(size, 1e-12)
-        length = _length(model, data, direction, gradient, at, rate, precision, start_precision)
-        both = [covariances(part) for part in parts]
+        length = _length(model, data, direction, gradient, at, rate)
+        covariance, lagged = covariances(parts)
         paths = Paths(
             mean=paths.mean - length[:, None] * direction,
-            covariance=np.stack([pair[0] for pair in both]),
-            lagged=np.stack([pair[1] for pair in both]),
-            log_determinant=np.array([part.log_determinant for part in parts]),
+            covariance=covariance,
+            lagged=lagged,
+            log_determinant=parts.log_determinant,
         )
     return paths
 
@@ -192,11 +198,20 @@ def spreads(model: Population, data: Recording, paths: Paths) -> Array:
     return variance[:, data.pattern]
 
 
-def _gradient(
-    model: Population, data: Recording, z: Array, at: Curved, rate: Array, precision: Array, start_precision: Array
-) -> Array:
-    """Compute the (time, trial, latent) derivative of the negative log density of latents and activity."""
-    off = residual(model, data, rate)
+def slope_of_paths(model: Population, data: Recording, paths: Paths, at: Curved, rate: Array) -> Array:
+    """Compute the (time, trial, latent) derivative of the negative log density of latents and activity.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    at : curved latents.
+    rate : (time, trial, unit) expected activity.
+    """
+    precision, start_precision = np.linalg.inv(model.Q), np.linalg.inv(model.start_covariance)
+    z = paths.mean
+    off = residual(model, data, rate, paths.covariance)
     gradient = -(off @ model.C.astype(off.dtype)).astype(float)
     early = Curved(*(part[:-1] for part in at))
     pull = (z[1:] - drift(model, early, data.sources[:-1])) @ precision
@@ -206,26 +221,28 @@ def _gradient(
     return gradient
 
 
-def _shared(
-    model: Population,
-    data: Recording,
-    at: Curved,
-    rate: Array,
-    precision: Array,
-    start_precision: Array,
-    chosen: Array,
-) -> Factor:
-    """Factor the precision averaged over the trials of one pattern of observation."""
-    bins = len(rate)
-    diagonal = information(model, data, rate, chosen)
-    part = Curved(*(values[:-1, chosen] for values in at))
-    weight = np.full((bins - 1, int(chosen.sum())), 1 / chosen.sum())
-    F = np.diag(model.leak) + model.A @ mean_slope(model, part, weight)
-    across = F.transpose(0, 2, 1) @ precision
-    diagonal[0] += start_precision
-    diagonal[1:] += precision
-    diagonal[:-1] += across @ F
-    return factor(diagonal, -across)
+def joint_precision(model: Population, data: Recording, at: Curved, rate: Array) -> tuple[Array, Array]:
+    """Compute the precision of the latents of all bins, averaged over the trials of each pattern of observation.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    at : curved latents.
+    rate : (time, trial, unit) expected activity.
+
+    Returns
+    -------
+    (pattern, time, latent, latent) blocks on the diagonal; (pattern, time - 1, latent, latent) blocks above them.
+    """
+    precision = np.linalg.inv(model.Q)
+    F = np.diag(model.leak) + model.A @ pattern_slopes(model, Curved(*(values[:-1] for values in at)), data.pattern)
+    across = F.swapaxes(2, 3) @ precision
+    diagonal = pattern_information(model, data, rate)
+    diagonal[:, 0] += np.linalg.inv(model.start_covariance)
+    diagonal[:, 1:] += precision
+    diagonal[:, :-1] += across @ F
+    return diagonal, -across
 
 
 def _length(
@@ -235,10 +252,9 @@ def _length(
     gradient: Array,
     at: Curved,
     rate: Array,
-    precision: Array,
-    start_precision: Array,
 ) -> Array:
     """Compute the (trial,) best step length, from the second derivative of each trial."""
+    precision, start_precision = np.linalg.inv(model.Q), np.linalg.inv(model.start_covariance)
     early = Curved(*(part[:-1] for part in at))
     moved = model.leak * direction[:-1] + push_forward(model, early, direction[:-1]) @ model.A.T
     off = direction[1:] - moved

@@ -7,7 +7,7 @@ import numpy as np
 from lrfit.population_network.evidence import evidence, without
 from lrfit.population_network.fit import Fit, improve, restart
 from lrfit.population_network.model import Population, curved, drift
-from lrfit.population_network.observation import counts_spikes
+from lrfit.population_network.observation import counts_spikes, saturated
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -38,7 +38,7 @@ def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tu
         z[k + 1] = drift(model, at, data.sources[k : k + 1])[0] + kicks[k + 1]
     x = z @ model.C.T + model.d
     if counts_spikes(model):
-        activity = rng.poisson(np.exp(np.minimum(x, np.log(data.highest)))).astype(float)
+        activity = rng.poisson(saturated(np.exp(x), data.highest)).astype(float)
     else:
         activity = x + rng.standard_normal(x.shape) * np.sqrt(model.noise)
     return data._replace(activity=(activity * data.seen).astype(data.activity.dtype)), z

@@ -23,7 +23,7 @@ import numpy as np
 
 from lrfit.population_network.evidence import REFIT_ROUNDS, Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.likelihood import held_out_nats
+from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray

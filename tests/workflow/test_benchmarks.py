@@ -258,7 +258,7 @@ def test_the_expected_size_of_an_effect_is_not_shrunk_where_data_are_few() -> No
 
 
 def test_quick_populations_score_every_kind_of_small_teacher(tmp_path: Path) -> None:
-    populations.main(["--quick", "--out", str(tmp_path), "--seeds", "0"])
+    populations.main(["--quick", "--out", str(tmp_path), "--seeds", "0", "--jobs", "2"])
     table = pd.read_csv(tmp_path / "populations" / "populations.csv")
     assert table["row"].tolist() == list(populations.QUICK_TEACHERS)
     assert np.isfinite(table[["within_r", "cross_r", "silencing_r"]]).all(axis=None)

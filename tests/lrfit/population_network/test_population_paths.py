@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lrfit.population_network.held_out import MAX_STEPS, MIN_GAIN_NATS, held_out_nats, infer_each
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths, covariances, factor, first_paths, infer, solve
-from lrfit.population_network.recording import Recording
+from lrfit.population_network.recording import Recording, subset
 from tests.support.small_population import small_model, small_recording
 
 Array = np.ndarray
@@ -37,17 +38,19 @@ def test_block_tridiagonal_factor_is_the_dense_inverse(rng: np.random.Generator)
         for j in range(bins):
             if abs(k - j) > 1:
                 blocks[k, :, j] = 0
-    parts = factor(
-        np.stack([blocks[k, :, k] for k in range(bins)]), np.stack([blocks[k, :, k + 1] for k in range(bins - 1)])
-    )
+    diagonal = np.stack([blocks[k, :, k] for k in range(bins)])
+    upper = np.stack([blocks[k, :, k + 1] for k in range(bins - 1)])
     inverse = np.linalg.inv(dense).reshape(bins, latents, bins, latents)
-    covariance, lagged = covariances(parts)
-    assert np.allclose(covariance, [inverse[k, :, k] for k in range(bins)])
-    assert np.allclose(lagged, [inverse[k, :, k + 1] for k in range(bins - 1)])
     right = rng.standard_normal((bins, 2, latents))
     wanted = np.linalg.solve(dense, right.transpose(0, 2, 1).reshape(bins * latents, 2))
-    assert np.allclose(solve(parts, right).transpose(0, 2, 1).reshape(bins * latents, 2), wanted)
-    assert np.isclose(parts.log_determinant, np.linalg.slogdet(dense)[1])
+    for patterns in (1, 2):
+        parts = factor(np.stack([diagonal] * patterns), np.stack([upper] * patterns))
+        covariance, lagged = covariances(parts)
+        assert np.allclose(covariance[-1], [inverse[k, :, k] for k in range(bins)])
+        assert np.allclose(lagged[-1], [inverse[k, :, k + 1] for k in range(bins - 1)])
+        solution = solve(parts, right, np.arange(2) % patterns)
+        assert np.allclose(solution.transpose(0, 2, 1).reshape(bins * latents, 2), wanted)
+        assert np.allclose(parts.log_determinant, np.linalg.slogdet(dense)[1])
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -90,6 +93,21 @@ def test_mean_paths_of_counts_leave_the_bound_no_slope() -> None:
             ends.append(bound(model, data, paths._replace(mean=mean))[trial])
         # The bound's second derivative is of order 10: a path 1e-4 away would have a slope of 1e-3.
         assert abs(ends[0] - ends[1]) / (2 * step) < 1e-3
+
+
+@pytest.mark.parametrize(("rate_hz", "bin_s", "tanh"), [(100.0, 0.02, 3.0), (1.5, 0.05, 3.0), (1e6, 0.02, 0.0)])
+def test_held_out_nats_do_not_depend_on_the_number_of_steps(rate_hz: float, bin_s: float, tanh: float) -> None:
+    model = small_model(curvature=tanh)
+    model = model._replace(d=np.full(10, np.log(0.5 * rate_hz * bin_s) if rate_hz < 1e6 else 0.0))
+    data, _ = small_recording(model, trials=20, bins=40)
+    data = data._replace(highest=rate_hz * bin_s)
+    short = infer_each(model, data)
+    long = infer_each(model, data, MIN_GAIN_NATS / 100, 4 * MAX_STEPS)
+    assert np.abs(short.nats - long.nats).max() < 0.1
+    alone = held_out_nats(model, subset(data, np.array([3])))
+    assert alone[0] == pytest.approx(short.nats[3], abs=0.02)
+    shared = infer(model, data, first_paths(model, data), 15)
+    assert short.nats.sum() > bound(model, data, shared).sum()
 
 
 def test_bins_past_the_end_of_a_trial_change_nothing() -> None:

@@ -14,6 +14,7 @@ from lrfit.population_network.dimensions import choose_drives, split
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.recording import from_arrays, subset
 from lrfit.population_network.simulation import null_nats
+from lrfit.population_network.verdict import MIN_PATHWAY_NATS
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_analysis_recovers_currents_and_the_missing_pathway(teacher: PopulationT
     first = teacher.region == 0
     assert correlation(teacher.current[1][..., first], result.currents.current[1][..., first]) > 0.8
     assert not result.verdict.resolved[1, 0]
-    assert result.verdict.evidence.nats[0, 1] > 5 > result.verdict.evidence.nats[1, 0]
+    assert result.verdict.evidence.nats[0, 1] > MIN_PATHWAY_NATS > result.verdict.evidence.nats[1, 0]
     assert np.allclose(result.currents.current.sum(0), result.currents.total)
     assert result.deviation.shape == (2, *teacher.activity.shape)
 
