@@ -79,6 +79,7 @@ def check_run(plan: Plan) -> RunCheck:
         if not check.of_recording[name]:
             _check_own_recordings(plan, name, check)
     _check_merge(plan, files, check)
+    _check_mapping(plan, files, check)
     _check_perturbed(plan, files, check)
     _check_values(files, check)
     _check_experiments(plan, files, check)
@@ -142,12 +143,24 @@ def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> No
         shared = "regions.merge" in plan.shared_settings(names[0])
         where = "config" if shared else f"{names[0]} ({plan.recordings[names[0]].path})"
         message = absent_labels_message(where, absent, labels, "any recording" if shared else "the recording")
-        if not absent_labels_are_a_mistake(plan.recordings[names[0]].settings.regions.merge, absent):
+        if not absent_labels_are_a_mistake(plan.recordings[names[0]].settings.regions.merge, absent, labels):
             check.remarks.append(message)
         elif shared:
             check.of_study.append(message)
         else:
             check.of_recording[names[0]].append(message)
+
+
+def _check_mapping(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Tables ``regions.mapping`` that name no unit: in order where they name units of a recording that shares them."""
+    opened = {name: plan.recordings[name].settings.regions.mapping for name, file in files.items() if file.opened}
+    matched = {mapping for name, mapping in opened.items() if not files[name].absent_mapping}
+    for name, mapping in opened.items():
+        if not files[name].absent_mapping:
+            continue
+        where = f"{name} ({plan.recordings[name].path})"
+        target = check.remarks if mapping in matched else check.of_recording[name]
+        target.append(f"{where}: regions.mapping: {files[name].absent_mapping}")
 
 
 def _check_perturbed(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
@@ -159,7 +172,7 @@ def _check_perturbed(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -
 
 
 def _check_values(files: dict[str, FileCheck], check: RunCheck) -> None:
-    """Values of `windows.select` that no recording has, next to others that some have."""
+    """Values of `windows.select` and `units.select` that no recording has, next to others that some have."""
     opened = [file for file in files.values() if file.opened]
     for setting, value in dict.fromkeys(pair for file in opened for pair in file.absent_values):
         if all((setting, value) in file.absent_values for file in opened):

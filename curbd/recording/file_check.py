@@ -14,12 +14,13 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.activity import Activity, read_activity
-from curbd.recording.cells import cell_text, column_of, texts_of_cell
+from curbd.recording.cells import column_of, texts_of_cell
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
 from curbd.recording.inputs import names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.selection import candidate_units, require_units, small_regions
+from curbd.recording.units import absent_values
 from curbd.recording.windows import Trials, conditions
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
@@ -42,6 +43,7 @@ class FileCheck:
     opened : True if units and regions could be read.
     labels : region labels before merging.
     absent_labels : labels in ``regions.merge`` that no unit has.
+    absent_mapping : a message if the table ``regions.mapping`` names no unit; '' otherwise.
     absent_perturbations : a sentence on each entry of `perturbed` of which there is no trial.
     absent_values : (setting, value) of one value among several that are chosen and that the file does not have -> the
         values that it has.
@@ -56,6 +58,7 @@ class FileCheck:
     opened: bool = False
     labels: list[str] = field(default_factory=list)
     absent_labels: list[str] = field(default_factory=list)
+    absent_mapping: str = ""
     absent_perturbations: list[str] = field(default_factory=list)
     absent_values: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     is_spikes: bool = False
@@ -106,7 +109,12 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         found.labels = list(file.units.attrs.get("labels", []))
         found.absent_labels = list(file.units.attrs.get("absent_labels", []))
         kept = found.attempt(_kept_units, file, settings.units, where, found)
-        found.absent_values = _absent_values(_table_of_trials(file, settings.windows), settings.windows)
+        found.absent_mapping = file.units.attrs.get("absent_mapping", "")
+        found.absent_values = dict(file.units.attrs.get("absent_values", {}))
+        table = _table_of_trials(file, settings.windows)
+        if table is not None:
+            columns = {str(column): table[column] for column in table}
+            found.absent_values |= absent_values(columns, settings.windows.select, "windows.select", texts_of_cell)
         activity = _trials(file, settings, where, found)
         units = file.units if kept is None else file.units.iloc[kept]
         if activity is None:
@@ -129,19 +137,6 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
         found.has_trials = True
     return found
-
-
-def _absent_values(table: pd.DataFrame | None, windows: Windows) -> dict[tuple[str, str], list[str]]:
-    """Values among several of `windows.select` that no row has; a single one is a mistake of its own."""
-    absent = {}
-    for column, values in windows.select.items():
-        if table is None or column not in table or len(values) < 2:
-            continue
-        present = sorted({text for cell in table[column] for text in texts_of_cell(cell)})
-        for value in values:
-            if cell_text(value) not in present:
-                absent[f"windows.select.{column}", cell_text(value)] = present
-    return absent
 
 
 def _opened(

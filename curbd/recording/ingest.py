@@ -87,8 +87,8 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     file : the opened file.
     settings : bin width, smoothing, windows, inputs, choice of units, scaling and split.
     name : name of the recording.
-    shared : settings that other recordings have as well, ``regions.merge`` and ``perturbed``; their labels and values
-        may be those of other recordings alone.
+    shared : settings that other recordings have as well, of ``regions.merge``, ``regions.mapping`` and ``perturbed``;
+        their labels, units and values may be those of other recordings alone.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
 
 def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared: Collection[str]) -> Session:
     where = f"{name} ({file.path})"
-    file = _with_known_labels(file, settings, where, "regions.merge" in shared)
+    file = _with_known_labels(file, settings, where, shared)
     candidates = candidate_units(file.units, where)
     activity = read_activity(file, candidates, settings, where)
     _require_activity(activity, f"{where}: {file.activity_name}")
@@ -191,14 +191,19 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
 
 
 def _with_known_labels(
-    file: RecordingFile, settings: RecordingSettings, where: str, shared_merge: bool
+    file: RecordingFile, settings: RecordingSettings, where: str, shared: Collection[str]
 ) -> RecordingFile:
-    """The file, with a note on labels of ``regions.merge`` that it lacks; an error unless other recordings share it."""
-    absent = file.units.attrs.get("absent_labels", [])
+    """The file, with a note on labels of ``regions.merge`` that it lacks.
+
+    Such labels, and a table ``regions.mapping`` that names no unit, are an error unless other recordings share them.
+    """
+    if (problem := file.units.attrs.get("absent_mapping")) and "regions.mapping" not in shared:
+        raise UserError(problem)
+    absent, present = (file.units.attrs.get(name, []) for name in ("absent_labels", "labels"))
     if not absent:
         return file
-    if not shared_merge and absent_labels_are_a_mistake(settings.regions.merge, absent):
-        raise UserError(absent_labels_message(where, absent, file.units.attrs["labels"], "the recording"))
+    if "regions.merge" not in shared and absent_labels_are_a_mistake(settings.regions.merge, absent, present):
+        raise UserError(absent_labels_message(where, absent, present, "the recording"))
     note = f"Labels of regions.merge that no unit of this recording has: {', '.join(absent)}."
     return replace(file, notes=(*file.notes, note))
 

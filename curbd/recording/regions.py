@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,11 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
 
     Returns
     -------
-    The labels as an origin.
+    The labels as an origin; if the table names no unit of the recording, its ``problem`` says so.
 
     Raises
     ------
-    UserError : the file does not exist or is not such a table, an id appears in two rows, or no unit of the recording
-        is in the table.
+    UserError : the file does not exist or is not such a table, or an id appears in two rows.
     """
     table = _read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
     key = next((column for column in ("unit_id", "electrode_id") if column in table), None)
@@ -151,16 +150,17 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
     else:
         cells = [majority(region_label(labels.get(electrode, "")) for electrode in ids) for ids in electrode_ids]
     origin = label_origin("mapping", "mapping", cells)
-    if not any(origin.labels):
-        known_ids = unit_ids if key == "unit_id" else sorted({electrode for ids in electrode_ids for electrode in ids})
-        raise UserError.at(
-            path,
-            found=f"no label for any unit of the recording (the table has {key} {_some(list(labels))})",
-            expected=f"{key} of the recording, such as {_some(known_ids)}"
-            if known_ids
-            else "the column unit_id, because the file links no unit to an electrode",
-        )
-    return origin
+    if any(origin.labels):
+        return origin
+    known_ids = unit_ids if key == "unit_id" else sorted({electrode for ids in electrode_ids for electrode in ids})
+    problem = mistake(
+        path,
+        found=f"no label for any unit of the recording (the table has {key} {_some(list(labels))})",
+        expected=f"{key} of the recording, such as {_some(known_ids)}"
+        if known_ids
+        else "the column unit_id, because the file links no unit to an electrode",
+    )
+    return replace(origin, problem=problem)
 
 
 def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOrigin]:
@@ -236,21 +236,24 @@ def label_units(
     Returns
     -------
     table : one row per unit, with the columns region, region_raw, region_source and reason. Its attribute ``labels``
-        holds the labels before merging, and ``absent_labels`` the labels of `settings.merge` that no unit has.
+        holds the labels before merging, ``absent_labels`` the labels of `settings.merge` that no unit has, and
+        ``absent_mapping`` a message if the table `settings.mapping` names no unit.
     notes : sentences on origins that disagree or cannot be read, and on labels that differ only in case.
 
     Raises
     ------
     UserError : no unit has a label; or some units have no label and ``regions.unknown`` is stop.
     """
-    origins = list(origins)
+    origins, absent_mapping = list(origins), ""
     if settings.mapping is not None:
-        origins.append(read_mapping(settings.mapping, unit_ids, electrode_ids))
+        mapping = read_mapping(settings.mapping, unit_ids, electrode_ids)
+        origins.append(mapping)
+        absent_mapping = mapping.problem
     if settings.name_pattern is not None:
         origins += read_names(names, settings.name_pattern)
     labels, label_sources, raw = resolve(origins, settings.order, len(unit_ids))
     if not any(labels) and settings.unknown != "keep":
-        raise UserError(no_label_message(unit_ids, origins, names, where, candidates))
+        raise UserError(absent_mapping or no_label_message(unit_ids, origins, names, where, candidates))
     atlas = LabelReader(settings)
     labels = _merged_in_atlas(labels, label_sources, origins, atlas)
     merge = read_merge(settings.merge)
@@ -274,7 +277,8 @@ def label_units(
         },
         dtype=object,
     )
-    table.attrs = {"labels": present, "absent_labels": [label for label in merge if label not in present]}
+    absent_labels = [label for label in merge if label not in present]
+    table.attrs = {"labels": present, "absent_labels": absent_labels, "absent_mapping": absent_mapping}
     return table, problems(origins) + disagreements(origins) + alike(region) + atlas.notes
 
 
@@ -298,7 +302,7 @@ def alike(labels: Sequence[str]) -> list[str]:
     spellings: dict[str, Counter[str]] = {}
     for label in labels:
         if label:
-            spellings.setdefault(re.sub(r"[\W_]+", "", label.casefold()) or label, Counter())[label] += 1
+            spellings.setdefault(_spelling(label), Counter())[label] += 1
     notes = []
     for counts in spellings.values():
         if len(counts) > 1:
@@ -440,22 +444,33 @@ def candidate_lines(candidates: Mapping[str, Sequence[str]]) -> list[str]:
     return ["Other columns of texts:", *listed, f"If one of them holds the region, name it, as in {key}"]
 
 
-def absent_labels_are_a_mistake(merge: dict[str, str] | str, absent: Sequence[str]) -> bool:
+def absent_labels_are_a_mistake(merge: dict[str, str] | str, absent: Sequence[str], present: Sequence[str]) -> bool:
     """Decide whether labels in ``regions.merge`` that no unit has are a mistake rather than worth a remark.
 
     Every label that is written in the config is meant for a recording of the run, so that an absent label is a mistake.
-    A table may cover a whole atlas, and is a mistake only if no unit has any of its labels.
+    A table may cover a whole atlas. Its absent labels are a mistake if no unit has any label of the table, or if an
+    absent label is another spelling (case, blanks, punctuation) of a label of the units for which the table has no row.
 
     Parameters
     ----------
     merge : the setting, labels or the path of a table.
     absent : labels that no unit has.
+    present : the labels of the units.
 
     Returns
     -------
     True if the labels are a mistake.
     """
-    return bool(absent) and (not isinstance(merge, str) or len(absent) == len(read_merge(merge)))
+    if not absent or not isinstance(merge, str):
+        return bool(absent)
+    labels = read_merge(merge)
+    unmerged = {_spelling(label) for label in present if label not in labels}
+    return len(absent) == len(labels) or any(_spelling(label) in unmerged for label in absent)
+
+
+def _spelling(label: str) -> str:
+    """The letters and digits of a label, without case; the label itself if it has none."""
+    return re.sub(r"[\W_]+", "", label.casefold()) or label
 
 
 def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:

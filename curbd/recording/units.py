@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,7 +207,40 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     selection = select(facts.columns, settings.units.select, n_units, where)
     reasons = zip(facts.reason or [""] * n_units, selection, table["reason"], strict=True)
     table["reason"] = [next(filter(None, of_unit), "") for of_unit in reasons]
+    table.attrs["absent_values"] = absent_values(
+        facts.columns, settings.units.select, "units.select", lambda cell: [cell_text(cell)]
+    )
     return table[list(UNIT_COLUMNS)], notes + facts.notes + label_notes
+
+
+def absent_values(
+    columns: Mapping[str, Iterable[Any]],
+    wanted: Mapping[str, Sequence[Any]],
+    setting: str,
+    texts: Callable[[Any], Iterable[str]],
+) -> dict[tuple[str, str], list[str]]:
+    """Find the values that a setting chooses among several values of a column, and that no row of the column has.
+
+    A column of which a single value is chosen is left out: without that value no row is left, which is a mistake.
+
+    Parameters
+    ----------
+    columns : name -> cells.
+    wanted : column -> chosen values.
+    setting : name of the setting, such as ``units.select``.
+    texts : function that returns the strings by which a cell can be chosen.
+
+    Returns
+    -------
+    (name of the setting and column, value) -> the values that the column has.
+    """
+    absent: dict[tuple[str, str], list[str]] = {}
+    for column, values in wanted.items():
+        if column in columns and len(values) > 1:
+            present = sorted({text for cell in columns[column] for text in texts(cell)})
+            missing = (text for text in map(cell_text, values) if text not in present)
+            absent |= {(f"{setting}.{column}", text): present for text in missing}
+    return absent
 
 
 def select(

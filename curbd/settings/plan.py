@@ -63,15 +63,16 @@ class Plan:
         return Experiments.model_construct(inactivations=chosen, bench=self.config.bench)
 
     def shared_settings(self, recording: str) -> set[str]:
-        """Return which of the keys ``regions.merge`` and ``perturbed`` have the same value for another recording.
+        """Return which of the keys ``regions.merge``, ``regions.mapping`` and ``perturbed`` another recording shares.
 
-        A shared value may name labels or trials that only some of the recordings have.
+        A value that two recordings share may name labels, units or trials that only some of the recordings have.
         """
         own = self.recordings[recording].settings
         others = [row.settings for name, row in self.recordings.items() if name != recording]
         shared = set()
-        if any(settings.regions.merge == own.regions.merge for settings in others):
-            shared.add("regions.merge")
+        for key in ("merge", "mapping"):
+            if any(getattr(settings.regions, key) == getattr(own.regions, key) for settings in others):
+                shared.add(f"regions.{key}")
         if any(settings.perturbed == own.perturbed for settings in others):
             shared.add("perturbed")
         return shared

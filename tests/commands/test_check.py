@@ -108,6 +108,39 @@ def test_a_merge_table_of_an_atlas_may_name_labels_that_no_recording_has(study: 
     assert len(check_run(read_plan(Path("my.yaml"))).of_study) == 1
 
 
+def test_another_spelling_in_a_merge_table_is_a_mistake(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "merge.tsv").write_text("label\tregion\nV1\tvisual\nca 1\thippocampus\n", encoding="utf-8")
+    (mistake,) = check_run(read_plan(study(defaults={"regions": {"merge": "merge.tsv"}}))).of_study
+    assert mistake.startswith("config: regions.merge: found unknown region 'ca 1'")
+
+
+def test_a_mapping_of_the_units_of_one_recording_is_a_remark_for_the_others(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "units.tsv").write_text("unit_id\tregion\n8\tM1\n", encoding="utf-8")
+    write_file(tmp_path / "c.h5", ["V1", "M1", "CA1"])
+    rows = ("a\ta.h5\thdf5", "c\tc.h5\thdf5")
+    settings = {"regions": {"mapping": "units.tsv"}}
+    check = check_run(read_plan(study(*rows, defaults=settings)))
+    assert check.mistakes == []
+    (remark,) = check.remarks
+    assert remark.startswith("a (a.h5): regions.mapping: units.tsv: found no label for any unit of the recording")
+    plan = read_plan(Path("my.yaml"))
+    with open_recording("a.h5", "hdf5", plan.recording_settings("a")) as opened:
+        session = ingest(opened, plan.recording_settings("a"), "a", shared=plan.shared_settings("a"))
+    assert "no label for any unit" in session.recording.attrs["notes"]
+    with pytest.raises(UserError, match="no label for any unit"):
+        ingest_file("a.h5", plan.recording_settings("a"))
+    assert check_run(read_plan(study(rows[0], defaults=settings))).failing == ["a"]
+
+
+def test_a_level_that_the_atlas_does_not_have_is_one_mistake(study: Study) -> None:
+    pytest.importorskip("iblatlas")
+    check = check_run(read_plan(study(defaults={"regions": {"atlas": "allen_ccf", "level": "berly"}})))
+    assert check.leaves_nothing
+    (mistake,) = together(check.mistakes)
+    assert "found 'berly'" in mistake
+    assert mistake.endswith("did you mean 'beryl'?")
+
+
 def test_all_mistakes_of_windows_conditions_and_inputs_come_at_once(
     study: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +172,16 @@ def test_one_of_several_values_that_no_recording_has_is_a_remark(study: Study) -
     check = check_run(read_plan(study(defaults={"windows": windows})))
     assert check.mistakes == []
     assert check.remarks == ["config: windows.select.side: no recording has 'rigth'; did you mean 'right'?"]
+
+
+def test_one_of_several_values_of_units_that_no_recording_has_is_a_remark(study: Study) -> None:
+    for path in ("a.h5", "b.h5"):
+        with h5py.File(path, "a") as file:
+            file["quality"] = ["good", "mua"] * 4
+    settings = {"units": {"select": {"quality": ["good", "mau"]}, "min_per_region": 1}}
+    check = check_run(read_plan(study(defaults=settings)))
+    assert check.mistakes == []
+    assert "config: units.select.quality: no recording has 'mau'; did you mean 'mua'?" in check.remarks
 
 
 def test_the_demo_is_in_order_before_its_recording_is_written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ IDS = ["a", "b", "c", "d"]
 
 def label(settings: Regions, origins=(COLUMN, ELECTRODES), names=None, electrode_ids=()):
     return label_units(IDS, list(origins), names or {}, electrode_ids or [[]] * 4, settings, "rec")
+
+
+def test_a_mapping_that_names_no_unit_is_told_and_stops_where_nothing_else_has_labels(tmp_path: Path):
+    path = tmp_path / "regions.tsv"
+    path.write_text("unit_id\tregion\nz\tx\n")
+    message = "no label for any unit .* expected unit_id of the recording, such as a, b, c, d"
+    table, notes = label(Regions(mapping=str(path)))
+    assert list(table["region"]) == ["ca1", "adn", "", "ca1"]
+    assert re.search(message, table.attrs["absent_mapping"])
+    assert any(re.search(message, note) for note in notes)
+    with pytest.raises(UserError, match=message):
+        label(Regions(mapping=str(path)), origins=())
 
 
 @pytest.mark.parametrize("text", ["", "  ", "unknown", "None", "ROOT", b"nan", "N/A", "void", None, float("nan")])
@@ -112,7 +125,6 @@ def test_mapping_by_electrode(tmp_path: Path):
     [
         ("unit\tregion\na\tx\n", "found the columns unit, region, expected unit_id"),
         ("unit_id\tregion\na\tx\na\ty\n", "found unit_id a in more than one row, expected one row for each unit_id"),
-        ("unit_id\tregion\nz\tx\n", "no label for any unit .* expected unit_id of the recording, such as a, b, c, d"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_an_error(tmp_path: Path, text: str, message: str):
