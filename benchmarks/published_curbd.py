@@ -49,6 +49,7 @@ def train(
     passes: int,
     dt_s: float,
     chosen: bool = True,
+    substeps: int = SUBSTEPS,
 ) -> Training:
     """Train a network on one stretch of activity.
 
@@ -60,11 +61,12 @@ def train(
     chosen : True lays the update out as the public code does: the weights that learn are picked by their presynaptic
         unit (all units, in random order), and vectors are columns. False updates all weights at once, which is the same
         algorithm in a fraction of the time.
+    substeps : Euler steps of the network in one sample.
     """
     rng = np.random.default_rng(SEED)
     data = np.clip(activity / activity.max(), -0.999, 0.999)
     n, n_samples = data.shape
-    n_steps, step_s = (n_samples - 1) * SUBSTEPS + 1, dt_s / SUBSTEPS
+    n_steps, step_s = (n_samples - 1) * substeps + 1, dt_s / substeps
     w = _input_noise(rng, n, n_steps, step_s)
     J = WEIGHT_GAIN * rng.standard_normal((n, n)) / np.sqrt(n)
     P = INVERSE_CORRELATION * np.eye(n)
@@ -93,7 +95,7 @@ def train(
                     c = 1 / (1 + R[:, step] @ q)
                     P = P - c * np.outer(q, q)
                     J = J - c * np.outer(error, q)
-        missed = np.linalg.norm(data - R[:, ::SUBSTEPS])
+        missed = np.linalg.norm(data - R[:, ::substeps])
         p_var.append(float(1 - (missed / (np.sqrt(data.size) * data.std())) ** 2))
     return Training(J, R, p_var)
 

@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+QUIET_SECONDS = 10.0
+"""A computation that takes less time writes no line to the log."""
+
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
-    """Show the progress of a computation while a ``with`` block runs.
+def progress(total: int, what: str, quiet_s: float = QUIET_SECONDS) -> Iterator[Callable[[int], object]]:
+    """Show the progress of a computation while a ``with`` block runs: the share that is done, and the time left.
 
     Parameters
     ----------
     total : number of steps of the computation.
     what : short description, shown in front of the bar or the numbers.
+    quiet_s : time from the start, s, before which nothing is written to the log.
 
     Yields
     ------
     A function to call with the number of steps that were completed since the last call. The function advances a bar on
     standard error. If standard error is not a terminal, the function writes a line to the log whenever another tenth of
-    all steps is complete.
+    all steps is complete. The time left is estimated from the time that the completed steps took.
     """
     if sys.stderr.isatty():
         with tqdm(total=total, desc=what) as bar:
             yield bar.update
         return
-    done = 0
+    done, started = 0, time.monotonic()
 
     def log_tenths(steps: int) -> None:
         nonlocal done
         before, done = done, done + steps
-        if 10 * done // total > 10 * before // total:
-            log.info("%s: %d of %d", what, done, total)
+        seconds = time.monotonic() - started
+        if seconds >= quiet_s and 10 * done // total > 10 * before // total:
+            left = f", about {_duration(seconds * (total - done) / done)} left" if done < total else ""
+            log.info("%s: %d of %d%s", what, done, total, left)
 
     yield log_tenths
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from curbd.errors import UserError
 from curbd.estimators.force import force
@@ -28,6 +31,7 @@ from curbd.settings.validation import euler_step_mistakes
 from curbd.states.infer import infer_states
 
 Array = np.ndarray
+T = TypeVar("T")
 Estimator = Callable[[TrainingData, Any, np.random.Generator], Fit]
 FUNCTION_OF_FAMILY = {"full_rank": "curbd.fit", "low_rank": "lrfit.fit"}
 
@@ -47,10 +51,13 @@ class Registered(NamedTuple):
     estimator : function (TrainingData, options, rng) -> Fit.
     rates : function (recording, options) -> (trial, time, unit) scaled rates, NaN where missing. An estimator that
         models the noise on the rates may use rates that are not clipped.
+    one_thread : True for an estimator that computes on one thread without the interpreter: as many seeds are fitted
+        at the same time as the process has threads. Other estimators use all threads for one seed.
     """
 
     estimator: Estimator
     rates: Callable[[xr.Dataset, Any], Array] = clipped_rates
+    one_thread: bool = False
 
 
 class Fits(NamedTuple):
@@ -69,7 +76,7 @@ class Fits(NamedTuple):
 FULL_RANK: Mapping[str, Registered] = {
     "one_step": Registered(with_hidden_input_search(one_step)),
     "sparse": Registered(with_hidden_input_search(sparse)),
-    "force": Registered(force),
+    "force": Registered(force, one_thread=True),
     "shooting": Registered(with_hidden_input_search(shooting)),
     "state_space": Registered(state_space, rates=noisy_rates),
 }
@@ -141,15 +148,39 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
     data = all_trials(recording, model, registered.rates(recording, options))
     train = recording["split"].values == "train"
     training = data.of_trials(train)
-    fits, seconds = [], []
-    for fit_index, seed in enumerate(model.seeds):
+
+    def fit_seed(fit_index: int) -> tuple[Fit, float]:
         started = time.perf_counter()
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(model.seeds[fit_index])
         fitted = registered.estimator(resampled(training, rng) if fit_index else training, options, rng)
-        fits.append(infer_states(infer_hidden_inputs(fitted, data), data, train, rng))
-        seconds.append(time.perf_counter() - started)
-        log.info("%s, seed %d (%d of %d): %.1f s", name, seed, fit_index + 1, len(model.seeds), seconds[-1])
-    return Fits(to_dataset(side_by_side(fits), recording, name, model), seconds)
+        fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
+        seconds = time.perf_counter() - started
+        log.info("%s, seed %d (%d of %d): %.1f s", name, model.seeds[fit_index], fit_index + 1, n_seeds, seconds)
+        return fitted, seconds
+
+    n_seeds = len(model.seeds)
+    threads = min(torch.get_num_threads(), n_seeds) if registered.one_thread else 1
+    fits, seconds = zip(*fit_side_by_side(fit_seed, n_seeds, threads), strict=True)
+    return Fits(to_dataset(side_by_side(fits), recording, name, model), list(seconds))
+
+
+def fit_side_by_side(fit_seed: Callable[[int], T], n_seeds: int, threads: int) -> list[T]:
+    """Fit all seeds of a model, several at a time if there is more than one thread, each of them then on one thread.
+
+    Parameters
+    ----------
+    fit_seed : function of the fit index.
+    n_seeds : number of fits.
+    threads : number of fits at a time.
+
+    Returns
+    -------
+    What the function returns for every fit, in the order of the fits.
+    """
+    if threads == 1:
+        return [fit_seed(fit_index) for fit_index in range(n_seeds)]
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(fit_seed, range(n_seeds)))
 
 
 def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:

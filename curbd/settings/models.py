@@ -71,6 +71,12 @@ class Force(Section):
     """Size of the noise that is added to the currents; the same noise is used in every pass."""
     noise_tau_s: Positive = 0.1
     """Time constant of the added noise, in seconds."""
+    stop: Literal["passes", "held_out"] = "passes"
+    """When the training ends. `passes`: after all passes. `held_out`: when a free run of the network on every fifth
+    training trial, which is then not fitted, has not come closer to the recording for three passes. The network of the
+    best pass is kept, and `passes` is the largest number of passes."""
+    precision: Literal["double", "single"] = "double"
+    """Precision of the numbers: 64 bits, or 32 bits, which take about half the time and memory."""
 
 
 class Shooting(OneStep):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import curbd
 import lrfit
@@ -150,3 +151,12 @@ def test_a_recording_of_one_short_stretch_can_be_fitted(tmp_path, family, estima
     assert (short["split"] == "train").sum() == 1
     networks, _ = fitted(short, family, estimator)
     assert np.isfinite(networks["J"].values).all()
+
+
+def test_seeds_that_are_fitted_at_the_same_time_are_those_that_are_fitted_in_turn(recording, one_thread):
+    in_turn = fitted(recording, "full_rank", "force", seeds=(0, 1, 2))[0]
+    torch.set_num_threads(3)
+    at_once = fitted(recording, "full_rank", "force", seeds=(0, 1, 2))[0]
+    assert torch.get_num_threads() == 3
+    # The time constant is estimated by sums whose order depends on the number of threads.
+    np.testing.assert_allclose(in_turn["J"].values, at_once["J"].values, rtol=1e-8)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from curbd.estimators.force import force, random_network
-from curbd.network.equation import phi_inverse, simulate
+from curbd.estimators.force import PATIENCE_PASSES, force, random_network, set_aside
+from curbd.network.equation import free_run, phi_inverse, simulate
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Force
 from curbd.teachers import multi_region, published_three_region
@@ -45,6 +45,52 @@ def test_it_is_the_published_algorithm_trial_by_trial():
     options = Force(passes=3)
     fit = force(data, options, np.random.default_rng(3)).network
     np.testing.assert_allclose(np.column_stack([fit.J, fit.b]), plain(data, options, 3), atol=1e-8)
+
+
+def test_updates_of_many_samples_at_once_are_the_updates_of_every_sample():
+    """With enough units that a block of updates is shorter than a trial and ends inside of a trial."""
+    teacher = multi_region(units=16, trials=2, samples=45, inputs="none", substeps=1)
+    data = training_data(teacher, tau_s=0.1)
+    options = Force(passes=2)
+    fit = force(data, options, np.random.default_rng(3)).network
+    np.testing.assert_allclose(np.column_stack([fit.J, fit.b]), plain(data, options, 3), atol=1e-8)
+
+
+def test_single_precision_gives_the_same_network_within_its_precision():
+    data = training_data(multi_region(units=8, trials=3, samples=60), tau_s=0.1)
+    double, single = (
+        force(data, Force(passes=3, precision=precision), np.random.default_rng(0)).network.J
+        for precision in ("double", "single")
+    )
+    assert single.dtype == double.dtype == np.float64
+    # Rounding of single precision, 6e-8, over 500 updates.
+    assert 0 < np.abs(single - double).max() < 2e-3 * np.abs(double).max()
+
+
+def test_training_stops_when_trials_set_aside_are_predicted_no_better():
+    data = training_data(multi_region(units=5, trials=10, samples=40, process_noise=0.1), tau_s=0.1)
+    fitted, held_out = set_aside(data)
+    assert sorted([*fitted.trial, *held_out.trial]) == list(range(10))
+    assert len(held_out.trial) == 2
+
+    def held_out_r2(passes: int) -> float:
+        network = force(fitted, Force(passes=passes), np.random.default_rng(0)).network
+        error = free_run(network, held_out.r, held_out.u) - held_out.r
+        return 1 - (error**2).sum() / ((held_out.r - held_out.r.mean((0, 1))) ** 2).sum()
+
+    stopped = force(data, Force(passes=40, stop="held_out"), np.random.default_rng(0)).network
+    r2 = [held_out_r2(passes) for passes in range(1, 41)]
+    best = next(n for n in range(1, 41) if r2[n - 1] == max(r2[: n + PATIENCE_PASSES]))
+    same = force(fitted, Force(passes=best), np.random.default_rng(0)).network
+    np.testing.assert_allclose(stopped.J, same.J, atol=1e-12)
+    assert best < 40
+
+
+def test_a_single_trial_is_set_aside_in_part():
+    data = training_data(multi_region(units=4, trials=1, samples=50), tau_s=0.1)
+    fitted, held_out = set_aside(data)
+    np.testing.assert_array_equal(np.concatenate([fitted.r, held_out.r], axis=1), data.r)
+    assert held_out.r.shape[1] == 10
 
 
 def test_stretches_before_and_after_missing_bins_are_separate_trials():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -18,8 +19,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def work() -> None:
-    with progress(20, "experiments") as advance:
+def work(**options: float) -> None:
+    with progress(20, "experiments", **options) as advance:
         for _ in range(20):
             advance(1)
 
@@ -36,6 +37,13 @@ def test_a_bar_at_a_terminal(monkeypatch: pytest.MonkeyPatch, caplog: pytest.Log
 
 def test_ten_lines_in_a_log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     with caplog.at_level(logging.INFO):
-        work()
-    assert caplog.messages == [f"experiments: {done} of 20" for done in range(2, 21, 2)]
+        work(quiet_s=0)
+    shares = [re.sub(", about [0-9]+ s left", ", left", line) for line in caplog.messages]
+    assert shares == [f"experiments: {done} of 20{', left' * (done < 20)}" for done in range(2, 21, 2)]
     assert "%|" not in capsys.readouterr().err
+
+
+def test_a_short_computation_writes_nothing_to_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        work()
+    assert not caplog.messages

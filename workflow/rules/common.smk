@@ -191,6 +191,12 @@ def fit_model(wildcards):
     return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
 
 
+def fit_threads(wildcards):
+    """Threads of the step fit: `force` fits its seeds at the same time, each on one thread."""
+    model = PLAN.config.models[wildcards.model]
+    return len(model.seeds) if model.estimator_name() == "force" else 1
+
+
 def experiments_of_recording(wildcards):
     """The experiments of the config for a recording, and how they are run and judged."""
     return as_json(PLAN.experiments(wildcards.recording))

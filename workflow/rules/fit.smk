@@ -13,7 +13,7 @@ rule fit:
         "<results>/benchmarks/fit/{recording}/{model}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: fit_threads
     resources:
         mem_mb=fit_memory,
         runtime=fit_minutes,
