@@ -14,10 +14,10 @@ from curbd.network.truth import against_truth, comparable_truth, true_current
 from curbd.network.view import View, view, views
 from curbd.pathways.agreement import agreement, silencing_effects
 from curbd.pathways.current_regression import current_regression, mean_of_active
+from curbd.pathways.grades import with_verdicts
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.unrecorded import hints
-from curbd.pathways.verdict import Grounds, verdict
 
 Array = np.ndarray
 Evidence = dict[str, Array]
@@ -56,8 +56,7 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     table.insert(0, "recording", recording.attrs["recording"])
     table.insert(1, "model", networks.attrs["model"])
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
-    judged = [verdict(Grounds(**{name: row[name] for name in Grounds._fields})) for row in table.to_dict("records")]
-    table["verdict"], table["reason"] = zip(*judged, strict=True)
+    table = with_verdicts(table, int(first.train.sum()))
     for column in ("rank", "rank_low", "rank_high"):
         table[column] = table[column].astype("Int64")
     return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"])
@@ -139,6 +138,8 @@ def model_evidence(drawn: View) -> Evidence:
     D = decay(network.dt_s, network.tau_s, network.substeps)
     unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
     units_of = [drawn.region == region for region in drawn.regions]
+    # A hidden input was inferred from the activity itself: it is no input that the experimenter switched on.
+    known = np.append(np.zeros(len(units_of), dtype=bool), ~drawn.hidden)
     excess = [
         mean_of_active(error_share[units]) / error - 1
         for units, error in zip(units_of, null.held_out_error, strict=True)
@@ -152,6 +153,11 @@ def model_evidence(drawn: View) -> Evidence:
         "p_value": null.p_value,
         "memory_nats": unrecorded.memory_nats[:, None],
         "shared_sd": unrecorded.shared_sd[:, None],
+        "memory_share": unrecorded.memory_share[:, None],
+        "common_share": unrecorded.common_share[:, None],
+        "unique_share": unrecorded.unique_share,
+        "unique_t": unrecorded.unique_t,
+        "immediate_share": np.where(known, unrecorded.immediate_share, np.nan),
         "residual_autocorrelation": np.array(correlated)[:, None],
         "samples_per_regressor": np.array(fitted.sum() / regression.z.shape[2]),
         "excess_error": np.array(excess)[:, None],

@@ -1,12 +1,12 @@
 """Hints of unrecorded units and inputs, from the part of a region's current that recorded sources do not explain.
 
 If everything that drives a region is recorded, its next state depends on the present alone, and what remains is noise
-that is new in every bin and in every unit. Two hints speak against this assumption.
+that is new in every bin and in every unit. Two hints speak against this assumption. Each is measured twice: as the
+share of the held-out variance of the current that is at stake, which converges as the recording grows and by which the
+verdict decides, and as the strength of the statistical evidence, which grows with the recording.
 
-Memory: the past of the recorded units predicts a part of the current that their present does not predict. Unrecorded
-units store the past, because each of them integrates its inputs with the time constant of a unit. Measurement noise,
-smoothing, a slow indicator and a wrong time constant leave this hint, too. The rates, filtered with the time constant,
-are added to the regression as additional regressors, and the evidence tells whether the past is needed.
+Memory: the past of the recorded units predicts a part of the current that their present does not predict
+(`curbd.pathways.past`).
 
 Sharing: the residuals of different units rise and fall together over several bins, as under an input from outside the
 recording. Fluctuations of single units do not count, nor do fluctuations that units share within a single bin only, nor
@@ -18,45 +18,59 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.signal import lfilter
 
-from curbd.network.tensors import tensor
+from curbd.pathways.past import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, target_past
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import moments, solve_blocks
+from curbd.regression.moments import Moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
-PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
-"""Penalties on the past that are tried, for regressors of unit power."""
-RESIDUAL_ROUNDING_SHARE = 1e-10
-"""Share of the squared current below which a residual is a rounding error."""
 SLOW_FLUCTUATION_DECAY = 0.8
 """Weight of a lag of one bin in the hint of sharing; a lag of k bins has the k-th power, so about five bins count."""
 SEGMENT_BINS = 25
 """Number of bins in a segment, inside which a unit keeps its random sign; longer than nearly all lags that count."""
+LEAST_SPREAD = 0.5
+"""Smallest value of 1 minus the sum of the fourth powers of the loadings, by which the shared variance is divided: the
+share of a common factor that shows between different units. One unit alone shares nothing."""
 SIGN_DRAWS = 50
 """Number of draws of random signs in the null of the hint of sharing."""
 SIGN_SEED = 0
 """Seed for the random signs."""
+MAX_CHUNK_NUMBERS = 10_000_000
+"""Largest number of elements of the covariances of segments that are in memory at the same time."""
 
 
 class Hints(NamedTuple):
-    """Hints of unrecorded units and inputs.
+    """Hints of unrecorded units and inputs, and the evidence that takes the past into account.
+
+    Shares are of the held-out variance of the current of the target, mean over its units.
 
     Attributes
     ----------
     memory_nats : (target region,) log Bayes factor for a dependence on the past of the recorded units, at least 0.
     shared_sd : (target region,) by how many standard deviations the shared slow fluctuations exceed those that
         independent units show.
+    memory_share : (target region,) share that the past of the recorded units adds to their present.
+    common_share : (target region,) share that a slow common factor of the residuals explains.
+    unique_share : (target region, source) share that a source, present and past, adds to the present and the past of
+        all other sources; the sources are the regions, then the inputs.
+    unique_t : (target region, source) this share divided by its standard error over folds.
+    immediate_share : (target region, source) for an input, the share that its present adds to all else, its own past
+        included; NaN for a region.
     """
 
     memory_nats: Array
     shared_sd: Array
+    memory_share: Array
+    common_share: Array
+    unique_share: Array
+    unique_t: Array
+    immediate_share: Array
 
 
 def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
-    """Compute both hints of unrecorded units and inputs; they do not depend on how the network was fitted.
+    """Compute the hints of unrecorded units and inputs; they do not depend on how the network was fitted.
 
     Parameters
     ----------
@@ -68,67 +82,37 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
 
     Returns
     -------
-    The hint of memory and the hint of sharing, for every target region.
+    The hints of memory and of sharing, and the evidence on every source, for every target region.
     """
     n_units = len(region_of_unit)
+    n_inputs = z.shape[2] - n_units - 1
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
-    total, source = moments(z[complete], y[complete]), source_of_regressor(region_of_unit, z.shape[2] - n_units - 1)
-    penalty = evidence_penalties(total, source, np.ones((int(region_of_unit.max()) + 1, source.max() + 1)))
-    W = solve_blocks(total, source, penalty)
+    source = source_of_regressor(region_of_unit, n_inputs)
+    regression = past_regression(z, y, source, n_units, D)
+    total = regression.folds.total()
+    present = Moments(total.ZZ[: len(source), : len(source)], total.YZ[:, : len(source)], total.YY, total.n)
+    penalty = evidence_penalties(present, source, np.ones((int(region_of_unit.max()) + 1, source.max() + 1)))
+    W = solve_blocks(present, source, penalty)
     residual = np.where(complete[..., None], y - z @ W.T, 0.0)
-    past_rates = past(z[..., :n_units], D)[complete]
-    memory, shared = np.empty(len(penalty)), np.empty(len(penalty))
-    for target, block in enumerate(penalty):
-        units = region_of_unit == target
-        memory[target] = log_odds(z[complete], past_rates, y[complete][:, units], tensor(block[source]))
+    variance = y[complete].var(0)
+    units_of = [np.flatnonzero(region_of_unit == target) for target in range(len(penalty))]
+    pasts = [target_past(regression, units, block[source]) for units, block in zip(units_of, penalty, strict=True)]
+    shared, common = np.zeros(len(penalty)), np.zeros(len(penalty))
+    for target, units in enumerate(units_of):
         rounding = RESIDUAL_ROUNDING_SHARE * (y[complete][:, units] ** 2).sum()
-        meaningful = (residual[..., units] ** 2).sum() > rounding
-        shared[target] = sharing(residual[..., units], complete) if meaningful else 0.0
-    return Hints(memory_nats=memory, shared_sd=shared)
-
-
-def past(r: Array, D: float) -> Array:
-    """Filter rates (trial, time, unit) over their past: f_next = D f + (1 - D) r, from 0 after every gap."""
-    filtered = np.zeros_like(r)
-    for time in range(1, r.shape[1]):
-        updated = D * filtered[:, time - 1] + (1 - D) * r[:, time - 1]
-        filtered[:, time] = np.where(np.isfinite(r[:, time - 1]).all(1, keepdims=True), updated, 0.0)
-    return filtered
-
-
-def log_odds(z: Array, further: Array, y: Array, ridge: torch.Tensor) -> float:
-    """Compute the log Bayes factor for a dependence of the current on additional regressors.
-
-    The Bayes factor compares the evidence with and without the additional regressors. The additional regressors share
-    one penalty, the best of `PAST_PENALTIES`.
-
-    Parameters
-    ----------
-    z : (pair, regressor) regressors of the present: rates, inputs and a constant.
-    further : (pair, additional regressor) additional regressors, for example the past of the rates.
-    y : (pair, unit) currents.
-    ridge : (regressor,) penalties on the regressors of the present.
-
-    Returns
-    -------
-    The log Bayes factor in nats, at least 0.
-    """
-    present, current, added = tensor(z), tensor(y), tensor(further)
-    added = added / added.square().mean(0).sqrt().clamp_min(1e-12)
-    factor = torch.linalg.cholesky(present.T @ present + torch.diag(ridge))
-    added_by_present = torch.linalg.solve_triangular(factor, present.T @ added, upper=False)
-    current_by_present = torch.linalg.solve_triangular(factor, present.T @ current, upper=False)
-    # The additional regressors minus what the present regressors explain of them, in their principal directions.
-    power, direction = torch.linalg.eigh(added.T @ added - added_by_present.T @ added_by_present)
-    product = direction.T @ (added.T @ current - added_by_present.T @ current_by_present)
-    penalty = tensor(PAST_PENALTIES)
-    scale = power.clamp_min(0)[:, None] + penalty
-    squares = current.square().sum(0)
-    unexplained = torch.maximum(squares - current_by_present.square().sum(0), RESIDUAL_ROUNDING_SHARE * squares)
-    gain = (product.square()[..., None] / scale[:, None]).sum(0) / unexplained.clamp_min(1e-300)[:, None]
-    fit = -len(y) * torch.log((1 - gain).clamp_min(RESIDUAL_ROUNDING_SHARE)).sum(0)
-    volume = y.shape[1] * torch.log(scale / penalty).sum(0)
-    return max(float((fit - volume).max()) / 2, 0.0)
+        if (residual[..., units] ** 2).sum() > rounding:
+            shared[target] = sharing(residual[..., units], complete)
+            common[target] = common_share(residual[..., units], complete, variance[units])
+    no_regions = np.full((len(penalty), len(penalty)), np.nan)
+    return Hints(
+        memory_nats=np.array([of_target.memory_nats for of_target in pasts]),
+        shared_sd=shared,
+        memory_share=np.array([of_target.memory_share for of_target in pasts]),
+        common_share=common,
+        unique_share=np.stack([of_target.unique_share for of_target in pasts]),
+        unique_t=np.stack([of_target.unique_t for of_target in pasts]),
+        immediate_share=np.hstack([no_regions, np.stack([of_target.immediate_share for of_target in pasts])]),
+    )
 
 
 def sharing(residual: Array, complete: Array) -> float:
@@ -149,19 +133,85 @@ def sharing(residual: Array, complete: Array) -> float:
     The excess, in standard deviations of the null.
     """
     rng = np.random.default_rng(SIGN_SEED)
-    n_trials, n_bins, n_units = residual.shape
+    e = _segments(residual / _rms(residual, complete))
+    n_units = e.shape[2]
+    sign = np.ones((SIGN_DRAWS + 1, len(e), n_units))
+    sign[1:] = rng.choice([-1.0, 1.0], size=(SIGN_DRAWS, len(e), n_units))
+    covariance = np.zeros((SIGN_DRAWS + 1, n_units, n_units))
+    for segments in np.array_split(np.arange(len(e)), 1 + e.shape[0] * n_units**2 // MAX_CHUNK_NUMBERS):
+        of_segment = e[segments].transpose(0, 2, 1) @ _earlier(e[segments])
+        for draw, signs in enumerate(sign[:, segments]):
+            covariance[draw] += (signs[:, :, None] * of_segment * signs[:, None, :]).sum(0)
+    largest = np.linalg.eigvalsh(_between_units(covariance))[:, -1]
+    spread = float(np.std(largest[1:]))
+    return float(largest[0] - np.mean(largest[1:])) / spread if spread > 0 else 0.0
+
+
+def common_share(residual: Array, complete: Array, variance: Array) -> float:
+    """Estimate the share of the variance of the current that a slow common factor of the residuals explains.
+
+    The loadings of the factor are the leading eigenvector of the covariances of different units over lags of one bin
+    and more, as in `sharing`, without one fold of trials. The variance of the factor is measured with these loadings in
+    the fold that was left out, so that it is 0 on average where the units of the region are independent.
+
+    Parameters
+    ----------
+    residual : (trial, time, unit) residuals of the current, 0 where missing.
+    complete : (trial, time) bool, True where the residual is known.
+    variance : (unit,) variance of the current.
+
+    Returns
+    -------
+    The share, mean over units and folds; about 0 if there is no common factor.
+    """
+    rms = _rms(residual, complete)
+    e, known = _segments(residual / rms), _segments(complete[..., None].astype(float))
+    per_trial = len(e) // len(residual)
+    trial = np.arange(len(e)) // per_trial
+    fold = trial % FOLDS if len(residual) >= FOLDS else np.arange(len(e)) * FOLDS // len(e)
+    covariance = np.stack([_lagged_covariance(e[fold == index]) for index in range(FOLDS)])
+    n_pairs = np.array([(known[fold == index] * _earlier(known[fold == index])).sum() for index in range(FOLDS)])
+    used = np.flatnonzero(n_pairs > 0)
+    if len(used) < 2:
+        return 0.0
+    between = _between_units(covariance) / 2
+    residual_share = np.where(variance > 0, rms**2 / np.where(variance > 0, variance, 1), 0.0)
+    shares = []
+    for index in used:
+        loading = np.linalg.eigh(between[used].sum(0) - between[index])[1][:, -1]
+        factor_variance = loading @ between[index] @ loading / max(1 - float((loading**4).sum()), LEAST_SPREAD)
+        shares.append(factor_variance / n_pairs[index] * float(np.mean(loading**2 * residual_share)))
+    return float(np.mean(shares))
+
+
+def _rms(residual: Array, complete: Array) -> Array:
+    """Root mean square of the residual of each unit (unit,)."""
+    return np.sqrt((residual**2).sum((0, 1)) / complete.sum()).clip(1e-150)
+
+
+def _segments(values: Array) -> Array:
+    """Cut trials (trial, time, column) into segments (segment, bin, column) of `SEGMENT_BINS` bins, padded with 0."""
+    n_trials, n_bins, n_columns = values.shape
     n_segments = -(-n_bins // SEGMENT_BINS)
-    e = np.zeros((n_trials, n_segments * SEGMENT_BINS, n_units))
-    e[:, :n_bins] = residual / np.sqrt((residual**2).sum((0, 1)) / complete.sum()).clip(1e-300)
-    e = e.reshape(n_trials * n_segments, SEGMENT_BINS, n_units)
-    earlier = lfilter([0, 1], [1, -SLOW_FLUCTUATION_DECAY], e, axis=1)
+    padded = np.zeros((n_trials, n_segments * SEGMENT_BINS, n_columns))
+    padded[:, :n_bins] = values
+    return padded.reshape(n_trials * n_segments, SEGMENT_BINS, n_columns)
 
-    def largest_eigenvalue(sign: Array | float) -> float:
-        covariance = (sign * e).reshape(-1, n_units).T @ (sign * earlier).reshape(-1, n_units)
-        symmetric = covariance + covariance.T
-        np.fill_diagonal(symmetric, 0.0)
-        return float(np.linalg.eigvalsh(symmetric)[-1])
 
-    null = [largest_eigenvalue(rng.choice([-1.0, 1.0], size=(len(e), 1, n_units))) for _ in range(SIGN_DRAWS)]
-    spread = float(np.std(null))
-    return (largest_eigenvalue(1.0) - float(np.mean(null))) / spread if spread > 0 else 0.0
+def _earlier(segments: Array) -> Array:
+    """Sum the earlier bins of a segment, each weighted by `SLOW_FLUCTUATION_DECAY` to the power of its distance."""
+    return lfilter([0, 1], [1, -SLOW_FLUCTUATION_DECAY], segments, axis=1)
+
+
+def _lagged_covariance(segments: Array) -> Array:
+    """Sum of products (unit, unit) of the present of one unit and the weighted earlier bins of another."""
+    n_units = segments.shape[2]
+    return segments.reshape(-1, n_units).T @ _earlier(segments).reshape(-1, n_units)
+
+
+def _between_units(covariance: Array) -> Array:
+    """Add the transposed matrices (..., unit, unit), and set the diagonals to 0."""
+    symmetric = covariance + covariance.swapaxes(-1, -2)
+    diagonal = np.arange(symmetric.shape[-1])
+    symmetric[..., diagonal, diagonal] = 0.0
+    return symmetric

@@ -1,4 +1,4 @@
-"""The rule of the verdict: whether the current of a pathway can be believed."""
+"""The rule of the verdict: whether the current of a pathway can be believed, and how good the evidence is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,23 @@ MIN_SAMPLES_PER_REGRESSOR = 5.0
 MAX_EXCESS_ERROR = 0.02
 MAX_MEMORY_NATS = 10.0
 MAX_SHARED_SD = 6.0
+MAX_UNRECORDED_SHARE = 3e-4
+"""Evidence for something unrecorded counts against a current only above this share of the variance, so that a long
+recording is not blamed for its length."""
+MIN_UNIQUE_SHARE = 1e-4
+"""Smallest unique share that counts as evidence beyond the past."""
+MIN_UNIQUE_T = 4.0
+"""Smallest ratio of a unique share to its standard error over five folds that counts as evidence beyond the past."""
+MIN_IMMEDIATE_FRACTION = 0.1
+"""An input enters a region itself if the present of the input alone adds this fraction of its unique share."""
 MAX_UNSEEN_SHARE = 0.25
+
+CONFOUNDS = frozenset({"memory", "shared_fluctuations", "indirect_input"})
+"""Codes of grounds that leave the existence of a pathway possible, but not the size of its current."""
+BLIND_SPOTS = frozenset({"few_bins", "hidden_by_noise"})
+"""Codes of grounds because of which missing evidence says nothing."""
+GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
+"""Grades, in the order in which pathways are ranked."""
 
 
 class Grounds(NamedTuple):
@@ -29,9 +45,17 @@ class Grounds(NamedTuple):
     samples_per_regressor : number of training transitions for each regressor.
     excess_error : held-out one-step error of the network divided by the held-out error of a ridge regression, minus 1.
     memory_nats : log Bayes factor for a dependence of the target on the past of the recorded units, in addition to
-        their present (`curbd.pathways.unrecorded`).
+        their present (`curbd.pathways.past`).
     shared_sd : by how many standard deviations the slow fluctuations that the residuals of the target's units share
         exceed those of independent units (`curbd.pathways.unrecorded`).
+    memory_share : share of the variance of the target's current that the past of the recorded units adds to their
+        present in predictions of every bin from the bins before.
+    common_share : share of this variance that a slow common factor of the target's residuals explains.
+    unique_share : share of this variance that the source, present and past, adds to the present and the past of all
+        other sources.
+    unique_t : this share divided by its standard error over folds of trials.
+    immediate_share : share that the present of a known input adds to all else, the past of the input included; NaN for
+        a source that is not a known input.
     unseen_share : share of the variance of the source's rates that measurement noise hides, as estimated by the
         estimator.
     rms : root mean square of the current in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
@@ -45,21 +69,67 @@ class Grounds(NamedTuple):
     excess_error: float
     memory_nats: float
     shared_sd: float
+    memory_share: float
+    common_share: float
+    unique_share: float
+    unique_t: float
+    immediate_share: float = float("nan")
     unseen_share: float = float("nan")
     rms: float = float("nan")
 
+    @property
+    def is_known_input(self) -> bool:
+        """Return True if the source is an input that was recorded."""
+        return bool(np.isfinite(self.immediate_share))
 
-def verdict(grounds: Grounds) -> tuple[str, str]:
-    """Judge a pathway: is its current believable?
+    @property
+    def adds_to_the_past(self) -> bool:
+        """Return True if the source reliably adds to the present and the past of all other sources."""
+        return self.unique_t >= MIN_UNIQUE_T and self.unique_share >= MIN_UNIQUE_SHARE
+
+    @property
+    def enters_itself(self) -> bool:
+        """Return True if a known input enters the target itself, and not only by way of other units."""
+        return self.adds_to_the_past and self.immediate_share >= MIN_IMMEDIATE_FRACTION * self.unique_share
+
+
+class Judgement(NamedTuple):
+    """The verdict on one pathway.
+
+    Attributes
+    ----------
+    verdict : ``resolved`` or ``unresolved``.
+    grade : one of `GRADES`.
+    reason : the evidence for a resolved pathway, or everything that speaks against an unresolved pathway.
+    codes : codes of everything that speaks against the pathway.
+    """
+
+    verdict: str
+    grade: str
+    reason: str
+    codes: tuple[str, ...]
+
+
+def judgement(grounds: Grounds) -> Judgement:
+    """Judge a pathway: is its current believable, and if not, is there evidence that the pathway exists?
 
     A pathway is ``resolved`` if all of the following hold. The source predicts something about the target that no other
     source predicts (q value of the null). The posterior expects the estimated current to explain at least half of the
     variance of the true current. Refits to resampled trials agree on the current. The model is adequate: its residuals
     are white, there are enough data, and it predicts held-out currents no worse than a ridge regression; a network that
     misses a part of the current attributes the rest wrongly. Measurement noise hides at most a quarter of the variance
-    of the source's rates. Neither hint of unrecorded units or inputs is present (`curbd.pathways.unrecorded`), because
-    the current of unrecorded units would be attributed to recorded units. A source that sends no current at all is
-    unresolved. Unknown evidence (NaN) does not count against a pathway.
+    of the source's rates. There is no sign of unrecorded units or inputs, because their current would be attributed to
+    recorded units: a sign needs strong statistical evidence, which grows with the recording, and an effect of some
+    size, a share of the variance, which does not (`curbd.pathways.unrecorded`). A source that sends no current at all
+    is unresolved. Unknown evidence (NaN) does not count against a pathway.
+
+    Signs of what was not recorded do not count against a known input that enters the region itself: no unrecorded
+    region drives what the experimenter switched on. Unrecorded units can pass the input on, but not within the bin.
+
+    A pathway that is not resolved is ``supported`` if nothing but these hints speaks against the pathway, and if its
+    source, present and past, adds to the prediction from the present and the past of all other sources. The grade is
+    ``no_evidence`` if the source predicts no more than a shuffled source does, although the data could have shown it,
+    and ``cannot_tell`` otherwise.
 
     Parameters
     ----------
@@ -67,51 +137,83 @@ def verdict(grounds: Grounds) -> tuple[str, str]:
 
     Returns
     -------
-    verdict : ``resolved`` or ``unresolved``.
-    reason : the evidence for a resolved pathway, or everything that speaks against an unresolved pathway.
+    The verdict, the grade, the reason, and the codes of all objections.
     """
     against = _objections(grounds)
+    codes = tuple(against)
     if against:
-        return "unresolved", "; ".join(against)
-    return "resolved", ", ".join(_support(grounds)) or "nothing speaks against the pathway"
+        return Judgement("unresolved", _grade(set(codes)), "; ".join(against.values()), codes)
+    return Judgement("resolved", "resolved", ", ".join(_support(grounds)) or "nothing speaks against the pathway", ())
 
 
-def _objections(grounds: Grounds) -> list[str]:
-    """List everything that speaks against the current of a pathway."""
-    against = []
+def _grade(codes: set[str]) -> str:
+    """Grade an unresolved pathway by the codes of its objections."""
+    if "no_current" in codes or ("no_evidence" in codes and not codes & BLIND_SPOTS):
+        return "no_evidence"
+    return "supported" if codes <= CONFOUNDS else "cannot_tell"
+
+
+def _objections(grounds: Grounds) -> dict[str, str]:
+    """List everything that speaks against the current of a pathway: code -> sentence."""
     if grounds.rms == 0:
-        return ["the source sends no current to the target"]
+        return {"no_current": "the source sends no current to the target"}
+    return _against_the_model(grounds) | _hints(grounds) | _against_the_evidence(grounds)
+
+
+def _against_the_model(grounds: Grounds) -> dict[str, str]:
+    against = {}
     if grounds.samples_per_regressor < MIN_SAMPLES_PER_REGRESSOR:
-        against.append(f"{grounds.samples_per_regressor:.1f} training bins per weight are too few")
+        against["few_bins"] = f"{grounds.samples_per_regressor:.1f} training bins per weight are too few"
     if abs(grounds.residual_autocorrelation) > MAX_RESIDUAL_AUTOCORRELATION:
-        against.append(
+        against["correlated_residuals"] = (
             f"the residuals are correlated in time ({grounds.residual_autocorrelation:.2f}): "
             "possible causes are an unmodelled input, measurement noise, smoothing, or a wrong time constant"
         )
-    if grounds.memory_nats > MAX_MEMORY_NATS:
-        against.append(
-            "the past of the recorded units predicts a part of the current that their present does not predict "
-            f"(log Bayes factor {grounds.memory_nats:.0f}): "
-            "possible causes are unrecorded units or inputs, measurement noise, smoothing, or a wrong time constant"
-        )
-    if grounds.shared_sd > MAX_SHARED_SD:
-        against.append(
-            f"the residuals of the target's units fluctuate together ({grounds.shared_sd:.0f} sd): "
-            "a possible cause is an input from outside the recording"
-        )
     if grounds.excess_error > MAX_EXCESS_ERROR:
-        against.append(
+        against["excess_error"] = (
             f"the held-out error is {grounds.excess_error:.0%} above that of ridge regression: "
             "the model misses a part of the current"
         )
     if grounds.unseen_share > MAX_UNSEEN_SHARE:
-        against.append(f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity")
+        against["hidden_by_noise"] = f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity"
+    return against
+
+
+def _hints(grounds: Grounds) -> dict[str, str]:
+    """List the hints of what was not recorded, unless the source is an input that enters the target itself."""
+    hints: dict[str, str] = {}
+    if grounds.memory_nats > MAX_MEMORY_NATS and grounds.memory_share > MAX_UNRECORDED_SHARE:
+        hints["memory"] = (
+            "the past of the recorded units predicts a part of the current that their present does not predict "
+            f"({grounds.memory_share:.2%} of the variance, log Bayes factor {grounds.memory_nats:.0f}): "
+            "possible causes are unrecorded units or inputs, measurement noise, smoothing, or a wrong time constant"
+        )
+    if grounds.shared_sd > MAX_SHARED_SD and grounds.common_share > MAX_UNRECORDED_SHARE:
+        hints["shared_fluctuations"] = (
+            "the residuals of the target's units fluctuate together "
+            f"({grounds.common_share:.2%} of the variance, {grounds.shared_sd:.0f} sd): "
+            "a possible cause is an input from outside the recording"
+        )
+    if not hints or (grounds.is_known_input and grounds.enters_itself):
+        return {}
+    if grounds.is_known_input:
+        hints["indirect_input"] = "the input may reach the target by way of unrecorded units alone"
+    if not grounds.adds_to_the_past:
+        hints["explained_by_past"] = (
+            "the source adds nothing reliable to the present and the past of the other sources "
+            f"({grounds.unique_share:.2%} of the variance, t = {grounds.unique_t:.1f} over folds of trials)"
+        )
+    return hints
+
+
+def _against_the_evidence(grounds: Grounds) -> dict[str, str]:
+    against = {}
     if grounds.q_value > MAX_Q_VALUE:
-        against.append(f"the source predicts no more than a shuffled source does (q = {grounds.q_value:.2g})")
+        against["no_evidence"] = f"the source predicts no more than a shuffled source does (q = {grounds.q_value:.2g})"
     if grounds.predicted_r2 < MIN_PREDICTED_R2:
-        against.append(f"the interval of the current is wide (expected R2 {grounds.predicted_r2:.2f})")
+        against["wide_interval"] = f"the interval of the current is wide (expected R2 {grounds.predicted_r2:.2f})"
     if grounds.seed_r < MIN_SEED_R:
-        against.append(f"refits to resampled trials disagree (r = {grounds.seed_r:.2f})")
+        against["refits_disagree"] = f"refits to resampled trials disagree (r = {grounds.seed_r:.2f})"
     return against
 
 

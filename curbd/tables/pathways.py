@@ -5,6 +5,8 @@ from __future__ import annotations
 from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
 
 NO_NULL = "the source sends no current, or every unit of the target is silent in the held-out trials"
+NO_VARIANCE = "the current of every unit of the target is constant"
+GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
 TABLES: dict[str, Table] = {
@@ -146,12 +148,78 @@ TABLES: dict[str, Table] = {
                 "the largest that independent units show. A large value is a sign of an input that was not recorded",
             ),
             Column(
+                "memory_share",
+                "number",
+                "share of the variance of the current of the target that the past of the recorded units adds to their "
+                "present in predictions of every bin from the bins before. Unlike memory_nats, the share does not grow "
+                "with the recording",
+                empty=NO_VARIANCE,
+                low=0,
+                high=1,
+            ),
+            Column(
+                "common_share",
+                "number",
+                "share of the variance of the current of the target that a slow common factor of the residuals of its "
+                "units explains, with loadings from other trials. Unlike shared_sd, the share does not grow with the "
+                "recording",
+                high=1,
+            ),
+            Column(
+                "unique_share",
+                "number",
+                "share of the held-out variance of the current of the target that the present and the past of the "
+                "source add to the present and the past of all other sources",
+                empty=NO_VARIANCE,
+                high=1,
+            ),
+            Column(
+                "unique_t",
+                "number",
+                "unique_share divided by its standard error over five folds of trials",
+                empty=NO_VARIANCE,
+            ),
+            Column(
+                "immediate_share",
+                "number",
+                "share of this variance that the present of an input adds to everything else, the past of the input "
+                "included: near 0 if the input reaches the target by way of other units only",
+                empty="the source is no recorded input, or the current of the target does not vary",
+                high=1,
+            ),
+            Column(
                 "verdict",
                 "text",
                 "whether the current can be believed; `unresolved` means that these data and this model cannot decide",
                 values=("resolved", "unresolved"),
             ),
             Column("reason", "text", "why the current cannot be believed, or what supports it"),
+            Column(
+                "grade",
+                "text",
+                "how good the evidence is: `resolved`; `supported` (there is evidence for the pathway, and nothing "
+                "but possible confounds speaks against its current); `cannot_tell`; `no_evidence` (the data could "
+                "have shown the pathway and do not)",
+                values=GRADES,
+            ),
+            Column(
+                "grade_rank",
+                "integer",
+                "place of the pathway among all pathways of the model: by grade, then by unique_share; 1 is the best",
+                low=1,
+            ),
+            Column(
+                "reason_codes",
+                "text",
+                "codes of everything that speaks against the current, joined by `;`; docs/methods.md explains them",
+                empty="the pathway is resolved",
+            ),
+            Column(
+                "needed",
+                "text",
+                "what would make the pathway resolvable, with an estimate of the number of trials",
+                empty="the pathway is resolved, or nothing suggests that more data would resolve it",
+            ),
             Column(
                 "rank",
                 "integer",

@@ -8,8 +8,16 @@ import torch
 from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay, phi_inverse
-from curbd.pathways.unrecorded import Hints, hints, log_odds, past, sharing
-from curbd.pathways.verdict import MAX_MEMORY_NATS, MAX_SHARED_SD
+from curbd.pathways.past import log_odds, past
+from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
+from curbd.pathways.verdict import (
+    MAX_MEMORY_NATS,
+    MAX_SHARED_SD,
+    MAX_UNRECORDED_SHARE,
+    MIN_IMMEDIATE_FRACTION,
+    MIN_UNIQUE_T,
+)
+from curbd.regression.moments import moments
 from curbd.teachers import Teacher, multi_region
 
 SMALL = {"units": 16, "trials": 20, "samples": 200, "substeps": 1}
@@ -35,7 +43,54 @@ def test_there_is_no_hint_where_everything_was_recorded(seed: int, noise: float)
 
 def test_units_that_were_not_recorded_leave_memory() -> None:
     teacher = multi_region(**SMALL | {"units": 40}, seed=3)
-    assert (hints_of(teacher, kept=slice(0, None, 2)).memory_nats > 2 * MAX_MEMORY_NATS).all()
+    hinted = hints_of(teacher, kept=slice(0, None, 2))
+    assert (hinted.memory_nats > 2 * MAX_MEMORY_NATS).all()
+    assert (hinted.memory_share > 2 * MAX_UNRECORDED_SHARE).all()
+
+
+def test_the_share_of_memory_does_not_grow_with_the_recording_as_the_evidence_does() -> None:
+    teacher = multi_region(**SMALL | {"units": 24, "trials": 80}, seed=8)
+    hinted = [
+        hints_of(teacher._replace(rates=teacher.rates[:n], inputs=teacher.inputs[:n]), kept=slice(0, None, 2))
+        for n in (20, 80)
+    ]
+    assert (hinted[1].memory_nats > 3 * hinted[0].memory_nats).all()
+    # Fewer trials determine fewer weights of the past, so that the share still grows a little.
+    assert (hinted[1].memory_share < 3 * hinted[0].memory_share).all()
+
+
+def test_a_source_adds_to_the_past_of_all_others_only_where_a_pathway_exists() -> None:
+    teacher = multi_region(**SMALL | {"units": 32, "trials": 40}, absent=[("A", "B"), ("C", "A")], seed=9)
+    hinted = hints_of(teacher, kept=slice(0, None, 2))
+    region = np.eye(3, dtype=bool)
+    absent = np.array([[False, True, False], [False, False, False], [True, False, False]])
+    t = hinted.unique_t[:, :3]
+    assert (t[absent] < MIN_UNIQUE_T).all()
+    assert (t[~absent & ~region] > MIN_UNIQUE_T).all()
+
+
+def test_an_input_adds_at_once_only_to_regions_that_it_enters() -> None:
+    # A fifth of the units is recorded, so that the input also reaches every region by way of unrecorded units.
+    teacher = multi_region(**SMALL | {"units": 80, "trials": 60}, seed=10)
+    hinted = hints_of(teacher, kept=slice(0, None, 5))
+    fraction = hinted.immediate_share[:, 3:] / hinted.unique_share[:, 3:]
+    enters = np.array([[False, False], [True, False], [False, True]])
+    reached = hinted.unique_t[:, 3:] > MIN_UNIQUE_T
+    assert reached[enters].all()
+    assert (fraction[enters] > 2 * MIN_IMMEDIATE_FRACTION).all()
+    assert not (reached & (fraction > MIN_IMMEDIATE_FRACTION))[~enters].any()
+
+
+def test_the_share_of_a_common_factor_is_the_variance_that_was_put_in(rng: np.random.Generator) -> None:
+    # A factor of constant value in each trial: all lags have its full variance.
+    factor = np.repeat(rng.standard_normal((200, 1)), 50, axis=1)
+    loading = np.linspace(0.2, 0.6, 10)
+    residual = rng.standard_normal((200, 50, 10)) + factor[..., None] * loading
+    complete, variance = np.ones((200, 50), dtype=bool), 4 * np.ones(10)
+    # Standard deviation of the variance of 200 normal numbers: a tenth.
+    assert common_share(residual, complete, variance) == pytest.approx(np.mean(loading**2) / 4, rel=0.25)
+    alone = [common_share(rng.standard_normal((20, 50, 10)), complete[:20], np.ones(10)) for _ in range(20)]
+    assert abs(np.mean(alone)) < np.mean(loading**2) / 100
 
 
 def test_an_input_that_was_not_recorded_is_shared_by_the_units_it_reaches_alone() -> None:
@@ -85,7 +140,8 @@ def test_log_odds_are_a_ratio_of_two_likelihoods(rng: np.random.Generator) -> No
 
     base = np.eye(60) + z @ np.diag(1 / ridge) @ z.T
     best = max(likelihood(base + unit_power @ unit_power.T / strength) for strength in 10.0 ** np.arange(-2, 9, 0.25))
-    assert log_odds(z, further, y, torch.as_tensor(ridge)) == pytest.approx(best - likelihood(base), rel=1e-6)
+    nats, _ = log_odds(moments(np.hstack([z, unit_power]), y), 3, torch.as_tensor(ridge))
+    assert nats == pytest.approx(best - likelihood(base), rel=1e-6)
 
 
 def test_the_past_is_a_leaky_sum_of_earlier_bins() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.multiplicity import benjamini_hochberg
+from curbd.pathways.power import needed
 from curbd.pathways.shuffled_source import pathway_null
-from curbd.pathways.verdict import Grounds, verdict
+from curbd.pathways.verdict import Grounds, judgement
 
 GOOD = Grounds(
     excess_error=0.0,
@@ -19,14 +20,19 @@ GOOD = Grounds(
     samples_per_regressor=100.0,
     memory_nats=0.0,
     shared_sd=-4.0,
+    memory_share=0.0,
+    common_share=-1e-4,
+    unique_share=0.01,
+    unique_t=10.0,
 )
+HINTED = {"memory_nats": 500.0, "memory_share": 0.003}
 
 
 def test_measurement_noise_that_hides_the_source_is_an_objection() -> None:
-    assert verdict(GOOD._replace(unseen_share=0.1))[0] == "resolved"
-    answer, reason = verdict(GOOD._replace(unseen_share=0.4))
-    assert answer == "unresolved"
-    assert reason == "measurement noise hides 40% of the source's activity"
+    assert judgement(GOOD._replace(unseen_share=0.1)).verdict == "resolved"
+    judged = judgement(GOOD._replace(unseen_share=0.4))
+    assert judged.verdict == "unresolved"
+    assert judged.reason == "measurement noise hides 40% of the source's activity"
 
 
 SOURCES = [np.arange(3), np.arange(3, 6)]
@@ -91,33 +97,73 @@ def test_same_seed_same_null() -> None:
 
 
 def test_good_evidence_is_resolved_and_says_why() -> None:
-    word, reason = verdict(GOOD)
-    assert word == "resolved"
-    assert "q = 0.01" in reason
+    judged = judgement(GOOD)
+    assert judged[:2] == ("resolved", "resolved")
+    assert "q = 0.01" in judged.reason
+    assert not judged.codes
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("change", "grade", "codes", "sentence"),
     [
-        ({"q_value": 0.3}, "no more than a shuffled source"),
-        ({"predicted_r2": 0.2}, "interval of the current is wide"),
-        ({"seed_r": 0.1}, "refits to resampled trials disagree"),
-        ({"residual_autocorrelation": 0.8}, "residuals are correlated in time"),
-        ({"samples_per_regressor": 2.0}, "too few"),
-        ({"memory_nats": 80.0}, "the past of the recorded units predicts"),
-        ({"shared_sd": 12.0}, "fluctuate together"),
-        ({"excess_error": 0.1}, "the held-out error is 10% above that of ridge regression"),
+        ({"q_value": 0.3}, "no_evidence", "no_evidence", "no more than a shuffled source"),
+        ({"q_value": 0.3, "samples_per_regressor": 2.0}, "cannot_tell", "few_bins;no_evidence", "too few"),
+        ({"predicted_r2": 0.2}, "cannot_tell", "wide_interval", "interval of the current is wide"),
+        ({"seed_r": 0.1}, "cannot_tell", "refits_disagree", "refits to resampled trials disagree"),
+        ({"residual_autocorrelation": 0.8}, "cannot_tell", "correlated_residuals", "residuals are correlated in time"),
+        ({"samples_per_regressor": 2.0}, "cannot_tell", "few_bins", "too few"),
+        (HINTED, "supported", "memory", "the past of the recorded units predicts"),
+        ({"shared_sd": 12.0, "common_share": 0.002}, "supported", "shared_fluctuations", "fluctuate together"),
+        (HINTED | {"unique_t": 1.0}, "cannot_tell", "memory;explained_by_past", "adds nothing reliable"),
+        ({"excess_error": 0.1}, "cannot_tell", "excess_error", "the held-out error is 10% above"),
+        ({"rms": 0.0}, "no_evidence", "no_current", "sends no current"),
     ],
 )
-def test_one_objection_is_enough_and_is_reported(change: dict[str, float], expected: str) -> None:
-    word, reason = verdict(GOOD._replace(**change))
-    assert word == "unresolved"
-    assert expected in reason
+def test_one_objection_is_enough_and_is_reported(
+    change: dict[str, float], grade: str, codes: str, sentence: str
+) -> None:
+    judged = judgement(GOOD._replace(**change))
+    assert judged.verdict == "unresolved"
+    assert judged.grade == grade
+    assert ";".join(judged.codes) == codes
+    assert sentence in judged.reason
+
+
+def test_evidence_for_something_unrecorded_needs_an_effect_of_some_size() -> None:
+    long_recording = GOOD._replace(memory_nats=5000.0, shared_sd=30.0, memory_share=2e-5, common_share=2e-5)
+    assert judgement(long_recording).verdict == "resolved"
+
+
+def test_an_input_that_enters_a_region_itself_cannot_be_driven_by_what_was_not_recorded() -> None:
+    of_input = GOOD._replace(**HINTED, immediate_share=0.005)
+    assert judgement(of_input).verdict == "resolved"
+    by_way_of_others = judgement(of_input._replace(immediate_share=1e-5))
+    assert by_way_of_others.grade == "supported"
+    assert by_way_of_others.codes == ("memory", "indirect_input")
+    assert judgement(of_input._replace(unique_t=1.0)).verdict == "unresolved"
+
+
+def test_the_number_of_trials_that_would_resolve_a_pathway_follows_from_the_evidence() -> None:
+    def need(**change: float) -> str:
+        grounds = GOOD._replace(**change)
+        return needed(grounds, judgement(grounds), trials=100)
+
+    assert need() == ""
+    # An expected R2 of .2 is C^2 / (C^2 + 4 C^2): a quarter of the error variance gives an R2 of .5.
+    assert "4.0 times as many trials (400 for training)" in need(predicted_r2=0.2)
+    # The worst objection counts: r / (1 - r) must grow from 1 / 4 to 7 / 3.
+    assert "9.3 times" in need(predicted_r2=0.2, seed_r=0.2)
+    assert "2.5 times" in need(samples_per_regressor=2.0)
+    assert "40% of the units" in need(samples_per_regressor=2.0)
+    assert "more than 20 times" in need(predicted_r2=0.01)
+    # Nothing suggests a pathway: no number of trials would show one.
+    assert need(q_value=0.5, unique_t=-1.0) == ""
+    assert "record" in need(**HINTED) or "unrecorded" in need(**HINTED)
 
 
 def test_unknown_evidence_speaks_neither_way() -> None:
     unknown = GOOD._replace(q_value=np.nan, predicted_r2=np.nan, seed_r=np.nan)
-    assert verdict(unknown)[0] == "resolved"
+    assert judgement(unknown).verdict == "resolved"
 
 
 def test_q_values_by_hand() -> None:

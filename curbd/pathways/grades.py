@@ -1,0 +1,49 @@
+"""The columns of the table of pathways that the rule of the verdict gives: verdict, grade, rank, reasons, needs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from curbd.pathways.power import needed
+from curbd.pathways.verdict import GRADES, Grounds, judgement
+
+
+def with_verdicts(table: pd.DataFrame, trials: int) -> pd.DataFrame:
+    """Add the verdict, the grade and what follows from them to a table of pathways of one model.
+
+    Parameters
+    ----------
+    table : one row per pathway, with a column for every field of `curbd.pathways.verdict.Grounds`.
+    trials : number of training trials.
+
+    Returns
+    -------
+    The table with the columns ``verdict``, ``grade``, ``grade_rank``, ``reason``, ``reason_codes`` and ``needed``.
+    """
+    grounds = [Grounds(**{name: row[name] for name in Grounds._fields}) for row in table.to_dict("records")]
+    judgements = [judgement(of_pathway) for of_pathway in grounds]
+    graded = table.assign(
+        verdict=[judged.verdict for judged in judgements],
+        grade=[judged.grade for judged in judgements],
+        reason=[judged.reason for judged in judgements],
+        reason_codes=[";".join(judged.codes) for judged in judgements],
+        needed=[needed(of_pathway, judged, trials) for of_pathway, judged in zip(grounds, judgements, strict=True)],
+    )
+    return graded.assign(grade_rank=grade_ranks(graded))
+
+
+def grade_ranks(table: pd.DataFrame) -> pd.Series:
+    """Rank the pathways of one model: by grade, and inside a grade by the share that only the source predicts.
+
+    Parameters
+    ----------
+    table : one row per pathway, with the columns ``grade`` and ``unique_share``.
+
+    Returns
+    -------
+    (pathway,) ranks from 1, the best evidence first.
+    """
+    order = table.assign(place=table["grade"].map(GRADES.index)).sort_values(
+        ["place", "unique_share"], ascending=[True, False], kind="stable"
+    )
+    return pd.Series(range(1, len(order) + 1), index=order.index).reindex(table.index)

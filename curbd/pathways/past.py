@@ -1,0 +1,276 @@
+"""What the past of the recorded units tells, and what a source adds to the present and the past of all other sources.
+
+If everything that drives a region is recorded, its next state depends on the present alone. Unrecorded units store the
+past, because each of them integrates its inputs with the time constant of a unit; measurement noise, smoothing, a slow
+indicator and a wrong time constant have a similar effect. The rates and the inputs, filtered with the time constant,
+are therefore offered to the regression of the currents as further regressors, and three questions are asked:
+
+- How much does the past add? (by the evidence)
+- How much does a source, present and past, add to the present and the past of all other sources? (on held-out folds)
+- How much does the present of an input add to everything else, the past of the input included? (on held-out folds) The
+  answer tells an input that enters a region from an input that reaches the region by way of other units, because other
+  units pass an input on no earlier than in the next bin.
+
+All answers come from the second moments of every fold, so that their cost hardly grows with the recording.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network.tensors import tensor
+from curbd.regression.moments import LEAST_SUM_OF_SQUARES, WEAK_INPUT_PENALTY, Moments, moments, squared_error
+
+Array = np.ndarray
+PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
+"""Penalties on the past that are tried, for regressors of unit power."""
+RESIDUAL_ROUNDING_SHARE = 1e-10
+"""Share of the squared current below which a residual is a rounding error."""
+PENALTY_STEP = 10.0
+"""Factor by which the penalty on the past is raised as long as the held-out error falls."""
+FOLDS = 5
+"""Number of folds of trials, each of which is held out in turn."""
+
+
+class PastRegression(NamedTuple):
+    """The regression of the currents on the present and the past of all sources.
+
+    Attributes
+    ----------
+    folds : moments of every fold; the regressors are [r, u, 1], the past of r and the past of u.
+    source : (regressor of the present,) index of the source: the regions, then the inputs, then the bias.
+    n_units, n_inputs : numbers of units and inputs.
+    """
+
+    folds: Moments
+    source: Array
+    n_units: int
+    n_inputs: int
+
+    @property
+    def n_present(self) -> int:
+        """Number of regressors of the present."""
+        return len(self.source)
+
+    @property
+    def source_of_all(self) -> Array:
+        """(regressor,) index of the source of every regressor, present and past."""
+        return np.concatenate([self.source, self.source[: self.n_units + self.n_inputs]])
+
+
+class TargetPast(NamedTuple):
+    """What the past and the sources add to the prediction of the current of one target region.
+
+    Shares are of the held-out variance of the current, mean over the units of the target.
+
+    Attributes
+    ----------
+    memory_nats : log Bayes factor for a dependence on the past of the recorded units, at least 0.
+    memory_share : share that the past of the recorded units adds to their present, by the evidence (see
+        `gained_share`).
+    unique_share : (source,) share that a source, present and past, adds to the present and past of all other sources.
+    unique_t : (source,) this share divided by its standard error over folds.
+    immediate_share : (input,) share that the present of an input adds to all else, the past of the input included.
+    """
+
+    memory_nats: float
+    memory_share: float
+    unique_share: Array
+    unique_t: Array
+    immediate_share: Array
+
+
+def past_regression(z: Array, y: Array, source: Array, n_units: int, D: float) -> PastRegression:
+    """Compute the moments of the regression of currents on the present and the past of all sources.
+
+    Parameters
+    ----------
+    z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
+    y : (trial, time, unit) total current of these transitions, in the (dimensionless) units of the state x.
+    source : (regressor,) index of the source of each regressor: the regions, then the inputs, then the bias.
+    n_units : number of units.
+    D : share of a state that is left after one bin without input (see `curbd.network.equation.decay`).
+
+    Returns
+    -------
+    The moments of every fold.
+    """
+    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
+    earlier = past(z[..., :-1], D)[complete]
+    scale = np.sqrt((earlier**2).mean(0))
+    regressors = np.concatenate([z[complete], earlier / np.where(scale > 0, scale, 1)], axis=1)
+    folds = moments(regressors, y[complete], fold_of_pair(complete))
+    return PastRegression(folds=folds, source=source, n_units=n_units, n_inputs=z.shape[2] - n_units - 1)
+
+
+def past(values: Array, D: float) -> Array:
+    """Filter values (trial, time, column) over their past: f_next = D f + (1 - D) r, from 0 after every gap."""
+    filtered = np.zeros_like(values)
+    for time in range(1, values.shape[1]):
+        updated = D * filtered[:, time - 1] + (1 - D) * values[:, time - 1]
+        filtered[:, time] = np.where(np.isfinite(values[:, time - 1]).all(1, keepdims=True), updated, 0.0)
+    return filtered
+
+
+def fold_of_pair(complete: Array) -> Array:
+    """Assign transitions to `FOLDS` folds: whole trials in turn, or stretches of time if there are too few trials.
+
+    Parameters
+    ----------
+    complete : (trial, time) bool, True for the transitions.
+
+    Returns
+    -------
+    (transition,) index of the fold.
+    """
+    trial = np.unique(np.nonzero(complete)[0], return_inverse=True)[1]
+    if len(trial) and trial[-1] + 1 >= FOLDS:
+        return trial % FOLDS
+    return np.arange(len(trial)) * FOLDS // max(len(trial), 1)
+
+
+def target_past(regression: PastRegression, units: Array, ridge: Array) -> TargetPast:
+    """Measure what the past and the sources add to the prediction of the current of one target region.
+
+    Parameters
+    ----------
+    regression : moments of the regression on present and past.
+    units : indices of the units of the target.
+    ridge : (regressor of the present,) penalties on the present.
+
+    Returns
+    -------
+    The hint of memory and the evidence on every source.
+    """
+    folds = regression.folds.of_units(units)
+    total, m = folds.total(), regression.n_present
+    n_past = regression.n_units + regression.n_inputs
+    inputs = regression.n_units + np.arange(regression.n_inputs)
+    nats, past_penalty = log_odds(_of_regressors(total, m + regression.n_units), m, tensor(ridge))
+    variance = _about_the_mean(total, m - 1)
+
+    def mean_error(held_out: _HeldOut) -> float:
+        return float((held_out.error.sum(0) / variance).nanmean())
+
+    def added(held_out: _HeldOut, columns: Array) -> Array:
+        """(fold,) share of the variance that is lost if some regressors are left out."""
+        lost = (squared_error(folds, held_out.without(columns)) - held_out.error) * FOLDS / variance
+        return lost.nanmean(1).cpu().numpy()
+
+    held_out = _held_out(folds, np.append(ridge, np.full(n_past, past_penalty)))
+    # The evidence of a model that is wrong likes weaker penalties than held-out trials do.
+    while past_penalty < PAST_PENALTIES[-1]:
+        past_penalty *= PENALTY_STEP
+        stronger = _held_out(folds, np.append(ridge, np.full(n_past, past_penalty)))
+        if mean_error(stronger) > mean_error(held_out):
+            break
+        held_out = stronger
+    sources = range(int(regression.source.max()))
+    unique = np.array([added(held_out, np.flatnonzero(regression.source_of_all == source)) for source in sources])
+    # The past of the inputs is nearly free here, so that their present is left with nothing that their past can tell.
+    penalty = np.append(ridge, np.full(n_past, past_penalty))
+    penalty[m + inputs] = WEAK_INPUT_PENALTY * float(total.n)
+    free = _held_out(folds, penalty) if len(inputs) else held_out
+    return TargetPast(
+        memory_nats=nats,
+        memory_share=gained_share(nats, float(total.n) * len(units)) * min(mean_error(held_out), 1.0),
+        unique_share=unique.mean(1),
+        unique_t=_over_standard_error(unique),
+        immediate_share=np.array([float(added(free, inputs[[index]]).mean()) for index in range(len(inputs))]),
+    )
+
+
+class _HeldOut(NamedTuple):
+    """Weights (fold, unit, regressor) from all other folds, the inverse of their Gram matrix, and the error in the
+    fold."""
+
+    W: torch.Tensor
+    inverse: torch.Tensor
+    error: torch.Tensor
+
+    def without(self, columns: Array) -> torch.Tensor:
+        """Return the weights (fold, unit, regressor) of the regression without some regressors."""
+        rows = self.inverse[:, columns]
+        return self.W - self.W[:, :, columns] @ torch.linalg.solve(rows[:, :, columns], rows)
+
+
+def _held_out(folds: Moments, penalty: Array) -> _HeldOut:
+    """Solve the regression on present and past without each fold, and measure its error in this fold."""
+    rest = folds.without()
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(rest.ZZ + torch.diag(tensor(penalty))))
+    W = rest.YZ @ inverse
+    return _HeldOut(W=W, inverse=inverse, error=squared_error(folds, W))
+
+
+def gained_share(nats: float, n_values: float) -> float:
+    """Convert a log Bayes factor to the share by which it lowers the squared error of predictions.
+
+    The evidence is the probability of every value given all values before it. A log Bayes factor of L nats over n
+    values is therefore what a prediction gains whose squared error falls by the factor exp(-2 L / n). Unlike the Bayes
+    factor, the share does not grow with the number of values.
+
+    Parameters
+    ----------
+    nats : log Bayes factor, at least 0.
+    n_values : number of values that are predicted: bins times units.
+
+    Returns
+    -------
+    The share, from 0 to 1.
+    """
+    return float(-np.expm1(-2 * nats / n_values)) if n_values else 0.0
+
+
+def log_odds(m: Moments, n_present: int, ridge: torch.Tensor) -> tuple[float, float]:
+    """Compute the log Bayes factor for a dependence of the current on additional regressors.
+
+    The Bayes factor compares the evidence with and without the additional regressors. The additional regressors share
+    one penalty, the best of `PAST_PENALTIES`.
+
+    Parameters
+    ----------
+    m : moments of the currents of some units on the regressors of the present, followed by the additional regressors.
+    n_present : number of regressors of the present.
+    ridge : (regressor of the present,) penalties on the regressors of the present.
+
+    Returns
+    -------
+    The log Bayes factor in nats, at least 0, and the best penalty on the additional regressors.
+    """
+    present, further = slice(n_present), slice(n_present, None)
+    factor = torch.linalg.cholesky(m.ZZ[present, present] + torch.diag(ridge))
+    added_by_present = torch.linalg.solve_triangular(factor, m.ZZ[present, further], upper=False)
+    current_by_present = torch.linalg.solve_triangular(factor, m.YZ[:, present].T, upper=False)
+    # The additional regressors minus what the present regressors explain of them, in their principal directions.
+    power, direction = torch.linalg.eigh(m.ZZ[further, further] - added_by_present.T @ added_by_present)
+    product = direction.T @ (m.YZ[:, further].T - added_by_present.T @ current_by_present)
+    penalty = tensor(PAST_PENALTIES)
+    scale = power.clamp_min(0)[:, None] + penalty
+    unexplained = torch.maximum(m.YY - current_by_present.square().sum(0), RESIDUAL_ROUNDING_SHARE * m.YY)
+    gain = (product.square()[..., None] / scale[:, None]).sum(0) / unexplained.clamp_min(1e-300)[:, None]
+    fit = -m.n * torch.log((1 - gain).clamp_min(RESIDUAL_ROUNDING_SHARE)).sum(0)
+    volume = len(m.YY) * torch.log(scale / penalty).sum(0)
+    evidence = fit - volume
+    best = int(evidence.argmax())
+    return max(float(evidence[best]) / 2, 0.0), float(PAST_PENALTIES[best])
+
+
+def _of_regressors(m: Moments, n: int) -> Moments:
+    """Select the moments of the first regressors."""
+    return m._replace(ZZ=m.ZZ[..., :n, :n], YZ=m.YZ[..., :n])
+
+
+def _about_the_mean(total: Moments, constant: int) -> torch.Tensor:
+    """Return the sum of squares of every unit about its mean; NaN for a unit whose current does not vary."""
+    squares = total.YY - total.YZ[:, constant] ** 2 / total.n.clamp_min(1)
+    varies = squares > torch.clamp(RESIDUAL_ROUNDING_SHARE * total.YY, min=LEAST_SUM_OF_SQUARES)
+    return torch.where(varies, squares, torch.nan)
+
+
+def _over_standard_error(shares: Array) -> Array:
+    """Divide the mean of shares (row, fold) over folds by its standard error; 0 where all folds agree exactly."""
+    error = shares.std(1, ddof=1) / np.sqrt(shares.shape[1])
+    return np.divide(shares.mean(1), error, out=np.zeros(len(shares)), where=error > 0)
