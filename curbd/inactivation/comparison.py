@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +11,10 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.inactivation.check import require_single
+from curbd.inactivation.effect_maps import Evidence, MapScore, Trials, pattern_baselines
 from curbd.recording.scaling import scaled_rates
 from curbd.tables import TABLES
+from curbd.tables.experiments import ALL_REGIONS
 
 Array = np.ndarray
 TRIAL_EXCHANGES = 999
@@ -21,6 +23,9 @@ EXCHANGE_SEED = 0
 """Seed for the exchanges of trials."""
 ROUNDING_SHARE = 1e-12
 """Squared effects of exchanged trials count as equal to the measured effect if smaller by less than this share."""
+LEAST_PREDICTED_SHARE = 0.1
+"""A predicted effect below this share of the largest predicted effect of the same perturbation counts as none."""
+CORRELATIONS = ("r", "r_low", "r_high", "null_r", "r_p_value")
 MAX_EFFECT_P_VALUE = 0.01
 """Largest p-value of a measured effect; one in a hundred regions without any effect is reported to have an effect."""
 
@@ -37,11 +42,18 @@ class Measured(NamedTuple):
         weight. Unperturbed trials have negative weights, by which every condition has the share that it has among the
         perturbed trials.
     condition : (trial,) condition of each trial.
+    group : (trial,) animal or session of each trial, or a number of its own for each trial.
     """
 
     r: Array
     weight: Array
     condition: Array
+    group: Array
+
+    @property
+    def trials(self) -> Trials:
+        """The mean of every trial over the time window."""
+        return Trials(self.r.mean(1), self.weight, self.condition, self.group)
 
     @property
     def effect(self) -> Array:
@@ -125,8 +137,13 @@ def compare(
                 "model": unit_rows["model"].iloc[0],
                 "seed": int(str(seed)),
                 "perturbation": names[0],
+                "n_perturbed": int((measured.weight > 0).sum()),
+                "n_unperturbed": int((measured.weight < 0).sum()),
             }
-            rows += [identity | row for row in _rows_of_fit(measured, predicted, recording, verdicts)]
+            compared = _Compared(
+                measured, predicted, recording["region"].values.astype(str), _patterns(off, measured, predicted)
+            )
+            rows += [identity | row for row in _rows_of_fit(compared, verdicts)]
     table = pd.DataFrame(rows)
     return table.reindex(columns=[column.name for column in TABLES["perturbation_comparison"].columns])
 
@@ -152,13 +169,19 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
     """
     time = recording["time"].values
     window = time[(time > start_s) & (time < stop_s)]
-    r, condition = [], []
+    own_start_s, own_stop_s = (_of_perturbation(perturbed, f"baseline_{end}_s", np.nan) for end in ("start", "stop"))
+    before = time[(time > own_start_s) & (time < own_stop_s)]
+    r, condition, group = [], [], []
     for trials in (perturbed, recording):
         # Both count their bins from the same alignment, so that the times of a bin differ by rounding errors only.
-        rates = scaled_rates(trials).reindex(time=window, method="nearest", tolerance=recording.attrs["dt_s"] / 4)
-        complete = np.isfinite(rates.values).all((1, 2)) & (len(window) > 0)
-        r.append(rates.values[complete])
+        rates, own = (
+            scaled_rates(trials).reindex(time=bins, method="nearest", tolerance=recording.attrs["dt_s"] / 4).values
+            for bins in (window, before)
+        )
+        complete = np.isfinite(rates).all((1, 2)) & np.isfinite(own).all((1, 2)) & (len(window) > 0)
+        r.append(rates[complete] - (own[complete].mean(1, keepdims=True) if len(before) else 0))
         condition.append(trials["condition"].values.astype(str)[complete])
+        group.append(_groups(trials, perturbed)[complete])
     shared = np.intersect1d(*condition)
     if not len(shared):
         raise UserError.at(
@@ -177,7 +200,35 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
         np.concatenate([rates[keep] for rates, keep in zip(r, kept, strict=True)]),
         np.concatenate([np.full(len(on), 1 / len(on)), -off_weight]),
         np.concatenate([on, off]),
+        _joined_groups(*(labels[keep] for labels, keep in zip(group, kept, strict=True))),
     )
+
+
+def _groups(trials: xr.Dataset, perturbed: xr.Dataset) -> Array:
+    """(trial,) animal or session of each trial; '' if the settings name no column with animals or sessions."""
+    column = _of_perturbation(perturbed, "group_column", "")
+    if not column:
+        return np.full(trials.sizes["trial"], "")
+    return trials["group" if "group_column" in trials.coords else column].values.astype(str)
+
+
+def _of_perturbation(perturbed: xr.Dataset, name: str, absent: Any) -> Any:
+    """Value of a coordinate that all trials of one perturbation share."""
+    return perturbed[name].values[0] if name in perturbed.coords else absent
+
+
+def _joined_groups(on: Array, off: Array) -> Array:
+    """(trial,) groups of perturbed and unperturbed trials; every trial is its own group if there are no groups."""
+    labels = np.concatenate([on, off])
+    return labels if (labels != "").any() else np.arange(len(labels)).astype(str)
+
+
+def _patterns(off: xr.Dataset, measured: Measured, predicted: pd.DataFrame) -> Mapping[str, Array]:
+    """Patterns of the effect that need no network, from the unperturbed trials (`pattern_baselines`)."""
+    r, driven = scaled_rates(off).values, predicted["perturbed"].to_numpy(dtype=bool)
+    complete = r[np.isfinite(r).all((1, 2))]
+    sign = 1.0 if not driven.any() else float(np.sign(measured.effect[driven].mean())) or 1.0
+    return pattern_baselines(complete, driven, sign)
 
 
 def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -> pd.DataFrame:
@@ -202,52 +253,99 @@ def _predicted(units: pd.DataFrame, measured: Measured, recording: xr.Dataset) -
     return summed.reindex(recording["unit_id"].values.astype(str))
 
 
-def _rows_of_fit(
-    measured: Measured, predicted: pd.DataFrame, recording: xr.Dataset, verdicts: pd.Series
-) -> Iterator[dict[str, Any]]:
-    """Yield rows about every region with units that are not perturbed directly, and about these units.
+class _Compared(NamedTuple):
+    """Everything that the rows about one perturbation and one fit are computed from.
+
+    Attributes
+    ----------
+    measured : the trials from which the effect was measured.
+    predicted : predicted effect on every unit, as `_predicted` returns it.
+    region : (unit,) labels.
+    patterns : name of a baseline -> (unit,) pattern of the effect.
+    """
+
+    measured: Measured
+    predicted: pd.DataFrame
+    region: Array
+    patterns: Mapping[str, Array]
+
+    @property
+    def free(self) -> Array:
+        """(unit,) bool: True for units that are not perturbed directly."""
+        return ~self.predicted["perturbed"].to_numpy(dtype=bool)
+
+    def maps(self, averages: Array) -> Iterator[tuple[str, MapScore]]:
+        """Yield the scores of the network and of all baselines for the map of averages (entry, unit) over units."""
+        trials = self.measured.trials
+        evidence = Evidence(averages @ trials.effect, trials.chance() @ averages.T, trials.resampled() @ averages.T)
+        n_entries = len(evidence.measured)
+        yield "model", evidence.score(averages @ self.predicted["effect_mean"].fillna(0).to_numpy())
+        yield "none", evidence.score(np.zeros(n_entries))
+        if n_entries > 1:
+            constant = (evidence.measured.sum() - evidence.measured) / (n_entries - 1)
+            # The mean of all other entries falls where an entry rises: its correlation says nothing.
+            yield "constant", evidence.score(constant)._replace(**dict.fromkeys(CORRELATIONS, np.nan))
+        for name, pattern in self.patterns.items():
+            yield name, evidence.score(averages @ pattern, has_scale=False)
+
+
+def _rows_of_fit(compared: _Compared, verdicts: pd.Series) -> Iterator[dict[str, Any]]:
+    """Yield rows about every region with units that are not perturbed directly, about these units, and about the map.
 
     Parameters
     ----------
-    measured : the measured effect.
-    predicted : predicted effect on every unit, as `_predicted` returns it.
-    recording : the recording, for the regions.
+    compared : measured and predicted effects of one perturbation.
     verdicts : target -> set of verdicts on the predicted effects.
     """
-    region = recording["region"].values
-    for target in np.unique(region.astype(str)):
-        inside = (region == target) & ~predicted["perturbed"].to_numpy(dtype=bool)
-        if inside.any():
-            shared = {
-                "target": str(target),
-                "n_perturbed": int((measured.weight > 0).sum()),
-                "n_unperturbed": int((measured.weight < 0).sum()),
-                "predicted_effect": "effect" if "supported" in verdicts[target] else "none",
-            }
-            yield from (shared | row for row in _rows_of_region(measured, predicted, np.flatnonzero(inside)))
+    targets = [str(name) for name in np.unique(compared.region[compared.free])]
+    prediction = compared.predicted["effect_mean"].to_numpy()
+    insides = {target: np.flatnonzero((compared.region == target) & compared.free) for target in targets}
+    size = {target: float(np.sqrt(np.nanmean(prediction[inside] ** 2))) for target, inside in insides.items()}
+    least = LEAST_PREDICTED_SHARE * max(size.values(), default=0.0)
+    for target, inside in insides.items():
+        supported = "supported" in verdicts[target]
+        shared = {
+            "target": target,
+            "predicted_effect": "effect" if supported else "none" if size[target] <= least else "not_supported",
+        }
+        yield from (shared | row for row in _rows_of_region(compared, inside))
+    if len(targets) > 1:
+        averages = np.stack([np.isin(np.arange(len(prediction)), inside) / len(inside) for inside in insides.values()])
+        p_value = compared.measured.p_value(np.flatnonzero(compared.free))
+        effect = "effect" if p_value <= MAX_EFFECT_P_VALUE else "none"
+        of_map: dict[str, Any] = {"target": ALL_REGIONS, "unit_id": "", "p_value": p_value, "measured_effect": effect}
+        for name, score in compared.maps(averages):
+            yield of_map | {"baseline": name} | score._asdict()
 
 
-def _rows_of_region(measured: Measured, predicted: pd.DataFrame, inside: Array) -> list[dict[str, Any]]:
-    """Build the row about a region, then the rows about its units (unit,), which are given by index."""
+def _rows_of_region(compared: _Compared, inside: Array) -> list[dict[str, Any]]:
+    """Build the rows about a region, then the rows about its units (unit,), which are given by index."""
+    measured, predicted = compared.measured, compared.predicted
     effect, error = measured.effect[inside], measured.standard_error[inside]
     prediction = predicted["effect_mean"].to_numpy()[inside]
     p_value = measured.p_value(inside)
     verdict = "effect" if p_value <= MAX_EFFECT_P_VALUE else "none"
-    mean_of_units = Measured(measured.r[..., inside].mean(2, keepdims=True), measured.weight, measured.condition)
-    of_region = {
+    mean_of_units = measured._replace(r=measured.r[..., inside].mean(2, keepdims=True))
+    of_region: dict[str, Any] = {
         "unit_id": "",
-        "predicted": float(prediction.mean()),
         "measured": float(effect.mean()),
         "measured_se": float(mean_of_units.standard_error[0]),
         "p_value": p_value,
         "measured_effect": verdict,
-        **(_agreement(effect, error, prediction) if verdict == "effect" else {}),
     }
+    scores = dict(compared.maps(np.eye(len(compared.region))[inside])) if verdict == "effect" else {}
+    constant = scores["constant"].r2 if "constant" in scores else np.nan
     low, high = (predicted[column].to_numpy()[inside] for column in ("ci_low", "ci_high"))
     unit_id = predicted.index.to_numpy()[inside]
-    return [of_region] + [
+    of_model = scores["model"]._asdict() if scores else {}
+    rows = [
+        of_region | {"baseline": "model", "predicted": float(prediction.mean()), "r2_mean_effect": constant} | of_model
+    ]
+    rows += [of_region | {"baseline": name} | score._asdict() for name, score in scores.items() if name != "model"]
+    return rows + [
         {
             "unit_id": str(unit_id[index]),
+            "baseline": "model",
             "predicted": float(prediction[index]),
             "predicted_low": float(low[index]),
             "predicted_high": float(high[index]),
@@ -257,30 +355,3 @@ def _rows_of_region(measured: Measured, predicted: pd.DataFrame, inside: Array) 
         }
         for index in range(len(inside))
     ]
-
-
-def _agreement(effect: Array, error: Array, prediction: Array) -> dict[str, float]:
-    """Compute scores over the units of a region: of the prediction, of the mean effect, and the noise ceiling.
-
-    Parameters
-    ----------
-    effect : (unit,) measured effect.
-    error : (unit,) standard error of the measured effect.
-    prediction : (unit,) predicted effect.
-
-    Returns
-    -------
-    r2, r2_mean_effect, ceiling_r (the correlation that a perfect prediction would have with the noisy measured effects)
-    and r. A score is absent if there are too few units or if the effects on the units do not differ.
-    """
-    squares = float((effect**2).sum())
-    scores = {"r2": 1 - float(((effect - prediction) ** 2).sum()) / squares}
-    if len(effect) > 1:
-        mean_of_others = (effect.sum() - effect) / (len(effect) - 1)
-        scores["r2_mean_effect"] = 1 - float(((effect - mean_of_others) ** 2).sum()) / squares
-    spread = float(effect.var())
-    if len(effect) > 2 and spread > 0:
-        scores["ceiling_r"] = float(np.sqrt(np.clip(1 - (error**2).mean() / spread, 0, 1)))
-        if prediction.std() > 0:
-            scores["r"] = float(np.corrcoef(effect, prediction)[0, 1])
-    return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,12 +55,12 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
     for index, entry in enumerate(entries):
         where_entry = f"{where}: perturbed[{index}]"
         texts = [cell_text(cell) for cell in column_of(columns, entry.column, where_entry)]
-        perturbed = _has_value(texts, entry)
+        perturbed = _marked(columns, entry, where_entry)
         if not perturbed.any():
             present = ", ".join(sorted(set(texts))[:20])
             raise UserError.at(
                 f"{where_entry}.value",
-                found=f"no trial with {entry.column} {entry.value}",
+                found=f"no trial with {_values_text(entry)}",
                 expected=f"one of {present}",
             )
         if (perturbed & (names != "")).any():
@@ -80,11 +80,26 @@ def perturbations_of(columns: pd.DataFrame, entries: Sequence[PerturbedTrials], 
     return names
 
 
-def _has_value(texts: Sequence[str], entry: PerturbedTrials) -> Array:
-    """(trial,) whether the text of the column of an entry is its value."""
-    if isinstance(entry.value, bool):
-        return np.array([text.lower() in TEXTS_OF_FLAGS[entry.value] for text in texts], dtype=bool)
-    return np.array([text == cell_text(entry.value) for text in texts], dtype=bool)
+def _marked(columns: pd.DataFrame, entry: PerturbedTrials, where: str) -> Array:
+    """(trial,) whether a trial has the value of an entry, and one of the values of every further column."""
+    marked = np.ones(len(columns), dtype=bool)
+    for name, values in {entry.column: [entry.value], **entry.where}.items():
+        texts = [cell_text(cell) for cell in column_of(columns, name, where)]
+        marked &= np.any([_has_value(texts, value) for value in values], axis=0)
+    return marked
+
+
+def _has_value(texts: Sequence[str], value: Any) -> Array:
+    """(trial,) whether the text of a column is a value."""
+    if isinstance(value, bool):
+        return np.array([text.lower() in TEXTS_OF_FLAGS[value] for text in texts], dtype=bool)
+    return np.array([text == cell_text(value) for text in texts], dtype=bool)
+
+
+def _values_text(entry: PerturbedTrials) -> str:
+    """The columns and values of an entry, for messages."""
+    further = [f"{name} {' or '.join(map(str, values))}" for name, values in entry.where.items()]
+    return " and ".join([f"{entry.column} {entry.value}", *further])
 
 
 def entries_with_trials(
@@ -108,12 +123,11 @@ def entries_with_trials(
     """
     present, absent = [], []
     for index, entry in enumerate(entries):
-        cells = column_of(columns, entry.column, f"{where}: perturbed[{index}]")
-        if _has_value([cell_text(cell) for cell in cells], entry).any():
+        if _marked(columns, entry, f"{where}: perturbed[{index}]").any():
             present.append(entry)
         else:
             absent.append(
-                f"No trial has {entry.column} {entry.value}, so that the experiment {entry.like} is not compared with a"
+                f"No trial has {_values_text(entry)}, so that the experiment {entry.like} is not compared with a"
                 " measurement."
             )
     return present, absent
@@ -168,7 +182,9 @@ def perturbed_dataset(
     Returns
     -------
     rates (trial, time, unit), NaN where missing, with the coordinates ``perturbation`` (trial), the name of the
-    experiment that imitates the real perturbation, and ``condition`` (trial).
+    experiment that imitates the real perturbation, ``condition`` (trial), ``group`` (trial), the animal or session,
+    ``group_column`` (trial), the trial column that holds it, and ``baseline_start_s`` and ``baseline_stop_s`` (trial),
+    the window whose mean is subtracted from every trial.
     """
     activity, perturbation = perturbed.activity.of_units(kept), perturbed.perturbation
     recorded = activity.recorded_trials
@@ -183,7 +199,28 @@ def perturbed_dataset(
             "time": ("time", trials.time_s, {"units": "s"}),
             "perturbation": ("trial", perturbation),
             "condition": ("trial", condition.astype(str)),
+            **_comparison_coords(trials.columns, perturbation, settings, where),
             **{name: recording.coords[name].variable for name in ("unit", "unit_id", "region", "scale")},
         },
         attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s")},
     )
+
+
+def _comparison_coords(
+    columns: pd.DataFrame, perturbation: Array, settings: RecordingSettings, where: str
+) -> dict[str, tuple[str, Array]]:
+    """Coordinates (trial) that say how the effect of a perturbation is measured: animals or sessions, and baseline."""
+    entries = {entry.like: entry for entry in settings.perturbed}
+    chosen = [entries[str(name)] for name in perturbation]
+    texts = {
+        name: [cell_text(cell) for cell in column_of(columns, name, f"{where}: perturbed.group")]
+        for name in {entry.group for entry in chosen if entry.group}
+    }
+    window = np.array([entry.baseline_s or (np.nan, np.nan) for entry in chosen], dtype=float).reshape(-1, 2)
+    groups = [texts[entry.group][trial] if entry.group else "" for trial, entry in enumerate(chosen)]
+    return {
+        "group": ("trial", np.array(groups, dtype=str)),
+        "group_column": ("trial", np.array([entry.group or "" for entry in chosen], dtype=str)),
+        "baseline_start_s": ("trial", window[:, 0]),
+        "baseline_stop_s": ("trial", window[:, 1]),
+    }

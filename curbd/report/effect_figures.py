@@ -24,8 +24,11 @@ from curbd.report.drawing import (
 )
 from curbd.report.inactivation_figures import effects
 from curbd.report.reading import ModelResults
+from curbd.tables.experiments import ALL_REGIONS
 
 MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12
+MAX_MAP_P_VALUE = 0.05
+"""Largest share of random halves with an r at least as large for a map that counts as predicted."""
 
 
 def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
@@ -126,52 +129,73 @@ def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
 
 
 def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Draw predicted against measured effects of real perturbations on units."""
+    """Draw predicted against measured effects of real perturbations: the maps over regions, then the units."""
     rows = fit.of_first_seed("perturbation_comparison")
     if rows.empty:
         return None
-    regions = rows[rows["unit_id"] == ""].to_dict("records")[: 2 * MAX_EXPERIMENTS_SHOWN]
-    columns = min(MAX_EXPERIMENTS_SHOWN, len(regions))
-    lines = -(-len(regions) // columns)
-    figure, axes = panels(lines, columns, (max(4.0, 0.5 + 2.4 * columns), 0.4 + 2.9 * lines))
-    for panel, region in zip(axes.flat, regions, strict=False):
-        of_region = (rows["perturbation"] == region["perturbation"]) & (rows["target"] == region["target"])
-        units = rows[of_region & (rows["unit_id"] != "")]
-        x, y = units["predicted"].to_numpy(), units["measured"].to_numpy()
-        interval = units[["predicted_low", "predicted_high"]].to_numpy()
-        sides = np.clip(np.abs(interval - x[:, None]), 0, None).T
-        colour = palette[region["target"]]
-        bars = {"fmt": "o", "markersize": 3.5, "linewidth": 0.7, "color": colour, "alpha": 0.8}
-        panel.errorbar(x, y, yerr=1.96 * units["measured_se"], xerr=None if np.isnan(sides).any() else sides, **bars)
-        _diagonal(panel)
-        panel.set_title(
-            f"{wrapped_label(region['perturbation'], 22)}\non {region['target']}: {_comparison_text(region)}"
-        )
-        panel.set_xlabel("predicted effect")
-        panel.set_ylabel("measured effect")
-    for panel in axes.flat[len(regions) :]:
-        panel.set_visible(False)
-    texts = "; ".join(
-        f"{region['perturbation']} on {region['target']}: {_comparison_text(region)}" for region in regions
+    of_regions = (rows["unit_id"] == "") & (rows["baseline"] == "model")
+    # A region of one unit has no pattern over units; its effect is one point of the map over regions.
+    enough = rows["target"].map(rows[rows["unit_id"] != ""].groupby("target").size()) > 1
+    chosen = rows[of_regions & (enough | (rows["target"] == ALL_REGIONS))].sort_values(
+        "target", key=lambda target: target != ALL_REGIONS, kind="stable"
     )
+    if chosen.empty:
+        return None
+    panels_of = chosen.to_dict("records")[: 2 * MAX_EXPERIMENTS_SHOWN]
+    columns = min(MAX_EXPERIMENTS_SHOWN, len(panels_of))
+    lines = -(-len(panels_of) // columns)
+    figure, axes = panels(lines, columns, (max(4.0, 0.5 + 2.4 * columns), 0.4 + 2.9 * lines))
+    for panel, row in zip(axes.flat, panels_of, strict=False):
+        of_perturbation = rows[rows["perturbation"] == row["perturbation"]]
+        if row["target"] == ALL_REGIONS:
+            points = of_perturbation[(of_perturbation["unit_id"] == "") & of_perturbation["predicted"].notna()]
+        else:
+            points = of_perturbation[(of_perturbation["target"] == row["target"]) & (of_perturbation["unit_id"] != "")]
+        _draw_points(panel, points, palette)
+        panel.set_title(f"{wrapped_label(row['perturbation'], 22)}\non {row['target']}: {_comparison_text(row)}")
+    for panel in axes.flat[len(panels_of) :]:
+        panel.set_visible(False)
+    texts = "; ".join(f"{row['perturbation']} on {row['target']}: {_comparison_text(row)}" for row in panels_of)
     return picture(
         figure,
         f"Predicted against measured effects of real perturbations: {texts}",
-        "Predicted against measured effect of a real perturbation on every unit, with 95 % intervals. The network was "
-        "fitted to unperturbed trials only. r is the correlation over units; “at most” is the r of a perfect "
-        "prediction, given the noise of the measured effects. R² is 0 if no change is predicted. A "
-        "region has no measured effect if perturbed and unperturbed trials do not differ significantly.",
+        "Predicted against measured effect of a real perturbation on every unit, or on every region in the map over "
+        "all regions, with 95 % intervals. The network was fitted to unperturbed trials only. r is the correlation; "
+        "“chance” is the r that random halves of unperturbed trials exceed in one of twenty cases, and “at most” the r "
+        "of a perfect prediction, given the noise of the measured effects. R² is 0 if no change is predicted. A "
+        "region has no measured effect if perturbed and unperturbed trials do not differ significantly. Plain "
+        "predictions without a network are in perturbation_comparison.csv (column baseline).",
     )
 
 
-def _comparison_text(region: Mapping[Hashable, Any]) -> str:
-    """Result of the comparison for a region in a few words."""
-    if region["measured_effect"] == "none":
-        return "no effect" if region["predicted_effect"] == "none" else "none measured,\none predicted"
-    text = f"R² {r2_text(region['r2'])}"
-    if np.isfinite(region["r"]):
-        text = f"r {number_text(region['r'])}, at most {number_text(region['ceiling_r'])}\n{text}"
-    return text + (", not predicted" if region["predicted_effect"] == "none" else "")
+def _draw_points(panel: Axes, points: pd.DataFrame, palette: dict[str, str]) -> None:
+    """Draw one point with intervals for every unit or region."""
+    x, y = points["predicted"].to_numpy(), points["measured"].to_numpy()
+    interval = points[["predicted_low", "predicted_high"]].to_numpy(dtype=float)
+    sides = np.clip(np.abs(interval - x[:, None]), 0, None).T
+    for target in points["target"].unique():
+        here = (points["target"] == target).to_numpy()
+        bars: dict[str, Any] = {"fmt": "o", "markersize": 3.5, "linewidth": 0.7, "color": palette[target], "alpha": 0.8}
+        across = None if np.isnan(sides[:, here]).any() else sides[:, here]
+        panel.errorbar(x[here], y[here], yerr=1.96 * points["measured_se"].to_numpy()[here], xerr=across, **bars)
+    _diagonal(panel)
+    panel.set_xlabel("predicted effect")
+    panel.set_ylabel("measured effect")
+
+
+def _comparison_text(row: Mapping[Hashable, Any]) -> str:
+    """Result of a comparison in a few words."""
+    predicted = row["predicted_effect"] == "effect"
+    if row["measured_effect"] == "none" and row["target"] != ALL_REGIONS:
+        return "none measured,\none predicted" if predicted else "no effect"
+    text = f"R² {r2_text(row['r2'])}"
+    if np.isfinite(row["r"]):
+        chance = f", chance {number_text(row['null_r'])}" if np.isfinite(row["null_r"]) else ""
+        text = f"r {number_text(row['r'])}{chance}, at most {number_text(row['ceiling_r'])}\n{text}"
+    if row["target"] == ALL_REGIONS:
+        above = np.isfinite(row["r_p_value"]) and row["r_p_value"] <= MAX_MAP_P_VALUE
+        return text + ("" if above else ", within chance")
+    return text + {"effect": "", "none": ", not predicted", "not_supported": ", not supported"}[row["predicted_effect"]]
 
 
 def _diagonal(panel: Axes) -> None:

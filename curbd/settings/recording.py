@@ -158,6 +158,15 @@ class PerturbedTrials(Section):
     like: Name
     """Name of the entry of `inactivations` that does to the network what was done to the brain, at the same time in the
     trial."""
+    where: dict[str, list[Any]] = {}
+    """Further trial columns -> values. Only trials that have one of these values in every column are perturbed trials,
+    e.g. `{genotype: [TPH], anaesthesia: [false]}`."""
+    group: str | None = None
+    """Trial column with the animal or the session of each trial. Intervals of the comparison then come from resampled
+    animals or sessions. Null: from resampled trials."""
+    baseline_s: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    """Start and end, in seconds, of a time window before the perturbation whose mean is subtracted from every trial.
+    Null: nothing is subtracted."""
 
 
 class HDF5Layout(Section):

@@ -81,6 +81,12 @@ def predictions(effect, supported=("B",), conditions=("left", "right")):
     return inactivations, units
 
 
+def of_regions(rows):
+    """The rows about the prediction of the network for whole regions."""
+    chosen = (rows["unit_id"] == "") & (rows["baseline"] == "model") & (rows["target"] != "all regions")
+    return rows[chosen].set_index("target")
+
+
 def test_the_measured_effect_is_a_difference_of_means_within_conditions(recording, perturbed) -> None:
     measured = measure(recording, perturbed, 0.3, 0.7)
     on, off = perturbed["rates"].values[:, 3:7].mean(1), recording["rates"].values[:, 3:7].mean(1)
@@ -126,7 +132,7 @@ def test_p_values_are_uniform_where_the_perturbation_has_no_effect(rng) -> None:
 
 def test_prediction_and_baselines_are_scored_over_units(recording, perturbed) -> None:
     rows = compare(recording, perturbed, *predictions(EFFECT / 1.25))
-    whole = rows[rows["unit_id"] == ""].set_index("target")
+    whole = of_regions(rows)
     assert set(whole.index) == {"B", "C"}
     b = whole.loc["B"]
     # Left has a quarter of the perturbed trials and twice the effect: the mean is 1.25 times that of right.
@@ -142,9 +148,46 @@ def test_prediction_and_baselines_are_scored_over_units(recording, perturbed) ->
     assert (b["n_perturbed"], b["n_unperturbed"]) == (16, 20)
 
 
+def test_the_map_over_regions_is_compared_with_chance_and_with_plain_predictions(recording, perturbed) -> None:
+    rows = compare(recording, perturbed, *predictions(EFFECT / 1.25))
+    assert tables.problems("perturbation_comparison", rows) == []
+    of_b = rows[(rows["target"] == "B") & (rows["unit_id"] == "")].set_index("baseline")
+    named = {"model", "none", "constant", "correlation", "correlation_without_global", "sd_at_rest"}
+    assert named <= set(of_b.index)
+    assert of_b.loc["none", "r2"] == 0
+    assert of_b.loc["constant", "r2"] == of_b.loc["model", "r2_mean_effect"]
+    assert of_b.loc["model", "r"] > of_b.loc["sd_at_rest", "r"]
+    over_regions = rows[rows["target"] == "all regions"].set_index("baseline")
+    assert named <= set(over_regions.index)
+    assert over_regions.loc["model", "measured_effect"] == "effect"
+
+
+def test_a_prediction_without_support_is_not_a_prediction_of_nothing(recording, perturbed) -> None:
+    whole = of_regions(compare(recording, perturbed, *predictions(EFFECT, supported=())))
+    assert whole["predicted_effect"].to_dict() == {"B": "not_supported", "C": "none"}
+
+
+def test_each_trial_is_compared_with_its_own_baseline_where_asked(recording, perturbed, rng) -> None:
+    # Activity that drifts from trial to trial hides the effect unless every trial is its own control.
+    off, on = (each.copy(deep=True) for each in (recording, perturbed))
+    for each in (off, on):
+        each["rates"] += rng.standard_normal(each.sizes["trial"])[:, None, None] * xr.ones_like(each["rates"])
+    window = {"baseline_start_s": ("trial", np.zeros(16)), "baseline_stop_s": ("trial", np.full(16, 0.3))}
+    np.testing.assert_allclose(measure(off, on.assign_coords(window), 0.3, 0.7).effect, EFFECT, atol=0.1)
+    assert np.abs(measure(off, on, 0.3, 0.7).effect - EFFECT).max() > 0.1
+
+
+def test_intervals_resample_the_animals_that_the_settings_name(recording, perturbed) -> None:
+    groups = np.repeat(["m1", "m2", "m3", "m4"], 4)
+    off = recording.assign_coords(mouse=("trial", np.resize(groups, 20)))
+    on = perturbed.assign_coords(group=("trial", groups), group_column=("trial", ["mouse"] * 16))
+    assert set(measure(off, on, 0.3, 0.7).group) == {"m1", "m2", "m3", "m4"}
+    assert len(set(measure(recording, perturbed, 0.3, 0.7).group)) == 36
+
+
 def test_a_region_without_effect_is_reported_as_none(recording, perturbed) -> None:
     rows = compare(recording, perturbed, *predictions(EFFECT))
-    whole = rows[rows["unit_id"] == ""].set_index("target")
+    whole = of_regions(rows)
     assert whole.loc["B", ["measured_effect", "predicted_effect"]].tolist() == ["effect", "effect"]
     assert whole.loc["C", ["measured_effect", "predicted_effect"]].tolist() == ["none", "none"]
     assert whole.loc["B", "p_value"] <= 0.01 < whole.loc["C", "p_value"]
@@ -229,7 +272,7 @@ def test_the_effect_of_a_laser_is_predicted_from_the_trials_without_laser(steps)
     np.testing.assert_array_equal(read_netcdf(folder / "recording.nc")["rates"], teacher.rates[~on])
     rows = tables.read("perturbation_comparison", folder / "comparison.csv")
     assert tables.problems("perturbation_comparison", rows) == []
-    whole = rows[rows["unit_id"] == ""].set_index("target")
+    whole = of_regions(rows)
     assert whole["measured_effect"].to_dict() == {"B": "effect", "C": "none"}
     assert whole["predicted_effect"].to_dict() == {"B": "effect", "C": "none"}
     assert whole.loc["B", "r"] > 0.9

@@ -91,3 +91,13 @@ def test_blocks_of_continuous_data_are_not_trials(tmp_path, rng) -> None:
     file = trial_file(tmp_path / "a.h5", rng.random((1, 400, 6)), 0.05 * np.arange(400), ["A"] * 6)
     with pytest.raises(UserError, match="blocks of continuous data"):
         ingest(file, settings(), "rec")
+
+
+def test_perturbed_trials_are_marked_by_several_columns() -> None:
+    columns = pd.DataFrame({"light": ["blue", "blue", "yellow", "blue"], "genotype": ["TPH", "WT", "TPH", "TPH"]})
+    entry = {"column": "light", "value": "blue", "like": "x", "where": {"genotype": ["TPH"]}}
+    wanted = RecordingSettings.model_validate({"perturbed": [entry]})
+    assert perturbations_of(columns, wanted.perturbed, "rec").tolist() == ["x", "", "", "x"]
+    absent = RecordingSettings.model_validate({"perturbed": [entry | {"where": {"genotype": ["KO"]}}]})
+    with pytest.raises(UserError, match="no trial with light blue and genotype KO"):
+        perturbations_of(columns, absent.perturbed, "rec")

@@ -106,7 +106,7 @@ def test_predictions_are_compared_with_the_truth_and_the_measurement(fitted: Mod
         true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)
     assert "off:A" in true.alt
     assert "off:A on C: no effect" in measured.alt
-    assert float(re.search(r"on B: r ([\d.]+), at most", measured.alt)[1]) > 0.9
+    assert float(re.search(r"on B: r ([\d.]+), chance [-\d.]+, at most", measured.alt)[1]) > 0.9
 
 
 def test_what_is_not_there_is_not_drawn(fitted: ModelResults) -> None:

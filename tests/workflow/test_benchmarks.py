@@ -11,6 +11,8 @@ import pytest
 from benchmarks import coverage, inactivation, populations, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
+from benchmarks.independent import __main__ as independent
+from benchmarks.independent import pairs
 from benchmarks.ladder import PANELS, RUNGS, build
 from benchmarks.low_rank import on_blocks
 from benchmarks.low_rank_report import blocks_text
@@ -263,3 +265,24 @@ def test_quick_populations_score_every_kind_of_small_teacher(tmp_path: Path) -> 
     assert table["row"].tolist() == list(populations.QUICK_TEACHERS)
     assert np.isfinite(table[["within_r", "cross_r", "silencing_r"]]).all(axis=None)
     assert "| few_units | 1 |" in (tmp_path / "populations.md").read_text(encoding="utf-8")
+
+
+def test_sets_of_other_groups_that_are_absent_are_skipped_with_a_reason(tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    independent.main(["--truth", str(tmp_path), "--out", str(tmp_path / "out"), "--sets", "graphs", "raphe"])
+    assert f"graphs: skipped, because {tmp_path} has no file" in caplog.text
+    assert f"raphe: skipped, because {tmp_path} has no file" in caplog.text
+    assert not (tmp_path / "out").exists()
+
+
+def test_plain_measures_of_pairs_find_a_link_and_its_direction(rng) -> None:
+    skewed = rng.gamma(1.0, size=(20, 300, 3)) - 1
+    r = skewed.copy()
+    # Unit 1 follows unit 0 in the same bin, unit 2 one bin later.
+    r[..., 1] += r[..., 0]
+    r[:, 1:, 2] += r[:, :-1, 0]
+    assert pairs.skewness_direction(r)[1, 0] > 0.1 > pairs.skewness_direction(r)[0, 1]
+    for measure in (pairs.autoregression(r), pairs.lagged_regression(r)):
+        assert measure[2, 0] > 5 * abs(measure[0, 2])
+    partial = np.abs(pairs.partial_correlation(r))
+    assert partial[1, 0] > 5 * partial[2, 1]

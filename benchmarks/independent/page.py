@@ -1,0 +1,72 @@
+"""The page `docs/independent.md` and its figure, from the table of answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from benchmarks.document import insert, markdown, number
+from curbd.storage import whole_file
+
+COLOURS = {"model": "#1B6CA8", "baseline": "#B5651D", "null": "#9A9A9A", "ceiling": "#2E7D4F"}
+PANELS_PER_LINE = 3
+
+
+def write_page(out: Path, answers: pd.DataFrame) -> None:
+    """Write one table for each set into the page, and one panel for each question into the figure.
+
+    Parameters
+    ----------
+    out : folder of the page.
+    answers : the table of all answers.
+    """
+    for name, of_set in answers.groupby("set", sort=False):
+        insert(out / "independent.md", str(name), _table(of_set))
+    _figure(answers, out / "independent" / "answers.png")
+
+
+def _table(of_set: pd.DataFrame) -> str:
+    """Methods in lines, questions and cases in columns; the mean over cases where there are many."""
+    order = {role: position for position, role in enumerate(COLOURS)}
+    parts = list[str]()
+    for question, rows in of_set.groupby("question", sort=False):
+        cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False, dropna=False)
+        texts = cells.map(number)
+        if cells.shape[1] > 1:
+            texts.insert(0, "mean", cells.mean(axis=1).map(number))
+        texts = texts.reset_index().sort_values("role", key=lambda role: role.map(order), kind="stable")
+        parts.append(f"**{question}**\n\n{markdown(texts)}")
+    return "\n\n".join(parts)
+
+
+def _figure(answers: pd.DataFrame, path: Path) -> None:
+    """One panel per question: every method a line, every case a dot, nulls and ceilings as vertical lines."""
+    questions = list(answers[["set", "question"]].drop_duplicates().itertuples(index=False, name=None))
+    lines = -(-len(questions) // PANELS_PER_LINE)
+    figure, axes = plt.subplots(lines, PANELS_PER_LINE, figsize=(15, 3.1 * lines), squeeze=False)
+    for panel, (name, question) in zip(axes.flat, questions, strict=False):
+        rows = answers[(answers["set"] == name) & (answers["question"] == question) & answers["value"].notna()]
+        methods = list(rows[rows["role"].isin(["model", "baseline"])]["method"].drop_duplicates())
+        for position, method in enumerate(methods):
+            of_method = rows[rows["method"] == method]
+            colour = COLOURS[str(of_method["role"].iloc[0])]
+            panel.plot(of_method["value"], np.full(len(of_method), position), "o", color=colour, alpha=0.6, ms=4)
+        for role in ("null", "ceiling"):
+            for value in rows[rows["role"] == role]["value"]:
+                panel.axvline(value, color=COLOURS[role], linewidth=0.8, alpha=0.5)
+        panel.set_yticks(range(len(methods)), methods, fontsize=7)
+        panel.invert_yaxis()
+        panel.tick_params(axis="x", labelsize=7)
+        panel.set_title(f"{name}: {question}", fontsize=7)
+    for panel in axes.flat[len(questions) :]:
+        panel.set_visible(False)
+    figure.tight_layout()
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png")
+    plt.close(figure)

@@ -1,0 +1,126 @@
+"""Moving worms: neurons of three animals beside the responses to stimulating single neurons in other animals.
+
+Activity: Dag et al., Cell 2023. Responses: Randi et al., Nature 2023. A pair of neurons has a response where the atlas
+says q < 0.05; its sign is that of the mean response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from sklearn.metrics import roc_auc_score
+
+import curbd
+from benchmarks.independent import pairs
+from benchmarks.independent.answers import Answer, Role
+from benchmarks.independent.networks import MODELS, fitted, session, training_rates
+from curbd.network.truth import correlation
+
+Array = np.ndarray
+ABSOLUTE, SIGNED = "neuron pairs with a response, AUROC of |weight|", "sign of the response, AUROC of the weight"
+GANGLIA = "20 pairs of ganglia, r of mean |weight| with the mean |response|"
+MAX_Q = 0.05
+SHUFFLES = 199
+SHUFFLE_SEED = 0
+SPLIT_HALF_R = {SIGNED: 0.79, ABSOLUTE: 0.73, GANGLIA: 0.84}
+"""Published agreement of random halves of the stimulated animals; the atlas file holds means over animals only."""
+SETTINGS: dict[str, object] = {
+    "windows": {"continuous": True},
+}
+
+
+class Atlas(NamedTuple):
+    """Responses (target, source) of the neurons of one animal to stimulating single neurons.
+
+    Attributes
+    ----------
+    response : mean response; NaN for pairs that were not measured.
+    exists : whether there is a response.
+    """
+
+    response: Array
+    exists: Array
+
+    @property
+    def measured(self) -> Array:
+        """(target, source) bool: True for measured pairs of two neurons."""
+        return np.isfinite(self.response) & ~np.eye(len(self.response), dtype=bool)
+
+
+def answers(files: list[Path]) -> Iterator[Answer]:
+    """Do weights between neurons order the responses to stimulation, by neuron and by ganglion?"""
+    recordings = [path for path in files if path.suffix == ".h5"]
+    with np.load(next(path for path in files if path.suffix == ".npz")) as atlas:
+        names = [str(name) for name in atlas["neuron_ids"]]
+        response, q = atlas["dFF"], atlas["q"]
+    pooled = dict[tuple[str, Role], list[tuple[Array, Atlas, Array]]]()
+    for path in recordings:
+        recording = session(path, SETTINGS).recording
+        unit_id = recording["unit_id"].values.astype(str)
+        kept = np.isin(unit_id, names)
+        order = [names.index(unit) for unit in unit_id[kept]]
+        truth = Atlas(response[np.ix_(order, order)], q[np.ix_(order, order)] < MAX_Q)
+        region = recording["region"].values.astype(str)[kept]
+        for (name, role), weights in _weights(recording).items():
+            pooled.setdefault((name, role), []).append((weights[np.ix_(kept, kept)], truth, region))
+            yield from _of_neurons(path.stem, name, role, weights[np.ix_(kept, kept)], truth)
+    for (name, role), worms in pooled.items():
+        estimate, measured = _of_ganglia(worms)
+        yield Answer(GANGLIA, "three worms", name, role, correlation(estimate, measured))
+    rng = np.random.default_rng(SHUFFLE_SEED)
+    chance = [correlation(rng.permutation(measured), measured) for _ in range(SHUFFLES)]
+    yield Answer(GANGLIA, "three worms", "shuffled pairs, 95 %", "null", float(np.quantile(chance, 0.95)))
+    for question, value in SPLIT_HALF_R.items():
+        yield Answer(question, "three worms", "halves of the atlas (published)", "ceiling", value)
+
+
+def _weights(recording: xr.Dataset) -> dict[tuple[str, Role], Array]:
+    """Method -> (target, source) weights between standardised neurons."""
+    r = training_rates(recording)
+    finite = np.isfinite(r).all(2)
+    r = r[:, : int(finite.all(0).sum())]
+    sd = r.std((0, 1))
+    found = dict[tuple[str, Role], Array]()
+    for name, model in MODELS.items():
+        J = curbd.view(recording, fitted(recording, model)).network.J
+        found[name, "model"] = J * sd / sd[:, None]
+    found["VAR(1) ridge", "baseline"] = pairs.autoregression(r)
+    found["lagged regression", "baseline"] = pairs.lagged_regression(r)
+    found["correlation", "baseline"] = pairs.correlation(r)
+    found["partial correlation", "baseline"] = pairs.partial_correlation(r)
+    return found
+
+
+def _of_neurons(case: str, method: str, role: Role, weights: Array, truth: Atlas) -> Iterator[Answer]:
+    measured, responding = truth.measured, truth.measured & truth.exists
+    value = roc_auc_score(truth.exists[measured], np.abs(weights[measured]))
+    yield Answer(ABSOLUTE, case, method, role, float(value))
+    value = roc_auc_score(truth.response[responding] > 0, weights[responding])
+    yield Answer(SIGNED, case, method, role, float(value))
+
+
+def _of_ganglia(worms: list[tuple[Array, Atlas, Array]]) -> tuple[Array, Array]:
+    """(pair of ganglia,) mean |weight| and mean |response| over all measured pairs of neurons of all worms."""
+    ganglia = sorted(set.intersection(*(set(region) for _, _, region in worms)))
+    both = [
+        tuple(
+            np.mean(np.concatenate([_of_pair(values(worm), worm, target, source) for worm in worms]))
+            for values in (lambda worm: np.abs(worm[0]), lambda worm: np.abs(worm[1].response))
+        )
+        for target in ganglia
+        for source in ganglia
+        if target != source
+    ]
+    estimate, measured = np.array(both).T
+    return estimate, measured
+
+
+def _of_pair(values: Array, worm: tuple[Array, Atlas, Array], target: str, source: str) -> Array:
+    """(pair,) values of the measured pairs of neurons from one ganglion to another."""
+    _, truth, region = worm
+    block = np.ix_(region == target, region == source)
+    return values[block][truth.measured[block]]
