@@ -95,6 +95,9 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step = add_step(steps, "currents", _currents, "split the currents of a network by their source and judge them")
     add_network_arguments(step)
     step.add_argument("--out", type=Path, required=True, metavar="currents.nc", help="file for the currents")
+    step.add_argument(
+        "--seeds", choices=("first", "all"), default="first", help="fits in currents.nc (default: %(default)s)"
+    )
     step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
     step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
@@ -225,17 +228,19 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.pathways.currents import current_table, decompose
+    from curbd.network.view import views
+    from curbd.pathways.current_file import write_currents
+    from curbd.pathways.currents import current_table
     from curbd.pathways.judge import judge
     from curbd.pathways.null_table import null_table
-    from curbd.storage import read_netcdf, write_netcdf
+    from curbd.storage import read_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
 
-    # One after the other: the currents of all seeds need not stay in memory while the pathways are judged.
-    write_netcdf({"/": decompose(recording, networks).to_dataset(name="current")}, arguments.out)
+    stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
+    write_currents(views(recording, stored), stored, arguments.out)
     tables.write("currents", current_table(recording, networks), arguments.table)
     tables.write("pathways", judge(recording, networks, truth), arguments.pathways)
     tables.write("nulls", null_table(recording, networks), arguments.nulls)

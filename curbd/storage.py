@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import xarray as xr
 from curbd.errors import UNWRITABLE, UserError
 
 if TYPE_CHECKING:
+    import h5netcdf
     import h5py
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
@@ -105,6 +107,70 @@ def whole_hdf5(path: Path | str) -> Iterator[h5py.File]:
         temporary.write_bytes(content)
 
 
+class _Reserved:
+    """A binary file on a place of the disk that was reserved: HDF5 sees what it has written, and not the whole place.
+
+    Attributes
+    ----------
+    size : size of what HDF5 has written.
+    """
+
+    def __init__(self, file: io.BufferedRandom) -> None:
+        self.file, self.size = file, 0
+        self.tell, self.flush, self.read, self.readinto = file.tell, file.flush, file.read, file.readinto
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self.file.seek(self.size + offset) if whence == os.SEEK_END else self.file.seek(offset, whence)
+
+    def write(self, content: bytes) -> int:
+        written = self.file.write(content)
+        self.size = max(self.size, self.file.tell())
+        return written
+
+    def truncate(self, size: int) -> int:
+        self.size = size
+        return size
+
+
+@contextmanager
+def whole_large_hdf5(path: Path | str, largest_bytes: int) -> Iterator[h5py.File]:
+    """Write a large HDF5 file so that it is either whole or absent, without holding the file in memory.
+
+    The place on the disk is reserved first, so that the disk cannot be full while HDF5 writes; `whole_hdf5` says why.
+    What is not used is given back.
+
+    Parameters
+    ----------
+    path : path of the file to write; its folder is made if necessary.
+    largest_bytes : the size of the file, at most.
+
+    Yields
+    ------
+    The open file.
+
+    Raises
+    ------
+    UserError : there is no room for the file, see `whole_file`.
+    """
+    import h5py
+
+    with whole_file(path) as temporary, open(temporary, "r+b") as plain:
+        # A system without this call (macOS) has no way to reserve a place without writing to all of it.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(plain.fileno(), 0, largest_bytes)
+        reserved = _Reserved(plain)
+        with h5py.File(reserved, "w") as file:
+            yield file
+        plain.truncate(reserved.size)
+
+
+def write_group(group: h5netcdf.File | h5netcdf.Group, dataset: xr.Dataset) -> None:
+    """Write a dataset into the root or a group of an open netCDF file; numbers are compressed."""
+    from xarray.backends.h5netcdf_ import H5NetCDFStore
+
+    dataset.dump_to_store(H5NetCDFStore(group), encoding=_compression(dataset))
+
+
 def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     """Write datasets as the groups of one netCDF file.
 
@@ -118,12 +184,10 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     UserError : the file cannot be written, see `whole_file`.
     """
     import h5netcdf
-    from xarray.backends.h5netcdf_ import H5NetCDFStore
 
     with whole_hdf5(path) as image, h5netcdf.File(image, "w") as file:
         for group, dataset in groups.items():
-            store = H5NetCDFStore(file if group == "/" else file.create_group(group))
-            dataset.dump_to_store(store, encoding=_compression(dataset))
+            write_group(file if group == "/" else file.create_group(group), dataset)
 
 
 def _compression(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:

@@ -87,3 +87,25 @@ def test_a_step_on_a_full_disk_ends_with_one_line(tmp_path: Path) -> None:
         "expected a folder with room for this file; raise the limit, then run again"
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_file_is_reserved_written_and_cut_to_its_size(tmp_path: Path) -> None:
+    values = np.arange(1000.0)
+    with storage.whole_large_hdf5(tmp_path / "a.h5", 1_000_000) as file:
+        file["values"] = values
+    assert (tmp_path / "a.h5").stat().st_size < 20_000
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["values"][()], values)
+
+
+def test_a_large_file_without_room_is_one_line(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from curbd.storage import whole_large_hdf5; from curbd.errors import UserError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n  with whole_large_hdf5(sys.argv[1], 100_000): pass\n"
+        "except UserError as error: print(error)"
+    )
+    path = tmp_path / "a.h5"
+    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
+    assert run.stdout.startswith(f"{path}: found a file that is larger than the file system")
+    assert list(tmp_path.iterdir()) == []

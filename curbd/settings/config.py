@@ -6,7 +6,7 @@ this package. The package reads no recording and imports no estimator, so that a
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -38,6 +38,9 @@ class Config(Section):
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
     """Name -> in-silico experiment. Every experiment is run on every fitted network."""
     bench: ExperimentSettings = ExperimentSettings()
+    stored_currents: Literal["first", "all"] = "first"
+    """Fits whose currents are written to currents.nc, unit by unit: `first`: the fit of the first seed of a model.
+    `all`: the fits of all seeds. The averages over regions and trials in currents.parquet are those of all seeds."""
 
     @field_validator("results")
     @classmethod

@@ -10,8 +10,12 @@ import xarray as xr
 
 from curbd import tables
 from curbd.estimators.fitting import fit
+from curbd.network.view import views
+from curbd.pathways import current_file
+from curbd.pathways.current_file import write_currents
 from curbd.pathways.currents import current_table, decompose
 from curbd.settings.models import Model
+from curbd.storage import read_netcdf
 from tests.support.known_network import known_networks, small
 
 Known = tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]
@@ -59,6 +63,39 @@ def test_missing_bins_have_no_current(tmp_path: Path) -> None:
     current = decompose(recording, networks)
     assert np.isnan(current.values[:, :, 2, 60:]).all()
     assert np.isfinite(np.delete(current.values, 2, axis=2)).all()
+
+
+def test_the_file_holds_the_currents_in_single_precision(teacher: Known, tmp_path: Path) -> None:
+    recording, truth, networks, current = teacher
+    write_currents(views(recording, networks), networks, tmp_path / "currents.nc")
+    stored = read_netcdf(tmp_path / "currents.nc")["current"]
+    assert stored.dtype == np.float32
+    xr.testing.assert_allclose(stored.astype(float), current, rtol=1e-6, atol=1e-7)
+    assert stored.attrs == current.attrs
+    # Compressed, with four bytes for each number; the names take a few kilobytes.
+    assert (tmp_path / "currents.nc").stat().st_size < 4 * current.size + 20_000
+    total = recording["rates"].values @ truth["J"].values.T
+    total = total + recording["inputs"].values @ truth["B"].values.T + truth["b"].values
+    # Six sources, each rounded to one part in 2^24.
+    np.testing.assert_allclose(stored.sum("source", dtype=float).values[0], total, atol=1e-6)
+
+
+def test_a_file_that_is_written_in_blocks_is_the_same(
+    teacher: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording, _, networks, current = teacher
+    recording = recording.copy(deep=True)
+    recording["rates"][1, 7:] = np.nan
+    monkeypatch.setattr(current_file, "BLOCK_VALUES", 1)
+    monkeypatch.setattr(current_file, "CHUNK_UNITS", 2)
+    monkeypatch.setattr(current_file, "CHUNK_VALUES", 50)
+    write_currents(views(recording, networks), networks, tmp_path / "currents.nc")
+    stored = read_netcdf(tmp_path / "currents.nc")["current"]
+    assert stored.encoding["chunksizes"][2:] == (1, 25, 2)
+    expected = decompose(recording, networks)
+    xr.testing.assert_allclose(stored.astype(float), expected, rtol=1e-6, atol=1e-7)
+    assert np.isnan(stored.values[0, :, 1, 7:]).all()
+    assert current.shape == stored.shape
 
 
 def test_table_holds_means_and_signed_currents_that_add_up(teacher: Known) -> None:

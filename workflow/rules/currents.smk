@@ -19,8 +19,9 @@ rule currents:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
+        seeds=PLAN.config.stored_currents,
         version=RESULTS_VERSION,
     shell:
         "curbd currents --recording {input.recording:q} --network {input.network:q} --threads {threads}"
-        " --out {output.currents:q} --table {output.table:q} --pathways {output.pathways:q} --nulls {output.nulls:q}"
+        " --seeds {params.seeds} --out {output.currents:q} --table {output.table:q} --pathways {output.pathways:q} --nulls {output.nulls:q}"
         " > {log:q} 2>&1"
