@@ -20,7 +20,7 @@ BLOCK_VALUES = 1 << 24
 CHUNK_VALUES = 1 << 18
 """Largest number of currents in a chunk of the file, 1 MiB in single precision."""
 CHUNK_UNITS = 32
-BYTES = 4
+CURRENT_BYTES = 4
 """Bytes of a number in single precision."""
 OVERHEAD_BYTES = 1 << 20
 """Room for the index of the file, beside one hundredth of the currents."""
@@ -59,7 +59,7 @@ def write_currents(fits: Sequence[View], networks: xr.Dataset, path: Path | str,
             "condition": ("trial", first.condition),
         }
     )
-    largest_bytes = round(1.01 * BYTES * math.prod(whole_chunks)) + names.nbytes + OVERHEAD_BYTES
+    largest_bytes = round(1.01 * CURRENT_BYTES * math.prod(whole_chunks)) + names.nbytes + OVERHEAD_BYTES
     attrs = {"recording": networks.attrs["recording"], "model": networks.attrs["model"], "units": unit}
     with (
         whole_large_hdf5(path, largest_bytes) as hdf5,
