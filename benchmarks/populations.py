@@ -171,7 +171,7 @@ def spiking_line(name: str, seed: int, synapse_mv: float) -> dict[str, Any]:
     seed : seed of the teacher.
     synapse_mv : jump of the potential of a unit of B at a spike of a unit of A, in mV.
     """
-    teacher = spiking_areas(synapse_mv=synapse_mv, seed=seed)
+    teacher = spiking_areas(synapse_mv=synapse_mv, seed=seed, bins=125, bin_s=0.004)
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s)
     wall, used = time.perf_counter(), time.process_time()
     result = analyse(data, tau_s=None)
@@ -189,6 +189,8 @@ def spiking_line(name: str, seed: int, synapse_mv: float) -> dict[str, Any]:
         "drives": drives(result.fit.model),
         "drive_nats": float(result.drive_gains[0]) if len(result.drive_gains) else np.nan,
         "share": float(np.nanmax(result.verdict.evidence.share)),
+        "coupling": float(result.verdict.evidence.spike_coupling[1, 0]),
+        "coupling_back": float(result.verdict.evidence.spike_coupling[0, 1]),
         "wall_s": wall,
         "cpu_s": used,
     }

@@ -12,9 +12,12 @@ from lrfit.population_network.dimensions import choose_dimensions, choose_drives
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.recording import Recording
+from lrfit.population_network.simulation import current_errors
 from lrfit.population_network.verdict import Verdict, verdict
 
 Array = np.ndarray
+SIMULATION_SEED = 0
+"""Seed of the simulations from which errors of currents are measured."""
 
 
 class Analysis(NamedTuple):
@@ -32,6 +35,8 @@ class Analysis(NamedTuple):
     deviation : (region, trial, time, unit) posterior standard deviation of the current that each region sends to each
         unit, in units of the log rate.
     verdict : verdict on every pathway between regions.
+    errors : (target, source) mean squared error of currents in refits to simulations of the fit, in squared units of
+        the log rate.
     """
 
     fit: Fit
@@ -41,6 +46,7 @@ class Analysis(NamedTuple):
     currents: Currents
     deviation: Array
     verdict: Verdict
+    errors: Array
 
 
 def analyse(
@@ -78,6 +84,7 @@ def analyse(
     judged = verdict(state, fitted, held_out, gains)
     final = converge(restart(state, data), data)
     covariance = posterior_covariance(final, data)
+    errors = current_errors(final, data, np.random.default_rng(SIMULATION_SEED))
     return Analysis(
         fit=final,
         dimensions=list(dimensions),
@@ -85,7 +92,11 @@ def analyse(
         drive_gains=gains,
         currents=currents(final.model, data, final.paths),
         deviation=np.stack(
-            [deviation(final.model, data, final.paths, covariance, region) for region in range(final.model.regions)]
+            [
+                deviation(final.model, data, final.paths, covariance, region, errors)
+                for region in range(final.model.regions)
+            ]
         ),
         verdict=judged,
+        errors=errors,
     )

@@ -119,11 +119,14 @@ def latent_variance(model: Population, data: Recording, paths: Paths, source: in
     return np.einsum("uj,ptjl,ul->ptu", read, spread, read, optimize=True)[data.pattern]
 
 
-def deviation(model: Population, data: Recording, paths: Paths, covariance: Array, source: int) -> Array:
+def deviation(
+    model: Population, data: Recording, paths: Paths, covariance: Array, source: int, errors: Array | None = None
+) -> Array:
     """Compute the standard deviation of a region's current about the mean of each unit.
 
-    The variance has three parts: uncertain weights, uncertain latents, and an error in proportion to the current, which
-    covers the assumed form of the model and the random sample of recorded units.
+    The variance has four parts: uncertain weights, uncertain latents, what simulations of the fit show beyond these
+    two, and an error in proportion to the current, which covers the assumed form of the model and the random sample of
+    recorded units.
 
     Parameters
     ----------
@@ -132,6 +135,8 @@ def deviation(model: Population, data: Recording, paths: Paths, covariance: Arra
     paths : posterior of the latents.
     covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are the latents of regions.
     source : index of the region that sends the current.
+    errors : (target, source) mean squared error of currents in refits to simulations of the fit; None if there were no
+        simulations.
 
     Returns
     -------
@@ -143,4 +148,17 @@ def deviation(model: Population, data: Recording, paths: Paths, covariance: Arra
     power = current[data.inside].var(0)
     form = (MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)) * power
     known = weight_variance(model, data, paths, covariance, source) + latent_variance(model, data, paths, source)
+    if errors is not None:
+        known = known + _beyond(model, data, known, errors[:, source])
     return np.sqrt(known + form)
+
+
+def _beyond(model: Population, data: Recording, known: Array, errors: Array) -> Array:
+    """(unit,) variance that simulations show beyond the known variance, in proportion to the squared loadings."""
+    beyond = np.zeros(len(data.region))
+    size = (model.C**2).sum(1)
+    for target, error in enumerate(errors):
+        units = data.region == target
+        missing = max(error - float(known[data.inside.T][:, units].mean()), 0.0)
+        beyond[units] = missing * size[units] / size[units].mean()
+    return beyond

@@ -11,7 +11,9 @@ from lrfit.population_network.fit import Fit, improve
 from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.information import mean_information, weight_information, working_range
 from lrfit.population_network.likelihood import bound
+from lrfit.population_network.observation import counts_spikes
 from lrfit.population_network.recording import Recording
+from lrfit.population_network.spike_coupling import spike_coupling
 from lrfit.population_network.weights import ABSENT_PENALTY
 
 Array = np.ndarray
@@ -28,12 +30,15 @@ class Evidence(NamedTuple):
     share : root mean square of the fluctuations of the current, relative to the sum of all currents into the target.
     expected_r2 : expected squared correlation of the current with the true current: 1 - posterior variance / variance.
     penalty : precision of the prior of the pathway's weights, chosen by the evidence.
+    spike_coupling : fast coupling of recorded spikes, in standard deviations above that of re-paired trials; NaN in
+        bins longer than 5 ms.
     """
 
     nats: Array
     share: Array
     expected_r2: Array
     penalty: Array
+    spike_coupling: Array
 
 
 def posterior_covariance(fit: Fit, data: Recording) -> Array:
@@ -91,7 +96,8 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
             uncertain = np.sum(spread[..., units] * inside) / (inside.sum() * units.sum())
             expected_r2[t, s] = power / (power + uncertain) if power > 0 else 0.0
             penalty[t, s] = fit.prior.penalty[t, own[0]]
-    return Evidence(nats=nats, share=share, expected_r2=expected_r2, penalty=penalty)
+    coupling = spike_coupling(data) if counts_spikes(model) else np.full_like(nats, np.nan)
+    return Evidence(nats=nats, share=share, expected_r2=expected_r2, penalty=penalty, spike_coupling=coupling)
 
 
 def without(fit: Fit, target: int, source: int) -> Fit:

@@ -13,6 +13,11 @@ A pathway is resolved if all of these grounds hold:
 5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive, removing the
    pathway must cost more log likelihood than the drive gains. A slow background that regions share looks like pathways
    in both directions.
+
+In bins of 5 ms or less, a pathway is also resolved if the recorded spikes of the source act on those of the target
+within 20 ms, by ``MIN_SPIKE_COUPLING`` standard deviations or more, while nothing comes back (see
+`lrfit.population_network.spike_coupling`). This second way tells that there is a pathway and where it leads, but not
+how large its current is.
 """
 
 from __future__ import annotations
@@ -35,6 +40,8 @@ MIN_EXPECTED_R2 = 0.6
 """Smallest expected squared correlation of the current with the true current."""
 HELD_OUT_STANDARD_ERRORS = 1.0
 """Smallest loss of held-out log likelihood without the pathway, in standard errors over trials."""
+MIN_SPIKE_COUPLING = 6.0
+"""Smallest fast coupling of recorded spikes, in standard deviations above that of re-paired trials."""
 
 
 class Verdict(NamedTuple):
@@ -99,5 +106,11 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
                     failed.append("held_out")
                 if drives and not loss[t, s] > common:
                     failed.append("common_drive")
-            grounds[t, s] = ",".join(failed)
+            grounds[t, s] = "" if _synaptic(strength, t, s) else ",".join(failed)
     return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)
+
+
+def _synaptic(strength: Evidence, target: int, source: int) -> bool:
+    """Return whether spikes of the source act on the target within milliseconds, and nothing comes back."""
+    ahead, back = strength.spike_coupling[target, source], strength.spike_coupling[source, target]
+    return bool(ahead >= MIN_SPIKE_COUPLING > back)

@@ -53,6 +53,11 @@ def test_analysis_recovers_currents_and_the_missing_pathway(teacher: PopulationT
     assert result.verdict.evidence.nats[0, 1] > MIN_PATHWAY_NATS > result.verdict.evidence.nats[1, 0]
     assert np.allclose(result.currents.current.sum(0), result.currents.total)
     assert result.deviation.shape == (2, *teacher.activity.shape)
+    true = teacher.current[1][..., first] * teacher.gain[first]
+    fitted = result.currents.current[1][..., first]
+    off = (fitted - fitted.mean((0, 1))) - (true - true.mean((0, 1)))
+    assert np.mean(np.abs(off) < 1.96 * result.deviation[1][..., first]) > 0.8
+    assert result.errors[0, 1] > 0
 
 
 def test_held_out_trials_have_no_part_in_the_fit(teacher: PopulationTeacher) -> None:
