@@ -41,16 +41,16 @@ def spike_coupling(data: Recording) -> Array:
         return above
     off = _standardised(data)
     groups = [off[..., data.region == region] for region in range(regions)]
-    for one in range(regions):
-        for two in range(one + 1, regions):
+    for first in range(regions):
+        for second in range(first + 1, regions):
             values = np.array(
                 [
-                    _strength(groups[one], groups[two][:, _shifted(data.condition, shift)], data.bin_s)
+                    _strength(groups[first], groups[second][:, _shifted(data.condition, shift)], data.bin_s)
                     for shift in range(NULL_SHIFTS + 1)
                 ]
             )
             null = values[1:]
-            above[two, one], above[one, two] = (values[0] - null.mean(0)) / null.std(0, ddof=1)
+            above[second, first], above[first, second] = (values[0] - null.mean(0)) / null.std(0, ddof=1)
     return above
 
 
