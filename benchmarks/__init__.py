@@ -4,10 +4,12 @@
 ``python -m benchmarks.verdicts``       how often a verdict is wrong
 ``python -m benchmarks.coverage``       how often a 95 % interval holds the true current
 ``python -m benchmarks.speed``          time against the published algorithm
+``python -m benchmarks.nulls``          p-values against plain refits
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 
-The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``. Each of the others writes
+The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``nulls`` writes into
+``docs/scale.md``. Each of the others writes
 numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
 """

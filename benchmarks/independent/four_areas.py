@@ -17,6 +17,7 @@ from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
 from benchmarks.independent.networks import MODELS, fitted, session, training_rates
 from curbd.inactivation.tabulate import unit_table
+from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth, correlation
 from curbd.network.view import View
 
@@ -153,7 +154,7 @@ def _of_currents(case: str, method: str, fit: View, scale: Array, truth: Truth) 
             exists.append(bool(true.any()))
             if exists[-1]:
                 # A state near 0 is the rate divided by the scale of its unit, and so is a current.
-                scores.append(against_truth(estimate * scale[rows], true))
+                scores.append(against_truth(CurrentPair.of_currents(estimate * scale[rows], true)))
     yield Answer(BLOCKS, case, method, "model", float(roc_auc_score(exists, share)))
     table = pd.DataFrame(scores)
     yield Answer(CURRENT_R, case, method, "model", float(table["true_r"].mean()))

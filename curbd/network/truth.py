@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import Network, weights
 from curbd.network.sources import Source
 from curbd.network.view import View
@@ -85,12 +86,12 @@ def correlation(a: Array, b: Array) -> float:
     return float((a * b).sum() / scale) if scale > 0 else float("nan")
 
 
-def against_truth(estimate: Array, true: Array) -> dict[str, float]:
+def against_truth(pair: CurrentPair) -> dict[str, float]:
     """Compare an estimated current with the true current.
 
     Parameters
     ----------
-    estimate, true : (..., unit) currents; bins in which either current is NaN are left out.
+    pair : the estimated current, then the true current.
 
     Returns
     -------
@@ -98,14 +99,12 @@ def against_truth(estimate: Array, true: Array) -> dict[str, float]:
     the true current; ``true_r2``, the R2 of the estimated current, with the variance of each unit about its mean. All
     are NaN if the true current is 0.
     """
-    n_units = estimate.shape[-1]
-    both = np.isfinite(estimate).all(-1) & np.isfinite(true).all(-1)
-    e, t = estimate[both].reshape(-1, n_units), true[both].reshape(-1, n_units)
-    if not (t**2).any():
+    squares, spread = pair.squares, float(pair.product[1, 1].sum())
+    if squares[1, 1] <= 0:
         return {"true_r": np.nan, "true_ratio": np.nan, "true_r2": np.nan}
-    spread = float(((t - t.mean(0)) ** 2).sum())
+    missed = squares[0, 0] - 2 * squares[0, 1] + squares[1, 1]
     return {
-        "true_r": correlation(e.ravel(), t.ravel()),
-        "true_ratio": float(np.sqrt((e**2).mean() / (t**2).mean())),
-        "true_r2": 1 - float(((e - t) ** 2).sum()) / spread if spread > 0 else np.nan,
+        "true_r": pair.correlation(),
+        "true_ratio": float(np.sqrt(squares[0, 0] / squares[1, 1])),
+        "true_r2": 1 - float(missed) / spread if spread > 0 else np.nan,
     }

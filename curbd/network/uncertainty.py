@@ -108,7 +108,7 @@ def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, co
 
 
 def expected_r2(
-    covariance: Array, z: Array, columns: Array, current: Array, W: Array, rate_covariance: Array | None
+    covariance: Array, scatter: Array, n: int, columns: Array, W: Array, rate_covariance: Array | None
 ) -> float:
     """Return the R2 between estimated and true current that the posterior expects: C^2 / (C^2 + V).
 
@@ -118,9 +118,10 @@ def expected_r2(
     Parameters
     ----------
     covariance : (regressor, regressor) sum of the posterior covariances of the weights of the units.
-    z : (trial, time, regressor) presynaptic activity [r, u, 1].
+    scatter : (regressor, regressor) second moments of the presynaptic activity [r, u, 1] about its mean, summed over
+        bins.
+    n : number of bins in the sum.
     columns : (column,) indices of the regressors of the source.
-    current : (trial, time, unit) current of the source.
     W : (unit, regressor) weights of the units.
     rate_covariance : (unit, unit) posterior covariance of inferred rates, or None if the rates are the observed rates.
 
@@ -128,23 +129,18 @@ def expected_r2(
     -------
     R2 in (0, 1); NaN if the source sends no current.
     """
-    if not np.isfinite(current).any():
+    if not n:
         return float("nan")
-    source = z[..., columns].reshape(-1, len(columns))
-    source = source[np.isfinite(source).all(1)]
-    deviation: Array = source - source.mean(0)
-    gram = deviation.T @ deviation
+    gram = scatter[np.ix_(columns, columns)]
+    squares = float(((W[:, columns] @ gram) * W[:, columns]).sum())
     units = columns[columns < len(rate_covariance)] if rate_covariance is not None else columns[:0]
     variance = 0.0
     if rate_covariance is not None and len(units):
         # Var(w r) = r' Q r + w' C w + tr(Q C), with the covariances Q of the weights and C of the rates.
-        from_rates = len(source) * rate_covariance[np.ix_(units, units)]
+        from_rates = n * rate_covariance[np.ix_(units, units)]
         gram = gram + from_rates
         variance = float(((W[:, units] @ from_rates) * W[:, units]).sum())
     variance += float((covariance[np.ix_(columns, columns)] * gram).sum())
-    estimate: Array = current.reshape(-1, current.shape[-1])
-    estimate = estimate[np.isfinite(estimate).all(1)]
-    squares = float(((estimate - estimate.mean(0)) ** 2).sum())
     return squares / (squares + variance) if squares + variance > 0 else float("nan")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -79,6 +79,21 @@ class Recorded:
         return self.r[self.observed]
 
 
+class ActivityMoments(NamedTuple):
+    """First and second moments of the presynaptic activity [r, u, 1].
+
+    Attributes
+    ----------
+    n : number of bins.
+    mean : (regressor,) mean over bins.
+    scatter : (regressor, regressor) products about the mean, summed over bins.
+    """
+
+    n: int
+    mean: Array
+    scatter: Array
+
+
 @dataclass(frozen=True)
 class View(Recorded):
     """A recording as a fit sees it, and the currents that the fit predicts.
@@ -126,6 +141,15 @@ class View(Recorded):
         """(trial, time, regressor) presynaptic activity [r, u, 1], NaN in bins where a rate or an input is missing."""
         z = np.concatenate([self.r, self.u, np.ones((*self.r.shape[:2], 1))], axis=2)
         return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
+
+    @cached_property
+    def activity_moments(self) -> ActivityMoments:
+        """Mean and second moments of the presynaptic activity over all complete bins."""
+        z = self.z.reshape(-1, self.z.shape[2])
+        z = z[np.isfinite(z).all(1)]
+        mean = z.sum(0) / max(len(z), 1)
+        centred = z - mean
+        return ActivityMoments(len(z), mean, centred.T @ centred)
 
     @cached_property
     def residual(self) -> Residual:
@@ -176,10 +200,9 @@ class View(Recorded):
         """Return the R2 with the true current that the posterior expects of a current; NaN without a posterior."""
         if self.posterior is None:
             return float("nan")
-        units = self.region == region
-        current = self.current(source, units)
-        covariance = self._covariances[region]
-        return expected_r2(covariance, self.z, source.columns, current, self.W[units], self.rate_covariance)
+        W, covariance = self.W[self.region == region], self._covariances[region]
+        activity = self.activity_moments
+        return expected_r2(covariance, activity.scatter, activity.n, source.columns, W, self.rate_covariance)
 
     def unseen_share(self, source: Source) -> float:
         """Return the share of a source's rate variance that measurement noise hides; NaN without inferred rates."""

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from curbd.network.current_pairs import CurrentPair
 from curbd.network.perturbation import Action, silencing
 from curbd.network.perturbed_run import perturbed_free_runs
 from curbd.network.sources import Source
@@ -31,9 +32,35 @@ def agreement(values: Array) -> float:
     """
     flat = values.reshape(len(values), -1)
     flat = flat[:, np.isfinite(flat).all(0)]
-    correlations = [correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)]
-    finite = [value for value in correlations if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
+    return _mean_of_defined([correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)])
+
+
+def current_agreement(fits: Sequence[View], source: Source) -> Array:
+    """Compute the agreement of the fits on the current of a source into every region.
+
+    Parameters
+    ----------
+    fits : every fitted network with the recording that it was fitted to.
+    source : the source of the current.
+
+    Returns
+    -------
+    (target region,) mean correlation over all pairs of fits; NaN for a single fit or if no current varies.
+    """
+    pairs = [
+        CurrentPair.of(
+            (a.z[..., source.columns], b.z[..., source.columns]), (a.W[:, source.columns], b.W[:, source.columns])
+        )
+        for a, b in combinations(fits, 2)
+    ]
+    units_of = [fits[0].region == region for region in fits[0].regions]
+    return np.array([_mean_of_defined([pair.of_units(units).correlation() for pair in pairs]) for units in units_of])
+
+
+def _mean_of_defined(correlations: Sequence[float]) -> float:
+    """Average the correlations that are not NaN; NaN if none is defined."""
+    defined = [value for value in correlations if np.isfinite(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def silencing_effects(fits: Sequence[View]) -> Array:

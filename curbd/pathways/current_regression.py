@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from curbd.network.view import View
-from curbd.regression.moments import choose_penalties, inputs_free, moments
+from curbd.regression.moments import Moments, choose_penalties, inputs_free, moments
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
@@ -17,7 +18,8 @@ SILENT_SHARE = 1e-6
 """A unit is silent if its mean squared held-out current is below this share of its mean squared fitted current."""
 
 
-class CurrentRegression(NamedTuple):
+@dataclass(frozen=True)
+class CurrentRegression:
     """The regression of all currents on all sources.
 
     Attributes
@@ -40,24 +42,31 @@ class CurrentRegression(NamedTuple):
     train: Array
     condition: Array
 
-    @property
+    @cached_property
     def complete(self) -> Array:
         """(trial, time) bool: True for transitions without a missing value."""
         return np.isfinite(self.z).all(2) & np.isfinite(self.y).all(2)
 
-    @property
+    @cached_property
+    def halves(self) -> tuple[Array, Array]:
+        """Two masks (trial, time): the fitted transitions, and the held-out transitions."""
+        return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
+
+    @cached_property
+    def moments(self) -> tuple[Moments, Moments]:
+        """Second moments of the fitted transitions, and of the held-out transitions."""
+        fitted, held_out = (moments(self.z[half], self.y[half]) for half in self.halves)
+        return fitted, held_out
+
+    @cached_property
     def held_out_squares(self) -> Array:
         """(unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
 
         For a silent unit, an error as a share of the squared current is meaningless.
         """
-        fitted, held_out = ((self.y[half] ** 2).sum(0) / max(int(half.sum()), 1) for half in self.halves())
-        squares = (self.y[self.halves()[1]] ** 2).sum(0)
-        return np.where(held_out > SILENT_SHARE * fitted, squares, np.nan)
-
-    def halves(self) -> tuple[Array, Array]:
-        """Return two masks (trial, time): the fitted transitions, and the held-out transitions."""
-        return self.complete & self.train[:, None], self.complete & ~self.train[:, None]
+        fitted, held_out = self.moments
+        powers = [(half.YY / half.n.clamp_min(1)).cpu().numpy() for half in (fitted, held_out)]
+        return np.where(powers[1] > SILENT_SHARE * powers[0], held_out.YY.cpu().numpy(), np.nan)
 
 
 def mean_of_active(shares: Array) -> Array:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.equation import decay
+from curbd.network.current_pairs import CurrentPair
+from curbd.network.equation import decay, weights
 from curbd.network.residual import residual_autocorrelation
-from curbd.network.truth import against_truth, comparable_truth, true_current
+from curbd.network.truth import against_truth, comparable_truth, true_network
 from curbd.network.view import View, view, views
-from curbd.pathways.agreement import agreement, silencing_effects
+from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
 from curbd.pathways.current_regression import current_regression, mean_of_active
 from curbd.pathways.grades import with_verdicts
 from curbd.pathways.multiplicity import benjamini_hochberg
@@ -77,19 +78,20 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
     source's rates that measurement noise hides (``unseen_share``).
     """
     first = fits[0]
-    n_sources = len(first.sources)
+    n_sources, activity = len(first.sources), first.activity_moments
     power = np.empty((n_sources, len(first.region)))
     shape = len(first.regions), n_sources
     rms, expected, seed_r = (np.full(shape, np.nan) for _ in range(3))
     for index, source in enumerate(first.sources):
-        currents = np.stack([fit.current(source) for fit in fits])
+        W = first.W[:, source.columns]
         # About the mean of each unit: a constant current, as a bias, drives nothing that changes.
-        power[index] = np.nanvar(currents[0], axis=(0, 1))
+        scatter = activity.scatter[np.ix_(source.columns, source.columns)]
+        power[index] = ((W @ scatter) * W).sum(1) / max(activity.n, 1)
+        square = power[index] + (W @ activity.mean[source.columns]) ** 2
+        seed_r[:, index] = current_agreement(fits, source)
         for target, region in enumerate(first.regions):
-            into_target = currents[..., first.region == region]
-            rms[target, index] = np.sqrt(np.nanmean(into_target[0] ** 2))
+            rms[target, index] = np.sqrt(square[first.region == region].mean())
             expected[target, index] = first.expected_r2(source, region)
-            seed_r[target, index] = agreement(into_target)
     of_target = np.stack([np.nansum(power[:, first.region == region], axis=1) for region in first.regions])
     total = np.stack([np.nansum(power[:, first.region == region]) for region in first.regions])[:, None]
     share = np.where(total > 0, of_target / np.where(total > 0, total, 1), 0.0)
@@ -104,8 +106,15 @@ def current_evidence(fits: Sequence[View]) -> Evidence:
 
 
 def agreement_of_fits(fits: Sequence[View]) -> Evidence:
-    """Compute the agreement of the fits on the weights, and on the effect on the target of silencing the source."""
-    first, effects = fits[0], silencing_effects(fits)
+    """Compute the agreement of the fits on the weights, and on the effect on the target of silencing the source.
+
+    A single fit agrees with no other fit: its agreement is NaN.
+    """
+    first = fits[0]
+    shape = len(first.regions), len(first.pathway_sources)
+    if len(fits) == 1:
+        return {column: np.full(shape, np.nan) for column in ("J_seed_r", "inactivation_seed_r")}
+    effects = silencing_effects(fits)
     W = np.stack([fit.W for fit in fits])
     units_of = [first.region == region for region in first.regions]
     sources = first.pathway_sources
@@ -133,7 +142,7 @@ def model_evidence(drawn: View) -> Evidence:
     """
     regression, residual, network = current_regression(drawn), drawn.residual, drawn.network
     null = pathway_null(regression)
-    fitted, held_out = regression.halves()
+    fitted, held_out = regression.halves
     error_share = (residual.error[held_out] ** 2).sum(0) / regression.held_out_squares
     D = decay(network.dt_s, network.tau_s, network.substeps)
     unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
@@ -177,15 +186,14 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
     -------
     The columns ``true_r``, ``true_ratio`` and ``true_r2``.
     """
-    comparisons = [
-        [
-            against_truth(first.current(source, units), true_current(observed, truth, source, units))
-            for source in first.pathway_sources
-        ]
-        for units in (first.region == region for region in first.regions)
-    ]
+    true_weights = weights(true_network(truth, observed.hidden))
+    comparisons = []
+    for source in first.pathway_sources:
+        activity = first.z[..., source.columns], observed.z[..., source.columns]
+        pair = CurrentPair.of(activity, (first.W[:, source.columns], true_weights[:, source.columns]))
+        comparisons.append([against_truth(pair.of_units(first.region == region)) for region in first.regions])
     return {
-        name: np.array([[cell[name] for cell in row] for row in comparisons])
+        name: np.array([[cell[name] for cell in row] for row in comparisons]).T
         for name in ("true_r", "true_ratio", "true_r2")
     }
 

@@ -48,16 +48,18 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     sources = [source.name for source in fit.pathway_sources]
     pathways = pd.MultiIndex.from_product([fit.regions, sources], names=["target", "source"])
     tables = []
-    for (null, measure), comparison in comparisons.items():
-        low, high = np.quantile(comparison.null, [0.025, 0.975], axis=0)
+    for (name, measure), comparison in comparisons.items():
+        defined = np.isfinite(comparison.p_value)
+        null = np.where(defined, comparison.null, 0.0)
+        low, high = np.nanquantile(null, [0.025, 0.975], axis=0)
         columns = {
             "statistic": comparison.value,
             "null_low": low,
-            "null_mean": comparison.null.mean(0),
+            "null_mean": np.nanmean(null, axis=0),
             "null_high": high,
         }
-        table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=pathways)
-        table = table.assign(**names, null=null, measure=measure, p_value=comparison.p_value().ravel())
+        table = pd.DataFrame({column: values.ravel() for column, values in columns.items()}, index=pathways)
+        table = table.assign(**names, null=name, measure=measure, p_value=comparison.p_value.ravel())
         table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
         tables.append(table[table["p_value"].notna()].reset_index())
     return pd.concat(tables, ignore_index=True)

@@ -23,8 +23,7 @@ random group       Does the source predict more of the target than as many rando
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,15 +31,17 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression, mean_of_active
-from curbd.regression.moments import Moments, moments
+from curbd.pathways.shuffle_test import shuffle_tests
+from curbd.pathways.shuffled_products import Half, halves_of_products
+from curbd.pathways.solved_regression import GroupGains, gains_of_sources, solved_regressions
 
 Array = np.ndarray
 NULL_DRAWS = 99
-"""Number of draws of a null; the smallest possible p value is 1 / 100."""
-DRAWS_PER_BATCH = 33
-"""Number of draws that are computed together; a larger number takes more memory."""
-LEAST_NULL_SPREAD = 1e-12
-"""Range of the draws of a null below which all draws count as equal and the null is undefined."""
+"""Largest number of draws of a null; the smallest possible p value is 1 / 100."""
+LEAST_TRIALS_OF_TRIAL_SHUFFLE = 2
+"""Smallest number of trials of a condition between which the null `trial_shuffle` exchanges activity."""
+LEAST_TRIAL_DIFFERENCE = 1e-12
+"""Differences between trials below this value count as rounding errors."""
 NULL_STREAM = 1
 """Second part of the random seed: no draw repeats the random numbers that a teacher draws from the same seed."""
 
@@ -51,23 +52,21 @@ class NullComparison(NamedTuple):
     Attributes
     ----------
     value : (target region, source) the statistic.
-    null : (draw, target region, source) the statistic under the null; NaN where the null is undefined.
+    null : (draw, target region, source) the statistic under the null; NaN where the null is undefined, and for draws
+        that were not needed (see `curbd.pathways.monte_carlo`).
+    p_value : (target region, source) probability, under the null, of a value at least as large; NaN where the null is
+        undefined.
     """
 
     value: Array
     null: Array
+    p_value: Array
 
     @classmethod
-    def empty(cls, regression: CurrentRegression) -> NullComparison:
-        """Allocate arrays to be filled, with one entry per pathway."""
-        shape = len(regression.penalty), len(regression.sources)
-        return cls(np.empty(shape), np.empty((NULL_DRAWS, *shape)))
-
-    def p_value(self) -> Array:
-        """Compute the probability (target region, source), under the null, of a value at least as large."""
-        at_least = (self.null >= self.value).sum(0)
-        p = (1 + at_least) / (len(self.null) + 1)
-        return np.where(np.isfinite(self.value) & np.isfinite(self.null).all(0), p, np.nan)
+    def of(cls, value: Array, null: Array) -> NullComparison:
+        """Compare a statistic (target region, source) with all its draws (draw, target region, source)."""
+        p = (1 + (null >= value).sum(0)) / (len(null) + 1)
+        return cls(value, null, np.where(np.isfinite(value) & np.isfinite(null).all(0), p, np.nan))
 
 
 def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) -> tuple[NullComparison, NullComparison]:
@@ -90,28 +89,33 @@ def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) ->
         weights are 0.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    z_all, held_out = regression.z[regression.complete], regression.halves()[1]
-    power = z_all.T @ z_all / max(len(z_all), 1)
-    z, y = (_about_mean(values[held_out]) for values in (regression.z, regression.y))
-    ZZ, error = z.T @ z, y - z @ W.T
-    rms, correlation = NullComparison.empty(regression), NullComparison.empty(regression)
+    all_moments = regression.moments[0].plus(regression.moments[1])
+    power = (all_moments.ZZ / all_moments.n.clamp_min(1)).cpu().numpy()
+    ZZ, YZ, YY = _about_means(regression)
+    error_z = YZ - W @ ZZ
+    squared_error = YY - (W * (YZ + error_z)).sum(1)
+    shape = 1 + NULL_DRAWS, len(regression.penalty), len(regression.sources)
+    sizes, correlations = np.empty(shape), np.empty(shape)
     for target in range(len(regression.penalty)):
         units = np.flatnonzero(regression.region_of_unit == target)
         for source, columns in enumerate(regression.sources):
             block, pairs = W[np.ix_(units, columns)], np.ix_(columns, columns)
-            unexplained = error[:, units] + z[:, columns] @ block.T
+            crossed, sent = error_z[np.ix_(units, columns)], block @ ZZ[pairs]
+            unexplained = squared_error[units].sum() + ((2 * crossed + sent) * block).sum()
             drawn = rng.standard_normal((NULL_DRAWS, *block.shape)) * np.sqrt((block**2).mean())
             blocks = np.concatenate([block[None], drawn])
-            sizes = np.sqrt(((blocks @ power[pairs]) * blocks).sum(-1).mean(-1))
-            correlations = _correlations(blocks, ZZ[pairs], unexplained.T @ z[:, columns], (unexplained**2).sum())
-            for comparison, values in ((rms, sizes), (correlation, correlations)):
-                comparison.value[target, source], comparison.null[:, target, source] = values[0], values[1:]
-    return rms, correlation
+            sizes[:, target, source] = np.sqrt(((blocks @ power[pairs]) * blocks).sum(-1).mean(-1))
+            correlations[:, target, source] = _correlations(blocks, ZZ[pairs], crossed + sent, unexplained)
+    return NullComparison.of(sizes[0], sizes[1:]), NullComparison.of(correlations[0], correlations[1:])
 
 
-def _about_mean(values: Array) -> Array:
-    """Subtract from values (sample, column) their mean over samples."""
-    return values - values.sum(0) / max(len(values), 1)
+def _about_means(regression: CurrentRegression) -> tuple[Array, Array, Array]:
+    """Compute the second moments ZZ, YZ and YY of the held-out transitions, about the mean of each column."""
+    held_out, half = regression.moments[1], regression.halves[1]
+    n, (z, y) = held_out.n.clamp_min(1), (tensor(values[half].sum(0)) for values in (regression.z, regression.y))
+    centred = held_out.ZZ - torch.outer(z, z) / n, held_out.YZ - torch.outer(y, z) / n, held_out.YY - y**2 / n
+    ZZ, YZ, YY = (values.cpu().numpy() for values in centred)
+    return ZZ, YZ, YY
 
 
 def _correlations(blocks: Array, ZZ: Array, YZ: Array, YY: float) -> Array:
@@ -144,19 +148,8 @@ def time_shift(regression: CurrentRegression, *, seed: int = 0) -> NullCompariso
     -------
     The held-out gain of every pathway, and its values under the null.
     """
-    complete = regression.complete
-    length = complete.sum(1)
-    rank = complete.cumsum(1) - 1
-    bins = np.argsort(~complete, axis=1, kind="stable")
-    incomplete_bins = np.where(complete, 0, np.arange(complete.shape[1]))
-
-    def shifted(activity: Array, rng: np.random.Generator) -> Array:
-        least = length // 10
-        shift = rng.integers(least, np.maximum(length - least, least + 1))
-        donor_bins = np.take_along_axis(bins, (rank - shift[:, None]) % np.maximum(length, 1)[:, None], axis=1)
-        return np.take_along_axis(activity, np.where(complete, donor_bins, incomplete_bins)[..., None], axis=1)
-
-    return _against_refits(regression, shifted, seed)
+    halves = halves_of_products(regression, least_trials=None, shift_others=True)
+    return _against_shuffles(regression, halves, lambda columns: np.nan_to_num(regression.z[..., columns]), seed)
 
 
 def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -176,21 +169,16 @@ def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
     -------
     The held-out gain of every pathway, and its values under the null.
     """
-    exchangeable = [
-        trials
-        for half in (regression.train, ~regression.train)
-        for name in np.unique(regression.condition[half])
-        if len(trials := np.flatnonzero(half & (regression.condition == name))) > 1
-    ]
+    halves = halves_of_products(regression, least_trials=LEAST_TRIALS_OF_TRIAL_SHUFFLE, shift_others=False)
 
-    def shuffled(activity: Array, rng: np.random.Generator) -> Array:
-        donor = np.arange(len(activity))
-        for trials in exchangeable:
-            donor[trials] = rng.permutation(trials)
-        return np.where(np.isfinite(activity[donor]), activity[donor], np.nanmean(activity, axis=(0, 1)))
+    def filled(columns: Array) -> Array | None:
+        activity = regression.z[..., columns]
+        activity = np.where(np.isfinite(activity), activity, np.nanmean(activity, axis=(0, 1)))
+        groups = [trials for half in halves for trials in half.exchanged]
+        varies = any(np.ptp(activity[trials], axis=0).max() > LEAST_TRIAL_DIFFERENCE for trials in groups)
+        return activity if varies else None
 
-    value, null = _against_refits(regression, shuffled, seed)
-    return NullComparison(value, np.where(np.ptp(null, axis=0) > LEAST_NULL_SPREAD, null, np.nan))
+    return _against_shuffles(regression, halves, filled, seed)
 
 
 def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -211,17 +199,17 @@ def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     labels = rng.permuted(np.tile(regression.region_of_unit, (NULL_DRAWS, 1)), axis=1)
-    solved = _solved_regressions(regression)
+    solved = solved_regressions(regression)
+    gains = [GroupGains(solution, regression.moments[1].ZZ) for solution in solved]
     null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
-    for source in range(len(solved)):
+    for source in range(len(solved) if len(solved) > 1 else 0):
         groups = np.nonzero(labels == source)[1].reshape(NULL_DRAWS, -1)
         by_unit = np.empty(labels.shape)
-        for target, solution in enumerate(solved):
-            by_unit[:, regression.region_of_unit == target] = _gain_of_group(solution, groups)
+        for solution, of_target in zip(solved, gains, strict=True):
+            by_unit[:, solution.units] = of_target.of(groups)
         for target in range(len(solved)):
             null[:, target, source] = mean_of_active(by_unit[labels == target].reshape(NULL_DRAWS, -1))
-    value = _gain_of_sources(regression, solved)
-    return NullComparison(value, null if len(solved) > 1 else np.full_like(null, np.nan))
+    return NullComparison.of(gains_of_sources(regression, solved), null)
 
 
 def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -241,185 +229,42 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
     The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    solved = _solved_regressions(regression)
+    solved = solved_regressions(regression)
     null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
     for target, solution in enumerate(solved):
+        of_target = GroupGains(solution, regression.moments[1].ZZ)
         for source in range(len(solved)):
             candidates = np.flatnonzero((regression.region_of_unit != target) | (source == target))
             size = len(regression.sources[source])
             if size < len(candidates):
                 groups = rng.permuted(np.tile(candidates, (NULL_DRAWS, 1)), axis=1)[:, :size]
-                null[:, target, source] = mean_of_active(_gain_of_group(solution, groups))
-    return NullComparison(_gain_of_sources(regression, solved), null)
+                null[:, target, source] = mean_of_active(of_target.of(groups))
+    return NullComparison.of(gains_of_sources(regression, solved), null)
 
 
-class _SolvedRegression(NamedTuple):
-    """The regression of one target region, with all that is needed to leave regressors out.
-
-    `curbd.regression.moments.solve` returns the weights alone. To leave regressors out of a solved regression, the
-    inverse of the penalised Gram matrix is needed as well; this saves a factorisation per group and draw.
-
-    Attributes
-    ----------
-    inverse : (regressor, regressor) inverse of the penalised Gram matrix of the fitted transitions.
-    W : (unit, regressor) weights.
-    error_z : (unit, regressor) sums over held-out transitions of the error of W times z'.
-    ZZ : (regressor, regressor) Gram matrix of the held-out transitions.
-    YY : (unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
-    """
-
-    inverse: torch.Tensor
-    W: torch.Tensor
-    error_z: torch.Tensor
-    ZZ: torch.Tensor
-    YY: torch.Tensor
-
-
-def _solved_regressions(regression: CurrentRegression) -> list[_SolvedRegression]:
-    """Solve the regressions of all target regions."""
-    fitted, held_out = (moments(regression.z[half], regression.y[half]) for half in regression.halves())
-    solved = []
-    for target, ridge in enumerate(regression.penalty):
-        units = np.flatnonzero(regression.region_of_unit == target)
-        inverse = torch.linalg.inv(fitted.ZZ + torch.diag(tensor(ridge)))
-        W = fitted.YZ[units] @ inverse
-        solution = _SolvedRegression(
-            inverse=inverse,
-            W=W,
-            error_z=held_out.YZ[units] - W @ held_out.ZZ,
-            ZZ=held_out.ZZ,
-            YY=tensor(regression.held_out_squares[units]),
-        )
-        solved.append(solution)
-    return solved
-
-
-def _gain_of_group(solution: _SolvedRegression, groups: Array) -> Array:
-    """Compute the rise of the held-out squared error without a group of regressors, as a share of the squared current.
-
-    Parameters
-    ----------
-    solution : the regression of a target region.
-    groups : (draw, regressor) indices of the regressors in the group of each draw.
-
-    Returns
-    -------
-    (draw, unit) rise.
-    """
-    gains = []
-    for start in range(0, len(groups), DRAWS_PER_BATCH):
-        group = torch.as_tensor(groups[start : start + DRAWS_PER_BATCH], device=solution.W.device)
-        # Leaving regressors g out of a solved regression changes its weights by W_g (S_gg)^-1 S_g, S the inverse.
-        inside = solution.inverse[group[:, :, None], group[:, None, :]]
-        change = torch.linalg.solve(inside, solution.W[:, group].permute(1, 2, 0)).mT @ solution.inverse[group]
-        gains.append(2 * (change * solution.error_z).sum(-1) + ((change @ solution.ZZ) * change).sum(-1))
-    return (torch.cat(gains) / solution.YY).cpu().numpy()
-
-
-def _gain_of_sources(regression: CurrentRegression, solved: list[_SolvedRegression]) -> Array:
-    """Compute the gain (target region, source) of every source, averaged over the units of the target region."""
-    return np.array(
-        [
-            [mean_of_active(_gain_of_group(solution, columns[None])).item() for columns in regression.sources]
-            for solution in solved
-        ]
-    )
-
-
-def _against_refits(
-    regression: CurrentRegression, change: Callable[[Array, np.random.Generator], Array], seed: int
+def _against_shuffles(
+    regression: CurrentRegression, halves: tuple[Half, Half], activity_of: Callable[[Array], Array | None], seed: int
 ) -> NullComparison:
-    """Compute the gain of every source as recorded and as changed by a null, each from a separate regression.
+    """Compare the gain of every source with its gains after the activity of the source was shuffled.
 
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    change : function that makes one draw of the null, from the activity of a source (trial, time, regressor) and a
-        random generator.
-    seed : seed for the draws.
+    halves : products of the fitted and of the held-out transitions, which say how activity is shuffled.
+    activity_of : function that returns the activity (trial, time, column) of the regressors (column,) of a source, with
+        missing values filled, or None if the null is undefined for this source.
+    seed : seed for the shuffles.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    comparison = NullComparison.empty(regression)
-    halves = [(regression.z[half], regression.y[half]) for half in regression.halves()]
+    solved = solved_regressions(regression)
+    value = gains_of_sources(regression, solved)
+    null, p_value = np.full((NULL_DRAWS, *value.shape), np.nan), np.full(value.shape, np.nan)
     for source, columns in enumerate(regression.sources):
-        activity = regression.z[..., columns]
-        other_columns = np.setdiff1d(np.arange(regression.z.shape[2]), columns)
-        of_others = [moments(z[:, other_columns], y) for z, y in halves]
-        versions = (activity if draw == 0 else change(activity, rng) for draw in range(NULL_DRAWS + 1))
-        gains = np.concatenate(list(_gains_of_versions(regression, columns, other_columns, of_others, versions)))
-        comparison.value[:, source], comparison.null[..., source] = gains[0], gains[1:]
-    return comparison
-
-
-def _gains_of_versions(
-    regression: CurrentRegression,
-    columns: Array,
-    other_columns: Array,
-    of_others: list[Moments],
-    versions: Iterator[Array],
-) -> Iterator[Array]:
-    """Compute the held-out gains (version, target region) of versions of a source, a batch of versions at a time.
-
-    All other sources are identical in all versions. The Gram matrix of the other sources is therefore factored only
-    once per target, and eliminated from every regression; `curbd.regression.moments.solve` would factor it anew for
-    each version.
-
-    Parameters
-    ----------
-    regression : the regression of all currents on all sources.
-    columns, other_columns : indices of the regressors of the source, and of all other sources.
-    of_others : second moments of the regression on the other sources, for the fitted and for the held-out transitions.
-    versions : activity of the source (trial, time, regressor), as recorded and as changed.
-    """
-    fitted, held_out = of_others
-    halves = regression.halves()
-    z, y = ([tensor(array[half]) for half in halves] for array in (regression.z[..., other_columns], regression.y))
-    ridge = tensor(regression.penalty)
-    held_out_squares = tensor(regression.held_out_squares)
-    factors = [torch.linalg.cholesky(fitted.ZZ + torch.diag(penalty[other_columns])) for penalty in ridge]
-    while batch := list(islice(versions, DRAWS_PER_BATCH)):
-        source, source_held_out = (_source_moments(*arrays, batch) for arrays in zip(halves, z, y, strict=True))
-        gains = []
-        for target, factor in enumerate(factors):
-            units = np.flatnonzero(regression.region_of_unit == target)
-            W_others = torch.cholesky_solve(fitted.YZ[units].T, factor).T
-            predicted = torch.cholesky_solve(source.OS, factor)
-            # The source without what the others predict of it, and the current without what they explain.
-            inside = source.SS + torch.diag(ridge[target, columns]) - source.OS.mT @ predicted
-            W = torch.linalg.solve(inside, (source.YS[:, units] - W_others @ source.OS).mT).mT
-            crossed = predicted.mT @ source_held_out.OS
-            inside_held_out = source_held_out.SS - crossed - crossed.mT + predicted.mT @ held_out.ZZ @ predicted
-            error_others = held_out.YZ[units] - W_others @ held_out.ZZ
-            error_source = source_held_out.YS[:, units] - W_others @ source_held_out.OS - error_others @ predicted
-            gain = 2 * (W * error_source).sum(-1) - ((W @ inside_held_out) * W).sum(-1)
-            gains.append((gain / held_out_squares[units]).nanmean(1))
-        yield torch.stack(gains, 1).cpu().numpy()
-
-
-class _SourceMoments(NamedTuple):
-    """Sums over transitions of products with the activity s of versions of a source.
-
-    Attributes
-    ----------
-    OS : (version, other regressor, regressor) products of the other sources with s.
-    YS : (version, unit, regressor) products of the current with s.
-    SS : (version, regressor, regressor) products of s with itself.
-    """
-
-    OS: torch.Tensor
-    YS: torch.Tensor
-    SS: torch.Tensor
-
-
-def _source_moments(half: Array, z_others: torch.Tensor, y: torch.Tensor, versions: list[Array]) -> _SourceMoments:
-    """Compute the second moments of versions of a source in some transitions.
-
-    Parameters
-    ----------
-    half : (trial, time) bool, the transitions.
-    z_others : (transition, other regressor) activity of the other sources.
-    y : (transition, unit) total current.
-    versions : activity of the source (trial, time, regressor) in each version.
-    """
-    activity = torch.stack([tensor(version[half]) for version in versions])
-    return _SourceMoments(z_others.T @ activity, y.T @ activity, activity.mT @ activity)
+        activity = activity_of(columns)
+        if activity is None:
+            continue
+        tests = shuffle_tests(regression, solved, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng)
+        for target, test in enumerate(tests):
+            null[: len(test.null), target, source] = test.null
+            p_value[target, source] = test.p_value()
+    return NullComparison(value, null, p_value)

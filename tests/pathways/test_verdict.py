@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,8 @@ def test_an_absent_pathway_from_a_correlated_source_is_called_as_rarely_as_p_say
 
 def test_the_null_works_with_a_single_trial_in_each_half() -> None:
     short = linear_world(1, weight=0.8)
-    long = short._replace(
+    long = replace(
+        short,
         z=short.z.reshape(2, 400, -1),
         y=short.y.reshape(2, 400, -1),
         train=np.array([True, False]),

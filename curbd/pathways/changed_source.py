@@ -1,0 +1,167 @@
+"""Regressions in which the activity of one source is replaced by changed activity, many draws at a time.
+
+The activity of the source is O A + R: a part that the other sources O predict, and a rest R that is exchanged between
+trials or shifted in time. All that a draw changes is the products of R with the other sources and with the current.
+The other sources are taken out of the regression once (Frisch & Waugh, Econometrica 1933), and each draw then costs a
+regression on as many regressors as the source has.
+
+The products of a draw are in single precision. They are products of fluctuations that are unrelated in every draw, so
+that the rounding errors, a millionth of each product, are far below the differences between draws. All sums behind the
+weights of other sources, and the solutions, are in double precision.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network.tensors import tensor
+from curbd.pathways.current_regression import CurrentRegression
+from curbd.pathways.solved_regression import SolvedRegression
+
+Array = np.ndarray
+
+
+class Products(NamedTuple):
+    """Sums over transitions of products with the rest R of a source, in every draw.
+
+    Attributes
+    ----------
+    ZR : (draw, regressor, column) products of all regressors with R, single precision.
+    YR : (draw, unit, column) products of the currents with R, single precision.
+    RR : (draw or 1, column, column) products of R with itself.
+    """
+
+    ZR: torch.Tensor
+    YR: torch.Tensor
+    RR: torch.Tensor
+
+
+class _Constants(NamedTuple):
+    """What is the same in all draws, for one source and one target region; regressors of the source have entries 0.
+
+    Attributes
+    ----------
+    inverse : (regressor, regressor) inverse of the penalised Gram matrix of the other sources.
+    D : (regressor, column) what the ridge penalty leaves unexplained of the part O A: O D.
+    W : (unit, regressor) weights of the other sources in a regression without the source.
+    error_z : (unit, regressor) sums over held-out transitions of the error of W times z'.
+    held_out_gram : (regressor, regressor) Gram matrix of the held-out transitions.
+    gram, product : (column, column) and (unit, column) moments of the part O A with itself and with the current, fitted
+        transitions, without what the other sources explain of it; the gram includes the penalties of the source.
+    """
+
+    inverse: torch.Tensor
+    D: torch.Tensor
+    W: torch.Tensor
+    error_z: torch.Tensor
+    held_out_gram: torch.Tensor
+    gram: torch.Tensor
+    product: torch.Tensor
+
+
+class ChangedSource:
+    """The regression of one target region in which the activity of a source is O A + R, for changing R.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    solution : the solved regression of the target region.
+    columns : (column,) regressors of the source.
+    A : (regressor, column) weights by which the other sources predict the source; 0 for regressors of the source, and
+        0 altogether if the whole activity is changed.
+    """
+
+    def __init__(self, regression: CurrentRegression, solution: SolvedRegression, columns: Array, A: torch.Tensor):
+        fitted, held_out = regression.moments
+        self.solution = solution
+        own = torch.as_tensor(columns, device=A.device)
+        sent = torch.linalg.solve(solution.inverse[own][:, own], solution.inverse[own])
+        inverse = solution.inverse - solution.inverse[:, own] @ sent
+        W = solution.W - solution.W[:, own] @ sent
+        # Zero up to rounding errors.
+        inverse[own], inverse[:, own], W[:, own] = 0.0, 0.0, 0.0
+        D = inverse @ (solution.ridge[:, None] * A)
+        self.constants = _Constants(
+            inverse=inverse.float(),
+            D=D.float(),
+            W=W.float(),
+            error_z=(held_out.YZ[solution.units] - W @ held_out.ZZ).float(),
+            held_out_gram=held_out.ZZ.float(),
+            gram=torch.diag(solution.ridge[own]) + (fitted.ZZ @ A).mT @ D,
+            product=(W * solution.ridge) @ A,
+        )
+
+    def gain(self, fitted: Products, held_out: Products) -> tuple[Array, torch.Tensor]:
+        """Compute the held-out gain of the source in every draw, and the weights of the source.
+
+        Parameters
+        ----------
+        fitted, held_out : products with R in the fitted and in the held-out transitions.
+
+        Returns
+        -------
+        gain : (draw, unit) fall of the squared held-out error by the source, as a share of the squared current.
+        W : (draw, unit, column) weights of the source.
+        """
+        constants, units = self.constants, self.solution.units
+        X, X_held_out = fitted.ZR, held_out.ZR
+        explained = constants.inverse @ X
+        gram = fitted.RR + constants.gram + (-(X.mT @ explained)).double()
+        if bool(constants.D.any()):
+            crossed = (X.mT @ constants.D).double()
+            gram = gram + crossed + crossed.mT
+        product = constants.product + (fitted.YR[:, units] - constants.W @ X).double()
+        W = torch.cholesky_solve(product.mT, torch.linalg.cholesky((gram + gram.mT) / 2)).mT
+        # The source minus what the other sources predict of it is R - O P, in held-out transitions as well.
+        P = explained - constants.D
+        crossed = (X_held_out.mT @ P).double()
+        gram = held_out.RR - crossed - crossed.mT + (P.mT @ (constants.held_out_gram @ P)).double()
+        product = (held_out.YR[:, units] - constants.W @ X_held_out - constants.error_z @ P).double()
+        gain = 2 * (W * product).sum(-1) - ((W @ gram) * W).sum(-1)
+        return (gain / self.solution.YY).cpu().numpy(), W
+
+
+def part_of_others(regression: CurrentRegression, columns: Array, ridge_share: float) -> torch.Tensor:
+    """Compute the weights (regressor, column) by which the other sources predict a source in fitted transitions.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    columns : (column,) regressors of the source, whose own weights are 0.
+    ridge_share : ridge penalty as a share of the mean power of the other sources.
+    """
+    ZZ = regression.moments[0].ZZ
+    others = np.setdiff1d(np.arange(len(ZZ)), columns)
+    gram = ZZ[others][:, others]
+    gram = gram + torch.eye(len(gram), dtype=gram.dtype, device=gram.device) * ridge_share * gram.diagonal().mean()
+    A = torch.zeros((len(ZZ), len(columns)), dtype=ZZ.dtype, device=ZZ.device)
+    A[others] = torch.linalg.solve(gram, ZZ[others][:, columns])
+    return A
+
+
+def unchanged(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> tuple[Products, Products]:
+    """Compute the products with the rest R of the activity as recorded, in fitted and in held-out transitions.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    columns : (column,) regressors of the source.
+    A : (regressor, column) weights by which the other sources predict the source.
+    """
+    rest = -A
+    rest[columns, np.arange(len(columns))] += 1.0
+    products = []
+    for half in regression.moments:
+        ZR = half.ZZ @ rest
+        products.append(Products(ZR.float()[None], (half.YZ @ rest).float()[None], (rest.mT @ ZR)[None]))
+    fitted, held_out = products
+    return fitted, held_out
+
+
+def rest_of(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> Array:
+    """Compute what the other sources do not predict of a source (trial, time, column); 0 where missing."""
+    rest = tensor(regression.z[..., columns]) - tensor(regression.z) @ A
+    return np.nan_to_num(rest.cpu().numpy())

@@ -1,0 +1,72 @@
+"""Test of a source: does it predict more of held-out currents than the same source after its activity was shuffled?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from curbd.network.tensors import tensor
+from curbd.pathways.changed_source import ChangedSource, Products, unchanged
+from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.pathways.monte_carlo import MonteCarlo
+from curbd.pathways.shuffled_products import Half
+from curbd.pathways.solved_regression import SolvedRegression
+
+Array = np.ndarray
+SHUFFLES_PER_BATCH = 20
+"""Number of shuffles that are computed together; a larger number takes more memory."""
+Observer = Callable[[int, Products, torch.Tensor], None]
+"""Function that is called with the index of a target region, the products of a batch of shuffles in fitted transitions,
+and the weights (draw, unit, column) of the shuffled source."""
+
+
+def shuffle_tests(
+    regression: CurrentRegression,
+    solved: Sequence[SolvedRegression],
+    halves: tuple[Half, Half],
+    columns: Array,
+    *,
+    activity: Array,
+    A: torch.Tensor | None = None,
+    most_draws: int,
+    rng: np.random.Generator,
+    observe: Observer = lambda target, fitted, W: None,
+) -> list[MonteCarlo]:
+    """Compare the held-out gain of a source with its gains after shuffles, for every target region.
+
+    The held-out gain is the fall of the squared held-out error by the source, as a share of the squared current, mean
+    over the active units of the target. Shuffles are drawn until every target is decided.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    solved : the solved regressions of all target regions.
+    halves : products of the fitted and of the held-out transitions, which say how activity is shuffled.
+    columns : (column,) regressors of the source.
+    activity : (trial, time, column) the activity that is shuffled, 0 where missing: the activity of the source, or what
+        the other sources do not predict of it.
+    A : (regressor, column) weights by which the other sources predict the source, if only the rest is shuffled.
+    most_draws : largest number of shuffles.
+    rng : random generator of the shuffles.
+    observe : called for every target with every batch of shuffles that the target takes.
+
+    Returns
+    -------
+    The test of every target region.
+    """
+    part = regression.moments[0].ZZ.new_zeros((regression.z.shape[2], len(columns))) if A is None else A
+    changed = [ChangedSource(regression, solution, columns, part) for solution in solved]
+    # The real source goes through the very same arithmetic as the shuffled source.
+    real = unchanged(regression, columns, part)
+    tests = [MonteCarlo(mean_of_active(of_target.gain(*real)[0]).item(), most_draws) for of_target in changed]
+    shuffles = [half.shuffles(tensor(activity), rng) for half in halves]
+    while not all(test.decided for test in tests):
+        fitted, held_out = (further(SHUFFLES_PER_BATCH) for further in shuffles)
+        for target, (test, of_target) in enumerate(zip(tests, changed, strict=True)):
+            if not test.decided:
+                gain, W = of_target.gain(fitted, held_out)
+                test.add(mean_of_active(gain))
+                observe(target, fitted, W)
+    return tests

@@ -1,0 +1,212 @@
+"""Products of activity with all regressors and currents after the activity was exchanged between trials or shifted.
+
+Exchanges between trials are drawn many at a time. The trials of a group are put into a random order, and the activity
+of every trial is given to the trial k places further on. For every k this is a random exchange. The products of all k
+are a cross-correlation over trials, which the fast Fourier transform computes at the price of two direct products,
+however many trials there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from curbd.network.tensors import device
+from curbd.pathways.changed_source import Products
+from curbd.pathways.current_regression import CurrentRegression
+
+Array = np.ndarray
+MOST_TRIALS_OF_A_BLOCK = 160
+"""Largest number of trials between which activity is exchanged; larger groups are split at random. More trials in a
+block take more memory."""
+
+
+class Draws(NamedTuple):
+    """Draws of the products of shuffled activity, from one half of the transitions.
+
+    Attributes
+    ----------
+    products : (draw, regressor and unit, column) products of regressors, then of currents, with the activity.
+    squares : (draw, column, column) products of the activity with itself.
+    """
+
+    products: torch.Tensor
+    squares: torch.Tensor
+
+
+class Half:
+    """The transitions of one half (fitted or held out) and what is multiplied with the activity of a source there.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    half : (trial, time) bool, the transitions.
+    exchanged : groups of trials (trial,) between which activity is exchanged.
+    shifted : (trial,) trials in which activity is shifted in time.
+    kept : (trial,) trials in which activity stays as it is.
+    """
+
+    def __init__(
+        self,
+        regression: CurrentRegression,
+        half: Array,
+        *,
+        exchanged: Sequence[Array],
+        shifted: Array,
+        kept: Array,
+    ) -> None:
+        self.half = half
+        self.n_regressors = regression.z.shape[2]
+        values = np.concatenate([regression.z, regression.y], axis=2, dtype=np.float32)
+        values[~half] = 0.0
+        self.multiplied = torch.as_tensor(values, device=device())
+        self.exchanged = list(exchanged)
+        self.kept = _rows(half, kept)
+        self.shifted = shifted
+        self.blocks = _blocks(exchanged)
+        self.spectra = {size: _spectrum(self.multiplied[trials]) for size, trials in self.blocks.items()}
+
+    def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int], Products]:
+        """Return a function that computes the products of a number of further shuffles of activity.
+
+        Parameters
+        ----------
+        activity : (trial, time, column) activity of a source, 0 where missing.
+        rng : random generator of the shuffles.
+        """
+        single = activity.float()
+        streams = [self._exchanged(activity, single, size, rng) for size in self.blocks]
+        if len(self.shifted):
+            streams.append(self._shifted(activity, single, rng))
+        if len(self.kept[0]):
+            streams.append(self._kept(activity, single))
+        if not streams:
+            nothing = torch.zeros(self.multiplied.shape[2], activity.shape[2], device=activity.device)
+            streams.append(lambda n: Draws(nothing.expand(n, -1, -1), _square(activity[:0, 0]).expand(n, -1, -1)))
+
+        def further(n_draws: int) -> Products:
+            parts = [stream(n_draws) for stream in streams]
+            return self._named(Draws(*(torch.stack(field).sum(0) for field in zip(*parts, strict=True))))
+
+        return further
+
+    def _named(self, draws: Draws) -> Products:
+        return Products(
+            ZR=draws.products[:, : self.n_regressors], YR=draws.products[:, self.n_regressors :], RR=draws.squares
+        )
+
+    def _exchanged(
+        self, activity: torch.Tensor, single: torch.Tensor, size: int, rng: np.random.Generator
+    ) -> Callable[[int], Draws]:
+        """Return a function that draws exchanges between the trials of all blocks of one size."""
+        trials, spectrum = self.blocks[size], self.spectra[size]
+        total = _square(activity[trials].flatten(0, 2))
+        missing = np.nonzero(~self.half[trials].reshape(*trials.shape, -1))
+        ready: list[Draws] = []
+
+        def arranged() -> Draws:
+            """One random order of the trials of every block, and all rotations of this order."""
+            order = rng.permuted(trials, axis=0)
+            given = torch.fft.rfft(single[order].flatten(1, 2), dim=0)
+            products = torch.fft.irfft(spectrum @ given, n=size, dim=0)
+            squares = total.expand(size, -1, -1)
+            if len(missing[0]):
+                place, block, time = missing
+                donors = [order[(place + rotation) % size, block] for rotation in range(size)]
+                squares = torch.stack([total - _square(activity[donor, time]) for donor in donors])
+            return Draws(products, squares)
+
+        def further(n_draws: int) -> Draws:
+            while sum(len(draws.squares) for draws in ready) < n_draws:
+                ready.append(arranged())
+            joined = Draws(*(torch.cat(field) for field in zip(*ready, strict=True)))
+            ready[:] = [Draws(*(field[n_draws:] for field in joined))]
+            return Draws(*(field[:n_draws] for field in joined))
+
+        return further
+
+    def _shifted(
+        self, activity: torch.Tensor, single: torch.Tensor, rng: np.random.Generator
+    ) -> Callable[[int], Draws]:
+        """Return a function that draws shifts of the activity round the complete bins of each trial."""
+        trials, half = self.shifted, self.half[self.shifted]
+        trial, time = _rows(self.half, trials)
+        fixed = self.multiplied[trial, time].mT.contiguous()
+        squares = _square(activity[trial, time])
+        length = half.sum(1)
+        start = np.cumsum(length) - length
+        position = np.arange(length.sum()) - np.repeat(start, length)
+        trial_of_row = np.repeat(np.arange(len(trials)), length)
+        rows = single[trial, time]
+
+        def further(n_draws: int) -> Draws:
+            least = length // 10
+            lag = rng.integers(least, np.maximum(length - least, least + 1), size=(n_draws, len(length)))
+            donor = start[trial_of_row] + (position - lag[:, trial_of_row]) % length[trial_of_row]
+            # (row, draw, column): one matrix product serves all draws.
+            moved = rows[torch.as_tensor(donor.T, device=rows.device)].flatten(1)
+            products = (fixed @ moved).unflatten(1, (n_draws, -1)).transpose(0, 1)
+            return Draws(products, squares.expand(n_draws, -1, -1))
+
+        return further
+
+    def _kept(self, activity: torch.Tensor, single: torch.Tensor) -> Callable[[int], Draws]:
+        """Return a function that repeats the products of activity that is not shuffled."""
+        products = self.multiplied[self.kept].mT @ single[self.kept]
+        squares = _square(activity[self.kept])
+        return lambda n_draws: Draws(products.expand(n_draws, -1, -1), squares.expand(n_draws, -1, -1))
+
+
+def halves_of_products(
+    regression: CurrentRegression, *, least_trials: int | None, shift_others: bool
+) -> tuple[Half, Half]:
+    """Prepare the products of the fitted and of the held-out transitions for shuffles of the activity of sources.
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    least_trials : smallest number of trials of a half and condition between which activity is exchanged; None to
+        exchange no trials.
+    shift_others : whether the activity of all other trials is shifted in time, or stays as it is.
+    """
+    prepared = []
+    for half, chosen in zip(regression.halves, (regression.train, ~regression.train), strict=True):
+        groups = [np.flatnonzero(chosen & (regression.condition == name)) for name in np.unique(regression.condition)]
+        exchanged = [] if least_trials is None else [group for group in groups if len(group) >= least_trials]
+        others = np.setdiff1d(np.flatnonzero(chosen), np.concatenate([np.empty(0, dtype=int), *exchanged]))
+        shifted, kept = (others, others[:0]) if shift_others else (others[:0], others)
+        prepared.append(Half(regression, half, exchanged=exchanged, shifted=shifted, kept=kept))
+    fitted, held_out = prepared
+    return fitted, held_out
+
+
+def _blocks(groups: Sequence[Array]) -> dict[int, Array]:
+    """Split groups of trials into blocks: number of trials of a block -> (place in the block, block) trials."""
+    blocks: dict[int, list[Array]] = {}
+    for group in groups:
+        mixed = np.random.default_rng(0).permutation(group)
+        for block in np.array_split(mixed, -(-len(group) // MOST_TRIALS_OF_A_BLOCK)):
+            blocks.setdefault(len(block), []).append(block)
+    return {size: np.stack(of_size, axis=1) for size, of_size in blocks.items()}
+
+
+def _spectrum(values: torch.Tensor) -> torch.Tensor:
+    """Transform values (place, block, time, column) over places: conjugate spectrum (frequency, column, block time)."""
+    spectrum = torch.fft.rfft(values.flatten(1, 2), dim=0)
+    return spectrum.mH.resolve_conj().contiguous()
+
+
+def _square(values: torch.Tensor) -> torch.Tensor:
+    """Sum products of values (row, column) over rows: (column, column)."""
+    return values.mT @ values
+
+
+def _rows(half: Array, trials: Array) -> tuple[Array, Array]:
+    """List the transitions of some trials as indices of trial and time."""
+    chosen = np.zeros_like(half)
+    chosen[trials] = True
+    trial, time = np.nonzero(half & chosen)
+    return trial, time
