@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING
 from curbd.commands.steps import (
     INTERRUPTED_STATUS,
     Steps,
+    add_currents_step,
     add_fit_step,
-    add_network_arguments,
+    add_inactivate_step,
     add_step,
     command_parser,
     fit_and_score,
+    fit_model,
+    read_experiments,
     read_recording,
     run,
     set_threads,
+    write_effects,
 )
 from curbd.errors import UserError
 
@@ -92,31 +96,8 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 
 def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps that read a fitted network."""
-    step = add_step(steps, "currents", _currents, "split the currents of a network by their source and judge them")
-    add_network_arguments(step)
-    step.add_argument("--out", type=Path, required=True, metavar="currents.nc", help="file for the currents")
-    step.add_argument(
-        "--seeds", choices=("first", "all"), default="first", help="fits in currents.nc (default: %(default)s)"
-    )
-    step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
-    step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
-    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
-
-    step = add_step(steps, "inactivate", _inactivate, "perturb a network and compare perturbed with intact simulations")
-    add_network_arguments(step)
-    step.add_argument(
-        "--experiments", type=Path, required=True, metavar="experiments.json", help="from `curbd experiments`"
-    )
-    step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts on the pathways")
-    step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
-    step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv", help="file for the effects")
-    step.add_argument(
-        "--timecourses", type=Path, metavar="inactivation_timecourses.parquet", help="file for the effects over time"
-    )
-    step.add_argument("--units", type=Path, metavar="inactivation_units.parquet", help="file for the effects by unit")
-    step.add_argument(
-        "--interactions", type=Path, metavar="interactions.csv", help="file for the interactions of perturbations"
-    )
+    add_currents_step(steps, _currents)
+    add_inactivate_step(steps, _inactivate)
 
     step = add_step(steps, "compare", _compare, "compare predictions with the real perturbations of a recording")
     step.add_argument(
@@ -222,8 +203,9 @@ def _experiments(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     from curbd.estimators.fitting import fit
+    from curbd.scores.score import score
 
-    fit_and_score(arguments, fit)
+    fit_and_score(arguments, fit_model(arguments), fit, score)
 
 
 def _currents(arguments: argparse.Namespace) -> None:
@@ -249,33 +231,21 @@ def _currents(arguments: argparse.Namespace) -> None:
 def _inactivate(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
-    from curbd import tables
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
-    from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
-    from curbd.settings.experiments import Experiments
-    from curbd.settings.validation import parse_json
     from curbd.storage import read_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
-    experiments = parse_json(str(arguments.experiments), arguments.experiments.read_text(encoding="utf-8"), Experiments)
+    experiments = read_experiments(arguments)
     populations = None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str)
-    pathways = None if arguments.pathways is None else tables.read("pathways", arguments.pathways)
 
     outcome = run_experiments(
         recording, networks, experiments.inactivations, truth, settings=experiments.bench, populations=populations
     )
-    inactivations = inactivation_table(outcome, pathways)
 
-    tables.write("inactivations", inactivations, arguments.out)
-    if arguments.timecourses is not None:
-        tables.write("inactivation_timecourses", timecourse_table(outcome), arguments.timecourses)
-    if arguments.units is not None:
-        tables.write("inactivation_units", unit_table(outcome), arguments.units)
-    if arguments.interactions is not None:
-        tables.write("interactions", interaction_table(outcome, inactivations, pathways), arguments.interactions)
+    write_effects(arguments, outcome, interaction_table)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -336,8 +306,7 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    families = {name: model.family for name, model in plan.config.models.items()}
-    collected = collect_run(arguments.results, models, families)
+    collected = collect_run(arguments.results, models, plan.config.models)
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
     )

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from curbd.commands.steps import (
+    add_currents_step,
     add_fit_step,
+    add_inactivate_step,
     add_network_arguments,
     add_step,
     command_parser,
     fit_and_score,
+    fit_model,
+    read_experiments,
     read_recording,
     run,
     set_threads,
+    write_effects,
 )
 
 
@@ -31,6 +36,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     parser, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
     add_fit_step(steps, _fit)
+    add_currents_step(steps, _currents)
+    add_inactivate_step(steps, _inactivate)
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
     add_network_arguments(step)
     step.add_argument("--out", type=Path, required=True, metavar="latents.parquet", help="file for the latents")
@@ -43,19 +50,59 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
+    from curbd.scores.score import score
     from lrfit.estimators.fitting import fit
+    from lrfit.population_network.scores import score_populations
 
-    fit_and_score(arguments, fit)
+    model = fit_model(arguments)
+    fit_and_score(arguments, model, fit, score_populations if model.level == "population" else score)
+
+
+def _currents(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.pathways.current_file import write_currents
+    from curbd.pathways.currents import table_of_views
+    from curbd.storage import read_netcdf
+    from lrfit.population_network.pathway_table import pathway_table
+    from lrfit.population_network.view import CURRENT_UNIT, population_views
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    fits = population_views(recording, networks)
+
+    stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
+    write_currents(fits[: stored.sizes["seed"]], stored, arguments.out, CURRENT_UNIT)
+    tables.write("currents", table_of_views(fits, networks), arguments.table)
+    tables.write("pathways", pathway_table(fits, networks), arguments.pathways)
+    tables.write("nulls", tables.concatenate("nulls", []), arguments.nulls)
+
+
+def _inactivate(arguments: argparse.Namespace) -> None:
+    from curbd.inactivation.interactions import measures_of_effects
+    from curbd.storage import read_netcdf
+    from lrfit.population_network.experiments import run_population_experiments
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    experiments = read_experiments(arguments)
+    outcome, remarks = run_population_experiments(recording, networks, experiments.inactivations, experiments.bench)
+    print("\n".join(remarks) or "no remarks")
+    write_effects(arguments, outcome, measures_of_effects)
 
 
 def _latents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
     from lrfit.mechanism.latents import latents
+    from lrfit.population_network.latent_table import latent_table
 
     set_threads(arguments)
     recording, _ = read_recording(arguments)
-    tables.write("latents", latents(recording, read_netcdf(arguments.network)), arguments.out)
+    networks = read_netcdf(arguments.network)
+    of_populations = networks.attrs.get("level") == "population"
+    tables.write("latents", (latent_table if of_populations else latents)(recording, networks), arguments.out)
 
 
 def _mechanism(arguments: argparse.Namespace) -> None:

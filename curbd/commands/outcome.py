@@ -19,11 +19,12 @@ FILES_OF_STEP: dict[str, tuple[str, ...]] = {
     ),
 }
 """Step of a model -> files that the step writes into the folder of the model."""
-FILES_OF_LOW_RANK_STEP: dict[str, tuple[str, ...]] = {
-    "latents": ("latents.parquet",),
+FILES_OF_LOW_RANK_STEP: dict[str, tuple[str, ...]] = {"latents": ("latents.parquet",)}
+"""Additional steps of low-rank models, in the same form."""
+FILES_OF_MECHANISM: dict[str, tuple[str, ...]] = {
     "mechanism": ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"),
 }
-"""Additional steps of low-rank models, in the same form."""
+"""Additional steps of low-rank networks of units, in the same form."""
 
 
 class Outcome(NamedTuple):
@@ -77,6 +78,7 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     steps = dict(FILES_OF_STEP)
     if plan.config.models[model].family == "low_rank":
         steps |= FILES_OF_LOW_RANK_STEP
+        steps |= FILES_OF_MECHANISM if plan.config.models[model].level == "unit" else {}
     if plan.recordings[recording].settings.perturbed:
         steps["compare"] = ("perturbation_comparison.csv",)
     for step, files in steps.items():

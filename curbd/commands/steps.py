@@ -17,9 +17,16 @@ from curbd.errors import UNWRITABLE, UserError
 from curbd.settings.models import Model
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+    from curbd.inactivation.experiments import Outcome
+    from curbd.scores.score import Scores
+    from curbd.settings.experiments import Experiments
+
     Fit = Callable[[xr.Dataset, Model, str], tuple[xr.Dataset, list[float]]]
+    Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
+    Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
 Steps = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], None]
@@ -140,22 +147,63 @@ def _add_threads(step: argparse.ArgumentParser) -> None:
     step.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
 
 
-def fit_and_score(arguments: argparse.Namespace, fit: Fit) -> None:
+def add_currents_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
+    """Add the step `currents`, which has the same arguments for every kind of network."""
+    step = add_step(steps, "currents", command, "split the currents of a network by their source and judge them")
+    add_network_arguments(step)
+    step.add_argument("--out", type=Path, required=True, metavar="currents.nc", help="file for the currents")
+    step.add_argument(
+        "--seeds", choices=("first", "all"), default="first", help="fits in currents.nc (default: %(default)s)"
+    )
+    step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
+    step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
+    step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
+
+
+def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
+    """Add the step `inactivate`, which has the same arguments for every kind of network."""
+    step = add_step(steps, "inactivate", command, "perturb a network and compare perturbed with intact simulations")
+    add_network_arguments(step)
+    step.add_argument(
+        "--experiments", type=Path, required=True, metavar="experiments.json", help="from `curbd experiments`"
+    )
+    step.add_argument("--pathways", type=Path, metavar="pathways.csv", help="verdicts on the pathways")
+    step.add_argument("--populations", type=Path, metavar="populations.csv", help="populations of a low-rank network")
+    step.add_argument("--out", type=Path, required=True, metavar="inactivations.csv", help="file for the effects")
+    step.add_argument(
+        "--timecourses", type=Path, metavar="inactivation_timecourses.parquet", help="file for the effects over time"
+    )
+    step.add_argument("--units", type=Path, metavar="inactivation_units.parquet", help="file for the effects by unit")
+    step.add_argument(
+        "--interactions", type=Path, metavar="interactions.csv", help="file for the interactions of perturbations"
+    )
+
+
+def fit_model(arguments: argparse.Namespace) -> Model:
+    """Read the settings of the model of the step `fit` from the plan, with all defaults."""
+    from curbd.settings.plan import load_plan
+    from curbd.storage import open_netcdf
+
+    with open_netcdf(arguments.recording) as recording:
+        name = str(recording.attrs["recording"])
+    return load_plan(arguments.plan).fit_model(name, arguments.name)
+
+
+def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: Score) -> None:
     """Run the step `fit`: fit a model to a recording, score the fits, and write the networks and tables.
 
     Parameters
     ----------
     arguments : the arguments of the step, see `add_fit_step`.
+    model : settings of the model.
     fit : function that fits a model of one family to a recording.
+    score : function that scores the fits.
     """
     from curbd import tables
-    from curbd.scores.score import score
-    from curbd.settings.plan import load_plan
     from curbd.storage import whole_file, write_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
-    model = load_plan(arguments.plan).fit_model(str(recording.attrs["recording"]), arguments.name)
 
     networks, seconds = fit(recording, model, arguments.name)
     scores = score(recording, networks, seconds, truth)
@@ -165,6 +213,38 @@ def fit_and_score(arguments: argparse.Namespace, fit: Fit) -> None:
     tables.write("region_scores", scores.regions, arguments.region_scores)
     with whole_file(arguments.unit_scores) as temporary:
         scores.units.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def write_effects(arguments: argparse.Namespace, outcome: Outcome, interactions: Interactions) -> None:
+    """Write the tables of the step `inactivate`.
+
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `add_inactivate_step`.
+    outcome : results of the experiments.
+    interactions : function that computes the table ``interactions`` from the outcome and the tables ``inactivations``
+        and ``pathways``.
+    """
+    from curbd import tables
+    from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
+
+    pathways = None if arguments.pathways is None else tables.read("pathways", arguments.pathways)
+    inactivations = inactivation_table(outcome, pathways)
+    tables.write("inactivations", inactivations, arguments.out)
+    if arguments.timecourses is not None:
+        tables.write("inactivation_timecourses", timecourse_table(outcome), arguments.timecourses)
+    if arguments.units is not None:
+        tables.write("inactivation_units", unit_table(outcome), arguments.units)
+    if arguments.interactions is not None:
+        tables.write("interactions", interactions(outcome, inactivations, pathways), arguments.interactions)
+
+
+def read_experiments(arguments: argparse.Namespace) -> Experiments:
+    """Read experiments.json, the experiments that the recording of a step can do."""
+    from curbd.settings.experiments import Experiments
+    from curbd.settings.validation import parse_json
+
+    return parse_json(str(arguments.experiments), arguments.experiments.read_text(encoding="utf-8"), Experiments)
 
 
 def set_threads(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch
 from curbd.network.residual import one_step_residual
 from curbd.network.truth import comparable_truth, true_network
-from curbd.network.view import View, view, views
+from curbd.network.view import Recorded, View, view, views
 from curbd.progress import progress
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     ----------
     recording : the recording that the networks were fitted to.
     networks : the fitted networks.
-    view : the recording as the first fit sees it.
+    input_name : (input,) names of the recorded inputs, then of the hidden inputs.
     perturbations : the perturbations of all experiments.
     regions : names of the regions, which are the first targets; latents and readouts are the other targets.
     n_latents : number of latents among the targets.
@@ -42,13 +42,13 @@ class Outcome(NamedTuple):
         fit.
     true_effects : effects in the true network, or None without a true network.
     null : effects of random groups of units, on all targets, in the fits of all seeds.
-    members : the networks that were simulated.
-    starts : the recorded states from which the simulations started.
+    members : the networks that were simulated; None for population networks.
+    starts : the recorded states from which the simulations started; None for population networks.
     """
 
     recording: xr.Dataset
     networks: xr.Dataset
-    view: View
+    input_name: Array
     perturbations: list[Perturbation]
     regions: list[str]
     n_latents: int
@@ -57,8 +57,8 @@ class Outcome(NamedTuple):
     fit_effects: Effects
     true_effects: Effects | None
     null: EffectNull
-    members: NetworkBatch
-    starts: RunStarts
+    members: NetworkBatch | None = None
+    starts: RunStarts | None = None
 
     @property
     def n_seeds(self) -> int:
@@ -129,7 +129,7 @@ def run_experiments(
     simulation = _simulation(recording, networks, truth, fits, settings)._replace(max_states=max_states)
     regions = {name: first.region == name for name in first.regions}
     projections = _projections(simulation.fits, n_latents, behaviour)
-    targets = _targets(perturbations, regions, projections)
+    targets = targets_of(perturbations, regions, projections)
     with progress(len(perturbations), "experiments") as advance:
         fit_effects, true_effects = effects(simulation, perturbations, targets, n_fits=len(fits), advance=advance)
     null = effect_null(
@@ -142,12 +142,12 @@ def run_experiments(
     return Outcome(
         recording=recording,
         networks=networks,
-        view=first,
+        input_name=first.input_name,
         perturbations=perturbations,
         regions=first.regions,
         n_latents=n_latents,
         readouts=behaviour,
-        conditions=_conditions(first),
+        conditions=conditions_of(first),
         fit_effects=fit_effects,
         true_effects=true_effects,
         null=null,
@@ -156,7 +156,7 @@ def run_experiments(
     )
 
 
-def _targets(perturbations: Sequence[Perturbation], regions: Mapping[str, Array], projections: Array) -> Targets:
+def targets_of(perturbations: Sequence[Perturbation], regions: Mapping[str, Array], projections: Array) -> Targets:
     """Construct the targets of the effect of each perturbation: regions, latents and readouts."""
     masks = np.stack([*regions.values()])
     read = np.array([_read_units(perturbation, masks) for perturbation in perturbations], dtype=float)
@@ -192,7 +192,7 @@ def _simulation(
     )
 
 
-def _conditions(first: View) -> list[str]:
+def conditions_of(first: Recorded) -> list[str]:
     """Return the names of the conditions of trials, sorted."""
     return [str(name) for name in np.unique(first.condition)]
 
@@ -200,7 +200,7 @@ def _conditions(first: View) -> list[str]:
 def _run_starts(first: View) -> RunStarts:
     """Return recorded (or inferred) states; a missing state is replaced by the last, or else the first, known state."""
     observed = first.observed
-    weight = np.stack([observed & (first.condition == name)[:, None] for name in _conditions(first)])
+    weight = np.stack([observed & (first.condition == name)[:, None] for name in conditions_of(first)])
     start = observed.argmax(1)[:, None]
     last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
     states = np.take_along_axis(phi_inverse(first.r), last[..., None], axis=1)

@@ -47,12 +47,32 @@ def interaction_table(
     -------
     The table ``interactions``, one row per value of a measure.
     """
-    measures = [
-        _direct_and_total(outcome, inactivations),
-        _critical_windows(outcome, inactivations),
-        _transmission(outcome, pathways),
-        _synergies(outcome),
-    ]
+    more = [_transmission(outcome, pathways), _synergies(outcome)]
+    return _joined([measures_of_effects(outcome, inactivations), *more])
+
+
+def measures_of_effects(
+    outcome: Outcome, inactivations: pd.DataFrame, pathways: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Build the rows of the table ``interactions`` that follow from the table ``inactivations`` alone.
+
+    These rows, direct and total effects and critical windows, exist for every kind of network.
+
+    Parameters
+    ----------
+    outcome : results of the experiments.
+    inactivations : the table ``inactivations`` of these results.
+    pathways : not used.
+
+    Returns
+    -------
+    The table ``interactions``, one row per value of a measure.
+    """
+    return _joined([_direct_and_total(outcome, inactivations), _critical_windows(outcome, inactivations)])
+
+
+def _joined(measures: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the rows of several measures."""
     measures = [rows for rows in measures if len(rows)]
     table = pd.concat(measures, ignore_index=True) if measures else pd.DataFrame()
     return table.reindex(columns=INTERACTION_COLUMNS)
@@ -187,14 +207,17 @@ def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
     compensates for the loss of the other; NaN if the single interventions have no effect.
     """
     single = [combination._replace(action=action, interventions=()) for action in combination.interventions]
-    members, n_trials = outcome.members, len(outcome.starts.x)
+    members, starts = outcome.members, outcome.starts
+    if members is None or starts is None:
+        raise ValueError("synergy: found no networks of units, expected the networks that were simulated")
+    n_trials = len(starts.x)
     begin = onset([combination])
     states_of_trial = len(members.members) * units.shape[1] * (2 + len(single))
     read = tensor(units.astype(float))
     together = apart = read.new_zeros(())
     for trials in _chunks(n_trials, max(1, MAX_STATES[device().type] // states_of_trial)):
-        weight = tensor(outcome.starts.weight[:, trials])
-        runs = rates(members.of_trials(trials), [combination, *single], outcome.starts.x[trials, begin])
+        weight = tensor(starts.weight[:, trials])
+        runs = rates(members.of_trials(trials), [combination, *single], starts.x[trials, begin])
         for t, r in enumerate(runs, start=begin):
             if combination.when[t]:
                 effect = r[:, 1:] - r[:, :1]

@@ -243,7 +243,7 @@ def _verdicts(
     pathways : the table ``pathways``, or None.
     """
     region = outcome.recording["region"].values.astype(str)
-    inputs = outcome.view.input_name
+    inputs = outcome.input_name
     targets_of = None if pathways is None else resolved_targets(pathways)
 
     def judged(perturbation: int, condition: int, target: int) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
@@ -93,6 +93,74 @@ class ActivityMoments(NamedTuple):
     mean: Array
     scatter: Array
 
+    @classmethod
+    def of(cls, z: Array) -> ActivityMoments:
+        """Compute the moments of activity (trial, time, regressor) over its complete bins."""
+        z = z.reshape(-1, z.shape[2])
+        z = z[np.isfinite(z).all(1)]
+        mean = z.sum(0) / max(len(z), 1)
+        centred = z - mean
+        return cls(len(z), mean, centred.T @ centred)
+
+
+class CurrentView(Protocol):
+    """What the tables of currents ask of a fitted network: `View`, or the view of a population network in `lrfit`."""
+
+    @property
+    def unit_id(self) -> Array:
+        """Return the (unit,) names of the units."""
+
+    @property
+    def region(self) -> Array:
+        """Return the (unit,) regions of the units."""
+
+    @property
+    def regions(self) -> list[str]:
+        """Return the names of the regions, sorted."""
+
+    @property
+    def condition(self) -> Array:
+        """Return the (trial,) labels of the trials."""
+
+    @property
+    def time_s(self) -> Array:
+        """Return the (time,) centres of the bins, s."""
+
+    @property
+    def sources(self) -> list[Source]:
+        """Return all sources of currents."""
+
+    @property
+    def pathway_sources(self) -> list[Source]:
+        """Return the sources whose pathways are judged."""
+
+    @property
+    def W(self) -> Array:
+        """Return the (unit, regressor) weights of all regressors."""
+
+    @property
+    def z(self) -> Array:
+        """Return the regressors (trial, time, regressor), NaN in bins that are missing."""
+
+    @property
+    def activity_moments(self) -> ActivityMoments:
+        """Return the moments of the regressors over all complete bins."""
+
+    def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
+        """Compute the current (trial, time, unit) that a source sends to some units."""
+
+    def excitatory_current(self, source: Source) -> Array:
+        """Compute the excitatory part (trial, time, unit) of a current; NaN if the network has none."""
+
+    def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
+        """Return the posterior variance (time,) of a current averaged over units and trials; None if not known."""
+
+    def expected_r2(self, source: Source, region: str) -> float:
+        """Return the R2 with the true current that the posterior expects; NaN if not known."""
+
+    def unseen_share(self, source: Source) -> float:
+        """Return the share of a source's variance that noise hides; NaN if not known."""
+
 
 @dataclass(frozen=True)
 class View(Recorded):
@@ -145,11 +213,7 @@ class View(Recorded):
     @cached_property
     def activity_moments(self) -> ActivityMoments:
         """Mean and second moments of the presynaptic activity over all complete bins."""
-        z = self.z.reshape(-1, self.z.shape[2])
-        z = z[np.isfinite(z).all(1)]
-        mean = z.sum(0) / max(len(z), 1)
-        centred = z - mean
-        return ActivityMoments(len(z), mean, centred.T @ centred)
+        return ActivityMoments.of(self.z)
 
     @cached_property
     def residual(self) -> Residual:

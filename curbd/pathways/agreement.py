@@ -12,7 +12,7 @@ from curbd.network.perturbation import Action, silencing
 from curbd.network.perturbed_run import perturbed_free_runs
 from curbd.network.sources import Source
 from curbd.network.truth import correlation
-from curbd.network.view import View
+from curbd.network.view import CurrentView, View
 
 Array = np.ndarray
 MAX_SILENCED_TRIALS = 60
@@ -35,7 +35,7 @@ def agreement(values: Array) -> float:
     return _mean_of_defined([correlation(flat[a], flat[b]) for a, b in combinations(range(len(flat)), 2)])
 
 
-def current_agreement(fits: Sequence[View], source: Source) -> Array:
+def current_agreement(fits: Sequence[CurrentView], source: Source) -> Array:
     """Compute the agreement of the fits on the current of a source into every region.
 
     Parameters

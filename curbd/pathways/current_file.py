@@ -10,7 +10,7 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
-from curbd.network.view import View
+from curbd.network.view import CurrentView
 from curbd.progress import progress
 from curbd.storage import whole_large_hdf5, write_group
 
@@ -26,7 +26,9 @@ OVERHEAD_BYTES = 1 << 20
 """Room for the index of the file, beside one hundredth of the currents."""
 
 
-def write_currents(fits: Sequence[View], networks: xr.Dataset, path: Path | str, unit: str = "units of x") -> None:
+def write_currents(
+    fits: Sequence[CurrentView], networks: xr.Dataset, path: Path | str, unit: str = "units of x"
+) -> None:
     """Write the currents of `curbd.decompose` to a file, in single precision, compressed, a block of units at a time.
 
     The library computes currents in double precision; single precision rounds them by one part in ten million. No more

@@ -11,7 +11,7 @@ import xarray as xr
 from scipy import stats
 
 from curbd.network.sources import Source
-from curbd.network.view import View, views
+from curbd.network.view import CurrentView, views
 
 Array = np.ndarray
 CURRENT_SIGNS = ("net", "excitatory", "inhibitory")
@@ -77,7 +77,21 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     -------
     The table ``currents``, one row per seed, target region, source, sign, condition and time.
     """
-    fits = views(recording, networks)
+    return table_of_views(views(recording, networks), networks)
+
+
+def table_of_views(fits: Sequence[CurrentView], networks: xr.Dataset) -> pd.DataFrame:
+    """Build the table ``currents``, as `current_table` does, for fits of any kind of network.
+
+    Parameters
+    ----------
+    fits : every fitted network with the recording that it was fitted to.
+    networks : the fits of one model, for their seeds and the names of recording and model.
+
+    Returns
+    -------
+    The table ``currents``, without rows for excitatory and inhibitory currents that a network does not have.
+    """
     first = fits[0]
     conditions = np.unique(first.condition)
     mean, rms, spread = _averages(fits, conditions)
@@ -95,13 +109,13 @@ def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     )
     columns = {"mean": mean.ravel(), "rms": rms.ravel(), "ci_low": low.ravel(), "ci_high": high.ravel()}
     table = pd.DataFrame(columns, index=index).reset_index()
-    table.insert(0, "recording", recording.attrs["recording"])
+    table.insert(0, "recording", networks.attrs["recording"])
     table.insert(1, "model", networks.attrs["model"])
     # A condition whose trials all end earlier has no current there.
     return table[np.isfinite(table["mean"])].reset_index(drop=True)
 
 
-def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Array]:
+def _averages(fits: Sequence[CurrentView], conditions: Array) -> tuple[Array, Array, Array]:
     """Compute mean and rms of every current, and the posterior standard deviation of the mean.
 
     Parameters
@@ -132,7 +146,7 @@ def _averages(fits: Sequence[View], conditions: Array) -> tuple[Array, Array, Ar
     return mean, rms, spread
 
 
-def _by_sign(fit: View, source: Source) -> list[Array]:
+def _by_sign(fit: CurrentView, source: Source) -> list[Array]:
     """Compute the net, excitatory and inhibitory current (trial, time, unit) of a source."""
     net, excitatory = fit.current(source), fit.excitatory_current(source)
     return [net, excitatory, net - excitatory]

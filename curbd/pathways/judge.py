@@ -12,7 +12,7 @@ from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import decay, weights
 from curbd.network.residual import residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_network
-from curbd.network.view import View, view, views
+from curbd.network.view import CurrentView, View, view, views
 from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
 from curbd.pathways.current_regression import current_regression, mean_of_active
 from curbd.pathways.grades import with_verdicts
@@ -56,6 +56,7 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     table = pd.DataFrame(columns, index=index).reset_index()
     table.insert(0, "recording", recording.attrs["recording"])
     table.insert(1, "model", networks.attrs["model"])
+    table = table.assign(level="unit", evidence_nats=np.nan)
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     table = with_verdicts(table, int(first.train.sum()))
     for column in ("rank", "rank_low", "rank_high"):
@@ -63,7 +64,7 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"])
 
 
-def current_evidence(fits: Sequence[View]) -> Evidence:
+def current_evidence(fits: Sequence[CurrentView]) -> Evidence:
     """Measure the currents of the first fit, their expected R2 with the true currents, and the agreement of the fits.
 
     Parameters

@@ -102,6 +102,8 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
 def _fit_sentence(fit: ModelResults) -> str:
     held_out = "test" in fit.scores
     row = fit.scores["test" if held_out else "train"]
+    if fit.is_of_populations:
+        return _population_sentence(fit)
     text = (
         f"On {'held-out' if held_out else 'training'} trials the network predicts {_explained(row['one_step_r2'])} of "
         "the variance of the current one bin ahead"
@@ -114,6 +116,22 @@ def _fit_sentence(fit: ModelResults) -> str:
     has_true_score = fit.truth is not None and fit.recording.attrs["activity"] == "model"
     ceiling = "the true network predicts {}" if has_true_score else "{} of the variance repeats from trial to trial"
     return f"{text} ({ceiling.format(percent_text(row['ceiling_r2']))})."
+
+
+def _population_sentence(fit: ModelResults) -> str:
+    row = scores_by_region(fit).set_index("region").loc["all regions"]
+    text = (
+        "The statements of this model are about whole populations, of which the recorded units are samples. On "
+        f"held-out trials the network predicts the spikes of units that it does not see with "
+        f"{row['bits_per_spike']:.2g} bits per spike"
+    )
+    if np.isnan(row.get("average_bits_per_spike", np.nan)):
+        return f"{text}."
+    return (
+        f"{text} (average trial: {row['average_bits_per_spike']:.2g}; units of the same region only: "
+        f"{row['own_region_bits_per_spike']:.2g}; Poisson regression on all other units: "
+        f"{row['glm_bits_per_spike']:.2g})."
+    )
 
 
 def with_truth(fit: ModelResults) -> pd.DataFrame:
@@ -195,6 +213,8 @@ def clipped_share(recording: xr.Dataset) -> float:
 
 
 def _about_fit(fit: ModelResults) -> list[str]:
+    if fit.is_of_populations:
+        return []
     return [*_about_scores(fit), *_about_free_run(fit), *_about_currents(fit)]
 
 

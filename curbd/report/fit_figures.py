@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,19 +34,20 @@ REPEATED_VARIANCE_LABEL = "repeats between trials"
 """Name of the column ``ceiling_r2`` in the legend if the true network is not known."""
 
 
-def scores(fits: pd.DataFrame) -> Picture:
+def scores(fits: Sequence[ModelResults]) -> Picture | None:
     """Draw the scores of the first seed of every model on training and test trials, with references and baselines.
 
     Parameters
     ----------
-    fits : rows of the table ``fits`` of all models of a recording.
+    fits : the models of a recording whose forecasts are scored, which those of population networks are not.
 
     Returns
     -------
-    The picture.
+    The picture; None without models.
     """
-    first = fits.groupby("model", sort=False)["seed"].transform("first") == fits["seed"]
-    rows = fits[first]
+    if not fits:
+        return None
+    rows = pd.concat([fit.of_first_seed("fits") for fit in fits])
     models = list(rows["model"].unique())
     figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.42 * len(models)), share_y="all")
     for panel, (column, title) in zip(axes[0], SCORES.items(), strict=True):

@@ -36,6 +36,11 @@ class ModelResults(NamedTuple):
     tables: dict[str, pd.DataFrame]
 
     @property
+    def is_of_populations(self) -> bool:
+        """Return True if the model is a population network, whose network.nc has no weights of single units."""
+        return self.networks.attrs.get("level") == "population"
+
+    @property
     def first_seed(self) -> int:
         """Return the seed of the fit that uses the training trials as they are."""
         return int(self.networks["seed"].values[0])

@@ -79,7 +79,7 @@ def score(
                 labels
                 | fit_scores(fit, comparison, trials, rows)
                 | noise_columns(networks, fit_index, observed_rates(recording).values[trials])
-                | {"penalty_by": penalty_by, "seconds": seconds[fit_index]}
+                | {"penalty_by": penalty_by, "cosmoothing_bits_per_spike": np.nan, "seconds": seconds[fit_index]}
             )
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
 

@@ -189,6 +189,21 @@ class LowRankShooting(ReducedRank):
     """Largest number of simulations of all trials."""
 
 
+class PopulationNetwork(Section):
+    """A network of whole populations: a few latents per region, which the recorded units read and which drive the
+    latents of all regions. For spike counts without smoothing. Its statements are about populations, recorded and
+    unrecorded units together."""
+
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    """Number of latents of every region. Null: for each region the number that best predicts held-out units in held-out
+    trials."""
+    max_dimensions: Annotated[int, Field(ge=1, le=10)] = 5
+    """Largest number of latents that is tried for a region."""
+    max_hidden_drives: Annotated[int, Field(ge=0, le=3)] = 1
+    """Largest number of slow common drives from outside the recording that are tried; a drive is kept if held-out
+    trials ask for it. In the tables, drives are the sources `input:hidden_1` and so on."""
+
+
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {
     "full_rank": {
         "one_step": OneStep,
@@ -202,12 +217,16 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
         "block_rank": BlockRank,
         "shooting": LowRankShooting,
         "trajectory": Trajectory,
+        "population": PopulationNetwork,
     },
 }
 """Family -> estimator -> section of its options."""
 
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
 """Family -> estimator that is used if a model names none."""
+
+POPULATION_DEFAULTS: dict[str, Any] = {"smoothing_s": 0.0, "seeds": [0]}
+"""Keys of a model -> default if the estimator is `population`: unsmoothed counts, and one fit."""
 
 OWN_RECORDING = ("bin_width_s", "smoothing_s", "scaling")
 """Keys of a model that change the recording: a model with one of these keys is fitted to a recording that is made for
@@ -232,17 +251,25 @@ class Model(Section):
     """Options of the estimator."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
     """Random seeds, with one fit for each. The first fit uses the training trials as they are; each additional fit uses
-    a bootstrap resample of the training trials (and another random start, if the estimator has one)."""
+    a bootstrap resample of the training trials (and another random start, if the estimator has one). The default of
+    `estimator: population` is one fit."""
     bin_width_s: Positive | None = None
     """Replaces the bin width for this model."""
     smoothing_s: NotNegative | None = None
-    """Replaces the smoothing for this model."""
+    """Replaces the smoothing for this model. The default of `estimator: population` is 0."""
     scaling: Literal["largest", "counts"] | None = None
     """Replaces the scaling for this model."""
     tau_s: Tau | None = None
     """Replaces the time constant for this model."""
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_populations(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("estimator") != "population":
+            return given
+        return given | {key: default for key, default in POPULATION_DEFAULTS.items() if given.get(key) is None}
 
     @field_validator("seeds")
     @classmethod
@@ -266,6 +293,11 @@ class Model(Section):
             family, estimator = info.data["family"], info.data["estimator"]
             ESTIMATORS[family][estimator or RECOMMENDED[family]].model_validate(value)
         return value
+
+    @property
+    def level(self) -> Literal["unit", "population"]:
+        """Return the level of the model's statements: recorded units, or whole populations."""
+        return "population" if self.estimator_name() == "population" else "unit"
 
     def estimator_name(self) -> str:
         """Return the name of the estimator; if the model names none, the recommended estimator of the family."""

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from curbd import tables
+from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
 
 PACKAGES = (
@@ -33,7 +34,7 @@ PACKAGES = (
 
 
 def collect_run(
-    results: Path, models: Mapping[str, Sequence[str]], families: Mapping[str, str]
+    results: Path, models: Mapping[str, Sequence[str]], settings: Mapping[str, Model]
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
@@ -44,7 +45,7 @@ def collect_run(
     ----------
     results : folder of the run.
     models : name of a recording -> models that have all their results.
-    families : name of a model -> its family, ``full_rank`` or ``low_rank``.
+    settings : name of a model -> its settings.
 
     Returns
     -------
@@ -52,7 +53,8 @@ def collect_run(
     """
     recordings = list(models)
     fits = [results / recording / model for recording in recordings for model in models[recording]]
-    low_rank = [fit for fit in fits if families[fit.name] == "low_rank"]
+    low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
+    of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
     folders: dict[str, Iterable[Path]] = {
         "units": [results / recording for recording in recordings],
         "regions": [results / recording for recording in recordings],
@@ -67,11 +69,11 @@ def collect_run(
         "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
         "interactions": fits,
         "latents": low_rank,
-        "dynamics": low_rank,
-        "field": low_rank,
-        "geometry": low_rank,
-        "populations": low_rank,
-        "transmission": low_rank,
+        "dynamics": of_units,
+        "field": of_units,
+        "geometry": of_units,
+        "populations": of_units,
+        "transmission": of_units,
     }
     collected = {
         name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in written])
@@ -83,14 +85,20 @@ def collect_run(
 
 def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
     labels = {"recording": str, "model": str, "unit_id": str}
-    columns = list(tables.UNIT_SCORES)
-    scores = [
-        pd.read_csv(fit / "unit_scores.csv", dtype=labels, keep_default_na=False, na_values={c: [""] for c in columns})
-        for fit in fits
-    ]
-    wide = pd.concat(scores).pivot_table(index=["recording", "unit_id"], columns="model", values=columns, dropna=False)
-    wide.columns = pd.Index([":".join(pair) for pair in wide.columns])
-    return units.merge(wide.reset_index(), on=["recording", "unit_id"], how="left")
+    of_model: dict[str, list[pd.DataFrame]] = {}
+    for fit in fits:
+        scores = pd.read_csv(
+            fit / "unit_scores.csv",
+            dtype=labels,
+            keep_default_na=False,
+            na_values={column: [""] for column in tables.UNIT_SCORES},
+        )
+        columns = [column for column in tables.UNIT_SCORES if column in scores]
+        wide = scores.set_index(["recording", "unit_id"])[columns].add_suffix(f":{fit.name}")
+        of_model.setdefault(fit.name, []).append(wide)
+    for scored in of_model.values():
+        units = units.merge(pd.concat(scored).reset_index(), on=["recording", "unit_id"], how="left")
+    return units
 
 
 def provenance(

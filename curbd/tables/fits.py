@@ -17,6 +17,10 @@ UNIT_SCORES = {
         "share of the variance of the rate of the unit that the model explains when simulated freely, on test trials"
     ),
     "one_step_own_past_r2": "one_step_r2 of a network that has no pathways between regions",
+    "cosmoothing_bits_per_spike": (
+        "information about the spikes of the unit that the model gains from the other units, on test trials, in bits "
+        "per spike (population networks only)"
+    ),
 }
 """Columns of ``units.csv`` that the table has once for each model, as ``<name>:<model>``."""
 
@@ -25,6 +29,8 @@ BASELINES = {
     "persistence": "the last recorded value persists",
     "own_past": "every region is predicted from its own activity and the recorded inputs only, without other regions",
 }
+NO_FORECAST = "a population network, which is scored by co-smoothing"
+NO_COSMOOTHING = "the model is no population network, or no unit fires in these trials"
 NO_AVERAGE = "no condition has several trials"
 REPEATED_SHARE = (
     "the share of the variance over time that repeats between trials of one condition (split halves). It is a "
@@ -32,6 +38,17 @@ REPEATED_SHARE = (
     "share leaves out differences between the mean rates of conditions"
 )
 """What `ceiling_r2` is for recordings without a true network."""
+
+BITS_PER_SPIKE = {
+    "": "cosmoothing: information about the spikes of a unit beyond its mean rate, in bits per spike",
+    "average_": "bits per spike of a baseline: the smoothed average of the training trials of the same condition",
+    "own_region_": "bits per spike of the network if only units of the same region are seen",
+    "glm_": (
+        "bits per spike of a baseline: a Poisson regression on the spikes of all other units in the same and the "
+        "previous bin, the inputs and the average response"
+    ),
+}
+"""Beginning of a column of the table ``region_scores`` in bits per spike -> its meaning."""
 
 
 def _baselines(score: str, names: Iterable[str]) -> tuple[Column, ...]:
@@ -78,7 +95,7 @@ TABLES: dict[str, Table] = {
                 empty="trials are shorter than rollout_s, or nothing varies",
                 high=1,
             ),
-            Column("rollout_s", "number", "time by which rollout_r2 predicts ahead, s", low=0),
+            Column("rollout_s", "number", "time by which rollout_r2 predicts ahead, s", empty=NO_FORECAST, low=0),
             Column(
                 "free_run_r2",
                 "number",
@@ -123,6 +140,13 @@ TABLES: dict[str, Table] = {
                     high=1,
                 )
                 for score in ("one_step", "rollout")
+            ),
+            Column(
+                "cosmoothing_bits_per_spike",
+                "number",
+                "information about the spikes of each unit that a population network gains from four fifths of the "
+                "other units (co-smoothing), beyond the mean rate of the unit, in bits per spike, over all units",
+                empty=NO_COSMOOTHING,
             ),
             Column("tau_s", "number", "time constant of the units, s", low=0),
             Column(
@@ -188,12 +212,19 @@ TABLES: dict[str, Table] = {
             Column(
                 "score",
                 "text",
-                "what is predicted: the total current one bin ahead, the rates several bins ahead (`rollout`), or the "
-                "rates of a free run",
-                values=("one_step", "rollout", "free_run"),
+                "what is predicted: the total current one bin ahead, the rates several bins ahead (`rollout`), the "
+                "rates of a free run, or, for population networks, the spikes of units that the network does not see "
+                "(`cosmoothing`)",
+                values=("one_step", "rollout", "free_run", "cosmoothing"),
             ),
             Column("n_units", "integer", "units that were scored", low=1),
-            Column("r2", "number", "share of the variance that the network predicts", empty="nothing varies", high=1),
+            Column(
+                "r2",
+                "number",
+                "share of the variance that the network predicts",
+                empty="nothing varies, or the score is cosmoothing",
+                high=1,
+            ),
             Column(
                 "ceiling_r2",
                 "number",
@@ -214,6 +245,10 @@ TABLES: dict[str, Table] = {
                     high=1,
                 )
                 for name, text in BASELINES.items()
+            ),
+            *(
+                Column(f"{name}bits_per_spike", "number", text, empty=NO_COSMOOTHING, optional=True)
+                for name, text in BITS_PER_SPIKE.items()
             ),
         ),
     ),

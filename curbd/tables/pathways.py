@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
 
-NO_NULL = "the source sends no current, or every unit of the target is silent in the held-out trials"
-NO_VARIANCE = "the current of every unit of the target is constant"
+NO_NULL = (
+    "the row is about populations, the source sends no current, or every unit of the target is silent in the held-out "
+    "trials"
+)
+OF_POPULATIONS = "the row is about populations"
+NO_VARIANCE = "the row is about populations, or the current of every unit of the target is constant"
 GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
@@ -60,6 +64,14 @@ TABLES: dict[str, Table] = {
             MODEL,
             TARGET,
             SOURCE,
+            Column(
+                "level",
+                "text",
+                "what the row is about: currents between recorded units (`unit`), or currents between whole "
+                "populations, recorded and unrecorded units together (`population`). Currents of populations are in "
+                "units of the log rate of the target unit, wherever a column says units of the state x",
+                values=("unit", "population"),
+            ),
             Column(
                 "rms",
                 "number",
@@ -139,6 +151,7 @@ TABLES: dict[str, Table] = {
                 "log Bayes factor for a dependence of the target on the past of the recorded units in addition to "
                 "their "
                 "present. A large value is a sign of unrecorded units, measurement noise or smoothing",
+                empty=OF_POPULATIONS,
                 low=0,
             ),
             Column(
@@ -146,6 +159,14 @@ TABLES: dict[str, Table] = {
                 "number",
                 "slow fluctuations that the residuals of the units of the target share, in standard deviations above "
                 "the largest that independent units show. A large value is a sign of an input that was not recorded",
+                empty=OF_POPULATIONS,
+            ),
+            Column(
+                "evidence_nats",
+                "number",
+                "log likelihood that the pathway gains, in nats",
+                empty="the row is not about a pathway between populations",
+                low=0,
             ),
             Column(
                 "memory_share",
@@ -163,6 +184,7 @@ TABLES: dict[str, Table] = {
                 "share of the variance of the current of the target that a slow common factor of the residuals of its "
                 "units explains, with loadings from other trials. Unlike shared_sd, the share does not grow with the "
                 "recording",
+                empty=OF_POPULATIONS,
                 high=1,
             ),
             Column(
@@ -205,7 +227,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "grade_rank",
                 "integer",
-                "place of the pathway among all pathways of the model: by grade, then by unique_share; 1 is the best",
+                "place of the pathway among all pathways of the model: by grade, then by unique_share (populations: "
+                "by evidence_nats); 1 is the best",
                 low=1,
             ),
             Column(

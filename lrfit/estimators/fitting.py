@@ -12,6 +12,7 @@ from lrfit.estimators.block_rank import block_rank
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.shooting import shooting
 from lrfit.estimators.trajectory import trajectory
+from lrfit.population_network.fitting import fit_recording
 
 LOW_RANK: Mapping[str, Registered] = {
     "reduced_rank": Registered(reduced_rank),
@@ -22,7 +23,7 @@ LOW_RANK: Mapping[str, Registered] = {
 
 
 def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
-    """Fit a low-rank model to a recording, once for every seed.
+    """Fit a low-rank model to a recording, once for every seed; a population network is a low-rank network, too.
 
     Parameters
     ----------
@@ -40,4 +41,6 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
         `curbd.estimators.fitting.all_trials`).
     """
     require_family(model, "low_rank")
+    if model.level == "population":
+        return fit_recording(recording, model, name)
     return fit_seeds(recording, model, name, LOW_RANK)

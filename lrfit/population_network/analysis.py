@@ -49,6 +49,67 @@ class Analysis(NamedTuple):
     errors: Array
 
 
+class Trained(NamedTuple):
+    """A network fitted to the training trials, and what held-out trials say about it.
+
+    Attributes
+    ----------
+    fit : the network fitted to the training trials.
+    dimensions : (region,) number of latents of each region.
+    co_smoothing : (candidate, region) mean held-out log likelihood per trial, in nats, for each candidate number of
+        latents; empty if the numbers of latents were given.
+    drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried.
+    verdict : verdict on every pathway between regions.
+    """
+
+    fit: Fit
+    dimensions: list[int]
+    co_smoothing: Array
+    drive_gains: Array
+    verdict: Verdict
+
+
+def train(
+    fitted: Recording,
+    held_out: Recording,
+    dimensions: Sequence[int] | None = None,
+    tau_s: float | None = 0.1,
+    gaussian: bool = False,
+    max_drives: int = 1,
+    max_dimensions: int = 5,
+) -> Trained:
+    """Fit a population network to the training trials, and judge every pathway between its regions.
+
+    Parameters
+    ----------
+    fitted : the training trials.
+    held_out : the held-out trials.
+    dimensions : (region,) number of latents of each region; None to choose the numbers on held-out trials.
+    tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
+        counts as a current from the region to itself.
+    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    max_drives : largest number of hidden common drives to try.
+    max_dimensions : largest number of latents of a region to try.
+
+    Returns
+    -------
+    The fit with its numbers of latents and drives, and the verdicts.
+    """
+    table = np.zeros((0, 0))
+    if dimensions is None:
+        candidates = range(1, max_dimensions + 1)
+        dimensions, table = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
+    state, gains = choose_drives(fitted, held_out, dimensions, tau_s, gaussian, max_drives)
+    state = converge(state, fitted)
+    return Trained(
+        fit=state,
+        dimensions=list(dimensions),
+        co_smoothing=table,
+        drive_gains=gains,
+        verdict=verdict(state, fitted, held_out, gains),
+    )
+
+
 def analyse(
     data: Recording,
     dimensions: Sequence[int] | None = None,
@@ -75,21 +136,15 @@ def analyse(
     -------
     The fit with its currents, intervals and verdicts.
     """
-    fitted, held_out = split(data, test)
-    table = np.zeros((0, 0))
-    if dimensions is None:
-        dimensions, table = choose_dimensions(fitted, held_out, tau_s=tau_s, gaussian=gaussian)
-    state, gains = choose_drives(fitted, held_out, dimensions, tau_s, gaussian, max_drives)
-    state = converge(state, fitted)
-    judged = verdict(state, fitted, held_out, gains)
-    final = converge(restart(state, data), data)
+    trained = train(*split(data, test), dimensions, tau_s, gaussian, max_drives)
+    final = converge(restart(trained.fit, data), data)
     covariance = posterior_covariance(final, data)
     errors = current_errors(final, data, np.random.default_rng(SIMULATION_SEED))
     return Analysis(
         fit=final,
-        dimensions=list(dimensions),
-        co_smoothing=table,
-        drive_gains=gains,
+        dimensions=trained.dimensions,
+        co_smoothing=trained.co_smoothing,
+        drive_gains=trained.drive_gains,
         currents=currents(final.model, data, final.paths),
         deviation=np.stack(
             [
@@ -97,6 +152,6 @@ def analyse(
                 for region in range(final.model.regions)
             ]
         ),
-        verdict=judged,
+        verdict=trained.verdict,
         errors=errors,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Population, curved, pattern_slopes
+from lrfit.population_network.model import Population, curved, mean_slope, pattern_slopes
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
@@ -157,8 +157,86 @@ def _beyond(model: Population, data: Recording, known: Array, errors: Array) -> 
     """(unit,) variance that simulations show beyond the known variance, in proportion to the squared loadings."""
     beyond = np.zeros(len(data.region))
     size = (model.C**2).sum(1)
-    for target, error in enumerate(errors):
+    for target, missing in enumerate(_missing(data, known, errors)):
         units = data.region == target
-        missing = max(error - float(known[data.inside.T][:, units].mean()), 0.0)
         beyond[units] = missing * size[units] / size[units].mean()
     return beyond
+
+
+def _missing(data: Recording, known: Array, errors: Array) -> Array:
+    """(target,) mean squared errors in simulations beyond the mean of the known variance (trial, time, unit)."""
+    seen = known[data.inside.T]
+    return np.array([max(error - float(seen[:, data.region == t].mean()), 0.0) for t, error in enumerate(errors)])
+
+
+def error_beyond(model: Population, data: Recording, paths: Paths, covariance: Array, errors: Array) -> Array:
+    """Compute the errors of currents that simulations show beyond uncertain weights and latents.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the trials of the fit.
+    paths : posterior of the latents.
+    covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are the latents of regions.
+    errors : (target, source) mean squared error of currents in refits to simulations of the fit.
+
+    Returns
+    -------
+    (target, source) mean variance, in squared units of the log rate.
+    """
+    beyond = np.zeros_like(errors)
+    for source in range(model.regions):
+        known = weight_variance(model, data, paths, covariance, source) + latent_variance(model, data, paths, source)
+        beyond[:, source] = _missing(data, known, errors[:, source])
+    return beyond
+
+
+def mean_current_variance(
+    model: Population,
+    data: Recording,
+    paths: Paths,
+    covariance: Array,
+    source: int,
+    units: Array,
+    trials: Array,
+    beyond: float,
+) -> Array:
+    """Compute the variance of a region's current averaged over some units and trials.
+
+    The parts are those of `deviation`: weights are uncertain in the same way in all trials, latents are uncertain
+    independently in every trial, what simulations show beyond the two is in proportion to the squared loadings, and the
+    error of the model's form is in proportion to the current.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording; only bins with ``inside`` count.
+    paths : posterior of the latents.
+    covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are the latents of regions.
+    source : index of the region that sends the current.
+    units : (unit,) True for the units of the average.
+    trials : (trial,) True for the trials of the average.
+    beyond : mean variance of the units that simulations show beyond uncertain weights and latents, see `error_beyond`.
+
+    Returns
+    -------
+    (time,) variance, in squared units of the log rate; NaN in bins without any trial.
+    """
+    own, rows = np.flatnonzero(model.group == source), np.flatnonzero(model.group < model.regions)
+    at = curved(model, paths.mean, spreads(model, data, paths))
+    inside = data.inside[:, trials].astype(float)
+    count = inside.sum(1)
+    weight = inside / np.where(count > 0, count, np.nan)[:, None]
+    read = (model.C[units] / (1 - model.leak)).mean(0)
+    f = np.einsum("tn,tnl->tl", weight, at.value[:, trials][..., own])
+    block = np.einsum("a,ajbl,b->jl", read[rows], covariance[:, own][:, :, :, own], read[rows], optimize=True)
+    of_weights = np.einsum("tj,jl,tl->t", f, block, f)
+    into = read @ model.A[:, own]
+    slope = mean_slope(model, type(at)(*(values[:, trials] for values in at)), weight)[:, own][:, :, own]
+    patterns = np.eye(len(paths.covariance))[data.pattern[trials]]
+    spread = np.einsum("tn,np,ptjl->tjl", weight**2, patterns, paths.covariance[:, :, own][..., own], optimize=True)
+    of_latents = np.einsum("j,tjk,tkl,tml,m->t", into, slope, spread, slope, into, optimize=True)
+    current = (at.value[..., own] @ into)[data.inside]
+    form = (MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)) * current.var()
+    size = float((model.C[units].mean(0) ** 2).sum() / (model.C[units] ** 2).sum(1).mean())
+    return of_weights + of_latents + beyond * size + form

@@ -10,12 +10,11 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
+from curbd.recording.counts import spike_counts
 from lrfit.population_network.analysis import Analysis, analyse
 from lrfit.population_network.recording import Recording, from_arrays
 
 Array = np.ndarray
-COUNT_TOLERANCE = 1e-3
-"""Largest distance of a spike count from a whole number, from rounding of rates in Hz."""
 
 
 class PopulationFit(NamedTuple):
@@ -75,7 +74,8 @@ def fit_populations(
 def from_recording(recording: xr.Dataset) -> Recording:
     """Construct the recording that a population network reads from an ingested recording of spikes.
 
-    Spike counts are rates in Hz times the bin width. Regions are numbered in alphabetical order.
+    Spike counts come from rates in Hz, or from counts in an HDF5 file (see `curbd.recording.counts`). Regions are
+    numbered in alphabetical order.
 
     Parameters
     ----------
@@ -85,20 +85,17 @@ def from_recording(recording: xr.Dataset) -> Recording:
     ------
     UserError : the activity is smoothed, comes from a model, or does not consist of spike counts.
     """
-    bin_s = float(recording.attrs["dt_s"])
-    counts = recording["rates"].to_numpy() * bin_s
-    _require_counts(recording, counts)
     return from_arrays(
-        np.round(counts),
+        _require_counts(recording),
         np.unique(recording["region"], return_inverse=True)[1],
-        bin_s,
+        float(recording.attrs["dt_s"]),
         recording["inputs"].to_numpy(),
         recording["condition"].to_numpy(),
     )
 
 
-def _require_counts(recording: xr.Dataset, counts: Array) -> None:
-    """Stop unless the activity consists of spike counts per bin (trial, time, unit)."""
+def _require_counts(recording: xr.Dataset) -> Array:
+    """Return the spike counts per bin (trial, time, unit), or stop if the activity does not consist of counts."""
     where = f"{recording.attrs['recording']} ({recording.attrs['path']})"
     expected = "spike counts without smoothing, which a population network needs"
     smoothing_s = float(recording.attrs["smoothing_s"])
@@ -116,15 +113,16 @@ def _require_counts(recording: xr.Dataset, counts: Array) -> None:
             expected=expected,
             todo="set smoothing_s: 0 and ingest the recording again",
         )
-    observed = counts[np.isfinite(counts)]
-    if (observed < 0).any() or (np.abs(observed - np.round(observed)) > COUNT_TOLERANCE).any():
+    counts = spike_counts(recording)
+    if counts is None:
         raise UserError.at(
             where,
             found="rates that are not a whole number of spikes per bin",
             expected=expected,
-            todo="read the spike times of the file, or store the activity of an HDF5 file as spike counts divided by "
-            "the bin width in seconds, and keep that bin width",
+            todo="read the spike times of the file, or store the activity of an HDF5 file as spike counts per bin, or "
+            "as spike counts divided by the bin width in seconds",
         )
+    return counts
 
 
 def _pathways(analysis: Analysis, regions: Sequence[str]) -> pd.DataFrame:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from curbd.commands.check import closing_lines
-from curbd.commands.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_STEP, outcome
+from curbd.commands.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_MECHANISM, FILES_OF_STEP, outcome
 from curbd.settings.plan import Plan, read_plan
 
 FILES = [name for files in FILES_OF_STEP.values() for name in files]
-LOW_RANK_FILES = [name for files in FILES_OF_LOW_RANK_STEP.values() for name in files]
+LOW_RANK_FILES = [name for files in (FILES_OF_LOW_RANK_STEP | FILES_OF_MECHANISM).values() for name in files]
 
 
 @pytest.fixture

@@ -15,7 +15,13 @@ from curbd.storage import read_netcdf, write_netcdf
 from lrfit.estimators.fitting import LOW_RANK
 from tests.support.known_network import recorded
 
-EVERY = [(family, estimator) for family, estimators in ESTIMATORS.items() for estimator in estimators]
+EVERY = [
+    (family, estimator)
+    for family, estimators in ESTIMATORS.items()
+    for estimator in estimators
+    if estimator != "population"
+]
+"""Estimators of networks of units; tests/lrfit/population_network has those of the population network."""
 QUICK = {"force": {"passes": 2}, "trajectory": {"max_rank": 3, "steps": 30}}
 """Options that make a fit fast; no test here depends on the quality of a fit."""
 
@@ -61,7 +67,7 @@ def fitted(recording, family, estimator, seeds=(0, 1), options=None):
 
 def test_every_estimator_of_the_config_exists():
     assert set(ESTIMATORS["full_rank"]) == set(FULL_RANK)
-    assert set(ESTIMATORS["low_rank"]) == set(LOW_RANK)
+    assert set(ESTIMATORS["low_rank"]) == {*LOW_RANK, "population"}
 
 
 def require_same_without_test_trials(recording, networks, family, estimator, options=None):

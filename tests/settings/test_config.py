@@ -153,7 +153,7 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
         ),
         (
             {"models": {"m": {"family": "low_rank", "estimator": "force"}}},
-            "models.m.estimator: found 'force', expected one of reduced_rank, block_rank, shooting, trajectory for",
+            "models.m.estimator: found 'force', expected one of reduced_rank, block_rank, shooting, trajectory, ",
         ),
         (
             {"models": {"m": {"family": "low_rank", "seeds": []}}},

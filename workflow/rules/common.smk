@@ -135,12 +135,15 @@ def any_of(names):
     return "|".join(map(re.escape, names))
 
 
-def per_fit(file, family=None, perturbed=False):
-    """A result file of every recording and model; only of models of a family, or of recordings with perturbed trials."""
+def per_fit(file, family=None, level=None, perturbed=False):
+    """A result file of every recording and model.
+
+    Only of models of a family or of a level (unit, population), or of recordings with perturbed trials.
+    """
     models = [
         name
         for name, model in PLAN.config.models.items()
-        if family in (None, model.family)
+        if family in (None, model.family) and level in (None, model.level)
     ]
     return [
         f"<results>/{recording}/{model}/{file}"
@@ -186,6 +189,13 @@ def fit_program(wildcards):
     ]
 
 
+def network_program(wildcards):
+    """The command that computes currents and effects from the networks of a model: networks of units or populations."""
+    return {"unit": "curbd", "population": "lrfit"}[
+        PLAN.config.models[wildcards.model].level
+    ]
+
+
 def fit_model(wildcards):
     """The settings of the step fit for a model and a recording."""
     return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
@@ -208,9 +218,10 @@ def unit_tables(wildcards):
 
 
 def populations(wildcards):
-    """The table of the populations of a low-rank network, for experiments on populations; nothing for other networks."""
-    low_rank = PLAN.config.models[wildcards.model].family == "low_rank"
-    return "<results>/{recording}/{model}/populations.csv" if low_rank else []
+    """The table of the groups of units of a low-rank network, for experiments on them; nothing for other networks."""
+    model = PLAN.config.models[wildcards.model]
+    has_groups = model.family == "low_rank" and model.level == "unit"
+    return "<results>/{recording}/{model}/populations.csv" if has_groups else []
 
 
 def populations_option(wildcards, input):

@@ -19,9 +19,10 @@ rule currents:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
+        program=network_program,
         seeds=PLAN.config.stored_currents,
         version=RESULTS_VERSION,
     shell:
-        "curbd currents --recording {input.recording:q} --network {input.network:q} --threads {threads}"
+        "{params.program} currents --recording {input.recording:q} --network {input.network:q} --threads {threads}"
         " --seeds {params.seeds} --out {output.currents:q} --table {output.table:q} --pathways {output.pathways:q} --nulls {output.nulls:q}"
         " > {log:q} 2>&1"

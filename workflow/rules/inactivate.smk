@@ -23,10 +23,11 @@ rule inactivate:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
+        program=network_program,
         populations=populations_option,
         version=RESULTS_VERSION,
     shell:
-        "curbd inactivate --recording {input.recording:q} --network {input.network:q} --pathways {input.pathways:q}"
+        "{params.program} inactivate --recording {input.recording:q} --network {input.network:q} --pathways {input.pathways:q}"
         " --threads {threads} --experiments {input.experiments:q} {params.populations}"
         " --out {output.table:q} --timecourses {output.timecourses:q} --units {output.units:q}"
         " --interactions {output.interactions:q} > {log:q} 2>&1"

@@ -23,7 +23,9 @@ rule tables:
         interactions=per_fit("interactions.csv"),
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
-            table for file in MECHANISM for table in per_fit(file, family="low_rank")
+            table
+            for file in MECHANISM
+            for table in per_fit(file, family="low_rank", level="unit")
         ],
     output:
         expand(

@@ -1,0 +1,172 @@
+"""The file network.nc of a population network: parameters, posterior of the latents, and the evidence on pathways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from curbd.settings.models import Model
+from curbd.storage import RESULTS_VERSION
+from lrfit.population_network.evidence import Evidence
+from lrfit.population_network.model import Population
+from lrfit.population_network.paths import Paths
+from lrfit.population_network.recording import Recording
+from lrfit.population_network.verdict import Verdict
+
+Array = np.ndarray
+MODEL_DIMS: dict[str, tuple[str, ...]] = {
+    "leak": ("latent",),
+    "A": ("latent", "latent_2"),
+    "G": ("latent", "known_source"),
+    "Q": ("latent", "latent_2"),
+    "curvature": ("latent",),
+    "C": ("target", "latent"),
+    "d": ("target",),
+    "start_mean": ("start_condition", "latent"),
+    "start_covariance": ("latent", "latent_2"),
+}
+"""Field of `Population` -> its dimensions after ``seed``."""
+PATH_DIMS: dict[str, tuple[str, ...]] = {
+    "mean": ("time", "trial", "latent"),
+    "covariance": ("pattern", "time", "latent", "latent_2"),
+    "lagged": ("pattern", "step", "latent", "latent_2"),
+    "log_determinant": ("pattern",),
+}
+"""Field of `Paths` -> its dimensions after ``seed``; the variables are named ``latents_<field>``."""
+PATHWAY_DIMS = ("pathway_target", "pathway_source")
+
+
+class Fitted(NamedTuple):
+    """One fitted network with the latents of all trials.
+
+    Attributes
+    ----------
+    model : parameters of the network.
+    paths : posterior of the latents of all trials.
+    weight_covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are latents of regions.
+    error_beyond : (target, source) errors of currents that simulations show beyond uncertain weights and latents, in
+        squared units of the log rate.
+    """
+
+    model: Population
+    paths: Paths
+    weight_covariance: Array
+    error_beyond: Array
+
+
+def to_dataset(
+    fits: Sequence[Fitted],
+    judged: Verdict,
+    drive_gains: Array,
+    data: Recording,
+    recording: xr.Dataset,
+    name: str,
+    model: Model,
+    tau_s: float,
+) -> xr.Dataset:
+    """Collect all fits of a population network in one dataset, the content of the file network.nc.
+
+    The parameters A, G, Q, C, d, leak, curvature, start_mean and start_covariance are those of
+    `lrfit.population_network.model.Population`. Latents have the coordinate latent_region; the latents of hidden common
+    drives have the regions hidden_1, hidden_2, ... The posterior of the latents of all trials is latents_mean,
+    latents_covariance, latents_lagged and latents_log_determinant. The verdicts of the first fit are the variables
+    with the dimensions (pathway_target, pathway_source).
+
+    Parameters
+    ----------
+    fits : the fits of all seeds of the model, in the order of the seeds.
+    judged : verdicts on the pathways of the first fit.
+    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats.
+    data : the recording as the network reads it.
+    recording : the recording that was fitted.
+    name : name of the model in all tables.
+    model : settings of the model.
+    tau_s : time constant of the units in seconds.
+    """
+    first = fits[0].model
+    regions = np.unique(recording["region"].to_numpy().astype(str))
+    drives = int(first.group.max()) + 1 - len(regions)
+    names = np.array([*regions, *(f"hidden_{index + 1}" for index in range(drives))])
+    variables: dict[str, tuple[tuple[str, ...], Array]] = {}
+    for field, dims in MODEL_DIMS.items():
+        variables[field] = (("seed", *dims), np.stack([getattr(fit.model, field) for fit in fits]))
+    for field, dims in PATH_DIMS.items():
+        values = np.stack([getattr(fit.paths, field) for fit in fits])
+        variables[f"latents_{field}"] = (("seed", *dims), values)
+    covariance = np.stack([fit.weight_covariance for fit in fits])
+    variables["weight_covariance"] = (("seed", "row", "latent", "row_2", "latent_2"), covariance)
+    variables["error_beyond"] = (("seed", *PATHWAY_DIMS), np.stack([fit.error_beyond for fit in fits]))
+    variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
+    variables["drive_gain_nats"] = (("drive",), drive_gains)
+    for field in Evidence._fields:
+        variables[f"evidence_{field}"] = (PATHWAY_DIMS, getattr(judged.evidence, field))
+    for field in ("held_out_nats", "held_out_error"):
+        variables[field] = (PATHWAY_DIMS, getattr(judged, field))
+    variables["grounds"] = (PATHWAY_DIMS, judged.grounds.astype(str))
+    unit_id = recording["unit_id"].to_numpy().astype(str)
+    coords = {
+        "seed": np.array(model.seeds, dtype=np.int64),
+        "latent_region": ("latent", names[first.group]),
+        "target": unit_id,
+        "target_region": ("target", recording["region"].to_numpy().astype(str)),
+        "time": recording["time"].to_numpy(),
+        "known_source": ("known_source", np.array(data.source_name, dtype=str)),
+        "pathway_target": regions,
+        "pathway_source": regions,
+    }
+    return xr.Dataset(variables, coords, _attrs(recording, name, model))
+
+
+def _attrs(recording: xr.Dataset, name: str, model: Model) -> dict[str, object]:
+    return {
+        "recording": recording.attrs["recording"],
+        "recording_sha256": recording.attrs["sha256"],
+        "model": name,
+        "family": model.family,
+        "estimator": model.estimator_name(),
+        "level": model.level,
+        "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
+        "dt_s": float(recording.attrs["dt_s"]),
+        "substeps": 1,
+        "results_version": RESULTS_VERSION,
+        "versions": json.dumps({"numpy": version("numpy")}),
+    }
+
+
+def fitted_of(networks: xr.Dataset, fit_index: int) -> Fitted:
+    """Read one fit from the content of network.nc.
+
+    Parameters
+    ----------
+    networks : all fits of a model, the content of network.nc.
+    fit_index : position of the fit among the seeds, from 0.
+    """
+    fit = networks.isel(seed=fit_index)
+    regions = networks["pathway_target"].to_numpy().astype(str)
+    label = networks["latent_region"].to_numpy().astype(str)
+    hidden = np.unique(label[~np.isin(label, regions)])
+    group = np.array([[*regions, *hidden].index(name) for name in label])
+    parameters = {field: fit[field].to_numpy() for field in MODEL_DIMS}
+    return Fitted(
+        model=Population(group=group, regions=len(regions), noise=np.zeros(0), **parameters),
+        paths=Paths(**{field: fit[f"latents_{field}"].to_numpy() for field in PATH_DIMS}),
+        weight_covariance=fit["weight_covariance"].to_numpy(),
+        error_beyond=fit["error_beyond"].to_numpy(),
+    )
+
+
+def verdict_of(networks: xr.Dataset) -> Verdict:
+    """Read the verdicts on the pathways of the first fit from the content of network.nc."""
+    grounds = networks["grounds"].to_numpy().astype(str).astype(object)
+    return Verdict(
+        resolved=grounds == "",
+        grounds=grounds,
+        held_out_nats=networks["held_out_nats"].to_numpy(),
+        held_out_error=networks["held_out_error"].to_numpy(),
+        evidence=Evidence(**{field: networks[f"evidence_{field}"].to_numpy() for field in Evidence._fields}),
+    )

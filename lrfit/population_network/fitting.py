@@ -1,0 +1,100 @@
+"""Fit a population network to a recording, once per seed, with the settings of a model of the config."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import xarray as xr
+
+from curbd.estimators.fitting import Fits
+from curbd.settings.models import Model, PopulationNetwork
+from lrfit.population_network.analysis import SIMULATION_SEED, train
+from lrfit.population_network.currents import error_beyond
+from lrfit.population_network.evidence import posterior_covariance
+from lrfit.population_network.file import Fitted, to_dataset
+from lrfit.population_network.fit import Fit, converge, restart
+from lrfit.population_network.held_out import infer_each
+from lrfit.population_network.ingested import from_recording
+from lrfit.population_network.recording import Recording, subset
+from lrfit.population_network.simulation import current_errors
+
+DEFAULT_TAU_S = 0.1
+"""Time constant of the units if the settings ask for an estimate, in seconds.
+
+Spike counts of a few units say little about the time constant, which sets the size of the currents."""
+
+log = logging.getLogger(__name__)
+
+
+def fit_recording(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
+    """Fit a population network to the training trials of a recording, and judge its pathways on held-out trials.
+
+    The numbers of latents and hidden drives are those of the first fit in all fits. Every additional fit starts from
+    the first fit and is fitted to a bootstrap resample of the training trials. The fitted networks infer the latents of
+    all trials.
+
+    Parameters
+    ----------
+    recording : ingested recording of spikes without smoothing.
+    model : settings of the model.
+    name : name of the model in all tables; None for the name of the estimator.
+
+    Returns
+    -------
+    The fits of all seeds, and the time that each fit took.
+
+    Raises
+    ------
+    UserError : the recording does not hold spike counts.
+    """
+    options = model.estimator_options()
+    assert isinstance(options, PopulationNetwork)
+    name = name or model.estimator_name()
+    data = from_recording(recording)
+    is_train = recording["split"].to_numpy() == "train"
+    training, held_out = (subset(data, np.flatnonzero(trials)) for trials in (is_train, ~is_train))
+    n_units = np.bincount(data.region)
+    dimensions = None if options.dimensions is None else [min(options.dimensions, max(n - 1, 1)) for n in n_units]
+    tau_s = float(model.tau_s) if isinstance(model.tau_s, float | int) else DEFAULT_TAU_S
+    started = time.perf_counter()
+    trained = train(
+        training,
+        held_out,
+        dimensions,
+        tau_s,
+        max_drives=options.max_hidden_drives,
+        max_dimensions=options.max_dimensions,
+    )
+    fits, seconds = [_of_all_trials(trained.fit, training, data)], [time.perf_counter() - started]
+    for seed in model.seeds[1:]:
+        started = time.perf_counter()
+        rng = np.random.default_rng(seed)
+        n_training = training.inside.shape[1]
+        resampled = subset(training, np.sort(rng.integers(n_training, size=n_training)))
+        fits.append(_of_all_trials(converge(restart(trained.fit, resampled), resampled), resampled, data))
+        seconds.append(time.perf_counter() - started)
+    log.info("%s: %s latents, %.1f s", name, ", ".join(map(str, trained.dimensions)), sum(seconds))
+    networks = to_dataset(fits, trained.verdict, trained.drive_gains, data, recording, name, model, tau_s)
+    return Fits(networks, seconds)
+
+
+def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
+    """Infer the latents of all trials; the covariance of the weights is that of the training trials.
+
+    Every trial has latents of its own; trials with the same pattern of observation share the mean of their covariances.
+    """
+    paths = infer_each(fit.model, data).paths
+    shared = {
+        field: np.stack([getattr(paths, field)[data.pattern == pattern].mean(0) for pattern in np.unique(data.pattern)])
+        for field in ("covariance", "lagged", "log_determinant")
+    }
+    covariance = posterior_covariance(fit, training)
+    errors = current_errors(fit, training, np.random.default_rng(SIMULATION_SEED))
+    return Fitted(
+        model=fit.model,
+        paths=paths._replace(**shared),
+        weight_covariance=covariance,
+        error_beyond=error_beyond(fit.model, training, fit.paths, covariance, errors),
+    )

@@ -1,0 +1,174 @@
+"""The table ``pathways`` of a population network: one verdict per pathway between populations, in whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from curbd.pathways.judge import current_evidence
+from curbd.pathways.verdict import GRADES
+from lrfit.population_network.verdict import (
+    HELD_OUT_STANDARD_ERRORS,
+    MIN_CURRENT_SHARE,
+    MIN_EXPECTED_R2,
+    MIN_PATHWAY_NATS,
+    Verdict,
+)
+from lrfit.population_network.view import PopulationView
+
+Array = np.ndarray
+NOT_JUDGED = "the verdicts of a population network are about pathways between regions"
+UNIT_LEVEL_COLUMNS = (
+    *("J_seed_r", "inactivation_seed_r", "null_rms", "p_value", "q_value", "memory_nats", "shared_sd"),
+    *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share", "rank_low", "rank_high"),
+)
+"""Columns that have no meaning for populations."""
+
+
+def _nats(judged: Verdict, t: int, s: int) -> str:
+    gained = judged.evidence.nats[t, s]
+    return f"the pathway gains {gained:.1f} nats of log likelihood, and {MIN_PATHWAY_NATS:g} are needed"
+
+
+def _share(judged: Verdict, t: int, s: int) -> str:
+    return (
+        f"the current is {judged.evidence.share[t, s]:.1%} of the fluctuating current into the target (rms), and "
+        f"{MIN_CURRENT_SHARE:.0%} are needed"
+    )
+
+
+def _expected_r2(judged: Verdict, t: int, s: int) -> str:
+    return (
+        f"the interval of the current is wide (expected R2 {judged.evidence.expected_r2[t, s]:.2f}, and "
+        f"{MIN_EXPECTED_R2:g} is needed)"
+    )
+
+
+def _held_out(judged: Verdict, t: int, s: int) -> str:
+    return (
+        f"held-out trials do not ask for the pathway (they lose {judged.held_out_nats[t, s]:.0f} nats without it, with "
+        f"a standard error of {judged.held_out_error[t, s]:.0f}; more than {HELD_OUT_STANDARD_ERRORS:g} standard error "
+        "is needed)"
+    )
+
+
+def _common_drive(judged: Verdict, t: int, s: int) -> str:
+    return "a hidden common drive explains the held-out trials as well as the pathway does"
+
+
+SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
+    "nats": _nats,
+    "share": _share,
+    "expected_r2": _expected_r2,
+    "held_out": _held_out,
+    "common_drive": _common_drive,
+}
+"""Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""
+
+
+def pathway_table(
+    fits: Sequence[PopulationView], networks: xr.Dataset, true_currents: xr.DataArray | None = None
+) -> pd.DataFrame:
+    """Build the table ``pathways``: every region and every known source as a source of every region.
+
+    Verdicts exist for pathways between regions.
+
+    Parameters
+    ----------
+    fits : every fitted network with the recording that it was fitted to.
+    networks : the content of network.nc.
+    true_currents : (source, trial, time, unit) true currents of a teacher, in units of the log rate, or None.
+
+    Returns
+    -------
+    The table ``pathways``, one row for each target region and source.
+    """
+    first = fits[0]
+    sources = [source.name for source in first.pathway_sources]
+    index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
+    evidence = current_evidence(fits)
+    shape = len(first.regions), len(sources)
+    columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
+    table = pd.DataFrame(columns, index=index).reset_index().drop(columns="unseen_share")
+    judged = [_judged(first, target, source) for target, source in index]
+    table = table.assign(
+        recording=networks.attrs["recording"],
+        model=networks.attrs["model"],
+        level="population",
+        **dict.fromkeys(UNIT_LEVEL_COLUMNS, np.nan),
+        evidence_nats=[_nats_of(first, target, source) for target, source in index],
+        verdict=[verdict for verdict, _ in judged],
+        reason=[reason for _, reason in judged],
+        grade=[_grade(first, target, source) for target, source in index],
+        reason_codes=[_codes(first, target, source) for target, source in index],
+        needed="",
+        rank=pd.array([_rank(first, target, source) for target, source in index], dtype="Int64"),
+    )
+    place = table.assign(place=table["grade"].map(GRADES.index))
+    order = place.sort_values(["place", "evidence_nats"], ascending=[True, False], kind="stable").index
+    return table.assign(grade_rank=pd.Series(range(1, len(order) + 1), index=order))
+
+
+def _indices(view: PopulationView, target: str, source: str) -> tuple[int, int] | None:
+    """Return the indices of a pathway between two regions; None for any other pathway."""
+    if source not in view.regions or target == source:
+        return None
+    return view.regions.index(target), view.regions.index(source)
+
+
+def _judged(view: PopulationView, target: str, source: str) -> tuple[str, str]:
+    pathway, judged = _indices(view, target, source), view.verdict
+    if pathway is None:
+        return "unresolved", NOT_JUDGED
+    failed = [name for name in judged.grounds[pathway].split(",") if name]
+    if failed:
+        return "unresolved", "; ".join(SENTENCE_OF_GROUND[name](judged, *pathway) for name in failed)
+    if not np.isfinite(judged.held_out_nats[pathway]):
+        return "resolved", (
+            f"spikes of the source act on spikes of the target within 20 ms "
+            f"({judged.evidence.spike_coupling[pathway]:.0f} standard deviations above re-paired trials), and nothing "
+            "comes back"
+        )
+    return "resolved", (
+        f"the pathway gains {judged.evidence.nats[pathway]:.0f} nats of log likelihood, held-out trials lose "
+        f"{judged.held_out_nats[pathway]:.0f} nats without it (standard error {judged.held_out_error[pathway]:.0f}), "
+        f"expected R2 {judged.evidence.expected_r2[pathway]:.2f}"
+    )
+
+
+def _codes(view: PopulationView, target: str, source: str) -> str:
+    pathway = _indices(view, target, source)
+    return "not_judged" if pathway is None else str(view.verdict.grounds[pathway]).replace(",", ";")
+
+
+def _grade(view: PopulationView, target: str, source: str) -> str:
+    """Grade the evidence for a pathway.
+
+    A pathway is ``supported`` if only a common drive speaks against its current. There is ``no_evidence`` if a current
+    as large as the smallest that matters is outside its posterior.
+    """
+    pathway = _indices(view, target, source)
+    if pathway is None:
+        return "cannot_tell"
+    failed, evidence = view.verdict.grounds[pathway], view.verdict.evidence
+    if failed in ("", "common_drive"):
+        return "supported" if failed else "resolved"
+    largest = evidence.share[pathway] / np.sqrt(max(evidence.expected_r2[pathway], 1e-12))
+    return "no_evidence" if "nats" in failed.split(",") and largest < MIN_CURRENT_SHARE else "cannot_tell"
+
+
+def _nats_of(view: PopulationView, target: str, source: str) -> float:
+    pathway = _indices(view, target, source)
+    return float("nan") if pathway is None else float(view.verdict.evidence.nats[pathway])
+
+
+def _rank(view: PopulationView, target: str, source: str) -> int | None:
+    """Return the rank of the weights between the latents of two regions; None for a source that is no region."""
+    if source not in view.regions:
+        return None
+    model = view.fitted.model
+    rows, own = (model.group == view.regions.index(name) for name in (target, source))
+    return int(np.linalg.matrix_rank(model.A[np.ix_(rows, own)]))
