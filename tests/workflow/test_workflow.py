@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks.faults import unreadable
 from curbd import tables
 from tests.support.workspace import (
     BIN,
@@ -339,20 +340,39 @@ def test_a_region_that_does_not_exist_stops_before_the_fits(done: Path) -> None:
     assert "rule inactivate" not in printed
 
 
-def test_a_killed_run_ends_with_the_same_tables(demo: Path, fresh: Path) -> None:
-    kill_when(fresh, fresh / "data/demo.h5", os.killpg)
-    snakemake(fresh, "--unlock")
-    kill_when(fresh, fresh / "results/demo/recording.nc", os.killpg)
-    snakemake(fresh, "--unlock")
+def test_results_of_an_older_version_are_all_made_again(demo: Path, fresh: Path) -> None:
+    newer = "import curbd.storage\n\ncurbd.storage.RESULTS_VERSION += 1\n\n"
+    (fresh / "newer").write_text(newer + f'include: "{fresh}/Snakefile"\n', encoding="utf-8")
+    jobs = planned(snakemake(demo, "--dry-run", "--snakefile", str(fresh / "newer"), "all"))
+    assert jobs == FIT_STEPS | {"ingest": 1, "experiments": 1, "tables": 1, "report": 1, "all": 1}
+
+
+def test_a_folder_that_cannot_be_written_to_stops_the_run_in_one_line(fresh: Path) -> None:
+    write_recording(fresh / "a.h5", ["V1", "M2"])
+    write_recordings(fresh, "a\ta.h5\thdf5")
+    # Not even root may make a folder there.
+    config = write_config(fresh, recordings="my.tsv", results="/sys/results")
+    printed = snakemake(fresh, "--configfile", config, status=1)
+    assert "/sys/results/plan.json: found a " in printed
+    assert "choose another folder for results" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_run_that_is_disturbed_ends_with_the_same_tables(demo: Path, fresh: Path) -> None:
+    end_when(fresh, fresh / "results/demo/recording.nc", os.killpg, signal.SIGKILL)
+    printed = snakemake(fresh, limit_bytes=50_000, status=1)
+    assert "recording.nc: found a file that is larger than the file system or the limit" in printed
+    assert "Traceback" not in printed
+    end_when(fresh, fresh / "results/logs/fit/demo/full_rank.log", os.killpg, signal.SIGTERM)
     # The jobs of the killed run live on and write files during the next run.
-    kill_when(fresh, fresh / "results/demo/low_rank/network.nc", os.kill)
-    snakemake(fresh, "--unlock")
+    end_when(fresh, fresh / "results/demo/low_rank/network.nc", os.kill, signal.SIGKILL)
     snakemake(fresh)
+    assert unreadable(fresh / "results") == []
     assert_same_tables(demo / "results", fresh / "results")
 
 
-def kill_when(folder: Path, milestone: Path, kill: Callable[[int, int], None]) -> None:
-    """Kill a run with SIGKILL as soon as a file exists, while other files are being written."""
+def end_when(folder: Path, milestone: Path, end: Callable[[int, int], None], signal_number: int) -> None:
+    """Send a signal to a run as soon as a file exists, while other files are being written, and unlock its folder."""
     with (folder / "printed").open("w") as printed:
         run = subprocess.Popen(
             command(), cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed, start_new_session=True
@@ -362,5 +382,7 @@ def kill_when(folder: Path, milestone: Path, kill: Callable[[int, int], None]) -
         assert run.poll() is None, (folder / "printed").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    kill(run.pid, signal.SIGKILL)
+    end(run.pid, signal_number)
     run.wait()
+    assert unreadable(folder / "results") == []
+    snakemake(folder, "--unlock")
