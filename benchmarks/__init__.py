@@ -8,8 +8,10 @@
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
+``python -m benchmarks.populations``    whether latents of whole populations are recovered
+``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``nulls`` writes into
-``docs/scale.md``. Each of the others writes
-numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
+``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others writes numbers to ``docs/NAME/`` or
+``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
 """

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import coverage, inactivation, populations, recovery, speed, verdicts
+from benchmarks import coverage, faults, inactivation, populations, recovery, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.independent import __main__ as independent
@@ -19,10 +19,11 @@ from benchmarks.low_rank_report import blocks_text
 from benchmarks.published_curbd import train
 from benchmarks.recorded import recorded
 from benchmarks.scoring import score, true_current
-from curbd import teachers
+from curbd import tables, teachers
 from curbd.network.fit import Fit, Posterior
 from curbd.network.truth import true_current as current_of_the_truth
 from curbd.network.view import view
+from curbd.storage import write_netcdf
 from tests.support.known_network import known_networks
 
 
@@ -286,3 +287,42 @@ def test_plain_measures_of_pairs_find_a_link_and_its_direction(rng) -> None:
         assert measure[2, 0] > 5 * abs(measure[0, 2])
     partial = np.abs(pairs.partial_correlation(r))
     assert partial[1, 0] > 5 * partial[2, 1]
+
+
+def test_files_that_are_not_whole_are_found(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    recording, _ = recorded(teachers.multi_region(units=3, trials=5, samples=20, seed=0))
+    write_netcdf({"/": recording}, whole / "recording.nc")
+    fits = tables.concatenate("fits", [])
+    fits.to_csv(whole / "fits.csv", index=False)
+    (whole / "plan.json").write_text('{"recordings": {}}', encoding="utf-8")
+    (whole / "report.html").write_text("<html></html>\n", encoding="utf-8")
+    (whole / ".recording.nc.x.part.nc").write_bytes(b"a temporary file, which no step reads")
+    assert faults.unreadable(whole) == []
+    half.mkdir()
+    for path in whole.iterdir():
+        (half / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert faults.unreadable(half) == ["fits.csv", "plan.json", "recording.nc", "report.html"]
+
+
+def test_disturbances_whose_runs_end_with_other_tables_do_not_count_as_continued() -> None:
+    rows = pd.DataFrame(
+        {
+            "fault": ["SIGKILL"] * 2,
+            "run": [0, 1],
+            "disturbances": [4, 4],
+            "half_written": [0, 1],
+            "differing": [np.nan, "fits"],
+            "tracebacks": [0, 0],
+        }
+    )
+    assert faults.summary(rows).to_numpy().tolist() == [["SIGKILL", 8, "4 of 8", 1, 0]]
+
+
+@pytest.mark.slow
+def test_a_fit_that_is_ended_is_continued(tmp_path: Path) -> None:
+    faults.main(["--out", str(tmp_path), "--runs", "1", "--faults", "SIGTERM at random moments of a fit"])
+    (row,) = pd.read_csv(tmp_path / "faults.csv").to_dict("records")
+    assert row["disturbances"] == faults.KILLS_PER_RUN
+    assert np.isnan(row["differing"])
+    assert "| 4 of 4 |" in (tmp_path / "files.md").read_text(encoding="utf-8")
