@@ -45,15 +45,14 @@ def _against(null: str, pathways: pd.DataFrame, nulls: pd.DataFrame) -> Iterator
     n_all = len(both)
     if (alone := both[passes & ~passes_null]).size:
         yield (
-            f"{_listed(alone, n_all)} q <= {MAX_Q_VALUE:g} in pathways.csv and q > {MAX_Q_VALUE:g} for {null} in "
-            "nulls.csv, whose sources are shuffled or shifted as a whole and predict the target no worse: do not rely "
-            "on these pathways without more trials, even if they are resolved."
+            f"{_listed(alone, n_all)}: q <= {MAX_Q_VALUE:g} in pathways.csv, but q > {MAX_Q_VALUE:g} for {null} in "
+            "nulls.csv. A pathway that exists should pass both nulls: more trials are needed to decide."
         )
     if (alone := both[~passes & passes_null]).size:
         yield (
-            f"{_listed(alone, n_all)} q <= {MAX_Q_VALUE:g} for {null} in nulls.csv and q > {MAX_Q_VALUE:g} in "
-            "pathways.csv. Sources that share their activity with another source pass the former null, so that the "
-            "verdict follows pathways.csv."
+            f"{_listed(alone, n_all)}: q <= {MAX_Q_VALUE:g} for {null} in nulls.csv, but q > {MAX_Q_VALUE:g} in "
+            "pathways.csv. A source that merely shares its activity with another source passes the former null, so "
+            "that the verdict follows the latter."
         )
 
 
@@ -61,5 +60,4 @@ def _listed(rows: pd.DataFrame, n_all: int) -> str:
     """Begin a sentence with the number of pathways and the names of the first."""
     names: Sequence[str] = [f"{row['source']} → {row['target']}" for row in rows.to_dict("records")]
     more = f" and {len(names) - MAX_PATHWAYS_NAMED} more" if len(names) > MAX_PATHWAYS_NAMED else ""
-    counted = f"{len(names)} of {n_all} pathways ({', '.join(names[:MAX_PATHWAYS_NAMED])}{more})"
-    return f"{counted} {'have' if len(names) > 1 else 'has'}"
+    return f"{len(names)} of {n_all} pathways ({', '.join(names[:MAX_PATHWAYS_NAMED])}{more})"

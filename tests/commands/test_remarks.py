@@ -139,12 +139,10 @@ def test_nulls_that_contradict_each_other_are_told_with_the_one_that_counts() ->
 
     assert sentences(0.01, 0.02) == sentences(0.2, 0.3) == sentences(np.nan, 0.01) == []
     (shared,) = sentences(0.2, 0.01)
-    assert shared.startswith(
-        "3 of 3 pathways (a → b, b → a, input:x → a) have q <= 0.05 for trial_shuffle in nulls.csv"
-    )
-    assert shared.endswith("the verdict follows pathways.csv.")
+    assert shared.startswith("3 of 3 pathways (a → b, b → a, input:x → a): q <= 0.05 for trial_shuffle in nulls.csv")
+    assert shared.endswith("the verdict follows the latter.")
     (doubtful,) = sentences(0.01, 0.2)
-    assert "do not rely on these pathways" in doubtful
+    assert "should pass both nulls" in doubtful
 
 
 def test_a_pathway_of_a_region_on_itself_is_not_compared() -> None:
