@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from curbd.settings.config import Config
+from curbd.settings.config import Config, Hardware
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
@@ -103,6 +103,7 @@ def config_keys() -> list[str]:
     for name, nested in _sections(RecordingSettings):
         lines += _section(f"defaults.{name}", nested)
     lines += _section("defaults: how a network is fitted", FitSettings, level=2)
+    lines += _section("defaults: where computations run", Hardware, level=2)
     lines += _section("models.&lt;name&gt;", Model, level=2)
     for family, estimators in ESTIMATORS.items():
         for name, options in estimators.items():

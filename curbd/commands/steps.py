@@ -145,6 +145,12 @@ def add_network_arguments(step: argparse.ArgumentParser) -> None:
 
 def _add_threads(step: argparse.ArgumentParser) -> None:
     step.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
+    step.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="cpu, cuda (a GPU), or auto for a GPU if there is one (default: %(default)s)",
+    )
 
 
 def add_currents_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
@@ -248,10 +254,13 @@ def read_experiments(arguments: argparse.Namespace) -> Experiments:
 
 
 def set_threads(arguments: argparse.Namespace) -> None:
-    """Set the number of threads of this process to the number that the step was given."""
+    """Set the number of threads and the device of this process to those that the step was given."""
     import torch
 
+    from curbd.network.tensors import use_device
+
     torch.set_num_threads(arguments.threads)
+    use_device(arguments.device)
 
 
 def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:

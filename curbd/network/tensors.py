@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
 
+from curbd.errors import UserError
+
 Array = np.ndarray
+_device: torch.device | None = None
 
 
-@cache
+def use_device(name: Literal["auto", "cpu", "cuda"]) -> None:
+    """Choose the device of heavy computations for the whole process.
+
+    Parameters
+    ----------
+    name : ``cpu``, ``cuda`` (a GPU), or ``auto`` for a GPU if there is one, else the CPU.
+
+    Raises
+    ------
+    UserError : a GPU was asked for, and torch finds none.
+    """
+    global _device
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise UserError.at(
+            "device",
+            found="cuda, but torch finds no GPU",
+            expected="auto or cpu on this machine",
+            todo="set device: auto in the config, or install torch with CUDA",
+        )
+    _device = torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
 def device() -> torch.device:
-    """Return the device of heavy computations: a GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the device of heavy computations: the chosen device, else a GPU if there is one, else the CPU."""
+    if _device is None:
+        use_device("auto")
+    assert _device is not None
+    return _device
 
 
 def tensor(array: Array) -> torch.Tensor:

@@ -16,7 +16,15 @@ from curbd.settings.recording import RecordingSettings
 from curbd.settings.section import Name, Section
 
 
-class Defaults(RecordingSettings, FitSettings):
+class Hardware(Section):
+    """Where the computations run."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of the computations with a fitted network, and of most fits: `cpu`, `cuda` (a GPU), or `auto` for a GPU if
+    there is one. Results on both are equal but for rounding."""
+
+
+class Defaults(RecordingSettings, FitSettings, Hardware):
     """Settings for all recordings and models. A column of recordings.tsv or a key of a model replaces a setting."""
 
 

@@ -201,6 +201,11 @@ def fit_model(wildcards):
     return as_json(PLAN.fit_model(wildcards.recording, wildcards.model))
 
 
+def device_of_recording(wildcards):
+    """The device of heavy computations: auto, cpu or cuda."""
+    return PLAN.recordings[wildcards.recording].settings.device
+
+
 def fit_threads(wildcards):
     """Threads of the step fit: `force` fits its seeds at the same time, each on one thread."""
     model = PLAN.config.models[wildcards.model]

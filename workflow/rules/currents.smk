@@ -20,9 +20,10 @@ rule currents:
         runtime=fit_minutes,
     params:
         program=network_program,
+        device=device_of_recording,
         seeds=PLAN.config.stored_currents,
         version=RESULTS_VERSION,
     shell:
-        "{params.program} currents --recording {input.recording:q} --network {input.network:q} --threads {threads}"
-        " --seeds {params.seeds} --out {output.currents:q} --table {output.table:q} --pathways {output.pathways:q} --nulls {output.nulls:q}"
-        " > {log:q} 2>&1"
+        "{params.program} currents --recording {input.recording:q} --network {input.network:q}"
+        " --threads {threads} --device {params.device} --seeds {params.seeds} --out {output.currents:q} --table {output.table:q}"
+        " --pathways {output.pathways:q} --nulls {output.nulls:q} > {log:q} 2>&1"

@@ -18,13 +18,14 @@ rule fit:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
+        device=device_of_recording,
         program=fit_program,
         plan=PLAN_FILE,
         model=fit_model,
         version=RESULTS_VERSION,
     shell:
         "{params.program} fit --recording {input.recording:q} --name {wildcards.model} --plan {params.plan:q}"
-        " --threads {threads}"
+        " --threads {threads} --device {params.device}"
         " --out {output.network:q} --fits {output.fits:q} --region-scores {output.region_scores:q}"
         " --unit-scores {output.unit_scores:q} > {log:q} 2>&1"
 

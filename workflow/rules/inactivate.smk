@@ -24,11 +24,12 @@ rule inactivate:
         runtime=fit_minutes,
     params:
         program=network_program,
+        device=device_of_recording,
         populations=populations_option,
         version=RESULTS_VERSION,
     shell:
         "{params.program} inactivate --recording {input.recording:q} --network {input.network:q} --pathways {input.pathways:q}"
-        " --threads {threads} --experiments {input.experiments:q} {params.populations}"
+        " --threads {threads} --device {params.device} --experiments {input.experiments:q} {params.populations}"
         " --out {output.table:q} --timecourses {output.timecourses:q} --units {output.units:q}"
         " --interactions {output.interactions:q} > {log:q} 2>&1"
 

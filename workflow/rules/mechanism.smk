@@ -20,8 +20,10 @@ rule mechanism:
         mem_mb=fit_memory,
         runtime=fit_minutes,
     params:
+        device=device_of_recording,
         version=RESULTS_VERSION,
     shell:
-        "lrfit mechanism --recording {input.recording:q} --network {input.network:q} --threads {threads}"
+        "lrfit mechanism --recording {input.recording:q} --network {input.network:q}"
+        " --threads {threads} --device {params.device}"
         " --dynamics {output.dynamics:q} --field {output.field:q} --geometry {output.geometry:q}"
         " --populations {output.populations:q} --transmission {output.transmission:q} > {log:q} 2>&1"
