@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from tqdm import tqdm
 
+T = TypeVar("T")
 QUIET_SECONDS = 10.0
-"""A computation that takes less time writes no line to the log."""
+"""A computation that takes less time shows nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ def progress(total: int, what: str, quiet_s: float = QUIET_SECONDS) -> Iterator[
     ----------
     total : number of steps of the computation.
     what : short description, shown in front of the bar or the numbers.
-    quiet_s : time from the start, s, before which nothing is written to the log.
+    quiet_s : time from the start, s, before which nothing is shown.
 
     Yields
     ------
@@ -33,7 +35,7 @@ def progress(total: int, what: str, quiet_s: float = QUIET_SECONDS) -> Iterator[
     all steps is complete. The time left is estimated from the time that the completed steps took.
     """
     if sys.stderr.isatty():
-        with tqdm(total=total, desc=what) as bar:
+        with tqdm(total=total, desc=what, delay=quiet_s) as bar:
             yield bar.update
         return
     done, started = 0, time.monotonic()
@@ -47,6 +49,24 @@ def progress(total: int, what: str, quiet_s: float = QUIET_SECONDS) -> Iterator[
             log.info("%s: %d of %d%s", what, done, total, left)
 
     yield log_tenths
+
+
+def tracked(items: Collection[T], what: str) -> Iterator[T]:
+    """Run through items and show the progress; `progress` tells how.
+
+    Parameters
+    ----------
+    items : the items of a loop, each of which is a step of the computation.
+    what : short description, shown in front of the bar or the numbers.
+
+    Yields
+    ------
+    The items, in their order.
+    """
+    with progress(len(items), what) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 def _duration(seconds: float) -> str:

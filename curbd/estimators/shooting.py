@@ -26,6 +26,7 @@ from curbd.estimators.sparse import sparse
 from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate, total_current, weights
 from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
+from curbd.progress import tracked
 from curbd.regression.moments import Moments, moments
 from curbd.regression.transitions import (
     TrainingData,
@@ -194,7 +195,7 @@ def refine(
     if error < enough:
         return start
     candidates = [(error, start)]
-    for divisor in (*TRIAL_DIVISORS, *[1] * passes):
+    for divisor in tracked((*TRIAL_DIVISORS, *[1] * passes), "simulations of the trials"):
         recorded = stretches(data, -(-longest // divisor))
         run = follow(network, recorded, limit)
         if divisor == 1 and not run.put_back[:, 1:].any():

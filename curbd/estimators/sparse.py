@@ -19,6 +19,7 @@ import torch
 
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
+from curbd.progress import tracked
 from curbd.regression.block_ridge import inflation, regress, residual_variance
 from curbd.regression.moments import Moments, squared_error_by_unit, times_scatter, weighted_moments
 from curbd.regression.noise_free import NoiseFree, changes, noise_free, robust_weights
@@ -313,7 +314,7 @@ def _propagated(
     weight = noise.reciprocal() / noise.reciprocal().sum()
     least = LEAST_RIDGE_SHARE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
     mean, ridge, factor = YZ, YZ, ZZ
-    for round_index in range(rounds):
+    for round_index in tracked(range(rounds), "rounds of expectation propagation"):
         ridge = (precision * noise[:, None]).maximum(least)
         factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
         variance = noise[:, None] * torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)

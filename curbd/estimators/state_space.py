@@ -20,6 +20,7 @@ from curbd.errors import UserError
 from curbd.network.equation import Network, decay, phi_inverse, weights
 from curbd.network.fit import Fit, Noise, Posterior
 from curbd.network.tensors import tensor
+from curbd.progress import tracked
 from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
@@ -115,7 +116,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r / divisor, divisor, keep))
     change_before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))
     factor, lost, drawn_before = torch.ones_like(change_before), torch.zeros_like(fit.total.ZZ), None
-    for round_index in range(options.rounds):
+    for round_index in tracked(range(options.rounds), "rounds of expectation-maximisation"):
         chain = linearise(images, observed, fit.network, noise)
         x, deviation = improve(x, chain), draw(chain, random)
         images = x + deviation, x - deviation

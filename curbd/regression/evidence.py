@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
+from curbd.progress import tracked
 from curbd.regression.moments import PENALTY_GRID, Moments, squared_error
 
 Array = np.ndarray
@@ -58,7 +59,7 @@ def evidence_penalties(
     """
     information = total.ZZ if gram is None else gram
     penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
-    for target in range(len(penalty)):
+    for target in tracked(range(len(penalty)), "penalties of the target regions"):
         rows = np.flatnonzero(source == target)
         for _ in range(rounds):
             before = penalty[target].copy()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.progress import tracked
 from curbd.report import (
     agreement_figure,
     current_figures,
@@ -78,7 +79,7 @@ def render(run: RunResults) -> str:
     with report_style():
         sections = [
             _section(number, recorded, palette, run.provenance)
-            for number, recorded in enumerate(run.recordings, start=1)
+            for number, recorded in enumerate(tracked(run.recordings, "recordings in the report"), start=1)
         ]
     page = environment.get_template("report.html").render(
         css=(TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"),

@@ -17,6 +17,7 @@ import torch
 
 from curbd.network.fit import BlockRanks, Fit
 from curbd.network.tensors import tensor
+from curbd.progress import tracked
 from curbd.regression.moments import (
     PENALTY_GRID,
     Moments,
@@ -129,7 +130,7 @@ def choose(
     penalty = choose_penalties(folds, source_of, inputs_free(np.ones((n_regions, n_regions)), input_power))
     ranks, low, high = (np.zeros((n_regions, n_regions), dtype=int) for _ in range(3))
     noise = np.empty(len(region))
-    for target in range(n_regions):
+    for target in tracked(range(n_regions), "ranks of the target regions"):
         rows = np.flatnonzero(region == target)
         full = tensor(penalty[target][source_of])
         of_target = folds.of_units(rows)

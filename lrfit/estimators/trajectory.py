@@ -20,6 +20,7 @@ from curbd.estimators.shooting import free_run_error
 from curbd.network.equation import Network, phi_inverse
 from curbd.network.fit import Fit
 from curbd.network.tensors import device
+from curbd.progress import tracked
 from curbd.regression.transitions import TrainingData, from_first_bin, transitions
 from curbd.settings.models import ReducedRank, Trajectory
 from lrfit.estimators.reduced_rank import closed_form
@@ -161,7 +162,7 @@ def refine(
     adam = torch.optim.Adam([m, n, W], lr=options.learning_rate, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, options.steps)
     best: tuple[float, Sequence[torch.Tensor]] = (np.inf, (m, n, W))
-    for step in range(options.steps + 1):
+    for step in tracked(range(options.steps + 1), "gradient steps"):
         if step % STEPS_BETWEEN_EVALUATIONS == 0 or step == options.steps:
             with torch.no_grad():
                 error = float(_error(m, n / length, W, trials, usable))

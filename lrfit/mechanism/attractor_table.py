@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.view import Recorded, View, view
+from curbd.progress import tracked
 from curbd.tables import TABLES
 from lrfit.mechanism.attractors import WARNING, abscissa, line_attractor_score, non_normality
 from lrfit.mechanism.dynamics import Field, FixedPoint, field_at, portrait
@@ -89,7 +90,7 @@ def dynamics_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     held = constant_inputs(first)
     fits: list[LowRank] = []
     attractors: dict[str, list[list[Attractor]]] = {name: [] for name in held}
-    for fit_index in range(networks.sizes["seed"]):
+    for fit_index in tracked(range(networks.sizes["seed"]), "attractors of the fits"):
         fit = view(recording, networks, fit_index)
         fits.append(low_rank_of(fit))
         for name, u in held.items():

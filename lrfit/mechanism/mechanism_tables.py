@@ -12,6 +12,7 @@ import xarray as xr
 
 from curbd.network.perturbed_run import silenced_run
 from curbd.network.view import View, view
+from curbd.progress import tracked
 from curbd.tables import TABLES
 from lrfit.mechanism.attractor_table import dynamics_table, first_columns
 from lrfit.mechanism.geometry import (
@@ -165,7 +166,7 @@ def transmission_table(recording: xr.Dataset, networks: xr.Dataset, population_o
     One row per seed, silenced region (or none), target, source and condition.
     """
     tables = []
-    for fit_index, seed in enumerate(networks["seed"].values):
+    for fit_index, seed in enumerate(tracked(networks["seed"].values, "transmission in free runs")):
         fit = view(recording, networks, fit_index)
         targets = {name: fit.region == name for name in fit.regions}
         label = population_of_unit.set_index("unit_id")["population"].loc[fit.unit_id].to_numpy()
