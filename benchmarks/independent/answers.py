@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Role = Literal["model", "baseline", "null", "ceiling"]
+Role = Literal["model", "baseline", "chance", "ceiling"]
 
 
 class Answer(NamedTuple):
@@ -17,9 +17,9 @@ class Answer(NamedTuple):
     question : what was asked, with the measure of the answer.
     case : recording or part of a recording.
     method : model, baseline, null or ceiling that answers.
-    role : ``model`` for networks of this project; ``baseline`` for plain methods on the same training trials; ``null``
-        for the value that chance reaches in one of twenty repetitions; ``ceiling`` for the value that a perfect answer
-        would reach.
+    role : ``model`` for networks of this project and their tables; ``baseline`` for plain methods on the same training
+        trials; ``chance`` for the value that an answer without information exceeds in one of twenty cases; ``ceiling``
+        for the value that a perfect answer would reach.
     value : the measure; NaN where a method has no answer.
     low, high : interval of the measure; NaN where none was computed.
     """

@@ -71,7 +71,7 @@ def answers(files: list[Path]) -> Iterator[Answer]:
             yield Answer(PRIVATE, path.stem, method, role, float(private / total))
         yield Answer(SIGNS, path.stem, "lagged cross-correlation", "baseline", _by_correlation(r, index, shared))
         yield Answer(SIGNS, path.stem, "all latents", "ceiling", 1.0)
-        yield Answer(SIGNS, path.stem, "a coin", "null", 0.5)
+        yield Answer(SIGNS, path.stem, "a coin", "chance", 0.5)
 
 
 def _shared(first: int, second: int, loads: Array, delay: Array, scale: Array) -> Shared:

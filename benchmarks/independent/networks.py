@@ -41,8 +41,3 @@ def matrix(pathways: pd.DataFrame, column: str, regions: list[str]) -> Array:
     """A column of the table ``pathways`` as an array (target region, source region)."""
     values = pathways.set_index(["target", "source"])[column].to_dict()
     return np.array([[values[target, source] for source in regions] for target in regions])
-
-
-def apart(names: list[str]) -> Array:
-    """(target, source) bool: True off the diagonal."""
-    return ~np.eye(len(names), dtype=bool)

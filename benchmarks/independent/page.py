@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.document import insert, markdown, number
 from curbd.storage import whole_file
 
-COLOURS = {"model": "#1B6CA8", "baseline": "#B5651D", "null": "#9A9A9A", "ceiling": "#2E7D4F"}
+COLOURS = {"model": "#1B6CA8", "baseline": "#B5651D", "chance": "#9A9A9A", "ceiling": "#2E7D4F"}
 PANELS_PER_LINE = 3
 
 
@@ -36,7 +36,7 @@ def _table(of_set: pd.DataFrame) -> str:
     order = {role: position for position, role in enumerate(COLOURS)}
     parts = list[str]()
     for question, rows in of_set.groupby("question", sort=False):
-        cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False, dropna=False)
+        cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False)
         texts = cells.map(number)
         if cells.shape[1] > 1:
             texts.insert(0, "mean", cells.mean(axis=1).map(number))
@@ -57,7 +57,7 @@ def _figure(answers: pd.DataFrame, path: Path) -> None:
             of_method = rows[rows["method"] == method]
             colour = COLOURS[str(of_method["role"].iloc[0])]
             panel.plot(of_method["value"], np.full(len(of_method), position), "o", color=colour, alpha=0.6, ms=4)
-        for role in ("null", "ceiling"):
+        for role in ("chance", "ceiling"):
             for value in rows[rows["role"] == role]["value"]:
                 panel.axvline(value, color=COLOURS[role], linewidth=0.8, alpha=0.5)
         panel.set_yticks(range(len(methods)), methods, fontsize=7)

@@ -76,5 +76,5 @@ def _settings(mice: Mice) -> dict[str, object]:
 
 def _scores(case: str, method: str, role: Role, row: pd.Series) -> Iterator[Answer]:
     yield Answer(MAP_R, case, method, role, float(row["r"]), float(row["r_low"]), float(row["r_high"]))
-    yield Answer(MAP_R, case, f"random halves, 95 %: {method}", "null", float(row["null_r"]))
+    yield Answer(MAP_R, case, f"random halves, 95 %: {method}", "chance", float(row["null_r"]))
     yield Answer(CHANCE_P, case, method, role, float(row["r_p_value"]))

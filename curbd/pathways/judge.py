@@ -18,6 +18,7 @@ from curbd.pathways.current_regression import current_regression, mean_of_active
 from curbd.pathways.grades import with_verdicts
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
+from curbd.pathways.skewness import skewed_effects
 from curbd.pathways.unrecorded import hints
 
 Array = np.ndarray
@@ -48,6 +49,7 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     comparable = comparable_truth(recording, truth)
     if comparable is not None:
         evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
+    evidence |= skewness_evidence(first)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
     # A source without a current, such as a hidden input of another region, is not tested: nothing can be shuffled.
@@ -196,6 +198,25 @@ def truth_evidence(first: View, observed: View, truth: xr.Dataset) -> Evidence:
     return {
         name: np.array([[cell[name] for cell in row] for row in comparisons]).T
         for name in ("true_r", "true_ratio", "true_r2")
+    }
+
+
+def skewness_evidence(first: View) -> Evidence:
+    """Estimate direct effects between regions from skewness, which need no network; NaN for inputs.
+
+    Parameters
+    ----------
+    first : the first fitted network with the recording that it was fitted to.
+
+    Returns
+    -------
+    The columns ``skewed_effect`` and ``skewed_p_value``.
+    """
+    found = skewed_effects(first.r[first.train], first.region_of_unit)
+    inputs = np.full((len(first.regions), len(first.pathway_sources) - len(first.regions)), np.nan)
+    return {
+        "skewed_effect": np.concatenate([found.effect, inputs], axis=1),
+        "skewed_p_value": np.concatenate([found.p_value, inputs], axis=1),
     }
 
 

@@ -10,6 +10,7 @@ NO_NULL = (
 )
 OF_POPULATIONS = "the row is about populations"
 NO_VARIANCE = "the row is about populations, or the current of every unit of the target is constant"
+NO_SKEWNESS = "the row is about populations, the source is an input or the target, or there are fewer than 8 trials"
 GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
@@ -117,6 +118,22 @@ TABLES: dict[str, Table] = {
                 "time and conditions, after the mean over trials of a condition), mean over pairs of fits",
                 empty="the model has one fit, there is no effect, or the source is the target",
                 low=-1,
+                high=1,
+            ),
+            Column(
+                "skewed_effect",
+                "number",
+                "direct effect of the source on the target, in standard deviations, from the skewness of their mean "
+                "activity; independent of the network. It has a direction where effects are faster than the bins, as "
+                "in fMRI",
+                empty=NO_SKEWNESS,
+            ),
+            Column(
+                "skewed_p_value",
+                "number",
+                "two-sided p-value of skewed_effect, from a bootstrap over trials",
+                empty=NO_SKEWNESS,
+                low=0,
                 high=1,
             ),
             Column(
