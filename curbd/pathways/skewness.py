@@ -23,9 +23,9 @@ RESTARTS = 5
 """Starts of the search for the most skewed components, one of them at the activity itself."""
 RESTARTS_OF_RESAMPLES = 2
 """Starts of the search in every resample; a resample that ends elsewhere widens the standard error, as it should."""
-RESAMPLES = 25
+SKEWNESS_RESAMPLES = 25
 """Resamples of the trials behind the standard error of an effect."""
-MAX_ROUNDS = 200
+MAX_ROTATIONS = 200
 """Largest number of rounds of a search."""
 DIRECTION_TOLERANCE = 1e-6
 """A search ends when no component turns by more than this."""
@@ -79,7 +79,7 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
                 RESTARTS_OF_RESAMPLES,
                 rng,
             )
-            for _ in range(RESAMPLES)
+            for _ in range(SKEWNESS_RESAMPLES)
         ]
     )
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
@@ -122,7 +122,7 @@ def _effects(x: Array, restarts: int, rng: np.random.Generator) -> Array:
 
 def _most_skewed(white: Array, rotation: Array) -> Array:
     """Rotation (component, region) of white activity (bin, region) with the largest squared skewness, from a start."""
-    for _ in range(MAX_ROUNDS):
+    for _ in range(MAX_ROTATIONS):
         component = white @ rotation.T
         third = (component**3).mean(0)
         left, _, right = np.linalg.svd(third[:, None] * ((component**2).T @ white) / len(white))
