@@ -124,6 +124,7 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "estimator": model.estimator_name(),
         "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
         "dt_s": network.dt_s,
+        "tau_s_setting": "estimate" if model.tau_s in (None, "estimate") else float(model.tau_s),
         "substeps": network.substeps,
         "phi": "tanh",
         "results_version": RESULTS_VERSION,

@@ -20,6 +20,7 @@ from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.skewness import skewed_effects
 from curbd.pathways.unrecorded import hints
+from curbd.regression.time_constant import at_limit
 
 Array = np.ndarray
 Evidence = dict[str, Array]
@@ -50,6 +51,9 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     if comparable is not None:
         evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
     evidence |= skewness_evidence(first)
+    estimated = networks.attrs.get("tau_s_setting") == "estimate"
+    limited = estimated and at_limit(first.network.tau_s, first.network.dt_s)
+    evidence["limited_tau_s"] = np.array(first.network.tau_s if limited else np.nan)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
     # A source without a current, such as a hidden input of another region, is not tested: nothing can be shuffled.
@@ -63,7 +67,9 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     table = with_verdicts(table, int(first.train.sum()))
     for column in ("rank", "rank_low", "rank_high"):
         table[column] = table[column].astype("Int64")
-    return table.drop(columns=["residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"])
+    return table.drop(
+        columns=["limited_tau_s", "residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"]
+    )
 
 
 def current_evidence(fits: Sequence[CurrentView]) -> Evidence:

@@ -25,7 +25,7 @@ MIN_IMMEDIATE_FRACTION = 0.1
 """An input enters a region itself if the present of the input alone adds this fraction of its unique share."""
 MAX_UNSEEN_SHARE = 0.25
 
-CONFOUNDS = frozenset({"memory", "shared_fluctuations", "indirect_input"})
+CONFOUNDS = frozenset({"memory", "shared_fluctuations", "indirect_input", "time_constant_limit"})
 """Codes of grounds that leave the existence of a pathway possible, but not the size of its current."""
 BLIND_SPOTS = frozenset({"few_bins", "hidden_by_noise"})
 """Codes of grounds because of which missing evidence says nothing."""
@@ -59,6 +59,7 @@ class Grounds(NamedTuple):
     unseen_share : share of the variance of the source's rates that measurement noise hides, as estimated by the
         estimator.
     rms : root mean square of the current in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
+    limited_tau_s : the estimated time constant, s, if the estimate is at a limit of its search; otherwise NaN.
     """
 
     q_value: float
@@ -76,6 +77,7 @@ class Grounds(NamedTuple):
     immediate_share: float = float("nan")
     unseen_share: float = float("nan")
     rms: float = float("nan")
+    limited_tau_s: float = float("nan")
 
     @property
     def is_known_input(self) -> bool:
@@ -173,6 +175,11 @@ def _against_the_model(grounds: Grounds) -> dict[str, str]:
         against["excess_error"] = (
             f"the held-out error is {grounds.excess_error:.0%} above that of ridge regression: "
             "the model misses a part of the current"
+        )
+    if np.isfinite(grounds.limited_tau_s):
+        against["time_constant_limit"] = (
+            f"the time constant is at the limit of its search ({grounds.limited_tau_s:g} s): "
+            "the size of all currents depends on it; set tau_s, or use other bins"
         )
     if grounds.unseen_share > MAX_UNSEEN_SHARE:
         against["hidden_by_noise"] = f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity"

@@ -27,6 +27,8 @@ from curbd.regression.transitions import TrainingData, Transitions, lag_one, reg
 Array = np.ndarray
 MAX_TAU_SAMPLES = 100
 """Longest time constant, in samples; the shortest is one sample."""
+NEAR_LIMIT = 0.05
+"""An estimate within this share of a limit counts as being at the limit."""
 START_TAU_SAMPLES = 10
 """Time constant from which the iteration starts, in samples."""
 MAX_INSTRUMENT_AUTOCORRELATION = 0.1
@@ -65,6 +67,18 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     # Penalties stay at 1: the evidence shrinks too much if the regressors are predictions from the past.
     longer, _ = _most_evident(data, z_predicted, x_predicted, pairs.x_next[follows], rounds=1)
     return longer if longer > LEAST_TAU_RATIO * tau_s else tau_s
+
+
+def at_limit(tau_s: float, dt_s: float) -> bool:
+    """Return True if an estimated time constant is at a limit of its search, so that the true one may lie beyond.
+
+    Parameters
+    ----------
+    tau_s : estimated time constant, s.
+    dt_s : bin width, s.
+    """
+    samples = tau_s / dt_s
+    return samples <= 1 + NEAR_LIMIT or samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)
 
 
 def _predicted(instruments: Array, values: Array) -> Array:

@@ -12,6 +12,7 @@ from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.power import needed
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.verdict import Grounds, judgement
+from curbd.regression.time_constant import at_limit
 
 GOOD = Grounds(
     excess_error=0.0,
@@ -35,6 +36,13 @@ def test_measurement_noise_that_hides_the_source_is_an_objection() -> None:
     judged = judgement(GOOD._replace(unseen_share=0.4))
     assert judged.verdict == "unresolved"
     assert judged.reason == "measurement noise hides 40% of the source's activity"
+
+
+def test_a_time_constant_at_a_limit_leaves_the_size_of_a_current_open() -> None:
+    judged = judgement(GOOD._replace(limited_tau_s=1.72))
+    assert (judged.verdict, judged.grade, judged.codes) == ("unresolved", "supported", ("time_constant_limit",))
+    assert "limit of its search (1.72 s)" in judged.reason
+    assert [at_limit(tau_s, 0.01) for tau_s in (0.01, 0.02, 0.1, 0.9, 1.0)] == [True, False, False, False, True]
 
 
 SOURCES = [np.arange(3), np.arange(3, 6)]
