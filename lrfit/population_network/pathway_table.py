@@ -22,6 +22,8 @@ from lrfit.population_network.view import PopulationView
 Array = np.ndarray
 NOT_JUDGED = "the verdicts of a population network are about pathways between regions"
 UNIT_LEVEL_COLUMNS = (
+    "skewed_effect",
+    "skewed_p_value",
     *("J_seed_r", "inactivation_seed_r", "null_rms", "p_value", "q_value", "memory_nats", "shared_sd"),
     *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share", "rank_low", "rank_high"),
 )
