@@ -45,7 +45,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     UserError : the file system is full or read-only, a quota is used up, or the folder may not be written to.
     """
     path = Path(path)
-    with _told_if_unwritable(path):
+    with told_if_unwritable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=f".part{path.suffix}")
         os.close(handle)
@@ -61,8 +61,18 @@ def whole_file(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def _told_if_unwritable(path: Path) -> Iterator[None]:
-    """Errors of the file system in the block become a message about the file that is being written."""
+def told_if_unwritable(path: Path, expected: str = "a folder with room for this file") -> Iterator[None]:
+    """Turn errors of the file system in the block into a message for the user.
+
+    Parameters
+    ----------
+    path : the file or folder that is written to in the block.
+    expected : what is expected, for the message.
+
+    Raises
+    ------
+    UserError : the file system is full or read-only, a quota is used up, or the folder may not be written to.
+    """
     try:
         yield
     except OSError as error:
@@ -73,9 +83,7 @@ def _told_if_unwritable(path: Path) -> Iterator[None]:
         if reason is None:
             raise
         found, todo = reason
-        raise UserError.at(
-            str(path), found=found, expected="a folder with room for this file", todo=f"{todo}, then run again"
-        ) from None
+        raise UserError.at(str(path), found=found, expected=expected, todo=f"{todo}, then run again") from None
 
 
 @contextmanager

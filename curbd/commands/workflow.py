@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,12 @@ import yaml
 
 from curbd.errors import UserError
 from curbd.settings.places import study_folder
+from curbd.storage import told_if_unwritable
 
 ROOT = Path(__file__).resolve().parents[2]
 """The root of the repository, which holds the workflow and the package."""
+ROOM_FOR_SNAKEMAKE_BYTES = 100_000
+"""Size of the files that Snakemake writes before the first step of a run."""
 
 
 def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
@@ -37,10 +41,13 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
 
     Raises
     ------
-    UserError : the config cannot be read, or the repository with the workflow is not there.
+    UserError : the config cannot be read, the repository with the workflow is not there, or there is no room for the
+        files of Snakemake.
     KeyboardInterrupt : the user pressed Ctrl-C; raised after Snakemake has ended its jobs.
     """
     command = snakemake_command(config, cores, options)
+    folder = Path(command[command.index("--directory") + 1])
+    _require_room(folder)
     # The steps are commands of the environment in which this program runs.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     process = subprocess.Popen(command, env=os.environ | {"PATH": path})
@@ -54,7 +61,7 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
             process.kill()
             process.wait()
         raise
-    locks = Path(command[command.index("--directory") + 1]) / ".snakemake" / "locks"
+    locks = folder / ".snakemake" / "locks"
     if status and locks.is_dir() and any(locks.iterdir()):
         print(
             f"{locks.parent.parent} is locked. If no other run is at work there, and one was killed: "
@@ -62,6 +69,16 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
             file=sys.stderr,
         )
     return status
+
+
+def _require_room(folder: Path) -> None:
+    """Raise an error if a folder has no room for the log, the locks and the record of steps of Snakemake.
+
+    Snakemake itself would end with several tracebacks.
+    """
+    with told_if_unwritable(folder, "room for the files of Snakemake"), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(ROOM_FOR_SNAKEMAKE_BYTES))
+        file.flush()
 
 
 def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[str]:

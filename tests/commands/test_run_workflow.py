@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,6 +52,21 @@ def test_a_config_whose_table_is_elsewhere_runs_in_the_working_directory(study: 
 def test_a_config_that_is_not_there(study: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.yaml: found no such file"):
         run_workflow.snakemake_command(study / "gone.yaml", "2", [])
+
+
+def test_a_folder_without_room_is_told_in_one_line_before_snakemake_starts(study: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    program = "import sys; from curbd.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", program, "run", str(study / "my.yaml")]
+    run = subprocess.run(words, preexec_fn=limited, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr.splitlines() == [
+        f"{study}: found a file that is larger than the file system or the limit of the process allows, expected room "
+        "for the files of Snakemake; raise the limit, then run again"
+    ]
+    assert sorted(path.name for path in study.iterdir()) == ["my.tsv", "my.yaml"]
 
 
 def test_options_behind_two_hyphens_are_for_snakemake(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
