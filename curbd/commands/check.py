@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curbd.commands.default_models import with_default_models
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
@@ -370,6 +371,7 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
     plan, mistakes = plan_and_mistakes(config, generated=[DEMO])
     if plan is None:
         return False, [*mistakes, "No file was opened: the mistakes in the config must be corrected first."]
+    plan = with_default_models(plan)
     check = check_run(plan)
     check.of_study = list(dict.fromkeys([*mistakes, *check.of_study]))
     return not check.mistakes, report_lines(check, len(plan.recordings))

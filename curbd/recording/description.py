@@ -11,11 +11,17 @@ import numpy as np
 import pandas as pd
 
 from curbd.recording.cells import as_text, cell_text
+from curbd.recording.counts import counts_per_rate
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import LabelOrigin, resolve
 from curbd.recording.window_checks import clock_hint, window_notes
 from curbd.settings.recording import Regions, Units
 
+LEVEL_LINES = (
+    "  a recording of spikes is a sample of every region: by default, statements are about whole populations",
+    "  (model `population`), beside a network of the recorded units (model `full_rank`)",
+)
+"""What the default models of a recording of spikes make statements about."""
 INSPECTED_SAMPLES = 2000
 """Number of samples of sampled activity that are read to find units whose activity does not vary."""
 MAX_REGIONS_LISTED = 12
@@ -39,6 +45,7 @@ def activity_lines(file: RecordingFile) -> list[str]:
             f"  {file.activity_name}: spikes of {n_units} units, {counts.sum()} in all,"
             f" from {seconds(first)} to {seconds(last)} ({duration(last - first)})",
             f"  mean rates {rates.min():.3g} to {rates.max():.3g} Hz, median {np.median(rates):.3g} Hz",
+            *LEVEL_LINES,
         ]
     if isinstance(activity, BinnedTrials):
         time_s = activity.time_s
@@ -48,6 +55,7 @@ def activity_lines(file: RecordingFile) -> list[str]:
             f"  {file.activity_name}: {len(activity.trials)} trials of {time_s.size} bins of {step}"
             f" ({seconds(time_s[0])} to {seconds(time_s[-1])}), {n_units} units",
             *(["  rates are phi(x) of a model, in (-1, 1), and taken as they are"] if file.already_phi else []),
+            *(["  spike counts in every bin", *LEVEL_LINES] if _holds_counts(activity, file) else []),
             *([f"  inputs: {', '.join(activity.input_names)}"] if activity.input_names else []),
             *(
                 [f"  trial columns: {', '.join(map(str, activity.trials.columns))}"]
@@ -58,6 +66,13 @@ def activity_lines(file: RecordingFile) -> list[str]:
         ]
     unit = f", unit {activity.unit}" if activity.unit else ""
     return ["Activity", f"  {file.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
+
+
+def _holds_counts(activity: BinnedTrials, file: RecordingFile) -> bool:
+    """Whether trials hold spike counts, or counts divided by the bin width."""
+    if file.already_phi or activity.time_s.size < 2:
+        return False
+    return counts_per_rate(activity.read(), float(np.median(np.diff(activity.time_s)))) is not None
 
 
 def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Regions) -> list[str]:

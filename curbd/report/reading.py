@@ -128,12 +128,17 @@ def _results_of(
         own = _has_own_recording(folder, provenance)
         recording, truth = read_with_truth(folder / "recording.nc") if own else shared
         of_model = {
-            table: rows[rows["model"] == model] if "model" in rows else rows for table, rows in of_recording.items()
+            table: rows[rows["model"] == model] if "model" in TABLES[table].names and table != "regions" else rows
+            for table, rows in of_recording.items()
         }
         networks = read_netcdf(folder / "network.nc")
         fits.append(ModelResults(name=str(model), recording=recording, truth=truth, networks=networks, tables=of_model))
     return RecordingResults(
-        name=name, recording=shared[0], units=of_recording["units"], regions=of_recording["regions"], fits=fits
+        name=name,
+        recording=shared[0],
+        units=of_recording["units"],
+        regions=of_recording["regions"].drop_duplicates("region"),
+        fits=fits,
     )
 
 

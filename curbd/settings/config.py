@@ -42,7 +42,9 @@ class Config(Section):
         "full_rank": Model(family="full_rank"),
         "low_rank": Model(family="low_rank"),
     }
-    """Name -> model. Every model is fitted to every recording; for a sweep over settings, write several entries."""
+    """Name -> model. Every model is fitted to every recording; for a sweep over settings, write several entries. If
+    this key is not given and every recording holds spikes, the models are `full_rank`, with `smoothing_s: 0`, and
+    `population`, a population network."""
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
     """Name -> in-silico experiment. Every experiment is run on every fitted network."""
     bench: ExperimentSettings = ExperimentSettings()

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from curbd import tables
@@ -80,7 +81,34 @@ def collect_run(
         for name, written in folders.items()
     }
     collected["units"] = _with_scores(collected["units"], fits)
+    of_populations = [fit for fit in fits if settings[fit.name].level == "population"]
+    collected["regions"] = _with_latents(collected["regions"], of_populations)
     return collected
+
+
+def _with_latents(regions: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
+    """Add the number of latents of every region, and the model where the numbers of several models differ."""
+    rows = []
+    for row in regions.to_dict("records"):
+        of_region = {
+            fit.name: _n_latents(fit / "network.nc").get(row["region"], 0)
+            for fit in fits
+            if fit.parent.name == row["recording"]
+        }
+        if len(set(of_region.values())) > 1:
+            rows += [row | {"n_latents": number, "model": name} for name, number in of_region.items()]
+        else:
+            rows.append(row | {"n_latents": next(iter(of_region.values()), None)})
+    columns = [*regions.columns, "n_latents", *(["model"] if any("model" in row for row in rows) else [])]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(n_latents=table["n_latents"].astype("Int64"))
+
+
+def _n_latents(path: Path) -> dict[str, int]:
+    """Count the latents of every region in the file network.nc of a population network."""
+    with open_netcdf(path) as networks:
+        names, counts = np.unique(networks["latent_region"], return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
 def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:

@@ -43,8 +43,9 @@ def problems(name: str, table: pd.DataFrame) -> list[str]:
     for column in schema.columns:
         if column.name in table:
             differences += [f"{column.name}: {text}" for text in _column_problems(column, table[column.name])]
-    if not missing and table.duplicated(list(schema.key)).any():
-        differences.append(f"rows with the same {', '.join(schema.key)}")
+    key = [column for column in schema.key if column in table]
+    if not missing and table.duplicated(key).any():
+        differences.append(f"rows with the same {', '.join(key)}")
     return differences
 
 
@@ -91,7 +92,8 @@ def write(name: str, table: pd.DataFrame, path: Path | str) -> None:
         raise ValueError(f"{TABLES[name].file}: " + "; ".join(differences))
     schema = TABLES[name]
     extra = sorted(c for c in table.columns if c not in schema.names)
-    ordered = table[[c for c in schema.names if c in table] + extra].sort_values(list(schema.key), kind="stable")
+    ordered = table[[c for c in schema.names if c in table] + extra]
+    ordered = ordered.sort_values([column for column in schema.key if column in ordered], kind="stable")
     for column in schema.columns:
         if column.kind == "integer" and column.name in ordered:
             ordered[column.name] = ordered[column.name].astype("Int64" if column.empty else "int64")

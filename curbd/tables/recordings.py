@@ -42,7 +42,7 @@ TABLES: dict[str, Table] = {
     "regions": Table(
         "regions.csv",
         "How much data there is to fit in each region.",
-        ("recording", "region"),
+        ("recording", "region", "model"),
         (
             RECORDING,
             Column("region", "text", "region, after merging and renaming of labels"),
@@ -57,6 +57,21 @@ TABLES: dict[str, Table] = {
             Column("n_trials", "integer", "training trials, or blocks of continuous data", low=1),
             Column("n_samples", "integer", "training bins", low=1),
             Column("samples_per_dimension", "number", "n_samples divided by participation_ratio", low=0),
+            Column(
+                "n_latents",
+                "integer",
+                "number of latents of the region in the population network",
+                empty="no model is a population network",
+                low=1,
+                optional=True,
+            ),
+            Column(
+                "model",
+                "text",
+                "population network with this number of latents",
+                empty="the population networks of the recording agree",
+                optional=True,
+            ),
         ),
     ),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from curbd.commands.default_models import with_default_models
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.plan import Plan, as_json, read_plan
@@ -27,11 +28,13 @@ CONFIG_FILES = workflow.overwrite_configfiles or (
 )
 
 try:
-    PLAN = read_plan(
-        config,
-        file=", ".join(map(str, CONFIG_FILES)) or "--config",
-        generated=[DEMO],
-        folders=[Path(file).parent for file in reversed(CONFIG_FILES)],
+    PLAN = with_default_models(
+        read_plan(
+            config,
+            file=", ".join(map(str, CONFIG_FILES)) or "--config",
+            generated=[DEMO],
+            folders=[Path(file).parent for file in reversed(CONFIG_FILES)],
+        )
     )
 except UserError as error:
     # Unlocking needs no recordings, and may be what a user does on a machine that does not see them.

@@ -15,8 +15,9 @@ import xarray as xr
 
 from curbd import tables
 from curbd.cli import main as curbd_main
-from curbd.settings.plan import read_plan
+from curbd.settings.plan import load_plan, read_plan
 from curbd.storage import read_netcdf, write_netcdf
+from curbd.tables.collect import collect_run
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.cli import main as lrfit_main
 from lrfit.population_network.file import fitted_of
@@ -239,3 +240,18 @@ def test_latents_of_every_trial(done: Done) -> None:
     rows = done.tables["latents"]
     assert set(rows["latent"]) == {1, 2, 3, 4}
     assert len(rows) == 4 * 100 * 50
+
+
+def test_collected_tables_have_the_number_of_latents(done: Done, tmp_path: Path) -> None:
+    folder = tmp_path / "t" / "p"
+    folder.mkdir(parents=True)
+    for file in done.folder.iterdir():
+        within = folder.parent if file.name in ("recording.nc", "units.csv", "regions.csv") else folder
+        (within / file.name).symlink_to(file)
+    plan = load_plan(done.folder / "plan.json")
+    collected = collect_run(tmp_path, {"t": ["p"]}, plan.config.models)
+    assert collected["regions"]["n_latents"].tolist() == [2, 2]
+    assert collected["units"]["cosmoothing_bits_per_spike:p"].notna().all()
+    assert "one_step_r2:p" not in collected["units"]
+    for name, table in collected.items():
+        tables.write(name, table, tmp_path / tables.TABLES[name].file)
