@@ -12,6 +12,7 @@ Smith, J. Mach. Learn. Res. 2013 (skewness in fMRI).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,17 +25,34 @@ RESTARTS = 5
 RESTARTS_OF_RESAMPLES = 2
 """Starts of the search in every resample; a resample that ends elsewhere widens the standard error, as it should."""
 SKEWNESS_RESAMPLES = 25
-"""Resamples of the trials behind the standard error of an effect."""
+"""Resamples of the blocks of trials behind the standard error of an effect."""
 MAX_ROTATIONS = 200
 """Largest number of rounds of a search."""
 DIRECTION_TOLERANCE = 1e-6
 """A search ends when no component turns by more than this."""
+LEAST_VARIANCE_SHARE = 1e-10
+"""Smallest variance of a direction, as a share of the largest one, so that copies of a region do not divide by 0."""
 MIN_TRIALS = 8
 """Fewest trials (or blocks) with a bootstrap."""
-MAX_BINS = 20_000
-"""Largest number of bins that are used; longer recordings lose whole trials, evenly spread."""
+MAX_TRIAL_BLOCKS = 40
+"""Successive trials are joined to this number of blocks at most, which the bootstrap draws."""
 SKEWNESS_SEED = 0
 """Seed of the starts and of the resamples."""
+
+
+class Moments(NamedTuple):
+    """Sums over the bins of standardised activity.
+
+    Attributes
+    ----------
+    n : number of bins.
+    second : (region, region) sums of products of two series.
+    third : (region, region, region) sums of products of three series.
+    """
+
+    n: int
+    second: Array
+    third: Array
 
 
 class SkewedEffects(NamedTuple):
@@ -66,20 +84,17 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     n_regions = int(region_of_unit.max()) + 1
     series = np.stack([r[..., region_of_unit == region].mean(2) for region in range(n_regions)], axis=2)
     trials = [standard for trial in series if (standard := _standardised(trial)) is not None]
-    trials = trials[:: max(1, -(-sum(map(len, trials)) // MAX_BINS))]
     nothing = np.full((n_regions, n_regions), np.nan)
     if n_regions < 2 or len(trials) < MIN_TRIALS:
         return SkewedEffects(nothing, nothing.copy())
     rng = np.random.default_rng(SKEWNESS_SEED)
-    effect = _effects(np.concatenate(trials), RESTARTS, rng)
+    shares = np.array_split(np.arange(len(trials)), min(MAX_TRIAL_BLOCKS, len(trials)))
+    blocks = [_moments(np.concatenate([trials[trial] for trial in block])) for block in shares]
+    effect = _effects(_summed(blocks), RESTARTS, rng)
     resampled = np.stack(
         [
-            _effects(
-                np.concatenate([trials[trial] for trial in rng.integers(len(trials), size=len(trials))]),
-                RESTARTS_OF_RESAMPLES,
-                rng,
-            )
-            for _ in range(SKEWNESS_RESAMPLES)
+            _effects(_summed([blocks[block] for block in drawn]), RESTARTS_OF_RESAMPLES, rng)
+            for drawn in rng.integers(len(blocks), size=(SKEWNESS_RESAMPLES, len(blocks)))
         ]
     )
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
@@ -96,42 +111,66 @@ def _standardised(trial: Array) -> Array | None:
     return np.asarray((complete - complete.mean(0)) / complete.std(0))
 
 
-def _effects(x: Array, restarts: int, rng: np.random.Generator) -> Array:
+def _moments(x: Array) -> Moments:
+    """Sums of products of two and of three of the standardised series x (bin, region)."""
+    pairs = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    n_regions = x.shape[1]
+    return Moments(len(x), x.T @ x, (pairs.T @ x).reshape(n_regions, n_regions, n_regions))
+
+
+def _summed(blocks: Sequence[Moments]) -> Moments:
+    """Moments of several blocks together."""
+    return Moments(
+        sum(block.n for block in blocks),
+        np.sum([block.second for block in blocks], axis=0),
+        np.sum([block.third for block in blocks], axis=0),
+    )
+
+
+def _effects(moments: Moments, restarts: int, rng: np.random.Generator) -> Array:
     """Effects A (target, source) of x = A x + e, for the most skewed and uncorrelated e.
 
     Parameters
     ----------
-    x : (bin, region) standardised activity.
+    moments : second and third moments of the standardised activity x.
     restarts : starts of the search, the first at the activity itself.
     rng : random numbers of the other starts.
     """
-    x = x - x.mean(0)
-    values, vectors = np.linalg.eigh(x.T @ x / len(x))
-    whitening = vectors / np.sqrt(np.maximum(values, values.max() * 1e-10)) @ vectors.T
-    white = x @ whitening
-    n_regions = x.shape[1]
+    values, vectors = np.linalg.eigh(moments.second / moments.n)
+    whitening = vectors / np.sqrt(np.maximum(values, values.max() * LEAST_VARIANCE_SHARE)) @ vectors.T
+    white = np.einsum("abc,ia,jb,kc->ijk", moments.third / moments.n, whitening, whitening, whitening, optimize=True)
+    n_regions = len(whitening)
     starts = [np.eye(n_regions)]
     starts += [np.linalg.qr(rng.standard_normal((n_regions, n_regions)))[0] for _ in range(restarts - 1)]
-    rotation = max((_most_skewed(white, start) for start in starts), key=lambda found: _contrast(white, found))
-    unmixing = rotation @ whitening
+    rotations = [_most_skewed(white, start) for start in starts]
+    best = max(rotations, key=lambda rotation: float((_skewness(white, rotation)[0] ** 2).sum()))
+    unmixing = best @ whitening
     # A component belongs to the region that it drives directly: no region may be without a component of its own.
-    _, component = linear_sum_assignment(-np.log(np.abs(unmixing.T) + 1e-12))
+    _, component = linear_sum_assignment(-np.log(np.abs(unmixing.T) + np.finfo(float).tiny))
     unmixing = unmixing[component]
     return np.asarray(np.eye(n_regions) - unmixing / np.diag(unmixing)[:, None])
 
 
 def _most_skewed(white: Array, rotation: Array) -> Array:
-    """Rotation (component, region) of white activity (bin, region) with the largest squared skewness, from a start."""
+    """Rotation (component, region) with the largest squared skewness, from a start.
+
+    Parameters
+    ----------
+    white : (region, region, region) third moments of white activity.
+    rotation : (component, region) the start.
+    """
     for _ in range(MAX_ROTATIONS):
-        component = white @ rotation.T
-        third = (component**3).mean(0)
-        left, _, right = np.linalg.svd(third[:, None] * ((component**2).T @ white) / len(white))
+        skewness, ahead = _skewness(white, rotation)
+        left, _, right = np.linalg.svd(skewness[:, None] * ahead)
         before, rotation = rotation, left @ right
         if np.abs(np.abs((rotation * before).sum(1)) - 1).max() < DIRECTION_TOLERANCE:
             break
     return rotation
 
 
-def _contrast(white: Array, rotation: Array) -> float:
-    """Sum of the squared skewness of the components."""
-    return float((((white @ rotation.T) ** 3).mean(0) ** 2).sum())
+def _skewness(white: Array, rotation: Array) -> tuple[Array, Array]:
+    """Skewness (component,) of the components, and a third of its gradient (component, region)."""
+    n_regions = len(white)
+    outer = (rotation[:, :, None] * rotation[:, None, :]).reshape(len(rotation), -1)
+    ahead = outer @ white.reshape(-1, n_regions)
+    return (ahead * rotation).sum(1), ahead
