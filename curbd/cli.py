@@ -225,7 +225,8 @@ def _currents(arguments: argparse.Namespace) -> None:
     write_currents(views(recording, stored), stored, arguments.out)
     tables.write("currents", current_table(recording, networks), arguments.table)
     tables.write("pathways", judge(recording, networks, truth), arguments.pathways)
-    tables.write("nulls", null_table(recording, networks), arguments.nulls)
+    nulls = null_table(recording, networks) if arguments.further_nulls == "true" else tables.concatenate("nulls", [])
+    tables.write("nulls", nulls, arguments.nulls)
 
 
 def _inactivate(arguments: argparse.Namespace) -> None:

@@ -164,6 +164,12 @@ def add_currents_step(steps: Steps[argparse.ArgumentParser], command: Command) -
     step.add_argument("--table", type=Path, required=True, metavar="currents.parquet", help="file for their averages")
     step.add_argument("--pathways", type=Path, required=True, metavar="pathways.csv", help="file for the verdicts")
     step.add_argument("--nulls", type=Path, required=True, metavar="nulls.csv", help="file for the additional nulls")
+    step.add_argument(
+        "--further-nulls",
+        choices=("true", "false"),
+        default="true",
+        help="whether to compute the additional nulls, without which their file has no rows (default: %(default)s)",
+    )
 
 
 def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:

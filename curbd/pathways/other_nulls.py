@@ -31,9 +31,11 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.pathways.monte_carlo import MonteCarlo
 from curbd.pathways.shuffle_test import shuffle_tests
 from curbd.pathways.shuffled_products import Half, halves_of_products
 from curbd.pathways.solved_regression import GroupGains, gains_of_sources, solved_regressions
+from curbd.progress import progress
 
 Array = np.ndarray
 NULL_DRAWS = 99
@@ -149,7 +151,9 @@ def time_shift(regression: CurrentRegression, *, seed: int = 0) -> NullCompariso
     The held-out gain of every pathway, and its values under the null.
     """
     halves = halves_of_products(regression, least_trials=None, shift_others=True)
-    return _against_shuffles(regression, halves, lambda columns: np.nan_to_num(regression.z[..., columns]), seed)
+    return _against_shuffles(
+        regression, halves, lambda columns: np.nan_to_num(regression.z[..., columns]), seed=seed, name="null time_shift"
+    )
 
 
 def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -178,7 +182,7 @@ def trial_shuffle(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
         varies = any(np.ptp(activity[trials], axis=0).max() > LEAST_TRIAL_DIFFERENCE for trials in groups)
         return activity if varies else None
 
-    return _against_shuffles(regression, halves, filled, seed)
+    return _against_shuffles(regression, halves, filled, seed=seed, name="null trial_shuffle")
 
 
 def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -243,7 +247,12 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
 
 
 def _against_shuffles(
-    regression: CurrentRegression, halves: tuple[Half, Half], activity_of: Callable[[Array], Array | None], seed: int
+    regression: CurrentRegression,
+    halves: tuple[Half, Half],
+    activity_of: Callable[[Array], Array | None],
+    *,
+    seed: int,
+    name: str,
 ) -> NullComparison:
     """Compare the gain of every source with its gains after the activity of the source was shuffled.
 
@@ -254,17 +263,22 @@ def _against_shuffles(
     activity_of : function that returns the activity (trial, time, column) of the regressors (column,) of a source, with
         missing values filled, or None if the null is undefined for this source.
     seed : seed for the shuffles.
+    name : name of the null, for the display of progress.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     solved = solved_regressions(regression)
     value = gains_of_sources(regression, solved)
     null, p_value = np.full((NULL_DRAWS, *value.shape), np.nan), np.full(value.shape, np.nan)
-    for source, columns in enumerate(regression.sources):
-        activity = activity_of(columns)
-        if activity is None:
-            continue
-        tests = shuffle_tests(regression, solved, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng)
-        for target, test in enumerate(tests):
-            null[: len(test.null), target, source] = test.null
-            p_value[target, source] = test.p_value()
+    with progress(len(regression.sources), name) as advance:
+        for source, columns in enumerate(regression.sources):
+            activity = activity_of(columns)
+            tests: list[MonteCarlo] = []
+            if activity is not None:
+                tests = shuffle_tests(
+                    regression, solved, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng
+                )
+            for target, test in enumerate(tests):
+                null[: len(test.null), target, source] = test.null
+                p_value[target, source] = test.p_value()
+            advance(1)
     return NullComparison(value, null, p_value)

@@ -63,10 +63,11 @@ def shuffle_tests(
     tests = [MonteCarlo(mean_of_active(of_target.gain(*real)[0]).item(), most_draws) for of_target in changed]
     shuffles = [half.shuffles(tensor(activity), rng) for half in halves]
     while not all(test.decided for test in tests):
-        fitted, held_out = (further(SHUFFLES_PER_BATCH) for further in shuffles)
-        for target, (test, of_target) in enumerate(zip(tests, changed, strict=True)):
-            if not test.decided:
-                gain, W = of_target.gain(fitted, held_out)
-                test.add(mean_of_active(gain))
-                observe(target, fitted, W)
+        undecided = [index for index, test in enumerate(tests) if not test.decided]
+        units = np.isin(regression.region_of_unit, undecided)
+        fitted, held_out = (further(SHUFFLES_PER_BATCH, units) for further in shuffles)
+        for target in undecided:
+            gain, W = changed[target].gain(fitted, held_out)
+            tests[target].add(mean_of_active(gain))
+            observe(target, fitted, W)
     return tests

@@ -9,7 +9,6 @@ however many trials there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,24 +16,12 @@ import torch
 from curbd.network.tensors import device
 from curbd.pathways.changed_source import Products
 from curbd.pathways.current_regression import CurrentRegression
+from curbd.pathways.shifted_products import Draws, Stream, rows_of, shifted_trials, square
 
 Array = np.ndarray
 MOST_TRIALS_OF_A_BLOCK = 160
 """Largest number of trials between which activity is exchanged; larger groups are split at random. More trials in a
 block take more memory."""
-
-
-class Draws(NamedTuple):
-    """Draws of the products of shuffled activity, from one half of the transitions.
-
-    Attributes
-    ----------
-    products : (draw, regressor and unit, column) products of regressors, then of currents, with the activity.
-    squares : (draw, column, column) products of the activity with itself.
-    """
-
-    products: torch.Tensor
-    squares: torch.Tensor
 
 
 class Half:
@@ -64,13 +51,16 @@ class Half:
         values[~half] = 0.0
         self.multiplied = torch.as_tensor(values, device=device())
         self.exchanged = list(exchanged)
-        self.kept = _rows(half, kept)
-        self.shifted = shifted
+        self.kept = rows_of(half, kept)
+        self.shifted = shifted_trials(self.multiplied, half, shifted)
         self.blocks = _blocks(exchanged)
         self.spectra = {size: _spectrum(self.multiplied[trials]) for size, trials in self.blocks.items()}
 
-    def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int], Products]:
+    def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int, Array], Products]:
         """Return a function that computes the products of a number of further shuffles of activity.
+
+        The function takes the number of shuffles, and the units (unit,) bool whose currents are needed; products with
+        the currents of other units may be 0.
 
         Parameters
         ----------
@@ -79,16 +69,17 @@ class Half:
         """
         single = activity.float()
         streams = [self._exchanged(activity, single, size, rng) for size in self.blocks]
-        if len(self.shifted):
-            streams.append(self._shifted(activity, single, rng))
+        streams += [group.stream(activity, rng) for group in self.shifted]
         if len(self.kept[0]):
             streams.append(self._kept(activity, single))
         if not streams:
             nothing = torch.zeros(self.multiplied.shape[2], activity.shape[2], device=activity.device)
-            streams.append(lambda n: Draws(nothing.expand(n, -1, -1), _square(activity[:0, 0]).expand(n, -1, -1)))
+            squares = square(activity[:0, 0])
+            streams.append(lambda n, rows: Draws(nothing.expand(n, -1, -1), squares.expand(n, -1, -1)))
 
-        def further(n_draws: int) -> Products:
-            parts = [stream(n_draws) for stream in streams]
+        def further(n_draws: int, units: Array) -> Products:
+            rows = np.append(np.ones(self.n_regressors, dtype=bool), units)
+            parts = [stream(n_draws, rows) for stream in streams]
             return self._named(Draws(*(torch.stack(field).sum(0) for field in zip(*parts, strict=True))))
 
         return further
@@ -98,12 +89,10 @@ class Half:
             ZR=draws.products[:, : self.n_regressors], YR=draws.products[:, self.n_regressors :], RR=draws.squares
         )
 
-    def _exchanged(
-        self, activity: torch.Tensor, single: torch.Tensor, size: int, rng: np.random.Generator
-    ) -> Callable[[int], Draws]:
+    def _exchanged(self, activity: torch.Tensor, single: torch.Tensor, size: int, rng: np.random.Generator) -> Stream:
         """Return a function that draws exchanges between the trials of all blocks of one size."""
         trials, spectrum = self.blocks[size], self.spectra[size]
-        total = _square(activity[trials].flatten(0, 2))
+        total = square(activity[trials].flatten(0, 2))
         missing = np.nonzero(~self.half[trials].reshape(*trials.shape, -1))
         ready: list[Draws] = []
 
@@ -116,10 +105,10 @@ class Half:
             if len(missing[0]):
                 place, block, time = missing
                 donors = [order[(place + rotation) % size, block] for rotation in range(size)]
-                squares = torch.stack([total - _square(activity[donor, time]) for donor in donors])
+                squares = torch.stack([total - square(activity[donor, time]) for donor in donors])
             return Draws(products, squares)
 
-        def further(n_draws: int) -> Draws:
+        def further(n_draws: int, rows: Array) -> Draws:
             while sum(len(draws.squares) for draws in ready) < n_draws:
                 ready.append(arranged())
             joined = Draws(*(torch.cat(field) for field in zip(*ready, strict=True)))
@@ -128,36 +117,11 @@ class Half:
 
         return further
 
-    def _shifted(
-        self, activity: torch.Tensor, single: torch.Tensor, rng: np.random.Generator
-    ) -> Callable[[int], Draws]:
-        """Return a function that draws shifts of the activity round the complete bins of each trial."""
-        trials, half = self.shifted, self.half[self.shifted]
-        trial, time = _rows(self.half, trials)
-        fixed = self.multiplied[trial, time].mT.contiguous()
-        squares = _square(activity[trial, time])
-        length = half.sum(1)
-        start = np.cumsum(length) - length
-        position = np.arange(length.sum()) - np.repeat(start, length)
-        trial_of_row = np.repeat(np.arange(len(trials)), length)
-        rows = single[trial, time]
-
-        def further(n_draws: int) -> Draws:
-            least = length // 10
-            lag = rng.integers(least, np.maximum(length - least, least + 1), size=(n_draws, len(length)))
-            donor = start[trial_of_row] + (position - lag[:, trial_of_row]) % length[trial_of_row]
-            # (row, draw, column): one matrix product serves all draws.
-            moved = rows[torch.as_tensor(donor.T, device=rows.device)].flatten(1)
-            products = (fixed @ moved).unflatten(1, (n_draws, -1)).transpose(0, 1)
-            return Draws(products, squares.expand(n_draws, -1, -1))
-
-        return further
-
-    def _kept(self, activity: torch.Tensor, single: torch.Tensor) -> Callable[[int], Draws]:
+    def _kept(self, activity: torch.Tensor, single: torch.Tensor) -> Stream:
         """Return a function that repeats the products of activity that is not shuffled."""
         products = self.multiplied[self.kept].mT @ single[self.kept]
-        squares = _square(activity[self.kept])
-        return lambda n_draws: Draws(products.expand(n_draws, -1, -1), squares.expand(n_draws, -1, -1))
+        squares = square(activity[self.kept])
+        return lambda n_draws, rows: Draws(products.expand(n_draws, -1, -1), squares.expand(n_draws, -1, -1))
 
 
 def halves_of_products(
@@ -197,16 +161,3 @@ def _spectrum(values: torch.Tensor) -> torch.Tensor:
     """Transform values (place, block, time, column) over places: conjugate spectrum (frequency, column, block time)."""
     spectrum = torch.fft.rfft(values.flatten(1, 2), dim=0)
     return spectrum.mH.resolve_conj().contiguous()
-
-
-def _square(values: torch.Tensor) -> torch.Tensor:
-    """Sum products of values (row, column) over rows: (column, column)."""
-    return values.mT @ values
-
-
-def _rows(half: Array, trials: Array) -> tuple[Array, Array]:
-    """List the transitions of some trials as indices of trial and time."""
-    chosen = np.zeros_like(half)
-    chosen[trials] = True
-    trial, time = np.nonzero(half & chosen)
-    return trial, time

@@ -51,6 +51,9 @@ class Config(Section):
     stored_currents: Literal["first", "all"] = "first"
     """Fits whose currents are written to currents.nc, unit by unit: `first`: the fit of the first seed of a model.
     `all`: the fits of all seeds. The averages over regions and trials in currents.parquet are those of all seeds."""
+    further_nulls: bool = True
+    """Whether every pathway is compared with the additional nulls of nulls.csv, which do not enter the verdict. They
+    take about as long as the fit. With false, nulls.csv has no rows."""
 
     @field_validator("results")
     @classmethod

@@ -13,6 +13,7 @@ from curbd.pathways.shuffled_products import halves_of_products
 from curbd.pathways.solved_regression import solved_regressions
 
 TRIALS, BINS, UNITS, RIDGE = 40, 30, 3, 5.0
+EVERY_UNIT = np.ones(3 * UNITS, dtype=bool)
 Arrangements = list[np.ndarray]
 
 
@@ -56,7 +57,7 @@ def test_rotations_of_a_random_order_give_the_products_of_exchanged_trials(ragge
     rest = rest_of(regression, regression.sources[1], torch.zeros(3 * UNITS + 1, UNITS, dtype=torch.float64))
     for half in halves_of_products(regression, least_trials=2, shift_others=False):
         recorder = Recorder()
-        drawn = half.shuffles(torch.as_tensor(rest), recorder)(3)
+        drawn = half.shuffles(torch.as_tensor(rest), recorder)(3, EVERY_UNIT)
         z, y = (np.nan_to_num(values)[half.half] for values in (regression.z, regression.y))
         for rotation in range(3):
             shuffled = rest.copy()
@@ -72,7 +73,7 @@ def test_shifts_in_time_move_every_trial_and_keep_its_power() -> None:
     regression = world(ragged=True)
     rest = np.nan_to_num(regression.z[..., regression.sources[1]])
     fitted, _ = halves_of_products(regression, least_trials=None, shift_others=True)
-    drawn = fitted.shuffles(torch.as_tensor(rest), np.random.default_rng(0))(5)
+    drawn = fitted.shuffles(torch.as_tensor(rest), np.random.default_rng(0))(5, EVERY_UNIT)
     activity = rest[fitted.half]
     np.testing.assert_allclose(drawn.RR[0], activity.T @ activity)
     # Of white activity nothing is left of the product with itself but chance; sums over a trial stay what they are.

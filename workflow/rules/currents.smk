@@ -22,8 +22,10 @@ rule currents:
         program=network_program,
         device=device_of_recording,
         seeds=PLAN.config.stored_currents,
+        further_nulls=str(PLAN.config.further_nulls).lower(),
         version=RESULTS_VERSION,
     shell:
         "{params.program} currents --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --seeds {params.seeds} --out {output.currents:q} --table {output.table:q}"
-        " --pathways {output.pathways:q} --nulls {output.nulls:q} > {log:q} 2>&1"
+        " --pathways {output.pathways:q} --nulls {output.nulls:q}"
+        " --further-nulls {params.further_nulls} > {log:q} 2>&1"

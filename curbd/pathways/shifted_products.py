@@ -1,0 +1,196 @@
+"""Products of activity with all regressors and currents after the activity was shifted in time, trial by trial.
+
+The activity of every trial is shifted round the complete bins of the trial, by a random lag of at least a tenth of
+their number. Where many trials have the same number of bins, the lag is the sum of a random lag of the trial and a
+random lag that all trials have in common. The products for all common lags then follow from one cross-spectrum, at the
+price of two direct products. In the few trials whose sum is too close to a full turn, the lag is drawn again, and the
+products of these trials alone are computed directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+Array = np.ndarray
+LEAST_TRIALS_OF_A_LENGTH = 8
+"""Smallest number of trials of the same length for which products are computed from a cross-spectrum."""
+FREQUENCIES_AT_ONCE = 64
+"""Number of frequencies whose cross-spectrum is in memory at the same time."""
+
+
+class Draws(NamedTuple):
+    """Draws of the products of shuffled activity, from one half of the transitions.
+
+    Attributes
+    ----------
+    products : (draw, regressor and unit, column) products of regressors, then of currents, with the activity.
+    squares : (draw, column, column) products of the activity with itself.
+    """
+
+    products: torch.Tensor
+    squares: torch.Tensor
+
+
+Stream = Callable[[int, Array], Draws]
+"""Function that computes a number of further draws, with at least the given rows (regressor and unit,) of products."""
+
+
+class EqualTrials:
+    """Shifted trials that have the same number of complete bins.
+
+    Parameters
+    ----------
+    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    bins : (trial, bin) indices of the complete bins of these trials.
+    trials : (trial,) indices of these trials.
+    """
+
+    def __init__(self, multiplied: torch.Tensor, bins: Array, trials: Array) -> None:
+        self.trials, self.bins = trials[:, None], bins
+        self.multiplied = multiplied[self.trials, bins]
+        spectrum = torch.fft.rfft(self.multiplied, dim=1).permute(1, 2, 0)
+        self.spectrum = spectrum.conj().resolve_conj().contiguous()
+
+    def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
+        """Return a function that draws shifts of activity (trial, time, column)."""
+        listed = activity[self.trials, self.bins]
+        squares = square(listed.flatten(0, 1))
+        single = listed.float()
+        given = torch.fft.rfft(single, dim=1).transpose(0, 1)
+        length = self.bins.shape[1]
+        shape = self.spectrum.shape[1], activity.shape[2]
+
+        def further(n_draws: int, rows: Array) -> Draws:
+            own, common = rng.integers(length, size=len(self.trials)), rng.integers(length, size=n_draws)
+            products = self._turned(given, own, common).view(n_draws, *shape)
+            for draw, lag in enumerate(common):
+                products[draw] += self._drawn_again(single, (own + lag) % length, rng)
+            return Draws(products, squares.expand(n_draws, -1, -1))
+
+        return further
+
+    def _turned(self, given: torch.Tensor, own: Array, common: Array) -> torch.Tensor:
+        """Compute the products (common lag, row column) of activity that is shifted by own and common lags.
+
+        Parameters
+        ----------
+        given : (frequency, trial, column) spectrum of the activity.
+        own : (trial,) lags of the trials, in bins.
+        common : (draw,) lags that all trials have in common.
+        """
+        length = self.bins.shape[1]
+        products = torch.zeros((len(common), self.spectrum.shape[1] * given.shape[2]), device=given.device)
+        for start in range(0, len(given), FREQUENCIES_AT_ONCE):
+            frequency = np.arange(start, min(start + FREQUENCIES_AT_ONCE, len(given)))
+            turned = given[frequency] * _phases(frequency, own, length, given)[..., None]
+            crossed = torch.view_as_real(self.spectrum[frequency] @ turned).flatten(1, 2)
+            # All frequencies but the first and, in an even number of bins, the last stand for two.
+            weight = np.where((frequency == 0) | (2 * frequency == length), 1.0, 2.0)
+            turn = _phases(frequency, common, length, given) * torch.as_tensor(weight).to(given)[:, None]
+            products += turn.real.mT @ crossed[..., 0] - turn.imag.mT @ crossed[..., 1]
+        return products / length
+
+    def _drawn_again(self, single: torch.Tensor, lag: Array, rng: np.random.Generator) -> torch.Tensor:
+        """Compute what products (row, column) change when lags that are too close to a full turn are drawn again.
+
+        Parameters
+        ----------
+        single : (trial, bin, column) activity.
+        lag : (trial,) lags, in bins.
+        rng : random generator of the lags.
+        """
+        length = self.bins.shape[1]
+        least, most = least_and_most_lag(np.array(length))
+        (close,) = np.nonzero((lag < least) | (lag > most))
+        again = rng.integers(least, most + 1, size=len(close))
+        position = np.arange(length)
+        before, after = ((position - lags[:, None]) % length for lags in (lag[close], again))
+        change = single[close[:, None], after] - single[close[:, None], before]
+        return self.multiplied[close].flatten(0, 1).mT @ change.flatten(0, 1)
+
+
+class UnequalTrials:
+    """Shifted trials of any number of complete bins.
+
+    Parameters
+    ----------
+    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    half : (trial, time) bool, the transitions.
+    trials : (trial,) indices of these trials.
+    """
+
+    def __init__(self, multiplied: torch.Tensor, half: Array, trials: Array) -> None:
+        self.place = rows_of(half, trials)
+        self.length = half[trials].sum(1)
+        self.multiplied = multiplied[self.place].mT.contiguous()
+
+    def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
+        """Return a function that draws shifts of activity (trial, time, column)."""
+        listed = activity[self.place]
+        squares, single, length = square(listed), listed.float(), self.length
+        start = np.cumsum(length) - length
+        position = np.arange(length.sum()) - np.repeat(start, length)
+        trial = np.repeat(np.arange(len(length)), length)
+
+        def further(n_draws: int, rows: Array) -> Draws:
+            least, most = least_and_most_lag(length)
+            lag = rng.integers(least, most + 1, size=(n_draws, len(length)))
+            donor = start[trial] + (position - lag[:, trial]) % length[trial]
+            # (row, draw, column): one matrix product serves all draws.
+            moved = single[torch.as_tensor(donor.T, device=single.device)].flatten(1)
+            needed = torch.as_tensor(np.flatnonzero(rows), device=moved.device)
+            products = moved.new_zeros((n_draws, len(rows), activity.shape[2]))
+            products[:, needed] = (self.multiplied[needed] @ moved).unflatten(1, (n_draws, -1)).transpose(0, 1)
+            return Draws(products, squares.expand(n_draws, -1, -1))
+
+        return further
+
+
+def shifted_trials(multiplied: torch.Tensor, half: Array, trials: Array) -> list[EqualTrials | UnequalTrials]:
+    """Group trials by their number of complete bins; small groups are joined to one group of unequal trials.
+
+    Parameters
+    ----------
+    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    half : (trial, time) bool, the transitions.
+    trials : (trial,) indices of the trials whose activity is shifted.
+    """
+    length = half[trials].sum(1)
+    groups: list[EqualTrials | UnequalTrials] = []
+    others = np.ones(len(trials), dtype=bool)
+    for n_bins in np.unique(length[length > 0]):
+        equal = length == n_bins
+        if equal.sum() >= LEAST_TRIALS_OF_A_LENGTH:
+            bins = np.nonzero(half[trials[equal]])[1].reshape(-1, n_bins)
+            groups.append(EqualTrials(multiplied, bins, trials[equal]))
+            others[equal] = False
+    return [*groups, UnequalTrials(multiplied, half, trials[others])] if length[others].any() else groups
+
+
+def least_and_most_lag(length: Array) -> tuple[Array, Array]:
+    """Return the smallest and the largest lag, in bins, of shifts round trials of some lengths (trial,)."""
+    least = length // 10
+    return least, np.maximum(length - least - 1, least)
+
+
+def square(values: torch.Tensor) -> torch.Tensor:
+    """Sum products of values (row, column) over rows: (column, column)."""
+    return values.mT @ values
+
+
+def rows_of(half: Array, trials: Array) -> tuple[Array, Array]:
+    """List the transitions of some trials as indices of trial and time."""
+    chosen = np.zeros_like(half)
+    chosen[trials] = True
+    trial, time = np.nonzero(half & chosen)
+    return trial, time
+
+
+def _phases(frequency: Array, lag: Array, length: int, like: torch.Tensor) -> torch.Tensor:
+    """Compute the factors (frequency, lag) by which a shift multiplies a spectrum of so many bins."""
+    turns = np.outer(frequency, lag) % length / length
+    return torch.as_tensor(np.exp(-2j * np.pi * turns), device=like.device).to(like.dtype)
