@@ -56,6 +56,8 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         with open_netcdf(folder / model / "network.nc") as networks:
             of_model = list(_of_networks(networks, plan.fit_model(name, model)))
         pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
+        if plan.config.models[model].level == "population":
+            of_model += _experiments_on_units(folder, model)
         for text in [*of_model, *contradictions(pathways, nulls)]:
             texts.setdefault(text, []).append(model)
     yield from (f"{', '.join(named)}: {text}" for text, named in texts.items())
@@ -87,10 +89,24 @@ def _lost_experiments(path: Path, plan: Plan, recording: str) -> Iterator[str]:
             )
 
 
+def _experiments_on_units(folder: Path, model: str) -> Iterator[str]:
+    """Experiments that a population network cannot do, because they act on single units."""
+    if not (folder / "experiments.json").is_file():
+        return
+    wanted = json.loads((folder / "experiments.json").read_text(encoding="utf-8"))["inactivations"]
+    done = set(read("inactivations", folder / model / "inactivations.csv")["experiment"])
+    lost = [name for name in wanted if name not in done]
+    if lost:
+        yield (
+            f"a population network cannot run the experiment{'s' * (len(lost) > 1)} {', '.join(lost)}, which "
+            f"{'act' if len(lost) > 1 else 'acts'} on single units or on weights of one sign."
+        )
+
+
 def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
     """Limits that the fits of a model reached."""
     options = model.estimator_options()
-    if model.tau_s == "estimate":
+    if model.tau_s == "estimate" and model.level == "unit":
         samples = networks["tau_s"].values / float(networks.attrs["dt_s"])
         dt_s = float(networks.attrs["dt_s"])
         if (samples <= 1 + NEAR_LIMIT).any():

@@ -180,7 +180,9 @@ def coupled_glm(training: Recording, data: Recording) -> Array:
         X = np.concatenate([now[:, others], before[:, others], known], 1)
         new = np.concatenate([now_new[..., others], before_new[..., others], known_new], 2)
         if now[:, unit].any():
-            glm = PoissonRegressor(alpha=GLM_PENALTY, max_iter=GLM_MAX_ITERATIONS).fit(X, now[:, unit])
+            glm = PoissonRegressor(alpha=GLM_PENALTY, solver="newton-cholesky", max_iter=GLM_MAX_ITERATIONS).fit(
+                X, now[:, unit]
+            )
             predicted = glm.predict(new.reshape(-1, new.shape[2])).reshape(new.shape[:2])
             rate[ahead, :, unit] = np.minimum(predicted, data.highest)
     return rate
