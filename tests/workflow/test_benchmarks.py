@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import coverage, faults, inactivation, populations, recovery, speed, verdicts
+from benchmarks import coverage, faults, inactivation, nulls, populations, recovery, scale, speed, verdicts
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.independent import __main__ as independent
@@ -326,3 +326,22 @@ def test_a_fit_that_is_ended_is_continued(tmp_path: Path) -> None:
     assert row["disturbances"] == faults.KILLS_PER_RUN
     assert np.isnan(row["differing"])
     assert "| 4 of 4 |" in (tmp_path / "files.md").read_text(encoding="utf-8")
+
+
+def test_scale_measures_every_step_of_a_tiny_recording(tmp_path: Path) -> None:
+    scale.main(["--smoke", "--out", str(tmp_path)])
+    rows = pd.read_csv(tmp_path / "scale" / "scale.csv").set_index("step")
+    assert {"fit", "currents", "verdict", "further nulls", "inactivate"} <= set(rows.index)
+    assert (rows[["seconds", "over_fit", "over_ridge", "over_floor", "peak_gb"]] > 0).all(axis=None)
+    both = rows.loc["verdict", "seconds"] + rows.loc["further nulls", "seconds"]
+    assert rows.loc["verdict and further nulls", "seconds"] == pytest.approx(both, rel=1e-3)
+    assert "| 18 | 3 | 360 | fit |" in (tmp_path / "scale.md").read_text(encoding="utf-8")
+
+
+def test_p_values_of_nulls_are_those_of_plain_refits_within_their_monte_carlo_error(tmp_path: Path) -> None:
+    nulls.main(["--out", str(tmp_path), "--seeds", "100", "--regions", "3", "--units", "4"])
+    rows = pd.read_csv(tmp_path / "scale" / "nulls.csv")
+    assert len(rows) == 3 * 5
+    # Fifteen differences of standard deviation 1: none beyond 4.
+    assert rows["difference_in_standard_errors"].abs().max() < 4
+    assert np.corrcoef(np.log(rows["plain_p"]), np.log(rows["p"]))[0, 1] > 0.9
