@@ -107,11 +107,14 @@ def picture(figure: Figure, alt: str, caption: str) -> Picture:
     The picture.
     """
     width = round(figure.get_figwidth() * 96)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        # The panels are laid out once; with a layout engine, every saving would draw the figure twice.
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     drawn = _saved(figure, "svg")
     if len(drawn) <= MAX_SVG_CHARACTERS:
         return Picture(_uri("image/svg+xml", drawn), width, alt, caption)
-    # The layout of the first drawing is kept, so that both have the same size.
-    figure.set_layout_engine("none")
     return Picture(_uri("image/png", _saved(figure, "png")), width, alt, caption)
 
 
