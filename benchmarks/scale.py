@@ -23,7 +23,7 @@ from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
 import curbd
-from benchmarks import command
+from benchmarks import command, rows
 from benchmarks.document import insert, markdown, number
 from curbd import teachers
 from curbd.estimators.fitting import fit
@@ -35,9 +35,10 @@ from curbd.pathways.null_table import null_table
 from curbd.regression.moments import PENALTY_GRID, moments
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model, OneStep
-from curbd.storage import whole_file
 
 Array = np.ndarray
+KEYS = ("units", "regions", "samples", "step")
+"""Columns that identify a row of scale.csv."""
 TAU_S = 0.1
 """Time constant of the teachers, which the fits are given."""
 COLUMNS = {
@@ -147,7 +148,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
     seconds = {step: statistics.median(values) for step, values in taken.items()}
     seconds["verdict and further nulls"] = seconds["verdict"] + seconds["further nulls"]
     peak_gb["verdict and further nulls"] = peak_gb["further nulls"]
-    rows = [
+    measured = [
         {
             "units": len(seen.region),
             "regions": len(seen.regions),
@@ -161,7 +162,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
         }
         for step, value in seconds.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(measured)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -175,17 +176,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     out = command.folder(options)
     sizes, repeats = ([SMOKE_SIZE], 1) if options.smoke else (options.sizes, options.repeats)
+    table = out / "scale" / "scale.csv"
+    table.parent.mkdir(parents=True, exist_ok=True)
     with command.measuring(), threadpool_limits(1):
-        table = pd.concat([measure(size, options.seeds[0], repeats) for size in sizes], ignore_index=True)
-    (out / "scale").mkdir(parents=True, exist_ok=True)
-    with whole_file(out / "scale" / "scale.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4g")
-    shown = table.rename(columns=COLUMNS).astype(object)
-    insert(
-        out / "scale.md",
-        "scale",
-        markdown(shown.map(lambda value: number(value) if isinstance(value, float) else value)),
-    )
+        for size in sizes:
+            new = measure(size, options.seeds[0], repeats)
+            rows.add(table, KEYS, new, order=sorted({*rows.rows(table, KEYS)["units"], *new["units"]}))
+    shown = rows.rows(table, KEYS).rename(columns=COLUMNS).astype(object)
+    text = shown.map(lambda value: number(value) if isinstance(value, float) else str(value))
+    insert(out / "scale.md", "scale", markdown(text))
 
 
 if __name__ == "__main__":
