@@ -24,6 +24,8 @@ DEFAULT_TAU_S = 0.1
 """Time constant of the units if the settings ask for an estimate, in seconds.
 
 Spike counts of a few units say little about the time constant, which sets the size of the currents."""
+LATENTS_GAIN_NATS = 0.1
+"""The inference of the latents of a trial stops when a step gains less log likelihood than this."""
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
 
     Every trial has latents of its own; trials with the same pattern of observation share the mean of their covariances.
     """
-    paths = infer_each(fit.model, data).paths
+    paths = infer_each(fit.model, data, LATENTS_GAIN_NATS).paths
     shared = {
         field: np.stack([getattr(paths, field)[data.pattern == pattern].mean(0) for pattern in np.unique(data.pattern)])
         for field in ("covariance", "lagged", "log_determinant")

@@ -28,6 +28,10 @@ from lrfit.population_network.recording import Recording, hide, subset
 Array = np.ndarray
 GLM_PENALTY = 1e-2
 GLM_MAX_ITERATIONS = 100
+MAX_SCORED_TRIALS = 50
+"""Largest number of trials that are scored, evenly spaced among the training or the test trials."""
+SCORE_GAIN_NATS = 0.1
+"""The inference of the latents of a scored trial stops when a step gains less log likelihood than this."""
 AVERAGE_SMOOTHING_BINS = 5
 """Number of bins over which the average response of a condition is smoothed."""
 
@@ -57,7 +61,7 @@ def score_populations(
     for fit_index, seed in enumerate(networks["seed"].to_numpy()):
         model = fitted_of(networks, fit_index).model
         for split, chosen in (("train", is_train), ("test", ~is_train)):
-            trials = subset(data, np.flatnonzero(chosen))
+            trials = subset(data, _evenly(np.flatnonzero(chosen)))
             predicted = {"bits_per_spike": co_smoothed(model, trials)}
             if split == "test":
                 baselines = baselines or {
@@ -78,7 +82,7 @@ def score_populations(
                 identity
                 | {
                     "n_units": len(spikes),
-                    "n_trials": int(chosen.sum()),
+                    "n_trials": trials.inside.shape[1],
                     "cosmoothing_bits_per_spike": by_region[-len(groups)]["bits_per_spike"],
                     "tau_s": float(networks["tau_s"][fit_index]),
                     "seconds": seconds[fit_index],
@@ -91,6 +95,11 @@ def score_populations(
         with_all_columns("region_scores", pd.DataFrame(by_region)),
         _unit_table(names, recording, by_unit),
     )
+
+
+def _evenly(trials: Array) -> Array:
+    """Choose at most ``MAX_SCORED_TRIALS`` of the trials, evenly spaced."""
+    return np.unique(trials[np.linspace(0, len(trials) - 1, MAX_SCORED_TRIALS).round().astype(int)])
 
 
 def with_all_columns(name: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +137,7 @@ def co_smoothed(model: Population, data: Recording, own_region: bool = False) ->
             wanted = out if region is None else out & (data.region == region)
             if wanted.any():
                 seen = hide(data, np.flatnonzero(unseen))
-                paths = infer_each(model, seen).paths
+                paths = infer_each(model, seen, SCORE_GAIN_NATS).paths
                 rate[..., wanted] = expected(model, each_alone(data), paths.mean, paths.covariance)[..., wanted]
     return rate
 
