@@ -16,7 +16,7 @@ class FitSettings(Section):
 
     tau_s: Tau = "estimate"
     """Time constant of the units in seconds, or `estimate`: the value with the greatest evidence (marginal likelihood)
-    on the training trials."""
+    on the training trials. Population networks use 0.1 s for `estimate`."""
     substeps: Annotated[int, Field(ge=1)] = 1
     """Number of Euler steps per bin; a step must not be longer than the time constant."""
 
