@@ -91,6 +91,8 @@ def from_recording(recording: xr.Dataset) -> Recording:
         float(recording.attrs["dt_s"]),
         recording["inputs"].to_numpy(),
         recording["condition"].to_numpy(),
+        # Blocks of one continuous stretch do not repeat, so that their average is no response.
+        evoked=recording.attrs["stretches"] == "trials",
     )
 
 
