@@ -17,6 +17,7 @@ from lrfit.population_network.file import Fitted, to_dataset
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.ingested import from_recording
+from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording, subset
 from lrfit.population_network.simulation import current_errors
 
@@ -26,6 +27,8 @@ DEFAULT_TAU_S = 0.1
 Spike counts of a few units say little about the time constant, which sets the size of the currents."""
 LATENTS_GAIN_NATS = 0.1
 """The inference of the latents of a trial stops when a step gains less log likelihood than this."""
+TRIALS_AT_ONCE = 50
+"""Number of trials whose latents are inferred together, which limits the memory of their covariances."""
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +90,19 @@ def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
 
     Every trial has latents of its own; trials with the same pattern of observation share the mean of their covariances.
     """
-    paths = infer_each(fit.model, data, LATENTS_GAIN_NATS).paths
-    shared = {
-        field: np.stack([getattr(paths, field)[data.pattern == pattern].mean(0) for pattern in np.unique(data.pattern)])
-        for field in ("covariance", "lagged", "log_determinant")
-    }
+    parts = []
+    shared = dict.fromkeys(("covariance", "lagged", "log_determinant"), np.zeros(()))
+    for trials in np.array_split(np.arange(len(data.pattern)), -(-len(data.pattern) // TRIALS_AT_ONCE)):
+        paths = infer_each(fit.model, subset(data, trials), LATENTS_GAIN_NATS).paths
+        parts.append(paths.mean)
+        share = np.eye(data.pattern.max() + 1)[data.pattern] / np.bincount(data.pattern)
+        for field in shared:
+            shared[field] = shared[field] + np.tensordot(share[trials].T, getattr(paths, field), 1)
     covariance = posterior_covariance(fit, training)
     errors = current_errors(fit, training, np.random.default_rng(SIMULATION_SEED))
     return Fitted(
         model=fit.model,
-        paths=paths._replace(**shared),
+        paths=Paths(mean=np.concatenate(parts, 1), **shared),
         weight_covariance=covariance,
         error_beyond=error_beyond(fit.model, training, fit.paths, covariance, errors),
     )
