@@ -49,12 +49,14 @@ class Half:
         self.n_regressors = regression.z.shape[2]
         values = np.concatenate([regression.z, regression.y], axis=2, dtype=np.float32)
         values[~half] = 0.0
-        self.multiplied = torch.as_tensor(values, device=device())
+        multiplied = torch.as_tensor(values, device=device())
+        self.n_rows = multiplied.shape[2]
         self.exchanged = list(exchanged)
         self.kept = rows_of(half, kept)
-        self.shifted = shifted_trials(self.multiplied, half, shifted)
+        self.kept_multiplied = multiplied[self.kept]
+        self.shifted = shifted_trials(multiplied, half, shifted)
         self.blocks = _blocks(exchanged)
-        self.spectra = {size: _spectrum(self.multiplied[trials]) for size, trials in self.blocks.items()}
+        self.spectra = {size: _spectrum(multiplied[trials]) for size, trials in self.blocks.items()}
 
     def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int, Array], Products]:
         """Return a function that computes the products of a number of further shuffles of activity.
@@ -73,7 +75,7 @@ class Half:
         if len(self.kept[0]):
             streams.append(self._kept(activity, single))
         if not streams:
-            nothing = torch.zeros(self.multiplied.shape[2], activity.shape[2], device=activity.device)
+            nothing = torch.zeros(self.n_rows, activity.shape[2], device=activity.device)
             squares = square(activity[:0, 0])
             streams.append(lambda n, rows: Draws(nothing.expand(n, -1, -1), squares.expand(n, -1, -1)))
 
@@ -119,7 +121,7 @@ class Half:
 
     def _kept(self, activity: torch.Tensor, single: torch.Tensor) -> Stream:
         """Return a function that repeats the products of activity that is not shuffled."""
-        products = self.multiplied[self.kept].mT @ single[self.kept]
+        products = self.kept_multiplied.mT @ single[self.kept]
         squares = square(activity[self.kept])
         return lambda n_draws, rows: Draws(products.expand(n_draws, -1, -1), squares.expand(n_draws, -1, -1))
 
