@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import command, rows
-from benchmarks.independent import background, delays, four_areas, graphs, raphe, visual, worms
+from benchmarks.independent import background, delays, four_areas, graphs, raphe, silencing, visual, worms
 from benchmarks.independent.answers import TruthSet
 from benchmarks.independent.page import write_page
 
@@ -31,6 +31,7 @@ SETS = (
     TruthSet("delays", "mdlag_sim*.h5", delays.answers),
     TruthSet("visual", "v1v2_stim*.h5", visual.answers),
     TruthSet("background", "", background.answers),
+    TruthSet("silencing", "", silencing.answers),
 )
 KEYS = ("set", "question", "case", "method")
 

@@ -32,13 +32,14 @@ def write_page(out: Path, answers: pd.DataFrame) -> None:
 
 
 def _table(of_set: pd.DataFrame) -> str:
-    """Methods in lines, questions and cases in columns; the mean over cases where there are many."""
+    """Methods in lines and cases in columns for every question; means over seeds, and over three cases or more."""
     order = {role: position for position, role in enumerate(COLOURS)}
     parts = list[str]()
     for question, rows in of_set.groupby("question", sort=False):
+        rows = rows.assign(case=rows["case"].str.replace(r", seed \d+$|^seed \d+$", "", regex=True).replace("", "mean"))
         cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False)
         texts = cells.map(number)
-        if cells.shape[1] > 1:
+        if cells.shape[1] > 2:
             texts.insert(0, "mean", cells.mean(axis=1).map(number))
         texts = texts.reset_index().sort_values("role", key=lambda role: role.map(order), kind="stable")
         parts.append(f"**{question}**\n\n{markdown(texts)}")

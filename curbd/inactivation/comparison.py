@@ -274,6 +274,25 @@ class _Compared(NamedTuple):
         """(unit,) bool: True for units that are not perturbed directly."""
         return ~self.predicted["perturbed"].to_numpy(dtype=bool)
 
+    @property
+    def drive_ratio(self) -> float:
+        """Measured change of the units that are perturbed directly, over their predicted change; NaN without either."""
+        predicted = self.predicted["effect_mean"].to_numpy()[~self.free]
+        if not predicted.size or not abs(np.nanmean(predicted)) > 0:
+            return float("nan")
+        return float(self.measured.effect[~self.free].mean() / np.nanmean(predicted))
+
+    def scaled(self, averages: Array) -> dict[str, float]:
+        """Columns about the prediction of the network if the perturbed units were to move as measured.
+
+        Responses are taken to be proportional to the drive, which holds for small responses.
+        """
+        effect = averages @ self.measured.effect
+        predicted = averages @ self.predicted["effect_mean"].fillna(0).to_numpy() * self.drive_ratio
+        squares = float((effect**2).sum())
+        r2 = 1 - float(((effect - predicted) ** 2).sum()) / squares if squares > 0 else float("nan")
+        return {"drive_ratio": self.drive_ratio, "r2_scaled": r2}
+
     def maps(self, averages: Array) -> Iterator[tuple[str, MapScore]]:
         """Yield the scores of the network and of all baselines for the map of averages (entry, unit) over units."""
         trials = self.measured.trials
@@ -315,7 +334,8 @@ def _rows_of_fit(compared: _Compared, verdicts: pd.Series) -> Iterator[dict[str,
         effect = "effect" if p_value <= MAX_EFFECT_P_VALUE else "none"
         of_map: dict[str, Any] = {"target": ALL_REGIONS, "unit_id": "", "p_value": p_value, "measured_effect": effect}
         for name, score in compared.maps(averages):
-            yield of_map | {"baseline": name} | score._asdict()
+            scaled = compared.scaled(averages) if name == "model" else {}
+            yield of_map | {"baseline": name} | score._asdict() | scaled
 
 
 def _rows_of_region(compared: _Compared, inside: Array) -> list[dict[str, Any]]:
@@ -333,11 +353,12 @@ def _rows_of_region(compared: _Compared, inside: Array) -> list[dict[str, Any]]:
         "p_value": p_value,
         "measured_effect": verdict,
     }
-    scores = dict(compared.maps(np.eye(len(compared.region))[inside])) if verdict == "effect" else {}
+    averages = np.eye(len(compared.region))[inside]
+    scores = dict(compared.maps(averages)) if verdict == "effect" else {}
     constant = scores["constant"].r2 if "constant" in scores else np.nan
     low, high = (predicted[column].to_numpy()[inside] for column in ("ci_low", "ci_high"))
     unit_id = predicted.index.to_numpy()[inside]
-    of_model = scores["model"]._asdict() if scores else {}
+    of_model = scores["model"]._asdict() | compared.scaled(averages) if scores else {}
     rows = [
         of_region | {"baseline": "model", "predicted": float(prediction.mean()), "r2_mean_effect": constant} | of_model
     ]

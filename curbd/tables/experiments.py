@@ -399,6 +399,21 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
+                "drive_ratio",
+                "number",
+                "measured change of the units that are perturbed directly, divided by their predicted change: the "
+                "factor by which the drive of the experiment is too weak",
+                empty=f"{NO_MEASURED_EFFECT}, or about a baseline, or no change of these units is predicted",
+            ),
+            Column(
+                "r2_scaled",
+                "number",
+                "r2 of the network if the prediction is multiplied by drive_ratio, as if the perturbed units moved as "
+                "measured",
+                empty=f"{NO_MEASURED_EFFECT}, or drive_ratio is empty",
+                high=1,
+            ),
+            Column(
                 "r2_mean_effect",
                 "number",
                 "r2 of a baseline instead of the network: for every unit, the mean measured effect on the other units "

@@ -162,6 +162,14 @@ def test_the_map_over_regions_is_compared_with_chance_and_with_plain_predictions
     assert over_regions.loc["model", "measured_effect"] == "effect"
 
 
+def test_a_drive_of_the_wrong_size_is_told_and_corrected(recording, perturbed) -> None:
+    inactivations, units = predictions(EFFECT / 1.25)
+    weak = units.assign(effect_mean=units["effect_mean"] / 20)
+    whole = of_regions(compare(recording, perturbed, inactivations, weak)).loc["B"]
+    assert whole["drive_ratio"] == pytest.approx(20, rel=0.1)
+    assert whole["r2"] < 0.2 < 0.9 < whole["r2_scaled"]
+
+
 def test_a_prediction_without_support_is_not_a_prediction_of_nothing(recording, perturbed) -> None:
     whole = of_regions(compare(recording, perturbed, *predictions(EFFECT, supported=())))
     assert whole["predicted_effect"].to_dict() == {"B": "not_supported", "C": "none"}
