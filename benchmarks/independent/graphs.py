@@ -21,7 +21,7 @@ PRECISION, RECALL = "claimed links (resolved pathways), precision", "claimed lin
 SKEWED = "columns skewed_effect, skewed_p_value"
 MAX_SKEWED_P_VALUE, LEAST_SKEWED_EFFECT = 0.001, 0.35
 """Claims by skewness; the smallest effect with a precision of at least .9 on the graphs of `DEVELOPMENT`."""
-DEVELOPMENT, OTHERS = ("Network1_amp", "Network2_amp"), "graphs without a say in the threshold"
+DEVELOPMENT, OTHERS = ("Network1_amp", "Network2_amp"), "the other graphs"
 """Graphs on which the threshold was chosen; claims are judged on the others."""
 DEFAULT = "one_step (default)"
 SETTINGS: dict[str, object] = {"units": {"min_per_region": 1}}

@@ -41,6 +41,8 @@ def pathways(**columns: object) -> pd.DataFrame:
         "seed_r": [np.nan],
         "J_seed_r": [np.nan],
         "inactivation_seed_r": [np.nan],
+        "skewed_effect": [np.nan],
+        "skewed_p_value": [np.nan],
         "null_rms": [np.nan],
         "p_value": [np.nan],
         "q_value": [np.nan],
