@@ -46,8 +46,6 @@ def pathways(**columns: object) -> pd.DataFrame:
         "null_rms": [np.nan],
         "p_value": [np.nan],
         "q_value": [np.nan],
-        "skewed_effect": [np.nan],
-        "skewed_p_value": [np.nan],
         "memory_nats": [0.0],
         "shared_sd": [-1.2],
         "memory_share": [0.0],
