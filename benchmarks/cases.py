@@ -19,7 +19,7 @@ class Observation(NamedTuple):
 
     Attributes
     ----------
-    half : whether only the first half of every region's units is recorded.
+    recorded_share : share of the units of every region that is recorded, counted from the first unit.
     indicator_s : decay time, s, of an exponential filter, as of a calcium indicator; 0 for no filter.
     peak_rate_hz : None, or Poisson spikes of rate peak_rate_hz (1 + r) / 2 are counted in every sample, and the rates
         are estimated from the counts.
@@ -27,7 +27,7 @@ class Observation(NamedTuple):
     smoothing_s : standard deviation, s, of a Gaussian filter, which is applied after all other steps.
     """
 
-    half: bool = False
+    recorded_share: float = 1.0
     indicator_s: float = 0.0
     peak_rate_hz: float | None = None
     noise_sd: float = 0.0
@@ -72,10 +72,9 @@ def record(teacher: Teacher, how: Observation, n_train: int, seed: int, time_kno
     time_known : whether the time constant and the Euler steps are given to an estimator.
     """
     recorded = np.ones(len(teacher.region), dtype=bool)
-    if how.half:
-        for name in np.unique(teacher.region):
-            units = np.flatnonzero(teacher.region == name)
-            recorded[units[len(units) // 2 :]] = False
+    for name in np.unique(teacher.region):
+        units = np.flatnonzero(teacher.region == name)
+        recorded[units[int(how.recorded_share * len(units)) :]] = False
     rates = observed_rates(teacher.rates[..., recorded], teacher.network.dt_s, how, np.random.default_rng(seed))
     return Case(
         teacher=teacher,

@@ -49,7 +49,7 @@ RUNGS: Mapping[str, Rung] = {
     "input hidden": Rung(teacher={"inputs": "hidden"}),
     "input hidden, noise 0": Rung(teacher={"inputs": "hidden", "process_noise": 0.0}),
     "no input": Rung(teacher={"inputs": "none"}),
-    "half of the units": Rung(how=Observation(half=True)),
+    "half of the units": Rung(how=Observation(recorded_share=0.5)),
     "time constant unknown": Rung(time_known=False),
     "coupling .05": Rung(teacher={"coupling": 0.05}),
     "coupling .2": Rung(teacher={"coupling": 0.2}),

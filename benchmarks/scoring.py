@@ -71,10 +71,15 @@ def true_current(case: Case, target: str, source: str) -> Array:
     Parameters
     ----------
     case : recording and true network.
-    target, source : regions.
+    target : region.
+    source : region, or ``input:<name>`` for a recorded input.
     """
     teacher = case.teacher
-    rows, columns = case.recorded & (teacher.region == target), teacher.region == source
+    rows = case.recorded & (teacher.region == target)
+    if source.startswith("input:"):
+        column = [list(teacher.input_name).index(source.removeprefix("input:"))]
+        return teacher.inputs[: case.n_train][..., column] @ teacher.network.B[np.ix_(rows, column)].T
+    columns = teacher.region == source
     return teacher.rates[: case.n_train][..., columns] @ teacher.network.J[np.ix_(rows, columns)].T
 
 

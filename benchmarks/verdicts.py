@@ -28,10 +28,17 @@ from curbd.scores.r_squared import r_squared
 from curbd.settings.models import Model
 
 Array = np.ndarray
-ABSENT: Mapping[str, Observation] = {
-    "3 of 6 pathways absent, 40 trials": Observation(),
-    "3 of 6 pathways absent, 40 trials, measured .05": Observation(noise_sd=0.05),
+ABSENT: Mapping[str, Rung] = {
+    "3 of 6 pathways absent, 40 trials": Rung(trials=40),
+    "3 of 6 pathways absent, 40 trials, measured .05": Rung(trials=40, how=Observation(noise_sd=0.05)),
+    "3 of 6 pathways absent, 40 trials, half of 60 units": Rung(
+        trials=40, teacher={"units": 60}, how=Observation(recorded_share=0.5)
+    ),
+    "3 of 6 pathways absent, 40 trials, a fifth of 100 units": Rung(
+        trials=40, teacher={"units": 100}, how=Observation(recorded_share=0.2)
+    ),
 }
+"""Recordings of which three pathways between regions, drawn by the seed, do not exist."""
 CONDITIONS = (
     *ABSENT,
     "40 trials",
@@ -49,6 +56,7 @@ CONDITIONS = (
     "published, coupling .02",
 )
 KEYS = ["condition", "estimator", "seed", "target", "source"]
+REPORTED = ("target", "source", "verdict", "grade", "q_value", "predicted_r2", "seed_r", "reason_codes", "reason")
 LEAST_R2_OF_A_RIGHT_CALL = 0.5
 """A resolved pathway counts as a wrong call where R2 of its current with the true current is smaller."""
 log = logging.getLogger("verdicts")
@@ -60,11 +68,12 @@ def condition(name: str, seed: int) -> Rung:
         return RUNGS[name]
     pairs = list(permutations("ABC", 2))
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:3]
-    return Rung(trials=40, teacher={"absent": [pairs[index] for index in chosen]}, how=ABSENT[name])
+    rung = ABSENT[name]
+    return rung._replace(teacher={**rung.teacher, "absent": [pairs[index] for index in chosen]})
 
 
 def judged(case: Case, model: Model) -> pd.DataFrame:
-    """Verdict of every pathway between regions, and r and R2 of its current with the true one.
+    """Verdict of every pathway between regions and from every recorded input, and r and R2 with the true current.
 
     Parameters
     ----------
@@ -88,7 +97,8 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
     networks, _ = fit(recording, model, model.estimator_name())
     current = decompose(recording, networks)
     table = judge_pathways(recording, networks)
-    table = table[~table["source"].str.startswith("input:") & (table["target"] != table["source"])]
+    known = {*case.region, *(f"input:{name}" for name in case.teacher.input_name)}
+    table = table[table["source"].isin(known) & (table["target"] != table["source"])]
     lines = []
     for row in table.to_dict("records"):
         true = as_recorded(true_current(case, row["target"], row["source"]), recording)
@@ -96,7 +106,7 @@ def judged(case: Case, model: Model) -> pd.DataFrame:
         estimate = sent.isel(unit=np.flatnonzero(sent["region"].values == row["target"])).values
         there = bool(true.any())
         lines.append(
-            {name: row[name] for name in ("target", "source", "verdict", "q_value", "predicted_r2", "seed_r", "reason")}
+            {name: row[name] for name in REPORTED}
             | {
                 "there": there,
                 "true_r": correlation(estimate, true) if there else np.nan,
@@ -147,22 +157,32 @@ def judge(
 
 
 def summary(calls: pd.DataFrame) -> str:
-    """Markdown: false calls and missed pathways of every condition."""
+    """Markdown: false calls and missed pathways of every condition, for regions and inputs as sources."""
+    kind = np.where(calls["source"].str.startswith("input:"), "inputs", "regions")
     lines = []
-    for (estimator, name), group in calls.groupby(["estimator", "condition"], sort=False):
+    for (name, estimator, sources), group in calls.groupby(["condition", "estimator", kind], sort=False):
         there, absent = group[group["there"]], group[~group["there"]]
-        resolved, refused = there[there["verdict"] == "resolved"], there[there["verdict"] != "resolved"]
+        resolved, supported = (there[there["grade"] == grade] for grade in ("resolved", "supported"))
+        graded = group["grade"].notna().all()
+        if not graded:
+            # Rows that were computed before there were grades.
+            resolved = there[there["verdict"] == "resolved"]
+        rest = there.drop(resolved.index.union(supported.index))
         lines.append(
             {
                 "recording": name,
                 "estimator": estimator,
+                "sources": sources,
                 "pathways there": len(there),
-                "called resolved": _share(len(resolved), len(there)),
+                "resolved": _share(len(resolved), len(there)),
                 "of these R2 < .5": _share(int((resolved["true_r2"] < LEAST_R2_OF_A_RIGHT_CALL).sum()), len(resolved)),
+                "supported": _share(len(supported), len(there)) if graded else "-",
                 "R2 of resolved": number(resolved["true_r2"].mean()),
-                "R2 of unresolved": number(refused["true_r2"].mean()),
+                "R2 of supported": number(supported["true_r2"].mean()),
+                "R2 of all others": number(rest["true_r2"].mean()),
                 "pathways absent": len(absent),
-                "absent called resolved": _share(int((absent["verdict"] == "resolved").sum()), len(absent)),
+                "absent resolved": _share(int((absent["verdict"] == "resolved").sum()), len(absent)),
+                "absent supported": _share(int((absent["grade"] == "supported").sum()), len(absent)) if graded else "-",
             }
         )
     return markdown(pd.DataFrame(lines))

@@ -156,7 +156,7 @@ def test_quick_verdicts_judge_every_pathway(tmp_path: Path) -> None:
     conditions = ["3 of 6 pathways absent, 40 trials", "half of the units"]
     verdicts.main([*arguments, "--conditions", *conditions])
     rows = pd.read_csv(tmp_path / "recovery" / "verdicts.csv")
-    assert rows.groupby("condition")["there"].agg(["size", "sum"]).to_numpy().tolist() == [[12, 6], [6, 6]]
+    assert rows.groupby("condition")["there"].agg(["size", "sum"]).to_numpy().tolist() == [[24, 10], [12, 8]]
     assert set(rows["verdict"]) <= {"resolved", "unresolved"}
     assert rows.loc[rows["there"], "true_r"].notna().all()
     page = (tmp_path / "recovery.md").read_text(encoding="utf-8")
