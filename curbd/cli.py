@@ -165,6 +165,7 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
+    from curbd.recording.sufficiency import amount_of_recording, shortages
     from curbd.settings.plan import load_plan
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
@@ -177,7 +178,8 @@ def _ingest(arguments: argparse.Namespace) -> None:
     with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
         session = ingest(file, settings, arguments.name, shared=shared)
 
-    print(session.recording.attrs["notes"] or "no remarks")
+    notes = filter(None, session.recording.attrs["notes"].split("\n"))
+    print("\n".join([*notes, *shortages(amount_of_recording(session.recording))]) or "no remarks")
     groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
     write_netcdf({name: group for name, group in groups.items() if group is not None}, arguments.out)
     for name, table, path in (

@@ -14,12 +14,15 @@ from curbd.commands.default_models import with_default_models
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
+from curbd.recording.sufficiency import shortages
 from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
 
+POPULATION = "population"
+"""Estimator that models whole populations, of which few units of a region show little."""
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
 
@@ -76,6 +79,9 @@ def check_run(plan: Plan) -> RunCheck:
         files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
         check.of_recording[name] = files[name].mistakes
         check.remarks += files[name].remarks
+        amount = files[name].amount
+        if amount is not None and any(model.estimator == POPULATION for model in plan.config.models.values()):
+            check.remarks += [f"{name} ({row.path}): {text}" for text in shortages(amount, ["populations"])]
         check.of_recording[name] += _of_models(plan, name, files[name])
         if not check.of_recording[name]:
             _check_own_recordings(plan, name, check)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from curbd.pathways.verdict import (
     MIN_PREDICTED_R2,
-    MIN_SAMPLES_PER_REGRESSOR,
     MIN_SEED_R,
     MIN_UNIQUE_T,
     Grounds,
     Judgement,
 )
+from curbd.recording.sufficiency import MIN_BINS_PER_WEIGHT
 
 MAX_FACTOR = 20.0
 """Larger factors are not told as a number of trials: the estimate is too rough, and no one records that much."""
@@ -81,7 +81,7 @@ def trials_factor(code: str, grounds: Grounds) -> float | None:
     if code == "refits_disagree":
         return _growth(grounds.seed_r, MIN_SEED_R)
     if code == "few_bins":
-        return MIN_SAMPLES_PER_REGRESSOR / grounds.samples_per_regressor
+        return MIN_BINS_PER_WEIGHT / grounds.samples_per_regressor
     if code in ("no_evidence", "explained_by_past"):
         return max((MIN_UNIQUE_T / grounds.unique_t) ** 2, 1.0) if grounds.unique_t > 0 else float("inf")
     return None

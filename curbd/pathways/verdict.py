@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.recording.sufficiency import MIN_BINS_PER_WEIGHT
+
 MAX_Q_VALUE = 0.05
 MIN_PREDICTED_R2 = 0.5
 MIN_SEED_R = 0.7
 MAX_RESIDUAL_AUTOCORRELATION = 0.2
-MIN_SAMPLES_PER_REGRESSOR = 5.0
 MAX_EXCESS_ERROR = 0.02
 MAX_MEMORY_NATS = 10.0
 MAX_SHARED_SD = 6.0
@@ -164,7 +165,7 @@ def _objections(grounds: Grounds) -> dict[str, str]:
 
 def _against_the_model(grounds: Grounds) -> dict[str, str]:
     against = {}
-    if grounds.samples_per_regressor < MIN_SAMPLES_PER_REGRESSOR:
+    if grounds.samples_per_regressor < MIN_BINS_PER_WEIGHT:
         against["few_bins"] = f"{grounds.samples_per_regressor:.1f} training bins per weight are too few"
     if abs(grounds.residual_autocorrelation) > MAX_RESIDUAL_AUTOCORRELATION:
         against["correlated_residuals"] = (

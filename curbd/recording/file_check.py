@@ -20,6 +20,7 @@ from curbd.recording.inputs import names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.selection import candidate_units, require_units, small_regions
+from curbd.recording.sufficiency import Amount, expected_amount, shortages
 from curbd.recording.units import absent_values
 from curbd.recording.windows import Trials, conditions
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
@@ -48,6 +49,7 @@ class FileCheck:
     absent_values : (setting, value) of one value among several that are chosen and that the file does not have -> the
         values that it has.
     is_spikes : True if the activity is spikes.
+    amount : how many units, bins and trials the recording is expected to have; None if the trials are not known.
     outline : an outline of the recording, with one trial per condition, for a check of the experiments; None if the
         units could not be read.
     has_trials : True if the outline has the trials and inputs of the recording, False if it has a single empty bin.
@@ -62,6 +64,7 @@ class FileCheck:
     absent_perturbations: list[str] = field(default_factory=list)
     absent_values: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     is_spikes: bool = False
+    amount: Amount | None = None
     outline: xr.Dataset | None = None
     has_trials: bool = False
 
@@ -134,9 +137,37 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
             found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
             return found
         unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
+        n_inputs = len(activity.input_names) + len(inputs)
+        region = units["region"].to_numpy()
+        found.amount = expected_amount(region, unperturbed.inside, labels, n_inputs, settings.test_fraction)
+        found.remarks += [f"{where}: {text}" for text in shortages(found.amount, ("single units", "trials"))]
         found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
         found.has_trials = True
     return found
+
+
+def amount_in_file(file: RecordingFile, settings: RecordingSettings) -> Amount | None:
+    """Estimate how much a recording of a file would hold, without reading the activity.
+
+    Parameters
+    ----------
+    file : the opened file.
+    settings : settings of the recording.
+
+    Returns
+    -------
+    The expected amount; None if the file and the settings do not go together, or if no unit would be fitted.
+    """
+    regions = file.units["region"].tolist()
+    reasons = file.units["reason"].to_numpy(dtype=object)
+    kept = (reasons == "") & (small_regions(regions, reasons == "", settings.units) == "")
+    try:
+        trials = read_activity(_without_data(file), np.array([0]), settings, str(file.path)).trials
+        condition = conditions(trials.columns, settings.windows.conditions, str(file.path))
+    except UserError:
+        return None
+    region = file.units["region"].to_numpy()[kept]
+    return expected_amount(region, trials.inside, condition, 0, settings.test_fraction) if kept.any() else None
 
 
 def _opened(

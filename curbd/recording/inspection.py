@@ -23,10 +23,12 @@ from curbd.recording.description import (
     remark_lines,
     unit_column_lines,
 )
+from curbd.recording.file_check import amount_in_file
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.regions import LabelOrigin, no_label_message
+from curbd.recording.sufficiency import statements
 from curbd.recording.unreadable import UnreadableError, reading
-from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions
+from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Windows
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
 """Default settings, except that units without a region label are kept, so that any file can be described."""
@@ -91,6 +93,7 @@ def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
         unit_column_lines(facts.columns, INSPECTION_SETTINGS.regions.unit_columns),
         interval_lines(recording_file),
         input_lines(recording_file, other_responses),
+        _sufficiency(recording_file, "trials" if columns else None),
         *_what_to_write(recording_file, columns, facts.origins, facts.names, facts.candidates),
         remark_lines(recording_file, facts.columns),
     ]
@@ -130,8 +133,28 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
         region_lines(recording_file, origins, INSPECTION_SETTINGS.regions),
         interval_lines(recording_file),
         input_lines(recording_file, []),
+        _sufficiency(recording_file, None),
         *_what_to_write(recording_file, columns, [], {}),
         remark_lines(recording_file),
+    ]
+
+
+def _sufficiency(recording_file: RecordingFile, table: str | None) -> list[str]:
+    """Say whether the file holds enough data for each level of analysis, with the defaults of all other settings.
+
+    Parameters
+    ----------
+    recording_file : the described file.
+    table : the interval table whose rows are the trials; None for the whole recording.
+    """
+    settings = INSPECTION_SETTINGS.model_copy(update={"windows": Windows(table=table)})
+    amount = amount_in_file(recording_file, settings)
+    if amount is None:
+        return []
+    used = f"the rows of {table}" if table else "the whole file"
+    return [
+        f"Enough data? (all units, {used}, a fifth held out)",
+        *(f"  {statement.text}" for statement in statements(amount)),
     ]
 
 

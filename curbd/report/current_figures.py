@@ -13,6 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from curbd.report.drawing import (
+    GRADE_KEY,
+    GRADE_MARKS,
     GREY,
     INK,
     LINE_STYLES,
@@ -39,7 +41,10 @@ MAX_MATRIX_PANELS = 72
 STRONGEST_PATHWAYS = 12
 MAX_VERDICTS_WITH_TEXT = 12
 """Matrices with more rows or columns have no text in their cells."""
-VERDICT_MARKS = {"resolved": "✓", "unresolved": "?"}
+GRADE_HATCHES = {"supported": "..", "cannot_tell": "////", "no_evidence": "////"}
+"""Grade -> hatching of a cell; cells of resolved pathways are plain."""
+GRADE_DOTS = {"resolved": ".", "supported": "+"}
+"""Grade -> marker in a cell without text."""
 SIGN_LINES: dict[str, tuple[Dash, str]] = {
     "excitatory": ("-", "through positive weights"),
     "inhibitory": ("--", "through negative weights"),
@@ -82,8 +87,8 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
         legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
-        "Current over time, mean over the units of the target and the trials of a condition. ✓: resolved pathway, ?: "
-        "unresolved pathway."
+        "Current over time, mean over the units of the target and the trials of a condition. "
+        f"{GRADE_KEY}."
         + (
             ""
             if interval
@@ -125,14 +130,14 @@ def _small_multiples(
     fit: ModelResults, palette: dict[str, str], draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
 ) -> Picture:
     pathways = fit.tables["pathways"]
-    verdict = pathways.set_index(["target", "source"])["verdict"]
+    grade = pathways.set_index(["target", "source"])["grade"]
     targets = _targets(pathways)
     sources = _sources(fit.tables["currents"])[:-1]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST_PATHWAYS)
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
-        return _strongest(pairs, verdict, palette, draw, legend, alt, caption)
+        return _strongest(pairs, grade, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
     figure, axes = panels(
         len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True, share_y="row"
@@ -145,7 +150,7 @@ def _small_multiples(
                 panel.set_facecolor("#F4F4F4")
             zero_line(panel)
             draw(panel, target, source)
-            _verdict_mark(panel, verdict.get((target, source), ""))
+            _grade_mark(panel, grade.get((target, source), ""))
             if row == 0:
                 panel.set_title(
                     wrapped_label(f"from {source_label(source)}", letters), color=source_colour(source, palette)
@@ -163,7 +168,7 @@ def _small_multiples(
 
 def _strongest(
     pairs: Sequence[tuple[str, str]],
-    verdict: pd.Series,
+    grade: pd.Series,
     palette: dict[str, str],
     draw: Draw,
     legend: Sequence[Line2D | Patch],
@@ -179,7 +184,7 @@ def _strongest(
     for panel, (target, source) in zip(axes.flat, pairs, strict=False):
         zero_line(panel)
         draw(panel, target, source)
-        _verdict_mark(panel, verdict.get((target, source), ""))
+        _grade_mark(panel, grade.get((target, source), ""))
         panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=source_colour(source, palette))
     for panel in axes[:, 0]:
         panel.set_ylabel("current (x)")
@@ -196,15 +201,15 @@ def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
         figure.legend(handles=list(legend), loc="outside lower center", ncols=len(legend))
 
 
-def _verdict_mark(panel: Axes, verdict: str) -> None:
+def _grade_mark(panel: Axes, grade: str) -> None:
     box = {"facecolor": panel.get_facecolor(), "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     where: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "va": "top", "bbox": box}
-    if verdict:
-        panel.text(0.98, 0.96, VERDICT_MARKS[verdict], fontsize=9.5, color=INK, **where)
+    if grade:
+        panel.text(0.98, 0.96, GRADE_MARKS[grade], fontsize=9.5, color=INK, **where)
 
 
 def verdicts(fit: ModelResults) -> Picture:
-    """Draw a matrix of all pathways with their share, rms, null and verdict."""
+    """Draw a matrix of all pathways with their share, rms, null and grade."""
     pathways = fit.tables["pathways"]
     targets, sources = _targets(pathways), _sources(pathways)
     share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
@@ -225,11 +230,11 @@ def verdicts(fit: ModelResults) -> Picture:
     for target, source, row in _pairs(pathways):
         where = (sources.index(source), targets.index(target))
         if has_text:
-            if row["verdict"] == "unresolved":
-                _hatch(panel, where)
+            if row["grade"] in GRADE_HATCHES:
+                _hatch(panel, where, GRADE_HATCHES[row["grade"]])
             _write_cell(panel, where, row)
-        elif row["verdict"] == "resolved":
-            panel.plot(*where, ".", color=INK, markersize=3)
+        elif row["grade"] in GRADE_DOTS:
+            panel.plot(*where, GRADE_DOTS[row["grade"]], color=INK, markersize=3)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
     if not has_text:
@@ -237,15 +242,16 @@ def verdicts(fit: ModelResults) -> Picture:
         panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
         figure.colorbar(image, ax=panel, label="share of the current of the target", shrink=0.4)
     key = (
-        "✓: resolved pathway; ? and hatching: unresolved pathway. Every cell has the share of the current of the "
+        f"{GRADE_KEY}. Every cell has the share of the current of the "
         "target, the rms of the current, and its null: the rms that the fit gives when the trials of the source are "
         "shuffled."
         if has_text
-        else "A dot marks a resolved pathway."
+        else "A dot marks a resolved pathway, a cross a supported pathway."
     )
     return picture(
         figure,
-        "Matrix of verdicts: " + "; ".join(f"{s} to {t}: {row['verdict']}" for t, s, row in _pairs(pathways))
+        "Matrix of verdicts: "
+        + "; ".join(f"{s} to {t}: {row['grade'].replace('_', ' ')}" for t, s, row in _pairs(pathways))
         if has_text
         else "Matrix of shares and verdicts",
         "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
@@ -257,15 +263,13 @@ def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> Non
     null = f"\nnull {number_text(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
     column, line = where
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    panel.text(
-        column, line - 0.2, f"{VERDICT_MARKS[row['verdict']]} {percent_text(row['share'])}", fontsize=9.5, **middle
-    )
+    panel.text(column, line - 0.2, f"{GRADE_MARKS[row['grade']]} {percent_text(row['share'])}", fontsize=9.5, **middle)
     panel.text(column, line + 0.2, f"rms {number_text(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
 
 
-def _hatch(panel: Axes, where: tuple[int, int]) -> None:
+def _hatch(panel: Axes, where: tuple[int, int], hatch: str) -> None:
     corner = (where[0] - 0.47, where[1] - 0.46)
-    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch="////", edgecolor="#AEB6BC", linewidth=0))
+    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch=hatch, edgecolor="#AEB6BC", linewidth=0))
 
 
 def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:

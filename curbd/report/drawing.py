@@ -28,6 +28,17 @@ INK, GREY = "#1A1A1A", "#8A8A8A"
 SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
 """White to blue, light enough for dark text in every cell."""
 Sharing = Literal["none", "all", "row"]
+GRADE_MARKS = {"resolved": "✓", "supported": "(✓)", "cannot_tell": "?", "no_evidence": "–"}
+"""Grade of a pathway -> sign that can be told apart without colours."""
+GRADE_WORDS = {
+    "resolved": "resolved",
+    "supported": "supported, confounds possible",
+    "cannot_tell": "cannot tell",
+    "no_evidence": "no evidence",
+}
+"""Grade of a pathway -> words for readers."""
+GRADE_KEY = "; ".join(f"{mark}: {GRADE_WORDS[grade]}" for grade, mark in GRADE_MARKS.items())
+"""Explanation of the signs."""
 MAX_SVG_CHARACTERS = 150_000
 """Pictures whose SVG is longer become PNG."""
 PAGE_WIDTH_INCHES = 10.0

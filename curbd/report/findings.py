@@ -10,7 +10,7 @@ import xarray as xr
 
 from curbd.pathways.verdict import MAX_RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
-from curbd.report.drawing import counted, percent_text, r2_text, source_label
+from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, counted, percent_text, r2_text, source_label
 from curbd.report.reading import ModelResults, RecordingResults
 
 SAMPLES_PER_DIMENSION_TO_REPORT = 20
@@ -26,12 +26,14 @@ MAX_LISTED = 12
 
 
 class Judged(NamedTuple):
-    """A pathway between regions in the summary: its name, verdict, share of the current, and reason."""
+    """A pathway between regions in the summary: its name, verdict, grade, share of the current, reason and needs."""
 
     pathway: str
     verdict: str
+    grade: str
     share: str
     reason: str
+    needed: str
 
 
 class Summary(NamedTuple):
@@ -44,7 +46,7 @@ class Summary(NamedTuple):
     sentence : how many pathways are resolved.
     fit : how well the network reproduces the recording.
     truth : how many verdicts are right; '' if the true network is not known.
-    pathways : the pathways between regions, resolved ones first.
+    pathways : the pathways between regions, the best evidence first.
     omitted : number of pathways that are not listed.
     """
 
@@ -66,10 +68,16 @@ def between_regions(pathways: pd.DataFrame) -> pd.DataFrame:
 
 def summarise(fit: ModelResults) -> Summary:
     """Summarise the verdicts on the pathways of one model in sentences."""
-    # Resolved pathways come first, because "resolved" sorts before "unresolved".
-    pathways = between_regions(fit.tables["pathways"]).sort_values("verdict", kind="stable")
+    pathways = between_regions(fit.tables["pathways"]).sort_values("grade_rank", kind="stable")
     judged = [
-        Judged(f"{row['source']} → {row['target']}", row["verdict"], percent_text(row["share"]), row["reason"])
+        Judged(
+            pathway=f"{row['source']} → {row['target']}",
+            verdict=row["verdict"],
+            grade=f"{GRADE_MARKS[row['grade']]} {GRADE_WORDS[row['grade']]}",
+            share=percent_text(row["share"]),
+            reason=row["reason"],
+            needed="" if pd.isna(row["needed"]) else row["needed"],
+        )
         for _, row in pathways.iterrows()
     ]
     return Summary(
@@ -89,13 +97,27 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
     resolved = pathways[pathways["verdict"] == "resolved"]
     n = len(pathways)
     if resolved.empty:
-        return f"None of the {counted(n, 'pathway')} between regions is resolved: do not interpret the currents."
+        none = f"None of the {counted(n, 'pathway')} between regions is resolved: do not interpret the currents."
+        return none + _supported_sentence(pathways)
     if len(resolved) == n:
         return f"All {n} pathways between regions are resolved." if n > 1 else "The only pathway is resolved."
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
     return (
         f"{len(resolved)} of {counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
-        f"{'; the strongest are' if len(resolved) > 3 else ':'} {strongest}."
+        f"{'; the strongest are' if len(resolved) > 3 else ':'} {strongest}.{_supported_sentence(pathways)}"
+    )
+
+
+def _supported_sentence(pathways: pd.DataFrame) -> str:
+    """Say which pathways are supported, the best evidence first; '' if there are none."""
+    supported = pathways[pathways["grade"] == "supported"]
+    if supported.empty:
+        return ""
+    best = ", ".join(f"{row['source']} → {row['target']}" for _, row in supported.head(3).iterrows())
+    return (
+        f" There is evidence for {len(supported)} "
+        f"{'pathways' if len(supported) > 1 else 'pathway'}, whose currents may partly come from what was not recorded"
+        f"{'; the best is for' if len(supported) > 3 else ':'} {best}."
     )
 
 

@@ -6,16 +6,21 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from curbd.report.drawing import GREY, Picture, panels, picture, wrapped_label
+from curbd.report.drawing import GREY, Dash, Picture, panels, picture, wrapped_label
 from curbd.report.findings import between_regions
 from curbd.report.reading import ModelResults
 
 MAX_DIAGRAM_REGIONS = 8
 CIRCLE_RADIUS = 0.26
+GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell": ":"}
+"""Grade -> style of the arrow; pathways of other grades are not drawn."""
 
 
 def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
-    """Draw all pathways: resolved pathways as arrows whose width grows with the share, unresolved ones as dotted lines.
+    """Draw the pathways for which there may be evidence; the style of an arrow tells the grade.
+
+    Resolved pathways are arrows whose width grows with the share, supported pathways are dashed in the colour of the
+    source, and pathways of which nothing can be told are dotted. Pathways without evidence are not drawn.
 
     Returns None for a single region, and for more regions than `MAX_DIAGRAM_REGIONS`.
     """
@@ -35,17 +40,19 @@ def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     panel = axes[0, 0]
     for _, row in between_regions(fit.tables["pathways"]).iterrows():
         start, end = position[row["source"]], position[row["target"]]
-        resolved = row["verdict"] == "resolved"
+        if row["grade"] not in GRADE_LINES:
+            continue
+        resolved, is_graded = row["grade"] == "resolved", row["grade"] != "cannot_tell"
         arrow = FancyArrowPatch(
             (start[0], start[1]),
             (end[0], end[1]),
             connectionstyle="arc3,rad=0.16",
             arrowstyle="-|>",
-            mutation_scale=13 if resolved else 8,
+            mutation_scale=13 if is_graded else 8,
             # The square of the width grows with the variance of the current.
-            linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 0.9,
-            linestyle="-" if resolved else (0, (2, 2)),
-            color=palette[row["source"]] if resolved else GREY,
+            linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 1.6 if is_graded else 0.9,
+            linestyle=GRADE_LINES[row["grade"]],
+            color=palette[row["source"]] if is_graded else GREY,
             shrinkA=gap,
             shrinkB=gap,
         )
@@ -65,7 +72,8 @@ def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     panel.axis("off")
     legend = [
         Line2D([], [], color=GREY, linewidth=3, label="resolved (width: share)"),
-        Line2D([], [], color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), label="unresolved"),
+        Line2D([], [], color=GREY, linewidth=1.6, linestyle=GRADE_LINES["supported"], label="supported"),
+        Line2D([], [], color=GREY, linewidth=0.9, linestyle=GRADE_LINES["cannot_tell"], label="cannot tell"),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=7.5)
+    figure.legend(handles=legend, loc="outside lower center", ncols=3, fontsize=7.5)
     return picture(figure, "Diagram of the pathways between regions; the table next to it lists the pathways", "")

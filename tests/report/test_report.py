@@ -202,7 +202,9 @@ def test_every_pathway_is_listed_with_its_verdict_and_reason(run: Path, page: st
     shown = html.unescape(page)
     for _, row in rows[(rows["recording"] == "three") & (rows["source"] != rows["target"])].iterrows():
         assert row["reason"] in shown
-    assert page.count("✓ resolved") + page.count("? unresolved") >= 12
+        assert not isinstance(row["needed"], str) or row["needed"] in shown
+    words = ("✓ resolved", "(✓) supported", "? cannot tell", "– no evidence")
+    assert sum(page.count(word) for word in words) >= 12
 
 
 def test_the_same_results_give_the_same_bytes(
@@ -342,12 +344,18 @@ def judged(run: Path, **columns: object) -> findings.Summary:
     """The full-rank fit of the three regions with other verdicts on its pathways."""
     full = scored(run).fits[0]
     pathways = full.tables["pathways"].assign(**columns)
+    resolved = pathways["verdict"] == "resolved"
+    grade = np.where(resolved, "resolved", columns.get("grade", "cannot_tell"))
+    pathways = pathways.assign(grade=grade, grade_rank=np.argsort(np.argsort(~resolved, kind="stable")) + 1)
     return findings.summarise(full._replace(tables=full.tables | {"pathways": pathways}))
 
 
 def test_the_verdict_comes_in_plain_words(run: Path) -> None:
     none = judged(run, verdict="unresolved")
     assert none.sentence.startswith("None of the 6 pathways between regions is resolved")
+    supported = judged(run, verdict="unresolved", grade="supported")
+    assert "There is evidence for 6 pathways" in supported.sentence
+    assert {pathway.grade for pathway in supported.pathways} == {"(✓) supported, confounds possible"}
     assert judged(run, verdict="resolved").sentence == "All 6 pathways between regions are resolved."
     source = tables.read("pathways", run / "tables" / "pathways.csv").query("recording == 'three' and model == 'full'")
     from_a = np.where(source["source"] == "A & co", "resolved", "unresolved")
