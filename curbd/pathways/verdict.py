@@ -15,7 +15,7 @@ MAX_RESIDUAL_AUTOCORRELATION = 0.2
 MAX_EXCESS_ERROR = 0.02
 MAX_MEMORY_NATS = 10.0
 MAX_SHARED_SD = 6.0
-MAX_UNRECORDED_SHARE = 3e-4
+MAX_UNRECORDED_SHARE = 1e-4
 """Evidence for something unrecorded counts against a current only above this share of the variance, so that a long
 recording is not blamed for its length."""
 MIN_UNIQUE_SHARE = 1e-4
