@@ -21,8 +21,6 @@ from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
 
-POPULATION = "population"
-"""Estimator that models whole populations, of which few units of a region show little."""
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
 
@@ -80,7 +78,7 @@ def check_run(plan: Plan) -> RunCheck:
         check.of_recording[name] = files[name].mistakes
         check.remarks += files[name].remarks
         amount = files[name].amount
-        if amount is not None and any(model.estimator == POPULATION for model in plan.config.models.values()):
+        if amount is not None and any(model.level == "population" for model in plan.config.models.values()):
             check.remarks += [f"{name} ({row.path}): {text}" for text in shortages(amount, ["populations"])]
         check.of_recording[name] += _of_models(plan, name, files[name])
         if not check.of_recording[name]:
