@@ -162,11 +162,9 @@ def summary(calls: pd.DataFrame) -> str:
     lines = []
     for (name, estimator, sources), group in calls.groupby(["condition", "estimator", kind], sort=False):
         there, absent = group[group["there"]], group[~group["there"]]
-        resolved, supported = (there[there["grade"] == grade] for grade in ("resolved", "supported"))
-        graded = group["grade"].notna().all()
-        if not graded:
-            # Rows that were computed before there were grades.
-            resolved = there[there["verdict"] == "resolved"]
+        resolved, supported = there[there["verdict"] == "resolved"], there[there["grade"] == "supported"]
+        # Rows that were computed before there were grades have none.
+        n_there, n_absent = (int(rows_of["grade"].notna().sum()) for rows_of in (there, absent))
         rest = there.drop(resolved.index.union(supported.index))
         lines.append(
             {
@@ -176,13 +174,13 @@ def summary(calls: pd.DataFrame) -> str:
                 "pathways there": len(there),
                 "resolved": _share(len(resolved), len(there)),
                 "of these R2 < .5": _share(int((resolved["true_r2"] < LEAST_R2_OF_A_RIGHT_CALL).sum()), len(resolved)),
-                "supported": _share(len(supported), len(there)) if graded else "-",
+                "supported": _share(len(supported), n_there),
                 "R2 of resolved": number(resolved["true_r2"].mean()),
                 "R2 of supported": number(supported["true_r2"].mean()),
                 "R2 of all others": number(rest["true_r2"].mean()),
                 "pathways absent": len(absent),
                 "absent resolved": _share(int((absent["verdict"] == "resolved").sum()), len(absent)),
-                "absent supported": _share(int((absent["grade"] == "supported").sum()), len(absent)) if graded else "-",
+                "absent supported": _share(int((absent["grade"] == "supported").sum()), n_absent),
             }
         )
     return markdown(pd.DataFrame(lines))

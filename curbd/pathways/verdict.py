@@ -127,7 +127,8 @@ def judgement(grounds: Grounds) -> Judgement:
     is unresolved. Unknown evidence (NaN) does not count against a pathway.
 
     Signs of what was not recorded do not count against a known input that enters the region itself: no unrecorded
-    region drives what the experimenter switched on. Unrecorded units can pass the input on, but not within the bin.
+    region drives what the experimenter switched on. Unrecorded units can pass the input on, but not within the bin. The
+    reason then says that the course of the current can be believed, but not its size.
 
     A pathway that is not resolved is ``supported`` if nothing but these hints speaks against the pathway, and if its
     source, present and past, adds to the prediction from the present and the past of all other sources. The grade is
@@ -189,6 +190,21 @@ def _against_the_model(grounds: Grounds) -> dict[str, str]:
 
 def _hints(grounds: Grounds) -> dict[str, str]:
     """List the hints of what was not recorded, unless the source is an input that enters the target itself."""
+    hints = _signs(grounds)
+    if not hints or (grounds.is_known_input and grounds.enters_itself):
+        return {}
+    if grounds.is_known_input:
+        hints["indirect_input"] = "the input may reach the target by way of unrecorded units alone"
+    if not grounds.adds_to_the_past:
+        hints["explained_by_past"] = (
+            "the source adds nothing reliable to the present and the past of the other sources "
+            f"({grounds.unique_share:.2%} of the variance, t = {grounds.unique_t:.1f} over folds of trials)"
+        )
+    return hints
+
+
+def _signs(grounds: Grounds) -> dict[str, str]:
+    """List the signs of something unrecorded that acts on the target."""
     hints: dict[str, str] = {}
     if grounds.memory_nats > MAX_MEMORY_NATS and grounds.memory_share > MAX_UNRECORDED_SHARE:
         hints["memory"] = (
@@ -201,15 +217,6 @@ def _hints(grounds: Grounds) -> dict[str, str]:
             "the residuals of the target's units fluctuate together "
             f"({grounds.common_share:.2%} of the variance, {grounds.shared_sd:.0f} sd): "
             "a possible cause is an input from outside the recording"
-        )
-    if not hints or (grounds.is_known_input and grounds.enters_itself):
-        return {}
-    if grounds.is_known_input:
-        hints["indirect_input"] = "the input may reach the target by way of unrecorded units alone"
-    if not grounds.adds_to_the_past:
-        hints["explained_by_past"] = (
-            "the source adds nothing reliable to the present and the past of the other sources "
-            f"({grounds.unique_share:.2%} of the variance, t = {grounds.unique_t:.1f} over folds of trials)"
         )
     return hints
 
@@ -234,4 +241,9 @@ def _support(grounds: Grounds) -> list[str]:
         support.append(f"expected R2 {grounds.predicted_r2:.2f}")
     if np.isfinite(grounds.seed_r):
         support.append(f"refits agree (r = {grounds.seed_r:.2f})")
+    if grounds.is_known_input and _signs(grounds):
+        support.append(
+            "the input enters the region at once; because something was not recorded, the course of its current can "
+            "be believed and the size cannot"
+        )
     return support

@@ -148,6 +148,8 @@ def test_evidence_for_something_unrecorded_needs_an_effect_of_some_size() -> Non
 def test_an_input_that_enters_a_region_itself_cannot_be_driven_by_what_was_not_recorded() -> None:
     of_input = GOOD._replace(**HINTED, immediate_share=0.005)
     assert judgement(of_input).verdict == "resolved"
+    assert "size cannot" in judgement(of_input).reason
+    assert "size cannot" not in judgement(of_input._replace(memory_nats=0.0)).reason
     by_way_of_others = judgement(of_input._replace(immediate_share=1e-5))
     assert by_way_of_others.grade == "supported"
     assert by_way_of_others.codes == ("memory", "indirect_input")
