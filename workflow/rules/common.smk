@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from curbd.commands.default_models import with_default_models
+from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.plan import Plan, as_json, read_plan
@@ -245,7 +246,7 @@ def folder_of_results(wildcards, output):
 
 
 # Memory in MB and time in minutes; both grow with the number of the attempt. Python and its libraries take the smallest
-# amount; the factor is the ratio of the arrays that a step holds at the same time to the file that it reads.
+# amount; the factor of ingest and tables is the ratio of the arrays that are held at the same time to the files read.
 
 
 def ingest_memory(wildcards, input, attempt):
@@ -254,7 +255,8 @@ def ingest_memory(wildcards, input, attempt):
 
 def fit_memory(wildcards, input, attempt):
     # Only the recording exists when a group of jobs is submitted; the network is made inside the group.
-    return attempt * max(2000, int(60 * Path(input.recording).stat().st_size / 1e6))
+    n_seeds = len(PLAN.config.models[wildcards.model].seeds)
+    return attempt * max(2000, memory_of_steps(input.recording, n_seeds))
 
 
 def table_memory(wildcards, input, attempt):

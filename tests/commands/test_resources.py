@@ -1,0 +1,36 @@
+"""The memory that steps ask for grows with what is in the recording, and not with how well the file is compressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from curbd.commands.resources import memory_of_steps
+from curbd.storage import write_netcdf
+from tests.support.known_network import small
+
+
+def test_memory_does_not_depend_on_compression(tmp_path: Path) -> None:
+    recording, _ = small(tmp_path)
+    write_netcdf({"/": recording}, tmp_path / "recording.nc")
+    silent = recording.copy(deep=True)
+    silent["rates"][:] = 0.0
+    write_netcdf({"/": silent}, tmp_path / "silent.nc")
+    assert (tmp_path / "silent.nc").stat().st_size < 0.5 * (tmp_path / "recording.nc").stat().st_size
+    needed = memory_of_steps(tmp_path / "recording.nc", n_seeds=2)
+    assert memory_of_steps(tmp_path / "silent.nc", n_seeds=2) == needed
+
+
+def test_memory_grows_with_trials_and_seeds(tmp_path: Path) -> None:
+    recording, _ = small(tmp_path)
+    rates = np.zeros((200, *recording["rates"].shape[1:]))
+    long = recording.isel(trial=np.arange(200) % recording.sizes["trial"])
+    long["rates"][:] = rates
+    paths = tmp_path / "short.nc", tmp_path / "long.nc"
+    for dataset, path in zip((recording, long), paths, strict=True):
+        write_netcdf({"/": dataset}, path)
+    short, longer = (memory_of_steps(path, n_seeds=1) for path in paths)
+    # The rates alone, in double precision, a few dozen times.
+    assert longer - short > 20 * (rates.nbytes - recording["rates"].nbytes) / 1e6
+    assert memory_of_steps(paths[0], n_seeds=1000) > short
