@@ -97,6 +97,21 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps that read a fitted network."""
     add_currents_step(steps, _currents)
+    step = add_step(steps, "contrasts", _contrasts, "compare the currents of a network between conditions")
+    add_network_arguments(step)
+    step.add_argument("--currents", type=Path, required=True, metavar="currents.nc", help="currents of the network")
+    step.add_argument(
+        "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its contrasts"
+    )
+    step.add_argument("--out", type=Path, required=True, metavar="contrasts.csv", help="file for the differences")
+    step.add_argument(
+        "--timecourses",
+        type=Path,
+        required=True,
+        metavar="contrast_timecourses.parquet",
+        help="file for the differences over time",
+    )
+
     add_inactivate_step(steps, _inactivate)
 
     step = add_step(steps, "compare", _compare, "compare predictions with the real perturbations of a recording")
@@ -231,6 +246,27 @@ def _currents(arguments: argparse.Namespace) -> None:
     tables.write("nulls", nulls, arguments.nulls)
 
 
+def _contrasts(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.contrasts.contrast import contrast_tables
+    from curbd.network.view import view
+    from curbd.settings.plan import load_plan
+    from curbd.storage import read_netcdf
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks, currents = read_netcdf(arguments.network), read_netcdf(arguments.currents)["current"]
+    contrasts = load_plan(arguments.plan).config.contrasts
+    # The posterior of the weights is that of a network with one unit per recorded unit.
+    fit = view(recording, networks) if "gram" in networks else None
+
+    compared = contrast_tables(currents, recording, contrasts, fit)
+
+    print("\n".join(f"{text}; this contrast is left out" for text in compared.left_out.values()) or "no remarks")
+    tables.write("contrasts", compared.contrasts, arguments.out)
+    tables.write("contrast_timecourses", compared.timecourses, arguments.timecourses)
+
+
 def _inactivate(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
@@ -309,7 +345,9 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(arguments.results, models, plan.config.models)
+    collected = collect_run(
+        arguments.results, models, plan.config.models, with_contrasts=bool(plan.config.contrasts)
+    )
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
     )

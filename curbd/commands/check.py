@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curbd.commands.default_models import with_default_models
+from curbd.contrasts.trials import comparisons
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
@@ -88,6 +89,7 @@ def check_run(plan: Plan) -> RunCheck:
     _check_perturbed(plan, files, check)
     _check_values(files, check)
     _check_experiments(plan, files, check)
+    _check_contrasts(plan, files, check)
     return check
 
 
@@ -222,6 +224,19 @@ def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck)
             except UserError as error:
                 wrong[recording] = str(error)
         _tell(f"The readout {name}", wrong, list(with_trials), set(), plan, check)
+
+
+def _check_contrasts(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Contrasts whose column, levels or matched columns no recording has, or that some recordings cannot have."""
+    trials = {name: file.every_trial for name, file in files.items() if file.every_trial is not None}
+    for name, contrast in plan.config.contrasts.items():
+        wrong: dict[str, str] = {}
+        for recording, outline in trials.items():
+            try:
+                comparisons(outline, name, contrast)
+            except UserError as error:
+                wrong[recording] = str(error)
+        _tell(f"The contrast {name}", wrong, list(trials), set(), plan, check)
 
 
 def _tell(what: str, wrong: dict[str, str], chosen: list[str], required: set[str], plan: Plan, check: RunCheck) -> None:

@@ -76,6 +76,8 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
         yield "ingest_for_model"
         return
     steps = dict(FILES_OF_STEP)
+    if plan.config.contrasts:
+        steps["contrasts"] = ("contrasts.csv", "contrast_timecourses.parquet")
     if plan.config.models[model].family == "low_rank":
         steps |= FILES_OF_LOW_RANK_STEP
         steps |= FILES_OF_MECHANISM if plan.config.models[model].level == "unit" else {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
@@ -9,6 +12,7 @@ from curbd.network.equation import Network, weights
 from curbd.network.fit import Posterior
 
 Array = np.ndarray
+Key = TypeVar("Key", bound=Hashable)
 
 
 def posterior_draws(network: Network, posterior: Posterior | None, n_draws: int, seed: int) -> list[Network]:
@@ -60,6 +64,35 @@ def summed_covariance(posterior: Posterior, units: Array) -> Array:
     for index, ridge in enumerate(ridges):
         total += noise_variance[group.ravel() == index].sum() * np.linalg.inv(posterior.gram + np.diag(ridge))
     return total
+
+
+def current_variance(
+    posterior: Posterior, units: Array, activity: Mapping[Key, tuple[Array, Array]]
+) -> dict[Key, Array]:
+    """Return the posterior variance of currents that a given presynaptic activity sends to single units.
+
+    Parameters
+    ----------
+    posterior : posterior of the weights of all units.
+    units : (unit,) bool, the units that receive the currents.
+    activity : key -> the indices (column,) of the regressors of a source, and their activity (..., unit, column) or
+        (..., 1, column), which may differ from unit to unit.
+
+    Returns
+    -------
+    Key -> (..., unit) variance, in the squared (dimensionless) units of the state x.
+    """
+    ridges, group = np.unique(posterior.ridge[units], axis=0, return_inverse=True)
+    noise_variance = posterior.noise_variance[units]
+    variance = {key: np.empty((*a.shape[:-2], len(noise_variance))) for key, (_, a) in activity.items()}
+    for index, ridge in enumerate(ridges):
+        members = np.flatnonzero(group.ravel() == index)
+        covariance = np.linalg.inv(posterior.gram + np.diag(ridge))
+        for key, (columns, a) in activity.items():
+            of_members = a if a.shape[-2] == 1 else a[..., members, :]
+            squares = ((of_members @ covariance[np.ix_(columns, columns)]) * of_members).sum(-1)
+            variance[key][..., members] = np.maximum(squares, 0) * noise_variance[members]
+    return variance
 
 
 def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: int) -> Array:

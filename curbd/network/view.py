@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
@@ -15,6 +16,8 @@ from curbd.network.fit import BlockRanks, Posterior
 from curbd.network.residual import Residual, one_step_residual
 from curbd.network.sources import BIAS, Source, sources_of
 from curbd.network.uncertainty import (
+    Key,
+    current_variance,
     expected_r2,
     mean_current_variance,
     mean_rate_variance,
@@ -259,6 +262,24 @@ class View(Recorded):
         if self.rate_covariance is not None:
             variance = variance + mean_rate_variance(self.rate_covariance, self.W[units].mean(0), z, source.columns)
         return variance
+
+    def current_variance(self, region: str, activity: Mapping[Key, tuple[Source, Array]]) -> dict[Key, Array] | None:
+        """Return the posterior variance of currents that a given presynaptic activity sends to the units of a region.
+
+        Parameters
+        ----------
+        region : name of the target region.
+        activity : key -> a source, and the activity (..., unit, column) or (..., 1, column) of its columns.
+
+        Returns
+        -------
+        Key -> (..., unit) variance, in the squared (dimensionless) units of the state x; None if the estimator has no
+        posterior.
+        """
+        if self.posterior is None:
+            return None
+        of_columns = {key: (source.columns, values) for key, (source, values) in activity.items()}
+        return current_variance(self.posterior, self.region == region, of_columns)
 
     def expected_r2(self, source: Source, region: str) -> float:
         """Return the R2 with the true current that the posterior expects of a current; NaN without a posterior."""

@@ -52,6 +52,8 @@ class FileCheck:
     amount : how many units, bins and trials the recording is expected to have; None if the trials are not known.
     outline : an outline of the recording, with one trial per condition, for a check of the experiments; None if the
         units could not be read.
+    every_trial : an outline of the recording with all trials and their columns, and a single bin and unit, for a check
+        of the contrasts; None if the trials are not known.
     has_trials : True if the outline has the trials and inputs of the recording, False if it has a single empty bin.
     """
 
@@ -66,6 +68,7 @@ class FileCheck:
     is_spikes: bool = False
     amount: Amount | None = None
     outline: xr.Dataset | None = None
+    every_trial: xr.Dataset | None = None
     has_trials: bool = False
 
     def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
@@ -142,6 +145,7 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         found.amount = expected_amount(region, unperturbed.inside, labels, n_inputs, settings.test_fraction)
         found.remarks += [f"{where}: {text}" for text in shortages(found.amount, ("single units", "trials"))]
         found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
+        found.every_trial = _every_trial(unperturbed, [*activity.input_names, *inputs], name)
         found.has_trials = True
     return found
 
@@ -370,4 +374,21 @@ def _outline(
             "dt_s": dt_s,
             "silent": -1.0 if settings.scaling == "counts" else 0.0,
         },
+    )
+
+
+def _every_trial(trials: Trials, inputs: list[str], name: str) -> xr.Dataset:
+    """An outline of the recording with the columns of all trials, one bin and one unit."""
+    n_trials = len(trials.columns)
+    columns: dict[str, Any] = {
+        f"trial_{column}" if str(column) in RECORDING_NAMES else str(column): ("trial", cells.to_numpy())
+        for column, cells in trials.columns.items()
+    }
+    return xr.Dataset(
+        {
+            "rates": (("trial", "time", "unit"), np.zeros((n_trials, 1, 1))),
+            "inputs": (("trial", "time", "input"), np.zeros((n_trials, 1, len(inputs)))),
+        },
+        coords={**columns, "input": ("input", np.array(inputs, dtype=str))},
+        attrs={"recording": name},
     )

@@ -21,6 +21,8 @@ MIN_PREDICTED_SHARE = 0.02
 """Networks that predict a smaller share of the variance of the current get a warning."""
 NOISE_SHARE_TO_REPORT = 0.5
 """Fits with a larger share of measurement noise in the observed rates get a warning."""
+MAX_Q_TO_REPORT = 0.05
+"""Differences between conditions with a larger q-value are not called differences."""
 MAX_LISTED = 12
 """Longer lists of names are cut here."""
 
@@ -188,6 +190,44 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
             f" Of {counted(len(absent), 'pathway')} without a true current (inputs included), {called} called resolved."
         )
     return text
+
+
+def contrast_sentences(fit: ModelResults) -> list[str]:
+    """Say for every contrast of a model which currents between regions differ, and what may be wrong with its null."""
+    contrasts = fit.tables["contrasts"]
+    verdict = fit.tables["pathways"].set_index(["target", "source"])["verdict"]
+    sentences = []
+    for (name, level_a, level_b), rows in contrasts.groupby(["contrast", "level_a", "level_b"], sort=True):
+        between = rows[rows["source"].isin(rows["target"]) & (rows["source"] != rows["target"])]
+        pattern = between[between["part"] == "pattern"]
+        found = pattern[pattern["q_value"] <= MAX_Q_TO_REPORT].sort_values("q_value", kind="stable")
+        text = (
+            f"{name} ({level_a} − {level_b}): the evoked currents of {len(found)} of "
+            f"{counted(len(pattern), 'pathway')} between regions differ"
+        )
+        if len(found):
+            pathways = [f"{row['source']} → {row['target']}" for _, row in found.iterrows()]
+            resolved = sum(verdict.get((row["target"], row["source"])) == "resolved" for _, row in found.iterrows())
+            text += f": {_listed(pd.Series(pathways))}. {resolved} of these currents {_are(resolved)} resolved"
+        sentences.append(f"{text}.{_drift_sentence(rows)}")
+    return sentences
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _drift_sentence(rows: pd.DataFrame) -> str:
+    """A warning if labels and currents of neighbouring trials are both alike, so that permuted labels may be wrong."""
+    n_trials = rows["n_trials_a"].iloc[0] + rows["n_trials_b"].iloc[0]
+    label, current = rows["label_autocorrelation"].iloc[0], rows["trial_autocorrelation"].max()
+    if label > 2 / np.sqrt(n_trials) and current > 2 / np.sqrt(n_trials):
+        return (
+            f" Labels and currents of neighbouring trials are both alike (correlations {label:.2f} and up to "
+            f"{current:.2f}), so that p-values from permuted labels may be too small: compare within blocks of trials "
+            "(blocks), or shift the labels (null: shifted)."
+        )
+    return ""
 
 
 def warnings(recorded: RecordingResults) -> list[str]:

@@ -15,6 +15,7 @@ import xarray as xr
 from curbd.progress import tracked
 from curbd.report import (
     agreement_figure,
+    contrast_figures,
     current_figures,
     effect_figures,
     findings,
@@ -155,6 +156,11 @@ def _model(anchor: str, fit: ModelResults, palette: dict[str, str]) -> dict[str,
         "diagram": network_figure.diagram(fit, palette),
         "signed": None if fit.is_of_populations else current_figures.signed_matrix(fit, palette),
         "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
+        "contrasts": {
+            "sentences": findings.contrast_sentences(fit),
+            "pictures": list(contrast_figures.pictures(fit, palette)),
+            "table": grid("contrasts", _by_evidence(fit.tables["contrasts"]), leave_out=("recording", "model")),
+        },
         "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),
         "inactivations": grid(
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
@@ -171,6 +177,11 @@ def _model(anchor: str, fit: ModelResults, palette: dict[str, str]) -> dict[str,
         },
         "settings": _settings(fit),
     }
+
+
+def _by_evidence(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """The rows of contrasts, those with the smallest q-values first."""
+    return contrasts.sort_values(["contrast", "q_value", "p_value"], kind="stable")
 
 
 def _of_regions(rows: pd.DataFrame) -> pd.DataFrame:
@@ -268,6 +279,11 @@ def _definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
         "pathways",
         "nulls",
         "currents",
+        *(
+            ["contrasts"]
+            if any(len(fit.tables["contrasts"]) for recorded in run.recordings for fit in recorded.fits)
+            else []
+        ),
         "inactivations",
         *EXPERIMENT_TABLES,
         "regions",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from curbd.settings.contrasts import Contrast
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
@@ -54,6 +55,10 @@ class Config(Section):
     further_nulls: bool = True
     """Whether every pathway is compared with the additional nulls of nulls.csv, which do not enter the verdict. They
     take about as long as the fit. With false, nulls.csv has no rows."""
+    contrasts: dict[Name, Contrast] = {}
+    """Name -> comparison of the currents between conditions, at its shortest `{reward: {column: rewarded}}`. Every
+    contrast is computed for every fitted network; recordings that lack the column or a level are left out, with a
+    remark."""
 
     @field_validator("results")
     @classmethod

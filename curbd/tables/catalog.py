@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from curbd.tables import experiments, fits, mechanism, pathways, recordings
+from curbd.tables import contrasts, experiments, fits, mechanism, pathways, recordings
 from curbd.tables.column import Table
 
-TABLES: dict[str, Table] = fits.TABLES | recordings.TABLES | pathways.TABLES | experiments.TABLES | mechanism.TABLES
+TABLES: dict[str, Table] = (
+    fits.TABLES | recordings.TABLES | pathways.TABLES | contrasts.TABLES | experiments.TABLES | mechanism.TABLES
+)

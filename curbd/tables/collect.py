@@ -35,7 +35,7 @@ PACKAGES = (
 
 
 def collect_run(
-    results: Path, models: Mapping[str, Sequence[str]], settings: Mapping[str, Model]
+    results: Path, models: Mapping[str, Sequence[str]], settings: Mapping[str, Model], *, with_contrasts: bool
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
@@ -47,6 +47,7 @@ def collect_run(
     results : folder of the run.
     models : name of a recording -> models that have all their results.
     settings : name of a model -> its settings.
+    with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
 
     Returns
     -------
@@ -64,6 +65,8 @@ def collect_run(
         "currents": fits,
         "pathways": fits,
         "nulls": fits,
+        "contrasts": fits if with_contrasts else [],
+        "contrast_timecourses": fits if with_contrasts else [],
         "inactivations": fits,
         "inactivation_timecourses": fits,
         "inactivation_units": fits,

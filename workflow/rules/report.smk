@@ -16,6 +16,10 @@ rule tables:
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
         nulls=per_fit("nulls.csv"),
+        contrasts=per_fit("contrasts.csv") if PLAN.config.contrasts else [],
+        contrast_timecourses=(
+            per_fit("contrast_timecourses.parquet") if PLAN.config.contrasts else []
+        ),
         inactivations=per_fit("inactivations.csv"),
         timecourses=per_fit("inactivation_timecourses.parquet"),
         unit_effects=per_fit("inactivation_units.parquet"),
@@ -37,6 +41,7 @@ rule tables:
                 "regions",
                 "pathways",
                 "nulls",
+                "contrasts",
                 "inactivations",
                 "perturbation_comparison",
                 "interactions",
@@ -47,6 +52,7 @@ rule tables:
             "<results>/tables/{table}.parquet",
             table=[
                 "currents",
+                "contrast_timecourses",
                 "latents",
                 "inactivation_timecourses",
                 "inactivation_units",

@@ -1,0 +1,1 @@
+"""Comparison of the currents of every pathway between conditions."""

@@ -1,0 +1,340 @@
+"""Contrasts of the currents of a recording, as tables: every pathway, and every bin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from curbd import tables
+from curbd.contrasts.differences import SMALLEST_ERROR, Labels, compared_bins, labels_of, signed_root
+from curbd.contrasts.pathway import PARTS, PartContrast, Presynaptic, contrast_pathway, lag_correlation, two_sided
+from curbd.contrasts.trials import Comparison, comparisons
+from curbd.errors import UserError
+from curbd.network.sources import BIAS
+from curbd.network.view import View
+from curbd.pathways.multiplicity import benjamini_hochberg
+from curbd.settings.contrasts import Contrast
+
+Array = np.ndarray
+NORMAL_95 = float(stats.norm.ppf(0.975))
+"""Half the width of a 95 % interval, in standard errors."""
+
+
+class ContrastTables(NamedTuple):
+    """Contrasts of one model on one recording.
+
+    Attributes
+    ----------
+    contrasts : the table ``contrasts``, one row per contrast, part of the current, pathway and pair of levels.
+    timecourses : the table ``contrast_timecourses``, the same over time.
+    left_out : name of a contrast -> why the recording cannot have this contrast.
+    """
+
+    contrasts: pd.DataFrame
+    timecourses: pd.DataFrame
+    left_out: dict[str, str]
+
+
+class Pathway(NamedTuple):
+    """A pathway: its target region and the name of its source."""
+
+    target: str
+    source: str
+
+
+def contrast_tables(
+    currents: xr.DataArray, recording: xr.Dataset, contrasts: Mapping[str, Contrast], fit: View | None = None
+) -> ContrastTables:
+    """Compare the currents of every pathway between conditions.
+
+    A network has the same weights in all trials, so that a current differs between conditions if the activity of its
+    source differs in a way that the weights transmit. Two things can be wrong about an estimated difference: the
+    activity may differ by chance between the trials of the conditions, and the weights may be wrong. The p-value of a
+    pathway is the larger of the p-values of both: by permuted labels of trials, and by the posterior of the weights.
+
+    Parameters
+    ----------
+    currents : (source, trial, time, unit) or (seed, source, trial, time, unit) currents of the recording, with the
+        coordinate ``region`` of the units, as in currents.nc. Of several fits, the first is compared.
+    recording : the recording, with its trial columns and inputs.
+    contrasts : name -> settings of a contrast.
+    fit : the first fit with the recording; None for a model without a posterior of the weights. Intervals and p-values
+        are then about trials alone.
+
+    Returns
+    -------
+    The tables, and the contrasts that the recording cannot have.
+    """
+    first = currents.isel(seed=0) if "seed" in currents.dims else currents
+    first = first.transpose("source", "trial", "time", "unit")
+    fit = None if fit is None or fit.posterior is None else fit
+    rows: list[dict[str, Any]] = []
+    courses: list[pd.DataFrame] = []
+    left_out: dict[str, str] = {}
+    for name, contrast in contrasts.items():
+        try:
+            pairs = comparisons(recording, name, contrast)
+            in_window = _window(recording, name, contrast)
+        except UserError as error:
+            left_out[name] = str(error)
+            continue
+        of_contrast: list[dict[str, Any]] = []
+        for comparison in pairs:
+            for row, course in _compare(first, recording, contrast, comparison, in_window, fit):
+                of_contrast.append({"contrast": name, **row})
+                courses.append(course.assign(contrast=name))
+        rows += _with_q_values(of_contrast)
+    labels = {"recording": str(recording.attrs["recording"]), "model": str(currents.attrs["model"])}
+    return ContrastTables(
+        contrasts=_table("contrasts", [pd.DataFrame(rows)] if rows else [], labels),
+        timecourses=_table("contrast_timecourses", courses, labels),
+        left_out=left_out,
+    )
+
+
+def _window(recording: xr.Dataset, name: str, contrast: Contrast) -> Array:
+    """Bins (time,) bool whose centres lie in the window of a contrast."""
+    time_s = recording["time"].values
+    start_s = -np.inf if contrast.start_s is None else contrast.start_s
+    stop_s = np.inf if contrast.stop_s is None else contrast.stop_s
+    chosen: Array = (time_s >= start_s) & (time_s <= stop_s)
+    if not chosen.any():
+        raise UserError.at(
+            f"contrasts.{name}, recording {recording.attrs['recording']}, start_s and stop_s",
+            found=f"{start_s:g} to {stop_s:g} s",
+            expected=f"a window with bins of the recording, {time_s[0]:g} to {time_s[-1]:g} s",
+        )
+    return chosen
+
+
+def _compare(
+    currents: xr.DataArray,
+    recording: xr.Dataset,
+    contrast: Contrast,
+    comparison: Comparison,
+    in_window: Array,
+    fit: View | None,
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Compare all pathways between two levels: a row of the table ``contrasts`` and its course over time, by part."""
+    labels = labels_of(comparison, comparison.permuted(contrast))
+    region = currents["region"].values.astype(str)
+    values = currents.values[:, comparison.trials]
+    bins = compared_bins(values[0], comparison, in_window)
+    if not bins.any():
+        return
+    names = [str(name) for name in currents["source"].values]
+    sources = [index for index, name in enumerate(names) if name != BIAS]
+    activity = {} if fit is None else _activity(fit, comparison, labels, bins)
+    facts = _facts(recording, comparison, bins)
+    time_s = recording["time"].values[bins]
+    for target in np.unique(region):
+        units = region == target
+        parts: dict[tuple[str, str], PartContrast] = {}
+        for index in sources:
+            difference = activity.get(names[index])
+            into_target = None if difference is None or fit is None else _onto(difference, fit, names[index], units)
+            current = values[index][:, :, units].astype(float)
+            of_source = contrast_pathway(current, comparison, labels, bins, into_target)
+            parts |= {(names[index], part): of_part for part, of_part in of_source.items()}
+        posterior = {} if fit is None else _posterior(fit, str(target), parts)
+        for (source, part), of_part in parts.items():
+            missing = Uncertainty(np.nan, np.nan, np.full(len(bins), np.nan), np.zeros(len(bins)))
+            unsure = posterior.get((source, part), missing)
+            facts_of_part = _row(of_part, unsure, bins, recording)
+            row = {"part": part, "target": str(target), "source": source, **facts, **facts_of_part}
+            yield (
+                row,
+                _course(of_part, unsure, bins).assign(
+                    part=part,
+                    target=str(target),
+                    source=source,
+                    level_a=comparison.level_a,
+                    level_b=comparison.level_b,
+                    time_s=time_s,
+                ),
+            )
+
+
+def _activity(fit: View, comparison: Comparison, labels: Labels, bins: Array) -> dict[str, Presynaptic]:
+    """Name of a source -> how its activity differs between two levels; the weights are those onto all units."""
+    result = {}
+    for source in fit.pathway_sources:
+        z = comparison.centred(np.where(bins[:, None], fit.z[comparison.trials][..., source.columns], np.nan))
+        present = np.isfinite(z).all(2)
+        filled = np.where(present[..., None], z, 0.0)
+        total = [weights[0] @ present for weights in labels]
+        means = [
+            np.tensordot(weights[0], filled, 1) / np.where(n > 0, n, np.nan)[:, None]
+            for weights, n in zip(labels, total, strict=True)
+        ]
+        covariance = np.zeros((len(source.columns),) * 2)
+        for sign, weights, mean in zip((1, -1), labels, means, strict=True):
+            deviation = np.where(present[..., None], filled - np.nan_to_num(mean), 0.0)
+            weighted = deviation * weights[0][:, None, None]
+            covariance += sign * np.tensordot(weighted, deviation, ([0, 1], [0, 1])) / bins.sum()
+        result[source.name] = Presynaptic(mean=means[0] - means[1], covariance=covariance, W=fit.W[:, source.columns])
+    return result
+
+
+def _onto(activity: Presynaptic, fit: View, source: str, units: Array) -> Presynaptic:
+    return Presynaptic(mean=activity.mean, covariance=activity.covariance, W=activity.W[units])
+
+
+class Uncertainty(NamedTuple):
+    """What the posterior of the weights says about one part of a current.
+
+    Attributes
+    ----------
+    variance : variance of the difference over the window.
+    p_value : p-value of the difference in the largest cluster, if the labels of the trials were the only ones possible.
+    over_time : (time,) variance of the difference; NaN where unknown.
+    shrunk : (time,) amount by which the squared difference of the pattern is expected to exceed that of the fitted
+        weights, which are shrunk; 0 for all other parts.
+    """
+
+    variance: float
+    p_value: float
+    over_time: Array
+    shrunk: Array
+
+
+def _posterior(
+    fit: View, target: str, parts: Mapping[tuple[str, str], PartContrast]
+) -> dict[tuple[str, str], Uncertainty]:
+    """Compute the uncertainty of the differences that comes from the weights, for all sources of a target."""
+    source_of = {source.name: source for source in fit.sources}
+    activity = {}
+    for (source, part), contrast in parts.items():
+        for kind in ("window_gradient", "cluster_gradient", "unit_gradient", "gradient"):
+            gradient = getattr(contrast, kind)
+            if gradient is not None:
+                activity[source, part, kind] = (source_of[source], np.nan_to_num(gradient))
+    variance = fit.current_variance(target, activity) or {}
+    result = {}
+    for (source, part), contrast in parts.items():
+        of_window = float(variance[source, part, "window_gradient"].sum())
+        of_cluster = variance[source, part, "cluster_gradient"]
+        over_time = variance.get((source, part, "gradient"))
+        of_units = variance.get((source, part, "unit_gradient"))
+        n_bins = len(contrast.difference)
+        result[source, part] = Uncertainty(
+            variance=of_window,
+            p_value=_posterior_p(contrast, of_cluster),
+            over_time=np.full(n_bins, np.nan) if over_time is None else over_time.sum(-1),
+            shrunk=np.zeros(n_bins) if of_units is None else of_units.mean(-1) * contrast.signal,
+        )
+    return result
+
+
+def _posterior_p(contrast: PartContrast, variance: Array) -> float:
+    """P-value of a difference, if only the weights are uncertain, from the posterior variance (unit,) of its parts."""
+    if not (variance > 0).all():
+        return float("nan")
+    if contrast.unit_difference is not None:
+        chi_square = float((contrast.unit_difference**2 / variance).sum())
+        return float(stats.chi2.sf(chi_square, len(contrast.unit_difference)))
+    difference = contrast.window_difference
+    if contrast.gradient is not None and contrast.clusters:
+        cluster = contrast.clusters[0]
+        difference = float(np.nanmean(contrast.difference[cluster.first : cluster.last + 1]))
+    return two_sided(difference / np.sqrt(variance.sum()))
+
+
+def _facts(recording: xr.Dataset, comparison: Comparison, bins: Array) -> dict[str, Any]:
+    """The cells that all pathways of a comparison share."""
+    time_s, half_s = recording["time"].values[bins], float(recording.attrs["dt_s"]) / 2
+    return {
+        "level_a": comparison.level_a,
+        "level_b": comparison.level_b,
+        "start_s": time_s[0] - half_s,
+        "stop_s": time_s[-1] + half_s,
+        "n_trials_a": int(comparison.is_a.sum()),
+        "n_trials_b": int((~comparison.is_a).sum()),
+        "label_autocorrelation": lag_correlation(comparison.is_a.astype(float)),
+    }
+
+
+def _row(part: PartContrast, unsure: Uncertainty, bins: Array, recording: xr.Dataset) -> dict[str, Any]:
+    variance = np.array(part.window_variance + np.nan_to_num(unsure.variance))
+    shrunk = unsure.shrunk[bins].mean()
+    difference, low, high = _interval(np.array(part.window_difference), variance, shrunk, part.squared)
+    time_s, half_s = recording["time"].values, float(recording.attrs["dt_s"]) / 2
+    largest = part.clusters[0] if part.clusters else None
+    p_values = [part.p_trials, unsure.p_value]
+    return {
+        "difference": float(difference),
+        "ci_low": float(low),
+        "ci_high": float(high),
+        "p_value": float(np.nanmax(p_values)) if np.isfinite(part.p_trials) else float("nan"),
+        "standardised": _standardised(float(difference), part.spread),
+        "mean_a": _mean(part.level_a),
+        "mean_b": _mean(part.level_b),
+        "p_trials": part.p_trials,
+        "p_posterior": unsure.p_value,
+        "window_p_value": part.window_p,
+        "cluster_start_s": float("nan") if largest is None else time_s[largest.first] - half_s,
+        "cluster_stop_s": float("nan") if largest is None else time_s[largest.last] + half_s,
+        "trial_autocorrelation": part.autocorrelation,
+        "interval": "trials and weights" if np.isfinite(unsure.variance) else "trials",
+    }
+
+
+def _standardised(difference: float, spread: float) -> float:
+    """A difference in standard deviations of single trials; NaN if trials of a level are all the same."""
+    return difference / spread if spread > SMALLEST_ERROR * abs(difference) else float("nan")
+
+
+def _course(part: PartContrast, unsure: Uncertainty, bins: Array) -> pd.DataFrame:
+    """The course of a difference over the compared bins."""
+    variance = part.variance + np.nan_to_num(unsure.over_time)
+    difference, low, high = _interval(part.difference, variance, unsure.shrunk, part.squared)
+    corrected = np.ones(len(bins))
+    for cluster in part.clusters:
+        corrected[cluster.first : cluster.last + 1] = cluster.p_value
+    columns = {
+        "mean_a": part.level_a,
+        "mean_b": part.level_b,
+        "difference": difference,
+        "ci_low": low,
+        "ci_high": high,
+        "p_value": corrected,
+    }
+    return pd.DataFrame({name: values[bins] for name, values in columns.items()})
+
+
+def _interval(difference: Array, variance: Array, shrunk: Array | float, squared: bool) -> tuple[Array, Array, Array]:
+    """A difference and the ends of its 95 % interval; squares become roots with their sign.
+
+    The difference includes what is expected to be lost by the shrinkage of the weights; the lower end does not, because
+    weights that do not exist lose nothing.
+    """
+    half_width = NORMAL_95 * np.sqrt(variance)
+    ends = difference + shrunk, difference - half_width, difference + shrunk + half_width
+    return (signed_root(ends[0]), signed_root(ends[1]), signed_root(ends[2])) if squared else ends
+
+
+def _mean(values: Array) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _with_q_values(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one contrast with q-values over all pathways and pairs of levels, for every part separately."""
+    for part in PARTS:
+        of_part = [row for row in rows if row["part"] == part]
+        corrected = benjamini_hochberg(np.array([row["p_value"] for row in of_part], dtype=float))
+        for row, q_value in zip(of_part, corrected, strict=True):
+            row["q_value"] = q_value
+    return rows
+
+
+def _table(name: str, parts: list[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of a table in the order of its description, with the labels of recording and model."""
+    if not parts:
+        return tables.concatenate(name, [])
+    table = pd.concat(parts, ignore_index=True).assign(**labels)
+    return table[[column for column in tables.TABLES[name].names if column in table]]

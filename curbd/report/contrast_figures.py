@@ -1,0 +1,160 @@
+"""Pictures of the contrasts of a model: which currents differ between conditions, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from curbd.report.drawing import (
+    GREY,
+    INK,
+    Picture,
+    matrix_cells,
+    number_text,
+    panels,
+    picture,
+    source_colour,
+    source_label,
+    wrapped_label,
+    zero_line,
+)
+from curbd.report.findings import MAX_Q_TO_REPORT
+from curbd.report.reading import ModelResults
+
+MAX_CONTRAST_PANELS = 36
+"""If a contrast has more pathways, only those with the smallest q-values are drawn over time."""
+CONTRAST_PANELS_IN_A_ROW = 4
+MAX_CELLS_WITH_TEXT = 10
+"""Matrices with more rows or columns have marks and no numbers."""
+
+
+def pictures(fit: ModelResults, palette: dict[str, str]) -> Iterator[Picture]:
+    """Draw every contrast of a model: a matrix of all pathways, and the differences over time."""
+    contrasts = fit.tables["contrasts"]
+    for labels, rows in contrasts.groupby(["contrast", "level_a", "level_b"], sort=True):
+        courses = fit.tables["contrast_timecourses"]
+        for column, label in zip(("contrast", "level_a", "level_b"), labels, strict=True):
+            courses = courses[courses[column] == label]
+        yield matrix(rows)
+        yield timecourses(rows, courses, palette)
+
+
+def title(rows: pd.DataFrame) -> str:
+    """Return the name of a contrast and of its levels: ``reward: True − False``."""
+    first = rows.iloc[0]
+    return f"{first['contrast']}: {first['level_a']} − {first['level_b']}"
+
+
+def matrix(rows: pd.DataFrame) -> Picture:
+    """Draw a matrix of all pathways, shaded by the difference between the evoked currents."""
+    by_part = {str(part): of_part.set_index(["target", "source"]) for part, of_part in rows.groupby("part", sort=False)}
+    pattern = by_part["pattern"].pivot_table(index="target", columns="source", values="standardised", dropna=False)
+    pattern = pattern.clip(lower=0)
+    targets = list(pattern.index)
+    sources = sorted(pattern.columns, key=lambda name: (name not in targets, name))
+    shades = pattern[sources].to_numpy(dtype=float)
+    with_text = max(len(targets), len(sources)) <= MAX_CELLS_WITH_TEXT
+    step = (1.15, 0.75) if with_text else (9.0 / len(sources), min(0.6, 8.0 / len(targets)))
+    size = (max(4.0, 1.4 + step[0] * len(sources)), 0.9 + step[1] * len(targets))
+    figure, axes = panels(1, 1, size)
+    panel = axes[0, 0]
+    labels = [wrapped_label(source_label(name)) for name in sources]
+    image = matrix_cells(panel, shades, [wrapped_label(name) for name in targets], labels, _largest(shades))
+    for row, target in enumerate(targets):
+        for column, source in enumerate(sources):
+            _write(
+                panel,
+                (column, row),
+                {part: of_part.loc[(target, source)] for part, of_part in by_part.items()},
+                with_text,
+            )
+    panel.set_ylabel("to (target)")
+    panel.set_xlabel("from (source)", labelpad=8)
+    if not with_text:
+        panel.tick_params(axis="x", rotation=90)
+    figure.colorbar(image, ax=panel, label="difference of the evoked\ncurrents (sd of a trial)", shrink=0.8)
+    n_trials = rows.iloc[0][["n_trials_a", "n_trials_b"]].tolist()
+    return picture(
+        figure,
+        f"Matrix of the differences of the currents, {title(rows)}",
+        f"{title(rows)} ({n_trials[0]} against {n_trials[1]} trials, {number_text(rows.iloc[0]['start_s'])} to "
+        f"{number_text(rows.iloc[0]['stop_s'])} s): the darker the cell, the more the evoked currents of the pathway "
+        "differ over the units of the target, in standard deviations of single trials. ★: the evoked currents differ "
+        f"at some time (q ≤ {MAX_Q_TO_REPORT:g}). Number: difference of the current, mean over the units, in standard "
+        "deviations of single trials; bold if q ≤ "
+        f"{MAX_Q_TO_REPORT:g}. ~: the trial-to-trial part differs.",
+    )
+
+
+def _largest(shades: np.ndarray) -> float:
+    """The number with the darkest shade, which the strongest pathways do not exceed."""
+    return float(np.nanmax(shades)) if np.isfinite(shades).any() else 1.0
+
+
+def _write(panel: Axes, where: tuple[int, int], cells: dict[str, Any], with_text: bool) -> None:
+    """Write the marks and the difference of a pathway into its cell."""
+    found = {part: bool(cell["q_value"] <= MAX_Q_TO_REPORT) for part, cell in cells.items()}
+    marks = "★" * found["pattern"] + "~" * found["trial_to_trial"]
+    if not with_text:
+        panel.text(*where, marks, ha="center", va="center", fontsize=6, color=INK)
+        return
+    standardised = cells["current"]["standardised"]
+    text = "" if not np.isfinite(standardised) else f"{standardised:+.2f}"
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
+    panel.text(where[0], where[1] - 0.18, marks, fontsize=9, **style)
+    panel.text(where[0], where[1] + 0.2, text, fontsize=8, fontweight="bold" if found["current"] else "normal", **style)
+
+
+def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: dict[str, str]) -> Picture:
+    """Draw the difference of the current of every pathway over time, with its interval and the clusters of bins."""
+    of_current = rows[rows["part"] == "current"]
+    order = of_current.sort_values(["q_value", "p_value"], kind="stable").head(MAX_CONTRAST_PANELS)
+    pairs = sorted(zip(order["target"], order["source"], strict=True))
+    n_columns = min(CONTRAST_PANELS_IN_A_ROW, len(pairs))
+    n_rows = -(-len(pairs) // n_columns)
+    figure, axes = panels(n_rows, n_columns, (10, 0.8 + 1.35 * n_rows), share_x=True)
+    for panel in axes.flat[len(pairs) :]:
+        panel.set_visible(False)
+    by_pair = courses[courses["part"] == "current"].groupby(["target", "source"])
+    for panel, (target, source) in zip(axes.flat, pairs, strict=False):
+        colour = source_colour(source, palette)
+        zero_line(panel)
+        course = by_pair.get_group((target, source)).sort_values("time_s")
+        time_s = course["time_s"].to_numpy()
+        panel.fill_between(time_s, course["ci_low"], course["ci_high"], color=colour, alpha=0.25, linewidth=0)
+        panel.plot(time_s, course["difference"], color=colour)
+        _mark_clusters(panel, time_s, course["p_value"].to_numpy())
+        if time_s[0] < 0 < time_s[-1]:
+            panel.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
+        panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=colour)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("difference (x)")
+    for panel in axes[-1]:
+        panel.set_xlabel("time (s)")
+    handles = [
+        Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval"),
+        Patch(color=INK, label="cluster of bins with p ≤ 0.05, corrected for time"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    omitted = len(of_current) - len(pairs)
+    return picture(
+        figure,
+        f"Differences of the currents over time, {title(rows)}",
+        f"{title(rows)}: difference of the current of every pathway over time, mean over the units of the target. "
+        "Every panel has a scale of its own. The bars are about the permuted trials alone; the q-values also take the "
+        "uncertainty of the weights into account." + f" {omitted} more pathways are in contrasts.csv." * (omitted > 0),
+    )
+
+
+def _mark_clusters(panel: Axes, time_s: np.ndarray, p_value: np.ndarray) -> None:
+    """Draw a bar below the course in bins of clusters with a small p-value."""
+    found = p_value <= 0.05
+    if not found.any():
+        return
+    height = panel.get_ylim()[0]
+    panel.scatter(time_s[found], np.full(found.sum(), height), marker="s", s=8, color=INK, linewidths=0, clip_on=False)

@@ -1,0 +1,27 @@
+# Compare the currents of every pathway between conditions.
+rule contrasts:
+    input:
+        recording=recording_of_fit,
+        network="<results>/{recording}/{model}/network.nc",
+        currents="<results>/{recording}/{model}/currents.nc",
+    output:
+        table="<results>/{recording}/{model}/contrasts.csv",
+        timecourses="<results>/{recording}/{model}/contrast_timecourses.parquet",
+    log:
+        "<results>/logs/contrasts/{recording}/{model}.log",
+    benchmark:
+        "<results>/benchmarks/contrasts/{recording}/{model}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=fit_memory,
+        runtime=minutes,
+    params:
+        plan=PLAN_FILE,
+        contrasts=as_json(PLAN.config.contrasts),
+        version=RESULTS_VERSION,
+    shell:
+        "curbd contrasts --recording {input.recording:q} --network {input.network:q} --currents {input.currents:q}"
+        " --threads {threads} --plan {params.plan:q}"
+        " --out {output.table:q} --timecourses {output.timecourses:q} > {log:q} 2>&1"
