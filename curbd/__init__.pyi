@@ -15,6 +15,8 @@ from .pathways.null_table import null_table as null_table
 from .recording.ingest import Session as Session
 from .recording.ingest import ingest_file as ingest_file
 from .recording.inspection import inspect as inspect
+from .results import Results as Results
+from .results import read as read
 from .scores.score import score as score
 from .settings.experiments import ExperimentSettings as ExperimentSettings
 from .settings.experiments import Inactivation as Inactivation

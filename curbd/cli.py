@@ -146,6 +146,10 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
     step.add_argument("--partial", action="store_true", help="leave out recordings and models without all results")
 
+    step = add_step(steps, "group", _group, "combine the recordings of a run over sessions and animals")
+    step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
+    step.add_argument("--out", type=Path, required=True, metavar="group.csv", help="file for the combined estimates")
+
     step = add_step(steps, "report", _report, "write the report of a run")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
     step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
@@ -359,6 +363,15 @@ def _tables(arguments: argparse.Namespace) -> None:
     if arguments.partial:
         # The next run of the workflow takes a file as old as this for out of date and collects all tables again.
         os.utime(folder / "provenance.json", (1, 1))
+
+
+def _group(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.group.group_table import group_table
+
+    names = ("pathways", "nulls", "regions", "contrasts", "inactivations")
+    collected = {name: tables.read(name, arguments.tables / tables.TABLES[name].file) for name in names}
+    tables.write("group", group_table(collected), arguments.out)
 
 
 def _report(arguments: argparse.Namespace) -> None:

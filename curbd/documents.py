@@ -23,6 +23,7 @@ from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
+from curbd.tables.column import SESSION_COLUMNS
 
 GENERATED_START = ", from here -->"
 GENERATED_END = "<!-- to here -->"
@@ -65,7 +66,10 @@ def table_schema(table: Table) -> dict[str, Any]:
         "title": table.file,
         "description": table.meaning,
         "type": "object",
-        "properties": {column.name: _column_schema(column) for column in table.columns},
+        "properties": {
+            column.name: _column_schema(column)
+            for column in (*table.columns, *(SESSION_COLUMNS if table.names_sessions else ()))
+        },
         "required": [column.name for column in table.columns if not column.optional],
     }
 
@@ -90,6 +94,8 @@ def data_dictionary() -> list[str]:
             kind = ", ".join(column.values) if column.values else column.kind
             meaning = column.meaning + (" (only for teachers, whose true network is known)" if column.optional else "")
             lines.append(_row(name, kind, meaning, column.empty or "never"))
+        if table.names_sessions:
+            lines += [_row(column.name, column.kind, column.meaning, "never") for column in SESSION_COLUMNS]
         if table is TABLES["units"]:
             empty = "the unit is not fitted, or its activity is constant"
             lines += [_row(f"{name}:&lt;model&gt;", "number", text, empty) for name, text in UNIT_SCORES.items()]

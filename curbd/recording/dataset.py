@@ -208,6 +208,8 @@ def _attributes(
         notes.append(f"{n_missing} of {n_inside} bins are missing (NaN).")
     return {
         "recording": name,
+        "subject": settings.subject or file.subject or name,
+        "session": settings.session or file.session or name,
         "path": str(file.path),
         "sha256": sha256(file.path),
         "format": file.format,

@@ -128,6 +128,8 @@ def describe(
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
         notes=tuple(notes + value_notes + unit_notes + trial_notes),
+        subject=as_text(file.attrs.get("subject", "")),
+        session=as_text(file.attrs.get("session", "")),
         truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )

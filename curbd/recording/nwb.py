@@ -172,6 +172,8 @@ def describe(
         intervals=intervals,
         series=series,
         notes=tuple(notes + unit_notes + series_notes + interval_notes),
+        subject="" if nwbfile.subject is None else as_text(nwbfile.subject.subject_id or ""),
+        session=as_text(nwbfile.session_id or ""),
         left_out={**turned_away(nwbfile, broken), **left_out},
         close=close,
     )

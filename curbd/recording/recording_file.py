@@ -127,6 +127,7 @@ class RecordingFile:
     left_out : name -> why an interval table or a time series of the file cannot be used.
     notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
     truth : the network behind the recording of a teacher; None for a measured recording.
+    subject, session : names of the animal and of the session as the file states them; '' if it states none.
     close : function that closes the file.
     """
 
@@ -142,6 +143,8 @@ class RecordingFile:
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
+    subject: str = ""
+    session: str = ""
     close: Callable[[], None] = lambda: None
 
     def __enter__(self) -> RecordingFile:

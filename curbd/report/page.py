@@ -20,6 +20,7 @@ from curbd.report import (
     effect_figures,
     findings,
     fit_figures,
+    group_figures,
     inactivation_figures,
     interaction_figures,
     latent_figures,
@@ -33,6 +34,7 @@ from curbd.report import (
 from curbd.report.drawing import Picture, colours, counted, number_text, report_style
 from curbd.report.reading import ModelResults, RecordingResults, RunResults
 from curbd.tables import TABLES
+from curbd.tables.column import SESSION_COLUMNS
 
 TEMPLATE_FOLDER = Path(__file__).parent
 EXPERIMENT_TABLES = {
@@ -85,11 +87,28 @@ def render(run: RunResults) -> str:
     page = environment.get_template("report.html").render(
         css=(TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"),
         sections=sections,
+        group=_group(run) if len(run.recordings) > 1 else None,
         left_out=list(run.provenance.get("left_out", {}).items()),
         definitions=_definitions(run),
         provenance=_provenance(run),
     )
     return page.rstrip() + "\n"
+
+
+def _group(run: RunResults) -> dict[str, Any]:
+    """Everything that the page shows about all recordings together."""
+    with report_style():
+        drawn = [
+            group_figures.forest(str(model), str(quantity), rows, run.sessions)
+            for (model, quantity), rows in run.group.groupby(["model", "quantity"], sort=True)
+            if group_figures.is_drawn(rows)
+        ]
+    return {
+        "subjects": run.sessions["subject"].nunique(),
+        "sessions": run.sessions["session"].nunique(),
+        "pictures": drawn,
+        "table": grid("group", run.group.sort_values(["model", "quantity", "q_value"], kind="stable")),
+    }
 
 
 def _section(
@@ -203,6 +222,11 @@ def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
     kept = recorded.units["kept"]
     return [
         ("file", f"{recording.attrs['path']} ({recording.attrs['format']})"),
+        *(
+            (column.name, str(recording.attrs[column.name]))
+            for column in SESSION_COLUMNS
+            if recording.attrs.get(column.name, recorded.name) != recorded.name
+        ),
         ("activity", _activity(recording)),
         ("units", f"{kept.sum()} of {len(kept)} fitted, in {counted(len(recorded.regions), 'region')}"),
         (str(recording.attrs["stretches"]), f"{len(split)}: {train} for training, {len(split) - train} held out"),
@@ -253,7 +277,8 @@ def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid
     Headings and cells.
     """
     meanings = {column.name: column.meaning for column in TABLES[name].columns}
-    columns = [column for column in rows.columns if column not in leave_out]
+    names_of_sessions = [column.name for column in SESSION_COLUMNS]
+    columns = [column for column in rows.columns if column not in (*leave_out, *names_of_sessions)]
     shown = rows[columns].head(MAX_TABLE_ROWS)
     cells = [[_cell(value) for value in line] for line in shown.itertuples(index=False)]
     headings = [(column.replace("_", " "), meanings.get(column, "")) for column in columns]

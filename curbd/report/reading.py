@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
+from curbd.group.group_table import session_table
 from curbd.network.truth import read_with_truth
 from curbd.network.view import Rates, View, view
 from curbd.settings.models import OWN_RECORDING
@@ -80,9 +81,19 @@ class RecordingResults(NamedTuple):
 
 
 class RunResults(NamedTuple):
-    """The results of a run: those of every recording, and the content of provenance.json (empty if there is none)."""
+    """The results of a run.
+
+    Attributes
+    ----------
+    recordings : the results of every recording.
+    group : the table ``group``, about all recordings.
+    sessions : the quantities of every session that the table ``group`` combines.
+    provenance : the content of provenance.json; empty if there is no such file.
+    """
 
     recordings: list[RecordingResults]
+    group: pd.DataFrame
+    sessions: pd.DataFrame
     provenance: dict[str, Any]
 
 
@@ -114,13 +125,18 @@ def read_run(tables: Path, results: Path) -> RunResults:
     origin = tables / "provenance.json"
     provenance = json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
     names = collected["regions"]["recording"].unique()
-    return RunResults([_results_of(str(name), collected, results, provenance) for name in names], provenance)
+    return RunResults(
+        recordings=[_results_of(str(name), collected, results, provenance) for name in names],
+        group=collected["group"],
+        sessions=session_table(collected),
+        provenance=provenance,
+    )
 
 
 def _results_of(
     name: str, collected: dict[str, pd.DataFrame], results: Path, provenance: dict[str, Any]
 ) -> RecordingResults:
-    of_recording = {table: rows[rows["recording"] == name] for table, rows in collected.items()}
+    of_recording = {table: rows[rows["recording"] == name] for table, rows in collected.items() if "recording" in rows}
     shared = read_with_truth(results / name / "recording.nc")
     fits = []
     for model in of_recording["fits"]["model"].unique():

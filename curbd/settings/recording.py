@@ -199,6 +199,12 @@ class HDF5Layout(Section):
 class RecordingSettings(Section):
     """Settings by which an NWB or HDF5 file becomes binned, scaled rates with inputs and labels."""
 
+    subject: str | None = None
+    """Name of the animal, by which sessions are grouped. Null: the subject that the file states (NWB: `subject_id`;
+    HDF5: the attribute `subject`); if it states none, the name of the recording."""
+    session: str | None = None
+    """Name of the session. Null: the session that the file states (NWB: `session_id`; HDF5: the attribute `session`);
+    if it states none, the name of the recording."""
     activity: list[str] = []
     """What to fit, as paths in an NWB file: `units`, or one or more series of regions of interest or other signals;
     several series, such as imaging planes, are joined. Empty: the units; if there are none, the ROI responses of the

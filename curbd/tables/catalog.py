@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from curbd.tables import contrasts, experiments, fits, mechanism, pathways, recordings
+from curbd.tables import contrasts, experiments, fits, group, mechanism, pathways, recordings
 from curbd.tables.column import Table
 
 TABLES: dict[str, Table] = (
-    fits.TABLES | recordings.TABLES | pathways.TABLES | contrasts.TABLES | experiments.TABLES | mechanism.TABLES
+    fits.TABLES
+    | recordings.TABLES
+    | pathways.TABLES
+    | contrasts.TABLES
+    | experiments.TABLES
+    | mechanism.TABLES
+    | group.TABLES
 )

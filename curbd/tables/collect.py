@@ -16,6 +16,7 @@ import pandas as pd
 from curbd import tables
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
+from curbd.tables.column import SESSION_COLUMNS
 
 PACKAGES = (
     "curbd-workflow",
@@ -86,7 +87,42 @@ def collect_run(
     collected["units"] = _with_scores(collected["units"], fits)
     of_populations = [fit for fit in fits if settings[fit.name].level == "population"]
     collected["regions"] = _with_latents(collected["regions"], of_populations)
-    return collected
+    names = session_names(results, recordings)
+    return {
+        name: _with_sessions(table, names) if tables.TABLES[name].names_sessions else table
+        for name, table in collected.items()
+    }
+
+
+def session_names(results: Path, recordings: Sequence[str]) -> pd.DataFrame:
+    """Read the names of the animal and of the session of every recording.
+
+    Names of animals that differ only in upper and lower case, such as ``charlie`` and ``Charlie``, are one name: the
+    spelling that most recordings have.
+
+    Parameters
+    ----------
+    results : folder of the run.
+    recordings : names of the recordings.
+
+    Returns
+    -------
+    Name of the recording -> ``subject``, ``session``.
+    """
+    rows = {}
+    for recording in recordings:
+        with open_netcdf(results / recording / "recording.nc") as dataset:
+            rows[recording] = {
+                column.name: str(dataset.attrs.get(column.name, recording)) for column in SESSION_COLUMNS
+            }
+    names = pd.DataFrame.from_dict(rows, orient="index", columns=[column.name for column in SESSION_COLUMNS])
+    spelling = names.groupby(names["subject"].str.casefold())["subject"].agg(lambda spelled: spelled.mode().iloc[0])
+    return names.assign(subject=names["subject"].str.casefold().map(spelling))
+
+
+def _with_sessions(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
+    carried = {column.name: table["recording"].map(names[column.name]).astype(str) for column in SESSION_COLUMNS}
+    return table.assign(**carried)
 
 
 def _with_latents(regions: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:

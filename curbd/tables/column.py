@@ -53,12 +53,21 @@ class Table:
     columns: tuple[Column, ...]
 
     @property
+    def names_sessions(self) -> bool:
+        """Return True if the table has the columns `SESSION_COLUMNS` once the tables of a run are collected."""
+        return "recording" in self.key and self.file.endswith(".csv")
+
+    @property
     def names(self) -> list[str]:
         """Return the names of all columns, in order."""
         return [column.name for column in self.columns]
 
 
 RECORDING = Column("recording", "text", "name of the recording, from recordings.tsv")
+SUBJECT = Column("subject", "text", "name of the animal, from recordings.tsv or the file; else that of the recording")
+SESSION = Column("session", "text", "name of the session, from recordings.tsv or the file; else that of the recording")
+SESSION_COLUMNS = (SUBJECT, SESSION)
+"""Columns that every CSV table about recordings has once the tables of a run are collected."""
 MODEL = Column("model", "text", "name of the model, from the config")
 SEED = Column(
     "seed",

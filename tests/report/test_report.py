@@ -34,6 +34,7 @@ CONFIG = Config.model_validate(
             "full": {"family": "full_rank", "seeds": [0]},
             "low": {"family": "low_rank", "seeds": [3, 1]},
         },
+        "contrasts": {"choice": {"column": "side", "permutations": 19}},
     }
 )
 
@@ -70,6 +71,15 @@ def run_model(folder: Path, plan: Path, model: str) -> None:
         table=paths["currents"],
         pathways=paths["pathways"],
         nulls=paths["nulls"],
+    )
+    call(
+        curbd,
+        "contrasts",
+        **fit,
+        currents=place / "currents.nc",
+        plan=plan,
+        out=paths["contrasts"],
+        timecourses=paths["contrast_timecourses"],
     )
     call(
         curbd,
@@ -121,13 +131,14 @@ def run_steps(folder: Path, recordings: Mapping[str, tuple[Teacher, list[str]]])
         for model in CONFIG.models:
             run_model(place, plan, model)
     call(curbd, "tables", results=results, plan=plan)
+    call(curbd, "group", tables=results / "tables", out=results / "tables" / "group.csv")
     return results
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a run: a recording of three regions with hostile names, and one of a single region."""
-    three = teachers.multi_region(regions=REGIONS, units=5, trials=8, samples=40, seed=1)
+    three = teachers.multi_region(regions=REGIONS, units=5, trials=10, samples=40, seed=1)
     alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
     recordings = {"three": (three, ["side"]), "alone": (alone, [])}
     return run_steps(tmp_path_factory.mktemp("run"), recordings)
@@ -257,6 +268,7 @@ def test_tables_and_report_are_made_of_what_succeeded(run: Path, tmp_path: Path)
     (results / "logs" / "fit" / "alone" / "low.log").write_text("found no space left\n", encoding="utf-8")
     plan = run.parent / "plan.json"
     assert curbd(["tables", "--partial", f"--results={results}", f"--plan={plan}"]) == 0
+    call(curbd, "group", tables=results / "tables", out=results / "tables" / "group.csv")
     write_report(results / "tables", results, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "alone, low: the step fit did not finish: found no space left" in page

@@ -123,9 +123,10 @@ def tables_of_the_rest():
     folder = results / "tables"
     program = "import sys; from curbd.cli import main; sys.exit(main())"
     of_tables = ["tables", "--partial", "--results", results, "--plan", PLAN_FILE]
+    of_group = ["group", "--tables", folder, "--out", folder / "group.csv"]
     of_report = ["report", "--tables", folder, "--results", results]
     of_report += ["--out", folder / "report.html"]
-    for words in (of_tables, of_report):
+    for words in (of_tables, of_group, of_report):
         command = [sys.executable, "-c", program, *map(str, words)]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if done.returncode:

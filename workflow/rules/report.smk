@@ -79,10 +79,34 @@ rule tables:
         "curbd tables --results {params.results:q} --plan {params.plan:q} > {log:q} 2>&1"
 
 
+# Combine the recordings over sessions and animals.
+rule group:
+    input:
+        rules.tables.output,
+    output:
+        "<results>/tables/group.csv",
+    log:
+        "<results>/logs/group.log",
+    benchmark:
+        "<results>/benchmarks/group.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=table_memory,
+        runtime=minutes,
+    params:
+        results=folder_of_results,
+        version=RESULTS_VERSION,
+    shell:
+        "curbd group --tables {params.results:q}/tables --out {output:q} > {log:q} 2>&1"
+
+
 # Write the report, a self-contained page with figures from all tables.
 rule report:
     input:
         rules.tables.output,
+        rules.group.output,
         currents=per_fit("currents.nc"),
     output:
         report(

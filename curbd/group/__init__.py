@@ -1,0 +1,1 @@
+"""What the recordings of a run say together: pathways, effects and contrasts over sessions and animals."""

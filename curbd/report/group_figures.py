@@ -1,0 +1,89 @@
+"""Forest plots of the quantities of all sessions, and of their combination over animals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from curbd.report.drawing import GREY, INK, Picture, counted, legend_marker, panels, picture, source_label
+from curbd.report.findings import MAX_Q_TO_REPORT
+
+MAX_FOREST_ROWS = 24
+"""Largest number of pathways in a forest plot, those with the smallest q-values."""
+AXIS_OF_QUANTITY = {
+    "share": "share of the current",
+    "held_out_gain": "share of the held-out current beyond the null",
+    "evidence_per_bin": "evidence (nats per bin)",
+    "contrast": "difference (sd of a trial)",
+    "effect": "effect (sd of random groups)",
+}
+"""First word of a quantity -> label of its axis."""
+
+
+def is_drawn(rows: pd.DataFrame) -> bool:
+    """Return True if a quantity has pathways between regions in more than one session, and a plot of its own."""
+    part = str(rows["quantity"].iloc[0]).rpartition(":")[2]
+    return bool(len(_between(rows))) and part not in ("pattern", "trial_to_trial", "evoked")
+
+
+def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame) -> Picture:
+    """Draw the estimates of every session and their combination, one row per pathway between regions.
+
+    Parameters
+    ----------
+    model, quantity : what is drawn.
+    rows : rows of the table ``group`` with this model and quantity.
+    sessions : quantities of every session, see `curbd.group.group_table.session_table`.
+    """
+    between = _between(rows).sort_values(["q_value", "p_value"], kind="stable")
+    shown = between.head(MAX_FOREST_ROWS).sort_values(["target", "source"], kind="stable").reset_index(drop=True)
+    of_quantity = sessions[(sessions["model"] == model) & (sessions["quantity"] == quantity)]
+    figure, axes = panels(1, 1, (8.0, 1.1 + 0.34 * len(shown)))
+    panel = axes[0, 0]
+    panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+    subjects = sorted(of_quantity["subject"].unique())
+    shades = {name: str(0.3 + 0.45 * index / max(len(subjects) - 1, 1)) for index, name in enumerate(subjects)}
+    for line, row in shown.iterrows():
+        height = len(shown) - 1 - int(str(line))
+        single = of_quantity[(of_quantity["target"] == row["target"]) & (of_quantity["source"] == row["source"])]
+        heights = height - 0.1 - 0.3 * np.arange(len(single)) / max(len(single), 1)
+        for (_, session), at in zip(single.iterrows(), heights, strict=True):
+            panel.plot(
+                [session["ci_low"], session["ci_high"]], [at, at], color=shades[session["subject"]], linewidth=0.8
+            )
+            panel.plot(session["estimate"], at, "o", color=shades[session["subject"]], markersize=2.5)
+        panel.plot([row["ci_low"], row["ci_high"]], [height + 0.15] * 2, color=INK, linewidth=1.8)
+        panel.plot(row["estimate"], height + 0.15, "D", color=INK, markersize=5)
+    arrow = "{} → {} − reverse" if quantity.startswith("asymmetry") else "{} → {}"
+    names = [arrow.format(source_label(row["source"]), row["target"]) for _, row in shown.iterrows()]
+    counts = [f"({row['n_resolved']} of {row['n_sessions']}{_star(row['q_value'])})" for _, row in shown.iterrows()]
+    labels = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
+    panel.set_yticks(np.arange(len(shown))[::-1], labels)
+    panel.set_ylim(-0.7, len(shown) - 0.3)
+    first_word = quantity.removeprefix("asymmetry_").partition(":")[0]
+    panel.set_xlabel(AXIS_OF_QUANTITY.get(first_word, quantity))
+    handles = [
+        legend_marker("D", "all sessions, 95 % interval", color=INK, markersize=5),
+        legend_marker("o", "one session", color=GREY, markersize=3),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    omitted = len(between) - len(shown)
+    over = " and ".join(sorted(set(shown["interval_over"])))
+    return picture(
+        figure,
+        f"Forest plot of {quantity}, {model}",
+        f"{model}, {quantity}: estimates of {counted(len(subjects), 'animal')}. In brackets: sessions that resolve it, "
+        f"of the sessions that have it; ★: q ≤ {MAX_Q_TO_REPORT:g}. The interval of all sessions is over {over}; "
+        "sessions have an interval where the quantity has one." + f" {omitted} more are in group.csv." * (omitted > 0),
+    )
+
+
+def _between(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows from a region to another region, in more than one session."""
+    regions = set(rows["target"])
+    chosen = rows["source"].isin(regions | set(rows["source"][~rows["source"].str.contains(":")]))
+    return rows[chosen & (rows["source"] != rows["target"]) & (rows["n_sessions"] > 1)]
+
+
+def _star(q_value: float) -> str:
+    return ", ★" if q_value <= MAX_Q_TO_REPORT else ""
