@@ -1,8 +1,10 @@
 from . import tables as tables
 from . import teachers as teachers
+from .contrasts.contrast import contrast_tables as contrast_tables
 from .errors import UserError as UserError
 from .estimators.fitting import Fits as Fits
 from .estimators.fitting import fit as fit
+from .group.group_table import group_table as group_table
 from .inactivation import inactivate as inactivate
 from .inactivation.comparison import compare as compare
 from .inactivation.experiments import run_experiments as run_experiments
@@ -18,6 +20,7 @@ from .recording.inspection import inspect as inspect
 from .results import Results as Results
 from .results import read as read
 from .scores.score import score as score
+from .settings.contrasts import Contrast as Contrast
 from .settings.experiments import ExperimentSettings as ExperimentSettings
 from .settings.experiments import Inactivation as Inactivation
 from .settings.models import Model as Model
