@@ -37,6 +37,7 @@ def quantities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     pathways = tables["pathways"]
     of_pathways = [
         _shares(pathways),
+        _unique_shares(pathways),
         _held_out_gains(tables["nulls"], pathways),
         _evidence(pathways, tables["regions"]),
     ]
@@ -58,6 +59,22 @@ def _shares(pathways: pd.DataFrame) -> pd.DataFrame:
     resolved = pathways["verdict"] == "resolved"
     return pathways[[*PATHWAY, "p_value"]].assign(
         quantity="share", estimate=pathways["share"], error=np.nan, resolved=resolved, signed=False
+    )
+
+
+def _unique_shares(pathways: pd.DataFrame) -> pd.DataFrame:
+    """The share of the held-out current that the source adds to all other sources, with its standard error."""
+    if "unique_share" not in pathways:
+        return pathways.head(0)
+    known = pathways[pathways["unique_share"].notna()]
+    error = (known["unique_share"] / known["unique_t"].where(known["unique_t"] != 0)).abs()
+    return known[PATHWAY].assign(
+        quantity="unique_share",
+        estimate=known["unique_share"],
+        error=error,
+        p_value=np.nan,
+        resolved=known["verdict"] == "resolved",
+        signed=True,
     )
 
 

@@ -14,6 +14,7 @@ from curbd.report.drawing import (
     GREY,
     INK,
     Picture,
+    event_line,
     matrix_cells,
     number_text,
     panels,
@@ -129,8 +130,7 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: dict[str, st
         panel.fill_between(time_s, course["ci_low"], course["ci_high"], color=colour, alpha=0.25, linewidth=0)
         panel.plot(time_s, course["difference"], color=colour)
         _mark_clusters(panel, time_s, course["p_value"].to_numpy())
-        if time_s[0] < 0 < time_s[-1]:
-            panel.axvline(0, color=GREY, linewidth=0.7, linestyle=":")
+        event_line(panel)
         panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=colour)
     for panel in axes[:, 0]:
         panel.set_ylabel("difference (x)")

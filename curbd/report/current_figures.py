@@ -20,6 +20,7 @@ from curbd.report.drawing import (
     LINE_STYLES,
     Dash,
     Picture,
+    event_line,
     matrix_cells,
     number_text,
     panels,
@@ -139,9 +140,7 @@ def _small_multiples(
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
         return _strongest(pairs, grade, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
-    figure, axes = panels(
-        len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True, share_y="row"
-    )
+    figure, axes = panels(len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True)
     letters = round(8 * figure.get_figwidth() / len(sources))
     for row, target in enumerate(targets):
         for column, source in enumerate(sources):
@@ -150,6 +149,7 @@ def _small_multiples(
                 panel.set_facecolor("#F4F4F4")
             zero_line(panel)
             draw(panel, target, source)
+            event_line(panel)
             _grade_mark(panel, grade.get((target, source), ""))
             if row == 0:
                 panel.set_title(
@@ -160,8 +160,8 @@ def _small_multiples(
         axes[row, 0].set_ylabel(wrapped_label(f"to {target}", 13) + "\n(units of x)", color=INK)
     _legend(figure, legend)
     layout = (
-        "Rows are targets, columns are sources. All panels of a row have the same scale. The bias, which is constant, "
-        "is left out."
+        "Rows are targets, columns are sources. Every panel has a scale of its own, because the current of a region "
+        "onto itself would hide all others. The bias, which is constant, is left out."
     )
     return picture(figure, alt, f"{caption} {layout}")
 
@@ -184,6 +184,7 @@ def _strongest(
     for panel, (target, source) in zip(axes.flat, pairs, strict=False):
         zero_line(panel)
         draw(panel, target, source)
+        event_line(panel)
         _grade_mark(panel, grade.get((target, source), ""))
         panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=source_colour(source, palette))
     for panel in axes[:, 0]:
@@ -225,7 +226,7 @@ def verdicts(fit: ModelResults) -> Picture:
         share.to_numpy(float),
         [wrapped_label(name) for name in targets],
         [wrapped_label(source_label(name)) for name in sources],
-        1.0,
+        _largest_share(share),
     )
     for target, source, row in _pairs(pathways):
         where = (sources.index(source), targets.index(target))
@@ -255,8 +256,15 @@ def verdicts(fit: ModelResults) -> Picture:
         if has_text
         else "Matrix of shares and verdicts",
         "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
-        f"the target. {key}",
+        f"the target; cells are darkest from {percent_text(_largest_share(share))} on. {key}",
     )
+
+
+def _largest_share(share: pd.DataFrame) -> float:
+    """The share with the darkest shade: the largest of a source on another region, so that small shares differ."""
+    others = [share.loc[target, source] for target in share.index for source in share.columns if source != target]
+    largest = np.nanmax(others) if len(others) and np.isfinite(others).any() else 1.0
+    return float(largest) if largest > 0 else 1.0
 
 
 def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:

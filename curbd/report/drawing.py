@@ -223,6 +223,13 @@ def zero_line(axes: Axes) -> None:
     axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
 
 
+def event_line(axes: Axes) -> None:
+    """Draw a dotted line at t = 0, the event that trials are aligned to, if the panel has times before it."""
+    low, high = axes.get_xlim()
+    if low < 0 < high and axes.dataLim.x0 < 0:
+        axes.axvline(0, color=GREY, linewidth=0.7, linestyle=":", zorder=0)
+
+
 def matrix_cells(
     axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float
 ) -> AxesImage:

@@ -12,6 +12,7 @@ MAX_FOREST_ROWS = 24
 """Largest number of pathways in a forest plot, those with the smallest q-values."""
 AXIS_OF_QUANTITY = {
     "share": "share of the current",
+    "unique_share": "share of the held-out current that only this source adds",
     "held_out_gain": "share of the held-out current beyond the null",
     "evidence_per_bin": "evidence (nats per bin)",
     "contrast": "difference (sd of a trial)",

@@ -239,8 +239,18 @@ def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
             f"{number_text(time[0], 4) or 0} to {number_text(time[-1], 4)} s in bins of {dt_s:.4g} s"
             + (f", smoothed with {recording.attrs['smoothing_s']:.4g} s" if recording.attrs["smoothing_s"] else ""),
         ),
+        ("t = 0", _event(recording)),
         ("inputs", ", ".join(inputs) or "none"),
     ]
+
+
+def _event(recording: xr.Dataset) -> str:
+    """What happens at t = 0 of a trial."""
+    windows = json.loads(recording.attrs["settings"])["windows"]
+    if recording.attrs["stretches"] == "blocks" or windows["table"] is None:
+        return f"the time 0 of the {recording.attrs['stretches']} of the file"
+    event = "the start of the interval" if windows["align"] == "start_time" else windows["align"]
+    return f"{event} in the table {windows['table']}"
 
 
 def _activity(recording: xr.Dataset) -> str:

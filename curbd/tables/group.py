@@ -18,7 +18,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "quantity",
                 "text",
-                "what is combined. `share`: share of the variance of the current of the target. `held_out_gain`: share "
+                "what is combined. `share`: share of the variance of the current of the target. `unique_share`: share "
+                "of the held-out current that the source adds to all other sources. `held_out_gain`: share "
                 "of the held-out current that only the source predicts, beyond its null. `evidence_per_bin`: log Bayes "
                 "factor for the pathway, in nats for each training bin. `asymmetry_<quantity>`: the quantity from "
                 "source to target minus that from target to source. `contrast:<name>:<level_a>-<level_b>:<part>`: "

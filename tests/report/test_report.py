@@ -158,6 +158,13 @@ def test_nothing_comes_from_outside(page: str) -> None:
     assert not re.search(r"url\(|@import|<script|<link|<iframe", page)
 
 
+def test_contrasts_and_sessions_have_their_place(page: str) -> None:
+    assert "Differences between conditions" in page
+    assert "choice (left − right): the evoked currents of" in page
+    assert 'id="group"' in page
+    assert "2 sessions of 2 animals" in page
+
+
 def test_names_from_the_file_are_escaped(page: str) -> None:
     assert EVIL not in page
     assert html.escape(EVIL, quote=True).replace("&#x27;", "&#39;") in page
@@ -236,7 +243,7 @@ def copy_tables(
     """Copy the tables of some recordings, with other values in fits.csv."""
     for name, table in tables.TABLES.items():
         rows = tables.read(name, run / "tables" / table.file)
-        rows = rows[rows["recording"].isin(recordings)]
+        rows = rows[rows["recording"].isin(recordings)] if "recording" in rows else rows
         tables.write(name, rows.assign(**of_fits) if name == "fits" else rows, folder / table.file)
 
 

@@ -74,6 +74,7 @@ def test_a_fresh_clone_has_the_demo_to_do(fresh: Path) -> None:
         "ingest": 1,
         "experiments": 1,
         "tables": 1,
+        "group": 1,
         "report": 1,
         "default": 1,
     }
@@ -317,10 +318,27 @@ def test_a_second_run_has_nothing_to_do(demo: Path) -> None:
 
 def test_a_lost_network_is_made_again_with_all_files_made_from_it(done: Path) -> None:
     (done / "results/demo/full_rank/network.nc").unlink()
-    jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "report": 1, "default": 1}
+    jobs = {"fit": 1, "currents": 1, "inactivate": 1, "tables": 1, "group": 1, "report": 1, "default": 1}
     assert planned(snakemake(done, "--dry-run")) == jobs
     (done / "results/demo/experiments.json").unlink()
     assert planned(snakemake(done, "--dry-run")) == jobs | {"experiments": 1, "inactivate": 2}
+
+
+def test_new_contrasts_compute_nothing_else(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["contrasts"] = {"side": {"column": "side"}}
+    jobs = planned(snakemake(done, "--dry-run", "--configfile", write_config(done, **config)))
+    assert jobs == {"contrasts": 2, "tables": 1, "group": 1, "report": 1, "default": 1}
+
+
+def test_a_new_recording_computes_itself_and_the_group(done: Path) -> None:
+    shutil.copy(done / "data/demo.h5", done / "data/more.h5")
+    write_recordings(done, "demo\tdata/demo.h5\thdf5", "more\tdata/more.h5\thdf5")
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["recordings"] = "my.tsv"
+    jobs = planned(snakemake(done, "--dry-run", "--configfile", write_config(done, **config)))
+    alone = {"ingest": 1, "experiments": 1, "tables": 1, "group": 1, "report": 1, "default": 1}
+    assert jobs == FIT_STEPS | alone
 
 
 def test_new_inactivations_refit_nothing(done: Path) -> None:
@@ -328,7 +346,7 @@ def test_new_inactivations_refit_nothing(done: Path) -> None:
     config["inactivations"] = {"halved": {"kind": "region", "strength": 0.5}}
     printed = snakemake(done, "--dry-run", "--configfile", write_config(done, **config))
     jobs = planned(printed)
-    assert jobs == {"experiments": 1, "inactivate": 2, "tables": 1, "report": 1, "default": 1}
+    assert jobs == {"experiments": 1, "inactivate": 2, "tables": 1, "group": 1, "report": 1, "default": 1}
 
 
 def test_a_region_that_does_not_exist_stops_before_the_fits(done: Path) -> None:
