@@ -12,7 +12,18 @@ import numpy as np
 import pandas as pd
 
 Array = np.ndarray
-COLUMNS = ("model", "quantity", "target", "source", "recording", "estimate", "error", "p_value", "resolved", "signed")
+QUANTITY_COLUMNS = (
+    "model",
+    "quantity",
+    "target",
+    "source",
+    "recording",
+    "estimate",
+    "error",
+    "p_value",
+    "resolved",
+    "signed",
+)
 """Columns of the table of quantities: one row per session, model, quantity and pathway."""
 GAIN_NULLS = ("trial_shuffle", "time_shift")
 """Nulls of the held-out gain, the preferred null first."""
@@ -32,7 +43,7 @@ def quantities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Returns
     -------
-    One row per session, model, quantity and pathway, with the columns `COLUMNS`.
+    One row per session, model, quantity and pathway, with the columns `QUANTITY_COLUMNS`.
     """
     pathways = tables["pathways"]
     of_pathways = [
@@ -50,8 +61,8 @@ def quantities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ]
     parts = [part for part in parts if len(part)]
     if not parts:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return pd.concat([part[list(COLUMNS)] for part in parts], ignore_index=True)
+        return pd.DataFrame(columns=list(QUANTITY_COLUMNS))
+    return pd.concat([part[list(QUANTITY_COLUMNS)] for part in parts], ignore_index=True)
 
 
 def _shares(pathways: pd.DataFrame) -> pd.DataFrame:

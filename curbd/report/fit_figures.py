@@ -49,11 +49,11 @@ def scores(fits: Sequence[ModelResults]) -> Picture | None:
         return None
     rows = pd.concat([fit.of_first_seed("fits") for fit in fits])
     models = list(rows["model"].unique())
-    figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.42 * len(models)), share_y="all")
+    figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.6 * len(models)), share_y="all")
     for panel, (column, title) in zip(axes[0], SCORES.items(), strict=True):
         for height, model in enumerate(models):
             of_model = rows[rows["model"] == model].set_index("split")
-            for split, filled, shift in (("train", False, -0.14), ("test", True, 0.14)):
+            for split, filled, shift in (("train", False, -0.28), ("test", True, 0.28)):
                 if split in of_model.index:
                     _score(panel, of_model.loc[split, column], height + shift, filled)
             _references(panel, of_model, height, column.removesuffix("_r2"))

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 
 from curbd.inactivation.tabulate import effect_size
 from curbd.report.drawing import INK, Picture, legend_marker, matrix_cells, number_text, panels, picture, wrapped_label
+from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.reading import ModelResults
 
-MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 12
+MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 8
 """Matrices with more rows or columns have no text in their cells."""
 MAX_DOSE_SERIES, MAX_REGIONS_IN_PANEL = 6, 7
 
@@ -41,7 +42,7 @@ def matrix(fit: ModelResults) -> Picture | None:
         if not cell["own"].any():
             effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
     has_text = effect.shape[0] <= MAX_EXPERIMENTS_WITH_TEXT and effect.shape[1] <= MAX_REGIONS_WITH_TEXT
-    step = (1.75, 0.85) if has_text else (8.0 / len(targets), 7.0 / len(perturbations))
+    step = (1.75, 1.0) if has_text else (8.0 / len(targets), 7.0 / len(perturbations))
     size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
@@ -66,7 +67,7 @@ def matrix(fit: ModelResults) -> Picture | None:
         "inactivations.csv; otherwise effect_rms)"
         + (", and below it the mean with its 95 % interval" if has_text else "")
         + ". p compares the effect with that of the same perturbation of random groups of as many units"
-        + ("; * marks p ≤ 0.05" if has_text else "")
+        + (f"; * marks q ≤ {MAX_Q_TO_REPORT:g}, corrected for the number of effects" if has_text else "")
         + ". Cells are grey where the experiment acts on the whole region itself."
         + (
             " “Not supported” means that no resolved pathways lead from the perturbation to the region, or that less "
@@ -91,16 +92,16 @@ def _has_truth(rows: pd.DataFrame) -> bool:
 
 def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
     lines = []
-    mean = number_text(float(cell["shift"].mean()))
-    if cell["ci_low"].notna().all():
-        # One interval for all conditions: from the lowest lower end to the highest upper end.
-        mean += f" [{number_text(float(cell['ci_low'].min()))}, {number_text(float(cell['ci_high'].max()))}]"
     if cell["own"].any():
         lines.append("itself")
     else:
-        lines.append(f"mean {mean}")
+        lines.append(f"mean {number_text(float(cell['shift'].mean()))}")
+        if cell["ci_low"].notna().all():
+            # One interval for all conditions: from the lowest lower end to the highest upper end.
+            lines.append(f"[{number_text(float(cell['ci_low'].min()))}, {number_text(float(cell['ci_high'].max()))}]")
     if cell["p_value"].notna().any() and not cell["own"].any():
-        lines.append(f"p {_range(cell['p_value'])}" + (" *" if (cell["p_value"] <= 0.05).all() else ""))
+        found = " *" if (cell["q_value"] <= MAX_Q_TO_REPORT).all() else ""
+        lines.append(f"p {_range(cell['p_value'])}{found}")
     if (cell["verdict"] == "unsupported").all():
         lines.append("not supported")
     if _has_truth(cell):
