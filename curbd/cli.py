@@ -19,6 +19,7 @@ from curbd.commands.steps import (
     add_currents_step,
     add_fit_step,
     add_inactivate_step,
+    add_network_arguments,
     add_step,
     command_parser,
     fit_and_score,
@@ -349,9 +350,7 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(
-        arguments.results, models, plan.config.models, with_contrasts=bool(plan.config.contrasts)
-    )
+    collected = collect_run(arguments.results, models, plan.config.models, with_contrasts=bool(plan.config.contrasts))
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
     )
