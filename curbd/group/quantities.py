@@ -109,6 +109,8 @@ def _evidence(pathways: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
     if "evidence_nats" not in pathways:
         return pathways.head(0)
     known = pathways[pathways["evidence_nats"].notna()]
+    if not len(known):
+        return known
     n_samples = regions.groupby("recording")["n_samples"].first()
     return known[[*PATHWAY, "p_value"]].assign(
         quantity="evidence_per_bin",

@@ -78,7 +78,14 @@ def collected() -> dict[str, pd.DataFrame]:
             for source in names:
                 share = {"AB": 0.3, "BA": 0.1}.get(source + target, 0.2) + 0.01 * index
                 row = {"recording": recording, "model": "m", "target": target, "source": source, "share": share}
-                pathways.append(row | {"p_value": 0.01, "verdict": "resolved" if source == "A" else "unresolved"})
+                pathways.append(
+                    row
+                    | {
+                        "p_value": 0.01,
+                        "evidence_nats": np.nan,
+                        "verdict": "resolved" if source == "A" else "unresolved",
+                    }
+                )
     empty = {name: tables.concatenate(name, []) for name in ("nulls", "contrasts", "inactivations")}
     return {
         "pathways": pd.DataFrame(pathways),
