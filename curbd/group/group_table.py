@@ -40,6 +40,7 @@ def group_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "n_sessions": rows_of_key["session"].nunique(),
                 "n_subjects": rows_of_key["subject"].nunique(),
                 "n_resolved": int(rows_of_key["resolved"].sum()),
+                "n_supported": int(rows_of_key["supported"].sum()),
                 "estimate": combined.estimate,
                 "ci_low": combined.ci_low,
                 "ci_high": combined.ci_high,
@@ -48,7 +49,7 @@ def group_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "p_value_of": "sessions" if has_p else "mean",
             }
         )
-    columns = [*GROUP_KEY, "n_sessions", "n_subjects", "n_resolved", "estimate", "ci_low", "ci_high"]
+    columns = [*GROUP_KEY, "n_sessions", "n_subjects", "n_resolved", "n_supported", "estimate", "ci_low", "ci_high"]
     columns += ["p_value", "q_value", "interval_over", "p_value_of"]
     table = pd.DataFrame(rows, columns=[column for column in columns if column != "q_value"])
     table["q_value"] = np.nan

@@ -22,6 +22,7 @@ QUANTITY_COLUMNS = (
     "error",
     "p_value",
     "resolved",
+    "supported",
     "signed",
 )
 """Columns of the table of quantities: one row per session, model, quantity and pathway."""
@@ -31,6 +32,8 @@ MAX_Q_OF_SESSION = 0.05
 """Largest q-value of a contrast that a session resolves."""
 NORMAL_95_WIDTH = 3.919928
 """Width of a 95 % interval in standard errors."""
+SUPPORTED_GRADES = ("resolved", "supported")
+SUPPORT = ["resolved", "supported"]
 PATHWAY = ["model", "recording", "target", "source"]
 
 
@@ -45,7 +48,7 @@ def quantities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     -------
     One row per session, model, quantity and pathway, with the columns `QUANTITY_COLUMNS`.
     """
-    pathways = tables["pathways"]
+    pathways = _with_support(tables["pathways"])
     of_pathways = [
         _shares(pathways),
         _unique_shares(pathways),
@@ -65,11 +68,17 @@ def quantities(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part[list(QUANTITY_COLUMNS)] for part in parts], ignore_index=True)
 
 
+def _with_support(pathways: pd.DataFrame) -> pd.DataFrame:
+    """The table ``pathways`` with flags for pathways that are resolved, and for those that are at least supported."""
+    resolved = pathways["verdict"] == "resolved"
+    graded = pathways["grade"].isin(SUPPORTED_GRADES) if "grade" in pathways else resolved
+    return pathways.assign(resolved=resolved, supported=resolved | graded)
+
+
 def _shares(pathways: pd.DataFrame) -> pd.DataFrame:
     """The share of the variance of the current of the target."""
-    resolved = pathways["verdict"] == "resolved"
-    return pathways[[*PATHWAY, "p_value"]].assign(
-        quantity="share", estimate=pathways["share"], error=np.nan, resolved=resolved, signed=False
+    return pathways[[*PATHWAY, *SUPPORT, "p_value"]].assign(
+        quantity="share", estimate=pathways["share"], error=np.nan, signed=False
     )
 
 
@@ -79,13 +88,8 @@ def _unique_shares(pathways: pd.DataFrame) -> pd.DataFrame:
         return pathways.head(0)
     known = pathways[pathways["unique_share"].notna()]
     error = (known["unique_share"] / known["unique_t"].where(known["unique_t"] != 0)).abs()
-    return known[PATHWAY].assign(
-        quantity="unique_share",
-        estimate=known["unique_share"],
-        error=error,
-        p_value=np.nan,
-        resolved=known["verdict"] == "resolved",
-        signed=True,
+    return known[[*PATHWAY, *SUPPORT]].assign(
+        quantity="unique_share", estimate=known["unique_share"], error=error, p_value=np.nan, signed=True
     )
 
 
@@ -94,12 +98,11 @@ def _held_out_gains(nulls: pd.DataFrame, pathways: pd.DataFrame) -> pd.DataFrame
     gains = nulls[(nulls["measure"] == "held_out_gain") & nulls["null"].isin(GAIN_NULLS)]
     gains = gains.assign(rank=gains["null"].map({name: rank for rank, name in enumerate(GAIN_NULLS)}))
     gains = gains.sort_values("rank", kind="stable").drop_duplicates(PATHWAY)
-    gains = gains.merge(pathways[[*PATHWAY, "verdict"]], on=PATHWAY, how="left")
-    return gains[[*PATHWAY, "p_value"]].assign(
+    gains = gains.merge(pathways[[*PATHWAY, *SUPPORT]], on=PATHWAY, how="left")
+    return gains[[*PATHWAY, *SUPPORT, "p_value"]].assign(
         quantity="held_out_gain",
         estimate=gains["statistic"] - gains["null_mean"],
         error=(gains["null_high"] - gains["null_low"]) / NORMAL_95_WIDTH,
-        resolved=gains["verdict"] == "resolved",
         signed=False,
     )
 
@@ -112,11 +115,10 @@ def _evidence(pathways: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
     if not len(known):
         return known
     n_samples = regions.groupby("recording")["n_samples"].first()
-    return known[[*PATHWAY, "p_value"]].assign(
+    return known[[*PATHWAY, *SUPPORT, "p_value"]].assign(
         quantity="evidence_per_bin",
         estimate=known["evidence_nats"] / known["recording"].map(n_samples),
         error=np.nan,
-        resolved=known["verdict"] == "resolved",
         signed=False,
     )
 
@@ -132,6 +134,7 @@ def _asymmetry(part: pd.DataFrame) -> pd.DataFrame:
         error=np.sqrt(both["error"] ** 2 + both["error_back"] ** 2),
         p_value=np.nan,
         resolved=both["resolved"] & both["resolved_back"],
+        supported=both["supported"] & both["supported_back"],
         signed=True,
     )
 
@@ -150,6 +153,7 @@ def _contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
         estimate=contrasts["standardised"],
         error=width / NORMAL_95_WIDTH * scale,
         resolved=contrasts["q_value"] <= MAX_Q_OF_SESSION,
+        supported=contrasts["q_value"] <= MAX_Q_OF_SESSION,
         signed=contrasts["part"] != "pattern",
     )
     return rows[rows["estimate"].notna()]
@@ -179,4 +183,4 @@ def _effects(inactivations: pd.DataFrame) -> pd.DataFrame:
     # The smallest of several p-values, of conditions or windows, is corrected for their number.
     averaged["p_value"] = (averaged["p_value"] * grouped.size()).clip(upper=1)
     averaged = averaged[averaged["estimate"].notna()].reset_index()
-    return averaged.assign(error=np.nan, signed=False)
+    return averaged.assign(error=np.nan, signed=False, supported=averaged["resolved"])

@@ -57,7 +57,7 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         panel.plot(row["estimate"], height + 0.15, "D", color=INK, markersize=5)
     arrow = "{} → {} − reverse" if quantity.startswith("asymmetry") else "{} → {}"
     names = [arrow.format(source_label(row["source"]), row["target"]) for _, row in shown.iterrows()]
-    counts = [f"({row['n_resolved']} of {row['n_sessions']}{_star(row['q_value'])})" for _, row in shown.iterrows()]
+    counts = [f"({row['n_supported']} of {row['n_sessions']}{_star(row['q_value'])})" for _, row in shown.iterrows()]
     labels = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
     panel.set_yticks(np.arange(len(shown))[::-1], labels)
     panel.set_ylim(-0.7, len(shown) - 0.3)
@@ -73,9 +73,11 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     return picture(
         figure,
         f"Forest plot of {quantity}, {model}",
-        f"{model}, {quantity}: estimates of {counted(len(subjects), 'animal')}. In brackets: sessions that resolve it, "
-        f"of the sessions that have it; ★: q ≤ {MAX_Q_TO_REPORT:g}. The interval of all sessions is over {over}; "
-        "sessions have an interval where the quantity has one." + f" {omitted} more are in group.csv." * (omitted > 0),
+        f"{model}, {quantity}: estimates of {counted(len(subjects), 'animal')}. In brackets: sessions that support it, "
+        f"of the sessions that have it; ★: q ≤ {MAX_Q_TO_REPORT:g}, for any effect in these sessions. The interval of "
+        f"all sessions is over {over}; sessions have an interval where the quantity has one."
+        + f" {omitted} more are in group.csv."
+        * (omitted > 0),
     )
 
 

@@ -37,6 +37,13 @@ TABLES: dict[str, Table] = {
                 "asymmetry both directions",
                 low=0,
             ),
+            Column(
+                "n_supported",
+                "integer",
+                "sessions in which the grade of the pathway is at least `supported`; for a contrast or an effect, as "
+                "n_resolved",
+                low=0,
+            ),
             Column("estimate", "number", "mean over animals, and within animals over sessions (random effects)"),
             Column("ci_low", "number", "lower end of the 95 % interval of estimate", empty=NO_SPREAD),
             Column("ci_high", "number", "upper end of the 95 % interval of estimate", empty=NO_SPREAD),

@@ -78,14 +78,10 @@ def collected() -> dict[str, pd.DataFrame]:
             for source in names:
                 share = {"AB": 0.3, "BA": 0.1}.get(source + target, 0.2) + 0.01 * index
                 row = {"recording": recording, "model": "m", "target": target, "source": source, "share": share}
-                pathways.append(
-                    row
-                    | {
-                        "p_value": 0.01,
-                        "evidence_nats": np.nan,
-                        "verdict": "resolved" if source == "A" else "unresolved",
-                    }
-                )
+                verdict = "resolved" if source == "A" else "unresolved"
+                grade = "resolved" if source == "A" else "supported" if source == "B" else "no_evidence"
+                row |= {"p_value": 0.01, "evidence_nats": np.nan, "verdict": verdict, "grade": grade}
+                pathways.append(row)
     empty = {name: tables.concatenate(name, []) for name in ("nulls", "contrasts", "inactivations")}
     return {
         "pathways": pd.DataFrame(pathways),
@@ -100,6 +96,8 @@ def test_pathways_are_combined_over_the_sessions_that_have_them() -> None:
     rows = group.set_index(["quantity", "target", "source"])
     assert rows.loc[("share", "B", "A"), ["n_sessions", "n_subjects", "n_resolved"]].tolist() == [3, 2, 3]
     assert rows.loc[("share", "C", "A"), ["n_sessions", "n_subjects", "n_resolved"]].tolist() == [1, 1, 1]
+    assert rows.loc[("share", "A", "B"), ["n_resolved", "n_supported"]].tolist() == [0, 3]
+    assert rows.loc[("share", "A", "C"), "n_supported"] == 0
     assert rows.loc[("share", "B", "A"), "p_value"] < 0.001
     asymmetry = rows.loc[("asymmetry_share", "B", "A")]
     assert asymmetry["estimate"] == pytest.approx(0.2)

@@ -299,7 +299,7 @@ def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path
     for name in ("three", "alone"):
         left = read_netcdf(run / name / "recording.nc").isel(trial=[0])
         write_netcdf({"/": left}, place / name / "full" / "recording.nc")
-    for width, trials in ((None, [6, 8]), (0.02, [1, 1])):
+    for width, trials in ((None, [6, 10]), (0.02, [1, 1])):
         origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
         origin["config"]["models"]["full"]["bin_width_s"] = width
         (place / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
