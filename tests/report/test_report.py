@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from curbd import tables, teachers
 from curbd.cli import main as curbd
@@ -405,7 +406,8 @@ def test_the_free_run_of_trials_that_start_late_is_shown(run: Path) -> None:
 def test_clipped_rates_are_counted(run: Path) -> None:
     recording = read_netcdf(run / "three" / "recording.nc")
     assert findings.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0
-    high = recording["rates"].copy(data=np.where(np.arange(40)[:, None] < 4, 2.0, 0.0) + np.zeros((8, 1, 15)))
+    first_tenth = xr.DataArray(np.arange(recording.sizes["time"]) < recording.sizes["time"] // 10, dims="time")
+    high = xr.where(first_tenth, 2.0, xr.zeros_like(recording["rates"]))
     assert findings.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
 
 

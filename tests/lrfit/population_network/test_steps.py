@@ -249,7 +249,7 @@ def test_collected_tables_have_the_number_of_latents(done: Done, tmp_path: Path)
         within = folder.parent if file.name in ("recording.nc", "units.csv", "regions.csv") else folder
         (within / file.name).symlink_to(file)
     plan = load_plan(done.folder / "plan.json")
-    collected = collect_run(tmp_path, {"t": ["p"]}, plan.config.models)
+    collected = collect_run(tmp_path, {"t": ["p"]}, plan.config.models, with_contrasts=False)
     assert collected["regions"]["n_latents"].tolist() == [2, 2]
     assert collected["units"]["cosmoothing_bits_per_spike:p"].notna().all()
     assert "one_step_r2:p" not in collected["units"]
