@@ -47,17 +47,17 @@ class PopulationView(Recorded):
         """All sources of currents: regions, recorded inputs, hidden drives, average responses and the bias."""
         group, names = self.fitted.model.group, np.array(self.data.source_name)
         known = len(group) + np.arange(len(names))
-        found = [Source(region, np.flatnonzero(group == index)) for index, region in enumerate(self.regions)]
-        found += [
+        sources = [Source(region, np.flatnonzero(group == index)) for index, region in enumerate(self.regions)]
+        sources += [
             Source(f"input:{name}", known[names == f"input:{index}"]) for index, name in enumerate(self.input_name)
         ]
-        found += [
+        sources += [
             Source(f"input:hidden_{drive + 1}", np.flatnonzero(group == len(self.regions) + drive))
             for drive in range(self.n_drives)
         ]
         if "evoked" in names:
-            found.append(Source(EVOKED, known[names == "evoked"]))
-        return [*found, Source(BIAS, known[names == BIAS])]
+            sources.append(Source(EVOKED, known[names == "evoked"]))
+        return [*sources, Source(BIAS, known[names == BIAS])]
 
     @property
     def pathway_sources(self) -> list[Source]:
