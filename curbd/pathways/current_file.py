@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.network.view import CurrentView
+from curbd.pathways.currents import current_coordinates
 from curbd.progress import progress
 from curbd.storage import whole_large_hdf5, write_group
 
@@ -50,17 +51,7 @@ def write_currents(
     chunks = chunk_shape(shape)
     whole_chunks = [math.ceil(size / chunk) * chunk for size, chunk in zip(shape, chunks, strict=True)]
     block = max(chunks[-1], BLOCK_VALUES // (shape[2] * shape[3]) // chunks[-1] * chunks[-1])
-    names = xr.Dataset(
-        coords={
-            "seed": networks["seed"].values,
-            "source": [source.name for source in first.sources],
-            "time": first.time_s,
-            "unit": first.unit_id,
-            "unit_id": ("unit", first.unit_id),
-            "region": ("unit", first.region),
-            "condition": ("trial", first.condition),
-        }
-    )
+    names = xr.Dataset(coords=current_coordinates(first, networks))
     largest_bytes = round(1.01 * CURRENT_BYTES * math.prod(whole_chunks)) + names.nbytes + OVERHEAD_BYTES
     attrs = {"recording": networks.attrs["recording"], "model": networks.attrs["model"], "units": unit}
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,18 +48,29 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(
         current,
         dims=("seed", "source", "trial", "time", "unit"),
-        coords={
-            "seed": networks["seed"].values,
-            "source": [source.name for source in first.sources],
-            "time": first.time_s,
-            "unit": first.unit_id,
-            "unit_id": ("unit", first.unit_id),
-            "region": ("unit", first.region),
-            "condition": ("trial", first.condition),
-        },
+        coords=current_coordinates(first, networks),
         name="current",
         attrs={"recording": recording.attrs["recording"], "model": networks.attrs["model"], "units": "units of x"},
     )
+
+
+def current_coordinates(first: CurrentView, networks: xr.Dataset) -> dict[str, Any]:
+    """Return the coordinates of the currents (seed, source, trial, time, unit) of all fits of a model.
+
+    Parameters
+    ----------
+    first : the first fit of the model, whose sources, bins, units and conditions are those of all fits.
+    networks : the fits of the model, for their seeds.
+    """
+    return {
+        "seed": networks["seed"].values,
+        "source": [source.name for source in first.sources],
+        "time": first.time_s,
+        "unit": first.unit_id,
+        "unit_id": ("unit", first.unit_id),
+        "region": ("unit", first.region),
+        "condition": ("trial", first.condition),
+    }
 
 
 def current_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
