@@ -156,6 +156,12 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
     step.add_argument("--out", type=Path, required=True, metavar="report.html", help="file for the report")
 
+    step = add_step(steps, "export-nwb", _export_nwb, "copy an NWB file and add currents, latents and verdicts")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results of a run")
+    step.add_argument("--recording", required=True, metavar="NAME", help="name of the recording")
+    step.add_argument("--models", nargs="+", default=[], metavar="NAME", help="models to export (default: all)")
+    step.add_argument("--out", type=Path, required=True, metavar="FILE.nwb", help="path of the copy")
+
 
 def _inspect(arguments: argparse.Namespace) -> None:
     from curbd.recording.inspection import inspect
@@ -309,6 +315,14 @@ def _compare(arguments: argparse.Namespace) -> None:
     comparison = compare(recording, perturbed, inactivations, units)
 
     tables.write("perturbation_comparison", comparison, arguments.out)
+
+
+def _export_nwb(arguments: argparse.Namespace) -> None:
+    from curbd.export.nwb import export_nwb
+    from curbd.results import read
+
+    modules = export_nwb(read(arguments.results), arguments.recording, arguments.out, arguments.models)
+    print(f"{arguments.out}: processing modules {', '.join(modules)}")
 
 
 def _run(arguments: argparse.Namespace) -> None:
