@@ -59,6 +59,7 @@ rule tables:
             ],
         ),
         "<results>/tables/provenance.json",
+        "<results>/tables/ro-crate-metadata.json",
     log:
         "<results>/logs/tables.log",
     benchmark:
