@@ -6,7 +6,7 @@ RESULTS = results
 export PATH := $(abspath .venv/bin):$(PATH)
 export MPLBACKEND := Agg
 
-.PHONY: demo test lint docs unlock help
+.PHONY: demo test lint docs site unlock help
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,11 @@ lint: .venv/installed ## check style, types and the format of the workflow
 
 docs: .venv/installed ## write the schemas, config/README.md and results/README.md from the code
 	python -m curbd.documents
+
+site: .venv/installed ## build the documentation site in build/site; a broken link or notebook is an error
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/site
+	@echo "Site: build/site/index.html   open it in a browser"
 
 unlock: .venv/installed ## release the lock that a killed run left behind
 	snakemake --unlock
