@@ -13,6 +13,7 @@ from typing import Any
 from curbd.commands.default_models import with_default_models
 from curbd.contrasts.trials import comparisons
 from curbd.errors import UserError, did_you_mean, mistake
+from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
@@ -115,10 +116,11 @@ def _check_own_recordings(plan: Plan, name: str, check: RunCheck) -> None:
 
 
 def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
-    """Mistakes of models that depend on the kind of activity of a file."""
+    """Mistakes of models that depend on the units and on the kind of activity of a file."""
+    wrong = _contradicted_constraints(plan, file)
     if not file.is_spikes:
-        return []
-    return [
+        return wrong
+    return wrong + [
         mistake(
             f"models.{name}, recording {recording}",
             found="noise: counts with the default smoothing of spikes",
@@ -130,6 +132,18 @@ def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
         and options.noise == "counts"
         and plan.recording_settings(recording, name).smoothing_s is None
     ]
+
+
+def _contradicted_constraints(plan: Plan, file: FileCheck) -> list[str]:
+    """Constraints of models that the cell types, positions and names of the units contradict."""
+    wrong = []
+    for name, model in plan.config.models.items():
+        if model.constraints is not None and file.outline is not None:
+            try:
+                circuit_of(file.outline, model.constraints)
+            except UserError as error:
+                wrong.append(f"models.{name}, {error}")
+    return wrong
 
 
 def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:

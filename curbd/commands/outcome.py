@@ -9,7 +9,7 @@ from typing import NamedTuple
 from curbd.settings.plan import Plan
 
 FILES_OF_STEP: dict[str, tuple[str, ...]] = {
-    "fit": ("network.nc", "fits.csv", "region_scores.csv", "unit_scores.csv"),
+    "fit": ("network.nc", "fits.csv", "region_scores.csv", "unit_scores.csv", "constraints.csv"),
     "currents": ("currents.nc", "currents.parquet", "pathways.csv", "nulls.csv"),
     "inactivate": (
         "inactivations.csv",

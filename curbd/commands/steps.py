@@ -133,6 +133,7 @@ def add_fit_step(steps: Steps[argparse.ArgumentParser], command: Command) -> Non
     step.add_argument(
         "--unit-scores", type=Path, required=True, metavar="unit_scores.csv", help="file for the scores by unit"
     )
+    step.add_argument("--constraints", type=Path, metavar="constraints.csv", help="file for the table of constraints")
     _add_threads(step)
 
 
@@ -212,6 +213,7 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
     score : function that scores the fits.
     """
     from curbd import tables
+    from curbd.scores.constraints import constraint_table
     from curbd.storage import whole_file, write_netcdf
 
     set_threads(arguments)
@@ -223,6 +225,11 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
     write_netcdf({"/": networks}, arguments.out)
     tables.write("fits", scores.fits, arguments.fits)
     tables.write("region_scores", scores.regions, arguments.region_scores)
+    if arguments.constraints is not None:
+        rows = constraint_table(networks)
+        tables.write(
+            "constraints", tables.concatenate("constraints", []) if rows is None else rows, arguments.constraints
+        )
     with whole_file(arguments.unit_scores) as temporary:
         scores.units.to_csv(temporary, index=False, lineterminator="\n")
 

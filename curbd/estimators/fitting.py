@@ -14,6 +14,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from curbd.errors import UserError
+from curbd.estimators.constrained import held_out_r2
 from curbd.estimators.force import force
 from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import shooting
@@ -23,6 +24,7 @@ from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_se
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
+from curbd.recording.circuit import circuit_of
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import FitSettings, Model
@@ -154,6 +156,8 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
         rng = np.random.default_rng(model.seeds[fit_index])
         fitted = registered.estimator(resampled(training, rng) if fit_index else training, options, rng)
         fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
+        if fitted.controls is not None:
+            fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))
         seconds = time.perf_counter() - started
         log.info("%s, seed %d (%d of %d): %.1f s", name, model.seeds[fit_index], fit_index + 1, n_seeds, seconds)
         return fitted, seconds
@@ -238,6 +242,7 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
         dt_s=dt_s,
         substeps=substeps,
         tau_s=None if tau_s == "estimate" else float(tau_s),
+        circuit=None if model.constraints is None else circuit_of(recording, model.constraints),
     )
 
 

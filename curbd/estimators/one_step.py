@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from curbd.estimators.constrained import constrained
 from curbd.network.fit import Fit
 from curbd.regression.block_ridge import inflation, posterior, regress
 from curbd.regression.sample_weights import noise_sds, sample_weights, weighted_regression
@@ -29,13 +30,16 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     ----------
     data : the training trials. If their time constant is None, the time constant is estimated.
     options : number of cross-validation folds, and how the penalties are chosen.
-    rng : not used, because the fit is deterministic.
+    rng : random generator that shuffles cell types if there are constraints (`curbd.estimators.constrained`); the fit
+        itself is deterministic.
 
     Returns
     -------
     The network, the penalties of the regression with equally weighted samples and how these penalties were chosen, the
     posterior, and, if samples are weighted, the standard deviations of process noise and measurement noise.
     """
+    if data.circuit is not None:
+        return constrained(data, data.circuit, options, rng)
     pairs = transitions(data, options.folds)
     regression = regress(data, pairs, options.penalties)
     noisy = sample_weights(data, pairs, regression.network, regression.penalty)

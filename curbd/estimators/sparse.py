@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.estimators.constrained import constrained
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
@@ -152,6 +153,8 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
     The network (posterior means), the ridge penalties of the initial ridge fit, the posterior, and, if samples are
     weighted, the standard deviations of process noise and measurement noise.
     """
+    if data.circuit is not None:
+        return constrained(data, data.circuit, options, rng)
     power = np.nanmean(data.u**2, axis=(0, 1))
     rms = np.sqrt(np.where(power > 0, power, 1))
     return _in_units(_fitted(data._replace(u=data.u / rms), options, rng), rms)

@@ -78,6 +78,11 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     equally many (see `curbd.hidden_inputs.side_by_side`). The values of the hidden inputs are hidden (seed, trial,
     time, hidden_input), the time scales are hidden_scale_s (seed, hidden_input).
 
+    A fit under constraints has the weights of its control without constraints, unconstrained_J (seed, target, source),
+    the signs of its units, sign (source), the share of the held-out total current that the fit and its controls
+    predict, control_r2 (seed, control), and, if densities are given, prescribed_density (target, source), NaN for
+    weights that no density is about.
+
     Parameters
     ----------
     fits : the fits of all seeds of the model, in the order of the seeds.
@@ -252,6 +257,26 @@ def _factors(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"rank": np.arange(1, rank + 1)})
 
 
+def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
+    controls = [fit.controls for fit in fits if fit.controls is not None]
+    shares = [fit.control_r2 for fit in fits if fit.control_r2 is not None]
+    if len(controls) < len(fits) or len(shares) < len(fits):
+        return Product({})
+    names = ["constrained", "unconstrained", *(f"shuffled_{index + 1}" for index in range(len(shares[0]) - 2))]
+    circuit = controls[0].circuit
+    density = np.full(circuit.same_region.shape, np.nan)
+    for of_block in circuit.densities:
+        density[of_block.block] = of_block.share
+    variables: Variables = {
+        "unconstrained_J": (("seed", "target", "source"), np.stack([of_fit.unconstrained.J for of_fit in controls])),
+        "control_r2": (("seed", "control"), np.stack(shares)),
+        "sign": (("source",), circuit.sign),
+    }
+    if circuit.densities:
+        variables["prescribed_density"] = (("target", "source"), density)
+    return Product(variables, {"control": np.array(names, dtype=str)})
+
+
 _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _networks,
     _penalties,
@@ -261,6 +286,7 @@ _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _states,
     _hidden_inputs,
     _factors,
+    _controls,
 )
 """Functions that add variables to network.nc, or nothing if the estimator does not have these variables."""
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from curbd.network.equation import Network
+from curbd.recording.circuit import Circuit
 
 Array = np.ndarray
 
@@ -75,6 +76,21 @@ class States(NamedTuple):
     covariance: Array
 
 
+class Controls(NamedTuple):
+    """Fits with which a fit under constraints is compared.
+
+    Attributes
+    ----------
+    unconstrained : the network without any constraint.
+    shuffled : networks under the same constraints, with shuffled cell types.
+    circuit : the constraints.
+    """
+
+    unconstrained: Network
+    shuffled: tuple[Network, ...]
+    circuit: Circuit
+
+
 class Fit(NamedTuple):
     """A fitted network and what its estimator knows about it.
 
@@ -95,6 +111,9 @@ class Fit(NamedTuple):
         estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates; None if not estimated.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``; None if there is no choice.
+    controls : fits with which a fit under constraints is compared; None without constraints.
+    control_r2 : (control,) share of the variance of the held-out total current that is predicted one sample ahead by
+        the fit, by the unconstrained fit and by every fit with shuffled cell types; None without constraints.
     """
 
     network: Network
@@ -109,6 +128,8 @@ class Fit(NamedTuple):
     process_noise_sd: Array | None = None
     measurement_noise_sd: Array | None = None
     penalty_by: str | None = None
+    controls: Controls | None = None
+    control_r2: Array | None = None
 
 
 class SlowFactors(NamedTuple):

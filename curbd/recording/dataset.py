@@ -22,7 +22,8 @@ from curbd.storage import RESULTS_VERSION, sha256
 Array = np.ndarray
 RECORDING_NAMES = {
     *("rates", "inputs", "trial", "time", "unit", "input"),
-    *("unit_id", "region", "region_raw", "region_source", "cell_type", "x", "y", "z", "scale", "mean_rate_hz"),
+    *("unit_id", "region", "region_raw", "region_source", "cell_type", "cell_type_source"),
+    *("x", "y", "z", "scale", "mean_rate_hz"),
     *("condition", "split", "start_s"),
 }
 """Names that the dataset of a recording uses itself; a trial column with such a name becomes ``trial_<name>``."""
@@ -132,7 +133,7 @@ def units_table(file: RecordingFile, name: str, selection: Selection, scale: Arr
     -------
     The table.
     """
-    columns = ["unit_id", "region", "region_raw", "region_source", "cell_type"]
+    columns = ["unit_id", "region", "region_raw", "region_source", "cell_type", "cell_type_source"]
     all_scales = np.full(len(file.units), np.nan)
     all_scales[selection.kept] = scale
     return (
@@ -188,7 +189,7 @@ def _trial_coords(columns: pd.DataFrame) -> dict[str, Any]:
 
 def unit_coords(units: pd.DataFrame) -> dict[str, Any]:
     """Convert rows of the unit table of a file to coordinates of the dimension ``unit``."""
-    texts = ("unit_id", "region", "region_raw", "region_source", "cell_type")
+    texts = ("unit_id", "region", "region_raw", "region_source", "cell_type", "cell_type_source")
     coords: dict[str, Any] = {
         column: ("unit", np.array([str(value) for value in units[column]], dtype=str)) for column in texts
     }

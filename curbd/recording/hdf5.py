@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
@@ -21,7 +22,7 @@ from curbd.recording.memory import require_memory
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
 from curbd.recording.regions import label_origin
 from curbd.recording.time_units import seconds_per_unit
-from curbd.recording.units import UnitFacts, cell_type, text_columns, unit_table
+from curbd.recording.units import UnitFacts, text_columns, unit_table
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 

@@ -18,6 +18,7 @@ from pynwb.misc import AnnotationSeries, Units
 from pynwb.ophys import RoiResponseSeries
 
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, clock_notes, common_clock
 from curbd.recording.judgement import judged
@@ -29,7 +30,7 @@ from curbd.recording.recording_file import Series
 from curbd.recording.references import checked_references
 from curbd.recording.regions import label_origin, majority
 from curbd.recording.time_units import seconds_per_unit
-from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, join, text_columns
+from curbd.recording.units import UnitFacts, join, text_columns
 from curbd.recording.unreadable import READING_ERRORS, broken_links, guarded, reading, reason_of
 from curbd.settings.recording import RecordingSettings
 

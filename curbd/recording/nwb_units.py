@@ -11,6 +11,7 @@ from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 from pynwb import NWBFile
 
 from curbd.errors import UserError
+from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.labels import LabelReader
 from curbd.recording.nwb_tables import path_of, row_slices, simple_columns
@@ -19,7 +20,7 @@ from curbd.recording.references import checked_references
 from curbd.recording.regions import LabelOrigin, label_origin, majority
 from curbd.recording.spike_clock import SpikeClock
 from curbd.recording.time_units import seconds_per_unit, stated_unit
-from curbd.recording.units import CELL_TYPE_COLUMNS, UnitFacts, cell_type, text_columns
+from curbd.recording.units import UnitFacts, text_columns
 from curbd.recording.unreadable import READING_ERRORS, reading
 from curbd.settings.recording import RecordingSettings
 

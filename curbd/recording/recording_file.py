@@ -14,7 +14,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-UNIT_COLUMNS = ("unit_id", "region", "region_raw", "region_source", "cell_type", "x", "y", "z", "reason")
+UNIT_COLUMNS = (
+    "unit_id",
+    "region",
+    "region_raw",
+    "region_source",
+    "cell_type",
+    "cell_type_source",
+    "x",
+    "y",
+    "z",
+    "reason",
+)
 """Columns of `RecordingFile.units`; ``reason`` says why a unit must not be used and is empty for all other units."""
 
 

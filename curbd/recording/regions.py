@@ -131,7 +131,7 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
     ------
     UserError : the file does not exist or is not such a table, or an id appears in two rows.
     """
-    table = _read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
+    table = read_tsv(path, "regions.mapping", "unit_id (or electrode_id) and region")
     key = next((column for column in ("unit_id", "electrode_id") if column in table), None)
     if key is None or "region" not in table:
         raise UserError.at(
@@ -206,7 +206,7 @@ def read_merge(merge: dict[str, str] | str) -> dict[str, str]:
     """
     if not isinstance(merge, str):
         return {as_text(old): as_text(new) for old, new in merge.items()}
-    table = _read_tsv(merge, "regions.merge", "label and region")
+    table = read_tsv(merge, "regions.merge", "label and region")
     if not {"label", "region"} <= set(table.columns):
         raise UserError.at(merge, found=f"the columns {', '.join(table.columns)}", expected="label and region")
     return dict(zip(table["label"], table["region"], strict=True))
@@ -473,7 +473,13 @@ def _spelling(label: str) -> str:
     return re.sub(r"[\W_]+", "", label.casefold()) or label
 
 
-def _read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
+def read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
+    """Read a TSV that the settings name, all cells as text.
+
+    Raises
+    ------
+    UserError : the file does not exist, or cannot be read as a TSV.
+    """
     expected = f"a TSV with the columns {columns}"
     if not Path(path).is_file():
         raise UserError.at(field, found=f"{path}, which is not a file", expected=expected, todo="check the path")

@@ -11,30 +11,14 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
+from curbd.recording.cell_types import label_cell_types
 from curbd.recording.cells import as_text, cell_text
 from curbd.recording.recording_file import UNIT_COLUMNS
 from curbd.recording.regions import LabelOrigin, label_units
 from curbd.settings.recording import RecordingSettings, RegionRule
 
-EXCITATORY_WORDS = (
-    "e",
-    "exc",
-    "excitatory",
-    "pyr",
-    "pyramidal",
-    "pyramidal cell",
-    "rs",
-    "regular spiking",
-    "glutamatergic",
-)
-INHIBITORY_WORDS = (
-    *("i", "inh", "inhibitory", "int", "interneuron", "narrow interneuron", "wide interneuron"),
-    *("fs", "fast spiking", "pv", "sst", "vip", "gabaergic"),
-)
 MAX_CANDIDATE_TEXTS = 100
 """A column with more different strings is not offered as a column of region labels."""
-CELL_TYPE_COLUMNS = ("cell_type", "type", "putative_cell_type")
-"""Columns that may hold the cell type of a unit, tried in this order."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +74,6 @@ def text_columns(table: str, columns: Mapping[str, Sequence[Any]], used: Sequenc
         and any(isinstance(cell, str | bytes) and as_text(cell) for cell in cells)
         and len(set(map(as_text, cells))) <= MAX_CANDIDATE_TEXTS
     }
-
-
-def cell_type(value: Any) -> str:
-    """Read the cell type from the usual words and abbreviations: ``excitatory``, ``inhibitory`` or ``unknown``."""
-    word = as_text(value).casefold().replace("_", " ").replace("-", " ")
-    return "excitatory" if word in EXCITATORY_WORDS else "inhibitory" if word in INHIBITORY_WORDS else "unknown"
 
 
 def positions(xyz: np.ndarray) -> np.ndarray:
@@ -182,7 +160,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     Parameters
     ----------
     facts : what the file states about its units.
-    settings : choice of region labels and of units.
+    settings : choice of region labels, of cell types and of units.
     where : the recording, for messages.
 
     Returns
@@ -201,7 +179,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
         ids, facts.origins, facts.names, electrode_ids, settings.regions, where, facts.candidates
     )
     table["unit_id"] = ids
-    table["cell_type"] = facts.cell_type or ["unknown"] * n_units
+    table, type_notes = label_cell_types(table, facts.cell_type, facts.columns, settings.cell_types, where)
     xyz = positions(facts.xyz) if len(facts.xyz) else np.full((n_units, 3), np.nan)
     table[["x", "y", "z"]] = xyz
     selection = select(facts.columns, settings.units.select, n_units, where)
@@ -210,7 +188,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     table.attrs["absent_values"] = absent_values(
         facts.columns, settings.units.select, "units.select", lambda cell: [cell_text(cell)]
     )
-    return table[list(UNIT_COLUMNS)], notes + facts.notes + label_notes
+    return table[list(UNIT_COLUMNS)], notes + facts.notes + label_notes + type_notes
 
 
 def absent_values(

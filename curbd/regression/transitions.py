@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
+from curbd.recording.circuit import Circuit
 
 Array = np.ndarray
 
@@ -30,6 +31,7 @@ class TrainingData(NamedTuple):
     tau_s : time constant, s, or None if the time constant is to be estimated.
     drive : (trial, time, unit) external current that is already known, in the (dimensionless) units of the state x, or
         None.
+    circuit : constraints on the weights between the units, or None.
     """
 
     r: Array
@@ -41,6 +43,7 @@ class TrainingData(NamedTuple):
     substeps: int
     tau_s: float | None
     drive: Array | None = None
+    circuit: Circuit | None = None
 
     def of_trials(self, chosen: Array) -> TrainingData:
         """Select trials, by mask or by index; an index may occur more than once."""

@@ -47,6 +47,7 @@ class Summary(NamedTuple):
     estimator : family and estimator.
     sentence : how many pathways are resolved.
     fit : how well the network reproduces the recording.
+    constraints : whether the data agree with the constraints on the weights; '' without constraints.
     truth : how many verdicts are right; '' if the true network is not known.
     pathways : the pathways between regions, the best evidence first.
     omitted : number of pathways that are not listed.
@@ -55,6 +56,7 @@ class Summary(NamedTuple):
     model: str
     estimator: str
     sentence: str
+    constraints: str
     fit: str
     truth: str
     pathways: list[Judged]
@@ -86,11 +88,28 @@ def summarise(fit: ModelResults) -> Summary:
         model=fit.name,
         estimator=f"{fit.networks.attrs['family']}, {fit.networks.attrs['estimator']}".replace("_", " "),
         sentence=_verdict_sentence(pathways),
+        constraints=_constraint_sentence(fit.tables["constraints"]),
         fit=_fit_sentence(fit),
         truth=_truth_sentence(with_truth(fit)),
         pathways=judged[:MAX_LISTED],
         omitted=max(0, len(judged) - MAX_LISTED),
     )
+
+
+def _constraint_sentence(constraints: pd.DataFrame) -> str:
+    """Say whether the data agree with the constraints of the first fit; '' without constraints."""
+    judged = constraints[constraints["verdict"] != ""]
+    if judged.empty:
+        return ""
+    first = judged.iloc[0]
+    words = {
+        "supported": "The data agree with the constraints",
+        "contradicted": "⚠ The data contradict the constraints, so that currents and effects must not be interpreted",
+        "untested": "The constraints are not tested",
+    }
+    wrong = first["wrong_sign_share"]
+    share = "" if pd.isna(wrong) else f"; without constraints, {percent_text(wrong)} of the weights have the other sign"
+    return f"{words[first['verdict']]}: {first['reason']}{share}."
 
 
 def _verdict_sentence(pathways: pd.DataFrame) -> str:

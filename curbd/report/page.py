@@ -180,6 +180,7 @@ def _model(anchor: str, fit: ModelResults, palette: dict[str, str]) -> dict[str,
             "pictures": list(contrast_figures.pictures(fit, palette)),
             "table": grid("contrasts", _by_evidence(fit.tables["contrasts"]), leave_out=("recording", "model")),
         },
+        "constraints": grid("constraints", fit.tables["constraints"], leave_out=("recording", "model")),
         "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),
         "inactivations": grid(
             "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
@@ -313,6 +314,11 @@ def _definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
         "region_scores",
         "pathways",
         "nulls",
+        *(
+            ["constraints"]
+            if any(len(fit.tables["constraints"]) for recorded in run.recordings for fit in recorded.fits)
+            else []
+        ),
         "currents",
         *(
             ["contrasts"]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from curbd.settings.constraints import Constraints
 from curbd.settings.section import NotNegative, Positive, Section
 
 Tau = Positive | Literal["estimate"]
@@ -222,6 +223,9 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
 }
 """Family -> estimator -> section of its options."""
 
+CONSTRAINED = ("one_step", "sparse")
+"""Estimators that can hold to constraints on the weights."""
+
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
 """Family -> estimator that is used if a model names none."""
 
@@ -249,6 +253,9 @@ class Model(Section):
     estimator: Annotated[str | None, Field(description=_estimator_names())] = None
     options: dict[str, Any] = {}
     """Options of the estimator."""
+    constraints: Constraints | None = None
+    """What is known about the circuit (with the estimators `one_step` and `sparse`): signs by cell type, distance,
+    density, anatomical pairs. Null: no constraints."""
     seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
     """Random seeds, with one fit for each. The first fit uses the training trials as they are; each additional fit uses
     a bootstrap resample of the training trials (and another random start, if the estimator has one). The default of
@@ -293,6 +300,20 @@ class Model(Section):
             family, estimator = info.data["family"], info.data["estimator"]
             ESTIMATORS[family][estimator or RECOMMENDED[family]].model_validate(value)
         return value
+
+    @model_validator(mode="after")
+    def _constrained_estimator(self) -> Model:
+        if self.constraints is None:
+            return self
+        name = self.estimator_name()
+        if self.family != "full_rank" or name not in CONSTRAINED:
+            raise ValueError(
+                f"constraints: found estimator {name} ({self.family}), expected one of {', '.join(CONSTRAINED)} of "
+                "the family full_rank"
+            )
+        if self.options.get("hidden_inputs", "none") != "none":
+            raise ValueError("constraints: found hidden_inputs in the options, expected hidden_inputs: none")
+        return self
 
     @property
     def level(self) -> Literal["unit", "population"]:

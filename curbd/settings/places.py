@@ -61,6 +61,15 @@ def with_located_paths(config: Mapping[str, Any], folders: Sequence[Path]) -> di
     if isinstance(regions, dict):
         _locate(regions, "mapping", folders)
         _locate(regions, "merge", folders)
+    cell_types = defaults.get("cell_types") if isinstance(defaults, dict) else None
+    if isinstance(cell_types, dict):
+        _locate(cell_types, "table", folders)
+    models = made.get("models")
+    for model in models.values() if isinstance(models, dict) else []:
+        constraints = model.get("constraints") if isinstance(model, dict) else None
+        if isinstance(constraints, dict):
+            _locate(constraints, "density", folders)
+            _locate(constraints, "pairs", folders)
     experiments = made.get("inactivations")
     for experiment in experiments.values() if isinstance(experiments, dict) else []:
         if isinstance(experiment, dict):

@@ -81,6 +81,11 @@ class Plan:
         """Return the paths of the tables of units that the experiments name."""
         return sorted({table for _, table in _unit_tables(self.config)})
 
+    def constraint_tables(self, model: str) -> list[str]:
+        """Return the paths of the tables that the constraints of a model name."""
+        constraints = self.config.models[model].constraints
+        return [] if constraints is None else sorted(constraints.tables().values())
+
     def fit_model(self, recording: str, model: str) -> Model:
         """Return a model with every setting that its fit uses, defaults included."""
         chosen = self.config.models[model]
@@ -237,6 +242,7 @@ def plan_and_mistakes(
                 wrong += read_recordings(Path(data["recordings"]), file, {}, generated)[1]
             return None, wrong
     wrong += missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
+    wrong += _missing_constraint_tables(checked, file)
     recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
     plan = Plan(checked, recordings)
     wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
@@ -378,5 +384,15 @@ def _missing_unit_tables(config: Config, file: str) -> list[str]:
     return [
         mistake(f"{file}, {key}", found=f'"{table}" (no such file)', expected="a TSV or CSV with the column unit_id")
         for key, table in _unit_tables(config)
+        if not Path(table).is_file()
+    ]
+
+
+def _missing_constraint_tables(config: Config, file: str) -> list[str]:
+    return [
+        mistake(f"{file}, models.{name}.constraints.{key}", found=f'"{table}" (no such file)', expected="a TSV")
+        for name, model in config.models.items()
+        if model.constraints is not None
+        for key, table in model.constraints.tables().items()
         if not Path(table).is_file()
     ]

@@ -145,6 +145,30 @@ class Units(Section):
     with any missing bin is left out."""
 
 
+class CellTypes(Section):
+    """Where the cell types of units come from. `units.csv` names the origin of every cell type."""
+
+    column: str | None = None
+    """Column of the table of units (or of regions of interest) with labels of cell types. Null: `cell_type`, `type` or
+    `putative_cell_type`."""
+    excitatory: list[str] = []
+    """Labels of `column` that mean excitatory, in addition to the usual words (`pyramidal`, `RS`, ...)."""
+    inhibitory: list[str] = []
+    """Labels of `column` that mean inhibitory, in addition to the usual words (`interneuron`, `FS`, `PV`, ...)."""
+    table: str | None = None
+    """Path of a TSV with the columns `unit_id`, `cell_type` (`excitatory`, `inhibitory` or `unknown`) and, if wanted,
+    `source` (such as waveform, opsin or line). The table replaces the cell types of the file for the units that it
+    names."""
+    inhibitory_regions: list[str] = []
+    """Regions of which every unit is inhibitory, such as the striatum."""
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> CellTypes:
+        if both := sorted(set(self.excitatory) & set(self.inhibitory)):
+            raise ValueError(f'found "{both[0]}" under excitatory and inhibitory, expected one of the two')
+        return self
+
+
 class PerturbedTrials(Section):
     """Trials with a real perturbation (a laser, a drug), and `like`, the in-silico experiment that imitates the
     perturbation. These trials are not used in the fit; the prediction of the network for them is compared with the
@@ -227,6 +251,7 @@ class RecordingSettings(Section):
     inputs: list[Input] = []
     regions: Regions = Regions()
     units: Units = Units()
+    cell_types: CellTypes = CellTypes()
     hdf5: HDF5Layout = HDF5Layout()
     perturbed: list[PerturbedTrials] = []
     """Trials with a real perturbation, and the experiment with which they are compared, e.g. `[{column: laser, value:

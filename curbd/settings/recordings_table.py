@@ -22,7 +22,7 @@ from curbd.settings.validation import annotation_at, check, dotted, takes_text
 Format = Literal["nwb", "hdf5"]
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
-TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"))
+TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"), ("cell_types", "table"))
 """Settings that may be the path of a table; in recordings.tsv these paths are resolved relative to the folder of
 recordings.tsv."""
 
@@ -45,8 +45,8 @@ class Recording:
     settings: Defaults
 
     def tables(self) -> list[str]:
-        """Return the paths of the tables of region labels that the settings name."""
-        paths = (self.settings.regions.mapping, self.settings.regions.merge)
+        """Return the paths of the tables of region labels and cell types that the settings name."""
+        paths = (self.settings.regions.mapping, self.settings.regions.merge, self.settings.cell_types.table)
         return [path for path in paths if isinstance(path, str)]
 
 
@@ -228,9 +228,9 @@ def folder_mistake(folder: Path) -> dict[str, str]:
 
 
 def missing_tables(
-    settings: Defaults, where: str, keys: Collection[str] = ("regions.mapping", "regions.merge")
+    settings: Defaults, where: str, keys: Collection[str] = ("regions.mapping", "regions.merge", "cell_types.table")
 ) -> list[str]:
-    """Report tables of region labels that do not exist.
+    """Report tables of region labels and cell types that do not exist.
 
     Parameters
     ----------
@@ -243,7 +243,11 @@ def missing_tables(
     One line per missing table.
     """
     regions = settings.regions
-    tables = {"regions.mapping": regions.mapping, "regions.merge": regions.merge}
+    tables = {
+        "regions.mapping": regions.mapping,
+        "regions.merge": regions.merge,
+        "cell_types.table": settings.cell_types.table,
+    }
     return [
         mistake(f"{where}, {key}", found=f'"{text}" (no such file)', expected="the path of a TSV")
         for key, text in tables.items()

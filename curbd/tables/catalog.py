@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curbd.tables import contrasts, experiments, fits, group, mechanism, pathways, recordings
+from curbd.tables import constraints, contrasts, experiments, fits, group, mechanism, pathways, recordings
 from curbd.tables.column import Table
 
 TABLES: dict[str, Table] = (
@@ -10,6 +10,7 @@ TABLES: dict[str, Table] = (
     | recordings.TABLES
     | pathways.TABLES
     | contrasts.TABLES
+    | constraints.TABLES
     | experiments.TABLES
     | mechanism.TABLES
     | group.TABLES

@@ -63,6 +63,7 @@ def collect_run(
         "regions": [results / recording for recording in recordings],
         "fits": fits,
         "region_scores": fits,
+        "constraints": fits,
         "currents": fits,
         "pathways": fits,
         "nulls": fits,

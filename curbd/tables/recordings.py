@@ -20,7 +20,18 @@ TABLES: dict[str, Table] = {
                 "rule that found the label, and where in the file the label comes from",
                 empty="no label was found",
             ),
-            Column("cell_type", "text", "cell type in the file", values=("excitatory", "inhibitory", "unknown")),
+            Column(
+                "cell_type",
+                "text",
+                "cell type in the file, or according to the settings (cell_types)",
+                values=("excitatory", "inhibitory", "unknown"),
+            ),
+            Column(
+                "cell_type_source",
+                "text",
+                "where the cell type comes from: the file, a column, a table with its column `source`, or the region",
+                empty="the cell type is unknown",
+            ),
             Column("kept", "flag", "whether the unit is part of the fit"),
             Column("reason", "text", "why the unit is not part of the fit", empty="the unit is part of the fit"),
             Column(

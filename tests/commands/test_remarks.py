@@ -153,3 +153,14 @@ def test_a_pathway_of_a_region_on_itself_is_not_compared() -> None:
 def test_a_contradiction_reaches_the_remarks_of_the_run(folder: Path) -> None:
     (remark,) = said(folder, networks(), q_values=(0.01, 0.2))
     assert remark.startswith("m: 3 of 3 pathways")
+
+
+def test_constraints_that_the_data_contradict_reach_the_remarks_of_the_run(folder: Path) -> None:
+    verdicts = pd.DataFrame({"verdict": ["contradicted", ""], "reason": ["shuffled cell types predict as well", ""]})
+    (folder / "m").mkdir()
+    verdicts.to_csv(folder / "m" / "constraints.csv", index=False)
+    model = {"family": "full_rank", "constraints": {"signs": True}}
+    (text,) = said(folder, networks(), model=model)
+    assert "shuffled cell types predict as well. Do not read currents" in text
+    verdicts.assign(verdict=["supported", ""]).to_csv(folder / "m" / "constraints.csv", index=False)
+    assert said(folder, networks(), model=model) == []

@@ -62,6 +62,7 @@ def run_model(folder: Path, plan: Path, model: str) -> None:
         fits=paths["fits"],
         region_scores=paths["region_scores"],
         unit_scores=place / "unit_scores.csv",
+        constraints=paths["constraints"],
     )
     fit = {"recording": recording, "network": network}
     call(

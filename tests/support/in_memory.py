@@ -21,6 +21,7 @@ def unit_table(regions: Sequence[str]) -> pd.DataFrame:
             "region_raw": list(regions),
             "region_source": "units.location",
             "cell_type": "unknown",
+            "cell_type_source": "",
             "x": np.nan,
             "y": np.nan,
             "z": np.nan,

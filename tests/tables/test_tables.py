@@ -19,6 +19,7 @@ def units(**columns: object) -> pd.DataFrame:
         "region_raw": ["NA", "007", ""],
         "region_source": ["units.location", "units.location", ""],
         "cell_type": ["unknown"] * 3,
+        "cell_type_source": [""] * 3,
         "kept": [True, True, False],
         "reason": ["", "", "no region label"],
         "mean_rate_hz": [1.25, 3.5, np.nan],

@@ -227,6 +227,11 @@ def unit_tables(wildcards):
     return PLAN.unit_tables()
 
 
+def constraint_tables(wildcards):
+    """Tables of densities and of pairs of units that the constraints of a model name."""
+    return PLAN.constraint_tables(wildcards.model)
+
+
 def populations(wildcards):
     """The table of the groups of units of a low-rank network, for experiments on them; nothing for other networks."""
     model = PLAN.config.models[wildcards.model]

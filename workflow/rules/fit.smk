@@ -2,11 +2,13 @@
 rule fit:
     input:
         recording=recording_of_fit,
+        tables=constraint_tables,
     output:
         network=ensure("<results>/{recording}/{model}/network.nc", non_empty=True),
         fits="<results>/{recording}/{model}/fits.csv",
         region_scores="<results>/{recording}/{model}/region_scores.csv",
         unit_scores="<results>/{recording}/{model}/unit_scores.csv",
+        constraints="<results>/{recording}/{model}/constraints.csv",
     log:
         "<results>/logs/fit/{recording}/{model}.log",
     benchmark:
@@ -27,7 +29,7 @@ rule fit:
         "{params.program} fit --recording {input.recording:q} --name {wildcards.model} --plan {params.plan:q}"
         " --threads {threads} --device {params.device}"
         " --out {output.network:q} --fits {output.fits:q} --region-scores {output.region_scores:q}"
-        " --unit-scores {output.unit_scores:q} > {log:q} 2>&1"
+        " --unit-scores {output.unit_scores:q} --constraints {output.constraints:q} > {log:q} 2>&1"
 
 
 # Compute the latent variables of a low-rank network in every trial.

@@ -13,6 +13,7 @@ rule tables:
         fits=per_fit("fits.csv"),
         region_scores=per_fit("region_scores.csv"),
         unit_scores=per_fit("unit_scores.csv"),
+        constraints=per_fit("constraints.csv"),
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
         nulls=per_fit("nulls.csv"),
@@ -37,6 +38,7 @@ rule tables:
             table=[
                 "fits",
                 "region_scores",
+                "constraints",
                 "units",
                 "regions",
                 "pathways",

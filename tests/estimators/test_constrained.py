@@ -1,0 +1,92 @@
+"""Fits under constraints hold to them exactly, and their controls tell right from wrong cell types."""
+
+import numpy as np
+import pytest
+
+from curbd import teachers
+from curbd.estimators.fitting import fit
+from curbd.recording.ingest import ingest_file
+from curbd.scores.constraints import constraint_table
+from curbd.settings.models import Model
+from curbd.settings.recording import RecordingSettings
+from curbd.tables import problems
+
+SIGNS = {"signs": True, "local_inhibition": True, "distance": 1.0}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("teacher") / "ei.h5"
+    teachers.write_hdf5(teachers.excitatory_inhibitory(units=15, trials=6, samples=300, seed=3), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recording(path):
+    return ingest_file(path).recording
+
+
+def fitted(recording, estimator="sparse", **constraints):
+    keys = {"family": "full_rank", "estimator": estimator, "seeds": [0], "tau_s": 0.1}
+    networks = fit(recording, Model.model_validate(keys | {"constraints": constraints})).networks
+    table = constraint_table(networks)
+    assert problems("constraints", table) == []
+    return networks, table
+
+
+@pytest.mark.parametrize("estimator", ["one_step", "sparse"])
+def test_signs_and_local_inhibition_hold_exactly(recording, estimator):
+    networks, table = fitted(recording, estimator, **SIGNS, shuffles=0)
+    J, sign = networks["J"].values[0], networks["sign"].values
+    assert (J * sign >= 0).all()
+    assert (sign != 0).all()
+    region = networks["target_region"].values
+    assert (J[:, sign < 0][region[:, None] != region[None, sign < 0]] == 0).all()
+    whole = table.iloc[0]
+    assert whole["n_sign_violations"] == 0
+    assert whole["verdict"] == "untested"
+    assert 0 < whole["wrong_sign_share"] < 0.5
+
+
+def test_true_cell_types_are_supported_and_wrong_ones_contradicted(path, recording, tmp_path):
+    _, table = fitted(recording, **SIGNS)
+    whole = table[table["target"] == "all regions"].iloc[0]
+    assert whole["verdict"] == "supported"
+    assert whole["held_out_r2"] > whole["shuffled_r2"]
+    types = np.random.default_rng(0).permutation(recording["cell_type"].values)
+    rows = [f"{unit}\t{kind}" for unit, kind in zip(recording["unit_id"].values, types, strict=True)]
+    wrong = tmp_path / "wrong.tsv"
+    wrong.write_text("\n".join(["unit_id\tcell_type", *rows]) + "\n")
+    settings = RecordingSettings.model_validate({"cell_types": {"table": str(wrong)}})
+    mislabelled = ingest_file(path, settings).recording
+    whole = fitted(mislabelled, **SIGNS)[1].iloc[0]
+    assert whole["verdict"] == "contradicted"
+    assert whole["held_out_gain"] < 0
+
+
+@pytest.mark.parametrize("estimator", ["one_step", "sparse"])
+def test_densities_are_those_of_the_table(recording, estimator, tmp_path):
+    table = tmp_path / "density.tsv"
+    table.write_text("target\tsource\tdensity\nA\tA\t.3\nA\tB\t.1\nB\tC\t.35\n")
+    networks, rows = fitted(recording, estimator, density=str(table), signs=True, shuffles=0)
+    of_block = rows.set_index(["target", "source"])
+    for target, source, share in (("A", "A", 0.3), ("A", "B", 0.1), ("B", "C", 0.35)):
+        assert of_block.loc[(target, source), "realised_density"] == pytest.approx(share, abs=0.01)
+    assert of_block.loc[("C", "A"), "prescribed_share"] == 0
+    assert (networks["J"].values[0] * networks["sign"].values >= 0).all()
+
+
+def test_absent_pairs_have_no_weight_and_no_uncertainty(recording, tmp_path):
+    pairs = tmp_path / "pairs.tsv"
+    units = recording["unit_id"].values
+    pairs.write_text("target\tsource\n" + "".join(f"{a}\t{b}\n" for a in units for b in units if a < b))
+    networks, _ = fitted(recording, pairs=str(pairs))
+    J = networks["J"].values[0]
+    listed = units[:, None] < units[None]
+    assert (J[~listed & ~np.eye(len(units), dtype=bool)] == 0).all()
+    assert (J[listed] != 0).any()
+    ridge, gram = networks["ridge"].values[0], networks["gram"].values[0]
+    absent = np.flatnonzero(J[5] == 0)
+    variance = np.linalg.inv(gram + np.diag(ridge[5])).diagonal()
+    present = np.flatnonzero(J[5] != 0)
+    assert variance[absent].max() < 1e-4 * variance[present].min()
