@@ -351,7 +351,7 @@ def _tables(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.commands.outcome import outcome
     from curbd.commands.remarks import remarks
-    from curbd.commands.workflow import ROOT
+    from curbd.commands.workflow import workflow_folder
     from curbd.export.crate import write_crate
     from curbd.settings.plan import load_plan
     from curbd.storage import whole_file
@@ -375,7 +375,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         tables.write(name, table, folder / tables.TABLES[name].file)
     with whole_file(folder / "provenance.json") as temporary:
         temporary.write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
-    write_crate(folder, ROOT / "Snakefile", origin)
+    write_crate(folder, workflow_folder() / "Snakefile", origin)
     if arguments.partial:
         # The next run of the workflow takes a file as old as this for out of date and collects all tables again.
         os.utime(folder / "provenance.json", (1, 1))

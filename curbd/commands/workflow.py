@@ -16,8 +16,9 @@ from curbd.errors import UserError
 from curbd.settings.places import study_folder
 from curbd.storage import told_if_unwritable
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The root of the repository, which holds the workflow and the package."""
+PACKAGE = Path(__file__).resolve().parents[1]
+WORKFLOW_FOLDERS = (PACKAGE.parent, PACKAGE / "installed_workflow")
+"""Folders that may hold the Snakefile: the root of the repository, and the folder that a wheel brings."""
 ROOM_FOR_SNAKEMAKE_BYTES = 100_000
 """Size of the files that Snakemake writes before the first step of a run."""
 
@@ -81,6 +82,28 @@ def _require_room(folder: Path) -> None:
         file.flush()
 
 
+def workflow_folder() -> Path:
+    """Return the folder with the Snakefile, its rules and its profiles.
+
+    Returns
+    -------
+    The root of the repository for a package that is installed from there, and a folder of the package for a wheel.
+
+    Raises
+    ------
+    UserError : there is no such folder, because the installation is damaged.
+    """
+    folder = next((folder for folder in WORKFLOW_FOLDERS if (folder / "Snakefile").is_file()), None)
+    if folder is None:
+        raise UserError.at(
+            " and ".join(map(str, WORKFLOW_FOLDERS)),
+            found="no Snakefile",
+            expected="the workflow of curbd-workflow",
+            todo="install curbd-workflow again",
+        )
+    return folder
+
+
 def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[str]:
     """Construct the command line that runs the workflow on a config.
 
@@ -94,18 +117,12 @@ def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[
     -------
     The words of the command line.
     """
-    if not (ROOT / "Snakefile").is_file():
-        raise UserError.at(
-            str(ROOT),
-            found="no Snakefile",
-            expected="the checkout of curbd-workflow",
-            todo="install it with pip install -e in its checkout",
-        )
+    root = workflow_folder()
     config = config.expanduser().absolute()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", cores]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--cores", cores]
     command += ["--directory", str(_folder(config)), "--configfile", str(config)]
     if not any(option.startswith("--workflow-profile") for option in options):
-        command += ["--workflow-profile", str(ROOT / "profiles" / "default")]
+        command += ["--workflow-profile", str(root / "profiles" / "default")]
     return [*command, *options]
 
 

@@ -1,4 +1,4 @@
-"""Pip, conda and the lock file install the same packages; the wheel holds every package of the project."""
+"""Pip, conda and the lock file install the same packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
-from setuptools import find_packages
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -51,17 +50,6 @@ def test_the_lock_pins_every_direct_dependency_inside_its_range() -> None:
     for name, requirement in requirements.items():
         assert requirement.specifier.contains(pins[name]), f"{name}: {pins[name]} is outside {requirement.specifier}"
     assert pins["torch"] == "2.13.0"
-
-
-def test_the_wheel_holds_every_package() -> None:
-    patterns = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
-    packages = set(find_packages(str(ROOT), include=patterns))
-    folders = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for top in ("curbd", "lrfit")
-        for path in (ROOT / top).rglob("*.py")
-    }
-    assert packages == folders
 
 
 def test_versions_agree() -> None:
