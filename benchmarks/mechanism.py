@@ -17,17 +17,18 @@ from benchmarks import command
 from benchmarks.document import insert
 from benchmarks.mechanism_report import summary
 from benchmarks.rows import add, finished, rows
+from curbd.dynamics.field import field_at, positions
+from curbd.dynamics.fixed_points import portrait
+from curbd.dynamics.limit_cycles import limit_cycles
 from curbd.network.equation import Network, free_run, simulate
 from curbd.network.perturbed_run import silenced_run
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import ReducedRank
 from curbd.teachers import CLIP
 from lrfit.estimators.reduced_rank import reduced_rank
-from lrfit.mechanism.dynamics import field_at, portrait
-from lrfit.mechanism.limit_cycles import limit_cycles
 from lrfit.mechanism.populations import loadings, populations
 from lrfit.mechanism.transmission import context_ratio, transmission
-from lrfit.network import LowRank, positions
+from lrfit.network import LowRank
 from lrfit.teachers import constructed, tasks
 from lrfit.teachers.tasks import Task
 from lrfit.teachers.training import trained_contextual_decision

@@ -17,6 +17,7 @@ from curbd.commands.steps import (
     INTERRUPTED_STATUS,
     Steps,
     add_currents_step,
+    add_dynamics_step,
     add_fit_step,
     add_inactivate_step,
     add_network_arguments,
@@ -28,6 +29,7 @@ from curbd.commands.steps import (
     read_recording,
     run,
     set_threads,
+    write_dynamics,
     write_effects,
 )
 from curbd.errors import UserError
@@ -98,6 +100,7 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps that read a fitted network."""
     add_currents_step(steps, _currents)
+    add_dynamics_step(steps, _dynamics)
     step = add_step(steps, "contrasts", _contrasts, "compare the currents of a network between conditions")
     add_network_arguments(step)
     step.add_argument("--currents", type=Path, required=True, metavar="currents.nc", help="currents of the network")
@@ -257,6 +260,21 @@ def _currents(arguments: argparse.Namespace) -> None:
     tables.write("nulls", nulls, arguments.nulls)
 
 
+def _dynamics(arguments: argparse.Namespace) -> None:
+    from curbd.dynamics.dynamics_tables import dynamics_of
+    from curbd.dynamics.system import system_of
+    from curbd.network.view import views
+    from curbd.storage import read_netcdf
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    fits = views(recording, networks)
+    systems = {int(seed): system_of(fit) for seed, fit in zip(networks["seed"].values, fits, strict=True)}
+    described = dynamics_of(systems, fits[0], networks, all_inputs=arguments.inputs == "all_inputs")
+    write_dynamics(arguments, described)
+
+
 def _contrasts(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.contrasts.contrast import contrast_tables
@@ -366,7 +384,13 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(arguments.results, models, plan.config.models, with_contrasts=bool(plan.config.contrasts))
+    collected = collect_run(
+        arguments.results,
+        models,
+        plan.config.models,
+        with_contrasts=bool(plan.config.contrasts),
+        with_dynamics=plan.config.dynamics != "none",
+    )
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curbd.commands.steps import (
     add_currents_step,
+    add_dynamics_step,
     add_fit_step,
     add_inactivate_step,
     add_network_arguments,
@@ -19,6 +20,7 @@ from curbd.commands.steps import (
     read_recording,
     run,
     set_threads,
+    write_dynamics,
     write_effects,
 )
 
@@ -37,6 +39,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
     add_fit_step(steps, _fit)
     add_currents_step(steps, _currents)
+    add_dynamics_step(steps, _dynamics)
     add_inactivate_step(steps, _inactivate)
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
     add_network_arguments(step)
@@ -76,6 +79,21 @@ def _currents(arguments: argparse.Namespace) -> None:
     tables.write("currents", table_of_views(fits, networks), arguments.table)
     tables.write("pathways", pathway_table(fits, networks), arguments.pathways)
     tables.write("nulls", tables.concatenate("nulls", []), arguments.nulls)
+
+
+def _dynamics(arguments: argparse.Namespace) -> None:
+    from curbd.dynamics.dynamics_tables import dynamics_of
+    from curbd.storage import read_netcdf
+    from lrfit.population_network.dynamics import population_system
+    from lrfit.population_network.view import population_views
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    fits = population_views(recording, networks)
+    systems = {int(seed): population_system(fit) for seed, fit in zip(networks["seed"].values, fits, strict=True)}
+    described = dynamics_of(systems, fits[0], networks, all_inputs=arguments.inputs == "all_inputs")
+    write_dynamics(arguments, described)
 
 
 def _inactivate(arguments: argparse.Namespace) -> None:

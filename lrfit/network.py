@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curbd.errors import UserError
-from curbd.network.equation import Network, decay, phi_inverse
+from curbd.network.equation import Network
 from curbd.network.view import View
 
 Array = np.ndarray
@@ -76,50 +76,6 @@ def from_factors(m: Array, n: Array, network: Network) -> LowRank:
     The network and its factors.
     """
     return LowRank(m, n, network._replace(J=m @ n.T))
-
-
-def positions(low_rank: LowRank, r: Array, u: Array) -> Array:
-    """Return the positions z of a network in the space of its latents, from the rates.
-
-    z is the least-squares solution of x = m z + B v + b, where x = arctanh(r) are the states, m the left factors of J =
-    m n', B the input weights and b the bias. v are the inputs after the exponential filter of the units, tau dv/dt = -v
-    + u, in equilibrium with the first bin. The positions follow tau dz/dt = -z + kappa: they lag behind the latents
-    kappa = n' r, and equal the latents at fixed points.
-
-    Parameters
-    ----------
-    low_rank : the network.
-    r : (trial, time, unit) scaled rates, NaN where missing.
-    u : (trial, time, input) inputs.
-
-    Returns
-    -------
-    z : (trial, time, rank) positions, in the (dimensionless) units of the state x; NaN where the rates are missing.
-    """
-    network = low_rank.network
-    recurrent = phi_inverse(r) - filtered_inputs(network, u) @ network.B.T - network.b
-    return recurrent @ np.linalg.pinv(low_rank.m).T
-
-
-def filtered_inputs(network: Network, u: Array) -> Array:
-    """Filter inputs as the units do, tau dv/dt = -v + u, starting in equilibrium with the first bin.
-
-    Parameters
-    ----------
-    network : network whose time constant and Euler steps define the filter.
-    u : (trial, time, input) inputs u; a missing input counts as 0.
-
-    Returns
-    -------
-    v : (trial, time, input) filtered inputs.
-    """
-    inputs = np.nan_to_num(u)
-    filtered = np.empty_like(inputs)
-    filtered[:, :1] = inputs[:, :1]
-    keep = decay(network.dt_s, network.tau_s, network.substeps)
-    for t in range(inputs.shape[1] - 1):
-        filtered[:, t + 1] = keep * filtered[:, t] + (1 - keep) * inputs[:, t]
-    return filtered
 
 
 def canonical(J: Array, r: Array, rank: int) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from curbd.commands.steps import DYNAMICS_TABLES
 from curbd.settings.plan import Plan
 
 FILES_OF_STEP: dict[str, tuple[str, ...]] = {
@@ -78,6 +79,8 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     steps = dict(FILES_OF_STEP)
     if plan.config.contrasts:
         steps["contrasts"] = ("contrasts.csv", "contrast_timecourses.parquet")
+    if plan.config.dynamics != "none":
+        steps["dynamics"] = tuple(f"{name}.csv" for name in DYNAMICS_TABLES)
     if plan.config.models[model].family == "low_rank":
         steps |= FILES_OF_LOW_RANK_STEP
         steps |= FILES_OF_MECHANISM if plan.config.models[model].level == "unit" else {}

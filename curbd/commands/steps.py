@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from curbd.dynamics.dynamics_tables import Dynamics
     from curbd.inactivation.experiments import Outcome
     from curbd.scores.score import Scores
     from curbd.settings.experiments import Experiments
@@ -190,6 +191,52 @@ def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command)
     step.add_argument(
         "--interactions", type=Path, metavar="interactions.csv", help="file for the interactions of perturbations"
     )
+
+
+DYNAMICS_TABLES = ("attractors", "lyapunov", "transitions", "phase_locking", "slow_manifolds")
+"""Tables of the step `dynamics`, written to `<table>.csv` in its folder."""
+
+
+def add_dynamics_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
+    """Add the step `dynamics`, which has the same arguments for every kind of network."""
+    step = add_step(steps, "dynamics", command, "describe attractors, Lyapunov exponents and transitions of a network")
+    add_network_arguments(step)
+    step.add_argument(
+        "--inputs",
+        choices=("autonomous", "all_inputs"),
+        default="autonomous",
+        help="without input, or also at constant inputs (default: %(default)s)",
+    )
+    step.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"folder for {', '.join(DYNAMICS_TABLES)} (.csv), attractors.graphml and attractors.json",
+    )
+
+
+def write_dynamics(arguments: argparse.Namespace, described: Dynamics) -> None:
+    """Write the tables and the graph of the step `dynamics`.
+
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `add_dynamics_step`.
+    described : the dynamics of the fits of a model.
+    """
+    import json
+
+    import networkx as nx
+
+    from curbd import tables
+    from curbd.storage import whole_file
+
+    for name in DYNAMICS_TABLES:
+        tables.write(name, described.tables[name], arguments.out / tables.TABLES[name].file)
+    with whole_file(arguments.out / "attractors.json") as temporary:
+        temporary.write_text(json.dumps(nx.node_link_data(described.graph, edges="edges"), indent=2) + "\n", "utf-8")
+    with whole_file(arguments.out / "attractors.graphml") as temporary:
+        nx.write_graphml(described.graph, temporary)
 
 
 def fit_model(arguments: argparse.Namespace) -> Model:

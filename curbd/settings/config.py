@@ -60,6 +60,12 @@ class Config(Section):
     contrast is computed for every fitted network; recordings that lack the column or a level are left out, with a
     remark."""
 
+    dynamics: Literal["none", "autonomous", "all_inputs"] = "none"
+    """Whether the dynamics of every fit are described: attractors, Lyapunov exponents, transitions that inputs cause,
+    phase locking, and slow directions of regions. `autonomous`: without input. `all_inputs`: also at the mean inputs of
+    the conditions and at every single input. `none`: not at all, except for the mechanism of low-rank networks.
+    Networks of full rank with more than 200 units take minutes."""
+
     @field_validator("results")
     @classmethod
     def _path_without_wildcards(cls, value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curbd.tables import constraints, contrasts, experiments, fits, group, mechanism, pathways, recordings
+from curbd.tables import constraints, contrasts, dynamics, experiments, fits, group, mechanism, pathways, recordings
 from curbd.tables.column import Table
 
 TABLES: dict[str, Table] = (
@@ -13,5 +13,6 @@ TABLES: dict[str, Table] = (
     | constraints.TABLES
     | experiments.TABLES
     | mechanism.TABLES
+    | dynamics.TABLES
     | group.TABLES
 )

@@ -16,6 +16,7 @@ import pandas as pd
 from curbd import tables
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
+from curbd.tables import dynamics
 from curbd.tables.column import SESSION_COLUMNS
 
 PACKAGES = (
@@ -36,7 +37,12 @@ PACKAGES = (
 
 
 def collect_run(
-    results: Path, models: Mapping[str, Sequence[str]], settings: Mapping[str, Model], *, with_contrasts: bool
+    results: Path,
+    models: Mapping[str, Sequence[str]],
+    settings: Mapping[str, Model],
+    *,
+    with_contrasts: bool,
+    with_dynamics: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
@@ -49,6 +55,7 @@ def collect_run(
     models : name of a recording -> models that have all their results.
     settings : name of a model -> its settings.
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
+    with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
 
     Returns
     -------
@@ -80,6 +87,7 @@ def collect_run(
         "geometry": of_units,
         "populations": of_units,
         "transmission": of_units,
+        **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
     }
     collected = {
         name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in written])

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from curbd.dynamics.field import filtered_inputs, positions
 from curbd.network.equation import phi, phi_inverse, simulate
 from curbd.regression.transitions import TrainingData, from_first_bin
 from curbd.settings.models import Trajectory
 from lrfit.estimators.trajectory import refine, start_of_refinement
-from lrfit.network import LowRank, filtered_inputs, from_factors, in_canonical_gauge, positions
+from lrfit.network import LowRank, from_factors, in_canonical_gauge
 
 Array = np.ndarray
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.dynamics.field import positions
 from curbd.network.view import view
-from lrfit.network import low_rank_of, positions
+from lrfit.network import low_rank_of
 
 
 def latents(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.dynamics.attractors import constant_inputs
+from curbd.dynamics.field import field_at, positions
 from curbd.network.view import view
 from curbd.tables import TABLES
-from lrfit.mechanism.attractor_table import constant_inputs, first_columns
-from lrfit.mechanism.dynamics import field_at, velocity
-from lrfit.network import low_rank_of, positions
+from lrfit.mechanism.attractor_table import first_columns
+from lrfit.network import low_rank_of
 
 Array = np.ndarray
 GRID_POINTS = 25
@@ -50,7 +51,7 @@ def field_table(recording: xr.Dataset, networks: xr.Dataset, dynamics: pd.DataFr
     grid[:, :plane] = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, plane)
     tables = []
     for name, u in constant_inputs(fit).items():
-        flow = velocity(field_at(low_rank, u), grid)
+        flow = field_at(low_rank, u).velocity(grid)
         columns = {
             f"{quantity}_{k + 1}": values[:, k] if k < plane else np.nan
             for quantity, values in (("position", grid), ("velocity", flow))

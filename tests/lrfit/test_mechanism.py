@@ -12,10 +12,11 @@ import xarray as xr
 import lrfit
 from benchmarks.recorded import recorded
 from curbd import tables
+from curbd.dynamics.attractors import constant_inputs
+from curbd.dynamics.slow_modes import WARNING
 from curbd.network.perturbed_run import silenced_run
 from curbd.network.view import view
-from lrfit.mechanism.attractor_table import constant_inputs, dynamics_table
-from lrfit.mechanism.attractors import WARNING
+from lrfit.mechanism.attractor_table import dynamics_table
 from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_table
 from lrfit.mechanism.transmission import transmission
 from lrfit.network import low_rank_of

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from curbd.commands.default_models import with_default_models
+from curbd.commands.steps import DYNAMICS_TABLES
 from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config

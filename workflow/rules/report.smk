@@ -32,6 +32,11 @@ rule tables:
             for file in MECHANISM
             for table in per_fit(file, family="low_rank", level="unit")
         ],
+        dynamics=(
+            [table for name in DYNAMICS_TABLES for table in per_fit(f"{name}.csv")]
+            if PLAN.config.dynamics != "none"
+            else []
+        ),
     output:
         expand(
             "<results>/tables/{table}.csv",
@@ -50,6 +55,7 @@ rule tables:
             ],
         ),
         expand("<results>/tables/{file}", file=MECHANISM),
+        expand("<results>/tables/{table}.csv", table=DYNAMICS_TABLES),
         expand(
             "<results>/tables/{table}.parquet",
             table=[

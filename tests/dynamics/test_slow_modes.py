@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.linalg import solve_continuous_lyapunov
 
-from lrfit.mechanism.attractors import WARNING, abscissa, line_attractor_score, non_normality
-
-
-def seen_in_part(length: int, recorded: int = 25) -> np.ndarray:
-    """What regression makes of the first units of a delay line dx = (F - 1) x dt + noise, F a shift."""
-    shift = np.eye(length, k=1)
-    covariance = solve_continuous_lyapunov(shift - np.eye(length), -np.eye(length))
-    student = np.eye(recorded, k=1)
-    student[-1] = np.linalg.solve(covariance[:recorded, :recorded], (shift @ covariance)[recorded - 1, :recorded])
-    return student
+from curbd.dynamics.slow_modes import (
+    WARNING,
+    abscissa,
+    delay_line_seen_in_part,
+    delay_line_test,
+    line_attractor_score,
+    non_normality,
+)
 
 
 def departure(F: np.ndarray) -> float:
@@ -30,13 +27,13 @@ def departure(F: np.ndarray) -> float:
         (100, 0.8461, 0.8461, 0.000),
         (200, 0.8910, 0.8910, 0.000),
         (500, 0.9394, 0.8802, 0.984),
-        pytest.param(1000, 0.9633, 0.8633, 1.898, marks=pytest.mark.slow),
+        (1000, 0.9633, 0.8633, 1.898),
     ],
 )
 def test_a_delay_line_that_is_seen_in_part_looks_like_a_line_attractor(
     length: int, first: float, second: float, score: float
 ) -> None:
-    student = seen_in_part(length)
+    student = delay_line_seen_in_part(25, length)
     eigenvalues = np.linalg.eigvals(student)
     largest = np.sort(eigenvalues.real)[::-1]
     assert largest[0] == pytest.approx(first, abs=1e-3)
@@ -66,3 +63,9 @@ def test_the_abscissa_is_that_of_the_whole_matrix() -> None:
 def test_the_score_of_one_latent_is_against_the_units_own_time_constant() -> None:
     assert line_attractor_score(np.array([0.75, 0.0])) == pytest.approx(2)
     assert line_attractor_score(np.array([0.5 + 1j, 0.75, 0.0])) == pytest.approx(1)
+
+
+def test_the_delay_line_of_25_recorded_units_is_the_published_one() -> None:
+    line = delay_line_test(25)
+    assert line.eigenvalue == pytest.approx(0.9394, abs=1e-3)
+    assert line.score == pytest.approx(0.984, abs=1e-3)

@@ -1,13 +1,4 @@
-"""Dynamics of the latents alone: the vector field of a low-rank network, its fixed points and slow points.
-
-At a constant input u the states x settle in x = m z + B u + b, where J = m n' are the recurrent weights, B the input
-weights and b the bias. The positions z in the space of the latents follow
-
-    tau dz/dt = -z + n' tanh(m z + B u + b),
-
-a system of as many equations as the rank. x and z are dimensionless. Publication: Valente, Pillow & Ostojic, NeurIPS
-2022.
-"""
+"""Fixed points and slow points of a vector field: the states at which a network rests or nearly rests."""
 
 from __future__ import annotations
 
@@ -16,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from lrfit.network import LowRank
+from curbd.dynamics.field import Field
 
 Array = np.ndarray
 SPEED_AT_REST = 1e-9
@@ -28,38 +19,23 @@ SLOW_SPEED_SHARE = 0.1
 STARTS_PER_ROUND = 400
 """States from which one round of the search for fixed points starts."""
 MAX_SEARCH_ROUNDS = 25
+FEW_COORDINATES = 10
+"""A search in more coordinates than these costs far more a start, and is made from fewer starts."""
+STARTS_IN_MANY_COORDINATES = 24
+ROUNDS_IN_MANY_COORDINATES = 3
 MAX_NEWTON_STEPS = 300
 """Largest number of steps from one start."""
 
 
-class Field(NamedTuple):
-    """The vector field of the latents of a network J = m n' at one constant input.
-
-    Attributes
-    ----------
-    m : (unit, rank) left factors.
-    n : (unit, rank) right factors.
-    offset : (unit,) constant current B u + b, with input weights B, constant input u and bias b.
-    tau_s : time constant, s.
-    step_s : Euler step of the network, s.
-    """
-
-    m: Array
-    n: Array
-    offset: Array
-    tau_s: float
-    step_s: float
-
-
 class FixedPoint(NamedTuple):
-    """A state at which the latents are at rest (fixed point) or slow (slow point).
+    """A state at which a network is at rest (fixed point) or slow (slow point).
 
     Attributes
     ----------
-    z : (rank,) position in the space of the latents.
-    eigenvalues : (rank,) eigenvalues of K = n' diag(1 - r^2) m at the rates r of the point, in order of decreasing real
-        parts. The Jacobian of tau dx/dt has the eigenvalues lambda - 1, with lambda from this list, in the space of the
-        latents, and -1 in all other directions.
+    z : (rank,) position in the coordinates of the field.
+    eigenvalues : (rank,) eigenvalues of the matrix K of the field at the point, in order of decreasing real parts. The
+        Jacobian of tau dx/dt has the eigenvalues lambda - 1, with lambda from this list, along the coordinates, and -1
+        in all other directions.
     speed : |tau dz/dt|, 0 at a fixed point.
     """
 
@@ -69,7 +45,7 @@ class FixedPoint(NamedTuple):
 
     @property
     def type(self) -> str:
-        """Return ``fixed_point``, or ``slow_point`` if the latents are slow but not at rest."""
+        """Return ``fixed_point``, or ``slow_point`` if the state is slow but not at rest."""
         return "fixed_point" if self.speed <= SPEED_AT_REST else "slow_point"
 
     @property
@@ -104,34 +80,6 @@ class Portrait(NamedTuple):
     complete: bool
 
 
-def field_at(low_rank: LowRank, u: Array) -> Field:
-    """Construct the vector field of a network's latents at the constant input u (input,)."""
-    network = low_rank.network
-    return Field(
-        m=low_rank.m,
-        n=low_rank.n,
-        offset=network.B @ u + network.b,
-        tau_s=network.tau_s,
-        step_s=network.dt_s / network.substeps,
-    )
-
-
-def velocity(field: Field, z: Array) -> Array:
-    """Return the velocity tau dz/dt = -z + n' tanh(m z + offset) at positions z (..., rank)."""
-    return np.tanh(z @ field.m.T + field.offset) @ field.n - z
-
-
-def recurrence(field: Field, z: Array) -> Array:
-    """Return the matrix K = n' diag(1 - tanh^2(m z + offset)) m (..., rank, rank) at positions z (..., rank).
-
-    The Jacobian of the velocity tau dz/dt is K - 1.
-    """
-    rank = field.m.shape[1]
-    gain = 1 - np.tanh(z @ field.m.T + field.offset) ** 2
-    pairs = (field.n[:, :, None] * field.m[:, None, :]).reshape(len(field.n), rank * rank)
-    return (gain @ pairs).reshape(*z.shape[:-1], rank, rank)
-
-
 def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
     """Find the fixed points and slow points of a vector field.
 
@@ -141,7 +89,7 @@ def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
 
     Parameters
     ----------
-    field : vector field of the latents.
+    field : the vector field.
     visited : (state, rank) positions that the network visited.
     seed : seed for the random starts.
 
@@ -149,23 +97,23 @@ def portrait(field: Field, visited: Array, seed: int = 0) -> Portrait:
     -------
     The points, and whether the search is complete.
     """
-    rank = field.m.shape[1]
+    rank = visited.shape[1]
     rng = np.random.default_rng(seed)
-    # |tanh| < 1: no fixed point lies outside this box.
-    box = np.abs(field.n).sum(0)
+    box = field.reach(visited)
+    n_starts, n_rounds = _effort(rank)
     known = np.zeros((0, rank))
-    first_starts = visited[rng.permutation(len(visited))[:STARTS_PER_ROUND]]
+    first_starts = visited[rng.permutation(len(visited))[:n_starts]]
     complete = False
     slowest = np.zeros((0, rank))
-    for search_round in range(MAX_SEARCH_ROUNDS):
+    for search_round in range(n_rounds):
         if search_round == 0:
             starts = np.concatenate([first_starts, np.zeros((1, rank))])
         else:
-            scale = 10 ** rng.uniform(-2, 0, (STARTS_PER_ROUND // 2, 1))
-            random = box * scale * rng.uniform(-1, 1, (STARTS_PER_ROUND // 2, rank))
-            starts = np.concatenate([random, _between(known, rng)])
+            scale = 10 ** rng.uniform(-2, 0, (n_starts // 2, 1))
+            random = box * scale * rng.uniform(-1, 1, (n_starts // 2, rank))
+            starts = np.concatenate([random, _between(known, rng, n_starts // 2)])
         ends = settle(field, starts)
-        speed = np.linalg.norm(velocity(field, ends), axis=1)
+        speed = np.linalg.norm(field.velocity(ends), axis=1)
         if search_round == 0:
             slowest = ends[speed > SPEED_AT_REST]
         points = distinct(np.concatenate([known, ends[speed <= SPEED_AT_REST]]))
@@ -182,7 +130,7 @@ def settle(field: Field, z: Array) -> Array:
 
     Parameters
     ----------
-    field : vector field of the latents.
+    field : the vector field.
     z : (start, rank) positions at the start.
 
     Returns
@@ -196,12 +144,12 @@ def settle(field: Field, z: Array) -> Array:
         if not len(active):
             break
         here = z[active]
-        F, A = velocity(field, here), recurrence(field, here) - identity
+        F, A = field.velocity(here), field.recurrence(here) - identity
         slope = np.einsum("sji,sj->si", A, F)
         normal = np.einsum("sji,sjk->sik", A, A) + damping[active, None, None] * identity
         there = here - np.linalg.solve(normal, slope[..., None])[..., 0]
         error = (F**2).sum(1)
-        better = (velocity(field, there) ** 2).sum(1) < error
+        better = (field.velocity(there) ** 2).sum(1) < error
         z[active[better]] = there[better]
         damping[active] = np.clip(damping[active] * np.where(better, 0.2, 5), 1e-14, 1e10)
         done = (np.sqrt(error) < SPEED_AT_REST / 100) | (~better & (damping[active] >= 1e9))
@@ -218,19 +166,25 @@ def distinct(z: Array) -> Array:
     return np.array(kept).reshape(len(kept), z.shape[1])
 
 
-def _between(known: Array, rng: np.random.Generator) -> Array:
+def _effort(coordinates: int) -> tuple[int, int]:
+    """Number of starts of a round and largest number of rounds of the search for fixed points."""
+    few = coordinates <= FEW_COORDINATES
+    return (STARTS_PER_ROUND, MAX_SEARCH_ROUNDS) if few else (STARTS_IN_MANY_COORDINATES, ROUNDS_IN_MANY_COORDINATES)
+
+
+def _between(known: Array, rng: np.random.Generator, count: int) -> Array:
     """Random states between and around pairs of known fixed points, where saddles are."""
     if len(known) < 2:
         return np.zeros((0, known.shape[1]))
-    first, second = known[rng.integers(len(known), size=(2, STARTS_PER_ROUND // 2))]
-    share = rng.uniform(-0.2, 1.2, (STARTS_PER_ROUND // 2, 1))
+    first, second = known[rng.integers(len(known), size=(2, count))]
+    share = rng.uniform(-0.2, 1.2, (count, 1))
     distance = np.linalg.norm(first - second, axis=1, keepdims=True)
     return first + share * (second - first) + 0.2 * distance * rng.standard_normal(first.shape)
 
 
 def _point(field: Field, z: Array) -> FixedPoint:
-    values = np.linalg.eigvals(recurrence(field, z))
-    speed = float(np.linalg.norm(velocity(field, z)))
+    values = np.linalg.eigvals(field.recurrence(z))
+    speed = float(np.linalg.norm(field.velocity(z)))
     return FixedPoint(z, values[np.argsort(-values.real, kind="stable")], speed)
 
 
@@ -241,7 +195,7 @@ def _order(point: FixedPoint) -> tuple[int, tuple[float, ...]]:
 
 def _slow_points(field: Field, ends: Array, visited: Array) -> list[FixedPoint]:
     """Slow points among the ends of the search that are not fixed points and lie near the visited states."""
-    median_speed = np.median(np.linalg.norm(velocity(field, visited), axis=1))
+    median_speed = np.median(np.linalg.norm(field.velocity(visited), axis=1))
     points = [_point(field, z) for z in distinct(ends)]
     reach = np.ptp(visited, axis=0).max() / 10
     near = cdist([point.z for point in points], visited).min(1) < reach if points else []

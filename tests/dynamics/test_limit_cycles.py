@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from curbd.dynamics.field import field_at
+from curbd.dynamics.fixed_points import portrait
+from curbd.dynamics.limit_cycles import limit_cycles, shoot
 from curbd.network.equation import Network
-from lrfit.mechanism.dynamics import field_at, portrait
-from lrfit.mechanism.limit_cycles import limit_cycles, shoot
 from lrfit.network import LowRank, from_factors
 from lrfit.teachers import constructed
 

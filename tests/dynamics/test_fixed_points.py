@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curbd.dynamics.field import field_at, positions
+from curbd.dynamics.fixed_points import Portrait, portrait
 from curbd.network.equation import Network, simulate
-from lrfit.mechanism.dynamics import Portrait, field_at, portrait, recurrence, velocity
-from lrfit.network import LowRank, from_factors, positions
+from lrfit.network import LowRank, from_factors
 from lrfit.teachers import constructed
 
 
@@ -74,8 +75,8 @@ def test_the_eigenvalues_are_those_of_the_whole_network() -> None:
 def test_the_recurrence_is_the_derivative_of_the_velocity() -> None:
     network = low_rank(constructed.flip_flop(1, units=60))
     field, z, step = field_at(network, np.array([0.3, -0.2])), np.array([0.4, 0.9]), 1e-6
-    slopes = [(velocity(field, z + step * e) - velocity(field, z - step * e)) / (2 * step) for e in np.eye(2)]
-    np.testing.assert_allclose(np.column_stack(slopes), recurrence(field, z) - np.eye(2), atol=1e-8)
+    slopes = [(field.velocity(z + step * e) - field.velocity(z - step * e)) / (2 * step) for e in np.eye(2)]
+    np.testing.assert_allclose(np.column_stack(slopes), field.recurrence(z) - np.eye(2), atol=1e-8)
 
 
 def test_a_ghost_of_a_fixed_point_is_a_slow_point() -> None:
@@ -88,7 +89,7 @@ def test_a_ghost_of_a_fixed_point_is_a_slow_point() -> None:
     assert len(points.fixed) == 1
     assert [point.type for point in points.slow] == ["slow_point"]
     assert points.slow[0].z[0] * points.fixed[0].z[0] < 0
-    assert np.linalg.norm(velocity(field, points.slow[0].z)) == points.slow[0].speed > 0
+    assert np.linalg.norm(field.velocity(points.slow[0].z)) == points.slow[0].speed > 0
 
 
 def test_a_network_that_only_decays_rests_at_zero() -> None:

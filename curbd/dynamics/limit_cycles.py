@@ -1,4 +1,4 @@
-"""Limit cycles of the latents: period and Floquet multipliers, found by shooting from a Poincare section.
+"""Limit cycles: period and Floquet multipliers, found by shooting from a Poincare section.
 
 Publication: Pals, Macke & Barak, PLOS Comput. Biol. 2024.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.mechanism.dynamics import Field, recurrence, velocity
+from curbd.dynamics.field import Field
 
 Array = np.ndarray
 SETTLING_TIME_CONSTANTS = 100.0
@@ -26,7 +26,7 @@ MAX_SHOOTING_STEPS = 30
 
 
 class LimitCycle(NamedTuple):
-    """A periodic solution of the dynamics of the latents.
+    """A periodic solution of the dynamics.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def limit_cycles(field: Field, visited: Array, seed: int = 0) -> list[LimitCycle
 
     Parameters
     ----------
-    field : vector field of the latents.
+    field : the vector field.
     visited : (state, rank) positions that the network visited.
     seed : seed for the choice of the visited states from which simulations start.
 
@@ -69,16 +69,16 @@ def limit_cycles(field: Field, visited: Array, seed: int = 0) -> list[LimitCycle
     -------
     The limit cycles in order of decreasing period.
     """
-    if field.m.shape[1] < 2:
+    if visited.shape[1] < 2:
         return []
     step = field.step_s / field.tau_s
     z = visited[np.random.default_rng(seed).permutation(len(visited))[:MAX_CYCLE_STARTS]]
     for _ in range(round(SETTLING_TIME_CONSTANTS / step)):
-        z = z + step * velocity(field, z)
-    z = z[np.linalg.norm(velocity(field, z), axis=1) > LEAST_MOVING_SPEED]
+        z = z + step * field.velocity(z)
+    z = z[np.linalg.norm(field.velocity(z), axis=1) > LEAST_MOVING_SPEED]
     cycles: list[LimitCycle] = []
     for start in z:
-        if any(_on(start, cycle) for cycle in cycles):
+        if any(on_cycle(start, cycle) for cycle in cycles):
             continue
         period_s = _first_return(field, start)
         cycle = shoot(field, start, period_s) if period_s else None
@@ -94,11 +94,11 @@ def shoot(field: Field, z: Array, period_s: float) -> LimitCycle | None:
     is kept in the Poincare section through the first z, at right angles to the velocity at that state. The period is a
     whole number of Euler steps, whose length is adjusted; this changes the period by less than half a step. The Floquet
     multipliers are the eigenvalues of the monodromy matrix, the product of 1 + dt / tau (K - 1) along the orbit, with
-    the matrix K of `lrfit.mechanism.dynamics.recurrence`.
+    the matrix K of `curbd.dynamics.field.Field.recurrence`.
 
     Parameters
     ----------
-    field : vector field of the latents.
+    field : the vector field.
     z : (rank,) a state near the cycle.
     period_s : approximate period, s.
 
@@ -109,7 +109,7 @@ def shoot(field: Field, z: Array, period_s: float) -> LimitCycle | None:
     rank = len(z)
     n_steps = max(round(period_s / field.step_s), 2)
     step = period_s / n_steps / field.tau_s
-    normal = velocity(field, z)
+    normal = field.velocity(z)
     normal = normal / np.linalg.norm(normal)
     origin, size = z, None
     for _ in range(MAX_SHOOTING_STEPS):
@@ -141,7 +141,7 @@ def _around(field: Field, z: Array, step: float, n_steps: int) -> tuple[Array, A
     identity = np.eye(len(z))
     orbit, monodromy, by_step = [z], identity, np.zeros(len(z))
     for _ in range(n_steps):
-        F, A = velocity(field, z), identity + step * (recurrence(field, z) - identity)
+        F, A = field.velocity(z), identity + step * (field.recurrence(z) - identity)
         monodromy, by_step = A @ monodromy, A @ by_step + F
         z = z + step * F
         orbit.append(z)
@@ -151,10 +151,10 @@ def _around(field: Field, z: Array, step: float, n_steps: int) -> tuple[Array, A
 def _first_return(field: Field, start: Array) -> float | None:
     """Time, s, until a run passes its start again in the same direction; None if the run does not return."""
     step = field.step_s / field.tau_s
-    normal = velocity(field, start)
+    normal = field.velocity(start)
     orbit = [start]
     for _ in range(round(RETURN_TIME_CONSTANTS / step)):
-        orbit.append(orbit[-1] + step * velocity(field, orbit[-1]))
+        orbit.append(orbit[-1] + step * field.velocity(orbit[-1]))
     path = np.array(orbit)
     side = (path - start) @ normal
     extent = np.ptp(path, axis=0).max()
@@ -167,7 +167,7 @@ def _first_return(field: Field, start: Array) -> float | None:
     return float((before + side[before] / (side[before] - side[before + 1])) * field.step_s)
 
 
-def _on(z: Array, cycle: LimitCycle) -> bool:
-    """Whether a state lies on a cycle, to within a few steps along the orbit."""
+def on_cycle(z: Array, cycle: LimitCycle) -> bool:
+    """Return whether a state lies on a cycle, to within a few steps along the orbit."""
     steps = np.linalg.norm(np.diff(cycle.orbit, axis=0), axis=1)
     return bool(np.linalg.norm(cycle.orbit - z, axis=1).min() < 2 * steps.max())

@@ -1,0 +1,109 @@
+"""A fitted network as a dynamical system of few coordinates, whatever its family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from curbd.dynamics.field import Field, NetworkField, field_at, positions
+from curbd.network.equation import Network, phi_inverse
+from curbd.network.view import View
+
+Array = np.ndarray
+
+
+class System(Protocol):
+    """What the analysis of dynamics asks of a fitted network: `NetworkSystem`, or a population network in `lrfit`."""
+
+    @property
+    def z(self) -> Array:
+        """Return the positions (trial, time, coordinate) of the recorded states, NaN where missing."""
+
+    @property
+    def element_region(self) -> Array:
+        """Return the region (element,) of the units, or of the latents of a population network."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Return the number of inputs."""
+
+    def field(self, u: Array) -> Field:
+        """Return the vector field at inputs u (input,) or (state, input)."""
+
+    def later_input(self, v: Array, u: Array) -> Array:
+        """Return the filtered inputs (..., input) one Euler step after v, while the inputs are u."""
+
+    def coupling(self, z: Array, u: Array) -> Array:
+        """Return the effective coupling (element, element) at one position z: weights times slopes."""
+
+
+@dataclass(frozen=True)
+class NetworkSystem:
+    """A network J = m n' of units with the positions that its recording visited.
+
+    Attributes
+    ----------
+    m, n : (unit, coordinate) factors of J.
+    network : the network.
+    z : (trial, time, coordinate) positions of the recorded states.
+    element_region : (unit,) regions of the units.
+    """
+
+    m: Array
+    n: Array
+    network: Network
+    z: Array
+    element_region: Array
+
+    @property
+    def n_inputs(self) -> int:
+        """Return the number of inputs, hidden inputs included."""
+        return self.network.B.shape[1]
+
+    def field(self, u: Array) -> NetworkField:
+        """Return the vector field at inputs u (input,) or (state, input)."""
+        return field_at(self, u)
+
+    def later_input(self, v: Array, u: Array) -> Array:
+        """Return the inputs after the exponential filter of the units, one Euler step after v."""
+        return v + self.network.dt_s / (self.network.substeps * self.network.tau_s) * (u - v)
+
+    def coupling(self, z: Array, u: Array) -> Array:
+        """Return the weights J times the slopes of tanh of the units that send (unit, unit), at one position z."""
+        return self.network.J * (1 - self.field(u).rates(z) ** 2)
+
+
+@dataclass(frozen=True)
+class _Factors:
+    m: Array
+    n: Array
+    network: Network
+
+
+def system_of(view: View) -> NetworkSystem:
+    """Describe a fitted network of units in coordinates.
+
+    The coordinates of a low-rank network are its latents. Those of a network of full rank are as many as the units: the
+    principal axes Q of the recorded states, with m = Q and n = J'Q, in order of decreasing variance.
+
+    Parameters
+    ----------
+    view : the recording as the fit sees it, with the fitted network.
+
+    Returns
+    -------
+    The system.
+    """
+    network = view.network
+    if view.factors is not None:
+        m, n = view.factors
+        used = n.any(0)
+        m, n = m[:, used], n[:, used]
+    else:
+        _, axes = np.linalg.eigh(np.cov(phi_inverse(view.samples), rowvar=False))
+        m = axes[:, ::-1]
+        n = network.J.T @ m
+    z = positions(_Factors(m, n, network), view.r, view.u)
+    return NetworkSystem(m=m, n=n, network=network, z=z, element_region=view.region)
