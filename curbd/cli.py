@@ -65,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps before a network is fitted."""
     step = add_step(steps, "inspect", _inspect, "print what a recording holds and a line for recordings.tsv")
-    step.add_argument("files", nargs="+", type=Path, metavar="FILE", help="NWB or HDF5 file")
+    step.add_argument("files", nargs="+", metavar="FILE", help="NWB or HDF5 file, or its address on a server")
 
     step = add_step(steps, "teacher", _teacher, "write a recording of a network whose currents are known")
     step.add_argument("name", metavar="NAME", help="name of the teacher; an unknown name prints the names that exist")
@@ -74,7 +74,7 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
 
     step = add_step(steps, "ingest", _ingest, "convert a file to a recording: rates in bins, regions, inputs, trials")
     step.add_argument("--name", required=True, help="name of the recording")
-    step.add_argument("--path", type=Path, required=True, help="NWB or HDF5 file")
+    step.add_argument("--path", required=True, help="NWB or HDF5 file, or its address on a server")
     step.add_argument("--format", choices=("nwb", "hdf5"), required=True, help="format of the file")
     step.add_argument(
         "--plan",

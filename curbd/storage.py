@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import h5py
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
+FETCHED_BYTES = 1 << 20
+"""Bytes that are fetched from a server at once."""
 RESULTS_VERSION = 4
 """Version of the results; a developer increases it when the meaning of results changes, and the workflow then runs
 every step again."""
@@ -247,6 +249,21 @@ def groups_of(path: Path | str) -> set[str]:
         raise UserError.at(str(path), found="no such file", expected=expected) from None
     except OSError as error:
         raise UserError.at(str(path), found=f"an unreadable file ({error})", expected=expected) from error
+
+
+def readable_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file to read it, on this machine or on a server, of which only the parts that are read are fetched.
+
+    Parameters
+    ----------
+    path : place of the file, see `curbd.settings.places.location`.
+    """
+    import h5py
+
+    if isinstance(path, Path):
+        # Some network file systems have no locks.
+        return h5py.File(path, "r", locking=False)
+    return h5py.File(path.open("rb", block_size=FETCHED_BYTES, cache_type="blockcache"), "r")
 
 
 def sha256(path: Path | str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from curbd.settings.models import Model
 from curbd.settings.plan import Plan
 from curbd.settings.recordings_table import Recording
+from curbd.storage import readable_hdf5
 
 MODELS_OF_SPIKES = {
     "full_rank": Model(family="full_rank", smoothing_s=0.0),
@@ -45,7 +46,7 @@ def holds_spikes(row: Recording) -> bool:
     row : the recording.
     """
     try:
-        with h5py.File(row.path, "r", locking=False) as file:
+        with readable_hdf5(row.path) as file:
             if row.format == "nwb":
                 return not row.settings.activity and "units/spike_times" in file
             return _holds_counts(file, row)

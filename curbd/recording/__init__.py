@@ -8,10 +8,17 @@ from typing import Literal
 from curbd.errors import UserError
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Truth
 from curbd.recording.unreadable import UnreadableError, reading
+from curbd.settings.places import is_remote, location
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import folder_mistake
+from curbd.storage import readable_hdf5
 
 __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_recording"]
+
+HDF5_MARK = b"\x89HDF\r\n\x1a\n"
+"""The bytes with which HDF5 begins, at the start of a file or after a block of another program."""
+FIRST_BYTES = 1024
+"""Bytes from which the kind of a file is told."""
 
 
 def open_recording(
@@ -35,7 +42,7 @@ def open_recording(
     UserError : the file is missing, truncated or of another format; it holds no activity; or the settings do not
         determine which activity or region labels to use.
     """
-    path = Path(path)
+    path = location(str(path))
     where = f"{name} ({path})" if name else str(path)
     settings = settings or RecordingSettings()
     check_hdf5(path, where)
@@ -64,17 +71,15 @@ def check_hdf5(path: Path, where: str) -> None:
     ------
     UserError : the file does not exist, is a folder, is truncated, or is not an HDF5 file.
     """
-    import h5py
-
     expected = "an NWB or HDF5 file"
     if not path.exists():
-        raise UnreadableError.at(
-            where, found="no such file", expected=expected, todo="check the path in recordings.tsv"
-        )
-    if path.is_dir():
+        found = "no such file on a server that answers" if is_remote(path) else "no such file"
+        raise UnreadableError.at(where, found=found, expected=expected, todo="check the path in recordings.tsv")
+    # A server has no folders, and every address may be taken for one.
+    if not is_remote(path) and path.is_dir():
         raise UnreadableError.at(where, **folder_mistake(path))
     try:
-        with h5py.File(path, "r", locking=False):
+        with readable_hdf5(path):
             return
     except OSError as error:
         if "truncated" in str(error):
@@ -84,16 +89,20 @@ def check_hdf5(path: Path, where: str) -> None:
                 expected=expected,
                 todo="copy or download it again",
             ) from None
-        if not h5py.is_hdf5(path):
+        if HDF5_MARK not in _first_bytes(path):
             found, todo = _other_kind(path)
             raise UnreadableError.at(where, found=found, expected=expected, todo=todo) from None
         raise UnreadableError.at(where, found=f"a file that cannot be opened ({error})", expected=expected) from None
 
 
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(FIRST_BYTES)
+
+
 def _other_kind(path: Path) -> tuple[str, str]:
     """What a file that is not HDF5 is, from its first bytes, and what to do about it."""
-    with path.open("rb") as file:
-        first = file.read(512)
+    first = _first_bytes(path)
     kinds = (
         (b"version https://git-lfs", "a pointer of Git LFS instead of the file", "fetch the file with `git lfs pull`"),
         (b"/annex/objects", "a pointer of git-annex instead of the file", "fetch the file with `datalad get`"),

@@ -16,6 +16,7 @@ from curbd.recording.inputs import KnownInputs
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.scaling import scaled_rates
 from curbd.recording.selection import Selection
+from curbd.settings.places import is_remote
 from curbd.settings.recording import RecordingSettings
 from curbd.storage import RESULTS_VERSION, sha256
 
@@ -212,7 +213,8 @@ def _attributes(
         "subject": settings.subject or file.subject or name,
         "session": settings.session or file.session or name,
         "path": str(file.path),
-        "sha256": sha256(file.path),
+        # The checksum of a file on a server would need all of the file.
+        "sha256": "" if is_remote(file.path) else sha256(file.path),
         "format": file.format,
         "activity": "model" if file.already_phi else "rates",
         # The scaled rate of a unit that does not fire.

@@ -25,6 +25,7 @@ from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import UnitFacts, text_columns, unit_table
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
+from curbd.storage import readable_hdf5
 
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity if the settings name none, by the number of axes."""
@@ -49,7 +50,7 @@ def open_hdf5(path: Path, settings: RecordingSettings, where: str) -> RecordingF
         sampling rate; no unit has a region label; or rates of a model lie outside (-1, 1).
     """
     with reading(where, "the file"):
-        file = h5py.File(path, "r", locking=False)
+        file = readable_hdf5(path)
     try:
         with reading(where, "the file"):
             return describe(file, path, settings, where, close=file.close)

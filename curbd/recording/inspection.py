@@ -28,7 +28,9 @@ from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.regions import LabelOrigin, no_label_message
 from curbd.recording.sufficiency import statements
 from curbd.recording.unreadable import UnreadableError, reading
+from curbd.settings.places import location
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Windows
+from curbd.storage import readable_hdf5
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
 """Default settings, except that units without a region label are kept, so that any file can be described."""
@@ -52,9 +54,9 @@ def inspect(path: Path | str) -> str:
     ------
     UserError : the file is missing, truncated or of another format, or a required object of the file cannot be read.
     """
-    path = Path(path)
+    path = location(str(path))
     check_hdf5(path, str(path))
-    with reading(str(path), "the file"), h5py.File(path, "r", locking=False) as file:
+    with reading(str(path), "the file"), readable_hdf5(path) as file:
         is_nwb = "nwb_version" in file.attrs or isinstance(file.get("nwb_version"), h5py.Dataset)
         sections = _nwb(file, path) if is_nwb else _hdf5(file, path)
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"

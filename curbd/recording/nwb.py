@@ -30,6 +30,7 @@ from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.recording.unreadable import READING_ERRORS, UnreadableError, broken_links, reading, reason_of
 from curbd.settings.recording import RecordingSettings
+from curbd.storage import readable_hdf5
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
         name none of them; or no unit has a region label.
     """
     with reading(where, "the file"):
-        file = h5py.File(path, "r", locking=False)
+        file = readable_hdf5(path)
     try:
         nwbfile, io = read_nwb(file, where)
         return describe(nwbfile, path, settings, where, close=lambda: _close(io, file))

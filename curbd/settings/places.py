@@ -5,7 +5,50 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from curbd.errors import UserError
+
+REMOTE = "://"
+"""Part of a text that makes it the address of a file on a server."""
+
+
+def location(text: str) -> Path:
+    """Return the place of a file: a path of this machine, or the address of a file on a server.
+
+    Parameters
+    ----------
+    text : a path, or an address such as ``https://...`` or ``s3://...``.
+
+    Returns
+    -------
+    The place. An address has the methods of a path, and is no instance of `Path`.
+
+    Raises
+    ------
+    UserError : the address is of an unknown kind, or the packages that read files from servers are not installed.
+    """
+    if REMOTE not in text:
+        return Path(text)
+    try:
+        from upath import UPath
+
+        return cast(Path, UPath(text))
+    except ImportError as error:
+        raise UserError.at(
+            text,
+            found=f"an address, and no package {error.name}",
+            expected="the packages that read files from servers",
+            todo="install them: pip install 'curbd-workflow[remote]'",
+        ) from None
+    except ValueError as error:
+        expected = "a path, or an address that begins with https:// or s3://"
+        raise UserError.at(text, found=str(error), expected=expected) from None
+
+
+def is_remote(path: Path) -> bool:
+    """Return whether a place, see `location`, is the address of a file on a server."""
+    return not isinstance(path, Path)
 
 
 def located(text: str, folders: Sequence[Path]) -> str:

@@ -18,7 +18,7 @@ from curbd.errors import UserError, did_you_mean, mistake
 from curbd.settings.config import Config, Defaults
 from curbd.settings.experiments import Experiments
 from curbd.settings.models import OWN_RECORDING, FitSettings, Model, StateSpace
-from curbd.settings.places import with_located_paths
+from curbd.settings.places import location, with_located_paths
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
 from curbd.settings.section import Section
@@ -125,7 +125,7 @@ class Plan:
         recordings = {
             name: Recording(
                 name=name,
-                path=Path(recording["path"]),
+                path=location(recording["path"]),
                 format=recording["format"],
                 settings=Defaults.model_validate(recording["settings"]),
             )

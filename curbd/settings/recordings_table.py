@@ -14,8 +14,9 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from curbd.errors import did_you_mean, mistake
+from curbd.errors import UserError, did_you_mean, mistake
 from curbd.settings.config import Defaults
+from curbd.settings.places import REMOTE, is_remote, location
 from curbd.settings.section import NAME, RESERVED_NAMES, Section
 from curbd.settings.validation import annotation_at, check, dotted, takes_text
 
@@ -34,7 +35,7 @@ class Recording:
     Attributes
     ----------
     name : name of the recording.
-    path : path of the recording file.
+    path : path of the recording file, or its address on a server.
     format : ``nwb`` or ``hdf5``.
     settings : the section `defaults` of the config, with keys replaced by the additional cells of the row.
     """
@@ -117,12 +118,14 @@ def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int,
 
 
 def _beside(folder: Path, cell: str) -> Path:
-    """The path that a cell of the table names, relative to the folder of the table; `~` is the home folder."""
-    return folder / Path(cell).expanduser()
+    """The file that a cell names: an address, or a path from the folder of the table; `~` is the home folder."""
+    return location(cell) if REMOTE in cell else folder / Path(cell).expanduser()
 
 
 def _plain(path: Path, generated: Collection[str]) -> Path:
     """The path without `..`, unless a symbolic link in the path would make the shorter path another file."""
+    if is_remote(path):
+        return path
     plain = Path(os.path.normpath(path))
     is_same_file = str(plain) in generated or (plain.exists() and path.exists() and plain.samefile(path))
     return plain if is_same_file else path
@@ -160,7 +163,9 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         if name in RESERVED_NAMES:
             expected = f"a name other than {', '.join(RESERVED_NAMES)}, which are folders of the results"
         wrong.append(mistake(f"{where}, recording", found=f'"{name}"', expected=expected))
-    if not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
+    if REMOTE in path:
+        wrong += _address_mistakes(f"{where}, path", path)
+    elif not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
         todo = "relative paths are resolved from the folder of this table"
         if path and _beside(folder, path).is_dir():
@@ -176,6 +181,15 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         found = f'"{kind}"' if kind else "nothing"
         wrong.append(mistake(f"{where}, format", found=found, expected=" or ".join(FORMATS), todo=todo))
     return wrong
+
+
+def _address_mistakes(where: str, address: str) -> list[str]:
+    """Mistakes of the address of a file on a server; whether the file is there is asked when it is opened."""
+    try:
+        location(address)
+    except UserError as error:
+        return [f"{where}: {error}"]
+    return []
 
 
 def _row_settings(

@@ -12,6 +12,7 @@ from curbd.commands.steps import DYNAMICS_TABLES
 from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
+from curbd.settings.places import is_remote
 from curbd.settings.plan import Plan, as_json, read_plan
 from curbd.storage import RESULTS_VERSION, whole_file
 
@@ -169,8 +170,14 @@ def recording_of_fit(wildcards):
 
 
 def file_of_recording(wildcards):
-    """The NWB or HDF5 file of a recording."""
-    return PLAN.recordings[wildcards.recording].path
+    """The NWB or HDF5 file of a recording; nothing for a file on a server, which the step reads itself."""
+    path = PLAN.recordings[wildcards.recording].path
+    return [] if is_remote(path) else path
+
+
+def place_of_recording(wildcards):
+    """The path or the address of the file of a recording."""
+    return str(PLAN.recordings[wildcards.recording].path)
 
 
 def region_tables(wildcards):

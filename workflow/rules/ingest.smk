@@ -38,12 +38,13 @@ rule ingest:
         mem_mb=ingest_memory,
         runtime=minutes,
     params:
+        path=place_of_recording,
         format=recording_format,
         plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
     shell:
-        "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
+        "curbd ingest --name {wildcards.recording} --path {params.path:q} --format {params.format}"
         " --plan {params.plan:q}"
         " --out {output.recording:q} --units {output.units:q} --regions {output.regions:q} > {log:q} 2>&1"
 
@@ -67,12 +68,13 @@ rule ingest_for_model:
         mem_mb=ingest_memory,
         runtime=minutes,
     params:
+        path=place_of_recording,
         format=recording_format,
         plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
     shell:
-        "curbd ingest --name {wildcards.recording} --path {input.file:q} --format {params.format}"
+        "curbd ingest --name {wildcards.recording} --path {params.path:q} --format {params.format}"
         " --plan {params.plan:q} --model {wildcards.model} --out {output.recording:q} > {log:q} 2>&1"
 
 
