@@ -11,6 +11,9 @@ In a notebook::
     silence = {"silence": curbd.Inactivation()}
     effects = curbd.inactivate(session.recording, networks, silence, pathways=pathways)
 
+Spike times and rates in memory, of pynapple, spikeinterface, pandas or xarray, become a session with
+`curbd.ingest_spikes` and `curbd.ingest_rates`.
+
 The names of the package are listed, with their types, in ``curbd/__init__.pyi``.
 """
 

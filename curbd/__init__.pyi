@@ -14,6 +14,8 @@ from .pathways.currents import current_table as current_table
 from .pathways.currents import decompose as decompose
 from .pathways.judge import judge as judge
 from .pathways.null_table import null_table as null_table
+from .recording.in_memory import ingest_rates as ingest_rates
+from .recording.in_memory import ingest_spikes as ingest_spikes
 from .recording.ingest import Session as Session
 from .recording.ingest import ingest_file as ingest_file
 from .recording.inspection import inspect as inspect

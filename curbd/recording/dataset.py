@@ -198,6 +198,11 @@ def unit_coords(units: pd.DataFrame) -> dict[str, Any]:
     return {"unit": coords["unit_id"]} | coords | {axis: ("unit", units[axis].to_numpy(dtype=float)) for axis in "xyz"}
 
 
+def _checksum(file: RecordingFile) -> str:
+    """The checksum of a file; '' for data in memory, and for a file on a server, all of which would be fetched."""
+    return "" if file.format == "memory" or is_remote(file.path) else sha256(file.path)
+
+
 def _attributes(
     file: RecordingFile, settings: RecordingSettings, name: str, activity: Activity, inputs: KnownInputs
 ) -> dict[str, Any]:
@@ -213,8 +218,7 @@ def _attributes(
         "subject": settings.subject or file.subject or name,
         "session": settings.session or file.session or name,
         "path": str(file.path),
-        # The checksum of a file on a server would need all of the file.
-        "sha256": "" if is_remote(file.path) else sha256(file.path),
+        "sha256": _checksum(file),
         "format": file.format,
         "activity": "model" if file.already_phi else "rates",
         # The scaled rate of a unit that does not fire.

@@ -124,8 +124,8 @@ class RecordingFile:
 
     Attributes
     ----------
-    path : path of the file.
-    format : ``nwb`` or ``hdf5``.
+    path : path of the file, or its address on a server.
+    format : ``nwb``, ``hdf5``, or ``memory`` for data in memory.
     units : one row per unit, with the columns `UNIT_COLUMNS`; the attributes of the table hold the region labels before
         merging (see `curbd.recording.regions.label_units`).
     activity : spike times, a sampled series with one column for each unit, or binned trials.
