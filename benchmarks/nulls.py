@@ -18,9 +18,10 @@ from benchmarks import command
 from benchmarks.cases import Observation, record, training_data
 from benchmarks.document import insert, markdown, number
 from curbd import teachers
-from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import ENOUGH_EXCEEDANCES
 from curbd.pathways.shuffled_source import SHUFFLES, SPLIT_RIDGE_SHARE, pathway_null
+from curbd.pathways.solved_regression import mean_of_active
 from curbd.regression.transitions import regressors, targets, transitions
 from curbd.storage import whole_file
 

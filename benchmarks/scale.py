@@ -31,6 +31,7 @@ from curbd.inactivation import run_experiments
 from curbd.network.view import view
 from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
+from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.null_table import null_table
 from curbd.regression.moments import PENALTY_GRID, moments
 from curbd.settings.experiments import Inactivation
@@ -108,6 +109,13 @@ def ridge_of_scikit_learn(z: Array, y: Array, fold: Array) -> Array:
     return np.asarray(Ridge(alpha=PENALTY_GRID[error.argmin()], solver="cholesky").fit(z, y).coef_)
 
 
+def verdict_and_nulls(recording: xr.Dataset, networks: xr.Dataset) -> None:
+    """Judge the pathways and compare them with the further nulls, as `curbd currents` does."""
+    judged = JudgedFits(recording, networks)
+    judge(recording, networks, judged=judged)
+    null_table(recording, networks, judged=judged)
+
+
 def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
     """One row per step: median processor seconds, ratios, and the peak memory of the process after the step.
 
@@ -132,7 +140,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
         "fit": lambda: fit(recording, model),
         "currents": lambda: current_table(recording, networks),
         "verdict": lambda: judge(recording, networks),
-        "further nulls": lambda: null_table(recording, networks),
+        "verdict and further nulls": lambda: verdict_and_nulls(recording, networks),
         "inactivate": lambda: run_experiments(recording, networks, silence),
     }
     taken: dict[str, list[float]] = {step: [] for step in steps}
@@ -146,8 +154,6 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
                 # The kernel counts in KiB.
                 peak_gb[step] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     seconds = {step: statistics.median(values) for step, values in taken.items()}
-    seconds["verdict and further nulls"] = seconds["verdict"] + seconds["further nulls"]
-    peak_gb["verdict and further nulls"] = peak_gb["further nulls"]
     measured = [
         {
             "units": len(seen.region),

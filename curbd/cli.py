@@ -245,6 +245,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from curbd.pathways.current_file import write_currents
     from curbd.pathways.currents import current_table
     from curbd.pathways.judge import judge
+    from curbd.pathways.judged_fits import JudgedFits
     from curbd.pathways.null_table import null_table
     from curbd.storage import read_netcdf
 
@@ -255,8 +256,10 @@ def _currents(arguments: argparse.Namespace) -> None:
     stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
     write_currents(views(recording, stored), stored, arguments.out)
     tables.write("currents", current_table(recording, networks), arguments.table)
-    tables.write("pathways", judge(recording, networks, truth), arguments.pathways)
-    nulls = null_table(recording, networks) if arguments.further_nulls == "true" else tables.concatenate("nulls", [])
+    judged = JudgedFits(recording, networks)
+    tables.write("pathways", judge(recording, networks, truth, judged=judged), arguments.pathways)
+    wanted = arguments.further_nulls == "true"
+    nulls = null_table(recording, networks, judged=judged) if wanted else tables.concatenate("nulls", [])
     tables.write("nulls", nulls, arguments.nulls)
 
 

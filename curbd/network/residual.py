@@ -43,7 +43,10 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     y = total_current(x[:, :-1], x[:, 1:], decay(network.dt_s, network.tau_s, network.substeps))
     constant = np.nan_to_num(u[:, :-1]) @ network.B.T + network.b
     n_units = r.shape[2]
-    z = rates_inside_step(network, x[:, :-1].reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(y.shape)
+    if network.substeps == 1:
+        z = r[:, :-1]
+    else:
+        z = rates_inside_step(network, x[:, :-1].reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(y.shape)
     return Residual(y, y - z @ network.J.T - constant)
 
 

@@ -108,20 +108,24 @@ class ChangedSource:
         """
         constants, units = self.constants, self.solution.units
         X, X_held_out = fitted.ZR, held_out.ZR
-        explained = constants.inverse @ X
-        gram = fitted.RR + constants.gram + (-(X.mT @ explained)).double()
-        if bool(constants.D.any()):
-            crossed = (X.mT @ constants.D).double()
-            gram = gram + crossed + crossed.mT
-        product = constants.product + (fitted.YR[:, units] - constants.W @ X).double()
-        W = torch.cholesky_solve(product.mT, torch.linalg.cholesky((gram + gram.mT) / 2)).mT
         # The source minus what the other sources predict of it is R - O P, in held-out transitions as well.
-        P = explained - constants.D
-        crossed = (X_held_out.mT @ P).double()
-        gram = held_out.RR - crossed - crossed.mT + (P.mT @ (constants.held_out_gram @ P)).double()
-        product = (held_out.YR[:, units] - constants.W @ X_held_out - constants.error_z @ P).double()
+        P = _of_all_draws(constants.inverse, X) - constants.D
+        # X' D + D' X - X' S X, and the same with P = S X - D in place of S X; only the symmetric part counts.
+        gram = fitted.RR + constants.gram - (X.mT @ (P - constants.D)).double()
+        product = constants.product + (fitted.YR[:, units] - _of_all_draws(constants.W, X)).double()
+        W = torch.cholesky_solve(product.mT, torch.linalg.cholesky((gram + gram.mT) / 2)).mT
+        gram = held_out.RR + (P.mT @ (_of_all_draws(constants.held_out_gram, P) - 2 * X_held_out)).double()
+        explained = _of_all_draws(constants.W, X_held_out) + _of_all_draws(constants.error_z, P)
+        product = (held_out.YR[:, units] - explained).double()
         gain = 2 * (W * product).sum(-1) - ((W @ gram) * W).sum(-1)
-        return (gain / self.solution.YY).cpu().numpy(), W
+        return (gain / self.solution.squares).cpu().numpy(), W
+
+
+def _of_all_draws(matrix: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Multiply a matrix with (draw, regressor, column) from the left; one large product is faster than many small."""
+    n_draws, n_regressors, n_columns = draws.shape
+    product = matrix @ draws.transpose(0, 1).reshape(n_regressors, n_draws * n_columns)
+    return product.unflatten(1, (n_draws, n_columns)).transpose(0, 1)
 
 
 def part_of_others(regression: CurrentRegression, columns: Array, ridge_share: float) -> torch.Tensor:

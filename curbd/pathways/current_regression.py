@@ -1,4 +1,7 @@
-"""The regression of all currents on all sources, which the nulls of the pathways refit."""
+"""The regression of all currents on all sources, which the nulls of the pathways refit.
+
+Moments and solutions are computed when they are first asked for, and are then shared by all nulls.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
+from curbd.network.tensors import device, tensor
 from curbd.network.view import View
+from curbd.pathways.solved_regression import SolvedRegression, mean_of_active
 from curbd.regression.moments import Moments, choose_penalties, inputs_free, moments
 from curbd.regression.transitions import source_of_regressor
 
@@ -59,6 +65,13 @@ class CurrentRegression:
         return fitted, held_out
 
     @cached_property
+    def multiplied(self) -> torch.Tensor:
+        """(trial, time, regressor and unit) regressors, then currents, in single precision, 0 where incomplete."""
+        values = np.concatenate([self.z, self.y], axis=2, dtype=np.float32)
+        values[~self.complete] = 0.0
+        return torch.as_tensor(values, device=device())
+
+    @cached_property
     def held_out_squares(self) -> Array:
         """(unit,) sum of the squared held-out current; NaN for a unit that is silent in the held-out transitions.
 
@@ -68,12 +81,34 @@ class CurrentRegression:
         powers = [(half.YY / half.n.clamp_min(1)).cpu().numpy() for half in (fitted, held_out)]
         return np.where(powers[1] > SILENT_SHARE * powers[0], held_out.YY.cpu().numpy(), np.nan)
 
+    @cached_property
+    def solved(self) -> list[SolvedRegression]:
+        """The solved regressions of all target regions, in the order of the regions."""
+        fitted, held_out = self.moments
+        solved = []
+        for target, penalty in enumerate(self.penalty):
+            units, ridge = np.flatnonzero(self.region_of_unit == target), tensor(penalty)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(fitted.ZZ + torch.diag(ridge)))
+            solution = SolvedRegression(
+                units=units,
+                ridge=ridge,
+                inverse=inverse,
+                W=fitted.YZ[units] @ inverse,
+                held_out=held_out.of_units(units),
+                squares=tensor(self.held_out_squares[units]),
+            )
+            solved.append(solution)
+        return solved
 
-def mean_of_active(shares: Array) -> Array:
-    """Average shares (..., unit) over units, leaving out silent units (NaN); NaN if all units are silent."""
-    active = np.isfinite(shares)
-    count = active.sum(-1)
-    return np.where(count > 0, np.where(active, shares, 0.0).sum(-1) / np.maximum(count, 1), np.nan)
+    @cached_property
+    def gains(self) -> Array:
+        """(target region, source) held-out gain of every source, averaged over the active units of the target."""
+        return np.array(
+            [
+                [mean_of_active(solution.gains(columns[None])).item() for columns in self.sources]
+                for solution in self.solved
+            ]
+        )
 
 
 def current_regression(fit: View) -> CurrentRegression:

@@ -12,13 +12,15 @@ from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import decay, weights
 from curbd.network.residual import residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_network
-from curbd.network.view import CurrentView, View, view, views
+from curbd.network.view import CurrentView, View, view
 from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
-from curbd.pathways.current_regression import current_regression, mean_of_active
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import with_verdicts
+from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.skewness import skewed_effects
+from curbd.pathways.solved_regression import mean_of_active
 from curbd.pathways.unrecorded import hints
 from curbd.regression.time_constant import at_limit
 
@@ -27,7 +29,13 @@ Evidence = dict[str, Array]
 """Column of the table ``pathways`` -> its values (target region, source)."""
 
 
-def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None = None) -> pd.DataFrame:
+def judge(
+    recording: xr.Dataset,
+    networks: xr.Dataset,
+    truth: xr.Dataset | None = None,
+    *,
+    judged: JudgedFits | None = None,
+) -> pd.DataFrame:
     """Judge every region and every input as a source of every region.
 
     If a fit inferred the rates behind noisy observations, currents and intervals are computed from the posterior mean
@@ -39,14 +47,18 @@ def judge(recording: xr.Dataset, networks: xr.Dataset, truth: xr.Dataset | None 
     recording : the recording that was fitted.
     networks : the fits of one model to the recording.
     truth : the network behind a teacher recording; adds the columns ``true_r``, ``true_ratio``, ``true_r2``.
+    judged : the same fits if `curbd.pathways.null_table.null_table` needs them, too, so that they are prepared once.
 
     Returns
     -------
     The table ``pathways``, one row for each target region and source.
     """
-    fits, drawn = views(recording, networks), view(recording, networks, rates="drawn")
+    judged = judged or JudgedFits(recording, networks)
+    fits = judged.fits
     first, shape = fits[0], (len(fits[0].regions), len(fits[0].pathway_sources))
-    evidence = current_evidence(fits) | agreement_of_fits(fits) | model_evidence(drawn) | ranks(fits)
+    evidence = (
+        current_evidence(fits) | agreement_of_fits(fits) | model_evidence(judged.drawn, judged.regression) | ranks(fits)
+    )
     comparable = comparable_truth(recording, truth)
     if comparable is not None:
         evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
@@ -137,19 +149,20 @@ def agreement_of_fits(fits: Sequence[View]) -> Evidence:
     }
 
 
-def model_evidence(drawn: View) -> Evidence:
+def model_evidence(drawn: View, regression: CurrentRegression) -> Evidence:
     """Compute the null behind the verdict, and the evidence on whether the model of every target region is adequate.
 
     Parameters
     ----------
     drawn : the first fitted network with the recording that it was fitted to; if the fit inferred
         rates, with drawn rates.
+    regression : the regression of all currents of this fit on all sources.
 
     Returns
     -------
     The columns of the table ``pathways`` about the null, and the quantities by which the verdict judges the model.
     """
-    regression, residual, network = current_regression(drawn), drawn.residual, drawn.network
+    residual, network = drawn.residual, drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves
     error_share = (residual.error[held_out] ** 2).sum(0) / regression.held_out_squares

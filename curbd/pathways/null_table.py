@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.view import view
-from curbd.pathways.current_regression import current_regression
+from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.other_nulls import (
     NullComparison,
@@ -19,7 +18,7 @@ from curbd.pathways.other_nulls import (
 )
 
 
-def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
+def null_table(recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFits | None = None) -> pd.DataFrame:
     """Compare every pathway of the first fit with the five nulls of `curbd.pathways.other_nulls`.
 
     q values correct for the number of pathways of the recording, for each null and each measure separately.
@@ -28,13 +27,14 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame:
     ----------
     recording : the recording that was fitted.
     networks : the fits of one model to the recording.
+    judged : the same fits if `curbd.pathways.judge.judge` needs them, too, so that they are prepared once.
 
     Returns
     -------
     The table ``nulls``, one row per pathway, null and measure. Pathways for which a null is undefined have no row.
     """
-    fit = view(recording, networks, rates="drawn")
-    regression = current_regression(fit)
+    judged = judged or JudgedFits(recording, networks)
+    fit, regression = judged.drawn, judged.regression
     rms, correlation = random_weights(regression, fit.W)
     comparisons: dict[tuple[str, str], NullComparison] = {
         ("random_weights", "rms"): rms,

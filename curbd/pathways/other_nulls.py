@@ -30,11 +30,11 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import MonteCarlo
 from curbd.pathways.shuffle_test import shuffle_tests
 from curbd.pathways.shuffled_products import Half, halves_of_products
-from curbd.pathways.solved_regression import GroupGains, gains_of_sources, solved_regressions
+from curbd.pathways.solved_regression import mean_of_active
 from curbd.progress import progress
 
 Array = np.ndarray
@@ -139,7 +139,7 @@ def time_shift(regression: CurrentRegression, *, seed: int = 0) -> NullCompariso
     """Compare held-out gains with the gains of sources that are shifted in time.
 
     The held-out gain of a source is the improvement in held-out prediction by the source. Under the null, the activity
-    of the source in each trial is shifted circularly by a random lag of at least a tenth of the trial.
+    of the source in each trial is shifted circularly by a random lag (see `curbd.pathways.shifted_products`).
 
     Parameters
     ----------
@@ -203,17 +203,16 @@ def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
     labels = rng.permuted(np.tile(regression.region_of_unit, (NULL_DRAWS, 1)), axis=1)
-    solved = solved_regressions(regression)
-    gains = [GroupGains(solution, regression.moments[1].ZZ) for solution in solved]
+    solved = regression.solved
     null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
     for source in range(len(solved) if len(solved) > 1 else 0):
         groups = np.nonzero(labels == source)[1].reshape(NULL_DRAWS, -1)
         by_unit = np.empty(labels.shape)
-        for solution, of_target in zip(solved, gains, strict=True):
-            by_unit[:, solution.units] = of_target.of(groups)
+        for solution in solved:
+            by_unit[:, solution.units] = solution.gains(groups)
         for target in range(len(solved)):
             null[:, target, source] = mean_of_active(by_unit[labels == target].reshape(NULL_DRAWS, -1))
-    return NullComparison.of(gains_of_sources(regression, solved), null)
+    return NullComparison.of(regression.gains, null)
 
 
 def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -233,17 +232,16 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
     The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    solved = solved_regressions(regression)
+    solved = regression.solved
     null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
     for target, solution in enumerate(solved):
-        of_target = GroupGains(solution, regression.moments[1].ZZ)
         for source in range(len(solved)):
             candidates = np.flatnonzero((regression.region_of_unit != target) | (source == target))
             size = len(regression.sources[source])
             if size < len(candidates):
                 groups = rng.permuted(np.tile(candidates, (NULL_DRAWS, 1)), axis=1)[:, :size]
-                null[:, target, source] = mean_of_active(of_target.of(groups))
-    return NullComparison.of(gains_of_sources(regression, solved), null)
+                null[:, target, source] = mean_of_active(solution.gains(groups))
+    return NullComparison.of(regression.gains, null)
 
 
 def _against_shuffles(
@@ -266,17 +264,14 @@ def _against_shuffles(
     name : name of the null, for the display of progress.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    solved = solved_regressions(regression)
-    value = gains_of_sources(regression, solved)
+    value = regression.gains
     null, p_value = np.full((NULL_DRAWS, *value.shape), np.nan), np.full(value.shape, np.nan)
     with progress(len(regression.sources), name) as advance:
         for source, columns in enumerate(regression.sources):
             activity = activity_of(columns)
             tests: list[MonteCarlo] = []
             if activity is not None:
-                tests = shuffle_tests(
-                    regression, solved, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng
-                )
+                tests = shuffle_tests(regression, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng)
             for target, test in enumerate(tests):
                 null[: len(test.null), target, source] = test.null
                 p_value[target, source] = test.p_value()

@@ -16,13 +16,15 @@ All answers come from the second moments of every fold, so that their cost hardl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.regression.moments import LEAST_SUM_OF_SQUARES, WEAK_INPUT_PENALTY, Moments, moments, squared_error
+from curbd.regression.moments import LEAST_SUM_OF_SQUARES, WEAK_INPUT_PENALTY, Moments, moments
 
 Array = np.ndarray
 PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
@@ -35,7 +37,8 @@ FOLDS = 5
 """Number of folds of trials, each of which is held out in turn."""
 
 
-class PastRegression(NamedTuple):
+@dataclass(frozen=True)
+class PastRegression:
     """The regression of the currents on the present and the past of all sources.
 
     Attributes
@@ -49,6 +52,11 @@ class PastRegression(NamedTuple):
     source: Array
     n_units: int
     n_inputs: int
+
+    @cached_property
+    def rest(self) -> Moments:
+        """Moments of all other folds, for every fold."""
+        return self.folds.without()
 
     @property
     def n_present(self) -> int:
@@ -145,35 +153,32 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     -------
     The hint of memory and the evidence on every source.
     """
-    folds = regression.folds.of_units(units)
-    total, m = folds.total(), regression.n_present
-    n_past = regression.n_units + regression.n_inputs
+    folds, m = regression.folds.of_units(units), regression.n_present
+    total = folds.total()
     inputs = regression.n_units + np.arange(regression.n_inputs)
     nats, past_penalty = log_odds(_of_regressors(total, m + regression.n_units), m, tensor(ridge))
-    variance = _about_the_mean(total, m - 1)
+    variance = squares_about_mean(total, m - 1)
 
-    def mean_error(held_out: _HeldOut) -> float:
+    def mean_error(held_out: HeldOut) -> float:
         return float((held_out.error.sum(0) / variance).nanmean())
 
-    def added(held_out: _HeldOut, columns: Array) -> Array:
+    def added(held_out: HeldOut, columns: Array) -> Array:
         """(fold,) share of the variance that is lost if some regressors are left out."""
-        lost = (squared_error(folds, held_out.without(columns)) - held_out.error) * FOLDS / variance
-        return lost.nanmean(1).cpu().numpy()
+        return (held_out.lost_without(columns) * FOLDS / variance).nanmean(1).cpu().numpy()
 
-    held_out = _held_out(folds, np.append(ridge, np.full(n_past, past_penalty)))
+    rest = RestOfFolds(regression, units, tensor(ridge))
+    held_out = rest.held_out(past_penalty)
     # The evidence of a model that is wrong likes weaker penalties than held-out trials do.
     while past_penalty < PAST_PENALTIES[-1]:
-        past_penalty *= PENALTY_STEP
-        stronger = _held_out(folds, np.append(ridge, np.full(n_past, past_penalty)))
+        stronger = rest.held_out(past_penalty * PENALTY_STEP)
         if mean_error(stronger) > mean_error(held_out):
             break
-        held_out = stronger
+        past_penalty, held_out = past_penalty * PENALTY_STEP, stronger
     sources = range(int(regression.source.max()))
     unique = np.array([added(held_out, np.flatnonzero(regression.source_of_all == source)) for source in sources])
     # The past of the inputs is nearly free here, so that their present is left with nothing that their past can tell.
-    penalty = np.append(ridge, np.full(n_past, past_penalty))
-    penalty[m + inputs] = WEAK_INPUT_PENALTY * float(total.n)
-    free = _held_out(folds, penalty) if len(inputs) else held_out
+    change = WEAK_INPUT_PENALTY * float(total.n) - past_penalty
+    free = held_out.with_changed_penalty(m + inputs, change) if len(inputs) else held_out
     return TargetPast(
         memory_nats=nats,
         memory_share=gained_share(nats, float(total.n) * len(units)) * min(mean_error(held_out), 1.0),
@@ -183,26 +188,83 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     )
 
 
-class _HeldOut(NamedTuple):
-    """Weights (fold, unit, regressor) from all other folds, the inverse of their Gram matrix, and the error in the
-    fold."""
+@dataclass(frozen=True)
+class HeldOut:
+    """A regression on present and past that is solved without each fold and measured in this fold.
 
+    Attributes
+    ----------
+    folds : moments of every fold, of the units of one target.
+    W : (fold, unit, regressor) weights from all other folds.
+    factor : (fold, regressor, regressor) Cholesky factor of the penalised Gram matrix of all other folds.
+    """
+
+    folds: Moments
     W: torch.Tensor
-    inverse: torch.Tensor
-    error: torch.Tensor
+    factor: torch.Tensor
 
-    def without(self, columns: Array) -> torch.Tensor:
-        """Return the weights (fold, unit, regressor) of the regression without some regressors."""
+    @cached_property
+    def error_z(self) -> torch.Tensor:
+        """(fold, unit, regressor) sums over the transitions of a fold of the error times z'."""
+        return self.folds.YZ - self.W @ self.folds.ZZ
+
+    @cached_property
+    def error(self) -> torch.Tensor:
+        """(fold, unit) squared error in the fold."""
+        return self.folds.YY - (self.W * (self.folds.YZ + self.error_z)).sum(-1)
+
+    @cached_property
+    def inverse(self) -> torch.Tensor:
+        """(fold, regressor, regressor) inverse of the penalised Gram matrix of all other folds."""
+        return torch.cholesky_inverse(self.factor)
+
+    def lost_without(self, columns: Array) -> torch.Tensor:
+        """Return by how much (fold, unit) the squared error rises if some regressors are left out."""
         rows = self.inverse[:, columns]
-        return self.W - self.W[:, :, columns] @ torch.linalg.solve(rows[:, :, columns], rows)
+        change = self.W[:, :, columns] @ torch.linalg.solve(rows[:, :, columns], rows)
+        return (change * (2 * self.error_z + change @ self.folds.ZZ)).sum(-1)
+
+    def with_changed_penalty(self, columns: Array, change: float) -> HeldOut:
+        """Solve the regression again with another penalty on a few regressors (Woodbury's identity)."""
+        rows = self.inverse[:, columns]
+        within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + change * rows[:, :, columns]
+        sent = change * torch.linalg.solve(within, rows)
+        solved = HeldOut(self.folds, self.W - self.W[:, :, columns] @ sent, self.factor)
+        # The factor of the changed matrix is not needed: the inverse follows from the inverse.
+        solved.__dict__["inverse"] = self.inverse - self.inverse[:, :, columns] @ sent
+        return solved
 
 
-def _held_out(folds: Moments, penalty: Array) -> _HeldOut:
-    """Solve the regression on present and past without each fold, and measure its error in this fold."""
-    rest = folds.without()
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(rest.ZZ + torch.diag(tensor(penalty))))
-    W = rest.YZ @ inverse
-    return _HeldOut(W=W, inverse=inverse, error=squared_error(folds, W))
+class RestOfFolds:
+    """The regression of one target on present and past without each fold, for changing penalties on the past.
+
+    The present is taken out of the past once, so that another penalty on the past costs a factorisation of the size of
+    the past alone.
+
+    Parameters
+    ----------
+    regression : moments of the regression on present and past.
+    units : indices of the units of the target.
+    ridge : (regressor of the present,) penalties on the present.
+    """
+
+    def __init__(self, regression: PastRegression, units: Array, ridge: torch.Tensor) -> None:
+        self.folds, self.rest = regression.folds.of_units(units), regression.rest.of_units(units)
+        present, past_alone = slice(regression.n_present), slice(regression.n_present, None)
+        ZZ = self.rest.ZZ
+        self.of_present = torch.linalg.cholesky(ZZ[:, present, present] + torch.diag(ridge))
+        self.across = torch.linalg.solve_triangular(self.of_present, ZZ[:, present, past_alone], upper=False).mT
+        self.left = ZZ[:, past_alone, past_alone] - self.across @ self.across.mT
+
+    def held_out(self, penalty: float) -> HeldOut:
+        """Solve the regression with one penalty on all regressors of the past."""
+        n = self.of_present.shape[-1]
+        factor = torch.zeros_like(self.rest.ZZ)
+        factor[:, :n, :n], factor[:, n:, :n] = self.of_present, self.across
+        identity = torch.eye(self.left.shape[-1], dtype=factor.dtype, device=factor.device)
+        factor[:, n:, n:] = torch.linalg.cholesky(self.left + penalty * identity)
+        W = torch.cholesky_solve(self.rest.YZ.mT, factor).mT
+        return HeldOut(folds=self.folds, W=W, factor=factor)
 
 
 def gained_share(nats: float, n_values: float) -> float:
@@ -263,8 +325,14 @@ def _of_regressors(m: Moments, n: int) -> Moments:
     return m._replace(ZZ=m.ZZ[..., :n, :n], YZ=m.YZ[..., :n])
 
 
-def _about_the_mean(total: Moments, constant: int) -> torch.Tensor:
-    """Return the sum of squares of every unit about its mean; NaN for a unit whose current does not vary."""
+def squares_about_mean(total: Moments, constant: int) -> torch.Tensor:
+    """Return the sum of squares of every unit about its mean; NaN for a unit whose current does not vary.
+
+    Parameters
+    ----------
+    total : moments of the currents.
+    constant : index of the regressor that is always 1.
+    """
     squares = total.YY - total.YZ[:, constant] ** 2 / total.n.clamp_min(1)
     varies = squares > torch.clamp(RESIDUAL_ROUNDING_SHARE * total.YY, min=LEAST_SUM_OF_SQUARES)
     return torch.where(varies, squares, torch.nan)

@@ -1,10 +1,10 @@
 """Products of activity with all regressors and currents after the activity was shifted in time, trial by trial.
 
-The activity of every trial is shifted round the complete bins of the trial, by a random lag of at least a tenth of
-their number. Where many trials have the same number of bins, the lag is the sum of a random lag of the trial and a
+The activity of every trial is shifted round the complete bins of the trial, by a random lag. Where many trials have the
+same number of bins, every lag is as likely as any other, and the lag is the sum of a random lag of the trial and a
 random lag that all trials have in common. The products for all common lags then follow from one cross-spectrum, at the
-price of two direct products. In the few trials whose sum is too close to a full turn, the lag is drawn again, and the
-products of these trials alone are computed directly.
+price of two direct products. In all other trials the lag is at least a tenth of the bins: of a few trials, a part might
+otherwise stay where they were in all of them at once.
 """
 
 from __future__ import annotations
@@ -51,24 +51,20 @@ class EqualTrials:
 
     def __init__(self, multiplied: torch.Tensor, bins: Array, trials: Array) -> None:
         self.trials, self.bins = trials[:, None], bins
-        self.multiplied = multiplied[self.trials, bins]
-        spectrum = torch.fft.rfft(self.multiplied, dim=1).permute(1, 2, 0)
+        spectrum = torch.fft.rfft(multiplied[self.trials, bins], dim=1).permute(1, 2, 0)
         self.spectrum = spectrum.conj().resolve_conj().contiguous()
 
     def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
         """Return a function that draws shifts of activity (trial, time, column)."""
         listed = activity[self.trials, self.bins]
         squares = square(listed.flatten(0, 1))
-        single = listed.float()
-        given = torch.fft.rfft(single, dim=1).transpose(0, 1)
+        given = torch.fft.rfft(listed.float(), dim=1).transpose(0, 1)
         length = self.bins.shape[1]
         shape = self.spectrum.shape[1], activity.shape[2]
 
         def further(n_draws: int, rows: Array) -> Draws:
             own, common = rng.integers(length, size=len(self.trials)), rng.integers(length, size=n_draws)
             products = self._turned(given, own, common).view(n_draws, *shape)
-            for draw, lag in enumerate(common):
-                products[draw] += self._drawn_again(single, (own + lag) % length, rng)
             return Draws(products, squares.expand(n_draws, -1, -1))
 
         return further
@@ -93,24 +89,6 @@ class EqualTrials:
             turn = _phases(frequency, common, length, given) * torch.as_tensor(weight).to(given)[:, None]
             products += turn.real.mT @ crossed[..., 0] - turn.imag.mT @ crossed[..., 1]
         return products / length
-
-    def _drawn_again(self, single: torch.Tensor, lag: Array, rng: np.random.Generator) -> torch.Tensor:
-        """Compute what products (row, column) change when lags that are too close to a full turn are drawn again.
-
-        Parameters
-        ----------
-        single : (trial, bin, column) activity.
-        lag : (trial,) lags, in bins.
-        rng : random generator of the lags.
-        """
-        length = self.bins.shape[1]
-        least, most = least_and_most_lag(np.array(length))
-        (close,) = np.nonzero((lag < least) | (lag > most))
-        again = rng.integers(least, most + 1, size=len(close))
-        position = np.arange(length)
-        before, after = ((position - lags[:, None]) % length for lags in (lag[close], again))
-        change = single[close[:, None], after] - single[close[:, None], before]
-        return self.multiplied[close].flatten(0, 1).mT @ change.flatten(0, 1)
 
 
 class UnequalTrials:

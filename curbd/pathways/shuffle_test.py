@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.changed_source import ChangedSource, Products, unchanged
-from curbd.pathways.current_regression import CurrentRegression, mean_of_active
+from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import MonteCarlo
 from curbd.pathways.shuffled_products import Half
-from curbd.pathways.solved_regression import SolvedRegression
+from curbd.pathways.solved_regression import mean_of_active
 
 Array = np.ndarray
 SHUFFLES_PER_BATCH = 20
 """Number of shuffles that are computed together; a larger number takes more memory."""
-Observer = Callable[[int, Products, torch.Tensor], None]
-"""Function that is called with the index of a target region, the products of a batch of shuffles in fitted transitions,
-and the weights (draw, unit, column) of the shuffled source."""
+Observer = Callable[[Products], Callable[[int, torch.Tensor], None]]
+"""Function that is called with the products of a batch of shuffles in fitted transitions, and returns a function that
+is called with the index of a target region and the weights (draw, unit, column) of the shuffled source."""
 
 
 def shuffle_tests(
     regression: CurrentRegression,
-    solved: Sequence[SolvedRegression],
     halves: tuple[Half, Half],
     columns: Array,
     *,
@@ -32,7 +31,7 @@ def shuffle_tests(
     A: torch.Tensor | None = None,
     most_draws: int,
     rng: np.random.Generator,
-    observe: Observer = lambda target, fitted, W: None,
+    observe: Observer = lambda fitted: lambda target, W: None,
 ) -> list[MonteCarlo]:
     """Compare the held-out gain of a source with its gains after shuffles, for every target region.
 
@@ -42,7 +41,6 @@ def shuffle_tests(
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    solved : the solved regressions of all target regions.
     halves : products of the fitted and of the held-out transitions, which say how activity is shuffled.
     columns : (column,) regressors of the source.
     activity : (trial, time, column) the activity that is shuffled, 0 where missing: the activity of the source, or what
@@ -50,14 +48,15 @@ def shuffle_tests(
     A : (regressor, column) weights by which the other sources predict the source, if only the rest is shuffled.
     most_draws : largest number of shuffles.
     rng : random generator of the shuffles.
-    observe : called for every target with every batch of shuffles that the target takes.
+    observe : called with every batch of shuffles; the returned function is called for every target that takes the
+        batch.
 
     Returns
     -------
     The test of every target region.
     """
     part = regression.moments[0].ZZ.new_zeros((regression.z.shape[2], len(columns))) if A is None else A
-    changed = [ChangedSource(regression, solution, columns, part) for solution in solved]
+    changed = [ChangedSource(regression, solution, columns, part) for solution in regression.solved]
     # The real source goes through the very same arithmetic as the shuffled source.
     real = unchanged(regression, columns, part)
     tests = [MonteCarlo(mean_of_active(of_target.gain(*real)[0]).item(), most_draws) for of_target in changed]
@@ -66,8 +65,9 @@ def shuffle_tests(
         undecided = [index for index, test in enumerate(tests) if not test.decided]
         units = np.isin(regression.region_of_unit, undecided)
         fitted, held_out = (further(SHUFFLES_PER_BATCH, units) for further in shuffles)
+        observe_target = observe(fitted)
         for target in undecided:
             gain, W = changed[target].gain(fitted, held_out)
             tests[target].add(mean_of_active(gain))
-            observe(target, fitted, W)
+            observe_target(target, W)
     return tests

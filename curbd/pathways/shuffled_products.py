@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from curbd.network.tensors import device
 from curbd.pathways.changed_source import Products
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.shifted_products import Draws, Stream, rows_of, shifted_trials, square
@@ -47,9 +46,7 @@ class Half:
     ) -> None:
         self.half = half
         self.n_regressors = regression.z.shape[2]
-        values = np.concatenate([regression.z, regression.y], axis=2, dtype=np.float32)
-        values[~half] = 0.0
-        multiplied = torch.as_tensor(values, device=device())
+        multiplied = regression.multiplied
         self.n_rows = multiplied.shape[2]
         self.exchanged = list(exchanged)
         self.kept = rows_of(half, kept)

@@ -11,6 +11,7 @@ partial regression (Freedman & Lane, J. Bus. Econ. Stat. 1983). Clear pathways t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ from curbd.pathways.changed_source import Products, part_of_others, rest_of
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.shuffle_test import shuffle_tests
 from curbd.pathways.shuffled_products import Half, halves_of_products
-from curbd.pathways.solved_regression import SolvedRegression, solved_regressions
 from curbd.progress import progress
 
 Array = np.ndarray
@@ -64,20 +64,19 @@ def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull
     The p value of every pathway, the rms current of shuffled sources, and the held-out error with the real sources.
     """
     rng = np.random.default_rng(seed)
-    solved = solved_regressions(regression)
+    solved = regression.solved
     halves = halves_of_products(regression, least_trials=LEAST_TRIALS_TO_EXCHANGE, shift_others=True)
     p_value, null_rms = (np.empty((len(solved), len(regression.sources))) for _ in range(2))
     with progress(len(regression.sources), "shuffled sources") as advance:
         for source, columns in enumerate(regression.sources):
-            p_value[:, source], null_rms[:, source] = _null_of_source(regression, solved, halves, columns, rng)
+            p_value[:, source], null_rms[:, source] = _null_of_source(regression, halves, columns, rng)
             advance(1)
-    held_out_error = np.array([solution.held_out_error() for solution in solved])
+    held_out_error = np.array([solution.held_out_error for solution in solved])
     return ShuffleNull(p_value=p_value, null_rms=null_rms, held_out_error=held_out_error)
 
 
 def _null_of_source(
     regression: CurrentRegression,
-    solved: list[SolvedRegression],
     halves: tuple[Half, Half],
     columns: Array,
     rng: np.random.Generator,
@@ -87,21 +86,27 @@ def _null_of_source(
     Parameters
     ----------
     regression : the regression of all currents on all sources.
-    solved : the solved regressions of all target regions.
     halves : products of the fitted and of the held-out transitions.
     columns : (column,) regressors of the source.
     rng : generator of the shuffles.
     """
     A = part_of_others(regression, columns, SPLIT_RIDGE_SHARE)
-    powers: list[list[Array]] = [[] for _ in solved]
+    powers: list[list[Array]] = [[] for _ in regression.solved]
 
-    def observe(target: int, fitted: Products, W: torch.Tensor) -> None:
-        power = ((W @ _squares(regression, A, fitted)) * W).sum(-1).mean(-1)
-        powers[target].append(power.cpu().numpy())
+    of_part = A.mT @ regression.moments[0].ZZ @ A
+
+    def observe(fitted: Products) -> Callable[[int, torch.Tensor], None]:
+        # Products of the shuffled source with itself (draw, column, column).
+        crossed = (A.float().mT @ fitted.ZR).double()
+        squares = of_part + crossed + crossed.mT + fitted.RR
+
+        def observe_target(target: int, W: torch.Tensor) -> None:
+            powers[target].append(((W @ squares) * W).sum(-1).mean(-1).cpu().numpy())
+
+        return observe_target
 
     tests = shuffle_tests(
         regression,
-        solved,
         halves,
         columns,
         activity=rest_of(regression, columns, A),
@@ -113,16 +118,3 @@ def _null_of_source(
     n = max(float(regression.moments[0].n), 1.0)
     rms = [np.sqrt(np.concatenate(power).mean() / n) if power else np.nan for power in powers]
     return np.array([test.p_value() for test in tests]), np.array(rms)
-
-
-def _squares(regression: CurrentRegression, A: torch.Tensor, fitted: Products) -> torch.Tensor:
-    """Sum the products of the shuffled source with itself over the fitted transitions (draw, column, column).
-
-    Parameters
-    ----------
-    regression : the regression of all currents on all sources.
-    A : (regressor, column) weights by which the other sources predict the source.
-    fitted : products with the shuffled rest of the source.
-    """
-    crossed = A.mT @ fitted.ZR.double()
-    return A.mT @ regression.moments[0].ZZ @ A + crossed + crossed.mT + fitted.RR

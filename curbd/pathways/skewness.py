@@ -90,13 +90,10 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     rng = np.random.default_rng(SKEWNESS_SEED)
     shares = np.array_split(np.arange(len(trials)), min(MAX_TRIAL_BLOCKS, len(trials)))
     blocks = [_moments(np.concatenate([trials[trial] for trial in block])) for block in shares]
-    effect = _effects(_summed(blocks), RESTARTS, rng)
-    resampled = np.stack(
-        [
-            _effects(_summed([blocks[block] for block in drawn]), RESTARTS_OF_RESAMPLES, rng)
-            for drawn in rng.integers(len(blocks), size=(SKEWNESS_RESAMPLES, len(blocks)))
-        ]
-    )
+    (effect,) = _effects([_summed(blocks)], RESTARTS, rng)
+    drawn = rng.integers(len(blocks), size=(SKEWNESS_RESAMPLES, len(blocks)))
+    resamples = [_summed([blocks[block] for block in of_resample]) for of_resample in drawn]
+    resampled = np.stack(_effects(resamples, RESTARTS_OF_RESAMPLES, rng))
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
     p_value = 2 * norm.sf(np.abs(effect) / error)
     diagonal = np.eye(n_regions, dtype=bool)
@@ -127,50 +124,62 @@ def _summed(blocks: Sequence[Moments]) -> Moments:
     )
 
 
-def _effects(moments: Moments, restarts: int, rng: np.random.Generator) -> Array:
-    """Effects A (target, source) of x = A x + e, for the most skewed and uncorrelated e.
+def _effects(moments: Sequence[Moments], restarts: int, rng: np.random.Generator) -> list[Array]:
+    """Effects A (target, source) of x = A x + e, for the most skewed and uncorrelated e, in every resample.
 
     Parameters
     ----------
-    moments : second and third moments of the standardised activity x.
+    moments : second and third moments of the standardised activity x, one for every resample.
     restarts : starts of the search, the first at the activity itself.
     rng : random numbers of the other starts.
     """
-    values, vectors = np.linalg.eigh(moments.second / moments.n)
-    whitening = vectors / np.sqrt(np.maximum(values, values.max() * LEAST_VARIANCE_SHARE)) @ vectors.T
-    white = np.einsum("abc,ia,jb,kc->ijk", moments.third / moments.n, whitening, whitening, whitening, optimize=True)
-    n_regions = len(whitening)
-    starts = [np.eye(n_regions)]
-    starts += [np.linalg.qr(rng.standard_normal((n_regions, n_regions)))[0] for _ in range(restarts - 1)]
-    rotations = [_most_skewed(white, start) for start in starts]
-    best = max(rotations, key=lambda rotation: float((_skewness(white, rotation)[0] ** 2).sum()))
-    unmixing = best @ whitening
-    # A component belongs to the region that it drives directly: no region may be without a component of its own.
-    _, component = linear_sum_assignment(-np.log(np.abs(unmixing.T) + np.finfo(float).tiny))
-    unmixing = unmixing[component]
-    return np.asarray(np.eye(n_regions) - unmixing / np.diag(unmixing)[:, None])
+    whitenings, whites, starts = [], [], []
+    for of_resample in moments:
+        values, vectors = np.linalg.eigh(of_resample.second / of_resample.n)
+        whitening = vectors / np.sqrt(np.maximum(values, values.max() * LEAST_VARIANCE_SHARE)) @ vectors.T
+        third = of_resample.third / of_resample.n
+        whitenings.append(whitening)
+        whites.append(np.einsum("abc,ia,jb,kc->ijk", third, whitening, whitening, whitening, optimize=True))
+        n_regions = len(whitening)
+        starts.append(np.eye(n_regions))
+        starts += [np.linalg.qr(rng.standard_normal((n_regions, n_regions)))[0] for _ in range(restarts - 1)]
+    white = np.stack(whites)
+    rotations = _most_skewed(np.repeat(white, restarts, axis=0), np.stack(starts))
+    rotations = rotations.reshape(len(white), restarts, *rotations.shape[1:])
+    effects = []
+    for whitening, of_resample, candidates in zip(whitenings, white, rotations, strict=True):
+        contrast = (_skewness(of_resample[None], candidates)[0] ** 2).sum(1)
+        unmixing = candidates[contrast.argmax()] @ whitening
+        # A component belongs to the region that it drives directly: no region may be without a component of its own.
+        _, component = linear_sum_assignment(-np.log(np.abs(unmixing.T) + np.finfo(float).tiny))
+        unmixing = unmixing[component]
+        effects.append(np.asarray(np.eye(len(unmixing)) - unmixing / np.diag(unmixing)[:, None]))
+    return effects
 
 
-def _most_skewed(white: Array, rotation: Array) -> Array:
-    """Rotation (component, region) with the largest squared skewness, from a start.
+def _most_skewed(white: Array, start: Array) -> Array:
+    """Rotations (start, component, region) with the largest squared skewness, each from its own start.
 
     Parameters
     ----------
-    white : (region, region, region) third moments of white activity.
-    rotation : (component, region) the start.
+    white : (start, region, region, region) third moments of white activity.
+    start : (start, component, region) where the searches start.
     """
+    rotation, searching = start.copy(), np.arange(len(start))
     for _ in range(MAX_ROTATIONS):
-        skewness, ahead = _skewness(white, rotation)
-        left, _, right = np.linalg.svd(skewness[:, None] * ahead)
-        before, rotation = rotation, left @ right
-        if np.abs(np.abs((rotation * before).sum(1)) - 1).max() < DIRECTION_TOLERANCE:
+        skewness, ahead = _skewness(white[searching], rotation[searching])
+        left, _, right = np.linalg.svd(skewness[..., None] * ahead)
+        before, rotation[searching] = rotation[searching], left @ right
+        turned = np.abs(np.abs((rotation[searching] * before).sum(2)) - 1).max(1)
+        searching = searching[turned >= DIRECTION_TOLERANCE]
+        if not len(searching):
             break
     return rotation
 
 
 def _skewness(white: Array, rotation: Array) -> tuple[Array, Array]:
-    """Skewness (component,) of the components, and a third of its gradient (component, region)."""
-    n_regions = len(white)
-    outer = (rotation[:, :, None] * rotation[:, None, :]).reshape(len(rotation), -1)
-    ahead = outer @ white.reshape(-1, n_regions)
-    return (ahead * rotation).sum(1), ahead
+    """Skewness (start, component) of the components, and a third of its gradient (start, component, region)."""
+    n_regions = white.shape[-1]
+    outer = (rotation[..., :, None] * rotation[..., None, :]).reshape(*rotation.shape[:2], -1)
+    ahead = outer @ white.reshape(len(white), -1, n_regions)
+    return (ahead * rotation).sum(2), ahead

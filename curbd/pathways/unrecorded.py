@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import lfilter
 
-from curbd.pathways.past import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, target_past
+from curbd.pathways.past import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, squares_about_mean, target_past
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor
@@ -37,8 +37,12 @@ SIGN_DRAWS = 50
 """Number of draws of random signs in the null of the hint of sharing."""
 SIGN_SEED = 0
 """Seed for the random signs."""
+MAX_SIGN_BLOCKS = 100
+"""Largest number of blocks of segments; the segments of a recording with fewer segments are blocks themselves."""
+DRAWS_OF_SEGMENT_SIGNS = 10
+"""Number of draws that share the signs of segments inside blocks."""
 MAX_CHUNK_NUMBERS = 10_000_000
-"""Largest number of elements of the covariances of segments that are in memory at the same time."""
+"""Largest number of elements of the covariances of blocks that are in memory at the same time."""
 
 
 class Hints(NamedTuple):
@@ -94,12 +98,13 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
     penalty = evidence_penalties(present, source, np.ones((int(region_of_unit.max()) + 1, source.max() + 1)))
     W = solve_blocks(present, source, penalty)
     residual = np.where(complete[..., None], y - z @ W.T, 0.0)
-    variance = y[complete].var(0)
+    variance = np.nan_to_num((squares_about_mean(total, len(source) - 1) / total.n).cpu().numpy())
+    squares = total.YY.cpu().numpy()
     units_of = [np.flatnonzero(region_of_unit == target) for target in range(len(penalty))]
     pasts = [target_past(regression, units, block[source]) for units, block in zip(units_of, penalty, strict=True)]
     shared, common = np.zeros(len(penalty)), np.zeros(len(penalty))
     for target, units in enumerate(units_of):
-        rounding = RESIDUAL_ROUNDING_SHARE * (y[complete][:, units] ** 2).sum()
+        rounding = RESIDUAL_ROUNDING_SHARE * squares[units].sum()
         if (residual[..., units] ** 2).sum() > rounding:
             shared[target] = sharing(residual[..., units], complete)
             common[target] = common_share(residual[..., units], complete, variance[units])
@@ -121,7 +126,10 @@ def sharing(residual: Array, complete: Array) -> float:
     Covariances of different units over lags of one bin and more, weighted by `SLOW_FLUCTUATION_DECAY` to the power of
     the lag, form a symmetric matrix. The largest eigenvalue of this matrix is compared with its values under random
     signs: the residual of every unit is multiplied by 1 or -1, drawn for every segment of `SEGMENT_BINS` bins. Random
-    signs keep the slow fluctuations of each unit and make the units independent.
+    signs keep the slow fluctuations of each unit and make the units independent. In a long recording the sign is the
+    product of a sign of the segment, which several draws share, and a sign of a block of segments, which is new in
+    every draw. The signs of a draw are as random as before, and draws are uncorrelated, but a draw costs a sum over
+    blocks and not over segments.
 
     Parameters
     ----------
@@ -134,14 +142,24 @@ def sharing(residual: Array, complete: Array) -> float:
     """
     rng = np.random.default_rng(SIGN_SEED)
     e = _segments(residual / _rms(residual, complete))
-    n_units = e.shape[2]
-    sign = np.ones((SIGN_DRAWS + 1, len(e), n_units))
-    sign[1:] = rng.choice([-1.0, 1.0], size=(SIGN_DRAWS, len(e), n_units))
+    n_segments, n_bins, n_units = e.shape
+    per_block = -(-n_segments // MAX_SIGN_BLOCKS)
+    n_blocks = -(-n_segments // per_block)
+    e = np.concatenate([e, np.zeros((n_blocks * per_block - n_segments, n_bins, n_units))])
+    earlier = _earlier(e)
     covariance = np.zeros((SIGN_DRAWS + 1, n_units, n_units))
-    for segments in np.array_split(np.arange(len(e)), 1 + e.shape[0] * n_units**2 // MAX_CHUNK_NUMBERS):
-        of_segment = e[segments].transpose(0, 2, 1) @ _earlier(e[segments])
-        for draw, signs in enumerate(sign[:, segments]):
-            covariance[draw] += (signs[:, :, None] * of_segment * signs[:, None, :]).sum(0)
+    covariance[0] = e.reshape(-1, n_units).T @ earlier.reshape(-1, n_units)
+    for draws in np.array_split(np.arange(1, SIGN_DRAWS + 1), SIGN_DRAWS // DRAWS_OF_SEGMENT_SIGNS):
+        of_block = rng.choice([-1.0, 1.0], size=(len(draws), n_blocks, n_units))
+        of_segment = rng.choice([-1.0, 1.0], size=(len(e), 1, n_units)) if per_block > 1 else np.ones((len(e), 1, 1))
+        for blocks in np.array_split(np.arange(n_blocks), 1 + n_blocks * n_units**2 // MAX_CHUNK_NUMBERS):
+            segments = slice(blocks[0] * per_block, (blocks[-1] + 1) * per_block)
+            signed, before = (
+                (values[segments] * of_segment[segments]).reshape(len(blocks), -1, n_units) for values in (e, earlier)
+            )
+            products = signed.swapaxes(1, 2) @ before
+            for draw, signs in zip(draws, of_block[:, blocks], strict=True):
+                covariance[draw] += (signs[:, :, None] * products * signs[:, None, :]).sum(0)
     largest = np.linalg.eigvalsh(_between_units(covariance))[:, -1]
     spread = float(np.std(largest[1:]))
     return float(largest[0] - np.mean(largest[1:])) / spread if spread > 0 else 0.0

@@ -86,9 +86,18 @@ def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
     for members in groups:
         zk, yk = tensor(z[members]), tensor(y[members])
         n = torch.tensor(float(len(members)), dtype=torch.float64, device=zk.device)
-        statistics.append((zk.T @ zk, yk.T @ zk, (yk * yk).sum(0), n))
+        statistics.append((scatter(zk), yk.T @ zk, (yk * yk).sum(0), n))
     stacked = Moments(*(torch.stack(of_folds) for of_folds in zip(*statistics, strict=True)))
     return stacked.total() if fold is None else stacked
+
+
+def scatter(z: torch.Tensor) -> torch.Tensor:
+    """Sum the products z z' of values (pair, column) over pairs: (column, column)."""
+    if z.device.type == "cpu":
+        # NumPy computes a product of an array with itself by half, because the product is symmetric.
+        values = z.numpy()
+        return torch.from_numpy(values.T @ values)
+    return z.T @ z
 
 
 def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:

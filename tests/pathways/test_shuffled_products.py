@@ -10,7 +10,6 @@ from curbd.pathways.changed_source import ChangedSource, part_of_others, rest_of
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import ENOUGH_EXCEEDANCES, MonteCarlo
 from curbd.pathways.shuffled_products import halves_of_products
-from curbd.pathways.solved_regression import solved_regressions
 
 TRIALS, BINS, UNITS, RIDGE = 40, 30, 3, 5.0
 EVERY_UNIT = np.ones(3 * UNITS, dtype=bool)
@@ -84,7 +83,7 @@ def test_shifts_in_time_move_every_trial_and_keep_its_power() -> None:
 
 def test_the_gain_of_a_changed_source_is_that_of_two_plain_regressions() -> None:
     regression = world(ragged=True)
-    columns, target = regression.sources[1], solved_regressions(regression)[0]
+    columns, target = regression.sources[1], regression.solved[0]
     A = part_of_others(regression, columns, 1e-6)
     gain, W = ChangedSource(regression, target, columns, A).gain(*unchanged(regression, columns, A))
     (z, y), (z_held_out, y_held_out) = (

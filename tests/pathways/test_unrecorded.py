@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay, phi_inverse
-from curbd.pathways.past import log_odds, past
+from curbd.pathways.past import RestOfFolds, log_odds, past, past_regression
 from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
 from curbd.pathways.verdict import (
     MAX_MEMORY_NATS,
@@ -17,7 +18,7 @@ from curbd.pathways.verdict import (
     MIN_IMMEDIATE_FRACTION,
     MIN_UNIQUE_T,
 )
-from curbd.regression.moments import moments
+from curbd.regression.moments import Moments, moments, squared_error
 from curbd.teachers import Teacher, multi_region
 
 SMALL = {"units": 16, "trials": 20, "samples": 200, "substeps": 1}
@@ -142,6 +143,40 @@ def test_log_odds_are_a_ratio_of_two_likelihoods(rng: np.random.Generator) -> No
     best = max(likelihood(base + unit_power @ unit_power.T / strength) for strength in 10.0 ** np.arange(-2, 9, 0.25))
     nats, _ = log_odds(moments(np.hstack([z, unit_power]), y), 3, torch.as_tensor(ridge))
     assert nats == pytest.approx(best - likelihood(base), rel=1e-6)
+
+
+def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(rng: np.random.Generator) -> None:
+    z, y = rng.standard_normal((3, 60, 5)), rng.standard_normal((3, 60, 2))
+    z[..., 3] = 1.0
+    # Two units, an input and the bias; then the past.
+    regression = past_regression(z[..., :4], y, np.array([0, 0, 1, 2]), 2, 0.5)
+    ridge, fold = np.array([2.0, 3.0, 4.0, 1.0]), 1
+    held_out = RestOfFolds(regression, np.arange(2), torch.as_tensor(ridge)).held_out(5.0)
+    changed = held_out.with_changed_penalty(np.array([6]), 10.0)
+    fitted, tested = (Moments(*(field[fold] for field in of)) for of in (regression.rest, regression.folds))
+
+    def error(kept: np.ndarray, of_input: float) -> np.ndarray:
+        penalty = np.append(ridge, [5.0, 5.0, of_input])[kept]
+        gram = fitted.ZZ.numpy()[np.ix_(kept, kept)] + np.diag(penalty)
+        W = np.zeros((2, 7))
+        W[:, kept] = np.linalg.solve(gram, fitted.YZ.numpy()[:, kept].T).T
+        return squared_error(tested, torch.as_tensor(W)).numpy()
+
+    every, others = np.arange(7), np.array([0, 1, 3, 4, 5])
+    for solved, of_input in ((held_out, 5.0), (changed, 15.0)):
+        np.testing.assert_allclose(solved.error[fold], error(every, of_input))
+        lost = error(others, of_input) - error(every, of_input)
+        np.testing.assert_allclose(solved.lost_without(np.array([2, 6]))[fold], lost, rtol=1e-9)
+
+
+def test_random_signs_of_long_recordings_tell_independent_units_from_a_common_factor(rng: np.random.Generator) -> None:
+    complete = np.ones((300, 25), dtype=bool)
+    slow = lfilter([1], [1, -0.7], rng.standard_normal((20, 300, 25, 6)), axis=2)
+    alone = np.array([sharing(residual, complete) for residual in slow])
+    # Four standard errors of a mean and of a standard deviation of 20.
+    assert abs(alone.mean()) < 4 / np.sqrt(20)
+    assert alone.std(ddof=1) == pytest.approx(1, abs=4 / np.sqrt(40))
+    assert sharing(slow[0] + 0.5 * slow[1][..., :1], complete) > MAX_SHARED_SD
 
 
 def test_the_past_is_a_leaky_sum_of_earlier_bins() -> None:
