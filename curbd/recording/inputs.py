@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -113,15 +114,18 @@ def known_inputs(
     notes: list[str] = []
     for index, entry in enumerate(settings):
         where_entry = f"{where}: inputs[{index}] ({entry.name})"
-        if entry.series is not None:
-            values, labels = _from_series(file, entry, trials, observed, where_entry)
-        elif entry.interval is not None:
-            values, labels = _from_intervals(file, entry, trials, where_entry)
-        else:
-            values, labels, column_notes = _from_column(entry, trials, where_entry)
-            notes += column_notes
-        blocks.append(values)
-        names += labels
+        for lag_s in entry.lags_s:
+            # What acts now was measured one delay ago.
+            measured = replace(trials, zero_s=trials.zero_s - lag_s)
+            if entry.series is not None:
+                values, labels = _from_series(file, entry, measured, observed, where_entry)
+            elif entry.interval is not None:
+                values, labels = _from_intervals(file, entry, measured, where_entry)
+            else:
+                values, labels, column_notes = _from_column(entry, measured, where_entry)
+                notes += [note for note in column_notes if note not in notes]
+            blocks.append(values)
+            names += _with_lag(labels, lag_s)
     if not blocks:
         return KnownInputs(np.zeros((*observed.shape, 0)), [], notes)
     return KnownInputs(np.where(observed[:, :, None], np.concatenate(blocks, axis=2), 0.0), names, notes)
@@ -146,14 +150,13 @@ def names_of_input(file: RecordingFile, entry: Input, trials: Trials, where: str
     UserError : a series, table or column does not exist, or a column holds no value.
     """
     where = f"{where} ({entry.name})"
-    if entry.series is None:
-        if entry.interval is not None:
-            return _from_intervals(file, entry, trials, where)[1]
-        return _from_column(entry, trials, where)[1]
-    series = file.series.get(entry.series)
-    if series is None:
-        raise _unknown(f"{where}.series", entry.series, "time series", file.series, file.left_out)
-    return [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
+    if entry.interval is not None:
+        labels = _from_intervals(file, entry, trials, where)[1]
+    elif entry.column is not None:
+        labels = _from_column(entry, trials, where)[1]
+    else:
+        labels = _labels_of_series(entry, _series(file, entry, where))
+    return [name for lag_s in entry.lags_s for name in _with_lag(labels, lag_s)]
 
 
 def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str], where: str, todo: str) -> None:
@@ -181,15 +184,29 @@ def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str]
         )
 
 
-def _from_series(
-    file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, where: str
-) -> tuple[np.ndarray, list[str]]:
+def _with_lag(labels: Sequence[str], lag_s: float) -> list[str]:
+    """The names of inputs that act with a delay."""
+    return list(labels) if lag_s == 0 else [f"{label}_lag_{lag_s:g}s" for label in labels]
+
+
+def _series(file: RecordingFile, entry: Input, where: str) -> Series:
     series = file.series.get(str(entry.series))
     if series is None:
         raise _unknown(f"{where}.series", str(entry.series), "time series", file.series, file.left_out)
+    return series
+
+
+def _labels_of_series(entry: Input, series: Series) -> list[str]:
+    return [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
+
+
+def _from_series(
+    file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, where: str
+) -> tuple[np.ndarray, list[str]]:
+    series = _series(file, entry, where)
     when = sampling(series.time_s(), f"{where}.series, {series.name}")
     values = _held_at_the_ends(series, when, trials)
-    names = [entry.name] if series.columns == 1 else [f"{entry.name}_{column}" for column in range(series.columns)]
+    names = _labels_of_series(entry, series)
     edges = trials.edges_s()
     bins_s = (edges[:, :-1][observed], edges[:, 1:][observed])
     require_known(

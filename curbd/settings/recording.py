@@ -68,11 +68,20 @@ class Input(Section):
     stop: str | None = None
     """With `column`: trial column with the time at which the input ends; after this time, the input is 0. Null: the end
     of the trial."""
+    lags_s: list[float] = Field(default=[0.0], min_length=1)
+    """Delays in seconds, one input for each: `[0, 0.1, 0.2]` gives a movement that acts at once, and 0.1 s and 0.2 s
+    later. A negative delay is an input that acts before it is measured. Inputs with a delay are called
+    `<name>_lag_<delay>s`."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Input:
         if sum(origin is not None for origin in (self.series, self.interval, self.column)) != 1:
             raise ValueError("found none or several of series, interval, column; expected exactly one of them")
+        if len(set(self.lags_s)) < len(self.lags_s):
+            raise ValueError(f"lags_s: found {self.lags_s}, expected every delay only once")
+        constant = self.column is not None and self.start is None and self.stop is None
+        if constant and self.lags_s != [0.0]:
+            raise ValueError("lags_s: found delays of an input that is constant over a trial; expected start or stop")
         return self
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.inputs import known_inputs
+from curbd.recording.inputs import known_inputs, names_of_input
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import Input, Windows
@@ -104,3 +104,27 @@ def test_unknown_names(file: RecordingFile) -> None:
         read(file, Input(name="x", interval="lights"))
     with pytest.raises(UserError, match=r"unknown column 'sid'"):
         read(file, Input(name="x", column="sid"))
+
+
+def test_an_input_with_delays_acts_later_than_it_is_measured(file: RecordingFile) -> None:
+    entry = Input(name="ramp", series="ramp", lags_s=[0, 0.2, -0.1])
+    # The ramp begins with the first trial, in which a delayed input is not known.
+    observed = np.repeat([[False], [True], [True]], 10, axis=1)
+    values, names, _ = known_inputs(file, [entry], lay(file), observed, "rec")
+    assert names == ["ramp", "ramp_lag_0.2s", "ramp_lag_-0.1s"]
+    # The trial begins at 2 s, and a ramp holds the time itself.
+    np.testing.assert_allclose(values[1, :, 0] - values[1, :, 1], 0.2, atol=1e-9)
+    np.testing.assert_allclose(values[1, :, 2] - values[1, :, 0], 0.1, atol=1e-9)
+    light, _, _ = read(file, Input(name="light", interval="light", lags_s=[0, 0.2]))
+    np.testing.assert_allclose(light[0, 2:, 1], light[0, :-2, 0], atol=1e-9)
+    cue, _, _ = read(file, Input(name="cue", column="side", start="go_time", stop="end_time", lags_s=[0.2]))
+    now, _, _ = read(file, Input(name="cue", column="side", start="go_time", stop="end_time"))
+    np.testing.assert_allclose(cue[:, 2:], now[:, :-2], atol=1e-9)
+    assert names_of_input(file, entry, lay(file), "rec") == names
+
+
+def test_delays_of_a_constant_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="constant over a trial"):
+        Input(name="contrast", column="contrast", lags_s=[0, 0.1])
+    with pytest.raises(ValueError, match="every delay only once"):
+        Input(name="ramp", series="ramp", lags_s=[0.1, 0.1])

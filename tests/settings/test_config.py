@@ -381,7 +381,7 @@ def test_the_schema_takes_the_configs_that_the_workflow_takes() -> None:
 def test_every_key_has_a_meaning() -> None:
     sections = [Config, Model, RecordingSettings, Inactivation, ExperimentSettings]
     sections += [options for family in ESTIMATORS.values() for options in family.values()]
-    nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults", "bench")
+    nested = ("windows", "regions", "units", "hdf5", "inputs", "defaults", "bench", "cell_types")
     for section in sections:
         for name, field in section.model_fields.items():
             assert field.description or name in nested, f"{section.__name__}.{name}"
