@@ -2,6 +2,9 @@
 PYTHON ?= python3
 CORES ?= 2
 RESULTS = results
+# The CPU build of PyTorch for Linux without an NVIDIA card: the plain one brings several gigabytes of GPU packages.
+TORCH_INDEX := $(shell [ "`uname`" != Linux ] || command -v nvidia-smi > /dev/null || \
+  echo --extra-index-url https://download.pytorch.org/whl/cpu)
 
 export PATH := $(abspath .venv/bin):$(PATH)
 export MPLBACKEND := Agg
@@ -44,5 +47,5 @@ unlock: .venv/installed ## release the lock that a killed run left behind
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`; try: make PYTHON=python3.12 ..."; exit 1; }
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev,remote]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) -c constraints.txt -e '.[test,dev,remote]'
 	@touch $@
