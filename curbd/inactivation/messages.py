@@ -17,6 +17,7 @@ from sklearn.metrics import r2_score
 
 from curbd.network.equation import Network
 from curbd.network.view import view
+from curbd.pathways.grades import believed_currents
 
 Array = np.ndarray
 MAX_MESSAGE_COMPONENTS = 5
@@ -56,7 +57,7 @@ def transmitter_index(
     fit = view(recording, networks, fit_index, rates="drawn")
     carrying = {(source, target) for source in fit.regions for target in fit.regions if source != target}
     if pathways is not None:
-        resolved = pathways[pathways["verdict"] == "resolved"]
+        resolved = believed_currents(pathways)
         carrying &= set(zip(resolved["source"].astype(str), resolved["target"].astype(str), strict=True))
     messages = {}
     for source in fit.sources:

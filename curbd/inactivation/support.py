@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 
 from curbd.network.perturbation import Perturbation
+from curbd.pathways.grades import believed_currents
 from curbd.pathways.verdict import MIN_PREDICTED_R2
 
 Array = np.ndarray
 
 
 def resolved_targets(pathways: pd.DataFrame) -> dict[str, list[str]]:
-    """Map every source to the regions that it reaches by a resolved pathway, largest share of the current first.
+    """Map every source to the regions that it reaches by a resolved current, largest share of the current first.
 
     Parameters
     ----------
     pathways : the table ``pathways`` of a model of one recording.
     """
-    rows = pathways[pathways["verdict"] == "resolved"].sort_values("share", ascending=False)
+    rows = believed_currents(pathways).sort_values("share", ascending=False)
     return {str(source): [str(target) for target in group["target"]] for source, group in rows.groupby("source")}
 
 

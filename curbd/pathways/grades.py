@@ -18,18 +18,31 @@ def with_verdicts(table: pd.DataFrame, trials: int) -> pd.DataFrame:
 
     Returns
     -------
-    The table with the columns ``verdict``, ``grade``, ``grade_rank``, ``reason``, ``reason_codes`` and ``needed``.
+    The table with the columns ``verdict``, ``resolved_by``, ``grade``, ``grade_rank``, ``reason``, ``reason_codes`` and
+    ``needed``.
     """
     grounds = [Grounds(**{name: row[name] for name in Grounds._fields}) for row in table.to_dict("records")]
     judgements = [judgement(of_pathway) for of_pathway in grounds]
     graded = table.assign(
         verdict=[judged.verdict for judged in judgements],
+        resolved_by=[judged.resolved_by for judged in judgements],
         grade=[judged.grade for judged in judgements],
         reason=[judged.reason for judged in judgements],
         reason_codes=[";".join(judged.codes) for judged in judgements],
         needed=[needed(of_pathway, judged, trials) for of_pathway, judged in zip(grounds, judgements, strict=True)],
     )
     return graded.assign(grade_rank=grade_ranks(graded))
+
+
+def believed_currents(table: pd.DataFrame) -> pd.DataFrame:
+    """Select the resolved pathways whose current can be believed: those that skewness resolves are left out.
+
+    Parameters
+    ----------
+    table : one row per pathway, with the column ``verdict``, and ``resolved_by`` where skewness was asked.
+    """
+    resolved = table["verdict"] == "resolved"
+    return table[resolved & (table.get("resolved_by", "") != "skewness")]
 
 
 def grade_ranks(table: pd.DataFrame) -> pd.Series:

@@ -66,6 +66,7 @@ def judge(
     estimated = networks.attrs.get("tau_s_setting") == "estimate"
     limited = estimated and at_limit(first.network.tau_s, first.network.dt_s)
     evidence["limited_tau_s"] = np.array(first.network.tau_s if limited else np.nan)
+    evidence["bin_s"] = np.array(first.network.dt_s)
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
     # A source without a current, such as a hidden input of another region, is not tested: nothing can be shuffled.
@@ -80,7 +81,14 @@ def judge(
     for column in ("rank", "rank_low", "rank_high"):
         table[column] = table[column].astype("Int64")
     return table.drop(
-        columns=["limited_tau_s", "residual_autocorrelation", "samples_per_regressor", "excess_error", "unseen_share"]
+        columns=[
+            "limited_tau_s",
+            "bin_s",
+            "residual_autocorrelation",
+            "samples_per_regressor",
+            "excess_error",
+            "unseen_share",
+        ]
     )
 
 
@@ -229,13 +237,15 @@ def skewness_evidence(first: View) -> Evidence:
 
     Returns
     -------
-    The columns ``skewed_effect`` and ``skewed_p_value``.
+    The columns ``skewed_effect``, ``skewed_p_value``, ``skewed_effect_low`` and ``skewed_misfit``.
     """
     found = skewed_effects(first.r[first.train], first.region_of_unit)
     inputs = np.full((len(first.regions), len(first.pathway_sources) - len(first.regions)), np.nan)
     return {
         "skewed_effect": np.concatenate([found.effect, inputs], axis=1),
         "skewed_p_value": np.concatenate([found.p_value, inputs], axis=1),
+        "skewed_effect_low": np.concatenate([found.low, inputs], axis=1),
+        "skewed_misfit": np.where(np.isfinite(np.concatenate([found.effect, inputs], axis=1)), found.misfit, np.nan),
     }
 
 

@@ -26,6 +26,7 @@ REMEDIES = {
     "shared_fluctuations": "the input that the units of the target share, recorded or inferred (hidden_inputs: auto)",
     "indirect_input": "narrower bins, which separate what enters at once from what other units pass on",
     "excess_error": "an estimator that predicts held-out currents as well as ridge regression does (one_step)",
+    "shared_skewness": "the signal that all regions share, recorded or taken out of the activity",
     "hidden_by_noise": "more spikes per bin of the source: wider bins or more active units",
 }
 """Code of an objection -> what would remove it, other than trials."""

@@ -63,10 +63,18 @@ class SkewedEffects(NamedTuple):
     effect : (target region, source region) change of the target, in its standard deviations, for a change of the source
         by one standard deviation; NaN on the diagonal, and everywhere with fewer than two regions or too few trials.
     p_value : (target region, source region) two-sided p-value of a bootstrap over trials; NaN like the effect.
+    low : (target region, source region) the effect nearest to 0 among the effect and those of the filtered activity
+        (`_filtered`); 0 where the signs differ, NaN like the effect. The bootstrap does not know an error of the model,
+        such as noise or regions that were not recorded, but the estimates after different filters then differ.
+    misfit : share of the skewness of the activity, and of the products of several regions, that x = A x + e does not
+        explain, the same in both halves of the trials; near 0 where all that is skewed was recorded. NaN like the
+        effect.
     """
 
     effect: Array
     p_value: Array
+    low: Array
+    misfit: float
 
 
 def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
@@ -83,10 +91,10 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     """
     n_regions = int(region_of_unit.max()) + 1
     series = np.stack([r[..., region_of_unit == region].mean(2) for region in range(n_regions)], axis=2)
-    trials = [standard for trial in series if (standard := _standardised(trial)) is not None]
+    trials = _usable(series)
     nothing = np.full((n_regions, n_regions), np.nan)
     if n_regions < 2 or len(trials) < MIN_TRIALS:
-        return SkewedEffects(nothing, nothing.copy())
+        return SkewedEffects(nothing, nothing.copy(), nothing.copy(), float("nan"))
     rng = np.random.default_rng(SKEWNESS_SEED)
     shares = np.array_split(np.arange(len(trials)), min(MAX_TRIAL_BLOCKS, len(trials)))
     blocks = [_moments(np.concatenate([trials[trial] for trial in block])) for block in shares]
@@ -96,8 +104,52 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     resampled = np.stack(_effects(resamples, RESTARTS_OF_RESAMPLES, rng))
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
     p_value = 2 * norm.sf(np.abs(effect) / error)
+    filtered = [_moments(np.concatenate(bins)) for bins in map(_usable, _filtered(series)) if len(bins) >= MIN_TRIALS]
+    effects = np.stack([effect, *_effects(filtered, RESTARTS, rng)])
+    agree = np.abs(np.sign(effects).sum(0)) == len(effects)
+    low = np.where(agree, np.sign(effect) * np.abs(effects).min(0), 0.0)
     diagonal = np.eye(n_regions, dtype=bool)
-    return SkewedEffects(np.where(diagonal, np.nan, effect), np.where(diagonal, np.nan, p_value))
+    effect, p_value, low = (np.where(diagonal, np.nan, values) for values in (effect, p_value, low))
+    return SkewedEffects(effect, p_value, low, _misfit(blocks, rng))
+
+
+def _usable(series: Array) -> list[Array]:
+    """Standardised complete bins (bin, region) of every trial in which every region varies."""
+    return [standard for trial in series if (standard := _standardised(trial)) is not None]
+
+
+def _misfit(blocks: Sequence[Moments], rng: np.random.Generator) -> float:
+    """Share of the third moments of white activity that no independent components explain, by halves of the blocks.
+
+    Third moments of independent components are 0 unless all three series are the same component. Products of the
+    moments of two halves keep noise out of the share, which can be below 0.
+    """
+    (unmixing,) = _components([_summed(blocks)], RESTARTS, rng)
+    halves = [_third_moments(_summed(blocks[start::2]), unmixing) for start in (0, 1)]
+    total = float((halves[0] * halves[1]).sum())
+    component = np.arange(len(unmixing))
+    explained = float((halves[0][component, component, component] * halves[1][component, component, component]).sum())
+    return 1 - explained / total if total > 0 else float("nan")
+
+
+def _filtered(series: Array) -> list[Array]:
+    """Filter the activity in three ways under which the network is the same if the model is right.
+
+    The filters are the innovations of an autoregression that all regions share, the innovations with half of its
+    coefficient, and the sum of two successive bins.
+
+    Parameters
+    ----------
+    series : (trial, time, region) mean activity of the regions, NaN where missing.
+
+    Returns
+    -------
+    The filtered activity, (trial, time - 1, region) each.
+    """
+    centred = series - np.nanmean(series, axis=1, keepdims=True)
+    centred = centred / np.nanstd(centred, axis=(0, 1))
+    memory = float(np.nanmean(centred[:, 1:] * centred[:, :-1]))
+    return [centred[:, 1:] - kept * centred[:, :-1] for kept in (memory, memory / 2, -1.0)]
 
 
 def _standardised(trial: Array) -> Array | None:
@@ -127,6 +179,17 @@ def _summed(blocks: Sequence[Moments]) -> Moments:
 def _effects(moments: Sequence[Moments], restarts: int, rng: np.random.Generator) -> list[Array]:
     """Effects A (target, source) of x = A x + e, for the most skewed and uncorrelated e, in every resample.
 
+    `_components` explains the parameters.
+    """
+    unmixings = _components(moments, restarts, rng)
+    return [np.asarray(np.eye(len(unmixing)) - unmixing / np.diag(unmixing)[:, None]) for unmixing in unmixings]
+
+
+def _components(moments: Sequence[Moments], restarts: int, rng: np.random.Generator) -> list[Array]:
+    """Weights (component, region) of the most skewed and uncorrelated components of the activity, in every resample.
+
+    The component of a region is the one that drives the region directly.
+
     Parameters
     ----------
     moments : second and third moments of the standardised activity x, one for every resample.
@@ -137,24 +200,28 @@ def _effects(moments: Sequence[Moments], restarts: int, rng: np.random.Generator
     for of_resample in moments:
         values, vectors = np.linalg.eigh(of_resample.second / of_resample.n)
         whitening = vectors / np.sqrt(np.maximum(values, values.max() * LEAST_VARIANCE_SHARE)) @ vectors.T
-        third = of_resample.third / of_resample.n
         whitenings.append(whitening)
-        whites.append(np.einsum("abc,ia,jb,kc->ijk", third, whitening, whitening, whitening, optimize=True))
+        whites.append(_third_moments(of_resample, whitening))
         n_regions = len(whitening)
         starts.append(np.eye(n_regions))
         starts += [np.linalg.qr(rng.standard_normal((n_regions, n_regions)))[0] for _ in range(restarts - 1)]
     white = np.stack(whites)
     rotations = _most_skewed(np.repeat(white, restarts, axis=0), np.stack(starts))
     rotations = rotations.reshape(len(white), restarts, *rotations.shape[1:])
-    effects = []
+    unmixings = []
     for whitening, of_resample, candidates in zip(whitenings, white, rotations, strict=True):
         contrast = (_skewness(of_resample[None], candidates)[0] ** 2).sum(1)
         unmixing = candidates[contrast.argmax()] @ whitening
         # A component belongs to the region that it drives directly: no region may be without a component of its own.
         _, component = linear_sum_assignment(-np.log(np.abs(unmixing.T) + np.finfo(float).tiny))
-        unmixing = unmixing[component]
-        effects.append(np.asarray(np.eye(len(unmixing)) - unmixing / np.diag(unmixing)[:, None]))
-    return effects
+        unmixings.append(unmixing[component])
+    return unmixings
+
+
+def _third_moments(moments: Moments, unmixing: Array) -> Array:
+    """Third moments (component, component, component) of the activity after a linear map (component, region)."""
+    third = moments.third / moments.n
+    return np.asarray(np.einsum("abc,ia,jb,kc->ijk", third, unmixing, unmixing, unmixing, optimize=True))
 
 
 def _most_skewed(white: Array, start: Array) -> Array:

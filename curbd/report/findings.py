@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.pathways.grades import believed_currents
 from curbd.pathways.verdict import MAX_RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
 from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, counted, percent_text, r2_text, source_label
@@ -121,11 +122,24 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
         none = f"None of the {counted(n, 'pathway')} between regions is resolved: do not interpret the currents."
         return none + _supported_sentence(pathways)
     if len(resolved) == n:
-        return f"All {n} pathways between regions are resolved." if n > 1 else "The only pathway is resolved."
+        all_resolved = f"All {n} pathways between regions are resolved." if n > 1 else "The only pathway is resolved."
+        return all_resolved + _skewness_sentence(resolved)
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
     return (
         f"{len(resolved)} of {counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
-        f"{'; the strongest are' if len(resolved) > 3 else ':'} {strongest}.{_supported_sentence(pathways)}"
+        f"{'; the strongest are' if len(resolved) > 3 else ':'} {strongest}."
+        f"{_skewness_sentence(resolved)}{_supported_sentence(pathways)}"
+    )
+
+
+def _skewness_sentence(resolved: pd.DataFrame) -> str:
+    """Say how many pathways are resolved by skewness, so that their currents are not read; '' if there are none."""
+    n = int((resolved["resolved_by"] == "skewness").sum())
+    if not n:
+        return ""
+    return (
+        f" {n} of them {_are(n)} resolved by the skewness of the activity, because effects are over within a bin: "
+        "believe existence, direction and sign, and not the current."
     )
 
 
@@ -214,7 +228,7 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
 def contrast_sentences(fit: ModelResults) -> list[str]:
     """Say for every contrast of a model which currents between regions differ, and what may be wrong with its null."""
     contrasts = fit.tables["contrasts"]
-    verdict = fit.tables["pathways"].set_index(["target", "source"])["verdict"]
+    believed = set(believed_currents(fit.tables["pathways"]).set_index(["target", "source"]).index)
     sentences = []
     for (name, level_a, level_b), rows in contrasts.groupby(["contrast", "level_a", "level_b"], sort=True):
         between = rows[rows["source"].isin(rows["target"]) & (rows["source"] != rows["target"])]
@@ -226,7 +240,7 @@ def contrast_sentences(fit: ModelResults) -> list[str]:
         )
         if len(found):
             pathways = [f"{row['source']} → {row['target']}" for _, row in found.iterrows()]
-            resolved = sum(verdict.get((row["target"], row["source"])) == "resolved" for _, row in found.iterrows())
+            resolved = sum((row["target"], row["source"]) in believed for _, row in found.iterrows())
             text += f": {_listed(pd.Series(pathways))}. {resolved} of these currents {_are(resolved)} resolved"
         sentences.append(f"{text}.{_drift_sentence(rows)}")
     return sentences

@@ -137,6 +137,21 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
+                "skewed_effect_low",
+                "number",
+                "skewed_effect, or the same effect after a filter of the activity that must not change it, whichever "
+                "is nearest to 0; 0 if the sign depends on the filter, which noise and regions that were not recorded "
+                "do to effects that are not there",
+                empty=NO_SKEWNESS,
+            ),
+            Column(
+                "skewed_misfit",
+                "number",
+                "share of the skewness of the activity that effects between the recorded regions do not explain, the "
+                "same for all pathways; near 0, and below 0 by chance, where all that is skewed was recorded",
+                empty=NO_SKEWNESS,
+            ),
+            Column(
                 "null_rms",
                 "number",
                 "rms of the current if the trials of the source are shuffled and the regression is solved again "
@@ -229,8 +244,18 @@ TABLES: dict[str, Table] = {
             Column(
                 "verdict",
                 "text",
-                "whether the current can be believed; `unresolved` means that these data and this model cannot decide",
+                "whether the pathway can be believed (resolved_by says on what ground); `unresolved` means that these "
+                "data and this model cannot decide",
                 values=("resolved", "unresolved"),
+            ),
+            Column(
+                "resolved_by",
+                "text",
+                "what resolves the pathway: `currents` (its current can be believed), or `skewness` (effects are over "
+                "within a bin, and the skewness of the activity shows existence, direction and sign of this one; its "
+                "current cannot be believed)",
+                empty="the pathway is unresolved",
+                values=("currents", "skewness"),
             ),
             Column("reason", "text", "why the current cannot be believed, or what supports it"),
             Column(

@@ -24,6 +24,8 @@ NOT_JUDGED = "the verdicts of a population network are about pathways between re
 UNIT_LEVEL_COLUMNS = (
     "skewed_effect",
     "skewed_p_value",
+    "skewed_effect_low",
+    "skewed_misfit",
     *("J_seed_r", "inactivation_seed_r", "null_rms", "p_value", "q_value", "memory_nats", "shared_sd"),
     *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share", "rank_low", "rank_high"),
 )
@@ -103,6 +105,7 @@ def pathway_table(
         **dict.fromkeys(UNIT_LEVEL_COLUMNS, np.nan),
         evidence_nats=[_nats_of(first, target, source) for target, source in index],
         verdict=[verdict for verdict, _ in judged],
+        resolved_by=["currents" if verdict == "resolved" else "" for verdict, _ in judged],
         reason=[reason for _, reason in judged],
         grade=[_grade(first, target, source) for target, source in index],
         reason_codes=[_codes(first, target, source) for target, source in index],

@@ -43,3 +43,22 @@ def test_units_are_averaged_and_missing_bins_are_left_out(rng) -> None:
 def test_too_few_trials_or_a_single_region_have_no_effects(rng) -> None:
     assert np.isnan(skewed_effects(activity(rng, skewed=True)[:3], REGION).effect).all()
     assert np.isnan(skewed_effects(activity(rng, skewed=True), np.zeros(4, dtype=int)).effect).all()
+
+
+def test_an_effect_that_depends_on_the_filter_is_small_after_one_of_them(rng) -> None:
+    """A region that was not recorded drives two others, and noise hides a part of every region."""
+    r = activity(rng, skewed=True)
+    whole = skewed_effects(r, REGION)
+    off = ~np.eye(4, dtype=bool)
+    assert (np.abs(whole.low[off]) <= np.abs(whole.effect[off])).all()
+    np.testing.assert_allclose(whole.low[A != 0], whole.effect[A != 0], atol=0.1)
+    noisy = skewed_effects(r + 1.5 * rng.standard_normal(r.shape), REGION)
+    false = off & (A == 0)
+    assert np.abs(noisy.low[false]).max() < np.abs(noisy.effect[false]).max()
+
+
+def test_a_skewed_cause_of_all_regions_that_was_not_recorded_is_a_misfit(rng) -> None:
+    r = activity(rng, skewed=True)
+    assert abs(skewed_effects(r, REGION).misfit) < 0.02
+    cause = rng.gamma(0.3, size=(20, 300, 1)) - 0.3
+    assert skewed_effects(r + 2 * cause, REGION).misfit > 0.05

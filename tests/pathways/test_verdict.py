@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from curbd.pathways.current_regression import CurrentRegression
+from curbd.pathways.grades import believed_currents
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.power import needed
 from curbd.pathways.shuffled_source import pathway_null
@@ -43,6 +45,40 @@ def test_a_time_constant_at_a_limit_leaves_the_size_of_a_current_open() -> None:
     assert (judged.verdict, judged.grade, judged.codes) == ("unresolved", "supported", ("time_constant_limit",))
     assert "limit of its search (1.72 s)" in judged.reason
     assert [at_limit(tau_s, 0.01) for tau_s in (0.01, 0.02, 0.1, 0.9, 1.0)] == [True, False, False, False, True]
+
+
+def test_skewness_resolves_an_effect_within_a_bin_and_says_that_its_current_is_unknown() -> None:
+    slow = GOOD._replace(limited_tau_s=1.72, bin_s=1.72, q_value=0.4, predicted_r2=0.1, **HINTED)
+    shown = slow._replace(skewed_p_value=1e-5, skewed_effect_low=-0.3, skewed_misfit=0.01)
+    judged = judgement(shown)
+    assert (judged.verdict, judged.resolved_by, judged.codes) == ("resolved", "skewness", ())
+    assert "at least 0.30 sd" in judged.reason
+    assert "and the current, which is computed from the bin before, cannot" in judged.reason
+    for doubtful in (
+        slow,
+        shown._replace(skewed_effect_low=0.2),
+        shown._replace(skewed_p_value=0.01),
+        shown._replace(bin_s=0.05),
+        shown._replace(shared_sd=30.0, common_share=0.1),
+        shown._replace(rms=0.0),
+    ):
+        judged = judgement(doubtful)
+        assert (judged.verdict, judged.resolved_by) == ("unresolved", "")
+
+
+def test_skewness_that_recorded_regions_do_not_explain_supports_and_does_not_resolve() -> None:
+    slow = GOOD._replace(bin_s=1.72, q_value=0.4, skewed_p_value=1e-5, skewed_effect_low=-0.3, skewed_misfit=0.2)
+    judged = judgement(slow)
+    assert (judged.verdict, judged.grade, judged.resolved_by) == ("unresolved", "supported", "")
+    assert judged.codes == ("no_evidence", "shared_skewness")
+    assert "leave 20% of the skewness unexplained" in judged.reason
+
+
+def test_no_experiment_relies_on_a_pathway_that_skewness_resolves() -> None:
+    table = pd.DataFrame(
+        {"verdict": ["resolved", "resolved", "unresolved"], "resolved_by": ["currents", "skewness", ""]}
+    )
+    assert believed_currents(table).index.tolist() == [0]
 
 
 SOURCES = [np.arange(3), np.arange(3, 6)]
