@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrfit.population_network.model import Population, curved, drift, pattern_slopes
+from lrfit.population_network.model import Curved, Population, curved, drift
 from lrfit.population_network.observation import counts_spikes, expected, spread_of_units
-from lrfit.population_network.paths import Paths, spreads
+from lrfit.population_network.paths import Paths, prior_precision, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -31,27 +31,46 @@ def bound(model: Population, data: Recording, paths: Paths) -> Array:
     -------
     (trial,) bound, in nats.
     """
-    z, V = paths.mean, paths.covariance
-    at = curved(model, z[:-1], spreads(model, data, paths)[:-1])
+    at = curved(model, paths.mean, spreads(model, data, paths))
+    rate = expected(model, data, paths.mean, paths.covariance)
+    return bound_at(model, data, paths, at, rate, prior_precision(model, at, data.pattern))
+
+
+def bound_at(
+    model: Population, data: Recording, paths: Paths, at: Curved, rate: Array, prior: tuple[Array, Array]
+) -> Array:
+    """Compute the bound from what the latents imply, which a step of the inference also needs.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    at : curved latents.
+    rate : (time, trial, unit) expected activity.
+    prior : precision of the latents before any activity was seen, of `prior_precision`.
+
+    Returns
+    -------
+    (trial,) bound, in nats.
+    """
+    z = paths.mean
     precision, start_precision = np.linalg.inv(model.Q), np.linalg.inv(model.start_covariance)
-    off = z[1:] - drift(model, at, data.sources[:-1])
+    off = z[1:] - drift(model, Curved(*(values[:-1] for values in at)), data.sources[:-1])
     first = z[0] - model.start_mean[data.condition]
     square = np.einsum("tnl,tnl->n", off @ precision, off) + np.einsum("nl,nl->n", first @ start_precision, first)
     determinants = len(off) * np.linalg.slogdet(model.Q)[1] + np.linalg.slogdet(model.start_covariance)[1]
-    F = np.diag(model.leak) + model.A @ pattern_slopes(model, at, data.pattern)
-    mixed = F @ paths.lagged
-    covariance = V[:, 1:] - mixed - mixed.swapaxes(2, 3) + F @ V[:, :-1] @ F.swapaxes(2, 3)
-    spread = np.sum(precision * covariance.sum(1), (1, 2)) + np.sum(start_precision * V[:, 0], (1, 2))
+    diagonal, upper = prior
+    spread = np.einsum("ptlm,ptlm->p", diagonal, paths.covariance) + 2 * np.einsum("ptlm,ptlm->p", upper, paths.lagged)
     entropy = z.shape[0] * z.shape[2] - paths.log_determinant
-    seen = _seen_nats(model, data, paths)
+    seen = _seen_nats(model, data, paths, rate)
     return seen + 0.5 * (entropy[data.pattern] - square - determinants - spread[data.pattern])
 
 
-def _seen_nats(model: Population, data: Recording, paths: Paths) -> Array:
+def _seen_nats(model: Population, data: Recording, paths: Paths, rate: Array) -> Array:
     """Compute the (trial,) expected log likelihood of the observed activity, in nats."""
-    rate = expected(model, data, paths.mean, paths.covariance)
     if counts_spikes(model):
-        typical = expected(model, data, paths.mean, np.zeros_like(paths.covariance))
+        typical = expected(model, data, paths.mean)
         nats = data.activity * np.log(np.maximum(typical, MIN_RATE)) - data.seen * rate
         return nats.sum((0, 2), dtype=float)
     spread = spread_of_units(model, paths.covariance)[:, data.pattern]

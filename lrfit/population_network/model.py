@@ -93,6 +93,12 @@ def same_group(model: Population) -> Array:
     return model.group[:, None] == model.group
 
 
+def neighbours(model: Population) -> tuple[Array, Array]:
+    """Return the (pair,) indices of all pairs of latents of the same region, in both orders."""
+    first, second = np.nonzero(same_group(model))
+    return first, second
+
+
 def pull_back(model: Population, at: Curved, w: Array) -> Array:
     """Multiply vectors w by J', where J is the derivative of f.
 
@@ -154,12 +160,29 @@ def pattern_slopes(model: Population, at: Curved, pattern: Array) -> Array:
     -------
     (pattern, time, latent, latent) mean derivative.
     """
+    if is_single(pattern):
+        return _slopes(model, at)
     slopes = []
     for index in range(pattern.max() + 1):
         chosen = pattern == index
         weight = np.full((len(at.state), int(chosen.sum())), 1 / chosen.sum())
         slopes.append(mean_slope(model, Curved(*(values[:, chosen] for values in at)), weight))
     return np.stack(slopes)
+
+
+def is_single(pattern: Array) -> bool:
+    """Return whether every trial has a pattern of observation of its own, in the order of the trials."""
+    return np.array_equal(pattern, np.arange(len(pattern)))
+
+
+def _slopes(model: Population, at: Curved) -> Array:
+    """Compute the (trial, time, latent, latent) derivative of f in every trial."""
+    height, state = np.moveaxis(at.height, 1, 0), np.moveaxis(at.state, 1, 0)
+    bent = (state * model.curvature * height**3)[..., :, None] * np.where(same_group(model), state[..., None, :], 0.0)
+    diagonal = np.arange(state.shape[2])
+    slope = -bent
+    slope[..., diagonal, diagonal] += height
+    return slope
 
 
 def drift(model: Population, at: Curved, sources: Array) -> Array:

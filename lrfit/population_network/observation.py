@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrfit.population_network.model import Population
+from lrfit.population_network.model import Population, is_single, neighbours
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -24,7 +24,7 @@ def counts_spikes(model: Population) -> bool:
     return len(model.noise) == 0
 
 
-def expected(model: Population, data: Recording, mean: Array, covariance: Array) -> Array:
+def expected(model: Population, data: Recording, mean: Array, covariance: Array | None = None) -> Array:
     """Compute the expected activity under Gaussian latents.
 
     Parameters
@@ -32,7 +32,7 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
     model : the network.
     data : the recording.
     mean : (time, trial, latent) means of the latents.
-    covariance : (pattern, time, latent, latent) covariances of the latents.
+    covariance : (pattern, time, latent, latent) covariances of the latents; None for known latents.
 
     Returns
     -------
@@ -41,8 +41,9 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array)
     x = log_rate(model, data, mean)
     if not counts_spikes(model):
         return x
-    half = (0.5 * spread_of_units(model, covariance)).astype(x.dtype)
-    x += half[:, data.pattern] if half.shape[1] > 1 else half
+    if covariance is not None:
+        half = (0.5 * spread_of_units(model, covariance)).astype(x.dtype)
+        x += half[:, data.pattern] if half.shape[1] > 1 else half
     np.minimum(x, np.log(data.highest) + MAX_EXCESS, out=x)
     return saturated(np.exp(x, out=x), data.highest)
 
@@ -70,7 +71,9 @@ def spread_of_units(model: Population, covariance: Array) -> Array:
     model : the network.
     covariance : (pattern, time, latent, latent) covariances of the latents.
     """
-    return np.asarray(np.einsum("ul,ptlm,um->tpu", model.C, covariance, model.C, optimize=True))
+    # A unit reads the latents of one region only.
+    first, second = neighbours(model)
+    return np.moveaxis(covariance[..., first, second] @ (model.C[:, first] * model.C[:, second]).T, 0, 1)
 
 
 def saturated(rate: Array, highest: float) -> Array:
@@ -115,7 +118,8 @@ def residual(model: Population, data: Recording, rate: Array, covariance: Array)
     # The slope of the log of the rate at the mean of the latents, where the mean rate has the slope above.
     nearer = np.exp(-0.5 * SHARPNESS * spread_of_units(model, covariance)).astype(rate.dtype)
     nearer = nearer[:, data.pattern] if nearer.shape[1] > 1 else nearer
-    at_mean = slope / (slope + (1 - slope) * nearer)
+    # Where latents are so uncertain that both vanish, a count says nothing about them.
+    at_mean = slope / np.maximum(slope + (1 - slope) * nearer, np.finfo(rate.dtype).tiny)
     return (data.activity * at_mean - rate * slope) * data.seen
 
 
@@ -146,10 +150,15 @@ def pattern_information(model: Population, data: Recording, rate: Array) -> Arra
     (pattern, time, latent, latent) information.
     """
     single = unit_information(model, data, rate)
-    weight = np.stack([single[:, data.pattern == p].mean(1, dtype=float) for p in range(data.pattern.max() + 1)])
+    if is_single(data.pattern):
+        weight = np.moveaxis(single, 1, 0).astype(float)
+    else:
+        weight = np.stack([single[:, data.pattern == p].mean(1, dtype=float) for p in range(data.pattern.max() + 1)])
     latents = model.C.shape[1]
-    outer = (model.C[:, :, None] * model.C[:, None, :]).reshape(len(model.C), -1)
-    return (weight @ outer).reshape(*weight.shape[:2], latents, latents)
+    information = np.zeros((*weight.shape[:2], latents, latents))
+    first, second = neighbours(model)
+    information[..., first, second] = weight @ (model.C[:, first] * model.C[:, second])
+    return information
 
 
 def variance_of_units(model: Population, data: Recording, direction: Array, rate: Array) -> Array:

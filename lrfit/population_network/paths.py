@@ -235,11 +235,29 @@ def joint_precision(model: Population, data: Recording, at: Curved, rate: Array)
     -------
     (pattern, time, latent, latent) blocks on the diagonal; (pattern, time - 1, latent, latent) blocks above them.
     """
+    diagonal, upper = prior_precision(model, at, data.pattern)
+    diagonal += pattern_information(model, data, rate)
+    return diagonal, upper
+
+
+def prior_precision(model: Population, at: Curved, pattern: Array) -> tuple[Array, Array]:
+    """Compute the precision of the latents of all bins before any activity was seen, as `joint_precision` does.
+
+    Parameters
+    ----------
+    model : the network.
+    at : curved latents.
+    pattern : (trial,) index of the pattern of observation of each trial.
+
+    Returns
+    -------
+    (pattern, time, latent, latent) blocks on the diagonal; (pattern, time - 1, latent, latent) blocks above them.
+    """
     precision = np.linalg.inv(model.Q)
-    F = np.diag(model.leak) + model.A @ pattern_slopes(model, Curved(*(values[:-1] for values in at)), data.pattern)
+    F = np.diag(model.leak) + model.A @ pattern_slopes(model, Curved(*(values[:-1] for values in at)), pattern)
     across = F.swapaxes(2, 3) @ precision
-    diagonal = pattern_information(model, data, rate)
-    diagonal[:, 0] += np.linalg.inv(model.start_covariance)
+    diagonal = np.zeros((len(F), len(at.state), *precision.shape))
+    diagonal[:, 0] = np.linalg.inv(model.start_covariance)
     diagonal[:, 1:] += precision
     diagonal[:, :-1] += across @ F
     return diagonal, -across

@@ -30,8 +30,8 @@ GLM_PENALTY = 1e-2
 GLM_MAX_ITERATIONS = 100
 MAX_SCORED_TRIALS = 50
 """Largest number of trials that are scored, evenly spaced among the training or the test trials."""
-SCORE_GAIN_NATS = 0.1
-"""The inference of the latents of a scored trial stops when a step gains less log likelihood than this."""
+SCORE_CHANGE_NATS = 0.1
+"""The inference of the latents of a scored trial stops when a turn changes its bound by less than this."""
 AVERAGE_SMOOTHING_BINS = 5
 """Number of bins over which the average response of a condition is smoothed."""
 
@@ -137,7 +137,7 @@ def co_smoothed(model: Population, data: Recording, own_region: bool = False) ->
             wanted = out if region is None else out & (data.region == region)
             if wanted.any():
                 seen = hide(data, np.flatnonzero(unseen))
-                paths = infer_each(model, seen, SCORE_GAIN_NATS).paths
+                paths = infer_each(model, seen, SCORE_CHANGE_NATS).paths
                 rate[..., wanted] = expected(model, each_alone(data), paths.mean, paths.covariance)[..., wanted]
     return rate
 

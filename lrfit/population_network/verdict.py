@@ -28,7 +28,7 @@ import numpy as np
 
 from lrfit.population_network.evidence import REFIT_ROUNDS, Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.held_out import held_out_nats
+from lrfit.population_network.held_out import Posterior, infer_each
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -81,7 +81,7 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
     strength = evidence(fit, fitted)
     loss, error = np.full((regions, regions), np.nan), np.full((regions, regions), np.nan)
     grounds = np.full((regions, regions), "", object)
-    whole: Array | None = None
+    whole: Posterior | None = None
     for t in range(regions):
         for s in range(regions):
             if t == s:
@@ -98,9 +98,9 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
             ]
             if not failed:
                 if whole is None:
-                    whole = held_out_nats(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
+                    whole = infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
                 less = improve(without(fit, t, s), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
-                lost = whole - held_out_nats(less.model, held_out)
+                lost = whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
                 loss[t, s], error[t, s] = lost.sum(), lost.std() * np.sqrt(len(lost))
                 if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
