@@ -24,6 +24,8 @@ html_title = "curbd-workflow"
 html_additional_pages = {"index": "to_the_first_page.html"}
 templates_path = ["templates"]
 html_copy_source = False
+# A block without a language is a table or what a program printed.
+highlight_language = "none"
 
 myst_heading_anchors = 3
 nb_execution_mode = "force"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
+from curbd.settings.config import Config
 from tests.documents.page import Block, Reader, blocks
 from tests.support.workspace import ENVIRONMENT, ROOT
 
@@ -79,3 +82,12 @@ def test_the_tables_can_be_read_in_r(tutorial: Reader) -> None:
     if rscript is None:
         pytest.skip("no Rscript on this machine")
     subprocess.run([rscript, "-e", program], cwd=tutorial.folder, env=ENVIRONMENT, check=True)
+
+
+def test_the_experiments_of_the_page_are_valid() -> None:
+    """The table of docs/experiments.md has an entry of `inactivations` for every question."""
+    rows = re.findall(r"^\| [^|]+\? \| (.+) \|$", (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8"), re.M)
+    entries = [entry for row in rows for entry in re.findall(r"`(\w+: \{.*?\})`(?:$|,| or)", row)]
+    assert len(entries) >= len(rows) > 10
+    for entry in entries:
+        Config.model_validate({"recordings": "my.tsv", "inactivations": yaml.safe_load(entry)})
