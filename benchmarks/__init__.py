@@ -5,6 +5,7 @@
 ``python -m benchmarks.coverage``       how often a 95 % interval holds the true current
 ``python -m benchmarks.speed``          time against the published algorithm
 ``python -m benchmarks.scale``          time and memory of every step against the size of a recording
+``python -m benchmarks.streamed``       fits of recordings that are larger than memory, in chunks
 ``python -m benchmarks.nulls``          p-values against plain refits
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.contrasts``      whether the currents that differ between conditions are found, and no others

@@ -77,7 +77,7 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
     y = targets(pairs, data.dt_s, tau_s, data.substeps)
     source = source_of_regressor(data.region, data.u.shape[2])
     folds = moments(regressors(pairs), y, pairs.fold)
-    penalty, penalty_by = _penalties(folds, source, data.n_regions, penalties)
+    penalty, penalty_by = block_penalties(folds, source, data.n_regions, penalties)
     total = folds.total()
     network = as_network(solve_blocks(total, source, penalty), data, tau_s)
     for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 0):
@@ -86,11 +86,18 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
     return Regression(network=network, penalty=penalty, total=total, source=source, penalty_by=penalty_by)
 
 
-def _penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
+def block_penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
     """Choose the penalties (target region, source); also return whether evidence or cross_validation chose them.
 
     ``auto`` uses the penalties of the evidence if the evidence has an optimum and held-out folds are not more likely
     under the penalties of cross-validation. The penalties of inputs and bias are chosen by the evidence in any case.
+
+    Parameters
+    ----------
+    folds : second moments of each fold.
+    source : (regressor,) index of the source that each regressor belongs to.
+    n_regions : number of regions.
+    how : ``auto``, ``evidence`` or ``cross_validation``.
     """
     by_evidence = evidence_penalties(folds.total(), source, np.ones((n_regions, source.max() + 1)))
     if how == "evidence":

@@ -21,7 +21,7 @@ from curbd.regression.evidence import (
     input_units,
     updated_penalties,
 )
-from curbd.regression.moments import moments
+from curbd.regression.state_moments import StateMoments, state_moments
 from curbd.regression.transitions import TrainingData, Transitions, lag_one, regressors, source_of_regressor
 
 Array = np.ndarray
@@ -55,8 +55,26 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     -------
     The time constant, s.
     """
-    z = regressors(pairs)
-    tau_s, error = _most_evident(data, z, pairs.x, pairs.x_next)
+    tau_s, V = most_evident_tau(state_moments(regressors(pairs), pairs.x, pairs.x_next), data)
+    return corrected_tau(data, pairs, tau_s, V)
+
+
+def corrected_tau(data: TrainingData, pairs: Transitions, tau_s: float, V: Array) -> float:
+    """Replace a time constant that measurement noise made too short by the one that is estimated with instruments.
+
+    Parameters
+    ----------
+    data : the training trials, or a sample of them.
+    pairs : transitions of these trials.
+    tau_s : the time constant with the largest evidence, s.
+    V : (unit, regressor) weights of the next states, as `most_evident_tau` returns them.
+
+    Returns
+    -------
+    The time constant, s.
+    """
+    z, D = regressors(pairs), decay(data.dt_s, tau_s, data.substeps)
+    error = pairs.x_next - D * pairs.x - z @ V.T
     follows = np.flatnonzero((np.diff(pairs.trial) == 0) & (np.diff(pairs.time) == 1)) + 1
     if not len(follows) or np.median(lag_one(error, pairs)) > MAX_INSTRUMENT_AUTOCORRELATION:
         return tau_s
@@ -65,7 +83,7 @@ def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
     predicted = _predicted(past, np.concatenate([z[follows], pairs.x[follows]], axis=1))
     z_predicted, x_predicted = predicted[:, : z.shape[1]], predicted[:, z.shape[1] :]
     # Penalties stay at 1: the evidence shrinks too much if the regressors are predictions from the past.
-    longer, _ = _most_evident(data, z_predicted, x_predicted, pairs.x_next[follows], rounds=1)
+    longer, _ = most_evident_tau(state_moments(z_predicted, x_predicted, pairs.x_next[follows]), data, rounds=1)
     return longer if longer > LEAST_TAU_RATIO * tau_s else tau_s
 
 
@@ -88,9 +106,7 @@ def _predicted(instruments: Array, values: Array) -> Array:
     return instruments @ np.linalg.solve(gram + ridge, instruments.T @ values)
 
 
-def _most_evident(
-    data: TrainingData, z: Array, x: Array, x_next: Array, rounds: int = MAX_ROUNDS
-) -> tuple[float, Array]:
+def most_evident_tau(states: StateMoments, data: TrainingData, rounds: int = MAX_ROUNDS) -> tuple[float, Array]:
     """Estimate the time constant with the largest evidence, and the residuals of the next states.
 
     The regression predicts states: x_next = D x + Z v + noise, where D is the share of a state that is left after one
@@ -101,19 +117,17 @@ def _most_evident(
 
     Parameters
     ----------
-    data : the training trials, for their regions and their sample step.
-    z : (pair, regressor) regressors.
-    x, x_next : (pair, unit) states before and after.
+    states : second moments of the states and the regressors.
+    data : training trials, for their regions and their sample step.
     rounds : largest number of rounds.
 
     Returns
     -------
-    The time constant, s, and the residuals (pair, unit).
+    The time constant, s, and the weights v (unit, regressor).
     """
     n = data.r.shape[2]
-    source = source_of_regressor(data.region, z.shape[1] - n - 1)
-    both = moments(z, np.concatenate([x, x_next], axis=1))
-    across = tensor((x * x_next).sum(0))
+    both, across = states
+    source = source_of_regressor(data.region, both.ZZ.shape[0] - n - 1)
     unit = input_units(both.ZZ, float(both.n), source, data.n_regions)
     penalty = np.tile(unit, (data.n_regions, 1))
     least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, MAX_TAU_SAMPLES))
@@ -142,4 +156,4 @@ def _most_evident(
         if abs(D - before) < PENALTY_TOLERANCE / 10 * (1 - D):
             break
     step = data.substeps * (1 - D ** (1 / data.substeps))
-    return data.dt_s / step, x_next - D * x - z @ V.cpu().numpy().T
+    return data.dt_s / step, V.cpu().numpy()

@@ -1,0 +1,135 @@
+"""Fits of recordings that are larger than memory: time and peak memory of a fit in chunks that are made on the fly.
+
+Every chunk is simulated when it is asked for, and is gone when the next one is. Processor time of the simulation does
+not count. The recovered weights are compared with those of the teacher.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from benchmarks import command, rows
+from benchmarks.document import insert, markdown, number
+from curbd import teachers
+from curbd.estimators.streamed import accumulate, fit_accumulated, needed_bytes
+from curbd.network.equation import simulate
+from curbd.regression.transitions import TrainingData
+from curbd.settings.models import OneStep
+from curbd.teachers import Teacher
+
+Array = np.ndarray
+KEYS = ("units", "samples")
+"""Columns that identify a row of streamed.csv."""
+TRIALS, BINS = 50, 500
+"""Trials of a chunk, and bins of a trial."""
+PROCESS_NOISE = 0.3
+"""Scale of the process noise of the teachers."""
+TAU_S = 0.1
+"""Time constant of the teachers."""
+REGIONS = 5
+"""Number of regions."""
+COLUMNS = {
+    "units": "units",
+    "samples": "samples",
+    "gb_of_rates": "rates, GB",
+    "reading_seconds": "CPU seconds of moments",
+    "fit_seconds": "CPU seconds of the fit",
+    "peak_gb": "peak memory, GB",
+    "expected_gb": "memory known before, GB",
+    "r": "r of weights between regions",
+}
+"""Column of streamed.csv -> its heading in the documentation."""
+
+
+class Chunks:
+    """Chunks of a recording that are simulated when they are asked for.
+
+    Parameters
+    ----------
+    teacher : the network, with its time constant.
+    samples : number of bins of all chunks.
+    seed : of the process noise.
+    """
+
+    def __init__(self, teacher: Teacher, samples: int, seed: int) -> None:
+        self.teacher, self.samples = teacher, samples
+        self.rng = np.random.default_rng([seed, samples])
+        self.seconds = 0.0
+        """Processor seconds of the simulation."""
+
+    def __iter__(self) -> Iterator[TrainingData]:
+        network = self.teacher.network
+        noise_sd = PROCESS_NOISE * np.sqrt(network.dt_s / network.tau_s)
+        region = np.unique(self.teacher.region, return_inverse=True)[1]
+        x0, n_inputs = np.arctanh(self.teacher.rates[:, -1]), network.B.shape[1]
+        x0 = np.tile(x0, (-(-TRIALS // len(x0)), 1))[:TRIALS]
+        for _ in range(self.samples // (TRIALS * BINS)):
+            started = time.process_time()
+            u = np.repeat(self.rng.standard_normal((TRIALS, BINS // 10, n_inputs)), 10, axis=1)
+            r = simulate(network, x0, u, noise_sd=noise_sd, rng=self.rng)
+            x0 = np.arctanh(r[:, -1])
+            self.seconds += time.process_time() - started
+            yield TrainingData(r, u, region, REGIONS, np.arange(TRIALS), network.dt_s, 1, network.tau_s)
+
+
+def measure(units: int, samples: int, seed: int) -> pd.DataFrame:
+    """One row: seconds and memory of the fit of one recording, and how well its weights are recovered.
+
+    Parameters
+    ----------
+    units : number of units.
+    samples : number of bins of the recording.
+    seed : of the teacher.
+    """
+    names = [f"R{index}" for index in range(REGIONS)]
+    teacher = teachers.multi_region(
+        regions=names, units=units // REGIONS, trials=2, samples=50, substeps=1, tau_s=TAU_S, seed=seed
+    )
+    chunks, folds = Chunks(teacher, samples, seed), OneStep().folds
+    started = time.process_time()
+    accumulated = accumulate(chunks, folds)
+    read = time.process_time()
+    fitted = fit_accumulated(accumulated, OneStep())
+    finished = time.process_time()
+    between = teacher.region[:, None] != teacher.region
+    expected = needed_bytes(units, teacher.network.B.shape[1], folds, TRIALS * BINS)
+    row = {
+        "units": units,
+        "samples": samples,
+        "gb_of_rates": 8e-9 * units * samples,
+        "reading_seconds": read - started - chunks.seconds,
+        "fit_seconds": finished - read,
+        # The kernel counts in KiB.
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        "expected_gb": expected / 1e9,
+        "r": float(np.corrcoef(fitted.network.J[between], teacher.network.J[between])[0, 1]),
+    }
+    return pd.DataFrame([row])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: measure and write the table."""
+    parser = command.parser("streamed", __doc__, "scale.md and scale/", seeds=[200], again=False)
+    parser.add_argument("--units", type=int, default=500, help="number of units")
+    parser.add_argument("--samples", nargs="+", type=int, default=[10**5, 10**6, 10**7], help="numbers of bins")
+    options = parser.parse_args(arguments)
+    out = command.folder(options)
+    table = out / "scale" / "streamed.csv"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with command.measuring(), threadpool_limits(1):
+        for samples in options.samples:
+            new = measure(options.units, samples, options.seeds[0])
+            rows.add(table, KEYS, new, order=sorted({*rows.rows(table, KEYS)["units"], *new["units"]}))
+    shown = rows.rows(table, KEYS).rename(columns=COLUMNS).astype(object)
+    text = shown.map(lambda value: number(value) if isinstance(value, float) else str(value))
+    insert(out / "scale.md", "streamed", markdown(text))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""One-step regression of recordings that are larger than memory: the data are read once, chunk by chunk.
+
+Second moments of states and regressors are added up over chunks, for groups of trials. The time constant, the
+penalties, the weights and their posterior follow from these moments, as in `curbd.estimators.one_step`, and a bootstrap
+resample is a weighted sum of the groups. A small sample of the trials stays in memory: it tells how far residuals are
+correlated in time, and whether states are noisy. Memory grows with the square of the number of units, and not with the
+recording.
+
+Samples with much measurement noise do not get smaller weights here, because every unit would need moments of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import xarray as xr
+
+from curbd.errors import UserError
+from curbd.estimators.fitting import Fits, all_trials, clipped_rates, require_family
+from curbd.network.equation import decay, weights
+from curbd.network.file import to_dataset
+from curbd.network.fit import Fit
+from curbd.network.tensors import tensor
+from curbd.recording.memory import BYTES, free_bytes, gigabytes
+from curbd.regression.block_ridge import Regression, block_penalties, posterior
+from curbd.regression.moments import Moments, solve_blocks
+from curbd.regression.sample_weights import NOISE_AUTOCORRELATION
+from curbd.regression.state_moments import StateMoments, state_moments
+from curbd.regression.time_constant import corrected_tau, most_evident_tau
+from curbd.regression.transitions import (
+    TrainingData,
+    as_network,
+    lag_one,
+    regressors,
+    source_of_regressor,
+    targets,
+    transitions,
+)
+from curbd.settings.models import Model, OneStep
+
+Array = np.ndarray
+GROUPS_PER_FOLD = 4
+"""Groups of trials in each fold of the cross-validation; a bootstrap resample draws groups."""
+SAMPLE_TRANSITIONS = 20_000
+"""Number of transitions that stay in memory; the sample may hold twice as many while it grows."""
+CHUNK_COPIES = 8
+"""Number of arrays of the size of the rates of a chunk that are in memory at the same time."""
+MOMENT_COPIES = 6
+"""Number of arrays of the size of the moments of all folds that a fit holds at the same time."""
+
+log = logging.getLogger(__name__)
+
+
+class Accumulated:
+    """Second moments of the trials of a recording, and a small sample of the trials.
+
+    Parameters
+    ----------
+    folds : number of cross-validation folds.
+    """
+
+    def __init__(self, folds: int) -> None:
+        self.folds = folds
+        self.groups: StateMoments | None = None
+        self.kept: list[TrainingData] = []
+        self.n_trials, self.step = 0, 1
+
+    def add(self, chunk: TrainingData) -> None:
+        """Add the trials of a chunk.
+
+        Parameters
+        ----------
+        chunk : training trials that were not added before. A continuous recording is cut into chunks of one trial each.
+
+        Raises
+        ------
+        UserError : several Euler steps in a sample, an external current or constraints, which need the data again.
+        """
+        if chunk.substeps > 1 or chunk.drive is not None or chunk.circuit is not None:
+            raise UserError.at(
+                "chunks of a recording",
+                found="several Euler steps in a sample, hidden inputs or constraints",
+                expected="substeps: 1, hidden_inputs: none and no constraints, which need the data only once",
+                todo="change the model, or fit a part of the recording that fits into memory",
+            )
+        chunk = chunk._replace(trial=self.n_trials + np.arange(len(chunk.r)))
+        pairs = transitions(chunk)
+        group = chunk.trial[pairs.trial] % (GROUPS_PER_FOLD * self.folds)
+        z = regressors(pairs)
+        for index in np.unique(group):
+            chosen = group == index
+            self._add_moments(index, state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen]))
+        self.n_trials += len(chunk.r)
+        self._keep(chunk)
+
+    def _add_moments(self, group: int, added: StateMoments) -> None:
+        if self.groups is None:
+            n_groups = GROUPS_PER_FOLD * self.folds
+            empty = [value.new_zeros((n_groups, *value.shape)) for value in (*added.both, added.across)]
+            self.groups = StateMoments(Moments(*empty[:-1]), empty[-1])
+        for total, value in zip((*self.groups.both, self.groups.across), (*added.both, added.across), strict=True):
+            total[group] += value
+
+    def _keep(self, chunk: TrainingData) -> None:
+        """Keep every trial whose number is a multiple of a step, which doubles when the sample becomes too large."""
+        part = chunk.of_trials(chunk.trial % self.step == 0)
+        self.kept.append(part._replace(r=part.r[:, :SAMPLE_TRANSITIONS], u=part.u[:, :SAMPLE_TRANSITIONS]))
+        while sum(part.r[..., 0].size for part in self.kept) > 2 * SAMPLE_TRANSITIONS and self.step < self.n_trials:
+            self.step *= 2
+            self.kept = [part.of_trials(part.trial % self.step == 0) for part in self.kept]
+
+    def sample(self) -> TrainingData:
+        """Join the trials that were kept; shorter trials end with missing bins."""
+        longest = max(part.r.shape[1] for part in self.kept)
+
+        def joined(name: str) -> Array:
+            arrays = [getattr(part, name) for part in self.kept]
+            missing = [((0, 0), (0, longest - array.shape[1]), (0, 0)) for array in arrays]
+            padded = [np.pad(*pair, constant_values=np.nan) for pair in zip(arrays, missing, strict=True)]
+            return np.concatenate(padded)
+
+        return self.kept[0]._replace(
+            r=joined("r"), u=joined("u"), trial=np.concatenate([part.trial for part in self.kept])
+        )
+
+    def moments(self, counts: Array) -> StateMoments:
+        """Compute the moments of every fold, in which every group of trials counts as often as given (group,)."""
+        assert self.groups is not None
+        weight = np.zeros((self.folds, GROUPS_PER_FOLD * self.folds))
+        weight[np.arange(len(counts)) % self.folds, np.arange(len(counts))] = counts
+        return self.groups.weighted(tensor(weight))
+
+
+def accumulate(chunks: Iterable[TrainingData], folds: int) -> Accumulated:
+    """Read all chunks once and add up their moments.
+
+    Parameters
+    ----------
+    chunks : training trials, one chunk after another.
+    folds : number of cross-validation folds; trials are assigned to folds in turn.
+
+    Raises
+    ------
+    UserError : there are fewer trials than folds, or no transition between complete bins, or a chunk cannot be added
+        (see `Accumulated.add`).
+    """
+    accumulated = Accumulated(folds)
+    for chunk in chunks:
+        accumulated.add(chunk)
+    if accumulated.groups is None or accumulated.n_trials < folds:
+        raise UserError.at(
+            "chunks of a recording",
+            found=f"{accumulated.n_trials} trials"
+            + (" without two consecutive bins in which every unit was observed" if accumulated.groups is None else ""),
+            expected=f"at least {folds} trials, one for each fold, with consecutive complete bins",
+            todo="cut a continuous recording into more chunks, or use fewer folds",
+        )
+    return accumulated
+
+
+def fit_accumulated(accumulated: Accumulated, options: OneStep, rng: np.random.Generator | None = None) -> Fit:
+    """Fit a network from moments.
+
+    Parameters
+    ----------
+    accumulated : moments of all training trials.
+    options : how the penalties are chosen; the folds are those of the moments.
+    rng : random generator that draws a bootstrap resample of the groups of trials; None for all trials.
+
+    Returns
+    -------
+    The network, the penalties and the posterior.
+    """
+    n_groups = min(GROUPS_PER_FOLD * accumulated.folds, accumulated.n_trials)
+    drawn = np.arange(n_groups) if rng is None else rng.integers(n_groups, size=n_groups)
+    folds, sample = accumulated.moments(np.bincount(drawn, minlength=n_groups)), accumulated.sample()
+    pairs, total = transitions(sample), folds.total()
+    tau_s = sample.tau_s
+    if tau_s is None:
+        tau_s, V = most_evident_tau(total, sample)
+        tau_s = corrected_tau(sample, pairs, tau_s, V)
+    source = source_of_regressor(sample.region, sample.u.shape[2])
+    D = decay(sample.dt_s, tau_s, sample.substeps)
+    penalty, penalty_by = block_penalties(folds.currents(D), source, sample.n_regions, options.penalties)
+    currents = total.currents(D)
+    network = as_network(solve_blocks(currents, source, penalty), sample, tau_s)
+    regression = Regression(network=network, penalty=penalty, total=currents, source=source, penalty_by=penalty_by)
+    error = targets(pairs, sample.dt_s, tau_s, sample.substeps) - regressors(pairs) @ weights(network).T
+    if np.median(lag_one(error, pairs)) < NOISE_AUTOCORRELATION:
+        log.warning("the residuals look like measurement noise, which a fit in chunks does not model; see state_space")
+    return Fit(
+        network,
+        penalty=regression.between_regions,
+        posterior=posterior(regression, sample, pairs),
+        penalty_by=penalty_by,
+    )
+
+
+def recorded_chunks(recording: xr.Dataset, model: Model, trials_at_once: int) -> Iterator[TrainingData]:
+    """Read the training trials of a recording that is open on disk, some at a time.
+
+    Parameters
+    ----------
+    recording : the recording, as `xarray.open_dataset` opens ``recording.nc`` without reading the rates.
+    model : settings of the model, for its time constant and its Euler steps.
+    trials_at_once : number of trials of a chunk.
+    """
+    (train,) = np.nonzero(recording["split"].values == "train")
+    for start in range(0, len(train), trials_at_once):
+        part = recording.isel(trial=train[start : start + trials_at_once]).load()
+        yield all_trials(part, model, clipped_rates(part, OneStep()))
+
+
+def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> float:
+    """Compute the memory that a fit in chunks takes, in bytes.
+
+    Parameters
+    ----------
+    n_units, n_inputs : numbers of units and inputs.
+    folds : number of cross-validation folds.
+    chunk_bins : number of bins of a chunk, over all its trials.
+    """
+    n = n_units + n_inputs + 1
+    of_moments = n**2 + 2 * n_units * n
+    of_rates = chunk_bins * CHUNK_COPIES + 3 * SAMPLE_TRANSITIONS * CHUNK_COPIES
+    return float(BYTES) * (of_moments * folds * (GROUPS_PER_FOLD + MOMENT_COPIES) + of_rates * n)
+
+
+def fit_streamed(recording: xr.Dataset, model: Model, name: str | None = None, *, trials_at_once: int = 20) -> Fits:
+    """Fit a network with the estimator one_step to a recording that is larger than memory.
+
+    Parameters
+    ----------
+    recording : the recording, as `xarray.open_dataset` opens ``recording.nc`` without reading the rates.
+    model : settings of the model, with the estimator ``one_step``.
+    name : name of the model in all tables; None for the name of the estimator.
+    trials_at_once : number of trials in memory at the same time.
+
+    Returns
+    -------
+    The fits of all seeds, and the seconds of each; the reading counts for the first.
+
+    Raises
+    ------
+    UserError : the model is of another family or estimator, less memory is free than the fit takes, or the model needs
+        the data more than once.
+    """
+    require_family(model, "full_rank")
+    options = model.estimator_options()
+    if not isinstance(options, OneStep) or options.hidden_inputs != "none":
+        raise UserError.at(
+            "fit_streamed",
+            found=f"estimator {model.estimator_name()}, hidden_inputs: {getattr(options, 'hidden_inputs', 'none')}",
+            expected="estimator one_step without hidden inputs, which needs the data only once",
+            todo="change the model, or use curbd.fit on a recording that fits into memory",
+        )
+    sizes = recording.sizes
+    needed = needed_bytes(sizes["unit"], sizes["input"], options.folds, sizes["time"] * trials_at_once)
+    if needed > free_bytes():
+        raise UserError.at(
+            "fit_streamed",
+            found=f"a fit that takes {gigabytes(needed)}",
+            expected=f"at most {gigabytes(free_bytes())}, the memory that is free",
+            todo="use fewer trials_at_once, fewer folds or fewer units",
+        )
+    started = time.perf_counter()
+    accumulated = accumulate(recorded_chunks(recording, model, trials_at_once), options.folds)
+    fits, seconds = [], []
+    for index, seed in enumerate(model.seeds):
+        fits.append(fit_accumulated(accumulated, options, np.random.default_rng(seed) if index else None))
+        seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        log.info("seed %d (%d of %d): %.1f s", seed, index + 1, len(model.seeds), seconds[-1])
+    return Fits(to_dataset(fits, recording, name or model.estimator_name(), model), seconds)
