@@ -66,6 +66,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from curbd.pathways.current_file import write_currents
     from curbd.pathways.currents import table_of_views
     from curbd.storage import read_netcdf
+    from lrfit.population_network.null_table import null_table
     from lrfit.population_network.pathway_table import pathway_table
     from lrfit.population_network.view import CURRENT_UNIT, population_views
 
@@ -78,7 +79,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     write_currents(fits[: stored.sizes["seed"]], stored, arguments.out, CURRENT_UNIT)
     tables.write("currents", table_of_views(fits, networks), arguments.table)
     tables.write("pathways", pathway_table(fits, networks), arguments.pathways)
-    tables.write("nulls", tables.concatenate("nulls", []), arguments.nulls)
+    tables.write("nulls", null_table(networks), arguments.nulls)
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ NULL_PANELS = {
     ("trial_shuffle", "held_out_gain"): "trials shuffled:\nheld-out gain",
     ("region_labels", "held_out_gain"): "labels permuted:\nheld-out gain",
     ("random_group", "held_out_gain"): "random group:\nheld-out gain",
+    ("trial_shuffle", "score"): "trials shuffled:\nscore",
 }
 MAX_NULL_PATHWAYS = 16
 """The pathways with the largest share are shown; nulls.csv holds all."""
@@ -32,8 +33,11 @@ def nulls(fit: ModelResults) -> Picture | None:
     rows = fit.tables["nulls"]
     if not heights or rows.empty:
         return None
-    figure, axes = panels(1, len(NULL_PANELS), (10, 1.5 + 0.24 * len(heights)), share_y="all")
-    for panel, ((null, measure), title) in zip(axes[0], NULL_PANELS.items(), strict=True):
+    present = set(zip(rows["null"], rows["measure"], strict=True))
+    titles = {key: title for key, title in NULL_PANELS.items() if key in present}
+    width = 10 if len(titles) > 1 else 5
+    figure, axes = panels(1, len(titles), (width, 1.5 + 0.24 * len(heights)), share_y="all")
+    for panel, ((null, measure), title) in zip(axes[0], titles.items(), strict=True):
         of_null = rows[(rows["null"] == null) & (rows["measure"] == measure)]
         panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
         for row in of_null.to_dict("records"):
@@ -59,12 +63,11 @@ def nulls(fit: ModelResults) -> Picture | None:
         figure,
         "Every pathway compared with its nulls",
         "Additional nulls, which do not enter the verdict. Held-out gain: share of the squared current of the target "
-        "that "
-        "is predicted worse on held-out trials without the source. Random weights: size of any current with weights of "
+        "that is predicted worse on held-out trials without the source. Score: slope of the log likelihood of single "
+        "trials by the weights of a pathway between populations. Random weights: size of any current with weights of "
         "this scale, and its correlation with what the other sources leave unexplained. Shifted in time, trials "
         "shuffled: the source loses its relation to the target, including a relation that other sources also have. "
-        "Labels "
-        "permuted, random group: whether it matters which units form the region, not whether the pathway exists."
+        "Labels permuted, random group: whether it matters which units form the region, not whether the pathway exists."
         + (
             f" The {len(heights)} pathways with the largest share are shown; {omitted} more are in nulls.csv."
             * (omitted > 0)

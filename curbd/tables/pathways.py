@@ -5,6 +5,10 @@ from __future__ import annotations
 from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
 
 NO_NULL = (
+    "the source sends no current, every unit of the target is silent in the held-out trials, or the row is about "
+    "populations and not about two regions"
+)
+NO_NULL_CURRENT = (
     "the row is about populations, the source sends no current, or every unit of the target is silent in the held-out "
     "trials"
 )
@@ -156,15 +160,15 @@ TABLES: dict[str, Table] = {
                 "number",
                 "rms of the current if the trials of the source are shuffled and the regression is solved again "
                 "(shifted in time if there are too few trials), in the units of the state x",
-                empty=NO_NULL,
+                empty=NO_NULL_CURRENT,
                 low=0,
             ),
             Column(
                 "p_value",
                 "number",
                 "probability of a gain in held-out prediction that is at least as large if the trials of the source "
-                "are "
-                "shuffled",
+                "are shuffled. For populations, the probability of a score of the weights at least as large without "
+                "the pathway",
                 empty=NO_NULL,
                 low=0,
                 high=1,
@@ -362,8 +366,9 @@ TABLES: dict[str, Table] = {
                 "target that a ridge regression predicts with the source and not without the source. `rms`: rms of the "
                 "current. "
                 "`correlation`: correlation of the current with the part of the held-out current that all other "
-                "sources leave unexplained",
-                values=("held_out_gain", "rms", "correlation"),
+                "sources leave unexplained. `score`, for populations: mean derivative of the log likelihood of the "
+                "trials by the weights of the pathway, relative to its covariance (Hotelling's T2)",
+                values=("held_out_gain", "rms", "correlation", "score"),
             ),
             Column("statistic", "number", "value of the measure for the pathway itself"),
             Column("null_low", "number", "2.5 % quantile of the measure under the null"),

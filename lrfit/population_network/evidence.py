@@ -12,6 +12,7 @@ from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.information import mean_information, weight_information, working_range
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.observation import counts_spikes
+from lrfit.population_network.pathway_test import PathwayTests, pathway_tests
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.spike_coupling import spike_coupling
 from lrfit.population_network.weights import ABSENT_PENALTY
@@ -22,7 +23,7 @@ REFIT_ROUNDS = 12
 
 
 class Evidence(NamedTuple):
-    """Evidence for pathways between regions. All arrays are (target, source), with NaN on the diagonal.
+    """Evidence for pathways between regions. Arrays are (target, source), with NaN on the diagonal.
 
     Attributes
     ----------
@@ -32,6 +33,7 @@ class Evidence(NamedTuple):
     penalty : precision of the prior of the pathway's weights, chosen by the evidence.
     spike_coupling : fast coupling of recorded spikes, in standard deviations above that of re-paired trials; NaN in
         bins longer than 5 ms.
+    tests : test of every pathway against weights of zero, with shuffled trials.
     """
 
     nats: Array
@@ -39,6 +41,33 @@ class Evidence(NamedTuple):
     expected_r2: Array
     penalty: Array
     spike_coupling: Array
+    tests: PathwayTests
+
+
+def weight_precision(fit: Fit, data: Recording) -> tuple[Array, Array]:
+    """Compute the information about the weights A and the precision of their prior.
+
+    Parameters
+    ----------
+    fit : the fitted network.
+    data : the trials of the fit.
+
+    Returns
+    -------
+    (row, latent, row, latent) information of the activity, without assuming that the latents are known, and the
+    precision of the prior in the same form; rows are the latents of regions.
+    """
+    model = fit.model
+    at = working_range(model, data, fit.paths)
+    rows = np.flatnonzero(at.read)
+    latents = len(model.group)
+    whole = weight_information(model, at) + mean_information(model, at, fit.prior.penalty)
+    whole = whole.reshape(len(rows), latents, len(rows), latents)
+    precision, prior = np.linalg.inv(model.Q[np.ix_(rows, rows)]), np.zeros_like(whole)
+    for j in range(latents):
+        weight = np.sqrt(np.minimum(fit.prior.penalty[model.group[rows], j], ABSENT_PENALTY))
+        prior[:, j, :, j] = precision * weight[:, None] * weight
+    return whole, prior
 
 
 def posterior_covariance(fit: Fit, data: Recording) -> Array:
@@ -53,17 +82,12 @@ def posterior_covariance(fit: Fit, data: Recording) -> Array:
     -------
     (row, latent, row, latent) covariance of the entries of A; rows are the latents of regions.
     """
-    model = fit.model
-    at = working_range(model, data, fit.paths)
-    rows = np.flatnonzero(at.read)
-    latents = len(model.group)
-    whole = weight_information(model, at) + mean_information(model, at, fit.prior.penalty)
-    whole = whole.reshape(len(rows), latents, len(rows), latents)
-    precision = np.linalg.inv(model.Q[np.ix_(rows, rows)])
-    for j in range(latents):
-        weight = np.sqrt(np.minimum(fit.prior.penalty[model.group[rows], j], ABSENT_PENALTY))
-        whole[:, j, :, j] += precision * weight[:, None] * weight
-    flat = whole.reshape(len(rows) * latents, -1)
+    return _inverse(*weight_precision(fit, data))
+
+
+def _inverse(information: Array, prior: Array) -> Array:
+    whole = information + prior
+    flat = whole.reshape(whole.shape[0] * whole.shape[1], -1)
     return np.linalg.inv(0.5 * (flat + flat.T)).reshape(whole.shape)
 
 
@@ -76,7 +100,8 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
     data : the trials of the fit.
     """
     model, regions = fit.model, fit.model.regions
-    covariance = posterior_covariance(fit, data)
+    information, prior = weight_precision(fit, data)
+    covariance = _inverse(information, prior)
     parts = currents(model, data, fit.paths)
     inside = data.inside.T[..., None]
     fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], parts.total)]
@@ -97,7 +122,14 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
             expected_r2[t, s] = power / (power + uncertain) if power > 0 else 0.0
             penalty[t, s] = fit.prior.penalty[t, own[0]]
     coupling = spike_coupling(data) if counts_spikes(model) else np.full_like(nats, np.nan)
-    return Evidence(nats=nats, share=share, expected_r2=expected_r2, penalty=penalty, spike_coupling=coupling)
+    return Evidence(
+        nats=nats,
+        share=share,
+        expected_r2=expected_r2,
+        penalty=penalty,
+        spike_coupling=coupling,
+        tests=pathway_tests(model, data, fit.paths, information, prior),
+    )
 
 
 def without(fit: Fit, target: int, source: int) -> Fit:

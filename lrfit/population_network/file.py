@@ -15,6 +15,7 @@ from curbd.storage import RESULTS_VERSION
 from lrfit.population_network.evidence import Evidence
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths
+from lrfit.population_network.pathway_test import PathwayTests
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.verdict import Verdict
 
@@ -39,6 +40,9 @@ PATH_DIMS: dict[str, tuple[str, ...]] = {
 }
 """Field of `Paths` -> its dimensions after ``seed``; the variables are named ``latents_<field>``."""
 PATHWAY_DIMS = ("pathway_target", "pathway_source")
+SCALAR_EVIDENCE = tuple(field for field in Evidence._fields if field != "tests")
+TEST_DIMS = {"score": PATHWAY_DIMS, "p_value": PATHWAY_DIMS, "shuffled": ("shuffle", *PATHWAY_DIMS)}
+"""Field of `PathwayTests` -> its dimensions; the variables are named ``test_<field>``."""
 
 
 class Fitted(NamedTuple):
@@ -103,8 +107,10 @@ def to_dataset(
     variables["error_beyond"] = (("seed", *PATHWAY_DIMS), np.stack([fit.error_beyond for fit in fits]))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["drive_gain_nats"] = (("drive",), drive_gains)
-    for field in Evidence._fields:
+    for field in SCALAR_EVIDENCE:
         variables[f"evidence_{field}"] = (PATHWAY_DIMS, getattr(judged.evidence, field))
+    for field, dims in TEST_DIMS.items():
+        variables[f"test_{field}"] = (dims, getattr(judged.evidence.tests, field))
     for field in ("held_out_nats", "held_out_error"):
         variables[field] = (PATHWAY_DIMS, getattr(judged, field))
     variables["grounds"] = (PATHWAY_DIMS, judged.grounds.astype(str))
@@ -168,5 +174,8 @@ def verdict_of(networks: xr.Dataset) -> Verdict:
         grounds=grounds,
         held_out_nats=networks["held_out_nats"].to_numpy(),
         held_out_error=networks["held_out_error"].to_numpy(),
-        evidence=Evidence(**{field: networks[f"evidence_{field}"].to_numpy() for field in Evidence._fields}),
+        evidence=Evidence(
+            **{field: networks[f"evidence_{field}"].to_numpy() for field in SCALAR_EVIDENCE},
+            tests=PathwayTests(**{field: networks[f"test_{field}"].to_numpy() for field in TEST_DIMS}),
+        ),
     )

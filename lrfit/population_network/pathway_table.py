@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.pathways.judge import current_evidence
+from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES
 from lrfit.population_network.verdict import (
     HELD_OUT_STANDARD_ERRORS,
@@ -26,7 +27,7 @@ UNIT_LEVEL_COLUMNS = (
     "skewed_p_value",
     "skewed_effect_low",
     "skewed_misfit",
-    *("J_seed_r", "inactivation_seed_r", "null_rms", "p_value", "q_value", "memory_nats", "shared_sd"),
+    *("J_seed_r", "inactivation_seed_r", "null_rms", "memory_nats", "shared_sd"),
     *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share", "rank_low", "rank_high"),
 )
 """Columns that have no meaning for populations."""
@@ -97,13 +98,15 @@ def pathway_table(
     shape = len(first.regions), len(sources)
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index().drop(columns="unseen_share")
+    evidence_of = first.verdict.evidence
     judged = [_judged(first, target, source) for target, source in index]
     table = table.assign(
         recording=networks.attrs["recording"],
         model=networks.attrs["model"],
         level="population",
         **dict.fromkeys(UNIT_LEVEL_COLUMNS, np.nan),
-        evidence_nats=[_nats_of(first, target, source) for target, source in index],
+        evidence_nats=[_between(first, evidence_of.nats, target, source) for target, source in index],
+        p_value=[_between(first, evidence_of.tests.p_value, target, source) for target, source in index],
         verdict=[verdict for verdict, _ in judged],
         resolved_by=["currents" if verdict == "resolved" else "" for verdict, _ in judged],
         reason=[reason for _, reason in judged],
@@ -112,6 +115,7 @@ def pathway_table(
         needed="",
         rank=pd.array([_rank(first, target, source) for target, source in index], dtype="Int64"),
     )
+    table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     place = table.assign(place=table["grade"].map(GRADES.index))
     order = place.sort_values(["place", "evidence_nats"], ascending=[True, False], kind="stable").index
     return table.assign(grade_rank=pd.Series(range(1, len(order) + 1), index=order))
@@ -165,9 +169,10 @@ def _grade(view: PopulationView, target: str, source: str) -> str:
     return "no_evidence" if "nats" in failed.split(",") and largest < MIN_CURRENT_SHARE else "cannot_tell"
 
 
-def _nats_of(view: PopulationView, target: str, source: str) -> float:
+def _between(view: PopulationView, values: Array, target: str, source: str) -> float:
+    """Return the value of a pathway between regions, of values (target, source); NaN for any other pathway."""
     pathway = _indices(view, target, source)
-    return float("nan") if pathway is None else float(view.verdict.evidence.nats[pathway])
+    return float("nan") if pathway is None else float(values[pathway])
 
 
 def _rank(view: PopulationView, target: str, source: str) -> int | None:

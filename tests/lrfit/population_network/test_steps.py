@@ -132,8 +132,21 @@ def test_verdicts_are_about_populations_and_give_reasons(done: Done) -> None:
     assert absent["verdict"] == "unresolved"
     assert "nats of log likelihood" in absent["reason"]
     assert present["share"] > 0.02 > absent["share"]
+    assert present["q_value"] < 0.01
+    assert absent["p_value"] > 0.01
+    assert rows.loc[~rows["source"].isin(REGIONS) | (rows["source"] == rows["target"]), "p_value"].isna().all()
     assert (rows["share"] <= 1).all()
     assert rows.groupby("target")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
+
+
+def test_scores_are_compared_with_shuffled_trials(done: Done) -> None:
+    rows = done.tables["nulls"].set_index(["target", "source"])
+    assert set(rows.index) == {("A", "B"), ("B", "A")}
+    assert set(rows["null"]) == {"trial_shuffle"}
+    assert set(rows["measure"]) == {"score"}
+    present = rows.loc[("B", "A")]
+    assert present["statistic"] > present["null_high"] > present["null_mean"] > present["null_low"]
+    assert present["p_value"] == pytest.approx(1 / 200)
 
 
 def test_currents_sum_to_the_current_into_the_unit_and_agree_with_the_true_current(done: Done) -> None:
