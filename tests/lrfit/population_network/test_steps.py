@@ -84,6 +84,7 @@ def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
         fits="fits.csv",
         region_scores="region_scores.csv",
         unit_scores="unit_scores.csv",
+        constraints="constraints.csv",
     )
     fitted = ("--network", str(network))
     step("currents", *fitted, out="currents.nc", table="currents.parquet", pathways="pathways.csv", nulls="nulls.csv")
