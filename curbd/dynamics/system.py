@@ -83,27 +83,41 @@ class _Factors:
 
 
 def system_of(view: View) -> NetworkSystem:
-    """Describe a fitted network of units in coordinates.
+    """Describe a fitted network of units in coordinates; `network_system` explains the coordinates.
+
+    Parameters
+    ----------
+    view : the recording as the fit sees it, with the fitted network.
+    """
+    return network_system(view.network, view.r, view.u, view.region, view.factors)
+
+
+def network_system(
+    network: Network, r: Array, u: Array, region: Array, factors: tuple[Array, Array] | None = None
+) -> NetworkSystem:
+    """Describe a network of units in coordinates.
 
     The coordinates of a low-rank network are its latents. Those of a network of full rank are as many as the units: the
     principal axes Q of the recorded states, with m = Q and n = J'Q, in order of decreasing variance.
 
     Parameters
     ----------
-    view : the recording as the fit sees it, with the fitted network.
+    network : the network.
+    r : (trial, time, unit) recorded rates, NaN where missing.
+    u : (trial, time, input) inputs.
+    region : (unit,) regions of the units.
+    factors : m and n (unit, rank) of a low-rank network, J = m n'; None for a network of full rank.
 
     Returns
     -------
     The system.
     """
-    network = view.network
-    if view.factors is not None:
-        m, n = view.factors
+    if factors is not None:
+        m, n = factors
         used = n.any(0)
         m, n = m[:, used], n[:, used]
     else:
-        _, axes = np.linalg.eigh(np.cov(phi_inverse(view.samples), rowvar=False))
-        m = axes[:, ::-1]
+        x = phi_inverse(r[np.isfinite(r).all(2)])
+        m = np.linalg.eigh(np.cov(x, rowvar=False))[1][:, ::-1]
         n = network.J.T @ m
-    z = positions(_Factors(m, n, network), view.r, view.u)
-    return NetworkSystem(m=m, n=n, network=network, z=z, element_region=view.region)
+    return NetworkSystem(m=m, n=n, network=network, z=positions(_Factors(m, n, network), r, u), element_region=region)

@@ -13,6 +13,7 @@ from curbd.inactivation.effects import Effects, RunStarts, Simulation, Targets, 
 from curbd.inactivation.nulls import EffectNull, effect_null
 from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import Readout, readouts
+from curbd.inactivation.robustness import EffectRobustness, effect_robustness
 from curbd.network.equation import phi_inverse
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch
@@ -44,6 +45,7 @@ class Outcome(NamedTuple):
     null : effects of random groups of units, on all targets, in the fits of all seeds.
     members : the networks that were simulated; None for population networks.
     starts : the recorded states from which the simulations started; None for population networks.
+    robustness : how inexact the weights may be; None for population networks.
     """
 
     recording: xr.Dataset
@@ -59,6 +61,7 @@ class Outcome(NamedTuple):
     null: EffectNull
     members: NetworkBatch | None = None
     starts: RunStarts | None = None
+    robustness: EffectRobustness | None = None
 
     @property
     def n_seeds(self) -> int:
@@ -153,6 +156,7 @@ def run_experiments(
         null=null,
         members=simulation.fits,
         starts=simulation.starts,
+        robustness=effect_robustness(simulation, perturbations, targets, regions),
     )
 
 

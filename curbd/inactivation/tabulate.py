@@ -47,6 +47,11 @@ def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -
     # A model may have many latents: correcting for them together with regions would hide effects on regions.
     family = table.groupby(["seed", "target_kind"])["p_value"]
     table["q_value"] = family.transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    unknown = np.full(square.shape[1:], np.nan)
+    for column, exactness in zip(
+        ("robust_bits", "robust_noise"), outcome.robustness or (unknown, unknown), strict=True
+    ):
+        table[column] = exactness[cells[1:]]
     share, last_region = _perturbed_share(outcome), len(outcome.regions) - 1
     share_of_row = share[perturbation, np.minimum(target, last_region)]
     table["perturbed_share"] = np.where(target <= last_region, share_of_row, np.nan)

@@ -18,6 +18,7 @@ from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import with_verdicts
 from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.multiplicity import benjamini_hochberg
+from curbd.pathways.robustness import current_robustness
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.skewness import skewed_effects
 from curbd.pathways.solved_regression import mean_of_active
@@ -103,14 +104,15 @@ def current_evidence(fits: Sequence[CurrentView]) -> Evidence:
     -------
     Arrays (target region, source), by the name of their column in the table ``pathways``: the rms of the current, its
     ``share`` of the variance of all currents into the target, the expected R2 with the true current
-    (``predicted_r2``), the correlation of the current between fits (``seed_r``), and the share of the variance of the
-    source's rates that measurement noise hides (``unseen_share``).
+    (``predicted_r2``), the correlation of the current between fits (``seed_r``), the
+    least exact weights with which the current holds (``robust_bits``, ``robust_noise``), and the share of the variance
+    of the source's rates that measurement noise hides (``unseen_share``).
     """
     first = fits[0]
     n_sources, activity = len(first.sources), first.activity_moments
     power = np.empty((n_sources, len(first.region)))
     shape = len(first.regions), n_sources
-    rms, expected, seed_r = (np.full(shape, np.nan) for _ in range(3))
+    rms, expected, seed_r, bits, noise = (np.full(shape, np.nan) for _ in range(5))
     for index, source in enumerate(first.sources):
         W = first.W[:, source.columns]
         # About the mean of each unit: a constant current, as a bias, drives nothing that changes.
@@ -118,6 +120,7 @@ def current_evidence(fits: Sequence[CurrentView]) -> Evidence:
         power[index] = ((W @ scatter) * W).sum(1) / max(activity.n, 1)
         square = power[index] + (W @ activity.mean[source.columns]) ** 2
         seed_r[:, index] = current_agreement(fits, source)
+        bits[:, index], noise[:, index] = current_robustness(first, source)
         for target, region in enumerate(first.regions):
             rms[target, index] = np.sqrt(square[first.region == region].mean())
             expected[target, index] = first.expected_r2(source, region)
@@ -130,6 +133,8 @@ def current_evidence(fits: Sequence[CurrentView]) -> Evidence:
         "share": share[:, pathways],
         "predicted_r2": expected[:, pathways],
         "seed_r": seed_r[:, pathways],
+        "robust_bits": bits[:, pathways],
+        "robust_noise": noise[:, pathways],
         "unseen_share": np.array([first.unseen_share(source) for source in first.pathway_sources]),
     }
 

@@ -157,6 +157,27 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
+                "robust_bits",
+                "number",
+                "smallest number of bits, 4 to 8, to which the weights of the first fit can be rounded "
+                "before the effect changes its sign or, by "
+                "more than 20 %, its size",
+                empty="8 bits are not enough, or there is no effect, or the network is of populations",
+                optional=True,
+                low=4,
+                high=8,
+            ),
+            Column(
+                "robust_noise",
+                "number",
+                "largest noise on every weight of the first fit, as a share of its size (0.01 to 0.5), "
+                "with which the effect keeps its sign "
+                "and, within 20 %, its size; 0 if 0.01 is too much",
+                empty="there is no effect, or the network is of populations",
+                optional=True,
+                low=0,
+            ),
+            Column(
                 "perturbed_share",
                 "number",
                 "share of the units of the target whose activity the experiment sets or drives directly; if the "
