@@ -63,6 +63,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
+    from curbd.network.truth import read_true_currents
     from curbd.pathways.current_file import write_currents
     from curbd.pathways.currents import table_of_views
     from curbd.storage import read_netcdf
@@ -78,7 +79,8 @@ def _currents(arguments: argparse.Namespace) -> None:
     stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
     write_currents(fits[: stored.sizes["seed"]], stored, arguments.out, CURRENT_UNIT)
     tables.write("currents", table_of_views(fits, networks), arguments.table)
-    tables.write("pathways", pathway_table(fits, networks), arguments.pathways)
+    true_currents = read_true_currents(arguments.recording)
+    tables.write("pathways", pathway_table(fits, networks, true_currents), arguments.pathways)
     tables.write("nulls", null_table(networks), arguments.nulls)
 
 

@@ -18,8 +18,21 @@ Array = np.ndarray
 
 def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
     """Read a recording and, if a teacher made the recording, the network behind it (else None)."""
-    truth = read_netcdf(path, "truth") if "truth" in groups_of(path) else None
-    return read_netcdf(path), truth
+    truth = _truth(path)
+    return read_netcdf(path), truth if truth is not None and "J" in truth else None
+
+
+def read_true_currents(path: Path | str) -> xr.DataArray | None:
+    """Read the true currents (source, trial, time, unit) of a teacher of populations; None for any other recording.
+
+    True currents are in units of the log rate of the unit that receives them.
+    """
+    truth = _truth(path)
+    return truth["current"] if truth is not None and "current" in truth else None
+
+
+def _truth(path: Path | str) -> xr.Dataset | None:
+    return read_netcdf(path, "truth") if "truth" in groups_of(path) else None
 
 
 def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None) -> xr.Dataset | None:

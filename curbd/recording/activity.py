@@ -55,6 +55,8 @@ class Activity:
     input_names : (input,) names of these inputs.
     drive : (trial, time, all units of the file) external current of a teacher, in the (dimensionless) units of the
         state x in tau dx/dt = -x + J r + B u + b + drive; None if the file holds none.
+    true_currents : (trial, time, source, all units of the file) currents of a teacher of populations; None if the file
+        holds none, or if the activity is one continuous stretch.
     """
 
     trials: Trials
@@ -65,6 +67,7 @@ class Activity:
     inputs: np.ndarray
     input_names: tuple[str, ...]
     drive: np.ndarray | None = None
+    true_currents: np.ndarray | None = None
 
     @property
     def observed(self) -> np.ndarray:
@@ -113,6 +116,7 @@ class Activity:
             mean_rate_hz=self.mean_rate_hz[keep],
             inputs=self.inputs[keep][:, covered_bins],
             drive=None if self.drive is None else self.drive[keep][:, covered_bins],
+            true_currents=None if self.true_currents is None else self.true_currents[keep][:, covered_bins],
         )
 
 
@@ -399,6 +403,7 @@ def _from_trials(
         inputs=on_bins(activity.inputs())[:, in_window],
         input_names=activity.input_names,
         drive=None if truth is None or truth.drive is None else on_bins(truth.drive)[:, in_window],
+        true_currents=None if file.true_currents is None else on_bins(file.true_currents.value)[:, in_window],
     )
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from curbd.recording.activity import Activity
 from curbd.recording.cells import cell_text
 from curbd.recording.inputs import KnownInputs
-from curbd.recording.recording_file import RecordingFile
+from curbd.recording.recording_file import RecordingFile, TrueCurrents
 from curbd.recording.scaling import scaled_rates
 from curbd.recording.selection import Selection
 from curbd.settings.places import is_remote
@@ -118,6 +118,28 @@ def truth_dataset(
     # A wider bin holds more Euler steps of the same length, so that the true network runs as it did in the teacher.
     attrs = {"tau_s": truth.tau_s, "dt_s": dt_s, "substeps": truth.substeps * max(1, round(dt_s / truth.dt_s))}
     return xr.Dataset(variables, attrs=attrs)
+
+
+def true_current_dataset(true_currents: TrueCurrents, kept: Array, activity: Activity) -> xr.Dataset | None:
+    """Construct the dataset of the true currents of a teacher of populations; None if the activity is one stretch.
+
+    Parameters
+    ----------
+    true_currents : the true currents of the file.
+    kept : (kept unit,) indices among the units of the file.
+    activity : trials and the true currents in their bins.
+
+    Returns
+    -------
+    The variable current (source, trial, time, unit), in units of the log rate of the unit, and the names of the
+    sources.
+    """
+    if activity.true_currents is None:
+        return None
+    current = np.moveaxis(activity.true_currents[..., kept], 2, 0)
+    return xr.Dataset(
+        {"current": (("source", "trial", "time", "unit"), current)}, {"source": list(true_currents.source)}
+    )
 
 
 def units_table(file: RecordingFile, name: str, selection: Selection, scale: Array) -> pd.DataFrame:

@@ -276,7 +276,7 @@ def _without_data(file: RecordingFile) -> RecordingFile:
         hollow = replace(activity, read=lambda: np.zeros(shape))
     else:
         hollow = Spikes(read=lambda unit: np.zeros(0), span_s=activity.span_s)
-    return replace(file, activity=hollow, truth=None)
+    return replace(file, activity=hollow, truth=None, true_currents=None)
 
 
 def remark_on_bins(n_bins: float, dt_s: float) -> str:

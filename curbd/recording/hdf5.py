@@ -19,7 +19,7 @@ from curbd.recording.coded import code_names, decoded
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
-from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Truth
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, TrueCurrents, Truth
 from curbd.recording.regions import label_origin
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import UnitFacts, text_columns, unit_table
@@ -132,6 +132,7 @@ def describe(
         notes=tuple(notes + value_notes + unit_notes + trial_notes),
         subject=as_text(file.attrs.get("subject", "")),
         session=as_text(file.attrs.get("session", "")),
+        true_currents=_true_currents(file, rates.shape, where) if rates.ndim == 3 else None,
         truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
@@ -506,6 +507,23 @@ def _column_series(dataset: h5py.Dataset, name: str, activity: Series, columns: 
 
     width = 1 if dataset.ndim == 1 else len(range(dataset.shape[1])[columns])
     return replace(activity, name=name, read=read, columns=width, unit=as_text(dataset.attrs.get("units", "")))
+
+
+def _true_currents(file: h5py.File, rates_shape: tuple[int, ...], where: str) -> TrueCurrents | None:
+    """Read the datasets truth/current (source, trial, time, unit) and truth/source of a teacher of populations."""
+    group = file.get("truth")
+    if not isinstance(group, h5py.Group) or not {"current", "source"} <= set(group):
+        return None
+    source = tuple(as_text(name) for name in group["source"][...])
+    value = np.asarray(group["current"][...], float)
+    if value.shape != (expected := (len(source), *rates_shape)):
+        raise UserError.at(
+            f"{where}: truth/current",
+            found=f"shape {value.shape}",
+            expected=f"{expected} (source, trial, time, unit)",
+            todo="write the rates as (trial, time, unit), and one current per source named in truth/source",
+        )
+    return TrueCurrents(source=source, value=np.moveaxis(value, 0, 2))
 
 
 def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: str) -> Truth | None:

@@ -14,7 +14,13 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.activity import Activity, read_activity
-from curbd.recording.dataset import recording_dataset, regions_table, truth_dataset, units_table
+from curbd.recording.dataset import (
+    recording_dataset,
+    regions_table,
+    true_current_dataset,
+    truth_dataset,
+    units_table,
+)
 from curbd.recording.inputs import all_inputs
 from curbd.recording.perturbed import entries_with_trials, perturbed_dataset, separated
 from curbd.recording.recording_file import RecordingFile
@@ -36,7 +42,8 @@ class Session(NamedTuple):
     Attributes
     ----------
     recording : rates (trial, time, unit), NaN where missing; inputs (trial, time, input), 0 where rates are missing.
-    truth : the network behind the recording of a teacher, restricted to the kept units; None for measured recordings.
+    truth : the network behind the recording of a teacher, or the currents of a teacher of populations (see
+        `curbd.recording.dataset`), restricted to the kept units; None for measured recordings.
         The truth is for scoring only: no estimator may see it.
     units : table ``units``, one row per unit of the file, kept or not.
     regions : table ``regions``, one row per region with kept units.
@@ -183,7 +190,9 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
     )
     return Session(
         recording=recording,
-        truth=truth_dataset(file, selection.kept, activity, inputs.names),
+        truth=truth_dataset(file, selection.kept, activity, inputs.names)
+        if file.true_currents is None
+        else true_current_dataset(file.true_currents, selection.kept, activity),
         units=units_table(file, name, selection, scale),
         regions=regions_table(recording),
         perturbed=None if perturbed is None else perturbed_dataset(perturbed, kept, settings, recording, where),

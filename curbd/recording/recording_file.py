@@ -119,6 +119,21 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class TrueCurrents:
+    """The currents of a teacher whose regions have unrecorded units; used for scoring only.
+
+    Attributes
+    ----------
+    source : (source,) names of the regions that send the currents.
+    value : (trial, time, source, unit) currents from all units of a source, recorded and unrecorded, into the recorded
+        units, in units of the log rate of the unit.
+    """
+
+    source: tuple[str, ...]
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
 class RecordingFile:
     """An opened recording file; activity and time series are read only when needed.
 
@@ -138,6 +153,7 @@ class RecordingFile:
     left_out : name -> why an interval table or a time series of the file cannot be used.
     notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
     truth : the network behind the recording of a teacher; None for a measured recording.
+    true_currents : the currents of a teacher of populations; None for any other recording.
     subject, session : names of the animal and of the session as the file states them; '' if it states none.
     close : function that closes the file.
     """
@@ -154,6 +170,7 @@ class RecordingFile:
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
+    true_currents: TrueCurrents | None = None
     subject: str = ""
     session: str = ""
     close: Callable[[], None] = lambda: None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from curbd.errors import UserError, did_you_mean
 from curbd.teachers.excitatory_inhibitory import excitatory_inhibitory
-from curbd.teachers.files import write_hdf5, write_nwb
+from curbd.teachers.files import write_hdf5, write_nwb, write_populations
 from curbd.teachers.multi_region import Laser, multi_region
+from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.published import published_three_region
 from curbd.teachers.teacher import CLIP, Teacher, states, true_current
 
 __all__ = [
     "CLIP",
+    "POPULATION_TEACHERS",
     "TEACHERS",
     "Laser",
     "Teacher",
@@ -25,6 +27,7 @@ __all__ = [
     "true_current",
     "write_hdf5",
     "write_nwb",
+    "write_populations",
 ]
 
 
@@ -95,6 +98,23 @@ TEACHERS = {
 """Name -> teacher, as the command `curbd teacher NAME` writes it."""
 
 
+def sampled_populations(*, seed: int = 0) -> PopulationTeacher:
+    """Simulate the spikes of three regions with 20 of 100 units recorded in 100 trials; 2 of 6 pathways are absent.
+
+    Parameters
+    ----------
+    seed : seed for weights, noise and spikes.
+
+    Returns
+    -------
+    The spike counts together with the currents of all units, recorded and unrecorded.
+    """
+    return populations(regions=3, units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, seed=seed)
+
+
+POPULATION_TEACHERS = {"populations": sampled_populations}
+
+
 def named(name: str, seed: int) -> Teacher:
     """Simulate the teacher with a given name in `TEACHERS`.
 
@@ -115,7 +135,7 @@ def named(name: str, seed: int) -> Teacher:
         raise UserError.at(
             "curbd teacher",
             found=repr(name),
-            expected=f"one of {', '.join(TEACHERS)}",
-            todo=did_you_mean(name, TEACHERS),
+            expected=f"one of {', '.join([*TEACHERS, *POPULATION_TEACHERS])}",
+            todo=did_you_mean(name, [*TEACHERS, *POPULATION_TEACHERS]),
         )
     return TEACHERS[name](seed=seed)

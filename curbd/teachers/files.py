@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from curbd.errors import UserError
 from curbd.storage import whole_hdf5
+from curbd.teachers.populations import PopulationTeacher
 from curbd.teachers.teacher import Teacher
 
 
@@ -34,6 +36,41 @@ def write_hdf5(teacher: Teacher, path: Path | str) -> None:
             truth.create_dataset("drive", data=teacher.drive, compression="gzip", compression_opts=1, track_times=False)
         truth.attrs["tau_s"], truth.attrs["dt_s"] = teacher.network.tau_s, teacher.network.dt_s
         truth.attrs["substeps"] = teacher.network.substeps
+
+
+def write_populations(teacher: PopulationTeacher, path: Path | str) -> None:
+    """Write a teacher of populations in the plain HDF5 layout, with its true currents under ``/truth``.
+
+    Regions are named A, B, C and so on. True currents are in units of the log rate of the unit that receives them.
+
+    Parameters
+    ----------
+    teacher : spike counts, inputs and currents.
+    path : path of the file to write.
+
+    Raises
+    ------
+    UserError : the suffix of the path is ``.nwb``.
+    """
+    if Path(path).suffix == ".nwb":
+        raise UserError.at(
+            str(path),
+            found="a path with the suffix .nwb",
+            expected="a path of an HDF5 file, because an NWB file has no place for true currents",
+            todo="write to a path that ends in .h5",
+        )
+    names = [chr(ord("A") + index) for index in range(len(teacher.current))]
+    with whole_hdf5(path) as file:
+        counts = teacher.activity.astype(np.int16)
+        file.create_dataset("rates", data=counts, compression="gzip", compression_opts=1, track_times=False)
+        file["time"] = np.arange(counts.shape[1]) * teacher.bin_s
+        file["region"] = [names[index] for index in teacher.region]
+        file["inputs"], file["input_name"] = teacher.inputs, ["step"]
+        file["trial/condition"] = teacher.condition
+        truth = file.create_group("truth")
+        current = (teacher.current * teacher.gain).astype(np.float32)
+        truth.create_dataset("current", data=current, compression="gzip", compression_opts=1, track_times=False)
+        truth["source"] = names
 
 
 def _unit_ids(teacher: Teacher) -> list[str]:

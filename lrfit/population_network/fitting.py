@@ -27,7 +27,7 @@ DEFAULT_TAU_S = 0.1
 Spike counts of a few units say little about the time constant, which sets the size of the currents."""
 LATENTS_CHANGE_NATS = 0.1
 """The inference of the latents of a trial stops when a turn changes its bound by less than this."""
-TRIALS_AT_ONCE = 50
+RECORDED_TRIALS_AT_ONCE = 50
 """Number of trials whose latents are inferred together, which limits the memory of their covariances."""
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
     """
     parts = []
     shared = dict.fromkeys(("covariance", "lagged", "log_determinant"), np.zeros(()))
-    for trials in np.array_split(np.arange(len(data.pattern)), -(-len(data.pattern) // TRIALS_AT_ONCE)):
+    for trials in np.array_split(np.arange(len(data.pattern)), -(-len(data.pattern) // RECORDED_TRIALS_AT_ONCE)):
         paths = infer_each(fit.model, subset(data, trials), LATENTS_CHANGE_NATS).paths
         parts.append(paths.mean)
         share = np.eye(data.pattern.max() + 1)[data.pattern] / np.bincount(data.pattern)

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.pathways.judge import current_evidence
+from curbd.network.current_pairs import CurrentPair
+from curbd.network.truth import against_truth
+from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES
 from lrfit.population_network.verdict import (
@@ -95,6 +97,8 @@ def pathway_table(
     sources = [source.name for source in first.pathway_sources]
     index = pd.MultiIndex.from_product([first.regions, sources], names=["target", "source"])
     evidence = current_evidence(fits)
+    if true_currents is not None:
+        evidence |= _truth_evidence(first, true_currents)
     shape = len(first.regions), len(sources)
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index().drop(columns="unseen_share")
@@ -119,6 +123,27 @@ def pathway_table(
     place = table.assign(place=table["grade"].map(GRADES.index))
     order = place.sort_values(["place", "evidence_nats"], ascending=[True, False], kind="stable").index
     return table.assign(grade_rank=pd.Series(range(1, len(order) + 1), index=order))
+
+
+def _truth_evidence(view: PopulationView, true_currents: xr.DataArray) -> Evidence:
+    """Compare the currents of regions with the true currents; NaN for known sources.
+
+    Returns
+    -------
+    The columns ``true_r``, ``true_ratio`` and ``true_r2``, arrays (target region, source).
+    """
+    known = true_currents["source"].to_numpy().astype(str).tolist()
+    shape = len(view.regions), len(view.pathway_sources)
+    columns = {name: np.full(shape, np.nan) for name in ("true_r", "true_ratio", "true_r2")}
+    for index, source in enumerate(view.pathway_sources):
+        if source.name not in known:
+            continue
+        true = true_currents.to_numpy()[known.index(source.name)]
+        pair = CurrentPair.of_currents(view.current(source), np.where(view.observed[..., None], true, np.nan))
+        for target, region in enumerate(view.regions):
+            for name, value in against_truth(pair.of_units(view.region == region)).items():
+                columns[name][target, index] = value
+    return columns
 
 
 def _indices(view: PopulationView, target: str, source: str) -> tuple[int, int] | None:

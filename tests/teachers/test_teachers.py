@@ -17,6 +17,7 @@ from curbd.recording.ingest import Session, ingest
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
 from curbd.teachers import Teacher
+from curbd.teachers.populations import populations
 from tests.support.recovery import current
 
 Array = np.ndarray
@@ -122,6 +123,12 @@ def test_the_same_seed_gives_the_same_teacher() -> None:
     for name in teachers.TEACHERS:
         np.testing.assert_array_equal(teachers.named(name, 3).rates[:2], teachers.named(name, 3).rates[:2])
     assert not np.array_equal(teachers.named("demo", 1).rates, teachers.named("demo", 2).rates)
+
+
+def test_populations_have_no_nwb_file(tmp_path: Path) -> None:
+    teacher = populations(regions=2, units=10, recorded=5, trials=4, bins=30)
+    with pytest.raises(UserError, match="no place for true currents"):
+        teachers.write_populations(teacher, tmp_path / "teacher.nwb")
 
 
 def test_mistakes_are_named() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +17,7 @@ from curbd.cli import main as curbd_main
 from curbd.settings.plan import load_plan, read_plan
 from curbd.storage import read_netcdf, write_netcdf
 from curbd.tables.collect import collect_run
+from curbd.teachers import write_populations
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.cli import main as lrfit_main
 from lrfit.population_network.file import fitted_of
@@ -47,18 +47,12 @@ class Done(NamedTuple):
 
 def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
     """Run every step of the workflow that a population network has."""
-    with h5py.File(folder / "teacher.h5", "w") as file:
-        file["rates"] = teacher.activity.astype(np.int16)
-        file["time"] = np.arange(teacher.activity.shape[1]) * teacher.bin_s
-        file["region"] = [str(label) for label in REGIONS[teacher.region]]
-        file["inputs"] = teacher.inputs
-        file["input_name"] = ["step"]
-        file["trial/side"] = teacher.condition
+    write_populations(teacher, folder / "teacher.h5")
     (folder / "recordings.tsv").write_text("recording\tpath\tformat\nt\tteacher.h5\thdf5\n")
     config = {
         "recordings": str(folder / "recordings.tsv"),
         "results": str(folder),
-        "defaults": {"windows": {"conditions": ["side"]}},
+        "defaults": {"windows": {"conditions": ["condition"]}},
         "models": {"p": {"family": "low_rank", "estimator": "population", "options": {"dimensions": 2}}},
         "inactivations": EXPERIMENTS,
         "bench": {"posterior_draws": 5, "readout": ["step"]},
@@ -138,6 +132,18 @@ def test_verdicts_are_about_populations_and_give_reasons(done: Done) -> None:
     assert rows.loc[~rows["source"].isin(REGIONS) | (rows["source"] == rows["target"]), "p_value"].isna().all()
     assert (rows["share"] <= 1).all()
     assert rows.groupby("target")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
+
+
+def test_currents_are_compared_with_the_truth_of_the_file(done: Done) -> None:
+    into, true = done.teacher.region == 1, done.teacher.current[0] * done.teacher.gain
+    fitted = done.current.sel(source="A")[0].values[..., into]
+    present, absent = pathway(done, "B", "A"), pathway(done, "A", "B")
+    # The file of currents has single precision.
+    assert present["true_r"] == pytest.approx(np.corrcoef(fitted.ravel(), true[..., into].ravel())[0, 1], abs=1e-4)
+    assert 0.5 < present["true_ratio"] < 2
+    assert present["true_r2"] > 0.4
+    assert np.isnan(absent["true_r"])
+    assert np.isnan(pathway(done, "A", "input:step")["true_r"])
 
 
 def test_scores_are_compared_with_shuffled_trials(done: Done) -> None:
