@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import command, rows
-from benchmarks.independent import background, delays, four_areas, graphs, raphe, silencing, visual, worms
+from benchmarks.independent import background, delays, four_areas, graphs, raphe, silencing, slow_scans, visual, worms
 from benchmarks.independent.answers import TruthSet
 from benchmarks.independent.page import write_page
 
@@ -32,6 +32,7 @@ SETS = (
     TruthSet("visual", "v1v2_stim*.h5", visual.answers),
     TruthSet("background", "", background.answers),
     TruthSet("silencing", "", silencing.answers),
+    TruthSet("slow_scans", "", slow_scans.answers),
 )
 KEYS = ("set", "question", "case", "method")
 
