@@ -245,6 +245,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.network.view import views
+    from curbd.pathways.balance import balance_table
     from curbd.pathways.current_file import write_currents
     from curbd.pathways.currents import current_table
     from curbd.pathways.judge import judge
@@ -264,6 +265,9 @@ def _currents(arguments: argparse.Namespace) -> None:
     wanted = arguments.further_nulls == "true"
     nulls = null_table(recording, networks, judged=judged) if wanted else tables.concatenate("nulls", [])
     tables.write("nulls", nulls, arguments.nulls)
+    if arguments.balance is not None:
+        by_type = balance_table(recording, networks)
+        tables.write("balance", tables.concatenate("balance", []) if by_type is None else by_type, arguments.balance)
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:

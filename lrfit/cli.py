@@ -82,6 +82,8 @@ def _currents(arguments: argparse.Namespace) -> None:
     true_currents = read_true_currents(arguments.recording)
     tables.write("pathways", pathway_table(fits, networks, true_currents), arguments.pathways)
     tables.write("nulls", null_table(networks), arguments.nulls)
+    if arguments.balance is not None:
+        tables.write("balance", tables.concatenate("balance", []), arguments.balance)
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from curbd.settings.plan import Plan
 
 FILES_OF_STEP: dict[str, tuple[str, ...]] = {
     "fit": ("network.nc", "fits.csv", "region_scores.csv", "unit_scores.csv", "constraints.csv"),
-    "currents": ("currents.nc", "currents.parquet", "pathways.csv", "nulls.csv"),
+    "currents": ("currents.nc", "currents.parquet", "pathways.csv", "nulls.csv", "balance.parquet"),
     "inactivate": (
         "inactivations.csv",
         "inactivation_timecourses.parquet",

@@ -59,7 +59,7 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         if plan.config.models[model].level == "population":
             of_model += _experiments_on_units(folder, model)
         if plan.config.models[model].constraints is not None:
-            of_model += _contradicted(read("constraints", folder / model / "constraints.csv"))
+            of_model += _doubtful(read("constraints", folder / model / "constraints.csv"))
         for text in [*of_model, *contradictions(pathways, nulls)]:
             texts.setdefault(text, []).append(model)
     yield from (f"{', '.join(named)}: {text}" for text, named in texts.items())
@@ -91,15 +91,17 @@ def _lost_experiments(path: Path, plan: Plan, recording: str) -> Iterator[str]:
             )
 
 
-def _contradicted(constraints: pd.DataFrame) -> Iterator[str]:
-    """Constraints that the held-out data contradict."""
-    judged = constraints[constraints["verdict"] == "contradicted"]
-    if len(judged):
-        of_fits = "" if len(judged) == 1 else f" in {len(judged)} fits"
-        yield (
-            f"the data contradict the constraints{of_fits}: {judged['reason'].iloc[0]}. Do not read currents or "
-            "effects of inactivation from this model before the cell types and the other constraints are checked."
-        )
+def _doubtful(constraints: pd.DataFrame) -> Iterator[str]:
+    """Constraints that the held-out data contradict or do not support."""
+    words = {"contradicted": "the data contradict the constraints", "no_evidence": "the data do not support the signs"}
+    for verdict, text in words.items():
+        judged = constraints[constraints["verdict"] == verdict]
+        if len(judged):
+            of_fits = "" if len(judged) == 1 else f" in {len(judged)} fits"
+            yield (
+                f"{text}{of_fits}: {judged['reason'].iloc[0]}. Do not read currents or effects of inactivation from "
+                "this model before the cell types and the other constraints are checked."
+            )
 
 
 def _experiments_on_units(folder: Path, model: str) -> Iterator[str]:

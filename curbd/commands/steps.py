@@ -172,6 +172,7 @@ def add_currents_step(steps: Steps[argparse.ArgumentParser], command: Command) -
         default="true",
         help="whether to compute the additional nulls, without which their file has no rows (default: %(default)s)",
     )
+    step.add_argument("--balance", type=Path, metavar="balance.parquet", help="file for the currents by cell type")
 
 
 def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:

@@ -15,20 +15,21 @@ from curbd.network.equation import Network, weights
 from curbd.network.fit import Controls, Fit, Posterior
 from curbd.recording.circuit import LEAST_PENALTY_FACTOR, Circuit, Density
 from curbd.regression.block_ridge import Regression, inflation, regress, residual_variance
-from curbd.regression.bounded import Penalties, solve_bounded
+from curbd.regression.bounded import CHANGE_TOLERANCE, Penalties, solve_bounded
 from curbd.regression.moments import REGULARISING_PENALTY, Moments, inputs_free, moments
 from curbd.regression.spatial_penalty import communicability
 from curbd.regression.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.settings.models import OneStep, Sparse
 
 Array = np.ndarray
-RIDGE_STRENGTHS = 10.0 ** np.arange(1, -2.5, -0.5)
+RIDGE_STRENGTHS = np.array([3.0, 1.0, 0.3, 0.1, 0.03])
 """Multipliers of the ridge penalties of the unconstrained fit that are tried, the strongest first."""
 L1_STRENGTHS = np.array([2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08])
 """L1 penalties that are tried, the strongest first, in units of the standard deviation of the product of noise and
 rates, summed over transitions."""
 SEARCH_TOLERANCE = 1e-4
-"""Tolerance of the solutions by which a strength is chosen, see `curbd.regression.bounded.CHANGE_TOLERANCE`."""
+"""Tolerance of controls and of the solutions by which a strength is chosen, see
+`curbd.regression.bounded.CHANGE_TOLERANCE`."""
 COMMUNICABILITY_ROUNDS = 2
 """Number of times that the communicability of the fit is computed and the fit repeated."""
 PRUNING_ROUNDS = 5
@@ -96,10 +97,10 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
     free = weights(first.network)
     if isinstance(options, Sparse):
         free = _solved(problem, _without_constraints(problem), None)[0]
-    W, penalties = _fitted(problem, circuit, free, None)
+    W, penalties = _fitted(problem, circuit, None)
     strength = penalties.strength
     shuffled = [
-        _fitted(problem, circuit._replace(sign=rng.permutation(circuit.sign)), free, strength)[0]
+        _fitted(problem, circuit._replace(sign=rng.permutation(circuit.sign)), strength, SEARCH_TOLERANCE)[0]
         for _ in range(circuit.n_shuffles)
     ]
 
@@ -217,13 +218,22 @@ def _scaled(penalties: Penalties, strength: Array, n: int) -> Penalties:
     return penalties._replace(l1=l1, l2=l2)
 
 
-def _solved(problem: _Problem, penalties: Penalties, strength: Array | None) -> tuple[Array, _Chosen]:
+def _solution(
+    m: _Statistics, penalties: Penalties, start: Array | None = None, tolerance: float = CHANGE_TOLERANCE
+) -> Array:
+    """Weights (unit, regressor) of the regression; inputs and bias have neither bounds nor an L1 penalty."""
+    n_free = m.cross.shape[1] - m.cross.shape[0]
+    return solve_bounded(*m, penalties, start, n_free=n_free, tolerance=tolerance)
+
+
+def _solved(
+    problem: _Problem, penalties: Penalties, strength: Array | None, tolerance: float = CHANGE_TOLERANCE
+) -> tuple[Array, _Chosen]:
     """Solve the regression; a strength of None is chosen by the error of held-out folds, for every target region."""
-    n = len(problem.region)
     if strength is None:
         strength = _chosen_strength(problem, penalties)
-    scaled = _scaled(penalties, strength, n)
-    return solve_bounded(*problem.total, scaled), _Chosen(scaled, strength)
+    scaled = _scaled(penalties, strength, len(problem.region))
+    return _solution(problem.total, scaled, None, tolerance), _Chosen(scaled, strength)
 
 
 def _chosen_strength(problem: _Problem, penalties: Penalties) -> Array:
@@ -235,21 +245,23 @@ def _chosen_strength(problem: _Problem, penalties: Penalties) -> Array:
         W = None
         for index, strength in enumerate(problem.strengths):
             # The solution of a stronger penalty is close by.
-            W = solve_bounded(*rest, _scaled(penalties, np.full(n, strength), n), W, SEARCH_TOLERANCE)
+            W = _solution(rest, _scaled(penalties, np.full(n, strength), n), W, SEARCH_TOLERANCE)
             errors[index] += _squared_error(fold, W) / np.maximum(problem.total.power, np.finfo(float).tiny)
     of_regions = np.stack([errors[:, problem.region == region].sum(1) for region in range(problem.region.max() + 1)])
     return problem.strengths[of_regions.argmin(1)][problem.region]
 
 
-def _fitted(problem: _Problem, circuit: Circuit, free: Array, strength: Array | None) -> tuple[Array, _Chosen]:
+def _fitted(
+    problem: _Problem, circuit: Circuit, strength: Array | None, tolerance: float = CHANGE_TOLERANCE
+) -> tuple[Array, _Chosen]:
     """Solve the regression under constraints, with communicability and given densities if the circuit has them."""
     n = len(circuit.sign)
-    W, chosen = _solved(problem, _under(problem, circuit, circuit.penalty_factor), strength)
+    W, chosen = _solved(problem, _under(problem, circuit, circuit.penalty_factor), strength, tolerance)
     for _ in range(COMMUNICABILITY_ROUNDS if circuit.communicability else 0):
         near = communicability(W[:, :n].T).T
         mean = near[~np.eye(n, dtype=bool)].mean()
         factor = np.maximum(near / mean, LEAST_PENALTY_FACTOR) if mean > 0 else np.ones_like(near)
-        W, chosen = _solved(problem, _under(problem, circuit, circuit.penalty_factor * factor), strength)
+        W, chosen = _solved(problem, _under(problem, circuit, circuit.penalty_factor * factor), strength, tolerance)
     if circuit.densities:
         W, penalties = _pruned(problem, circuit.densities, W, chosen.penalties)
         chosen = chosen._replace(penalties=penalties)
@@ -278,7 +290,7 @@ def _pruned(
             for first, last in zip(begun, wanted, strict=True)
         ]
         bounded = _with_support(problem, relaxed, W, blocks, counts, size)
-        W = solve_bounded(*problem.total, bounded, W)
+        W = _solution(problem.total, bounded, W)
         realised = [int((W[:, :n] != 0)[block].sum()) for block in blocks]
         if step >= PRUNING_ROUNDS and realised == wanted:
             break

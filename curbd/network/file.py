@@ -78,10 +78,10 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     equally many (see `curbd.hidden_inputs.side_by_side`). The values of the hidden inputs are hidden (seed, trial,
     time, hidden_input), the time scales are hidden_scale_s (seed, hidden_input).
 
-    A fit under constraints has the weights of its control without constraints, unconstrained_J (seed, target, source),
-    the signs of its units, sign (source), the share of the held-out total current that the fit and its controls
-    predict, control_r2 (seed, control), and, if densities are given, prescribed_density (target, source), NaN for
-    weights that no density is about.
+    A fit under constraints has the weights of its control without constraints, unconstrained_J (seed, target, source)
+    and unconstrained_b (seed, target), the signs of its units, sign (source), the share of the held-out total current
+    that the fit and its controls predict, control_r2 (seed, control), and, if densities are given, prescribed_density
+    (target, source), NaN for weights that no density is about.
 
     Parameters
     ----------
@@ -269,6 +269,7 @@ def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
         density[of_block.block] = of_block.share
     variables: Variables = {
         "unconstrained_J": (("seed", "target", "source"), np.stack([of_fit.unconstrained.J for of_fit in controls])),
+        "unconstrained_b": (("seed", "target"), np.stack([of_fit.unconstrained.b for of_fit in controls])),
         "control_r2": (("seed", "control"), np.stack(shares)),
         "sign": (("source",), circuit.sign),
     }

@@ -106,6 +106,7 @@ def _constraint_sentence(constraints: pd.DataFrame) -> str:
     words = {
         "supported": "The data agree with the constraints",
         "contradicted": "⚠ The data contradict the constraints, so that currents and effects must not be interpreted",
+        "no_evidence": "⚠ The data do not support the signs, so that currents and effects must not be interpreted",
         "untested": "The constraints are not tested",
     }
     wrong = first["wrong_sign_share"]

@@ -88,7 +88,7 @@ def _held_out(fit: xr.Dataset) -> dict[str, Any]:
         return row | {"verdict": "contradicted", "reason": reason}
     if p_value > MAX_P_VALUE:
         reason = f"shuffled cell types predict as well (R2 {row['shuffled_r2']:.3f} instead of {constrained:.3f})"
-        return row | {"verdict": "contradicted", "reason": reason}
+        return row | {"verdict": "no_evidence", "reason": reason}
     if not shuffled:
         return row | {"verdict": "untested", "reason": "no fits with shuffled cell types"}
     reason = f"no loss of held-out R2 ({cost:+.3f}), and shuffled cell types predict worse ({row['shuffled_r2']:.3f})"

@@ -74,6 +74,7 @@ def collect_run(
         "currents": fits,
         "pathways": fits,
         "nulls": fits,
+        "balance": fits,
         "contrasts": fits if with_contrasts else [],
         "contrast_timecourses": fits if with_contrasts else [],
         "inactivations": fits,

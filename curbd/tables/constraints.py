@@ -25,10 +25,10 @@ TABLES: dict[str, Table] = {
                 "verdict",
                 "text",
                 "whether the held-out data agree with the constraints: `supported`: no loss, and shuffled cell types "
-                "predict worse. `contradicted`: the constraints lower the held-out R2 by more than 3 %, or shuffled "
-                "cell types predict as well. `untested`: there are no shuffles or no held-out data",
+                "predict worse. `no_evidence`: shuffled cell types predict as well. `contradicted`: the constraints "
+                "lower the held-out R2 by more than 3 %. `untested`: there are no shuffles or no held-out data",
                 empty=OF_ALL_REGIONS,
-                values=("supported", "contradicted", "untested"),
+                values=("supported", "no_evidence", "contradicted", "untested"),
             ),
             Column("reason", "text", "why the verdict is what it is", empty=OF_ALL_REGIONS),
             Column("n_excitatory", "integer", "sending units whose weights are not negative", low=0),

@@ -60,6 +60,40 @@ TABLES: dict[str, Table] = {
             Column("ci_high", "number", "upper end of the 95 % interval of mean", empty=NO_INTERVAL),
         ),
     ),
+    "balance": Table(
+        "balance.parquet",
+        "Currents that excitatory and inhibitory units send to each region, over time. Rates count above that of a "
+        "silent unit. Empty for recordings without cell types, and for models of populations.",
+        ("recording", "model", "seed", "target", "source", "condition", "time_s"),
+        (
+            RECORDING,
+            MODEL,
+            SEED,
+            TARGET,
+            Column("source", "text", "region that sends the currents, or `all regions`"),
+            CONDITION,
+            Column("time_s", "number", "time from t = 0 of the trial, s"),
+            *(
+                Column(
+                    kind,
+                    "number",
+                    f"current of {words}, mean over the units of the target and the trials of the condition, in the "
+                    "(dimensionless) units of the state x",
+                )
+                for kind, words in (
+                    ("excitatory", "excitatory units"),
+                    ("inhibitory", "inhibitory units"),
+                    ("unknown", "units of unknown cell type"),
+                )
+            ),
+            Column(
+                "inhibition_ratio",
+                "number",
+                "inhibitory current divided by excitatory current, with the sign changed: 1 if both are in balance",
+                empty="the excitatory current is not positive",
+            ),
+        ),
+    ),
     "pathways": Table(
         "pathways.csv",
         "One verdict per pathway: does the source drive the target, and can the answer be believed?",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from curbd.errors import UserError, did_you_mean
 from curbd.teachers.excitatory_inhibitory import excitatory_inhibitory
 from curbd.teachers.files import write_hdf5, write_nwb, write_populations
+from curbd.teachers.inhibitory_region import inhibitory_region
 from curbd.teachers.multi_region import Laser, multi_region
 from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.published import published_three_region
@@ -19,6 +20,7 @@ __all__ = [
     "chain",
     "demo",
     "excitatory_inhibitory",
+    "inhibitory_region",
     "laser",
     "multi_region",
     "named",
@@ -92,6 +94,7 @@ TEACHERS = {
     "three_region": multi_region,
     "chain": chain,
     "excitatory_inhibitory": excitatory_inhibitory,
+    "inhibitory_region": inhibitory_region,
     "laser": laser,
     "published": published_three_region,
 }

@@ -28,6 +28,16 @@ def test_without_bounds_the_solution_is_ridge_regression():
     assert pytest.approx(np.linalg.solve(gram + np.diag(ridge), cross.T).T, rel=1e-6) == W
 
 
+def test_free_regressors_are_eliminated_exactly():
+    gram, cross, power, _, _ = problem(1)
+    l1, l2, lower, upper = free(cross.shape)
+    l1[:, :6], lower[:, :3], upper[:, 3:5] = 5.0, 0.0, 0.0
+    l2[:, 6] = 2.0
+    penalties = Penalties(l1, l2, lower, upper)
+    plain = solve_bounded(gram, cross, power, penalties, tolerance=1e-12)
+    assert solve_bounded(gram, cross, power, penalties, n_free=2, tolerance=1e-12) == pytest.approx(plain, abs=1e-6)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_bounds_give_the_solution_of_another_solver(seed):
     gram, cross, power, z, y = problem(seed)

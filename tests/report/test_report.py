@@ -73,6 +73,7 @@ def run_model(folder: Path, plan: Path, model: str) -> None:
         table=paths["currents"],
         pathways=paths["pathways"],
         nulls=paths["nulls"],
+        balance=paths["balance"],
     )
     call(
         curbd,

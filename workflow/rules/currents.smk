@@ -8,6 +8,7 @@ rule currents:
         table="<results>/{recording}/{model}/currents.parquet",
         pathways="<results>/{recording}/{model}/pathways.csv",
         nulls="<results>/{recording}/{model}/nulls.csv",
+        balance="<results>/{recording}/{model}/balance.parquet",
     log:
         "<results>/logs/currents/{recording}/{model}.log",
     benchmark:
@@ -27,5 +28,5 @@ rule currents:
     shell:
         "{params.program} currents --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --seeds {params.seeds} --out {output.currents:q} --table {output.table:q}"
-        " --pathways {output.pathways:q} --nulls {output.nulls:q}"
+        " --pathways {output.pathways:q} --nulls {output.nulls:q} --balance {output.balance:q}"
         " --further-nulls {params.further_nulls} > {log:q} 2>&1"

@@ -17,6 +17,7 @@ rule tables:
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
         nulls=per_fit("nulls.csv"),
+        balance=per_fit("balance.parquet"),
         contrasts=per_fit("contrasts.csv") if PLAN.config.contrasts else [],
         contrast_timecourses=(
             per_fit("contrast_timecourses.parquet") if PLAN.config.contrasts else []
@@ -60,6 +61,7 @@ rule tables:
             "<results>/tables/{table}.parquet",
             table=[
                 "currents",
+                "balance",
                 "contrast_timecourses",
                 "latents",
                 "inactivation_timecourses",
