@@ -19,6 +19,7 @@ from .recording.in_memory import ingest_spikes as ingest_spikes
 from .recording.ingest import Session as Session
 from .recording.ingest import ingest_file as ingest_file
 from .recording.inspection import inspect as inspect
+from .report.figures import plot as plot
 from .results import Results as Results
 from .results import read as read
 from .scores.score import score as score

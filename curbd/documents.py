@@ -21,6 +21,7 @@ from curbd.settings.contrasts import Contrast
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
+from curbd.settings.report import ReportSettings
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 from curbd.tables.column import SESSION_COLUMNS
@@ -119,6 +120,7 @@ def config_keys() -> list[str]:
     lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
     lines += _section("bench: how experiments are run and tested", ExperimentSettings, level=2)
     lines += _section("contrasts.&lt;name&gt;", Contrast, level=2)
+    lines += _section("report: how the figures show the regions", ReportSettings, level=2)
     return lines[:-1]
 
 

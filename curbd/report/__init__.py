@@ -1,10 +1,10 @@
-"""The report: one self-contained HTML file that shows and judges all results of a run."""
+"""The report: an overview over all recordings, a page for each recording, and a page for each question."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from curbd.report.page import render
+from curbd.report.page import OVERVIEW, pages
 from curbd.report.reading import read_run
 from curbd.storage import whole_file
 
@@ -12,16 +12,28 @@ from curbd.storage import whole_file
 def write_report(tables: Path, results: Path, out: Path) -> None:
     """Write the report of a run; equal results give equal files, byte for byte.
 
+    The overview links the pages of the recordings and of the questions, in the folder ``report`` beside it. Every page
+    is complete in itself: no page loads anything from another file or from the network.
+
     Parameters
     ----------
     tables : folder of the collected tables and provenance.json.
     results : folder of the run, with the recordings and the fitted networks.
-    out : path of the HTML file to write.
+    out : path of the overview, an HTML file.
 
     Raises
     ------
     UserError : a table, a recording or a network is missing.
     """
-    page = render(read_run(Path(tables), Path(results)))
-    with whole_file(out) as temporary:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
+    out = Path(out)
+    run = read_run(Path(tables), Path(results))
+    written = set()
+    for path, page in pages(run):
+        target = out if path == OVERVIEW else out.parent / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as temporary:
+            temporary.write_text(page.rstrip() + "\n", encoding="utf-8", newline="\n")
+        written.add(target)
+    for left in (out.parent / "report").rglob("*.html"):
+        if left not in written:
+            left.unlink()

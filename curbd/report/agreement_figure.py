@@ -1,10 +1,20 @@
-"""Picture of the agreement between the fits of a model on every pathway."""
+"""Drawing of the agreement between the fits of a model on every pathway."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from curbd.report.drawing import INK, Picture, matrix_cells, panels, picture, r2_text, source_label, wrapped_label
+from curbd.report.drawing import (
+    CELL_INK,
+    Drawing,
+    Palette,
+    in_order,
+    matrix_cells,
+    panels,
+    r2_text,
+    source_label,
+    wrapped_label,
+)
 from curbd.report.reading import ModelResults
 
 COLUMNS = {"J_seed_r": "weights", "seed_r": "currents", "inactivation_seed_r": "effect of silencing the source"}
@@ -12,15 +22,15 @@ MAX_AGREEMENTS_WITH_TEXT = 8
 """Matrices with more rows or columns have no text in their cells."""
 
 
-def agreement(fit: ModelResults) -> Picture | None:
+def agreement(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the correlations between fits in weights, currents and effects of silencing; None if there is one fit."""
     pathways = fit.tables["pathways"]
     if pathways[list(COLUMNS)].isna().all(axis=None):
         return None
-    targets = sorted(pathways["target"].unique())
+    targets = in_order(pathways["target"], palette)
     sources = [*targets, *(source for source in pathways["source"].unique() if source not in targets)]
     has_text = max(len(targets), len(sources)) <= MAX_AGREEMENTS_WITH_TEXT
-    figure, axes = panels(1, len(COLUMNS), (10, 1.1 + (0.45 if has_text else 0.2) * len(targets)), share_y="all")
+    figure, axes = panels(1, len(COLUMNS), (10, 1.1 + (0.45 if has_text else 0.24) * len(targets)), share_y="all")
     for panel, (column, title) in zip(axes[0], COLUMNS.items(), strict=True):
         values = pathways.pivot_table(index="target", columns="source", values=column, dropna=False)
         cells = values.reindex(index=targets, columns=sources).to_numpy(float)
@@ -30,12 +40,13 @@ def agreement(fit: ModelResults) -> Picture | None:
         panel.set_title(title, fontsize=8.5)
         for (row, column_index), value in np.ndenumerate(cells):
             if has_text and np.isfinite(value):
-                panel.text(column_index, row, r2_text(value), ha="center", va="center", fontsize=7.5, color=INK)
+                panel.text(column_index, row, r2_text(value), ha="center", va="center", fontsize=7.5, color=CELL_INK)
     axes[0, 0].set_ylabel("to (target)")
-    return picture(
+    return Drawing(
         figure,
         "Agreement between fits on every pathway",
-        "Agreement between the fits of the model; all fits but the first use resampled trials. Correlation between "
+        "Agreement between the fits of the model, from 0 (white) to 1; all fits but the first use resampled trials. "
+        "Correlation between "
         "two fits (mean over pairs) of the weights of a pathway, of the current, and of the effect that silencing the "
         "source has on the target. Fits that agree can all be wrong; of fits that disagree, at most one is right.",
     )

@@ -11,14 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
+    CELL_INK,
     GREY,
     INK,
-    Picture,
+    MAX_PANEL_POINTS,
+    Drawing,
+    Palette,
     event_line,
+    in_order,
+    legend_below,
     matrix_cells,
     number_text,
     panels,
-    picture,
     source_colour,
     source_label,
     wrapped_label,
@@ -27,22 +31,21 @@ from curbd.report.drawing import (
 from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.reading import ModelResults
 
-MAX_CONTRAST_PANELS = 36
+MAX_CONTRAST_PANELS = 16
 """If a contrast has more pathways, only those with the smallest q-values are drawn over time."""
 CONTRAST_PANELS_IN_A_ROW = 4
 MAX_CELLS_WITH_TEXT = 10
 """Matrices with more rows or columns have marks and no numbers."""
 
 
-def pictures(fit: ModelResults, palette: dict[str, str]) -> Iterator[Picture]:
-    """Draw every contrast of a model: a matrix of all pathways, and the differences over time."""
+def compared(fit: ModelResults) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the rows of every contrast of a model, and the rows of its time courses."""
     contrasts = fit.tables["contrasts"]
     for labels, rows in contrasts.groupby(["contrast", "level_a", "level_b"], sort=True):
         courses = fit.tables["contrast_timecourses"]
         for column, label in zip(("contrast", "level_a", "level_b"), labels, strict=True):
             courses = courses[courses[column] == label]
-        yield matrix(rows)
-        yield timecourses(rows, courses, palette)
+        yield rows, courses
 
 
 def title(rows: pd.DataFrame) -> str:
@@ -51,13 +54,14 @@ def title(rows: pd.DataFrame) -> str:
     return f"{first['contrast']}: {first['level_a']} − {first['level_b']}"
 
 
-def matrix(rows: pd.DataFrame) -> Picture:
+def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways, shaded by the difference between the evoked currents."""
     by_part = {str(part): of_part.set_index(["target", "source"]) for part, of_part in rows.groupby("part", sort=False)}
     pattern = by_part["pattern"].pivot_table(index="target", columns="source", values="standardised", dropna=False)
     pattern = pattern.clip(lower=0)
-    targets = list(pattern.index)
-    sources = sorted(pattern.columns, key=lambda name: (name not in targets, name))
+    targets = in_order(pattern.index, palette)
+    pattern = pattern.loc[targets]
+    sources = in_order(pattern.columns, palette)
     shades = pattern[sources].to_numpy(dtype=float)
     with_text = max(len(targets), len(sources)) <= MAX_CELLS_WITH_TEXT
     step = (1.15, 0.75) if with_text else (9.0 / len(sources), min(0.6, 8.0 / len(targets)))
@@ -80,7 +84,7 @@ def matrix(rows: pd.DataFrame) -> Picture:
         panel.tick_params(axis="x", rotation=90)
     figure.colorbar(image, ax=panel, label="difference of the evoked\ncurrents (sd of a trial)", shrink=0.8)
     n_trials = rows.iloc[0][["n_trials_a", "n_trials_b"]].tolist()
-    return picture(
+    return Drawing(
         figure,
         f"Matrix of the differences of the currents, {title(rows)}",
         f"{title(rows)} ({n_trials[0]} against {n_trials[1]} trials, {number_text(rows.iloc[0]['start_s'])} to "
@@ -102,16 +106,16 @@ def _write(panel: Axes, where: tuple[int, int], cells: dict[str, Any], with_text
     found = {part: bool(cell["q_value"] <= MAX_Q_TO_REPORT) for part, cell in cells.items()}
     marks = "★" * found["pattern"] + "~" * found["trial_to_trial"]
     if not with_text:
-        panel.text(*where, marks, ha="center", va="center", fontsize=6, color=INK)
+        panel.text(*where, marks, ha="center", va="center", fontsize=6, color=CELL_INK)
         return
     standardised = cells["current"]["standardised"]
     text = "" if not np.isfinite(standardised) else f"{standardised:+.2f}"
-    style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": CELL_INK}
     panel.text(where[0], where[1] - 0.18, marks, fontsize=9, **style)
     panel.text(where[0], where[1] + 0.2, text, fontsize=8, fontweight="bold" if found["current"] else "normal", **style)
 
 
-def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: dict[str, str]) -> Picture:
+def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: Palette) -> Drawing:
     """Draw the difference of the current of every pathway over time, with its interval and the clusters of bins."""
     of_current = rows[rows["part"] == "current"]
     order = of_current.sort_values(["q_value", "p_value"], kind="stable").head(MAX_CONTRAST_PANELS)
@@ -126,6 +130,7 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: dict[str, st
         colour = source_colour(source, palette)
         zero_line(panel)
         course = by_pair.get_group((target, source)).sort_values("time_s")
+        course = course.iloc[:: 1 + len(course) // MAX_PANEL_POINTS]
         time_s = course["time_s"].to_numpy()
         panel.fill_between(time_s, course["ci_low"], course["ci_high"], color=colour, alpha=0.25, linewidth=0)
         panel.plot(time_s, course["difference"], color=colour)
@@ -140,9 +145,9 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: dict[str, st
         Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval"),
         Patch(color=INK, label="cluster of bins with p ≤ 0.05, corrected for time"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    legend_below(figure, handles)
     omitted = len(of_current) - len(pairs)
-    return picture(
+    return Drawing(
         figure,
         f"Differences of the currents over time, {title(rows)}",
         f"{title(rows)}: difference of the current of every pathway over time, mean over the units of the target. "

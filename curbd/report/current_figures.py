@@ -13,19 +13,23 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from curbd.report.drawing import (
+    CELL_INK,
     GRADE_KEY,
     GRADE_MARKS,
     GREY,
     INK,
     LINE_STYLES,
+    MAX_PANEL_POINTS,
     Dash,
-    Picture,
+    Drawing,
+    Palette,
     event_line,
+    in_order,
+    legend_below,
     matrix_cells,
     number_text,
     panels,
     percent_text,
-    picture,
     source_colour,
     source_label,
     wrapped_label,
@@ -40,19 +44,19 @@ Draw = Callable[[Axes, str, str], None]
 MAX_MATRIX_PANELS = 72
 """If a matrix would have more panels, only the strongest pathways are shown."""
 STRONGEST_PATHWAYS = 12
-MAX_VERDICTS_WITH_TEXT = 12
+MAX_VERDICTS_WITH_TEXT = 11
 """Matrices with more rows or columns have no text in their cells."""
 GRADE_HATCHES = {"supported": "..", "cannot_tell": "////", "no_evidence": "////"}
 """Grade -> hatching of a cell; cells of resolved pathways are plain."""
-GRADE_DOTS = {"resolved": ".", "supported": "+"}
-"""Grade -> marker in a cell without text."""
+MAX_VERDICTS_WITH_MARKS = 30
+"""Matrices with more rows or columns have no marks in their cells."""
 SIGN_LINES: dict[str, tuple[Dash, str]] = {
     "excitatory": ("-", "through positive weights"),
     "inhibitory": ("--", "through negative weights"),
 }
 
 
-def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
+def matrix(fit: ModelResults, palette: Palette) -> Drawing:
     """Draw the mean current from every source to every target over time, with its interval, one line per condition.
 
     If the true network is known, the true current is drawn on top.
@@ -61,6 +65,7 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
     net = rows[rows["sign"] == "net"]
     conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     styles = dict(zip(conditions, LINE_STYLES, strict=False))
+    shown = fit.condition_names
     true = None if fit.truth is None else mean_true_currents(fit, fit.truth)
 
     recorded_times = fit.recording["time"].values
@@ -70,22 +75,23 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
         of_pair = net[(net["target"] == target) & (net["source"] == source)]
         for condition, style in styles.items():
             line = of_pair[of_pair["condition"] == condition]
+            line = line.iloc[:: 1 + len(line) // MAX_PANEL_POINTS]
             time = line["time_s"].to_numpy()
             panel.fill_between(
                 time, line["ci_low"], line["ci_high"], color=colour, alpha=0.22 / len(styles) ** 0.5, linewidth=0
             )
             panel.plot(time, line["mean"], style, color=colour)
             if true is not None:
-                panel.plot(recorded_times, true[target, source, condition], style, color="black", linewidth=0.7)
+                panel.plot(recorded_times, true[target, source, condition], style, color=INK, linewidth=0.7)
 
     interval = net["ci_low"].notna().any()
     legend: list[Line2D | Patch] = []
     if len(styles) > 1:
-        legend += [Line2D([], [], color=GREY, linestyle=style, label=name) for name, style in styles.items()]
+        legend += [Line2D([], [], color=GREY, linestyle=style, label=shown[name]) for name, style in styles.items()]
     if interval:
         legend += [Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval")]
     if true is not None:
-        legend += [Line2D([], [], color="black", linewidth=0.7, label="true current")]
+        legend += [Line2D([], [], color=INK, linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
         "Current over time, mean over the units of the target and the trials of a condition. "
@@ -103,14 +109,17 @@ def matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
     return _small_multiples(fit, palette, draw, legend, "Matrix of mean currents over time", caption)
 
 
-def signed_matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
+def signed_matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the mean current from every source to every target, separately for positive and negative weights."""
+    if fit.is_of_populations:
+        return None
     rows = fit.of_first_seed("currents")
     averaged = rows.groupby(["target", "source", "sign", "time_s"], sort=True)["mean"].mean()
 
     def draw(panel: Axes, target: str, source: str) -> None:
         colour = source_colour(source, palette)
-        of_pair = averaged[target, source]
+        of_pair = averaged[target, source].reset_index().pivot_table(index="time_s", columns="sign", values="mean")
+        of_pair = of_pair.iloc[:: 1 + len(of_pair) // MAX_PANEL_POINTS]
         for sign, (style, _) in SIGN_LINES.items():
             panel.plot(of_pair[sign].index, of_pair[sign], style, color=colour, alpha=0.45, linewidth=1.1)
         panel.plot(of_pair["net"].index, of_pair["net"], color=colour, linewidth=1.8)
@@ -128,12 +137,12 @@ def signed_matrix(fit: ModelResults, palette: dict[str, str]) -> Picture:
 
 
 def _small_multiples(
-    fit: ModelResults, palette: dict[str, str], draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
-) -> Picture:
+    fit: ModelResults, palette: Palette, draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
+) -> Drawing:
     pathways = fit.tables["pathways"]
     grade = pathways.set_index(["target", "source"])["grade"]
-    targets = _targets(pathways)
-    sources = _sources(fit.tables["currents"])[:-1]
+    targets = in_order(pathways["target"], palette)
+    sources = _sources(fit.tables["currents"], palette)[:-1]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST_PATHWAYS)
@@ -163,18 +172,18 @@ def _small_multiples(
         "Rows are targets, columns are sources. Every panel has a scale of its own, because the current of a region "
         "onto itself would hide all others. The bias, which is constant, is left out."
     )
-    return picture(figure, alt, f"{caption} {layout}")
+    return Drawing(figure, alt, f"{caption} {layout}")
 
 
 def _strongest(
     pairs: Sequence[tuple[str, str]],
     grade: pd.Series,
-    palette: dict[str, str],
+    palette: Palette,
     draw: Draw,
     legend: Sequence[Line2D | Patch],
     alt: str,
     caption: str,
-) -> Picture:
+) -> Drawing:
     columns = 4
     figure, axes = panels(
         -(-len(pairs) // columns), columns, (10, 0.75 + 1.5 * -(-len(pairs) // columns)), share_x=True
@@ -192,14 +201,14 @@ def _strongest(
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     _legend(figure, legend)
-    return picture(
+    return Drawing(
         figure, alt, f"The {len(pairs)} pathways between regions with the largest share of the current. {caption}"
     )
 
 
 def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
     if legend:
-        figure.legend(handles=list(legend), loc="outside lower center", ncols=len(legend))
+        legend_below(figure, list(legend))
 
 
 def _grade_mark(panel: Axes, grade: str) -> None:
@@ -209,10 +218,10 @@ def _grade_mark(panel: Axes, grade: str) -> None:
         panel.text(0.98, 0.96, GRADE_MARKS[grade], fontsize=9.5, color=INK, **where)
 
 
-def verdicts(fit: ModelResults) -> Picture:
+def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways with their share, rms, null and grade."""
     pathways = fit.tables["pathways"]
-    targets, sources = _targets(pathways), _sources(pathways)
+    targets, sources = in_order(pathways["target"], palette), _sources(pathways, palette)
     share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
         index=targets, columns=sources
     )
@@ -234,22 +243,22 @@ def verdicts(fit: ModelResults) -> Picture:
             if row["grade"] in GRADE_HATCHES:
                 _hatch(panel, where, GRADE_HATCHES[row["grade"]])
             _write_cell(panel, where, row)
-        elif row["grade"] in GRADE_DOTS:
-            panel.plot(*where, GRADE_DOTS[row["grade"]], color=INK, markersize=3)
+        elif row["grade"] != "no_evidence" and max(len(targets), len(sources)) <= MAX_VERDICTS_WITH_MARKS:
+            panel.text(*where, GRADE_MARKS[row["grade"]], fontsize=7, color=CELL_INK, ha="center", va="center")
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
     if not has_text:
         panel.tick_params(axis="x", rotation=90)
         panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
         figure.colorbar(image, ax=panel, label="share of the current of the target", shrink=0.4)
-    key = (
-        f"{GRADE_KEY}. Every cell has the share of the current of the "
+    key = f"{GRADE_KEY}. " + (
+        "Every cell has the share of the current of the "
         "target, the rms of the current, and its null: the rms that the fit gives when the trials of the source are "
         "shuffled."
         if has_text
-        else "A dot marks a resolved pathway, a cross a supported pathway."
+        else "Cells without a mark: no evidence. The share of a cell is under the pointer."
     )
-    return picture(
+    return Drawing(
         figure,
         "Matrix of verdicts: "
         + "; ".join(f"{s} to {t}: {row['grade'].replace('_', ' ')}" for t, s, row in _pairs(pathways))
@@ -277,7 +286,7 @@ def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> Non
 
 def _hatch(panel: Axes, where: tuple[int, int], hatch: str) -> None:
     corner = (where[0] - 0.47, where[1] - 0.46)
-    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch=hatch, edgecolor="#AEB6BC", linewidth=0))
+    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch=hatch, edgecolor="#6B7982", linewidth=0))
 
 
 def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:
@@ -286,12 +295,7 @@ def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:
         yield str(row["target"]), str(row["source"]), row
 
 
-def _targets(pathways: pd.DataFrame) -> list[str]:
-    return sorted(pathways["target"].unique())
-
-
-def _sources(table: pd.DataFrame) -> list[str]:
+def _sources(table: pd.DataFrame, palette: Palette) -> list[str]:
     """Regions, then inputs, then the bias."""
-    targets = set(table["target"])
-    rank = {source: (source not in targets, source == "bias", source) for source in table["source"].unique()}
-    return sorted(rank, key=lambda source: rank[source])
+    names = in_order(table["source"], palette)
+    return [name for name in names if name != "bias"] + ["bias"] * ("bias" in names)

@@ -1,22 +1,28 @@
-"""The style of the pictures in the report, and the conversion of figures to pictures on the page."""
+"""The style of the figures of the report, and what all figures are drawn with."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, cycle
 from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import matplotlib.style
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from curbd.settings.report import ReportSettings
+
+Palette = dict[str, str]
+"""Region -> colour, in the order in which figures show the regions."""
 
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7A5195")
 """Colours that people with any colour vision can distinguish (Okabe and Ito), and a violet."""
@@ -25,7 +31,9 @@ Dash = Literal["-", "--", ":", "-."]
 LINE_STYLES: tuple[Dash, ...] = ("-", "--", ":", "-.")
 """Line styles of conditions; a panel shows no more conditions than there are styles."""
 INK, GREY = "#1A1A1A", "#8A8A8A"
-SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
+CELL_INK = "#1B1B1B"
+"""Text in shaded cells, which is dark on light and on dark pages."""
+SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FCFDFE", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
 """White to blue, light enough for dark text in every cell."""
 Sharing = Literal["none", "all", "row"]
 GRADE_MARKS = {"resolved": "✓", "supported": "(✓)", "cannot_tell": "?", "no_evidence": "–"}
@@ -39,8 +47,14 @@ GRADE_WORDS = {
 """Grade of a pathway -> words for readers."""
 GRADE_KEY = "; ".join(f"{mark}: {GRADE_WORDS[grade]}" for grade, mark in GRADE_MARKS.items())
 """Explanation of the signs."""
-MAX_SVG_CHARACTERS = 150_000
-"""Pictures whose SVG is longer become PNG."""
+HOVER = "hover:"
+"""Start of the identifier of an artist that has a text under the pointer."""
+LETTER_INCHES, LEGEND_SIGN_INCHES = 0.075, 0.5
+"""Widths of a letter in legends, and of a sign with its margins."""
+MAX_CELLS_WITH_GAP = 400
+"""Cells of larger matrices touch."""
+MAX_PANEL_POINTS = 90
+"""Courses of more bins are drawn at every second, third, ... bin, which is what a small panel can show."""
 PAGE_WIDTH_INCHES = 10.0
 """Width of the text column of the page, in inches."""
 
@@ -58,15 +72,15 @@ MATPLOTLIB_STYLE = {
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "hatch.color": "#B5B5B5",
-    "hatch.linewidth": 0.7,
+    "hatch.color": "#6B7982",
+    "hatch.linewidth": 0.5,
     "image.interpolation": "nearest",
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "path.simplify": True,
     "path.simplify_threshold": 0.3,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     # Identifiers of elements come from this salt instead of the clock, so that equal pictures are equal bytes.
     "svg.hashsalt": "curbd",
     # A region may be called $B$: text from users must not be read as a formula.
@@ -80,19 +94,17 @@ MATPLOTLIB_STYLE = {
 }
 
 
-class Picture(NamedTuple):
-    """A picture on the page.
+class Drawing(NamedTuple):
+    """A drawn figure with its explanations.
 
     Attributes
     ----------
-    source : the image as a data URI.
-    width : width in CSS pixels.
-    alt : description for readers who cannot see the image.
-    caption : text below the image.
+    figure : the figure.
+    alt : description for readers who cannot see the figure.
+    caption : text below the figure.
     """
 
-    source: str
-    width: int
+    figure: Figure
     alt: str
     caption: str
 
@@ -104,50 +116,44 @@ def report_style() -> Iterator[None]:
         yield
 
 
-def picture(figure: Figure, alt: str, caption: str) -> Picture:
-    """Convert a figure to a picture on the page, as SVG, or as PNG if the SVG would be large.
+def colours(regions: Iterable[str], wanted: ReportSettings | None = None) -> Palette:
+    """Assign a colour to every region, for use throughout the report.
 
     Parameters
     ----------
-    figure : the drawn figure.
-    alt : description for readers who cannot see the image.
-    caption : text below the image.
+    regions : names of the regions of all recordings.
+    wanted : order and colours that the config asks for.
 
     Returns
     -------
-    The picture.
+    Region -> colour, in the order in which figures show the regions.
     """
-    width = round(figure.get_figwidth() * 96)
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        # The panels are laid out once; with a layout engine, every saving would draw the figure twice.
-        layout.execute(figure)
-        figure.set_layout_engine(None)
-    drawn = _saved(figure, "svg")
-    if len(drawn) <= MAX_SVG_CHARACTERS:
-        return Picture(_uri("image/svg+xml", drawn), width, alt, caption)
-    return Picture(_uri("image/png", _saved(figure, "png")), width, alt, caption)
+    wanted = wanted or ReportSettings()
+    present = set(regions)
+    named = [name for name in wanted.regions if name in present]
+    names = [*named, *sorted(present - set(named))]
+    return dict(zip(names, _distinct_colours(len(names)), strict=True)) | {
+        name: colour for name, colour in wanted.colours.items() if name in present
+    }
 
 
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    # Date and version of matplotlib are left out, so that equal pictures are equal bytes.
-    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-    return buffer.getvalue()
+def _distinct_colours(number: int) -> list[str]:
+    """Colours that differ between neighbours: the fixed colours, then their darker and their lighter shades."""
+    shades = [list(REGION_COLOURS)]
+    for towards, share in (("#000000", 0.35), ("#FFFFFF", 0.4), ("#000000", 0.6)):
+        shades.append([_mixed(colour, towards, share) for colour in REGION_COLOURS])
+    return [colour for _, colour in zip(range(number), cycle(chain(*shades)), strict=False)]
 
 
-def _uri(media: str, content: bytes) -> str:
-    return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
+def _mixed(colour: str, towards: str, share: float) -> str:
+    red, green, blue = (1 - share) * np.array(to_rgb(colour)) + share * np.array(to_rgb(towards))
+    return to_hex((float(red), float(green), float(blue)))
 
 
-def colours(regions: Iterable[str]) -> dict[str, str]:
-    """Assign a colour to every region, for use throughout the report."""
-    names = sorted(set(regions))
-    if len(names) <= len(REGION_COLOURS):
-        return dict(zip(names, REGION_COLOURS, strict=False))
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(names)))
-    return {name: to_hex(shade) for name, shade in zip(names, shades, strict=True)}
+def in_order(names: Iterable[str], palette: Palette) -> list[str]:
+    """Sort names of regions as the palette has them; names that are no regions follow in alphabetical order."""
+    rank = {name: position for position, name in enumerate(palette)}
+    return sorted(set(map(str, names)), key=lambda name: (rank.get(name, len(rank)), name))
 
 
 def source_colour(source: str, palette: dict[str, str]) -> str:
@@ -218,6 +224,13 @@ def legend_marker(marker: str, label: str, **look: Any) -> Line2D:
     return Line2D([], [], linestyle="none", marker=marker, label=label, **look)
 
 
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Draw a legend below all panels, in as many columns as the width of the figure has room for."""
+    widest = max(len(str(handle.get_label())) for handle in handles)
+    room = int(figure.get_figwidth() / (LEGEND_SIGN_INCHES + LETTER_INCHES * widest))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=max(1, min(len(handles), room)))
+
+
 def zero_line(axes: Axes) -> None:
     """Draw a grey line at zero, behind everything else."""
     axes.axhline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
@@ -230,9 +243,19 @@ def event_line(axes: Axes) -> None:
         axes.axvline(0, color=GREY, linewidth=0.7, linestyle=":", zorder=0)
 
 
+def hover(artist: Artist, text: str) -> None:
+    """Give an artist a text that the page shows under the pointer."""
+    artist.set_gid(f"{HOVER}{text}")
+
+
 def matrix_cells(
-    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], largest: float
-) -> AxesImage:
+    axes: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    largest: float,
+    texts: Mapping[tuple[int, int], str] | None = None,
+) -> ScalarMappable:
     """Draw a matrix as shaded cells.
 
     Parameters
@@ -241,12 +264,24 @@ def matrix_cells(
     values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
     rows, columns : names of the rows and columns.
     largest : number with the darkest shade.
+    texts : (row, column) -> text under the pointer; by default the number.
 
     Returns
     -------
-    The image of the cells.
+    The shades, for a colour bar.
     """
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=largest or 1.0, aspect="auto")
+    shades = ScalarMappable(Normalize(0, largest or 1.0), SHADES)
+    gap = 0.06 if values.size <= MAX_CELLS_WITH_GAP else 0.0
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            corner = (column - 0.5 + gap / 2, row - 0.5 + gap / 2)
+            cell = Rectangle(corner, 1 - gap, 1 - gap, facecolor=shades.to_rgba(value), edgecolor="none")
+            cell.set_clip_on(False)
+            names = f"{rows[row]}, {columns[column]}".replace("\n", " ")
+            hover(cell, (texts or {}).get((row, column), f"{names}: {number_text(float(value), 3)}"))
+            axes.add_patch(cell)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -254,9 +289,4 @@ def matrix_cells(
     axes.xaxis.set_label_position("top")
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    if values.size <= 400:
-        axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=2)
-        axes.tick_params(which="minor", length=0)
-    return image
+    return shades

@@ -13,11 +13,15 @@ from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
     GREY,
-    Picture,
+    INK,
+    Drawing,
+    Palette,
+    event_line,
+    in_order,
+    legend_below,
     legend_marker,
     number_text,
     panels,
-    picture,
     r2_text,
     wrapped_label,
     zero_line,
@@ -31,7 +35,7 @@ MAX_MAP_P_VALUE = 0.05
 """Largest share of random halves with an r at least as large for a map that counts as predicted."""
 
 
-def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the strongest effects over time: intact and perturbed rates, and their difference."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
@@ -53,28 +57,30 @@ def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         upper, lower = axes[:, column]
         for panel in (upper, lower):
             panel.axvspan(row["start_s"], row["stop_s"], color="#F0F0F0", zorder=-1)
-        upper.plot(time, intact, color="black", linewidth=0.9)
+        upper.plot(time, intact, color=INK, linewidth=0.9)
         upper.fill_between(time, intact + low, intact + high, color=colour, alpha=0.25, linewidth=0)
         upper.plot(time, intact + effect, color=colour, linewidth=1.8)
-        upper.set_title(f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(rows, row))
+        upper.set_title(f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row))
         zero_line(lower)
         lower.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0)
         lower.plot(time, effect, color=colour, linewidth=1.8)
         if true:
-            lower.plot(time, line["true_mean"], color="black", linewidth=0.9, linestyle="--")
+            lower.plot(time, line["true_mean"], color=INK, linewidth=0.9, linestyle="--")
         lower.set_xlabel("time (s)")
-    axes[0, 0].set_ylabel("rate (scaled), mean of units")
+        event_line(upper)
+        event_line(lower)
+    axes[0, 0].set_ylabel("scaled rate, mean of units")
     axes[1, 0].set_ylabel("effect, mean of units")
     legend: list[Line2D | Patch] = [
-        Line2D([], [], color="black", linewidth=0.9, label="intact run"),
+        Line2D([], [], color=INK, linewidth=0.9, label="intact run"),
         Line2D([], [], color=GREY, linewidth=1.8, label="perturbed (in the colour of the region)"),
         Patch(color=GREY, alpha=0.4, label="95 % interval"),
     ]
     if true:
-        legend.append(Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="true effect"))
-    figure.legend(handles=legend, loc="outside lower center", ncols=len(legend))
+        legend.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label="true effect"))
+    legend_below(figure, legend)
     names = "; ".join(f"{row['perturbation']} on {row['target']}" for row in chosen)
-    return picture(
+    return Drawing(
         figure,
         f"Time courses of the strongest effects: {names}",
         "The strongest effects over time, mean over units and trials. Top: rates of the region in the intact and "
@@ -84,11 +90,12 @@ def timecourses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     )
 
 
-def _of_condition(rows: pd.DataFrame, row: Mapping[Hashable, Any]) -> str:
-    return f", {row['condition']}" if len(rows["condition"].unique()) > 1 else ""
+def _of_condition(fit: ModelResults, row: Mapping[Hashable, Any]) -> str:
+    names = fit.condition_names
+    return f"\n{wrapped_label(names.get(row['condition'], row['condition']), 26)}" if len(names) > 1 else ""
 
 
-def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def agreement(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw predicted against true effects on units, for the experiments with the largest true effects."""
     units = fit.of_first_seed("inactivation_units")
     if "true_mean" not in units:
@@ -109,7 +116,8 @@ def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
                 "o",
                 color=palette[str(region)],
                 markersize=3.5,
-                alpha=0.8,
+                # An image, because a recording has many units, each with a dot for every condition.
+                rasterized=True,
             )
         _diagonal(panel)
         true = of_experiment["true_mean"]
@@ -117,10 +125,10 @@ def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         panel.set_title(f"{wrapped_label(name, 26)}\nR² {r2_text(float(1 - missed))}")
         panel.set_xlabel("true effect")
     axes[0, 0].set_ylabel("predicted effect")
-    legend = [legend_marker("o", str(name), color=palette[str(name)]) for name in sorted(units["region"].unique())]
+    legend = [legend_marker("o", str(name), color=palette[str(name)]) for name in in_order(units["region"], palette)]
     if len(legend) <= MAX_REGIONS_IN_LEGEND:
-        figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 6))
-    return picture(
+        legend_below(figure, legend)
+    return Drawing(
         figure,
         "Predicted against true effects on units: " + "; ".join(shown),
         "Predicted against true effect on every unit, one dot for each unit and condition: mean over trials and the "
@@ -128,7 +136,7 @@ def agreement(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     )
 
 
-def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def measured(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw predicted against measured effects of real perturbations: the maps over regions, then the units."""
     rows = fit.of_first_seed("perturbation_comparison")
     if rows.empty:
@@ -156,7 +164,7 @@ def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     for panel in axes.flat[len(panels_of) :]:
         panel.set_visible(False)
     texts = "; ".join(f"{row['perturbation']} on {row['target']}: {_comparison_text(row)}" for row in panels_of)
-    return picture(
+    return Drawing(
         figure,
         f"Predicted against measured effects of real perturbations: {texts}",
         "Predicted against measured effect of a real perturbation on every unit, or on every region in the map over "
@@ -168,7 +176,7 @@ def measured(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     )
 
 
-def _draw_points(panel: Axes, points: pd.DataFrame, palette: dict[str, str]) -> None:
+def _draw_points(panel: Axes, points: pd.DataFrame, palette: Palette) -> None:
     """Draw one point with intervals for every unit or region."""
     x, y = points["predicted"].to_numpy(), points["measured"].to_numpy()
     interval = points[["predicted_low", "predicted_high"]].to_numpy(dtype=float)

@@ -29,12 +29,13 @@ MAX_LISTED = 12
 
 
 class Judged(NamedTuple):
-    """A pathway between regions in the summary: its name, verdict, grade, share of the current, reason and needs."""
+    """A pathway between regions in the summary: its name, verdict, grade, share, codes of the objections, and needs."""
 
     pathway: str
     verdict: str
     grade: str
     share: str
+    codes: str
     reason: str
     needed: str
 
@@ -80,6 +81,7 @@ def summarise(fit: ModelResults) -> Summary:
             verdict=row["verdict"],
             grade=f"{GRADE_MARKS[row['grade']]} {GRADE_WORDS[row['grade']]}",
             share=percent_text(row["share"]),
+            codes="" if pd.isna(row["reason_codes"]) else row["reason_codes"].replace("_", " ").replace(";", ", "),
             reason=row["reason"],
             needed="" if pd.isna(row["needed"]) else row["needed"],
         )

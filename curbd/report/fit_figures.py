@@ -11,7 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.network.equation import free_run
-from curbd.report.drawing import GREY, INK, Picture, legend_marker, number_text, panels, picture, r2_text, zero_line
+from curbd.report.drawing import (
+    GREY,
+    INK,
+    Drawing,
+    Palette,
+    legend_below,
+    legend_marker,
+    number_text,
+    panels,
+    r2_text,
+    zero_line,
+)
 from curbd.report.reading import ModelResults
 
 LOWEST_SCORE = -0.5
@@ -34,7 +45,7 @@ REPEATED_VARIANCE_LABEL = "repeats between trials"
 """Name of the column ``ceiling_r2`` in the legend if the true network is not known."""
 
 
-def scores(fits: Sequence[ModelResults]) -> Picture | None:
+def scores(fits: Sequence[ModelResults]) -> Drawing | None:
     """Draw the scores of the first seed of every model on training and test trials, with references and baselines.
 
     Parameters
@@ -75,8 +86,8 @@ def scores(fits: Sequence[ModelResults]) -> Picture | None:
         legend_marker("o", "test trials", color=INK),
         *(legend_marker(label=f"{labels[name]} (test)", **look) for name, (_, look) in REFERENCES.items()),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=6)
-    return picture(
+    legend_below(figure, legend)
+    return Drawing(
         figure,
         "Scores of every model on training and test trials",
         "How well every network reproduces the activity: one bin ahead (share of the variance of the total current), "
@@ -114,7 +125,7 @@ def _references(axes: Axes, of_model: pd.DataFrame, height: int, score: str) -> 
             axes.plot(value, height + 0.14, linestyle="none", **look)
 
 
-def unit_traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw recorded and freely simulated rates in one held-out trial, for the best, the median and the worst unit."""
     per_unit = _unit_scores(fit)
     if per_unit is None:
@@ -142,9 +153,9 @@ def unit_traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         Line2D([], [], color="#B0B0B0", linewidth=2.2, label="recorded"),
         Line2D([], [], color=INK, label="network running freely (in the colour of the region)"),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=2)
+    legend_below(figure, legend)
     split = str(fit.recording["split"].values[trial])
-    return picture(
+    return Drawing(
         figure,
         "Recorded rate and free run of three units",
         f"Three units in one {split} trial (index {trial}): the best, the median and the worst by R² one bin ahead. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import GREY, INK, Picture, counted, legend_marker, panels, picture, source_label
+from curbd.report.drawing import GREY, INK, Drawing, counted, legend_below, legend_marker, panels, source_label
 from curbd.report.findings import MAX_Q_TO_REPORT
 
 MAX_FOREST_ROWS = 24
@@ -27,7 +27,7 @@ def is_drawn(rows: pd.DataFrame) -> bool:
     return bool(len(_between(rows))) and part not in ("pattern", "trial_to_trial", "evoked")
 
 
-def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame) -> Picture:
+def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame) -> Drawing:
     """Draw the estimates of every session and their combination, one row per pathway between regions.
 
     Parameters
@@ -67,10 +67,10 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         legend_marker("D", "all sessions, 95 % interval", color=INK, markersize=5),
         legend_marker("o", "one session", color=GREY, markersize=3),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    legend_below(figure, handles)
     omitted = len(between) - len(shown)
     over = " and ".join(sorted(set(shown["interval_over"])))
-    return picture(
+    return Drawing(
         figure,
         f"Forest plot of {quantity}, {model}",
         f"{model}, {quantity}: estimates of {counted(len(subjects), 'animal')}. In brackets: sessions that support it, "

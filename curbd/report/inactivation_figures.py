@@ -9,12 +9,27 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from curbd.inactivation.tabulate import effect_size
-from curbd.report.drawing import INK, Picture, legend_marker, matrix_cells, number_text, panels, picture, wrapped_label
+from curbd.recording.scaling import silent
+from curbd.report.drawing import (
+    CELL_INK,
+    INK,
+    Drawing,
+    Palette,
+    in_order,
+    legend_below,
+    legend_marker,
+    matrix_cells,
+    number_text,
+    panels,
+    wrapped_label,
+)
 from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.reading import ModelResults
 
-MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 8
+MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 6
 """Matrices with more rows or columns have no text in their cells."""
+MIN_INTACT_HZ = 0.01
+"""Effects on regions with a smaller intact rate are not given in percent."""
 MAX_DOSE_SERIES, MAX_REGIONS_IN_PANEL = 6, 7
 
 
@@ -29,14 +44,17 @@ def effects(fit: ModelResults) -> pd.DataFrame:
     return rows.assign(size=effect_size(rows), shift=rows["expected_mean"].fillna(rows["effect_mean"]))
 
 
-def matrix(fit: ModelResults) -> Picture | None:
+def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw a matrix of the effects of all perturbations on all regions, over all conditions."""
     rows = effects(fit)
     if rows.empty:
         return None
     rows = rows.assign(square=rows["size"] ** 2, own=rows["perturbed_share"] == 1)
-    perturbations, targets = list(rows["perturbation"].unique()), sorted(rows["target"].unique())
-    cells = dict(list(rows.groupby(["perturbation", "target"])))
+    perturbations, targets = list(rows["perturbation"].unique()), in_order(rows["target"], palette)
+    cells = {
+        (str(perturbation), str(target)): cell
+        for (perturbation, target), cell in rows.groupby(["perturbation", "target"])
+    }
     effect = np.full((len(perturbations), len(targets)), np.nan)
     for (perturbation, target), cell in cells.items():
         if not cell["own"].any():
@@ -48,12 +66,18 @@ def matrix(fit: ModelResults) -> Picture | None:
     panel = axes[0, 0]
     panel.set_facecolor("#EEEEEE")
     names = [wrapped_label(name, 24) for name in perturbations]
+    in_hz = effects_in_hz(fit)
     image = matrix_cells(
         panel, effect, names, [wrapped_label(name) for name in targets], float(np.nanmax(effect, initial=0))
     )
     if has_text:
         for (perturbation, target), cell in cells.items():
-            _write_cell(panel, (targets.index(target), perturbations.index(perturbation)), cell)
+            _write_cell(
+                panel,
+                (targets.index(target), perturbations.index(perturbation)),
+                cell,
+                in_hz.get((perturbation, target), ""),
+            )
     else:
         panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
         panel.tick_params(axis="x", rotation=90)
@@ -61,13 +85,19 @@ def matrix(fit: ModelResults) -> Picture | None:
     panel.set_xlabel("effect on", labelpad=8)
     panel.set_ylabel("experiment")
     several = len(rows["condition"].unique()) > 1
+    below = (
+        "the mean over the units in Hz and in percent of their rate in the intact simulation"
+        if in_hz
+        else "the mean with its 95 % interval"
+    )
     caption = (
         "Predicted effect of every experiment (rows) on the rates of every region (columns): rms of the perturbed "
         "minus the intact simulation in scaled rates, as expected under the posterior if there is one (expected_rms in "
         "inactivations.csv; otherwise effect_rms)"
-        + (", and below it the mean with its 95 % interval" if has_text else "")
-        + ". p compares the effect with that of the same perturbation of random groups of as many units"
-        + (f"; * marks q ≤ {MAX_Q_TO_REPORT:g}, corrected for the number of effects" if has_text else "")
+        + (", and below it " + below if has_text else "")
+        + ". q compares the effect with that of the same perturbation of random groups of as many units, corrected for "
+        + "the number of effects"
+        + (f"; ★: q ≤ {MAX_Q_TO_REPORT:g}" if has_text else "")
         + ". Cells are grey where the experiment acts on the whole region itself."
         + (
             " “Not supported” means that no resolved pathways lead from the perturbation to the region, or that less "
@@ -83,33 +113,57 @@ def matrix(fit: ModelResults) -> Picture | None:
         )
     )
     alt = [f"{p} on {t}: {number_text(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
-    return picture(figure, "Matrix of effects" + (": " + "; ".join(alt) if has_text else ""), caption)
+    return Drawing(figure, "Matrix of effects" + (": " + "; ".join(alt) if has_text else ""), caption)
 
 
 def _has_truth(rows: pd.DataFrame) -> bool:
     return "true_r2" in rows and bool(rows["true_r2"].notna().any())
 
 
-def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame) -> None:
-    lines = []
-    if cell["own"].any():
-        lines.append("itself")
-    else:
+def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame, in_hz: str) -> None:
+    """Write the size of an effect into its cell, and below it the effect in Hz or its mean, and its test."""
+    own = bool(cell["own"].any())
+    lines = ["itself"] if own else []
+    if in_hz:
+        lines.append(in_hz)
+    elif not own:
         lines.append(f"mean {number_text(float(cell['shift'].mean()))}")
         if cell["ci_low"].notna().all():
             # One interval for all conditions: from the lowest lower end to the highest upper end.
             lines.append(f"[{number_text(float(cell['ci_low'].min()))}, {number_text(float(cell['ci_high'].max()))}]")
-    if cell["p_value"].notna().any() and not cell["own"].any():
-        found = " *" if (cell["q_value"] <= MAX_Q_TO_REPORT).all() else ""
-        lines.append(f"p {_range(cell['p_value'])}{found}")
+    if cell["q_value"].notna().any() and not own:
+        lines.append(f"q {_range(cell['q_value'])}")
     if (cell["verdict"] == "unsupported").all():
         lines.append("not supported")
     if _has_truth(cell):
         lines.append(f"R² {_range(cell['true_r2'])}")
+    star = " ★" if not own and (cell["q_value"] <= MAX_Q_TO_REPORT).all() else ""
     rms = number_text(float(np.sqrt(cell["square"].mean())))
-    middle: dict[str, Any] = {"ha": "center", "color": INK}
-    panel.text(where[0], where[1] - 0.19, rms, va="bottom", fontsize=9.5, **middle)
+    middle: dict[str, Any] = {"ha": "center", "color": CELL_INK if not own else INK}
+    panel.text(where[0], where[1] - 0.19, f"{rms}{star}", va="bottom", fontsize=9.5, **middle)
     panel.text(where[0], where[1] - 0.14, "\n".join(lines), va="top", fontsize=7, **middle)
+
+
+def effects_in_hz(fit: ModelResults) -> dict[tuple[str, str], str]:
+    """Return the mean effect on the units of a region in Hz and in percent of their intact rate.
+
+    Returns
+    -------
+    (perturbation, region) -> text; empty if the rates of the recording are not in Hz.
+    """
+    recording = fit.recording
+    if recording["rates"].attrs.get("units") != "Hz" or recording.attrs["activity"] == "model" or silent(recording):
+        return {}
+    scale = recording["scale"].to_series()
+    units = fit.of_first_seed("inactivation_units")
+    hz = units["unit_id"].map(scale.set_axis(recording["unit_id"].values.astype(str)))
+    units = units.assign(effect=units["effect_mean"] * hz, intact=units["intact_mean"] * hz)
+    means = units.groupby(["perturbation", "region"], as_index=False)[["effect", "intact"]].mean()
+    texts = {}
+    for row in means.to_dict("records"):
+        share = f" ({100 * row['effect'] / row['intact']:+.0f} %)" if row["intact"] > MIN_INTACT_HZ else ""
+        texts[str(row["perturbation"]), str(row["region"])] = f"{row['effect']:+.2g} Hz{share}".replace("-", "−")
+    return texts
 
 
 def _range(values: pd.Series[float]) -> str:
@@ -118,7 +172,7 @@ def _range(values: pd.Series[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def doses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def doses(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw effects against the dose (strength or share of the units), for experiments with several doses."""
     rows = effects(fit)
     rows = rows[rows["perturbed_share"] < 1]
@@ -151,13 +205,13 @@ def doses(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         panel.set_xlim(0, 1.05)
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
-    legend = [legend_marker("o", f"on {name}", color=palette[str(name)]) for name in sorted(rows["target"].unique())]
+    legend = [legend_marker("o", f"on {name}", color=palette[str(name)]) for name in in_order(rows["target"], palette)]
     legend.append(legend_marker("o", "not supported", color=INK, markerfacecolor="none"))
     true = "true_rms" in rows and bool(rows["true_rms"].notna().any())
     if true:
         legend.append(legend_marker("x", "in the true network", color=INK))
-    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 5))
-    return picture(
+    legend_below(figure, legend)
+    return Drawing(
         figure,
         "Effects against the dose: " + "; ".join(str(series) for series, _ in shown),
         "Predicted effect on every region against the dose: rms over trials, units, conditions and the time of the "

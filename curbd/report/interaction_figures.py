@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import INK, Picture, legend_marker, number_text, panels, picture, wrapped_label
+from curbd.report.drawing import INK, Drawing, Palette, legend_below, legend_marker, number_text, panels, wrapped_label
 from curbd.report.inactivation_figures import effects
 from curbd.report.reading import ModelResults
 
 MAX_PAIRS, MAX_WINDOW_PANELS, MAX_REGIONS_IN_PANEL = 30, 6, 7
 
 
-def direct_and_total(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def direct_and_total(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw effects of silencing a region against those of cutting its pathway, and the transmitter index of regions."""
     rows = fit.of_first_seed("interactions")
     effect = rows[rows["measure"].isin(["total_effect", "direct_effect"])]
@@ -47,12 +47,12 @@ def direct_and_total(fit: ModelResults, palette: dict[str, str]) -> Picture | No
         legend_marker("o", "region silenced", color=INK),
         legend_marker("D", "only the pathway cut", color=INK, markerfacecolor="white"),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=2)
+    legend_below(figure, legend)
     texts = [
         f"{source} on {target}: {number_text(row['total_effect'])} in all, {number_text(row['direct_effect'])} directly"
         for source, target, row in zip(sources, targets, pairs.to_dict("records"), strict=True)
     ][::-1]
-    return picture(
+    return Drawing(
         figure,
         "Direct and total effects: " + "; ".join(texts),
         "Effect of silencing a region on another region, and effect of cutting only the pathway between the two. If "
@@ -61,7 +61,7 @@ def direct_and_total(fit: ModelResults, palette: dict[str, str]) -> Picture | No
     )
 
 
-def windows(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def windows(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the effects of a perturbation in successive time windows."""
     rows = effects(fit)
     repeated = ["experiment", "acts_on", "fraction", "strength"]
@@ -94,7 +94,7 @@ def windows(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         panel.legend(title="on", fontsize=7)
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
-    return picture(
+    return Drawing(
         figure,
         "Effects in successive windows: " + "; ".join(shown),
         "Effect of a perturbation in successive time windows on every region, during the window: rms over trials, "

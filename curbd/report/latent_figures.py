@@ -5,15 +5,24 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from curbd.report.drawing import LINE_STYLES, REGION_COLOURS, Picture, panels, picture, zero_line
+from curbd.report.drawing import (
+    LINE_STYLES,
+    REGION_COLOURS,
+    Drawing,
+    Palette,
+    event_line,
+    legend_below,
+    panels,
+    zero_line,
+)
 from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 
 MAX_LATENTS = 4
-MAX_LATENT_TRIALS = 10
+MAX_LATENT_TRIALS = 6
 
 
-def trajectories(fit: ModelResults) -> Picture | None:
+def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the first latents over time: single trials as thin lines, the mean of every condition as a thick line."""
     rows = fit.of_first_seed("latents")
     if rows.empty:
@@ -33,6 +42,7 @@ def trajectories(fit: ModelResults) -> Picture | None:
             panel.plot(wide.index, wide.mean(axis=1), style, color=colour, linewidth=2)
         panel.set_title(f"latent {latent}")
         panel.set_xlabel("time (s)")
+        event_line(panel)
     axes[0, 0].set_ylabel("κ = n′r")
     if plane:
         panel = axes[0, -1]
@@ -44,10 +54,14 @@ def trajectories(fit: ModelResults) -> Picture | None:
         panel.set_xlabel(f"latent {latents[0]}")
         panel.set_ylabel(f"latent {latents[1]}")
     if len(looks) > 1:
-        legend = [Line2D([], [], color=c, linestyle=s, linewidth=2, label=name) for name, (c, s) in looks.items()]
-        figure.legend(handles=legend, loc="outside lower center", ncols=len(legend))
+        names = fit.condition_names
+        legend = [
+            Line2D([], [], color=colour, linestyle=style, linewidth=2, label=names[condition])
+            for condition, (colour, style) in looks.items()
+        ]
+        legend_below(figure, legend)
     rank = rows["latent"].nunique()
-    return picture(
+    return Drawing(
         figure,
         "Latent variables over time",
         f"The network has rank {rank}: all recurrent currents pass through {rank} latent variable{'s' * (rank > 1)}. "

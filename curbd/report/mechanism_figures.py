@@ -8,16 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.report.drawing import (
-    GREY,
+    CELL_INK,
     INK,
     LINE_STYLES,
     REGION_COLOURS,
     Dash,
-    Picture,
+    Drawing,
+    Palette,
+    in_order,
+    legend_below,
     legend_marker,
     matrix_cells,
     panels,
-    picture,
     wrapped_label,
     zero_line,
 )
@@ -26,7 +28,9 @@ from curbd.report.recording_figures import most_frequent
 
 MAX_FIELD_PANELS = 3
 MAX_LOADING_PANELS = 3
-MAX_FIELD_TRIALS = 8
+MAX_FIELD_TRIALS = 3
+MAX_FIELD_ARROWS = 13
+"""Largest number of arrows of a vector field in a row."""
 STABILITY_FACES = {"stable": INK, "saddle": "#BFC7CC", "unstable": "white"}
 """Fill colour of a fixed point by its stability."""
 Looks = dict[str, tuple[str, Dash]]
@@ -34,7 +38,7 @@ Paths = dict[str, dict[int, pd.DataFrame]]
 """Condition -> latent -> position (time, trial)."""
 
 
-def landscape(fit: ModelResults) -> Picture | None:
+def landscape(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the vector field of the first two latents at constant inputs, with fixed points, cycles and trajectories."""
     field = fit.tables["field"]
     if field.empty:
@@ -70,16 +74,21 @@ def landscape(fit: ModelResults) -> Picture | None:
     if (points["type"] == "limit_cycle").any():
         legend.append(legend_marker("P", "centre of a cycle", color="#CC79A7"))
     if len(looks) > 1:
-        legend += [Line2D([], [], color=c, linestyle=s, linewidth=2, label=name) for name, (c, s) in looks.items()]
-    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 2 * len(shown)))
+        names = fit.condition_names
+        legend += [
+            Line2D([], [], color=colour, linestyle=style, linewidth=2, label=names[condition])
+            for condition, (colour, style) in looks.items()
+        ]
+    legend_below(figure, legend)
     rank = int(points["latent"].max()) if len(points) else 1 + plane
-    return picture(
+    return Drawing(
         figure,
         "Vector field of the latents with fixed points and mean trajectories",
         "Direction in which the latents of the network move at constant input: τ dz/dt = −z + n′ tanh(m z + B u + b). "
         "Thick lines: mean trajectories of the conditions, whose inputs change over time; the dot is the start."
         + (f" Thin lines: up to {MAX_FIELD_TRIALS} trials of each condition." if plane else "")
         + (f" The network has {rank} latents; those that are not shown are held at their median." * (rank > 2))
+        + " The length of an arrow grows with the root of the speed." * plane
         + f" {_warning(points)}",
     )
 
@@ -88,7 +97,11 @@ def _plane(panel: Axes, field: pd.DataFrame, points: pd.DataFrame, paths: Paths,
     wide = field.pivot_table(index="position_2", columns="position_1", values=["velocity_1", "velocity_2"])
     x, y = wide["velocity_1"].columns.to_numpy(), wide.index.to_numpy()
     u, v = wide["velocity_1"].to_numpy(), wide["velocity_2"].to_numpy()
-    panel.streamplot(x, y, u, v, color="#C3CCD3", linewidth=0.7, density=0.9, arrowsize=0.7)
+    step = (1 + len(y) // MAX_FIELD_ARROWS, 1 + len(x) // MAX_FIELD_ARROWS)
+    # The root keeps slow places, where arrows would be dots, legible.
+    length = np.hypot(u, v) ** 0.5 + np.finfo(float).tiny
+    every = np.s_[:: step[0], :: step[1]]
+    panel.quiver(x[:: step[1]], y[:: step[0]], (u / length)[every], (v / length)[every], color="#A9B3BA", width=0.005)
     for name, path in paths.items():
         colour, style = looks[name]
         panel.plot(
@@ -166,7 +179,7 @@ def _warning(points: pd.DataFrame) -> str:
     return f"Warning, {points['warning'].iloc[0]}.{score_text}{incomplete}"
 
 
-def populations(fit: ModelResults) -> Picture | None:
+def populations(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the loadings of all units on the latents and inputs, coloured by population."""
     units = fit.tables["populations"]
     network = fit.networks.isel(seed=0)
@@ -203,8 +216,8 @@ def populations(fit: ModelResults) -> Picture | None:
              color=REGION_COLOURS[(number - 1) % len(REGION_COLOURS)])
         for number in numbers
     ]  # fmt: skip
-    figure.legend(handles=legend, loc="outside lower center", ncols=min(len(legend), 4))
-    return picture(
+    legend_below(figure, legend)
+    return Drawing(
         figure,
         "Loadings of the units by population",
         "Every dot is a unit: m is the weight from the latent to the unit, n (times the number of units) the weight "
@@ -219,11 +232,11 @@ def _counted(region: pd.Series[str]) -> list[tuple[str, int]]:
     return [(str(name), int(count)) for name, count in zip(names, counts, strict=True)]
 
 
-def ranks(fit: ModelResults) -> Picture | None:
+def ranks(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw a matrix of the ranks of the weights from every source to every target."""
     pathways = fit.tables["pathways"]
     rows = pathways[pathways["rank"].notna()]
-    regions = sorted(set(rows["target"]))
+    regions = in_order(rows["target"], palette)
     if len(regions) < 2:
         return None
     size = 1.6 + 0.55 * len(regions)
@@ -237,14 +250,14 @@ def ranks(fit: ModelResults) -> Picture | None:
         if row["source"] not in regions:
             continue
         where = regions.index(row["source"]), regions.index(row["target"])
-        panel.annotate(f"{int(row['rank'])}", where, ha="center", va="center", color=INK)
+        panel.annotate(f"{int(row['rank'])}", where, ha="center", va="center", color=CELL_INK)
         low, high = row.get("rank_low"), row.get("rank_high")
         if low is not None and pd.notna(low) and pd.notna(high) and low != high:
             at = (where[0], where[1] + 0.32)
-            panel.annotate(f"{int(low)}–{int(high)}", at, ha="center", va="center", color=GREY, fontsize=7)
+            panel.annotate(f"{int(low)}–{int(high)}", at, ha="center", va="center", color=CELL_INK, fontsize=6.5)
     panel.set_xlabel("source")
     panel.set_ylabel("target")
-    return picture(
+    return Drawing(
         figure,
         "Rank of the connectivity from every source to every target",
         "Rank of the connectivity from source (columns) to target (rows); on the diagonal, within a region. Small "

@@ -7,7 +7,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import INK, Picture, matrix_cells, panels, percent_text, picture, r2_text
+from curbd.report.drawing import (
+    CELL_INK,
+    GRADE_KEY,
+    GRADE_MARKS,
+    Drawing,
+    matrix_cells,
+    panels,
+    percent_text,
+    r2_text,
+    wrapped_label,
+)
 from curbd.report.findings import between_regions
 from curbd.report.reading import ModelResults, RecordingResults
 
@@ -26,41 +36,43 @@ class Comparison(NamedTuple):
     Attributes
     ----------
     headings : names of the columns of the table, the models after the pathway.
-    rows : pathway, and share and verdict of every model.
+    rows : pathway, and share and grade of every model.
     scores : name of a model, what its statements are about, and its score on held-out trials.
-    recommendation : which model to read, in one sentence.
-    picture : shares and verdicts as a picture.
     """
 
     headings: list[str]
     rows: list[list[str]]
     scores: list[tuple[str, str, str]]
-    recommendation: str
-    picture: Picture
 
 
 def comparison(recorded: RecordingResults) -> Comparison | None:
     """Compare the models of a recording; None if there is one model or no pathway between regions."""
-    pathways = {fit.name: _by_pathway(fit) for fit in recorded.fits}
-    if len(pathways) < 2 or any(rows.empty for rows in pathways.values()):
+    if not _are_comparable(recorded):
         return None
-    shares = pd.DataFrame({name: rows["share"] for name, rows in pathways.items()})
-    resolved = pd.DataFrame({name: rows["verdict"] == "resolved" for name, rows in pathways.items()})
-    # The pathways with the largest share in any model come first.
-    order = shares.max(axis=1).sort_values(ascending=False, kind="stable").index[:MAX_COMPARED_PATHWAYS]
-    shares, resolved = shares.loc[order], resolved.loc[order].fillna(False).astype(bool)
-    cells = [
-        [f"{percent_text(share)} {_mark(is_resolved)}" for share, is_resolved in zip(*of_pathway, strict=True)]
-        for of_pathway in zip(shares.to_numpy(float), resolved.to_numpy(bool), strict=True)
+    shares, grades = _shares_and_grades(recorded)
+    rows = [
+        [str(pathway), *(_cell(share, grade) for share, grade in zip(of_shares, of_grades, strict=True))]
+        for pathway, of_shares, of_grades in zip(shares.index, shares.to_numpy(float), grades.to_numpy(), strict=True)
     ]
-    rows = [[str(pathway), *row] for pathway, row in zip(order, cells, strict=True)]
-    return Comparison(
-        headings=["pathway", *shares],
-        rows=rows,
-        scores=[(fit.name, LEVELS[level_of(fit)], _score(fit)) for fit in recorded.fits],
-        recommendation=recommendation(recorded),
-        picture=_picture(shares, resolved),
-    )
+    scores = [(fit.name, LEVELS[level_of(fit)], score_text(fit)) for fit in recorded.fits]
+    return Comparison(headings=["pathway", *shares], rows=rows, scores=scores)
+
+
+def _are_comparable(recorded: RecordingResults) -> bool:
+    return len(recorded.fits) > 1 and all(len(_by_pathway(fit)) for fit in recorded.fits)
+
+
+def _shares_and_grades(recorded: RecordingResults) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(pathway, model) shares and grades; the pathways with the largest share in any model come first."""
+    pathways = {fit.name: _by_pathway(fit) for fit in recorded.fits}
+    shares = pd.DataFrame({name: rows["share"] for name, rows in pathways.items()})
+    grades = pd.DataFrame({name: rows["grade"] for name, rows in pathways.items()})
+    order = shares.max(axis=1).sort_values(ascending=False, kind="stable").index[:MAX_COMPARED_PATHWAYS]
+    return shares.loc[order], grades.loc[order]
+
+
+def _cell(share: float, grade: str) -> str:
+    return f"{percent_text(share)} {GRADE_MARKS[grade]}" if np.isfinite(share) else ""
 
 
 def level_of(fit: ModelResults) -> str:
@@ -68,18 +80,28 @@ def level_of(fit: ModelResults) -> str:
     return "population" if fit.is_of_populations else "unit"
 
 
+def recommended(recorded: RecordingResults) -> ModelResults:
+    """Return the model of a recording to read first: a population network, or else the best forecast one bin ahead."""
+
+    def rank(fit: ModelResults) -> tuple[bool, float]:
+        score = fit.scores.get("test", fit.scores["train"])["one_step_r2"]
+        return fit.is_of_populations, float(np.nan_to_num(score, nan=-np.inf))
+
+    return max(recorded.fits, key=rank)
+
+
 def recommendation(recorded: RecordingResults) -> str:
     """Say in one sentence which of the models of a recording to read."""
-    of_populations = [fit.name for fit in recorded.fits if fit.is_of_populations]
-    if of_populations:
+    best = recommended(recorded)
+    if len(recorded.fits) == 1:
+        return f"The recording has one model, {best.name}."
+    if best.is_of_populations:
         return (
-            f"Read {of_populations[0]} first: a recording of spikes holds a few of the units of every region, and what "
+            f"Read {best.name} first: a recording of spikes holds a few of the units of every region, and what "
             "it can tell is how whole populations drive one another. Models of recorded units attribute the currents "
             "of all other units to the recorded units."
         )
-    scored = {fit.name: fit.scores.get("test", fit.scores["train"])["one_step_r2"] for fit in recorded.fits}
-    best = max(scored, key=lambda name: np.nan_to_num(scored[name], nan=-np.inf))
-    return f"Read {best} first: it predicts held-out trials best one bin ahead."
+    return f"Read {best.name} first: it predicts held-out trials best one bin ahead."
 
 
 def _by_pathway(fit: ModelResults) -> pd.DataFrame:
@@ -87,29 +109,30 @@ def _by_pathway(fit: ModelResults) -> pd.DataFrame:
     return rows.set_index(rows["source"] + " → " + rows["target"])
 
 
-def _mark(is_resolved: bool) -> str:
-    return "✓" if is_resolved else "?"
-
-
-def _score(fit: ModelResults) -> str:
+def score_text(fit: ModelResults) -> str:
+    """Return the score of a model on held-out trials, with its meaning."""
     row = fit.scores.get("test", fit.scores["train"])
     if fit.is_of_populations:
         return f"{row['cosmoothing_bits_per_spike']:.3g} bits per spike about units that the network does not see"
     return f"R² {r2_text(row['one_step_r2'])} one bin ahead"
 
 
-def _picture(shares: pd.DataFrame, resolved: pd.DataFrame) -> Picture:
-    figure, axes = panels(1, 1, (2.5 + 0.9 * shares.shape[1], 1.0 + 0.22 * len(shares)))
+def figure(recorded: RecordingResults) -> Drawing | None:
+    """Draw the share and the grade of every pathway in every model; None if there is nothing to compare."""
+    if not _are_comparable(recorded):
+        return None
+    shares, grades = _shares_and_grades(recorded)
+    names = [wrapped_label(str(name), 14) for name in shares]
+    height = 0.8 + 0.22 * len(shares) + 0.16 * max(name.count("\n") for name in names)
+    drawn, axes = panels(1, 1, (2.5 + 1.0 * shares.shape[1], height))
     panel = axes[0, 0]
-    matrix_cells(panel, shares.to_numpy(float), list(shares.index), list(shares.columns), 1.0)
+    matrix_cells(panel, shares.to_numpy(float), list(shares.index), names, float(np.nanmax(shares, initial=0)))
     for (row, column), share in np.ndenumerate(shares.to_numpy(float)):
-        if np.isfinite(share):
-            text = f"{percent_text(share)} {_mark(bool(resolved.iloc[row, column]))}"
-            panel.text(column, row, text, ha="center", va="center", fontsize=7, color=INK)
-    panel.set_xlabel("")
-    return picture(
-        figure,
+        text = _cell(share, str(grades.iloc[row, column]))
+        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=CELL_INK)
+    return Drawing(
+        drawn,
         "Share of every pathway in every model",
-        "Share of each pathway in the variance of all currents into its target, in every model. ✓: resolved, ?: "
-        "unresolved. A large difference between models means that the share depends on the assumptions of the models.",
+        "Share of each pathway in the variance of all currents into its target, in every model. "
+        f"{GRADE_KEY}. A large difference means that the share depends on the assumptions of the models.",
     )

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from curbd.report.drawing import GREY, Dash, Picture, panels, picture, wrapped_label
+from curbd.report.drawing import (
+    GRADE_WORDS,
+    GREY,
+    Dash,
+    Drawing,
+    Palette,
+    hover,
+    in_order,
+    panels,
+    percent_text,
+    wrapped_label,
+)
 from curbd.report.findings import between_regions
 from curbd.report.reading import ModelResults
 
-MAX_DIAGRAM_REGIONS = 8
+MAX_DIAGRAM_REGIONS = 24
+MAX_ARROWS = 30
+"""Largest number of arrows, those with the best evidence."""
+MIN_SIDEWAYS = 0.3
+"""Regions further to the side of the circle have their name on that side."""
 CIRCLE_RADIUS = 0.26
 GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell": ":"}
 """Grade -> style of the arrow; pathways of other grades are not drawn."""
 
 
-def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the pathways for which there may be evidence; the style of an arrow tells the grade.
 
     Resolved pathways are arrows whose width grows with the share, supported pathways are dashed in the colour of the
@@ -24,7 +44,7 @@ def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
 
     Returns None for a single region, and for more regions than `MAX_DIAGRAM_REGIONS`.
     """
-    regions = [str(name) for name in fit.tables["regions"]["region"]]
+    regions = in_order(fit.tables["regions"]["region"], palette)
     if not 2 <= len(regions) <= MAX_DIAGRAM_REGIONS:
         return None
     # Two regions are side by side; three or more are on a circle that begins at the top.
@@ -32,40 +52,24 @@ def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     angle = first - 2 * np.pi * np.arange(len(regions)) / len(regions)
     position = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
     spots = np.array(list(position.values()))
-    low, high = np.array([-1.75, spots[:, 1].min() - 0.75]), np.array([1.75, spots[:, 1].max() + 0.75])
-    width = 3.6
+    radius = min(CIRCLE_RADIUS, 2 / len(regions))
+    low, high = np.array([-1.85, spots[:, 1].min() - 0.75]), np.array([1.85, spots[:, 1].max() + 0.75])
+    width = 3.8 if len(regions) <= 4 else 5.5
     figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
-    # Matplotlib shortens arrows by a length in points.
-    gap = 1.25 * CIRCLE_RADIUS * 72 * width / (high[0] - low[0])
     panel = axes[0, 0]
-    for _, row in between_regions(fit.tables["pathways"]).iterrows():
-        start, end = position[row["source"]], position[row["target"]]
-        if row["grade"] not in GRADE_LINES:
-            continue
-        resolved, is_graded = row["grade"] == "resolved", row["grade"] != "cannot_tell"
-        arrow = FancyArrowPatch(
-            (start[0], start[1]),
-            (end[0], end[1]),
-            connectionstyle="arc3,rad=0.16",
-            arrowstyle="-|>",
-            mutation_scale=13 if is_graded else 8,
-            # The square of the width grows with the variance of the current.
-            linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 1.6 if is_graded else 0.9,
-            linestyle=GRADE_LINES[row["grade"]],
-            color=palette[row["source"]] if is_graded else GREY,
-            shrinkA=gap,
-            shrinkB=gap,
-        )
-        panel.add_patch(arrow)
-    inside = max(map(len, regions)) <= 3
+    pathways = between_regions(fit.tables["pathways"])
+    drawable = pathways[pathways["grade"].isin(list(GRADE_LINES))].sort_values("grade_rank", kind="stable")
+    for row in drawable.head(MAX_ARROWS).to_dict("records"):
+        # Matplotlib shortens arrows by a length in points.
+        gap = 1.25 * radius * 72 * width / (high[0] - low[0])
+        panel.add_patch(_arrow(row, position[row["source"]], position[row["target"]], gap, palette))
+    inside = max(map(len, regions)) <= 3 and len(regions) <= 6
     for name, (x, y) in position.items():
-        panel.add_patch(Circle((x, y), CIRCLE_RADIUS, facecolor=palette[name], edgecolor="none"))
+        panel.add_patch(Circle((x, y), radius, facecolor=palette[name], edgecolor="none"))
         if inside:
-            panel.text(x, y, name, ha="center", va="center", fontsize=11, weight="bold", color="white")
+            panel.text(x, y, name, ha="center", va="center", fontsize=11, weight="bold", color="#FEFEFE")
         else:
-            above = y > -0.01
-            height = y + (CIRCLE_RADIUS + 0.08) * (1 if above else -1)
-            panel.text(x, height, wrapped_label(name), ha="center", va="bottom" if above else "top", weight="bold")
+            _name_outside(panel, name, x, y, radius)
     panel.set_xlim(low[0], high[0])
     panel.set_ylim(low[1], high[1])
     panel.set_aspect("equal")
@@ -76,4 +80,39 @@ def diagram(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
         Line2D([], [], color=GREY, linewidth=0.9, linestyle=GRADE_LINES["cannot_tell"], label="cannot tell"),
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=3, fontsize=7.5)
-    return picture(figure, "Diagram of the pathways between regions; the table next to it lists the pathways", "")
+    omitted = len(drawable) - MAX_ARROWS
+    return Drawing(
+        figure,
+        "Diagram of the pathways between regions; the table of pathways lists them",
+        "Pathways between regions by the evidence for them; those without evidence are not drawn."
+        + f" The {MAX_ARROWS} pathways with the best evidence are drawn, of {len(drawable)}." * (omitted > 0),
+    )
+
+
+def _arrow(row: dict[Hashable, Any], start: np.ndarray, end: np.ndarray, gap: float, palette: Palette) -> Artist:
+    """An arrow from the source to the target, whose style tells the grade."""
+    resolved, is_graded = row["grade"] == "resolved", row["grade"] != "cannot_tell"
+    arrow = FancyArrowPatch(
+        (start[0], start[1]),
+        (end[0], end[1]),
+        connectionstyle="arc3,rad=0.16",
+        arrowstyle="-|>",
+        mutation_scale=13 if is_graded else 8,
+        # The square of the width grows with the variance of the current.
+        linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 1.6 if is_graded else 0.9,
+        linestyle=GRADE_LINES[row["grade"]],
+        color=palette[row["source"]] if is_graded else GREY,
+        shrinkA=gap,
+        shrinkB=gap,
+    )
+    hover(arrow, f"{row['source']} → {row['target']}: {GRADE_WORDS[row['grade']]}, share {percent_text(row['share'])}")
+    return arrow
+
+
+def _name_outside(panel: Axes, name: str, x: float, y: float, radius: float) -> None:
+    """Write the name of a region beside its circle, away from the middle of the diagram."""
+    reach = 1 + radius + 0.08
+    sideways = abs(x) > MIN_SIDEWAYS
+    horizontal = ("left" if x > 0 else "right") if sideways else "center"
+    vertical = "center" if sideways else "bottom" if y > -0.01 else "top"
+    panel.text(x * reach, y * reach, wrapped_label(name, 12), ha=horizontal, va=vertical, weight="bold", fontsize=8.5)

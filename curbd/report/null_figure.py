@@ -1,11 +1,11 @@
-"""Picture of the additional nulls: measures of every pathway, and the range of each measure without the pathway."""
+"""Drawing of the additional nulls: measures of every pathway, and the range of each measure without the pathway."""
 
 from __future__ import annotations
 
 from matplotlib.patches import Patch
 
 from curbd.pathways.verdict import MAX_Q_VALUE
-from curbd.report.drawing import INK, Picture, legend_marker, panels, picture, source_label
+from curbd.report.drawing import INK, Drawing, Palette, in_order, legend_below, legend_marker, panels, source_label
 from curbd.report.reading import ModelResults
 
 NULL_PANELS = {
@@ -21,14 +21,16 @@ MAX_NULL_PATHWAYS = 16
 """The pathways with the largest share are shown; nulls.csv holds all."""
 
 
-def nulls(fit: ModelResults) -> Picture | None:
+def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw each measure of every pathway as a dot, and the 95 % range of its null as a bar.
 
     There is one panel for each measure and null.
     """
     pathways = fit.tables["pathways"]
     between = pathways[pathways["source"] != pathways["target"]].sort_values("share", ascending=False, kind="stable")
-    shown = between.head(MAX_NULL_PATHWAYS)[["target", "source"]].sort_values(["target", "source"])
+    chosen = between.head(MAX_NULL_PATHWAYS)
+    order = {name: position for position, name in enumerate(in_order([*chosen["target"], *chosen["source"]], palette))}
+    shown = chosen[["target", "source"]].sort_values(["target", "source"], key=lambda names: names.map(order))
     heights = {pair: height for height, pair in enumerate(shown.itertuples(index=False, name=None))}
     rows = fit.tables["nulls"]
     if not heights or rows.empty:
@@ -57,9 +59,9 @@ def nulls(fit: ModelResults) -> Picture | None:
         legend_marker("o", f"the pathway, q ≤ {MAX_Q_VALUE:g}", color=INK),
         legend_marker("o", f"the pathway, q > {MAX_Q_VALUE:g}", color=INK, markerfacecolor="white"),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=3)
+    legend_below(figure, legend)
     omitted = len(between) - len(heights)
-    return picture(
+    return Drawing(
         figure,
         "Every pathway compared with its nulls",
         "Additional nulls, which do not enter the verdict. Held-out gain: share of the squared current of the target "

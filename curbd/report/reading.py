@@ -13,7 +13,9 @@ from curbd.errors import UserError
 from curbd.group.group_table import session_table
 from curbd.network.truth import read_with_truth
 from curbd.network.view import Rates, View, view
+from curbd.report.drawing import Palette, colours
 from curbd.settings.models import OWN_RECORDING
+from curbd.settings.report import ReportSettings
 from curbd.storage import read_netcdf
 from curbd.tables import TABLES, read
 
@@ -51,6 +53,11 @@ class ModelResults(NamedTuple):
         rows = self.tables[table]
         return rows[rows["seed"] == self.first_seed]
 
+    @property
+    def condition_names(self) -> dict[str, str]:
+        """Return the conditions and their names in figures, see `condition_names`."""
+        return condition_names(self.recording)
+
     def first_view(self, rates: Rates) -> View:
         """Return the first fitted network with the recording, at observed, inferred or drawn rates."""
         return view(self.recording, self.networks, rates=rates)
@@ -60,6 +67,16 @@ class ModelResults(NamedTuple):
         """Return the scores of the first seed: split (train, test) -> column of the table ``fits`` -> value."""
         rows = self.of_first_seed("fits").to_dict("records")
         return {row["split"]: {str(column): value for column, value in row.items()} for row in rows}
+
+
+def condition_names(recording: xr.Dataset) -> dict[str, str]:
+    """Return the name of every condition in figures, which says what was different: ``rewarded=True``.
+
+    In recording.nc and in the tables, a condition from one trial column is the value of the column alone.
+    """
+    columns = json.loads(recording.attrs["settings"])["windows"]["conditions"]
+    present = dict.fromkeys(map(str, recording["condition"].values))
+    return {name: f"{columns[0]}={name}" if len(columns) == 1 else name for name in present}
 
 
 class RecordingResults(NamedTuple):
@@ -81,24 +98,37 @@ class RecordingResults(NamedTuple):
 
 
 class RunResults(NamedTuple):
-    """The results of a run.
+    """The results of a run: its tables, and the recordings and networks, which are read one recording at a time.
 
     Attributes
     ----------
-    recordings : the results of every recording.
-    group : the table ``group``, about all recordings.
+    names : names of the recordings with results.
+    tables : name -> table.
     sessions : the quantities of every session that the table ``group`` combines.
     provenance : the content of provenance.json; empty if there is no such file.
+    palette : region -> colour, in the order of the figures.
+    folder : folder of the results.
     """
 
-    recordings: list[RecordingResults]
-    group: pd.DataFrame
+    names: list[str]
+    tables: dict[str, pd.DataFrame]
     sessions: pd.DataFrame
     provenance: dict[str, Any]
+    palette: Palette
+    folder: Path
+
+    def recording(self, name: str) -> RecordingResults:
+        """Read recording and networks of one recording.
+
+        Raises
+        ------
+        UserError : the recording or a network is missing.
+        """
+        return _results_of(name, self.tables, self.folder, self.provenance)
 
 
 def read_run(tables: Path, results: Path) -> RunResults:
-    """Read the results of a run.
+    """Read the tables of a run.
 
     Parameters
     ----------
@@ -107,11 +137,11 @@ def read_run(tables: Path, results: Path) -> RunResults:
 
     Returns
     -------
-    The results of all recordings and models.
+    The tables of all recordings and models, which give the results of each recording.
 
     Raises
     ------
-    UserError : a table, a recording or a network is missing.
+    UserError : a table is missing.
     """
     missing = [table.file for table in TABLES.values() if not (tables / table.file).is_file()]
     if missing:
@@ -124,12 +154,14 @@ def read_run(tables: Path, results: Path) -> RunResults:
     collected = {name: read(name, tables / table.file) for name, table in TABLES.items()}
     origin = tables / "provenance.json"
     provenance = json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
-    names = collected["regions"]["recording"].unique()
+    wanted = ReportSettings.model_validate(provenance.get("config", {}).get("report", {}))
     return RunResults(
-        recordings=[_results_of(str(name), collected, results, provenance) for name in names],
-        group=collected["group"],
+        names=[str(name) for name in collected["regions"]["recording"].unique()],
+        tables=collected,
         sessions=session_table(collected),
         provenance=provenance,
+        palette=colours(collected["regions"]["region"], wanted),
+        folder=results,
     )
 
 

@@ -1,4 +1,4 @@
-"""Picture of the recorded activity."""
+"""Drawing of the recorded activity."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from curbd.recording.scaling import scaled_rates
-from curbd.report.drawing import INK, Picture, panels, picture
+from curbd.report.drawing import INK, Drawing, Palette, event_line, in_order, panels, wrapped_label
+from curbd.report.reading import condition_names
 
 MAX_ACTIVITY_CONDITIONS = 4
+MIN_NAME_HEIGHT_INCHES = 0.17
+"""Regions whose units take less height have no name."""
 
 
-def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
+def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
     """Draw the scaled rates of all units over time: means over the trials of a condition, or one continuous block.
 
     Parameters
@@ -29,7 +32,9 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
     """
     r = scaled_rates(recording).values
     region = recording["region"].values.astype(str)
-    order = np.argsort(region, kind="stable")
+    rank = {name: at for at, name in enumerate(in_order(region, palette))}
+    order = np.argsort([rank[name] for name in region], kind="stable")
+    names = condition_names(recording)
     condition = recording["condition"].values.astype(str)
     blocks = recording.attrs["stretches"] == "blocks"
     # Blocks of continuous data share no event, so that an average over blocks would show nothing.
@@ -54,22 +59,26 @@ def activity(recording: xr.Dataset, palette: dict[str, str]) -> Picture:
             vmax=largest,
             extent=(time[0], time[-1], len(region), 0),
         )
-        panel.set_title(f"{name} ({len(shown[name])})" if len(shown) > 1 else "")
+        panel.set_title(f"{wrapped_label(names[name], 18)} ({len(shown[name])})" if len(shown) > 1 else "")
+        event_line(panel)
         panel.set_xlabel("time (s)")
         panel.set_yticks([])
-    _region_strips(axes[0, 0], region[order], palette)
+    _region_strips(axes[0, 0], region[order], palette, height)
     if image is not None:
         figure.colorbar(image, ax=axes[0, -1], label="scaled rate", pad=0.02)
     average_text = "in the first block" if blocks else "mean over the trials"
     of_condition = " of each condition (number of trials in brackets)" if len(shown) > 1 else ""
-    return picture(
+    return Drawing(
         figure,
         f"Heat map of the scaled rate of {len(region)} units over time, sorted by region",
-        f"Recorded activity of every fitted unit, {average_text}{of_condition}.",
+        f"Recorded activity of every fitted unit, {average_text}{of_condition}. "
+        + f"The {len(shown)} conditions with the most trials are shown, of {len(names)}. "
+        * (len(names) > len(shown) > 1)
+        + "Dotted line: t = 0." * bool(not blocks and time[0] < 0 < time[-1]),
     )
 
 
-def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> None:
+def _region_strips(axes: Axes, region: np.ndarray, palette: Palette, height: float) -> None:
     """A coloured strip and a name at the left of the rows of every region."""
     names, starts, counts = np.unique(region, return_index=True, return_counts=True)
     for name, start, count in zip(names, starts, counts, strict=True):
@@ -77,7 +86,7 @@ def _region_strips(axes: Axes, region: np.ndarray, palette: dict[str, str]) -> N
             (-0.02, start), 0.012, count, transform=axes.get_yaxis_transform(), color=palette[name], clip_on=False
         )
         axes.add_patch(strip)
-        if len(names) <= 20:
+        if count / len(region) * height > MIN_NAME_HEIGHT_INCHES:
             where: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
             axes.text(-0.03, start + count / 2, f"{name} ({count})", color=INK, **where)
 

@@ -10,11 +10,12 @@ from curbd.network.truth import true_current
 from curbd.report.drawing import (
     GREY,
     INK,
-    Picture,
+    Drawing,
+    Palette,
+    legend_below,
     legend_marker,
     number_text,
     panels,
-    picture,
     r2_text,
     source_colour,
     source_label,
@@ -43,10 +44,10 @@ def mean_true_currents(fit: ModelResults, truth: xr.Dataset) -> dict[tuple[str, 
     return means
 
 
-def recovery(fit: ModelResults) -> Picture | None:
+def recovery(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the R2 of every current with the true current, and the R2 that the posterior predicts without the truth."""
     comparable = with_truth(fit)
-    if comparable.empty or not comparable["true_r2"].notna().any():
+    if len(fit.tables["regions"]) < 2 or comparable.empty or not comparable["true_r2"].notna().any():
         return None
     rows = comparable.sort_values("share", ascending=False, kind="stable").head(MAX_RECOVERED_PATHWAYS).iloc[::-1]
     figure, axes = panels(1, 1, (6.8, 1.1 + 0.27 * len(rows)))
@@ -73,8 +74,8 @@ def recovery(fit: ModelResults) -> Picture | None:
     predicted = bool(rows["predicted_r2"].notna().any())
     if predicted:
         legend.append(legend_marker("D", "predicted by the posterior", color=INK, markerfacecolor="none"))
-    figure.legend(handles=legend, loc="outside lower center", ncols=2)
-    return picture(
+    legend_below(figure, legend)
+    return Drawing(
         figure,
         "R² of each recovered current with the true current" + ", and the R² that was predicted" * predicted,
         "How much of the true current is recovered"
@@ -83,10 +84,10 @@ def recovery(fit: ModelResults) -> Picture | None:
     )
 
 
-def traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
+def traces(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw true and recovered currents of three units, for the best recovered and the worst recovered pathway."""
     truth, comparable = fit.truth, between_regions(with_truth(fit))
-    if truth is None or comparable.empty or not comparable["true_r2"].notna().any():
+    if truth is None or len(fit.tables["regions"]) < 2 or comparable.empty or not comparable["true_r2"].notna().any():
         return None
     ordered = comparable.dropna(subset=["true_r2"]).sort_values("true_r2", ascending=False, kind="stable")
     chosen = {"best": ordered.iloc[0]} | ({"worst": ordered.iloc[-1]} if len(ordered) > 1 else {})
@@ -104,7 +105,7 @@ def traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
             panel.set_visible(False)
         for panel, unit in zip(line, strongest, strict=False):
             zero_line(panel)
-            panel.plot(view.time_s, true[:, unit], color="black", linewidth=0.9)
+            panel.plot(view.time_s, true[:, unit], color=INK, linewidth=0.9)
             panel.plot(
                 view.time_s, recovered[:, unit], color=source_colour(source.name, palette), linewidth=2, alpha=0.75
             )
@@ -113,11 +114,11 @@ def traces(fit: ModelResults, palette: dict[str, str]) -> Picture | None:
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     legend = [
-        Line2D([], [], color="black", linewidth=0.9, label="true"),
+        Line2D([], [], color=INK, linewidth=0.9, label="true"),
         Line2D([], [], color=GREY, linewidth=2, label="recovered (in the colour of the source)"),
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=2)
-    return picture(
+    legend_below(figure, legend)
+    return Drawing(
         figure,
         "True and recovered currents of single units",
         f"True and recovered currents in one trial (index {trial}), for the pathway between regions that is recovered "

@@ -14,6 +14,7 @@ from curbd.settings.contrasts import Contrast
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
+from curbd.settings.report import ReportSettings
 from curbd.settings.section import Name, Section
 
 
@@ -59,6 +60,8 @@ class Config(Section):
     """Name -> comparison of the currents between conditions, at its shortest `{reward: {column: rewarded}}`. Every
     contrast is computed for every fitted network; recordings that lack the column or a level are left out, with a
     remark."""
+    report: ReportSettings = ReportSettings()
+    """How the figures of the report show the regions."""
 
     dynamics: Literal["none", "autonomous", "all_inputs"] = "none"
     """Whether the dynamics of every fit are described: attractors, Lyapunov exponents, transitions that inputs cause,

@@ -65,12 +65,12 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> ModelResults:
 
 def test_every_experiment_is_in_the_matrix(fitted: ModelResults) -> None:
     with report_style():
-        picture = inactivation_figures.matrix(fitted)
+        picture = inactivation_figures.matrix(fitted, PALETTE)
     assert picture.caption.startswith("Predicted effect of every experiment")
     few = fitted.tables["inactivations"]
     few = few[few["perturbation"].str.contains("off|cut")]
     with report_style():
-        picture = inactivation_figures.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}))
+        picture = inactivation_figures.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}), PALETTE)
     for name in ("off:A on B", "cut:A->B on B"):
         assert f"{name}: " in picture.alt
     rows = few.set_index(["perturbation", "target"])
@@ -114,7 +114,7 @@ def test_what_is_not_there_is_not_drawn(fitted: ModelResults) -> None:
     plain = {name: rows.drop(columns=["true_mean", "true_rms"], errors="ignore") for name, rows in empty.items()}
     nothing = fitted._replace(tables=plain)
     with report_style():
-        assert inactivation_figures.matrix(nothing) is None
+        assert inactivation_figures.matrix(nothing, PALETTE) is None
         for draw in (inactivation_figures.doses, effect_figures.timecourses, effect_figures.agreement):
             assert draw(nothing, PALETTE) is None
         assert effect_figures.measured(nothing, PALETTE) is None

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import matplotlib
 import numpy as np
@@ -18,7 +19,8 @@ from curbd.cli import main as curbd
 from curbd.errors import UserError
 from curbd.report import findings, fit_figures, write_report
 from curbd.report.drawing import report_style
-from curbd.report.page import grid
+from curbd.report.figures import plot
+from curbd.report.grid import grid
 from curbd.report.reading import RecordingResults, read_run
 from curbd.settings.config import Config
 from curbd.settings.plan import read_plan
@@ -149,22 +151,54 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(run: Path) -> str:
-    """The report of that run."""
+    """All pages of the report of that run."""
     write_report(run / "tables", run, run / "tables" / "report.html")
-    return (run / "tables" / "report.html").read_text(encoding="utf-8")
+    return all_pages(run / "tables")
 
 
-def test_nothing_comes_from_outside(page: str) -> None:
-    loaded = re.findall(r"""(?:src|href|srcset|data|action)\s*=\s*["']?([^"'>\s]+)""", page)
-    assert loaded, "the page shows pictures"
-    assert all(address.startswith(("data:image/", "#")) for address in loaded)
-    assert not re.search(r"url\(|@import|<script|<link|<iframe", page)
+def all_pages(folder: Path) -> str:
+    """The text of the overview and of all pages beside it."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in page_paths(folder))
+
+
+def page_paths(folder: Path) -> list[Path]:
+    """The overview and all pages beside it."""
+    return [folder / "report.html", *sorted((folder / "report").rglob("*.html"))]
+
+
+def test_there_is_a_page_for_every_recording_and_question(run: Path, page: str) -> None:
+    assert page
+    names = {str(path.relative_to(run / "tables")) for path in page_paths(run / "tables")}
+    questions = {f"report/{name}.html" for name in ("pathways", "experiments", "contrasts", "group")}
+    assert names == {"report.html", "report/recordings/three.html", "report/recordings/alone.html"} | questions
+    assert all(path.stat().st_size < 2_000_000 for path in page_paths(run / "tables"))
+
+
+def test_a_page_loads_nothing_and_its_links_lead_to_pages(run: Path, page: str) -> None:
+    assert page
+    for path in page_paths(run / "tables"):
+        text = path.read_text(encoding="utf-8")
+        for loaded in re.findall(r"""<(?:img|image)[^>]*?(?:src|xlink:href)="([^"]*)""", text):
+            assert loaded.startswith("data:image/")
+        assert not re.search(r"@import|<script[^>]* src|<link|<iframe", text)
+        for address in set(re.findall(r"""<a [^>]*href="([^"]*)""", text)):
+            page_of, _, place = address.partition("#")
+            target = path if not page_of else path.parent / unquote(page_of)
+            assert target.is_file()
+            assert not place or f'id="{place}"' in target.read_text(encoding="utf-8")
+
+
+def test_pages_of_recordings_that_are_gone_are_deleted(run: Path, tmp_path: Path) -> None:
+    copy_tables(run, tmp_path, {})
+    write_report(tmp_path, run, tmp_path / "report.html")
+    copy_tables(run, tmp_path, {}, recordings=["alone"])
+    write_report(tmp_path, run, tmp_path / "report.html")
+    assert [path.name for path in (tmp_path / "report" / "recordings").iterdir()] == ["alone.html"]
 
 
 def test_contrasts_and_sessions_have_their_place(page: str) -> None:
-    assert "Differences between conditions" in page
+    assert "differences between conditions" in page
     assert "choice (left − right): the evoked currents of" in page
-    assert 'id="group"' in page
     assert "2 sessions of 2 animals" in page
 
 
@@ -176,7 +210,7 @@ def test_names_from_the_file_are_escaped(page: str) -> None:
 
 
 def test_every_recording_model_and_region_is_there(page: str) -> None:
-    headings = re.findall(r"<h[23] id=[^>]*>([^<]+)<", page)
+    headings = re.findall(r"<h[12][^>]*>([^<]+)<", page)
     for wanted in ("three", "alone", "three: full", "three: low", "alone: full", "alone: low"):
         assert wanted in headings
     shown = html.unescape(page)
@@ -184,10 +218,39 @@ def test_every_recording_model_and_region_is_there(page: str) -> None:
         assert region in shown
 
 
-def test_links_of_the_contents_lead_somewhere(page: str) -> None:
-    targets = re.findall(r'href="#([^"]+)"', page)
-    assert len(targets) >= 8
-    assert set(targets) <= set(re.findall(r'id="([^"]+)"', page))
+def test_conditions_and_regions_are_named_under_the_pointer(page: str) -> None:
+    assert "side=left" in page
+    cells = re.findall(r"<title>([^<]*)</title>", page)
+    assert any(re.match(r"A &amp;amp; co, C|A &amp; co, ", cell) for cell in cells)
+
+
+def test_figures_follow_the_colours_of_the_page(page: str) -> None:
+    figures = re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)
+    assert figures
+    assert all("#1a1a1a" not in re.sub(r"var\([^)]*\)", "", figure) for figure in figures)
+    identifiers = [re.findall(r'\bid="([^"]+)"', text) for text in page.split("<!DOCTYPE html>")]
+    assert all(len(names) == len(set(names)) for names in identifiers)
+
+
+def test_order_and_colours_of_regions_are_those_of_the_config(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "tables", tmp_path / "tables")
+    origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
+    origin["config"]["report"] = {"regions": ["$C_", "A & co"], "colours": {"A & co": "#123456"}}
+    (tmp_path / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
+    palette = read_run(tmp_path / "tables", run).palette
+    assert list(palette) == ["$C_", "A & co", EVIL, "ca1"]
+    assert palette["A & co"] == "#123456"
+
+
+def test_the_line_below_a_figure_draws_it(run: Path, page: str) -> None:
+    calls = re.findall(r"<code>curbd\.plot\(([^<]*)\)</code>", page)
+    assert any("verdicts" in call for call in calls)
+    axes = plot(run, "verdicts", recording="three", model="full")
+    assert "A & co" in [text.get_text() for text in axes[0].get_yticklabels()]
+    with pytest.raises(UserError, match="did you mean"):
+        plot(run, "verdict", recording="three", model="full")
+    with pytest.raises(UserError, match="nothing to show"):
+        plot(run, "measured_effects", recording="three", model="full")
 
 
 def test_one_region_has_no_pathway_to_judge(page: str) -> None:
@@ -195,8 +258,8 @@ def test_one_region_has_no_pathway_to_judge(page: str) -> None:
 
 
 def test_pictures_say_in_words_what_they_show(page: str) -> None:
-    images = re.findall(r"<img [^>]*>", page)
-    assert all(re.search(r'alt="[^"]{10,}"', image) for image in images)
+    images = re.findall(r"<img [^>]*>|<svg role[^>]*>", page)
+    assert all(re.search(r'(alt|aria-label)="[^"]{10,}"', image) for image in images)
     for picture in ("Matrix of verdicts", "Matrix of mean currents", "Matrix of effects", "Latent variables over time"):
         assert any(picture in image for image in images)
     for picture in ("Vector field of the latents", "Loadings of the units", "Rank of the connectivity"):
@@ -204,7 +267,7 @@ def test_pictures_say_in_words_what_they_show(page: str) -> None:
 
 
 def test_every_statement_on_attractors_carries_its_warning(run: Path, page: str) -> None:
-    fields = re.findall(r"<figcaption>Direction in which the latents.*?</figcaption>", page)
+    fields = re.findall(r"<figcaption>Direction in which the latents.*?</figcaption>", page, re.DOTALL)
     assert fields
     assert all("partial observation: line attractor may be spurious" in caption for caption in fields)
     assert (tables.read("dynamics", run / "tables" / "dynamics.csv")["warning"].str.contains("spurious")).all()
@@ -236,7 +299,7 @@ def test_the_same_results_give_the_same_bytes(
     (tmp_path / "provenance.json").write_bytes((run / "tables" / "provenance.json").read_bytes())
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 17)
     write_report(tmp_path, run, tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
+    assert all_pages(tmp_path) == page
     assert matplotlib.rcParams["font.size"] == 17
 
 
@@ -306,16 +369,16 @@ def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path
         origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
         origin["config"]["models"]["full"]["bin_width_s"] = width
         (place / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
-        fits = [recorded.fits[0] for recorded in read_run(place / "tables", place).recordings]
+        fits = [read_run(place / "tables", place).recording(name).fits[0] for name in ("three", "alone")]
         assert sorted(fit.recording.sizes["trial"] for fit in fits if fit.name == "full") == trials
 
 
 def test_provenance_is_not_needed(run: Path, tmp_path: Path) -> None:
     copy_tables(run, tmp_path, {}, recordings=["alone"])
     write_report(tmp_path, run, tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = all_pages(tmp_path)
     assert "Where the results come from" in page
-    assert "three" not in re.findall(r"<h2 id=[^>]*>([^<]+)<", page)
+    assert "three" not in re.findall(r"<h1[^>]*>([^<]+)<", page)
 
 
 def test_missing_tables_are_all_named(run: Path, tmp_path: Path) -> None:
@@ -327,7 +390,7 @@ def test_missing_tables_are_all_named(run: Path, tmp_path: Path) -> None:
 
 def scored(run: Path, **changed: float) -> RecordingResults:
     """The full-rank fit of the three regions with other test scores."""
-    three = next(recorded for recorded in read_run(run / "tables", run).recordings if recorded.name == "three")
+    three = read_run(run / "tables", run).recording("three")
     full = three.fits[0]
     fits = full.tables["fits"].copy()
     for column, value in changed.items():

@@ -113,7 +113,7 @@ rule group:
         "curbd group --tables {params.results:q}/tables --out {output:q} > {log:q} 2>&1"
 
 
-# Write the report, a self-contained page with figures from all tables.
+# Write the report: an overview, and beside it a page for every recording and for every question.
 rule report:
     input:
         rules.tables.output,
@@ -123,7 +123,14 @@ rule report:
         report(
             "<results>/tables/report.html",
             caption="../report/report.rst",
-            category="Results",
+            category="Overview",
+        ),
+        report(
+            directory("<results>/tables/report"),
+            patterns=["recordings/{recording}.html"],
+            caption="../report/recording.rst",
+            category="Recordings",
+            labels={"recording": "{recording}"},
         ),
     log:
         "<results>/logs/report.log",
@@ -139,4 +146,4 @@ rule report:
         results=folder_of_results,
         version=RESULTS_VERSION,
     shell:
-        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output:q} > {log:q} 2>&1"
+        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output[0]:q} > {log:q} 2>&1"

@@ -1,0 +1,152 @@
+"""All figures of the report by their names, for its pages and for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from curbd.errors import UserError, did_you_mean
+from curbd.report import (
+    agreement_figure,
+    contrast_figures,
+    current_figures,
+    effect_figures,
+    fit_figures,
+    inactivation_figures,
+    interaction_figures,
+    latent_figures,
+    mechanism_figures,
+    model_comparison,
+    network_figure,
+    null_figure,
+    recording_figures,
+    truth_figures,
+)
+from curbd.report.drawing import Drawing, Palette, report_style
+from curbd.report.reading import ModelResults, RecordingResults, read_run
+
+TITLES = {
+    "activity": "Recorded activity",
+    "scores": "Scores and baselines",
+    "model_comparison": "Shares and grades in every model",
+    "network": "Pathways between regions",
+    "verdicts": "Verdict on every pathway",
+    "currents": "Currents over time",
+    "example_units": "Three units",
+    "nulls": "Every pathway compared with its nulls",
+    "agreement": "Agreement between fits",
+    "recovery": "Recovered and true currents of every pathway",
+    "true_currents": "Recovered and true currents of single units",
+    "effects": "Effects of experiments",
+    "effect_timecourses": "Effects of experiments over time",
+    "doses": "Effects against the dose",
+    "direct_effects": "Direct and total effects",
+    "windows": "Effects in successive windows",
+    "true_effects": "Predicted and true effects",
+    "measured_effects": "Predicted and measured effects",
+    "latents": "Latents over time",
+    "vector_field": "Vector field of the latents",
+    "populations": "Loadings of the units",
+    "ranks": "Ranks of the blocks",
+    "signed_currents": "Currents through positive and through negative weights",
+}
+"""Name of a figure -> its heading."""
+Draw = Callable[[], Drawing | None]
+"""Draws one figure; the result is None if the results have nothing to show."""
+
+
+def figures_of_recording(recorded: RecordingResults, palette: Palette) -> dict[str, Draw]:
+    """Return name -> drawing function of the figures about a recording and all its models."""
+    fits = [fit for fit in recorded.fits if not fit.is_of_populations]
+    return {
+        "activity": partial(recording_figures.activity, recorded.recording, palette),
+        "scores": partial(fit_figures.scores, fits),
+        "model_comparison": partial(model_comparison.figure, recorded),
+    }
+
+
+def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
+    """Return name -> drawing function of the figures about a model of a recording, in the order of the page."""
+    functions: Mapping[str, Callable[[ModelResults, Palette], Drawing | None]] = {
+        "network": network_figure.diagram,
+        "verdicts": current_figures.verdicts,
+        "currents": current_figures.matrix,
+        "example_units": fit_figures.unit_traces,
+        "nulls": null_figure.nulls,
+        "agreement": agreement_figure.agreement,
+        "recovery": truth_figures.recovery,
+        "true_currents": truth_figures.traces,
+        "effects": inactivation_figures.matrix,
+        "effect_timecourses": effect_figures.timecourses,
+        "doses": inactivation_figures.doses,
+        "direct_effects": interaction_figures.direct_and_total,
+        "windows": interaction_figures.windows,
+        "true_effects": effect_figures.agreement,
+        "measured_effects": effect_figures.measured,
+        "latents": latent_figures.trajectories,
+        "vector_field": mechanism_figures.landscape,
+        "populations": mechanism_figures.populations,
+        "ranks": mechanism_figures.ranks,
+        "signed_currents": current_figures.signed_matrix,
+    }
+    draws: dict[str, Draw] = {name: partial(function, fit, palette) for name, function in functions.items()}
+    for number, (rows, courses) in enumerate(contrast_figures.compared(fit), start=1):
+        draws[f"contrast_{number}"] = partial(contrast_figures.matrix, rows, palette)
+        draws[f"contrast_{number}_timecourses"] = partial(contrast_figures.timecourses, rows, courses, palette)
+    return draws
+
+
+def title_of(figure: str) -> str:
+    """Return the heading of a figure."""
+    if figure in TITLES:
+        return TITLES[figure]
+    return "Differences of the currents over time" if figure.endswith("_timecourses") else "Differences of the currents"
+
+
+def plot(results: Path | str, figure: str, *, recording: str, model: str = "") -> list[Axes]:
+    """Draw a figure of the report from the results of a run.
+
+    Parameters
+    ----------
+    results : folder of the results, the key `results` of the config.
+    figure : name of the figure; the report says the name under every figure.
+    recording : name of the recording.
+    model : name of the model; not needed for figures about all models of a recording.
+
+    Returns
+    -------
+    The panels of the figure; ``plot(...)[0].figure`` is the figure, which can be changed and saved.
+
+    Raises
+    ------
+    UserError : there is no such figure, recording or model, or the results have nothing to show in the figure.
+    """
+    folder = Path(results)
+    run = read_run(folder / "tables", folder)
+    recorded = run.recording(_known(recording, run.names, "recording"))
+    draws = figures_of_recording(recorded, run.palette)
+    if model:
+        fits = {fit.name: fit for fit in recorded.fits}
+        draws |= figures_of_model(fits[_known(model, fits, "model")], run.palette)
+    with report_style():
+        drawing = draws[_known(figure, draws, "figure")]()
+    if drawing is None:
+        raise UserError(f"The results of {recording} {model} have nothing to show in the figure {figure}.")
+    return list(drawing.figure.axes)
+
+
+def plot_call(results: str, figure: str, recording: str, model: str = "") -> str:
+    """Return the line of Python that draws a figure."""
+    of_model = f", model={model!r}" if model else ""
+    return f"curbd.plot({results!r}, {figure!r}, recording={recording!r}{of_model})"
+
+
+def _known(name: str, names: Mapping[str, object] | list[str], kind: str) -> str:
+    if name not in names:
+        hint = did_you_mean(name, names)
+        expected = f"one of {', '.join(names)}"
+        raise UserError.at(kind, found=f'"{name}"', expected=expected, todo=hint or "choose one of these names")
+    return name

@@ -1,0 +1,166 @@
+"""Pictures for the pages of the report: figures as SVG that follows the colours of the page, or as PNG."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from curbd.report.drawing import HOVER, Drawing
+
+MAX_SVG_CHARACTERS = 230_000
+"""Pictures whose SVG is longer become PNG, so that the page of a recording stays small."""
+MIN_LONG_TAG = 400
+"""Paths with more characters are courses, for which a tenth of a point is precise enough."""
+PAGE_COLOURS = {
+    "#1a1a1a": "ink",
+    "#000000": "ink",
+    "#ffffff": "paper",
+    "#f4f4f4": "pale",
+    "#f0f0f0": "pale",
+    "#eeeeee": "pale",
+    "#d0d0d0": "rule",
+    "#e4e4e4": "rule",
+}
+"""Colour in figures -> variable of the style sheet, which has another value on a dark page."""
+FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif"
+"""Fonts of figures; the fallbacks are not wider than the font with which the figures are laid out."""
+
+
+class Picture(NamedTuple):
+    """A picture on a page.
+
+    Attributes
+    ----------
+    name : name of the figure, see `curbd.report.figures`.
+    title : heading of the picture.
+    svg : the SVG element; '' if the SVG would be too long.
+    png : the image as a data URI; '' if there is an SVG.
+    width : width in CSS pixels.
+    alt : description for readers who cannot see the image.
+    caption : text below the image.
+    code : line of Python that draws the figure from the results.
+    """
+
+    name: str
+    title: str
+    svg: str
+    png: str
+    width: int
+    alt: str
+    caption: str
+    code: str
+
+
+def picture(name: str, title: str, drawing: Drawing, code: str) -> Picture:
+    """Convert a drawn figure to a picture on a page.
+
+    Parameters
+    ----------
+    name : name of the figure; on a page, every picture has another name.
+    title : heading of the picture.
+    drawing : the figure.
+    code : line of Python that draws the figure.
+
+    Returns
+    -------
+    The picture: SVG, or PNG if the SVG would be long.
+    """
+    figure = drawing.figure
+    width = round(figure.get_figwidth() * 96)
+    lay_out(figure)
+    svg = _for_page(saved(figure, "svg").decode("utf-8"), name, drawing.alt, width)
+    png = ""
+    if len(svg) > MAX_SVG_CHARACTERS:
+        svg, png = "", f"data:image/png;base64,{base64.b64encode(saved(figure, 'png')).decode('ascii')}"
+    return Picture(
+        name=name,
+        title=title,
+        svg=svg,
+        png=png,
+        width=width,
+        alt=drawing.alt,
+        caption=drawing.caption,
+        code=code,
+    )
+
+
+def lay_out(figure: Figure) -> None:
+    """Lay the panels out once; with a layout engine, every saving would draw the figure twice."""
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+
+
+def saved(figure: Figure, kind: str) -> bytes:
+    """Return the bytes of a figure as ``svg`` or ``png``; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    # Date and version of matplotlib are left out, so that equal pictures are equal bytes.
+    metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, dpi=90, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _for_page(svg: str, name: str, alt: str, width: int) -> str:
+    """Make an SVG file of matplotlib part of a page.
+
+    Identifiers get the name of the figure in front, because they are unique in a file and not on a page. Colours become
+    variables of the style sheet. Texts under the pointer become titles. Coordinates have one or two decimals.
+    """
+    svg = svg[svg.index("<svg") :]
+    # Inside of a page, a style sheet would apply to the whole page.
+    svg = re.sub(r"\s*<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
+    # The end of the tag closes the title.
+    svg = re.sub(rf'<g id="{HOVER}([^"]*)"', r"<g><title>\1</title", svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: _tag_for_page(tag[0], name), svg)
+    svg = re.sub(r">\s+<", "><", svg)
+    look = 'class="plot" stroke-linejoin="round" stroke-linecap="butt"'
+    opening = f'<svg role="img" aria-label="{html.escape(alt)}" {look} width="{width}"'
+    view = re.search(r'viewBox="[^"]*"', svg)
+    body = svg[svg.index(">") + 1 :]
+    box = view[0] if view else ""
+    links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"{opening} {box} {links}>{body.rstrip()}"
+
+
+def _tag_for_page(tag: str, name: str) -> str:
+    """Shorten a tag, and replace identifiers and colours in the tag."""
+    tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
+    tag = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", tag)
+    if len(tag) > MIN_LONG_TAG:
+        tag = re.sub(r'(?<= d=")[MLz\d\s.-]+(?=")', lambda path: _short_path(path[0]), tag)
+    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+    tag = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _variable(colour[0]), tag)
+    return tag.replace("'DejaVu Sans'", FONTS)
+
+
+def _short_path(path: str) -> str:
+    """Write a path of straight lines in steps of a tenth of a point, each relative to the point before."""
+    words: list[str] = []
+    at = (0, 0)
+    for command, text in re.findall(r"([MLz])([^MLz]*)", path):
+        if command == "z":
+            words.append("z")
+            continue
+        x, y = (round(10 * float(number)) for number in text.split())
+        if command == "M":
+            words.append(f"M{_tenths(x)} {_tenths(y)}l")
+        else:
+            words.append(f"{_tenths(x - at[0])} {_tenths(y - at[1])}")
+        at = (x, y)
+    return re.sub(r"l(?=[zM]|$)", "", re.sub(r" -", "-", re.sub(r"l ", "l", " ".join(words)))).replace(" z", "z")
+
+
+def _tenths(number: int) -> str:
+    """A number of tenths without a zero before the point: ``-.5``."""
+    return f"{number / 10:g}".replace("0.", ".") if abs(number) < 10 else f"{number / 10:g}"
+
+
+def _variable(colour: str) -> str:
+    name = PAGE_COLOURS.get(colour)
+    return f"var(--{name}, {colour})" if name else colour
