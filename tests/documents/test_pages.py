@@ -91,3 +91,11 @@ def test_the_experiments_of_the_page_are_valid() -> None:
     assert len(entries) >= len(rows) > 10
     for entry in entries:
         Config.model_validate({"recordings": "my.tsv", "inactivations": yaml.safe_load(entry)})
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """The build of the site fails otherwise; this test says so where the site is not built."""
+    contents = set((ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines())
+    folder = ROOT / "docs"
+    pages = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.md")} - {"index"}
+    assert pages <= contents
