@@ -15,24 +15,45 @@ import pandas as pd
 
 from benchmarks import command
 from benchmarks.document import insert, markdown, number
+from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
+from curbd import teachers
+from curbd.degeneracy.degeneracy_table import degeneracy_table, variance_components
 from curbd.dynamics.attractors import attractors, some_states
 from curbd.dynamics.limit_cycles import LimitCycle
 from curbd.dynamics.lyapunov import lyapunov_spectrum
 from curbd.dynamics.phase_locking import cycle_phase, phase_locking, signal_phase
 from curbd.dynamics.system import NetworkSystem, network_system
 from curbd.dynamics.transitions import AUTONOMOUS, InputEvent, transitions
+from curbd.estimators.fitting import fit as fit_model
 from curbd.estimators.one_step import one_step
 from curbd.network.equation import Network, simulate
 from curbd.network.fit import Fit
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import OneStep, ReducedRank
+from curbd.settings.models import Model, OneStep, ReducedRank
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.teachers import constructed, tasks
 
 Array = np.ndarray
 KEYS = ["experiment", "network", "seed", "item"]
-EXPERIMENTS = ("lyapunov", "flip-flop", "locking")
+EXPERIMENTS = ("lyapunov", "flip-flop", "locking", "degeneracy")
+COMPARED: Mapping[str, Model] = {
+    "one_step": Model(family="full_rank", estimator="one_step", seeds=[0, 1, 2], tau_s=0.1),
+    "one_step, same trials": Model(
+        family="full_rank", estimator="one_step", seeds=[0, 1], tau_s=0.1, resample_trials=False
+    ),
+    "force, same trials": Model(
+        family="full_rank",
+        estimator="force",
+        options={"passes": 10},
+        seeds=[0, 1],
+        tau_s=0.1,
+        resample_trials=False,
+    ),
+    "sparse": Model(family="full_rank", estimator="sparse", seeds=[0], tau_s=0.1),
+}
+"""Models whose fits are compared; `force` is left out of the verdict, because it explains the recordings less well."""
+DEGENERACY_SEEDS = range(5)
 PROCESS_NOISE_SD = 0.05
 TAU_S, DT_S = 0.1, 0.02
 FREQUENCY_HZ: Mapping[str, float] = {"1:1": 1.05, "1:2": 2.02, "detuned": 1.45, "no input weights": 1.0}
@@ -154,6 +175,34 @@ def locking(network: str, seed: int) -> Iterator[Item]:
         yield Item(f"index {ratio}", np.nan, lock.locking_index)
 
 
+def degeneracy(network: str, seed: int) -> Iterator[Item]:
+    """Whether the fits of a recording are said to be different answers, and how much they disagree by what was varied.
+
+    Parameters
+    ----------
+    network : ``published simulator``, one trial of 3 regions of 50 units, or ``20 trials``, noise-free trials of 3
+        regions of 20 units.
+    seed : of the network.
+    """
+    if network == "published simulator":
+        recording, _ = recorded(teachers.published_three_region(units=50, seed=seed))
+    else:
+        recording, _ = recorded(teachers.multi_region(trials=25, units=20, process_noise=0.0, seed=seed))
+    networks = {name: fit_model(recording, model, name).networks for name, model in COMPARED.items()}
+    table = degeneracy_table(recording, networks)
+    with_force = table[["model_a", "model_b"]].isin(["force, same trials"]).any(axis=1)
+    verdicts = table.loc[~with_force & (table["verdict"] != ""), "verdict"]
+    yield Item("degenerate", float(network == "published simulator"), float((verdicts == "degenerate").any()))
+    own = table[(table["model_a"] == table["model_b"]) & (table["varied"] == "initialisation")]
+    for name, of_model in own.groupby("model_a"):
+        between = of_model.loc[of_model["quantity"] == "currents_between_regions", "agreement"]
+        yield Item(f"initialisation, {name}", np.nan, float(1 - between.iloc[0]))
+    components = variance_components(table[~with_force]).set_index("quantity")
+    for quantity in ("J", "currents_between_regions", "inactivation", "dynamics"):
+        for cause in ("data", "estimator"):
+            yield Item(f"{quantity}, {cause}", np.nan, float(components[cause].loc[quantity]))
+
+
 Experiment = Callable[[str, int], Iterator[Item]]
 WORK: Mapping[tuple[str, str], Experiment] = {
     ("lyapunov", "1.8"): lyapunov,
@@ -161,6 +210,8 @@ WORK: Mapping[tuple[str, str], Experiment] = {
     ("flip-flop", "low rank"): flip_flop,
     ("flip-flop", "full rank"): flip_flop,
     **{("locking", name): locking for name in FREQUENCY_HZ},
+    ("degeneracy", "published simulator"): degeneracy,
+    ("degeneracy", "20 trials"): degeneracy,
 }
 
 
@@ -172,6 +223,8 @@ def measure(
     for (experiment, network), work in WORK.items():
         for seed in seeds:
             if (experiment, network, seed) in done or experiment not in only:
+                continue
+            if experiment == "degeneracy" and seed not in DEGENERACY_SEEDS and max(seeds) < 100:
                 continue
             new = pd.DataFrame(work(network, seed)).assign(experiment=experiment, network=network, seed=seed)
             log.info("%s, %s, seed %d\n%s", experiment, network, seed, new[["item", "true", "fitted"]].to_string())
@@ -200,6 +253,16 @@ def summary(table: pd.DataFrame) -> str:
                     f"{number(off.mean(), 3)} ({number(off.max(), 3)})",
                 )
             )
+            continue
+        if experiment == "degeneracy":
+            said, count = (wide["degenerate"] == true["degenerate"]).sum(), len(wide)
+            what = "said to be degenerate" if true["degenerate"].any() else "said not to be degenerate"
+            lines.append((experiment, network, what, f"{count} of {count}", f"{said} of {count}"))
+            lines += [
+                (experiment, network, f"disagreement (1 - r): {item}", "", number(values.mean(), 3))
+                for item, values in wide.items()
+                if item != "degenerate"
+            ]
             continue
         counted = [column for column in wide if not str(column).startswith("index")]
         right = (wide[counted] == true[counted]).all(axis=1)

@@ -150,6 +150,13 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
     step.add_argument("--partial", action="store_true", help="leave out recordings and models without all results")
 
+    step = add_step(steps, "degeneracy", _degeneracy, "compare all fits of a recording in pairs")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording that was fitted")
+    step.add_argument(
+        "--networks", type=Path, nargs="+", required=True, metavar="network.nc", help="fits of all models"
+    )
+    step.add_argument("--out", type=Path, required=True, metavar="degeneracy.csv", help="file for the agreement")
+
     step = add_step(steps, "group", _group, "combine the recordings of a run over sessions and animals")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
     step.add_argument("--out", type=Path, required=True, metavar="group.csv", help="file for the combined estimates")
@@ -400,6 +407,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         plan.config.models,
         with_contrasts=bool(plan.config.contrasts),
         with_dynamics=plan.config.dynamics != "none",
+        with_degeneracy=plan.config.degeneracy,
     )
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
@@ -413,6 +421,17 @@ def _tables(arguments: argparse.Namespace) -> None:
     if arguments.partial:
         # The next run of the workflow takes a file as old as this for out of date and collects all tables again.
         os.utime(folder / "provenance.json", (1, 1))
+
+
+def _degeneracy(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.degeneracy.degeneracy_table import degeneracy_table
+    from curbd.storage import read_netcdf
+
+    recording, _ = read_recording(arguments)
+    networks = [read_netcdf(path) for path in arguments.networks]
+    table = degeneracy_table(recording, {str(fits.attrs["model"]): fits for fits in networks})
+    tables.write("degeneracy", table, arguments.out)
 
 
 def _group(arguments: argparse.Namespace) -> None:

@@ -128,7 +128,7 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
 
     Networks are fitted to the training trials. The fitted networks then infer hidden inputs, and the rates behind noisy
     observations, in all trials. The first fit uses the training trials as they are, every other fit a bootstrap
-    resample of them.
+    resample of them, unless the model sets `resample_trials` to false.
 
     Parameters
     ----------
@@ -154,7 +154,9 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
     def fit_seed(fit_index: int) -> tuple[Fit, float]:
         started = time.perf_counter()
         rng = np.random.default_rng(model.seeds[fit_index])
-        fitted = registered.estimator(resampled(training, rng) if fit_index else training, options, rng)
+        fitted = registered.estimator(
+            resampled(training, rng) if fit_index and model.resample_trials else training, options, rng
+        )
         fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
         if fitted.controls is not None:
             fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))

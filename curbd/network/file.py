@@ -131,6 +131,7 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "dt_s": network.dt_s,
         "tau_s_setting": "estimate" if model.tau_s in (None, "estimate") else float(model.tau_s),
         "substeps": network.substeps,
+        "resample_trials": int(model.resample_trials),
         "phi": "tanh",
         "results_version": RESULTS_VERSION,
         "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),

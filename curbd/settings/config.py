@@ -69,6 +69,11 @@ class Config(Section):
     the conditions and at every single input. `none`: not at all, except for the mechanism of low-rank networks.
     Networks of full rank with more than 200 units take minutes."""
 
+    degeneracy: bool = False
+    """Whether the fits of all models of units are compared in pairs (degeneracy.csv): how many different networks
+    explain the same recording. Models with their own bins, smoothing or scaling, and population networks, are left out.
+    For the part of the random start alone, add a model with `resample_trials: false`."""
+
     @field_validator("results")
     @classmethod
     def _path_without_wildcards(cls, value: str) -> str:

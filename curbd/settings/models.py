@@ -260,6 +260,9 @@ class Model(Section):
     """Random seeds, with one fit for each. The first fit uses the training trials as they are; each additional fit uses
     a bootstrap resample of the training trials (and another random start, if the estimator has one). The default of
     `estimator: population` is one fit."""
+    resample_trials: bool = True
+    """Whether every additional fit uses a bootstrap resample of the training trials. With false all fits use the same
+    trials, so that they differ by their random start alone, if the estimator has one. Population networks ignore it."""
     bin_width_s: Positive | None = None
     """Replaces the bin width for this model."""
     smoothing_s: NotNegative | None = None

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from curbd.tables import constraints, contrasts, dynamics, experiments, fits, group, mechanism, pathways, recordings
+from curbd.tables import (
+    constraints,
+    contrasts,
+    degeneracy,
+    dynamics,
+    experiments,
+    fits,
+    group,
+    mechanism,
+    pathways,
+    recordings,
+)
 from curbd.tables.column import Table
 
 TABLES: dict[str, Table] = (
@@ -14,5 +25,6 @@ TABLES: dict[str, Table] = (
     | experiments.TABLES
     | mechanism.TABLES
     | dynamics.TABLES
+    | degeneracy.TABLES
     | group.TABLES
 )

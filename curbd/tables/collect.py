@@ -43,6 +43,7 @@ def collect_run(
     *,
     with_contrasts: bool,
     with_dynamics: bool = False,
+    with_degeneracy: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
@@ -56,6 +57,7 @@ def collect_run(
     settings : name of a model -> its settings.
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
+    with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
 
     Returns
     -------
@@ -65,6 +67,7 @@ def collect_run(
     fits = [results / recording / model for recording in recordings for model in models[recording]]
     low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
     of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
+    compared = [results / recording for recording in recordings] if with_degeneracy else []
     folders: dict[str, Iterable[Path]] = {
         "units": [results / recording for recording in recordings],
         "regions": [results / recording for recording in recordings],
@@ -88,6 +91,7 @@ def collect_run(
         "geometry": of_units,
         "populations": of_units,
         "transmission": of_units,
+        "degeneracy": [folder for folder in compared if (folder / "degeneracy.csv").is_file()],
         **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
     }
     collected = {

@@ -160,6 +160,15 @@ def per_fit(file, family=None, level=None, perturbed=False):
     ]
 
 
+def networks_to_compare(wildcards):
+    """The fits of all models of units that are fitted to the same recording file."""
+    return [
+        f"<results>/{wildcards.recording}/{name}/network.nc"
+        for name, model in PLAN.config.models.items()
+        if model.level == "unit" and not PLAN.has_own_recording(name)
+    ]
+
+
 def recording_of_fit(wildcards):
     """The recording that a model is fitted to: models with other bins, smoothing or scaling have their own."""
     folder = f"<results>/{wildcards.recording}"

@@ -33,6 +33,11 @@ rule tables:
             for file in MECHANISM
             for table in per_fit(file, family="low_rank", level="unit")
         ],
+        degeneracy=(
+            expand("<results>/{recording}/degeneracy.csv", recording=PLAN.recordings)
+            if PLAN.config.degeneracy
+            else []
+        ),
         dynamics=(
             [table for name in DYNAMICS_TABLES for table in per_fit(f"{name}.csv")]
             if PLAN.config.dynamics != "none"
@@ -50,6 +55,7 @@ rule tables:
                 "pathways",
                 "nulls",
                 "contrasts",
+                "degeneracy",
                 "inactivations",
                 "perturbation_comparison",
                 "interactions",

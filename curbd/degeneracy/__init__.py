@@ -1,0 +1,1 @@
+"""How many different networks explain the same recording: agreement between all fits of all models."""
