@@ -21,9 +21,12 @@ Array = np.ndarray
 MODEL_ERROR_SHARE = 0.08
 """Error of a current, relative to its root mean square, if all units are recorded: error of the model's form."""
 SAMPLE_ERROR_SHARE = 0.84
-"""Error of a current, relative to its root mean square, for one recorded unit; it falls with the root of their number.
+"""Error of a current, relative to its root mean square, for one recorded unit; it falls with the root of the number."""
+ATTRIBUTION_ERROR_SHARE = 0.1
+"""Error of a current, relative to the root of the summed variance of the currents of all regions into the same unit.
 
-The two errors were chosen on teachers of other seeds than the reported seeds, so that 95 % intervals hold 95 % of the
+What a fit books on the wrong region is small relative to all currents, but can be large relative to a weak current. The
+three errors were chosen on teachers of other seeds than the reported seeds, so that 95 % intervals hold 95 % of the
 true currents."""
 
 
@@ -124,9 +127,10 @@ def deviation(
 ) -> Array:
     """Compute the standard deviation of a region's current about the mean of each unit.
 
-    The variance has four parts: uncertain weights, uncertain latents, what simulations of the fit show beyond these
-    two, and an error in proportion to the current, which covers the assumed form of the model and the random sample of
-    recorded units.
+    The variance has five parts: uncertain weights, uncertain latents, what simulations of the fit show beyond these
+    two, an error in proportion to the current, which covers the assumed form of the model and the random sample of
+    recorded units, and an error in proportion to all currents into the unit, which covers currents that the fit books
+    on the wrong region.
 
     Parameters
     ----------
@@ -142,15 +146,33 @@ def deviation(
     -------
     (trial, time, unit) standard deviation, in units of the log rate.
     """
-    own = model.group == source
-    at = curved(model, paths.mean, spreads(model, data, paths))
-    current = at.value[..., own] @ ((model.C / (1 - model.leak)) @ model.A[:, own]).T
-    power = current[data.inside].var(0)
-    form = (MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)) * power
+    value = curved(model, paths.mean, spreads(model, data, paths)).value
+    form = _form_variance(model, data, value, model.C / (1 - model.leak), source)
     known = weight_variance(model, data, paths, covariance, source) + latent_variance(model, data, paths, source)
     if errors is not None:
         known = known + _beyond(model, data, known, errors[:, source])
     return np.sqrt(known + form)
+
+
+def _form_variance(model: Population, data: Recording, value: Array, read: Array, source: int) -> Array:
+    """Compute the variance of a region's current that comes from the form of the model and from wrong attribution.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    value : (time, trial, latent) curved latents.
+    read : (row, latent) weights of the latents in each unit or average of units that receives the current.
+    source : index of the region that sends the current.
+
+    Returns
+    -------
+    (row,) variance, in squared units of the log rate.
+    """
+    regions = [model.group == region for region in range(model.regions)]
+    power = np.stack([(value[..., own] @ (read @ model.A[:, own]).T)[data.inside].var(0) for own in regions])
+    own_share = MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)
+    return np.asarray(own_share * power[source] + ATTRIBUTION_ERROR_SHARE**2 * power.sum(0))
 
 
 def _beyond(model: Population, data: Recording, known: Array, errors: Array) -> Array:
@@ -205,7 +227,7 @@ def mean_current_variance(
 
     The parts are those of `deviation`: weights are uncertain in the same way in all trials, latents are uncertain
     independently in every trial, what simulations show beyond the two is in proportion to the squared loadings, and the
-    error of the model's form is in proportion to the current.
+    errors of the model's form and of attribution are in proportion to currents.
 
     Parameters
     ----------
@@ -236,7 +258,6 @@ def mean_current_variance(
     patterns = np.eye(len(paths.covariance))[data.pattern[trials]]
     spread = np.einsum("tn,np,ptjl->tjl", weight**2, patterns, paths.covariance[:, :, own][..., own], optimize=True)
     of_latents = np.einsum("j,tjk,tkl,tml,m->t", into, slope, spread, slope, into, optimize=True)
-    current = (at.value[..., own] @ into)[data.inside]
-    form = (MODEL_ERROR_SHARE**2 + SAMPLE_ERROR_SHARE**2 / max(int((data.region == source).sum()), 1)) * current.var()
+    form = _form_variance(model, data, at.value, read[None], source)[0]
     size = float((model.C[units].mean(0) ** 2).sum() / (model.C[units] ** 2).sum(1).mean())
     return of_weights + of_latents + beyond * size + form
