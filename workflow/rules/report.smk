@@ -126,12 +126,12 @@ rule report:
         rules.group.output,
         currents=per_fit("currents.nc"),
     output:
-        report(
+        overview=report(
             "<results>/tables/report.html",
             caption="../report/report.rst",
             category="Overview",
         ),
-        report(
+        pages=report(
             directory("<results>/tables/report"),
             patterns=["recordings/{recording}.html"],
             caption="../report/recording.rst",
@@ -152,4 +152,4 @@ rule report:
         results=folder_of_results,
         version=RESULTS_VERSION,
     shell:
-        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output[0]:q} > {log:q} 2>&1"
+        "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output.overview:q} > {log:q} 2>&1"
