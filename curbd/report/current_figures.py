@@ -280,7 +280,14 @@ def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> Non
     null = f"\nnull {number_text(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
     column, line = where
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    panel.text(column, line - 0.2, f"{GRADE_MARKS[row['grade']]} {percent_text(row['share'])}", fontsize=9.5, **middle)
+    panel.text(
+        column,
+        line - 0.2,
+        f"{GRADE_MARKS[row['grade']]} {percent_text(row['share'])}",
+        fontsize=9.5,
+        color=CELL_INK,
+        **middle,
+    )
     panel.text(column, line + 0.2, f"rms {number_text(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
 
 

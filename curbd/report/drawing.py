@@ -85,6 +85,8 @@ MATPLOTLIB_STYLE = {
     "svg.hashsalt": "curbd",
     # A region may be called $B$: text from users must not be read as a formula.
     "text.parse_math": False,
+    # Black, the default, would not follow the colours of the page.
+    "text.color": INK,
     "xtick.color": GREY,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 8,

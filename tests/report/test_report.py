@@ -228,6 +228,7 @@ def test_figures_follow_the_colours_of_the_page(page: str) -> None:
     figures = re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)
     assert figures
     assert all("#1a1a1a" not in re.sub(r"var\([^)]*\)", "", figure) for figure in figures)
+    assert not any(re.search(r'<text style="(?![^"]*fill)', figure) for figure in figures)
     identifiers = [re.findall(r'\bid="([^"]+)"', text) for text in page.split("<!DOCTYPE html>")]
     assert all(len(names) == len(set(names)) for names in identifiers)
 
