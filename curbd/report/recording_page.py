@@ -30,6 +30,15 @@ MECHANISM_TABLES = {
     "geometry": "Geometry of the loadings, and its agreement between fits",
 }
 """Tables of low-rank networks on the page -> heading."""
+TABLES_ON_DYNAMICS = {
+    "attractors": "Attractors, with what a delay line seen in part would show",
+    "transitions": "Transitions between attractors that pulses of inputs cause",
+    "lyapunov": "Lyapunov exponents",
+    "phase_locking": "Locking to recorded oscillations",
+    "slow_manifolds": "Slow directions of regions and the messages of others",
+    "degeneracy": "Agreement of all fits of this recording",
+}
+"""Tables that the keys `dynamics` and `degeneracy` of the config ask for -> heading."""
 FOLDED_FIGURES = ("nulls", "agreement", "signed_currents")
 """Figures that are folded on the page, below all others."""
 
@@ -116,7 +125,7 @@ def _model(anchor: str, recording: str, fit: ModelResults, palette: Palette, res
         ),
         "tables": {
             heading: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
-            for name, heading in (EXPERIMENT_TABLES | MECHANISM_TABLES).items()
+            for name, heading in (EXPERIMENT_TABLES | MECHANISM_TABLES | TABLES_ON_DYNAMICS).items()
             if len(rows := _of_regions(fit.tables[name]))
         },
         "settings": _settings(fit),
