@@ -52,7 +52,7 @@ COMPARED: Mapping[str, Model] = {
     ),
     "sparse": Model(family="full_rank", estimator="sparse", seeds=[0], tau_s=0.1),
 }
-"""Models whose fits are compared; `force` is left out of the verdict, because it explains the recordings less well."""
+"""Models whose fits are compared; `force` shows the effect of a random start and is left out of the verdict."""
 DEGENERACY_SEEDS = range(5)
 PROCESS_NOISE_SD = 0.05
 TAU_S, DT_S = 0.1, 0.02
