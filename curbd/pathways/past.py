@@ -163,8 +163,10 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
         return float((held_out.error.sum(0) / variance).nanmean())
 
     def added(held_out: HeldOut, columns: Array) -> Array:
-        """(fold,) share of the variance that is lost if some regressors are left out."""
-        return (held_out.lost_without(columns) * FOLDS / variance).nanmean(1).cpu().numpy()
+        """(fold,) share of the variance that is lost if some regressors are left out; no more than all of it is lost."""
+        lost = held_out.lost_without(columns) * FOLDS / variance
+        # Of few transitions, the prediction without a source can be worse than the mean.
+        return lost.clamp(max=1.0).nanmean(1).cpu().numpy()
 
     rest = RestOfFolds(regression, units, tensor(ridge))
     held_out = rest.held_out(past_penalty)

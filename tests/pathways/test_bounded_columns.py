@@ -22,6 +22,7 @@ from curbd.inactivation.tabulate import inactivation_table, timecourse_table, un
 from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
+from curbd.pathways.past import past_regression, target_past
 from curbd.recording.ingest import Session, ingest_file
 from curbd.scores.score import score
 from curbd.settings.experiments import ExperimentSettings, Inactivation
@@ -177,3 +178,14 @@ def test_a_source_that_sends_nothing_has_no_p_value(tmp_path: Path) -> None:
     assert np.isnan(row["p_value"])
     assert row["verdict"] == "unresolved"
     assert row["reason"] == "the source sends no current to the target"
+
+
+def test_no_source_adds_more_than_all_of_the_variance() -> None:
+    """Without a source, the prediction of few transitions can be worse than their mean."""
+    rng = np.random.default_rng(42)
+    z = rng.normal(size=(8, 12, 13)) * rng.choice([0.1, 1, 3], size=(8, 1, 13))
+    z[..., 12] = 1
+    y = z[..., :12] @ rng.normal(size=(12, 12)) * 0.3 + 0.1 * rng.normal(size=(8, 12, 12))
+    source = np.repeat(np.arange(4), [4, 4, 4, 1])
+    hints = target_past(past_regression(z, y, source, 12, 0.8), np.arange(4), np.full(13, 1e-3))
+    assert 0.5 < hints.unique_share.max() <= 1
