@@ -163,10 +163,8 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
         return float((held_out.error.sum(0) / variance).nanmean())
 
     def added(held_out: HeldOut, columns: Array) -> Array:
-        """(fold,) share of the variance that is lost if some regressors are left out; no more than all of it is lost."""
-        lost = held_out.lost_without(columns) * FOLDS / variance
-        # Of few transitions, the prediction without a source can be worse than the mean.
-        return lost.clamp(max=1.0).nanmean(1).cpu().numpy()
+        """(fold,) share of the variance that is lost if some regressors are left out."""
+        return (held_out.lost_without(columns) * FOLDS / variance).nanmean(1).cpu().numpy()
 
     rest = RestOfFolds(regression, units, tensor(ridge))
     held_out = rest.held_out(past_penalty)
@@ -184,9 +182,10 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     return TargetPast(
         memory_nats=nats,
         memory_share=gained_share(nats, float(total.n) * len(units)) * min(mean_error(held_out), 1.0),
-        unique_share=unique.mean(1),
+        # Of few transitions, the prediction without a source can be worse than the mean: more than all is lost.
+        unique_share=np.minimum(unique.mean(1), 1.0),
         unique_t=_over_standard_error(unique),
-        immediate_share=np.array([float(added(free, inputs[[index]]).mean()) for index in range(len(inputs))]),
+        immediate_share=np.array([min(1.0, added(free, inputs[[index]]).mean()) for index in range(len(inputs))]),
     )
 
 
