@@ -16,7 +16,7 @@ def test_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     teachers.write_nwb(teacher, tmp_path / "session.nwb", peak_rate_hz=50.0)
     monkeypatch.chdir(tmp_path)
     assert curbd.__doc__ is not None
-    program = curbd.__doc__.partition("::")[2].partition("The names of the package")[0]
+    program = curbd.__doc__.partition("::")[2].partition("Spike times and rates in memory")[0]
     names: dict[str, object] = {}
     exec(textwrap.dedent(program), names)
     assert tables.problems("pathways", names["pathways"]) == []

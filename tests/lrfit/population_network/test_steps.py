@@ -81,7 +81,15 @@ def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
         constraints="constraints.csv",
     )
     fitted = ("--network", str(network))
-    step("currents", *fitted, out="currents.nc", table="currents.parquet", pathways="pathways.csv", nulls="nulls.csv")
+    step(
+        "currents",
+        *fitted,
+        out="currents.nc",
+        table="currents.parquet",
+        pathways="pathways.csv",
+        nulls="nulls.csv",
+        balance="balance.parquet",
+    )
     step(
         "inactivate",
         *fitted,
