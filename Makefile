@@ -2,9 +2,11 @@
 PYTHON ?= python3
 CORES ?= 2
 RESULTS = results
-# The CPU build of PyTorch for Linux without an NVIDIA card: the plain one brings several gigabytes of GPU packages.
+# The CPU build of PyTorch for Linux without an NVIDIA card: the plain one brings several gigabytes of GPU packages. Only
+# torch is looked for there, and without it, on a machine that does not reach the index, pip takes the usual build.
 TORCH_INDEX := $(shell [ "`uname`" != Linux ] || command -v nvidia-smi > /dev/null || \
   echo --extra-index-url https://download.pytorch.org/whl/cpu)
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 export PATH := $(abspath .venv/bin):$(PATH)
 export MPLBACKEND := Agg
@@ -36,7 +38,7 @@ docs: .venv/installed ## write the schemas, config/README.md and results/README.
 	python -m curbd.documents
 
 site: .venv/installed ## build the documentation site in build/site; a broken link or notebook is an error
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs . build/site
 	@echo "Site: build/site/index.html   open it in a browser"
 
@@ -47,5 +49,6 @@ unlock: .venv/installed ## release the lock that a killed run left behind
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) --version 2>&1`; try: make PYTHON=python3.12 ..."; exit 1; }
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH_INDEX) -c constraints.txt -e '.[test,dev,remote]'
+	$(PIP) --no-deps --retries 0 $(TORCH_INDEX) torch
+	$(PIP) -e '.[test,dev,remote]'
 	@touch $@
