@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= 2
 RESULTS = results
 # The CPU build of PyTorch for Linux without an NVIDIA card: the plain one brings several gigabytes of GPU packages. Only
-# torch is looked for there, and without it, on a machine that does not reach the index, pip takes the usual build.
+# torch is looked for there. A machine that does not reach that index takes the usual build.
 TORCH_INDEX := $(shell [ "`uname`" != Linux ] || command -v nvidia-smi > /dev/null || \
   echo --extra-index-url https://download.pytorch.org/whl/cpu)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
