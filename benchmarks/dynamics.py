@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ import pandas as pd
 from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.recorded import recorded
-from benchmarks.rows import add, finished, rows
+from benchmarks.rows import Item, add, finished, rows
 from curbd import teachers
 from curbd.degeneracy.degeneracy_table import degeneracy_table, variance_components
 from curbd.dynamics.attractors import attractors, some_states
@@ -60,21 +59,6 @@ FREQUENCY_HZ: Mapping[str, float] = {"1:1": 1.05, "1:2": 2.02, "detuned": 1.45, 
 """Frequency of the input of the oscillator, whose own frequency is 1 Hz."""
 INPUT_STRENGTH: Mapping[str, float] = {"1:1": 0.4, "1:2": 1.0, "detuned": 0.2, "no input weights": 0.0}
 log = logging.getLogger("dynamics")
-
-
-class Item(NamedTuple):
-    """One number, in the network and in its fit.
-
-    Attributes
-    ----------
-    item : what the number says.
-    true : its value in the network that made the recording.
-    fitted : its value in the fit.
-    """
-
-    item: str
-    true: float
-    fitted: float
 
 
 def fitted(network: Network, r: Array, u: Array, rng: np.random.Generator, family: str) -> Fit:

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks import command
 from benchmarks.document import insert
 from benchmarks.mechanism_report import summary
-from benchmarks.rows import add, finished, rows
+from benchmarks.rows import Item, add, finished, rows
 from curbd.dynamics.field import field_at, positions
 from curbd.dynamics.fixed_points import portrait
 from curbd.dynamics.limit_cycles import limit_cycles
@@ -49,21 +49,6 @@ RECORDED_TRIALS = 200
 TEST_TRIALS = 400
 """Further trials, on which silencing and gating are tested."""
 log = logging.getLogger("mechanism")
-
-
-class Item(NamedTuple):
-    """One number, in the network and in its fit.
-
-    Attributes
-    ----------
-    item : what the number says.
-    true : its value in the network that made the recording.
-    fitted : its value in the fit.
-    """
-
-    item: str
-    true: float
-    fitted: float
 
 
 class TrueNetwork(NamedTuple):

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from curbd.storage import whole_file
+
+
+class Item(NamedTuple):
+    """One number, in the network and in its fit.
+
+    Attributes
+    ----------
+    item : what the number says.
+    true : its value in the network that made the recording.
+    fitted : its value in the fit.
+    """
+
+    item: str
+    true: float
+    fitted: float
 
 
 def rows(table: Path, keys: Sequence[str]) -> pd.DataFrame:
