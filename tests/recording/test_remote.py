@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pytest
@@ -43,18 +43,18 @@ class RangeHandler(SimpleHTTPRequestHandler):
     """Send the parts of a file that are asked for, as stores of data do and the class of the standard library does
     not."""
 
-    def __init__(self, *arguments: object, sent: list[int], **options: object) -> None:
+    def __init__(self, *arguments: Any, sent: list[int], **options: Any) -> None:
         self.sent = sent
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        super().__init__(*arguments, **options)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
 
-    def send_head(self) -> BinaryIO | None:
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         path = Path(self.translate_path(self.path))
         if asked is None or not path.is_file():
-            return super().send_head()  # type: ignore[return-value]
+            return super().send_head()
         size = path.stat().st_size
         first, last = int(asked[1]), min(int(asked[2] or size - 1), size - 1)
         with path.open("rb") as file:
