@@ -1,4 +1,4 @@
-"""The report: an overview over all recordings, a page for each recording, and a page for each question."""
+"""The report: an overview, a page for each recording and for each of its models, and a page for each question."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from curbd.storage import whole_file
 def write_report(tables: Path, results: Path, out: Path) -> None:
     """Write the report of a run; equal results give equal files, byte for byte.
 
-    The overview links the pages of the recordings and of the questions, in the folder ``report`` beside it. Every page
-    is complete in itself: no page loads anything from another file or from the network.
+    The overview links the pages of the recordings, of their models and of the questions, which lie in the folder
+    ``report``. Every page is complete in itself: no page loads anything from another file or from the network.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def write_report(tables: Path, results: Path, out: Path) -> None:
         with whole_file(target) as temporary:
             temporary.write_text(page.rstrip() + "\n", encoding="utf-8", newline="\n")
         written.add(target)
-    for left in (out.parent / "report").rglob("*.html"):
+    for left in list((out.parent / "report").rglob("*.html")):
         if left not in written:
             left.unlink()
+            if not any(left.parent.iterdir()):
+                left.parent.rmdir()

@@ -26,6 +26,7 @@ from curbd.report import (
     truth_figures,
 )
 from curbd.report.drawing import Drawing, Palette, report_style
+from curbd.report.picture import Picture, picture
 from curbd.report.reading import ModelResults, RecordingResults, read_run
 
 TITLES = {
@@ -138,7 +139,30 @@ def plot(results: Path | str, figure: str, *, recording: str, model: str = "") -
     return list(drawing.figure.axes)
 
 
-def plot_call(results: str, figure: str, recording: str, model: str = "") -> str:
+def pictures(draws: Mapping[str, Draw], results: str, recording: str, model: str = "") -> dict[str, Picture]:
+    """Draw all figures that the results have something to show in.
+
+    Parameters
+    ----------
+    draws : name of a figure -> drawing function.
+    results : folder of the results, for the lines of code below the pictures.
+    recording, model : names of the recording and of the model; '' for figures about all models of a recording.
+
+    Returns
+    -------
+    Name of a figure -> its picture. Identifiers on the page start with the names of the recording and of the model.
+    """
+    drawn = {}
+    prefix = "-".join(filter(None, (recording, model)))
+    for name, draw in draws.items():
+        drawing = draw()
+        if drawing is not None:
+            code = _plot_call(results, name, recording, model)
+            drawn[name] = picture(f"{prefix}-{name}", title_of(name), drawing, code)
+    return drawn
+
+
+def _plot_call(results: str, figure: str, recording: str, model: str) -> str:
     """Return the line of Python that draws a figure."""
     of_model = f", model={model!r}" if model else ""
     return f"curbd.plot({results!r}, {figure!r}, recording={recording!r}{of_model})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from curbd.report.model_page import EXPERIMENT_TABLES, MECHANISM_TABLES
 from curbd.report.reading import RunResults
-from curbd.report.recording_page import EXPERIMENT_TABLES, MECHANISM_TABLES
 from curbd.tables import TABLES
 
 

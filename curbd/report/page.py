@@ -12,6 +12,7 @@ import jinja2
 from curbd.progress import tracked
 from curbd.report import questions
 from curbd.report.drawing import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
+from curbd.report.model_page import model_page
 from curbd.report.origin import definitions, provenance
 from curbd.report.outlook import Outlook, outlook
 from curbd.report.picture import Picture
@@ -49,9 +50,13 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
         outlooks.append(about)
         values = recording_page(recorded, about, run.palette, results)
         if len(run.names) <= MAX_DIAGRAMS:
-            diagrams[name] = next(model["network"] for model in values["models"] if model["name"] == about.model)
-        recording = environment.get_template("recording.html")
-        yield _path_of(name), recording.render(**shared, **values, up="../../", here=name)
+            diagrams[name] = values["diagrams"][about.model]
+        page = environment.get_template("recording.html")
+        yield _path_of(name), page.render(**shared, **values, up="../../", here=name)
+        page = environment.get_template("model.html")
+        for fit in recorded.fits:
+            values = model_page(name, fit, run.palette, results)
+            yield _path_of(name, fit.name), page.render(**shared, **values, recording=name, up="../../../", here="")
     tables = {
         "pathways": questions.pathway_tables(run),
         "experiments": questions.experiment_tables(run),
@@ -102,5 +107,6 @@ def _shared(run: RunResults) -> dict[str, Any]:
     }
 
 
-def _path_of(recording: str) -> str:
-    return f"report/recordings/{recording}.html"
+def _path_of(recording: str, model: str = "") -> str:
+    """Path of the page of a recording, or of one of its models, relative to the overview."""
+    return f"report/recordings/{recording}/{model}.html" if model else f"report/recordings/{recording}.html"

@@ -1,9 +1,8 @@
-"""The page of one recording: what can be said, what was recorded, how well the models fit, and all their figures."""
+"""The page of one recording: what can be said, what was recorded, and how well the models fit."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,35 +11,12 @@ import xarray as xr
 
 from curbd.report import findings, model_comparison
 from curbd.report.drawing import Palette, counted, number_text, report_style
-from curbd.report.figures import Draw, figures_of_model, figures_of_recording, plot_call, title_of
+from curbd.report.figures import figures_of_model, figures_of_recording, pictures
 from curbd.report.grid import grid
 from curbd.report.outlook import Outlook
-from curbd.report.picture import Picture, picture
+from curbd.report.picture import Picture
 from curbd.report.reading import ModelResults, RecordingResults
 from curbd.tables.column import SESSION_COLUMNS
-
-EXPERIMENT_TABLES = {
-    "perturbation_comparison": "Predictions compared with real perturbations",
-    "interactions": "How regions depend on one another: direct and total effects, time windows, messages, synergy",
-}
-"""Tables of experiments on the page -> heading."""
-MECHANISM_TABLES = {
-    "dynamics": "Fixed points, slow points and limit cycles",
-    "transmission": "Currents that regions and populations send in each condition",
-    "geometry": "Geometry of the loadings, and its agreement between fits",
-}
-"""Tables of low-rank networks on the page -> heading."""
-TABLES_ON_DYNAMICS = {
-    "attractors": "Attractors, with what a delay line seen in part would show",
-    "transitions": "Transitions between attractors that pulses of inputs cause",
-    "lyapunov": "Lyapunov exponents",
-    "phase_locking": "Locking to recorded oscillations",
-    "slow_manifolds": "Slow directions of regions and the messages of others",
-    "degeneracy": "Agreement of all fits of this recording",
-}
-"""Tables that the keys `dynamics` and `degeneracy` of the config ask for -> heading."""
-FOLDED_FIGURES = ("nulls", "agreement", "signed_currents")
-"""Figures that are folded on the page, below all others."""
 
 
 def recording_page(recorded: RecordingResults, outlook: Outlook, palette: Palette, results: str) -> dict[str, Any]:
@@ -58,13 +34,8 @@ def recording_page(recorded: RecordingResults, outlook: Outlook, palette: Palett
     The values of the template ``recording.html``.
     """
     with report_style():
-        shared = _pictures(
-            figures_of_recording(recorded, palette), "figure-", lambda name: plot_call(results, name, recorded.name)
-        )
-        models = [
-            _model(f"model-{number}", recorded.name, fit, palette, results)
-            for number, fit in enumerate(recorded.fits, start=1)
-        ]
+        shared = pictures(figures_of_recording(recorded, palette), results, recorded.name)
+        diagrams = {fit.name: _diagram(recorded.name, fit, palette, results) for fit in recorded.fits}
     return {
         "outlook": outlook,
         "facts": _facts(recorded),
@@ -84,62 +55,15 @@ def recording_page(recorded: RecordingResults, outlook: Outlook, palette: Palett
             pd.concat([findings.scores_by_region(fit) for fit in recorded.fits]),
             leave_out=("recording", "seed", "split"),
         ),
-        "models": models,
+        "diagrams": diagrams,
+        "summaries": [findings.summarise(fit) for fit in recorded.fits],
     }
 
 
-def _pictures(draws: dict[str, Draw], prefix: str, code: Callable[[str], str]) -> dict[str, Picture]:
-    """Draw all figures that the results have something to show in; identifiers on the page start with the prefix."""
-    pictures = {}
-    for name, draw in draws.items():
-        drawing = draw()
-        if drawing is not None:
-            pictures[name] = picture(f"{prefix}{name}", title_of(name), drawing, code(name))
-    return pictures
-
-
-def _model(anchor: str, recording: str, fit: ModelResults, palette: Palette, results: str) -> dict[str, Any]:
-    """Everything that the page shows about one model of the recording."""
-    pictures = _pictures(
-        figures_of_model(fit, palette), f"{anchor}-", lambda name: plot_call(results, name, recording, fit.name)
-    )
-    pathways = fit.tables["pathways"].sort_values("grade_rank", kind="stable")
-    contrasts = [pictures.pop(name) for name in list(pictures) if name.startswith("contrast_")]
-    return {
-        "id": anchor,
-        "name": fit.name,
-        "summary": findings.summarise(fit),
-        "network": pictures.pop("network", None),
-        "folded": {name: pictures.pop(name) for name in FOLDED_FIGURES if name in pictures},
-        "pictures": list(pictures.values()),
-        "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
-        "contrasts": {
-            "sentences": findings.contrast_sentences(fit),
-            "pictures": contrasts,
-            "table": grid("contrasts", _by_evidence(fit.tables["contrasts"]), leave_out=("recording", "model")),
-        },
-        "constraints": grid("constraints", fit.tables["constraints"], leave_out=("recording", "model")),
-        "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),
-        "inactivations": grid(
-            "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
-        ),
-        "tables": {
-            heading: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
-            for name, heading in (EXPERIMENT_TABLES | MECHANISM_TABLES | TABLES_ON_DYNAMICS).items()
-            if len(rows := _of_regions(fit.tables[name]))
-        },
-        "settings": _settings(fit),
-    }
-
-
-def _by_evidence(contrasts: pd.DataFrame) -> pd.DataFrame:
-    """The rows of contrasts, those with the smallest q-values first."""
-    return contrasts.sort_values(["contrast", "q_value", "p_value"], kind="stable")
-
-
-def _of_regions(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows about regions, without rows about single units."""
-    return rows[rows["unit_id"] == ""] if "unit_id" in rows else rows
+def _diagram(recording: str, fit: ModelResults, palette: Palette, results: str) -> Picture | None:
+    """Draw the pathways of a model between regions; there is nothing to draw for a single region."""
+    draws = {"network": figures_of_model(fit, palette)["network"]}
+    return pictures(draws, results, recording, fit.name).get("network")
 
 
 def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
@@ -192,16 +116,3 @@ def _activity(recording: xr.Dataset) -> str:
     if recording.attrs["activity"] == "model":
         return f"{name}: rates of model units between −1 and 1, fitted without scaling"
     return f"{name}, in {unit}" if unit else str(name)
-
-
-def _settings(fit: ModelResults) -> str:
-    attrs = fit.networks.attrs
-    seeds = fit.networks["seed"].values
-    tau = fit.networks["tau_s"].values
-    chosen = str(fit.networks["penalty_by"].values[0]).replace("_", "-") if "penalty_by" in fit.networks else ""
-    return (
-        f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
-        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
-        f"time constant {tau[0]:.3g} s; {counted(int(attrs['substeps']), 'Euler step')} in each bin"
-        f"{f'; penalties by {chosen}' if chosen else ''}."
-    )

@@ -166,11 +166,13 @@ def page_paths(folder: Path) -> list[Path]:
     return [folder / "report.html", *sorted((folder / "report").rglob("*.html"))]
 
 
-def test_there_is_a_page_for_every_recording_and_question(run: Path, page: str) -> None:
+def test_there_is_a_page_for_every_recording_model_and_question(run: Path, page: str) -> None:
     assert page
     names = {str(path.relative_to(run / "tables")) for path in page_paths(run / "tables")}
     questions = {f"report/{name}.html" for name in ("pathways", "experiments", "contrasts", "group")}
-    assert names == {"report.html", "report/recordings/three.html", "report/recordings/alone.html"} | questions
+    recordings = {f"report/recordings/{name}.html" for name in ("three", "alone")}
+    models = {f"report/recordings/{name}/{model}.html" for name in ("three", "alone") for model in CONFIG.models}
+    assert names == {"report.html"} | recordings | models | questions
     assert all(path.stat().st_size < 2_000_000 for path in page_paths(run / "tables"))
 
 
@@ -193,11 +195,11 @@ def test_pages_of_recordings_that_are_gone_are_deleted(run: Path, tmp_path: Path
     write_report(tmp_path, run, tmp_path / "report.html")
     copy_tables(run, tmp_path, {}, recordings=["alone"])
     write_report(tmp_path, run, tmp_path / "report.html")
-    assert [path.name for path in (tmp_path / "report" / "recordings").iterdir()] == ["alone.html"]
+    assert {path.name for path in (tmp_path / "report" / "recordings").iterdir()} == {"alone.html", "alone"}
 
 
 def test_contrasts_and_sessions_have_their_place(page: str) -> None:
-    assert "differences between conditions" in page
+    assert "Differences between conditions" in page
     assert "choice (left − right): the evoked currents of" in page
     assert "2 sessions of 2 animals" in page
 

@@ -119,7 +119,7 @@ rule group:
         "curbd group --tables {params.results:q}/tables --out {output:q} > {log:q} 2>&1"
 
 
-# Write the report: an overview, and beside it a page for every recording and for every question.
+# Write the report: an overview, and beside it a page for every question, every recording and every model.
 rule report:
     input:
         rules.tables.output,
@@ -133,10 +133,10 @@ rule report:
         ),
         pages=report(
             directory("<results>/tables/report"),
-            patterns=["recordings/{recording}.html"],
-            caption="../report/recording.rst",
-            category="Recordings",
-            labels={"recording": "{recording}"},
+            patterns=["{page}.html"],
+            caption="../report/page.rst",
+            category="Questions, recordings and models",
+            labels={"page": "{page}"},
         ),
     log:
         "<results>/logs/report.log",

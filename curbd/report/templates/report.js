@@ -1,4 +1,4 @@
-// Saves the figure beside a button as SVG or PNG. Without this script, the page shows everything.
+// Saves and enlarges figures, and sorts and filters tables. Without this script, the page shows everything.
 "use strict";
 function standalone(svg) {
   const copy = svg.cloneNode(true);
@@ -26,12 +26,60 @@ function saveAsPng(svg, name) {
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(standalone(svg));
 }
 document.addEventListener("click", (event) => {
+  const figure = event.target.closest("figure");
+  if ("enlarge" in event.target.dataset) {
+    const enlarged = figure.classList.toggle("enlarged");
+    event.target.setAttribute("aria-pressed", enlarged);
+  }
   const kind = event.target.dataset.save;
   if (!kind) return;
-  const figure = event.target.closest("figure");
-  const name = document.title.split(":")[0] + "_" + figure.id;
+  const name = figure.id;
   const svg = figure.querySelector("svg.plot");
   if (!svg) offer(figure.querySelector("img").src, name + ".png");
   else if (kind === "png") saveAsPng(svg, name);
   else offer("data:image/svg+xml;charset=utf-8," + encodeURIComponent(standalone(svg)), name + ".svg");
 });
+const rowsOf = (table) => [...table.tBodies[0].rows];
+function sortBy(heading, column) {
+  const table = heading.closest("table");
+  const descending = heading.getAttribute("aria-sort") === "ascending";
+  // Numbers have a minus sign that is not a hyphen; empty cells come last in both directions.
+  const text = (row) => row.cells[column].textContent.trim().replace("\u2212", "-");
+  const compare = new Intl.Collator(undefined, { numeric: true }).compare;
+  const sorted = rowsOf(table).sort((first, second) => {
+    const [a, b] = [text(first), text(second)];
+    if (!a || !b) return !a - !b;
+    const [x, y] = [parseFloat(a), parseFloat(b)];
+    const order = isNaN(x) || isNaN(y) ? compare(a, b) : x - y;
+    return descending ? -order : order;
+  });
+  for (const other of table.tHead.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  table.tBodies[0].append(...sorted);
+}
+function offerFilter(table) {
+  const field = document.createElement("input");
+  field.type = "search";
+  field.placeholder = "Show rows with these words";
+  field.setAttribute("aria-label", "Show rows of the table with these words");
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    for (const row of rowsOf(table)) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+    }
+  });
+  table.parentElement.before(field);
+}
+for (const table of document.querySelectorAll("table")) {
+  const number = rowsOf(table).length;
+  if (number > 1) {
+    [...table.tHead.rows[0].cells].forEach((heading, column) => {
+      heading.tabIndex = 0;
+      heading.classList.add("sortable");
+      heading.addEventListener("click", (event) => event.target.closest("a") || sortBy(heading, column));
+      heading.addEventListener("keydown", (event) => event.key === "Enter" && sortBy(heading, column));
+    });
+  }
+  if (number > 8) offerFilter(table);
+}
