@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from curbd.scores.score import Scores
     from curbd.settings.experiments import Experiments
 
-    Fit = Callable[[xr.Dataset, Model, str], tuple[xr.Dataset, list[float]]]
+    Fit = Callable[[xr.Dataset, Model, str, Path], tuple[xr.Dataset, list[float]]]
     Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
     Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
@@ -253,6 +253,9 @@ def fit_model(arguments: argparse.Namespace) -> Model:
 def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: Score) -> None:
     """Run the step `fit`: fit a model to a recording, score the fits, and write the networks and tables.
 
+    Until the networks are written, a hidden folder beside their file keeps the finished fits. A step that was
+    interrupted goes on with the next seed.
+
     Parameters
     ----------
     arguments : the arguments of the step, see `add_fit_step`.
@@ -260,17 +263,21 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
     fit : function that fits a model of one family to a recording.
     score : function that scores the fits.
     """
+    import shutil
+
     from curbd import tables
     from curbd.scores.constraints import constraint_table
-    from curbd.storage import whole_file, write_netcdf
+    from curbd.storage import RESULTS_VERSION, whole_file, write_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
 
-    networks, seconds = fit(recording, model, arguments.name)
+    checkpoints = arguments.out.with_name(f".{arguments.out.name}.version_{RESULTS_VERSION}")
+    networks, seconds = fit(recording, model, arguments.name, checkpoints)
     scores = score(recording, networks, seconds, truth)
 
     write_netcdf({"/": networks}, arguments.out)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     tables.write("fits", scores.fits, arguments.fits)
     tables.write("region_scores", scores.regions, arguments.region_scores)
     if arguments.constraints is not None:

@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 import xarray as xr
+from joblib import Memory
 from threadpoolctl import threadpool_limits
 
 from curbd.errors import UserError
@@ -84,7 +86,7 @@ FULL_RANK: Mapping[str, Registered] = {
 }
 
 
-def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
+def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None) -> Fits:
     """Fit a full-rank model to a recording, once per seed.
 
     Parameters
@@ -93,6 +95,8 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
         only.
     model : settings of the model: family, estimator, options, seeds, time constant and Euler steps.
     name : name of the model in all tables; None for the name of the estimator.
+    checkpoints : folder that keeps every finished fit, from which the same call goes on after an interruption; None to
+        keep nothing. The folder can be deleted afterwards.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
         training bin with activity; or an Euler step is longer than the time constant.
     """
     require_family(model, "full_rank")
-    return fit_seeds(recording, model, name, FULL_RANK)
+    return fit_seeds(recording, model, name, FULL_RANK, checkpoints)
 
 
 def require_family(model: Model, family: str) -> None:
@@ -123,7 +127,13 @@ def require_family(model: Model, family: str) -> None:
         )
 
 
-def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators: Mapping[str, Registered]) -> Fits:
+def fit_seeds(
+    recording: xr.Dataset,
+    model: Model,
+    name: str | None,
+    estimators: Mapping[str, Registered],
+    checkpoints: Path | None = None,
+) -> Fits:
     """Fit a model to a recording, once per seed, with one of the given estimators.
 
     Networks are fitted to the training trials. The fitted networks then infer hidden inputs, and the rates behind noisy
@@ -136,6 +146,7 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
     estimators : name -> estimator, for the family of the model.
+    checkpoints : folder that keeps every finished fit, see `fit`.
 
     Returns
     -------
@@ -145,29 +156,40 @@ def fit_seeds(recording: xr.Dataset, model: Model, name: str | None, estimators:
     ------
     UserError : the recording cannot be fitted; see `all_trials`.
     """
-    registered, options = estimators[model.estimator_name()], model.estimator_options()
+    registered = estimators[model.estimator_name()]
     name = name or model.estimator_name()
-    data = all_trials(recording, model, registered.rates(recording, options))
+    data = all_trials(recording, model, registered.rates(recording, model.estimator_options()))
     train = recording["split"].values == "train"
-    training = data.of_trials(train)
+    # Estimators are named by the model; their functions have no value that could be compared.
+    fit_or_read = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0).cache(
+        _fit_seed, ignore=["registered"]
+    )
+    n_seeds = len(model.seeds)
 
     def fit_seed(fit_index: int) -> tuple[Fit, float]:
-        started = time.perf_counter()
-        rng = np.random.default_rng(model.seeds[fit_index])
-        fitted = registered.estimator(
-            resampled(training, rng) if fit_index and model.resample_trials else training, options, rng
-        )
-        fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
-        if fitted.controls is not None:
-            fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))
-        seconds = time.perf_counter() - started
+        fitted, seconds = fit_or_read(registered, data, train, model, fit_index)
         log.info("%s, seed %d (%d of %d): %.1f s", name, model.seeds[fit_index], fit_index + 1, n_seeds, seconds)
         return fitted, seconds
 
-    n_seeds = len(model.seeds)
     threads = min(torch.get_num_threads(), n_seeds) if registered.one_thread else 1
     fits, seconds = zip(*fit_side_by_side(fit_seed, n_seeds, threads), strict=True)
     return Fits(to_dataset(side_by_side(fits), recording, name, model), list(seconds))
+
+
+def _fit_seed(
+    registered: Registered, data: TrainingData, train: Array, model: Model, fit_index: int
+) -> tuple[Fit, float]:
+    """Fit a model with one of its seeds; return the fit, and the wall time in seconds."""
+    started = time.perf_counter()
+    options, training = model.estimator_options(), data.of_trials(train)
+    rng = np.random.default_rng(model.seeds[fit_index])
+    if fit_index and model.resample_trials:
+        training = resampled(training, rng)
+    fitted = registered.estimator(training, options, rng)
+    fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
+    if fitted.controls is not None:
+        fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))
+    return fitted, time.perf_counter() - started
 
 
 def fit_side_by_side(fit_seed: Callable[[int], T], n_seeds: int, threads: int) -> list[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import xarray as xr
 
@@ -22,7 +23,7 @@ LOW_RANK: Mapping[str, Registered] = {
 }
 
 
-def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
+def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None) -> Fits:
     """Fit a low-rank model to a recording, once for every seed; a population network is a low-rank network, too.
 
     Parameters
@@ -30,6 +31,8 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
     recording : the recording, as `curbd.ingest_file` returns it. Only its training trials are used for the fit.
     model : family, estimator, options, seeds, time constant and Euler steps.
     name : name of the model in all tables; if None, the name of the estimator.
+    checkpoints : folder that keeps every finished fit, from which the same call goes on after an interruption; None to
+        keep nothing. The folder can be deleted afterwards.
 
     Returns
     -------
@@ -42,5 +45,5 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
     """
     require_family(model, "low_rank")
     if model.level == "population":
-        return fit_recording(recording, model, name)
-    return fit_seeds(recording, model, name, LOW_RANK)
+        return fit_recording(recording, model, name, checkpoints)
+    return fit_seeds(recording, model, name, LOW_RANK, checkpoints)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from joblib import Memory
 
 from curbd.estimators.fitting import Fits
 from curbd.settings.models import Model, PopulationNetwork
@@ -33,7 +35,9 @@ RECORDED_TRIALS_AT_ONCE = 50
 log = logging.getLogger(__name__)
 
 
-def fit_recording(recording: xr.Dataset, model: Model, name: str | None = None) -> Fits:
+def fit_recording(
+    recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None
+) -> Fits:
     """Fit a population network to the training trials of a recording, and judge its pathways on held-out trials.
 
     The numbers of latents and hidden drives are those of the first fit in all fits. Every additional fit starts from
@@ -45,6 +49,7 @@ def fit_recording(recording: xr.Dataset, model: Model, name: str | None = None) 
     recording : ingested recording of spikes without smoothing.
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
+    checkpoints : folder that keeps every finished fit, see `lrfit.fit`.
 
     Returns
     -------
@@ -63,8 +68,10 @@ def fit_recording(recording: xr.Dataset, model: Model, name: str | None = None) 
     n_units = np.bincount(data.region)
     dimensions = None if options.dimensions is None else [min(options.dimensions, max(n - 1, 1)) for n in n_units]
     tau_s = float(model.tau_s) if isinstance(model.tau_s, float | int) else DEFAULT_TAU_S
+    memory = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0)
+    train_or_read, refit_or_read, infer_or_read = map(memory.cache, (train, _refit, _of_all_trials))
     started = time.perf_counter()
-    trained = train(
+    trained = train_or_read(
         training,
         held_out,
         dimensions,
@@ -72,17 +79,23 @@ def fit_recording(recording: xr.Dataset, model: Model, name: str | None = None) 
         max_drives=options.max_hidden_drives,
         max_dimensions=options.max_dimensions,
     )
-    fits, seconds = [_of_all_trials(trained.fit, training, data)], [time.perf_counter() - started]
+    fits, seconds = [infer_or_read(trained.fit, training, data)], [time.perf_counter() - started]
     for seed in model.seeds[1:]:
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
         n_training = training.inside.shape[1]
         resampled = subset(training, np.sort(rng.integers(n_training, size=n_training)))
-        fits.append(_of_all_trials(converge(restart(trained.fit, resampled), resampled), resampled, data))
+        refitted = refit_or_read(trained.fit, resampled)
+        fits.append(infer_or_read(refitted, resampled, data))
         seconds.append(time.perf_counter() - started)
     log.info("%s: %s latents, %.1f s", name, ", ".join(map(str, trained.dimensions)), sum(seconds))
     networks = to_dataset(fits, trained.verdict, trained.drive_gains, data, recording, name, model, tau_s)
     return Fits(networks, seconds)
+
+
+def _refit(fit: Fit, resampled: Recording) -> Fit:
+    """Fit the network to a bootstrap resample of the training trials, from the first fit on."""
+    return converge(restart(fit, resampled), resampled)
 
 
 def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:

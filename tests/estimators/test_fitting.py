@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import curbd
 import lrfit
 from curbd.errors import UserError
-from curbd.estimators.fitting import FULL_RANK, all_trials
+from curbd.estimators.fitting import FULL_RANK, Registered, all_trials, fit_seeds
 from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.models import ESTIMATORS, Model
@@ -166,3 +167,26 @@ def test_seeds_that_are_fitted_at_the_same_time_are_those_that_are_fitted_in_tur
     assert torch.get_num_threads() == 3
     # The time constant is estimated by sums whose order depends on the number of threads.
     np.testing.assert_allclose(in_turn["J"].values, at_once["J"].values, rtol=1e-8)
+
+
+def test_an_interrupted_fit_goes_on_with_the_next_seed(recording, tmp_path):
+    model = Model(family="full_rank", seeds=[0, 1, 2])
+    fitted_trials = []
+
+    def interrupted_in_the_third(training, options, rng):
+        if len(fitted_trials) == 2:
+            raise KeyboardInterrupt
+        return counting(training, options, rng)
+
+    def counting(training, options, rng):
+        fitted_trials.append(training.trial)
+        return FULL_RANK["one_step"].estimator(training, options, rng)
+
+    def fits(estimator):
+        return fit_seeds(recording, model, None, {"one_step": Registered(estimator)}, tmp_path).networks
+
+    with pytest.raises(KeyboardInterrupt):
+        fits(interrupted_in_the_third)
+    resumed = fits(counting)
+    assert len(fitted_trials) == 3
+    xr.testing.assert_identical(resumed, curbd.fit(recording, model).networks)
