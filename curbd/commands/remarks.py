@@ -21,6 +21,8 @@ MAX_INPUTS_PER_REGION = 3
 """Largest number of hidden inputs that `hidden_inputs: auto` tries for a region."""
 MAX_TAU_SAMPLES = 100
 """Longest time constant that is tried, in bins; the shortest is one bin."""
+MAX_TIME_CONSTANTS = 50
+"""A perturbation of more time constants is called long: the free run has left the recorded trial long before."""
 NEAR_LIMIT = 0.05
 """An estimate within this share of a limit counts as being at the limit."""
 
@@ -55,9 +57,12 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
     for model in models:
         with open_netcdf(folder / model / "network.nc") as networks:
             of_model = list(_of_networks(networks, plan.fit_model(name, model)))
-        pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
-        if plan.config.models[model].level == "population":
-            of_model += _experiments_on_units(folder, model)
+            tau_s = float(networks["tau_s"].median())
+        tables = ("pathways", "nulls", "inactivations")
+        pathways, nulls, effects = (read(table, folder / model / f"{table}.csv") for table in tables)
+        # The perturbed run of a population network follows the trial, with the innovations of the trial.
+        is_of_populations = plan.config.models[model].level == "population"
+        of_model += _experiments_on_units(folder, model) if is_of_populations else _long_experiments(effects, tau_s)
         if plan.config.models[model].constraints is not None:
             of_model += _doubtful(read("constraints", folder / model / "constraints.csv"))
         for text in [*of_model, *contradictions(pathways, nulls)]:
@@ -89,6 +94,19 @@ def _lost_experiments(path: Path, plan: Plan, recording: str) -> Iterator[str]:
                 f"the recording cannot run the experiment{'s' * (len(lost) > 1)} {', '.join(lost)}; "
                 f"logs/experiments/{recording}.log gives the reason."
             )
+
+
+def _long_experiments(effects: pd.DataFrame, tau_s: float) -> Iterator[str]:
+    """Experiments whose perturbation is much longer than the time constant of the network."""
+    seconds = (effects["stop_s"] - effects["start_s"]).groupby(effects["experiment"]).max()
+    long = seconds[seconds > MAX_TIME_CONSTANTS * tau_s]
+    if len(long):
+        yield (
+            f"the experiment{'s' * (len(long) > 1)} {', '.join(long.index)} "
+            f"perturb{'s' * (len(long) == 1)} for up to {long.max():.3g} s, {long.max() / tau_s:.0f} time constants. "
+            "The effect is then mostly that on a network which no longer follows the recorded trial: set start_s and "
+            "stop_s, or sweep_s for successive windows."
+        )
 
 
 def _doubtful(constraints: pd.DataFrame) -> Iterator[str]:

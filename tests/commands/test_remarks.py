@@ -70,12 +70,16 @@ def judged(q_value: float = 0.01, q_value_null: float = 0.01) -> dict[str, pd.Da
     return {"pathways": names.assign(q_value=q_value), "nulls": nulls}
 
 
-def said(folder: Path, fit: xr.Dataset, q_values: tuple[float, float] = (0.01, 0.01), **config: Any) -> list[str]:
+def said(
+    folder: Path, fit: xr.Dataset, q_values: tuple[float, float] = (0.01, 0.01), stop_s: float = 0.5, **config: Any
+) -> list[str]:
     model = config.pop("model", {"family": "full_rank"})
     plan: Plan = read_plan({"recordings": "my.tsv", "models": {"m": model}, **config})
     write_netcdf({"/": fit}, folder / "m" / "network.nc")
     for name, table in judged(*q_values).items():
         table.to_csv(folder / "m" / f"{name}.csv", index=False)
+    effects = pd.DataFrame({"experiment": ["silence"], "start_s": [0.0], "stop_s": [stop_s]})
+    effects.to_csv(folder / "m" / "inactivations.csv", index=False)
     return remarks(folder.parent, plan, {"rec": ["m"]})["rec"]
 
 
@@ -96,6 +100,12 @@ def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> Non
     first, second = said(folder, networks(), defaults={"windows": {"conditions": ["rt"]}})
     assert first.startswith("10 of 10 conditions (rt) have a single trial")
     assert second.startswith("a trial has only 2 bins of 0.05 s")
+
+
+def test_a_perturbation_of_many_time_constants(folder: Path) -> None:
+    (remark,) = said(folder, networks(tau_s=0.2), stop_s=13.2)
+    assert remark.startswith("m: the experiment silence perturbs for up to 13.2 s, 66 time constants.")
+    assert "sweep_s" in remark
 
 
 @pytest.mark.parametrize(
