@@ -54,12 +54,26 @@ def main(words: Sequence[str] | None = None) -> int:
     if words[:1] == ["run"] and "--" in words:
         options = words[words.index("--") + 1 :]
         words = words[: words.index("--")]
-    parser, steps = command_parser("curbd", "Which brain region drives which, from recordings.")
+    return run(parser(options), words)
+
+
+def parser(options: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Make the parser of the command line of `curbd`.
+
+    Parameters
+    ----------
+    options : options of Snakemake, which the step `run` hands on.
+
+    Returns
+    -------
+    The parser.
+    """
+    made, steps = command_parser("curbd", "Which brain region drives which, from recordings.")
     _add_recording_steps(steps)
     add_fit_step(steps, _fit)
     _add_network_steps(steps)
-    _add_run_steps(steps, options)
-    return run(parser, words)
+    _add_run_steps(steps, list(options))
+    return made
 
 
 def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:

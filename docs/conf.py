@@ -15,7 +15,7 @@ import curbd
 
 project = "curbd-workflow"
 release = curbd.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_argparse_cli", "myst_nb"]
 root_doc = "docs/index"
 include_patterns = ["*.md", "config/README.md", "results/README.md", "docs/**"]
 html_theme = "furo"

@@ -36,7 +36,12 @@ def main(words: Sequence[str] | None = None) -> int:
     -------
     Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
     """
-    parser, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
+    return run(parser(), words)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line of `lrfit`."""
+    made, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
     add_fit_step(steps, _fit)
     add_currents_step(steps, _currents)
     add_dynamics_step(steps, _dynamics)
@@ -49,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for file in ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"):
         name = Path(file).stem
         step.add_argument(f"--{name}", type=Path, required=True, metavar=file, help=f"file for the table {name}")
-    return run(parser, words)
+    return made
 
 
 def _fit(arguments: argparse.Namespace) -> None:
