@@ -12,6 +12,7 @@ import xarray as xr
 
 from curbd.pathways.contradictions import contradictions
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
+from curbd.regression.time_constant import MAX_TAU_SAMPLES, NEAR_LIMIT
 from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
 from curbd.settings.plan import Plan
 from curbd.storage import open_netcdf
@@ -19,12 +20,8 @@ from curbd.tables.files import read
 
 MAX_INPUTS_PER_REGION = 3
 """Largest number of hidden inputs that `hidden_inputs: auto` tries for a region."""
-MAX_TAU_SAMPLES = 100
-"""Longest time constant that is tried, in bins; the shortest is one bin."""
 MAX_TIME_CONSTANTS = 50
 """A perturbation of more time constants is called long: the free run has left the recorded trial long before."""
-NEAR_LIMIT = 0.05
-"""An estimate within this share of a limit counts as being at the limit."""
 
 
 def remarks(results: Path, plan: Plan, fits: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -149,8 +146,8 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
             )
         if (samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)).any():
             yield (
-                f"the time constant is at its upper limit, {MAX_TAU_SAMPLES} bins, and may be longer: set tau_s, or"
-                " use wider bins."
+                f"the time constant is at or above its upper limit, {MAX_TAU_SAMPLES} bins, where it cannot be told from "
+                "other causes of slow activity: set tau_s, or use wider bins."
             )
     max_rank = options.max_rank if isinstance(options, ReducedRank | Trajectory) and options.rank is None else None
     if max_rank is not None and networks.sizes.get("rank", 0) >= max_rank:

@@ -79,7 +79,7 @@ class Grounds(NamedTuple):
     unseen_share : share of the variance of the source's rates that measurement noise hides, as estimated by the
         estimator.
     rms : root mean square of the current in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
-    limited_tau_s : the estimated time constant, s, if the estimate is at a limit of its search; otherwise NaN.
+    limited_tau_s : the estimated time constant, s, if it is one bin, or about 100 bins or more; otherwise NaN.
     bin_s : width of the bins, s.
     skewed_p_value : p-value of the direct effect that the skewness of the activity shows (`curbd.pathways.skewness`).
     skewed_effect_low : this effect after the filter under which it is smallest, in standard deviations; 0 if its sign
@@ -249,8 +249,8 @@ def _against_the_model(grounds: Grounds) -> dict[str, str]:
         )
     if np.isfinite(grounds.limited_tau_s):
         against["time_constant_limit"] = (
-            f"the time constant is at the limit of its search ({grounds.limited_tau_s:g} s): "
-            "the size of all currents depends on it; set tau_s, or use other bins"
+            f"the time constant ({grounds.limited_tau_s:.3g} s) is at a limit of its search, one bin or 100 bins, or "
+            "beyond: the size of all currents depends on it; set tau_s, or use other bins"
         )
     if grounds.unseen_share > MAX_UNSEEN_SHARE:
         against["hidden_by_noise"] = f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity"

@@ -26,7 +26,9 @@ from curbd.regression.transitions import TrainingData, Transitions, lag_one, reg
 
 Array = np.ndarray
 MAX_TAU_SAMPLES = 100
-"""Longest time constant, in samples; the shortest is one sample."""
+"""Longest time constant, in samples, whose currents can be believed; the shortest is one sample."""
+LONGEST_TAU_SAMPLES = (MAX_TAU_SAMPLES, 1000)
+"""Longest time constants of successive searches, in samples; a search follows if the one before ended at its limit."""
 NEAR_LIMIT = 0.05
 """An estimate within this share of a limit counts as being at the limit."""
 START_TAU_SAMPLES = 10
@@ -44,7 +46,9 @@ INSTRUMENT_RIDGE = 1e-6
 
 
 def estimate_tau(data: TrainingData, pairs: Transitions) -> float:
-    """Estimate the time constant: the one with the largest evidence, between 1 and 100 samples.
+    """Estimate the time constant: the one with the largest evidence, between 1 and 100 samples, or up to 1000 samples.
+
+    The search goes beyond 100 samples only if 100 samples have the largest evidence of all shorter time constants.
 
     Parameters
     ----------
@@ -88,7 +92,10 @@ def corrected_tau(data: TrainingData, pairs: Transitions, tau_s: float, V: Array
 
 
 def at_limit(tau_s: float, dt_s: float) -> bool:
-    """Return True if an estimated time constant is at a limit of its search, so that the true one may lie beyond.
+    """Return True if an estimated time constant is one sample, or near 100 samples or longer.
+
+    The true time constant may then lie beyond the limit, or be far shorter: a state that loses less than a hundredth
+    in a bin looks alike in a unit with a long memory and in a unit that excites itself.
 
     Parameters
     ----------
@@ -107,7 +114,7 @@ def _predicted(instruments: Array, values: Array) -> Array:
 
 
 def most_evident_tau(states: StateMoments, data: TrainingData, rounds: int = MAX_ROUNDS) -> tuple[float, Array]:
-    """Estimate the time constant with the largest evidence, and the residuals of the next states.
+    """Estimate the time constant with the largest evidence, and the weights of the next states.
 
     The regression predicts states: x_next = D x + Z v + noise, where D is the share of a state that is left after one
     sample, Z are the regressors, and v = (1 - D) w with the weights w of the current. A penalty is one ratio of
@@ -125,12 +132,21 @@ def most_evident_tau(states: StateMoments, data: TrainingData, rounds: int = MAX
     -------
     The time constant, s, and the weights v (unit, regressor).
     """
+    for longest in LONGEST_TAU_SAMPLES:
+        tau_s, V = _most_evident_tau(states, data, rounds, longest)
+        if tau_s < longest * data.dt_s * (1 - NEAR_LIMIT):
+            break
+    return tau_s, V
+
+
+def _most_evident_tau(states: StateMoments, data: TrainingData, rounds: int, longest: int) -> tuple[float, Array]:
+    """Search the time constant with the largest evidence between one sample and the longest, in samples."""
     n = data.r.shape[2]
     both, across = states
     source = source_of_regressor(data.region, both.ZZ.shape[0] - n - 1)
     unit = input_units(both.ZZ, float(both.n), source, data.n_regions)
     penalty = np.tile(unit, (data.n_regions, 1))
-    least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, MAX_TAU_SAMPLES))
+    least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, longest))
     D, V = decay(data.dt_s, START_TAU_SAMPLES * data.dt_s, data.substeps), torch.zeros_like(both.YZ[:n])
     for _ in range(rounds):
         upper = lower = 0.0

@@ -43,7 +43,7 @@ def test_measurement_noise_that_hides_the_source_is_an_objection() -> None:
 def test_a_time_constant_at_a_limit_leaves_the_size_of_a_current_open() -> None:
     judged = judgement(GOOD._replace(limited_tau_s=1.72))
     assert (judged.verdict, judged.grade, judged.codes) == ("unresolved", "supported", ("time_constant_limit",))
-    assert "limit of its search (1.72 s)" in judged.reason
+    assert "the time constant (1.72 s) is at a limit of its search" in judged.reason
     assert [at_limit(tau_s, 0.01) for tau_s in (0.01, 0.02, 0.1, 0.9, 1.0)] == [True, False, False, False, True]
 
 

@@ -10,7 +10,7 @@ from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
 from curbd.regression.moments import moments
-from curbd.regression.time_constant import estimate_tau
+from curbd.regression.time_constant import at_limit, estimate_tau
 from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
@@ -74,6 +74,14 @@ def test_the_time_constant_does_not_depend_on_how_much_was_recorded(trials: int)
     data = training_data(multi_region(units=20, trials=trials, substeps=1, tau_s=0.05, seed=101))
     # With 5 trials the standard error is a few percent.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.05, rel=0.06)
+
+
+def test_a_time_constant_of_more_than_100_samples_is_found() -> None:
+    data = training_data(multi_region(units=15, trials=10, samples=200, substeps=1, tau_s=3.0, gain=1.2, seed=106))
+    tau_s = estimate_tau(data, transitions(data))
+    # 300 samples; over seeds 100 to 104 the error was up to 8 %.
+    assert tau_s == pytest.approx(3.0, rel=0.12)
+    assert at_limit(tau_s, data.dt_s)
 
 
 @pytest.mark.parametrize("process_noise", [0.0, 0.3])
