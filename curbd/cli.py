@@ -332,7 +332,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
-    from curbd.storage import read_netcdf
+    from curbd.storage import groups_of, read_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
@@ -341,7 +341,15 @@ def _inactivate(arguments: argparse.Namespace) -> None:
     populations = None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str)
 
     outcome = run_experiments(
-        recording, networks, experiments.inactivations, truth, settings=experiments.bench, populations=populations
+        recording,
+        networks,
+        experiments.inactivations,
+        truth,
+        settings=experiments.bench,
+        populations=populations,
+        perturbed=read_netcdf(arguments.recording, "perturbed")
+        if "perturbed" in groups_of(arguments.recording)
+        else None,
     )
 
     write_effects(arguments, outcome, interaction_table)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
 FETCHED_BYTES = 1 << 20
 """Bytes that are fetched from a server at once."""
-RESULTS_VERSION = 5
+RESULTS_VERSION = 6
 """Version of the results; a developer increases it when the meaning of results changes, and the workflow then runs
 every step again."""
 

@@ -146,8 +146,8 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
             )
         if (samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)).any():
             yield (
-                f"the time constant is at or above its upper limit, {MAX_TAU_SAMPLES} bins, where it cannot be told from "
-                "other causes of slow activity: set tau_s, or use wider bins."
+                f"the time constant is at or above its upper limit, {MAX_TAU_SAMPLES} bins, where it cannot be told "
+                "from other causes of slow activity: set tau_s, or use wider bins."
             )
     max_rank = options.max_rank if isinstance(options, ReducedRank | Trajectory) and options.rank is None else None
     if max_rank is not None and networks.sizes.get("rank", 0) >= max_rank:

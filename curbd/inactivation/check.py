@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import xarray as xr
 
 from curbd.errors import UserError
@@ -35,7 +36,7 @@ def check_experiments(
     described = _described_by_trials(recording)
     for name, experiment in experiments.items():
         try:
-            perturbations = perturbations_of(Preparation(recording), {name: experiment})
+            perturbations = perturbations_of(_prepared(recording), {name: experiment})
             if name in described:
                 require_single(recording, name, [perturbation.name for perturbation in perturbations])
         except UserError as error:
@@ -81,7 +82,7 @@ def possible_experiments(
             required[name] = experiment
             continue
         try:
-            perturbations_of(Preparation(recording), {name: experiment})
+            perturbations_of(_prepared(recording), {name: experiment})
         except UserError as error:
             del possible[name]
             remarks.append(f"The experiment {name} is left out for this recording. {error}")
@@ -95,6 +96,12 @@ def possible_experiments(
             remarks.append(f"The readout {name} is left out for this recording. {error}")
     bench = experiments.bench.model_copy(update={"readout": readout})
     return Experiments.model_construct(inactivations=possible, bench=bench), remarks
+
+
+def _prepared(recording: xr.Dataset) -> Preparation:
+    """Prepare experiments without perturbed trials: a change of 1 stands for every measured change of a rate."""
+    change = np.ones(recording.sizes["unit"])
+    return Preparation(recording, measured=dict.fromkeys(_described_by_trials(recording), change))
 
 
 def _described_by_trials(recording: xr.Dataset) -> set[str]:

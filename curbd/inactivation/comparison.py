@@ -13,6 +13,7 @@ from curbd.errors import UserError
 from curbd.inactivation.check import require_single
 from curbd.inactivation.effect_maps import Evidence, MapScore, Trials, pattern_baselines
 from curbd.recording.scaling import scaled_rates
+from curbd.settings.experiments import Inactivation
 from curbd.tables import TABLES
 from curbd.tables.experiments import ALL_REGIONS
 
@@ -202,6 +203,41 @@ def measure(recording: xr.Dataset, perturbed: xr.Dataset, start_s: float, stop_s
         np.concatenate([on, off]),
         _joined_groups(*(labels[keep] for labels, keep in zip(group, kept, strict=True))),
     )
+
+
+def measured_changes(
+    recording: xr.Dataset, perturbed: xr.Dataset | None, experiments: Mapping[str, Inactivation]
+) -> dict[str, Array]:
+    """Measure the change of every scaled rate in perturbed trials, for experiments with the value ``measured``.
+
+    Parameters
+    ----------
+    recording : the unperturbed trials.
+    perturbed : the trials with a real perturbation, or None.
+    experiments : name of the experiment -> its settings.
+
+    Returns
+    -------
+    Name of an experiment -> (unit,) change; experiments to which no perturbed trial refers are left out.
+
+    Raises
+    ------
+    UserError : no condition has perturbed and unperturbed trials that cover the time window of an experiment.
+    """
+    changes = dict[str, Array]()
+    for name, experiment in experiments.items():
+        asked = any(entry.value == "measured" for entry in (experiment, *experiment.parts))
+        if not asked or perturbed is None or name not in perturbed["perturbation"].values:
+            continue
+        alike = perturbed.isel(trial=perturbed["perturbation"].values == name)
+        conditions = experiment.conditions or np.unique(recording["condition"].values)
+        off, on = (trials.isel(trial=np.isin(trials["condition"].values, conditions)) for trials in (recording, alike))
+        start_s = -np.inf if experiment.start_s is None else experiment.start_s
+        stop_s = np.inf if experiment.stop_s is None else experiment.stop_s
+        # A window begins with its first bin and ends before the bin at its end.
+        half_bin_s = recording.attrs["dt_s"] / 2
+        changes[name] = measure(off, on, start_s - half_bin_s, stop_s - half_bin_s).effect
+    return changes
 
 
 def _groups(trials: xr.Dataset, perturbed: xr.Dataset) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.inactivation.comparison import measured_changes
 from curbd.inactivation.effects import Effects, RunStarts, Simulation, Targets, effects
 from curbd.inactivation.nulls import EffectNull, effect_null
 from curbd.inactivation.perturbations import Preparation, perturbations_of
@@ -94,6 +95,7 @@ def run_experiments(
     *,
     settings: ExperimentSettings | None = None,
     populations: pd.DataFrame | None = None,
+    perturbed: xr.Dataset | None = None,
     max_states: int | None = None,
 ) -> Outcome:
     """Run every experiment on every fit of a model, from the recorded state of every trial at the onset of the window.
@@ -109,6 +111,7 @@ def run_experiments(
     truth : the network behind a teacher recording, or None.
     settings : how the experiments are run and tested; None for the defaults.
     populations : table with the columns unit_id and population, for low-rank networks.
+    perturbed : trials with a real perturbation, for experiments with the value ``measured``.
     max_states : number of states (member, run, trial, unit) that are held in memory at once; None for a number that
         suits the device. Without noise, the effects do not depend on this number, except for rounding errors; with
         noise, another number gives other draws of the noise.
@@ -126,7 +129,8 @@ def run_experiments(
     fits = views(recording, networks)
     first = fits[0]
     n_latents = 0 if first.factors is None else first.factors[0].shape[1]
-    preparation = Preparation(recording, tuple(first.input_name[first.hidden]), n_latents, populations)
+    measured = measured_changes(recording, perturbed, experiments)
+    preparation = Preparation(recording, tuple(first.input_name[first.hidden]), n_latents, populations, measured)
     perturbations = perturbations_of(preparation, experiments)
     behaviour = readouts(recording, settings.readout)
     simulation = _simulation(recording, networks, truth, fits, settings)._replace(max_states=max_states)

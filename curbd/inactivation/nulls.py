@@ -5,11 +5,16 @@ well. If the action perturbs some units of the target itself, equally many units
 If it did not matter which units are perturbed, the real group would be one more random draw, so that the share of
 groups with at least the real effect is uniformly distributed (a permutation test: Phipson & Smyth, Stat. Appl. Genet.
 Mol. Biol. 2010). The effect is averaged over the units of the target that are not held.
+
+If there are few groups, as with regions of one unit, all of them are compared with the real group, each once. The
+smallest p-value is then one over their number, which no larger number of draws would lower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations, product
+from math import comb, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +26,8 @@ from curbd.progress import progress
 Array = np.ndarray
 MAX_NULL_TRIALS = 8
 """Largest number of trials of a condition in which real and random groups are compared."""
+MAX_LISTED_GROUPS = 200
+"""All groups are compared if there are no more than these; otherwise groups are drawn."""
 NULL_INTERVAL_PERCENT = (2.5, 97.5)
 """Percentiles of the effects of random groups between which the middle 95 % lie."""
 
@@ -80,9 +87,9 @@ def effect_null(
         targets, columns = slice(target, target + 1), slice(1)
         if target == n_regions:
             targets, columns = slice(target, None), slice(1, None)
-        random, real = rms[:, random_runs, :, columns], rms[:, real_run, :, columns]
+        random, real = rms[:, random_runs][..., columns], rms[:, real_run, :, columns]
         low[:, index, :, targets], high[:, index, :, targets] = np.percentile(random, NULL_INTERVAL_PERCENT, axis=1)
-        p = (1 + (random >= real[:, None]).sum(1)) / (1 + groups)
+        p = (1 + (random >= real[:, None]).sum(1)) / (1 + len(random_runs))
         p_value[:, index, :, targets] = np.where(np.isfinite(real), p, np.nan)
     return EffectNull(low, high, p_value)
 
@@ -106,12 +113,12 @@ def _pairs(
 
 
 class _Comparison(NamedTuple):
-    """A perturbation and a target, and the runs of the real group and of the random groups, by index."""
+    """A perturbation and a target, and the runs of the real group and of the random groups (group,), by index."""
 
     perturbation: int
     target: int
     real_run: int
-    random_runs: slice
+    random_runs: Array
 
 
 class _Runs:
@@ -129,7 +136,7 @@ class _Runs:
         self.perturbations: list[Perturbation] = []
         self.targets: list[Array] = []
         self.comparisons: list[_Comparison] = []
-        self.drawn: dict[tuple[bytes, ...], slice] = {}
+        self.drawn: dict[tuple[bytes, ...], tuple[RandomGroups, int]] = {}
 
     def add(self, perturbation: Perturbation, index: int, target: int, target_units: Array) -> None:
         """Add a perturbation and its random groups, unless no other group could be drawn.
@@ -141,16 +148,18 @@ class _Runs:
         """
         action = perturbation.action
         random = random_groups(action, target_units, self.groups, self.seed)
-        if not len(random):
+        if not len(random.units):
             return
+        units = np.flatnonzero(action.units)
         setting = [np.array([target, perturbation.strength]).tobytes(), perturbation.when.tobytes()]
         key = (*setting, *_signature(action, target_units))
         if key not in self.drawn:
-            self.drawn[key] = slice(len(self.perturbations), len(self.perturbations) + self.groups)
-            units = np.flatnonzero(action.units)
-            self.perturbations += [perturbation._replace(action=moved(action, units, group)) for group in random]
-            self.targets += [target_units] * self.groups
-        self.comparisons.append(_Comparison(index, target, len(self.perturbations), self.drawn[key]))
+            self.drawn[key] = random, len(self.perturbations)
+            self.perturbations += [perturbation._replace(action=moved(action, units, group)) for group in random.units]
+            self.targets += [target_units] * len(random.units)
+        shared, first_run = self.drawn[key]
+        random_runs = first_run + shared.beside(units)
+        self.comparisons.append(_Comparison(index, target, len(self.perturbations), random_runs))
         self.perturbations.append(perturbation)
         self.targets.append(target_units)
 
@@ -189,33 +198,94 @@ def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Calla
     return rms
 
 
-def random_groups(action: Action, target: Array, groups: int, seed: int) -> Array:
-    """Draw random groups of units to which an action can be moved.
+class RandomGroups(NamedTuple):
+    """Groups of units to which an action can be moved.
+
+    Attributes
+    ----------
+    units : (group, unit of the group) indices of units; no rows if no other group could be drawn.
+    are_all : whether these are all possible groups, the real one included, and not a random choice of them.
+    """
+
+    units: Array
+    are_all: bool
+
+    def beside(self, real: Array) -> Array:
+        """Return the indices of the groups with which the real group (unit of the group,) is compared.
+
+        The real group is left out of a list of all groups. It is not left out of a random choice, where the real group
+        may occur by chance.
+        """
+        indices = np.arange(len(self.units))
+        return indices[(np.sort(self.units, axis=1) != np.sort(real)).any(1)] if self.are_all else indices
+
+
+def random_groups(action: Action, target: Array, groups: int, seed: int) -> RandomGroups:
+    """Draw random groups of units to which an action can be moved, or list all of them if there are few.
 
     Parameters
     ----------
     action : the action; a group has as many units inside the target, and as many outside, as the action perturbs there.
     target : (unit,) bool, True for the units of the target; no unit for a projection, which is a sum over all units.
-    groups : number of groups.
+    groups : number of groups that are drawn.
     seed : seed for the groups.
 
     Returns
     -------
-    (group, unit) indices of units; no rows if no other group could be drawn.
+    The groups.
     """
+    pools = _pools(action, target)
+    n_groups = prod(comb(len(pool.units), pool.n_drawn) for pool in pools)
+    if n_groups == 1:
+        return RandomGroups(np.zeros((0, int(action.units.sum())), dtype=int), are_all=True)
+    if n_groups <= MAX_LISTED_GROUPS:
+        return RandomGroups(_all_groups(pools), are_all=True)
+    return RandomGroups(_drawn_groups(pools, groups, seed), are_all=False)
+
+
+class _Pool(NamedTuple):
+    """Units among which a part of a group is drawn.
+
+    Attributes
+    ----------
+    members : (unit of the group,) bool, True for the units of the group that are drawn from this pool.
+    units : (unit,) indices of the units of the pool.
+    """
+
+    members: Array
+    units: Array
+
+    @property
+    def n_drawn(self) -> int:
+        """Return the number of units that are drawn."""
+        return int(self.members.sum())
+
+
+def _pools(action: Action, target: Array) -> list[_Pool]:
+    """Return the pools inside and outside of the target (unit,); no pool if nothing can be drawn or compared."""
     units = np.flatnonzero(action.units)
-    inside = target[units]
-    no_group = np.zeros((0, len(units)), dtype=int)
     if not len(units) or (target.any() and not (target & ~action.held).any()):
-        return no_group
-    pools = [(inside, np.flatnonzero(target)), (~inside, np.flatnonzero(~target))]
-    if all(members.sum() in (0, len(pool)) for members, pool in pools):
-        return no_group
+        return []
+    inside = target[units]
+    return [_Pool(inside, np.flatnonzero(target)), _Pool(~inside, np.flatnonzero(~target))]
+
+
+def _all_groups(pools: Sequence[_Pool]) -> Array:
+    """List all groups (group, unit of the group) of units, the real group included."""
+    parts = list(product(*(combinations(pool.units, pool.n_drawn) for pool in pools)))
+    groups = np.empty((len(parts), len(pools[0].members)), dtype=int)
+    for index, pool in enumerate(pools):
+        groups[:, pool.members] = [part[index] for part in parts]
+    return groups
+
+
+def _drawn_groups(pools: Sequence[_Pool], groups: int, seed: int) -> Array:
+    """Draw random groups (group, unit of the group) of units; each draws as many units from each pool as the action."""
     rng = np.random.default_rng(seed)
-    drawn = np.empty((groups, len(units)), dtype=int)
-    for members, pool in pools:
-        order = np.argsort(rng.random((groups, len(pool))), axis=1)[:, : int(members.sum())]
-        drawn[:, members] = pool[order]
+    drawn = np.empty((groups, len(pools[0].members)), dtype=int)
+    for pool in pools:
+        order = np.argsort(rng.random((groups, len(pool.units))), axis=1)[:, : pool.n_drawn]
+        drawn[:, pool.members] = pool.units[order]
     return drawn
 
 
@@ -223,7 +293,8 @@ def _signature(action: Action, target: Array) -> tuple[bytes, ...]:
     """Return a key of an action that ignores which units inside and outside the target (unit,) undergo it."""
     units = action.units
     sources = [cut.sources.astype(float) for cut in action.cuts]
-    columns = np.stack([target, action.held, action.level, action.gain, action.current, *sources])[:, units]
+    of_units = [action.held, action.level, action.follows, action.gain, action.current]
+    columns = np.stack([target, *of_units, *sources])[:, units]
     rows = columns[:, np.lexsort(columns)]
     cuts = [cut.targets.tobytes() + bytes([cut.sign + 1]) for cut in action.cuts]
     return rows.tobytes(), action.inputs.tobytes(), bytes(action.latents), *cuts

@@ -28,12 +28,17 @@ class Preparation(NamedTuple):
     hidden_inputs : names of the inputs that the fit inferred.
     n_latents : number of latents of a low-rank network, 0 for any other network.
     populations : table with the columns unit_id and population, or None for a model without populations.
+    measured : name of an experiment -> (unit,) change of the scaled rates in the perturbed trials that refer to this
+        experiment; None before any trial is read, where a change of 1 stands for every change of rates.
+    experiment : name of the experiment that is prepared.
     """
 
     recording: xr.Dataset
     hidden_inputs: tuple[str, ...] = ()
     n_latents: int = 0
     populations: pd.DataFrame | None = None
+    measured: Mapping[str, Array] | None = None
+    experiment: str = ""
 
     @property
     def input_name(self) -> Array:
@@ -44,6 +49,27 @@ class Preparation(NamedTuple):
     def region(self) -> Array:
         """(unit,) region of every unit."""
         return self.recording["region"].values.astype(str)
+
+    def change_of_rates(self, intervention: Intervention, where: str) -> Array:
+        """Return by how much a drive in units of the rate moves the scaled rate of each unit (unit,) that it reaches.
+
+        Raises
+        ------
+        UserError : the change is to be measured, and no perturbed trial refers to the experiment.
+        """
+        if self.measured is None:
+            return np.ones(self.recording.sizes["unit"])
+        if intervention.value != "measured":
+            return float(intervention.value or 0) / self.recording["scale"].values
+        if self.experiment not in self.measured:
+            raise UserError.at(
+                f"{where}.value",
+                found="measured",
+                expected="perturbed trials that refer to this experiment, in recording "
+                f"{self.recording.attrs['recording']}",
+                todo="name the experiment in the key like of perturbed, or give the drive as a number",
+            )
+        return self.measured[self.experiment]
 
 
 class LabelledAction(NamedTuple):
@@ -94,6 +120,7 @@ def perturbations_of(preparation: Preparation, experiments: Mapping[str, Inactiv
 def _perturbations_of_one(preparation: Preparation, name: str, experiment: Inactivation) -> Iterator[Perturbation]:
     """Yield the perturbations of one entry of ``inactivations`` in the config."""
     where = f"config, inactivations.{name}"
+    preparation = preparation._replace(experiment=name)
     conditions = _conditions(preparation.recording, experiment, where)
     windows = _windows(preparation.recording, experiment, conditions, where)
     kind, actions = _actions(preparation, experiment, where)
@@ -203,29 +230,21 @@ def _actions_of_intervention(
         for label, units in _groups(preparation, intervention, where):
             for fraction, chosen in _random_subsets(intervention, units):
                 share = "" if intervention.fraction is None else f" {100 * fraction:g}%"
-                action = action_on_units(intervention, chosen, intact, silent(recording))
+                action = _action_on_units(preparation, intervention, chosen, where)
                 weights = _weights_label(intervention)
                 yield LabelledAction(f"{label}{share}{weights}", label + weights, action, fraction)
 
 
-def action_on_units(intervention: Intervention, units: Array, intact: Action, silent_rate: float = 0.0) -> Action:
-    """Construct the action of an intervention on chosen units.
-
-    Parameters
-    ----------
-    intervention : settings of the intervention.
-    units : (unit,) bool, True for the chosen units.
-    intact : the action that changes nothing.
-    silent_rate : scaled rate of a unit that does not fire.
-
-    Returns
-    -------
-    The action.
-    """
+def _action_on_units(preparation: Preparation, intervention: Intervention, units: Array, where: str) -> Action:
+    """Construct the action of an intervention on chosen units (unit,)."""
+    intact = no_action(len(units), len(preparation.input_name))
     if intervention.weights != "all":
         cut = Cut(targets=np.ones(len(units), bool), sources=units, sign=WEIGHT_SIGNS[intervention.weights])
         return intact._replace(cuts=(cut,))
-    value = silent_rate if intervention.value is None else intervention.value
+    if intervention.drives_rates:
+        change = np.where(units, preparation.change_of_rates(intervention, where), 0.0)
+        return intact._replace(held=units.copy(), level=change, follows=units.copy())
+    value = silent(preparation.recording) if intervention.value is None else intervention.value
     if intervention.action == "scale":
         return intact._replace(gain=np.where(units, value, 1.0))
     if intervention.action == "drive":

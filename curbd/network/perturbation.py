@@ -33,8 +33,9 @@ class Action(NamedTuple):
 
     Attributes
     ----------
-    held : (unit,) bool, True for units whose rates are held at a fixed level.
+    held : (unit,) bool, True for units whose rates are imposed.
     level : (unit,) scaled rate at which a held unit is held; 0 for all other units.
+    follows : (unit,) bool, True for held units whose rates are those of the intact run plus their level.
     gain : (unit,) multiplier of the rates; 1 for units whose rates are not multiplied.
     current : (unit,) current that is added, in the (dimensionless) units of the state x in tau dx/dt = -x + J r + ...
     inputs : (input,) bool, True for inputs that are removed.
@@ -45,6 +46,7 @@ class Action(NamedTuple):
 
     held: Array
     level: Array
+    follows: Array
     gain: Array
     current: Array
     inputs: Array
@@ -113,10 +115,8 @@ class Perturbation(NamedTuple):
 
 def no_action(n_units: int, n_inputs: int) -> Action:
     """Construct the action that changes nothing."""
-    zeros = np.zeros(n_units)
-    return Action(
-        held=np.zeros(n_units, bool), level=zeros, gain=zeros + 1, current=zeros, inputs=np.zeros(n_inputs, bool)
-    )
+    zeros, none = np.zeros(n_units), np.zeros(n_units, bool)
+    return Action(held=none, level=zeros, follows=none, gain=zeros + 1, current=zeros, inputs=np.zeros(n_inputs, bool))
 
 
 def silencing(units: Array, level: float, n_inputs: int) -> Action:
@@ -144,6 +144,7 @@ def combined(actions: Sequence[Action]) -> Action:
     return Action(
         held=np.logical_or.reduce([action.held for action in actions]),
         level=np.sum([action.level for action in actions], axis=0) / n_holding,
+        follows=np.logical_or.reduce([action.follows for action in actions]),
         gain=np.prod([action.gain for action in actions], axis=0),
         current=np.sum([action.current for action in actions], axis=0),
         inputs=np.logical_or.reduce([action.inputs for action in actions]),
@@ -157,6 +158,8 @@ def contradictions(actions: Sequence[Action]) -> Array:
     levels = np.stack([np.where(action.held, action.level, np.nan) for action in actions])
     held = np.isfinite(levels)
     at_two_levels = np.where(held, levels, -np.inf).max(0) > np.where(held, levels, np.inf).min(0)
+    follows = np.stack([action.follows for action in actions])
+    at_two_levels |= follows.any(0) & (held & ~follows).any(0)
     scaled = np.logical_or.reduce([action.gain != 1 for action in actions])
     return np.asarray(held.any(0) & (at_two_levels | scaled))
 
@@ -185,6 +188,7 @@ def moved(action: Action, units: Array, new_units: Array) -> Action:
     return action._replace(
         held=carried(action.held, False),
         level=carried(action.level, 0.0),
+        follows=carried(action.follows, False),
         gain=carried(action.gain, 1.0),
         current=carried(action.current, 0.0),
         cuts=tuple(cut._replace(sources=carried(cut.sources, False)) for cut in action.cuts),

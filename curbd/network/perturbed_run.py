@@ -69,9 +69,10 @@ def rates(
     """Simulate every network intact and under every perturbation, bin by bin from the onset of the perturbations.
 
     Every simulation is a run of tau dx/dt = -x + J r + B u + b + noise. The share a of a perturbation is its strength
-    inside its time window and 0 outside. The rate of a held unit is r = (1 - a) tanh(x) + a level, the rate of a unit
-    with a gain is r = (1 - a (1 - gain)) tanh(x), and the rate of any other unit is r = tanh(x). Cut weights and
-    removed inputs are reduced by the share a. All runs start from the same states and receive the same noise.
+    inside its time window and 0 outside. The rate of a held unit is r = (1 - a) tanh(x) + a level, where the level of
+    a unit that follows the intact run counts from its rate in that run. The rate of a unit with a gain is
+    r = (1 - a (1 - gain)) tanh(x), and the rate of any other unit is r = tanh(x). Cut weights and removed inputs are
+    reduced by the share a. All runs start from the same states and receive the same noise.
 
     Parameters
     ----------
@@ -221,26 +222,32 @@ class _OnRates(NamedTuple):
     lost : (run, unit) share of r that is lost at full strength: 1 for held units, 1 - gain for scaled units.
     level : (run, unit) rate at which held units are held.
     any_level : whether any level differs from 0.
+    follows : (run, unit) 1 for held units whose level counts from their rate in the intact run; None if there are none.
     """
 
     lost: torch.Tensor
     level: torch.Tensor
     any_level: bool
+    follows: torch.Tensor | None
 
     @classmethod
     def of(cls, actions: Sequence[Action]) -> _OnRates:
         """Collect the changes that some actions make to the rates, after a first run without any change."""
+        follows = _stacked([action.follows for action in actions])
         return cls(
-            _stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
-            _stacked([action.level for action in actions]),
-            any(action.level.any() for action in actions),
+            lost=_stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
+            level=_stacked([action.level for action in actions]),
+            any_level=any(action.level.any() for action in actions),
+            follows=follows if bool(follows.any()) else None,
         )
 
     def __call__(self, r: torch.Tensor, a: torch.Tensor) -> None:
-        """Change the rates r (member, run, trial, unit) in place, for shares a (run,) of the actions."""
+        """Change the rates r (member, run, trial, unit) in place, for shares a (run,) of the actions; 0 for run 0."""
         r.mul_((1 - a[:, None] * self.lost)[:, None])
         if self.any_level:
             r.add_((a[:, None] * self.level)[:, None])
+        if self.follows is not None:
+            r.add_((a[:, None] * self.follows)[:, None] * r[:, :1])
 
 
 class _Weights(NamedTuple):

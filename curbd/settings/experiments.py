@@ -52,13 +52,23 @@ class Intervention(Section):
     action: Literal["silence", "clamp", "scale", "drive"] = "silence"
     """What is done to the units. `silence`: rates are held at the level of a silent unit (0, or -1 with `scaling:
     counts`). `clamp`: rates are held at `value`. `scale`: rates are multiplied by `value`. `drive`: `value` is added to
-    the current of each unit."""
-    value: float | None = None
-    """With `clamp`: a scaled rate from -1 to 1. With `scale`: a factor of at least 0. With `drive`: a current in the
-    (dimensionless) units of the state x in tau dx/dt = -x + ..."""
+    the current of each unit, or to its rate (`value_in`)."""
+    value: float | Literal["measured"] | None = None
+    """With `clamp`: a scaled rate from -1 to 1. With `scale`: a factor of at least 0. With `drive`: a current or a
+    change of the rate (`value_in`). `measured`, with `drive`: the rate of each unit changes by as much as in the
+    perturbed trials that refer to this experiment (key `like` of `perturbed`)."""
+    value_in: Literal["current", "rate"] = "current"
+    """With `drive` and a number: `current` for the (dimensionless) units of the state x in tau dx/dt = -x + ..., `rate`
+    for the units of the recording, such as Hz. The rates of driven units are then those of the intact run plus
+    `value`."""
     weights: Literal["all", "excitatory", "inhibitory"] = "all"
     """`excitatory` or `inhibitory`: set only the positive or only the negative outgoing weights to zero; the units stay
     active."""
+
+    @property
+    def drives_rates(self) -> bool:
+        """Return True for a drive that is given as a change of rates, as measured or in the units of the recording."""
+        return self.value == "measured" or self.value_in == "rate"
 
     @model_validator(mode="after")
     def _keys_of_the_kind(self) -> Intervention:
@@ -75,14 +85,19 @@ class Intervention(Section):
     def _value_of_the_action(self) -> Intervention:
         if self.weights != "all" and self.action != "silence":
             raise ValueError(f"weights: found {self.weights} with action {self.action}, expected action silence")
+        if self.value_in == "rate" and (self.action != "drive" or self.value == "measured"):
+            raise ValueError(f"value_in: found rate with action {self.action}, expected action drive and a number")
         if self.action == "silence":
             if self.value is not None:
-                raise ValueError(
-                    f"value: found {self.value:g} with action silence, expected action clamp, scale or drive"
-                )
+                value = self.value if self.value == "measured" else f"{self.value:g}"
+                raise ValueError(f"value: found {value} with action silence, expected action clamp, scale or drive")
             return self
         if self.value is None:
             raise ValueError(f"value: found nothing with action {self.action}, expected a number")
+        if self.value == "measured":
+            if self.action != "drive":
+                raise ValueError(f"value: found measured with action {self.action}, expected action drive or a number")
+            return self
         if self.action == "clamp" and not -1 <= self.value <= 1:
             raise ValueError(f"value: found {self.value:g} with action clamp, expected a rate from -1 to 1")
         if self.action == "scale" and self.value < 0:
@@ -90,7 +105,7 @@ class Intervention(Section):
         return self
 
 
-_ON_UNITS = ("fraction", "seed", "action", "value", "weights")
+_ON_UNITS = ("fraction", "seed", "action", "value", "value_in", "weights")
 
 
 _KEYS_OF_KIND: dict[str, tuple[str, ...]] = {
@@ -149,7 +164,7 @@ class ExperimentSettings(Section):
     estimator has no posterior, the interval comes from the spread over the fits of the model."""
     groups: Annotated[int, Field(ge=0)] = 39
     """Number of random groups of units with which an effect is compared; the smallest possible p-value is 1 / (groups +
-    1)."""
+    1). If no more than 200 groups exist, all are compared."""
     readout: list[str] = []
     """Inputs or trial columns, for example a choice, that a cross-validated linear regression predicts from the rates
     of all units. The tables then also hold the effect of every experiment on this prediction, with the target

@@ -9,8 +9,11 @@ from curbd import tables, teachers
 from curbd.cli import main
 from curbd.errors import UserError
 from curbd.estimators.fitting import fit
+from curbd.inactivation import run_experiments
 from curbd.inactivation.comparison import compare, measure
+from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.pathways.judge import judge
+from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
 from curbd.storage import groups_of, read_netcdf, write_netcdf
 from tests.support.plans import write_plan
@@ -289,6 +292,26 @@ def test_the_effect_of_a_laser_is_predicted_from_the_trials_without_laser(steps)
     lit = slice(20, 60)
     measured = teacher.rates[on][:, lit][..., b].mean((0, 1)) - teacher.rates[~on][:, lit][..., b].mean((0, 1))
     np.testing.assert_allclose(rows[(rows["target"] == "B") & (rows["unit_id"] != "")]["measured"], measured)
+
+
+def test_a_drive_can_move_the_units_by_as_much_as_was_measured(steps) -> None:
+    folder, _ = steps
+    recording, perturbed = read_netcdf(folder / "recording.nc"), read_netcdf(folder / "recording.nc", "perturbed")
+    networks = read_netcdf(folder / "network.nc")
+    light = {"off": Inactivation(region="A", action="drive", value="measured", start_s=0.2, stop_s=0.6)}
+    settings = ExperimentSettings(groups=0, posterior_draws=3)
+    outcome = run_experiments(recording, networks, light, settings=settings, perturbed=perturbed)
+    rows = compare(recording, perturbed, inactivation_table(outcome), unit_table(outcome))
+    whole = of_regions(rows)
+    np.testing.assert_allclose(whole.loc["B", "drive_ratio"], 1.0)
+    assert whole.loc["B", "r2"] > 0.8
+    driven = unit_table(outcome).query("perturbed").groupby("unit_id")["effect_mean"].mean()
+    units = perturbed["region"].values == "A"
+    # The window begins with the bin at .2 s and ends before the bin at .6 s.
+    measured = measure(recording, perturbed, 0.195, 0.595).effect[units]
+    np.testing.assert_allclose(driven.to_numpy(), measured, atol=1e-9)
+    with pytest.raises(UserError, match="found measured, expected perturbed trials"):
+        run_experiments(recording, networks, light, settings=settings)
 
 
 def test_an_experiment_for_perturbed_trials_must_be_a_single_perturbation_before_the_fit(

@@ -48,22 +48,22 @@ def simulation(J: np.ndarray, rng: np.random.Generator, seed: int = 0) -> Simula
 
 def test_random_groups_have_as_many_units_inside_and_outside_the_target_as_the_perturbation() -> None:
     target = REGION == "C"
-    groups = random_groups(held(REGION == "A").action, target, 40, 0)
+    groups = random_groups(held(REGION == "A").action, target, 40, 0).units
     assert groups.shape == (40, 6)
     assert not np.isin(groups, np.flatnonzero(target)).any()
     assert len({frozenset(group) for group in groups.tolist()}) > 30
-    np.testing.assert_array_equal(groups, random_groups(held(REGION == "A").action, target, 40, 0))
+    np.testing.assert_array_equal(groups, random_groups(held(REGION == "A").action, target, 40, 0).units)
     # One of the three perturbed units lies in the target.
     partly = held(np.isin(np.arange(N_UNITS), [0, 1, 12]))
-    inside = np.isin(random_groups(partly.action, target, 40, 0), np.flatnonzero(target))
+    inside = np.isin(random_groups(partly.action, target, 40, 0).units, np.flatnonzero(target))
     assert (inside.sum(1) == 1).all()
 
 
 def test_no_random_group_exists_where_no_other_units_could_be_drawn() -> None:
-    assert not len(random_groups(held(REGION == "A").action, REGION == "A", 9, 0))
-    assert not len(random_groups(held(REGION != "C").action, REGION == "C", 9, 0))
+    assert not len(random_groups(held(REGION == "A").action, REGION == "A", 9, 0).units)
+    assert not len(random_groups(held(REGION != "C").action, REGION == "C", 9, 0).units)
     removed_input = no_action(N_UNITS, 1)._replace(inputs=np.ones(1, bool))
-    assert not len(random_groups(removed_input, REGION == "C", 9, 0))
+    assert not len(random_groups(removed_input, REGION == "C", 9, 0).units)
 
 
 def test_p_values_are_uniform_where_labels_mean_nothing() -> None:
@@ -94,6 +94,18 @@ def test_silencing_the_only_source_of_a_target_has_a_larger_effect_than_silencin
     p_value = null.p_value[0, :, 0, 2]
     assert p_value[0] <= 0.05
     assert p_value[1] > 0.05
+
+
+def test_a_region_of_one_unit_is_compared_with_every_other_unit_once() -> None:
+    rng = np.random.default_rng(0)
+    regions = {f"R{unit:02d}": np.arange(N_UNITS) == unit for unit in range(N_UNITS)}
+    J = 0.1 * rng.standard_normal((N_UNITS, N_UNITS)) / 4
+    J[5:, 0] = 1.0
+    null = effect_null(simulation(J, rng), [held(unit) for unit in regions.values()], regions, NO_PROJECTIONS, groups=9)
+    p_value = null.p_value[0, :, 0]
+    # Seventeen units lie outside of a target: the source and sixteen others.
+    np.testing.assert_allclose(p_value[0, 5:], 1 / 17)
+    np.testing.assert_allclose(np.sort(p_value[np.arange(N_UNITS) != 9, 9]), np.arange(1, 18) / 17)
 
 
 def test_an_effect_on_a_readout_is_compared_with_groups_of_all_units() -> None:

@@ -117,6 +117,16 @@ def test_larger_random_fractions_contain_the_smaller_ones(recording: xr.Dataset)
     assert all((a.action.held == b.action.held).all() for a, b in zip(perturbations, again, strict=True))
 
 
+def test_a_drive_in_the_units_of_the_recording_is_divided_by_the_scale_of_each_unit(recording: xr.Dataset) -> None:
+    scaled = recording.assign_coords(scale=("unit", np.arange(1.0, 13)))
+    drive = Inactivation(region="B", action="drive", value=6, value_in="rate")
+    (perturbation,) = perturbations_of(Preparation(scaled, measured={}), {"try": drive})
+    action = perturbation.action
+    np.testing.assert_allclose(action.level, np.where(REGION == "B", 6 / scaled["scale"], 0))
+    np.testing.assert_array_equal(action.follows, REGION == "B")
+    np.testing.assert_array_equal(action.held, REGION == "B")
+
+
 def test_every_dose_and_every_successive_window_is_a_perturbation(recording: xr.Dataset) -> None:
     perturbations = perturbations_by(recording, region="B", strength=[0.25, 1.0], start_s=0.1, stop_s=0.5, sweep_s=0.2)
     assert names(perturbations) == [
@@ -186,6 +196,7 @@ def test_without_conditions_trials_of_all_conditions_are_perturbed(recording: xr
         ),
         ({"parts": [{"region": "A"}, {"region": "A"}]}, "parts: found the same intervention twice"),
         ({"parts": [{"region": "A"}, {"region": "D"}]}, 'parts[1].region: found "D"'),
+        ({"region": "A", "action": "drive", "value": "measured"}, "value: found measured, expected perturbed trials"),
     ],
 )
 def test_an_experiment_that_cannot_be_done_is_refused_before_any_fit(
@@ -205,6 +216,9 @@ def test_an_experiment_that_cannot_be_done_is_refused_before_any_fit(
         ({"action": "clamp"}, "value: found nothing with action clamp, expected a number"),
         ({"action": "clamp", "value": 2}, "value: found 2 with action clamp, expected a rate from -1 to 1"),
         ({"action": "scale", "value": -1}, "value: found -1 with action scale, expected a factor of at least 0"),
+        ({"value": "measured"}, "value: found measured with action silence, expected action clamp, scale or drive"),
+        ({"action": "scale", "value": "measured"}, "value: found measured with action scale, expected action drive"),
+        ({"action": "clamp", "value": 0.5, "value_in": "rate"}, "value_in: found rate with action clamp"),
         ({"value": 1}, "value: found 1 with action silence, expected action clamp, scale or drive"),
         ({"weights": "excitatory", "action": "drive", "value": 1}, "weights: found excitatory with action drive"),
         ({"kind": "input", "fraction": 0.5}, "fraction: found with kind input, expected only the keys input"),
