@@ -1,4 +1,4 @@
-"""The models of a config without the key `models`: they depend on whether the recordings hold spikes."""
+"""The models of a config without the key `models`: they depend on what the recordings hold."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from curbd.settings.plan import Plan
 from curbd.settings.recordings_table import Recording
 from curbd.storage import readable_hdf5
 
-MODELS_OF_SPIKES = {
+MODELS_OF_POPULATIONS = {
     "full_rank": Model(family="full_rank", smoothing_s=0.0),
     "population": Model(family="low_rank", estimator="population"),
 }
-"""Models for recordings of spikes: both are fitted to counts without smoothing."""
+"""Models for recordings of spikes or fluorescence: both are fitted to activity without smoothing."""
 MAX_PROBED_TRIALS = 20
 """Number of trials of a plain HDF5 file that are read to tell counts from rates."""
 
 
 def with_default_models(plan: Plan) -> Plan:
-    """Choose the models for recordings of spikes, if the config names no models and every recording holds spikes.
+    """Choose the models if the config names no models and every recording holds spikes or fluorescence.
 
     Parameters
     ----------
@@ -33,13 +33,15 @@ def with_default_models(plan: Plan) -> Plan:
     The plan, with a population network beside a network of the recorded units; any other plan is returned unchanged.
     """
     named = "models" in plan.config.model_fields_set
-    if named or not plan.recordings or not all(holds_spikes(row) for row in plan.recordings.values()):
+    if named or not plan.recordings or not all(map(shows_populations, plan.recordings.values())):
         return plan
-    return replace(plan, config=plan.config.model_copy(update={"models": MODELS_OF_SPIKES}))
+    return replace(plan, config=plan.config.model_copy(update={"models": MODELS_OF_POPULATIONS}))
 
 
-def holds_spikes(row: Recording) -> bool:
-    """Return whether the activity of a recording is spike times or spike counts; False for a file that is not readable.
+def shows_populations(row: Recording) -> bool:
+    """Return whether the activity of a recording is spike times, spike counts or fluorescence, without smoothing.
+
+    A file that is not readable holds none of these.
 
     Parameters
     ----------
@@ -47,15 +49,33 @@ def holds_spikes(row: Recording) -> bool:
     """
     try:
         with readable_hdf5(row.path) as file:
+            if row.format == "nwb" and not row.settings.activity and "units/spike_times" in file:
+                return True
+            # The rooms of recordings take a second to import, which a dry run of NWB files with spikes does without.
+            from curbd.recording.fluorescence import is_fluorescence
+
             if row.format == "nwb":
-                return not row.settings.activity and "units/spike_times" in file
-            return _holds_counts(file, row)
+                return all(map(is_fluorescence, row.settings.activity or _roi_responses(file)))
+            return is_fluorescence(row.settings.hdf5.rates) or _holds_counts(file, row)
     except OSError:
         return False
 
 
+def _roi_responses(file: h5py.File) -> list[str]:
+    """Return the paths of the responses of regions of interest in an NWB file; an empty path if there are none."""
+    paths: list[str] = []
+
+    def note(_: str, stored: h5py.Group | h5py.Dataset) -> None:
+        if stored.attrs.get("neurodata_type") == "RoiResponseSeries":
+            paths.append(str(stored.name))
+
+    for place in ("processing", "acquisition"):
+        if isinstance(file.get(place), h5py.Group):
+            file[place].visititems(note)
+    return paths or [""]
+
+
 def _holds_counts(file: h5py.File, row: Recording) -> bool:
-    # The rooms of recordings take a second to import, which a dry run of NWB files does without.
     from curbd.recording.counts import counts_per_rate
 
     layout = row.settings.hdf5

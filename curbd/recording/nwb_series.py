@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -21,6 +20,7 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text
 from curbd.recording.clock import Clock, clean_clock, clock_notes, common_clock
+from curbd.recording.fluorescence import is_deconvolved, is_relative
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
@@ -203,10 +203,9 @@ def _not_cells(path: str) -> bool:
 
 
 def _processing_rank(path: str) -> int:
-    text = path.casefold()
-    if "deconv" in text or "spike" in text or "event" in text:
+    if is_deconvolved(path):
         return 0
-    return 1 if re.search(r"df[_ ]?(over|/)?[_ ]?f|dff", text) else 2
+    return 1 if is_relative(path) else 2
 
 
 def joined_activity(

@@ -192,8 +192,8 @@ class LowRankShooting(ReducedRank):
 
 class PopulationNetwork(Section):
     """A network of whole populations: a few latents per region, which the recorded units read and which drive the
-    latents of all regions. For spike counts without smoothing. Its statements are about populations, recorded and
-    unrecorded units together."""
+    latents of all regions. For spike counts or fluorescence without smoothing. Its statements are about populations,
+    recorded and unrecorded units together."""
 
     dimensions: Annotated[int, Field(ge=1)] | None = None
     """Number of latents of every region. Null: for each region the number that best predicts held-out units in held-out
@@ -203,6 +203,10 @@ class PopulationNetwork(Section):
     max_hidden_drives: Annotated[int, Field(ge=0, le=3)] = 1
     """Largest number of slow common drives from outside the recording that are tried; a drive is kept if held-out
     trials ask for it. In the tables, drives are the sources `input:hidden_1` and so on."""
+    indicator_s: NotNegative | None = None
+    """For fluorescence: decay time of the calcium indicator, in seconds; 0 for activity without an indicator, such as
+    deconvolved activity. Null: spikes, or fluorescence whose decay time is estimated from what units do not share.
+    Activity whose name in the file says that it is deconvolved has no indicator."""
 
 
 ESTIMATORS: dict[str, dict[str, type[Section]]] = {

@@ -150,6 +150,15 @@ TABLES: dict[str, Table] = {
             ),
             Column("tau_s", "number", "time constant of the units, s", low=0),
             Column(
+                "indicator_s",
+                "number",
+                "decay time of the calcium indicator behind the fluorescence to which a population network was fitted, "
+                "s; 0 for activity without an indicator",
+                empty="the model is no population network, or the activity consists of spikes",
+                low=0,
+                optional=True,
+            ),
+            Column(
                 "process_noise_sd",
                 "number",
                 "standard deviation of the process noise added to the state x in one bin, rms over units, in the units "

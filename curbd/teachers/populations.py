@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.signal import lfilter
 
 Array = np.ndarray
 UNIT_TAU_S = 0.1
@@ -24,8 +25,6 @@ BURN_IN_BINS = 25
 """Number of bins without input before each trial, so that trials start from the spontaneous activity of the network."""
 DRIVE_TAU_S = 0.25
 """Each of the two time constants of the hidden drive, in seconds."""
-INDICATOR_TAU_S = 0.5
-INDICATOR_NOISE_SD = 0.3
 
 
 class PopulationTeacher(NamedTuple):
@@ -33,13 +32,14 @@ class PopulationTeacher(NamedTuple):
 
     Attributes
     ----------
-    activity : (trial, time, unit) spike counts per bin, or fluorescence of a calcium indicator.
+    activity : (trial, time, unit) spike counts per bin, or fluorescence of a calcium indicator at the end of a frame.
     inputs : (trial, time, input) recorded inputs.
     condition : (trial,) 0 or 1, for the sign of the input.
     region : (unit,) index of the region of every recorded unit.
-    bin_s : bin width in seconds.
+    bin_s : width of a bin or of a frame in seconds.
     tau_s : time constant of the units in seconds.
-    gain : (unit,) change of the log rate per unit of the state x.
+    gain : (unit,) change of the log rate per unit of the state x; with an indicator, mean change of the fluorescence
+        of a frame per unit of the state x, where a spike adds 1.
     present : (target, source) True if the pathway exists; the diagonal is True.
     current : (source, trial, time, unit) current from all units of a region to every recorded unit, dimensionless, in
         the units of x in tau dx/dt = -x + ...
@@ -91,7 +91,9 @@ def populations(
     feedforward: bool = False,
     bulk: float = 0.0,
     hidden: float = 0.0,
-    calcium: bool = False,
+    indicator_s: float | None = None,
+    frame_bins: int = 1,
+    fluorescence_noise_sd: float = 0.3,
     silencing: bool = False,
     seed: int = 0,
 ) -> PopulationTeacher:
@@ -115,7 +117,11 @@ def populations(
     feedforward : whether regions send currents only to regions with a higher index.
     bulk : size of random weights bulk N(0, 1) / sqrt(units) within each region, in addition to the low-rank weights.
     hidden : size of a slow common drive into all latents, which is not recorded.
-    calcium : whether a calcium indicator with a decay time of .5 s and noise is recorded instead of spikes.
+    indicator_s : decay time in seconds of a calcium indicator whose fluorescence is recorded instead of spikes; None
+        for spikes.
+    frame_bins : number of bins of .02 s in a frame of the fluorescence. Inputs, currents and effects of silencing are
+        averages over the bins of a frame.
+    fluorescence_noise_sd : standard deviation of the noise of the fluorescence, relative to the jump at a spike.
     silencing : whether the network is also simulated with each region silenced.
     seed : seed for weights, noise and spikes.
 
@@ -141,9 +147,7 @@ def populations(
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
     rate = np.minimum(base_hz * np.exp(gain * x[0]), MAX_RATE_HZ)
     activity = rng.poisson(rate * BIN_S).astype(float)
-    if calcium:
-        activity = _fluorescence(rng, activity)
-    return PopulationTeacher(
+    teacher = PopulationTeacher(
         activity=activity,
         inputs=np.moveaxis(u[BURN_IN_BINS:, :, None], 0, 1),
         condition=condition,
@@ -155,6 +159,7 @@ def populations(
         current=current,
         silencing=x[1:] - x[:1] if silencing else np.zeros((0, *activity.shape)),
     )
+    return teacher if indicator_s is None else _imaged(rng, teacher, indicator_s, frame_bins, fluorescence_noise_sd)
 
 
 def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, tau_s: float = DRIVE_TAU_S) -> Array:
@@ -284,9 +289,26 @@ def _simulate(
     return x, current
 
 
-def _fluorescence(rng: np.random.Generator, counts: Array) -> Array:
-    keep = np.exp(-BIN_S / INDICATOR_TAU_S)
-    trace = counts.copy()
-    for k in range(1, counts.shape[1]):
-        trace[:, k] += keep * trace[:, k - 1]
-    return trace + INDICATOR_NOISE_SD * rng.standard_normal(trace.shape)
+def _imaged(
+    rng: np.random.Generator, teacher: PopulationTeacher, indicator_s: float, frame_bins: int, noise_sd: float
+) -> PopulationTeacher:
+    """Replace spike counts by the fluorescence of a decaying indicator at the end of every frame."""
+    keep = np.exp(-BIN_S / indicator_s)
+    count = teacher.activity.mean((0, 1))
+    before = rng.standard_normal(teacher.activity[:, :1].shape) * np.sqrt(count / (1 - keep**2)) + count / (1 - keep)
+    trace = lfilter([1.0], [1.0, -keep], teacher.activity, axis=1, zi=keep * before)[0][:, frame_bins - 1 :: frame_bins]
+    frames = trace.shape[1]
+
+    def averaged(values: Array) -> Array:
+        whole = values[..., : frames * frame_bins, :]
+        return whole.reshape(*values.shape[:-2], frames, frame_bins, values.shape[-1]).mean(-2)
+
+    return teacher._replace(
+        activity=trace + noise_sd * rng.standard_normal(trace.shape),
+        inputs=averaged(teacher.inputs),
+        bin_s=teacher.bin_s * frame_bins,
+        # The mean of the derivative of exp(g x) is g times the mean rate.
+        gain=teacher.gain * teacher.activity.mean((0, 1)) * frame_bins,
+        current=averaged(teacher.current),
+        silencing=averaged(teacher.silencing) if len(teacher.silencing) else np.zeros((0, *trace.shape)),
+    )

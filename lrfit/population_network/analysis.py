@@ -96,6 +96,10 @@ def train(
     The fit with its numbers of latents and drives, and the verdicts.
     """
     table = np.zeros((0, 0))
+    n_units = np.bincount(fitted.region)
+    if dimensions is None and n_units.max() <= 2:
+        # One or two units allow one latent, so that there is nothing to choose.
+        dimensions = [1] * len(n_units)
     if dimensions is None:
         candidates = range(1, max_dimensions + 1)
         dimensions, table = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)

@@ -79,7 +79,8 @@ def to_dataset(
     `lrfit.population_network.model.Population`. Latents have the coordinate latent_region; the latents of hidden common
     drives have the regions hidden_1, hidden_2, ... The posterior of the latents of all trials is latents_mean,
     latents_covariance, latents_lagged and latents_log_determinant. The verdicts of the first fit are the variables
-    with the dimensions (pathway_target, pathway_source).
+    with the dimensions (pathway_target, pathway_source). The decay time of a calcium indicator is indicator_s, 0 for
+    activity without an indicator and NaN for spikes.
 
     Parameters
     ----------
@@ -106,6 +107,7 @@ def to_dataset(
     variables["weight_covariance"] = (("seed", "row", "latent", "row_2", "latent_2"), covariance)
     variables["error_beyond"] = (("seed", *PATHWAY_DIMS), np.stack([fit.error_beyond for fit in fits]))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
+    variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
     variables["drive_gain_nats"] = (("drive",), drive_gains)
     for field in SCALAR_EVIDENCE:
         variables[f"evidence_{field}"] = (PATHWAY_DIMS, getattr(judged.evidence, field))
@@ -164,6 +166,12 @@ def fitted_of(networks: xr.Dataset, fit_index: int) -> Fitted:
         weight_covariance=fit["weight_covariance"].to_numpy(),
         error_beyond=fit["error_beyond"].to_numpy(),
     )
+
+
+def indicator_of(networks: xr.Dataset) -> float | None:
+    """Read the decay time of the indicator from the content of network.nc, in seconds; None for spikes."""
+    decay_s = float(networks["indicator_s"])
+    return None if np.isnan(decay_s) else decay_s
 
 
 def verdict_of(networks: xr.Dataset) -> Verdict:

@@ -46,7 +46,7 @@ def fit_recording(
 
     Parameters
     ----------
-    recording : ingested recording of spikes without smoothing.
+    recording : ingested recording of spikes or fluorescence without smoothing.
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
     checkpoints : folder that keeps every finished fit, see `lrfit.fit`.
@@ -57,12 +57,12 @@ def fit_recording(
 
     Raises
     ------
-    UserError : the recording does not hold spike counts.
+    UserError : the recording holds neither spike counts nor fluorescence.
     """
     options = model.estimator_options()
     assert isinstance(options, PopulationNetwork)
     name = name or model.estimator_name()
-    data = from_recording(recording)
+    data = from_recording(recording, options.indicator_s)
     is_train = recording["split"].to_numpy() == "train"
     training, held_out = (subset(data, np.flatnonzero(trials)) for trials in (is_train, ~is_train))
     n_units = np.bincount(data.region)

@@ -1,4 +1,4 @@
-"""Population networks of ingested recordings: spike counts, inputs, conditions and split come from the recording."""
+"""Population networks of ingested recordings: activity, inputs, conditions and split come from the recording."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording.counts import spike_counts
+from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from lrfit.population_network.analysis import Analysis, analyse
+from lrfit.population_network.indicator import from_fluorescence
 from lrfit.population_network.recording import Recording, from_arrays
 
 Array = np.ndarray
+NEEDED = "spike counts or fluorescence without smoothing, which a population network needs"
 
 
 class PopulationFit(NamedTuple):
@@ -41,25 +44,27 @@ def fit_populations(
     dimensions: Sequence[int] | None = None,
     tau_s: float | None = 0.1,
     max_drives: int = 1,
+    indicator_s: float | None = None,
 ) -> PopulationFit:
-    """Fit a population network to an ingested recording of spikes, and judge every pathway between its regions.
+    """Fit a population network to an ingested recording, and judge every pathway between its regions.
 
     The held-out trials are the test trials of the recording.
 
     Parameters
     ----------
-    recording : ingested recording of spikes without smoothing.
+    recording : ingested recording of spikes or fluorescence without smoothing.
     dimensions : (region,) number of latents of each region, with regions in alphabetical order; None to choose the
         numbers on the test trials.
     tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
         counts as a current from the region to itself.
     max_drives : largest number of hidden common drives to try.
+    indicator_s : decay time of a calcium indicator in seconds, see `from_recording`.
 
     Raises
     ------
-    UserError : the recording does not hold spike counts.
+    UserError : the recording holds neither spike counts nor fluorescence.
     """
-    data = from_recording(recording)
+    data = from_recording(recording, indicator_s)
     regions = tuple(str(region) for region in np.unique(recording["region"]))
     test = recording["split"].to_numpy() == "test"
     analysis = analyse(data, dimensions, tau_s=tau_s, max_drives=max_drives, test=test)
@@ -71,60 +76,75 @@ def fit_populations(
     )
 
 
-def from_recording(recording: xr.Dataset) -> Recording:
-    """Construct the recording that a population network reads from an ingested recording of spikes.
+def from_recording(recording: xr.Dataset, indicator_s: float | None = None) -> Recording:
+    """Construct the recording that a population network reads from an ingested recording of spikes or fluorescence.
 
-    Spike counts come from rates in Hz, or from counts in an HDF5 file (see `curbd.recording.counts`). Regions are
-    numbered in alphabetical order.
+    Spike counts come from rates in Hz, or from counts in an HDF5 file (see `curbd.recording.counts`). Fluorescence is
+    converted to counts with equal noise (see `lrfit.population_network.indicator`). Regions are numbered in
+    alphabetical order.
 
     Parameters
     ----------
-    recording : ingested recording of spikes without smoothing.
+    recording : ingested recording without smoothing.
+    indicator_s : decay time of a calcium indicator in seconds; 0 for activity without an indicator that is no count,
+        such as deconvolved activity; None for spikes, and to estimate the decay time of fluorescence
+        (0 if its name says that it was deconvolved).
 
     Raises
     ------
-    UserError : the activity is smoothed, comes from a model, or does not consist of spike counts.
+    UserError : the activity is smoothed, comes from a model, or consists neither of spike counts nor of fluorescence.
     """
-    return from_arrays(
-        _require_counts(recording),
-        np.unique(recording["region"], return_inverse=True)[1],
-        float(recording.attrs["dt_s"]),
-        recording["inputs"].to_numpy(),
-        recording["condition"].to_numpy(),
-        # Blocks of one continuous stretch do not repeat, so that their average is no response.
-        evoked=recording.attrs["stretches"] == "trials",
-    )
+    _require_raw(recording)
+    region = np.unique(recording["region"], return_inverse=True)[1]
+    dt_s, inputs = float(recording.attrs["dt_s"]), recording["inputs"].to_numpy()
+    condition = recording["condition"].to_numpy()
+    # Blocks of one continuous stretch do not repeat, so that their average is no response.
+    evoked = recording.attrs["stretches"] == "trials"
+    name = recording.attrs["activity_name"]
+    if indicator_s is None and is_fluorescence(name) and is_deconvolved(name):
+        indicator_s = 0.0
+    if indicator_s is not None or is_fluorescence(name):
+        rates = recording["rates"].transpose("trial", "time", "unit").to_numpy()
+        return from_fluorescence(rates, region, dt_s, inputs, condition, evoked, indicator_s)
+    return from_arrays(_require_counts(recording), region, dt_s, inputs, condition, evoked)
+
+
+def _require_raw(recording: xr.Dataset) -> None:
+    """Stop if the activity is smoothed or comes from a model."""
+    smoothing_s = float(recording.attrs["smoothing_s"])
+    if recording.attrs["activity"] == "model":
+        raise UserError.at(
+            _where(recording),
+            found="rates simulated by a model network",
+            expected=NEEDED,
+            todo="fit a recording of spikes or fluorescence instead",
+        )
+    if smoothing_s:
+        raise UserError.at(
+            _where(recording),
+            found=f"activity smoothed over {smoothing_s:g} s",
+            expected=NEEDED,
+            todo="set smoothing_s: 0 and ingest the recording again",
+        )
 
 
 def _require_counts(recording: xr.Dataset) -> Array:
     """Return the spike counts per bin (trial, time, unit), or stop if the activity does not consist of counts."""
-    where = f"{recording.attrs['recording']} ({recording.attrs['path']})"
-    expected = "spike counts without smoothing, which a population network needs"
-    smoothing_s = float(recording.attrs["smoothing_s"])
-    if recording.attrs["activity"] == "model":
-        raise UserError.at(
-            where,
-            found="rates simulated by a model network",
-            expected=expected,
-            todo="fit a recording of spikes instead",
-        )
-    if smoothing_s:
-        raise UserError.at(
-            where,
-            found=f"activity smoothed over {smoothing_s:g} s",
-            expected=expected,
-            todo="set smoothing_s: 0 and ingest the recording again",
-        )
     counts = spike_counts(recording)
     if counts is None:
         raise UserError.at(
-            where,
-            found="rates that are not a whole number of spikes per bin",
-            expected=expected,
+            _where(recording),
+            found=f"rates ({recording.attrs['activity_name']}) that are not a whole number of spikes per bin",
+            expected=NEEDED,
             todo="read the spike times of the file, or store the activity of an HDF5 file as spike counts per bin, or "
-            "as spike counts divided by the bin width in seconds",
+            "as spike counts divided by the bin width in seconds; for fluorescence, set the option indicator_s of the "
+            "model, the decay time of the indicator (0 for deconvolved activity)",
         )
     return counts
+
+
+def _where(recording: xr.Dataset) -> str:
+    return f"{recording.attrs['recording']} ({recording.attrs['path']})"
 
 
 def _pathways(analysis: Analysis, regions: Sequence[str]) -> pd.DataFrame:

@@ -33,6 +33,7 @@ class Recording(NamedTuple):
         and units.
     bin_s : bin width in seconds.
     highest : count per bin at which rates saturate.
+    indicator_s : decay time of a calcium indicator in seconds, 0 for activity without an indicator; None for spikes.
     """
 
     activity: Array
@@ -45,6 +46,7 @@ class Recording(NamedTuple):
     pattern: Array
     bin_s: float
     highest: float
+    indicator_s: float | None = None
 
 
 def from_arrays(
@@ -60,7 +62,7 @@ def from_arrays(
 
     Parameters
     ----------
-    activity : (trial, time, unit) counts or fluorescence; NaN is missing, also past the end of a trial.
+    activity : (trial, time, unit) counts; NaN is missing, also past the end of a trial.
     region : (unit,) index of the region of every unit, from 0.
     bin_s : bin width in seconds.
     inputs : (trial, time, input) known inputs; NaN counts as 0.
@@ -140,27 +142,6 @@ def hide(data: Recording, units: Array) -> Recording:
     seen = data.seen.copy()
     seen[..., units] = 0
     return data._replace(seen=seen, activity=data.activity * seen)
-
-
-def unfiltered(activity: Array, bin_s: float, decay_s: float) -> Array:
-    """Recover the spikes behind a calcium indicator of known decay, as values for Gaussian units.
-
-    The recovered value y[k] - exp(-bin / decay) y[k - 1] is the spike count of bin k, with at most twice the noise of
-    the fluorescence y. The first bin of a trial and bins after a missing bin have no value.
-
-    Parameters
-    ----------
-    activity : (trial, time, unit) fluorescence, NaN where missing.
-    bin_s : bin width in seconds.
-    decay_s : decay time of the indicator in seconds.
-
-    Returns
-    -------
-    (trial, time, unit) recovered spike counts, NaN where missing.
-    """
-    spikes = np.full_like(activity, np.nan)
-    spikes[:, 1:] = activity[:, 1:] - np.exp(-bin_s / decay_s) * activity[:, :-1]
-    return spikes
 
 
 def windows(stretch: Array, bins: int) -> Array:

@@ -18,7 +18,7 @@ from sklearn.linear_model import PoissonRegressor
 from curbd.scores.score import ALL_REGIONS, Scores
 from curbd.tables import TABLES
 from lrfit.population_network.dimensions import HELD_OUT_FOLD
-from lrfit.population_network.file import fitted_of
+from lrfit.population_network.file import fitted_of, indicator_of
 from lrfit.population_network.held_out import each_alone, infer_each
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import Population
@@ -52,7 +52,10 @@ def score_populations(
     -------
     The scores of all fits, of all regions and of all units.
     """
-    data, regions = from_recording(recording), np.unique(recording["region"].to_numpy().astype(str))
+    data, regions = (
+        from_recording(recording, indicator_of(networks)),
+        np.unique(recording["region"].to_numpy().astype(str)),
+    )
     is_train = recording["split"].to_numpy() == "train"
     training = subset(data, np.flatnonzero(is_train))
     names = {"recording": networks.attrs["recording"], "model": networks.attrs["model"]}
@@ -87,6 +90,7 @@ def score_populations(
                     "tau_s": float(networks["tau_s"][fit_index]),
                     "seconds": seconds[fit_index],
                 }
+                | ({} if data.indicator_s is None else {"indicator_s": data.indicator_s})
             )
             if split == "test" and not fit_index:
                 by_unit = np.array(list(map(bits_per_spike, gains["bits_per_spike"], spikes)))
@@ -163,6 +167,8 @@ def average_response(training: Recording, data: Recording) -> Array:
             for values in (training.activity, training.seen)
         )
         # Half a spike more, so that no bin without a spike has a rate of zero.
+        # Counts that stand for fluorescence can be negative.
+        total = np.maximum(total, 0)
         rate[:, data.condition == condition] = ((total + 0.5 * mean_rates(training)) / (seen + 0.5))[:, None]
     return rate
 
@@ -188,11 +194,13 @@ def coupled_glm(training: Recording, data: Recording) -> Array:
         others = np.arange(training.activity.shape[2]) != unit
         X = np.concatenate([now[:, others], before[:, others], known], 1)
         new = np.concatenate([now_new[..., others], before_new[..., others], known_new], 2)
-        if now[:, unit].any():
-            glm = PoissonRegressor(alpha=GLM_PENALTY, solver="newton-cholesky", max_iter=GLM_MAX_ITERATIONS).fit(
-                X, now[:, unit]
-            )
+        # Counts that stand for fluorescence can be negative, which the regression does not allow.
+        spikes = np.maximum(now[:, unit], 0)
+        if spikes.any():
+            glm = PoissonRegressor(alpha=GLM_PENALTY, solver="newton-cholesky", max_iter=GLM_MAX_ITERATIONS)
+            glm.fit(X, spikes)
             predicted = glm.predict(new.reshape(-1, new.shape[2])).reshape(new.shape[:2])
+            predicted *= now[:, unit].mean() / spikes.mean()
             rate[ahead, :, unit] = np.minimum(predicted, data.highest)
     return rate
 

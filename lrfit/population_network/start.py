@@ -53,7 +53,7 @@ def first_model(
         lagged = np.mean([_lagged(off[..., inside], seen, lag) for lag in range(1, N_LAGS + 1)], axis=0)
         values, vectors = np.linalg.eigh(0.5 * (lagged + lagged.T))
         top = np.argsort(values)[::-1][:dimension]
-        loading = vectors[:, top] * np.sqrt(np.maximum(values[top], 1e-3 * values.max() + 1e-9))
+        loading = vectors[:, top] * np.sqrt(np.maximum(values[top], 1e-3 * max(values.max(), 0) + 1e-9))
         if not gaussian:
             loading = loading * scale[inside, None]
         size = np.sqrt(np.mean(loading**2, 0))

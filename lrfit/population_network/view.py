@@ -11,7 +11,7 @@ import xarray as xr
 from curbd.network.sources import BIAS, Source
 from curbd.network.view import ActivityMoments, Recorded, recorded
 from lrfit.population_network.currents import mean_current_variance
-from lrfit.population_network.file import Fitted, fitted_of, verdict_of
+from lrfit.population_network.file import Fitted, fitted_of, indicator_of, verdict_of
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import curved
 from lrfit.population_network.paths import spreads
@@ -144,7 +144,7 @@ def population_views(recording: xr.Dataset, networks: xr.Dataset) -> list[Popula
     recording : the recording that was fitted.
     networks : the content of network.nc.
     """
-    shared, data, judged = recorded(recording), from_recording(recording), verdict_of(networks)
+    shared, data, judged = recorded(recording), from_recording(recording, indicator_of(networks)), verdict_of(networks)
     fields = {name: getattr(shared, name) for name in Recorded.__dataclass_fields__}
     return [
         PopulationView(**fields, fitted=fitted_of(networks, fit_index), data=data, verdict=judged)

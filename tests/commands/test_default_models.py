@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from curbd import teachers
 from curbd.commands.default_models import with_default_models
 from curbd.settings.plan import Plan, read_plan
 
@@ -51,3 +52,21 @@ def test_models_that_the_config_names_are_kept(tmp_path: Path) -> None:
 def test_large_whole_numbers_are_no_spike_counts(tmp_path: Path) -> None:
     camera = np.random.default_rng(2).integers(300, 4000, (4, 10, 3))
     assert set(plan_of(tmp_path, camera).config.models) == {"full_rank", "low_rank"}
+
+
+def test_fluorescence_has_a_population_network_beside_a_network_of_units(tmp_path: Path) -> None:
+    traces = np.random.default_rng(3).random((2, 10, 3))
+    with h5py.File(tmp_path / "imaging.h5", "w") as file:
+        file["dff"], file["time"], file["region"] = traces, np.arange(10) * 0.1, ["A", "A", "B"]
+    table = tmp_path / "recordings.tsv"
+    table.write_text("recording\tpath\tformat\thdf5.rates\nimaging\timaging.h5\thdf5\tdff\n")
+    models = with_default_models(read_plan({"recordings": str(table)})).config.models
+    assert {name: model.level for name, model in models.items()} == {"full_rank": "unit", "population": "population"}
+
+
+def test_responses_of_regions_of_interest_in_nwb_are_fluorescence(tmp_path: Path) -> None:
+    small = teachers.multi_region(units=4, trials=3, samples=20, seed=4)
+    teachers.write_nwb(small, tmp_path / "imaging.nwb")
+    table = tmp_path / "recordings.tsv"
+    table.write_text("recording\tpath\tformat\nimaging\timaging.nwb\tnwb\n")
+    assert set(with_default_models(read_plan({"recordings": str(table)})).config.models) == {"full_rank", "population"}

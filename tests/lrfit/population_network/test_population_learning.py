@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrfit.population_network.indicator import undecayed
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
 from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import Paths, first_paths, infer
-from lrfit.population_network.recording import unfiltered, windows
+from lrfit.population_network.recording import windows
 from lrfit.population_network.statistics import scatter, transitions
 from lrfit.population_network.weights import ABSENT_PENALTY, persistence, regress, relevance, shrinkage
 from tests.support.small_population import small_model, small_recording
@@ -106,11 +107,11 @@ def test_windows_cut_a_long_stretch_and_lose_nothing() -> None:
     assert np.isnan(cut.ravel()[23:]).all()
 
 
-def test_unfiltered_indicator_is_the_spikes(rng: np.random.Generator) -> None:
+def test_fluorescence_without_its_decay_is_the_spikes(rng: np.random.Generator) -> None:
     spikes = rng.poisson(0.5, (3, 30, 4)).astype(float)
     trace = spikes.copy()
     for k in range(1, 30):
         trace[:, k] += np.exp(-0.02 / 0.5) * trace[:, k - 1]
-    back = unfiltered(trace, 0.02, 0.5)
+    back = undecayed(trace, 0.02, 0.5)
     assert np.isnan(back[:, 0]).all()
     assert np.allclose(back[:, 1:], spikes[:, 1:])
