@@ -121,6 +121,9 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument(
         "--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its contrasts"
     )
+    step.add_argument(
+        "--latents", type=Path, nargs="?", metavar="latents.parquet", help="latents of the network, compared as well"
+    )
     step.add_argument("--out", type=Path, required=True, metavar="contrasts.csv", help="file for the differences")
     step.add_argument(
         "--timecourses",
@@ -320,7 +323,9 @@ def _contrasts(arguments: argparse.Namespace) -> None:
     # The posterior of the weights is that of a network with one unit per recorded unit.
     fit = view(recording, networks) if "gram" in networks else None
 
-    compared = contrast_tables(currents, recording, contrasts, fit)
+    latents = None if arguments.latents is None else tables.read("latents", arguments.latents)
+
+    compared = contrast_tables(currents, recording, contrasts, fit, latents)
 
     print("\n".join(f"{text}; this contrast is left out" for text in compared.left_out.values()) or "no remarks")
     tables.write("contrasts", compared.contrasts, arguments.out)

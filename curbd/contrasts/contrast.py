@@ -21,6 +21,8 @@ from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.settings.contrasts import Contrast
 
 Array = np.ndarray
+LATENT = "latent"
+"""Part of a contrast: the value of a latent."""
 NORMAL_95 = float(stats.norm.ppf(0.975))
 """Half the width of a 95 % interval, in standard errors."""
 
@@ -48,7 +50,11 @@ class Pathway(NamedTuple):
 
 
 def contrast_tables(
-    currents: xr.DataArray, recording: xr.Dataset, contrasts: Mapping[str, Contrast], fit: View | None = None
+    currents: xr.DataArray,
+    recording: xr.Dataset,
+    contrasts: Mapping[str, Contrast],
+    fit: View | None = None,
+    latents: pd.DataFrame | None = None,
 ) -> ContrastTables:
     """Compare the currents of every pathway between conditions.
 
@@ -65,6 +71,8 @@ def contrast_tables(
     contrasts : name -> settings of a contrast.
     fit : the first fit with the recording; None for a model without a posterior of the weights. Intervals and p-values
         are then about trials alone.
+    latents : the table ``latents`` of the model; None for a network of full rank. Of several fits, the first is
+        compared. Latents of different fits and recordings are not comparable.
 
     Returns
     -------
@@ -72,6 +80,7 @@ def contrast_tables(
     """
     first = currents.isel(seed=0) if "seed" in currents.dims else currents
     first = first.transpose("source", "trial", "time", "unit")
+    of_latents = {} if latents is None else _latent_values(latents, recording)
     fit = None if fit is None or fit.posterior is None else fit
     rows: list[dict[str, Any]] = []
     courses: list[pd.DataFrame] = []
@@ -85,7 +94,10 @@ def contrast_tables(
             continue
         of_contrast: list[dict[str, Any]] = []
         for comparison in pairs:
-            for row, course in _compare(first, recording, contrast, comparison, in_window, fit):
+            for row, course in (
+                *_compare(first, recording, contrast, comparison, in_window, fit),
+                *_compare_latents(of_latents, recording, contrast, comparison, in_window),
+            ):
                 of_contrast.append({"contrast": name, **row})
                 courses.append(course.assign(contrast=name))
         rows += _with_q_values(of_contrast)
@@ -130,8 +142,6 @@ def _compare(
     names = [str(name) for name in currents["source"].values]
     sources = [index for index, name in enumerate(names) if name != BIAS]
     activity = {} if fit is None else _activity(fit, comparison, labels, bins)
-    facts = _facts(recording, comparison, bins)
-    time_s = recording["time"].values[bins]
     for target in np.unique(region):
         units = region == target
         parts: dict[tuple[str, str], PartContrast] = {}
@@ -143,21 +153,55 @@ def _compare(
             parts |= {(names[index], part): of_part for part, of_part in of_source.items()}
         posterior = {} if fit is None else _posterior(fit, str(target), parts)
         for (source, part), of_part in parts.items():
-            missing = Uncertainty(np.nan, np.nan, np.full(len(bins), np.nan), np.zeros(len(bins)))
-            unsure = posterior.get((source, part), missing)
-            facts_of_part = _row(of_part, unsure, bins, recording)
-            row = {"part": part, "target": str(target), "source": source, **facts, **facts_of_part}
-            yield (
-                row,
-                _course(of_part, unsure, bins).assign(
-                    part=part,
-                    target=str(target),
-                    source=source,
-                    level_a=comparison.level_a,
-                    level_b=comparison.level_b,
-                    time_s=time_s,
-                ),
-            )
+            unsure = posterior.get((source, part), _unknown(len(bins)))
+            names_of_row = {"part": part, "target": str(target), "source": source}
+            yield _row_and_course(names_of_row, of_part, unsure, comparison, bins, recording)
+
+
+def _latent_values(latents: pd.DataFrame, recording: xr.Dataset) -> dict[str, Array]:
+    """Name of a latent, such as ``latent:1`` -> its values (trial, time) in the first fit."""
+    shape = recording.sizes["trial"], recording.sizes["time"]
+    bin_of_time = pd.Index(recording["time"].values)
+    first = latents[latents["seed"] == latents["seed"].iloc[0]] if len(latents) else latents
+    result = {}
+    for latent, rows in first.groupby(first["latent"].astype(str), sort=False):
+        values = np.full(shape, np.nan)
+        values[rows["trial"], bin_of_time.get_indexer(rows["time_s"], method="nearest")] = rows["value"]
+        result[f"latent:{latent}"] = values
+    return result
+
+
+def _compare_latents(
+    latents: Mapping[str, Array], recording: xr.Dataset, contrast: Contrast, comparison: Comparison, in_window: Array
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Compare all latents between two levels: a row of the table ``contrasts`` and its course over time."""
+    labels = labels_of(comparison, comparison.permuted(contrast))
+    for name, of_all_trials in latents.items():
+        values = of_all_trials[comparison.trials][..., None]
+        bins = compared_bins(values, comparison, in_window)
+        if bins.any():
+            of_mean = contrast_pathway(values, comparison, labels, bins, None)["current"]
+            names_of_row = {"part": LATENT, "target": name, "source": name}
+            yield _row_and_course(names_of_row, of_mean, _unknown(len(bins)), comparison, bins, recording)
+
+
+def _row_and_course(
+    names: Mapping[str, str],
+    part: PartContrast,
+    unsure: Uncertainty,
+    comparison: Comparison,
+    bins: Array,
+    recording: xr.Dataset,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """A row of the table ``contrasts``, and the same difference over time."""
+    row = {**names, **_facts(recording, comparison, bins), **_row(part, unsure, bins, recording)}
+    levels = {"level_a": comparison.level_a, "level_b": comparison.level_b}
+    return row, _course(part, unsure, bins).assign(**names, **levels, time_s=recording["time"].values[bins])
+
+
+def _unknown(n_bins: int) -> Uncertainty:
+    """The uncertainty of a difference to which no posterior of the weights belongs."""
+    return Uncertainty(np.nan, np.nan, np.full(n_bins, np.nan), np.zeros(n_bins))
 
 
 def _activity(fit: View, comparison: Comparison, labels: Labels, bins: Array) -> dict[str, Presynaptic]:
@@ -324,7 +368,7 @@ def _mean(values: Array) -> float:
 
 def _with_q_values(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of one contrast with q-values over all pathways and pairs of levels, for every part separately."""
-    for part in PARTS:
+    for part in (*PARTS, LATENT):
         of_part = [row for row in rows if row["part"] == part]
         corrected = benjamini_hochberg(np.array([row["p_value"] for row in of_part], dtype=float))
         for row, q_value in zip(of_part, corrected, strict=True):

@@ -141,6 +141,8 @@ def _asymmetry(part: pd.DataFrame) -> pd.DataFrame:
 
 def _contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     """The standardised difference between two levels, by contrast and part of the current."""
+    # A latent of one recording is not that of another recording.
+    contrasts = contrasts[contrasts["part"] != "latent"]
     if not len(contrasts):
         return contrasts
     name = contrasts["contrast"] + ":" + contrasts["level_a"] + "-" + contrasts["level_b"] + ":" + contrasts["part"]

@@ -39,8 +39,9 @@ MAX_CELLS_WITH_TEXT = 10
 
 
 def compared(fit: ModelResults) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Yield the rows of every contrast of a model, and the rows of its time courses."""
+    """Yield the rows of every contrast of the currents of a model, and the rows of its time courses."""
     contrasts = fit.tables["contrasts"]
+    contrasts = contrasts[contrasts["part"] != "latent"]
     for labels, rows in contrasts.groupby(["contrast", "level_a", "level_b"], sort=True):
         courses = fit.tables["contrast_timecourses"]
         for column, label in zip(("contrast", "level_a", "level_b"), labels, strict=True):

@@ -245,8 +245,18 @@ def contrast_sentences(fit: ModelResults) -> list[str]:
             pathways = [f"{row['source']} → {row['target']}" for _, row in found.iterrows()]
             resolved = sum((row["target"], row["source"]) in believed for _, row in found.iterrows())
             text += f": {_listed(pd.Series(pathways))}. {resolved} of these currents {_are(resolved)} resolved"
-        sentences.append(f"{text}.{_drift_sentence(rows)}")
+        sentences.append(f"{text}.{_latent_sentence(rows)}{_drift_sentence(rows)}")
     return sentences
+
+
+def _latent_sentence(rows: pd.DataFrame) -> str:
+    """Say which latents differ; '' for a network without latents."""
+    latents = rows[rows["part"] == "latent"]
+    if latents.empty:
+        return ""
+    found = latents.loc[latents["q_value"] <= MAX_Q_TO_REPORT, "target"].str.removeprefix("latent:")
+    named = f" ({_listed(found)})" if len(found) else ""
+    return f" {len(found)} of {counted(len(latents), 'latent')} differ{named}."
 
 
 def _are(number: int) -> str:

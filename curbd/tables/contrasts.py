@@ -15,8 +15,9 @@ PART = Column(
     "target; positive if the evoked current is stronger in level_a. `pattern`: rms over units of the difference "
     "between the evoked currents of the levels, in whatever direction, without the bias of finite trials; negative "
     "if smaller than chance. `trial_to_trial`: rms over units of the deviation of single trials from the evoked "
-    "current",
-    values=("current", "evoked", "pattern", "trial_to_trial"),
+    "current. `latent`: the value of a latent, which stands in target and source, such as `latent:1`; its sign and "
+    "size have a meaning within one fit only",
+    values=("current", "evoked", "pattern", "trial_to_trial", "latent"),
 )
 LEVEL_A = Column("level_a", "text", "value of the trial column from whose trials the difference is taken")
 LEVEL_B = Column("level_b", "text", "value of the trial column whose trials are subtracted")
@@ -25,7 +26,7 @@ TABLES: dict[str, Table] = {
     "contrasts": Table(
         "contrasts.csv",
         "Differences of every current between conditions: one row per contrast, part of the current, pathway and pair "
-        "of levels. docs/contrasts.md explains what is tested.",
+        "of levels, and one row per latent of a low-rank network. docs/contrasts.md explains what is tested.",
         ("recording", "model", "contrast", "part", "target", "source", "level_a", "level_b"),
         (
             RECORDING,

@@ -145,6 +145,36 @@ def test_every_part_finds_its_own_difference(change, parts: set[str]) -> None:
     assert set(found[found].index) == parts
 
 
+def test_a_latent_that_differs_is_found_and_another_is_not() -> None:
+    rng = np.random.default_rng(4)
+    label, n_times = np.arange(60) % 2, 12
+    recording = recording_of({"label": label}, n_times)
+    noise = autocorrelated(rng, (60, n_times, 2))
+    noise[label == 1, 6:, 1] += 2
+    trial, time, latent = (axis.ravel() for axis in np.indices(noise.shape))
+    latents = pd.DataFrame(
+        {
+            "recording": "r",
+            "model": "m",
+            "seed": 0,
+            "trial": trial,
+            "time_s": recording["time"].values[time],
+            "latent": latent + 1,
+            "value": noise.ravel(),
+        }
+    )
+    currents, contrasts = currents_of(noise[..., :1]), {"c": Contrast(column="label", permutations=199)}
+    compared = contrast_tables(currents, recording, contrasts, latents=latents)
+    assert tables.problems("contrasts", compared.contrasts) == []
+    rows = compared.contrasts.query("part == 'latent'").set_index("target")
+    assert rows.loc["latent:1", "q_value"] > 0.05
+    assert rows.loc["latent:2", "q_value"] < 0.05
+    # The latent is larger from 0.6 s on where the label is 1.
+    assert rows.loc["latent:2", "level_a"] == "1"
+    assert rows.loc["latent:2", "ci_low"] > 0
+    assert rows.loc["latent:2", "cluster_start_s"] == pytest.approx(0.55)
+
+
 def test_a_drift_is_no_difference_within_blocks() -> None:
     rng = np.random.default_rng(3)
     drift = np.linspace(-1, 1, 80)[:, None, None]

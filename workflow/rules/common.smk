@@ -178,6 +178,13 @@ def recording_of_fit(wildcards):
     )
 
 
+def latents_of_fit(wildcards):
+    """The latents of a low-rank network; nothing for a network of full rank."""
+    is_low_rank = PLAN.config.models[wildcards.model].family == "low_rank"
+    folder = f"<results>/{wildcards.recording}/{wildcards.model}"
+    return f"{folder}/latents.parquet" if is_low_rank else []
+
+
 def file_of_recording(wildcards):
     """The NWB or HDF5 file of a recording; nothing for a file on a server, which the step reads itself."""
     path = PLAN.recordings[wildcards.recording].path

@@ -1,9 +1,10 @@
-# Compare the currents of every pathway between conditions.
+# Compare the currents of every pathway, and the latents of low-rank networks, between conditions.
 rule contrasts:
     input:
         recording=recording_of_fit,
         network="<results>/{recording}/{model}/network.nc",
         currents="<results>/{recording}/{model}/currents.nc",
+        latents=latents_of_fit,
     output:
         table="<results>/{recording}/{model}/contrasts.csv",
         timecourses="<results>/{recording}/{model}/contrast_timecourses.parquet",
@@ -23,5 +24,5 @@ rule contrasts:
         version=RESULTS_VERSION,
     shell:
         "curbd contrasts --recording {input.recording:q} --network {input.network:q} --currents {input.currents:q}"
-        " --threads {threads} --plan {params.plan:q}"
+        " --latents {input.latents:q} --threads {threads} --plan {params.plan:q}"
         " --out {output.table:q} --timecourses {output.timecourses:q} > {log:q} 2>&1"
