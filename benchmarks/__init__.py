@@ -5,6 +5,7 @@
 ``python -m benchmarks.coverage``       how often a 95 % interval holds the true current
 ``python -m benchmarks.speed``          time against the published algorithm
 ``python -m benchmarks.scale``          time and memory of every step against the size of a recording
+``python -m benchmarks.steps``          time and memory of every command on one large recording
 ``python -m benchmarks.streamed``       fits of recordings that are larger than memory, in chunks
 ``python -m benchmarks.nulls``          p-values against plain refits
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
@@ -15,7 +16,7 @@
 ``python -m benchmarks.populations``    whether latents of whole populations are recovered
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
-The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale`` and ``nulls``
-write into ``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others writes numbers to
-``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
+The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
+``streamed`` and ``nulls`` write into ``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others writes
+numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
 """

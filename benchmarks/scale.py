@@ -75,8 +75,8 @@ SIZES = (Size(100, 4, 50, 200), Size(300, 6, 100, 200), Size(600, 8, 100, 200))
 SMOKE_SIZE = Size(18, 3, 12, 30)
 
 
-def recorded(size: Size, seed: int) -> xr.Dataset:
-    """The recording of a teacher of some size."""
+def written(size: Size, seed: int, path: Path | str) -> None:
+    """Write the recording of a teacher of some size."""
     names = [f"R{index:02d}" for index in range(size.regions)]
     teacher = teachers.multi_region(
         regions=names,
@@ -87,10 +87,14 @@ def recorded(size: Size, seed: int) -> xr.Dataset:
         tau_s=TAU_S,
         seed=seed,
     )
+    teachers.write_hdf5(teacher, path)
+
+
+def recorded(size: Size, seed: int) -> xr.Dataset:
+    """The recording of a teacher of some size."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "teacher.h5"
-        teachers.write_hdf5(teacher, path)
-        return curbd.ingest_file(path).recording
+        written(size, seed, Path(folder) / "teacher.h5")
+        return curbd.ingest_file(Path(folder) / "teacher.h5").recording
 
 
 def ridge_of_scikit_learn(z: Array, y: Array, fold: Array) -> Array:
@@ -129,7 +133,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
     model = Model(family="full_rank", estimator="one_step", seeds=[0], tau_s=TAU_S)
     networks = fit(recording, model).networks
     seen = view(recording, networks)
-    y = seen.residual.y
+    y = seen.y
     complete = np.isfinite(y).all(2) & seen.train[:, None]
     z, y = seen.z[:, :-1][complete], y[complete]
     fold = np.nonzero(complete)[0] % OneStep().folds

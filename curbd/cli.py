@@ -260,18 +260,17 @@ def _experiments(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from curbd.estimators.fitting import fit
+    from curbd.estimators.streamed import fit_of_any_size
     from curbd.scores.score import score
 
-    fit_and_score(arguments, fit_model(arguments), fit, score)
+    fit_and_score(arguments, fit_model(arguments), fit_of_any_size, score)
 
 
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.network.view import views
     from curbd.pathways.balance import balance_table
     from curbd.pathways.current_file import write_currents
-    from curbd.pathways.currents import current_table
+    from curbd.pathways.currents import table_of_views
     from curbd.pathways.judge import judge
     from curbd.pathways.judged_fits import JudgedFits
     from curbd.pathways.null_table import null_table
@@ -281,16 +280,16 @@ def _currents(arguments: argparse.Namespace) -> None:
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
 
-    stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
-    write_currents(views(recording, stored), stored, arguments.out)
-    tables.write("currents", current_table(recording, networks), arguments.table)
     judged = JudgedFits(recording, networks)
+    stored = slice(1) if arguments.seeds == "first" else slice(None)
+    write_currents(judged.fits[stored], networks.isel(seed=stored), arguments.out)
+    tables.write("currents", table_of_views(judged.fits, networks), arguments.table)
     tables.write("pathways", judge(recording, networks, truth, judged=judged), arguments.pathways)
     wanted = arguments.further_nulls == "true"
     nulls = null_table(recording, networks, judged=judged) if wanted else tables.concatenate("nulls", [])
     tables.write("nulls", nulls, arguments.nulls)
     if arguments.balance is not None:
-        by_type = balance_table(recording, networks)
+        by_type = balance_table(recording, networks, judged=judged)
         tables.write("balance", tables.concatenate("balance", []) if by_type is None else by_type, arguments.balance)
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import h5py
 
 ENGINE: Literal["h5netcdf"] = "h5netcdf"
+LARGE_VARIABLE_BYTES = 1 << 29
+"""Arrays above this size are written and read in parts, and never lie in memory more often than a step needs them."""
+TRIAL_CHUNK_VALUES = 1 << 20
+"""Largest number of values in a chunk of a large array in a file, 8 MiB in double precision."""
 FETCHED_BYTES = 1 << 20
 """Bytes that are fetched from a server at once."""
 RESULTS_VERSION = 6
@@ -195,27 +199,52 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
     """
     import h5netcdf
 
-    with whole_hdf5(path) as image, h5netcdf.File(image, "w") as file:
+    n_bytes = sum(dataset.nbytes for dataset in groups.values())
+    # A small file is made in memory; a large one would be there twice.
+    large = n_bytes > LARGE_VARIABLE_BYTES
+    whole = whole_large_hdf5(path, round(1.01 * n_bytes) + LARGE_VARIABLE_BYTES) if large else whole_hdf5(path)
+    with whole as image, h5netcdf.File(image, "w") as file:
         for group, dataset in groups.items():
             write_group(file if group == "/" else file.create_group(group), dataset)
 
 
 def _compression(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
     return {
-        name: {"zlib": True, "complevel": 1, "shuffle": True}
+        name: {"zlib": True, "complevel": 1, "shuffle": True} | _chunks(variable)
         for name, variable in dataset.variables.items()
         if variable.dtype.kind in "fiu" and variable.size > 1
     }
 
 
-def open_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
-    """Open one group of a netCDF file without a file lock, which is safe because files of a run never change."""
+def _chunks(variable: xr.Variable) -> dict[str, Any]:
+    """Chunks of one trial (or of one entry of another first dimension) for large arrays, which are read by trials."""
+    if variable.ndim < 3 or variable.nbytes < LARGE_VARIABLE_BYTES:
+        return {}
+    bins = max(1, min(variable.shape[-2], TRIAL_CHUNK_VALUES // variable.shape[-1]))
+    return {"chunksizes": (*[1] * (variable.ndim - 2), bins, variable.shape[-1])}
+
+
+def open_netcdf(path: Path | str, group: str = "/", *, cache: bool = True) -> xr.Dataset:
+    """Open one group of a netCDF file without a file lock, which is safe because files of a run never change.
+
+    Parameters
+    ----------
+    path : path of the file.
+    group : group of the file.
+    cache : whether values that were read once stay in memory.
+    """
     name = None if group == "/" else group
-    return xr.open_dataset(path, group=name, engine=ENGINE, driver_kwds={"locking": False})
+    return xr.open_dataset(path, group=name, engine=ENGINE, cache=cache, driver_kwds={"locking": False})
 
 
-def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
+def read_netcdf(path: Path | str, group: str = "/", *, large_on_disk: bool = False) -> xr.Dataset:
     """Read one group of a netCDF file into memory.
+
+    Parameters
+    ----------
+    path : path of the file.
+    group : group of the file.
+    large_on_disk : whether variables above `LARGE_VARIABLE_BYTES` stay in the file and are read anew at every use.
 
     Raises
     ------
@@ -223,7 +252,11 @@ def read_netcdf(path: Path | str, group: str = "/") -> xr.Dataset:
     """
     try:
         with open_netcdf(path, group) as dataset:
-            return dataset.load()
+            large = [name for name, values in dataset.data_vars.items() if values.nbytes > LARGE_VARIABLE_BYTES]
+            if not (large_on_disk and large):
+                return dataset.load()
+            small = dataset.drop_vars(large).load()
+        return small.assign(open_netcdf(path, group, cache=False)[large].data_vars)
     except FileNotFoundError:
         raise UserError.at(str(path), found="no such file", expected="a netCDF file of this workflow") from None
     except OSError as error:

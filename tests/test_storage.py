@@ -109,3 +109,17 @@ def test_a_large_file_without_room_is_one_line(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True)
     assert run.stdout.startswith(f"{path}: found a file that is larger than the file system")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_large_variables_stay_in_their_file_and_are_read_by_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 40, 30))
+    recording = xr.Dataset({"rates": (("trial", "time", "unit"), values)}, coords={"trial": np.arange(6)})
+    monkeypatch.setattr(storage, "LARGE_VARIABLE_BYTES", values.nbytes // 2)
+    storage.write_netcdf({"/": recording}, tmp_path / "recording.nc")
+    with h5py.File(tmp_path / "recording.nc") as file:
+        assert file["rates"].chunks == (1, 40, 30)
+    small, whole = (storage.read_netcdf(tmp_path / "recording.nc", large_on_disk=on_disk) for on_disk in (True, False))
+    assert small.identical(whole)
+    np.testing.assert_array_equal(small.isel(trial=slice(2, 4))["rates"].values, values[2:4])

@@ -14,12 +14,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.estimators.fitting import Fits, all_trials, clipped_rates, require_family
+from curbd.estimators.fitting import Fits, all_trials, clipped_rates, fit, require_family
 from curbd.network.equation import decay, weights
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
@@ -39,13 +40,18 @@ from curbd.regression.transitions import (
     targets,
     transitions,
 )
-from curbd.settings.models import Model, OneStep
+from curbd.settings.models import FitSettings, Model, OneStep
+from curbd.storage import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray
 GROUPS_PER_FOLD = 4
 """Groups of trials in each fold of the cross-validation; a bootstrap resample draws groups."""
 SAMPLE_TRANSITIONS = 20_000
-"""Number of transitions that stay in memory; the sample may hold twice as many while it grows."""
+"""Largest number of transitions that stay in memory; the sample may hold twice as many while it grows."""
+SAMPLE_VALUES = 10_000_000
+"""Largest number of rates in these transitions, so that recordings of many units keep fewer transitions."""
+MAX_CHUNK_VALUES = 8_000_000
+"""Number of rates of a chunk, 64 MB in double precision, unless a single trial has more."""
 CHUNK_COPIES = 8
 """Number of arrays of the size of the rates of a chunk that are in memory at the same time."""
 MOMENT_COPIES = 6
@@ -106,9 +112,9 @@ class Accumulated:
 
     def _keep(self, chunk: TrainingData) -> None:
         """Keep every trial whose number is a multiple of a step, which doubles when the sample becomes too large."""
-        part = chunk.of_trials(chunk.trial % self.step == 0)
-        self.kept.append(part._replace(r=part.r[:, :SAMPLE_TRANSITIONS], u=part.u[:, :SAMPLE_TRANSITIONS]))
-        while sum(part.r[..., 0].size for part in self.kept) > 2 * SAMPLE_TRANSITIONS and self.step < self.n_trials:
+        part, most = chunk.of_trials(chunk.trial % self.step == 0), sample_transitions(chunk.r.shape[2])
+        self.kept.append(part._replace(r=part.r[:, :most], u=part.u[:, :most]))
+        while sum(part.r[..., 0].size for part in self.kept) > 2 * most and self.step < self.n_trials:
             self.step *= 2
             self.kept = [part.of_trials(part.trial % self.step == 0) for part in self.kept]
 
@@ -132,6 +138,11 @@ class Accumulated:
         weight = np.zeros((self.folds, GROUPS_PER_FOLD * self.folds))
         weight[np.arange(len(counts)) % self.folds, np.arange(len(counts))] = counts
         return self.groups.weighted(tensor(weight))
+
+
+def sample_transitions(n_units: int) -> int:
+    """Return the number of transitions that stay in memory."""
+    return min(SAMPLE_TRANSITIONS, max(1, SAMPLE_VALUES // n_units))
 
 
 def accumulate(chunks: Iterable[TrainingData], folds: int) -> Accumulated:
@@ -225,11 +236,50 @@ def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> fl
     """
     n = n_units + n_inputs + 1
     of_moments = n**2 + 2 * n_units * n
-    of_rates = chunk_bins * CHUNK_COPIES + 3 * SAMPLE_TRANSITIONS * CHUNK_COPIES
+    of_rates = chunk_bins * CHUNK_COPIES + 3 * sample_transitions(n_units) * CHUNK_COPIES
     return float(BYTES) * (of_moments * folds * (GROUPS_PER_FOLD + MOMENT_COPIES) + of_rates * n)
 
 
-def fit_streamed(recording: xr.Dataset, model: Model, name: str | None = None, *, trials_at_once: int = 20) -> Fits:
+def fit_of_any_size(
+    recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None
+) -> Fits:
+    """Fit a full-rank model to a recording, in chunks if the recording is large and the model needs the data only once.
+
+    Parameters
+    ----------
+    recording : the recording; the rates may be on disk still.
+    model : settings of the model.
+    name : name of the model in all tables; None for the name of the estimator.
+    checkpoints : folder that keeps every finished fit, see `curbd.estimators.fitting.fit`.
+
+    Returns
+    -------
+    The fits of all seeds, and the seconds of each.
+
+    Raises
+    ------
+    UserError : see `curbd.estimators.fitting.fit` and `fit_streamed`.
+    """
+    if recording["rates"].nbytes > LARGE_VARIABLE_BYTES and needs_the_data_once(model):
+        log.info("rates of %s are read once, some trials at a time", gigabytes(recording["rates"].nbytes))
+        return fit_streamed(recording, model, name)
+    return fit(recording, model, name, checkpoints)
+
+
+def needs_the_data_once(model: Model) -> bool:
+    """Return whether a model can be fitted in chunks."""
+    options, substeps = model.estimator_options(), model.substeps
+    return (
+        isinstance(options, OneStep)
+        and options.hidden_inputs == "none"
+        and model.constraints is None
+        and (FitSettings().substeps if substeps is None else substeps) == 1
+    )
+
+
+def fit_streamed(
+    recording: xr.Dataset, model: Model, name: str | None = None, *, trials_at_once: int | None = None
+) -> Fits:
     """Fit a network with the estimator one_step to a recording that is larger than memory.
 
     Parameters
@@ -237,7 +287,7 @@ def fit_streamed(recording: xr.Dataset, model: Model, name: str | None = None, *
     recording : the recording, as `xarray.open_dataset` opens ``recording.nc`` without reading the rates.
     model : settings of the model, with the estimator ``one_step``.
     name : name of the model in all tables; None for the name of the estimator.
-    trials_at_once : number of trials in memory at the same time.
+    trials_at_once : number of trials in memory at the same time; None for as many as `MAX_CHUNK_VALUES` rates.
 
     Returns
     -------
@@ -258,6 +308,7 @@ def fit_streamed(recording: xr.Dataset, model: Model, name: str | None = None, *
             todo="change the model, or use curbd.fit on a recording that fits into memory",
         )
     sizes = recording.sizes
+    trials_at_once = trials_at_once or max(1, MAX_CHUNK_VALUES // (sizes["time"] * sizes["unit"]))
     needed = needed_bytes(sizes["unit"], sizes["input"], options.folds, sizes["time"] * trials_at_once)
     if needed > free_bytes():
         raise UserError.at(

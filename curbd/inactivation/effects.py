@@ -16,6 +16,8 @@ Array = np.ndarray
 MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
 """Type of device -> number of states (member, run, trial, unit) that are held in memory at once, in each of a few
 arrays of this size."""
+WEIGHTS_PER_STATE = 8
+"""Number of weights of all networks for every state that is held in memory, if that allows more states."""
 PERTURBATIONS_OF_A_BATCH = 8
 """Trials are simulated in chunks if this many perturbations of all trials together would exceed the memory limit."""
 
@@ -60,8 +62,10 @@ class Simulation(NamedTuple):
 
     @property
     def state_limit(self) -> int:
-        """Number of states that are held in memory at once."""
-        return MAX_STATES[device().type] if self.max_states is None else self.max_states
+        """Number of states that are held in memory at once; in large networks weights take more memory than states."""
+        n_units = self.starts.x.shape[2]
+        of_weights = len(self.fits.members) * n_units**2 // WEIGHTS_PER_STATE
+        return max(MAX_STATES[device().type], of_weights) if self.max_states is None else self.max_states
 
     @property
     def draws(self) -> int:

@@ -211,8 +211,10 @@ def _run_starts(first: View) -> RunStarts:
     weight = np.stack([observed & (first.condition == name)[:, None] for name in conditions_of(first)])
     start = observed.argmax(1)[:, None]
     last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
-    states = np.take_along_axis(phi_inverse(first.r), last[..., None], axis=1)
-    return RunStarts(np.nan_to_num(states), weight.astype(float))
+    states = np.empty(first.r.shape)
+    for trial, (rates, known) in enumerate(zip(first.r, last, strict=True)):
+        states[trial] = np.nan_to_num(phi_inverse(rates[known]))
+    return RunStarts(states, weight.astype(float))
 
 
 def _members(

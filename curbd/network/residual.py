@@ -39,23 +39,96 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     -------
     The total current and the prediction error.
     """
-    x = phi_inverse(r)
-    y = total_current(x[:, :-1], x[:, 1:], decay(network.dt_s, network.tau_s, network.substeps))
-    constant = np.nan_to_num(u[:, :-1]) @ network.B.T + network.b
-    n_units = r.shape[2]
+    y = observed_currents(network, r)
+    return Residual(y, y - acting_rates(network, r, u) @ network.J.T - _from_outside(network, u))
+
+
+def observed_currents(network: Network, r: Array) -> Array:
+    """Compute the total current between consecutive bins (trial, time - 1, unit) from rates, a few trials at a time.
+
+    Parameters
+    ----------
+    network : the network whose time constant and Euler steps count.
+    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    """
+    D = decay(network.dt_s, network.tau_s, network.substeps)
+    y = np.empty((len(r), r.shape[1] - 1, r.shape[2]))
+    for trial, rates in enumerate(r):
+        x = phi_inverse(rates)
+        y[trial] = total_current(x[:-1], x[1:], D)
+    return y
+
+
+def acting_rates(network: Network, r: Array, u: Array) -> Array:
+    """Return the rates (trial, time - 1, unit) that act on the next bin: of the bin, or their mean over Euler steps.
+
+    Parameters
+    ----------
+    network : the network that fills in the rates between bins if there are several Euler steps in a bin.
+    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    u : (trial, time, input) inputs.
+    """
     if network.substeps == 1:
-        z = r[:, :-1]
-    else:
-        z = rates_inside_step(network, x[:, :-1].reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(y.shape)
-    return Residual(y, y - z @ network.J.T - constant)
+        return r[:, :-1]
+    x, n_units = phi_inverse(r[:, :-1]), r.shape[2]
+    constant = _from_outside(network, u)
+    return rates_inside_step(network, x.reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(x.shape)
+
+
+def error_of_units(network: Network, y: Array, acting: Array, u: Array, units: Array) -> Array:
+    """Compute the prediction error (trial, time - 1, unit) of the total current of some units.
+
+    Parameters
+    ----------
+    network : the network whose prediction is subtracted.
+    y : (trial, time - 1, unit) total current of all units.
+    acting : (trial, time - 1, unit) rates that act on the next bin, as `acting_rates` returns them.
+    u : (trial, time, input) inputs.
+    units : (unit,) bool or indices of the units.
+    """
+    of_units = network._replace(J=network.J[units], B=network.B[units], b=network.b[units])
+    return y[..., units] - acting @ of_units.J.T - _from_outside(of_units, u)
+
+
+def _from_outside(network: Network, u: Array) -> Array:
+    """Current of inputs and bias (trial, time - 1, unit); a missing input counts as 0."""
+    return np.asarray(np.nan_to_num(u[:, :-1]) @ network.B.T + network.b)
+
+
+class LagSums(NamedTuple):
+    """Sums of products of prediction errors in successive bins, for every unit.
+
+    Attributes
+    ----------
+    product : (unit,) sum of the products of the errors of a bin and of the next bin.
+    earlier, later : (unit,) sums of the squared errors of these bins.
+    """
+
+    product: Array
+    earlier: Array
+    later: Array
+
+    @classmethod
+    def of(cls, error: Array) -> LagSums:
+        """Sum over successive bins of errors (trial, time, unit), NaN where missing."""
+        earlier, later = error[:, :-1], error[:, 1:]
+        both = np.isfinite(earlier) & np.isfinite(later)
+        if not both.all():
+            earlier, later = np.where(both, earlier, 0.0), np.where(both, later, 0.0)
+        pairs = (earlier, later), (earlier, earlier), (later, later)
+        return cls(*(np.einsum("ktu,ktu->u", *pair) for pair in pairs))
+
+    def plus(self, more: LagSums) -> LagSums:
+        """Add the sums over other trials."""
+        return LagSums(*(first + second for first, second in zip(self, more, strict=True)))
+
+    def autocorrelation(self) -> float:
+        """Compute the autocorrelation, median over units; NaN without errors."""
+        power = np.sqrt(self.earlier * self.later)
+        seen = power > 0
+        return float(np.median(self.product[seen] / power[seen])) if seen.any() else float("nan")
 
 
 def residual_autocorrelation(residual: Residual) -> float:
     """Return the lag-1 autocorrelation of the prediction error within trials, median over units; NaN without errors."""
-    earlier, later = residual.error[:, :-1], residual.error[:, 1:]
-    both = np.isfinite(earlier) & np.isfinite(later)
-    if not both.any():
-        return float("nan")
-    product = np.where(both, earlier * later, 0.0).sum((0, 1))
-    power = np.sqrt(np.where(both, earlier**2, 0.0).sum((0, 1)) * np.where(both, later**2, 0.0).sum((0, 1)))
-    return float(np.median(product[power > 0] / power[power > 0])) if (power > 0).any() else float("nan")
+    return LagSums.of(residual.error).autocorrelation()

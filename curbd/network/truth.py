@@ -17,9 +17,12 @@ Array = np.ndarray
 
 
 def read_with_truth(path: Path | str) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Read a recording and, if a teacher made the recording, the network behind it (else None)."""
+    """Read a recording and, if a teacher made the recording, the network behind it (else None).
+
+    The rates of a large recording stay on disk, from which every step reads some trials at a time.
+    """
     truth = _truth(path)
-    return read_netcdf(path), truth if truth is not None and "J" in truth else None
+    return read_netcdf(path, large_on_disk=True), truth if truth is not None and "J" in truth else None
 
 
 def read_true_currents(path: Path | str) -> xr.DataArray | None:

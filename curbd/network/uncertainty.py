@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -95,7 +95,30 @@ def current_variance(
     return variance
 
 
-def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: int) -> Array:
+class MeanActivity(NamedTuple):
+    """Presynaptic activity averaged over trials.
+
+    Attributes
+    ----------
+    mean : (time, regressor) average of the activity [r, u, 1]; NaN in bins that no trial has.
+    n_trials : (time,) number of trials with a complete bin.
+    """
+
+    mean: Array
+    n_trials: Array
+
+    @classmethod
+    def of(cls, z: Array, trials: Array) -> MeanActivity:
+        """Average activity z (trial, time, regressor), NaN where missing, over some trials, by mask or by index."""
+        total, count = np.zeros(z.shape[1:]), np.zeros(z.shape[1], dtype=int)
+        for trial in np.arange(len(z))[trials]:
+            complete = np.isfinite(z[trial]).all(1)
+            total[complete] += z[trial, complete]
+            count += complete
+        return cls(total / np.where(count > 0, count, np.nan)[:, None], count)
+
+
+def mean_current_variance(covariance: Array, activity: MeanActivity, columns: Array, n_units: int) -> Array:
     """Return the posterior variance of a current that is averaged over the units of a region and over trials.
 
     The current is W z, with weights W and presynaptic activity z = [r, u, 1], which counts as known. The variance of
@@ -105,7 +128,7 @@ def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: 
     Parameters
     ----------
     covariance : (regressor, regressor) the sum Q, as `summed_covariance` returns it.
-    z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
+    activity : presynaptic activity [r, u, 1], averaged over the trials.
     columns : (column,) indices of the regressors of the source.
     n_units : number of units of the region.
 
@@ -113,21 +136,19 @@ def mean_current_variance(covariance: Array, z: Array, columns: Array, n_units: 
     -------
     (time,) variance; NaN in bins that no trial has.
     """
-    complete = np.isfinite(z).all(2)
-    count = np.where(complete.any(0), complete.sum(0), np.nan)
-    average = np.where(complete[..., None], z, 0.0)[..., columns].sum(0) / count[:, None]
-    variance = np.einsum("ti,ij,tj->t", average, covariance[np.ix_(columns, columns)], average)
+    average = activity.mean[:, columns]
+    variance = ((average @ covariance[np.ix_(columns, columns)]) * average).sum(1)
     return np.maximum(variance, 0) / n_units**2
 
 
-def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, columns: Array) -> Array:
+def mean_rate_variance(rate_covariance: Array, mean_weights: Array, activity: MeanActivity, columns: Array) -> Array:
     """Return the variance that uncertain rates add to a current averaged over the units of a region and over trials.
 
     Parameters
     ----------
     rate_covariance : (unit, unit) posterior covariance C of the inferred rates of one bin.
     mean_weights : (regressor,) weights w, averaged over the units of the region.
-    z : (trial, time, regressor) presynaptic activity [r, u, 1], NaN where missing.
+    activity : presynaptic activity [r, u, 1], averaged over the trials.
     columns : (column,) indices of the regressors of the source.
 
     Returns
@@ -135,9 +156,8 @@ def mean_rate_variance(rate_covariance: Array, mean_weights: Array, z: Array, co
     (time,) variance w' C w / number of trials; NaN in bins that no trial has.
     """
     units = columns[columns < len(rate_covariance)]
-    count = np.isfinite(z).all(2).sum(0)
     variance = float(mean_weights[units] @ rate_covariance[np.ix_(units, units)] @ mean_weights[units])
-    return variance / np.where(count > 0, count, np.nan)
+    return variance / np.where(activity.n_trials > 0, activity.n_trials, np.nan)
 
 
 def expected_r2(

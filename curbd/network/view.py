@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,10 +13,11 @@ import xarray as xr
 from curbd.network.equation import Network, weights
 from curbd.network.file import block_ranks_of, factors_of, network_of, posterior_of
 from curbd.network.fit import BlockRanks, Posterior
-from curbd.network.residual import Residual, one_step_residual
+from curbd.network.residual import acting_rates, error_of_units, observed_currents
 from curbd.network.sources import BIAS, Source, sources_of
 from curbd.network.uncertainty import (
     Key,
+    MeanActivity,
     current_variance,
     expected_r2,
     mean_current_variance,
@@ -31,6 +32,8 @@ Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
 RATE_VARIABLES = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
 """Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw."""
+ACTIVITY_VALUES = 1 << 23
+"""Number of values of the activity that are scaled or centred at the same time."""
 ZERO_SINGULAR_VALUE = 1e-8
 """Singular values of a block count as 0 below this share of the largest singular value of the connectivity."""
 
@@ -99,11 +102,17 @@ class ActivityMoments(NamedTuple):
     @classmethod
     def of(cls, z: Array) -> ActivityMoments:
         """Compute the moments of activity (trial, time, regressor) over its complete bins."""
-        z = z.reshape(-1, z.shape[2])
-        z = z[np.isfinite(z).all(1)]
-        mean = z.sum(0) / max(len(z), 1)
-        centred = z - mean
-        return cls(len(z), mean, centred.T @ centred)
+        complete = np.isfinite(z).all(2)
+        n = int(complete.sum())
+        total, scatter = np.zeros(z.shape[2]), np.zeros((z.shape[2],) * 2)
+        for trial, bins in zip(z, complete, strict=True):
+            total += trial[bins].sum(0)
+        mean = total / max(n, 1)
+        # Products about the mean, some trials at a time: the mean may be far larger than what varies.
+        for trials in np.array_split(np.arange(len(z)), max(1, z.size // ACTIVITY_VALUES)):
+            centred = z[trials][complete[trials]] - mean
+            scatter += centred.T @ centred
+        return cls(n, mean, scatter)
 
 
 class CurrentView(Protocol):
@@ -152,7 +161,7 @@ class CurrentView(Protocol):
     def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
         """Compute the current (trial, time, unit) that a source sends to some units."""
 
-    def excitatory_current(self, source: Source) -> Array:
+    def excitatory_current(self, source: Source, units: Array | slice = slice(None)) -> Array:
         """Compute the excitatory part (trial, time, unit) of a current; NaN if the network has none."""
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
@@ -175,6 +184,8 @@ class View(Recorded):
 
     Attributes
     ----------
+    activity : (trial, time, regressor) presynaptic activity [r, u, 1], whose first columns are ``r``; inputs and bias
+        are NaN in bins where a rate is missing. Fits that see the same rates and inputs share the array.
     hidden : (input,) bool, True for inputs that were not recorded but inferred by the fit.
     network : the fitted network; the columns of its weights are in the order of [r, u, 1].
     posterior : posterior of the weights; None if the estimator has no posterior.
@@ -184,6 +195,7 @@ class View(Recorded):
     ranks : ranks of the blocks of J; None if the estimator did not choose the rank of every block separately.
     """
 
+    activity: Array
     hidden: Array
     network: Network
     posterior: Posterior | None
@@ -210,8 +222,10 @@ class View(Recorded):
     @cached_property
     def z(self) -> Array:
         """(trial, time, regressor) presynaptic activity [r, u, 1], NaN in bins where a rate or an input is missing."""
-        z = np.concatenate([self.r, self.u, np.ones((*self.r.shape[:2], 1))], axis=2)
-        return np.where(np.isfinite(z).all(2, keepdims=True), z, np.nan)
+        missing = ~np.isfinite(self.activity).all(2)
+        if np.isnan(self.activity[missing]).all():
+            return self.activity
+        return np.where(missing[..., None], np.nan, self.activity)
 
     @cached_property
     def activity_moments(self) -> ActivityMoments:
@@ -219,9 +233,18 @@ class View(Recorded):
         return ActivityMoments.of(self.z)
 
     @cached_property
-    def residual(self) -> Residual:
-        """Total current from each bin to the next, and the error of the network's one-step prediction."""
-        return one_step_residual(self.network, self.r, self.u)
+    def y(self) -> Array:
+        """(trial, time - 1, unit) total current from each bin to the next; NaN where a bin is missing."""
+        return observed_currents(self.network, self.r)
+
+    @cached_property
+    def _acting(self) -> Array:
+        """(trial, time - 1, unit) rates that act on the next bin."""
+        return acting_rates(self.network, self.r, self.u)
+
+    def error(self, units: Array) -> Array:
+        """Compute the error (trial, time - 1, unit) of the network's prediction of the total current of some units."""
+        return error_of_units(self.network, self.y, self._acting, self.u, units)
 
     @property
     def forecast_inputs(self) -> Array:
@@ -238,9 +261,9 @@ class View(Recorded):
         """Compute the current (trial, time, unit) that a source sends to some units; NaN where a bin is missing."""
         return self.z[..., source.columns] @ self.W[:, source.columns][units].T
 
-    def excitatory_current(self, source: Source) -> Array:
-        """Compute the current (trial, time, unit) that a source sends through positive weights."""
-        return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns], 0).T
+    def excitatory_current(self, source: Source, units: Array | slice = slice(None)) -> Array:
+        """Compute the current (trial, time, unit) that a source sends to some units through positive weights."""
+        return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns][units], 0).T
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
         """Return the posterior variance of a current averaged over the units of a region and over trials.
@@ -257,11 +280,23 @@ class View(Recorded):
         """
         if self.posterior is None:
             return None
-        units, z = self.region == region, self.z[trials]
-        variance = mean_current_variance(self._covariances[region], z, source.columns, units.sum())
+        units, activity, columns = self.region == region, self._mean_activity(trials), source.columns
+        variance = mean_current_variance(self._covariances[region], activity, columns, units.sum())
         if self.rate_covariance is not None:
-            variance = variance + mean_rate_variance(self.rate_covariance, self.W[units].mean(0), z, source.columns)
+            variance = variance + mean_rate_variance(self.rate_covariance, self.W[units].mean(0), activity, columns)
         return variance
+
+    def _mean_activity(self, trials: Array) -> MeanActivity:
+        """Average the activity over some trials, once for all sources and regions."""
+        key = trials.tobytes()
+        if key not in self._mean_activities:
+            self._mean_activities[key] = MeanActivity.of(self.z, trials)
+        return self._mean_activities[key]
+
+    @cached_property
+    def _mean_activities(self) -> dict[bytes, MeanActivity]:
+        """Activity averaged over groups of trials that were asked for."""
+        return {}
 
     def current_variance(self, region: str, activity: Mapping[Key, tuple[Source, Array]]) -> dict[Key, Array] | None:
         """Return the posterior variance of currents that a given presynaptic activity sends to the units of a region.
@@ -347,32 +382,69 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
     -------
     The recording as the fit sees it.
     """
-    labels, r, u = _labels(recording), scaled_rates(recording).values, _inputs(recording)
-    if rates != "observed" and RATE_VARIABLES[rates] in networks:
-        r = networks[RATE_VARIABLES[rates]].values[fit_index].astype(float)
-        r = r if recording.attrs["activity"] == "model" else np.clip(r, -MAX_SCALED_RATE, MAX_SCALED_RATE)
+    labels, u = _labels(recording), _inputs(recording)
     hidden = networks["input_hidden"].values
     if hidden.any():
         u = np.concatenate([u, networks["hidden"].values[fit_index]], axis=2)
         labels["input_name"] = networks["input"].values.astype(str)
-    covariance = networks["rate_covariance"].values[fit_index] if "rate_covariance" in networks else None
-    return View(
-        **labels,
-        r=r,
-        u=u,
-        hidden=hidden,
-        network=network_of(networks, fit_index),
-        posterior=posterior_of(networks, fit_index),
-        rate_covariance=covariance,
-        penalty=networks["penalty"].values[fit_index] if "penalty" in networks else None,
-        factors=factors_of(networks, fit_index),
-        ranks=block_ranks_of(networks, fit_index),
-    )
+    activity = _activity(_seen_rates(recording, networks, fit_index, rates), u)
+    r = activity[..., : recording.sizes["unit"]]
+    return View(**labels, r=r, u=u, activity=activity, hidden=hidden, **_of_fit(networks, fit_index))
 
 
 def views(recording: xr.Dataset, networks: xr.Dataset, rates: Rates = "inferred") -> list[View]:
     """Combine a recording with every fit of a model, in the order of the seeds; `view` explains the parameters."""
-    return [view(recording, networks, fit_index, rates) for fit_index in range(networks.sizes["seed"])]
+    first = view(recording, networks, 0, rates)
+    further = range(1, networks.sizes["seed"])
+    if first.hidden.any() or _are_inferred(networks, rates):
+        return [first, *(view(recording, networks, fit_index, rates) for fit_index in further)]
+    return [first, *(replace(first, **_of_fit(networks, fit_index)) for fit_index in further)]
+
+
+def _of_fit(networks: xr.Dataset, fit_index: int) -> dict[str, Any]:
+    """Collect the fields of `View` that differ between all fits of a model."""
+    return {
+        "network": network_of(networks, fit_index),
+        "posterior": posterior_of(networks, fit_index),
+        "rate_covariance": networks["rate_covariance"].values[fit_index] if "rate_covariance" in networks else None,
+        "penalty": networks["penalty"].values[fit_index] if "penalty" in networks else None,
+        "factors": factors_of(networks, fit_index),
+        "ranks": block_ranks_of(networks, fit_index),
+    }
+
+
+def _are_inferred(networks: xr.Dataset, rates: Rates) -> bool:
+    """Return whether the rates that a view shows are rates behind noisy observations."""
+    return rates != "observed" and RATE_VARIABLES[rates] in networks
+
+
+def _seen_rates(recording: xr.Dataset, networks: xr.Dataset, fit_index: int, rates: Rates) -> Iterator[Array]:
+    """Yield the rates (trial, time, unit) that a fit sees, a block of trials at a time."""
+    values_of_trial = recording.sizes["time"] * recording.sizes["unit"]
+    at_once = max(1, ACTIVITY_VALUES // max(values_of_trial, 1))
+    for start in range(0, recording.sizes["trial"], at_once):
+        block = slice(start, start + at_once)
+        if not _are_inferred(networks, rates):
+            yield scaled_rates(recording.isel(trial=block)).values
+            continue
+        r = networks[RATE_VARIABLES[rates]][fit_index, block].values.astype(float)
+        yield r if recording.attrs["activity"] == "model" else np.clip(r, -MAX_SCALED_RATE, MAX_SCALED_RATE)
+
+
+def _activity(rates: Iterable[Array], u: Array) -> Array:
+    """Presynaptic activity [r, u, 1] (trial, time, regressor); inputs and bias are NaN where a rate is missing."""
+    activity, start = None, 0
+    for r in rates:
+        if activity is None:
+            activity = np.empty((*u.shape[:2], r.shape[2] + u.shape[2] + 1))
+        block = activity[start : start + len(r)]
+        block[..., : r.shape[2]] = r
+        block[..., r.shape[2] : -1] = u[start : start + len(r)]
+        block[..., -1] = 1.0
+        block[..., r.shape[2] :][~np.isfinite(r).all(2)] = np.nan
+        start += len(r)
+    assert activity is not None
+    return activity
 
 
 def _labels(recording: xr.Dataset) -> dict[str, Any]:

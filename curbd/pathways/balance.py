@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.view import View, views
+from curbd.network.view import View
+from curbd.pathways.judged_fits import JudgedFits
 from curbd.recording.cell_types import CELL_TYPES
 from curbd.scores.score import ALL_REGIONS
 
@@ -15,7 +16,9 @@ SILENT_MODEL_RATE = -1.0
 """Rate of a silent unit in the recording of a model whose rates lie on both sides of 0."""
 
 
-def balance_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame | None:
+def balance_table(
+    recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFits | None = None
+) -> pd.DataFrame | None:
     """Build the table ``balance``: the currents that units of every cell type send, over time.
 
     A unit sends the current J (r - silent), with its rate r above that of a silent unit, so that a current has the
@@ -25,6 +28,7 @@ def balance_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame |
     ----------
     recording : the recording that was fitted.
     networks : the fits of one model to the recording.
+    judged : the same fits if `curbd.pathways.judge.judge` needs them, too, so that they are prepared once.
 
     Returns
     -------
@@ -34,9 +38,10 @@ def balance_table(recording: xr.Dataset, networks: xr.Dataset) -> pd.DataFrame |
     types = recording["cell_type"].values.astype(str)
     if (types == "unknown").all():
         return None
+    judged = judged or JudgedFits(recording, networks)
     tables = [
         _of_fit(fit, types, silent_rate(recording, fit)).assign(seed=int(seed))
-        for fit, seed in zip(views(recording, networks), networks["seed"].values, strict=True)
+        for fit, seed in zip(judged.fits, networks["seed"].values, strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(recording=networks.attrs["recording"], model=networks.attrs["model"])

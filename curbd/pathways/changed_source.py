@@ -20,6 +20,7 @@ import torch
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.solved_regression import SolvedRegression
+from curbd.regression.moments import block_slices
 
 Array = np.ndarray
 
@@ -167,5 +168,8 @@ def unchanged(regression: CurrentRegression, columns: Array, A: torch.Tensor) ->
 
 def rest_of(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> Array:
     """Compute what the other sources do not predict of a source (trial, time, column); 0 where missing."""
-    rest = tensor(regression.z[..., columns]) - tensor(regression.z) @ A
-    return np.nan_to_num(rest.cpu().numpy())
+    z = regression.z
+    rest = z[..., columns]
+    for trials in block_slices(len(z), z[0].size):
+        rest[trials] -= (tensor(z[trials]) @ A).cpu().numpy()
+    return np.nan_to_num(rest, copy=False)

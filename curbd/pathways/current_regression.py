@@ -5,6 +5,7 @@ Moments and solutions are computed when they are first asked for, and are then s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,15 @@ import torch
 from curbd.network.tensors import device, tensor
 from curbd.network.view import View
 from curbd.pathways.solved_regression import SolvedRegression, mean_of_active
-from curbd.regression.moments import Moments, choose_penalties, inputs_free, moments
+from curbd.regression.cross_validation import choose_penalties
+from curbd.regression.moments import (
+    Block,
+    Moments,
+    block_slices,
+    inputs_free,
+    moments,
+    summed_moments,
+)
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
@@ -61,14 +70,25 @@ class CurrentRegression:
     @cached_property
     def moments(self) -> tuple[Moments, Moments]:
         """Second moments of the fitted transitions, and of the held-out transitions."""
-        fitted, held_out = (moments(self.z[half], self.y[half]) for half in self.halves)
-        return fitted, held_out
+        group = np.where(self.complete, np.where(self.train[:, None], 0, 1), -1)
+        halves = summed_moments(self._blocks(group), 2)
+        return Moments(*(field[0] for field in halves)), Moments(*(field[1] for field in halves))
 
-    @cached_property
-    def multiplied(self) -> torch.Tensor:
-        """(trial, time, regressor and unit) regressors, then currents, in single precision, 0 where incomplete."""
-        values = np.concatenate([self.z, self.y], axis=2, dtype=np.float32)
-        values[~self.complete] = 0.0
+    def _blocks(self, group: Array) -> Iterator[Block]:
+        """Yield the transitions with a group (trial, time) that is not -1, a block of trials at a time."""
+        for trials in block_slices(len(self.z), self.z[0].size):
+            chosen = group[trials] >= 0
+            yield Block(self.z[trials][chosen], self.y[trials][chosen], group[trials][chosen])
+
+    def multiplied(self, trials: Array, time: Array | slice = slice(None)) -> torch.Tensor:
+        """Return regressors, then currents, of some bins (..., regressor and unit), single precision, 0 where missing.
+
+        Parameters
+        ----------
+        trials, time : indices of the bins, as they index an array (trial, time).
+        """
+        values = np.concatenate([self.z[trials, time], self.y[trials, time]], axis=-1, dtype=np.float32)
+        values[~self.complete[trials, time]] = 0.0
         return torch.as_tensor(values, device=device())
 
     @cached_property
@@ -123,7 +143,7 @@ def current_regression(fit: View) -> CurrentRegression:
     -------
     The regression.
     """
-    z, y = fit.z[:, :-1], fit.residual.y
+    z, y = fit.z[:, :-1], fit.y
     return CurrentRegression(
         z=z,
         y=y,

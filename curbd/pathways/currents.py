@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from curbd.network.sources import Source
 from curbd.network.view import CurrentView, views
 
 Array = np.ndarray
@@ -146,31 +145,28 @@ def _averages(fits: Sequence[CurrentView], conditions: Array) -> tuple[Array, Ar
     shape = (len(fits), len(first.regions), len(first.sources), len(CURRENT_SIGNS), len(conditions), len(first.time_s))
     mean, rms, spread = (np.full(shape, np.nan) for _ in range(3))
     for fit_index, fit in enumerate(fits):
-        for source_index, source in enumerate(fit.sources):
-            currents = _by_sign(fit, source)
-            for (condition, trials), (target, units) in product(enumerate(trials_of), enumerate(units_of)):
-                for sign, current in enumerate(currents):
-                    cell = (fit_index, target, source_index, sign, condition)
-                    mean[cell], rms[cell] = _mean_and_rms(current[trials][:, :, units])
+        for (source_index, source), (target, units) in product(enumerate(fit.sources), enumerate(units_of)):
+            net, excitatory = fit.current(source, units), fit.excitatory_current(source, units)
+            for (sign, current), (condition, trials) in product(
+                enumerate((net, excitatory, net - excitatory)), enumerate(trials_of)
+            ):
+                cell = (fit_index, target, source_index, sign, condition)
+                mean[cell], rms[cell] = _mean_and_rms(current[trials])
+            for condition, trials in enumerate(trials_of):
                 variance = fit.mean_current_variance(source, first.regions[target], trials)
                 if variance is not None:
                     spread[fit_index, target, source_index, NET_INDEX, condition] = np.sqrt(variance)
     return mean, rms, spread
 
 
-def _by_sign(fit: CurrentView, source: Source) -> list[Array]:
-    """Compute the net, excitatory and inhibitory current (trial, time, unit) of a source."""
-    net, excitatory = fit.current(source), fit.excitatory_current(source)
-    return [net, excitatory, net - excitatory]
-
-
 def _mean_and_rms(values: Array) -> tuple[Array, Array]:
     """Compute mean and rms (time,) of values (trial, time, unit) over trials and units, without missing bins."""
-    observed = np.isfinite(values)
-    filled = np.where(observed, values, 0.0)
-    count = observed.sum((0, 2))
+    observed = np.isfinite(values).all(2)
+    values[~observed] = 0.0
+    count = observed.sum(0) * values.shape[2]
     count_or_nan = np.where(count > 0, count, np.nan)
-    return filled.sum((0, 2)) / count_or_nan, np.sqrt((filled**2).sum((0, 2)) / count_or_nan)
+    squares = np.einsum("ktu,ktu->t", values, values)
+    return values.sum((0, 2)) / count_or_nan, np.sqrt(squares / count_or_nan)
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:

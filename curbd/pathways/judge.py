@@ -10,9 +10,9 @@ import xarray as xr
 
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import decay, weights
-from curbd.network.residual import residual_autocorrelation
+from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_network
-from curbd.network.view import CurrentView, View, view
+from curbd.network.view import CurrentView, View
 from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import with_verdicts
@@ -62,7 +62,7 @@ def judge(
     )
     comparable = comparable_truth(recording, truth)
     if comparable is not None:
-        evidence |= truth_evidence(first, view(recording, networks, rates="observed"), comparable)
+        evidence |= truth_evidence(first, judged.observed, comparable)
     evidence |= skewness_evidence(first)
     estimated = networks.attrs.get("tau_s_setting") == "estimate"
     limited = estimated and at_limit(first.network.tau_s, first.network.dt_s)
@@ -175,23 +175,20 @@ def model_evidence(drawn: View, regression: CurrentRegression) -> Evidence:
     -------
     The columns of the table ``pathways`` about the null, and the quantities by which the verdict judges the model.
     """
-    residual, network = drawn.residual, drawn.network
+    network = drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves
-    error_share = (residual.error[held_out] ** 2).sum(0) / regression.held_out_squares
     D = decay(network.dt_s, network.tau_s, network.substeps)
     unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
     units_of = [drawn.region == region for region in drawn.regions]
     # A hidden input was inferred from the activity itself: it is no input that the experimenter switched on.
     known = np.append(np.zeros(len(units_of), dtype=bool), ~drawn.hidden)
-    excess = [
-        mean_of_active(error_share[units]) / error - 1
-        for units, error in zip(units_of, null.held_out_error, strict=True)
-    ]
-    correlated = [
-        residual_autocorrelation(residual._replace(y=residual.y[..., units], error=residual.error[..., units]))
-        for units in units_of
-    ]
+    excess, correlated = [], []
+    for units, error_of_regression in zip(units_of, null.held_out_error, strict=True):
+        error = drawn.error(units)
+        error_share = (error[held_out] ** 2).sum(0) / regression.held_out_squares[units]
+        excess.append(mean_of_active(error_share) / error_of_regression - 1)
+        correlated.append(residual_autocorrelation(Residual(drawn.y[..., units], error)))
     return {
         "null_rms": null.null_rms,
         "p_value": null.p_value,

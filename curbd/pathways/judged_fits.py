@@ -37,6 +37,13 @@ class JudgedFits:
         return view(self.recording, self.networks, rates="drawn")
 
     @cached_property
+    def observed(self) -> View:
+        """The first fitted network with the observed rates."""
+        if RATE_VARIABLES["inferred"] not in self.networks:
+            return self.fits[0]
+        return view(self.recording, self.networks, rates="observed")
+
+    @cached_property
     def regression(self) -> CurrentRegression:
         """The regression of all currents on all sources, with the drawn rates and the penalties of the first fit."""
         return current_regression(self.drawn)

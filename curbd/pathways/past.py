@@ -16,7 +16,8 @@ All answers come from the second moments of every fold, so that their cost hardl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,7 +25,14 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.regression.moments import LEAST_SUM_OF_SQUARES, WEAK_INPUT_PENALTY, Moments, moments
+from curbd.regression.moments import (
+    LEAST_SUM_OF_SQUARES,
+    WEAK_INPUT_PENALTY,
+    Block,
+    Moments,
+    block_slices,
+    summed_moments,
+)
 
 Array = np.ndarray
 PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
@@ -54,9 +62,14 @@ class PastRegression:
     n_inputs: int
 
     @cached_property
-    def rest(self) -> Moments:
-        """Moments of all other folds, for every fold."""
-        return self.folds.without()
+    def total(self) -> Moments:
+        """Moments of all folds."""
+        return self.folds.total()
+
+    def fold(self, index: int, units: Array) -> tuple[Moments, Moments]:
+        """Return the moments of a fold and those of all other folds, with the currents of some units."""
+        fold, total = (Moments(*(field[index] for field in self.folds)).of_units(units), self.total.of_units(units))
+        return fold, Moments(*(of_all - of_fold for of_all, of_fold in zip(total, fold, strict=True)))
 
     @property
     def n_present(self) -> int:
@@ -106,11 +119,20 @@ def past_regression(z: Array, y: Array, source: Array, n_units: int, D: float) -
     -------
     The moments of every fold.
     """
-    complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
-    earlier = past(z[..., :-1], D)[complete]
-    scale = np.sqrt((earlier**2).mean(0))
-    regressors = np.concatenate([z[complete], earlier / np.where(scale > 0, scale, 1)], axis=1)
-    folds = moments(regressors, y[complete], fold_of_pair(complete))
+    fold = fold_of_transition(np.isfinite(z).all(2) & np.isfinite(y).all(2))
+
+    def blocks() -> Iterator[Block]:
+        for trials in block_slices(len(z), z[0].size):
+            chosen = fold[trials] >= 0
+            regressors = np.concatenate([z[trials], past(z[trials, :, :-1], D)], axis=2)
+            yield Block(regressors[chosen], y[trials][chosen], fold[trials][chosen])
+
+    folds = summed_moments(blocks(), FOLDS)
+    scale = (folds.ZZ.diagonal(dim1=1, dim2=2).sum(0) / folds.n.sum()).sqrt()
+    scale[: z.shape[2]] = 1.0
+    inverse = 1 / torch.where(scale > 0, scale, 1.0)
+    folds.ZZ.mul_(inverse[:, None] * inverse)
+    folds.YZ.mul_(inverse)
     return PastRegression(folds=folds, source=source, n_units=n_units, n_inputs=z.shape[2] - n_units - 1)
 
 
@@ -123,7 +145,7 @@ def past(values: Array, D: float) -> Array:
     return filtered
 
 
-def fold_of_pair(complete: Array) -> Array:
+def fold_of_transition(complete: Array) -> Array:
     """Assign transitions to `FOLDS` folds: whole trials in turn, or stretches of time if there are too few trials.
 
     Parameters
@@ -132,12 +154,13 @@ def fold_of_pair(complete: Array) -> Array:
 
     Returns
     -------
-    (transition,) index of the fold.
+    (trial, time) index of the fold; -1 where there is no transition.
     """
     trial = np.unique(np.nonzero(complete)[0], return_inverse=True)[1]
-    if len(trial) and trial[-1] + 1 >= FOLDS:
-        return trial % FOLDS
-    return np.arange(len(trial)) * FOLDS // max(len(trial), 1)
+    whole = len(trial) and trial[-1] + 1 >= FOLDS
+    fold = np.full(complete.shape, -1)
+    fold[complete] = trial % FOLDS if whole else np.arange(len(trial)) * FOLDS // max(len(trial), 1)
+    return fold
 
 
 def target_past(regression: PastRegression, units: Array, ridge: Array) -> TargetPast:
@@ -153,119 +176,131 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     -------
     The hint of memory and the evidence on every source.
     """
-    folds, m = regression.folds.of_units(units), regression.n_present
-    total = folds.total()
+    m, total = regression.n_present, regression.total.of_units(units)
     inputs = regression.n_units + np.arange(regression.n_inputs)
     nats, past_penalty = log_odds(_of_regressors(total, m + regression.n_units), m, tensor(ridge))
     variance = squares_about_mean(total, m - 1)
+    rests = [RestOfFold(*regression.fold(index, units), tensor(ridge)) for index in range(FOLDS)]
 
-    def mean_error(held_out: HeldOut) -> float:
-        return float((held_out.error.sum(0) / variance).nanmean())
+    def mean_error(held_out: Sequence[HeldOut]) -> float:
+        error = torch.stack([solved.error for solved in held_out]).sum(0)
+        return float((error / variance).nanmean())
 
-    def added(held_out: HeldOut, columns: Array) -> Array:
-        """(fold,) share of the variance that is lost if some regressors are left out."""
-        return (held_out.lost_without(columns) * FOLDS / variance).nanmean(1).cpu().numpy()
+    def added(solved: HeldOut, columns: Array) -> float:
+        """Share of the variance of a fold that is lost if some regressors are left out."""
+        return float((solved.lost_without(columns) * FOLDS / variance).nanmean())
 
-    rest = RestOfFolds(regression, units, tensor(ridge))
-    held_out = rest.held_out(past_penalty)
+    held_out = [rest.held_out(past_penalty) for rest in rests]
     # The evidence of a model that is wrong likes weaker penalties than held-out trials do.
     while past_penalty < PAST_PENALTIES[-1]:
-        stronger = rest.held_out(past_penalty * PENALTY_STEP)
+        stronger = [rest.held_out(past_penalty * PENALTY_STEP) for rest in rests]
         if mean_error(stronger) > mean_error(held_out):
             break
         past_penalty, held_out = past_penalty * PENALTY_STEP, stronger
-    sources = range(int(regression.source.max()))
-    unique = np.array([added(held_out, np.flatnonzero(regression.source_of_all == source)) for source in sources])
+    error = mean_error(held_out)
+    of_sources = [np.flatnonzero(regression.source_of_all == source) for source in range(int(regression.source.max()))]
     # The past of the inputs is nearly free here, so that their present is left with nothing that their past can tell.
     change = WEAK_INPUT_PENALTY * float(total.n) - past_penalty
-    free = held_out.with_changed_penalty(m + inputs, change) if len(inputs) else held_out
+    unique, immediate = np.empty((len(of_sources), FOLDS)), np.empty((len(inputs), FOLDS))
+    # The inverse of a fold is as large as its moments, and is gone before the next.
+    for index in range(FOLDS):
+        solved = held_out.pop(0)
+        unique[:, index] = [added(solved, columns) for columns in of_sources]
+        if len(inputs):
+            free = solved.with_changed_penalty(m + inputs, change)
+            immediate[:, index] = [added(free, inputs[[column]]) for column in range(len(inputs))]
     return TargetPast(
         memory_nats=nats,
-        memory_share=gained_share(nats, float(total.n) * len(units)) * min(mean_error(held_out), 1.0),
+        memory_share=gained_share(nats, float(total.n) * len(units)) * min(error, 1.0),
         # Of few transitions, the prediction without a source can be worse than the mean: more than all is lost.
         unique_share=np.minimum(unique.mean(1), 1.0),
         unique_t=_over_standard_error(unique),
-        immediate_share=np.array([min(1.0, added(free, inputs[[index]]).mean()) for index in range(len(inputs))]),
+        immediate_share=np.minimum(immediate.mean(1), 1.0),
     )
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """A regression on present and past that is solved without each fold and measured in this fold.
-
-    Attributes
-    ----------
-    folds : moments of every fold, of the units of one target.
-    W : (fold, unit, regressor) weights from all other folds.
-    factor : (fold, regressor, regressor) Cholesky factor of the penalised Gram matrix of all other folds.
-    """
-
-    folds: Moments
-    W: torch.Tensor
-    factor: torch.Tensor
-
-    @cached_property
-    def error_z(self) -> torch.Tensor:
-        """(fold, unit, regressor) sums over the transitions of a fold of the error times z'."""
-        return self.folds.YZ - self.W @ self.folds.ZZ
-
-    @cached_property
-    def error(self) -> torch.Tensor:
-        """(fold, unit) squared error in the fold."""
-        return self.folds.YY - (self.W * (self.folds.YZ + self.error_z)).sum(-1)
-
-    @cached_property
-    def inverse(self) -> torch.Tensor:
-        """(fold, regressor, regressor) inverse of the penalised Gram matrix of all other folds."""
-        return torch.cholesky_inverse(self.factor)
-
-    def lost_without(self, columns: Array) -> torch.Tensor:
-        """Return by how much (fold, unit) the squared error rises if some regressors are left out."""
-        rows = self.inverse[:, columns]
-        change = self.W[:, :, columns] @ torch.linalg.solve(rows[:, :, columns], rows)
-        return (change * (2 * self.error_z + change @ self.folds.ZZ)).sum(-1)
-
-    def with_changed_penalty(self, columns: Array, change: float) -> HeldOut:
-        """Solve the regression again with another penalty on a few regressors (Woodbury's identity)."""
-        rows = self.inverse[:, columns]
-        within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + change * rows[:, :, columns]
-        sent = change * torch.linalg.solve(within, rows)
-        solved = HeldOut(self.folds, self.W - self.W[:, :, columns] @ sent, self.factor)
-        # The factor of the changed matrix is not needed: the inverse follows from the inverse.
-        solved.__dict__["inverse"] = self.inverse - self.inverse[:, :, columns] @ sent
-        return solved
-
-
-class RestOfFolds:
-    """The regression of one target on present and past without each fold, for changing penalties on the past.
+class RestOfFold:
+    """The regression of one target on present and past without one fold, for changing penalties on the past.
 
     The present is taken out of the past once, so that another penalty on the past costs a factorisation of the size of
     the past alone.
 
     Parameters
     ----------
-    regression : moments of the regression on present and past.
-    units : indices of the units of the target.
+    fold : moments of the fold, of the units of the target.
+    rest : moments of all other folds.
     ridge : (regressor of the present,) penalties on the present.
     """
 
-    def __init__(self, regression: PastRegression, units: Array, ridge: torch.Tensor) -> None:
-        self.folds, self.rest = regression.folds.of_units(units), regression.rest.of_units(units)
-        present, past_alone = slice(regression.n_present), slice(regression.n_present, None)
-        ZZ = self.rest.ZZ
-        self.of_present = torch.linalg.cholesky(ZZ[:, present, present] + torch.diag(ridge))
-        self.across = torch.linalg.solve_triangular(self.of_present, ZZ[:, present, past_alone], upper=False).mT
-        self.left = ZZ[:, past_alone, past_alone] - self.across @ self.across.mT
+    def __init__(self, fold: Moments, rest: Moments, ridge: torch.Tensor) -> None:
+        self.fold, self.YZ = fold, rest.YZ
+        present, past_alone = slice(len(ridge)), slice(len(ridge), None)
+        self.of_present = torch.linalg.cholesky(rest.ZZ[present, present] + torch.diag(ridge))
+        self.across = torch.linalg.solve_triangular(self.of_present, rest.ZZ[present, past_alone], upper=False).mT
+        self.left = rest.ZZ[past_alone, past_alone] - self.across @ self.across.mT
 
     def held_out(self, penalty: float) -> HeldOut:
         """Solve the regression with one penalty on all regressors of the past."""
-        n = self.of_present.shape[-1]
-        factor = torch.zeros_like(self.rest.ZZ)
-        factor[:, :n, :n], factor[:, n:, :n] = self.of_present, self.across
-        identity = torch.eye(self.left.shape[-1], dtype=factor.dtype, device=factor.device)
-        factor[:, n:, n:] = torch.linalg.cholesky(self.left + penalty * identity)
-        W = torch.cholesky_solve(self.rest.YZ.mT, factor).mT
-        return HeldOut(folds=self.folds, W=W, factor=factor)
+        identity = torch.eye(len(self.left), dtype=self.left.dtype, device=self.left.device)
+        of_past = torch.linalg.cholesky(self.left + penalty * identity)
+        W = torch.cholesky_solve(self.YZ.mT, self.factor(of_past)).mT
+        return HeldOut(fold=self.fold, W=W, rest=self, of_past=of_past)
+
+    def factor(self, of_past: torch.Tensor) -> torch.Tensor:
+        """Join the factors of present and past to the Cholesky factor (regressor, regressor) of both."""
+        n = len(self.of_present)
+        factor = of_past.new_zeros((n + len(of_past),) * 2)
+        factor[:n, :n], factor[n:, :n], factor[n:, n:] = self.of_present, self.across, of_past
+        return factor
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A regression on present and past that is solved without one fold and measured in this fold.
+
+    Attributes
+    ----------
+    fold : moments of the fold, of the units of one target.
+    W : (unit, regressor) weights from all other folds.
+    rest : what is the same for all penalties on the past.
+    of_past : (regressor of the past, regressor of the past) Cholesky factor of the past without the present, penalised.
+    """
+
+    fold: Moments
+    W: torch.Tensor
+    rest: RestOfFold
+    of_past: torch.Tensor
+
+    @cached_property
+    def error_z(self) -> torch.Tensor:
+        """(unit, regressor) sums over the transitions of the fold of the error times z'."""
+        return self.fold.YZ - self.W @ self.fold.ZZ
+
+    @cached_property
+    def error(self) -> torch.Tensor:
+        """(unit,) squared error in the fold."""
+        return self.fold.YY - (self.W * (self.fold.YZ + self.error_z)).sum(-1)
+
+    @cached_property
+    def inverse(self) -> torch.Tensor:
+        """(regressor, regressor) inverse of the penalised Gram matrix of all other folds."""
+        return torch.cholesky_inverse(self.rest.factor(self.of_past))
+
+    def lost_without(self, columns: Array) -> torch.Tensor:
+        """Return by how much (unit,) the squared error rises if some regressors are left out."""
+        rows = self.inverse[columns]
+        change = torch.linalg.solve(rows[:, columns], self.W[:, columns], left=False) @ rows
+        return (change * (2 * self.error_z + change @ self.fold.ZZ)).sum(-1)
+
+    def with_changed_penalty(self, columns: Array, change: float) -> HeldOut:
+        """Solve the regression again with another penalty on a few regressors (Woodbury's identity)."""
+        rows = self.inverse[columns]
+        within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + change * rows[:, columns]
+        sent = change * torch.linalg.solve(within, rows)
+        solved = replace(self, W=self.W - self.W[:, columns] @ sent)
+        # The factor of the changed matrix is not needed: the inverse follows from the inverse.
+        solved.__dict__["inverse"] = self.inverse - self.inverse[:, columns] @ sent
+        return solved
 
 
 def gained_share(nats: float, n_values: float) -> float:

@@ -15,6 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.network.tensors import device
+from curbd.pathways.current_regression import CurrentRegression
+from curbd.regression.moments import block_slices
+
 Array = np.ndarray
 LEAST_TRIALS_OF_A_LENGTH = 8
 """Smallest number of trials of the same length for which products are computed from a cross-spectrum."""
@@ -44,15 +48,20 @@ class EqualTrials:
 
     Parameters
     ----------
-    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    regression : the regression of all currents on all sources, whose regressors and currents are multiplied with the
+        activity.
     bins : (trial, bin) indices of the complete bins of these trials.
     trials : (trial,) indices of these trials.
     """
 
-    def __init__(self, multiplied: torch.Tensor, bins: Array, trials: Array) -> None:
+    def __init__(self, regression: CurrentRegression, bins: Array, trials: Array) -> None:
         self.trials, self.bins = trials[:, None], bins
-        spectrum = torch.fft.rfft(multiplied[self.trials, bins], dim=1).permute(1, 2, 0)
-        self.spectrum = spectrum.conj().resolve_conj().contiguous()
+        n_columns, length = regression.z.shape[2] + regression.y.shape[2], bins.shape[1]
+        shape = length // 2 + 1, n_columns, len(trials)
+        self.spectrum = torch.empty(shape, dtype=torch.complex64, device=device())
+        for block in block_slices(len(trials), length * n_columns):
+            values = regression.multiplied(self.trials[block], bins[block])
+            self.spectrum[..., block] = torch.fft.rfft(values, dim=1).conj().permute(1, 2, 0)
 
     def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
         """Return a function that draws shifts of activity (trial, time, column)."""
@@ -96,15 +105,16 @@ class UnequalTrials:
 
     Parameters
     ----------
-    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    regression : the regression of all currents on all sources, whose regressors and currents are multiplied with the
+        activity.
     half : (trial, time) bool, the transitions.
     trials : (trial,) indices of these trials.
     """
 
-    def __init__(self, multiplied: torch.Tensor, half: Array, trials: Array) -> None:
+    def __init__(self, regression: CurrentRegression, half: Array, trials: Array) -> None:
         self.place = rows_of(half, trials)
         self.length = half[trials].sum(1)
-        self.multiplied = multiplied[self.place].mT.contiguous()
+        self.multiplied = regression.multiplied(*self.place).mT.contiguous()
 
     def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
         """Return a function that draws shifts of activity (trial, time, column)."""
@@ -128,12 +138,13 @@ class UnequalTrials:
         return further
 
 
-def shifted_trials(multiplied: torch.Tensor, half: Array, trials: Array) -> list[EqualTrials | UnequalTrials]:
+def shifted_trials(regression: CurrentRegression, half: Array, trials: Array) -> list[EqualTrials | UnequalTrials]:
     """Group trials by their number of complete bins; small groups are joined to one group of unequal trials.
 
     Parameters
     ----------
-    multiplied : (trial, time, regressor and unit) what is multiplied with the activity.
+    regression : the regression of all currents on all sources, whose regressors and currents are multiplied with the
+        activity.
     half : (trial, time) bool, the transitions.
     trials : (trial,) indices of the trials whose activity is shifted.
     """
@@ -144,9 +155,9 @@ def shifted_trials(multiplied: torch.Tensor, half: Array, trials: Array) -> list
         equal = length == n_bins
         if equal.sum() >= LEAST_TRIALS_OF_A_LENGTH:
             bins = np.nonzero(half[trials[equal]])[1].reshape(-1, n_bins)
-            groups.append(EqualTrials(multiplied, bins, trials[equal]))
+            groups.append(EqualTrials(regression, bins, trials[equal]))
             others[equal] = False
-    return [*groups, UnequalTrials(multiplied, half, trials[others])] if length[others].any() else groups
+    return [*groups, UnequalTrials(regression, half, trials[others])] if length[others].any() else groups
 
 
 def least_and_most_lag(length: Array) -> tuple[Array, Array]:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from curbd.network.tensors import device
 from curbd.pathways.changed_source import Products
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.shifted_products import Draws, Stream, rows_of, shifted_trials, square
+from curbd.regression.moments import block_slices
 
 Array = np.ndarray
 MOST_TRIALS_OF_A_BLOCK = 160
@@ -46,14 +48,13 @@ class Half:
     ) -> None:
         self.half = half
         self.n_regressors = regression.z.shape[2]
-        multiplied = regression.multiplied
-        self.n_rows = multiplied.shape[2]
+        self.n_rows = self.n_regressors + regression.y.shape[2]
         self.exchanged = list(exchanged)
         self.kept = rows_of(half, kept)
-        self.kept_multiplied = multiplied[self.kept]
-        self.shifted = shifted_trials(multiplied, half, shifted)
+        self.kept_multiplied = regression.multiplied(*self.kept)
+        self.shifted = shifted_trials(regression, half, shifted)
         self.blocks = _blocks(exchanged)
-        self.spectra = {size: _spectrum(multiplied[trials]) for size, trials in self.blocks.items()}
+        self.spectra = {size: _spectrum(regression, trials) for size, trials in self.blocks.items()}
 
     def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int, Array], Products]:
         """Return a function that computes the products of a number of further shuffles of activity.
@@ -156,7 +157,19 @@ def _blocks(groups: Sequence[Array]) -> dict[int, Array]:
     return {size: np.stack(of_size, axis=1) for size, of_size in blocks.items()}
 
 
-def _spectrum(values: torch.Tensor) -> torch.Tensor:
-    """Transform values (place, block, time, column) over places: conjugate spectrum (frequency, column, block time)."""
-    spectrum = torch.fft.rfft(values.flatten(1, 2), dim=0)
-    return spectrum.mH.resolve_conj().contiguous()
+def _spectrum(regression: CurrentRegression, trials: Array) -> torch.Tensor:
+    """Transform regressors and currents over places in a block: conjugate spectrum (frequency, column, block time).
+
+    Parameters
+    ----------
+    regression : the regression of all currents on all sources.
+    trials : (place, block) indices of the trials of every block.
+    """
+    size, n_blocks = trials.shape
+    n_bins, n_columns = regression.z.shape[1], regression.z.shape[2] + regression.y.shape[2]
+    spectrum = torch.empty((size // 2 + 1, n_columns, n_blocks, n_bins), dtype=torch.complex64, device=device())
+    for block in range(n_blocks):
+        for bins in block_slices(n_bins, size * n_columns):
+            values = regression.multiplied(trials[:, block], bins)
+            spectrum[:, :, block, bins] = torch.fft.rfft(values, dim=0).conj().mT
+    return spectrum.flatten(2)

@@ -93,21 +93,21 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
     complete = np.isfinite(z).all(2) & np.isfinite(y).all(2)
     source = source_of_regressor(region_of_unit, n_inputs)
     regression = past_regression(z, y, source, n_units, D)
-    total = regression.folds.total()
+    total = regression.total
     present = Moments(total.ZZ[: len(source), : len(source)], total.YZ[:, : len(source)], total.YY, total.n)
     penalty = evidence_penalties(present, source, np.ones((int(region_of_unit.max()) + 1, source.max() + 1)))
     W = solve_blocks(present, source, penalty)
-    residual = np.where(complete[..., None], y - z @ W.T, 0.0)
     variance = np.nan_to_num((squares_about_mean(total, len(source) - 1) / total.n).cpu().numpy())
     squares = total.YY.cpu().numpy()
     units_of = [np.flatnonzero(region_of_unit == target) for target in range(len(penalty))]
     pasts = [target_past(regression, units, block[source]) for units, block in zip(units_of, penalty, strict=True)]
     shared, common = np.zeros(len(penalty)), np.zeros(len(penalty))
     for target, units in enumerate(units_of):
+        residual = np.where(complete[..., None], y[..., units] - z @ W[units].T, 0.0)
         rounding = RESIDUAL_ROUNDING_SHARE * squares[units].sum()
-        if (residual[..., units] ** 2).sum() > rounding:
-            shared[target] = sharing(residual[..., units], complete)
-            common[target] = common_share(residual[..., units], complete, variance[units])
+        if (residual**2).sum() > rounding:
+            shared[target] = sharing(residual, complete)
+            common[target] = common_share(residual, complete, variance[units])
     no_regions = np.full((len(penalty), len(penalty)), np.nan)
     return Hints(
         memory_nats=np.array([of_target.memory_nats for of_target in pasts]),

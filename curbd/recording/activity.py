@@ -89,10 +89,15 @@ class Activity:
 
     def without_partial_bins(self) -> Activity:
         """Replace the rates of all units by NaN in bins in which the rate of any unit is missing."""
+        known = np.isfinite(self.rates)
+        if np.array_equal(known.all(axis=2), known.any(axis=2)):
+            return self
         return replace(self, rates=np.where(self.observed[:, :, None], self.rates, np.nan))
 
     def of_units(self, keep: np.ndarray) -> Activity:
         """Return the activity of the units that a mask keeps; `drive` still covers all units of the file."""
+        if keep.all():
+            return self
         return replace(self, rates=self.rates[:, :, keep], mean_rate_hz=self.mean_rate_hz[:, keep])
 
     def take(self, keep: np.ndarray, note: str) -> Activity:
@@ -386,7 +391,9 @@ def _from_trials(
         f"{len(activity.trials)} trials x {np.size(activity.time_s)} bins x {len(file.units)} units",
         "use a machine with more memory, or divide the file",
     )
-    values, n_replaced = activity.read()[:, :, units], 0
+    values, n_replaced = activity.read(), 0
+    if not np.array_equal(units, np.arange(values.shape[2])):
+        values = values[:, :, units]
     if not file.already_phi:
         values, n_replaced = without_placeholders(values)
     if n_replaced:

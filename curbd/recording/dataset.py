@@ -178,12 +178,13 @@ def regions_table(recording: xr.Dataset) -> pd.DataFrame:
     The participation ratio of a covariance C is ``trace(C)**2 / trace(C**2)``.
     """
     train = recording["split"].to_numpy() == "train"
-    scaled = scaled_rates(recording).to_numpy()[train]
-    samples = scaled[np.isfinite(scaled).all(axis=2)]
+    training = recording.isel(trial=train)
+    complete = np.isfinite(training["rates"].to_numpy()).all(axis=2)
     region_of_unit = recording["region"].to_numpy()
     rows = []
     for region in np.unique(region_of_unit):
-        covariance = np.atleast_2d(np.cov(samples[:, region_of_unit == region], rowvar=False))
+        samples = scaled_rates(training.isel(unit=region_of_unit == region)).to_numpy()[complete]
+        covariance = np.atleast_2d(np.cov(samples, rowvar=False))
         ratio = float(np.trace(covariance) ** 2 / (covariance**2).sum())
         rows.append(
             {
@@ -192,8 +193,8 @@ def regions_table(recording: xr.Dataset) -> pd.DataFrame:
                 "n_units": int((region_of_unit == region).sum()),
                 "participation_ratio": ratio,
                 "n_trials": int(train.sum()),
-                "n_samples": len(samples),
-                "samples_per_dimension": len(samples) / ratio,
+                "n_samples": int(complete.sum()),
+                "samples_per_dimension": complete.sum() / ratio,
             }
         )
     return pd.DataFrame(rows)

@@ -14,8 +14,9 @@ import torch
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Posterior
 from curbd.network.tensors import tensor
+from curbd.regression.cross_validation import choose_penalties
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
-from curbd.regression.moments import Moments, choose_penalties, moments, solve_blocks, squared_error
+from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import (
     TrainingData,

@@ -9,7 +9,7 @@ tau dx/dt = -x + J r + B u + b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +25,10 @@ REGULARISING_PENALTY = 1e-9
 PENALTY_GRID = 10.0 ** np.arange(-2, 6)
 """Penalties that are tried first, and the limits of all penalties. Smaller penalties fit the rounding errors of nearly
 deterministic data: the currents of the published simulator get worse although the held-out error still falls."""
-MAX_DESCENT_ROUNDS = 4
-"""Largest number of rounds of coordinate descent on penalties."""
-LEAST_ERROR_GAIN = 1e-5
-"""Smallest relative decrease of the held-out error for which a penalty is changed."""
 LEAST_SUM_OF_SQUARES = 1e-12
 """Sums of squares of a unit's current below this value count as this value."""
+VALUES_OF_BLOCK = 1 << 23
+"""Largest number of values of a block of trials, 64 MiB in double precision, unless a single trial has more."""
 
 
 class Moments(NamedTuple):
@@ -81,14 +79,69 @@ def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
     -------
     The moments of all pairs; with folds, the moments of each fold along a leading axis.
     """
-    groups = [np.arange(len(z))] if fold is None else [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]
-    statistics = []
-    for members in groups:
-        zk, yk = tensor(z[members]), tensor(y[members])
-        n = torch.tensor(float(len(members)), dtype=torch.float64, device=zk.device)
-        statistics.append((scatter(zk), yk.T @ zk, (yk * yk).sum(0), n))
-    stacked = Moments(*(torch.stack(of_folds) for of_folds in zip(*statistics, strict=True)))
-    return stacked.total() if fold is None else stacked
+    if fold is None:
+        return _moments_of_all(z, y)
+    of_folds = [_moments_of_all(z[fold == k], y[fold == k]) for k in range(int(fold.max()) + 1)]
+    return Moments(*(torch.stack(statistic) for statistic in zip(*of_folds, strict=True)))
+
+
+def _moments_of_all(z: Array, y: Array) -> Moments:
+    z_of_all, y_of_all = tensor(z), tensor(y)
+    n = torch.tensor(float(len(z)), dtype=torch.float64, device=z_of_all.device)
+    return Moments(scatter(z_of_all), y_of_all.T @ z_of_all, (y_of_all * y_of_all).sum(0), n)
+
+
+class Block(NamedTuple):
+    """Some pairs of a regression, out of many that are not in memory at the same time.
+
+    Attributes
+    ----------
+    z : (pair, regressor) regressors.
+    y : (pair, unit) currents.
+    group : (pair,) index of the group that each pair belongs to.
+    """
+
+    z: Array
+    y: Array
+    group: Array
+
+
+def summed_moments(blocks: Iterable[Block], n_groups: int) -> Moments:
+    """Add up the second moments of pairs that come in blocks.
+
+    Parameters
+    ----------
+    blocks : the pairs, each in one block; at least one block.
+    n_groups : number of groups.
+
+    Returns
+    -------
+    The moments of each group, along a leading axis.
+    """
+    total: Moments | None = None
+    for block in blocks:
+        for index in range(n_groups):
+            chosen = block.group == index
+            added = _moments_of_all(block.z[chosen], block.y[chosen])
+            if total is None:
+                total = Moments(*(value.new_zeros((n_groups, *value.shape)) for value in added))
+            for of_group, value in zip(total, added, strict=True):
+                of_group[index] += value
+    assert total is not None
+    return total
+
+
+def block_slices(count: int, values_of_each: int) -> Iterator[slice]:
+    """Cut trials, or bins, into blocks of about `VALUES_OF_BLOCK` values.
+
+    Parameters
+    ----------
+    count : number of trials or bins.
+    values_of_each : number of values of each, over all other axes.
+    """
+    at_once = max(1, VALUES_OF_BLOCK // max(values_of_each, 1))
+    for start in range(0, count, at_once):
+        yield slice(start, min(start + at_once, count))
 
 
 def scatter(z: torch.Tensor) -> torch.Tensor:
@@ -176,83 +229,6 @@ def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)
     """
     cross = (W * m.YZ[..., rows, :]).sum(-1)
     return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
-
-
-def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> torch.Tensor:
-    """Return the held-out squared error of every unit, as a share of the unit's sum of squares over all folds.
-
-    Parameters
-    ----------
-    folds : moments of each fold, on which the error is measured.
-    rest : moments of all other folds for each fold, from which the weights are solved (see `Moments.without`).
-    penalty : (regressor,) ridge penalties.
-
-    Returns
-    -------
-    (fold, unit) error as a share.
-    """
-    # The lower bound keeps the share finite for a unit whose current is always 0.
-    return squared_error(folds, solve(rest, penalty)) / folds.YY.sum(0).clamp_min(LEAST_SUM_OF_SQUARES)
-
-
-def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:
-    """Choose the penalty of every block by cross-validation: the penalties with the smallest held-out error.
-
-    The search has three stages for every target region. First, one penalty for all source regions is chosen from
-    `PENALTY_GRID`. Then the penalty of the target region itself as a source, and the common penalty of all other source
-    regions, are changed in factors of 10. Finally the penalties of single source regions are changed in factors of
-    sqrt(10). A stage ends when no change improves the held-out error.
-
-    Parameters
-    ----------
-    folds : moments of each fold.
-    source : (regressor,) index of the source that each regressor belongs to.
-    start : (target region, source) penalties; the penalties of inputs and bias are kept.
-
-    Returns
-    -------
-    (target region, source) penalties.
-    """
-    chosen, without, n_regions = start.copy(), folds.without(), len(start)
-    for target in range(n_regions):
-        own = np.flatnonzero(source == target)
-        test, train, errors_so_far = folds.of_units(own), without.of_units(own), dict[bytes, float]()
-
-        def error(
-            block: Array, test: Moments = test, train: Moments = train, memory: dict[bytes, float] = errors_so_far
-        ) -> float:
-            key = np.log10(block).round(6).tobytes()
-            if key not in memory:
-                errors = held_out_errors(test, train, tensor(block[source]))
-                memory[key] = float(errors.sum(0).mean())
-            return memory[key]
-
-        of_others = start[target, n_regions:]
-        best = min((np.append(np.full(n_regions, value), of_others) for value in PENALTY_GRID), key=error)
-        other_regions = [region for region in range(n_regions) if region != target]
-        groups = [[target], other_regions] if len(other_regions) > 1 else []
-        best = _descend(best, groups, error, factor=10.0)
-        best = _descend(best, [[region] for region in range(n_regions)], error, factor=np.sqrt(10.0))
-        chosen[target] = best
-    return chosen
-
-
-def _descend(start: Array, groups: list[list[int]], error: Callable[[Array], float], factor: float) -> Array:
-    """Coordinate descent over groups of blocks in steps of ``factor``, inside the range of `PENALTY_GRID`."""
-    best = start.copy()
-    for _ in range(MAX_DESCENT_ROUNDS):
-        before = best.copy()
-        for group in groups:
-            for step in (factor, 1 / factor):
-                while True:
-                    trial = best.copy()
-                    trial[group] = np.clip(trial[group] * step, PENALTY_GRID[0], PENALTY_GRID[-1])
-                    if np.array_equal(trial, best) or error(trial) >= error(best) * (1 - LEAST_ERROR_GAIN):
-                        break
-                    best = trial
-        if np.array_equal(best, before):
-            break
-    return best
 
 
 def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:

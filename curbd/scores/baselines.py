@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import xarray as xr
 
@@ -30,13 +32,13 @@ def own_past(fit: View) -> Network:
     The network, with recurrent weights of 0 between regions and without hidden inputs.
     """
     train, network = np.flatnonzero(fit.train), fit.network
-    r, u = fit.r[train], fit.u[train][..., ~fit.hidden]
+    u = fit.u[train][..., ~fit.hidden]
     n_units = len(fit.region)
     J, B, b = np.zeros((n_units, n_units)), np.zeros((n_units, u.shape[2])), np.zeros(n_units)
     for name in fit.regions:
         units = np.flatnonzero(fit.region == name)
         data = TrainingData(
-            r=r[..., units],
+            r=fit.r[np.ix_(train, np.arange(fit.r.shape[1]), units)],
             u=u,
             region=np.zeros(len(units), dtype=int),
             n_regions=1,
@@ -55,27 +57,29 @@ def has_repeated_trials(recording: xr.Dataset) -> bool:
     return bool(recording.attrs["stretches"] == "trials")
 
 
-def condition_average(values: Array, train: Array, condition: Array) -> Array:
-    """Average the training trials of each condition, and return for every trial the average of its condition.
+def condition_averages(values: Iterable[Array], train: Array, condition: Array) -> dict[str, Array]:
+    """Average the training trials of each condition.
 
     Parameters
     ----------
-    values : (trial, time, unit) rates or currents, NaN where missing.
+    values : rates or currents (time, unit) of every trial, NaN where missing.
     train : (trial,) bool, True for training trials.
     condition : (trial,) condition of each trial.
 
     Returns
     -------
-    (trial, time, unit) averages; NaN in bins that no training trial of the condition has.
+    Condition -> (time, unit) averages; NaN in bins that no training trial of the condition has.
     """
-    average = np.full(values.shape, np.nan)
-    for name in np.unique(condition):
-        of_condition = values[train & (condition == name)]
-        observed = np.isfinite(of_condition)
-        count = observed.sum(0)
-        total = np.where(observed, of_condition, 0.0).sum(0)
-        average[condition == name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return average
+    total: dict[str, Array] = {}
+    count: dict[str, Array] = {}
+    for of_trial, trained, name in zip(values, train, condition, strict=True):
+        if name not in total:
+            total[name], count[name] = np.zeros(of_trial.shape), np.zeros(of_trial.shape)
+        if trained:
+            observed = np.isfinite(of_trial)
+            total[name] += np.where(observed, of_trial, 0.0)
+            count[name] += observed
+    return {name: total[name] / np.where(count[name] > 0, count[name], np.nan) for name in total}
 
 
 def repeatable_variance(r: Array, condition: Array) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,17 +10,19 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.equation import Network, decay, phi_inverse, total_current
-from curbd.network.residual import Residual, one_step_residual, residual_autocorrelation
+from curbd.network.residual import LagSums, observed_currents
 from curbd.network.truth import comparable_truth, true_network
-from curbd.network.view import View, view
+from curbd.network.view import View, views
 from curbd.recording.scaling import observed_rates
-from curbd.scores.baselines import condition_average, has_repeated_trials, own_past, repeatable_variance
+from curbd.scores.baselines import condition_averages, has_repeated_trials, own_past, repeatable_variance
 from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, forecasts, rollout_starts
-from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
+from curbd.scores.r_squared import UnitErrors
 
 Array = np.ndarray
 ALL_REGIONS = "all regions"
 """Entry of the column ``region`` in the rows about all units."""
+FORECAST_VALUES = 1 << 24
+"""Number of rates that are predicted at the same time, 128 MiB in double precision, unless a single trial has more."""
 
 
 class Scores(NamedTuple):
@@ -63,46 +65,52 @@ def score(
     comparable = comparable_truth(recording, truth)
     fits: list[dict[str, Any]] = []
     by_region: list[dict[str, Any]] = []
-    for fit_index, seed in enumerate(networks["seed"].values):
-        fit = view(recording, networks, fit_index, rates="observed")
-        comparison = compare_forecasts(recording, fit, comparable)
+    for fit_index, (seed, fit) in enumerate(
+        zip(networks["seed"].values, views(recording, networks, rates="observed"), strict=True)
+    ):
+        compared = compare_forecasts(recording, fit, comparable)
         if fit_index == 0:
-            units = unit_scores(fit, comparison).assign(**names)
-        for split, trials in (("train", fit.train), ("test", ~fit.train)):
-            if not trials.any():
-                continue
+            units = unit_scores(fit, compared).assign(**names)
+        for split, trials in splits_of(fit).items():
             labels = names | {"seed": int(seed), "split": split}
-            rows = region_scores(recording, fit, comparison, trials)
+            rows = region_scores(recording, fit, compared[split], trials)
             by_region += [labels | row for row in rows]
             penalty_by = str(networks["penalty_by"].values[fit_index]) if "penalty_by" in networks else None
             fits.append(
                 labels
-                | fit_scores(fit, comparison, trials, rows)
-                | noise_columns(networks, fit_index, observed_rates(recording).values[trials])
+                | fit_scores(fit, compared[split], trials, rows)
+                | noise_columns(networks, fit_index, recording, trials)
                 | {"penalty_by": penalty_by, "cosmoothing_bits_per_spike": np.nan, "seconds": seconds[fit_index]}
             )
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
 
 
-class ForecastComparison(NamedTuple):
-    """Observed currents and rates, and predictions of these currents and rates.
+class Comparison(NamedTuple):
+    """Sums over some trials that compare forecasts with the recording.
 
     Attributes
     ----------
-    data : the observed currents and rates.
-    predictions : column of the tables -> prediction by the network (``r2``), by a baseline or by the true network.
-    residual : total current from each bin to the next, and the error of the network's prediction.
-    horizon : number of bins of a rollout.
+    errors : (kind of forecast, column of the tables) -> errors of a prediction, by the network (``r2``), by a baseline
+        or by the true network.
+    lag : sums behind the autocorrelation of the network's prediction errors.
     """
 
-    data: Forecasts
-    predictions: dict[str, Forecasts]
-    residual: Residual
-    horizon: int
+    errors: dict[tuple[str, str], UnitErrors]
+    lag: LagSums
+
+    def plus(self, more: Comparison) -> Comparison:
+        """Add the sums over other trials."""
+        errors = {key: errors.plus(more.errors[key]) for key, errors in self.errors.items()}
+        return Comparison(errors, self.lag.plus(more.lag))
 
 
-def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> ForecastComparison:
-    """Compute the forecasts of a fit, of the baselines and, for a teacher recording, of the true network.
+def splits_of(fit: View) -> dict[str, Array]:
+    """Return the trials (trial,) bool of every split that has any: ``train`` and ``test``."""
+    return {split: trials for split, trials in (("train", fit.train), ("test", ~fit.train)) if trials.any()}
+
+
+def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> dict[str, Comparison]:
+    """Compare the forecasts of a fit, of the baselines and, for a teacher recording, of the true network with the data.
 
     Parameters
     ----------
@@ -112,34 +120,59 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
 
     Returns
     -------
-    The observed currents and rates, and all forecasts.
+    Split (``train`` or ``test``) -> the comparison over its trials.
     """
-    r, network = fit.r, fit.network
-    recorded_inputs = fit.u[..., ~fit.hidden]
-    horizon = min(ROLLOUT_BINS, r.shape[1] - 1)
-    residual = one_step_residual(network, r, fit.forecast_inputs)
-    data = Forecasts(residual.y, r[:, rollout_starts(r, horizon) + horizon], r)
-    predictions = {
-        "r2": forecasts(network, r, fit.forecast_inputs, horizon),
-        "average_r2": _average_trials(recording, data, fit.train, fit.condition),
-        "persistence_r2": _persistence(r, horizon),
-        "own_past_r2": forecasts(own_past(fit), r, recorded_inputs, horizon),
-    }
-    if truth is not None:
-        predictions["ceiling_r2"] = _true_forecasts(truth, network, r, recorded_inputs, horizon)
-    return ForecastComparison(data=data, predictions=predictions, residual=residual, horizon=horizon)
+    r, recorded_inputs, inputs = fit.r, fit.u[..., ~fit.hidden], fit.forecast_inputs
+    network, alone, horizon = fit.network, own_past(fit), rollout_bins(fit)
+    average = _average_trials(recording, fit, horizon)
+
+    def predicted(trials: Array, rates: Array) -> Iterator[tuple[str, Forecasts]]:
+        """Yield the forecasts one after another, because each is as large as the rates."""
+        u = recorded_inputs[trials]
+        yield "r2", forecasts(network, rates, inputs[trials], horizon)
+        yield "average_r2", average(trials)
+        yield "persistence_r2", _persistence(rates, horizon)
+        yield "own_past_r2", forecasts(alone, rates, u, horizon)
+        if truth is not None:
+            yield "ceiling_r2", _true_forecasts(truth, network, rates, u, horizon, trials)
+
+    def compare(trials: Array) -> Comparison:
+        rates = r[trials]
+        data = Forecasts(observed_currents(network, rates), rates[:, rollout_starts(rates, horizon) + horizon], rates)
+        errors: dict[tuple[str, str], UnitErrors] = {}
+        for column, prediction in predicted(trials, rates):
+            if column == "r2":
+                lag = LagSums.of(data.one_step - prediction.one_step)
+            for kind in Forecasts._fields:
+                errors[kind, column] = UnitErrors.of(getattr(data, kind), getattr(prediction, kind))
+        return Comparison(errors, lag)
+
+    compared: dict[str, Comparison] = {}
+    for split, chosen in splits_of(fit).items():
+        for trials in _blocks(np.flatnonzero(chosen), r[0].size):
+            block = compare(trials)
+            compared[split] = compared[split].plus(block) if split in compared else block
+    return compared
 
 
-def region_scores(
-    recording: xr.Dataset, fit: View, comparison: ForecastComparison, trials: Array
-) -> list[dict[str, Any]]:
+def rollout_bins(fit: View) -> int:
+    """Return the number of bins of a rollout."""
+    return min(ROLLOUT_BINS, fit.r.shape[1] - 1)
+
+
+def _blocks(trials: Array, values_of_trial: int) -> Iterator[Array]:
+    """Cut trials (trial,), given by index, into blocks of about `FORECAST_VALUES` rates."""
+    yield from np.array_split(trials, max(1, len(trials) * values_of_trial // FORECAST_VALUES))
+
+
+def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, trials: Array) -> list[dict[str, Any]]:
     """Compute the R2 of every forecast in some trials, for all units and for each region.
 
     Parameters
     ----------
     recording : the recording that was fitted.
     fit : a fitted network with the recording that it was fitted to, at observed rates.
-    comparison : the forecasts of the fit and of the baselines.
+    comparison : the comparison of all forecasts with the recording, over these trials.
     trials : (trial,) bool, which trials are scored.
 
     Returns
@@ -148,30 +181,32 @@ def region_scores(
     """
     groups = {ALL_REGIONS: np.ones(len(fit.region), bool)}
     groups |= {region: fit.region == region for region in fit.regions}
+    columns = dict.fromkeys(column for _, column in comparison.errors)
+    repeatable, total = np.full((2, len(fit.region)), np.nan)
+    if "ceiling_r2" not in columns and has_repeated_trials(recording):
+        for region in fit.regions:
+            units = groups[region]
+            of_region = fit.r[np.ix_(trials, np.ones(fit.r.shape[1], bool), units)]
+            repeatable[units], total[units] = repeatable_variance(of_region, fit.condition[trials])
     rows = []
     for kind in Forecasts._fields:
-        data = getattr(comparison.data, kind)[trials]
         for name, units in groups.items():
-            scores = {
-                column: r_squared(data[..., units], getattr(prediction, kind)[trials][..., units])
-                for column, prediction in comparison.predictions.items()
-            }
+            scores = {column: comparison.errors[kind, column].of_units(units).together() for column in columns}
             if "ceiling_r2" not in scores:
-                r = fit.r[trials][..., units]
-                scores["ceiling_r2"] = _repeatable_share(recording, kind, r, fit.condition[trials])
+                # The share of variance that repeats between trials is a reference for free runs only.
+                variance = total[units].sum() if kind == "free_run" else 0.0
+                scores["ceiling_r2"] = float(repeatable[units].sum() / variance) if variance > 0 else float("nan")
             rows.append({"region": name, "score": kind, "n_units": int(units.sum())} | scores)
     return rows
 
 
-def fit_scores(
-    fit: View, comparison: ForecastComparison, trials: Array, by_region: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Compute the columns of the table ``fits`` for some trials.
 
     Parameters
     ----------
     fit : a fitted network with the recording that it was fitted to, at observed rates.
-    comparison : the forecasts of the fit and of the baselines.
+    comparison : the comparison of all forecasts with the recording, over these trials.
     trials : (trial,) bool, which trials are scored.
     by_region : rows of `region_scores` for these trials.
 
@@ -179,40 +214,36 @@ def fit_scores(
     -------
     Name -> value of the columns.
     """
-    free_run = comparison.predictions["r2"].free_run
     return {
         "n_units": fit.r.shape[2],
         "n_trials": int(trials.sum()),
         **_columns_of_all_regions(by_region),
-        "rollout_s": comparison.horizon * fit.network.dt_s,
-        "free_run_variance_explained": variance_explained(fit.r[trials], free_run[trials]),
+        "rollout_s": rollout_bins(fit) * fit.network.dt_s,
+        "free_run_variance_explained": comparison.errors["free_run", "r2"].about_grand_mean(),
         "tau_s": fit.network.tau_s,
-        "residual_autocorrelation": residual_autocorrelation(
-            Residual(*(values[trials] for values in comparison.residual))
-        ),
+        "residual_autocorrelation": comparison.lag.autocorrelation(),
     }
 
 
-def unit_scores(fit: View, comparison: ForecastComparison) -> pd.DataFrame:
+def unit_scores(fit: View, compared: Mapping[str, Comparison]) -> pd.DataFrame:
     """Compute the table ``unit_scores``: the held-out R2 of every unit for each kind of forecast.
 
     Parameters
     ----------
     fit : a fitted network with the recording that it was fitted to, at observed rates.
-    comparison : the forecasts of the fit and of the baselines.
+    compared : split -> the comparison of all forecasts with the recording.
 
     Returns
     -------
-    One row per unit.
+    One row per unit; NaN without held-out trials.
     """
-    test, predictions = ~fit.train, comparison.predictions
-    columns = {
-        f"{kind}_r2": unit_r_squared(getattr(comparison.data, kind)[test], getattr(predictions["r2"], kind)[test])
-        for kind in Forecasts._fields
+    columns = {f"{kind}_r2": (kind, "r2") for kind in Forecasts._fields}
+    columns["one_step_own_past_r2"] = ("one_step", "own_past_r2")
+    nothing = np.full(len(fit.region), np.nan)
+    scores = {
+        name: compared["test"].errors[key].by_unit() if "test" in compared else nothing for name, key in columns.items()
     }
-    alone = predictions["own_past_r2"].one_step[test]
-    columns["one_step_own_past_r2"] = unit_r_squared(comparison.data.one_step[test], alone)
-    return pd.DataFrame({"unit_id": fit.unit_id, **columns})
+    return pd.DataFrame({"unit_id": fit.unit_id, **scores})
 
 
 def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -228,18 +259,32 @@ def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, fl
     return {renamed.get(name, name): value for name, value in columns.items()}
 
 
-def _average_trials(recording: xr.Dataset, data: Forecasts, train: Array, condition: Array) -> Forecasts:
-    """Predict every trial by the average training trial of its condition; NaN if trials do not repeat.
+def _average_trials(recording: xr.Dataset, fit: View, horizon: int) -> Callable[[Array], Forecasts]:
+    """Return a function that predicts trials (trial,) by the average training trial of their condition.
+
+    Predictions are NaN if trials do not repeat.
 
     Parameters
     ----------
     recording : the recording that was fitted.
-    data : the observed currents and rates.
-    train, condition : (trial,) which trials are training trials, and the conditions of all trials.
+    fit : a fitted network with the recording that it was fitted to, at observed rates.
+    horizon : number of bins of a rollout.
     """
+    r, ends = fit.r, rollout_starts(fit.r, horizon) + horizon
     if not has_repeated_trials(recording):
-        return Forecasts(*(np.full_like(values, np.nan) for values in data))
-    return Forecasts(*(condition_average(values, train, condition) for values in data))
+        shapes = (r.shape[1] - 1, r.shape[2]), (len(ends), r.shape[2]), r.shape[1:]
+        return lambda trials: Forecasts(*(np.full((len(trials), *shape), np.nan) for shape in shapes))
+    rates = condition_averages(r, fit.train, fit.condition)
+    currents = condition_averages(
+        (observed_currents(fit.network, trial[None])[0] for trial in r), fit.train, fit.condition
+    )
+
+    def of_trials(trials: Array) -> Forecasts:
+        names = fit.condition[trials]
+        average = np.stack([rates[name] for name in names])
+        return Forecasts(np.stack([currents[name] for name in names]), average[:, ends], average)
+
+    return of_trials
 
 
 def _persistence(r: Array, horizon: int) -> Forecasts:
@@ -248,7 +293,7 @@ def _persistence(r: Array, horizon: int) -> Forecasts:
     return Forecasts(phi_inverse(r)[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
-def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int) -> Forecasts:
+def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int, trials: Array) -> Forecasts:
     """Compute the forecasts of the true network, as total currents at the time constant of a fit.
 
     Parameters
@@ -258,9 +303,10 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     r : (trial, time, unit) scaled rates.
     u : (trial, time, input) recorded inputs.
     horizon : number of bins of a rollout.
+    trials : (trial,) indices of these trials.
     """
     true = true_network(truth)
-    drive = truth["drive"].values if "drive" in truth else None
+    drive = truth["drive"].values[trials] if "drive" in truth else None
     predicted = forecasts(true, r, u, horizon, drive)
     x = phi_inverse(r)[:, :-1]
     D, D_true = (decay(model.dt_s, model.tau_s, model.substeps) for model in (network, true))
@@ -268,30 +314,15 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     return predicted._replace(one_step=total_current(x, x_next, D))
 
 
-def _repeatable_share(recording: xr.Dataset, kind: str, r: Array, condition: Array) -> float:
-    """Return the share of variance that repeats between trials, a reference for free runs; NaN for other forecasts.
-
-    Parameters
-    ----------
-    recording : the recording that was fitted.
-    kind : kind of forecast, a field of `Forecasts`.
-    r : (trial, time, unit) scaled rates.
-    condition : (trial,) labels.
-    """
-    if kind != "free_run" or not has_repeated_trials(recording):
-        return float("nan")
-    repeatable, total = (variance.sum() for variance in repeatable_variance(r, condition))
-    return float(repeatable / total) if total > 0 else float("nan")
-
-
-def noise_columns(networks: xr.Dataset, fit_index: int, r: Array) -> dict[str, float]:
+def noise_columns(networks: xr.Dataset, fit_index: int, recording: xr.Dataset, trials: Array) -> dict[str, float]:
     """Compute the columns of the table ``fits`` about the process noise and the measurement noise of one fit.
 
     Parameters
     ----------
     networks : the fits of a model.
     fit_index : position of the fit among the seeds.
-    r : (trial, time, unit) observed, scaled rates, for their variance.
+    recording : the recording that was fitted, for the variance of its rates.
+    trials : (trial,) bool, the trials that are scored.
 
     Returns
     -------
@@ -303,7 +334,7 @@ def noise_columns(networks: xr.Dataset, fit_index: int, r: Array) -> dict[str, f
     if "measurement_noise_sd" not in networks:
         return dict.fromkeys(("process_noise_sd", "measurement_noise_sd", "measurement_noise_share"), float("nan"))
     process, measurement = (networks[f"{kind}_noise_sd"].values[fit_index] for kind in ("process", "measurement"))
-    total = float(np.nanvar(r, axis=(0, 1)).sum())
+    total = float(np.nanvar(observed_rates(recording).values[trials], axis=(0, 1)).sum())
     return {
         "process_noise_sd": float(np.sqrt((process**2).mean())),
         "measurement_noise_sd": float(np.sqrt((measurement**2).mean())),

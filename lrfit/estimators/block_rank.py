@@ -18,11 +18,10 @@ import torch
 from curbd.network.fit import BlockRanks, Fit
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
+from curbd.regression.cross_validation import choose_penalties, held_out_errors
 from curbd.regression.moments import (
     PENALTY_GRID,
     Moments,
-    choose_penalties,
-    held_out_errors,
     inputs_free,
     moments,
     squared_error,

@@ -22,7 +22,8 @@ import torch
 from curbd.network.equation import Network
 from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
-from curbd.regression.moments import PENALTY_GRID, Moments, held_out_errors, inputs_free, moments, squared_error
+from curbd.regression.cross_validation import held_out_errors
+from curbd.regression.moments import PENALTY_GRID, Moments, inputs_free, moments, squared_error
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions

@@ -92,9 +92,9 @@ class PopulationView(Recorded):
         """Compute the current (trial, time, unit) that a source sends to some units; NaN where a bin is missing."""
         return self.z[..., source.columns] @ self.W[units][:, source.columns].T
 
-    def excitatory_current(self, source: Source) -> Array:
+    def excitatory_current(self, source: Source, units: Array | slice = slice(None)) -> Array:
         """Return NaN (trial, time, unit): the signs of the weights of single units are not part of the model."""
-        return np.full_like(self.r, np.nan)
+        return np.full_like(self.r[..., units], np.nan)
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
         """Return the posterior variance of a current averaged over the units of a region and over trials.

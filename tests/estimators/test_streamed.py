@@ -10,6 +10,7 @@ import xarray as xr
 
 import curbd
 from curbd.errors import UserError
+from curbd.estimators import streamed
 from curbd.estimators.one_step import one_step
 from curbd.estimators.streamed import SAMPLE_TRANSITIONS, accumulate, fit_accumulated, fit_streamed
 from curbd.network.equation import weights
@@ -82,3 +83,18 @@ def test_what_needs_the_data_again_is_refused() -> None:
         accumulate([data], folds=5)
     with pytest.raises(UserError, match="2 trials"):
         accumulate([data._replace(substeps=1).of_trials(np.arange(2))], folds=5)
+
+
+def test_a_large_recording_is_fitted_in_chunks_if_the_model_needs_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_hdf5(multi_region(units=5, trials=12, samples=60, substeps=1, seed=102), tmp_path / "large.h5")
+    recording = curbd.ingest_file(tmp_path / "large.h5").recording
+    monkeypatch.setattr(streamed, "LARGE_VARIABLE_BYTES", recording["rates"].nbytes - 1)
+    caplog.set_level("INFO")
+    once = Model(family="full_rank", estimator="one_step", seeds=[0], tau_s=0.1, substeps=1)
+    for model, in_chunks in ((once, True), (once.model_copy(update={"substeps": 2}), False)):
+        caplog.clear()
+        networks = streamed.fit_of_any_size(recording, model).networks
+        assert ("read once" in caplog.text) == in_chunks
+        np.testing.assert_allclose(networks["J"], curbd.fit(recording, model)[0]["J"], atol=1e-8)

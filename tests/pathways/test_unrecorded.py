@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay, phi_inverse
-from curbd.pathways.past import RestOfFolds, log_odds, past, past_regression
+from curbd.pathways.past import RestOfFold, log_odds, past, past_regression
 from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
 from curbd.pathways.verdict import (
     MAX_MEMORY_NATS,
@@ -18,7 +18,7 @@ from curbd.pathways.verdict import (
     MIN_IMMEDIATE_FRACTION,
     MIN_UNIQUE_T,
 )
-from curbd.regression.moments import Moments, moments, squared_error
+from curbd.regression.moments import moments, squared_error
 from curbd.teachers import Teacher, multi_region
 
 SMALL = {"units": 16, "trials": 20, "samples": 200, "substeps": 1}
@@ -151,9 +151,9 @@ def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(rng: n
     # Two units, an input and the bias; then the past.
     regression = past_regression(z[..., :4], y, np.array([0, 0, 1, 2]), 2, 0.5)
     ridge, fold = np.array([2.0, 3.0, 4.0, 1.0]), 1
-    held_out = RestOfFolds(regression, np.arange(2), torch.as_tensor(ridge)).held_out(5.0)
+    tested, fitted = regression.fold(fold, np.arange(2))
+    held_out = RestOfFold(tested, fitted, torch.as_tensor(ridge)).held_out(5.0)
     changed = held_out.with_changed_penalty(np.array([6]), 10.0)
-    fitted, tested = (Moments(*(field[fold] for field in of)) for of in (regression.rest, regression.folds))
 
     def error(kept: np.ndarray, of_input: float) -> np.ndarray:
         penalty = np.append(ridge, [5.0, 5.0, of_input])[kept]
@@ -164,9 +164,9 @@ def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(rng: n
 
     every, others = np.arange(7), np.array([0, 1, 3, 4, 5])
     for solved, of_input in ((held_out, 5.0), (changed, 15.0)):
-        np.testing.assert_allclose(solved.error[fold], error(every, of_input))
+        np.testing.assert_allclose(solved.error, error(every, of_input))
         lost = error(others, of_input) - error(every, of_input)
-        np.testing.assert_allclose(solved.lost_without(np.array([2, 6]))[fold], lost, rtol=1e-9)
+        np.testing.assert_allclose(solved.lost_without(np.array([2, 6])), lost, rtol=1e-9)
 
 
 def test_random_signs_of_long_recordings_tell_independent_units_from_a_common_factor(rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ from curbd import RecordingSettings, ingest_file, tables
 from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import true_network
 from curbd.network.view import view
-from curbd.scores.baselines import condition_average, own_past, repeatable_variance
+from curbd.scores.baselines import condition_averages, own_past, repeatable_variance
 from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
 from curbd.scores.score import ALL_REGIONS, score
 from tests.support.known_network import known_networks, small
@@ -125,8 +125,9 @@ def test_baselines_never_see_the_test_trials(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.J, second.J)
     train = recording["split"].values == "train"
     condition = recording["condition"].values.astype(str)
-    averages = [condition_average(data["rates"].values, train, condition) for data in (recording, changed)]
-    np.testing.assert_array_equal(*averages)
+    first, second = (condition_averages(data["rates"].values, train, condition) for data in (recording, changed))
+    for name in set(condition):
+        np.testing.assert_array_equal(first[name], second[name])
 
 
 def test_own_past_has_no_weights_between_regions(tmp_path: Path) -> None:
@@ -143,9 +144,10 @@ def test_the_average_trial_is_the_average_of_its_condition() -> None:
     wave = np.sin(np.arange(80) / 9)[None, :, None] * np.ones((10, 1, 24))
     sign = np.where(np.arange(10) % 2, 1.0, -1.0)[:, None, None]
     train, condition = np.arange(10) < 6, np.where(np.arange(10) % 2, "right", "left")
-    np.testing.assert_allclose(condition_average(sign * wave, train, condition), sign * wave)
+    average = condition_averages(sign * wave, train, condition)
+    np.testing.assert_allclose(np.stack([average[name] for name in condition]), sign * wave)
     # Without the condition the two waves cancel.
-    np.testing.assert_allclose(condition_average(sign * wave, train, np.full(10, "all")), 0, atol=1e-15)
+    np.testing.assert_allclose(condition_averages(sign * wave, train, np.full(10, "all"))["all"], 0, atol=1e-15)
 
 
 def test_repeatable_variance_is_the_variance_of_the_signal(rng: np.random.Generator) -> None:
