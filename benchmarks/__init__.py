@@ -17,6 +17,7 @@
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
-``streamed`` and ``nulls`` write into ``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others writes
-numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the benchmark.
+``streamed`` and ``nulls`` write into ``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others
+writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the
+benchmark.
 """
