@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from curbd.inactivation.experiments import Outcome
-from curbd.inactivation.support import resolved_targets, verdict
+from curbd.inactivation.support import model_error_factor, reached_regions, verdict
 from curbd.pathways.multiplicity import benjamini_hochberg
 
 Array = np.ndarray
@@ -28,7 +28,7 @@ def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -
     perturbations, effects = outcome.perturbations, outcome.fit_effects
     square, mean = (effects.in_window(values, perturbations) for values in (effects.square, effects.mean))
     low, high = interval(outcome, mean)
-    agreement = predicted_r2(outcome, square)
+    agreement = predicted_r2(outcome, square, model_error_factor(pathways))
     fit, perturbation, condition, target = cells = _cells(outcome, square)
     table = _identity(outcome, fit, perturbation)
     for column in ("kind", "strength", "start_s", "stop_s"):
@@ -180,16 +180,18 @@ def effect_size(inactivations: pd.DataFrame) -> pd.Series[float]:
     return inactivations["expected_rms"].fillna(inactivations["effect_rms"])
 
 
-def predicted_r2(outcome: Outcome, square: Array) -> Array:
-    """Compute the share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + V).
+def predicted_r2(outcome: Outcome, square: Array, model_error: float = 1.0) -> Array:
+    """Compute the share of the squared effect in the first fit that is expected to be true: C^2 / (C^2 + k V).
 
     C^2 is the mean squared effect in the first fit. V is the mean squared difference between the effect in the first
-    fit and the effect in the drawn networks or, if the estimator has no posterior, in the fits of the other seeds.
+    fit and the effect in the drawn networks or, if the estimator has no posterior, in the fits of the other seeds. The
+    factor k of the model error is 1 if nothing is missing in the network.
 
     Parameters
     ----------
     outcome : results of the experiments.
     square : (member, perturbation, condition, target) mean squared effects in the time window.
+    model_error : squared error of an effect over that which the posterior gives, from `model_error_factor`.
 
     Returns
     -------
@@ -199,7 +201,7 @@ def predicted_r2(outcome: Outcome, square: Array) -> Array:
     differences = outcome.fit_effects.square_from_first[first_compared:]
     if not len(differences):
         return np.full(square.shape[1:], np.nan)
-    total = square[0] + differences.mean(0)
+    total = square[0] + model_error * differences.mean(0)
     return np.where(total > 0, square[0] / np.where(total > 0, total, 1), np.nan)
 
 
@@ -249,19 +251,19 @@ def _verdicts(
     """
     region = outcome.recording["region"].values.astype(str)
     inputs = outcome.input_name
-    targets_of = None if pathways is None else resolved_targets(pathways)
+    reached = None if pathways is None else reached_regions(pathways)
 
     def judged(perturbation: int, condition: int, target: int) -> tuple[str, str]:
         kind = outcome.target_kinds[target]
         if kind != "region":
             return "", f"verdicts exist for effects on regions only, and the target is a {kind}"
-        if targets_of is None:
+        if reached is None:
             return "", "there are no verdicts on pathways, from which verdicts on effects follow"
         return verdict(
             outcome.perturbations[perturbation],
             outcome.targets[target],
             float(agreement[perturbation, condition, target]),
-            targets_of,
+            reached,
             region,
             inputs,
         )

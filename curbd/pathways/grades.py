@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from curbd.pathways.power import needed
@@ -43,6 +45,26 @@ def believed_currents(table: pd.DataFrame) -> pd.DataFrame:
     """
     resolved = table["verdict"] == "resolved"
     return table[resolved & (table.get("resolved_by", "") != "skewness")]
+
+
+def existing_currents(table: pd.DataFrame) -> pd.DataFrame:
+    """Select the pathways that exist by the evidence of the bin before: resolved or supported, not by skewness alone.
+
+    The size of the current of a supported pathway may partly belong to what was not recorded.
+
+    Parameters
+    ----------
+    table : one row per pathway, with the columns ``grade`` and, where skewness was asked, ``reason_codes`` and
+        ``resolved_by``.
+    """
+    by_skewness = (table.get("resolved_by", "") == "skewness") | objected(table, {"shared_skewness"})
+    return table[table["grade"].isin(("resolved", "supported")) & ~by_skewness]
+
+
+def objected(table: pd.DataFrame, codes: Collection[str]) -> pd.Series[bool]:
+    """Say for every pathway (pathway,) whether one of some codes speaks against it."""
+    against = table["reason_codes"].fillna("").astype(str).str.split(";")
+    return against.map(lambda own: not set(codes).isdisjoint(own)).astype(bool)
 
 
 def grade_ranks(table: pd.DataFrame) -> pd.Series:

@@ -100,8 +100,8 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
         + (f"; ★: q ≤ {MAX_Q_TO_REPORT:g}" if has_text else "")
         + ". Cells are grey where the experiment acts on the whole region itself."
         + (
-            " “Not supported” means that no resolved pathways lead from the perturbation to the region, or that less "
-            "than half of the squared effect is expected to be true."
+            " “Not supported” means that no resolved or supported pathways lead from the perturbation to the region, "
+            "or that less than 60 % of the squared effect is expected to be true."
             if has_text
             else ""
         )

@@ -120,7 +120,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "predicted_r2",
                 "number",
-                "share of the squared effect that is expected to be true, from the networks that give the interval",
+                "share of the squared effect that is expected to be true, from the networks that give the interval; "
+                "their squared error counts four times where the residuals show that the network misses something",
                 empty=f"{NO_INTERVAL}, or there is no effect",
                 low=0,
                 high=1,
@@ -196,8 +197,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "verdict",
                 "text",
-                "whether the effect can be believed: `supported` if resolved pathways lead from what is perturbed "
-                "to the target and at least half of the squared effect is expected to be true",
+                "whether the effect can be believed: `supported` if pathways of the grade resolved or supported lead "
+                "from what is perturbed to the target and at least 60 % of the squared effect is expected to be true",
                 empty="the experiment acts on the target itself, or the target is not a region",
                 values=("supported", "unsupported"),
             ),

@@ -9,7 +9,7 @@ from scipy import stats
 
 from curbd.inactivation.effects import RunStarts, Simulation
 from curbd.inactivation.nulls import effect_null, random_groups
-from curbd.inactivation.support import resolved_targets, verdict
+from curbd.inactivation.support import Reached, model_error_factor, reached_regions, verdict
 from curbd.network.equation import Network
 from curbd.network.perturbation import Cut, Perturbation, no_action
 from curbd.network.perturbed_run import NetworkBatch
@@ -132,24 +132,29 @@ def test_a_cut_pathway_has_a_null_for_its_own_target_only() -> None:
 
 
 @pytest.fixture
-def relay() -> dict[str, list[str]]:
-    """Targets of resolved pathways: A -> B and B -> C are resolved, A -> C is not."""
-    rows = [("B", "A", "resolved"), ("C", "B", "resolved"), ("C", "A", "unresolved"), ("B", "input:light", "resolved")]
-    table = pd.DataFrame(rows, columns=["target", "source", "verdict"])
-    return resolved_targets(table.assign(share=0.5))
+def relay() -> Reached:
+    """Targets of pathways: A -> B and B -> C exist, A -> C does not, and C -> B exists by its skewness alone."""
+    rows = [
+        ("B", "A", "resolved", ""),
+        ("C", "B", "supported", "memory"),
+        ("C", "A", "cannot_tell", "memory;no_evidence"),
+        ("B", "input:light", "resolved", ""),
+        ("B", "C", "supported", "shared_skewness"),
+    ]
+    table = pd.DataFrame(rows, columns=["target", "source", "grade", "reason_codes"])
+    verdicts = table["grade"].where(table["grade"] == "resolved", "unresolved")
+    return reached_regions(table.assign(share=0.5, verdict=verdicts))
 
 
-def judged(
-    perturbation: Perturbation, target: str, targets_of: dict[str, list[str]], predicted_r2: float = 0.9
-) -> tuple[str, str]:
+def judged(perturbation: Perturbation, target: str, reached: Reached, predicted_r2: float = 0.9) -> tuple[str, str]:
     """Verdict and reason, with the labels of the units of this module and one input."""
-    return verdict(perturbation, target, predicted_r2, targets_of, REGION, np.array(["light"]))
+    return verdict(perturbation, target, predicted_r2, reached, REGION, np.array(["light"]))
 
 
-def test_an_effect_is_supported_where_a_chain_of_resolved_pathways_leads_to_the_target(relay) -> None:
+def test_an_effect_is_supported_where_a_chain_of_pathways_leads_to_the_target(relay) -> None:
     assert judged(held(REGION == "A"), "C", relay) == (
         "supported",
-        "resolved pathways lead to the target: A -> B -> C (expected R2 of the effect 0.90)",
+        "pathways lead to the target: A -> B -> C (expected R2 of the effect 0.90)",
     )
     assert judged(held(REGION == "C"), "A", relay)[0] == "unsupported"
     assert judged(held(REGION == "A"), "A", relay) == ("", "the target itself is perturbed")
@@ -157,17 +162,30 @@ def test_an_effect_is_supported_where_a_chain_of_resolved_pathways_leads_to_the_
     assert ": B -> C (" in judged(both, "C", relay)[1], "B is silent and relays nothing"
     assert judged(held(REGION == "A"), "C", relay, 0.2) == (
         "unsupported",
-        "the interval of the effect is wide (expected R2 0.20)",
+        "the error of the effect is large (expected R2 0.20)",
     )
+    assert judged(held(REGION == "A"), "C", relay, np.nan)[0] == "unsupported"
+
+
+def test_an_effect_errs_by_more_than_its_posterior_says_where_something_is_missing() -> None:
+    codes = pd.DataFrame({"reason_codes": [None, "no_evidence;wide_interval"]})
+    assert model_error_factor(codes) == model_error_factor(None) == 1
+    assert model_error_factor(pd.DataFrame({"reason_codes": ["", "no_evidence;memory"]})) > 1
 
 
 def test_an_effect_of_a_cut_pathway_is_supported_only_if_the_pathway_is_resolved(relay) -> None:
     cut = Cut(REGION == "C", REGION == "A", 0)
     perturbation = held(np.zeros(N_UNITS, bool))
     direct = perturbation._replace(action=perturbation.action._replace(cuts=(cut,)))
-    assert judged(direct, "C", relay) == ("unsupported", "no chain of resolved pathways leads from A->C to C")
+    assert judged(direct, "C", relay) == (
+        "unsupported",
+        "no chain of resolved or supported pathways leads from A->C to C",
+    )
     first_step = cut._replace(targets=REGION == "B")
     relayed = perturbation._replace(action=perturbation.action._replace(cuts=(first_step,)))
     assert ": A -> B -> C (" in judged(relayed, "C", relay)[1]
+    doubtful = cut._replace(sources=REGION == "B")
+    confounded = perturbation._replace(action=perturbation.action._replace(cuts=(doubtful,)))
+    assert judged(confounded, "C", relay)[0] == "unsupported"
     light = perturbation._replace(action=no_action(N_UNITS, 1)._replace(inputs=np.ones(1, bool)))
     assert ": input:light -> B -> C (" in judged(light, "C", relay)[1]
