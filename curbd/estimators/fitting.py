@@ -16,6 +16,7 @@ from joblib import Memory
 from threadpoolctl import threadpool_limits
 
 from curbd.errors import UserError
+from curbd.estimators.adaptation import with_adaptation
 from curbd.estimators.constrained import held_out_r2
 from curbd.estimators.force import force
 from curbd.estimators.one_step import one_step
@@ -78,8 +79,8 @@ class Fits(NamedTuple):
 
 
 FULL_RANK: Mapping[str, Registered] = {
-    "one_step": Registered(with_hidden_input_search(one_step)),
-    "sparse": Registered(with_hidden_input_search(sparse)),
+    "one_step": Registered(with_adaptation(with_hidden_input_search(one_step))),
+    "sparse": Registered(with_adaptation(with_hidden_input_search(sparse))),
     "force": Registered(force, one_thread=True),
     "shooting": Registered(with_hidden_input_search(shooting)),
     "state_space": Registered(state_space, rates=noisy_rates),

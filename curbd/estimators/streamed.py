@@ -300,11 +300,12 @@ def fit_streamed(
     """
     require_family(model, "full_rank")
     options = model.estimator_options()
-    if not isinstance(options, OneStep) or options.hidden_inputs != "none":
+    if not isinstance(options, OneStep) or options.hidden_inputs != "none" or options.adaptation is not False:
+        asked = [f"{key}: {getattr(options, key)}" for key in ("hidden_inputs", "adaptation") if hasattr(options, key)]
         raise UserError.at(
             "fit_streamed",
-            found=f"estimator {model.estimator_name()}, hidden_inputs: {getattr(options, 'hidden_inputs', 'none')}",
-            expected="estimator one_step without hidden inputs, which needs the data only once",
+            found=", ".join([f"estimator {model.estimator_name()}", *asked]),
+            expected="estimator one_step without hidden inputs and adaptation, which needs the data only once",
             todo="change the model, or use curbd.fit on a recording that fits into memory",
         )
     sizes = recording.sizes

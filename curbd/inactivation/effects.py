@@ -414,9 +414,9 @@ def _run(
     recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], np.tanh(starts.x[:, :begin])))
     sums = _Sums(len(fits.members), reading, recorded)
     true_sums = None if truth is None else _Sums(1, reading.of_members(slice(1)), recorded)
-    x0 = starts.x[:, begin]
-    true_rates: Iterator[torch.Tensor] = iter(()) if truth is None else rates(truth, perturbations, x0)
-    for t, r in enumerate(rates(fits, perturbations, x0, rng), start=begin):
+    before = starts.x[:, : begin + 1]
+    true_rates: Iterator[torch.Tensor] = iter(()) if truth is None else rates(truth, perturbations, before)
+    for t, r in enumerate(rates(fits, perturbations, before, rng), start=begin):
         effect = sums.add(r, t)
         true_effect = None if true_sums is None else true_sums.add(next(true_rates), t)
         if bool(reading.inside[:, t].any()):

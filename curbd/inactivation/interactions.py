@@ -217,7 +217,7 @@ def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
     together = apart = read.new_zeros(())
     for trials in _chunks(n_trials, max(1, MAX_STATES[device().type] // states_of_trial)):
         weight = tensor(starts.weight[:, trials])
-        runs = rates(members.of_trials(trials), [combination, *single], starts.x[trials, begin])
+        runs = rates(members.of_trials(trials), [combination, *single], starts.x[trials, : begin + 1])
         for t, r in enumerate(runs, start=begin):
             if combination.when[t]:
                 effect = r[:, 1:] - r[:, :1]

@@ -1,5 +1,7 @@
 """The equation of all networks: tau dx/dt = -x + J r + B u + b + noise, r = tanh(x).
 
+Units that adapt also receive the current of `curbd.network.adaptation`.
+
 States x and currents are dimensionless, rates r lie in (-1, 1), and times are in seconds. Each sample is simulated in a
 whole number of Euler steps, and inputs are constant over a sample.
 """
@@ -11,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.network.adaptation import Adaptation, RunningAdaptation
 from curbd.network.tensors import tensor
 
 Array = np.ndarray
@@ -27,6 +30,7 @@ class Network(NamedTuple):
     tau_s : time constant of all units, s.
     dt_s : time between samples, s; inputs are constant over a sample.
     substeps : number of Euler steps in a sample.
+    adaptation : adaptation of the units, or None.
     """
 
     J: Array
@@ -35,6 +39,7 @@ class Network(NamedTuple):
     tau_s: float
     dt_s: float
     substeps: int = 1
+    adaptation: Adaptation | None = None
 
 
 def weights(network: Network) -> Array:
@@ -60,6 +65,7 @@ def simulate(
     drive: Array | None = None,
     gain: Array | None = None,
     silent: float = 0.0,
+    adapted: Array | None = None,
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Array:
@@ -73,6 +79,7 @@ def simulate(
     drive : (trial, time, unit) additional external current, in the (dimensionless) units of the state x.
     gain : (trial or 1, time, unit) multiplier of the rates above ``silent``, 0 for a silenced unit.
     silent : rate of a silenced unit.
+    adapted : (trial, unit) adaptation at the first sample; None for the adaptation at the start of a trial.
     noise_sd : standard deviation of the noise that is added to x in each Euler step; needs ``rng``.
     rng : random generator of the noise.
 
@@ -96,6 +103,10 @@ def simulate(
     factor = None if gain is None else tensor(gain)
     step = network.dt_s / (network.substeps * network.tau_s)
     x = tensor(x0)
+    adaptation = None
+    if network.adaptation is not None:
+        start = np.broadcast_to(network.adaptation.start, x0.shape) if adapted is None else adapted
+        adaptation = RunningAdaptation([network.adaptation], network.dt_s, tensor(start)[None])
     rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=torch.float64, device=x.device)
     for t in range(n_samples):
         r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
@@ -103,6 +114,8 @@ def simulate(
         if t == n_samples - 1:
             break
         external_now = external[:, t]
+        if adaptation is not None:
+            external_now = external_now + adaptation.current_and_next(r)[0]
         for substep in range(network.substeps):
             if substep:
                 r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from curbd.network.adaptation import Adaptation
 from curbd.network.equation import Network
 from curbd.network.fit import BlockRanks, Fit, Posterior
 from curbd.settings.models import Model
@@ -77,6 +78,10 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     Hidden inputs are the inputs with the coordinate input_hidden true, named hidden_1, hidden_2, ...; all fits have
     equally many (see `curbd.hidden_inputs.side_by_side`). The values of the hidden inputs are hidden (seed, trial,
     time, hidden_input), the time scales are hidden_scale_s (seed, hidden_input).
+
+    Units that adapt have adaptation_strength and adaptation_start (seed, target) and adaptation_tau_s (seed); a fit
+    that found no adaptation, while another fit did, has strengths of 0. adaptation_nats (seed) is the gain in held-out
+    log likelihood by adaptation, if adaptation was tried.
 
     A fit under constraints has the weights of its control without constraints, unconstrained_J (seed, target, source)
     and unconstrained_b (seed, target), the signs of its units, sign (source), the share of the held-out total current
@@ -279,6 +284,22 @@ def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"control": np.array(names, dtype=str)})
 
 
+def _adaptations(fits: Sequence[Fit], labels: Labels) -> Product:
+    nats = [fit.adaptation_nats for fit in fits if fit.adaptation_nats is not None]
+    variables: Variables = {"adaptation_nats": (("seed",), np.array(nats))} if len(nats) == len(fits) else {}
+    adapting = next((fit.network.adaptation for fit in fits if fit.network.adaptation is not None), None)
+    if adapting is None:
+        return Product(variables)
+    none = adapting._replace(strength=np.zeros(len(labels.unit_id)))
+    of_fits = [none if fit.network.adaptation is None else fit.network.adaptation for fit in fits]
+    variables |= {
+        "adaptation_strength": (("seed", "target"), np.stack([adaptation.strength for adaptation in of_fits])),
+        "adaptation_start": (("seed", "target"), np.stack([adaptation.start for adaptation in of_fits])),
+        "adaptation_tau_s": (("seed",), np.array([adaptation.tau_s for adaptation in of_fits])),
+    }
+    return Product(variables)
+
+
 _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _networks,
     _penalties,
@@ -289,6 +310,7 @@ _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _hidden_inputs,
     _factors,
     _controls,
+    _adaptations,
 )
 """Functions that add variables to network.nc, or nothing if the estimator does not have these variables."""
 
@@ -313,7 +335,15 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
         tau_s=float(fit["tau_s"]),
         dt_s=float(networks.attrs["dt_s"]),
         substeps=int(networks.attrs["substeps"]),
+        adaptation=_adaptation_of(fit),
     )
+
+
+def _adaptation_of(fit: xr.Dataset) -> Adaptation | None:
+    if "adaptation_strength" not in fit:
+        return None
+    strength, start = fit["adaptation_strength"].values, fit["adaptation_start"].values
+    return Adaptation(strength=strength, tau_s=float(fit["adaptation_tau_s"]), start=start)
 
 
 def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:

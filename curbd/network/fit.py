@@ -114,6 +114,7 @@ class Fit(NamedTuple):
     controls : fits with which a fit under constraints is compared; None without constraints.
     control_r2 : (control,) share of the variance of the held-out total current that is predicted one sample ahead by
         the fit, by the unconstrained fit and by every fit with shuffled cell types; None without constraints.
+    adaptation_nats : gain in held-out log likelihood by the adaptation of units, in nats; None if none was tried.
     """
 
     network: Network
@@ -130,6 +131,7 @@ class Fit(NamedTuple):
     penalty_by: str | None = None
     controls: Controls | None = None
     control_r2: Array | None = None
+    adaptation_nats: float | None = None
 
 
 class SlowFactors(NamedTuple):

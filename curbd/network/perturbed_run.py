@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.network.adaptation import RunningAdaptation, adaptation_states
 from curbd.network.equation import Network, Starts
 from curbd.network.perturbation import Action, Perturbation, silencing
 from curbd.network.tensors import tensor
@@ -64,7 +65,7 @@ def onset(perturbations: Sequence[Perturbation]) -> int:
 
 
 def rates(
-    networks: NetworkBatch, perturbations: Sequence[Perturbation], x0: Array, rng: np.random.Generator | None = None
+    networks: NetworkBatch, perturbations: Sequence[Perturbation], before: Array, rng: np.random.Generator | None = None
 ) -> Iterator[torch.Tensor]:
     """Simulate every network intact and under every perturbation, bin by bin from the onset of the perturbations.
 
@@ -76,9 +77,10 @@ def rates(
 
     Parameters
     ----------
-    networks : the networks, with the inputs of the trials of ``x0``.
+    networks : the networks, with the inputs of the trials of ``before``.
     perturbations : the perturbations, one per run; run 0 is an additional run without a perturbation.
-    x0 : (trial, unit) states x in the first bin in which any perturbation acts (see `onset`), dimensionless.
+    before : (trial, time, unit) states x, dimensionless, up to the first bin in which any perturbation acts (see
+        `onset`). Runs start from the last of them; only the adaptation of units depends on the states before.
     rng : random generator of the noise; None for runs without noise.
 
     Yields
@@ -98,8 +100,10 @@ def rates(
     n_bins = networks.inputs.shape[2]
     # (run, time) share a of the way to the full action; nothing is done in run 0.
     shares = np.concatenate([np.zeros((1, n_bins)), *(entry.strength * entry.when[None] for entry in perturbations)])
+    x0 = before[:, -1]
     x = tensor(x0).expand(len(networks.members), len(shares), *x0.shape).clone()
     r = torch.empty_like(x)
+    adaptation = _adaptation(networks.members, before)
     for t in range(first_bin := onset(perturbations), n_bins):
         a = tensor(shares[:, t]) if shares[:, t].any() else None
         torch.tanh(x, out=r)
@@ -108,7 +112,10 @@ def rates(
         yield r
         if t == n_bins - 1:
             return
-        current = step[:, None] * external.at(t, a)
+        current = external.at(t, a)
+        if adaptation is not None:
+            current = current + adaptation.current_and_next(r)
+        current = step[:, None] * current
         if t == first_bin or (shares[:, t] != shares[:, t - 1]).any():
             J_t = weights.at(tensor(shares[:, t]), step)
         for substep in range(first.substeps):
@@ -140,7 +147,7 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
     always = np.ones(r.shape[1], dtype=bool)
     perturbations = [Perturbation.whole_run(action, always) for action in actions]
     networks = NetworkBatch([network], starts.moved_ahead(inputs)[None])
-    runs = [sample[0].clone() for sample in rates(networks, perturbations, starts.states(r))]
+    runs = [sample[0].clone() for sample in rates(networks, perturbations, starts.states(r)[:, None])]
     return starts.moved_back(torch.stack(runs, dim=2).cpu().numpy())
 
 
@@ -160,6 +167,16 @@ def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level:
     (trial, time, unit) simulated rates, NaN before the first complete bin of a trial.
     """
     return perturbed_free_runs(network, r, inputs, [silencing(units, level, inputs.shape[2])])[1]
+
+
+def _adaptation(members: Sequence[Network], before: Array) -> RunningAdaptation | None:
+    """Return the adaptation (member, 1, trial, unit) of networks after recorded states; None if no units adapt."""
+    adapting = [network.adaptation for network in members if network.adaptation is not None]
+    if not adapting:
+        return None
+    dt_s, r = members[0].dt_s, np.tanh(before)
+    states = np.stack([adaptation_states(adaptation, r, dt_s)[:, -1] for adaptation in adapting])
+    return RunningAdaptation(adapting, dt_s, tensor(states)[:, None])
 
 
 def _stacked(values: Sequence[Array]) -> torch.Tensor:

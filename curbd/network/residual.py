@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.network.adaptation import adaptation_current
 from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
 
 Array = np.ndarray
@@ -40,7 +41,10 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     The total current and the prediction error.
     """
     y = observed_currents(network, r)
-    return Residual(y, y - acting_rates(network, r, u) @ network.J.T - _from_outside(network, u))
+    error = y - acting_rates(network, r, u) @ network.J.T - _from_outside(network, u)
+    if network.adaptation is not None:
+        error = error - adaptation_current(network.adaptation, r, network.dt_s)[:, :-1]
+    return Residual(y, error)
 
 
 def observed_currents(network: Network, r: Array) -> Array:
@@ -72,6 +76,8 @@ def acting_rates(network: Network, r: Array, u: Array) -> Array:
         return r[:, :-1]
     x, n_units = phi_inverse(r[:, :-1]), r.shape[2]
     constant = _from_outside(network, u)
+    if network.adaptation is not None:
+        constant = constant + adaptation_current(network.adaptation, r, network.dt_s)[:, :-1]
     return rates_inside_step(network, x.reshape(-1, n_units), constant.reshape(-1, n_units)).reshape(x.shape)
 
 
@@ -81,7 +87,7 @@ def error_of_units(network: Network, y: Array, acting: Array, u: Array, units: A
     Parameters
     ----------
     network : the network whose prediction is subtracted.
-    y : (trial, time - 1, unit) total current of all units.
+    y : (trial, time - 1, unit) total current of all units, without the current of their adaptation.
     acting : (trial, time - 1, unit) rates that act on the next bin, as `acting_rates` returns them.
     u : (trial, time, input) inputs.
     units : (unit,) bool or indices of the units.

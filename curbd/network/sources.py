@@ -1,4 +1,4 @@
-"""The sources of the currents that every unit receives: regions, inputs and the bias."""
+"""The sources of the currents that every unit receives: regions, inputs, the bias and the own adaptation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 Array = np.ndarray
 BIAS = "bias"
+SELF_ADAPTATION = "self-adaptation"
 
 
 class Source(NamedTuple):
@@ -15,21 +16,23 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    name : name of a region, ``input:<name>`` for an input, or ``bias``.
-    columns : (column,) columns of the source in the regressors z = [r, u, 1] and in the weights W = [J, B, b].
+    name : name of a region, ``input:<name>`` for an input, ``bias``, or ``self-adaptation``.
+    columns : (column,) columns of the source in the regressors z = [r, u, 1] and in the weights W = [J, B, b]; those of
+        the adaptation of the units come last.
     """
 
     name: str
     columns: Array
 
 
-def sources_of(region: Array, input_name: Array) -> list[Source]:
-    """List all sources of currents: regions in alphabetical order, then inputs, then the bias.
+def sources_of(region: Array, input_name: Array, *, adaptation: bool = False) -> list[Source]:
+    """List all sources of currents: regions in alphabetical order, inputs, the bias and, if any, the adaptation.
 
     Parameters
     ----------
     region : (unit,) name of each unit's region.
     input_name : (input,) names of the inputs.
+    adaptation : whether the units adapt.
 
     Returns
     -------
@@ -38,4 +41,6 @@ def sources_of(region: Array, input_name: Array) -> list[Source]:
     n_units, n_inputs = len(region), len(input_name)
     regions = [Source(str(name), np.flatnonzero(region == name)) for name in np.unique(region)]
     inputs = [Source(f"input:{name}", np.array([n_units + index])) for index, name in enumerate(input_name)]
-    return [*regions, *inputs, Source(BIAS, np.array([n_units + n_inputs]))]
+    n = n_units + n_inputs
+    own = [Source(SELF_ADAPTATION, n + 1 + np.arange(n_units))] if adaptation else []
+    return [*regions, *inputs, Source(BIAS, np.array([n])), *own]

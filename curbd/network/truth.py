@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from curbd.network.adaptation import Adaptation
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import Network, weights
 from curbd.network.sources import Source
@@ -72,7 +73,16 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
         tau_s=float(truth.attrs["tau_s"]),
         dt_s=float(truth.attrs["dt_s"]),
         substeps=int(truth.attrs["substeps"]),
+        adaptation=_adaptation(truth),
     )
+
+
+def _adaptation(truth: xr.Dataset) -> Adaptation | None:
+    """Read the adaptation of the units of a teacher, which is 0 at the start of every trial; None without any."""
+    if "adaptation" not in truth:
+        return None
+    strength = truth["adaptation"].values
+    return Adaptation(strength, float(truth.attrs["adaptation_tau_s"]), np.zeros(len(strength)))
 
 
 def true_current(view: View, truth: xr.Dataset, source: Source, units: Array) -> Array:

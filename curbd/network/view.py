@@ -10,11 +10,12 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
+from curbd.network.adaptation import adaptation_current, adaptation_states
 from curbd.network.equation import Network, weights
 from curbd.network.file import block_ranks_of, factors_of, network_of, posterior_of
 from curbd.network.fit import BlockRanks, Posterior
 from curbd.network.residual import acting_rates, error_of_units, observed_currents
-from curbd.network.sources import BIAS, Source, sources_of
+from curbd.network.sources import BIAS, SELF_ADAPTATION, Source, sources_of
 from curbd.network.uncertainty import (
     Key,
     MeanActivity,
@@ -206,26 +207,40 @@ class View(Recorded):
 
     @cached_property
     def sources(self) -> list[Source]:
-        """All sources of currents: the regions, then the inputs, then the bias."""
-        return sources_of(self.region, self.input_name)
+        """All sources of currents: the regions, the inputs, the bias and, if the units adapt, their adaptation."""
+        return sources_of(self.region, self.input_name, adaptation=self.network.adaptation is not None)
 
     @property
     def pathway_sources(self) -> list[Source]:
         """The sources whose pathways are judged, with their names and columns: all regions, then all inputs."""
-        return [source for source in self.sources if source.name != BIAS]
+        return [source for source in self.sources if source.name not in (BIAS, SELF_ADAPTATION)]
 
     @cached_property
     def W(self) -> Array:
-        """(unit, regressor) weights [J, B, b] of the network."""
-        return weights(self.network)
+        """(unit, regressor) weights [J, B, b] of the network and, if the units adapt, the weights of the adaptation."""
+        adaptation = self.network.adaptation
+        own = [] if adaptation is None else [-np.diag(adaptation.strength)]
+        return np.concatenate([weights(self.network), *own], axis=1)
+
+    @property
+    def n_present(self) -> int:
+        """Number of regressors [r, u, 1], which a posterior and nulls are about; those of adaptation follow."""
+        return self.r.shape[2] + self.u.shape[2] + 1
 
     @cached_property
     def z(self) -> Array:
-        """(trial, time, regressor) presynaptic activity [r, u, 1], NaN in bins where a rate or an input is missing."""
+        """(trial, time, regressor) presynaptic activity [r, u, 1], NaN in bins where a rate or an input is missing.
+
+        If the units adapt, their adaptation follows.
+        """
         missing = ~np.isfinite(self.activity).all(2)
-        if np.isnan(self.activity[missing]).all():
-            return self.activity
-        return np.where(missing[..., None], np.nan, self.activity)
+        known = np.isnan(self.activity[missing]).all()
+        z = self.activity if known else np.where(missing[..., None], np.nan, self.activity)
+        adaptation = self.network.adaptation
+        if adaptation is None:
+            return z
+        own = np.where(missing[..., None], np.nan, adaptation_states(adaptation, self.r, self.network.dt_s))
+        return np.concatenate([z, own], axis=2)
 
     @cached_property
     def activity_moments(self) -> ActivityMoments:
@@ -238,13 +253,21 @@ class View(Recorded):
         return observed_currents(self.network, self.r)
 
     @cached_property
+    def y_of_others(self) -> Array:
+        """(trial, time - 1, unit) total current without the current of the adaptation of the units."""
+        adaptation = self.network.adaptation
+        if adaptation is None:
+            return self.y
+        return self.y - adaptation_current(adaptation, self.r, self.network.dt_s)[:, :-1]
+
+    @cached_property
     def _acting(self) -> Array:
         """(trial, time - 1, unit) rates that act on the next bin."""
         return acting_rates(self.network, self.r, self.u)
 
     def error(self, units: Array) -> Array:
         """Compute the error (trial, time - 1, unit) of the network's prediction of the total current of some units."""
-        return error_of_units(self.network, self.y, self._acting, self.u, units)
+        return error_of_units(self.network, self.y_of_others, self._acting, self.u, units)
 
     @property
     def forecast_inputs(self) -> Array:
@@ -278,7 +301,7 @@ class View(Recorded):
         -------
         (time,) variance, in the squared (dimensionless) units of the state x; None if the estimator has no posterior.
         """
-        if self.posterior is None:
+        if self.posterior is None or source.name == SELF_ADAPTATION:
             return None
         units, activity, columns = self.region == region, self._mean_activity(trials), source.columns
         variance = mean_current_variance(self._covariances[region], activity, columns, units.sum())
@@ -318,7 +341,7 @@ class View(Recorded):
 
     def expected_r2(self, source: Source, region: str) -> float:
         """Return the R2 with the true current that the posterior expects of a current; NaN without a posterior."""
-        if self.posterior is None:
+        if self.posterior is None or source.name == SELF_ADAPTATION:
             return float("nan")
         W, covariance = self.W[self.region == region], self._covariances[region]
         activity = self.activity_moments

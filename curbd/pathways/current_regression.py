@@ -40,8 +40,8 @@ class CurrentRegression:
     Attributes
     ----------
     z : (trial, time, regressor) presynaptic activity [r, u, 1]; NaN where a transition is missing.
-    y : (trial, time, unit) the total current of these transitions, in the (dimensionless) units of the state x in
-        tau dx/dt = -x + J r + B u + b.
+    y : (trial, time, unit) the total current of these transitions without that of adaptation, in the (dimensionless)
+        units of the state x in tau dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     sources : for every source, the columns of z that belong to the source; first the regions, then the inputs.
     penalty : (target region, regressor) penalties of the ridge regression.
@@ -143,7 +143,7 @@ def current_regression(fit: View) -> CurrentRegression:
     -------
     The regression.
     """
-    z, y = fit.z[:, :-1], fit.y
+    z, y = fit.z[:, :-1, : fit.n_present], fit.y_of_others
     return CurrentRegression(
         z=z,
         y=y,

@@ -35,7 +35,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFit
     """
     judged = judged or JudgedFits(recording, networks)
     fit, regression = judged.drawn, judged.regression
-    rms, correlation = random_weights(regression, fit.W)
+    rms, correlation = random_weights(regression, fit.W[:, : fit.n_present])
     comparisons: dict[tuple[str, str], NullComparison] = {
         ("random_weights", "rms"): rms,
         ("random_weights", "correlation"): correlation,

@@ -98,9 +98,9 @@ def truth_dataset(
 
     Returns
     -------
-    Recurrent weights J (target, source), input weights B (target, input), bias b (target,) and, if the file holds one,
+    Recurrent weights J (target, source), input weights B (target, input), bias b (target,) and, if the file holds them,
     the external current drive (trial, time, unit), in the (dimensionless) units of the state x in tau dx/dt = -x + J r
-    + B u + b + drive.
+    + B u + b + drive, and the strengths adaptation (target,) of adapting units.
     """
     truth = file.truth
     if truth is None:
@@ -114,9 +114,13 @@ def truth_dataset(
     }
     if activity.drive is not None:
         variables["drive"] = (("trial", "time", "unit"), activity.drive[:, :, kept])
+    if truth.adaptation is not None:
+        variables["adaptation"] = ("target", truth.adaptation[kept])
     dt_s = activity.trials.dt_s
     # A wider bin holds more Euler steps of the same length, so that the true network runs as it did in the teacher.
     attrs = {"tau_s": truth.tau_s, "dt_s": dt_s, "substeps": truth.substeps * max(1, round(dt_s / truth.dt_s))}
+    if truth.adaptation is not None:
+        attrs["adaptation_tau_s"] = truth.adaptation_tau_s
     return xr.Dataset(variables, attrs=attrs)
 
 

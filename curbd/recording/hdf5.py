@@ -555,4 +555,6 @@ def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: 
         dt_s=float(group.attrs["dt_s"]),
         substeps=int(group.attrs.get("substeps", 1)),
         drive=values("drive", rates_shape) if "drive" in group else None,
+        adaptation=values("adaptation", (n_units,)) if "adaptation" in group else None,
+        adaptation_tau_s=float(group.attrs.get("adaptation_tau_s", 0.0)),
     )

@@ -107,6 +107,9 @@ class Truth:
     dt_s : time between two samples in seconds.
     substeps : number of Euler steps between two samples.
     drive : (trial, time, unit) external current that is not among the inputs of the file; None if there is none.
+    adaptation : (unit,) strengths g of a current -g a with tau_a da/dt = -a + r, 0 at the start of every trial; None if
+        units do not adapt.
+    adaptation_tau_s : the time constant tau_a in seconds; 0 if units do not adapt.
     """
 
     J: np.ndarray
@@ -116,6 +119,8 @@ class Truth:
     dt_s: float
     substeps: int = 1
     drive: np.ndarray | None = None
+    adaptation: np.ndarray | None = None
+    adaptation_tau_s: float = 0.0
 
 
 @dataclass(frozen=True)

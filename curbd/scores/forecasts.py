@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.network.adaptation import adaptation_states
 from curbd.network.equation import Network, free_run, phi_inverse, simulate
 from curbd.network.residual import one_step_residual
 
@@ -80,5 +81,9 @@ def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | N
         return np.nan_to_num(values[:, bins]).reshape(n_runs, horizon + 1, values.shape[2])
 
     external = None if drive is None else cut_into_runs(drive)
-    ends = simulate(network, x0.reshape(n_runs, r.shape[2]), cut_into_runs(u), drive=external)[:, -1]
+    adapted = None
+    if network.adaptation is not None:
+        adapted = adaptation_states(network.adaptation, r, network.dt_s)[:, starts].reshape(n_runs, r.shape[2])
+    states = x0.reshape(n_runs, r.shape[2])
+    ends = simulate(network, states, cut_into_runs(u), drive=external, adapted=adapted)[:, -1]
     return ends.reshape(x0.shape)

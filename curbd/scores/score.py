@@ -80,6 +80,7 @@ def score(
                 labels
                 | fit_scores(fit, compared[split], trials, rows)
                 | noise_columns(networks, fit_index, recording, trials)
+                | adaptation_columns(networks, fit_index)
                 | {"penalty_by": penalty_by, "cosmoothing_bits_per_spike": np.nan, "seconds": seconds[fit_index]}
             )
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
@@ -312,6 +313,12 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     D, D_true = (decay(model.dt_s, model.tau_s, model.substeps) for model in (network, true))
     x_next = D_true * x + (1 - D_true) * predicted.one_step
     return predicted._replace(one_step=total_current(x, x_next, D))
+
+
+def adaptation_columns(networks: xr.Dataset, fit_index: int) -> dict[str, float]:
+    """Return the columns of the table ``fits`` about the adaptation of the units; none if adaptation was not tried."""
+    names = [name for name in ("adaptation_tau_s", "adaptation_nats") if "adaptation_nats" in networks]
+    return {name: float(networks[name].values[fit_index]) if name in networks else np.nan for name in names}
 
 
 def noise_columns(networks: xr.Dataset, fit_index: int, recording: xr.Dataset, trials: Array) -> dict[str, float]:

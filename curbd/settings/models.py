@@ -38,6 +38,21 @@ class OneStep(Section):
     """Slow inputs from outside the recording, inferred for each region: none, as many as improve the prediction of
     held-out data (`auto`, 3 at most), or a fixed number for every region. In the tables, the hidden inputs are the
     sources `input:hidden_1` and so on."""
+    adaptation: bool | Literal["auto"] | Positive | Annotated[list[Positive], Field(min_length=1)] = False
+    """Whether units adapt: a current opposes the rate that the unit had in the last seconds, the source
+    `self-adaptation`. True: with the time constant, from 0.2 to 5 s, under which held-out data are most likely. A
+    number or a list of numbers: with this time constant, in seconds, or the best of these. `auto`: as true, if held-out
+    data are more likely with adaptation than without. Not with `hidden_inputs`, constraints, `shooting` and
+    `dynamics`."""
+
+    @model_validator(mode="after")
+    def _adaptation_alone(self) -> OneStep:
+        if self.adaptation is not False and self.hidden_inputs != "none":
+            raise ValueError(
+                f"adaptation: found {self.adaptation} with hidden_inputs: {self.hidden_inputs}, expected "
+                "hidden_inputs: none, because both explain slow currents"
+            )
+        return self
 
 
 SparseRounds = Annotated[int, Field(ge=4)]
@@ -104,6 +119,10 @@ class Shooting(OneStep):
 
     @model_validator(mode="after")
     def _options_of_the_start(self) -> Shooting:
+        if self.adaptation is not False:
+            raise ValueError(
+                f"adaptation: found {self.adaptation} with the estimator shooting, expected one_step or sparse"
+            )
         for key in ("rounds", "noise"):
             if self.start != "sparse" and getattr(self, key) is not None:
                 raise ValueError(
@@ -320,6 +339,8 @@ class Model(Section):
             )
         if self.options.get("hidden_inputs", "none") != "none":
             raise ValueError("constraints: found hidden_inputs in the options, expected hidden_inputs: none")
+        if self.options.get("adaptation", False) is not False:
+            raise ValueError("constraints: found adaptation in the options, expected adaptation: false")
         return self
 
     @property

@@ -17,7 +17,7 @@ import yaml
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.settings.config import Config, Defaults
 from curbd.settings.experiments import Experiments
-from curbd.settings.models import OWN_RECORDING, FitSettings, Model, StateSpace
+from curbd.settings.models import OWN_RECORDING, FitSettings, Model, OneStep, StateSpace
 from curbd.settings.places import location, with_located_paths
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording, missing_tables, read_recordings
@@ -282,7 +282,7 @@ def _long_euler_steps(plan: Plan, file: str) -> list[str]:
 
 def _contradictory_settings(plan: Plan, file: str) -> list[str]:
     """Settings of a recording and a model that exclude each other, whatever the file of the recording holds."""
-    wrong = []
+    wrong = _adapting_models_with_dynamics(plan.config, file)
     for recording in plan.recordings:
         for name, model in plan.config.models.items():
             settings, options = plan.recording_settings(recording, name), model.estimator_options()
@@ -312,6 +312,21 @@ def _contradictory_settings(plan: Plan, file: str) -> list[str]:
                     )
                 )
     return list(dict.fromkeys(wrong))
+
+
+def _adapting_models_with_dynamics(config: Config, file: str) -> list[str]:
+    """Models of adapting units in a run that asks for dynamics, one mistake for each."""
+    options = {name: model.estimator_options() for name, model in config.models.items()}
+    return [
+        mistake(
+            f"{file}, models.{name}",
+            found=f"adaptation with dynamics: {config.dynamics}",
+            expected="dynamics: none, because fixed points and cycles of adapting units are not computed",
+            todo="remove one of the two keys",
+        )
+        for name, of_model in options.items()
+        if isinstance(of_model, OneStep) and of_model.adaptation is not False and config.dynamics != "none"
+    ]
 
 
 def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, Recording]) -> list[str]:

@@ -159,6 +159,22 @@ TABLES: dict[str, Table] = {
                 optional=True,
             ),
             Column(
+                "adaptation_tau_s",
+                "number",
+                "time constant of the adaptation of the units, s",
+                empty="no adaptation of units was asked for, or none was found",
+                low=0,
+                optional=True,
+            ),
+            Column(
+                "adaptation_nats",
+                "number",
+                "gain in the log likelihood of held-out folds of the training trials by the adaptation of the units, "
+                "in nats",
+                empty="no adaptation of units was asked for",
+                optional=True,
+            ),
+            Column(
                 "process_noise_sd",
                 "number",
                 "standard deviation of the process noise added to the state x in one bin, rms over units, in the units "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curbd.errors import UserError, did_you_mean
+from curbd.teachers.adapting import adapting
 from curbd.teachers.excitatory_inhibitory import excitatory_inhibitory
 from curbd.teachers.files import write_hdf5, write_nwb, write_populations
 from curbd.teachers.inhibitory_region import inhibitory_region
@@ -17,6 +18,7 @@ __all__ = [
     "TEACHERS",
     "Laser",
     "Teacher",
+    "adapting",
     "chain",
     "demo",
     "excitatory_inhibitory",
@@ -90,6 +92,7 @@ def laser(*, drive: float | None = None, trials: int = 120, seed: int = 0) -> Te
 
 
 TEACHERS = {
+    "adapting": adapting,
     "demo": demo,
     "three_region": multi_region,
     "chain": chain,

@@ -34,6 +34,9 @@ def write_hdf5(teacher: Teacher, path: Path | str) -> None:
         truth["J"], truth["B"], truth["b"] = teacher.network.J, teacher.network.B, teacher.network.b
         if teacher.drive.any():
             truth.create_dataset("drive", data=teacher.drive, compression="gzip", compression_opts=1, track_times=False)
+        adaptation = teacher.network.adaptation
+        if adaptation is not None:
+            truth["adaptation"], truth.attrs["adaptation_tau_s"] = adaptation.strength, adaptation.tau_s
         truth.attrs["tau_s"], truth.attrs["dt_s"] = teacher.network.tau_s, teacher.network.dt_s
         truth.attrs["substeps"] = teacher.network.substeps
 
