@@ -11,13 +11,14 @@
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.contrasts``      whether the currents that differ between conditions are found, and no others
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
+``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 ``python -m benchmarks.populations``    whether latents of whole populations are recovered
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
-``streamed`` and ``nulls`` write into ``docs/scale.md``, and ``faults`` into ``docs/files.md``. Each of the others
-writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into ``docs/NAME.md``, where NAME is that of the
-benchmark.
+``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and the two about unit
+models into ``docs/units.md``. Each of the others writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into
+``docs/NAME.md``, where NAME is that of the benchmark.
 """
