@@ -12,6 +12,7 @@
 ``python -m benchmarks.contrasts``      whether the currents that differ between conditions are found, and no others
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
 ``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
+``python -m benchmarks.unit_models_oscillators``  whether oscillators are found behind noisy fields
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 ``python -m benchmarks.populations``    whether latents of whole populations are recovered

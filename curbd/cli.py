@@ -174,6 +174,11 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     )
     step.add_argument("--out", type=Path, required=True, metavar="degeneracy.csv", help="file for the agreement")
 
+    step = add_step(steps, "oscillators", _oscillators, "describe the channels of fields as coupled oscillators")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording of fields")
+    step.add_argument("--out", type=Path, required=True, metavar="oscillators.csv", help="file for the channels")
+    step.add_argument("--forces", type=Path, required=True, metavar="oscillator_forces.csv", help="file for the forces")
+
     step = add_step(steps, "group", _group, "combine the recordings of a run over sessions and animals")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
     step.add_argument("--out", type=Path, required=True, metavar="group.csv", help="file for the combined estimates")
@@ -434,6 +439,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         with_contrasts=bool(plan.config.contrasts),
         with_dynamics=plan.config.dynamics != "none",
         with_degeneracy=plan.config.degeneracy,
+        with_oscillators=plan.config.oscillators,
     )
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
@@ -458,6 +464,16 @@ def _degeneracy(arguments: argparse.Namespace) -> None:
     networks = [read_netcdf(path) for path in arguments.networks]
     table = degeneracy_table(recording, {str(fits.attrs["model"]): fits for fits in networks})
     tables.write("degeneracy", table, arguments.out)
+
+
+def _oscillators(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.oscillators.oscillator_tables import oscillator_tables
+
+    recording, _ = read_recording(arguments)
+    of_recording = oscillator_tables(recording)
+    tables.write("oscillators", of_recording.oscillators, arguments.out)
+    tables.write("oscillator_forces", of_recording.forces, arguments.forces)
 
 
 def _group(arguments: argparse.Namespace) -> None:

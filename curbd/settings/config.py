@@ -74,6 +74,11 @@ class Config(Section):
     explain the same recording. Models with their own bins, smoothing or scaling, and population networks, are left out.
     For the part of the random start alone, add a model with `resample_trials: false`."""
 
+    oscillators: bool = False
+    """Whether the channels of recordings of fields (LFP, ECoG: HDF5 files with sampled rates) are also described as
+    coupled oscillators, with frequency, damping and the forces of regions (oscillators.csv, oscillator_forces.csv).
+    There is no verdict on these forces, and in-silico experiments do not use them."""
+
     @field_validator("results")
     @classmethod
     def _path_without_wildcards(cls, value: str) -> str:

@@ -261,7 +261,7 @@ def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
         return None, data
     kept = {key: data[key] for key in ("recordings", "results", "defaults") if key in data} | {"inactivations": {}}
     checked = check(Config, kept, dotted)[0]
-    for key in ("models", "inactivations", "bench", "contrasts", "dynamics", "degeneracy"):
+    for key in ("models", "inactivations", "bench", "contrasts", "dynamics", "degeneracy", "oscillators"):
         if checked is not None and key in data:
             larger = check(Config, kept | {key: data[key]}, dotted)[0]
             if larger is not None:
@@ -282,7 +282,7 @@ def _long_euler_steps(plan: Plan, file: str) -> list[str]:
 
 def _contradictory_settings(plan: Plan, file: str) -> list[str]:
     """Settings of a recording and a model that exclude each other, whatever the file of the recording holds."""
-    wrong = _adapting_models_with_dynamics(plan.config, file)
+    wrong = _adapting_models_with_dynamics(plan.config, file) + _oscillators_of_spikes(plan, file)
     for recording in plan.recordings:
         for name, model in plan.config.models.items():
             settings, options = plan.recording_settings(recording, name), model.estimator_options()
@@ -326,6 +326,20 @@ def _adapting_models_with_dynamics(config: Config, file: str) -> list[str]:
         )
         for name, of_model in options.items()
         if isinstance(of_model, OneStep) and of_model.adaptation is not False and config.dynamics != "none"
+    ]
+
+
+def _oscillators_of_spikes(plan: Plan, file: str) -> list[str]:
+    """Recordings that are no fields in a run that asks for oscillators, one mistake for each."""
+    return [
+        mistake(
+            f"{file}, oscillators",
+            found=f"true with recording {name} in the format {recording.format}",
+            expected="recordings in the format hdf5, whose rates are fields sampled at regular times",
+            todo="write the fields to an HDF5 file, or remove the key",
+        )
+        for name, recording in plan.recordings.items()
+        if plan.config.oscillators and recording.format != "hdf5"
     ]
 
 

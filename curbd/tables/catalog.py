@@ -11,6 +11,7 @@ from curbd.tables import (
     fits,
     group,
     mechanism,
+    oscillators,
     pathways,
     recordings,
 )
@@ -26,5 +27,6 @@ TABLES: dict[str, Table] = (
     | mechanism.TABLES
     | dynamics.TABLES
     | degeneracy.TABLES
+    | oscillators.TABLES
     | group.TABLES
 )

@@ -16,7 +16,7 @@ import pandas as pd
 from curbd import tables
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
-from curbd.tables import dynamics
+from curbd.tables import dynamics, oscillators
 from curbd.tables.column import SESSION_COLUMNS
 
 PACKAGES = (
@@ -44,6 +44,7 @@ def collect_run(
     with_contrasts: bool,
     with_dynamics: bool = False,
     with_degeneracy: bool = False,
+    with_oscillators: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
@@ -58,6 +59,7 @@ def collect_run(
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
     with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
+    with_oscillators : whether the config asks for channels as oscillators; without, their tables are empty.
 
     Returns
     -------
@@ -67,10 +69,11 @@ def collect_run(
     fits = [results / recording / model for recording in recordings for model in models[recording]]
     low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
     of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
-    compared = [results / recording for recording in recordings] if with_degeneracy else []
+    of_recordings = [results / recording for recording in recordings]
+    compared = of_recordings if with_degeneracy else []
     folders: dict[str, Iterable[Path]] = {
-        "units": [results / recording for recording in recordings],
-        "regions": [results / recording for recording in recordings],
+        "units": of_recordings,
+        "regions": of_recordings,
         "fits": fits,
         "region_scores": fits,
         "constraints": fits,
@@ -92,6 +95,7 @@ def collect_run(
         "populations": of_units,
         "transmission": of_units,
         "degeneracy": [folder for folder in compared if (folder / "degeneracy.csv").is_file()],
+        **{name: of_recordings if with_oscillators else [] for name in oscillators.TABLES},
         **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
     }
     collected = {

@@ -24,6 +24,7 @@ MECHANISM = [
     "populations.csv",
     "transmission.csv",
 ]
+OSCILLATOR_TABLES = ["oscillators", "oscillator_forces"]
 
 # A config on the command line alone has no file.
 CONFIG_FILES = workflow.overwrite_configfiles or (

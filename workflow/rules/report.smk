@@ -38,6 +38,15 @@ rule tables:
             if PLAN.config.degeneracy
             else []
         ),
+        oscillators=(
+            expand(
+                "<results>/{recording}/{table}.csv",
+                recording=PLAN.recordings,
+                table=OSCILLATOR_TABLES,
+            )
+            if PLAN.config.oscillators
+            else []
+        ),
         dynamics=(
             [table for name in DYNAMICS_TABLES for table in per_fit(f"{name}.csv")]
             if PLAN.config.dynamics != "none"
@@ -63,6 +72,7 @@ rule tables:
         ),
         expand("<results>/tables/{file}", file=MECHANISM),
         expand("<results>/tables/{table}.csv", table=DYNAMICS_TABLES),
+        expand("<results>/tables/{table}.csv", table=OSCILLATOR_TABLES),
         expand(
             "<results>/tables/{table}.parquet",
             table=[
