@@ -22,6 +22,7 @@ from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
 from curbd import teachers
 from curbd.estimators.fitting import fit
+from curbd.network.residual import one_step_residual
 from curbd.network.truth import correlation
 from curbd.network.view import view
 from curbd.settings.models import Model
@@ -74,7 +75,7 @@ def _scores(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> di
                 estimated = seen.current(sources[source], seen.region == target)[seen.train].ravel()
                 r2.append(1 - ((estimated - true) ** 2).sum() / (true**2).sum())
                 r.append(correlation(estimated, true))
-    y, error = (values[~seen.train] for values in seen.residual)
+    y, error = one_step_residual(seen.network, seen.r[~seen.train], seen.u[~seen.train])
     adaptation, true_adaptation = seen.network.adaptation, teacher.network.adaptation
     assert true_adaptation is not None
     strength = np.nan if adaptation is None else correlation(adaptation.strength, true_adaptation.strength)

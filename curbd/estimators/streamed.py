@@ -272,6 +272,7 @@ def needs_the_data_once(model: Model) -> bool:
     return (
         isinstance(options, OneStep)
         and options.hidden_inputs == "none"
+        and options.adaptation is False
         and model.constraints is None
         and (FitSettings().substeps if substeps is None else substeps) == 1
     )
