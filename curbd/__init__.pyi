@@ -1,5 +1,6 @@
 from . import tables as tables
 from . import teachers as teachers
+from .changes.change_table import change_tables as change_tables
 from .contrasts.contrast import contrast_tables as contrast_tables
 from .errors import UserError as UserError
 from .estimators.fitting import Fits as Fits
@@ -23,6 +24,7 @@ from .report.figures import plot as plot
 from .results import Results as Results
 from .results import read as read
 from .scores.score import score as score
+from .settings.contrasts import Change as Change
 from .settings.contrasts import Contrast as Contrast
 from .settings.experiments import ExperimentSettings as ExperimentSettings
 from .settings.experiments import Inactivation as Inactivation

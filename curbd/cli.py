@@ -133,6 +133,11 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
         help="file for the differences over time",
     )
 
+    step = add_step(steps, "changes", _changes, "test which pathways changed their weights between conditions or days")
+    add_network_arguments(step)
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its changes")
+    step.add_argument("--out", type=Path, required=True, metavar="changes.csv", help="file for the changes")
+
     add_inactivate_step(steps, _inactivate)
 
     step = add_step(steps, "compare", _compare, "compare predictions with the real perturbations of a recording")
@@ -336,6 +341,24 @@ def _contrasts(arguments: argparse.Namespace) -> None:
     tables.write("contrast_timecourses", compared.timecourses, arguments.timecourses)
 
 
+def _changes(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.changes.change_table import change_tables
+    from curbd.network.view import view
+    from curbd.settings.plan import load_plan
+    from curbd.storage import read_netcdf
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks = read_netcdf(arguments.network)
+    changes = load_plan(arguments.plan).config.changes
+
+    compared = change_tables(recording, view(recording, networks), changes, str(networks.attrs["model"]))
+
+    print("\n".join(f"{text}; this change is left out" for text in compared.left_out.values()) or "no remarks")
+    tables.write("changes", compared.changes, arguments.out)
+
+
 def _inactivate(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
@@ -437,6 +460,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         models,
         plan.config.models,
         with_contrasts=bool(plan.config.contrasts),
+        with_changes=bool(plan.config.changes),
         with_dynamics=plan.config.dynamics != "none",
         with_degeneracy=plan.config.degeneracy,
         with_oscillators=plan.config.oscillators,

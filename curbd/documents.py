@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from curbd.settings.config import Config, Hardware
-from curbd.settings.contrasts import Contrast
+from curbd.settings.contrasts import Change, Contrast
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
@@ -120,6 +120,7 @@ def config_keys() -> list[str]:
     lines += _section("inactivations.&lt;name&gt;", Inactivation, level=2)
     lines += _section("bench: how experiments are run and tested", ExperimentSettings, level=2)
     lines += _section("contrasts.&lt;name&gt;", Contrast, level=2)
+    lines += _section("changes.&lt;name&gt;", Change, level=2)
     lines += _section("report: how the figures show the regions", ReportSettings, level=2)
     return lines[:-1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
+from curbd.settings.contrasts import Levels
 from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
@@ -90,7 +91,7 @@ def check_run(plan: Plan) -> RunCheck:
     _check_perturbed(plan, files, check)
     _check_values(files, check)
     _check_experiments(plan, files, check)
-    _check_contrasts(plan, files, check)
+    _check_comparisons(plan, files, check)
     return check
 
 
@@ -240,17 +241,19 @@ def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck)
         _tell(f"The readout {name}", wrong, list(with_trials), set(), plan, check)
 
 
-def _check_contrasts(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
-    """Contrasts whose column, levels or matched columns no recording has, or that some recordings cannot have."""
+def _check_comparisons(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+    """Contrasts and changes whose columns or levels no recording has, or that some recordings cannot have."""
     trials = {name: file.every_trial for name, file in files.items() if file.every_trial is not None}
-    for name, contrast in plan.config.contrasts.items():
-        wrong: dict[str, str] = {}
-        for recording, outline in trials.items():
-            try:
-                comparisons(outline, name, contrast)
-            except UserError as error:
-                wrong[recording] = str(error)
-        _tell(f"The contrast {name}", wrong, list(trials), set(), plan, check)
+    wanted: dict[str, Mapping[str, Levels]] = {"contrast": plan.config.contrasts, "change": plan.config.changes}
+    for kind, settings in wanted.items():
+        for name, levels in settings.items():
+            wrong: dict[str, str] = {}
+            for recording, outline in trials.items():
+                try:
+                    comparisons(outline, f"{kind}s.{name}", levels)
+                except UserError as error:
+                    wrong[recording] = str(error)
+            _tell(f"The {kind} {name}", wrong, list(trials), set(), plan, check)
 
 
 def _tell(what: str, wrong: dict[str, str], chosen: list[str], required: set[str], plan: Plan, check: RunCheck) -> None:

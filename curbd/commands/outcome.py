@@ -79,6 +79,8 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     steps = dict(FILES_OF_STEP)
     if plan.config.contrasts:
         steps["contrasts"] = ("contrasts.csv", "contrast_timecourses.parquet")
+    if plan.config.changes and plan.config.models[model].family == "full_rank":
+        steps["changes"] = ("changes.csv",)
     if plan.config.dynamics != "none":
         steps["dynamics"] = tuple(f"{name}.csv" for name in DYNAMICS_TABLES)
     if plan.config.models[model].family == "low_rank":

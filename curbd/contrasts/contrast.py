@@ -87,7 +87,7 @@ def contrast_tables(
     left_out: dict[str, str] = {}
     for name, contrast in contrasts.items():
         try:
-            pairs = comparisons(recording, name, contrast)
+            pairs = comparisons(recording, f"contrasts.{name}", contrast)
             in_window = _window(recording, name, contrast)
         except UserError as error:
             left_out[name] = str(error)

@@ -1,4 +1,4 @@
-"""The trials that a contrast compares: their levels, the trials that are alike, and permuted labels."""
+"""The trials that a contrast or a change compares: their levels, the trials that are alike, and permuted labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import xarray as xr
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import cell_text
-from curbd.settings.contrasts import Contrast
+from curbd.settings.contrasts import Levels
 
 Array = np.ndarray
 MAX_LEVELS = 8
@@ -61,7 +61,7 @@ class Comparison:
         of_stratum = of_stratum / of_stratum.sum()
         return is_a * (of_stratum / n_a)[self.stratum], ~is_a * (of_stratum / n_b)[self.stratum]
 
-    def permuted(self, contrast: Contrast) -> Array:
+    def permuted(self, contrast: Levels) -> Array:
         """Draw labels (permutation, compared trial) of the null; the first row holds the labels of the comparison."""
         rng = np.random.default_rng(contrast.seed)
         n_trials = len(self.is_a)
@@ -85,14 +85,14 @@ class Comparison:
         return result
 
 
-def comparisons(recording: xr.Dataset, name: str, contrast: Contrast) -> list[Comparison]:
-    """Choose the trials of every pair of levels of a contrast.
+def comparisons(recording: xr.Dataset, key: str, contrast: Levels) -> list[Comparison]:
+    """Choose the trials of every pair of levels of a contrast or of a change.
 
     Parameters
     ----------
     recording : the recording, with its trial columns and inputs.
-    name : name of the contrast, for messages.
-    contrast : the settings of the contrast.
+    key : key of the config, such as ``contrasts.reward``, for messages.
+    contrast : the settings of the contrast or of the change.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def comparisons(recording: xr.Dataset, name: str, contrast: Contrast) -> list[Co
     ------
     UserError : the recording lacks a column or a level, or a level has too few trials.
     """
-    where = f"contrasts.{name}, recording {recording.attrs['recording']}"
+    where = f"{key}, recording {recording.attrs['recording']}"
     cells = trial_column(recording, contrast.column, f"{where}, column")
     texts = np.array([cell_text(cell) for cell in cells])
     levels = _levels(contrast, cells, texts, where)
@@ -147,7 +147,7 @@ def covariate(recording: xr.Dataset, name: str, where: str) -> Array:
     return trial_column(recording, name, where)
 
 
-def _levels(contrast: Contrast, cells: Array, texts: Array, where: str) -> list[str]:
+def _levels(contrast: Levels, cells: Array, texts: Array, where: str) -> list[str]:
     """Names of the compared levels, in the order of the differences."""
     present = [str(text) for text in dict.fromkeys(texts[np.argsort(cells, kind="stable")]) if text]
     if cells.dtype.kind in "biuf":
@@ -192,7 +192,7 @@ def _order(recording: xr.Dataset) -> Array:
 
 
 def _comparison(
-    pair: tuple[str, str], texts: Array, groups: Sequence[Array], order: Array, contrast: Contrast, where: str
+    pair: tuple[str, str], texts: Array, groups: Sequence[Array], order: Array, contrast: Levels, where: str
 ) -> Comparison:
     known = np.isin(texts, pair) & np.all([group != "" for group in groups] or [np.ones(len(texts), bool)], axis=0)
     trials = order[known[order]]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from curbd.errors import UserError, did_you_mean
 from curbd.report import (
     agreement_figure,
+    change_figure,
     contrast_figures,
     current_figures,
     effect_figures,
@@ -97,6 +98,8 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
     for number, (rows, courses) in enumerate(contrast_figures.compared(fit), start=1):
         draws[f"contrast_{number}"] = partial(contrast_figures.matrix, rows, palette)
         draws[f"contrast_{number}_timecourses"] = partial(contrast_figures.timecourses, rows, courses, palette)
+    for number, rows in enumerate(change_figure.compared(fit), start=1):
+        draws[f"change_{number}"] = partial(change_figure.matrix, rows, palette)
     return draws
 
 
@@ -104,6 +107,8 @@ def title_of(figure: str) -> str:
     """Return the heading of a figure."""
     if figure in TITLES:
         return TITLES[figure]
+    if figure.startswith("change_"):
+        return "Changes of the weights"
     return "Differences of the currents over time" if figure.endswith("_timecourses") else "Differences of the currents"
 
 

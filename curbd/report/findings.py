@@ -259,6 +259,32 @@ def _latent_sentence(rows: pd.DataFrame) -> str:
     return f" {len(found)} of {counted(len(latents), 'latent')} differ{named}."
 
 
+def change_sentences(fit: ModelResults) -> list[str]:
+    """Say for every change of a model which pathways changed their weights, and of which nothing can be said."""
+    sentences = []
+    for (name, level_a, level_b), rows in fit.tables["changes"].groupby(["change", "level_a", "level_b"], sort=True):
+        changed, unknown = rows[rows["verdict"] == "changed"], rows[rows["verdict"] == "cannot_tell"]
+        text = (
+            f"{name} ({level_a} − {level_b}): the weights of {len(changed)} of {counted(len(rows), 'pathway')} changed"
+        )
+        if len(changed):
+            text += ": " + _listed(
+                changed["source"].str.removeprefix("input:")
+                + " → "
+                + changed["target"]
+                + changed["changed_share"].map(lambda share: "" if np.isnan(share) else f" (share {share:.2f})")
+            )
+        text += f"; of {len(unknown)} nothing can be said." if len(unknown) else "."
+        misfit = unknown["reason"].str.contains("not recorded")
+        if misfit.any():
+            text += (
+                " The errors of the regression differ between the levels, as with an input that was not recorded or "
+                f"noise of the measurement, in {_listed(pd.Series(unknown.loc[misfit, 'target'].unique()))}."
+            )
+        sentences.append(text)
+    return sentences
+
+
 def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 

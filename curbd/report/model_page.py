@@ -54,6 +54,7 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         drawn = pictures(figures_of_model(fit, palette), results, recording, fit.name)
     pathways = fit.tables["pathways"].sort_values("grade_rank", kind="stable")
     contrasts = [drawn.pop(name) for name in list(drawn) if name.startswith("contrast_")]
+    changes = [drawn.pop(name) for name in list(drawn) if name.startswith("change_")]
     return {
         "name": fit.name,
         "summary": findings.summarise(fit),
@@ -65,6 +66,11 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
             "sentences": findings.contrast_sentences(fit),
             "pictures": contrasts,
             "table": grid("contrasts", _by_evidence(fit.tables["contrasts"]), leave_out=("recording", "model")),
+        },
+        "changes": {
+            "sentences": findings.change_sentences(fit),
+            "pictures": changes,
+            "table": grid("changes", fit.tables["changes"].dropna(axis=1, how="all"), leave_out=("recording", "model")),
         },
         "constraints": grid("constraints", fit.tables["constraints"], leave_out=("recording", "model")),
         "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),

@@ -21,6 +21,7 @@ def definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
         *(["constraints"] if len(run.tables["constraints"]) else []),
         "currents",
         *(["contrasts"] if len(run.tables["contrasts"]) else []),
+        *(["changes"] if len(run.tables["changes"]) else []),
         "inactivations",
         *EXPERIMENT_TABLES,
         "regions",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from curbd.settings.contrasts import Contrast
+from curbd.settings.contrasts import Change, Contrast
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
@@ -60,6 +60,10 @@ class Config(Section):
     """Name -> comparison of the currents between conditions, at its shortest `{reward: {column: rewarded}}`. Every
     contrast is computed for every fitted network; recordings that lack the column or a level are left out, with a
     remark."""
+    changes: dict[Name, Change] = {}
+    """Name -> test of which pathways changed their weights between conditions or days, at its shortest
+    `{learning: {column: day}}`. Every change is tested with every model of full rank; recordings that lack the column
+    or a level are left out, with a remark."""
     report: ReportSettings = ReportSettings()
     """How the figures of the report show the regions."""
 

@@ -261,7 +261,7 @@ def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
         return None, data
     kept = {key: data[key] for key in ("recordings", "results", "defaults") if key in data} | {"inactivations": {}}
     checked = check(Config, kept, dotted)[0]
-    for key in ("models", "inactivations", "bench", "contrasts", "dynamics", "degeneracy", "oscillators"):
+    for key in ("models", "inactivations", "bench", "contrasts", "changes", "dynamics", "degeneracy", "oscillators"):
         if checked is not None and key in data:
             larger = check(Config, kept | {key: data[key]}, dotted)[0]
             if larger is not None:

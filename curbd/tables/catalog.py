@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curbd.tables import (
+    changes,
     constraints,
     contrasts,
     degeneracy,
@@ -22,6 +23,7 @@ TABLES: dict[str, Table] = (
     | recordings.TABLES
     | pathways.TABLES
     | contrasts.TABLES
+    | changes.TABLES
     | constraints.TABLES
     | experiments.TABLES
     | mechanism.TABLES

@@ -42,6 +42,7 @@ def collect_run(
     settings: Mapping[str, Model],
     *,
     with_contrasts: bool,
+    with_changes: bool = False,
     with_dynamics: bool = False,
     with_degeneracy: bool = False,
     with_oscillators: bool = False,
@@ -57,6 +58,7 @@ def collect_run(
     models : name of a recording -> models that have all their results.
     settings : name of a model -> its settings.
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
+    with_changes : whether the config has changes; without, their table is empty.
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
     with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
     with_oscillators : whether the config asks for channels as oscillators; without, their tables are empty.
@@ -69,6 +71,7 @@ def collect_run(
     fits = [results / recording / model for recording in recordings for model in models[recording]]
     low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
     of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
+    full_rank = [fit for fit in fits if settings[fit.name].family == "full_rank"]
     of_recordings = [results / recording for recording in recordings]
     compared = of_recordings if with_degeneracy else []
     folders: dict[str, Iterable[Path]] = {
@@ -83,6 +86,7 @@ def collect_run(
         "balance": fits,
         "contrasts": fits if with_contrasts else [],
         "contrast_timecourses": fits if with_contrasts else [],
+        "changes": full_rank if with_changes else [],
         "inactivations": fits,
         "inactivation_timecourses": fits,
         "inactivation_units": fits,

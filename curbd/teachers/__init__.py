@@ -11,6 +11,7 @@ from curbd.teachers.multi_region import Laser, multi_region
 from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.published import published_three_region
 from curbd.teachers.teacher import CLIP, Teacher, states, true_current
+from curbd.teachers.two_days import TwoDays, two_days
 
 __all__ = [
     "CLIP",
@@ -18,6 +19,7 @@ __all__ = [
     "TEACHERS",
     "Laser",
     "Teacher",
+    "TwoDays",
     "adapting",
     "chain",
     "demo",
@@ -29,6 +31,7 @@ __all__ = [
     "published_three_region",
     "states",
     "true_current",
+    "two_days",
     "write_hdf5",
     "write_nwb",
     "write_populations",

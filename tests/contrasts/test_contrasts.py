@@ -252,12 +252,12 @@ def test_clusters_have_their_bins_and_the_p_value_of_their_mass() -> None:
 def test_levels_have_an_order_and_all_pairs() -> None:
     cue = np.tile(["right", "left", "none"], 10)
     recording = recording_of({"cue": cue, "correct": np.tile([True, False], 15), "size": np.tile([1.0, 2.0], 15)})
-    pairs = [(pair.level_a, pair.level_b) for pair in comparisons(recording, "c", Contrast(column="cue"))]
+    pairs = [(pair.level_a, pair.level_b) for pair in comparisons(recording, "contrasts.c", Contrast(column="cue"))]
     assert pairs == [("left", "none"), ("left", "right"), ("none", "right")]
     for column, levels in (("correct", ("True", "False")), ("size", ("2", "1"))):
-        only = comparisons(recording, "c", Contrast(column=column))[0]
+        only = comparisons(recording, "contrasts.c", Contrast(column=column))[0]
         assert (only.level_a, only.level_b) == levels
-    chosen = comparisons(recording, "c", Contrast(column="cue", levels=["right", "left"]))
+    chosen = comparisons(recording, "contrasts.c", Contrast(column="cue", levels=["right", "left"]))
     assert [(pair.level_a, pair.level_b, len(pair.trials)) for pair in chosen] == [("right", "left", 20)]
 
 
@@ -278,4 +278,4 @@ def test_what_a_recording_cannot_do_is_said(contrast: dict[str, object], words: 
         "rare": np.where(np.arange(40) < 2, "yes", "no"),
     }
     with pytest.raises(UserError, match=words):
-        comparisons(recording_of(columns), "c", Contrast.model_validate(contrast))
+        comparisons(recording_of(columns), "contrasts.c", Contrast.model_validate(contrast))

@@ -38,6 +38,7 @@ CONFIG = Config.model_validate(
             "low": {"family": "low_rank", "seeds": [3, 1]},
         },
         "contrasts": {"choice": {"column": "side", "permutations": 19}},
+        "changes": {"learning": {"column": "side", "permutations": 19}},
     }
 )
 
@@ -86,6 +87,8 @@ def run_model(folder: Path, plan: Path, model: str) -> None:
         out=paths["contrasts"],
         timecourses=paths["contrast_timecourses"],
     )
+    if not low_rank:
+        call(curbd, "changes", **fit, plan=plan, out=paths["changes"])
     call(
         curbd,
         "inactivate",
@@ -143,7 +146,7 @@ def run_steps(folder: Path, recordings: Mapping[str, tuple[Teacher, list[str]]])
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a run: a recording of three regions with hostile names, and one of a single region."""
-    three = teachers.multi_region(regions=REGIONS, units=5, trials=10, samples=40, seed=1)
+    three = teachers.multi_region(regions=REGIONS, units=5, trials=14, samples=40, seed=1)
     alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
     recordings = {"three": (three, ["side"]), "alone": (alone, [])}
     return run_steps(tmp_path_factory.mktemp("run"), recordings)
@@ -202,6 +205,12 @@ def test_contrasts_and_sessions_have_their_place(page: str) -> None:
     assert "Differences between conditions" in page
     assert "choice (left − right): the evoked currents of" in page
     assert "2 sessions of 2 animals" in page
+
+
+def test_changes_of_weights_have_their_place(page: str) -> None:
+    # Of the four models of two recordings, only `full` of `three` has enough trials and is of full rank.
+    assert page.count("Weights that changed") == 1
+    assert "learning (left − right): the weights of" in page
 
 
 def test_names_from_the_file_are_escaped(page: str) -> None:
@@ -368,7 +377,7 @@ def test_a_recording_left_from_an_earlier_config_is_not_read(run: Path, tmp_path
     for name in ("three", "alone"):
         left = read_netcdf(run / name / "recording.nc").isel(trial=[0])
         write_netcdf({"/": left}, place / name / "full" / "recording.nc")
-    for width, trials in ((None, [6, 10]), (0.02, [1, 1])):
+    for width, trials in ((None, [6, 14]), (0.02, [1, 1])):
         origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
         origin["config"]["models"]["full"]["bin_width_s"] = width
         (place / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")

@@ -22,6 +22,9 @@ rule tables:
         contrast_timecourses=(
             per_fit("contrast_timecourses.parquet") if PLAN.config.contrasts else []
         ),
+        changes=(
+            per_fit("changes.csv", family="full_rank") if PLAN.config.changes else []
+        ),
         inactivations=per_fit("inactivations.csv"),
         timecourses=per_fit("inactivation_timecourses.parquet"),
         unit_effects=per_fit("inactivation_units.parquet"),
@@ -64,6 +67,7 @@ rule tables:
                 "pathways",
                 "nulls",
                 "contrasts",
+                "changes",
                 "degeneracy",
                 "inactivations",
                 "perturbation_comparison",

@@ -1,0 +1,1 @@
+"""Changes of the weights of every pathway between conditions or days."""
