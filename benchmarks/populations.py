@@ -24,6 +24,9 @@ from benchmarks.rows import add, finished, rows
 from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.analysis import Analysis, analyse
+from lrfit.population_network.currents import currents
+from lrfit.population_network.fit import converge, start
+from lrfit.population_network.indicator import from_fluorescence
 from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording, from_arrays
 from lrfit.population_network.silencing import mean_effect, silence
@@ -39,6 +42,8 @@ TEACHERS: Mapping[str, Mapping[str, Any]] = {
     "random_bulk": {"bulk": 0.8},
     "five_regions": {"regions": 5, "absent": 8, "trials": 150},
     "many_units": {"recorded": 100},
+    "calcium": {"indicator_s": 0.7, "frame_bins": 2, "fluorescence_noise_sd": 0.5},
+    "slow_calcium": {"indicator_s": 1.0, "frame_bins": 5, "fluorescence_noise_sd": 1.0},
 }
 """Kinds of teachers of many tanh units per region, with the options of `populations`."""
 SYNAPSE_MV: Mapping[str, float] = {"background": 0.0, "synapses": 1.0}
@@ -132,8 +137,9 @@ def population_line(name: str, seed: int, options: Mapping[str, Any]) -> dict[st
     options : options of `populations`.
     """
     teacher = populations(seed=seed, silencing=True, **options)
-    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     wall, used = time.perf_counter(), time.process_time()
+    parts = (teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    data = from_fluorescence(*parts) if "indicator_s" in options else from_arrays(*parts)
     result = analyse(data, tau_s=teacher.tau_s)
     wall, used = time.perf_counter() - wall, time.process_time() - used
     table = pathway_scores(teacher, result, data)
@@ -159,6 +165,30 @@ def population_line(name: str, seed: int, options: Mapping[str, Any]) -> dict[st
         "share": np.nan,
         "wall_s": wall,
         "cpu_s": used,
+    } | (behind_indicator(teacher, data, result.dimensions) if "indicator_s" in options else {})
+
+
+def behind_indicator(teacher: PopulationTeacher, data: Recording, dimensions: Sequence[int]) -> dict[str, float]:
+    """Return the estimated decay time, and the correlations of a network that takes fluorescence for Gaussian activity.
+
+    Parameters
+    ----------
+    teacher : the teacher, with the true currents.
+    data : the recording of the teacher.
+    dimensions : (region,) number of latents of each region.
+    """
+    plain = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    fit = converge(start(plain, dimensions, teacher.tau_s, gaussian=True), plain)
+    fitted = currents(fit.model, plain, fit.paths).current
+    r = np.full(teacher.present.shape, np.nan)
+    for target, source in np.argwhere(teacher.present):
+        units = teacher.region == target
+        r[target, source] = correlation(teacher.current[source][..., units], fitted[source][..., units])
+    within = np.eye(len(r), dtype=bool)
+    return {
+        "indicator_s": float(data.indicator_s or 0),
+        "plain_within_r": float(np.nanmean(r[within])),
+        "plain_cross_r": float(np.nanmean(r[~within])),
     }
 
 

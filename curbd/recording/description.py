@@ -12,16 +12,17 @@ import pandas as pd
 
 from curbd.recording.cells import as_text, cell_text
 from curbd.recording.counts import counts_per_rate
+from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import LabelOrigin, resolve
 from curbd.recording.window_checks import clock_hint, window_notes
 from curbd.settings.recording import Regions, Units
 
 LEVEL_LINES = (
-    "  a recording of spikes is a sample of every region: by default, statements are about whole populations",
+    "  the recorded units are a sample of every region: by default, statements are about whole populations",
     "  (model `population`), beside a network of the recorded units (model `full_rank`)",
 )
-"""What the default models of a recording of spikes make statements about."""
+"""What the default models of a recording of spikes or fluorescence make statements about."""
 INSPECTED_SAMPLES = 2000
 """Number of samples of sampled activity that are read to find units whose activity does not vary."""
 MAX_REGIONS_LISTED = 12
@@ -55,7 +56,7 @@ def activity_lines(file: RecordingFile) -> list[str]:
             f"  {file.activity_name}: {len(activity.trials)} trials of {time_s.size} bins of {step}"
             f" ({seconds(time_s[0])} to {seconds(time_s[-1])}), {n_units} units",
             *(["  rates are phi(x) of a model, in (-1, 1), and taken as they are"] if file.already_phi else []),
-            *(["  spike counts in every bin", *LEVEL_LINES] if _holds_counts(activity, file) else []),
+            *(_fluorescence_lines(file) or _count_lines(activity, file)),
             *([f"  inputs: {', '.join(activity.input_names)}"] if activity.input_names else []),
             *(
                 [f"  trial columns: {', '.join(map(str, activity.trials.columns))}"]
@@ -65,14 +66,30 @@ def activity_lines(file: RecordingFile) -> list[str]:
             *truth,
         ]
     unit = f", unit {activity.unit}" if activity.unit else ""
-    return ["Activity", f"  {file.activity_name}: {n_units} units, {clock_line(activity)}{unit}", *truth]
+    return [
+        "Activity",
+        f"  {file.activity_name}: {n_units} units, {clock_line(activity)}{unit}",
+        *_fluorescence_lines(file),
+        *truth,
+    ]
 
 
-def _holds_counts(activity: BinnedTrials, file: RecordingFile) -> bool:
-    """Whether trials hold spike counts, or counts divided by the bin width."""
+def _fluorescence_lines(file: RecordingFile) -> list[str]:
+    """What the default models make of fluorescence; no lines for other activity."""
+    if file.already_phi or not is_fluorescence(file.activity_name):
+        return []
+    if is_deconvolved(file.activity_name):
+        return ["  deconvolved fluorescence: taken as activity without a calcium indicator", *LEVEL_LINES]
+    decay = "its decay time is estimated, or given (option indicator_s of the model `population`)"
+    return [f"  fluorescence of a calcium indicator: {decay}", *LEVEL_LINES]
+
+
+def _count_lines(activity: BinnedTrials, file: RecordingFile) -> list[str]:
+    """What the default models make of trials that hold spike counts, or counts divided by the bin width."""
     if file.already_phi or activity.time_s.size < 2:
-        return False
-    return counts_per_rate(activity.read(), float(np.median(np.diff(activity.time_s)))) is not None
+        return []
+    counts = counts_per_rate(activity.read(), float(np.median(np.diff(activity.time_s)))) is not None
+    return ["  spike counts in every bin", *LEVEL_LINES] if counts else []
 
 
 def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Regions) -> list[str]:

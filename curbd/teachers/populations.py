@@ -38,8 +38,7 @@ class PopulationTeacher(NamedTuple):
     region : (unit,) index of the region of every recorded unit.
     bin_s : width of a bin or of a frame in seconds.
     tau_s : time constant of the units in seconds.
-    gain : (unit,) change of the log rate per unit of the state x; with an indicator, mean change of the fluorescence
-        of a frame per unit of the state x, where a spike adds 1.
+    gain : (unit,) change of the log rate per unit of the state x.
     present : (target, source) True if the pathway exists; the diagonal is True.
     current : (source, trial, time, unit) current from all units of a region to every recorded unit, dimensionless, in
         the units of x in tau dx/dt = -x + ...
@@ -307,8 +306,6 @@ def _imaged(
         activity=trace + noise_sd * rng.standard_normal(trace.shape),
         inputs=averaged(teacher.inputs),
         bin_s=teacher.bin_s * frame_bins,
-        # The mean of the derivative of exp(g x) is g times the mean rate.
-        gain=teacher.gain * teacher.activity.mean((0, 1)) * frame_bins,
         current=averaged(teacher.current),
         silencing=averaged(teacher.silencing) if len(teacher.silencing) else np.zeros((0, *trace.shape)),
     )

@@ -86,6 +86,8 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
             [
                 "processing/ophys/Deconvolved/Deconvolved: 219 units, 2000 samples, 0 s to 199.9 s, 10 Hz",
                 "stored as (unit 219, time 2000)",
+                "deconvolved fluorescence: taken as activity without a calcium indicator",
+                "(model `population`), beside a network of the recorded units (model `full_rank`)",
                 "V1: 219 units, from imaging_plane.location",
                 "199 of 219 units are left out: not a cell (iscell)",
                 "only one region",
@@ -117,6 +119,7 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
             [
                 "fluorescence: 70 x 892 float32, dims = region,frame",
                 "fluorescence: 70 units, 892 samples, 0 s to 891 s, 1 Hz",
+                "fluorescence of a calcium indicator: its decay time is estimated, or given (option indicator_s",
                 "70 regions with 1 unit each, from hdf5:region/acronym",
                 "3 units do not vary: 17 (RH), 34 (Pit), 49 (GG).",
             ],
