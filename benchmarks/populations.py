@@ -239,7 +239,7 @@ def summary(table: pd.DataFrame) -> str:
         cells = {
             "teachers": name,
             "seeds": len(teachers),
-            "prototype: r within, across": PROTOTYPE_R.get(str(name), ""),
+            "prototype: r within, across": PROTOTYPE_R.get(str(name), _without_indicator(mean)),
             "wanted: r within, across": WANTED_R.get(str(name), ""),
             "r within": f"{mean['within_r']:.3f}",
             "r across": f"{mean['cross_r']:.3f}",
@@ -252,6 +252,13 @@ def summary(table: pd.DataFrame) -> str:
         }
         lines.append({key: "" if str(cell).startswith("nan") else cell for key, cell in cells.items()})
     return markdown(pd.DataFrame(lines))
+
+
+def _without_indicator(mean: pd.Series) -> str:
+    """Write the correlations of a network that takes fluorescence for Gaussian activity; empty for spikes."""
+    if np.isnan(mean.get("plain_within_r", np.nan)):
+        return ""
+    return f"{mean['plain_within_r']:.2f}, {mean['plain_cross_r']:.2f} (no indicator)"
 
 
 def _of(number: float, total: float) -> str:

@@ -45,8 +45,8 @@ class Config(Section):
         "low_rank": Model(family="low_rank"),
     }
     """Name -> model. Every model is fitted to every recording; for a sweep over settings, write several entries. If
-    this key is not given and every recording holds spikes, the models are `full_rank`, with `smoothing_s: 0`, and
-    `population`, a population network."""
+    this key is not given and every recording holds spikes or fluorescence, the models are `full_rank`, with
+    `smoothing_s: 0`, and `population`, a population network."""
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
     """Name -> in-silico experiment. Every experiment is run on every fitted network."""
     bench: ExperimentSettings = ExperimentSettings()
