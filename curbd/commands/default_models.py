@@ -17,6 +17,8 @@ MODELS_OF_POPULATIONS = {
     "population": Model(family="low_rank", estimator="population"),
 }
 """Models for recordings of spikes or fluorescence: both are fitted to activity without smoothing."""
+MIN_UNITS_OF_A_SAMPLE = 2
+"""If `units.min_per_region` lets regions of fewer units in, fluorescence is that of averages over regions."""
 MAX_PROBED_TRIALS = 20
 """Number of trials of a plain HDF5 file that are read to tell counts from rates."""
 
@@ -51,12 +53,16 @@ def shows_populations(row: Recording) -> bool:
         with readable_hdf5(row.path) as file:
             if row.format == "nwb" and not row.settings.activity and "units/spike_times" in file:
                 return True
+            # Regions of one unit, as averages over regions, are no samples of populations.
+            averages = row.settings.units.min_per_region < MIN_UNITS_OF_A_SAMPLE
             # The rooms of recordings take a second to import, which a dry run of NWB files with spikes does without.
             from curbd.recording.fluorescence import is_fluorescence
 
             if row.format == "nwb":
-                return all(map(is_fluorescence, row.settings.activity or _roi_responses(file)))
-            return is_fluorescence(row.settings.hdf5.rates) or _holds_counts(file, row)
+                return not averages and all(map(is_fluorescence, row.settings.activity or _roi_responses(file)))
+            if is_fluorescence(row.settings.hdf5.rates):
+                return not averages
+            return _holds_counts(file, row)
     except OSError:
         return False
 

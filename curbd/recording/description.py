@@ -78,6 +78,9 @@ def _fluorescence_lines(file: RecordingFile) -> list[str]:
     """What the default models make of fluorescence; no lines for other activity."""
     if file.already_phi or not is_fluorescence(file.activity_name):
         return []
+    labelled = file.units["region_raw"][file.units["region_raw"] != ""]
+    if len(labelled) > 1 and labelled.is_unique:
+        return ["  one unit per region, as of averages over regions: by default, networks of these units are fitted"]
     if is_deconvolved(file.activity_name):
         return ["  deconvolved fluorescence: taken as activity without a calcium indicator", *LEVEL_LINES]
     decay = "its decay time is estimated, or given (option indicator_s of the model `population`)"

@@ -62,6 +62,8 @@ def test_fluorescence_has_a_population_network_beside_a_network_of_units(tmp_pat
     table.write_text("recording\tpath\tformat\thdf5.rates\nimaging\timaging.h5\thdf5\tdff\n")
     models = with_default_models(read_plan({"recordings": str(table)})).config.models
     assert {name: model.level for name, model in models.items()} == {"full_rank": "unit", "population": "population"}
+    averages = read_plan({"recordings": str(table), "defaults": {"units": {"min_per_region": 1}}})
+    assert set(with_default_models(averages).config.models) == {"full_rank", "low_rank"}
 
 
 def test_responses_of_regions_of_interest_in_nwb_are_fluorescence(tmp_path: Path) -> None:

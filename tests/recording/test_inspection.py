@@ -119,7 +119,7 @@ def settings_of(row: dict[str, str], **more) -> RecordingSettings:
             [
                 "fluorescence: 70 x 892 float32, dims = region,frame",
                 "fluorescence: 70 units, 892 samples, 0 s to 891 s, 1 Hz",
-                "fluorescence of a calcium indicator: its decay time is estimated, or given (option indicator_s",
+                "one unit per region, as of averages over regions: by default, networks of these units are fitted",
                 "70 regions with 1 unit each, from hdf5:region/acronym",
                 "3 units do not vary: 17 (RH), 34 (Pit), 49 (GG).",
             ],
