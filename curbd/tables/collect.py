@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from curbd import tables
@@ -19,6 +18,8 @@ from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
 from curbd.tables import dynamics, oscillators
 from curbd.tables.column import SESSION_COLUMNS
 
+N_LATENTS = ["n_latents", "n_latents_low", "n_latents_high"]
+"""Columns of the table of regions with the number of latents and its range."""
 PACKAGES = (
     "curbd-workflow",
     "h5netcdf",
@@ -148,28 +149,28 @@ def _with_sessions(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_latents(regions: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:
-    """Add the number of latents of every region, and the model where the numbers of several models differ."""
+    """Add the numbers of latents of every region, and the model where the numbers of several models differ."""
+    numbers = {fit: _n_latents(fit / "network.nc") for fit in fits}
     rows = []
     for row in regions.to_dict("records"):
         of_region = {
-            fit.name: _n_latents(fit / "network.nc").get(row["region"], 0)
-            for fit in fits
-            if fit.parent.name == row["recording"]
+            fit.name: table.loc[row["region"]] for fit, table in numbers.items() if fit.parent.name == row["recording"]
         }
-        if len(set(of_region.values())) > 1:
-            rows += [row | {"n_latents": number, "model": name} for name, number in of_region.items()]
+        if len({tuple(number) for number in of_region.values()}) > 1:
+            rows += [row | dict(number) | {"model": name} for name, number in of_region.items()]
         else:
-            rows.append(row | {"n_latents": next(iter(of_region.values()), None)})
-    columns = [*regions.columns, "n_latents", *(["model"] if any("model" in row for row in rows) else [])]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(n_latents=table["n_latents"].astype("Int64"))
+            rows.append(row | dict(next(iter(of_region.values()), {})))
+    columns = [*regions.columns, *N_LATENTS, *(["model"] if any("model" in row for row in rows) else [])]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(N_LATENTS, "Int64"))
 
 
-def _n_latents(path: Path) -> dict[str, int]:
-    """Count the latents of every region in the file network.nc of a population network."""
+def _n_latents(path: Path) -> pd.DataFrame:
+    """Read the number of latents of every region, and its range, from the file network.nc of a population network."""
     with open_netcdf(path) as networks:
-        names, counts = np.unique(networks["latent_region"], return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+        regions = networks["pathway_target"].to_numpy().astype(str)
+        counts = [int((networks["latent_region"].to_numpy().astype(str) == region).sum()) for region in regions]
+        ranges = {name: networks[name].to_numpy() for name in N_LATENTS if name in networks}
+    return pd.DataFrame({"n_latents": counts} | ranges, index=regions, columns=N_LATENTS).astype("Int64")
 
 
 def _with_scores(units: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:

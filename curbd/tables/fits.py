@@ -31,6 +31,7 @@ BASELINES = {
 }
 NO_FORECAST = "a population network, which is scored by co-smoothing"
 NO_COSMOOTHING = "the model is no population network, or no unit fires in these trials"
+NO_POPULATION = "the model is no population network"
 NO_AVERAGE = "no condition has several trials"
 REPEATED_SHARE = (
     "the share of the variance over time that repeats between trials of one condition (split halves). It is a "
@@ -147,6 +148,23 @@ TABLES: dict[str, Table] = {
                 "information about the spikes of each unit that a population network gains from four fifths of the "
                 "other units (co-smoothing), beyond the mean rate of the unit, in bits per spike, over all units",
                 empty=NO_COSMOOTHING,
+            ),
+            Column(
+                "curvature",
+                "number",
+                "how strongly the currents of a population network saturate with its latents; 0 for a linear network, "
+                "which is used if held-out trials are more likely under a linear network",
+                empty=NO_POPULATION,
+                optional=True,
+                low=0,
+            ),
+            Column(
+                "curved_gain_nats",
+                "number",
+                "log likelihood of held-out trials that a curved population network gains over a linear network, in "
+                "nats",
+                empty=NO_POPULATION,
+                optional=True,
             ),
             Column("tau_s", "number", "time constant of the units, s", low=0),
             Column(

@@ -355,7 +355,7 @@ TABLES: dict[str, Table] = {
                 "rank_low",
                 "integer",
                 "lowest rank that the data allow: over all fits of the model, and with `block_rank` also over "
-                "resamples of the folds",
+                "resamples of the folds; for populations, by a strict test of the weights (p < .01)",
                 empty=NO_RANK_INTERVAL,
                 low=0,
             ),
@@ -363,7 +363,7 @@ TABLES: dict[str, Table] = {
                 "rank_high",
                 "integer",
                 "highest rank that the data allow: over all fits of the model, and with `block_rank` also over "
-                "resamples of the folds",
+                "resamples of the folds; for populations, by a generous test of the weights (p < .5)",
                 empty=NO_RANK_INTERVAL,
                 low=0,
             ),

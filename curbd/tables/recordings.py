@@ -76,6 +76,18 @@ TABLES: dict[str, Table] = {
                 low=1,
                 optional=True,
             ),
+            *(
+                Column(
+                    f"n_latents_{limit}",
+                    "integer",
+                    f"{extreme} number of latents whose score on held-out units is within two standard errors over "
+                    "trials of the best score of the region",
+                    empty="no model is a population network, or the config gives the number of latents",
+                    low=1,
+                    optional=True,
+                )
+                for limit, extreme in (("low", "smallest"), ("high", "largest"))
+            ),
             Column(
                 "model",
                 "text",

@@ -7,7 +7,7 @@ source, recorded and unrecorded, send to the recorded units, and the effect of s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ BURN_IN_BINS = 25
 """Number of bins without input before each trial, so that trials start from the spontaneous activity of the network."""
 DRIVE_TAU_S = 0.25
 """Each of the two time constants of the hidden drive, in seconds."""
+LINEAR_GROWTH = 0.8
+"""Largest real part of the eigenvalues of the weights between latents of linear units; activity grows without limit
+beyond 1."""
 
 
 class PopulationTeacher(NamedTuple):
@@ -63,10 +66,10 @@ class Weights(NamedTuple):
 
     Attributes
     ----------
-    M : (region, unit, latent) loadings.
+    M : (region, unit, latent) loadings; 0 for latents beyond the number of latents of a region.
     K : (target, source, latent, latent) weights between latents.
     input : (region, latent) weights of the recorded input.
-    hidden : (region, latent) weights of the hidden drive.
+    hidden : (drive, region, latent) weights of the hidden drives.
     bulk : (region, unit, unit) random weights within regions, or None.
     """
 
@@ -85,11 +88,14 @@ def populations(
     trials: int = 200,
     bins: int = 100,
     rate_hz: float = 8.0,
-    rank: int = 2,
+    rank: int | Sequence[int] = 2,
+    pathway_rank: int = 1,
     absent: int | Collection[tuple[int, int]] = 2,
     feedforward: bool = False,
+    linear: bool = False,
     bulk: float = 0.0,
     hidden: float = 0.0,
+    drives: int = 1,
     indicator_s: float | None = None,
     frame_bins: int = 1,
     fluorescence_noise_sd: float = 0.3,
@@ -111,11 +117,16 @@ def populations(
     trials : number of trials.
     bins : number of bins per trial.
     rate_hz : median rate of a unit at x = 0, in Hz; the mean rate is about 1.6 times as high.
-    rank : number of latents per region.
+    rank : number of latents per region: one number, or one number per region.
+    pathway_rank : rank of the weights of every pathway between regions that exists; smaller where a region has fewer
+        latents.
     absent : pathways between regions without weights: their number, or pairs (target, source).
     feedforward : whether regions send currents only to regions with a higher index.
+    linear : whether units are linear instead of tanh units; weights between latents are then scaled, so that the
+        network is stable.
     bulk : size of random weights bulk N(0, 1) / sqrt(units) within each region, in addition to the low-rank weights.
-    hidden : size of a slow common drive into all latents, which is not recorded.
+    hidden : size of slow common drives into all latents, which are not recorded.
+    drives : number of these drives; they have no effect if ``hidden`` is 0.
     indicator_s : decay time in seconds of a calcium indicator whose fluorescence is recorded instead of spikes; None
         for spikes.
     frame_bins : number of bins of .02 s in a frame of the fluorescence. Inputs, currents and effects of silencing are
@@ -126,22 +137,20 @@ def populations(
 
     Raises
     ------
-    ValueError : the number of recorded units exceeds the number of units, or the number of absent pathways exceeds the
-        number of pathways.
+    ValueError : the number of recorded units or of latents exceeds the number of units, or the number of absent
+        pathways exceeds the number of pathways.
     """
-    counts = [recorded] * regions if isinstance(recorded, int) else list(recorded)
-    if len(counts) != regions or max(counts) > units:
-        raise ValueError(f"recorded: found {counts}, expected {regions} numbers up to {units}")
+    counts, ranks = _numbers("recorded", recorded, regions, units), _numbers("rank", rank, regions, units)
     rng = np.random.default_rng(seed)
     present = _present(rng, regions, absent, feedforward)
-    weights = _weights(rng, regions, units, rank, present, bulk)
+    weights = _weights(rng, units, ranks, pathway_rank, present, drives, bulk, linear)
     condition = np.arange(trials) % 2
     total = BURN_IN_BINS + bins
     u = np.zeros((total, trials))
     u[BURN_IN_BINS + round(STEP_ONSET_S / BIN_S) :] = np.where(condition, 1.0, -1.0)
-    drive = hidden * slow_drive(rng, total, trials, BIN_S)
+    drive = hidden * np.stack([slow_drive(rng, total, trials, BIN_S) for _ in range(drives)])
     sample = [np.sort(rng.choice(units, count, replace=False)) for count in counts]
-    x, current = _simulate(rng, weights, u, drive, sample, silencing)
+    x, current = _simulate(rng, weights, u, drive, sample, silencing, np.copy if linear else np.tanh)
     gain = rng.uniform(0.4, 0.9, sum(counts))
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
     rate = np.minimum(base_hz * np.exp(gain * x[0]), MAX_RATE_HZ)
@@ -206,18 +215,51 @@ def _present(
     return present
 
 
-def _weights(rng: np.random.Generator, regions: int, units: int, rank: int, present: Array, bulk: float) -> Weights:
-    M = np.stack([np.linalg.qr(rng.standard_normal((units, rank)))[0] * np.sqrt(units) for _ in range(regions)])
-    K = np.zeros((regions, regions, rank, rank))
+def _numbers(name: str, given: int | Sequence[int], regions: int, most: int) -> list[int]:
+    """Return one number for each region, from one number for all regions or a number for each."""
+    numbers = [given] * regions if isinstance(given, int) else list(given)
+    if len(numbers) != regions or max(numbers) > most:
+        raise ValueError(f"{name}: found {numbers}, expected {regions} numbers up to {most}")
+    return numbers
+
+
+def _weights(
+    rng: np.random.Generator,
+    units: int,
+    ranks: Sequence[int],
+    pathway_rank: int,
+    present: Array,
+    drives: int,
+    bulk: float,
+    linear: bool,
+) -> Weights:
+    regions, latents = len(ranks), max(ranks)
+    M = np.zeros((regions, units, latents))
+    for loading, rank in zip(M, ranks, strict=True):
+        loading[:, :rank] = np.linalg.qr(rng.standard_normal((units, rank)))[0] * np.sqrt(units)
+    K = np.zeros((regions, regions, latents, latents))
     for t, s in np.argwhere(present):
-        K[t, s] = _own_dynamics(rng, rank) if t == s else 0.8 * np.outer(_direction(rng, rank), _direction(rng, rank))
+        own = _own_dynamics(rng, ranks[t]) if t == s else _pathway(rng, ranks[t], ranks[s], pathway_rank)
+        K[t, s, : ranks[t], : ranks[s]] = own
+    if linear:
+        whole = K.swapaxes(1, 2).reshape(regions * latents, -1)
+        K *= LINEAR_GROWTH / np.linalg.eigvals(whole).real.max()
     return Weights(
         M=M,
         K=K,
-        input=0.8 * rng.standard_normal((regions, rank)),
-        hidden=rng.standard_normal((regions, rank)),
+        input=0.8 * rng.standard_normal((regions, latents)),
+        hidden=rng.standard_normal((drives, regions, latents)),
         bulk=bulk * rng.standard_normal((regions, units, units)) / np.sqrt(units) if bulk else None,
     )
+
+
+def _pathway(rng: np.random.Generator, target_latents: int, source_latents: int, rank: int) -> Array:
+    """Draw weights between the latents of two regions, with singular values of .8 and random directions."""
+    if rank == 1:
+        return 0.8 * np.outer(_direction(rng, target_latents), _direction(rng, source_latents))
+    least = min(rank, target_latents, source_latents)
+    into, out = (np.linalg.qr(rng.standard_normal((size, least)))[0] for size in (target_latents, source_latents))
+    return 0.8 * into @ out.T
 
 
 def _own_dynamics(rng: np.random.Generator, rank: int) -> Array:
@@ -236,7 +278,13 @@ def _direction(rng: np.random.Generator, rank: int) -> Array:
 
 
 def _simulate(
-    rng: np.random.Generator, weights: Weights, u: Array, drive: Array, sample: list[Array], silencing: bool
+    rng: np.random.Generator,
+    weights: Weights,
+    u: Array,
+    drive: Array,
+    sample: list[Array],
+    silencing: bool,
+    rate_of: Callable[[Array], Array],
 ) -> tuple[Array, Array]:
     """Simulate the network, intact and with each region silenced.
 
@@ -259,7 +307,7 @@ def _simulate(
     x = np.empty((versions, trials, total - BURN_IN_BINS, places[-1]))
     current = np.zeros((regions, trials, total - BURN_IN_BINS, places[-1]))
     for k in range(total):
-        known = np.einsum("n,tl->tnl", u[k], weights.input) + np.einsum("n,tl->tnl", drive[k], weights.hidden)
+        known = np.einsum("n,tl->tnl", u[k], weights.input) + np.einsum("dn,dtl->tnl", drive[:, k], weights.hidden)
         if k == BURN_IN_BINS:
             states[:] = states[:1]
         on = alive if k >= BURN_IN_BINS else np.ones_like(alive)
@@ -268,7 +316,7 @@ def _simulate(
             for t, chosen in enumerate(sample):
                 x[:, :, k - BURN_IN_BINS, places[t] : places[t + 1]] = states[:, t][..., chosen]
         for substep in range(SUBSTEPS):
-            rates = np.tanh(states)
+            rates = rate_of(states)
             latents = np.stack([rates[:, s] @ M[s] / units for s in range(regions)], 1) * on[:, :, None, None]
             if substep == 0 and k >= BURN_IN_BINS:
                 for t, chosen in enumerate(sample):

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.currents import Currents, currents, deviation
-from lrfit.population_network.dimensions import choose_dimensions, choose_drives, split
+from lrfit.population_network.curvature import curved_gain
+from lrfit.population_network.dimensions import Dimensions, choose_dimensions, choose_drives, split
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.recording import Recording
@@ -26,26 +27,21 @@ class Analysis(NamedTuple):
     Attributes
     ----------
     fit : the network fitted to all trials.
-    dimensions : (region,) number of latents of each region.
-    co_smoothing : (candidate, region) mean held-out log likelihood per trial, in nats, for each candidate number of
-        latents; empty if the numbers of latents were given.
-    drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried. The fit
-        contains only the drives that were kept.
+    dimensions, curved_gain, drive_gains, verdict : what held-out trials say about the network, as in `Trained`.
     currents : currents of all trials by source.
     deviation : (region, trial, time, unit) posterior standard deviation of the current that each region sends to each
         unit, in units of the log rate.
-    verdict : verdict on every pathway between regions.
     errors : (target, source) mean squared error of currents in refits to simulations of the fit, in squared units of
         the log rate.
     """
 
     fit: Fit
-    dimensions: Sequence[int]
-    co_smoothing: Array
+    dimensions: Dimensions
+    curved_gain: float
     drive_gains: Array
+    verdict: Verdict
     currents: Currents
     deviation: Array
-    verdict: Verdict
     errors: Array
 
 
@@ -55,16 +51,17 @@ class Trained(NamedTuple):
     Attributes
     ----------
     fit : the network fitted to the training trials.
-    dimensions : (region,) number of latents of each region.
-    co_smoothing : (candidate, region) mean held-out log likelihood per trial, in nats, for each candidate number of
-        latents; empty if the numbers of latents were given.
-    drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried.
+    dimensions : numbers of latents of all regions; if the numbers were given, they have no range and no scores.
+    curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats. The fit is curved
+        if this number is positive.
+    drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried. The fit
+        contains only the drives that were kept.
     verdict : verdict on every pathway between regions.
     """
 
     fit: Fit
-    dimensions: list[int]
-    co_smoothing: Array
+    dimensions: Dimensions
+    curved_gain: float
     drive_gains: Array
     verdict: Verdict
 
@@ -93,22 +90,24 @@ def train(
 
     Returns
     -------
-    The fit with its numbers of latents and drives, and the verdicts.
+    The fit with its numbers of latents and drives and its form, and the verdicts.
     """
-    table = np.zeros((0, 0))
     n_units = np.bincount(fitted.region)
     if dimensions is None and n_units.max() <= 2:
         # One or two units allow one latent, so that there is nothing to choose.
         dimensions = [1] * len(n_units)
     if dimensions is None:
         candidates = range(1, max_dimensions + 1)
-        dimensions, table = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
-    state, gains = choose_drives(fitted, held_out, dimensions, tau_s, gaussian, max_drives)
+        chosen = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
+    else:
+        chosen = Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
+    curved = curved_gain(fitted, held_out, chosen.number, tau_s, gaussian)
+    state, gains = choose_drives(fitted, held_out, chosen.number, tau_s, curved > 0, gaussian, max_drives)
     state = converge(state, fitted)
     return Trained(
         fit=state,
-        dimensions=list(dimensions),
-        co_smoothing=table,
+        dimensions=chosen,
+        curved_gain=curved,
         drive_gains=gains,
         verdict=verdict(state, fitted, held_out, gains),
     )
@@ -147,8 +146,9 @@ def analyse(
     return Analysis(
         fit=final,
         dimensions=trained.dimensions,
-        co_smoothing=trained.co_smoothing,
+        curved_gain=trained.curved_gain,
         drive_gains=trained.drive_gains,
+        verdict=trained.verdict,
         currents=currents(final.model, data, final.paths),
         deviation=np.stack(
             [
@@ -156,6 +156,5 @@ def analyse(
                 for region in range(final.model.regions)
             ]
         ),
-        verdict=trained.verdict,
         errors=errors,
     )

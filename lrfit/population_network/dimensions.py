@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,11 @@ ROUNDS_BEFORE_DRIVE = 3
 ROUNDS_WITH_DRIVE = 40
 """Number of rounds after a hidden drive is added."""
 NEGLIGIBLE_GAIN_SHARE = 0.125
-"""Largest share of the gain over one latent that the chosen number of latents may lack."""
+"""Largest share of the gain over one latent that the number of latents that suits all regions may lack."""
+RANGE_STANDARD_ERRORS = 2.0
+"""A number of latents is as good as the best if its score is worse by at most this number of standard errors."""
+CLEAR_STANDARD_ERRORS = 3.0
+"""A region gets a number of latents of its own if one latent less is worse by more standard errors than this."""
 HELD_OUT_FOLD = 5
 """One in this number of trials is held out; in co-smoothing, one in this number of units of each region is hidden."""
 FITTED_DRIVE_TAU_S = 0.2
@@ -31,6 +36,23 @@ MIN_DRIVE_GAIN_NATS = 20.0
 """Smallest gain in held-out log likelihood for which a hidden drive is kept, in nats.
 
 On development teachers without a drive, a drive gained at most 4 nats, and 20 nats on one teacher."""
+
+
+class Dimensions(NamedTuple):
+    """Numbers of latents of all regions.
+
+    Attributes
+    ----------
+    number : (region,) chosen numbers of latents.
+    low, high : (region,) smallest and largest number whose held-out score is within two standard errors over trials of
+        the best score of the region, or the chosen number where that is smaller or larger.
+    co_smoothing : (candidate, region) mean log likelihood per trial of the hidden units, in nats.
+    """
+
+    number: list[int]
+    low: list[int]
+    high: list[int]
+    co_smoothing: Array
 
 
 def split(data: Recording, test: Array | None = None) -> tuple[Recording, Recording]:
@@ -85,14 +107,14 @@ def choose_dimensions(
     candidates: Sequence[int] = (1, 2, 3, 4, 5),
     tau_s: float | None = None,
     gaussian: bool = False,
-) -> tuple[list[int], Array]:
+) -> Dimensions:
     """Choose the number of latents of every region by co-smoothing.
 
-    Candidates are tried in increasing order until the log likelihood summed over regions no longer rises. All regions
-    get the smallest number whose log likelihood falls short of the best candidate by at most an eighth of the gain over
-    the smallest candidate, or by at most two standard errors. A region gets a different number if its own gain exceeds
-    three standard errors and a quarter of the mean gain per region. Missing latents cost more than superfluous latents,
-    and a few units say little about the number.
+    Candidates are tried in increasing order until the log likelihood summed over regions no longer rises. A region gets
+    the smallest number whose log likelihood is within two standard errors of the best, if one latent less is worse by
+    more than three standard errors. The other regions, whose units say too little, get the number that suits all
+    regions: the smallest number whose summed log likelihood falls short of the best by at most an eighth of the gain
+    over the smallest candidate, or by at most two standard errors. Missing latents cost more than superfluous latents.
 
     Parameters
     ----------
@@ -104,7 +126,7 @@ def choose_dimensions(
 
     Returns
     -------
-    (region,) numbers of latents; (candidate, region) mean log likelihood per trial of the hidden units, in nats.
+    The numbers of latents with their ranges, and the scores of all candidates.
     """
     units = np.bincount(fitted.region, minlength=int(fitted.region.max()) + 1)
     scores: list[Array] = []
@@ -115,18 +137,37 @@ def choose_dimensions(
         if len(scores) > 1 and scores[-1].sum() < scores[-2].sum():
             break
     table = np.stack(scores)
-    whole = table.sum(2)
-    behind = whole[whole.sum(1).argmax()] - whole
-    gain = float(behind[0].sum())
-    common = int(np.flatnonzero(behind.sum(1) <= np.maximum(NEGLIGIBLE_GAIN_SHARE * gain, 2 * _error(behind)))[0])
+    common = _common(table.sum(2))
     chosen = []
-    for region in range(len(units)):
-        ahead = table[:, :, region] - table[common, :, region]
-        least = np.maximum(2 * NEGLIGIBLE_GAIN_SHARE * gain / len(units), 3 * _error(ahead))
-        worth = np.where(ahead.sum(1) > least, ahead.sum(1), 0.0)
-        pick = int(worth.argmax()) if worth.any() else common
-        chosen.append(min(candidates[pick], max(int(units[region]) - 1, 1)))
-    return chosen, table.mean(1)
+    for region, count in enumerate(units):
+        places = _own(table[:, :, region], common)
+        chosen.append([min(candidates[place], max(int(count) - 1, 1)) for place in places])
+    number, low, high = np.transpose(chosen).tolist()
+    return Dimensions(number=number, low=low, high=high, co_smoothing=table.mean(1))
+
+
+def _common(whole: Array) -> int:
+    """Return the index of the candidate that suits all regions, from scores (candidate, trial) summed over regions."""
+    behind = whole[whole.sum(1).argmax()] - whole
+    allowed = np.maximum(NEGLIGIBLE_GAIN_SHARE * behind[0].sum(), RANGE_STANDARD_ERRORS * _error(behind))
+    return int(np.flatnonzero(behind.sum(1) <= allowed)[0])
+
+
+def _own(score: Array, common: int) -> tuple[int, int, int]:
+    """Return the indices of a region's candidate, and of the smallest and the largest candidate of its range.
+
+    Parameters
+    ----------
+    score : (candidate, trial) log likelihood of the hidden units of the region.
+    common : index of the candidate that suits all regions.
+    """
+    behind = score[score.sum(1).argmax()] - score
+    error = _error(behind)
+    close = np.flatnonzero(behind.sum(1) <= RANGE_STANDARD_ERRORS * error)
+    least = int(close[0])
+    clear = least > 0 and behind[least - 1].sum() > CLEAR_STANDARD_ERRORS * error[least - 1]
+    chosen = least if clear else common
+    return chosen, min(least, chosen), max(int(close[-1]), chosen)
 
 
 def _error(by_trial: Array) -> Array:
@@ -139,6 +180,7 @@ def choose_drives(
     held_out: Recording,
     dimensions: Sequence[int],
     tau_s: float | None = None,
+    curved: bool = True,
     gaussian: bool = False,
     max_drives: int = 1,
 ) -> tuple[Fit, Array]:
@@ -153,6 +195,7 @@ def choose_drives(
     held_out : trials on which the fits with and without a drive are compared.
     dimensions : (region,) number of latents of each region.
     tau_s : time constant of the units in seconds; None for a network without a leak.
+    curved : whether the currents saturate with the latents.
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
     max_drives : largest number of drives to try.
 
@@ -161,7 +204,7 @@ def choose_drives(
     The fit with the drives that were kept; (drive,) gain in held-out log likelihood of each drive that was tried, in
     nats.
     """
-    early = improve(start(fitted, dimensions, tau_s, gaussian=gaussian), fitted, ROUNDS_BEFORE_DRIVE)
+    early = improve(start(fitted, dimensions, tau_s, curved, gaussian), fitted, ROUNDS_BEFORE_DRIVE)
     best = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
     nats = held_out_nats(best.model, held_out)
     gains = []

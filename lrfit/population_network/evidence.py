@@ -13,6 +13,7 @@ from lrfit.population_network.information import mean_information, weight_inform
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.observation import counts_spikes
 from lrfit.population_network.pathway_test import PathwayTests, pathway_tests
+from lrfit.population_network.ranks import pathway_rank
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.spike_coupling import spike_coupling
 from lrfit.population_network.weights import ABSENT_PENALTY
@@ -23,7 +24,7 @@ REFIT_ROUNDS = 12
 
 
 class Evidence(NamedTuple):
-    """Evidence for pathways between regions. Arrays are (target, source), with NaN on the diagonal.
+    """Evidence for pathways between regions. Arrays are (target, source), with NaN on the diagonal except for ranks.
 
     Attributes
     ----------
@@ -33,6 +34,8 @@ class Evidence(NamedTuple):
     penalty : precision of the prior of the pathway's weights, chosen by the evidence.
     spike_coupling : fast coupling of recorded spikes, in standard deviations above that of re-paired trials; NaN in
         bins longer than 5 ms.
+    rank, rank_low, rank_high : rank of the weights, and the lowest and the highest rank that the data allow; the
+        diagonal is about the weights within regions.
     tests : test of every pathway against weights of zero, with shuffled trials.
     """
 
@@ -41,6 +44,9 @@ class Evidence(NamedTuple):
     expected_r2: Array
     penalty: Array
     spike_coupling: Array
+    rank: Array
+    rank_low: Array
+    rank_high: Array
     tests: PathwayTests
 
 
@@ -106,16 +112,18 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
     inside = data.inside.T[..., None]
     fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], parts.total)]
     nats, share, expected_r2, penalty = (np.full((regions, regions), np.nan) for _ in range(4))
+    ranks = np.zeros((3, regions, regions), int)
     for s in range(regions):
         own = np.flatnonzero(model.group == s)
         spread = weight_variance(model, data, fit.paths, covariance, s) + latent_variance(model, data, fit.paths, s)
         for t in range(regions):
-            if t == s:
-                continue
             rows, units = np.flatnonzero(model.group == t), data.region == t
             block = covariance[np.ix_(rows, own, rows, own)].reshape(len(rows) * len(own), -1)
-            weight = model.A[np.ix_(rows, own)].ravel()
-            nats[t, s] = 0.5 * weight @ np.linalg.solve(block, weight)
+            weight, precision = model.A[np.ix_(rows, own)], np.linalg.inv(block)
+            ranks[:, t, s] = pathway_rank(weight, precision)
+            if t == s:
+                continue
+            nats[t, s] = 0.5 * weight.ravel() @ precision @ weight.ravel()
             power = np.mean(fluctuating[s][..., units] ** 2)
             share[t, s] = np.sqrt(power / np.mean(fluctuating[-1][..., units] ** 2))
             uncertain = np.sum(spread[..., units] * inside) / (inside.sum() * units.sum())
@@ -128,6 +136,9 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
         expected_r2=expected_r2,
         penalty=penalty,
         spike_coupling=coupling,
+        rank=ranks[0],
+        rank_low=ranks[1],
+        rank_high=ranks[2],
         tests=pathway_tests(model, data, fit.paths, information, prior),
     )
 

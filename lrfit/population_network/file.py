@@ -12,6 +12,7 @@ import xarray as xr
 
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION
+from lrfit.population_network.analysis import Trained
 from lrfit.population_network.evidence import Evidence
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths
@@ -65,8 +66,7 @@ class Fitted(NamedTuple):
 
 def to_dataset(
     fits: Sequence[Fitted],
-    judged: Verdict,
-    drive_gains: Array,
+    trained: Trained,
     data: Recording,
     recording: xr.Dataset,
     name: str,
@@ -85,8 +85,8 @@ def to_dataset(
     Parameters
     ----------
     fits : the fits of all seeds of the model, in the order of the seeds.
-    judged : verdicts on the pathways of the first fit.
-    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats.
+    trained : what held-out trials say about the network: verdicts, ranges of the numbers of latents, form and hidden
+        drives of all fits.
     data : the recording as the network reads it.
     recording : the recording that was fitted.
     name : name of the model in all tables.
@@ -108,7 +108,12 @@ def to_dataset(
     variables["error_beyond"] = (("seed", *PATHWAY_DIMS), np.stack([fit.error_beyond for fit in fits]))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
-    variables["drive_gain_nats"] = (("drive",), drive_gains)
+    variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
+    variables["curved_gain_nats"] = ((), np.array(trained.curved_gain))
+    if trained.dimensions.low:
+        variables["n_latents_low"] = (("pathway_target",), np.array(trained.dimensions.low))
+        variables["n_latents_high"] = (("pathway_target",), np.array(trained.dimensions.high))
+    judged = trained.verdict
     for field in SCALAR_EVIDENCE:
         variables[f"evidence_{field}"] = (PATHWAY_DIMS, getattr(judged.evidence, field))
     for field, dims in TEST_DIMS.items():

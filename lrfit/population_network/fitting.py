@@ -88,8 +88,8 @@ def fit_recording(
         refitted = refit_or_read(trained.fit, resampled)
         fits.append(infer_or_read(refitted, resampled, data))
         seconds.append(time.perf_counter() - started)
-    log.info("%s: %s latents, %.1f s", name, ", ".join(map(str, trained.dimensions)), sum(seconds))
-    networks = to_dataset(fits, trained.verdict, trained.drive_gains, data, recording, name, model, tau_s)
+    log.info("%s: %s latents, %.1f s", name, ", ".join(map(str, trained.dimensions.number)), sum(seconds))
+    networks = to_dataset(fits, trained, data, recording, name, model, tau_s)
     return Fits(networks, seconds)
 
 

@@ -30,9 +30,11 @@ UNIT_LEVEL_COLUMNS = (
     "skewed_effect_low",
     "skewed_misfit",
     *("J_seed_r", "inactivation_seed_r", "null_rms", "memory_nats", "shared_sd"),
-    *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share", "rank_low", "rank_high"),
+    *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share"),
 )
 """Columns that have no meaning for populations."""
+RANKS = ("rank", "rank_low", "rank_high")
+"""Columns with the rank of a pathway, and fields of `Evidence`."""
 
 
 def _nats(judged: Verdict, t: int, s: int) -> str:
@@ -117,7 +119,7 @@ def pathway_table(
         grade=[_grade(first, target, source) for target, source in index],
         reason_codes=[_codes(first, target, source) for target, source in index],
         needed="",
-        rank=pd.array([_rank(first, target, source) for target, source in index], dtype="Int64"),
+        **{name: pd.array([_rank(first, name, *pair) for pair in index], dtype="Int64") for name in RANKS},
     )
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     place = table.assign(place=table["grade"].map(GRADES.index))
@@ -200,10 +202,12 @@ def _between(view: PopulationView, values: Array, target: str, source: str) -> f
     return float("nan") if pathway is None else float(values[pathway])
 
 
-def _rank(view: PopulationView, target: str, source: str) -> int | None:
-    """Return the rank of the weights between the latents of two regions; None for a source that is no region."""
+def _rank(view: PopulationView, name: str, target: str, source: str) -> int | None:
+    """Return the rank of the weights between the latents of two regions, or a limit of this rank.
+
+    A resolved pathway has at least rank 1. A source that is no region has no rank.
+    """
     if source not in view.regions:
         return None
-    model = view.fitted.model
-    rows, own = (model.group == view.regions.index(name) for name in (target, source))
-    return int(np.linalg.matrix_rank(model.A[np.ix_(rows, own)]))
+    pathway = view.regions.index(target), view.regions.index(source)
+    return max(int(getattr(view.verdict.evidence, name)[pathway]), int(view.verdict.resolved[pathway]))

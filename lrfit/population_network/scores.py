@@ -87,6 +87,8 @@ def score_populations(
                     "n_units": len(spikes),
                     "n_trials": trials.inside.shape[1],
                     "cosmoothing_bits_per_spike": by_region[-len(groups)]["bits_per_spike"],
+                    "curvature": float(model.curvature[0]),
+                    "curved_gain_nats": float(networks["curved_gain_nats"]),
                     "tau_s": float(networks["tau_s"][fit_index]),
                     "seconds": seconds[fit_index],
                 }

@@ -89,7 +89,8 @@ def refit(fit: Fit, data: Recording) -> Fit:
     dimensions = np.bincount(model.group)[: model.regions]
     leak = float(model.leak[0])
     tau_s = -data.bin_s / np.log(leak) if leak > 0 else None
-    state = start(data, [int(number) for number in dimensions], tau_s, gaussian=not counts_spikes(model))
+    is_curved = bool(model.curvature.any())
+    state = start(data, [int(number) for number in dimensions], tau_s, is_curved, gaussian=not counts_spikes(model))
     state = improve(state, data, ROUNDS_BEFORE_DRIVE)
     for _ in range(int(model.group.max()) + 1 - model.regions):
         state = Fit(*with_drive(state.model, state.paths, state.prior, data, FITTED_DRIVE_TAU_S))

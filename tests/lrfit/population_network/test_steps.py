@@ -53,7 +53,7 @@ def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
         "recordings": str(folder / "recordings.tsv"),
         "results": str(folder),
         "defaults": {"windows": {"conditions": ["condition"]}},
-        "models": {"p": {"family": "low_rank", "estimator": "population", "options": {"dimensions": 2}}},
+        "models": {"p": {"family": "low_rank", "estimator": "population", "options": {"max_dimensions": 3}}},
         "inactivations": EXPERIMENTS,
         "bench": {"posterior_draws": 5, "readout": ["step"]},
     }
@@ -235,6 +235,18 @@ def test_effects_of_absent_pathways_are_unsupported(done: Done) -> None:
     assert (rows.loc[("silence:A", "B"), "verdict"] == expected).all()
 
 
+def test_pathways_have_the_rank_of_the_teacher(done: Done) -> None:
+    for target, source, rank in (("B", "A", 1), ("A", "B", 0), ("A", "A", 2), ("B", "B", 2)):
+        row = pathway(done, target, source)
+        assert row["rank"] == rank, (target, source)
+        assert row["rank_low"] <= rank <= row["rank_high"]
+
+
+def test_fits_say_that_held_out_trials_ask_for_a_curved_network(done: Done) -> None:
+    assert (done.tables["fits"]["curvature"] > 0).all()
+    assert (done.tables["fits"]["curved_gain_nats"] > 0).all()
+
+
 def test_the_menu_of_experiments(done: Done) -> None:
     rows = done.tables["inactivations"]
     assert set(rows["experiment"]) == {"silence", "half", "cut", "no_input", "drive"}
@@ -278,7 +290,10 @@ def test_collected_tables_have_the_number_of_latents(done: Done, tmp_path: Path)
         (within / file.name).symlink_to(file)
     plan = load_plan(done.folder / "plan.json")
     collected = collect_run(tmp_path, {"t": ["p"]}, plan.config.models, with_contrasts=False)
-    assert collected["regions"]["n_latents"].tolist() == [2, 2]
+    regions = collected["regions"]
+    assert regions["n_latents"].tolist() == [2, 2]
+    assert regions["n_latents_low"].le(2).all()
+    assert regions["n_latents_high"].between(2, 3).all()
     assert collected["units"]["cosmoothing_bits_per_spike:p"].notna().all()
     assert "one_step_r2:p" not in collected["units"]
     for name, table in collected.items():

@@ -1,0 +1,68 @@
+"""Choices on held-out data: numbers of latents, linear or curved networks, and ranks of pathways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from curbd.teachers.populations import PopulationTeacher, populations
+from lrfit.population_network.curvature import curved_gain
+from lrfit.population_network.dimensions import choose_dimensions, split
+from lrfit.population_network.ranks import pathway_rank, rank_losses
+from lrfit.population_network.recording import Recording, from_arrays
+
+Array = np.ndarray
+WEIGHT_SD = 0.1
+
+
+def recording_of(teacher: PopulationTeacher) -> Recording:
+    return from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+
+
+def uncertain(weights: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draw estimates of weights (row, column), and return them with the precision of their correlated errors."""
+    mix = rng.standard_normal((weights.size, weights.size)) / np.sqrt(weights.size)
+    covariance = WEIGHT_SD**2 * (mix @ mix.T + 0.2 * np.eye(weights.size))
+    drawn = rng.multivariate_normal(weights.ravel(), covariance)
+    return drawn.reshape(weights.shape), np.linalg.inv(covariance)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_ranks_of_uncertain_weights(rank: int, rng: np.random.Generator) -> None:
+    into, out = (np.linalg.qr(rng.standard_normal((size, rank or 1)))[0] for size in (4, 3))
+    weights = 2.0 * into @ out.T * (rank > 0)
+    chosen = [pathway_rank(*uncertain(weights, rng)) for _ in range(100)]
+    assert np.mean([choice.rank == rank for choice in chosen]) > 0.88
+    assert all(choice.low <= choice.rank <= choice.high for choice in chosen)
+    assert np.mean([choice.low <= rank <= choice.high for choice in chosen]) > 0.95
+
+
+def test_ranks_do_not_depend_on_the_coordinates_of_the_latents(rng: np.random.Generator) -> None:
+    weights, precision = uncertain(rng.standard_normal((3, 3)), rng)
+    into, out = (rng.standard_normal((3, 3)) + 3 * np.eye(3) for _ in range(2))
+    both = np.linalg.inv(np.kron(into, out.T))
+    there = rank_losses(into @ weights @ out, both.T @ precision @ both)
+    assert there == pytest.approx(rank_losses(weights, precision), rel=1e-2, abs=1e-2)
+
+
+def test_losses_of_equally_certain_weights_are_their_squared_singular_values(rng: np.random.Generator) -> None:
+    weights = rng.standard_normal((3, 4))
+    sizes = np.linalg.svd(weights)[1] ** 2
+    expected = 0.5 * np.array([sizes.sum(), sizes[1:].sum(), sizes[2:].sum(), 0])
+    assert rank_losses(weights, np.eye(12)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_regions_have_numbers_of_latents_of_their_own() -> None:
+    teacher = populations(
+        regions=2, units=100, recorded=30, trials=100, bins=60, rate_hz=15.0, rank=[2, 3], absent=0, seed=200
+    )
+    chosen = choose_dimensions(*split(recording_of(teacher)), tau_s=0.1)
+    assert chosen.number == [2, 3]
+    assert all(low <= number <= high for low, number, high in zip(chosen.low, chosen.number, chosen.high, strict=True))
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_held_out_trials_tell_linear_from_curved_teachers(linear: bool) -> None:
+    teacher = populations(regions=2, units=100, recorded=20, trials=60, bins=60, linear=linear, absent=0, seed=200)
+    gain = curved_gain(*split(recording_of(teacher)), [2, 2], tau_s=0.1)
+    assert gain < 0 if linear else gain > 0
