@@ -20,12 +20,11 @@ from benchmarks.populations import correlation, drives
 from benchmarks.rows import add, finished, rows
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.currents import currents
-from lrfit.population_network.curvature import curved_gain
+from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import (
     HELD_OUT_FOLD,
     Dimensions,
     choose_dimensions,
-    choose_drives,
     split,
 )
 from lrfit.population_network.evidence import Evidence, evidence
@@ -69,9 +68,8 @@ def line(name: str, seed: int, size: Mapping[str, Any]) -> dict[str, Any]:
     fitted, held_out = split(data, test)
     used = time.process_time()
     chosen = choose_dimensions(fitted, held_out, tau_s=teacher.tau_s)
-    gain = curved_gain(fitted, held_out, chosen.number, teacher.tau_s)
-    state, gains = choose_drives(fitted, held_out, chosen.number, teacher.tau_s, gain > 0, max_drives=MAX_DRIVES)
-    state = converge(state, fitted)
+    formed = choose_form(fitted, held_out, chosen.number, teacher.tau_s, max_drives=MAX_DRIVES)
+    state, gain = converge(formed.fit, fitted), formed.curved_gain
     judged = evidence(state, fitted)
     used = time.process_time() - used
     latents = np.broadcast_to(options["rank"], len(teacher.present))
@@ -84,7 +82,7 @@ def line(name: str, seed: int, size: Mapping[str, Any]) -> dict[str, Any]:
         "form_right": (gain > 0) != options.get("linear", False),
         "drives": drives(state.model),
         "drives_right": drives(state.model) == (options.get("drives", 1) if options.get("hidden") else 0),
-        "drive_nats": " ".join(f"{value:.0f}" for value in gains),
+        "drive_nats": " ".join(f"{value:.0f}" for value in formed.drive_gains),
         **of_currents(teacher, ~test, state, fitted),
         "cpu_s": used,
     }

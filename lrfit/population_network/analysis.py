@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.currents import Currents, currents, deviation
-from lrfit.population_network.curvature import curved_gain
-from lrfit.population_network.dimensions import Dimensions, choose_dimensions, choose_drives, split
+from lrfit.population_network.curvature import choose_form
+from lrfit.population_network.dimensions import Dimensions, choose_dimensions, split
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.recording import Recording
@@ -101,15 +101,14 @@ def train(
         chosen = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
     else:
         chosen = Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
-    curved = curved_gain(fitted, held_out, chosen.number, tau_s, gaussian)
-    state, gains = choose_drives(fitted, held_out, chosen.number, tau_s, curved > 0, gaussian, max_drives)
-    state = converge(state, fitted)
+    formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
+    state = converge(formed.fit, fitted)
     return Trained(
         fit=state,
         dimensions=chosen,
-        curved_gain=curved,
-        drive_gains=gains,
-        verdict=verdict(state, fitted, held_out, gains),
+        curved_gain=formed.curved_gain,
+        drive_gains=formed.drive_gains,
+        verdict=verdict(state, fitted, held_out, formed.drive_gains),
     )
 
 

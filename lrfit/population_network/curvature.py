@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from lrfit.population_network.dimensions import ROUNDS_TO_COMPARE
-from lrfit.population_network.fit import improve, start
-from lrfit.population_network.held_out import held_out_nats
+import numpy as np
+
+from lrfit.population_network.dimensions import choose_drives
+from lrfit.population_network.fit import Fit
 from lrfit.population_network.recording import Recording
 
+Array = np.ndarray
 
-def curved_gain(
+
+class Formed(NamedTuple):
+    """A fit whose form and number of hidden drives were chosen on held-out trials.
+
+    Attributes
+    ----------
+    fit : the fit.
+    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats.
+    curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats.
+    """
+
+    fit: Fit
+    drive_gains: Array
+    curved_gain: float
+
+
+def choose_form(
     fitted: Recording,
     held_out: Recording,
     dimensions: Sequence[int],
     tau_s: float | None = None,
     gaussian: bool = False,
-) -> float:
-    """Compute the held-out log likelihood that a curved network gains over a linear network, in nats.
+    max_drives: int = 1,
+) -> Formed:
+    """Fit a linear and a curved network, and keep the network that makes held-out trials more likely.
 
-    Both networks are fitted in the same number of rounds.
+    Both networks have as many hidden drives as held-out trials ask for, because activity that follows a drive looks
+    linear to a network without the drive.
 
     Parameters
     ----------
@@ -28,9 +49,11 @@ def curved_gain(
     dimensions : (region,) number of latents of each region.
     tau_s : time constant of the units in seconds; None for a network without a leak.
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    max_drives : largest number of drives to try; the linear network has at most as many as the curved network keeps.
     """
-    curved, linear = (
-        improve(start(fitted, dimensions, tau_s, curved=form, gaussian=gaussian), fitted, ROUNDS_TO_COMPARE)
-        for form in (True, False)
-    )
-    return float((held_out_nats(curved.model, held_out) - held_out_nats(linear.model, held_out)).sum())
+    curved = choose_drives(fitted, held_out, dimensions, tau_s, True, gaussian, max_drives)
+    kept = int(curved.fit.model.group.max()) + 1 - curved.fit.model.regions
+    linear = choose_drives(fitted, held_out, dimensions, tau_s, False, gaussian, kept)
+    gain = float((curved.nats - linear.nats).sum())
+    chosen = curved if gain > 0 else linear
+    return Formed(fit=chosen.fit, drive_gains=chosen.gains, curved_gain=gain)

@@ -55,6 +55,21 @@ class Dimensions(NamedTuple):
     co_smoothing: Array
 
 
+class Driven(NamedTuple):
+    """A fit with as many hidden drives as held-out trials ask for.
+
+    Attributes
+    ----------
+    fit : the fit.
+    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats.
+    nats : (trial,) held-out log likelihood of the fit, in nats.
+    """
+
+    fit: Fit
+    gains: Array
+    nats: Array
+
+
 def split(data: Recording, test: Array | None = None) -> tuple[Recording, Recording]:
     """Split a recording into trials to fit and held-out trials.
 
@@ -183,7 +198,7 @@ def choose_drives(
     curved: bool = True,
     gaussian: bool = False,
     max_drives: int = 1,
-) -> tuple[Fit, Array]:
+) -> Driven:
     """Fit the network with as many hidden drives as improve the prediction of held-out trials.
 
     A drive is kept if its gain in held-out log likelihood exceeds ``MIN_DRIVE_GAIN_NATS`` and two standard errors over
@@ -201,8 +216,7 @@ def choose_drives(
 
     Returns
     -------
-    The fit with the drives that were kept; (drive,) gain in held-out log likelihood of each drive that was tried, in
-    nats.
+    The fit with the drives that were kept.
     """
     early = improve(start(fitted, dimensions, tau_s, curved, gaussian), fitted, ROUNDS_BEFORE_DRIVE)
     best = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
@@ -216,4 +230,4 @@ def choose_drives(
         if gain.sum() < max(MIN_DRIVE_GAIN_NATS, 2 * gain.std() * np.sqrt(len(gain))):
             break
         best, nats = wider, nats + gain
-    return best, np.array(gains)
+    return Driven(fit=best, gains=np.array(gains), nats=nats)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
-from lrfit.population_network.curvature import curved_gain
+from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import choose_dimensions, split
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays
@@ -64,5 +64,6 @@ def test_regions_have_numbers_of_latents_of_their_own() -> None:
 @pytest.mark.parametrize("linear", [False, True])
 def test_held_out_trials_tell_linear_from_curved_teachers(linear: bool) -> None:
     teacher = populations(regions=2, units=100, recorded=20, trials=60, bins=60, linear=linear, absent=0, seed=200)
-    gain = curved_gain(*split(recording_of(teacher)), [2, 2], tau_s=0.1)
-    assert gain < 0 if linear else gain > 0
+    formed = choose_form(*split(recording_of(teacher)), [2, 2], tau_s=0.1)
+    assert formed.fit.model.curvature.any() != linear
+    assert formed.curved_gain < 0 if linear else formed.curved_gain > 0

@@ -91,9 +91,9 @@ def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> No
 def test_a_hidden_drive_is_kept_where_there_is_one() -> None:
     driven = populations(units=100, recorded=20, trials=120, bins=60, hidden=1.0, seed=201)
     data = from_arrays(driven.activity, driven.region, driven.bin_s, driven.inputs, driven.condition)
-    state, gains = choose_drives(*split(data), [2, 2, 2], tau_s=0.1)
-    assert gains[0] > 10
-    assert state.model.group.max() == 3
+    driven_fit = choose_drives(*split(data), [2, 2, 2], tau_s=0.1)
+    assert driven_fit.gains[0] > 10
+    assert driven_fit.fit.model.group.max() == 3
 
 
 def test_null_nats_are_small(teacher: PopulationTeacher, rng: np.random.Generator) -> None:
