@@ -165,7 +165,7 @@ def population_line(name: str, seed: int, options: Mapping[str, Any]) -> dict[st
         "share": np.nan,
         "wall_s": wall,
         "cpu_s": used,
-    } | (behind_indicator(teacher, data, result.dimensions) if "indicator_s" in options else {})
+    } | (behind_indicator(teacher, data, result.dimensions.number) if "indicator_s" in options else {})
 
 
 def behind_indicator(teacher: PopulationTeacher, data: Recording, dimensions: Sequence[int]) -> dict[str, float]:
