@@ -153,7 +153,8 @@ def measure(folder: Path, size: Size, seed: int, threads: int, chosen: Sequence[
         used = used_by(MAIN, [name, *arguments], threads)
         print(name, used, expected_gb, flush=True)
         measured.append({"step": name, **used._asdict(), "expected_gb": expected_gb})
-    return pd.DataFrame(measured).assign(units=size.units, regions=size.regions, samples=size.trials * size.bins)
+    table = pd.DataFrame(measured).assign(units=size.units, regions=size.regions, samples=size.trials * size.bins)
+    return table[list(COLUMNS)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

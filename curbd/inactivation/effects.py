@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch, onset, rates
 from curbd.network.tensors import device, tensor
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
@@ -279,6 +281,8 @@ class _Reading(NamedTuple):
 
     def of_targets(self, values: torch.Tensor) -> torch.Tensor:
         """Average values (member, run, condition, unit) over the units of each target, and append the projections."""
+        import torch
+
         values = values.expand(-1, len(self.units), -1, -1)
         averaged = torch.einsum("mpcn,pqn->mpcq", values, self.units)
         projected = torch.einsum("mpcn,mqn->mpcq", values, self.projections)
@@ -297,6 +301,8 @@ class _Reading(NamedTuple):
         -------
         (member, perturbation, condition, target) sums of squares.
         """
+        import torch
+
         averaged = torch.einsum("mpcn,pqn->mpcq", square, self.units)
         if not self.projections.shape[1]:
             return averaged
@@ -450,6 +456,8 @@ def _compare(sums: _Sums, effect: torch.Tensor, true_effect: torch.Tensor | None
 
 def _added(chunks: Sequence[_Sums]) -> dict[str, torch.Tensor]:
     """Add up the sums of all chunks of trials."""
+    import torch
+
     return {name: torch.stack([chunk.fields[name] for chunk in chunks]).sum(0) for name in chunks[0].fields}
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from curbd.inactivation.effects import MAX_STATES
 from curbd.inactivation.experiments import Outcome
@@ -17,6 +16,9 @@ from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import onset, rates
 from curbd.network.tensors import device, tensor
 from curbd.recording.scaling import silent
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 FIT_COLUMNS = ["recording", "model", "seed"]

@@ -11,9 +11,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from sklearn.decomposition import PCA
-from sklearn.linear_model import RidgeCV
-from sklearn.metrics import r2_score
 
 from curbd.network.equation import Network
 from curbd.network.view import view
@@ -86,6 +83,8 @@ def _message(current: Array, n_senders: int, train: Array) -> Array:
     -------
     (trial, time, component) message; NaN where the current is missing.
     """
+    from sklearn.decomposition import PCA
+
     complete = np.isfinite(current).all(2)
     n_components = min(MAX_MESSAGE_COMPONENTS, n_senders, current.shape[2])
     components = PCA(n_components, svd_solver="full").fit(current[complete & train[:, None]])
@@ -108,6 +107,9 @@ def _predicted_r2(sent: list[Array], received: list[Array], train: Array, networ
     -------
     R2; 0 without incoming messages, NaN without complete bins in training or held-out trials.
     """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.metrics import r2_score
+
     if not received:
         return 0.0
     longest_lag = LONGEST_LAG_TAU * network.tau_s / network.dt_s

@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from sklearn.linear_model import Ridge
-from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.scaling import scaled_rates
@@ -120,6 +117,10 @@ def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     ------
     UserError : a variable is known in fewer than two training trials, or is neither an input nor a trial column.
     """
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import GridSearchCV, GroupKFold
+
     require_trials(recording, names)
     r = scaled_rates(recording).values
     trial = np.indices(r.shape[:2])[0]

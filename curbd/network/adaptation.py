@@ -6,12 +6,14 @@ sample, and sends the current -g a to the unit. Given tau_a, the adaptation is a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.tensors import tensor
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.adaptation import Adaptation, RunningAdaptation
 from curbd.network.tensors import tensor
@@ -95,6 +94,8 @@ def simulate(
     >>> np.arctanh(simulate(network, x0=np.array([[0.8]]), inputs=np.zeros((1, 4, 0))))[0, :, 0].round(3)
     array([0.8, 0.4, 0.2, 0.1])
     """
+    import torch
+
     n_trials, n_samples = inputs.shape[0], inputs.shape[1]
     J_t, b = tensor(network.J.T), tensor(network.b)
     external = b + tensor(inputs) @ tensor(network.B.T)
@@ -197,6 +198,8 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
     -------
     z : (sample, unit) mean rates.
     """
+    import torch
+
     if network.substeps == 1:
         return np.tanh(x)
     step = network.dt_s / (network.substeps * network.tau_s)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.equation import Network
 from curbd.recording.circuit import Circuit
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.adaptation import RunningAdaptation, adaptation_states
 from curbd.network.equation import Network, Starts
 from curbd.network.perturbation import Action, Perturbation, silencing
 from curbd.network.tensors import tensor
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 
@@ -88,6 +90,8 @@ def rates(
     (member, run, trial, unit) rates in one bin. Run 0 is the intact network, run k is under perturbation k - 1. The
     next bin overwrites the memory of a yielded tensor.
     """
+    import torch
+
     actions = [perturbation.action for perturbation in perturbations]
     first = networks.members[0]
     tau_s = tensor(np.array([network.tau_s for network in networks.members]))[:, None, None]
@@ -143,6 +147,8 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
     (1 + action, trial, time, unit) simulated rates, the unperturbed run first; NaN before the first complete bin of a
     trial.
     """
+    import torch
+
     starts = Starts.of(r)
     always = np.ones(r.shape[1], dtype=bool)
     perturbations = [Perturbation.whole_run(action, always) for action in actions]

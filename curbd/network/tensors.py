@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from curbd.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 _device: torch.device | None = None
@@ -24,6 +26,8 @@ def use_device(name: Literal["auto", "cpu", "cuda"]) -> None:
     ------
     UserError : a GPU was asked for, and torch finds none.
     """
+    import torch
+
     global _device
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
@@ -46,4 +50,6 @@ def device() -> torch.device:
 
 def tensor(array: Array) -> torch.Tensor:
     """Return an array as a float64 tensor on the device of heavy computations."""
+    import torch
+
     return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=device())
