@@ -10,15 +10,13 @@ import numpy as np
 from lrfit.population_network.currents import Currents, currents, deviation
 from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import Dimensions, choose_dimensions, split
+from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.simulation import current_errors
 from lrfit.population_network.verdict import Verdict, verdict
 
 Array = np.ndarray
-SIMULATION_SEED = 0
-"""Seed of the simulations from which errors of currents are measured."""
 
 
 class Analysis(NamedTuple):
@@ -31,8 +29,7 @@ class Analysis(NamedTuple):
     currents : currents of all trials by source.
     deviation : (region, trial, time, unit) posterior standard deviation of the current that each region sends to each
         unit, in units of the log rate.
-    errors : (target, source) mean squared error of currents in refits to simulations of the fit, in squared units of
-        the log rate.
+    echo : echo of the activity of each region in its units.
     """
 
     fit: Fit
@@ -42,7 +39,7 @@ class Analysis(NamedTuple):
     verdict: Verdict
     currents: Currents
     deviation: Array
-    errors: Array
+    echo: Echo
 
 
 class Trained(NamedTuple):
@@ -141,19 +138,19 @@ def analyse(
     trained = train(*split(data, test), dimensions, tau_s, gaussian, max_drives)
     final = converge(restart(trained.fit, data), data)
     covariance = posterior_covariance(final, data)
-    errors = current_errors(final, data, np.random.default_rng(SIMULATION_SEED))
+    echo = estimate_echo(final.model, data, final.paths)
     return Analysis(
         fit=final,
         dimensions=trained.dimensions,
         curved_gain=trained.curved_gain,
         drive_gains=trained.drive_gains,
         verdict=trained.verdict,
-        currents=currents(final.model, data, final.paths),
+        currents=currents(final.model, data, final.paths, echo),
         deviation=np.stack(
             [
-                deviation(final.model, data, final.paths, covariance, region, errors)
+                deviation(final.model, data, final.paths, covariance, region, echo)
                 for region in range(final.model.regions)
             ]
         ),
-        errors=errors,
+        echo=echo,
     )

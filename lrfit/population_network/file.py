@@ -13,6 +13,7 @@ import xarray as xr
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION
 from lrfit.population_network.analysis import Trained
+from lrfit.population_network.echo import Echo
 from lrfit.population_network.evidence import Evidence
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths
@@ -40,6 +41,12 @@ PATH_DIMS: dict[str, tuple[str, ...]] = {
     "log_determinant": ("pattern",),
 }
 """Field of `Paths` -> its dimensions after ``seed``; the variables are named ``latents_<field>``."""
+ECHO_DIMS: dict[str, tuple[str, ...]] = {
+    "loadings": ("target", "latent"),
+    "weight": ("target", "latent"),
+    "covariance": ("target", "loading_or_weight", "loading_or_weight_2"),
+}
+"""Field of `Echo` -> its dimensions after ``seed``; the variables are named ``echo_<field>``."""
 PATHWAY_DIMS = ("pathway_target", "pathway_source")
 SCALAR_EVIDENCE = tuple(field for field in Evidence._fields if field != "tests")
 TEST_DIMS = {"score": PATHWAY_DIMS, "p_value": PATHWAY_DIMS, "shuffled": ("shuffle", *PATHWAY_DIMS)}
@@ -54,14 +61,13 @@ class Fitted(NamedTuple):
     model : parameters of the network.
     paths : posterior of the latents of all trials.
     weight_covariance : (row, latent, row, latent) posterior covariance of the weights A; rows are latents of regions.
-    error_beyond : (target, source) errors of currents that simulations show beyond uncertain weights and latents, in
-        squared units of the log rate.
+    echo : echo of the activity of each region in its units.
     """
 
     model: Population
     paths: Paths
     weight_covariance: Array
-    error_beyond: Array
+    echo: Echo
 
 
 def to_dataset(
@@ -78,9 +84,10 @@ def to_dataset(
     The parameters A, G, Q, C, d, leak, curvature, start_mean and start_covariance are those of
     `lrfit.population_network.model.Population`. Latents have the coordinate latent_region; the latents of hidden common
     drives have the regions hidden_1, hidden_2, ... The posterior of the latents of all trials is latents_mean,
-    latents_covariance, latents_lagged and latents_log_determinant. The verdicts of the first fit are the variables
-    with the dimensions (pathway_target, pathway_source). The decay time of a calcium indicator is indicator_s, 0 for
-    activity without an indicator and NaN for spikes.
+    latents_covariance, latents_lagged and latents_log_determinant; the echo of each unit is echo_loadings, echo_weight
+    and echo_covariance. The verdicts of the first fit are the variables with the dimensions (pathway_target,
+    pathway_source). The decay time of a calcium indicator is indicator_s, 0 for activity without an indicator and NaN
+    for spikes.
 
     Parameters
     ----------
@@ -105,7 +112,8 @@ def to_dataset(
         variables[f"latents_{field}"] = (("seed", *dims), values)
     covariance = np.stack([fit.weight_covariance for fit in fits])
     variables["weight_covariance"] = (("seed", "row", "latent", "row_2", "latent_2"), covariance)
-    variables["error_beyond"] = (("seed", *PATHWAY_DIMS), np.stack([fit.error_beyond for fit in fits]))
+    for field, dims in ECHO_DIMS.items():
+        variables[f"echo_{field}"] = (("seed", *dims), np.stack([getattr(fit.echo, field) for fit in fits]))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
     variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
@@ -169,7 +177,7 @@ def fitted_of(networks: xr.Dataset, fit_index: int) -> Fitted:
         model=Population(group=group, regions=len(regions), noise=np.zeros(0), **parameters),
         paths=Paths(**{field: fit[f"latents_{field}"].to_numpy() for field in PATH_DIMS}),
         weight_covariance=fit["weight_covariance"].to_numpy(),
-        error_beyond=fit["error_beyond"].to_numpy(),
+        echo=Echo(**{field: fit[f"echo_{field}"].to_numpy() for field in ECHO_DIMS}),
     )
 
 

@@ -12,8 +12,8 @@ from joblib import Memory
 
 from curbd.estimators.fitting import Fits
 from curbd.settings.models import Model, PopulationNetwork
-from lrfit.population_network.analysis import SIMULATION_SEED, train
-from lrfit.population_network.currents import error_beyond
+from lrfit.population_network.analysis import train
+from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.file import Fitted, to_dataset
 from lrfit.population_network.fit import Fit, converge, restart
@@ -21,7 +21,6 @@ from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording, subset
-from lrfit.population_network.simulation import current_errors
 
 DEFAULT_TAU_S = 0.1
 """Time constant of the units if the settings ask for an estimate, in seconds.
@@ -99,7 +98,7 @@ def _refit(fit: Fit, resampled: Recording) -> Fit:
 
 
 def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
-    """Infer the latents of all trials; the covariance of the weights is that of the training trials.
+    """Infer the latents of all trials; the covariance of the weights and the echo are those of the training trials.
 
     Every trial has latents of its own; trials with the same pattern of observation share the mean of their covariances.
     """
@@ -111,11 +110,9 @@ def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
         share = np.eye(data.pattern.max() + 1)[data.pattern] / np.bincount(data.pattern)
         for field in shared:
             shared[field] = shared[field] + np.tensordot(share[trials].T, getattr(paths, field), 1)
-    covariance = posterior_covariance(fit, training)
-    errors = current_errors(fit, training, np.random.default_rng(SIMULATION_SEED))
     return Fitted(
         model=fit.model,
         paths=Paths(mean=np.concatenate(parts, 1), **shared),
-        weight_covariance=covariance,
-        error_beyond=error_beyond(fit.model, training, fit.paths, covariance, errors),
+        weight_covariance=posterior_covariance(fit, training),
+        echo=estimate_echo(fit.model, training, fit.paths),
     )

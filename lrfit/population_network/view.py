@@ -11,6 +11,7 @@ import xarray as xr
 from curbd.network.sources import BIAS, Source
 from curbd.network.view import ActivityMoments, Recorded, recorded
 from lrfit.population_network.currents import mean_current_variance
+from lrfit.population_network.echo import source_weights
 from lrfit.population_network.file import Fitted, fitted_of, indicator_of, verdict_of
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import curved
@@ -71,9 +72,8 @@ class PopulationView(Recorded):
 
     @cached_property
     def W(self) -> Array:
-        """(unit, regressor) weights into the log rate of every unit, C [A, G] / (1 - leak)."""
-        model = self.fitted.model
-        return (model.C / (1 - model.leak)) @ np.concatenate([model.A, model.G], 1)
+        """(unit, regressor) weights into the log rate of every unit."""
+        return source_weights(self.fitted.model, self.fitted.echo)
 
     @cached_property
     def z(self) -> Array:
@@ -121,7 +121,7 @@ class PopulationView(Recorded):
             index,
             self.region == region,
             np.isin(np.arange(len(self.condition)), np.arange(len(self.condition))[trials]),
-            float(fitted.error_beyond[self.regions.index(region), index]),
+            fitted.echo,
         )
 
     def expected_r2(self, source: Source, region: str) -> float:

@@ -23,8 +23,8 @@ ABSENT_PENALTY = 1e12
 """Penalty of a pathway that is left out."""
 MIN_PENALTY = 1e-2
 MAX_PENALTY = 1e8
-PERSISTENCE_PENALTY = 30.0
-"""Penalty of weights within a region about persistence: a tenth of the information in trials of the base teacher."""
+PERSISTENCE_PENALTY = 3.0
+"""Penalty of weights within a region about persistence: currents within a region differ from it by about a third."""
 MIN_INNOVATION_SHARE = 3e-3
 """Smallest variance of an innovation, relative to the largest variance in its region."""
 

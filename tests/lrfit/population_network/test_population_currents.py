@@ -1,14 +1,17 @@
-"""Currents sum to the total, do not depend on the gauge; silencing and information against closed forms."""
+"""Currents sum to the total and do not depend on the gauge; echoes of known size; closed forms of effects."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lrfit.population_network.currents import currents
+from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.hidden import stationary
 from lrfit.population_network.information import Working, weight_information
 from lrfit.population_network.model import curved, drift, regauge
-from lrfit.population_network.paths import first_paths, infer
+from lrfit.population_network.paths import Paths, first_paths, infer
+from lrfit.population_network.recording import from_arrays
 from lrfit.population_network.silencing import silence
 from tests.support.small_population import small_model, small_recording
 
@@ -63,3 +66,33 @@ def test_information_of_latents_seen_exactly_is_that_of_an_autoregression() -> N
     F = np.diag(model.leak) + A
     wanted = np.kron(np.eye(4) / 0.1, 1000 * stationary(F, model.Q))
     assert np.allclose(known, wanted, rtol=1e-3, atol=1)
+
+
+@pytest.mark.parametrize("size", [0.0, 0.6])
+def test_units_that_echo_their_region_have_weights_of_their_own(size: float, rng: np.random.Generator) -> None:
+    model = small_model(curvature=2.0)
+    model = model._replace(C=model.C * 0.8, d=np.full(len(model.C), np.log(0.3)))
+    bins, trials, latents = 80, 60, len(model.group)
+    z = np.zeros((bins, trials, latents))
+    h = np.zeros_like(z)
+    for k in range(bins - 1):
+        f = curved(model, z[k : k + 1]).value[0]
+        z[k + 1] = 0.9 * z[k] + 0.4 * rng.standard_normal((trials, latents))
+        h[k + 1] = 0.7 * h[k] + 0.3 * f
+    region = np.array([model.group[np.flatnonzero(row)[0]] for row in model.C])
+    weight = size * rng.standard_normal(model.C.shape) * (region[:, None] == model.group)
+    # What is in proportion to the loadings is no echo, because all units share it.
+    for own in (region == 0, region == 1):
+        weight[own] -= model.C[own] @ np.linalg.lstsq(model.C[own], weight[own], rcond=None)[0]
+    counts = rng.poisson(np.exp(z @ model.C.T + h @ weight.T + model.d))
+    data = from_arrays(np.moveaxis(counts, 0, 1).astype(float), region, 0.02, evoked=False, highest_rate_hz=1e4)
+    spread = np.broadcast_to(1e-6 * np.eye(latents), (1, bins, latents, latents))
+    known = Paths(mean=z, covariance=spread, lagged=0.9 * spread[:, 1:], log_determinant=np.zeros(1))
+    echo = estimate_echo(model, data, known)
+    error = np.sqrt(np.mean((echo.weight - weight) ** 2))
+    if size:
+        assert error < 0.5 * size
+        assert np.corrcoef(echo.weight[weight != 0], weight[weight != 0])[0, 1] > 0.8
+    else:
+        assert np.abs(echo.weight).max() < 0.1
+        assert np.allclose(echo.loadings, model.C, atol=0.1)

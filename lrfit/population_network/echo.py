@@ -1,0 +1,166 @@
+"""Echo of a region's activity in single units: random weights within the region, beyond its latents.
+
+Latents are all that the units of a region share. If units of a region also receive random weights from one another,
+each unit reads an echo of the curved latents of its own region, with weights of its own:
+
+    x_i[k] = C_i z[k] + E_i h[k] + d_i,  h[k+1] = leak h[k] + (1 - leak) f(z[k])
+
+so that the region sends the current (C_i A / (1 - leak) + E_i) f(z) to unit i. Without random weights, E is 0. The
+weights E_i and the loadings C_i are estimated together, given the posterior of the latents, by the regression that
+gives the loadings. What the units share, a part of E in proportion to the loadings C, is part of the weights A. The
+rest is shrunk to 0 with a variance that all units of the region share (random effects; DerSimonian & Laird,
+Controlled Clinical Trials 1986).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lrfit.population_network.loadings import read_out
+from lrfit.population_network.model import Population, curved, pattern_slopes
+from lrfit.population_network.observation import expected, unit_information
+from lrfit.population_network.paths import Paths, spreads
+from lrfit.population_network.recording import Recording
+
+Array = np.ndarray
+REGRESSION_STEPS = 4
+"""Number of Newton steps of loadings and echo."""
+
+
+class Echo(NamedTuple):
+    """Loadings and echo of every unit; latents of other regions than that of the unit have zeros.
+
+    Attributes
+    ----------
+    loadings : (unit, latent) loadings C of the units, estimated together with the echo.
+    weight : (unit, latent) weights E of the curved latents of the unit's own region, in units of the log rate.
+    covariance : (unit, 2 latent, 2 latent) posterior covariance of the loadings (first) and the weights E of a unit.
+    """
+
+    loadings: Array
+    weight: Array
+    covariance: Array
+
+
+def estimate_echo(model: Population, data: Recording, paths: Paths) -> Echo:
+    """Estimate the loadings and the echo of every unit, given the posterior of the latents.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the trials of the fit.
+    paths : posterior of the latents.
+    """
+    wider, both = _with_filtered_latents(model, data, paths)
+    for _ in range(REGRESSION_STEPS):
+        wider = read_out(wider, data, both)
+    latents = len(model.group)
+    loadings, weight = model.C.copy(), np.zeros_like(model.C)
+    covariance = np.zeros((len(data.region), 2 * latents, 2 * latents))
+    for region in range(model.regions):
+        units, own = np.flatnonzero(data.region == region), np.flatnonzero(model.group == region)
+        columns = np.concatenate([own, latents + own])
+        separate = np.linalg.inv(_information(wider, data, both, units, columns))
+        raw = wider.C[np.ix_(units, latents + own)]
+        parts = _shrunk(raw, model.C[np.ix_(units, own)], separate)
+        weight[np.ix_(units, own)] = parts.weight
+        loadings[np.ix_(units, own)] += parts.loadings
+        covariance[np.ix_(units, columns, columns)] = parts.covariance
+    return Echo(loadings=loadings, weight=weight, covariance=covariance)
+
+
+def source_weights(model: Population, echo: Echo | None = None) -> Array:
+    """Compute the weights of the curved latents and of the known sources into the log rate of every unit.
+
+    Parameters
+    ----------
+    model : the network.
+    echo : echo of the units; None for units without an echo.
+
+    Returns
+    -------
+    (unit, latent + column) weights.
+    """
+    loadings = model.C if echo is None else echo.loadings
+    whole = (loadings / (1 - model.leak)) @ np.concatenate([model.A, model.G], 1)
+    if echo is not None:
+        whole[:, : len(model.group)] += echo.weight
+    return whole
+
+
+def _with_filtered_latents(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
+    """Append the filtered curved latents h to the latents, with the posterior covariance of both."""
+    at = curved(model, paths.mean, spreads(model, data, paths))
+    slope, leak = pattern_slopes(model, at, data.pattern), model.leak
+    h = np.zeros_like(paths.mean)
+    crossed, own = np.zeros_like(paths.covariance), np.zeros_like(paths.covariance)
+    arriving = (1 - leak)[:, None] * slope
+    for k in range(len(h) - 1):
+        h[k + 1] = leak * h[k] + (1 - leak) * at.value[k]
+        # The latents are Markov under the posterior, so that one bin carries all of h that the next bin knows.
+        ahead = np.linalg.solve(paths.covariance[:, k], paths.lagged[:, k])
+        crossed[:, k + 1] = (leak[:, None] * crossed[:, k] + arriving[:, k] @ paths.covariance[:, k]) @ ahead
+        mixed = leak[:, None] * crossed[:, k] @ arriving[:, k].swapaxes(1, 2)
+        fresh = arriving[:, k] @ paths.covariance[:, k] @ arriving[:, k].swapaxes(1, 2)
+        own[:, k + 1] = leak[:, None] * own[:, k] * leak + mixed + mixed.swapaxes(1, 2) + fresh
+    covariance = np.block([[paths.covariance, crossed.swapaxes(2, 3)], [crossed, own]])
+    wider = model._replace(
+        group=np.tile(model.group, 2),
+        C=np.concatenate([model.C, np.zeros_like(model.C)], 1),
+        curvature=np.tile(model.curvature, 2),
+    )
+    return wider, paths._replace(mean=np.concatenate([paths.mean, h], 2), covariance=covariance)
+
+
+def _information(model: Population, data: Recording, paths: Paths, units: Array, columns: Array) -> Array:
+    """Compute the (unit, column, column) information about loadings, without what an unknown offset explains."""
+    rate = expected(model, data, paths.mean, paths.covariance)
+    amount = unit_information(model, data, rate)[..., units].astype(float)
+    V = paths.covariance[..., columns[:, None], columns]
+    moved = np.einsum("ptlm,um->ptul", V, model.C[np.ix_(units, columns)])
+    whole = np.zeros((len(units), len(columns), len(columns)))
+    first = np.zeros((len(units), len(columns)))
+    for pattern in range(len(V)):
+        chosen = data.pattern == pattern
+        z, weight = paths.mean[:, chosen][..., columns], amount[:, chosen]
+        total = weight.sum(1)
+        flow = np.einsum("tnu,tnl->tul", weight, z)
+        mixed = np.einsum("tul,tum->ulm", flow, moved[pattern])
+        whole += np.einsum("tnu,tnl,tnm->ulm", weight, z, z, optimize=True) + mixed + mixed.swapaxes(1, 2)
+        whole += np.einsum("tu,tul,tum->ulm", total, moved[pattern], moved[pattern])
+        whole += np.einsum("tu,tlm->ulm", total, V[pattern])
+        first += flow.sum(0) + np.einsum("tu,tul->ul", total, moved[pattern])
+    number = np.maximum(amount.sum((0, 1)), 1e-9)
+    return whole - first[:, :, None] * first[:, None, :] / number[:, None, None] + np.eye(len(columns))
+
+
+def _shrunk(raw: Array, C: Array, separate: Array) -> Echo:
+    """Shrink the echo of the units of one region; the loadings returned are the change of the loadings.
+
+    Parameters
+    ----------
+    raw : (unit, latent) weights E of single regressions.
+    C : (unit, latent) loadings without an echo.
+    separate : (unit, 2 latent, 2 latent) covariance of loadings and weights of single regressions.
+    """
+    units, latents = raw.shape
+    of_both, of_weights = separate[:, :latents, latents:], separate[:, latents:, latents:]
+    precision = np.linalg.inv(of_weights)
+    # What all units share is a change of the weights A, not an echo.
+    rest = raw - C @ np.linalg.lstsq(C, raw, rcond=None)[0]
+    free = (units - latents) * latents
+    excess = np.einsum("ul,ulm,um->", rest, precision, rest) - free
+    variance = max(excess, 0.0) / np.trace(precision, axis1=1, axis2=2).sum() if free > 0 else 0.0
+    kept = variance * np.linalg.inv(variance * np.eye(latents) + of_weights)
+    weight = np.einsum("ulm,um->ul", kept, rest)
+    uncertain = variance * (np.eye(latents) - kept)
+    change = of_both @ precision
+    covariance = np.empty_like(separate)
+    covariance[:, latents:, latents:] = uncertain
+    covariance[:, :latents, latents:] = change @ uncertain
+    covariance[:, latents:, :latents] = covariance[:, :latents, latents:].swapaxes(1, 2)
+    known = separate[:, :latents, :latents] - change @ of_both.swapaxes(1, 2)
+    covariance[:, :latents, :latents] = known + change @ uncertain @ change.swapaxes(1, 2)
+    return Echo(loadings=np.einsum("ulm,um->ul", change, weight), weight=weight, covariance=covariance)
