@@ -101,6 +101,16 @@ def check_files_in_dry_run():
         )
 
 
+def without_job_rate_limit():
+    """Start local jobs without a limit of jobs per second; a cluster keeps its limit.
+
+    With the limit, every pass of Snakemake's scheduler starts a timer that calls for another pass, and every job calls for
+    one more: in a run of hundreds of jobs, the scheduler takes a whole core.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 def print_end():
     """What the run has made, what it has not, and what a reader should look at."""
     from curbd.commands.check import closing_lines
