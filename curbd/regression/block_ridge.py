@@ -134,7 +134,10 @@ def residual_variance(regression: Regression, data: TrainingData) -> Array:
     network, penalty, total, source, _ = regression
     W = weights(network)
     ridge = tensor(penalty[:, source])
-    used = torch.linalg.solve(total.ZZ + torch.diag_embed(ridge), total.ZZ).diagonal(dim1=1, dim2=2).sum(1)
+    # The trace of (ZZ + R)^-1 ZZ, a region at a time: as many as there are regressors, minus what the penalty R takes.
+    inverses = (torch.cholesky_inverse(torch.linalg.cholesky(total.ZZ + torch.diag(of_region))) for of_region in ridge)
+    taken = [(of_region * inverse.diagonal()).sum() for of_region, inverse in zip(ridge, inverses, strict=True)]
+    used = ridge.shape[1] - torch.stack(taken)
     freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
     return np.maximum(squared_error(total, tensor(W)).cpu().numpy(), 0) / freedom
 
