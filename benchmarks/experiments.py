@@ -28,8 +28,7 @@ from curbd.network.file import network_of
 from curbd.network.truth import true_network
 from curbd.network.view import view
 from curbd.pathways.judge import judge
-from curbd.recording import open_recording
-from curbd.recording.ingest import ingest
+from curbd.recording.ingest import Session, ingest_file
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
@@ -333,11 +332,7 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
         half = [f"A{unit + 1}" for unit in range(int((teacher.region == "A").sum()) // 2)]
         like = Inactivation(kind="units", units=half, action="drive", value=drive, start_s=0.5, stop_s=1.5)
     settings = RecordingSettings.model_validate({"perturbed": [{"column": "laser", "value": "on", "like": "laser"}]})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "teacher.h5"
-        teachers.write_hdf5(teacher, path)
-        with open_recording(path, "hdf5", settings) as file:
-            session = ingest(file, settings, "teacher")
+    session = _session(teacher, settings)
     recording, truth, perturbed = session.recording, session.truth, session.perturbed
     if truth is None or perturbed is None:
         raise ValueError("teacher: found no truth or no laser in its own file")
@@ -347,6 +342,50 @@ def lit(kind: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFra
     rows = compare(recording, perturbed, inactivation_table(outcome, _pathways(student)), unit_table(outcome))
     regions = rows[rows["unit_id"] == ""].drop(columns=["recording", "model", "perturbation", "unit_id"])
     return regions.assign(laser=kind, estimator=estimator, seed=seed)
+
+
+TAUGHT = ("unperturbed trials", "and perturbed trials", "as many unperturbed trials")
+"""Trials that a network is fitted to, beside half of the trials, which are unperturbed."""
+
+
+def taught(trials: str, estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:
+    """Fit to trials in which a laser drives half of region A as well: effects of silencing B or C, on other regions.
+
+    Parameters
+    ----------
+    trials : trials that the network is fitted to, one of `TAUGHT`.
+    estimator : full-rank estimator.
+    seed : of the teacher.
+    quick : whether the recording is tiny.
+    """
+    size: dict[str, Any] = {"units": 8, "trials": 12} if quick else {"units": 20, "trials": 24}
+    light = teachers.Laser("A", 0.3, 0.9, drive=1.5, share=0.5)
+    laser = None if trials == TAUGHT[2] else light
+    teacher = teachers.multi_region(**size, samples=150, substeps=1, gain=1.2, laser=laser, seed=seed)
+    entry = {"column": "laser", "value": "on", "like": "light", "fit_all_but": ["A"]}
+    settings = {} if laser is None else {"perturbed": [entry]}
+    session = _session(teacher, RecordingSettings.model_validate(settings | {"test_fraction": 0.2}))
+    perturbed = session.perturbed if trials == TAUGHT[1] else None
+    networks = fit(session.recording, _model(estimator, teacher.network), estimator, perturbed=perturbed).networks
+    if session.truth is None:
+        raise ValueError("teacher: found no truth in its own file")
+    outcome = _outcome(
+        Student(session.recording, session.truth, networks),
+        {name: Inactivation(region=name) for name in "BC"},
+        trials="train",
+    )
+    table = inactivation_table(outcome)
+    others = table[table["target"] != table["acts_on"]]
+    row = {"trials": trials, "estimator": estimator, "seed": seed, "r2": pooled_r2(others, "expected_true_r2")}
+    return pd.DataFrame([row])
+
+
+def _session(teacher: Teacher, settings: RecordingSettings) -> Session:
+    """Write a teacher to a file and ingest it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "teacher.h5"
+        teachers.write_hdf5(teacher, path)
+        return ingest_file(path, settings)
 
 
 def exchangeable(estimator: str, seed: int, quick: bool = False) -> pd.DataFrame:

@@ -62,6 +62,7 @@ PARTS: Mapping[str, Part] = {
     "balanced": Part(setting="trials", values=[20, 2], run=experiments.balanced),
     "relay": Part(setting="teacher", values=["relay", "context only"], run=_relayed, seeds=20, estimators=["sparse"]),
     "laser": Part(setting="laser", values=list(experiments.LASER_DRIVE), run=experiments.lit, keys=("target",)),
+    "taught": Part(setting="trials", values=list(experiments.TAUGHT), run=experiments.taught),
     "groups": Part(
         setting="teacher",
         values=["random labels"],
@@ -109,6 +110,7 @@ def summaries(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "balanced": _balanced,
         "relay": _relay,
         "laser": _laser,
+        "taught": _taught,
         "groups": _groups,
     }
     return {name: markdown(written[name](table)) for name, table in tables.items()}
@@ -165,6 +167,15 @@ def _laser(table: pd.DataFrame) -> pd.DataFrame:
         }
         lines.append(line | {words: number(group[name].mean()) for name, words in scores.items()})
     return pd.DataFrame(lines)
+
+
+def _taught(table: pd.DataFrame) -> pd.DataFrame:
+    means = table.groupby(["trials", "estimator"], sort=False)
+    shown = means["r2"].agg(["mean", "min", "max", "size"]).reset_index()
+    for name in ("mean", "min", "max"):
+        shown[name] = shown[name].map(number)
+    words = {"mean": "R2 of silencing B or C", "min": "lowest", "max": "highest", "size": "teachers"}
+    return shown.rename(columns=words)
 
 
 def _groups(table: pd.DataFrame) -> pd.DataFrame:

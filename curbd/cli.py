@@ -35,7 +35,7 @@ from curbd.commands.steps import (
 from curbd.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    import xarray as xr
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -270,10 +270,20 @@ def _experiments(arguments: argparse.Namespace) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
+    from functools import partial
+
     from curbd.estimators.streamed import fit_of_any_size
     from curbd.scores.score import score
 
-    fit_and_score(arguments, fit_model(arguments), fit_of_any_size, score)
+    fit_and_score(arguments, fit_model(arguments), partial(fit_of_any_size, perturbed=_perturbed(arguments)), score)
+
+
+def _perturbed(arguments: argparse.Namespace) -> xr.Dataset | None:
+    """Read the trials with a real perturbation; None if the recording has none."""
+    from curbd.storage import groups_of, read_netcdf
+
+    has_any = "perturbed" in groups_of(arguments.recording)
+    return read_netcdf(arguments.recording, "perturbed") if has_any else None
 
 
 def _currents(arguments: argparse.Namespace) -> None:
@@ -364,7 +374,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
-    from curbd.storage import groups_of, read_netcdf
+    from curbd.storage import read_netcdf
 
     set_threads(arguments)
     recording, truth = read_recording(arguments)
@@ -379,9 +389,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
         truth,
         settings=experiments.bench,
         populations=populations,
-        perturbed=read_netcdf(arguments.recording, "perturbed")
-        if "perturbed" in groups_of(arguments.recording)
-        else None,
+        perturbed=_perturbed(arguments),
     )
 
     write_effects(arguments, outcome, interaction_table)

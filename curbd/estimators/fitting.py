@@ -20,6 +20,12 @@ from curbd.estimators.adaptation import with_adaptation
 from curbd.estimators.constrained import held_out_r2
 from curbd.estimators.force import force
 from curbd.estimators.one_step import one_step
+from curbd.estimators.perturbed_trials import (
+    EACH_REGION_ALONE,
+    TeachingTrials,
+    teaching_trials,
+    with_teaching_trials,
+)
 from curbd.estimators.shooting import shooting
 from curbd.estimators.sparse import sparse
 from curbd.estimators.state_space import noisy_rates, state_space
@@ -87,7 +93,13 @@ FULL_RANK: Mapping[str, Registered] = {
 }
 
 
-def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None) -> Fits:
+def fit(
+    recording: xr.Dataset,
+    model: Model,
+    name: str | None = None,
+    checkpoints: Path | None = None,
+    perturbed: xr.Dataset | None = None,
+) -> Fits:
     """Fit a full-rank model to a recording, once per seed.
 
     Parameters
@@ -98,6 +110,7 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoint
     name : name of the model in all tables; None for the name of the estimator.
     checkpoints : folder that keeps every finished fit, from which the same call goes on after an interruption; None to
         keep nothing. The folder can be deleted afterwards.
+    perturbed : the perturbed trials of the session, for trials to which networks are fitted as well (`fit_all_but`).
 
     Returns
     -------
@@ -109,7 +122,7 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoint
         training bin with activity; or an Euler step is longer than the time constant.
     """
     require_family(model, "full_rank")
-    return fit_seeds(recording, model, name, FULL_RANK, checkpoints)
+    return fit_seeds(recording, model, name, FULL_RANK, checkpoints, perturbed)
 
 
 def require_family(model: Model, family: str) -> None:
@@ -134,6 +147,7 @@ def fit_seeds(
     name: str | None,
     estimators: Mapping[str, Registered],
     checkpoints: Path | None = None,
+    perturbed: xr.Dataset | None = None,
 ) -> Fits:
     """Fit a model to a recording, once per seed, with one of the given estimators.
 
@@ -148,6 +162,7 @@ def fit_seeds(
     name : name of the model in all tables; None for the name of the estimator.
     estimators : name -> estimator, for the family of the model.
     checkpoints : folder that keeps every finished fit, see `fit`.
+    perturbed : the perturbed trials of the session, see `fit`.
 
     Returns
     -------
@@ -166,9 +181,10 @@ def fit_seeds(
         _fit_seed, ignore=["registered"]
     )
     n_seeds = len(model.seeds)
+    teaching = teaching_trials(recording, perturbed) if _learns_from_perturbed_trials(model) else None
 
     def fit_seed(fit_index: int) -> tuple[Fit, float]:
-        fitted, seconds = fit_or_read(registered, data, train, model, fit_index)
+        fitted, seconds = fit_or_read(registered, data, train, model, fit_index, teaching)
         log.info("%s, seed %d (%d of %d): %.1f s", name, model.seeds[fit_index], fit_index + 1, n_seeds, seconds)
         return fitted, seconds
 
@@ -178,7 +194,12 @@ def fit_seeds(
 
 
 def _fit_seed(
-    registered: Registered, data: TrainingData, train: Array, model: Model, fit_index: int
+    registered: Registered,
+    data: TrainingData,
+    train: Array,
+    model: Model,
+    fit_index: int,
+    teaching: TeachingTrials | None,
 ) -> tuple[Fit, float]:
     """Fit a model with one of its seeds; return the fit, and the wall time in seconds."""
     started = time.perf_counter()
@@ -186,11 +207,24 @@ def _fit_seed(
     rng = np.random.default_rng(model.seeds[fit_index])
     if fit_index and model.resample_trials:
         training = resampled(training, rng)
+        if teaching is not None:
+            teaching = teaching.of_trials(np.sort(rng.integers(len(teaching.r), size=len(teaching.r))))
     fitted = registered.estimator(training, options, rng)
+    if teaching is not None:
+        fitted = with_teaching_trials(
+            fitted, training, teaching, lambda trials: registered.estimator(trials, options, rng)
+        )
     fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
     if fitted.controls is not None:
         fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))
     return fitted, time.perf_counter() - started
+
+
+def _learns_from_perturbed_trials(model: Model) -> bool:
+    """Return True if the weights onto every region are fitted independently of all other regions."""
+    options = model.estimator_options()
+    no_hidden_inputs = getattr(options, "hidden_inputs", "none") == "none"
+    return model.estimator_name() in EACH_REGION_ALONE and no_hidden_inputs and model.constraints is None
 
 
 def fit_side_by_side(fit_seed: Callable[[int], T], n_seeds: int, threads: int) -> list[T]:

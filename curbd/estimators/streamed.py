@@ -241,7 +241,11 @@ def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> fl
 
 
 def fit_of_any_size(
-    recording: xr.Dataset, model: Model, name: str | None = None, checkpoints: Path | None = None
+    recording: xr.Dataset,
+    model: Model,
+    name: str | None = None,
+    checkpoints: Path | None = None,
+    perturbed: xr.Dataset | None = None,
 ) -> Fits:
     """Fit a full-rank model to a recording, in chunks if the recording is large and the model needs the data only once.
 
@@ -251,6 +255,7 @@ def fit_of_any_size(
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
     checkpoints : folder that keeps every finished fit, see `curbd.estimators.fitting.fit`.
+    perturbed : the perturbed trials of the session, to which a fit in chunks does not listen.
 
     Returns
     -------
@@ -263,7 +268,7 @@ def fit_of_any_size(
     if recording["rates"].nbytes > LARGE_VARIABLE_BYTES and needs_the_data_once(model):
         log.info("rates of %s are read once, some trials at a time", gigabytes(recording["rates"].nbytes))
         return fit_streamed(recording, model, name)
-    return fit(recording, model, name, checkpoints)
+    return fit(recording, model, name, checkpoints, perturbed)
 
 
 def needs_the_data_once(model: Model) -> bool:

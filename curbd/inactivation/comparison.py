@@ -102,7 +102,7 @@ def compare(
     simulations of the unperturbed trials. Each condition has the share that it has among the perturbed trials. Units
     that are perturbed directly are left out, because the effect on them is imposed and not predicted. The prediction
     can be compared with two baselines: no effect at all, whose R2 is 0, and for each unit the mean measured effect on
-    all other units of the same region.
+    all other units of the same region. Trials that networks were fitted to (`fit_all_but`) are left out.
 
     Parameters
     ----------
@@ -120,6 +120,8 @@ def compare(
     UserError : an experiment is not a single perturbation, or no perturbed trial has an unperturbed counterpart.
     """
     rows = list[dict[str, Any]]()
+    if "fit_all_but" in perturbed.coords:
+        perturbed = perturbed.isel(trial=perturbed["fit_all_but"].values == "")
     for experiment in np.unique(perturbed["perturbation"].values.astype(str)):
         predictions = inactivations[inactivations["experiment"] == experiment]
         names = [str(name) for name in predictions["perturbation"].unique()]

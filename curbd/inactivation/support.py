@@ -2,7 +2,7 @@
 
 A network whose pathways are all resolved errs in its effects by as much as its posterior says. Where its residuals show
 that something is missing, the weights are wrong by more than that. On teachers with unrecorded units, unrecorded
-inputs, measurement noise or units that are not tanh units, the squared errors of effects were 1.5 to 5 times those of
+inputs, measurement noise or units that are not tanh units, the squared errors of effects were 1.5 to 4 times those of
 the posterior (docs/inactivation.md).
 """
 

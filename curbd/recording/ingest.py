@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -195,7 +196,11 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
         else true_current_dataset(file.true_currents, selection.kept, activity),
         units=units_table(file, name, selection, scale),
         regions=regions_table(recording),
-        perturbed=None if perturbed is None else perturbed_dataset(perturbed, kept, settings, recording, where),
+        perturbed=None
+        if perturbed is None
+        else perturbed_dataset(
+            perturbed, kept, settings, recording, partial(all_inputs, file, settings.inputs, where=where), where
+        ),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.errors import UserError
+from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
 from curbd.recording.cells import cell_text, column_of
+from curbd.recording.inputs import KnownInputs
 from curbd.recording.windows import conditions
 from curbd.settings.recording import PerturbedTrials, RecordingSettings
 
@@ -167,7 +168,12 @@ def separated(activity: Activity, settings: RecordingSettings, where: str) -> tu
 
 
 def perturbed_dataset(
-    perturbed: PerturbedActivity, kept: Array, settings: RecordingSettings, recording: xr.Dataset, where: str
+    perturbed: PerturbedActivity,
+    kept: Array,
+    settings: RecordingSettings,
+    recording: xr.Dataset,
+    inputs_of: Callable[[Activity], KnownInputs],
+    where: str,
 ) -> xr.Dataset:
     """Construct the dataset of the perturbed trials, with the units and scales of the recording without them.
 
@@ -177,14 +183,20 @@ def perturbed_dataset(
     kept : (candidate,) bool, True for units that are part of the recording.
     settings : the columns of the conditions.
     recording : the recording without the perturbed trials.
+    inputs_of : function that gives the inputs of trials; called if networks are fitted to perturbed trials.
     where : the recording, for messages.
 
     Returns
     -------
     rates (trial, time, unit), NaN where missing, with the coordinates ``perturbation`` (trial), the name of the
     experiment that imitates the real perturbation, ``condition`` (trial), ``group`` (trial), the animal or session,
-    ``group_column`` (trial), the trial column that holds it, and ``baseline_start_s`` and ``baseline_stop_s`` (trial),
-    the window whose mean is subtracted from every trial.
+    ``group_column`` (trial), the trial column that holds it, ``baseline_start_s`` and ``baseline_stop_s`` (trial), the
+    window whose mean is subtracted from every trial, and ``fit_all_but`` (trial), the regions whose currents are not
+    fitted to the trial; '' if no current is. With them, inputs (trial, time, input).
+
+    Raises
+    ------
+    UserError : networks are fitted to perturbed trials that have other inputs than the recording.
     """
     activity, perturbation = perturbed.activity.of_units(kept), perturbed.perturbation
     recorded = activity.recorded_trials
@@ -193,8 +205,13 @@ def perturbed_dataset(
     activity = activity.without_partial_bins()
     trials = activity.trials
     condition = conditions(trials.columns, settings.windows.conditions, where)
+    values = {"rates": (("trial", "time", "unit"), activity.rates)}
+    named = {name for entry in settings.perturbed for name in entry.fit_all_but}
+    if named:
+        _require_regions(named, recording, where)
+        values["inputs"] = (("trial", "time", "input"), _inputs(inputs_of(activity), recording, where))
     return xr.Dataset(
-        {"rates": (("trial", "time", "unit"), activity.rates)},
+        values,
         coords={
             "time": ("time", trials.time_s, {"units": "s"}),
             "perturbation": ("trial", perturbation),
@@ -204,6 +221,31 @@ def perturbed_dataset(
         },
         attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s")},
     )
+
+
+def _require_regions(named: set[str], recording: xr.Dataset, where: str) -> None:
+    """Raise an error if the setting ``fit_all_but`` names a region that the recording does not have."""
+    names = sorted(set(recording["region"].values.astype(str)))
+    for unknown in sorted(named - set(names)):
+        raise UserError.at(
+            f"{where}: perturbed.fit_all_but",
+            found=f'"{unknown}"',
+            expected=f"one of the regions of the recording: {', '.join(names)}",
+            todo=did_you_mean(unknown, names),
+        )
+
+
+def _inputs(inputs: KnownInputs, recording: xr.Dataset, where: str) -> Array:
+    """Return the inputs (trial, time, input) of perturbed trials, which must be those of the recording."""
+    names = [str(name) for name in recording["input"].values]
+    if inputs.names != names:
+        raise UserError.at(
+            f"{where}: perturbed.fit_all_but",
+            found=f"the inputs {', '.join(inputs.names) or 'none'} in perturbed trials",
+            expected=f"the inputs of all other trials: {', '.join(names) or 'none'}",
+            todo="leave out fit_all_but, or inputs whose values differ between these trials",
+        )
+    return inputs.values
 
 
 def _comparison_coords(
@@ -223,4 +265,5 @@ def _comparison_coords(
         "group_column": ("trial", np.array([entry.group or "" for entry in chosen], dtype=str)),
         "baseline_start_s": ("trial", window[:, 0]),
         "baseline_stop_s": ("trial", window[:, 1]),
+        "fit_all_but": ("trial", np.array([";".join(entry.fit_all_but) for entry in chosen], dtype=str)),
     }

@@ -200,6 +200,10 @@ class PerturbedTrials(Section):
     baseline_s: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     """Start and end, in seconds, of a time window before the perturbation whose mean is subtracted from every trial.
     Null: nothing is subtracted."""
+    fit_all_but: list[str] = []
+    """Regions on whose units the perturbation acts. If given, the estimators `one_step` and `sparse`, without hidden
+    inputs and constraints, also learn the currents into all other regions from these trials, which are then not
+    compared with a prediction. Empty: no network is fitted to these trials."""
 
 
 class HDF5Layout(Section):
