@@ -23,8 +23,9 @@ from curbd.inactivation import run_experiments
 from curbd.inactivation.comparison import compare
 from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.tabulate import inactivation_table, unit_table
-from curbd.network.equation import Network, phi_inverse, simulate
+from curbd.network.equation import Network, simulate
 from curbd.network.file import network_of
+from curbd.network.nonlinearity import TANH
 from curbd.network.truth import true_network
 from curbd.network.view import view
 from curbd.pathways.judge import judge
@@ -226,7 +227,8 @@ def _ridge(student: Student) -> Network:
     """Plain ridge regression with a free bias and the penalty, of five, that is best on one held-out trial."""
     network = true_network(student.truth)
     r = scaled_rates(student.recording).values
-    current = (phi_inverse(r[:, 1:]) - phi_inverse(r[:, :-1])) * network.tau_s / network.dt_s + phi_inverse(r[:, :-1])
+    x = TANH.inverse(r)
+    current = (x[:, 1:] - x[:, :-1]) * network.tau_s / network.dt_s + x[:, :-1]
     train = student.recording["split"].values == "train"
     held_out = np.flatnonzero(~train)[0]
     # The penalties are meant for rates between 0 and 1.

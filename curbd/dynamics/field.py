@@ -1,9 +1,9 @@
 """The vector field of a network at a constant input, in coordinates in which few numbers describe the state.
 
-At a constant input u the states x of tau dx/dt = -x + J tanh(x) + B u + b settle in x = m z + B u + b, where J = m n'.
+At a constant input u the states x of tau dx/dt = -x + J phi(x) + B u + b settle in x = m z + B u + b, where J = m n'.
 The positions z follow
 
-    tau dz/dt = -z + n' tanh(m z + B u + b),
+    tau dz/dt = -z + n' phi(m z + B u + b),
 
 a system of as many equations as J has rank. x and z are dimensionless. Every network has such coordinates: those of a
 network of full rank are as many as its units. Publication: Valente, Pillow & Ostojic, NeurIPS 2022.
@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from curbd.network.equation import Network, decay, phi_inverse
+from curbd.network.equation import Network, decay
+from curbd.network.nonlinearity import TANH, Nonlinearity
 
 Array = np.ndarray
 
@@ -55,6 +56,7 @@ class NetworkField(NamedTuple):
         own current for every state.
     tau_s : time constant, s.
     step_s : Euler step of the network, s.
+    nonlinearity : the function phi from states to rates.
     """
 
     m: Array
@@ -62,21 +64,22 @@ class NetworkField(NamedTuple):
     offset: Array
     tau_s: float
     step_s: float
+    nonlinearity: Nonlinearity = TANH
 
     def rates(self, z: Array) -> Array:
-        """Return the rates tanh(m z + offset) (..., unit) at positions z (..., coordinate)."""
-        return np.tanh(z @ self.m.T + self.offset)
+        """Return the rates phi(m z + offset) (..., unit) at positions z (..., coordinate)."""
+        return self.nonlinearity.phi(z @ self.m.T + self.offset)
 
     def velocity(self, z: Array) -> Array:
-        """Return the velocity tau dz/dt = -z + n' tanh(m z + offset) at positions z (..., coordinate)."""
+        """Return the velocity tau dz/dt = -z + n' phi(m z + offset) at positions z (..., coordinate)."""
         return self.rates(z) @ self.n - z
 
     def recurrence(self, z: Array) -> Array:
-        """Return the matrix K = n' diag(1 - tanh^2(m z + offset)) m (..., coordinate, coordinate) at positions z.
+        """Return the matrix K = n' diag(phi'(m z + offset)) m (..., coordinate, coordinate) at positions z.
 
         The Jacobian of the velocity tau dz/dt is K - 1.
         """
-        gain = 1 - self.rates(z) ** 2
+        gain = self.nonlinearity.slope(self.rates(z))
         rank = self.m.shape[1]
         if rank * rank > len(self.m):
             return self.n.T @ (gain[..., None] * self.m)
@@ -122,13 +125,14 @@ def field_at(network: Factorised, u: Array) -> NetworkField:
         offset=u @ network.network.B.T + network.network.b,
         tau_s=network.network.tau_s,
         step_s=network.network.dt_s / network.network.substeps,
+        nonlinearity=network.network.nonlinearity,
     )
 
 
 def positions(network: Factorised, r: Array, u: Array) -> Array:
     """Return the positions z of a network in its coordinates, from the rates.
 
-    z is the least-squares solution of x = m z + B v + b, where x = arctanh(r) are the states, m the left factors of J =
+    z is the least-squares solution of x = m z + B v + b, where x are the states of the rates, m the left factors of J =
     m n', B the input weights and b the bias. v are the inputs after the exponential filter of the units, tau dv/dt = -v
     + u, in equilibrium with the first bin. The positions follow tau dz/dt = -z + kappa: they lag behind the latents
     kappa = n' r, and equal the latents at fixed points.
@@ -144,7 +148,8 @@ def positions(network: Factorised, r: Array, u: Array) -> Array:
     z : (trial, time, coordinate) positions, in the (dimensionless) units of the state x; NaN where the rates are
         missing.
     """
-    recurrent = phi_inverse(r) - filtered_inputs(network.network, u) @ network.network.B.T - network.network.b
+    x = network.network.nonlinearity.inverse(r)
+    recurrent = x - filtered_inputs(network.network, u) @ network.network.B.T - network.network.b
     return recurrent @ np.linalg.pinv(network.m).T
 
 

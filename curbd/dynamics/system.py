@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from curbd.dynamics.field import Field, NetworkField, field_at, positions
-from curbd.network.equation import Network, phi_inverse
+from curbd.network.equation import Network
 from curbd.network.view import View
 
 Array = np.ndarray
@@ -71,8 +71,8 @@ class NetworkSystem:
         return v + self.network.dt_s / (self.network.substeps * self.network.tau_s) * (u - v)
 
     def coupling(self, z: Array, u: Array) -> Array:
-        """Return the weights J times the slopes of tanh of the units that send (unit, unit), at one position z."""
-        return self.network.J * (1 - self.field(u).rates(z) ** 2)
+        """Return the weights J times the slopes of phi of the units that send (unit, unit), at one position z."""
+        return self.network.J * self.network.nonlinearity.slope(self.field(u).rates(z))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def network_system(
         used = n.any(0)
         m, n = m[:, used], n[:, used]
     else:
-        x = phi_inverse(r[np.isfinite(r).all(2)])
+        x = network.nonlinearity.inverse(r[np.isfinite(r).all(2)])
         m = np.linalg.eigh(np.cov(x, rowvar=False))[1][:, ::-1]
         n = network.J.T @ m
     return NetworkSystem(m=m, n=n, network=network, z=positions(_Factors(m, n, network), r, u), element_region=region)

@@ -33,11 +33,11 @@ from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_se
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
+from curbd.network.nonlinearity import nonlinearity_of
 from curbd.recording.circuit import circuit_of
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import FitSettings, Model
-from curbd.settings.section import Section
 from curbd.settings.validation import euler_step_mistakes
 from curbd.states.infer import infer_states
 
@@ -49,25 +49,20 @@ FUNCTION_OF_FAMILY = {"full_rank": "curbd.fit", "low_rank": "lrfit.fit"}
 log = logging.getLogger(__name__)
 
 
-def clipped_rates(recording: xr.Dataset, options: Section) -> Array:
-    """Return the scaled rates (trial, time, unit) inside (-1, 1), NaN where missing, that most estimators use."""
-    return scaled_rates(recording).values
-
-
 class Registered(NamedTuple):
     """An estimator and the rates that it is fitted to.
 
     Attributes
     ----------
     estimator : function (TrainingData, options, rng) -> Fit.
-    rates : function (recording, options) -> (trial, time, unit) scaled rates, NaN where missing. An estimator that
-        models the noise on the rates may use rates that are not clipped.
+    rates : function (recording, options) -> (trial, time, unit) scaled rates, NaN where missing, for an estimator that
+        models the noise on the rates and uses rates that are not clipped; None for clipped rates.
     one_thread : True for an estimator that computes on one thread without the interpreter: as many seeds are fitted
         at the same time as the process has threads. Other estimators use all threads for one seed.
     """
 
     estimator: Estimator
-    rates: Callable[[xr.Dataset, Any], Array] = clipped_rates
+    rates: Callable[[xr.Dataset, Any], Array] | None = None
     one_thread: bool = False
 
 
@@ -174,7 +169,11 @@ def fit_seeds(
     """
     registered = estimators[model.estimator_name()]
     name = name or model.estimator_name()
-    data = all_trials(recording, model, registered.rates(recording, model.estimator_options()))
+    if registered.rates is None:
+        rates = clipped_rates(recording, model)
+    else:
+        rates = registered.rates(recording, model.estimator_options())
+    data = all_trials(recording, model, rates)
     train = recording["split"].values == "train"
     # Estimators are named by the model; their functions have no value that could be compared.
     fit_or_read = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0).cache(
@@ -246,6 +245,24 @@ def fit_side_by_side(fit_seed: Callable[[int], T], n_seeds: int, threads: int) -
         return list(pool.map(fit_seed, range(n_seeds)))
 
 
+def clipped_rates(recording: xr.Dataset, model: Model) -> Array:
+    """Return the scaled rates (trial, time, unit) in the range of the nonlinearity of a model, NaN where missing.
+
+    Raises
+    ------
+    UserError : rates are negative, and those of the nonlinearity are not.
+    """
+    least = float(recording["rates"].min())
+    if model.nonlinearity != "tanh" and least < 0:
+        raise UserError.at(
+            f"recording {recording.attrs['recording']}, nonlinearity",
+            found=f"{model.nonlinearity}, and activity down to {least:g}",
+            expected="activity that is never negative",
+            todo="set nonlinearity: tanh",
+        )
+    return scaled_rates(recording, model.nonlinearity).values
+
+
 def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:
     """Convert all trials of a recording to the arrays of an estimator; check that training trials can be fitted.
 
@@ -302,6 +319,7 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
         substeps=substeps,
         tau_s=None if tau_s == "estimate" else float(tau_s),
         circuit=None if model.constraints is None else circuit_of(recording, model.constraints),
+        nonlinearity=nonlinearity_of(model.nonlinearity),
     )
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from curbd.network.equation import Network, free_run, phi_inverse, weights
+from curbd.network.equation import Network, free_run, weights
 from curbd.network.fit import Fit
+from curbd.network.nonlinearity import TANH
 from curbd.progress import progress
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, transitions
@@ -112,7 +113,7 @@ def _samples(
     """
     n_trials, n_samples = data.r.shape[:2]
     outside = np.concatenate([np.nan_to_num(data.u) / unit, np.ones((n_trials, n_samples, 1))], axis=2)
-    x = phi_inverse(data.r)
+    x = TANH.inverse(data.r)
     noise = _frozen_noise(data, options, rng)
     # The loops are compiled for arrays in the order of C.
     states, rates = x.astype(precision, order="C"), data.r.astype(precision, order="C")

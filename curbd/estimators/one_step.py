@@ -11,8 +11,9 @@ import numpy as np
 
 from curbd.estimators.constrained import constrained
 from curbd.network.fit import Fit
-from curbd.regression.block_ridge import inflation, posterior, regress
+from curbd.regression.block_ridge import inflation, posterior
 from curbd.regression.sample_weights import noise_sds, sample_weights, weighted_regression
+from curbd.regression.silent_units import StateRegression, regress_states
 from curbd.regression.transitions import TrainingData, transitions
 from curbd.settings.models import OneStep
 
@@ -41,7 +42,10 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     if data.circuit is not None:
         return constrained(data, data.circuit, options, rng)
     pairs = transitions(data, options.folds)
-    regression = regress(data, pairs, options.penalties)
+    solved = regress_states(data, pairs, options.penalties)
+    regression = solved.regression
+    if data.nonlinearity.hides_silent:
+        return _with_silent_units(data, solved)
     noisy = sample_weights(data, pairs, regression.network, regression.penalty)
     if noisy is None:
         return Fit(
@@ -59,5 +63,20 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
         posterior=weighted.posterior._replace(noise_variance=variance),
         process_noise_sd=process,
         measurement_noise_sd=measurement,
+        penalty_by=regression.penalty_by,
+    )
+
+
+def _with_silent_units(data: TrainingData, solved: StateRegression) -> Fit:
+    """The fit of units whose states are unknown while they are silent: their posterior lacks this information."""
+    regression, network = solved.regression, solved.regression.network
+    of_known = posterior(regression, data, solved.pairs)
+    variance = solved.noise_variance * inflation(network, solved.pairs) / solved.known_share
+    return Fit(
+        network,
+        penalty=regression.between_regions,
+        posterior=of_known._replace(noise_variance=variance),
+        process_noise_sd=(1 - network.decay) * np.sqrt(solved.noise_variance),
+        measurement_noise_sd=np.zeros(len(data.region)),
         penalty_by=regression.penalty_by,
     )

@@ -23,8 +23,9 @@ import torch
 
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
-from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate, total_current, weights
+from curbd.network.equation import Network, decay, rates_inside_step, simulate, total_current, weights
 from curbd.network.fit import Fit
+from curbd.network.nonlinearity import TANH
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
 from curbd.regression.moments import Moments, moments
@@ -199,7 +200,7 @@ def refine(
         recorded = stretches(data, -(-longest // divisor))
         run = follow(network, recorded, limit)
         if divisor == 1 and not run.put_back[:, 1:].any():
-            error = float(np.nanmean((phi(run.x) - phi(recorded.x)) ** 2))
+            error = float(np.nanmean((TANH.phi(run.x) - TANH.phi(recorded.x)) ** 2))
             if error < enough:
                 return network
             candidates.append((error, network))
@@ -227,7 +228,7 @@ def stretches(data: TrainingData, length: int) -> Stretches:
     time = starts[:, None] + np.arange(length + 1)
     inside = time < n_samples
     time = np.minimum(time, n_samples - 1)
-    x = np.where(inside[None, ..., None], phi_inverse(data.r)[:, time], np.nan)
+    x = np.where(inside[None, ..., None], TANH.inverse(data.r)[:, time], np.nan)
     drive = np.zeros(data.r.shape) if data.drive is None else data.drive
     # reshape cannot resolve -1 where there are no inputs
     flat = (a.reshape(a.shape[0] * a.shape[1], *a.shape[2:]) for a in (x, data.u[:, time], drive[:, time]))
@@ -266,7 +267,7 @@ def follow(network: Network, recorded: Stretches, limit: float) -> Run:
             put_back[:, time] = lost
         x[:, time] = state
         for _ in range(network.substeps):
-            state = state + step * (phi(state) @ J_t + external[:, time] - state)
+            state = state + step * (TANH.phi(state) @ J_t + external[:, time] - state)
     put_back[:, 0] = True
     return Run(x, put_back)
 
@@ -298,5 +299,5 @@ def free_run_error(data: TrainingData, network: Network) -> float:
     -------
     Mean squared error of the scaled rates.
     """
-    error = simulate(network, phi_inverse(data.r[:, 0]), np.nan_to_num(data.u), drive=data.drive) - data.r
+    error = simulate(network, TANH.inverse(data.r[:, 0]), np.nan_to_num(data.u), drive=data.drive) - data.r
     return float(np.nanmean(error**2))

@@ -17,8 +17,9 @@ import torch
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.network.equation import Network, decay, phi_inverse, weights
+from curbd.network.equation import Network, decay, weights
 from curbd.network.fit import Fit, Noise, Posterior
+from curbd.network.nonlinearity import TANH
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
 from curbd.recording.scaling import observed_rates, silent
@@ -111,7 +112,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     start = data._replace(r=start_rates(data.r / divisor, keep))
     pairs = transitions(start, OneStep().folds)
     fit = regress(start, pairs)
-    x = time_first(np.nan_to_num(phi_inverse(start.r)))
+    x = time_first(np.nan_to_num(TANH.inverse(start.r)))
     images: tuple[torch.Tensor, ...] = (x,)
     noise = _noise(x[None], observed, fit, noise_of(options.noise, x, data.r / divisor, divisor, keep))
     change_before = torch.zeros_like(torch.stack([noise.process, noise.measurement]))

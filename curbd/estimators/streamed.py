@@ -222,7 +222,7 @@ def recorded_chunks(recording: xr.Dataset, model: Model, trials_at_once: int) ->
     (train,) = np.nonzero(recording["split"].values == "train")
     for start in range(0, len(train), trials_at_once):
         part = recording.isel(trial=train[start : start + trials_at_once]).load()
-        yield all_trials(part, model, clipped_rates(part, OneStep()))
+        yield all_trials(part, model, clipped_rates(part, model))
 
 
 def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> float:

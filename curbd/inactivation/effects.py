@@ -416,8 +416,8 @@ def _run(
     """
     fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
     reading = _Reading.of(starts, perturbations, targets)
-    begin = onset(perturbations)
-    recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], np.tanh(starts.x[:, :begin])))
+    begin, phi = onset(perturbations), fits.members[0].nonlinearity.phi
+    recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], phi(starts.x[:, :begin])))
     sums = _Sums(len(fits.members), reading, recorded)
     true_sums = None if truth is None else _Sums(1, reading.of_members(slice(1)), recorded)
     before = starts.x[:, : begin + 1]

@@ -15,7 +15,6 @@ from curbd.inactivation.nulls import EffectNull, effect_null
 from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import Readout, readouts
 from curbd.inactivation.robustness import EffectRobustness, effect_robustness
-from curbd.network.equation import phi_inverse
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch
 from curbd.network.residual import one_step_residual
@@ -130,9 +129,17 @@ def run_experiments(
     first = fits[0]
     n_latents = 0 if first.factors is None else first.factors[0].shape[1]
     measured = measured_changes(recording, perturbed, experiments)
-    preparation = Preparation(recording, tuple(first.input_name[first.hidden]), n_latents, populations, measured)
+    phi = first.network.nonlinearity
+    preparation = Preparation(
+        recording,
+        tuple(first.input_name[first.hidden]),
+        n_latents,
+        populations,
+        measured=measured,
+        nonlinearity=phi.name,
+    )
     perturbations = perturbations_of(preparation, experiments)
-    behaviour = readouts(recording, settings.readout)
+    behaviour = readouts(recording, settings.readout, phi.name)
     simulation = _simulation(recording, networks, truth, fits, settings)._replace(max_states=max_states)
     regions = {name: first.region == name for name in first.regions}
     projections = _projections(simulation.fits, n_latents, behaviour)
@@ -194,7 +201,7 @@ def _simulation(
     return Simulation(
         fits=_members(recording, networks, fits, settings),
         starts=_run_starts(fits[0]),
-        truth=_true_networks(comparable_truth(recording, truth), fits[0]),
+        truth=_true_networks(comparable_truth(recording, truth, networks.attrs["phi"]), fits[0]),
         noise_draws=settings.noise_draws,
         seed=settings.seed,
     )
@@ -213,7 +220,7 @@ def _run_starts(first: View) -> RunStarts:
     last = np.maximum.accumulate(np.where(observed, np.arange(first.r.shape[1]), start), axis=1)
     states = np.empty(first.r.shape)
     for trial, (rates, known) in enumerate(zip(first.r, last, strict=True)):
-        states[trial] = np.nan_to_num(phi_inverse(rates[known]))
+        states[trial] = np.nan_to_num(first.network.nonlinearity.inverse(rates[known]))
     return RunStarts(states, weight.astype(float))
 
 
@@ -261,13 +268,13 @@ def noise_sd(recording: xr.Dataset, networks: xr.Dataset, fit_index: int) -> Arr
     """
     fit = view(recording, networks, fit_index, rates="observed")
     network = fit.network
-    step = network.dt_s / (network.substeps * network.tau_s)
+    step = network.euler_step
     if "process_noise_sd" in networks and np.isfinite(networks["process_noise_sd"].values[fit_index]).all():
         in_sample = networks["process_noise_sd"].values[fit_index]
     else:
         error = one_step_residual(network, fit.r[fit.train], np.nan_to_num(fit.u[fit.train])).error
         in_sample = np.nanstd(error, axis=(0, 1)) * (1 - (1 - step) ** network.substeps)
-    return in_sample / np.sqrt(((1 - step) ** (2 * np.arange(network.substeps))).sum())
+    return in_sample / np.sqrt(((1 - step) ** (2 * np.arange(network.substeps)[:, None])).sum(0))
 
 
 def _projections(members: NetworkBatch, n_latents: int, behaviour: Sequence[Readout]) -> Array:

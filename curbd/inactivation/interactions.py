@@ -82,7 +82,10 @@ def _joined(measures: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _sources(outcome: Outcome) -> dict[str, tuple[str, str]]:
     """Map perturbation -> (source, measure), for entirely silenced regions and for cut pathways."""
-    region, silent_rate = outcome.recording["region"].values.astype(str), silent(outcome.recording)
+    region, silent_rate = (
+        outcome.recording["region"].values.astype(str),
+        silent(outcome.recording, outcome.networks.attrs.get("phi")),
+    )
     sources = {}
     for perturbation in outcome.perturbations:
         held, level = perturbation.action.held, perturbation.action.level

@@ -31,6 +31,7 @@ class Preparation(NamedTuple):
     measured : name of an experiment -> (unit,) change of the scaled rates in the perturbed trials that refer to this
         experiment; None before any trial is read, where a change of 1 stands for every change of rates.
     experiment : name of the experiment that is prepared.
+    nonlinearity : name of the nonlinearity of the network; None for that of the recording.
     """
 
     recording: xr.Dataset
@@ -39,6 +40,7 @@ class Preparation(NamedTuple):
     populations: pd.DataFrame | None = None
     measured: Mapping[str, Array] | None = None
     experiment: str = ""
+    nonlinearity: str | None = None
 
     @property
     def input_name(self) -> Array:
@@ -244,7 +246,8 @@ def _action_on_units(preparation: Preparation, intervention: Intervention, units
     if intervention.drives_rates:
         change = np.where(units, preparation.change_of_rates(intervention, where), 0.0)
         return intact._replace(held=units.copy(), level=change, follows=units.copy())
-    value = silent(preparation.recording) if intervention.value is None else intervention.value
+    silent_rate = silent(preparation.recording, preparation.nonlinearity)
+    value = silent_rate if intervention.value is None else intervention.value
     if intervention.action == "scale":
         return intact._replace(gain=np.where(units, value, 1.0))
     if intervention.action == "drive":

@@ -99,7 +99,7 @@ def require_trials(recording: xr.Dataset, names: Sequence[str]) -> None:
             )
 
 
-def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
+def readouts(recording: xr.Dataset, names: Sequence[str], nonlinearity: str | None = None) -> list[Readout]:
     """Fit readouts: ridge regressions of behavioural variables on the rates of all units in the same bin.
 
     The penalty is chosen by cross-validation over training trials.
@@ -108,6 +108,7 @@ def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     ----------
     recording : the recording.
     names : names of inputs or trial columns.
+    nonlinearity : name of the nonlinearity of the network whose rates are read; None for that of the recording.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def readouts(recording: xr.Dataset, names: Sequence[str]) -> list[Readout]:
     from sklearn.model_selection import GridSearchCV, GroupKFold
 
     require_trials(recording, names)
-    r = scaled_rates(recording).values
+    r = scaled_rates(recording, nonlinearity).values
     trial = np.indices(r.shape[:2])[0]
     regressions = []
     for name, y in behaviour(recording, names).items():

@@ -1,35 +1,38 @@
-"""The equation of all networks: tau dx/dt = -x + J r + B u + b + noise, r = tanh(x).
+"""The equation of all networks: tau dx/dt = -x + J r + B u + b + noise, r = phi(x).
 
-Units that adapt also receive the current of `curbd.network.adaptation`.
-
-States x and currents are dimensionless, rates r lie in (-1, 1), and times are in seconds. Each sample is simulated in a
-whole number of Euler steps, and inputs are constant over a sample.
+Units that adapt also receive the current of `curbd.network.adaptation`. The nonlinearity phi is tanh unless a network
+has another (`curbd.network.nonlinearity`). States x and currents are dimensionless, rates r of tanh lie in (-1, 1), and
+times are in seconds. Each sample is simulated in a whole number of Euler steps, and inputs are constant over a sample.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from curbd.network.adaptation import Adaptation, RunningAdaptation
+from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.network.tensors import tensor
 
 Array = np.ndarray
 
 
 class Network(NamedTuple):
-    """A fitted or constructed network: tau dx/dt = -x + J r + B u + b with states x, rates r = tanh(x) and inputs u.
+    """A fitted or constructed network: tau dx/dt = -x + J r + B u + b with states x, rates r and inputs u.
 
     Attributes
     ----------
-    J : (target, source) recurrent weights, which act on the rates r in (-1, 1).
+    J : (target, source) recurrent weights, which act on the rates r = phi(x).
     B : (target, input) input weights, which act on the inputs u.
     b : (target,) bias.
-    tau_s : time constant of all units, s.
+    tau_s : time constant of all units, s; if the time constants of the units differ, their geometric mean.
     dt_s : time between samples, s; inputs are constant over a sample.
     substeps : number of Euler steps in a sample.
     adaptation : adaptation of the units, or None.
+    nonlinearity : the function phi from states to rates.
+    unit_tau_s : (unit,) time constants of the units, s, if they differ; None if all units have the same. Networks whose
+        time constants differ have one Euler step in a sample.
     """
 
     J: Array
@@ -39,21 +42,25 @@ class Network(NamedTuple):
     dt_s: float
     substeps: int = 1
     adaptation: Adaptation | None = None
+    nonlinearity: Nonlinearity = TANH
+    unit_tau_s: Array | None = None
+
+    @property
+    def euler_step(self) -> Any:
+        """Length of an Euler step in time constants, dt / (substeps tau): a number, or one for each unit (unit,)."""
+        return self.dt_s / (self.substeps * (self.tau_s if self.unit_tau_s is None else self.unit_tau_s))
+
+    @property
+    def decay(self) -> Any:
+        """Share of a state that is left after one sample: a number (see `decay`), or one for each unit (unit,)."""
+        if self.unit_tau_s is None:
+            return decay(self.dt_s, self.tau_s, self.substeps)
+        return (1 - self.euler_step) ** self.substeps
 
 
 def weights(network: Network) -> Array:
     """Return all weights of a network as one matrix W = [J, B, b] (unit, regressor), for the regressors [r, u, 1]."""
     return np.concatenate([network.J, network.B, network.b[:, None]], axis=1)
-
-
-def phi(x: Array) -> Array:
-    """Return the rates r = tanh(x) of states x."""
-    return np.tanh(x)
-
-
-def phi_inverse(r: Array) -> Array:
-    """Return the states x = atanh(r) of rates r, which must lie in (-1, 1)."""
-    return np.arctanh(r)
 
 
 def simulate(
@@ -84,7 +91,7 @@ def simulate(
 
     Returns
     -------
-    r : (trial, time, unit) rates in (-1, 1), with the gain applied.
+    r : (trial, time, unit) rates, with the gain applied.
 
     Examples
     --------
@@ -102,7 +109,8 @@ def simulate(
     if drive is not None:
         external = external + tensor(drive)
     factor = None if gain is None else tensor(gain)
-    step = network.dt_s / (network.substeps * network.tau_s)
+    step = _as_factor(network.euler_step)
+    phi = network.nonlinearity.phi_of_tensor
     x = tensor(x0)
     adaptation = None
     if network.adaptation is not None:
@@ -110,7 +118,7 @@ def simulate(
         adaptation = RunningAdaptation([network.adaptation], network.dt_s, tensor(start)[None])
     rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=torch.float64, device=x.device)
     for t in range(n_samples):
-        r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
+        r = phi(x) if factor is None else silent + (phi(x) - silent) * factor[:, t]
         rates[:, t] = r
         if t == n_samples - 1:
             break
@@ -119,7 +127,7 @@ def simulate(
             external_now = external_now + adaptation.current_and_next(r)[0]
         for substep in range(network.substeps):
             if substep:
-                r = torch.tanh(x) if factor is None else silent + (torch.tanh(x) - silent) * factor[:, t]
+                r = phi(x) if factor is None else silent + (phi(x) - silent) * factor[:, t]
             x = x + step * (r @ J_t + external_now - x)
             if rng is not None and noise_sd:
                 x = x + noise_sd * tensor(rng.standard_normal((n_trials, x.shape[1])))
@@ -143,9 +151,9 @@ class Starts(NamedTuple):
         """Find the first bin of every trial in which no rate is missing, from recorded rates r (trial, time, unit)."""
         return cls(np.isfinite(r).all(2).argmax(1), r.shape[1])
 
-    def states(self, r: Array) -> Array:
+    def states(self, r: Array, nonlinearity: Nonlinearity) -> Array:
         """Return the recorded states (trial, unit) at the starts, from recorded rates (trial, time, unit)."""
-        return phi_inverse(r[np.arange(len(r)), self.first])
+        return nonlinearity.inverse(r[np.arange(len(r)), self.first])
 
     def moved_ahead(self, values: Array) -> Array:
         """Move values (trial, time, ...) so that bin 0 of every trial is its start; the last bin is repeated."""
@@ -177,7 +185,8 @@ def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None =
     """
     starts = Starts.of(r)
     drive_ahead = None if drive is None else starts.moved_ahead(drive)
-    return starts.moved_back(simulate(network, starts.states(r), starts.moved_ahead(inputs), drive=drive_ahead))
+    x0 = starts.states(r, network.nonlinearity)
+    return starts.moved_back(simulate(network, x0, starts.moved_ahead(inputs), drive=drive_ahead))
 
 
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
@@ -201,14 +210,14 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
     import torch
 
     if network.substeps == 1:
-        return np.tanh(x)
-    step = network.dt_s / (network.substeps * network.tau_s)
+        return network.nonlinearity.phi(x)
+    step = network.euler_step
     step_weights = step * (1 - step) ** np.arange(network.substeps)[::-1]
     step_weights /= step_weights.sum()
     state, J_t, external = tensor(x), tensor(network.J.T), tensor(constant)
     mean = torch.zeros_like(state)
     for weight in step_weights:
-        r = torch.tanh(state)
+        r = network.nonlinearity.phi_of_tensor(state)
         mean += float(weight) * r
         state = state + step * (r @ J_t + external - state)
     return mean.cpu().numpy()
@@ -230,7 +239,12 @@ def decay(dt_s: float, tau_s: float, substeps: int) -> float:
     return float((1 - dt_s / (substeps * tau_s)) ** substeps)
 
 
-def total_current(x: Array, x_next: Array, D: float) -> Array:
+def _as_factor(step: Any) -> Any:
+    """The factor of a state (..., unit) as a number, or as a tensor (unit,)."""
+    return tensor(step) if isinstance(step, np.ndarray) else step
+
+
+def total_current(x: Array, x_next: Array, D: Any) -> Array:
     """Compute the total current y = (x_next - D x) / (1 - D) that carries each state to the state one sample later.
 
     In a network without noise, y = J z + B u + b, where z are the mean rates inside the sample, u the inputs, and J, B
@@ -239,7 +253,7 @@ def total_current(x: Array, x_next: Array, D: float) -> Array:
     Parameters
     ----------
     x, x_next : (..., unit) states at consecutive samples, dimensionless.
-    D : share of x that is left after one sample without input (see `decay`).
+    D : share of x that is left after one sample without input (see `decay`), a number or (unit,).
 
     Returns
     -------

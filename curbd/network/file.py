@@ -14,6 +14,7 @@ import xarray as xr
 from curbd.network.adaptation import Adaptation
 from curbd.network.equation import Network
 from curbd.network.fit import BlockRanks, Fit, Posterior
+from curbd.network.nonlinearity import nonlinearity_of
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION
 
@@ -137,7 +138,8 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "tau_s_setting": "estimate" if model.tau_s in (None, "estimate") else float(model.tau_s),
         "substeps": network.substeps,
         "resample_trials": int(model.resample_trials),
-        "phi": "tanh",
+        "phi": network.nonlinearity.name,
+        "sharpness": network.nonlinearity.sharpness,
         "results_version": RESULTS_VERSION,
         "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),
     }
@@ -336,6 +338,7 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
         dt_s=float(networks.attrs["dt_s"]),
         substeps=int(networks.attrs["substeps"]),
         adaptation=_adaptation_of(fit),
+        nonlinearity=nonlinearity_of(str(networks.attrs["phi"]), float(networks.attrs.get("sharpness", 1.0))),
     )
 
 

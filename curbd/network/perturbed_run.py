@@ -19,7 +19,9 @@ Array = np.ndarray
 
 
 class NetworkBatch(NamedTuple):
-    """Networks that are simulated together (members), with the same units, inputs and number of Euler steps.
+    """Networks that are simulated together (members).
+
+    All have the same units, inputs, nonlinearity and number of Euler steps.
 
     Currents and noise are in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b + noise.
 
@@ -72,9 +74,9 @@ def rates(
     """Simulate every network intact and under every perturbation, bin by bin from the onset of the perturbations.
 
     Every simulation is a run of tau dx/dt = -x + J r + B u + b + noise. The share a of a perturbation is its strength
-    inside its time window and 0 outside. The rate of a held unit is r = (1 - a) tanh(x) + a level, where the level of
+    inside its time window and 0 outside. The rate of a held unit is r = (1 - a) phi(x) + a level, where the level of
     a unit that follows the intact run counts from its rate in that run. The rate of a unit with a gain is
-    r = (1 - a (1 - gain)) tanh(x), and the rate of any other unit is r = tanh(x). Cut weights and removed inputs are
+    r = (1 - a (1 - gain)) phi(x), and the rate of any other unit is r = phi(x). Cut weights and removed inputs are
     reduced by the share a. All runs start from the same states and receive the same noise.
 
     Parameters
@@ -94,8 +96,8 @@ def rates(
 
     actions = [perturbation.action for perturbation in perturbations]
     first = networks.members[0]
-    tau_s = tensor(np.array([network.tau_s for network in networks.members]))[:, None, None]
-    step = first.dt_s / (first.substeps * tau_s)
+    phi = first.nonlinearity.phi_of_tensor
+    step = tensor(np.stack([np.atleast_1d(network.euler_step) for network in networks.members]))[:, None]
     kept = (1 - step)[:, None]
     noise_sd = None if networks.noise_sd is None or rng is None else tensor(networks.noise_sd)[:, None]
     external = _External.of(networks, actions)
@@ -110,7 +112,7 @@ def rates(
     adaptation = _adaptation(networks.members, before)
     for t in range(first_bin := onset(perturbations), n_bins):
         a = tensor(shares[:, t]) if shares[:, t].any() else None
-        torch.tanh(x, out=r)
+        phi(x, out=r)
         if a is not None:
             on_rates(r, a)
         yield r
@@ -124,7 +126,7 @@ def rates(
             J_t = weights.at(tensor(shares[:, t]), step)
         for substep in range(first.substeps):
             if substep:
-                torch.tanh(x, out=r)
+                phi(x, out=r)
                 if a is not None:
                     on_rates(r, a)
             _add_sent(x.mul_(kept), r, J_t).add_(current)
@@ -153,7 +155,8 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
     always = np.ones(r.shape[1], dtype=bool)
     perturbations = [Perturbation.whole_run(action, always) for action in actions]
     networks = NetworkBatch([network], starts.moved_ahead(inputs)[None])
-    runs = [sample[0].clone() for sample in rates(networks, perturbations, starts.states(r)[:, None])]
+    x0 = starts.states(r, network.nonlinearity)[:, None]
+    runs = [sample[0].clone() for sample in rates(networks, perturbations, x0)]
     return starts.moved_back(torch.stack(runs, dim=2).cpu().numpy())
 
 
@@ -180,7 +183,7 @@ def _adaptation(members: Sequence[Network], before: Array) -> RunningAdaptation 
     adapting = [network.adaptation for network in members if network.adaptation is not None]
     if not adapting:
         return None
-    dt_s, r = members[0].dt_s, np.tanh(before)
+    dt_s, r = members[0].dt_s, members[0].nonlinearity.phi(before)
     states = np.stack([adaptation_states(adaptation, r, dt_s)[:, -1] for adaptation in adapting])
     return RunningAdaptation(adapting, dt_s, tensor(states)[:, None])
 
@@ -297,7 +300,7 @@ class _Weights(NamedTuple):
         return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
 
     def at(self, a: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """Return the weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1)."""
+        """Return the weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1 or unit)."""
         if self.cut is None:
             return step * self.J_t
         return step[:, None] * (self.J_t[:, None] - a[:, None, None] * self.cut)

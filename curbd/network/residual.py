@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curbd.network.adaptation import adaptation_current
-from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
+from curbd.network.equation import Network, rates_inside_step, total_current
 
 Array = np.ndarray
 
@@ -33,7 +33,7 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     Parameters
     ----------
     network : the network whose prediction is subtracted.
-    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    r : (trial, time, unit) scaled rates, NaN where missing.
     u : (trial, time, input) inputs.
 
     Returns
@@ -47,19 +47,20 @@ def one_step_residual(network: Network, r: Array, u: Array) -> Residual:
     return Residual(y, error)
 
 
-def observed_currents(network: Network, r: Array) -> Array:
+def observed_currents(network: Network, r: Array, x: Array | None = None) -> Array:
     """Compute the total current between consecutive bins (trial, time - 1, unit) from rates, a few trials at a time.
 
     Parameters
     ----------
     network : the network whose time constant and Euler steps count.
-    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    r : (trial, time, unit) scaled rates, NaN where missing.
+    x : (trial, time, unit) states, if they are known better than by the rates; None for the states of the rates, NaN
+        where a silent unit hides its state.
     """
-    D = decay(network.dt_s, network.tau_s, network.substeps)
     y = np.empty((len(r), r.shape[1] - 1, r.shape[2]))
     for trial, rates in enumerate(r):
-        x = phi_inverse(rates)
-        y[trial] = total_current(x[:-1], x[1:], D)
+        states = network.nonlinearity.known_states(rates) if x is None else x[trial]
+        y[trial] = total_current(states[:-1], states[1:], network.decay)
     return y
 
 
@@ -74,7 +75,7 @@ def acting_rates(network: Network, r: Array, u: Array) -> Array:
     """
     if network.substeps == 1:
         return r[:, :-1]
-    x, n_units = phi_inverse(r[:, :-1]), r.shape[2]
+    x, n_units = network.nonlinearity.inverse(r[:, :-1]), r.shape[2]
     constant = _from_outside(network, u)
     if network.adaptation is not None:
         constant = constant + adaptation_current(network.adaptation, r, network.dt_s)[:, :-1]

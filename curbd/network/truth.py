@@ -10,8 +10,10 @@ import xarray as xr
 from curbd.network.adaptation import Adaptation
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.equation import Network, weights
+from curbd.network.nonlinearity import nonlinearity_of
 from curbd.network.sources import Source
 from curbd.network.view import View
+from curbd.recording.scaling import is_model_activity
 from curbd.storage import groups_of, read_netcdf
 
 Array = np.ndarray
@@ -39,14 +41,20 @@ def _truth(path: Path | str) -> xr.Dataset | None:
     return read_netcdf(path, "truth") if "truth" in groups_of(path) else None
 
 
-def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None) -> xr.Dataset | None:
+def comparable_truth(recording: xr.Dataset, truth: xr.Dataset | None, nonlinearity: str) -> xr.Dataset | None:
     """Return the network behind a recording, or None if its currents cannot be compared with estimated currents.
 
-    The weights of a teacher act on the rates tanh(x) of its units. If the recording holds other activity, for example
-    spikes, its rates are scaled to (-1, 1), and weights and currents that are estimated from scaled rates are in other
-    units than the weights and currents of the teacher.
+    The weights of a teacher act on the rates phi(x) of its units. If the recording holds other activity, for example
+    spikes, its rates are scaled, and weights and currents that are estimated from scaled rates are in other units than
+    the weights and currents of the teacher. The same holds for a fit with another nonlinearity than the teacher's.
+
+    Parameters
+    ----------
+    recording : the recording.
+    truth : the network behind the recording, or None.
+    nonlinearity : name of the nonlinearity of the fitted network.
     """
-    return truth if recording.attrs["activity"] == "model" else None
+    return truth if is_model_activity(recording, nonlinearity) else None
 
 
 def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
@@ -74,6 +82,7 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
         dt_s=float(truth.attrs["dt_s"]),
         substeps=int(truth.attrs["substeps"]),
         adaptation=_adaptation(truth),
+        nonlinearity=nonlinearity_of(str(truth.attrs.get("nonlinearity", "tanh"))),
     )
 
 

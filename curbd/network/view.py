@@ -15,6 +15,7 @@ from curbd.network.equation import Network, weights
 from curbd.network.file import block_ranks_of, factors_of, network_of, posterior_of
 from curbd.network.fit import BlockRanks, Posterior
 from curbd.network.residual import acting_rates, error_of_units, observed_currents
+from curbd.network.silent_states import silent_states
 from curbd.network.sources import BIAS, SELF_ADAPTATION, Source, sources_of
 from curbd.network.uncertainty import (
     Key,
@@ -27,7 +28,7 @@ from curbd.network.uncertainty import (
     summed_covariance,
     unseen_share,
 )
-from curbd.recording.scaling import MAX_SCALED_RATE, scaled_rates, silent
+from curbd.recording.scaling import MAX_SCALED_RATE, own_nonlinearity, rate_scale, scaled_rates, silent
 
 Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
@@ -45,7 +46,7 @@ class Recorded:
 
     Attributes
     ----------
-    r : (trial, time, unit) scaled rates in (-1, 1), NaN where missing.
+    r : (trial, time, unit) scaled rates, in the range of the nonlinearity, NaN where missing.
     u : (trial, time, input) inputs.
     input_name : (input,) names of the inputs.
     unit_id, region : (unit,) labels of the units.
@@ -250,7 +251,14 @@ class View(Recorded):
     @cached_property
     def y(self) -> Array:
         """(trial, time - 1, unit) total current from each bin to the next; NaN where a bin is missing."""
-        return observed_currents(self.network, self.r)
+        return observed_currents(self.network, self.r, self._states)
+
+    @property
+    def _states(self) -> Array | None:
+        """(trial, time, unit) states, inferred by the network if silent units hide them, or None."""
+        if not self.network.nonlinearity.hides_silent or self.posterior is None:
+            return None
+        return silent_states(self.network, self.r, self.u, self.posterior.noise_variance).mean
 
     @cached_property
     def y_of_others(self) -> Array:
@@ -382,7 +390,9 @@ class View(Recorded):
 
 def recorded(recording: xr.Dataset) -> Recorded:
     """Convert a recording to plain arrays, with its recorded inputs and observed rates."""
-    return Recorded(**_labels(recording), r=scaled_rates(recording).values, u=_inputs(recording))
+    return Recorded(
+        **_labels(recording, own_nonlinearity(recording)), r=scaled_rates(recording).values, u=_inputs(recording)
+    )
 
 
 def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates: Rates = "inferred") -> View:
@@ -405,7 +415,7 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
     -------
     The recording as the fit sees it.
     """
-    labels, u = _labels(recording), _inputs(recording)
+    labels, u = _labels(recording, str(networks.attrs["phi"])), _inputs(recording)
     hidden = networks["input_hidden"].values
     if hidden.any():
         u = np.concatenate([u, networks["hidden"].values[fit_index]], axis=2)
@@ -445,10 +455,12 @@ def _seen_rates(recording: xr.Dataset, networks: xr.Dataset, fit_index: int, rat
     """Yield the rates (trial, time, unit) that a fit sees, a block of trials at a time."""
     values_of_trial = recording.sizes["time"] * recording.sizes["unit"]
     at_once = max(1, ACTIVITY_VALUES // max(values_of_trial, 1))
+    phi = str(networks.attrs["phi"])
+    scale = rate_scale(recording, phi)
     for start in range(0, recording.sizes["trial"], at_once):
         block = slice(start, start + at_once)
         if not _are_inferred(networks, rates):
-            yield scaled_rates(recording.isel(trial=block)).values
+            yield scaled_rates(recording.isel(trial=block), phi, scale).values
             continue
         r = networks[RATE_VARIABLES[rates]][fit_index, block].values.astype(float)
         yield r if recording.attrs["activity"] == "model" else np.clip(r, -MAX_SCALED_RATE, MAX_SCALED_RATE)
@@ -470,7 +482,7 @@ def _activity(rates: Iterable[Array], u: Array) -> Array:
     return activity
 
 
-def _labels(recording: xr.Dataset) -> dict[str, Any]:
+def _labels(recording: xr.Dataset, nonlinearity: str) -> dict[str, Any]:
     """Collect the fields of `Recorded` that are the same for all fits."""
     return {
         "input_name": recording["input"].values.astype(str),
@@ -479,7 +491,7 @@ def _labels(recording: xr.Dataset) -> dict[str, Any]:
         "condition": recording["condition"].values.astype(str),
         "train": recording["split"].values == "train",
         "time_s": recording["time"].values,
-        "silent": silent(recording),
+        "silent": silent(recording, nonlinearity),
     }
 
 

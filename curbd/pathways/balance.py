@@ -49,9 +49,8 @@ def balance_table(
 
 def silent_rate(recording: xr.Dataset, fit: View) -> float:
     """Return the scaled rate of a silent unit."""
-    silent = float(recording.attrs["silent"])
-    below = recording.attrs["activity"] == "model" and np.nanmin(fit.r) < silent
-    return SILENT_MODEL_RATE if below else silent
+    below = recording.attrs["activity"] == "model" and np.nanmin(fit.r) < fit.silent
+    return SILENT_MODEL_RATE if below else fit.silent
 
 
 def _of_fit(fit: View, types: Array, silent: float) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.current_pairs import CurrentPair
-from curbd.network.equation import decay, weights
+from curbd.network.equation import weights
 from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_network
 from curbd.network.view import CurrentView, View
@@ -60,7 +60,7 @@ def judge(
     evidence = (
         current_evidence(fits) | agreement_of_fits(fits) | model_evidence(judged.drawn, judged.regression) | ranks(fits)
     )
-    comparable = comparable_truth(recording, truth)
+    comparable = comparable_truth(recording, truth, networks.attrs["phi"])
     if comparable is not None:
         evidence |= truth_evidence(first, judged.observed, comparable)
     evidence |= skewness_evidence(first)
@@ -178,8 +178,7 @@ def model_evidence(drawn: View, regression: CurrentRegression) -> Evidence:
     network = drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves
-    D = decay(network.dt_s, network.tau_s, network.substeps)
-    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, D)
+    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, network.decay)
     units_of = [drawn.region == region for region in drawn.regions]
     # A hidden input was inferred from the activity itself: it is no input that the experimenter switched on.
     known = np.append(np.zeros(len(units_of), dtype=bool), ~drawn.hidden)

@@ -118,7 +118,12 @@ def truth_dataset(
         variables["adaptation"] = ("target", truth.adaptation[kept])
     dt_s = activity.trials.dt_s
     # A wider bin holds more Euler steps of the same length, so that the true network runs as it did in the teacher.
-    attrs = {"tau_s": truth.tau_s, "dt_s": dt_s, "substeps": truth.substeps * max(1, round(dt_s / truth.dt_s))}
+    attrs = {
+        "tau_s": truth.tau_s,
+        "dt_s": dt_s,
+        "substeps": truth.substeps * max(1, round(dt_s / truth.dt_s)),
+        "nonlinearity": file.nonlinearity,
+    }
     if truth.adaptation is not None:
         attrs["adaptation_tau_s"] = truth.adaptation_tau_s
     return xr.Dataset(variables, attrs=attrs)
@@ -248,6 +253,7 @@ def _attributes(
         "sha256": _checksum(file),
         "format": file.format,
         "activity": "model" if file.already_phi else "rates",
+        "nonlinearity": file.nonlinearity if file.already_phi else "tanh",
         # The scaled rate of a unit that does not fire.
         "silent": -1.0 if settings.scaling == "counts" and not file.already_phi else 0.0,
         "activity_name": file.activity_name,

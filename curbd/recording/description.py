@@ -55,7 +55,7 @@ def activity_lines(file: RecordingFile) -> list[str]:
             "Activity",
             f"  {file.activity_name}: {len(activity.trials)} trials of {time_s.size} bins of {step}"
             f" ({seconds(time_s[0])} to {seconds(time_s[-1])}), {n_units} units",
-            *(["  rates are phi(x) of a model, in (-1, 1), and taken as they are"] if file.already_phi else []),
+            *([f"  rates are {file.nonlinearity}(x) of a model, taken as they are"] if file.already_phi else []),
             *(_fluorescence_lines(file) or _count_lines(activity, file)),
             *([f"  inputs: {', '.join(activity.input_names)}"] if activity.input_names else []),
             *(

@@ -21,6 +21,7 @@ from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, TrueCurrents, Truth
 from curbd.recording.regions import label_origin
+from curbd.recording.scaling import RANGE_OF_RATES
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import UnitFacts, text_columns, unit_table
 from curbd.recording.unreadable import UnreadableError, reading
@@ -86,6 +87,7 @@ def describe(
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     facts = _unit_facts(file, settings, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
+    nonlinearity = _nonlinearity(file, where)
     time_s, steady, notes = _times(file, layout, sizes["time"], where)
     units, unit_notes = unit_table(facts, settings, where)
     trials, trial_notes = _trials(file, layout, sizes.get("trial"), where)
@@ -94,7 +96,8 @@ def describe(
     order = [dims.index(dim) for dim in DEFAULT_DIMS[rates.ndim]]
 
     value_notes: list[str] = []
-    read = _reader(rates, order, already_phi, f"{where}: {layout.rates}", value_notes)
+    made_by = nonlinearity if already_phi else None
+    read = _reader(rates, order, made_by, f"{where}: {layout.rates}", value_notes)
     unit = as_text(rates.attrs.get("units", rates.attrs.get("unit", "")))
     activity: BinnedTrials | Series
     intervals: dict[str, pd.DataFrame] = {}
@@ -126,6 +129,7 @@ def describe(
         activity=activity,
         activity_name=layout.rates,
         already_phi=already_phi,
+        nonlinearity=nonlinearity,
         intervals=intervals,
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
@@ -139,7 +143,7 @@ def describe(
 
 
 def _reader(
-    rates: h5py.Dataset, order: Sequence[int], already_phi: bool, where: str, notes: list[str]
+    rates: h5py.Dataset, order: Sequence[int], nonlinearity: str | None, where: str, notes: list[str]
 ) -> Callable[[slice], np.ndarray]:
     """A function that reads the bins of a slice of time, with the axes in the order of `DEFAULT_DIMS`.
 
@@ -147,7 +151,8 @@ def _reader(
     ----------
     rates : the dataset of the activity.
     order : axis of the dataset for each of `DEFAULT_DIMS`.
-    already_phi : the rates are phi(x) of a model, so that a value outside (-1, 1) is a mistake.
+    nonlinearity : the rates are phi(x) of a model with this nonlinearity, so that a value outside its range is a
+        mistake; None for measured rates.
     where : the dataset, for messages.
     notes : receives a sentence on a conversion that the dataset states.
     """
@@ -167,16 +172,32 @@ def _reader(
             block = np.where(block == fill, np.nan, block)
         if (factor, offset) != (1.0, 0.0):
             block = block * factor + offset
-        if already_phi and np.any(np.abs(block) >= 1):
+        if nonlinearity == "tanh" and np.any(np.abs(block) >= 1):
             raise UserError.at(
                 where,
                 found=f"values up to {np.nanmax(np.abs(block)):g} with the attribute activity = 'model'",
-                expected="rates phi(x) in (-1, 1)",
+                expected="rates phi(x) in (-1, 1), or the attribute nonlinearity with the name of another phi",
                 todo="remove the attribute if the rates are measured, so that they are scaled",
+            )
+        if nonlinearity is not None and nonlinearity != "tanh" and np.any(block < 0):
+            raise UserError.at(
+                where,
+                found=f"values down to {np.nanmin(block):g} with nonlinearity = '{nonlinearity}'",
+                expected="rates of 0 or more",
             )
         return block
 
     return read
+
+
+def _nonlinearity(file: h5py.File, where: str) -> str:
+    """The function phi from states to rates of the network behind a teacher recording; tanh unless the file says so."""
+    name = as_text(file.attrs.get("nonlinearity", "tanh"))
+    if name not in RANGE_OF_RATES:
+        raise UserError.at(
+            f"{where}: attribute nonlinearity", found=name, expected=f"one of {', '.join(RANGE_OF_RATES)}"
+        )
+    return name
 
 
 def _conversion(dataset: h5py.Dataset) -> tuple[float, float, float | None]:

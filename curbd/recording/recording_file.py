@@ -150,7 +150,8 @@ class RecordingFile:
         merging (see `curbd.recording.regions.label_units`).
     activity : spike times, a sampled series with one column for each unit, or binned trials.
     activity_name : path of the activity in the file.
-    already_phi : True if the rates are the phi(x) of a model, in (-1, 1), and are used without scaling.
+    already_phi : True if the rates are the phi(x) of a model and are used without scaling.
+    nonlinearity : name of the function phi of the model behind the recording of a teacher.
     intervals : name -> interval table, with ``start_time`` and ``stop_time`` in seconds and any other columns.
     series : name -> time series that is not the activity, a possible input.
     declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
@@ -169,6 +170,7 @@ class RecordingFile:
     activity: Spikes | Series | BinnedTrials
     activity_name: str
     already_phi: bool = False
+    nonlinearity: str = "tanh"
     intervals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     declared_inputs: tuple[str, ...] = ()

@@ -11,6 +11,15 @@ PEAK_ABOVE_MEAN_SD = 1.5
 """The peak rate of a unit is estimated as the mean rate plus this number of standard deviations of the rate."""
 MAX_SCALED_RATE = 0.999
 """Scaled rates are clipped to plus and minus this value, because atanh(1) is infinite."""
+LEAST_SCALED_RATE = 0.001
+"""Scaled rates of units with another nonlinearity than tanh are known to about this precision."""
+RANGE_OF_RATES = {
+    "tanh": (-MAX_SCALED_RATE, MAX_SCALED_RATE),
+    "relu": (0.0, np.inf),
+    "softplus": (LEAST_SCALED_RATE, np.inf),
+    "exponential": (LEAST_SCALED_RATE, np.inf),
+}
+"""Nonlinearity of the units -> smallest and largest scaled rate of measured activity; rates beyond count as these."""
 
 
 def scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -52,33 +61,73 @@ def count_scales(rates: np.ndarray, train: np.ndarray) -> np.ndarray:
     return (mean + PEAK_ABOVE_MEAN_SD * np.sqrt(variance)) / 2
 
 
-def silent(recording: xr.Dataset) -> float:
-    """Return the scaled rate of a unit that does not fire: -1 with ``scaling: counts``, otherwise 0."""
-    return float(recording.attrs.get("silent", 0.0))
+def silent(recording: xr.Dataset, nonlinearity: str | None = None) -> float:
+    """Return the scaled rate of a unit that does not fire: -1 for tanh with ``scaling: counts``, otherwise 0."""
+    is_tanh = (nonlinearity or own_nonlinearity(recording)) == "tanh"
+    return float(recording.attrs.get("silent", 0.0)) if is_tanh else 0.0
 
 
-def scaled_rates(recording: xr.Dataset) -> xr.DataArray:
-    """Divide rates by the scale of each unit, into (-1, 1); with ``scaling: counts``, 1 is subtracted from the ratio.
+def own_nonlinearity(recording: xr.Dataset) -> str:
+    """Return the nonlinearity of the network whose phi(x) a recording holds; tanh for measured activity."""
+    return str(recording.attrs.get("nonlinearity", "tanh"))
 
-    Measured rates are clipped to [-0.999, 0.999], because held-out rates may exceed the largest training rate. Rates
-    that are phi(x) of a model are used unchanged.
+
+def is_model_activity(recording: xr.Dataset, nonlinearity: str) -> bool:
+    """Return whether the rates are already phi(x) of a network with this nonlinearity, so that they need no scaling."""
+    return bool(recording.attrs["activity"] == "model" and own_nonlinearity(recording) == nonlinearity)
+
+
+def scaled_rates(
+    recording: xr.Dataset, nonlinearity: str | None = None, scale: xr.DataArray | None = None
+) -> xr.DataArray:
+    """Divide rates by the scale of each unit, into the range of a nonlinearity.
+
+    With tanh and ``scaling: counts``, 1 is subtracted from the ratio. Measured rates are clipped to `RANGE_OF_RATES`,
+    for tanh because held-out rates may exceed the largest training rate. Rates that are phi(x) of a network with this
+    nonlinearity are used unchanged.
+
+    Parameters
+    ----------
+    recording : the recording.
+    nonlinearity : name of the nonlinearity; None for `own_nonlinearity`.
+    scale : (unit,) scale of each unit, for some trials of a recording; None for `rate_scale`.
 
     Returns
     -------
     (trial, time, unit) scaled rates, NaN where missing.
     """
-    scaled = observed_rates(recording)
-    return scaled if recording.attrs["activity"] == "model" else scaled.clip(-MAX_SCALED_RATE, MAX_SCALED_RATE)
+    nonlinearity = nonlinearity or own_nonlinearity(recording)
+    scaled = observed_rates(recording, nonlinearity, scale)
+    if is_model_activity(recording, nonlinearity):
+        return scaled
+    least, most = RANGE_OF_RATES[nonlinearity]
+    return scaled.clip(least, most)
 
 
-def observed_rates(recording: xr.Dataset) -> xr.DataArray:
+def rate_scale(recording: xr.Dataset, nonlinearity: str) -> xr.DataArray:
+    """Return the (unit,) number by which rates are divided before a network with this nonlinearity is fitted.
+
+    Rates that are phi(x) of a network with another nonlinearity are divided as measured rates are.
+    """
+    if recording.attrs["activity"] != "model" or is_model_activity(recording, nonlinearity):
+        return recording["scale"]
+    rates = recording["rates"].transpose("trial", "time", "unit").values
+    largest = scales(rates, recording["split"].values == "train")
+    return recording["scale"].copy(data=np.where(largest > 0, largest, 1.0))
+
+
+def observed_rates(
+    recording: xr.Dataset, nonlinearity: str | None = None, scale: xr.DataArray | None = None
+) -> xr.DataArray:
     """Return scaled rates without clipping, for estimators that model observations as rates plus noise.
 
     Returns
     -------
-    (trial, time, unit) scaled rates, NaN where missing; values may lie outside (-1, 1).
+    (trial, time, unit) scaled rates, NaN where missing; values may lie outside the range of the nonlinearity.
     """
-    scaled = recording["rates"] / recording["scale"] + silent(recording)
+    nonlinearity = nonlinearity or own_nonlinearity(recording)
+    scale = rate_scale(recording, nonlinearity) if scale is None else scale
+    scaled = recording["rates"] / scale + silent(recording, nonlinearity)
     return scaled.transpose("trial", "time", "unit").rename("scaled_rates")
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
-from curbd.network.equation import decay, phi_inverse
+from curbd.network.equation import decay
+from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
 
 Array = np.ndarray
@@ -111,8 +112,8 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
 
     def evidence(c: float, tau_s: float, rows: Array, order: int = 1) -> tuple[float, Array]:
         after = c * r_next[:, rows]
-        x = phi_inverse(c * pairs.r[:, rows])
-        scaled = pairs._replace(x=x, x_next=phi_inverse(after), drive=pairs.drive[:, rows])
+        x = TANH.inverse(c * pairs.r[:, rows])
+        scaled = pairs._replace(x=x, x_next=TANH.inverse(after), drive=pairs.drive[:, rows])
         y = changes(targets(scaled, data.dt_s, tau_s, 1), pairs, order)
         likely, noise = _evidence(y, *bases[order])
         density = np.log(c / (1 - after**2) / (1 - decay(data.dt_s, tau_s, 1))).sum()

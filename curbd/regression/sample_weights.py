@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, decay, weights
+from curbd.network.equation import Network, weights
 from curbd.network.fit import Posterior
 from curbd.network.tensors import tensor
 from curbd.regression.evidence import LEAST_NOISE_VARIANCE, input_units, updated_penalties
@@ -109,8 +109,8 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
             "samples; the estimator state_space models measurement noise"
         )
         return None
-    D = decay(data.dt_s, start.tau_s, data.substeps)
-    steep, steep_next = 1 / (1 - pairs.r**2), 1 / (1 - np.tanh(pairs.x_next) ** 2)
+    D, nonlinearity = start.decay, start.nonlinearity
+    steep, steep_next = 1 / nonlinearity.slope(pairs.r), 1 / nonlinearity.slope(nonlinearity.phi(pairs.x_next))
     spread = (steep_next**2 + (D * steep) ** 2) / (1 - D) ** 2
     subset = slice(None, None, -(-len(z) // RATIO_TRANSITIONS))
     held_out, source = pairs.fold[subset] == pairs.fold[0], source_of_regressor(data.region, data.u.shape[2])
@@ -256,5 +256,4 @@ def noise_sds(noise: Array, ratio: float, network: Network) -> tuple[Array, Arra
     (unit,) standard deviation of the noise that is added to the state x in one sample, and (unit,) standard deviation
     of the noise on the scaled rates.
     """
-    D = decay(network.dt_s, network.tau_s, network.substeps)
-    return (1 - D) * np.sqrt(noise), ratio * np.sqrt(noise)
+    return (1 - network.decay) * np.sqrt(noise), ratio * np.sqrt(noise)

@@ -1,6 +1,6 @@
 """Training data as transitions (pairs) from one sample to the next; pairs never span a trial boundary or a gap.
 
-States x and rates r = tanh(x) are dimensionless; currents are in the units of x in tau dx/dt = -x + J r + B u + b.
+States x and rates r = phi(x) are dimensionless; currents are in the units of x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, decay, phi_inverse, rates_inside_step, total_current
+from curbd.network.equation import Network, decay, rates_inside_step, total_current
+from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.recording.circuit import Circuit
 
 Array = np.ndarray
@@ -20,8 +21,8 @@ class TrainingData(NamedTuple):
 
     Attributes
     ----------
-    r : (trial, time, unit) scaled rates in (-1, 1), dimensionless, NaN where missing. Rates of an estimator that models
-        measurement noise may exceed (-1, 1).
+    r : (trial, time, unit) scaled rates in the range of phi, dimensionless, NaN where missing. Rates of an estimator
+        that models measurement noise may exceed this range.
     u : (trial, time, input) recorded inputs, in the units in which they were recorded.
     region : (unit,) index of each unit's region, from 0.
     n_regions : number of regions.
@@ -32,6 +33,7 @@ class TrainingData(NamedTuple):
     drive : (trial, time, unit) external current that is already known, in the (dimensionless) units of the state x, or
         None.
     circuit : constraints on the weights between the units, or None.
+    nonlinearity : the function phi from states to rates.
     """
 
     r: Array
@@ -44,6 +46,7 @@ class TrainingData(NamedTuple):
     tau_s: float | None
     drive: Array | None = None
     circuit: Circuit | None = None
+    nonlinearity: Nonlinearity = TANH
 
     def of_trials(self, chosen: Array) -> TrainingData:
         """Select trials, by mask or by index; an index may occur more than once."""
@@ -56,7 +59,7 @@ class Transitions(NamedTuple):
 
     Attributes
     ----------
-    x : (pair, unit) states atanh(r) at the first sample of the pair.
+    x : (pair, unit) states at the first sample of the pair.
     x_next : (pair, unit) states at the second sample.
     r : (pair, unit) rates at the first sample.
     u : (pair, input) inputs at the first sample.
@@ -117,7 +120,7 @@ def transitions(data: TrainingData, folds: int = 1) -> Transitions:
         length = np.bincount(trial, minlength=len(complete))
         index_in_trial = np.arange(len(trial)) - (np.cumsum(length) - length)[trial]
         fold = index_in_trial * folds // length[trial]
-    x = phi_inverse(data.r)
+    x = data.nonlinearity.inverse(data.r)
     return Transitions(
         x=x[trial, time],
         x_next=x[trial, time + 1],
@@ -207,4 +210,4 @@ def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
     """
     n, k = data.r.shape[2], data.u.shape[2]
     J, B, b = W[:, :n], W[:, n : n + k], W[:, n + k]
-    return Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=data.dt_s, substeps=data.substeps)
+    return Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=data.dt_s, substeps=data.substeps, nonlinearity=data.nonlinearity)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.network.truth import comparable_truth
 from curbd.pathways.grades import believed_currents
 from curbd.pathways.verdict import MAX_RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
@@ -173,7 +174,7 @@ def _fit_sentence(fit: ModelResults) -> str:
     text += f", and {_explained(row['free_run_r2'])} of the variance of the rates in a free simulation"
     if np.isnan(row["ceiling_r2"]):
         return f"{text}."
-    has_true_score = fit.truth is not None and fit.recording.attrs["activity"] == "model"
+    has_true_score = comparable_truth(fit.recording, fit.truth, fit.networks.attrs["phi"]) is not None
     ceiling = "the true network predicts {}" if has_true_score else "{} of the variance repeats from trial to trial"
     return f"{text} ({ceiling.format(percent_text(row['ceiling_r2']))})."
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.recording.scaling import own_nonlinearity
 from curbd.report import findings, model_comparison
 from curbd.report.drawing import Palette, counted, number_text, report_style
 from curbd.report.figures import figures_of_model, figures_of_recording, pictures
@@ -114,5 +115,5 @@ def _event(recording: xr.Dataset) -> str:
 def _activity(recording: xr.Dataset) -> str:
     name, unit = recording.attrs["activity_name"], recording["rates"].attrs.get("units")
     if recording.attrs["activity"] == "model":
-        return f"{name}: rates of model units between −1 and 1, fitted without scaling"
+        return f"{name}: rates of {own_nonlinearity(recording)} units of a model, fitted without scaling"
     return f"{name}, in {unit}" if unit else str(name)

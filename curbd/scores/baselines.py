@@ -9,7 +9,7 @@ import xarray as xr
 
 from curbd.network.equation import Network
 from curbd.network.view import View
-from curbd.regression.block_ridge import regress
+from curbd.regression.silent_units import regress_states
 from curbd.regression.transitions import TrainingData, transitions
 
 Array = np.ndarray
@@ -46,8 +46,9 @@ def own_past(fit: View) -> Network:
             dt_s=network.dt_s,
             substeps=network.substeps,
             tau_s=network.tau_s,
+            nonlinearity=network.nonlinearity,
         )
-        alone = regress(data, transitions(data, OWN_PAST_FOLDS)).network
+        alone = regress_states(data, transitions(data, OWN_PAST_FOLDS)).regression.network
         J[np.ix_(units, units)], B[units], b[units] = alone.J, alone.B, alone.b
     return network._replace(J=J, B=B, b=b)
 

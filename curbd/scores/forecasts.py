@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curbd.network.adaptation import adaptation_states
-from curbd.network.equation import Network, free_run, phi_inverse, simulate
+from curbd.network.equation import Network, free_run, simulate
 from curbd.network.residual import one_step_residual
 
 Array = np.ndarray
@@ -74,7 +74,7 @@ def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | N
     """
     starts = rollout_starts(r, horizon)
     bins = starts[:, None] + np.arange(horizon + 1)
-    x0 = phi_inverse(r[:, starts])
+    x0 = network.nonlinearity.inverse(r[:, starts])
     n_runs = x0.shape[0] * x0.shape[1]
 
     def cut_into_runs(values: Array) -> Array:

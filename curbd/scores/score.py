@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.equation import Network, decay, phi_inverse, total_current
+from curbd.network.equation import Network, total_current
 from curbd.network.residual import LagSums, observed_currents
 from curbd.network.truth import comparable_truth, true_network
 from curbd.network.view import View, views
@@ -62,7 +62,7 @@ def score(
     The scores of all fits, of all regions and of all units.
     """
     names = {"recording": recording.attrs["recording"], "model": networks.attrs["model"]}
-    comparable = comparable_truth(recording, truth)
+    comparable = comparable_truth(recording, truth, networks.attrs["phi"])
     fits: list[dict[str, Any]] = []
     by_region: list[dict[str, Any]] = []
     for fit_index, (seed, fit) in enumerate(
@@ -132,7 +132,7 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
         u = recorded_inputs[trials]
         yield "r2", forecasts(network, rates, inputs[trials], horizon)
         yield "average_r2", average(trials)
-        yield "persistence_r2", _persistence(rates, horizon)
+        yield "persistence_r2", _persistence(network.nonlinearity.inverse(rates), rates, horizon)
         yield "own_past_r2", forecasts(alone, rates, u, horizon)
         if truth is not None:
             yield "ceiling_r2", _true_forecasts(truth, network, rates, u, horizon, trials)
@@ -288,10 +288,10 @@ def _average_trials(recording: xr.Dataset, fit: View, horizon: int) -> Callable[
     return of_trials
 
 
-def _persistence(r: Array, horizon: int) -> Forecasts:
-    """Predict that states stay as they were one bin ago, at the start of a rollout, or at the start of a trial."""
+def _persistence(x: Array, r: Array, horizon: int) -> Forecasts:
+    """Predict that nothing changes since one bin ago, since the start of a rollout, or since the start of a trial."""
     first = np.take_along_axis(r, np.isfinite(r).all(2).argmax(1)[:, None, None], axis=1)
-    return Forecasts(phi_inverse(r)[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
+    return Forecasts(x[:, :-1], r[:, rollout_starts(r, horizon)], np.broadcast_to(first, r.shape))
 
 
 def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, horizon: int, trials: Array) -> Forecasts:
@@ -309,8 +309,7 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     true = true_network(truth)
     drive = truth["drive"].values[trials] if "drive" in truth else None
     predicted = forecasts(true, r, u, horizon, drive)
-    x = phi_inverse(r)[:, :-1]
-    D, D_true = (decay(model.dt_s, model.tau_s, model.substeps) for model in (network, true))
+    x, D, D_true = network.nonlinearity.inverse(r)[:, :-1], network.decay, true.decay
     x_next = D_true * x + (1 - D_true) * predicted.one_step
     return predicted._replace(one_step=total_current(x, x_next, D))
 
@@ -341,7 +340,7 @@ def noise_columns(networks: xr.Dataset, fit_index: int, recording: xr.Dataset, t
     if "measurement_noise_sd" not in networks:
         return dict.fromkeys(("process_noise_sd", "measurement_noise_sd", "measurement_noise_share"), float("nan"))
     process, measurement = (networks[f"{kind}_noise_sd"].values[fit_index] for kind in ("process", "measurement"))
-    total = float(np.nanvar(observed_rates(recording).values[trials], axis=(0, 1)).sum())
+    total = float(np.nanvar(observed_rates(recording, networks.attrs["phi"]).values[trials], axis=(0, 1)).sum())
     return {
         "process_noise_sd": float(np.sqrt((process**2).mean())),
         "measurement_noise_sd": float(np.sqrt((measurement**2).mean())),

@@ -12,6 +12,9 @@ from curbd.settings.section import NotNegative, Positive, Section
 Tau = Positive | Literal["estimate"]
 
 
+NonlinearityName = Literal["tanh", "relu", "softplus", "exponential"]
+
+
 class FitSettings(Section):
     """Settings that every estimator understands."""
 
@@ -249,6 +252,9 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
 CONSTRAINED = ("one_step", "sparse")
 """Estimators that can hold to constraints on the weights."""
 
+ANY_NONLINEARITY = ("one_step",)
+"""Estimators that can fit networks with another nonlinearity than tanh."""
+
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
 """Family -> estimator that is used if a model names none."""
 
@@ -296,6 +302,10 @@ class Model(Section):
     """Replaces the time constant for this model."""
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
+    nonlinearity: NonlinearityName = "tanh"
+    """The function from the state of a unit to its rate (with the estimator `one_step`). `relu`, `softplus` and
+    `exponential` are for activity that is never negative, such as firing rates. Tables compare currents with the truth
+    of a teacher only if the teacher has the same nonlinearity."""
 
     @model_validator(mode="before")
     @classmethod
@@ -341,6 +351,26 @@ class Model(Section):
             raise ValueError("constraints: found hidden_inputs in the options, expected hidden_inputs: none")
         if self.options.get("adaptation", False) is not False:
             raise ValueError("constraints: found adaptation in the options, expected adaptation: false")
+        return self
+
+    @model_validator(mode="after")
+    def _estimator_of_the_nonlinearity(self) -> Model:
+        if self.nonlinearity == "tanh":
+            return self
+        name = self.estimator_name()
+        if self.family != "full_rank" or name not in ANY_NONLINEARITY:
+            raise ValueError(
+                f"nonlinearity: found {self.nonlinearity} with the estimator {name} ({self.family}), expected tanh, or "
+                f"the estimator {' or '.join(ANY_NONLINEARITY)} of the family full_rank"
+            )
+        for option in ("hidden_inputs", "adaptation"):
+            if self.options.get(option, "none") not in ("none", False):
+                raise ValueError(f"nonlinearity: found {option} in the options, which need nonlinearity: tanh")
+        if self.constraints is not None and self.nonlinearity == "relu":
+            raise ValueError(
+                "constraints: found nonlinearity relu, expected another, because states of silent units "
+                "are not inferred under constraints"
+            )
         return self
 
     @property

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from curbd.network.equation import Network, phi_inverse
+from curbd.network.equation import Network
 from curbd.network.fit import Fit, Noise, States
+from curbd.network.nonlinearity import TANH
 from curbd.network.tensors import tensor
 from curbd.regression.transitions import TrainingData
 from curbd.states.indicator import filtered, kept, unfiltered
@@ -90,7 +91,7 @@ def _states(network: Network, noise: Noise, data: TrainingData, random: torch.Ge
 
 def start_states(r: Array, keep: float = 0.0) -> torch.Tensor:
     """Estimate the states (time, trial, unit) from smoothed rates (see `start_rates`); 0 where missing."""
-    return time_first(np.nan_to_num(phi_inverse(start_rates(r, keep))))
+    return time_first(np.nan_to_num(TANH.inverse(start_rates(r, keep))))
 
 
 def start_rates(r: Array, keep: float = 0.0) -> Array:

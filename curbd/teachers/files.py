@@ -17,6 +17,7 @@ def write_hdf5(teacher: Teacher, path: Path | str) -> None:
     """Write a teacher in the plain HDF5 layout, with the true network under ``/truth``."""
     with whole_hdf5(path) as file:
         file.attrs["activity"] = "model"
+        file.attrs["nonlinearity"] = teacher.network.nonlinearity.name
         file.create_dataset("rates", data=teacher.rates, compression="gzip", compression_opts=1, track_times=False)
         file["time"] = teacher.time_s
         file["region"] = [str(label) for label in teacher.region]

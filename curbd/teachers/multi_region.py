@@ -1,4 +1,4 @@
-"""Simulated regions of tanh units that drive one another."""
+"""Simulated regions of units that drive one another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.network.equation import Network, simulate
+from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.teachers.teacher import CLIP, Teacher
 
 Array = np.ndarray
@@ -22,7 +23,7 @@ class Laser(NamedTuple):
     region : region of the perturbed units.
     start_s, stop_s : start and end of the perturbation, s from the start of the trial.
     drive : current that the laser adds, in the (dimensionless) units of the state x; None for a laser that silences
-        units: their rate r is then -1, the rate of a silent unit, whatever the state is.
+        units: their rate r is then that of a silent unit, whatever the state is: -1 for tanh, 0 otherwise.
     share : share of the region's units that the laser reaches, counted from the first unit.
     """
 
@@ -51,9 +52,11 @@ def multi_region(
     measurement_noise: float = 0.0,
     inputs: str = "known",
     laser: Laser | None = None,
+    nonlinearity: Nonlinearity = TANH,
+    bias: float = 0.0,
     seed: int = 0,
 ) -> Teacher:
-    """Simulate regions of tanh units that drive one another.
+    """Simulate regions of units that drive one another.
 
     The recurrent weights J consist of blocks, one for each pair of target and source regions. N(0, s) denotes normal
     random numbers of mean 0 and variance s. Weights within a region are N(0, gain^2 / units). Between regions, the
@@ -83,6 +86,8 @@ def multi_region(
     inputs : ``known`` (recorded as inputs), ``hidden`` (present and not recorded) or ``none``.
     laser : a real perturbation, or None. With a laser, trials have a column ``laser`` with the values off, off, on, on,
         off, ..., and the laser acts in the trials with the value on.
+    nonlinearity : function from the states of the units to their rates.
+    bias : bias b of all units.
     seed : seed for the weights, inputs and all noise.
 
     Returns
@@ -118,7 +123,8 @@ def multi_region(
             units_of_region = np.flatnonzero(region == name)
             half = units_of_region[: len(units_of_region) // 2]
             B[half, column] = rng.standard_normal(len(half))
-    network = Network(J=J, B=B, b=np.zeros(len(region)), tau_s=tau_s, dt_s=dt_s, substeps=substeps)
+    b = np.full(len(region), bias)
+    network = Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=dt_s, substeps=substeps, nonlinearity=nonlinearity)
     x0 = rng.standard_normal((trials, len(region)))
     noise_sd = process_noise * np.sqrt(dt_s / (substeps * tau_s))
     columns = {"side": np.where(side > 0, "right", "left")}
@@ -129,7 +135,8 @@ def multi_region(
         rates = _perturbed_rates(network, x0, u, laser, _lit(laser, on, time_s, region), noise_sd, rng)
         columns["laser"] = np.where(on, "on", "off")
     if measurement_noise:
-        rates = np.clip(rates + measurement_noise * rng.standard_normal(rates.shape), -CLIP, CLIP)
+        least, most = (-CLIP, CLIP) if nonlinearity.name == "tanh" else (0.0, np.inf)
+        rates = np.clip(rates + measurement_noise * rng.standard_normal(rates.shape), least, most)
     known = inputs == "known"
     return Teacher(
         rates=rates,
@@ -158,9 +165,10 @@ def _perturbed_rates(
     """Rates (trial, time, unit) of a run in which the laser acts where ``lit`` (trial, time, unit) is 1."""
     if laser.drive is not None:
         return simulate(network, x0, u, drive=laser.drive * lit, noise_sd=noise_sd, rng=rng)
-    # Units held at the rate -1 are units of gain 0, and a constant current to all units.
-    rates = simulate(network, x0, u, drive=-lit @ network.J.T, gain=1 - lit, noise_sd=noise_sd, rng=rng)
-    return np.where(lit > 0, -CLIP, rates)
+    # Units held at a rate are units of gain 0, and a constant current to all units.
+    held, shown = (-1.0, -CLIP) if network.nonlinearity.name == "tanh" else (0.0, 0.0)
+    rates = simulate(network, x0, u, drive=held * lit @ network.J.T, gain=1 - lit, noise_sd=noise_sd, rng=rng)
+    return np.where(lit > 0, shown, rates)
 
 
 def _lit(laser: Laser, on: Array, time_s: Array, region: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.network.equation import Network, phi_inverse
+from curbd.network.equation import Network
 
 Array = np.ndarray
 CLIP = 0.9999
@@ -19,7 +19,7 @@ class Teacher(NamedTuple):
 
     Attributes
     ----------
-    rates : (trial, time, unit) rates phi(x) in (-1, 1), with phi = tanh and the state x.
+    rates : (trial, time, unit) rates phi(x) of the states x; with phi = tanh in (-1, 1).
     time_s : (time,) seconds from the start of the trial.
     region : (unit,) region labels.
     inputs : (trial, time, input) recorded inputs.
@@ -62,4 +62,4 @@ def true_current(teacher: Teacher, target: str, source: str) -> Array:
 
 def states(teacher: Teacher) -> Array:
     """Return the states x = phi^-1(r) of the observed rates: (trial, time, unit)."""
-    return phi_inverse(teacher.rates)
+    return teacher.network.nonlinearity.inverse(teacher.rates)

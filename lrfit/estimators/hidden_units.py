@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from curbd.dynamics.field import filtered_inputs, positions
-from curbd.network.equation import phi, phi_inverse, simulate
+from curbd.network.equation import simulate
+from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData, from_first_bin
 from curbd.settings.models import Trajectory
 from lrfit.estimators.trajectory import refine, start_of_refinement
@@ -71,7 +72,7 @@ def with_unrecorded_rates(low_rank: LowRank, r: Array, u: Array) -> Array:
     of_recorded = LowRank(low_rank.m[:n], low_rank.n[:n], network._replace(B=network.B[:n], b=network.b[:n]))
     z = positions(of_recorded, r, u)
     x = z @ low_rank.m[n:].T + filtered_inputs(network, u) @ network.B[n:].T + network.b[n:]
-    return np.concatenate([r, phi(x)], axis=2)
+    return np.concatenate([r, TANH.phi(x)], axis=2)
 
 
 def recorded_free_run(low_rank: LowRank, r: Array, u: Array) -> Array:
@@ -88,4 +89,4 @@ def recorded_free_run(low_rank: LowRank, r: Array, u: Array) -> Array:
     (trial, time, recorded unit) simulated rates.
     """
     first = with_unrecorded_rates(low_rank, r[:, :1], u[:, :1])[:, 0]
-    return simulate(low_rank.network, phi_inverse(first), np.nan_to_num(u))[..., : r.shape[2]]
+    return simulate(low_rank.network, TANH.inverse(first), np.nan_to_num(u))[..., : r.shape[2]]

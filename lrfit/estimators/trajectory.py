@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from curbd.estimators.shooting import free_run_error
-from curbd.network.equation import Network, phi_inverse
+from curbd.network.equation import Network
 from curbd.network.fit import Fit
+from curbd.network.nonlinearity import TANH
 from curbd.network.tensors import device
 from curbd.progress import tracked
 from curbd.regression.transitions import TrainingData, from_first_bin, transitions
@@ -209,7 +210,7 @@ def _simulated_trials(data: TrainingData, network: Network) -> SimulatedTrials:
     filtered = np.zeros((len(u) + 1, *u.shape[1:]))
     for t, inputs in enumerate(u):
         filtered[t + 1] = keep * filtered[t] + (1 - keep) * inputs
-    x0 = phi_inverse(np.clip(data.r[:, 0], -1 + 1e-6, 1 - 1e-6))
+    x0 = TANH.inverse(np.clip(data.r[:, 0], -1 + 1e-6, 1 - 1e-6))
     return SimulatedTrials(
         r=_tensor(data.r.swapaxes(0, 1)),
         x0=_tensor(x0),

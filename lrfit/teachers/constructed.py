@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, phi, simulate
+from curbd.network.equation import Network, simulate
+from curbd.network.nonlinearity import TANH
 from curbd.teachers import Teacher
 from lrfit.teachers import tasks
 from lrfit.teachers.tasks import DT_S, TAU_S, Task
@@ -91,7 +92,7 @@ def start_rates(teacher: LowRankTeacher, inputs: Array) -> Array:
     -------
     (trial, time, unit) rates.
     """
-    return np.broadcast_to(phi(teacher.start), (*inputs.shape[:2], len(teacher.start)))
+    return np.broadcast_to(TANH.phi(teacher.start), (*inputs.shape[:2], len(teacher.start)))
 
 
 def output(teacher: LowRankTeacher, rates: Array) -> Array:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from curbd.estimators.force import PATIENCE_PASSES, force, random_network, set_aside
-from curbd.network.equation import free_run, phi_inverse, simulate
+from curbd.network.equation import free_run, simulate
+from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Force
 from curbd.teachers import multi_region, published_three_region
@@ -113,7 +114,7 @@ def test_it_reproduces_the_published_simulator():
     teacher = published_three_region(units=60, seed=12)
     data = training_data(teacher, tau_s=0.1)
     network = force(data, Force(passes=10), np.random.default_rng(0)).network
-    error = simulate(network, phi_inverse(data.r[:, 0]), data.u) - data.r
+    error = simulate(network, TANH.inverse(data.r[:, 0]), data.u) - data.r
     assert 1 - (error**2).sum() / ((data.r - data.r.mean()) ** 2).sum() > 0.95
 
 

@@ -7,7 +7,8 @@ from curbd.estimators.one_step import one_step
 from curbd.estimators.shooting import follow, free_run_error, shooting, stretches
 from curbd.estimators.sparse import sparse
 from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
-from curbd.network.equation import Network, phi_inverse
+from curbd.network.equation import Network
+from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import OneStep, Shooting
 from curbd.teachers import Teacher, multi_region, published_three_region
@@ -103,7 +104,7 @@ def test_stretches_hold_every_transition_once():
     recorded = stretches(data._replace(r=r), 4)
     # Trial 0 has stretches from samples 0, 4 and 8, trial 1 from samples 0 and 4, as it ends at sample 8.
     assert recorded.x.shape == (5, 5, 2)
-    np.testing.assert_allclose(recorded.x[:, 0], phi_inverse(r[[0, 0, 0, 1, 1], [0, 4, 8, 0, 4]]))
+    np.testing.assert_allclose(recorded.x[:, 0], TANH.inverse(r[[0, 0, 0, 1, 1], [0, 4, 8, 0, 4]]))
     assert np.isfinite(recorded.x[..., 0]).sum(1).tolist() == [5, 5, 3, 5, 4]
 
 

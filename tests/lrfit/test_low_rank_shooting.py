@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curbd.estimators.shooting import free_run_error
-from curbd.network.equation import phi_inverse, simulate
+from curbd.network.equation import simulate
+from curbd.network.nonlinearity import TANH
 from curbd.settings.models import LowRankShooting, ReducedRank
 from curbd.teachers import multi_region
 from lrfit.estimators.reduced_rank import reduced_rank
@@ -35,7 +36,7 @@ def test_the_network_runs_freely_where_the_regression_does_not() -> None:
     teacher = multi_region(units=20, rank=2, trials=10, samples=200, process_noise=0.0, inputs="hidden", seed=0)
     data = training_data(teacher)
     one_step, refined = (
-        explained(simulate(network, phi_inverse(data.r[:, 0]), data.u), data.r)
+        explained(simulate(network, TANH.inverse(data.r[:, 0]), data.u), data.r)
         for network in (
             reduced_rank(data, ReducedRank(rank=6), RNG).network,
             shooting(data, LowRankShooting(rank=6), RNG).network,

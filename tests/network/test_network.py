@@ -9,7 +9,8 @@ import pytest
 
 from curbd.estimators.one_step import one_step
 from curbd.network import equation
-from curbd.network.equation import Network, decay, phi, phi_inverse, rates_inside_step, simulate
+from curbd.network.equation import Network, decay, rates_inside_step, simulate
+from curbd.network.nonlinearity import TANH
 from curbd.settings.models import OneStep
 from curbd.teachers import multi_region
 from tests.support.recovery import explained, training_data
@@ -98,7 +99,7 @@ def test_the_first_sample_is_the_start_and_noise_repeats_with_its_seed() -> None
 def test_noise_of_a_step_has_the_standard_deviation_that_was_asked_for() -> None:
     still = Network(J=np.zeros((50, 50)), B=np.zeros((50, 0)), b=np.zeros(50), tau_s=0.1, dt_s=0.01)
     r = simulate(still, np.zeros((400, 50)), np.zeros((400, 2, 0)), noise_sd=0.05, rng=np.random.default_rng(0))
-    assert np.std(phi_inverse(r[:, 1])) == pytest.approx(0.05, rel=0.02)  # 20 000 draws: 0.5 % is one deviation
+    assert np.std(TANH.inverse(r[:, 1])) == pytest.approx(0.05, rel=0.02)  # 20 000 draws: 0.5 % is one deviation
 
 
 @pytest.mark.parametrize("dt_s", [0.01, 0.1, 1.0])
@@ -125,7 +126,7 @@ def test_a_fit_with_the_right_substeps_finds_the_weights(substeps: int) -> None:
 def test_the_next_sample_is_what_is_left_of_the_state_plus_the_mean_current(substeps: int) -> None:
     """x' = D x + (1 - D)(J z + B u + b): the identity on which every regression rests."""
     net, (x0, u) = network(substeps=substeps), surroundings(samples=2)
-    after = phi_inverse(simulate(net, x0, u)[:, 1])
+    after = TANH.inverse(simulate(net, x0, u)[:, 1])
     constant = u[:, 0] @ net.B.T + net.b
     z = rates_inside_step(net, x0, constant)
     D = decay(net.dt_s, net.tau_s, substeps)
@@ -140,7 +141,7 @@ def test_the_example_of_the_docstring_runs() -> None:
 
 def test_phi_and_its_inverse() -> None:
     x = np.linspace(-5, 5, 11)
-    np.testing.assert_allclose(phi_inverse(phi(x)), x, atol=1e-9)
+    np.testing.assert_allclose(TANH.inverse(TANH.phi(x)), x, atol=1e-9)
 
 
 def test_a_silenced_unit_has_the_rate_of_a_unit_that_does_not_fire() -> None:

@@ -8,7 +8,8 @@ import torch
 from scipy.signal import lfilter
 from scipy.stats import multivariate_normal
 
-from curbd.network.equation import decay, phi_inverse
+from curbd.network.equation import decay
+from curbd.network.nonlinearity import TANH
 from curbd.pathways.past import RestOfFold, log_odds, past, past_regression
 from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
 from curbd.pathways.verdict import (
@@ -29,7 +30,7 @@ def hints_of(teacher: Teacher, rates: np.ndarray | None = None, kept: slice = sl
     r = (teacher.rates if rates is None else rates)[..., kept]
     region = np.unique(teacher.region[kept], return_inverse=True)[1]
     D = decay(teacher.network.dt_s, teacher.network.tau_s, 1)
-    x = phi_inverse(r)
+    x = TANH.inverse(r)
     z = np.concatenate([r, teacher.inputs, np.ones((*r.shape[:2], 1))], axis=2)[:, :-1]
     return hints(z, (x[:, 1:] - D * x[:, :-1]) / (1 - D), region, D)
 

@@ -1,0 +1,100 @@
+"""The states of silent units, whose rate 0 says only that the state is not above 0.
+
+The current into a unit is known from the rates of all units. The state of a silent unit is therefore a linear process
+with known input and Gaussian noise, which stays below 0 until the unit fires again. Its distribution is computed
+unit by unit, forwards in time and then backwards: a normal distribution whose part above 0 is cut off in every silent
+bin is replaced by a normal distribution of the same mean and variance (assumed density filtering; Minka 2001).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from curbd.network.equation import Network
+
+Array = np.ndarray
+FIRST_SD = 1.0
+"""Standard deviation of a silent state of which nothing earlier is known, before the part above 0 is cut off."""
+LEAST_CUT_VARIANCE_SHARE = 1e-4
+"""Cutting off the part above 0 leaves at least this share of the variance."""
+LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
+
+
+class SilentStates(NamedTuple):
+    """Distributions of the states of all units; the states of active units are known.
+
+    Attributes
+    ----------
+    mean : (trial, time, unit) mean states, given all bins of the trial; NaN where a bin is missing.
+    variance : (trial, time, unit) variances of the states.
+    with_next : (trial, time, unit) covariances of each state with the state one bin later; 0 in the last bin.
+    predicted : (trial, time, unit) mean of each state given the bins before, NaN without a bin before.
+    predicted_variance : (trial, time, unit) variance of each state given the bins before.
+    """
+
+    mean: Array
+    variance: Array
+    with_next: Array
+    predicted: Array
+    predicted_variance: Array
+
+
+def silent_states(
+    network: Network, r: Array, u: Array, noise_variance: Array, drive: Array | float = 0.0
+) -> SilentStates:
+    """Infer the states of silent units of a network with one Euler step in a bin.
+
+    Parameters
+    ----------
+    network : the network.
+    r : (trial, time, unit) rates, NaN where missing.
+    u : (trial, time, input) inputs.
+    noise_variance : (unit,) variance of the noise on the current.
+    drive : (trial, time, unit) external current that is already known.
+
+    Returns
+    -------
+    The distributions of all states.
+    """
+    D = np.broadcast_to(network.decay, noise_variance.shape)
+    current = np.nan_to_num(r) @ network.J.T + np.nan_to_num(u) @ network.B.T + network.b + drive
+    complete = np.isfinite(r).all(2)
+    linked = complete[:, :-1] & complete[:, 1:]
+    n_bins = r.shape[1]
+    mean, variance, gain = np.array(r), np.zeros(r.shape), np.zeros(r.shape)
+    predicted, predicted_variance = np.full(r.shape, np.nan), np.full(r.shape, np.nan)
+    for t in range(n_bins):
+        ahead, spread = np.zeros(r.shape[::2]), np.full(r.shape[::2], FIRST_SD**2)
+        if t:
+            follows = linked[:, t - 1, None]
+            known = D * mean[:, t - 1] + (1 - D) * current[:, t - 1]
+            known_spread = D**2 * variance[:, t - 1] + (1 - D) ** 2 * noise_variance
+            predicted[:, t] = np.where(follows, known, np.nan)
+            predicted_variance[:, t] = np.where(follows, known_spread, np.nan)
+            ahead, spread = np.where(follows, known, ahead), np.where(follows, known_spread, spread)
+            gain[:, t - 1] = np.where(follows, D * variance[:, t - 1] / spread, 0.0)
+        silent = r[:, t] <= 0
+        cut_mean, cut_variance = _below_zero(ahead, spread)
+        mean[:, t] = np.where(silent, cut_mean, r[:, t])
+        variance[:, t] = np.where(silent, cut_variance, 0.0)
+    with_next = np.zeros(r.shape)
+    for t in range(n_bins - 2, -1, -1):
+        follows = linked[:, t, None] & (gain[:, t] > 0)
+        later = mean[:, t] + gain[:, t] * (mean[:, t + 1] - predicted[:, t + 1])
+        later_variance = variance[:, t] + gain[:, t] ** 2 * (variance[:, t + 1] - predicted_variance[:, t + 1])
+        with_next[:, t] = np.where(linked[:, t, None], gain[:, t] * variance[:, t + 1], 0.0)
+        mean[:, t] = np.where(follows, np.minimum(later, 0.0), mean[:, t])
+        variance[:, t] = np.where(follows, np.maximum(later_variance, 0.0), variance[:, t])
+    return SilentStates(mean, variance, with_next, predicted, predicted_variance)
+
+
+def _below_zero(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Mean and variance of a normal distribution whose part above 0 is cut off."""
+    sd = np.sqrt(variance)
+    edge = -mean / sd
+    hazard = np.exp(-0.5 * edge**2 - LOG_ROOT_TWO_PI - log_ndtr(edge))
+    share = np.clip(1 - hazard * (edge + hazard), LEAST_CUT_VARIANCE_SHARE, 1.0)
+    return np.minimum(mean - sd * hazard, 0.0), variance * share
