@@ -19,6 +19,7 @@ from curbd.errors import UserError
 from curbd.estimators.adaptation import with_adaptation
 from curbd.estimators.constrained import held_out_r2
 from curbd.estimators.force import force
+from curbd.estimators.nonlinearity_choice import candidates, choose
 from curbd.estimators.one_step import one_step
 from curbd.estimators.perturbed_trials import (
     EACH_REGION_ALONE,
@@ -33,7 +34,7 @@ from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_se
 from curbd.hidden_inputs.side_by_side import side_by_side
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
-from curbd.network.nonlinearity import nonlinearity_of
+from curbd.network.nonlinearity import Nonlinearity
 from curbd.recording.circuit import circuit_of
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.transitions import TrainingData
@@ -169,12 +170,14 @@ def fit_seeds(
     """
     registered = estimators[model.estimator_name()]
     name = name or model.estimator_name()
-    if registered.rates is None:
-        rates = clipped_rates(recording, model)
-    else:
-        rates = registered.rates(recording, model.estimator_options())
-    data = all_trials(recording, model, rates)
     train = recording["split"].values == "train"
+    choice = None
+    if registered.rates is not None:
+        data = all_trials(recording, model, registered.rates(recording, model.estimator_options()))
+    else:
+        listed = [_trials_of(recording, model, phi) for phi in candidates(recording, model.nonlinearity)]
+        choice = choose(recording, [trials.of_trials(train) for trials in listed]) if len(listed) > 1 else None
+        data = listed[0] if choice is None else _trials_of(recording, model, choice.nonlinearity)
     # Estimators are named by the model; their functions have no value that could be compared.
     fit_or_read = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0).cache(
         _fit_seed, ignore=["registered"]
@@ -189,7 +192,17 @@ def fit_seeds(
 
     threads = min(torch.get_num_threads(), n_seeds) if registered.one_thread else 1
     fits, seconds = zip(*fit_side_by_side(fit_seed, n_seeds, threads), strict=True)
-    return Fits(to_dataset(side_by_side(fits), recording, name, model), list(seconds))
+    networks = to_dataset(side_by_side(fits), recording, name, model)
+    if choice is not None:
+        networks.attrs["nonlinearity_nats"] = choice.gain_nats
+        log.info("nonlinearity %s: held-out log likelihoods %s", choice.nonlinearity.name, choice.nats)
+    return Fits(networks, list(seconds))
+
+
+def _trials_of(recording: xr.Dataset, model: Model, nonlinearity: Nonlinearity) -> TrainingData:
+    """All trials of a recording, scaled for a nonlinearity."""
+    rates = clipped_rates(recording, nonlinearity.name)
+    return all_trials(recording, model, rates)._replace(nonlinearity=nonlinearity)
 
 
 def _fit_seed(
@@ -245,22 +258,22 @@ def fit_side_by_side(fit_seed: Callable[[int], T], n_seeds: int, threads: int) -
         return list(pool.map(fit_seed, range(n_seeds)))
 
 
-def clipped_rates(recording: xr.Dataset, model: Model) -> Array:
-    """Return the scaled rates (trial, time, unit) in the range of the nonlinearity of a model, NaN where missing.
+def clipped_rates(recording: xr.Dataset, nonlinearity: str) -> Array:
+    """Return the scaled rates (trial, time, unit) in the range of a nonlinearity, NaN where missing.
 
     Raises
     ------
     UserError : rates are negative, and those of the nonlinearity are not.
     """
     least = float(recording["rates"].min())
-    if model.nonlinearity != "tanh" and least < 0:
+    if nonlinearity != "tanh" and least < 0:
         raise UserError.at(
             f"recording {recording.attrs['recording']}, nonlinearity",
-            found=f"{model.nonlinearity}, and activity down to {least:g}",
+            found=f"{nonlinearity}, and activity down to {least:g}",
             expected="activity that is never negative",
             todo="set nonlinearity: tanh",
         )
-    return scaled_rates(recording, model.nonlinearity).values
+    return scaled_rates(recording, nonlinearity).values
 
 
 def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingData:
@@ -319,7 +332,6 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
         substeps=substeps,
         tau_s=None if tau_s == "estimate" else float(tau_s),
         circuit=None if model.constraints is None else circuit_of(recording, model.constraints),
-        nonlinearity=nonlinearity_of(model.nonlinearity),
     )
 
 

@@ -222,7 +222,7 @@ def recorded_chunks(recording: xr.Dataset, model: Model, trials_at_once: int) ->
     (train,) = np.nonzero(recording["split"].values == "train")
     for start in range(0, len(train), trials_at_once):
         part = recording.isel(trial=train[start : start + trials_at_once]).load()
-        yield all_trials(part, model, clipped_rates(part, model))
+        yield all_trials(part, model, clipped_rates(part, "tanh"))
 
 
 def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> float:
@@ -279,6 +279,7 @@ def needs_the_data_once(model: Model) -> bool:
         and options.hidden_inputs == "none"
         and options.adaptation is False
         and model.constraints is None
+        and model.nonlinearity == "tanh"
         and (FitSettings().substeps if substeps is None else substeps) == 1
     )
 
@@ -306,12 +307,18 @@ def fit_streamed(
     """
     require_family(model, "full_rank")
     options = model.estimator_options()
-    if not isinstance(options, OneStep) or options.hidden_inputs != "none" or options.adaptation is not False:
+    of_tanh = model.nonlinearity == "tanh"
+    if (
+        not (of_tanh and isinstance(options, OneStep))
+        or options.hidden_inputs != "none"
+        or options.adaptation is not False
+    ):
         asked = [f"{key}: {getattr(options, key)}" for key in ("hidden_inputs", "adaptation") if hasattr(options, key)]
         raise UserError.at(
             "fit_streamed",
-            found=", ".join([f"estimator {model.estimator_name()}", *asked]),
-            expected="estimator one_step without hidden inputs and adaptation, which needs the data only once",
+            found=", ".join([f"estimator {model.estimator_name()}, nonlinearity {model.nonlinearity}", *asked]),
+            expected="estimator one_step of tanh units without hidden inputs and adaptation, which needs the data only "
+            "once",
             todo="change the model, or use curbd.fit on a recording that fits into memory",
         )
     sizes = recording.sizes

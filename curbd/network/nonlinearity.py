@@ -38,6 +38,7 @@ class Nonlinearity(NamedTuple):
         is then 0.
     slope : rates r -> slopes dr/dx at the states of these rates.
     hides_silent : True if the state of a silent unit is unknown, as with relu.
+    never_negative : True if all rates are 0 or larger.
     sharpness : how steeply softplus bends: softplus(x) = log(1 + exp(sharpness x)) / sharpness. 1 for the others.
     """
 
@@ -47,6 +48,7 @@ class Nonlinearity(NamedTuple):
     inverse: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     hides_silent: bool = False
+    never_negative: bool = True
     sharpness: float = 1.0
 
     def __reduce__(self) -> tuple[Callable[..., Nonlinearity], tuple[str, float]]:
@@ -79,6 +81,7 @@ TANH = Nonlinearity(
     phi_of_tensor=torch.tanh,
     inverse=np.arctanh,
     slope=lambda r: 1 - r**2,
+    never_negative=False,
 )
 RELU = Nonlinearity(
     name="relu",

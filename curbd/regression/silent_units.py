@@ -12,16 +12,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.equation import weights
+from curbd.network.likelihood import log_likelihood
 from curbd.network.silent_states import SilentStates, silent_states
 from curbd.network.tensors import tensor
+from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import Regression, regress, residual_variance
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import Moments, moments, solve_blocks
-from curbd.regression.state_moments import StateMoments, state_moments
-from curbd.regression.time_constant import most_evident_tau
+from curbd.regression.moments import moments, solve_blocks
+from curbd.regression.time_constant import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets
 
 Array = np.ndarray
@@ -30,7 +30,11 @@ MAX_STATE_ROUNDS = 30
 WEIGHT_CHANGE_TOLERANCE = 3e-3
 """Relative change of the weights below which the states of silent units have converged."""
 PENALTY_ROUNDS = 3
-"""Updates of the penalties, and of the time constant, in a round of expectation-maximisation."""
+"""Updates of the penalties in a round of expectation-maximisation."""
+TAU_STEP = 1.25
+"""Ratio of successive time constants that are tried."""
+MAX_TAU_STEPS = 12
+"""Largest number of steps that the time constant moves from that of states without inference."""
 LEAST_KNOWN_SHARE = 0.05
 """The share of the information on a unit that its silence leaves counts as this value at least."""
 
@@ -65,29 +69,68 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
     if not data.nonlinearity.hides_silent:
         regression = regress(data, pairs, penalties)
         return StateRegression(regression, pairs, residual_variance(regression, data), np.ones(len(data.region)))
-    solved = regress(data, pairs, "evidence")
-    network, noise, penalty = solved.network, residual_variance(solved, data), solved.penalty
-    z = regressors(pairs)
+    start = regress(data, pairs, "evidence")
+    if data.tau_s is None:
+        start = _most_likely(data, pairs, start)
+    tau_s = start.network.tau_s
+    solved = _with_inferred_states(data._replace(tau_s=tau_s), pairs, start)
+    regression = regress(data._replace(tau_s=tau_s), solved.pairs, penalties)
+    return solved._replace(regression=regression)
+
+
+def _most_likely(data: TrainingData, pairs: Transitions, start: Regression) -> Regression:
+    """The regression with the time constant under which the rates are most likely.
+
+    Time constants in steps of `TAU_STEP` are tried from that of the start, as long as the likelihood grows. A parabola
+    through the best three gives the estimate. (Expectation-maximisation would move the time constant only slowly,
+    because the states of silent units were inferred with the time constant before.)
+    """
+    likely: dict[int, float] = {}
+    solved = {0: start}
+
+    def likelihood(step: int) -> float:
+        if step not in likely:
+            nearest = solved[min(solved, key=lambda known: abs(known - step))]
+            tau_s = float(np.clip(start.network.tau_s * TAU_STEP**step, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
+            of_tau = data._replace(tau_s=tau_s)
+            network = nearest.network._replace(tau_s=tau_s)
+            found = _with_inferred_states(of_tau, pairs, nearest._replace(network=network))
+            solved[step], precision = found.regression, np.full(len(data.region), LEAST_SCALED_RATE)
+            of_bins = log_likelihood(found.regression.network, data.r, data.u, found.noise_variance, precision)
+            likely[step] = float(np.nanmean(of_bins))
+        return likely[step]
+
+    best = 0
+    while True:
+        better = max((best - 1, best, best + 1), key=likelihood)
+        if better == best or abs(better) > MAX_TAU_STEPS:
+            break
+        best = better
+    below, here, above = (likelihood(best + side) for side in (-1, 0, 1))
+    curvature = below - 2 * here + above
+    shift = 0.5 * (below - above) / curvature if curvature < 0 else 0.0
+    tau_s = start.network.tau_s * TAU_STEP ** (best + float(np.clip(shift, -1, 1)))
+    return solved[best]._replace(network=solved[best].network._replace(tau_s=tau_s))
+
+
+def _with_inferred_states(data: TrainingData, pairs: Transitions, start: Regression) -> StateRegression:
+    """Estimate the states of silent units and the weights in turn, at a given time constant, from a first solution."""
+    z, solved = regressors(pairs), start
+    noise = residual_variance(start, data)
     for _ in range(MAX_STATE_ROUNDS):
-        before = weights(network)
-        expected, missing = _expected(pairs, silent_states(network, data.r, data.u, noise, _drive(data)))
-        tau_s = network.tau_s
-        if data.tau_s is None:
-            states = _with_missing(state_moments(z, expected.x, expected.x_next), missing)
-            tau_s = most_evident_tau(states, data, PENALTY_ROUNDS, start_tau_s=tau_s, start_penalty=penalty)[0]
-        y = targets(expected, data.dt_s, tau_s, data.substeps)
-        unknown = missing.of_current(network._replace(tau_s=tau_s).decay)
-        total = moments(z, y)
+        network, before = solved.network, weights(solved.network)
+        expected, missing = _expected(pairs, silent_states(network, data.r, data.u, noise))
+        unknown = missing.of_current(network.decay)
+        total = moments(z, targets(expected, data.dt_s, network.tau_s, data.substeps))
         total = total._replace(YY=total.YY + tensor(unknown))
-        penalty = evidence_penalties(total, solved.source, penalty, rounds=PENALTY_ROUNDS)
-        network = as_network(solve_blocks(total, solved.source, penalty), data, tau_s)
-        regression = solved._replace(network=network, penalty=penalty, total=total)
-        noise = residual_variance(regression, data)
+        penalty = evidence_penalties(total, solved.source, solved.penalty, rounds=PENALTY_ROUNDS)
+        network = as_network(solve_blocks(total, solved.source, penalty), data, network.tau_s)
+        solved = solved._replace(network=network, penalty=penalty, total=total)
+        noise = residual_variance(solved, data)
         if np.linalg.norm(weights(network) - before) < WEIGHT_CHANGE_TOLERANCE * np.linalg.norm(before):
             break
-    regression = regress(data._replace(tau_s=network.tau_s), expected, penalties)
     known = np.clip(1 - unknown / len(z) / noise, LEAST_KNOWN_SHARE, 1.0)
-    return StateRegression(regression, expected, noise, known)
+    return StateRegression(solved, expected, noise, known)
 
 
 class _Missing(NamedTuple):
@@ -107,14 +150,3 @@ def _expected(pairs: Transitions, states: SilentStates) -> tuple[Transitions, _M
     before, after = (pairs.trial, pairs.time), (pairs.trial, pairs.time + 1)
     missing = _Missing(states.variance[before].sum(0), states.variance[after].sum(0), states.with_next[before].sum(0))
     return pairs._replace(x=states.mean[before], x_next=states.mean[after]), missing
-
-
-def _with_missing(states: StateMoments, missing: _Missing) -> StateMoments:
-    """Second moments of states that are partly unknown, from those of the expected states."""
-    both: Moments = states.both
-    unknown = torch.cat([tensor(missing.x), tensor(missing.x_next)])
-    return StateMoments(both._replace(YY=both.YY + unknown), states.across + tensor(missing.both))
-
-
-def _drive(data: TrainingData) -> Array | float:
-    return 0.0 if data.drive is None else data.drive

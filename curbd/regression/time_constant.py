@@ -113,14 +113,7 @@ def _predicted(instruments: Array, values: Array) -> Array:
     return instruments @ np.linalg.solve(gram + ridge, instruments.T @ values)
 
 
-def most_evident_tau(
-    states: StateMoments,
-    data: TrainingData,
-    rounds: int = MAX_ROUNDS,
-    *,
-    start_tau_s: float | None = None,
-    start_penalty: Array | None = None,
-) -> tuple[float, Array]:
+def most_evident_tau(states: StateMoments, data: TrainingData, rounds: int = MAX_ROUNDS) -> tuple[float, Array]:
     """Estimate the time constant with the largest evidence, and the weights of the next states.
 
     The regression predicts states: x_next = D x + Z v + noise, where D is the share of a state that is left after one
@@ -134,37 +127,27 @@ def most_evident_tau(
     states : second moments of the states and the regressors.
     data : training trials, for their regions and their sample step.
     rounds : largest number of rounds.
-    start_tau_s : time constant from which the iteration starts, s; None for `START_TAU_SAMPLES`.
-    start_penalty : (target region, source) penalties from which the iteration starts; None for penalties of 1.
 
     Returns
     -------
     The time constant, s, and the weights v (unit, regressor).
     """
     for longest in LONGEST_TAU_SAMPLES:
-        tau_s, V = _most_evident_tau(states, data, rounds, longest, start_tau_s, start_penalty)
+        tau_s, V = _most_evident_tau(states, data, rounds, longest)
         if tau_s < longest * data.dt_s * (1 - NEAR_LIMIT):
             break
     return tau_s, V
 
 
-def _most_evident_tau(
-    states: StateMoments,
-    data: TrainingData,
-    rounds: int,
-    longest: int,
-    start_tau_s: float | None,
-    start_penalty: Array | None,
-) -> tuple[float, Array]:
+def _most_evident_tau(states: StateMoments, data: TrainingData, rounds: int, longest: int) -> tuple[float, Array]:
     """Search the time constant with the largest evidence between one sample and the longest, in samples."""
     n = data.r.shape[2]
     both, across = states
     source = source_of_regressor(data.region, both.ZZ.shape[0] - n - 1)
     unit = input_units(both.ZZ, float(both.n), source, data.n_regions)
-    penalty = np.tile(unit, (data.n_regions, 1)) if start_penalty is None else start_penalty.copy()
+    penalty = np.tile(unit, (data.n_regions, 1))
     least, most = (decay(data.dt_s, samples * data.dt_s, data.substeps) for samples in (1, longest))
-    start_tau_s = START_TAU_SAMPLES * data.dt_s if start_tau_s is None else start_tau_s
-    D, V = decay(data.dt_s, start_tau_s, data.substeps), torch.zeros_like(both.YZ[:n])
+    D, V = decay(data.dt_s, START_TAU_SAMPLES * data.dt_s, data.substeps), torch.zeros_like(both.YZ[:n])
     for _ in range(rounds):
         upper = lower = 0.0
         for target in range(data.n_regions):

@@ -80,6 +80,7 @@ def score(
                 labels
                 | fit_scores(fit, compared[split], trials, rows)
                 | noise_columns(networks, fit_index, recording, trials)
+                | nonlinearity_columns(networks)
                 | adaptation_columns(networks, fit_index)
                 | {"penalty_by": penalty_by, "cosmoothing_bits_per_spike": np.nan, "seconds": seconds[fit_index]}
             )
@@ -312,6 +313,14 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     x, D, D_true = network.nonlinearity.inverse(r)[:, :-1], network.decay, true.decay
     x_next = D_true * x + (1 - D_true) * predicted.one_step
     return predicted._replace(one_step=total_current(x, x_next, D))
+
+
+def nonlinearity_columns(networks: xr.Dataset) -> dict[str, Any]:
+    """Return the columns of the table ``fits`` about the nonlinearity; none for tanh that was not chosen by the data."""
+    name, nats = str(networks.attrs["phi"]), networks.attrs.get("nonlinearity_nats")
+    if name == "tanh" and nats is None:
+        return {}
+    return {"nonlinearity": name, "nonlinearity_nats": np.nan if nats is None else float(nats)}
 
 
 def adaptation_columns(networks: xr.Dataset, fit_index: int) -> dict[str, float]:

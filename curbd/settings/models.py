@@ -302,9 +302,10 @@ class Model(Section):
     """Replaces the time constant for this model."""
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
-    nonlinearity: NonlinearityName = "tanh"
+    nonlinearity: NonlinearityName | Literal["auto"] = "tanh"
     """The function from the state of a unit to its rate (with the estimator `one_step`). `relu`, `softplus` and
-    `exponential` are for activity that is never negative, such as firing rates. Tables compare currents with the truth
+    `exponential` are for activity that is never negative, such as firing rates. `auto`: the function under which the
+    rates of held-out training trials are most likely. Tables compare currents with the truth
     of a teacher only if the teacher has the same nonlinearity."""
 
     @model_validator(mode="before")
@@ -366,7 +367,7 @@ class Model(Section):
         for option in ("hidden_inputs", "adaptation"):
             if self.options.get(option, "none") not in ("none", False):
                 raise ValueError(f"nonlinearity: found {option} in the options, which need nonlinearity: tanh")
-        if self.constraints is not None and self.nonlinearity == "relu":
+        if self.constraints is not None and self.nonlinearity in ("relu", "auto"):
             raise ValueError(
                 "constraints: found nonlinearity relu, expected another, because states of silent units "
                 "are not inferred under constraints"

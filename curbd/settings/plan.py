@@ -286,6 +286,15 @@ def _contradictory_settings(plan: Plan, file: str) -> list[str]:
     for recording in plan.recordings:
         for name, model in plan.config.models.items():
             settings, options = plan.recording_settings(recording, name), model.estimator_options()
+            substeps = plan.fit_model(recording, name).substeps or 1
+            if model.nonlinearity in ("relu", "auto") and substeps > 1:
+                wrong.append(
+                    mistake(
+                        f"{file}, models.{name}",
+                        found=f"nonlinearity: {model.nonlinearity} with substeps: {substeps}",
+                        expected="substeps: 1, because states of silent units are inferred bin by bin",
+                    )
+                )
             if isinstance(options, StateSpace) and options.noise == "counts":
                 smoothing = settings.smoothing_s
                 if settings.scaling != "counts" or (smoothing is not None and smoothing > 0):

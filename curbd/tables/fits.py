@@ -177,6 +177,21 @@ TABLES: dict[str, Table] = {
                 optional=True,
             ),
             Column(
+                "nonlinearity",
+                "text",
+                "function phi from the state of a unit to its rate",
+                empty="the model is a network of populations",
+                optional=True,
+            ),
+            Column(
+                "nonlinearity_nats",
+                "number",
+                "log likelihood of the rates of held-out training trials under the chosen nonlinearity, beyond that "
+                "under the next best, in nats",
+                empty="the nonlinearity was not chosen by the data",
+                optional=True,
+            ),
+            Column(
                 "adaptation_tau_s",
                 "number",
                 "time constant of the adaptation of the units, s",

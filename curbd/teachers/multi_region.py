@@ -54,6 +54,7 @@ def multi_region(
     laser: Laser | None = None,
     nonlinearity: Nonlinearity = TANH,
     bias: float = 0.0,
+    inhibition: float = 0.0,
     seed: int = 0,
 ) -> Teacher:
     """Simulate regions of units that drive one another.
@@ -88,6 +89,8 @@ def multi_region(
         off, ..., and the laser acts in the trials with the value on.
     nonlinearity : function from the states of the units to their rates.
     bias : bias b of all units.
+    inhibition : uniform inhibition within a region, which keeps rates without an upper limit from growing: all its
+        weights are lower by inhibition / units.
     seed : seed for the weights, inputs and all noise.
 
     Returns
@@ -111,6 +114,8 @@ def multi_region(
         if rank is None
         else _low_rank_weights(rng, region, names, gain, coupling, rank)
     )
+    for name in names:
+        J[np.ix_(region == name, region == name)] -= inhibition / (region == name).sum()
     for target, source in absent:
         J[np.ix_(region == target, region == source)] = 0
     time_s = np.arange(samples) * dt_s

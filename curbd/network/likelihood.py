@@ -1,0 +1,51 @@
+"""The likelihood of recorded rates under a network, by which networks of different nonlinearities can be compared.
+
+A network predicts a normal distribution of states, which the nonlinearity turns into a distribution of rates: its
+density is the density of the states divided by the slope of the nonlinearity. Rates are known to a precision only. The
+likelihood of a rate is the probability of an interval of this length, and the likelihood of a silent unit is the
+probability of all rates below the precision, so that units that are silent for a positive share of the time (relu) can
+be compared with units that never are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from curbd.network.equation import Network
+from curbd.network.silent_states import LOG_ROOT_TWO_PI, silent_states
+
+Array = np.ndarray
+
+
+def log_likelihood(network: Network, r: Array, u: Array, noise_variance: Array, precision: Array) -> Array:
+    """Compute the log likelihood of the rates in every bin, given all bins before.
+
+    Parameters
+    ----------
+    network : a network with one Euler step in a bin.
+    r : (trial, time, unit) scaled rates, NaN where missing.
+    u : (trial, time, input) inputs.
+    noise_variance : (unit,) variance of the noise on the current.
+    precision : (unit,) precision to which the scaled rates are known.
+
+    Returns
+    -------
+    (trial, time - 1, unit) log likelihood, in nats; NaN where a bin or the bin before is missing.
+    """
+    phi, D, later = network.nonlinearity, network.decay, r[:, 1:]
+    if phi.hides_silent:
+        states = silent_states(network, r, u, noise_variance)
+        mean, variance = states.predicted[:, 1:], states.predicted_variance[:, 1:]
+    else:
+        current = r @ network.J.T + np.nan_to_num(u) @ network.B.T + network.b
+        mean = D * phi.inverse(r[:, :-1]) + (1 - D) * current[:, :-1]
+        variance = np.broadcast_to((1 - D) ** 2 * noise_variance, mean.shape)
+    sd = np.sqrt(variance)
+    shown = np.maximum(later, precision) if phi.never_negative else later
+    density = -0.5 * ((phi.inverse(shown) - mean) / sd) ** 2 - np.log(sd) - LOG_ROOT_TWO_PI
+    likely = density - phi.log_slope(shown) + np.log(precision)
+    if phi.never_negative:
+        highest_silent = phi.inverse(np.broadcast_to(precision, mean.shape))
+        likely = np.where(later <= precision, log_ndtr((highest_silent - mean) / sd), likely)
+    return np.where(np.isfinite(later) & np.isfinite(mean), likely, np.nan)
