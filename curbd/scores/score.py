@@ -316,7 +316,7 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
 
 
 def nonlinearity_columns(networks: xr.Dataset) -> dict[str, Any]:
-    """Return the columns of the table ``fits`` about the nonlinearity; none for tanh that was not chosen by the data."""
+    """Return the columns of the table ``fits`` about the nonlinearity; none for tanh that was not chosen."""
     name, nats = str(networks.attrs["phi"]), networks.attrs.get("nonlinearity_nats")
     if name == "tanh" and nats is None:
         return {}
