@@ -30,7 +30,7 @@ from curbd.recording.scaling import scales
 from curbd.settings.models import Model
 
 KEYS = ("seed", "teacher")
-TEACHERS: dict[str, dict[str, float]] = {
+TEACHERS: dict[str, dict[str, Any]] = {
     "tanh": {"gain": 1.5},
     "relu": {"gain": 1.0, "bias": 0.5, "inhibition": 1.5},
     "softplus": {"gain": 1.0, "inhibition": 1.5},

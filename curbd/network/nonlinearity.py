@@ -7,10 +7,12 @@ never negative, such as firing rates. Everything that depends on phi is a field 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray
 LEAST_RATE = 1e-12
@@ -68,17 +70,27 @@ class Nonlinearity(NamedTuple):
 
 
 def _relu(x: torch.Tensor, /, *, out: torch.Tensor | None = None) -> torch.Tensor:
+    import torch
+
     return torch.clamp(x, min=0.0, out=out)
 
 
+def _tanh(x: torch.Tensor, /, *, out: torch.Tensor | None = None) -> torch.Tensor:
+    import torch
+
+    return torch.tanh(x, out=out)
+
+
 def _exponential(x: torch.Tensor, /, *, out: torch.Tensor | None = None) -> torch.Tensor:
+    import torch
+
     return torch.exp(torch.clamp(x, max=LARGEST_EXPONENT), out=out)
 
 
 TANH = Nonlinearity(
     name="tanh",
     phi=np.tanh,
-    phi_of_tensor=torch.tanh,
+    phi_of_tensor=_tanh,
     inverse=np.arctanh,
     slope=lambda r: 1 - r**2,
     never_negative=False,
@@ -109,6 +121,8 @@ def softplus(sharpness: float = 1.0) -> Nonlinearity:
     """
 
     def of_tensor(x: torch.Tensor, /, *, out: torch.Tensor | None = None) -> torch.Tensor:
+        import torch
+
         return torch.logaddexp(sharpness * x, torch.zeros_like(x), out=out).div_(sharpness)
 
     def inverse(r: Array) -> Array:
