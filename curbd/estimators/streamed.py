@@ -274,8 +274,10 @@ def fit_of_any_size(
 def needs_the_data_once(model: Model) -> bool:
     """Return whether a model can be fitted in chunks."""
     options, substeps = model.estimator_options(), model.substeps
+    # The options of `sparse` are options of `one_step`, too.
     return (
-        isinstance(options, OneStep)
+        model.estimator_name() == "one_step"
+        and isinstance(options, OneStep)
         and options.hidden_inputs == "none"
         and options.adaptation is False
         and model.constraints is None
@@ -307,18 +309,13 @@ def fit_streamed(
     """
     require_family(model, "full_rank")
     options = model.estimator_options()
-    of_tanh = model.nonlinearity == "tanh"
-    if (
-        not (of_tanh and isinstance(options, OneStep))
-        or options.hidden_inputs != "none"
-        or options.adaptation is not False
-    ):
+    if not isinstance(options, OneStep) or not needs_the_data_once(model):
         asked = [f"{key}: {getattr(options, key)}" for key in ("hidden_inputs", "adaptation") if hasattr(options, key)]
         raise UserError.at(
             "fit_streamed",
             found=", ".join([f"estimator {model.estimator_name()}, nonlinearity {model.nonlinearity}", *asked]),
-            expected="estimator one_step of tanh units without hidden inputs and adaptation, which needs the data only "
-            "once",
+            expected="estimator one_step of tanh units with substeps: 1 and without hidden inputs, adaptation and "
+            "constraints, which needs the data only once",
             todo="change the model, or use curbd.fit on a recording that fits into memory",
         )
     sizes = recording.sizes

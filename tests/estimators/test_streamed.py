@@ -93,7 +93,9 @@ def test_a_large_recording_is_fitted_in_chunks_if_the_model_needs_it_once(
     monkeypatch.setattr(streamed, "LARGE_VARIABLE_BYTES", recording["rates"].nbytes - 1)
     caplog.set_level("INFO")
     once = Model(family="full_rank", estimator="one_step", seeds=[0], tau_s=0.1, substeps=1)
-    for model, in_chunks in ((once, True), (once.model_copy(update={"substeps": 2}), False)):
+    more_than_once = {"substeps": 2}, {"estimator": "sparse"}
+    several = [(once, True), *((once.model_copy(update=changes), False) for changes in more_than_once)]
+    for model, in_chunks in several:
         caplog.clear()
         networks = streamed.fit_of_any_size(recording, model).networks
         assert ("read once" in caplog.text) == in_chunks
