@@ -67,3 +67,13 @@ def test_held_out_trials_tell_linear_from_curved_teachers(linear: bool) -> None:
     formed = choose_form(*split(recording_of(teacher)), [2, 2], tau_s=0.1)
     assert formed.fit.model.curvature.any() != linear
     assert formed.curved_gain < 0 if linear else formed.curved_gain > 0
+
+
+@pytest.mark.parametrize("drives", [1, 2])
+def test_curved_teachers_with_hidden_drives_stay_curved(drives: int) -> None:
+    teacher = populations(
+        units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, drives=drives, absent=0, seed=201
+    )
+    formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], tau_s=0.1, max_drives=2)
+    assert formed.fit.model.curvature.any()
+    assert formed.fit.model.group.max() - 2 == drives
