@@ -183,7 +183,8 @@ def fit_seeds(
         _fit_seed, ignore=["registered"]
     )
     n_seeds = len(model.seeds)
-    teaching = teaching_trials(recording, perturbed) if _learns_from_perturbed_trials(model) else None
+    learns = _learns_from_perturbed_trials(model)
+    teaching = teaching_trials(recording, perturbed, data.nonlinearity.name) if learns else None
 
     def fit_seed(fit_index: int) -> tuple[Fit, float]:
         fitted, seconds = fit_or_read(registered, data, train, model, fit_index, teaching)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.network.fit import Fit
-from curbd.recording.scaling import scaled_rates
+from curbd.recording.scaling import rate_scale, scaled_rates
 from curbd.regression.transitions import TrainingData
 
 Array = np.ndarray
@@ -42,13 +42,14 @@ class TeachingTrials(NamedTuple):
         return TeachingTrials(self.r[chosen], self.u[chosen], self.acted_on[chosen])
 
 
-def teaching_trials(recording: xr.Dataset, perturbed: xr.Dataset | None) -> TeachingTrials | None:
+def teaching_trials(recording: xr.Dataset, perturbed: xr.Dataset | None, nonlinearity: str) -> TeachingTrials | None:
     """Select the perturbed trials that networks are fitted to, on the bins of the recording.
 
     Parameters
     ----------
     recording : the recording of a session.
     perturbed : its perturbed trials, or None.
+    nonlinearity : name of the nonlinearity of the network, for which rates are scaled.
 
     Returns
     -------
@@ -61,7 +62,8 @@ def teaching_trials(recording: xr.Dataset, perturbed: xr.Dataset | None) -> Teac
     names = np.unique(recording["region"].values.astype(str))
     acted_on = [np.isin(names, text.split(";")) for text in chosen["fit_all_but"].values.astype(str)]
     inputs = chosen["inputs"].transpose("trial", "time", "input").reindex(**bins)
-    return TeachingTrials(scaled_rates(chosen).reindex(**bins).values, inputs.values, np.stack(acted_on))
+    rates = scaled_rates(chosen, nonlinearity, rate_scale(recording, nonlinearity)).reindex(**bins)
+    return TeachingTrials(rates.values, inputs.values, np.stack(acted_on))
 
 
 def with_teaching_trials(

@@ -219,7 +219,7 @@ def perturbed_dataset(
             **_comparison_coords(trials.columns, perturbation, settings, where),
             **{name: recording.coords[name].variable for name in ("unit", "unit_id", "region", "scale")},
         },
-        attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s")},
+        attrs={name: recording.attrs[name] for name in ("recording", "activity", "silent", "dt_s", "nonlinearity")},
     )
 
 
