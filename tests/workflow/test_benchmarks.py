@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import coverage, faults, inactivation, nulls, populations, recovery, scale, speed, verdicts
+from benchmarks import (
+    coverage,
+    faults,
+    inactivation,
+    model_choice,
+    nulls,
+    populations,
+    recovery,
+    scale,
+    speed,
+    verdicts,
+)
 from benchmarks.cases import Observation, observed_rates, record, training_data
 from benchmarks.document import insert
 from benchmarks.independent import __main__ as independent
@@ -258,6 +269,15 @@ def test_the_expected_size_of_an_effect_is_not_shrunk_where_data_are_few() -> No
     assert (rows["fit_error"] > 0.3).all()
     assert rows["error"].mean() < rows["fit_error"].mean() / 2
     assert (rows["error"] < 0.25).all()
+
+
+def test_quick_choices_of_population_networks_are_compared_with_the_truth(tmp_path: Path) -> None:
+    model_choice.main(["--quick", "--out", str(tmp_path), "--seeds", "0"])
+    table = pd.read_csv(tmp_path / "populations" / "model_choice.csv")
+    assert table["row"].tolist() == list(model_choice.QUICK_TEACHERS)
+    assert (table["latents_right"] <= table["latents_covered"]).all()
+    assert table["ranks_covered"].between(0, table["pathways"]).all()
+    assert "| 2 latents | 1 |" in (tmp_path / "populations.md").read_text(encoding="utf-8")
 
 
 def test_quick_populations_score_every_kind_of_small_teacher(tmp_path: Path) -> None:
