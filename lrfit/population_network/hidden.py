@@ -24,7 +24,9 @@ SMOOTHING_BINS = 9
 def with_drive(
     model: Population, paths: Paths, prior: Shrinkage, data: Recording, tau_s: float
 ) -> tuple[Population, Paths, Shrinkage]:
-    """Add a hidden drive, whose first weights follow the slowest direction of the innovations that regions share.
+    """Add a hidden drive, whose first weights follow a slow direction of the innovations that regions share.
+
+    The first drive follows the leading direction, the second drive the next direction, and so on.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def _shrinkage(prior: Shrinkage, latents: int, regions: int, group: int) -> Shri
 
 
 def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
-    """Compute the (latent,) direction and size of the slow part of the innovations that regions share."""
+    """Compute the (latent,) direction and size of the slow part of the innovations that no earlier drive follows."""
     at = curved(model, paths.mean[:-1], spreads(model, data, paths)[:-1])
     left = paths.mean[1:] - drift(model, at, data.sources[:-1])
     left = left * data.inside[1:, :, None]
@@ -99,7 +101,8 @@ def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
     # Innovations that regions share speak for a drive; those of a single region may be its own dynamics.
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     shared = np.where(model.group[:, None] == model.group, 0.0, covariance / np.outer(scale, scale))
-    return np.linalg.eigh(shared)[1][:, -1] * scale
+    earlier_drives = int(model.group.max()) + 1 - model.regions
+    return np.linalg.eigh(shared)[1][:, -1 - earlier_drives] * scale
 
 
 def _grown(array: Array, more: int) -> Array:
