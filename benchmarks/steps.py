@@ -149,7 +149,7 @@ def measure(folder: Path, size: Size, seed: int, threads: int, chosen: Sequence[
             continue
         expected_gb = float("nan")
         if name in ("fit", "currents", "inactivate"):
-            expected_gb = memory_of_steps(folder / "recording.nc", n_seeds=1) / 1e3
+            expected_gb = memory_of_steps(folder / "recording.nc", n_seeds=1, reads_once=True) / 1e3
         used = used_by(MAIN, [name, *arguments], threads)
         print(name, used, expected_gb, flush=True)
         measured.append({"step": name, **used._asdict(), "expected_gb": expected_gb})

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from curbd.storage import LARGE_VARIABLE_BYTES
+
 PYTHON_MB = 800
 """Python, its libraries, and a block of currents."""
 COPIES_OF_RATES = 40
 """Arrays of the size of the rates, in double precision, that a fit or a verdict holds at the same time."""
+COPIES_OF_LARGE_RATES = 6
+"""The same, if the rates stay on disk and the model reads them once: the presynaptic activity, the total current, the
+spectra behind shuffles, and what selects from these."""
+BLOCKS_MB = 1500
+"""Blocks of trials that are computed at the same time, and the sample of a fit in chunks."""
+SQUARES_OF_LARGE_RATES = 110
+"""Arrays (regressor, regressor) of a fit in chunks, or of the regression on present and past."""
 SQUARES = 16
 """Arrays (regressor, regressor) that a fit holds at the same time, for example second moments of the folds."""
 SQUARES_OF_SEED = 4
@@ -15,7 +24,7 @@ SQUARES_OF_SEED = 4
 BYTES_OF_NUMBER = 8
 
 
-def memory_of_steps(recording: Path | str, n_seeds: int) -> int:
+def memory_of_steps(recording: Path | str, n_seeds: int, reads_once: bool = False) -> int:
     """Estimate the memory that every step of a model needs, in MB.
 
     The size of the file tells little: spike counts are compressed to a fraction of the size that they have in memory.
@@ -24,6 +33,7 @@ def memory_of_steps(recording: Path | str, n_seeds: int) -> int:
     ----------
     recording : path of the recording.
     n_seeds : number of seeds of the model.
+    reads_once : whether the model can be fitted in chunks (`curbd.settings.models.Model.reads_data_once`).
 
     Returns
     -------
@@ -36,5 +46,7 @@ def memory_of_steps(recording: Path | str, n_seeds: int) -> int:
         n_trials, n_bins, n_units = file["rates"].shape
         n_regressors = n_units + file["inputs"].shape[-1] + 1
     rates = n_trials * n_bins * n_regressors
-    squares = (SQUARES + SQUARES_OF_SEED * n_seeds) * n_regressors**2
-    return PYTHON_MB + round(BYTES_OF_NUMBER * (COPIES_OF_RATES * rates + squares) / 1e6)
+    large = reads_once and n_trials * n_bins * n_units * BYTES_OF_NUMBER > LARGE_VARIABLE_BYTES
+    copies, fixed = (COPIES_OF_LARGE_RATES, SQUARES_OF_LARGE_RATES) if large else (COPIES_OF_RATES, SQUARES)
+    squares = (fixed + SQUARES_OF_SEED * n_seeds) * n_regressors**2
+    return PYTHON_MB + large * BLOCKS_MB + round(BYTES_OF_NUMBER * (copies * rates + squares) / 1e6)

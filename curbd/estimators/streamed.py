@@ -40,7 +40,7 @@ from curbd.regression.transitions import (
     targets,
     transitions,
 )
-from curbd.settings.models import FitSettings, Model, OneStep
+from curbd.settings.models import Model, OneStep
 from curbd.storage import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray
@@ -265,25 +265,10 @@ def fit_of_any_size(
     ------
     UserError : see `curbd.estimators.fitting.fit` and `fit_streamed`.
     """
-    if recording["rates"].nbytes > LARGE_VARIABLE_BYTES and needs_the_data_once(model):
+    if recording["rates"].nbytes > LARGE_VARIABLE_BYTES and model.reads_data_once():
         log.info("rates of %s are read once, some trials at a time", gigabytes(recording["rates"].nbytes))
         return fit_streamed(recording, model, name)
     return fit(recording, model, name, checkpoints, perturbed)
-
-
-def needs_the_data_once(model: Model) -> bool:
-    """Return whether a model can be fitted in chunks."""
-    options, substeps = model.estimator_options(), model.substeps
-    # The options of `sparse` are options of `one_step`, too.
-    return (
-        model.estimator_name() == "one_step"
-        and isinstance(options, OneStep)
-        and options.hidden_inputs == "none"
-        and options.adaptation is False
-        and model.constraints is None
-        and model.nonlinearity == "tanh"
-        and (FitSettings().substeps if substeps is None else substeps) == 1
-    )
 
 
 def fit_streamed(
@@ -309,7 +294,7 @@ def fit_streamed(
     """
     require_family(model, "full_rank")
     options = model.estimator_options()
-    if not isinstance(options, OneStep) or not needs_the_data_once(model):
+    if not isinstance(options, OneStep) or not model.reads_data_once():
         asked = [f"{key}: {getattr(options, key)}" for key in ("hidden_inputs", "adaptation") if hasattr(options, key)]
         raise UserError.at(
             "fit_streamed",

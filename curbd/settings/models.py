@@ -383,6 +383,20 @@ class Model(Section):
         """Return the name of the estimator; if the model names none, the recommended estimator of the family."""
         return self.estimator or RECOMMENDED[self.family]
 
+    def reads_data_once(self) -> bool:
+        """Return whether the model can be fitted to a large recording in chunks, each of which is read once."""
+        options, substeps = self.estimator_options(), self.substeps
+        # The options of `sparse` are options of `one_step`, too.
+        return (
+            self.estimator_name() == "one_step"
+            and isinstance(options, OneStep)
+            and options.hidden_inputs == "none"
+            and options.adaptation is False
+            and self.constraints is None
+            and self.nonlinearity == "tanh"
+            and (FitSettings().substeps if substeps is None else substeps) == 1
+        )
+
     def estimator_options(self) -> Section:
         """Return the options of the estimator, with defaults filled in."""
         return ESTIMATORS[self.family][self.estimator_name()].model_validate(self.options)

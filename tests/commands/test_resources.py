@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from curbd.commands.resources import memory_of_steps
@@ -34,3 +35,16 @@ def test_memory_grows_with_trials_and_seeds(tmp_path: Path) -> None:
     # The rates alone, in double precision, a few dozen times.
     assert longer - short > 20 * (rates.nbytes - recording["rates"].nbytes) / 1e6
     assert memory_of_steps(paths[0], n_seeds=1000) > short
+
+
+def test_a_large_recording_that_is_read_once_asks_for_a_few_copies_of_its_rates(tmp_path: Path) -> None:
+    shape = 500, 200, 2000
+    with h5py.File(tmp_path / "recording.nc", "w") as file:
+        # Chunks that hold no value take no place on the disk.
+        file.create_dataset("rates", shape, dtype=float, chunks=(1, 200, 2000))
+        file.create_dataset("inputs", (500, 200, 2), dtype=float, chunks=True)
+    copies = [
+        memory_of_steps(tmp_path / "recording.nc", n_seeds=1, reads_once=once) * 1e6 / (8 * np.prod(shape))
+        for once in (True, False)
+    ]
+    assert 5 < copies[0] < 15 < 40 < copies[1]

@@ -13,7 +13,7 @@ rule changes:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=fit_memory,
+        mem_mb=whole_memory,
         runtime=minutes,
     params:
         plan=PLAN_FILE,

@@ -295,7 +295,17 @@ def ingest_memory(wildcards, input, attempt):
 
 
 def fit_memory(wildcards, input, attempt):
+    """Memory of a step that works on blocks of trials if the recording is large and the model reads it once."""
     # Only the recording exists when a group of jobs is submitted; the network is made inside the group.
+    model = PLAN.config.models[wildcards.model]
+    needed = memory_of_steps(
+        input.recording, len(model.seeds), model.reads_data_once()
+    )
+    return attempt * max(2000, needed)
+
+
+def whole_memory(wildcards, input, attempt):
+    """Memory of a step that holds the whole recording, or its currents."""
     n_seeds = len(PLAN.config.models[wildcards.model].seeds)
     return attempt * max(2000, memory_of_steps(input.recording, n_seeds))
 

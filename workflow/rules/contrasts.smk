@@ -16,7 +16,7 @@ rule contrasts:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=fit_memory,
+        mem_mb=whole_memory,
         runtime=minutes,
     params:
         plan=PLAN_FILE,

@@ -17,7 +17,7 @@ rule mechanism:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=fit_memory,
+        mem_mb=whole_memory,
         runtime=fit_minutes,
     params:
         device=device_of_recording,
