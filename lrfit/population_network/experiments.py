@@ -142,7 +142,7 @@ class Scale(NamedTuple):
 
     Attributes
     ----------
-    per_count : (unit,) scaled rate of one spike per bin.
+    per_count : (unit,) scaled rate, or scaled fluorescence, of one spike in every bin.
     silent : scaled rate of a unit that does not fire.
     """
 
@@ -150,9 +150,12 @@ class Scale(NamedTuple):
     silent: float
 
 
-def _scale(recording: xr.Dataset, silent: float) -> Scale:
-    factor = counts_per_rate(recording["rates"].to_numpy(), float(recording.attrs["dt_s"]))
-    size = recording["scale"].to_numpy() * (factor or 1.0)
+def _scale(recording: xr.Dataset, data: Recording, silent: float) -> Scale:
+    size = recording["scale"].to_numpy()
+    if data.per_count is not None:
+        size = size / data.per_count
+    else:
+        size = size * (counts_per_rate(recording["rates"].to_numpy(), float(recording.attrs["dt_s"])) or 1.0)
     return Scale(per_count=np.divide(1.0, size, out=np.zeros_like(size), where=size > 0), silent=silent)
 
 
@@ -170,7 +173,7 @@ def _effects(
         observed=first.observed,
         readouts=targets.projections[0],
     )
-    scale, n_trials = _scale(recording, first.silent), average.of_condition @ first.observed
+    scale, n_trials = _scale(recording, first.data, first.silent), average.of_condition @ first.observed
     intact = [scaled_rates(first.data, fit.fitted.model, fit.fitted.paths, scale) for fit in fits]
     intact += intact[:1] * (len(members) - len(fits))
     shape = len(members), len(perturbations), len(n_trials)

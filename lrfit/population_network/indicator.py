@@ -57,11 +57,11 @@ def from_fluorescence(
     """
     index = np.zeros(len(fluorescence), int) if condition is None else np.unique(condition, return_inverse=True)[1]
     decay_s = indicator_decay_s(fluorescence, index, bin_s) if indicator_s is None else indicator_s
-    counts = equivalent_counts(fluorescence, index, bin_s, decay_s)
+    counts, per_count = equivalent_counts(fluorescence, index, bin_s, decay_s)
     # The highest rate of a unit is not known: spikes per unit of fluorescence are not.
     highest_rate_hz = float(np.nanmax(counts)) / bin_s
     data = from_arrays(counts, region, bin_s, inputs, index, evoked, highest_rate_hz)
-    return data._replace(indicator_s=decay_s)
+    return data._replace(indicator_s=decay_s, per_count=per_count)
 
 
 def indicator_decay_s(fluorescence: Array, condition: Array, bin_s: float) -> float:
@@ -93,7 +93,7 @@ def indicator_decay_s(fluorescence: Array, condition: Array, bin_s: float) -> fl
     return float(-bin_s / np.log(keep)) if private[0] > 0 and keep >= MIN_KEEP else 0.0
 
 
-def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay_s: float) -> Array:
+def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay_s: float) -> tuple[Array, Array]:
     """Convert fluorescence to counts: differences without the decay, with a noise variance that equals their mean.
 
     Parameters
@@ -105,7 +105,8 @@ def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay
 
     Returns
     -------
-    (trial, time, unit) counts, which are no whole numbers and can be negative; NaN where missing.
+    (trial, time, unit) counts, which are no whole numbers and can be negative, NaN where missing; (unit,) fluorescence
+    of a unit with one count in every bin.
     """
     keep = _kept(bin_s, decay_s)
     off, scale = _standardised(fluorescence, condition)
@@ -115,7 +116,8 @@ def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay
     difference = undecayed(fluorescence - baseline, bin_s, decay_s)
     noise = np.maximum(noise, MIN_NOISE_SHARE * np.nanvar(difference, (0, 1)))
     tiny = np.finfo(float).tiny
-    return difference * np.maximum(np.nanmean(difference, (0, 1)), tiny) / np.maximum(noise, tiny)
+    size = np.maximum(noise, tiny) / np.maximum(np.nanmean(difference, (0, 1)), tiny)
+    return difference / size, size / (1 - keep)
 
 
 def undecayed(fluorescence: Array, bin_s: float, decay_s: float) -> Array:

@@ -34,6 +34,7 @@ class Recording(NamedTuple):
     bin_s : bin width in seconds.
     highest : count per bin at which rates saturate.
     indicator_s : decay time of a calcium indicator in seconds, 0 for activity without an indicator; None for spikes.
+    per_count : (unit,) fluorescence of a unit with one count in every bin; None for spikes.
     """
 
     activity: Array
@@ -47,6 +48,7 @@ class Recording(NamedTuple):
     bin_s: float
     highest: float
     indicator_s: float | None = None
+    per_count: Array | None = None
 
 
 def from_arrays(

@@ -64,6 +64,9 @@ def test_counts_have_a_noise_variance_equal_to_their_mean(rng: np.random.Generat
     for k in range(1, 200):
         trace[:, k] += np.exp(-0.1 / 0.8) * trace[:, k - 1]
     fluorescence = 0.3 * (trace + 0.5 * rng.standard_normal(trace.shape))
-    counts = equivalent_counts(fluorescence, np.zeros(40, int), 0.1, 0.8)[:, 1:]
+    counts, per_count = equivalent_counts(fluorescence, np.zeros(40, int), 0.1, 0.8)
+    counts = counts[:, 1:]
     # The factor analysis takes a part of the noise for shared.
     np.testing.assert_allclose(counts.var((0, 1)), counts.mean((0, 1)), rtol=0.15)
+    # Late in a trial, the fluorescence has reached the level that belongs to its counts.
+    np.testing.assert_allclose(counts.mean((0, 1)) * per_count, fluorescence[:, 50:].mean((0, 1)), rtol=0.05)
