@@ -17,6 +17,7 @@ from lrfit.population_network.verdict import (
     HELD_OUT_STANDARD_ERRORS,
     MIN_CURRENT_SHARE,
     MIN_EXPECTED_R2,
+    MIN_HELD_OUT_TRIALS,
     MIN_PATHWAY_NATS,
     Verdict,
 )
@@ -64,6 +65,13 @@ def _held_out(judged: Verdict, t: int, s: int) -> str:
     )
 
 
+def _few_held_out(judged: Verdict, t: int, s: int) -> str:
+    return (
+        f"fewer than {MIN_HELD_OUT_TRIALS} trials or blocks are held out, too few to tell whether they ask for the "
+        "pathway: use more trials, or shorter blocks (windows.block_s)"
+    )
+
+
 def _common_drive(judged: Verdict, t: int, s: int) -> str:
     return "a hidden common drive explains the held-out trials as well as the pathway does"
 
@@ -73,6 +81,7 @@ SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
     "share": _share,
     "expected_r2": _expected_r2,
     "held_out": _held_out,
+    "few_held_out": _few_held_out,
     "common_drive": _common_drive,
 }
 """Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""

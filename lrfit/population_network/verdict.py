@@ -6,7 +6,8 @@ A pathway is resolved if all of these grounds hold:
    information at the fit. On teachers of other seeds than the reported seeds, absent pathways had up to 5 nats and
    present pathways 7 and more.
 2. Held-out trials are less likely without it, by more than one standard error over trials, if everything else is
-   refitted (ground ``held_out``).
+   refitted (ground ``held_out``). Fewer than 5 held-out trials cannot tell the standard error (ground
+   ``few_held_out``).
 3. Its current is large enough to matter (ground ``share``): at least .05 of the fluctuating current into the target.
 4. Its current is accurate (ground ``expected_r2``): the expected squared correlation with the true current is at least
    .6.
@@ -40,6 +41,8 @@ MIN_EXPECTED_R2 = 0.6
 """Smallest expected squared correlation of the current with the true current."""
 HELD_OUT_STANDARD_ERRORS = 1.0
 """Smallest loss of held-out log likelihood without the pathway, in standard errors over trials."""
+MIN_HELD_OUT_TRIALS = 5
+"""Smallest number of held-out trials, or of blocks of a long stretch, over which a standard error is computed."""
 MIN_SPIKE_COUPLING = 6.0
 """Smallest fast coupling of recorded spikes, in standard deviations above that of re-paired trials."""
 
@@ -96,7 +99,9 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
                 )
                 if not value >= least
             ]
-            if not failed:
+            if not failed and held_out.inside.shape[1] < MIN_HELD_OUT_TRIALS:
+                failed.append("few_held_out")
+            elif not failed:
                 if whole is None:
                     whole = infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
                 less = improve(without(fit, t, s), fitted, REFIT_ROUNDS, LOADINGS_EVERY)

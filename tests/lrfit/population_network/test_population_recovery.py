@@ -14,7 +14,7 @@ from lrfit.population_network.dimensions import choose_drives, split
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.recording import from_arrays, subset
 from lrfit.population_network.simulation import null_nats
-from lrfit.population_network.verdict import MIN_PATHWAY_NATS
+from lrfit.population_network.verdict import MIN_PATHWAY_NATS, verdict
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,15 @@ def test_held_out_trials_have_no_part_in_the_fit(teacher: PopulationTeacher) -> 
     other, _ = split(from_arrays(changed, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition))
     here, there = (improve(start(part, [2, 2], 0.1), part, 3) for part in (fitted, other))
     assert np.array_equal(here.model.A, there.model.A)
+
+
+def test_two_held_out_trials_resolve_nothing(teacher: PopulationTeacher) -> None:
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    fitted, held_out = split(data)
+    fit = improve(start(fitted, [2, 2], teacher.tau_s), fitted, 20)
+    judged = verdict(fit, fitted, subset(held_out, np.arange(2)), np.zeros(0))
+    assert judged.grounds[0, 1] == "few_held_out"
+    assert not judged.resolved.any()
 
 
 def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> None:
