@@ -13,13 +13,14 @@
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
 ``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
 ``python -m benchmarks.unit_models_oscillators``  whether oscillators are found behind noisy fields
+``python -m benchmarks.unit_models_gates``  whether gates are found from the states of units alone
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
 ``python -m benchmarks.mechanism``      whether the mechanism of a low-rank network is read correctly
 ``python -m benchmarks.populations``    whether latents of whole populations are recovered
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
-``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and the two about unit
+``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and the three about unit
 models into ``docs/units.md``. Each of the others writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into
 ``docs/NAME.md``, where NAME is that of the benchmark.
 """

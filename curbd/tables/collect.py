@@ -100,7 +100,10 @@ def collect_run(
         "populations": of_units,
         "transmission": of_units,
         "degeneracy": [folder for folder in compared if (folder / "degeneracy.csv").is_file()],
-        **{name: of_recordings if with_oscillators else [] for name in oscillators.TABLES},
+        **{
+            name: [folder for folder in of_recordings if (folder / table.file).is_file()] if with_oscillators else []
+            for name, table in oscillators.TABLES.items()
+        },
         **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
     }
     collected = {

@@ -1,0 +1,154 @@
+"""Whether the weights of gated units, and how chaotic their network is, are found from states alone.
+
+Teachers are networks of 24 gated units in two regions with strong weights (`curbd.teachers.gated`), 20 trials of 40
+time constants with process noise, of which 5 are held out. The time constant is known. Lyapunov exponents are those of
+the networks without noise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import command
+from benchmarks.document import insert, markdown, number
+from benchmarks.rows import add, finished, rows
+from curbd.dynamics.gated_field import GatedField, closed_share, slow_share
+from curbd.dynamics.lyapunov import lyapunov_spectrum
+from curbd.network.gated import GatedNetwork, gate_drives, gated_currents
+from curbd.network.truth import correlation
+from curbd.regression.gated import change_and_prediction, filtered_rates, fit_gated
+from curbd.teachers.gated import GatedTeacher, gated
+
+Array = np.ndarray
+KEYS = ("seed", "gain")
+GAINS = (5.0, 20.0)
+HELD_OUT_TRIALS = 5
+EXPONENTS = 3
+log = logging.getLogger("gates")
+
+
+def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bool = False) -> pd.DataFrame:
+    """Fits to the teachers of every seed and gain; rows that the table already holds are kept."""
+    done = finished(table, KEYS, again)
+    for seed in seeds:
+        missing = [gain for gain in GAINS if (seed, gain) not in done]
+        if missing:
+            add(table, KEYS, pd.DataFrame(_fits(seed, missing, quick=quick)), list(seeds))
+            log.info("seed %d", seed)
+    return rows(table, KEYS)
+
+
+def _fits(seed: int, gains: list[float], *, quick: bool) -> Iterator[dict[str, Any]]:
+    sizes = {"units": 8, "samples": 200} if quick else {"units": 24, "samples": 801}
+    for gain in gains:
+        teacher = gated(gate_gain=gain, weight_size=5.0, trials=20, noise_sd=0.02, seed=seed, **sizes)
+        network, train, test = teacher.network, teacher.h[:-HELD_OUT_TRIALS], teacher.h[-HELD_OUT_TRIALS:]
+        fitted = fit_gated(train, network.tau_s, network.dt_s)
+        alone = fit_gated(train, network.tau_s, network.dt_s, gates=False)
+        largest = {
+            name: _largest(of_network, teacher)
+            for name, of_network in (("true", network), ("fit", fitted), ("without", alone))
+        }
+        at_end = np.concatenate([teacher.h[:, -1], teacher.z[:, -1]], axis=1)
+        yield {
+            "seed": seed,
+            "gain": gain,
+            "J_r": correlation(fitted.J.ravel(), network.J.ravel()),
+            "gate_r": correlation(fitted.G.ravel(), network.G.ravel()),
+            "held_out_r2": _held_out_r2(fitted, test),
+            "held_out_r2_without": _held_out_r2(alone, test),
+            "current_r": _current_r(fitted, teacher),
+            "drive_r": _drive_r(fitted, teacher),
+            "slow_share": np.mean([slow_share(GatedField(network), state) for state in at_end]),
+            "closed_share": np.mean([closed_share(GatedField(network), state) for state in at_end]),
+        } | {f"largest_{name}": value for name, value in largest.items()}
+
+
+def _largest(network: GatedNetwork, teacher: GatedTeacher) -> float:
+    """Largest Lyapunov exponent times the time constant."""
+    visited = np.concatenate([teacher.h[:, -1], teacher.z[:, -1]], axis=1)
+    return float(lyapunov_spectrum(GatedField(network), visited, count=EXPONENTS).exponents[0] * network.tau_s)
+
+
+def _held_out_r2(network: GatedNetwork, h: Array) -> float:
+    """Share of the variance of the changes of the states that is predicted one sample ahead."""
+    change, predicted = change_and_prediction(network, h)
+    return float(1 - ((change - predicted) ** 2).sum() / ((change - change.mean(0)) ** 2).sum())
+
+
+def _halves(teacher: GatedTeacher) -> Array:
+    return np.where(np.arange(teacher.h.shape[2]) < teacher.h.shape[2] // 2, "A", "B")
+
+
+def _current_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
+    """Correlation of gated currents between the two regions, by gates of each network, with the true ones."""
+    region, h = _halves(teacher), teacher.h[:-HELD_OUT_TRIALS]
+    gates = gates_of(fitted, h), teacher.z[:-HELD_OUT_TRIALS]
+    currents = [
+        gated_currents(network, h, z, region) for network, z in zip((fitted, teacher.network), gates, strict=True)
+    ]
+    pairs = [
+        correlation(*(of_network[source][..., region != source].ravel() for of_network in currents))
+        for source in ("A", "B")
+    ]
+    return float(np.mean(pairs))
+
+
+def gates_of(network: GatedNetwork, h: Array) -> Array:
+    """Gates (trial, time, unit) that states h of the network bring about, half open at first."""
+    return filtered_rates(np.tanh(h), network.dt_s / network.tau_s) @ network.G.T
+
+
+def _drive_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
+    """Correlation of the drives of gates between the two regions with the true ones; NaN without gates."""
+    region, h = _halves(teacher), teacher.h[:-HELD_OUT_TRIALS]
+    drives = [gate_drives(network, h, region) for network in (fitted, teacher.network)]
+    pairs = [
+        correlation(*(of_network[source][..., region != source].ravel() for of_network in drives))
+        for source in ("A", "B")
+    ]
+    return float(np.mean(pairs))
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Means over seeds, and the worst seeds, as a Markdown table."""
+    lines = []
+    for gain, of_gain in table.groupby("gain", sort=True):
+        errors = {name: (of_gain[f"largest_{name}"] - of_gain["largest_true"]).abs() for name in ("fit", "without")}
+        lines.append(
+            {
+                "gain of the gates": f"{gain:g}",
+                "largest exponent times tau, true": number(of_gain["largest_true"].mean(), 3),
+                "error, mean (worst)": f"{number(errors['fit'].mean(), 3)} ({number(errors['fit'].max(), 3)})",
+                "error without gates": f"{number(errors['without'].mean(), 3)} ({number(errors['without'].max(), 3)})",
+                "r of J": number(of_gain["J_r"].mean(), 3),
+                "r of gate weights": number(of_gain["gate_r"].mean(), 3),
+                "r of gated currents": number(of_gain["current_r"].mean(), 3),
+                "r of gate drives": number(of_gain["drive_r"].mean(), 3),
+                "held-out R2 with, without": f"{number(of_gain['held_out_r2'].mean(), 3)}, "
+                f"{number(of_gain['held_out_r2_without'].mean(), 3)}",
+                "slow eigenvalues, closed gates": f"{number(of_gain['slow_share'].mean(), 3)}, "
+                f"{number(of_gain['closed_share'].mean(), 3)}",
+            }
+        )
+    return markdown(pd.DataFrame(lines))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: measure what is missing, then write the table."""
+    parser = command.parser("unit_models_gates", __doc__, "units.md and gates.csv", seeds=range(5), quick=True)
+    options = parser.parse_args(arguments)
+    out = command.folder(options)
+    with command.measuring():
+        table = measure(out / "gates.csv", options.seeds, quick=options.quick, again=options.again)
+    insert(out / "units.md", "gates", summary(table))
+
+
+if __name__ == "__main__":
+    main()
