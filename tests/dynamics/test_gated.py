@@ -1,4 +1,4 @@
-"""Gated units: the published share of slow directions, currents that add up, and weights and dynamics that are found."""
+"""Gated units: published shares of slow directions, currents that add up, weights that are found from states."""
 
 from __future__ import annotations
 
