@@ -50,10 +50,10 @@ class GatedField(NamedTuple):
         """Return 1 plus the Jacobian of the velocity (..., coordinate, coordinate) at positions z."""
         n, r = len(self.network.J), self.rates(z)
         h, opening, slope = z[..., :n], expit(z[..., n:]), 1 - r[..., None, :] ** 2
-        one = np.eye(n)
+        identity = np.eye(n)
         total = r @ self.network.J.T - h
-        of_states = opening[..., None] * (self.network.J * slope - one) + one
-        of_gates = (opening * (1 - opening) * total)[..., None] * one
+        of_states = opening[..., None] * (self.network.J * slope - identity) + identity
+        of_gates = (opening * (1 - opening) * total)[..., None] * identity
         rows = [
             np.concatenate([of_states, of_gates], axis=-1),
             np.concatenate([self.network.G * slope, np.zeros_like(of_gates)], axis=-1),

@@ -14,7 +14,7 @@ from scipy.special import expit
 from curbd.network.gated import GatedNetwork
 
 Array = np.ndarray
-GAUSS_NEWTON_STEPS = 40
+MOST_GAUSS_NEWTON_STEPS = 40
 FIRST_DAMPING = 1.0
 """Damping of the first step, as a share of the diagonal of the Gauss-Newton matrix (Levenberg & Marquardt)."""
 DAMPING_FACTOR = 4.0
@@ -100,7 +100,7 @@ def _unit(pairs: GatedPairs, unit: int, start: Array) -> tuple[Array, Array]:
     weights, damping = np.concatenate([start, np.zeros(n)]), FIRST_DAMPING
     error, design = _linearised(weights, pairs, unit)
     variance = max(float((start**2).mean()), LEAST_WEIGHT_VARIANCE)
-    for _ in range(GAUSS_NEWTON_STEPS):
+    for _ in range(MOST_GAUSS_NEWTON_STEPS):
         # Weights have a Gaussian prior as wide as the weights themselves.
         noise = (error**2).mean()
         sizes = np.repeat([max((weights[:n] ** 2).mean(), variance / 10), max((weights[n:] ** 2).mean(), variance)], n)
