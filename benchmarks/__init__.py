@@ -10,6 +10,7 @@
 ``python -m benchmarks.nulls``          p-values against plain refits
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.contrasts``      whether the currents that differ between conditions are found, and no others
+``python -m benchmarks.changes``        whether the pathway that changed between two days is named, and no other
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
 ``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
 ``python -m benchmarks.unit_models_oscillators``  whether oscillators are found behind noisy fields

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from curbd.errors import UserError, did_you_mean
 from curbd.report import (
     agreement_figure,
+    attractor_figure,
     change_figure,
     contrast_figures,
     current_figures,
@@ -51,6 +52,7 @@ TITLES = {
     "measured_effects": "Predicted and measured effects",
     "latents": "Latents over time",
     "vector_field": "Vector field of the latents",
+    "attractors": "Attractors, and where inputs lead",
     "populations": "Loadings of the units",
     "ranks": "Ranks of the blocks",
     "signed_currents": "Currents through positive and through negative weights",
@@ -90,6 +92,7 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
         "measured_effects": effect_figures.measured,
         "latents": latent_figures.trajectories,
         "vector_field": mechanism_figures.landscape,
+        "attractors": attractor_figure.graph,
         "populations": mechanism_figures.populations,
         "ranks": mechanism_figures.ranks,
         "signed_currents": current_figures.signed_matrix,
