@@ -145,7 +145,7 @@ def _node(panel: Axes, name: str, place: np.ndarray) -> None:
     number = name.rpartition("_")[2]
     if number.isdigit():
         style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8.5}
-        panel.annotate(number, place, (0, NODE_POINTS / 2 + 3), **style)
+        panel.annotate(number, (place[0], place[1]), (0, NODE_POINTS / 2 + 3), **style)
 
 
 def _mark(kind: str, points: float) -> Line2D:
