@@ -13,6 +13,7 @@
 ``python -m benchmarks.changes``        whether the pathway that changed between two days is named, and no other
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
 ``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
+``python -m benchmarks.unit_models_nonlinearity``  whether relu, softplus and exponential units are recognised
 ``python -m benchmarks.unit_models_oscillators``  whether oscillators are found behind noisy fields
 ``python -m benchmarks.unit_models_gates``  whether gates are found from the states of units alone
 ``python -m benchmarks.low_rank``       whether low-rank networks and their rank are recovered
