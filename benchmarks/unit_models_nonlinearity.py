@@ -55,7 +55,9 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
 
 def _row(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
     """The choice on rates of unknown scale, and the currents of the chosen network on the rates of the teacher."""
-    sizes: dict[str, Any] = {"units": 5, "trials": 10, "samples": 60} if quick else {"units": 8, "trials": 20, "samples": 200}
+    sizes: dict[str, Any] = {"units": 8, "trials": 20, "samples": 200}
+    if quick:
+        sizes = {"units": 5, "trials": 10, "samples": 60}
     phi = nonlinearity_of(name)
     teacher = teachers.multi_region(substeps=1, nonlinearity=phi, seed=seed, **TEACHERS[name], **sizes)
     recording, truth = recorded(teacher)
