@@ -71,7 +71,7 @@ def changes_of_teacher(seed: int, days: str, *, quick: bool = False) -> pd.DataF
     networks = fit(recording, Model(family="full_rank", seeds=[0])).networks
     settings = {"day": Change(column="day", permutations=19 if quick else 199)}
     table = change_tables(recording, view(recording, networks), settings, "full_rank").changes
-    kept = ["verdict", "evidence_nats", "p_corrected", "changed_share", "ci_low", "ci_high", "gain", "rotated_share"]
+    kept = ["verdict", "evidence_nats", "p_corrected", "relative_change", "ci_low", "ci_high", "gain", "rotated_share"]
     kept += ["new_direction_share", "r2_shared", "r2_separate", "r2_drawn_together"]
     true = [true_share(teacher, target, source) for target, source in table[["target", "source"]].to_numpy(str)]
     return table.assign(seed=seed, days=days, true_share=true)[[*KEYS, *kept, "true_share"]]
@@ -105,7 +105,7 @@ def summary(table: pd.DataFrame) -> str:
         called = of_days["verdict"] == "changed"
         named = (called == changed).groupby(of_days["seed"]).all()
         gap = (of_days["r2_separate"] - of_days["r2_shared"]).groupby(of_days["seed"]).mean()
-        known = of_days.dropna(subset=["true_share", "changed_share"])
+        known = of_days.dropna(subset=["true_share", "relative_change"])
         held = (known["ci_low"] <= known["true_share"]) & (known["true_share"] <= known["ci_high"])
         lines.append(
             {

@@ -147,7 +147,7 @@ def _compare(recording: xr.Dataset, fit: View, change: Change, comparison: Compa
 
 def _size_cells(size: ChangeSize, parts: ChangeParts, verdict: str) -> dict[str, float]:
     cells = {
-        "changed_share": size.share,
+        "relative_change": size.share,
         "ci_low": size.low,
         "ci_high": size.high,
         "changed_of_total_high": size.of_total,

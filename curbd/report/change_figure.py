@@ -24,7 +24,7 @@ from curbd.report.reading import ModelResults
 CHANGE_MARKS = {"changed": "★", "unchanged": "=", "cannot_tell": "?"}
 """Verdict on a change -> its mark in the matrix."""
 LARGEST_SHARE = 1.0
-"""Changed share with the darkest shade: the current has nothing in common with that before."""
+"""Relative change with the darkest shade: the current has nothing in common with that before."""
 
 
 def compared(fit: ModelResults) -> Iterator[pd.DataFrame]:
@@ -43,7 +43,7 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways, shaded by the share of the current that changed."""
     cells = {(str(row["target"]), str(row["source"])): row for row in rows.to_dict("records")}
     targets, sources = in_order(rows["target"].unique(), palette), in_order(rows["source"].unique(), palette)
-    share = rows.pivot_table(index="target", columns="source", values="changed_share", dropna=False)
+    share = rows.pivot_table(index="target", columns="source", values="relative_change", dropna=False)
     share = share.reindex(index=targets, columns=sources)
     shades = np.nan_to_num(share.to_numpy(dtype=float)).clip(0, LARGEST_SHARE)
     size = (max(4.0, 1.4 + 1.15 * len(sources)), 0.9 + 0.75 * len(targets))
@@ -60,11 +60,11 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
         cell = cells[targets[row], sources[column]]
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": CELL_INK}
         panel.text(column, row - 0.18, CHANGE_MARKS[cell["verdict"]], fontsize=9, **style)
-        if np.isfinite(cell["changed_share"]):
-            panel.text(column, row + 0.2, number_text(cell["changed_share"]), fontsize=8, **style)
+        if np.isfinite(cell["relative_change"]):
+            panel.text(column, row + 0.2, number_text(cell["relative_change"]), fontsize=8, **style)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
-    figure.colorbar(image, ax=panel, label="changed share\nof the current", shrink=0.8)
+    figure.colorbar(image, ax=panel, label="relative change\nof the current", shrink=0.8)
     first = rows.iloc[0]
     return Drawing(
         figure,

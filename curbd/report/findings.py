@@ -273,7 +273,7 @@ def change_sentences(fit: ModelResults) -> list[str]:
                 changed["source"].str.removeprefix("input:")
                 + " → "
                 + changed["target"]
-                + changed["changed_share"].map(lambda share: "" if np.isnan(share) else f" (share {share:.2f})")
+                + changed["relative_change"].map(lambda share: "" if np.isnan(share) else f" (share {share:.2f})")
             )
         text += f"; of {len(unknown)} nothing can be said." if len(unknown) else "."
         misfit = unknown["reason"].str.contains("not recorded")

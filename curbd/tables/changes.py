@@ -49,7 +49,7 @@ TABLES: dict[str, Table] = {
                 high=1,
             ),
             Column(
-                "changed_share",
+                "relative_change",
                 "number",
                 "variance of the current that the change of the weights sends, divided by the sum of the variances of "
                 "the current in both levels, all with the activity of both levels. 0: equal weights. 0.2: halved. 1: "
@@ -59,12 +59,12 @@ TABLES: dict[str, Table] = {
                 high=2,
             ),
             Column(
-                "ci_low", "number", "lower end of the 95 % interval of changed_share", empty=NO_CURRENT, low=0, high=2
+                "ci_low", "number", "lower end of the 95 % interval of relative_change", empty=NO_CURRENT, low=0, high=2
             ),
             Column(
                 "ci_high",
                 "number",
-                "upper end of the 95 % interval of changed_share, which contains what the data cannot tell",
+                "upper end of the 95 % interval of relative_change, which contains what the data cannot tell",
                 empty=NO_CURRENT,
                 low=0,
                 high=2,

@@ -298,9 +298,7 @@ def fit_memory(wildcards, input, attempt):
     """Memory of a step that works on blocks of trials if the recording is large and the model reads it once."""
     # Only the recording exists when a group of jobs is submitted; the network is made inside the group.
     model = PLAN.config.models[wildcards.model]
-    needed = memory_of_steps(
-        input.recording, len(model.seeds), model.reads_data_once()
-    )
+    needed = memory_of_steps(input.recording, len(model.seeds), model.reads_data_once())
     return attempt * max(2000, needed)
 
 
