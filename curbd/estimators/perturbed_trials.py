@@ -42,6 +42,14 @@ class TeachingTrials(NamedTuple):
         return TeachingTrials(self.r[chosen], self.u[chosen], self.acted_on[chosen])
 
 
+def can_teach(perturbed: xr.Dataset | None) -> bool:
+    """Return whether networks are fitted to some of the perturbed trials of a session; None stands for no such trials.
+
+    Only these trials have inputs.
+    """
+    return perturbed is not None and "inputs" in perturbed
+
+
 def teaching_trials(recording: xr.Dataset, perturbed: xr.Dataset | None, nonlinearity: str) -> TeachingTrials | None:
     """Select the perturbed trials that networks are fitted to, on the bins of the recording.
 
@@ -55,7 +63,7 @@ def teaching_trials(recording: xr.Dataset, perturbed: xr.Dataset | None, nonline
     -------
     The trials; None if no perturbed trial has the setting ``fit_all_but``.
     """
-    if perturbed is None or "inputs" not in perturbed:
+    if perturbed is None or not can_teach(perturbed):
         return None
     chosen = perturbed.isel(trial=perturbed["fit_all_but"].values != "")
     bins = {"time": recording["time"].values, "method": "nearest", "tolerance": recording.attrs["dt_s"] / 4}

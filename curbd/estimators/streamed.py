@@ -21,6 +21,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.estimators.fitting import Fits, all_trials, clipped_rates, fit, require_family
+from curbd.estimators.perturbed_trials import can_teach
 from curbd.network.equation import decay, weights
 from curbd.network.file import to_dataset
 from curbd.network.fit import Fit
@@ -255,7 +256,8 @@ def fit_of_any_size(
     model : settings of the model.
     name : name of the model in all tables; None for the name of the estimator.
     checkpoints : folder that keeps every finished fit, see `curbd.estimators.fitting.fit`.
-    perturbed : the perturbed trials of the session, to which a fit in chunks does not listen.
+    perturbed : the perturbed trials of the session. If networks are fitted to some of these trials as well, all rates
+        are read at once, because a fit in chunks has no equations to leave out.
 
     Returns
     -------
@@ -265,7 +267,8 @@ def fit_of_any_size(
     ------
     UserError : see `curbd.estimators.fitting.fit` and `fit_streamed`.
     """
-    if recording["rates"].nbytes > LARGE_VARIABLE_BYTES and model.reads_data_once():
+    is_large = recording["rates"].nbytes > LARGE_VARIABLE_BYTES
+    if is_large and model.reads_data_once() and not can_teach(perturbed):
         log.info("rates of %s are read once, some trials at a time", gigabytes(recording["rates"].nbytes))
         return fit_streamed(recording, model, name)
     return fit(recording, model, name, checkpoints, perturbed)

@@ -10,6 +10,7 @@ import pytest
 
 from curbd import teachers
 from curbd.errors import UserError
+from curbd.estimators import streamed
 from curbd.estimators.fitting import fit
 from curbd.inactivation.comparison import compare
 from curbd.network.file import network_of
@@ -48,6 +49,16 @@ def test_trials_that_are_only_compared_do_not_reach_the_fit(tmp_path: Path) -> N
     compared, _ = session(tmp_path, [])
     networks = [fit(compared.recording, MODEL, perturbed=trials).networks for trials in (compared.perturbed, None)]
     np.testing.assert_array_equal(networks[0]["J"], networks[1]["J"])
+
+
+def test_perturbed_trials_teach_large_recordings_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught, _ = session(tmp_path, ["A"])
+    monkeypatch.setattr(streamed, "LARGE_VARIABLE_BYTES", taught.recording["rates"].nbytes - 1)
+    large, small = (
+        function(taught.recording, MODEL, perturbed=taught.perturbed).networks
+        for function in (streamed.fit_of_any_size, fit)
+    )
+    np.testing.assert_array_equal(large["J"], small["J"])
 
 
 def test_an_unknown_region_is_named(tmp_path: Path) -> None:
