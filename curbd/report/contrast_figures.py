@@ -23,6 +23,7 @@ from curbd.report.drawing import (
     matrix_cells,
     number_text,
     panels,
+    pathway_label,
     source_colour,
     source_label,
     wrapped_label,
@@ -70,15 +71,15 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
     figure, axes = panels(1, 1, size)
     panel = axes[0, 0]
     labels = [wrapped_label(source_label(name)) for name in sources]
-    image = matrix_cells(panel, shades, [wrapped_label(name) for name in targets], labels, _largest(shades))
-    for row, target in enumerate(targets):
-        for column, source in enumerate(sources):
-            _write(
-                panel,
-                (column, row),
-                {part: of_part.loc[(target, source)] for part, of_part in by_part.items()},
-                with_text,
-            )
+    cells = {
+        (row, column): {part: of_part.loc[(target, source)] for part, of_part in by_part.items()}
+        for row, target in enumerate(targets)
+        for column, source in enumerate(sources)
+    }
+    texts = {where: _cell_text(targets[where[0]], sources[where[1]], parts) for where, parts in cells.items()}
+    image = matrix_cells(panel, shades, [wrapped_label(name) for name in targets], labels, _largest(shades), texts)
+    for (row, column), parts in cells.items():
+        _write(panel, (column, row), parts, with_text)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
     if not with_text:
@@ -95,6 +96,16 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
         "deviations of single trials; bold if q ≤ "
         f"{MAX_Q_TO_REPORT:g}. ~: the trial-to-trial part differs.",
     )
+
+
+def _cell_text(target: str, source: str, parts: dict[str, Any]) -> str:
+    """What the page says about a pathway under the pointer: its difference in every part, and q."""
+    told = [
+        f"{part.replace('_', ' ')} {number_text(cell['standardised'])} sd (q {number_text(cell['q_value'])})"
+        for part, cell in parts.items()
+        if np.isfinite(cell["standardised"])
+    ]
+    return f"{pathway_label(source, target)}: {', '.join(told)}"
 
 
 def _largest(shades: np.ndarray) -> float:
@@ -133,11 +144,13 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: Palette) -> 
         course = by_pair.get_group((target, source)).sort_values("time_s")
         course = course.iloc[:: 1 + len(course) // MAX_PANEL_POINTS]
         time_s = course["time_s"].to_numpy()
-        panel.fill_between(time_s, course["ci_low"], course["ci_high"], color=colour, alpha=0.25, linewidth=0)
-        panel.plot(time_s, course["difference"], color=colour)
+        look: dict[str, Any] = {"color": colour, "label": "difference"}
+        panel.fill_between(time_s, course["ci_low"], course["ci_high"], alpha=0.25, linewidth=0, **look)
+        panel.plot(time_s, course["difference"], **look)
         _mark_clusters(panel, time_s, course["p_value"].to_numpy())
         event_line(panel)
-        panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=colour)
+        panel.set_label(pathway_label(source, target))
+        panel.set_title(pathway_label(source, target), fontsize=8, color=colour)
     for panel in axes[:, 0]:
         panel.set_ylabel("difference (x)")
     for panel in axes[-1]:

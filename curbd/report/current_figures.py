@@ -16,6 +16,7 @@ from curbd.report.drawing import (
     CELL_INK,
     GRADE_KEY,
     GRADE_MARKS,
+    GRADE_WORDS,
     GREY,
     INK,
     LINE_STYLES,
@@ -29,6 +30,7 @@ from curbd.report.drawing import (
     matrix_cells,
     number_text,
     panels,
+    pathway_label,
     percent_text,
     source_colour,
     source_label,
@@ -63,9 +65,8 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing:
     """
     rows = fit.of_first_seed("currents")
     net = rows[rows["sign"] == "net"]
-    conditions = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
-    styles = dict(zip(conditions, LINE_STYLES, strict=False))
-    shown = fit.condition_names
+    shown = shown_conditions(fit)
+    styles = dict(zip(shown, LINE_STYLES, strict=False))
     true = None if fit.truth is None else mean_true_currents(fit, fit.truth)
 
     recorded_times = fit.recording["time"].values
@@ -77,12 +78,13 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing:
             line = of_pair[of_pair["condition"] == condition]
             line = line.iloc[:: 1 + len(line) // MAX_PANEL_POINTS]
             time = line["time_s"].to_numpy()
-            panel.fill_between(
-                time, line["ci_low"], line["ci_high"], color=colour, alpha=0.22 / len(styles) ** 0.5, linewidth=0
-            )
-            panel.plot(time, line["mean"], style, color=colour)
+            name = shown[condition]
+            look: dict[str, Any] = {"color": colour, "alpha": 0.22 / len(styles) ** 0.5, "linewidth": 0}
+            panel.fill_between(time, line["ci_low"], line["ci_high"], label=name, **look)
+            panel.plot(time, line["mean"], style, color=colour, label=name)
             if true is not None:
-                panel.plot(recorded_times, true[target, source, condition], style, color=INK, linewidth=0.7)
+                of_truth = true[target, source, condition]
+                panel.plot(recorded_times, of_truth, style, color=INK, linewidth=0.7, label=f"{name}, true")
 
     interval = net["ci_low"].notna().any()
     legend: list[Line2D | Patch] = []
@@ -121,8 +123,8 @@ def signed_matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
         of_pair = averaged[target, source].reset_index().pivot_table(index="time_s", columns="sign", values="mean")
         of_pair = of_pair.iloc[:: 1 + len(of_pair) // MAX_PANEL_POINTS]
         for sign, (style, _) in SIGN_LINES.items():
-            panel.plot(of_pair[sign].index, of_pair[sign], style, color=colour, alpha=0.45, linewidth=1.1)
-        panel.plot(of_pair["net"].index, of_pair["net"], color=colour, linewidth=1.8)
+            panel.plot(of_pair[sign].index, of_pair[sign], style, color=colour, alpha=0.45, linewidth=1.1, label=sign)
+        panel.plot(of_pair["net"].index, of_pair["net"], color=colour, linewidth=1.8, label="net")
 
     legend: list[Line2D | Patch] = [Line2D([], [], color=INK, linewidth=1.8, label="net")]
     legend += [
@@ -142,7 +144,7 @@ def _small_multiples(
     pathways = fit.tables["pathways"]
     grade = pathways.set_index(["target", "source"])["grade"]
     targets = in_order(pathways["target"], palette)
-    sources = _sources(fit.tables["currents"], palette)[:-1]
+    sources = [name for name in sources_in_order(fit.tables["currents"], palette) if name != "bias"]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST_PATHWAYS)
@@ -157,6 +159,7 @@ def _small_multiples(
             if source == target:
                 panel.set_facecolor("#F4F4F4")
             zero_line(panel)
+            panel.set_label(pathway_label(source, target))
             draw(panel, target, source)
             event_line(panel)
             _grade_mark(panel, grade.get((target, source), ""))
@@ -192,10 +195,11 @@ def _strongest(
         panel.set_visible(False)
     for panel, (target, source) in zip(axes.flat, pairs, strict=False):
         zero_line(panel)
+        panel.set_label(pathway_label(source, target))
         draw(panel, target, source)
         event_line(panel)
         _grade_mark(panel, grade.get((target, source), ""))
-        panel.set_title(f"{source_label(source)} → {target}", fontsize=8, color=source_colour(source, palette))
+        panel.set_title(pathway_label(source, target), fontsize=8, color=source_colour(source, palette))
     for panel in axes[:, 0]:
         panel.set_ylabel("current (x)")
     for panel in axes[-1]:
@@ -221,7 +225,7 @@ def _grade_mark(panel: Axes, grade: str) -> None:
 def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways with their share, rms, null and grade."""
     pathways = fit.tables["pathways"]
-    targets, sources = in_order(pathways["target"], palette), _sources(pathways, palette)
+    targets, sources = in_order(pathways["target"], palette), sources_in_order(pathways, palette)
     share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
         index=targets, columns=sources
     )
@@ -236,6 +240,7 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
         [wrapped_label(name) for name in targets],
         [wrapped_label(source_label(name)) for name in sources],
         _largest_share(share),
+        {(targets.index(target), sources.index(source)): _cell_text(row) for target, source, row in _pairs(pathways)},
     )
     for target, source, row in _pairs(pathways):
         where = (sources.index(source), targets.index(target))
@@ -291,6 +296,18 @@ def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> Non
     panel.text(column, line + 0.2, f"rms {number_text(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
 
 
+def _cell_text(row: pd.Series[Any]) -> str:
+    """What the page says about a pathway under the pointer."""
+    numbers = {
+        "share": percent_text(row["share"]) if np.isfinite(row["share"]) else "",
+        "rms": number_text(row["rms"]),
+        "null": number_text(row["null_rms"]),
+        "q": number_text(row["q_value"]),
+    }
+    told = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
+    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {told}"
+
+
 def _hatch(panel: Axes, where: tuple[int, int], hatch: str) -> None:
     corner = (where[0] - 0.47, where[1] - 0.46)
     panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch=hatch, edgecolor="#6B7982", linewidth=0))
@@ -302,7 +319,14 @@ def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:
         yield str(row["target"]), str(row["source"]), row
 
 
-def _sources(table: pd.DataFrame, palette: Palette) -> list[str]:
-    """Regions, then inputs, then the bias."""
+def shown_conditions(fit: ModelResults) -> dict[str, str]:
+    """Return the conditions that panels of currents show, the most frequent ones, and their names in figures."""
+    names = fit.condition_names
+    shown = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
+    return {condition: names[condition] for condition in shown}
+
+
+def sources_in_order(table: pd.DataFrame, palette: Palette) -> list[str]:
+    """Return the sources of a table of pathways or currents: regions, then inputs, then the bias."""
     names = in_order(table["source"], palette)
     return [name for name in names if name != "bias"] + ["bias"] * ("bias" in names)

@@ -168,6 +168,11 @@ def source_label(source: str) -> str:
     return source.removeprefix("input:") + " (input)" if source.startswith("input:") else source
 
 
+def pathway_label(source: str, target: str) -> str:
+    """Return the name of a pathway for headings: ``light (input) → V1``."""
+    return f"{source_label(source)} → {target}"
+
+
 def panels(
     rows: int, columns: int, size: tuple[float, float], *, share_x: bool = False, share_y: Sharing = "none"
 ) -> tuple[Figure, np.ndarray]:

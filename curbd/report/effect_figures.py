@@ -56,16 +56,17 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
         low, high = line["ci_low"].to_numpy(), line["ci_high"].to_numpy()
         upper, lower = axes[:, column]
         for panel in (upper, lower):
+            panel.set_label(f"{row['perturbation']} on {row['target']}")
             panel.axvspan(row["start_s"], row["stop_s"], color="#F0F0F0", zorder=-1)
-        upper.plot(time, intact, color=INK, linewidth=0.9)
-        upper.fill_between(time, intact + low, intact + high, color=colour, alpha=0.25, linewidth=0)
-        upper.plot(time, intact + effect, color=colour, linewidth=1.8)
+        upper.plot(time, intact, color=INK, linewidth=0.9, label="intact")
+        upper.fill_between(time, intact + low, intact + high, color=colour, alpha=0.25, linewidth=0, label="perturbed")
+        upper.plot(time, intact + effect, color=colour, linewidth=1.8, label="perturbed")
         upper.set_title(f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row))
         zero_line(lower)
-        lower.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0)
-        lower.plot(time, effect, color=colour, linewidth=1.8)
+        lower.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0, label="effect")
+        lower.plot(time, effect, color=colour, linewidth=1.8, label="effect")
         if true:
-            lower.plot(time, line["true_mean"], color=INK, linewidth=0.9, linestyle="--")
+            lower.plot(time, line["true_mean"], color=INK, linewidth=0.9, linestyle="--", label="true effect")
         lower.set_xlabel("time (s)")
         event_line(upper)
         event_line(lower)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -115,7 +115,9 @@ def title_of(figure: str) -> str:
     return "Differences of the currents over time" if figure.endswith("_timecourses") else "Differences of the currents"
 
 
-def plot(results: Path | str, figure: str, *, recording: str, model: str = "") -> list[Axes]:
+def plot(
+    results: Path | str, figure: str, *, recording: str, model: str = "", regions: Sequence[str] = ()
+) -> list[Axes]:
     """Draw a figure of the report from the results of a run.
 
     Parameters
@@ -124,6 +126,8 @@ def plot(results: Path | str, figure: str, *, recording: str, model: str = "") -
     figure : name of the figure; the report says the name under every figure.
     recording : name of the recording.
     model : name of the model; not needed for figures about all models of a recording.
+    regions : regions and other sources, such as ``input:light``, to which figures of pathways and their currents are
+        restricted; none for all.
 
     Returns
     -------
@@ -139,12 +143,27 @@ def plot(results: Path | str, figure: str, *, recording: str, model: str = "") -
     draws = figures_of_recording(recorded, run.palette)
     if model:
         fits = {fit.name: fit for fit in recorded.fits}
-        draws |= figures_of_model(fits[_known(model, fits, "model")], run.palette)
+        fit = fits[_known(model, fits, "model")]
+        draws |= figures_of_model(_restricted(fit, regions) if regions else fit, run.palette)
     with report_style():
         drawing = draws[_known(figure, draws, "figure")]()
     if drawing is None:
         raise UserError(f"The results of {recording} {model} have nothing to show in the figure {figure}.")
     return list(drawing.figure.axes)
+
+
+def _restricted(fit: ModelResults, regions: Sequence[str]) -> ModelResults:
+    """The results of a model about pathways between the given regions and other sources."""
+    known = sorted({*fit.tables["pathways"]["target"], *fit.tables["pathways"]["source"]})
+    for name in regions:
+        _known(name, known, "region")
+    tables = {
+        name: table[table["target"].isin(regions) & table["source"].isin(regions)]
+        if {"target", "source"} <= set(table)
+        else table
+        for name, table in fit.tables.items()
+    }
+    return fit._replace(tables=tables)
 
 
 def pictures(draws: Mapping[str, Draw], results: str, recording: str, model: str = "") -> dict[str, Picture]:
@@ -165,12 +184,12 @@ def pictures(draws: Mapping[str, Draw], results: str, recording: str, model: str
     for name, draw in draws.items():
         drawing = draw()
         if drawing is not None:
-            code = _plot_call(results, name, recording, model)
+            code = plot_call(results, name, recording, model)
             drawn[name] = picture(f"{prefix}-{name}", title_of(name), drawing, code)
     return drawn
 
 
-def _plot_call(results: str, figure: str, recording: str, model: str) -> str:
+def plot_call(results: str, figure: str, recording: str, model: str) -> str:
     """Return the line of Python that draws a figure."""
     of_model = f", model={model!r}" if model else ""
     return f"curbd.plot({results!r}, {figure!r}, recording={recording!r}{of_model})"

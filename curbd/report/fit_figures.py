@@ -142,8 +142,9 @@ def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
     figure, axes = panels(1, 3, (10, 2.1), share_x=True)
     for panel, (rank, unit) in zip(axes[0], chosen.items(), strict=True):
         zero_line(panel)
-        panel.plot(time, r[trial, shown, unit], color="#B0B0B0", linewidth=2.2)
-        panel.plot(time, run[:, unit], color=palette[view.region[unit]])
+        panel.plot(time, r[trial, shown, unit], color="#B0B0B0", linewidth=2.2, label="recorded")
+        panel.plot(time, run[:, unit], color=palette[view.region[unit]], label="free run")
+        panel.set_label(f"{view.unit_id[unit]}, {view.region[unit]}")
         panel.set_title(
             f"{rank}: {view.unit_id[unit]}, {view.region[unit]} (R² {r2_text(per_unit[unit])})", fontsize=8.5
         )

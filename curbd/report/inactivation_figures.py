@@ -67,17 +67,18 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
     panel.set_facecolor("#EEEEEE")
     names = [wrapped_label(name, 24) for name in perturbations]
     in_hz = effects_in_hz(fit)
-    image = matrix_cells(
-        panel, effect, names, [wrapped_label(name) for name in targets], float(np.nanmax(effect, initial=0))
-    )
+    lines = {key: _lines(cell, in_hz.get(key, "")) for key, cell in cells.items()}
+    texts = {
+        (perturbations.index(perturbation), targets.index(target)): f"{perturbation} on {target}: " + ", ".join(of_cell)
+        for (perturbation, target), of_cell in lines.items()
+    }
+    labels = [wrapped_label(name) for name in targets]
+    image = matrix_cells(panel, effect, names, labels, float(np.nanmax(effect, initial=0)), texts)
     if has_text:
-        for (perturbation, target), cell in cells.items():
-            _write_cell(
-                panel,
-                (targets.index(target), perturbations.index(perturbation)),
-                cell,
-                in_hz.get((perturbation, target), ""),
-            )
+        for (perturbation, target), of_cell in lines.items():
+            where = (targets.index(target), perturbations.index(perturbation))
+            own = bool(cells[perturbation, target]["own"].any())
+            _write_cell(panel, where, of_cell, INK if own else CELL_INK)
     else:
         panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
         panel.tick_params(axis="x", rotation=90)
@@ -120,10 +121,11 @@ def _has_truth(rows: pd.DataFrame) -> bool:
     return "true_r2" in rows and bool(rows["true_r2"].notna().any())
 
 
-def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame, in_hz: str) -> None:
-    """Write the size of an effect into its cell, and below it the effect in Hz or its mean, and its test."""
+def _lines(cell: pd.DataFrame, in_hz: str) -> list[str]:
+    """The size of an effect, then the effect in Hz or its mean, and its test, as lines of a cell."""
     own = bool(cell["own"].any())
-    lines = ["itself"] if own else []
+    star = " ★" if not own and (cell["q_value"] <= MAX_Q_TO_REPORT).all() else ""
+    lines = [f"{number_text(float(np.sqrt(cell['square'].mean())))}{star}"] + (["itself"] if own else [])
     if in_hz:
         lines.append(in_hz)
     elif not own:
@@ -137,11 +139,14 @@ def _write_cell(panel: Axes, where: tuple[int, int], cell: pd.DataFrame, in_hz: 
         lines.append("not supported")
     if _has_truth(cell):
         lines.append(f"R² {_range(cell['true_r2'])}")
-    star = " ★" if not own and (cell["q_value"] <= MAX_Q_TO_REPORT).all() else ""
-    rms = number_text(float(np.sqrt(cell["square"].mean())))
-    middle: dict[str, Any] = {"ha": "center", "color": CELL_INK if not own else INK}
-    panel.text(where[0], where[1] - 0.19, f"{rms}{star}", va="bottom", fontsize=9.5, **middle)
-    panel.text(where[0], where[1] - 0.14, "\n".join(lines), va="top", fontsize=7, **middle)
+    return lines
+
+
+def _write_cell(panel: Axes, where: tuple[int, int], lines: list[str], colour: str) -> None:
+    """Write the size of an effect into its cell, and everything else below it."""
+    middle: dict[str, Any] = {"ha": "center", "color": colour}
+    panel.text(where[0], where[1] - 0.19, lines[0], va="bottom", fontsize=9.5, **middle)
+    panel.text(where[0], where[1] - 0.14, "\n".join(lines[1:]), va="top", fontsize=7, **middle)
 
 
 def effects_in_hz(fit: ModelResults) -> dict[tuple[str, str], str]:

@@ -39,7 +39,9 @@ def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
         for condition, (colour, style) in looks.items():
             wide = _by_trial(of_latent, condition)
             panel.plot(wide.index, wide.iloc[:, :MAX_LATENT_TRIALS], color=colour, linewidth=0.5, alpha=0.3)
-            panel.plot(wide.index, wide.mean(axis=1), style, color=colour, linewidth=2)
+            mean = wide.mean(axis=1)
+            panel.plot(wide.index, mean, style, color=colour, linewidth=2, label=fit.condition_names[condition])
+        panel.set_label(f"latent {latent}")
         panel.set_title(f"latent {latent}")
         panel.set_xlabel("time (s)")
         event_line(panel)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from curbd.report import findings
+from curbd.report.choice import choice
 from curbd.report.drawing import Palette, counted, report_style
 from curbd.report.figures import figures_of_model, pictures
 from curbd.report.grid import grid
@@ -61,6 +62,7 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         "network": drawn.pop("network", None),
         "folded": {name: drawn.pop(name) for name in FOLDED_FIGURES if name in drawn},
         "pictures": list(drawn.values()),
+        "choice": choice(recording, fit, palette, results),
         "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
         "contrasts": {
             "sentences": findings.contrast_sentences(fit),

@@ -20,6 +20,8 @@ from curbd.report.reading import RunResults
 from curbd.report.recording_page import recording_page
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
+SCRIPTS = ("readout.js", "report.js", "choice.js")
+"""Scripts of every page, in the order in which they need one another."""
 OVERVIEW = "report.html"
 QUESTIONS = {
     "pathways": "Which region drives which",
@@ -97,7 +99,7 @@ def _shared(run: RunResults) -> dict[str, Any]:
     """What all pages need: style, script, and the addresses of all pages."""
     return {
         "css": (TEMPLATE_FOLDER / "report.css").read_text(encoding="utf-8"),
-        "script": (TEMPLATE_FOLDER / "report.js").read_text(encoding="utf-8"),
+        "script": "\n".join((TEMPLATE_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS),
         "questions": QUESTIONS,
         "addresses": {name: quote(_path_of(name)) for name in run.names},
         "grade_key": GRADE_KEY,

@@ -8,18 +8,24 @@ import io
 import re
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from curbd.report.drawing import HOVER, Drawing
 
 MAX_SVG_CHARACTERS = 230_000
 """Pictures whose SVG is longer become PNG, so that the page of a recording stays small."""
+CURVE, BAND, PANEL = "curve:", "band:", "panel:"
+"""Starts of the identifiers of lines, of the intervals around them, and of panels with lines."""
+POINTS_PER_INCH = 72
+"""Points of an SVG file of matplotlib in an inch."""
 MIN_LONG_TAG = 400
 """Paths with more characters are courses, for which a tenth of a point is precise enough."""
 PAGE_COLOURS = {
     "#1a1a1a": "ink",
     "#000000": "ink",
     "#ffffff": "paper",
+    "#4d4d4d": "soft",
     "#f4f4f4": "pale",
     "#f0f0f0": "pale",
     "#eeeeee": "pale",
@@ -73,6 +79,8 @@ def picture(name: str, title: str, drawing: Drawing, code: str) -> Picture:
     figure = drawing.figure
     width = round(figure.get_figwidth() * 96)
     lay_out(figure)
+    for axes in figure.axes:
+        _name_curves(axes, figure)
     svg = _for_page(saved(figure, "svg").decode("utf-8"), name, drawing.alt, width)
     png = ""
     if len(svg) > MAX_SVG_CHARACTERS:
@@ -97,6 +105,28 @@ def lay_out(figure: Figure) -> None:
         figure.set_layout_engine(None)
 
 
+def _name_curves(axes: Axes, figure: Figure) -> None:
+    """Name the labelled lines of a panel, the areas of the same labels, and the panel with its scale.
+
+    The script of the page computes values from the drawn lines and the scale of their panel.
+    """
+    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    if not lines or axes.get_xscale() != "linear" or axes.get_yscale() != "linear":
+        return
+    for line in lines:
+        line.set_gid(f"{CURVE}{line.get_label()}")
+    for area in axes.collections:
+        if not str(area.get_label()).startswith("_"):
+            area.set_gid(f"{BAND}{area.get_label()}")
+    width, height = POINTS_PER_INCH * figure.get_size_inches()
+    box = axes.get_position()
+    # Ordinates of SVG grow downwards.
+    edges = (box.x0 * width, box.x1 * width, (1 - box.y0) * height, (1 - box.y1) * height)
+    scale = " ".join(f"{number:.6g}" for number in (*axes.get_xlim(), *axes.get_ylim(), *edges))
+    abscissa = next((panel.get_xlabel() for panel in [axes, *figure.axes] if panel.get_xlabel()), "")
+    axes.set_gid(f"{PANEL}{scale}|{abscissa}|{axes.get_label()}")
+
+
 def saved(figure: Figure, kind: str) -> bytes:
     """Return the bytes of a figure as ``svg`` or ``png``; equal figures give equal bytes."""
     buffer = io.BytesIO()
@@ -110,13 +140,16 @@ def _for_page(svg: str, name: str, alt: str, width: int) -> str:
     """Make an SVG file of matplotlib part of a page.
 
     Identifiers get the name of the figure in front, because they are unique in a file and not on a page. Colours become
-    variables of the style sheet. Texts under the pointer become titles. Coordinates have one or two decimals.
+    variables of the style sheet. Texts under the pointer become titles, and names of curves and scales of panels become
+    attributes, which the script of the page reads. Coordinates have one or two decimals.
     """
     svg = svg[svg.index("<svg") :]
     # Inside of a page, a style sheet would apply to the whole page.
     svg = re.sub(r"\s*<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
     # The end of the tag closes the title.
     svg = re.sub(rf'<g id="{HOVER}([^"]*)"', r"<g><title>\1</title", svg)
+    svg = re.sub(rf'<g id="{PANEL}([^"|]*)\|([^"|]*)\|', r'<g data-scale="\1" data-abscissa="\2" data-panel="', svg)
+    svg = re.sub(rf'<g id="({CURVE}|{BAND})', lambda kind: f'<g data-{kind[1][:-1]}="', svg)
     svg = re.sub(r"<[^>]*>", lambda tag: _tag_for_page(tag[0], name), svg)
     svg = re.sub(r">\s+<", "><", svg)
     look = 'class="plot" stroke-linejoin="round" stroke-linecap="butt"'
@@ -129,7 +162,9 @@ def _for_page(svg: str, name: str, alt: str, width: int) -> str:
 
 
 def _tag_for_page(tag: str, name: str) -> str:
-    """Shorten a tag, and replace identifiers and colours in the tag."""
+    """Shorten a tag, and replace identifiers and colours in the tag; names and scales for the script are kept."""
+    if tag.startswith("<g data-"):
+        return tag
     tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
     tag = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", tag)
     if len(tag) > MIN_LONG_TAG:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
@@ -105,11 +107,11 @@ def traces(fit: ModelResults, palette: Palette) -> Drawing | None:
             panel.set_visible(False)
         for panel, unit in zip(line, strongest, strict=False):
             zero_line(panel)
-            panel.plot(view.time_s, true[:, unit], color=INK, linewidth=0.9)
-            panel.plot(
-                view.time_s, recovered[:, unit], color=source_colour(source.name, palette), linewidth=2, alpha=0.75
-            )
-            panel.set_title(f"{source.name} → {view.unit_id[units[unit]]}", fontsize=8.5)
+            panel.plot(view.time_s, true[:, unit], color=INK, linewidth=0.9, label="true")
+            look: dict[str, Any] = {"color": source_colour(source.name, palette), "linewidth": 2, "alpha": 0.75}
+            panel.plot(view.time_s, recovered[:, unit], label="recovered", **look)
+            panel.set_label(f"{source.name} → {view.unit_id[units[unit]]}")
+            panel.set_title(panel.get_label(), fontsize=8.5)
         line[0].set_ylabel(f"{rank}: {source.name} → {row['target']}\ncurrent (x), R² {r2_text(row['true_r2'])}")
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")

@@ -1,10 +1,19 @@
-// Saves and enlarges figures, and sorts and filters tables. Without this script, the page shows everything.
+// Saves and enlarges figures, and sorts and filters tables. Without scripts, the page shows everything but choices.
 "use strict";
 function standalone(svg) {
   const copy = svg.cloneNode(true);
   const height = svg.viewBox.baseVal.height * svg.getAttribute("width") / svg.viewBox.baseVal.width;
   copy.setAttribute("height", height);
+  copy.setAttribute("xmlns", SVG);
   copy.removeAttribute("class");
+  // The whole figure without the marks of the pointer, and with its texts where other programs look for them.
+  if (svg.dataset.view) copy.setAttribute("viewBox", svg.dataset.view);
+  copy.querySelectorAll(".at").forEach((mark) => mark.remove());
+  for (const named of copy.querySelectorAll("[data-text]")) {
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = named.dataset.text;
+    named.prepend(title);
+  }
   // A file has the colours of a light page.
   return new XMLSerializer().serializeToString(copy).replace(/var\(--\w+, (#[0-9a-f]{6})\)/g, "$1");
 }
