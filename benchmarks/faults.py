@@ -109,7 +109,8 @@ def start(config: Path, *options: str, limit_bytes: int | None = None) -> subpro
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (config.parent / "printed").open("ab") as printed:
         return subprocess.Popen(
-            snakemake_command(config, "1", options),
+            # A killed run leaves its lock on the folder.
+            snakemake_command(config, "1", ["--nolock", *options]),
             env=os.environ | {"PATH": path, "MPLBACKEND": "Agg"},
             stdout=printed,
             stderr=subprocess.STDOUT,
@@ -119,8 +120,7 @@ def start(config: Path, *options: str, limit_bytes: int | None = None) -> subpro
 
 
 def finish(config: Path, *options: str) -> None:
-    """Run the workflow to its end, after a folder that a killed run has locked is unlocked."""
-    start(config, *options, "--unlock").wait(MAX_WAIT_S)
+    """Run the workflow to its end."""
     status = start(config, *options).wait(MAX_WAIT_S)
     if status:
         raise RuntimeError((config.parent / "printed").read_text(encoding="utf-8")[-4000:])
@@ -197,7 +197,6 @@ def killed_anywhere(config: Path, reference: Reference, rng: np.random.Generator
         (os.killpg if rng.random() < 0.5 else os.kill)(run.pid, signal.SIGKILL)
         run.wait()
         yield unreadable(config.parent / "out")
-        start(config, "--unlock").wait(MAX_WAIT_S)
 
 
 def ended_in_fit(config: Path, reference: Reference, rng: np.random.Generator) -> Iterator[list[str]]:
@@ -214,7 +213,6 @@ def ended_in_fit(config: Path, reference: Reference, rng: np.random.Generator) -
         os.killpg(run.pid, signal.SIGTERM)
         run.wait(MAX_WAIT_S)
         yield unreadable(config.parent / "out")
-        start(config, "--unlock").wait(MAX_WAIT_S)
 
 
 def without_room(config: Path, reference: Reference, rng: np.random.Generator) -> Iterator[list[str]]:
@@ -223,7 +221,6 @@ def without_room(config: Path, reference: Reference, rng: np.random.Generator) -
     for limit_bytes in limits:
         start(config, limit_bytes=int(limit_bytes)).wait(MAX_WAIT_S)
         yield unreadable(config.parent / "out")
-        start(config, "--unlock").wait(MAX_WAIT_S)
 
 
 def on_a_full_disk(config: Path, reference: Reference, rng: np.random.Generator) -> Iterator[list[str]]:
@@ -236,7 +233,6 @@ def on_a_full_disk(config: Path, reference: Reference, rng: np.random.Generator)
             mount(f"remount,size={max(4, int(share * total_bytes / 1024))}k")
             start(config).wait(MAX_WAIT_S)
             yield unreadable(out)
-            start(config, "--unlock").wait(MAX_WAIT_S)
         mount("remount,size=512m")
         finish(config)
         shutil.copytree(out, config.parent / "kept")

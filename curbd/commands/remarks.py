@@ -12,7 +12,7 @@ import xarray as xr
 
 from curbd.pathways.contradictions import contradictions
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
-from curbd.regression.time_constant import MAX_TAU_SAMPLES, NEAR_LIMIT
+from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
 from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
 from curbd.settings.plan import Plan
 from curbd.storage import open_netcdf
@@ -137,14 +137,14 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
     """Limits that the fits of a model reached."""
     options = model.estimator_options()
     if model.tau_s == "estimate" and model.level == "unit":
-        samples = networks["tau_s"].values / float(networks.attrs["dt_s"])
+        tau_s = networks["tau_s"].values
         dt_s = float(networks.attrs["dt_s"])
-        if (samples <= 1 + NEAR_LIMIT).any():
+        if at_lower_limit(tau_s, dt_s).any():
             yield (
                 f"the time constant is at its lower limit, one bin of {dt_s:g} s, and may be shorter: set tau_s, or "
                 "use narrower bins."
             )
-        if (samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)).any():
+        if at_upper_limit(tau_s, dt_s).any():
             yield (
                 f"the time constant is at or above its upper limit, {MAX_TAU_SAMPLES} bins, where it cannot be told "
                 "from other causes of slow activity: set tau_s, or use wider bins."

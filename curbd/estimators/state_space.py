@@ -26,7 +26,7 @@ from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
-from curbd.regression.time_constant import MAX_TAU_SAMPLES
+from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.settings.models import OneStep, StateSpace
 from curbd.states.infer import LEAST_VARIANCE, amplitude, fitted_noise, noise_of, start_rates

@@ -23,7 +23,7 @@ from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.skewness import skewed_effects
 from curbd.pathways.solved_regression import mean_of_active
 from curbd.pathways.unrecorded import hints
-from curbd.regression.time_constant import at_limit
+from curbd.regression.time_constant_limits import at_limit
 
 Array = np.ndarray
 Evidence = dict[str, Array]

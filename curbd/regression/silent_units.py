@@ -21,7 +21,7 @@ from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import Regression, regress, residual_variance
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import moments, solve_blocks
-from curbd.regression.time_constant import MAX_TAU_SAMPLES
+from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets
 
 Array = np.ndarray

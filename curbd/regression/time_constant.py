@@ -22,15 +22,12 @@ from curbd.regression.evidence import (
     updated_penalties,
 )
 from curbd.regression.state_moments import StateMoments, state_moments
+from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, NEAR_LIMIT
 from curbd.regression.transitions import TrainingData, Transitions, lag_one, regressors, source_of_regressor
 
 Array = np.ndarray
-MAX_TAU_SAMPLES = 100
-"""Longest time constant, in samples, whose currents can be believed; the shortest is one sample."""
 LONGEST_TAU_SAMPLES = (MAX_TAU_SAMPLES, 1000)
 """Longest time constants of successive searches, in samples; a search follows if the one before ended at its limit."""
-NEAR_LIMIT = 0.05
-"""An estimate within this share of a limit counts as being at the limit."""
 START_TAU_SAMPLES = 10
 """Time constant from which the iteration starts, in samples."""
 MAX_INSTRUMENT_AUTOCORRELATION = 0.1
@@ -89,21 +86,6 @@ def corrected_tau(data: TrainingData, pairs: Transitions, tau_s: float, V: Array
     # Penalties stay at 1: the evidence shrinks too much if the regressors are predictions from the past.
     longer, _ = most_evident_tau(state_moments(z_predicted, x_predicted, pairs.x_next[follows]), data, rounds=1)
     return longer if longer > LEAST_TAU_RATIO * tau_s else tau_s
-
-
-def at_limit(tau_s: float, dt_s: float) -> bool:
-    """Return True if an estimated time constant is one sample, or near 100 samples or longer.
-
-    The true time constant may then lie beyond the limit, or be far shorter: a state that loses less than a hundredth
-    in a bin looks alike in a unit with a long memory and in a unit that excites itself.
-
-    Parameters
-    ----------
-    tau_s : estimated time constant, s.
-    dt_s : bin width, s.
-    """
-    samples = tau_s / dt_s
-    return samples <= 1 + NEAR_LIMIT or samples >= MAX_TAU_SAMPLES * (1 - NEAR_LIMIT)
 
 
 def _predicted(instruments: Array, values: Array) -> Array:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 
-def test_report_and_experiments_start_without_torch() -> None:
+def test_tables_report_and_experiments_start_without_torch() -> None:
     program = (
-        "import sys, curbd.report, curbd.inactivation.check; "
+        "import sys, curbd.commands.remarks, curbd.report, curbd.inactivation.check; "
         "print(*sorted({'torch', 'sklearn', 'numba'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

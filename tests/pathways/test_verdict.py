@@ -14,7 +14,7 @@ from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.power import needed
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.verdict import Grounds, judgement
-from curbd.regression.time_constant import at_limit
+from curbd.regression.time_constant_limits import at_limit
 
 GOOD = Grounds(
     excess_error=0.0,

@@ -10,7 +10,8 @@ from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
 from curbd.regression.moments import moments
-from curbd.regression.time_constant import at_limit, estimate_tau
+from curbd.regression.time_constant import estimate_tau
+from curbd.regression.time_constant_limits import at_limit
 from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
