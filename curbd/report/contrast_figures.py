@@ -100,12 +100,12 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
 
 def _cell_text(target: str, source: str, parts: dict[str, Any]) -> str:
     """What the page says about a pathway under the pointer: its difference in every part, and q."""
-    told = [
+    texts = [
         f"{part.replace('_', ' ')} {number_text(cell['standardised'])} sd (q {number_text(cell['q_value'])})"
         for part, cell in parts.items()
         if np.isfinite(cell["standardised"])
     ]
-    return f"{pathway_label(source, target)}: {', '.join(told)}"
+    return f"{pathway_label(source, target)}: {', '.join(texts)}"
 
 
 def _largest(shades: np.ndarray) -> float:

@@ -304,8 +304,8 @@ def _cell_text(row: pd.Series[Any]) -> str:
         "null": number_text(row["null_rms"]),
         "q": number_text(row["q_value"]),
     }
-    told = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
-    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {told}"
+    texts = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
+    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {texts}"
 
 
 def _hatch(panel: Axes, where: tuple[int, int], hatch: str) -> None:

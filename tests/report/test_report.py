@@ -272,7 +272,7 @@ TIME = 0.2
 
 
 @pytest.fixture(scope="module")
-def told(run: Path, page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def answers(run: Path, page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the page of the full-rank network of the three regions tells a reader with a pointer and keys."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
@@ -290,20 +290,20 @@ def told(run: Path, page: str, tmp_path_factory: pytest.TempPathFactory) -> dict
     return dict(json.loads(html.unescape(answer[1])))
 
 
-def test_curves_tell_their_values_under_the_pointer(run: Path, told: dict[str, Any]) -> None:
+def test_curves_tell_their_values_under_the_pointer(run: Path, answers: dict[str, Any]) -> None:
     currents = tables.read("currents", run / "tables" / "currents.parquet")
     currents = currents[
         (currents["recording"] == "three") & (currents["model"] == "full") & (currents["sign"] == "net")
     ]
     named = dict.fromkeys(currents["source"].unique())
-    assert len(told["values"]) == len(REGIONS) * (len(named) - 1)
-    for text in told["values"]:
+    assert len(answers["values"]) == len(REGIONS) * (len(named) - 1)
+    for text in answers["values"]:
         pathway, at, *lines = text.split("\n")
         source, target = (name.removesuffix(" (input)") for name in pathway.split(" → "))
         source = source if source in named else f"input:{source}"
         assert float(at.removeprefix("time (s): ")) == pytest.approx(TIME, abs=0.01)
         of_pathway = currents[(currents["target"] == target) & (currents["source"] == source)]
-        # A tenth of a point of a panel, and half a unit of the third digit that is told.
+        # A tenth of a point of a panel, and half a unit of the third digit that is answers.
         precision = 0.004 * np.ptp(of_pathway[["ci_low", "ci_high"]].to_numpy())
         for line in lines:
             match = re.fullmatch(r"side=(\w+): (\S+) \[(\S+), (\S+)\]", line.replace("\u2212", "-"))
@@ -317,35 +317,35 @@ def test_curves_tell_their_values_under_the_pointer(run: Path, told: dict[str, A
         assert sum("[" in line for line in lines) == 2
 
 
-def test_a_part_of_a_figure_is_shown_larger_and_the_whole_is_saved(told: dict[str, Any]) -> None:
-    assert told["zoomed"]
-    assert told["saved"]
-    assert told["unzoomed"]
+def test_a_part_of_a_figure_is_shown_larger_and_the_whole_is_saved(answers: dict[str, Any]) -> None:
+    assert answers["zoomed"]
+    assert answers["saved"]
+    assert answers["unzoomed"]
 
 
-def test_values_can_be_reached_by_keys_and_are_spoken(told: dict[str, Any]) -> None:
-    assert "time (s): " in told["spoken"]
-    assert " → " in told["spoken"]
+def test_values_can_be_reached_by_keys_and_are_spoken(answers: dict[str, Any]) -> None:
+    assert "time (s): " in answers["spoken"]
+    assert " → " in answers["spoken"]
 
 
-def test_cells_tell_verdict_and_numbers(run: Path, told: dict[str, Any]) -> None:
+def test_cells_tell_verdict_and_numbers(run: Path, answers: dict[str, Any]) -> None:
     rows = tables.read("pathways", run / "tables" / "pathways.csv")
     rows = rows[(rows["recording"] == "three") & (rows["model"] == "full")]
-    assert len(told["cells"]) == rows["share"].notna().sum()
+    assert len(answers["cells"]) == rows["share"].notna().sum()
     assert all(
         re.search(r" → .*: (resolved|supported|cannot tell|no evidence).*; share .*, rms ", cell)
-        for cell in told["cells"]
+        for cell in answers["cells"]
     )
 
 
-def test_a_reader_chooses_regions(run: Path, told: dict[str, Any]) -> None:
-    assert sorted(text.split(" (")[0] for text in told["chosen"]) == sorted(
+def test_a_reader_chooses_regions(run: Path, answers: dict[str, Any]) -> None:
+    assert sorted(text.split(" (")[0] for text in answers["chosen"]) == sorted(
         f"{source} → {target}" for source in ("A & co", "$C_") for target in ("A & co", "$C_")
     )
-    assert all(text.count("side=") == 2 for text in told["chosen"])
-    assert told["code"].endswith("regions=['$C_', 'A & co'])")
+    assert all(text.count("side=") == 2 for text in answers["chosen"])
+    assert answers["code"].endswith("regions=['$C_', 'A & co'])")
     axes = plot(run, "currents", recording="three", model="full", regions=["A & co", "$C_"])
-    assert [panel.get_label() for panel in axes] == [text.split(" (")[0] for text in told["chosen"]]
+    assert [panel.get_label() for panel in axes] == [text.split(" (")[0] for text in answers["chosen"]]
     with pytest.raises(UserError, match="did you mean"):
         plot(run, "currents", recording="three", model="full", regions=["A & C"])
 

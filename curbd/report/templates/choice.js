@@ -17,9 +17,9 @@ function ticks(low, high) {
   const raw = (high - low) / 3;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
-  const found = [];
-  for (let at = Math.ceil(low / step); at * step <= high; at++) found.push(at * step);
-  return found;
+  const numbers = [];
+  for (let at = Math.ceil(low / step); at * step <= high; at++) numbers.push(at * step);
+  return numbers;
 }
 function drawPanel(svg, data, pathway, box) {
   const label = data.names[pathway.source][0];

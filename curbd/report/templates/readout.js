@@ -25,16 +25,16 @@ function pointsOf(path) {
 // Ordinates at which the path of a group crosses an abscissa.
 function crossings(group, x) {
   const path = group.querySelector("path");
-  const found = [];
+  const crossed = [];
   // matplotlib draws an area where an element `use` puts its path.
   const lower = parseFloat(group.querySelector("use")?.getAttribute("y") || 0);
   const points = path ? pointsOf(path).map(([px, py, starts]) => [px, py + lower, starts]) : [];
   for (let at = 1; at < points.length; at++) {
     const [[x0, y0], [x1, y1, starts]] = [points[at - 1], points[at]];
     if (starts || x < Math.min(x0, x1) || x > Math.max(x0, x1)) continue;
-    found.push(x0 === x1 ? y0 : y0 + ((y1 - y0) * (x - x0)) / (x1 - x0));
+    crossed.push(x0 === x1 ? y0 : y0 + ((y1 - y0) * (x - x0)) / (x1 - x0));
   }
-  return found;
+  return crossed;
 }
 function scaleOf(panel) {
   const [x0, x1, y0, y1, left, right, bottom, top] = panel.dataset.scale.split(" ").map(Number);
