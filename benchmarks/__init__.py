@@ -13,6 +13,7 @@
 ``python -m benchmarks.changes``        whether the pathway that changed between two days is named, and no other
 ``python -m benchmarks.biology``        what signs, distances and densities add, and whether wrong ones are noticed
 ``python -m benchmarks.unit_models_adaptation``  what the adaptation of units adds, and whether it is refused
+``python -m benchmarks.unit_models_time_constants``  whether time constants of single units or regions are found
 ``python -m benchmarks.unit_models_nonlinearity``  whether relu, softplus and exponential units are recognised
 ``python -m benchmarks.unit_models_oscillators``  whether oscillators are found behind noisy fields
 ``python -m benchmarks.unit_models_gates``  whether gates are found from the states of units alone
@@ -22,7 +23,7 @@
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
-``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and the three about unit
+``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and those about unit
 models into ``docs/units.md``. Each of the others writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into
 ``docs/NAME.md``, where NAME is that of the benchmark.
 """

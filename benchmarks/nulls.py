@@ -18,6 +18,7 @@ from benchmarks import command
 from benchmarks.cases import Observation, record, training_data
 from benchmarks.document import insert, markdown, number
 from curbd import teachers
+from curbd.network.equation import decay
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import ENOUGH_EXCEEDANCES
 from curbd.pathways.shuffled_source import SHUFFLES, SPLIT_RIDGE_SHARE, pathway_null
@@ -47,7 +48,7 @@ def regression_of(seed: int, n_regions: int, units: int) -> CurrentRegression:
     assert data.tau_s is not None
     n_trials, n_bins = data.r.shape[0], data.r.shape[1] - 1
     z = regressors(pairs).reshape(n_trials, n_bins, -1)
-    y = targets(pairs, data.dt_s, data.tau_s, data.substeps).reshape(n_trials, n_bins, -1)
+    y = targets(pairs, decay(data.dt_s, data.tau_s, data.substeps)).reshape(n_trials, n_bins, -1)
     n_units = len(data.region)
     sources = [np.flatnonzero(data.region == region) for region in range(n_regions)]
     return CurrentRegression(

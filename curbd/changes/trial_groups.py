@@ -193,14 +193,14 @@ def data_of(fit: View, trials: Array) -> TrainingData:
         trial=trials,
         dt_s=fit.network.dt_s,
         substeps=fit.network.substeps,
-        tau_s=fit.network.tau_s,
+        tau_s=fit.network.time_constant_s,
         drive=None if adaptation is None else adaptation_current(adaptation, fit.r[trials], fit.network.dt_s),
     )
 
 
 def total_currents(fit: View, pairs: Transitions) -> Array:
     """Compute the total current (pair, unit) of every transition, with the time constant of the fit."""
-    return targets(pairs, fit.network.dt_s, fit.network.tau_s, fit.network.substeps)
+    return targets(pairs, fit.network.decay)
 
 
 def source_indices(fit: View) -> Array:

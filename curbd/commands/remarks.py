@@ -136,7 +136,7 @@ def _experiments_on_units(folder: Path, model: str) -> Iterator[str]:
 def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
     """Limits that the fits of a model reached."""
     options = model.estimator_options()
-    if model.tau_s == "estimate" and model.level == "unit":
+    if isinstance(model.tau_s, str) and model.level == "unit":
         tau_s = networks["tau_s"].values
         dt_s = float(networks.attrs["dt_s"])
         if at_lower_limit(tau_s, dt_s).any():

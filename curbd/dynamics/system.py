@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from curbd.dynamics.field import Field, NetworkField, field_at, positions
+from curbd.dynamics.unequal_field import UnequalSystem
 from curbd.network.equation import Network
 from curbd.network.view import View
 
@@ -82,13 +83,18 @@ class _Factors:
     network: Network
 
 
-def system_of(view: View) -> NetworkSystem:
+def system_of(view: View) -> System:
     """Describe a fitted network of units in coordinates; `network_system` explains the coordinates.
+
+    Networks whose units have time constants of their own are described in `curbd.dynamics.unequal_field`.
 
     Parameters
     ----------
     view : the recording as the fit sees it, with the fitted network.
     """
+    if view.network.unit_tau_s is not None:
+        axes = principal_axes(view.network, view.r)
+        return UnequalSystem(view.network, axes, view.network.nonlinearity.inverse(view.r) @ axes, view.region)
     return network_system(view.network, view.r, view.u, view.region, view.factors)
 
 
@@ -117,7 +123,12 @@ def network_system(
         used = n.any(0)
         m, n = m[:, used], n[:, used]
     else:
-        x = network.nonlinearity.inverse(r[np.isfinite(r).all(2)])
-        m = np.linalg.eigh(np.cov(x, rowvar=False))[1][:, ::-1]
+        m = principal_axes(network, r)
         n = network.J.T @ m
     return NetworkSystem(m=m, n=n, network=network, z=positions(_Factors(m, n, network), r, u), element_region=region)
+
+
+def principal_axes(network: Network, r: Array) -> Array:
+    """Return the principal axes (unit, unit) of the states of rates r (trial, time, unit), by decreasing variance."""
+    x = network.nonlinearity.inverse(r[np.isfinite(r).all(2)])
+    return np.asarray(np.linalg.eigh(np.cov(x, rowvar=False))[1][:, ::-1])

@@ -119,7 +119,7 @@ def find_adaptation(data: TrainingData, options: OneStep) -> AdaptationSearch:
     pairs = transitions(data, options.folds)
     first = regress(data, pairs, options.penalties)
     start = pairs.r.mean(0)
-    adaptation, nats, tau_s = Adaptation(np.zeros(len(start)), 1.0, start), 0.0, first.network.tau_s
+    adaptation, nats, tau_s = Adaptation(np.zeros(len(start)), 1.0, start), 0.0, first.network.time_constant_s
     for _ in range(ROUNDS):
         adaptation, nats = _best(data, pairs, first, start, tau_grid_s(options))
         current = adaptation_current(adaptation, data.r, data.dt_s)
@@ -144,7 +144,7 @@ def _best(
     grid_s : time constants that are tried, s.
     """
     z = regressors(pairs, regression.network)
-    y = targets(pairs, data.dt_s, regression.network.tau_s, data.substeps)
+    y = targets(pairs, regression.network.decay)
     folds = moments(z, y, pairs.fold)
     inverses = [_inverses(of_folds, regression, data.region) for of_folds in (folds.without(), _as_one_fold(folds))]
     without = _likelihood(folds, None, inverses[0], data.region)

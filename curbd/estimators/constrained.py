@@ -91,7 +91,7 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
     pairs = transitions(data, options.folds)
     first = regress(data, pairs, options.penalties)
     z = regressors(pairs, first.network)
-    y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    y = targets(pairs, first.network.decay)
     noise = np.sqrt(residual_variance(first, data))
     problem = _problem(data, first, moments(z, y, pairs.fold), noise, is_sparse=isinstance(options, Sparse))
     free = weights(first.network)
@@ -105,7 +105,7 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
     ]
 
     def as_fitted(solution: Array) -> Network:
-        return as_network(solution, data, first.network.tau_s)
+        return as_network(solution, data, first.network.time_constant_s)
 
     network = as_fitted(W)
     left = _squared_error(problem.total, W)
@@ -140,7 +140,7 @@ def held_out_r2(fit: Fit, data: TrainingData) -> Array:
     networks = (fit.network, controls.unconstrained, *controls.shuffled)
     if not len(pairs.r):
         return np.full(len(networks), np.nan)
-    y = targets(pairs, data.dt_s, fit.network.tau_s, data.substeps)
+    y = targets(pairs, fit.network.decay)
     spread = ((y - y.mean(0)) ** 2).sum()
     return np.array(
         [1 - ((y - regressors(pairs, network) @ weights(network).T) ** 2).sum() / spread for network in networks]

@@ -37,6 +37,7 @@ from curbd.network.fit import Fit
 from curbd.network.nonlinearity import Nonlinearity
 from curbd.recording.circuit import circuit_of
 from curbd.recording.scaling import scaled_rates
+from curbd.regression.own_time_constants import gain_of_own_time_constants
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.validation import euler_step_mistakes
@@ -227,6 +228,8 @@ def _fit_seed(
         fitted = with_teaching_trials(
             fitted, training, teaching, lambda trials: registered.estimator(trials, options, rng)
         )
+    if training.tau_group is not None:
+        fitted = fitted._replace(tau_nats=gain_of_own_time_constants(training))
     fitted = infer_states(infer_hidden_inputs(fitted, data), data, train, rng)
     if fitted.controls is not None:
         fitted = fitted._replace(control_r2=held_out_r2(fitted, data.of_trials(~train)))
@@ -331,8 +334,9 @@ def all_trials(recording: xr.Dataset, model: Model, rates: Array) -> TrainingDat
         trial=np.arange(len(rates)),
         dt_s=dt_s,
         substeps=substeps,
-        tau_s=None if tau_s == "estimate" else float(tau_s),
+        tau_s=None if isinstance(tau_s, str) else float(tau_s),
         circuit=None if model.constraints is None else circuit_of(recording, model.constraints),
+        tau_group={"per_unit": np.arange(len(region)), "per_region": region}.get(str(tau_s)),
     )
 
 

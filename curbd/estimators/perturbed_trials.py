@@ -95,7 +95,7 @@ def with_teaching_trials(
         regions = np.flatnonzero((~teaching.acted_on == usable[:, None]).all(0))
         if not usable.any():
             continue
-        more = fit(_joined(training, teaching.of_trials(usable), network.tau_s))
+        more = fit(_joined(training, teaching.of_trials(usable), network.time_constant_s))
         rows = np.isin(training.region, regions)
         J[rows], B[rows], b[rows] = more.network.J[rows], more.network.B[rows], more.network.b[rows]
         if penalty is not None and more.penalty is not None:

@@ -140,7 +140,7 @@ def change_least(data: TrainingData, start: Network) -> Callable[[Moments], Arra
     A function from the second moments of a regression to weights (unit, regressor).
     """
     pairs = transitions(data)
-    z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
+    z, y = regressors(pairs, start), targets(pairs, start.decay)
     W = weights(start)
     source = source_of_regressor(data.region, data.u.shape[2])
     scatter = z.T @ z
@@ -189,7 +189,7 @@ def refine(
     """
     data = from_first_bin(data)
     pairs = transitions(data)
-    total = moments(regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps))
+    total = moments(regressors(pairs, start), targets(pairs, start.decay))
     limit = LOST_DISTANCE_SD * np.sqrt(pairs.x.var(0).mean())
     enough = ENOUGH_UNEXPLAINED * np.nanvar(data.r)
     error, network, longest = free_run_error(data, start), start, data.r.shape[1] - 1

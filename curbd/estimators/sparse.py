@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from curbd.estimators.constrained import constrained
+from curbd.network.equation import decay
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
@@ -180,7 +181,7 @@ def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fi
     network = first.network
     problem = _Problem(
         z=regressors(pairs, network),
-        y=targets(pairs, data.dt_s, network.tau_s, data.substeps),
+        y=targets(pairs, network.decay),
         weights=sample_weights(data, pairs, network, first.penalty),
         source=first.source,
         regions=[np.flatnonzero(data.region == region) for region in range(data.n_regions)],
@@ -251,7 +252,7 @@ def _fitted_to_changes(data: TrainingData, exact: NoiseFree) -> Fit:
     """
     largest, tau_s = exact.largest[data.region], exact.tau_s
     pairs = transitions(data._replace(r=data.r * largest))
-    z, y = regressors(pairs), targets(pairs, data.dt_s, tau_s, data.substeps)
+    z, y = regressors(pairs), targets(pairs, decay(data.dt_s, tau_s, data.substeps))
     source = source_of_regressor(data.region, data.u.shape[2])
     W, ridge = np.empty((len(largest), z.shape[1])), np.empty((len(largest), z.shape[1]))
     for target, order in enumerate(exact.order):

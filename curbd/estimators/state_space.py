@@ -184,7 +184,7 @@ def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noi
 
 def _moments(pairs: Transitions, network: Network) -> Moments:
     """Compute the second moments of the regression of the currents."""
-    y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
+    y = targets(pairs, network.decay)
     return moments(regressors(pairs, network), y)
 
 

@@ -200,7 +200,7 @@ def fit_accumulated(accumulated: Accumulated, options: OneStep, rng: np.random.G
     currents = total.currents(D)
     network = as_network(solve_blocks(currents, source, penalty), sample, tau_s)
     regression = Regression(network=network, penalty=penalty, total=currents, source=source, penalty_by=penalty_by)
-    error = targets(pairs, sample.dt_s, tau_s, sample.substeps) - regressors(pairs) @ weights(network).T
+    error = targets(pairs, D) - regressors(pairs) @ weights(network).T
     if np.median(lag_one(error, pairs)) < NOISE_AUTOCORRELATION:
         log.warning("the residuals look like measurement noise, which a fit in chunks does not model; see state_space")
     return Fit(

@@ -174,7 +174,7 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
     # With several Euler steps in a sample, the rates between samples depend on the inputs.
     for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 1):
         z = regressors(pairs._replace(drive=drive), network)
-        residual = targets(pairs, data.dt_s, network.tau_s, data.substeps) - z @ weights(network).T
+        residual = targets(pairs, network.decay) - z @ weights(network).T
         h = _inferred(fit.slow_factors, data.region, pairs, residual)
         drive = h @ loadings.T
     # The input of the last sample of a segment cannot be inferred, because there is no next sample: the input of the
@@ -187,7 +187,7 @@ def infer_hidden_inputs(fit: Fit, data: TrainingData) -> Fit:
 def _problem(data: TrainingData, pairs: Transitions, options: OneStep) -> Problem:
     """Solve the regression without hidden inputs."""
     first = regress(data, pairs, options.penalties)
-    y = targets(pairs, data.dt_s, first.network.tau_s, data.substeps)
+    y = targets(pairs, first.network.decay)
     return Problem(
         pairs=pairs,
         z=regressors(pairs, first.network),

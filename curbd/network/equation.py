@@ -16,6 +16,8 @@ from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.network.tensors import tensor
 
 Array = np.ndarray
+TimeConstant = float | Array
+"""A time constant of all units, s, or one for each unit (unit,)."""
 
 
 class Network(NamedTuple):
@@ -46,16 +48,19 @@ class Network(NamedTuple):
     unit_tau_s: Array | None = None
 
     @property
+    def time_constant_s(self) -> TimeConstant:
+        """Time constant of all units, s: a number; or, if they differ, one for each unit (unit,)."""
+        return self.tau_s if self.unit_tau_s is None else self.unit_tau_s
+
+    @property
     def euler_step(self) -> Any:
         """Length of an Euler step in time constants, dt / (substeps tau): a number, or one for each unit (unit,)."""
-        return self.dt_s / (self.substeps * (self.tau_s if self.unit_tau_s is None else self.unit_tau_s))
+        return self.dt_s / (self.substeps * self.time_constant_s)
 
     @property
     def decay(self) -> Any:
         """Share of a state that is left after one sample: a number (see `decay`), or one for each unit (unit,)."""
-        if self.unit_tau_s is None:
-            return decay(self.dt_s, self.tau_s, self.substeps)
-        return (1 - self.euler_step) ** self.substeps
+        return decay(self.dt_s, self.time_constant_s, self.substeps)
 
 
 def weights(network: Network) -> Array:
@@ -223,20 +228,21 @@ def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:
     return mean.cpu().numpy()
 
 
-def decay(dt_s: float, tau_s: float, substeps: int) -> float:
+def decay(dt_s: float, tau_s: TimeConstant, substeps: int) -> Any:
     """Return the share D of a state that is left after one sample without input: (1 - dt / (substeps tau))^substeps.
 
     Parameters
     ----------
     dt_s : time between samples, s.
-    tau_s : time constant, s.
+    tau_s : time constant, s: a number, or one for each unit (unit,).
     substeps : number of Euler steps in a sample.
 
     Returns
     -------
-    D : share, from 0 to 1.
+    D : share, from 0 to 1: a number, or one for each unit (unit,).
     """
-    return float((1 - dt_s / (substeps * tau_s)) ** substeps)
+    share = (1 - dt_s / (substeps * tau_s)) ** substeps
+    return share if isinstance(share, np.ndarray) else float(share)
 
 
 def _as_factor(step: Any) -> Any:

@@ -84,6 +84,9 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     that found no adaptation, while another fit did, has strengths of 0. adaptation_nats (seed) is the gain in held-out
     log likelihood by adaptation, if adaptation was tried.
 
+    If units have time constants of their own, these are unit_tau_s (seed, target), tau_s is their geometric mean, and
+    tau_nats (seed) is the gain in held-out log likelihood over one time constant.
+
     A fit under constraints has the weights of its control without constraints, unconstrained_J (seed, target, source)
     and unconstrained_b (seed, target), the signs of its units, sign (source), the share of the held-out total current
     that the fit and its controls predict, control_r2 (seed, control), and, if densities are given, prescribed_density
@@ -135,7 +138,7 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "estimator": model.estimator_name(),
         "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
         "dt_s": network.dt_s,
-        "tau_s_setting": "estimate" if model.tau_s in (None, "estimate") else float(model.tau_s),
+        "tau_s_setting": "estimate" if model.tau_s is None else model.tau_s,
         "substeps": network.substeps,
         "resample_trials": int(model.resample_trials),
         "phi": network.nonlinearity.name,
@@ -302,6 +305,13 @@ def _adaptations(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables)
 
 
+def _time_constants(fits: Sequence[Fit], labels: Labels) -> Product:
+    own = [fit.network.unit_tau_s for fit in fits if fit.network.unit_tau_s is not None]
+    gains = [fit.tau_nats for fit in fits if fit.tau_nats is not None]
+    variables: Variables = {"unit_tau_s": (("seed", "target"), np.stack(own))} if len(own) == len(fits) else {}
+    return Product(variables | ({"tau_nats": (("seed",), np.array(gains))} if len(gains) == len(fits) else {}))
+
+
 _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _networks,
     _penalties,
@@ -313,6 +323,7 @@ _PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
     _factors,
     _controls,
     _adaptations,
+    _time_constants,
 )
 """Functions that add variables to network.nc, or nothing if the estimator does not have these variables."""
 
@@ -339,6 +350,7 @@ def network_of(networks: xr.Dataset, fit_index: int) -> Network:
         substeps=int(networks.attrs["substeps"]),
         adaptation=_adaptation_of(fit),
         nonlinearity=nonlinearity_of(str(networks.attrs["phi"]), float(networks.attrs.get("sharpness", 1.0))),
+        unit_tau_s=fit["unit_tau_s"].values if "unit_tau_s" in fit else None,
     )
 
 

@@ -117,6 +117,8 @@ class Fit(NamedTuple):
     control_r2 : (control,) share of the variance of the held-out total current that is predicted one sample ahead by
         the fit, by the unconstrained fit and by every fit with shuffled cell types; None without constraints.
     adaptation_nats : gain in held-out log likelihood by the adaptation of units, in nats; None if none was tried.
+    tau_nats : gain in held-out log likelihood by time constants of single units or regions, in nats; None if all units
+        share one time constant.
     """
 
     network: Network
@@ -134,6 +136,7 @@ class Fit(NamedTuple):
     controls: Controls | None = None
     control_r2: Array | None = None
     adaptation_nats: float | None = None
+    tau_nats: float | None = None
 
 
 class SlowFactors(NamedTuple):

@@ -83,6 +83,7 @@ def true_network(truth: xr.Dataset, hidden: Array | None = None) -> Network:
         substeps=int(truth.attrs["substeps"]),
         adaptation=_adaptation(truth),
         nonlinearity=nonlinearity_of(str(truth.attrs.get("nonlinearity", "tanh"))),
+        unit_tau_s=truth["unit_tau_s"].values if "unit_tau_s" in truth else None,
     )
 
 

@@ -64,7 +64,7 @@ def judge(
     if comparable is not None:
         evidence |= truth_evidence(first, judged.observed, comparable)
     evidence |= skewness_evidence(first)
-    estimated = networks.attrs.get("tau_s_setting") == "estimate"
+    estimated = isinstance(networks.attrs.get("tau_s_setting"), str)
     limited = estimated and at_limit(first.network.tau_s, first.network.dt_s)
     evidence["limited_tau_s"] = np.array(first.network.tau_s if limited else np.nan)
     evidence["bin_s"] = np.array(first.network.dt_s)
@@ -178,7 +178,7 @@ def model_evidence(drawn: View, regression: CurrentRegression) -> Evidence:
     network = drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves
-    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, network.decay)
+    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, float(np.mean(network.decay)))
     units_of = [drawn.region == region for region in drawn.regions]
     # A hidden input was inferred from the activity itself: it is no input that the experimenter switched on.
     known = np.append(np.zeros(len(units_of), dtype=bool), ~drawn.hidden)

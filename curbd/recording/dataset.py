@@ -100,7 +100,7 @@ def truth_dataset(
     -------
     Recurrent weights J (target, source), input weights B (target, input), bias b (target,) and, if the file holds them,
     the external current drive (trial, time, unit), in the (dimensionless) units of the state x in tau dx/dt = -x + J r
-    + B u + b + drive, and the strengths adaptation (target,) of adapting units.
+    + B u + b + drive, the strengths adaptation (target,) of adapting units, and time constants unit_tau_s (target,).
     """
     truth = file.truth
     if truth is None:
@@ -116,6 +116,8 @@ def truth_dataset(
         variables["drive"] = (("trial", "time", "unit"), activity.drive[:, :, kept])
     if truth.adaptation is not None:
         variables["adaptation"] = ("target", truth.adaptation[kept])
+    if truth.unit_tau_s is not None:
+        variables["unit_tau_s"] = ("target", truth.unit_tau_s[kept])
     dt_s = activity.trials.dt_s
     # A wider bin holds more Euler steps of the same length, so that the true network runs as it did in the teacher.
     attrs = {

@@ -578,4 +578,5 @@ def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: 
         drive=values("drive", rates_shape) if "drive" in group else None,
         adaptation=values("adaptation", (n_units,)) if "adaptation" in group else None,
         adaptation_tau_s=float(group.attrs.get("adaptation_tau_s", 0.0)),
+        unit_tau_s=values("unit_tau_s", (n_units,)) if "unit_tau_s" in group else None,
     )

@@ -110,6 +110,7 @@ class Truth:
     adaptation : (unit,) strengths g of a current -g a with tau_a da/dt = -a + r, 0 at the start of every trial; None if
         units do not adapt.
     adaptation_tau_s : the time constant tau_a in seconds; 0 if units do not adapt.
+    unit_tau_s : (unit,) time constants in seconds, whose geometric mean is tau_s; None if all units have the same.
     """
 
     J: np.ndarray
@@ -121,6 +122,7 @@ class Truth:
     drive: np.ndarray | None = None
     adaptation: np.ndarray | None = None
     adaptation_tau_s: float = 0.0
+    unit_tau_s: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

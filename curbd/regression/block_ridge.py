@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network, weights
+from curbd.network.equation import Network, decay, weights
 from curbd.network.fit import Posterior
 from curbd.network.tensors import tensor
 from curbd.regression.cross_validation import choose_penalties
@@ -75,7 +75,7 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
     The network, its penalties, and the moments that were solved.
     """
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
-    y = targets(pairs, data.dt_s, tau_s, data.substeps)
+    y = targets(pairs, decay(data.dt_s, tau_s, data.substeps))
     source = source_of_regressor(data.region, data.u.shape[2])
     folds = moments(regressors(pairs), y, pairs.fold)
     penalty, penalty_by = block_penalties(folds, source, data.n_regions, penalties)
@@ -150,7 +150,7 @@ def inflation(network: Network, pairs: Transitions) -> Array:
     over many samples. The samples are then fewer independent observations than their number suggests, and the posterior
     must be wider.
     """
-    y = targets(pairs, network.dt_s, network.tau_s, network.substeps)
+    y = targets(pairs, network.decay)
     error = y - regressors(pairs, network) @ weights(network).T
     rho = np.clip(lag_one(error, pairs), 0, MAX_AUTOCORRELATION)
     return (1 + rho) / (1 - rho)

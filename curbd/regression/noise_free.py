@@ -101,10 +101,12 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
     Returns
     -------
     The scale, the time constant and the order of the changes. None if the data have noise, if there are several Euler
-    steps in a sample (the rates inside a sample were not recorded), or if no sequence of samples is long enough for all
-    orders of changes.
+    steps in a sample (the rates inside a sample were not recorded), if units have time constants of their own, or if no
+    sequence of samples is long enough for all orders of changes.
     """
     pairs = Transitions(*(values[:MAX_TRANSITIONS] for values in transitions(data)))
+    if data.tau_group is not None or isinstance(data.tau_s, np.ndarray):
+        return None
     if data.substeps > 1 or not all(len(changes(pairs.time, pairs, order)) for order in ORDERS_OF_CHANGES):
         return None
     n, r_next = len(data.region), np.tanh(pairs.x_next)
@@ -114,7 +116,7 @@ def noise_free(data: TrainingData) -> NoiseFree | None:
         after = c * r_next[:, rows]
         x = TANH.inverse(c * pairs.r[:, rows])
         scaled = pairs._replace(x=x, x_next=TANH.inverse(after), drive=pairs.drive[:, rows])
-        y = changes(targets(scaled, data.dt_s, tau_s, 1), pairs, order)
+        y = changes(targets(scaled, decay(data.dt_s, tau_s, 1)), pairs, order)
         likely, noise = _evidence(y, *bases[order])
         density = np.log(c / (1 - after**2) / (1 - decay(data.dt_s, tau_s, 1))).sum()
         return float(likely.sum() + density), noise / np.maximum(y.var(0), LEAST_CHANGE_VARIANCE)

@@ -99,7 +99,7 @@ def sample_weights(data: TrainingData, pairs: Transitions, start: Network, penal
     The weights of the samples. None if the residuals are not anticorrelated, if held-out transitions are most likely
     without weights, if there is only one fold, or if the recording is too large.
     """
-    z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
+    z, y = regressors(pairs, start), targets(pairs, start.decay)
     W = weights(start)
     if np.median(lag_one(y - z @ W.T, pairs)) > NOISE_AUTOCORRELATION:
         return None
@@ -138,7 +138,7 @@ def weighted_regression(
     -------
     The network, its posterior, and the variance of the noise on the current.
     """
-    z, y = regressors(pairs, start), targets(pairs, data.dt_s, start.tau_s, data.substeps)
+    z, y = regressors(pairs, start), targets(pairs, start.decay)
     source, penalty = source_of_regressor(data.region, data.u.shape[2]), penalty.copy()
     W, noise, trace = np.empty((len(data.region), z.shape[1])), np.empty(len(data.region)), np.empty(len(data.region))
     gram = np.zeros((z.shape[1],) * 2)
@@ -152,7 +152,7 @@ def weighted_regression(
             gram += m.ZZ.sum(0).cpu().numpy() / len(W)
             trace[rows] = m.ZZ.diagonal(dim1=1, dim2=2).sum(1).cpu().numpy()
     posterior = with_one_scatter(noise, gram, trace, penalty[data.region][:, source])
-    return Weighted(as_network(W, data, start.tau_s), posterior, noise)
+    return Weighted(as_network(W, data, start.time_constant_s), posterior, noise)
 
 
 def statistics(z: Array, y: Array, weight: Array | None) -> Moments:

@@ -121,7 +121,7 @@ def _with_inferred_states(data: TrainingData, pairs: Transitions, start: Regress
         network, before = solved.network, weights(solved.network)
         expected, missing = _expected(pairs, silent_states(network, data.r, data.u, noise))
         unknown = missing.of_current(network.decay)
-        total = moments(z, targets(expected, data.dt_s, network.tau_s, data.substeps))
+        total = moments(z, targets(expected, network.decay))
         total = total._replace(YY=total.YY + tensor(unknown))
         penalty = evidence_penalties(total, solved.source, solved.penalty, rounds=PENALTY_ROUNDS)
         network = as_network(solve_blocks(total, solved.source, penalty), data, network.tau_s)

@@ -5,11 +5,11 @@ States x and rates r = phi(x) are dimensionless; currents are in the units of x 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, decay, rates_inside_step, total_current
+from curbd.network.equation import Network, TimeConstant, rates_inside_step, total_current
 from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.recording.circuit import Circuit
 
@@ -29,11 +29,13 @@ class TrainingData(NamedTuple):
     trial : (trial,) index of the recorded trial; a bootstrap resample contains some trials more than once.
     dt_s : sample step, s.
     substeps : Euler steps in a sample.
-    tau_s : time constant, s, or None if the time constant is to be estimated.
+    tau_s : time constant, s, of all units or of each unit (unit,); None if the time constant is to be estimated.
     drive : (trial, time, unit) external current that is already known, in the (dimensionless) units of the state x, or
         None.
     circuit : constraints on the weights between the units, or None.
     nonlinearity : the function phi from states to rates.
+    tau_group : (unit,) index, from 0, of the group of units that share a time constant, if those of the groups differ
+        and are to be estimated; None for one time constant of all units.
     """
 
     r: Array
@@ -43,10 +45,11 @@ class TrainingData(NamedTuple):
     trial: Array
     dt_s: float
     substeps: int
-    tau_s: float | None
+    tau_s: TimeConstant | None
     drive: Array | None = None
     circuit: Circuit | None = None
     nonlinearity: Nonlinearity = TANH
+    tau_group: Array | None = None
 
     def of_trials(self, chosen: Array) -> TrainingData:
         """Select trials, by mask or by index; an index may occur more than once."""
@@ -153,23 +156,22 @@ def regressors(pairs: Transitions, network: Network | None = None) -> Array:
     return np.concatenate([r, pairs.u, np.ones((len(r), 1))], axis=1)
 
 
-def targets(pairs: Transitions, dt_s: float, tau_s: float, substeps: int) -> Array:
+def targets(pairs: Transitions, D: Any) -> Array:
     """Compute the current y that carried each state to the next, without the known external current.
 
-    y = (x_next - D x) / (1 - D) - drive, where D is the share of a state x that is left after one sample without input.
+    y = (x_next - D x) / (1 - D) - drive.
 
     Parameters
     ----------
     pairs : transitions.
-    dt_s : sample step, s.
-    tau_s : time constant, s.
-    substeps : Euler steps in a sample.
+    D : share of a state that is left after one sample without input (see `curbd.network.equation.decay`), a number or
+        one for each unit (unit,).
 
     Returns
     -------
     y : (pair, unit).
     """
-    return total_current(pairs.x, pairs.x_next, decay(dt_s, tau_s, substeps)) - pairs.drive
+    return total_current(pairs.x, pairs.x_next, D) - pairs.drive
 
 
 def source_of_regressor(region: Array, n_inputs: int) -> Array:
@@ -195,19 +197,28 @@ def lag_one(error: Array, pairs: Transitions) -> Array:
     return (before * after).sum(0) / np.where(power > 0, power, 1)
 
 
-def as_network(W: Array, data: TrainingData, tau_s: float) -> Network:
+def as_network(W: Array, data: TrainingData, tau_s: TimeConstant) -> Network:
     """Construct the network with the weights of a regression.
 
     Parameters
     ----------
     W : (unit, regressor) weights [J, B, b].
     data : the training trials, for the number of units and inputs and the sample step.
-    tau_s : time constant, s.
+    tau_s : time constant, s, of all units or of each unit (unit,).
 
     Returns
     -------
     The network.
     """
     n, k = data.r.shape[2], data.u.shape[2]
-    J, B, b = W[:, :n], W[:, n : n + k], W[:, n + k]
-    return Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=data.dt_s, substeps=data.substeps, nonlinearity=data.nonlinearity)
+    differ = isinstance(tau_s, np.ndarray)
+    return Network(
+        J=W[:, :n],
+        B=W[:, n : n + k],
+        b=W[:, n + k],
+        tau_s=float(np.exp(np.log(tau_s).mean())) if differ else float(tau_s),
+        dt_s=data.dt_s,
+        substeps=data.substeps,
+        nonlinearity=data.nonlinearity,
+        unit_tau_s=tau_s if differ else None,
+    )

@@ -45,7 +45,7 @@ def own_past(fit: View) -> Network:
             trial=train,
             dt_s=network.dt_s,
             substeps=network.substeps,
-            tau_s=network.tau_s,
+            tau_s=network.tau_s if network.unit_tau_s is None else network.unit_tau_s[units],
             nonlinearity=network.nonlinearity,
         )
         alone = regress_states(data, transitions(data, OWN_PAST_FOLDS)).regression.network

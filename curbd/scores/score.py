@@ -82,6 +82,7 @@ def score(
                 | noise_columns(networks, fit_index, recording, trials)
                 | nonlinearity_columns(networks)
                 | adaptation_columns(networks, fit_index)
+                | time_constant_columns(networks, fit_index)
                 | {"penalty_by": penalty_by, "cosmoothing_bits_per_spike": np.nan, "seconds": seconds[fit_index]}
             )
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
@@ -230,6 +231,8 @@ def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequ
 def unit_scores(fit: View, compared: Mapping[str, Comparison]) -> pd.DataFrame:
     """Compute the table ``unit_scores``: the held-out R2 of every unit for each kind of forecast.
 
+    Time constants of single units are added, if the units have their own.
+
     Parameters
     ----------
     fit : a fitted network with the recording that it was fitted to, at observed rates.
@@ -245,7 +248,8 @@ def unit_scores(fit: View, compared: Mapping[str, Comparison]) -> pd.DataFrame:
     scores = {
         name: compared["test"].errors[key].by_unit() if "test" in compared else nothing for name, key in columns.items()
     }
-    return pd.DataFrame({"unit_id": fit.unit_id, **scores})
+    own = {} if fit.network.unit_tau_s is None else {"tau_s": fit.network.unit_tau_s}
+    return pd.DataFrame({"unit_id": fit.unit_id, **scores, **own})
 
 
 def _columns_of_all_regions(by_region: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -327,6 +331,18 @@ def adaptation_columns(networks: xr.Dataset, fit_index: int) -> dict[str, float]
     """Return the columns of the table ``fits`` about the adaptation of the units; none if adaptation was not tried."""
     names = [name for name in ("adaptation_tau_s", "adaptation_nats") if "adaptation_nats" in networks]
     return {name: float(networks[name].values[fit_index]) if name in networks else np.nan for name in names}
+
+
+def time_constant_columns(networks: xr.Dataset, fit_index: int) -> dict[str, float]:
+    """Return the columns of the table ``fits`` about time constants that differ; none if all units share one."""
+    if "unit_tau_s" not in networks:
+        return {}
+    of_units = networks["unit_tau_s"].values[fit_index]
+    return {
+        "shortest_tau_s": float(of_units.min()),
+        "longest_tau_s": float(of_units.max()),
+        "tau_nats": float(networks["tau_nats"].values[fit_index]),
+    }
 
 
 def noise_columns(networks: xr.Dataset, fit_index: int, recording: xr.Dataset, trials: Array) -> dict[str, float]:

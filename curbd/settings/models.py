@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from curbd.settings.section import NotNegative, Positive, Section
 Tau = Positive | Literal["estimate"]
 
 
+OwnTimeConstants = Literal["per_unit", "per_region"]
 NonlinearityName = Literal["tanh", "relu", "softplus", "exponential"]
 
 
@@ -252,6 +253,9 @@ ESTIMATORS: dict[str, dict[str, type[Section]]] = {
 CONSTRAINED = ("one_step", "sparse")
 """Estimators that can hold to constraints on the weights."""
 
+OWN_TIME_CONSTANTS = ("one_step", "sparse")
+"""Estimators that can fit a time constant for every unit or region."""
+
 ANY_NONLINEARITY = ("one_step",)
 """Estimators that can fit networks with another nonlinearity than tanh."""
 
@@ -298,8 +302,11 @@ class Model(Section):
     """Replaces the smoothing for this model. The default of `estimator: population` is 0."""
     scaling: Literal["largest", "counts"] | None = None
     """Replaces the scaling for this model."""
-    tau_s: Tau | None = None
-    """Replaces the time constant for this model."""
+    tau_s: Tau | OwnTimeConstants | None = None
+    """Replaces the time constant for this model. `per_unit` and `per_region` (with the estimators `one_step` and
+    `sparse`): every unit, or every region, has a time constant of its own, which is estimated. Time constants that the
+    data hardly tell apart are drawn together. network.nc has them as `unit_tau_s`, fits.csv the gain in held-out
+    likelihood over one time constant. Not with `substeps`, `hidden_inputs`, `adaptation` and relu."""
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
     nonlinearity: NonlinearityName | Literal["auto"] = "tanh"
@@ -374,6 +381,28 @@ class Model(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _estimator_of_own_time_constants(self) -> Model:
+        if not self.has_own_time_constants():
+            return self
+        name = self.estimator_name()
+        if self.family != "full_rank" or name not in OWN_TIME_CONSTANTS:
+            raise ValueError(
+                f"tau_s: found {self.tau_s} with the estimator {name} ({self.family}), expected a number, estimate, or "
+                f"the estimator {' or '.join(OWN_TIME_CONSTANTS)} of the family full_rank"
+            )
+        for option in ("hidden_inputs", "adaptation"):
+            if self.options.get(option, "none") not in ("none", False):
+                raise ValueError(
+                    f"tau_s: found {self.tau_s} with {option} in the options, which needs one time constant"
+                )
+        if self.nonlinearity in ("relu", "auto"):
+            raise ValueError(
+                f"tau_s: found {self.tau_s} with nonlinearity: {self.nonlinearity}, expected another nonlinearity, "
+                "because states of silent units are inferred with one time constant"
+            )
+        return self
+
     @property
     def level(self) -> Literal["unit", "population"]:
         """Return the level of the model's statements: recorded units, or whole populations."""
@@ -382,6 +411,10 @@ class Model(Section):
     def estimator_name(self) -> str:
         """Return the name of the estimator; if the model names none, the recommended estimator of the family."""
         return self.estimator or RECOMMENDED[self.family]
+
+    def has_own_time_constants(self) -> bool:
+        """Return whether every unit or region has a time constant of its own, which is estimated."""
+        return self.tau_s in get_args(OwnTimeConstants)
 
     def reads_data_once(self) -> bool:
         """Return whether the model can be fitted to a large recording in chunks, each of which is read once."""
@@ -394,6 +427,7 @@ class Model(Section):
             and options.adaptation is False
             and self.constraints is None
             and self.nonlinearity == "tanh"
+            and not self.has_own_time_constants()
             and (FitSettings().substeps if substeps is None else substeps) == 1
         )
 

@@ -295,6 +295,14 @@ def _contradictory_settings(plan: Plan, file: str) -> list[str]:
                         expected="substeps: 1, because states of silent units are inferred bin by bin",
                     )
                 )
+            if model.has_own_time_constants() and substeps > 1:
+                wrong.append(
+                    mistake(
+                        f"{file}, models.{name}",
+                        found=f"tau_s: {model.tau_s} with substeps: {substeps}",
+                        expected="substeps: 1 for units that have time constants of their own",
+                    )
+                )
             if isinstance(options, StateSpace) and options.noise == "counts":
                 smoothing = settings.smoothing_s
                 if settings.scaling != "counts" or (smoothing is not None and smoothing > 0):

@@ -21,6 +21,7 @@ UNIT_SCORES = {
         "information about the spikes of the unit that the model gains from the other units, on test trials, in bits "
         "per spike (population networks only)"
     ),
+    "tau_s": "time constant of the unit, s (models with a time constant for every unit or region only)",
 }
 """Columns of ``units.csv`` that the table has once for each model, as ``<name>:<model>``."""
 
@@ -166,7 +167,31 @@ TABLES: dict[str, Table] = {
                 empty=NO_POPULATION,
                 optional=True,
             ),
-            Column("tau_s", "number", "time constant of the units, s", low=0),
+            Column(
+                "tau_s",
+                "number",
+                "time constant of the units, s; if units or regions have their own, their geometric mean",
+                low=0,
+            ),
+            *(
+                Column(
+                    f"{extreme}_tau_s",
+                    "number",
+                    f"{extreme} time constant of a unit, s",
+                    empty="all units have one time constant",
+                    low=0,
+                    optional=True,
+                )
+                for extreme in ("shortest", "longest")
+            ),
+            Column(
+                "tau_nats",
+                "number",
+                "gain in the log likelihood of held-out folds of the training trials by time constants of single units "
+                "or regions, in nats",
+                empty="all units have one time constant",
+                optional=True,
+            ),
             Column(
                 "indicator_s",
                 "number",

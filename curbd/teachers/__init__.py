@@ -12,6 +12,7 @@ from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.published import published_three_region
 from curbd.teachers.teacher import CLIP, Teacher, states, true_current
 from curbd.teachers.two_days import TwoDays, two_days
+from curbd.teachers.unequal_time_constants import unequal_time_constants
 
 __all__ = [
     "CLIP",
@@ -32,6 +33,7 @@ __all__ = [
     "states",
     "true_current",
     "two_days",
+    "unequal_time_constants",
     "write_hdf5",
     "write_nwb",
     "write_populations",
@@ -103,6 +105,7 @@ TEACHERS = {
     "inhibitory_region": inhibitory_region,
     "laser": laser,
     "published": published_three_region,
+    "unequal_time_constants": unequal_time_constants,
 }
 """Name -> teacher, as the command `curbd teacher NAME` writes it."""
 

@@ -38,6 +38,8 @@ def write_hdf5(teacher: Teacher, path: Path | str) -> None:
         adaptation = teacher.network.adaptation
         if adaptation is not None:
             truth["adaptation"], truth.attrs["adaptation_tau_s"] = adaptation.strength, adaptation.tau_s
+        if teacher.network.unit_tau_s is not None:
+            truth["unit_tau_s"] = teacher.network.unit_tau_s
         truth.attrs["tau_s"], truth.attrs["dt_s"] = teacher.network.tau_s, teacher.network.dt_s
         truth.attrs["substeps"] = teacher.network.substeps
 

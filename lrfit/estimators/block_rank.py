@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from curbd.network.equation import decay
 from curbd.network.fit import BlockRanks, Fit
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
@@ -90,7 +91,7 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     """
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
-    y = targets(pairs, data.dt_s, tau_s, data.substeps)
+    y = targets(pairs, decay(data.dt_s, tau_s, data.substeps))
     folds = moments(regressors(pairs), y, pairs.fold)
     blocks, ranks = choose(folds, data.region, (pairs.u**2).sum(0), options, rng)
     network = as_network(solve(folds.total(), blocks), data, tau_s)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import Network
+from curbd.network.equation import Network, decay
 from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
 from curbd.regression.cross_validation import held_out_errors
@@ -74,7 +74,7 @@ def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choi
     """Fit a low-rank network in closed form, and return the network with the rank and penalty that were chosen."""
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
-    y = targets(pairs, data.dt_s, tau_s, data.substeps)
+    y = targets(pairs, decay(data.dt_s, tau_s, data.substeps))
     folds = moments(regressors(pairs), y, pairs.fold)
     choice = choose(folds, (pairs.u**2).sum(0), options)
     network = as_network(solve(folds.total(), choice), data, tau_s)

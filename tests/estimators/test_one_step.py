@@ -118,4 +118,4 @@ def test_the_current_that_carries_a_state_on_is_the_target():
     pairs = transitions(training_data(teacher))
     network = teacher.network
     current = pairs.r @ network.J.T + pairs.u @ network.B.T + network.b
-    np.testing.assert_allclose(targets(pairs, network.dt_s, network.tau_s, 1), current, atol=1e-9)
+    np.testing.assert_allclose(targets(pairs, network.decay), current, atol=1e-9)
