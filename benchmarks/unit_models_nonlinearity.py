@@ -62,7 +62,7 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
 
 def _row(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
     """The choice on rates of unknown scale, and currents in fits with the nonlinearity of the teacher to its rates."""
-    sizes = {"units": 5, "samples": 60} if quick else {"units": 8, "samples": 200}
+    sizes: dict[str, Any] = {"units": 5, "samples": 60} if quick else {"units": 8, "samples": 200}
     row: dict[str, Any] = {"seed": seed, "teacher": name}
     for trials in TRAINING_TRIALS:
         teacher = teachers.multi_region(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,11 @@ from curbd.settings.models import Model
 from curbd.teachers import Teacher, true_current
 
 KEYS = ("seed", "teacher", "fit")
-TEACHERS = {"units differ": "units", "regions differ": "regions", "all equal": "none"}
+TEACHERS: dict[str, Literal["units", "regions", "none"]] = {
+    "units differ": "units",
+    "regions differ": "regions",
+    "all equal": "none",
+}
 """Teacher -> between what its time constants differ."""
 FITS = {"one time constant": "estimate", "per unit": "per_unit", "per region": "per_region"}
 TRIALS, HELD_OUT_TRIALS = 12, 2
@@ -48,7 +52,9 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
     return rows(table, KEYS)
 
 
-def _fits(seed: int, name: str, differ: str, fits: list[str], *, quick: bool) -> Iterator[dict[str, Any]]:
+def _fits(
+    seed: int, name: str, differ: Literal["units", "regions", "none"], fits: list[str], *, quick: bool
+) -> Iterator[dict[str, Any]]:
     sizes = {"units": 6, "samples": 120} if quick else {}
     teacher = teachers.unequal_time_constants(differ=differ, trials=TRIALS, seed=seed, **sizes)
     recording, _ = recorded(teacher, HELD_OUT_TRIALS / TRIALS)

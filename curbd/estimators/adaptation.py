@@ -119,14 +119,14 @@ def find_adaptation(data: TrainingData, options: OneStep) -> AdaptationSearch:
     pairs = transitions(data, options.folds)
     first = regress(data, pairs, options.penalties)
     start = pairs.r.mean(0)
-    adaptation, nats, tau_s = Adaptation(np.zeros(len(start)), 1.0, start), 0.0, first.network.time_constant_s
+    adaptation, nats, tau_s = Adaptation(np.zeros(len(start)), 1.0, start), 0.0, first.network.tau_s
     for _ in range(ROUNDS):
         adaptation, nats = _best(data, pairs, first, start, tau_grid_s(options))
         current = adaptation_current(adaptation, data.r, data.dt_s)
         driven = pairs._replace(drive=current[pairs.trial, pairs.time])
         if data.tau_s is None:
             rest = driven.x_next - (1 - decay(data.dt_s, tau_s, data.substeps)) * driven.drive
-            tau_s = estimate_tau(data, driven._replace(x_next=rest))
+            tau_s = float(estimate_tau(data, driven._replace(x_next=rest)))
         first = regress(data._replace(tau_s=tau_s, drive=current), driven, options.penalties)
     return AdaptationSearch(adaptation, nats, tau_s)
 

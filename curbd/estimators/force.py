@@ -68,7 +68,7 @@ def force(data: TrainingData, options: Force, rng: np.random.Generator) -> Fit:
     from curbd.estimators.compiled_force import train_pass
 
     trained, held_out = (data, None) if options.stop == "passes" else set_aside(data)
-    tau_s = estimate_tau(trained, transitions(trained)) if data.tau_s is None else data.tau_s
+    tau_s = float(estimate_tau(trained, transitions(trained)) if data.tau_s is None else data.tau_s)
     scale = np.sqrt(np.nanmean(trained.u**2, axis=(0, 1))) if data.u.shape[2] else np.zeros(0)
     # Inputs are divided by their root mean square, so that one initial scale of P fits inputs and rates.
     unit = np.where(scale > 0, scale, 1)

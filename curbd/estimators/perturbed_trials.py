@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from curbd.network.equation import TimeConstant
 from curbd.network.fit import Fit
 from curbd.recording.scaling import rate_scale, scaled_rates
 from curbd.regression.transitions import TrainingData
@@ -108,7 +109,7 @@ def with_teaching_trials(
     return fitted._replace(network=network._replace(J=J, B=B, b=b), penalty=penalty, posterior=posterior)
 
 
-def _joined(training: TrainingData, teaching: TeachingTrials, tau_s: float) -> TrainingData:
+def _joined(training: TrainingData, teaching: TeachingTrials, tau_s: TimeConstant) -> TrainingData:
     """Append perturbed trials to the training trials, with a given time constant."""
     after = training.trial.max() + 1 + np.arange(len(teaching.r))
     return training._replace(

@@ -211,14 +211,14 @@ def as_network(W: Array, data: TrainingData, tau_s: TimeConstant) -> Network:
     The network.
     """
     n, k = data.r.shape[2], data.u.shape[2]
-    differ = isinstance(tau_s, np.ndarray)
+    unit_tau_s = tau_s if isinstance(tau_s, np.ndarray) else None
     return Network(
         J=W[:, :n],
         B=W[:, n : n + k],
         b=W[:, n + k],
-        tau_s=float(np.exp(np.log(tau_s).mean())) if differ else float(tau_s),
+        tau_s=float(tau_s) if unit_tau_s is None else float(np.exp(np.log(unit_tau_s).mean())),
         dt_s=data.dt_s,
         substeps=data.substeps,
         nonlinearity=data.nonlinearity,
-        unit_tau_s=tau_s if differ else None,
+        unit_tau_s=unit_tau_s,
     )
