@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -299,10 +300,57 @@ def readable_hdf5(path: Path) -> h5py.File:
     return h5py.File(path.open("rb", block_size=FETCHED_BYTES, cache_type="blockcache"), "r")
 
 
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is a folder in which Zarr stores a group.
+
+    Parameters
+    ----------
+    path : place of the file, see `curbd.settings.places.location`.
+    """
+    # A server has no folders, and every address may be taken for one.
+    return isinstance(path, Path) and (path / ".zgroup").is_file()
+
+
+def zarr_group(path: Path) -> Any:
+    """Open the group that a Zarr folder stores, to read it; its members are used as those of an HDF5 file.
+
+    Parameters
+    ----------
+    path : path of the folder.
+
+    Raises
+    ------
+    UserError : the packages that read Zarr are not installed.
+    """
+    # It brings zarr of the version that it can read.
+    if find_spec("hdmf_zarr") is None:
+        raise UserError.at(
+            str(path),
+            found="a Zarr folder, and no package hdmf_zarr",
+            expected="the packages that read NWB in Zarr",
+            todo="install them: pip install 'curbd-workflow[zarr]'",
+        )
+    import zarr
+
+    return zarr.open_group(str(path), mode="r")
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a recording: the file itself, or all files of a Zarr folder in the order of their names."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
 def sha256(path: Path | str) -> str:
-    """Return the SHA-256 checksum of a file in hexadecimal digits, reading the file in pieces of 1 MiB."""
+    """Return the SHA-256 checksum of a file in hexadecimal digits, reading the file in pieces of 1 MiB.
+
+    The checksum of a Zarr folder is that of the names and contents of its files.
+    """
+    path = Path(path)
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+    for name in files_of(path):
+        if name != path:
+            digest.update(str(name.relative_to(path)).encode())
+        with open(name, "rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
     return digest.hexdigest()

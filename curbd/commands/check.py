@@ -22,7 +22,7 @@ from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import whole_file
+from curbd.storage import files_of, whole_file
 
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
@@ -97,8 +97,9 @@ def check_run(plan: Plan) -> RunCheck:
 
 def digest_of_run(plan: Plan) -> str:
     """Return a string that changes with the plan of a run and with its files, by which repeated checks are avoided."""
-    files = {str(row.path): row.path.stat() for row in plan.recordings.values() if row.path.exists()}
-    stamps = {path: (found.st_size, found.st_mtime_ns) for path, found in files.items()}
+    paths = [row.path for row in plan.recordings.values() if row.path.exists()]
+    files = {str(file): file.stat() for path in paths for file in files_of(path)}
+    stamps = {name: (state.st_size, state.st_mtime_ns) for name, state in files.items()}
     return hashlib.sha256(f"{plan.to_json()}{json.dumps(stamps, sort_keys=True)}".encode()).hexdigest()
 
 

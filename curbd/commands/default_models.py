@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from curbd.settings.models import Model
 from curbd.settings.plan import Plan
 from curbd.settings.recordings_table import Recording
-from curbd.storage import readable_hdf5
+from curbd.storage import is_zarr, readable_hdf5, zarr_group
 
 MODELS_OF_POPULATIONS = {
     "full_rank": Model(family="full_rank", smoothing_s=0.0),
@@ -50,7 +51,7 @@ def shows_populations(row: Recording) -> bool:
     row : the recording.
     """
     try:
-        with readable_hdf5(row.path) as file:
+        with zarr_group(row.path) if is_zarr(row.path) else readable_hdf5(row.path) as file:
             if row.format == "nwb" and not row.settings.activity and "units/spike_times" in file:
                 return True
             # Regions of one unit, as averages over regions, are no samples of populations.
@@ -71,12 +72,13 @@ def _roi_responses(file: h5py.File) -> list[str]:
     """Return the paths of the responses of regions of interest in an NWB file; an empty path if there are none."""
     paths: list[str] = []
 
-    def note(_: str, stored: h5py.Group | h5py.Dataset) -> None:
+    def note(_: str, stored: Any) -> None:
         if stored.attrs.get("neurodata_type") == "RoiResponseSeries":
             paths.append(str(stored.name))
 
     for place in ("processing", "acquisition"):
-        if isinstance(file.get(place), h5py.Group):
+        # The group of a Zarr folder has the same methods.
+        if hasattr(file.get(place), "visititems"):
             file[place].visititems(note)
     return paths or [""]
 

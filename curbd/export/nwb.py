@@ -19,7 +19,7 @@ from pynwb.core import DynamicTable
 from curbd import tables
 from curbd.errors import UserError
 from curbd.results import Results
-from curbd.storage import sha256, told_if_unwritable, whole_file
+from curbd.storage import is_zarr, sha256, told_if_unwritable, whole_file
 
 Array = np.ndarray
 READ_VALUES = 1 << 22
@@ -88,6 +88,13 @@ def _source_file(results: Results, recording: str) -> Path:
         raise UserError.at(
             where,
             found=f"a recording from {path}",
+            expected="a recording from an NWB file",
+            todo="read currents.nc of this recording instead, for example with curbd.read",
+        )
+    if is_zarr(path):
+        raise UserError.at(
+            where,
+            found=f"a recording from the Zarr folder {path}",
             expected="a recording from an NWB file",
             todo="read currents.nc of this recording instead, for example with curbd.read",
         )

@@ -11,7 +11,7 @@ from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import is_remote, location
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import folder_mistake
-from curbd.storage import readable_hdf5
+from curbd.storage import is_zarr, readable_hdf5, zarr_group
 
 __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_recording"]
 
@@ -57,6 +57,8 @@ def _opened(path: Path, format: str, settings: RecordingSettings, where: str) ->
         from curbd.recording.nwb import open_nwb
 
         return open_nwb(path, settings, where)
+    if format == "hdf5" and is_zarr(path):
+        raise UserError.at(f"{where}: format", found="hdf5", expected="nwb, because only NWB is read in Zarr folders")
     if format == "hdf5":
         from curbd.recording.hdf5 import open_hdf5
 
@@ -65,7 +67,7 @@ def _opened(path: Path, format: str, settings: RecordingSettings, where: str) ->
 
 
 def check_hdf5(path: Path, where: str) -> None:
-    """Raise an error that explains why a file cannot be opened as HDF5; return silently if it can.
+    """Raise an error that explains why a file cannot be opened as HDF5 or Zarr; return silently if it can.
 
     Raises
     ------
@@ -75,6 +77,9 @@ def check_hdf5(path: Path, where: str) -> None:
     if not path.exists():
         found = "no such file on a server that answers" if is_remote(path) else "no such file"
         raise UnreadableError.at(where, found=found, expected=expected, todo="check the path in recordings.tsv")
+    if is_zarr(path):
+        zarr_group(path)
+        return
     # A server has no folders, and every address may be taken for one.
     if not is_remote(path) and path.is_dir():
         raise UnreadableError.at(where, **folder_mistake(path))

@@ -57,6 +57,11 @@ NO_TEXTS = {
 """Strings that mean no, regardless of case."""
 
 
+def is_stored(data: Any) -> bool:
+    """Return whether data are a dataset of an HDF5 file or of a Zarr folder, which may have attributes."""
+    return hasattr(data, "attrs") and hasattr(data, "dtype")
+
+
 def as_text(value: Any) -> str:
     """Convert any cell to a string: bytes are decoded, outer blanks removed; a missing value gives an empty string.
 

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from curbd.recording.cells import as_text
+from curbd.recording.cells import as_text, is_stored
 
 NAME_ATTRIBUTES = ("elements", "categories", "levels", "labels", "flag_meanings")
 """Attributes of a dataset of codes that may list the names of the codes."""
@@ -44,7 +44,7 @@ def code_names(dataset: Any) -> dict[int, str]:
     -------
     Code -> name; empty if the dataset states no names.
     """
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iu" or not dataset.size:
+    if not is_stored(dataset) or dataset.dtype.kind not in "iu" or not dataset.size:
         return {}
     stated = h5py.check_enum_dtype(dataset.dtype)
     if stated:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import yaml
@@ -30,7 +31,10 @@ from curbd.recording.sufficiency import statements
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import location
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Windows
-from curbd.storage import readable_hdf5
+from curbd.storage import files_of, is_zarr, readable_hdf5, zarr_group
+
+if TYPE_CHECKING:
+    from pynwb import NWBFile
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
 """Default settings, except that units without a region label are kept, so that any file can be described."""
@@ -56,20 +60,32 @@ def inspect(path: Path | str) -> str:
     """
     path = location(str(path))
     check_hdf5(path, str(path))
-    with reading(str(path), "the file"), readable_hdf5(path) as file:
-        is_nwb = "nwb_version" in file.attrs or isinstance(file.get("nwb_version"), h5py.Dataset)
-        sections = _nwb(file, path) if is_nwb else _hdf5(file, path)
+    if is_zarr(path):
+        from curbd.recording.nwb_zarr import read_zarr
+
+        nwbfile, _ = read_zarr(path, str(path))
+        sections = _nwb(nwbfile, path, f"{zarr_group(path).attrs['nwb_version']} in Zarr")
+    else:
+        with reading(str(path), "the file"), readable_hdf5(path) as file:
+            is_nwb = "nwb_version" in file.attrs or isinstance(file.get("nwb_version"), h5py.Dataset)
+            sections = _nwb_in_hdf5(file, path) if is_nwb else _hdf5(file, path)
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def _nwb(file: h5py.File, path: Path) -> list[list[str]]:
+def _nwb_in_hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     # pynwb takes most of a second to import; a plain HDF5 file does not need it.
+    from curbd.recording.nwb import read_nwb
+
+    nwbfile, _ = read_nwb(file, str(path))
+    return _nwb(nwbfile, path, one_line(file.attrs["nwb_version"]))
+
+
+def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
     from curbd.recording import nwb
     from curbd.recording.nwb_series import all_series, choose_activity, is_roi_response, stored_axes
 
-    nwbfile, _ = nwb.read_nwb(file, str(path))
     about = one_line(nwbfile.session_description)
-    head = [path.name, f"NWB {one_line(file.attrs['nwb_version'])}, {_size(path)}" + (f": {about}" if about else "")]
+    head = [path.name, f"NWB {version}, {_size(path)}" + (f": {about}" if about else "")]
     stored = all_series(nwbfile)
     try:
         paths = choose_activity(nwbfile, [], str(path))
@@ -228,7 +244,7 @@ def _further_columns(recording_file: RecordingFile, has_trials: bool) -> list[st
 
 
 def _paste(path: Path, format: str, columns: Mapping[str, object]) -> list[str]:
-    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", path.stem).lstrip(".+-") or "recording"
+    name = re.sub(r"[^A-Za-z0-9_.+-]+", "_", path.stem.removesuffix(".nwb")).lstrip(".+-") or "recording"
     cells = {"recording": name, "path": str(path), "format": format, **columns}
     return [
         "recordings.tsv (columns separated by tabs)",
@@ -251,4 +267,4 @@ def _dataset(dataset: h5py.Dataset) -> str:
 
 
 def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
+    return f"{sum(file.stat().st_size for file in files_of(path)) / 1e6:.1f} MB"

@@ -26,11 +26,12 @@ from curbd.recording.nwb_series import (
 )
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
+from curbd.recording.nwb_zarr import pickled_objects, read_zarr
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.recording.unreadable import READING_ERRORS, UnreadableError, broken_links, reading, reason_of
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import readable_hdf5
+from curbd.storage import is_zarr, readable_hdf5
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ def open_nwb(path: Path, settings: RecordingSettings, where: str) -> RecordingFi
     UserError : the file is not an NWB file; it has neither units nor series; it has several series and the settings
         name none of them; or no unit has a region label.
     """
+    if is_zarr(path):
+        nwbfile, zarr_io = read_zarr(path, where)
+        return describe(nwbfile, path, settings, where, close=zarr_io.close)
     with reading(where, "the file"):
         file = readable_hdf5(path)
     try:
@@ -159,6 +163,7 @@ def describe(
     broken = links_of(nwbfile)
     notes += [f"The link {link} leads to {target}, which does not exist." for link, target in broken.items()]
     interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]
+    notes += pickled_objects(nwbfile)
     invalid = len(intervals.get("invalid_times", ()))
     if invalid:
         notes.append(

@@ -13,7 +13,7 @@ from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 
 from curbd.errors import UserError
-from curbd.recording.cells import as_text, numbers
+from curbd.recording.cells import as_text, is_stored, numbers
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.unreadable import READING_ERRORS, reason_of
@@ -185,7 +185,7 @@ def _shape(data: Any) -> tuple[int, ...]:
 
 def _kind(data: Any) -> str:
     """Kind of the elements, as a letter of numpy; ``O`` for text, ``V`` for records and references."""
-    if isinstance(data, h5py.Dataset):
+    if is_stored(data):
         if h5py.check_ref_dtype(data.dtype) is not None:
             return "V"
         return str(data.dtype.kind)

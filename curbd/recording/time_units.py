@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import h5py
-
-from curbd.recording.cells import as_text
+from curbd.recording.cells import as_text, is_stored
 
 SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
@@ -22,7 +20,7 @@ SECONDS = {
 
 def stated_unit(dataset: Any) -> str:
     """Return the unit that a dataset of times states in its attribute ``unit`` or ``units``; '' if it states none."""
-    if not isinstance(dataset, h5py.Dataset):
+    if not is_stored(dataset):
         return ""
     for attribute in ("unit", "units"):
         value = dataset.attrs.get(attribute)
@@ -36,7 +34,7 @@ def unit_in_description(dataset: Any) -> str:
 
     The result is '' if the description names no unit, or also names seconds.
     """
-    text = as_text(dataset.attrs.get("description", "")) if isinstance(dataset, h5py.Dataset) else ""
+    text = as_text(dataset.attrs.get("description", "")) if is_stored(dataset) else ""
     if re.search(r"\b(s|sec|seconds?)\b", text, re.IGNORECASE):
         return ""
     match = re.search(r"\b(ms|msec|milliseconds?|microseconds?|samples|minutes|hours)\b", text, re.IGNORECASE)

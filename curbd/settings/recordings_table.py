@@ -19,6 +19,7 @@ from curbd.settings.config import Defaults
 from curbd.settings.places import REMOTE, is_remote, location
 from curbd.settings.section import NAME, RESERVED_NAMES, Section
 from curbd.settings.validation import annotation_at, check, dotted, takes_text
+from curbd.storage import is_zarr
 
 Format = Literal["nwb", "hdf5"]
 REQUIRED_COLUMNS = ("recording", "path", "format")
@@ -165,6 +166,10 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         wrong.append(mistake(f"{where}, recording", found=f'"{name}"', expected=expected))
     if REMOTE in path:
         wrong += _address_mistakes(f"{where}, path", path)
+    elif is_zarr(_beside(folder, path)):
+        if kind != "nwb":
+            expected = "nwb, because Zarr folders are read as NWB only"
+            wrong.append(mistake(f"{where}, format", found=kind or "nothing", expected=expected))
     elif not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
         todo = "relative paths are resolved from the folder of this table"
@@ -233,11 +238,14 @@ def _row_settings(
 
 
 def folder_mistake(folder: Path) -> dict[str, str]:
-    """Describe the mistake of a folder in place of a file: found, expected and todo. NWB folders are Zarr stores."""
-    names = (".zgroup", ".zattrs", ".zmetadata", "zarr.json")
-    if folder.suffix == ".zarr" or any((folder / name).exists() for name in names):
+    """Describe the mistake of a folder in place of a file or of a Zarr group: found, expected and todo."""
+    if folder.suffix == ".zarr" or (folder / "zarr.json").exists():
         todo = "convert it to an HDF5 file, with NWBHDF5IO.export of pynwb and NWBZarrIO of hdmf-zarr"
-        return {"found": "a Zarr folder, which is not supported", "expected": "an NWB or HDF5 file", "todo": todo}
+        return {
+            "found": "a Zarr folder without .zgroup, such as one of Zarr's format 3",
+            "expected": "NWB in Zarr of format 2, or an NWB or HDF5 file",
+            "todo": todo,
+        }
     return {"found": "a folder", "expected": "an NWB or HDF5 file", "todo": "name the file inside it"}
 
 

@@ -199,7 +199,7 @@ def test_formats_that_are_not_read_are_called_by_name(tmp_path) -> None:
     folder = tmp_path / "session.zarr"
     folder.mkdir()
     (folder / "zarr.json").write_text("{}")
-    with pytest.raises(UserError, match=r"a Zarr folder, which is not supported"):
+    with pytest.raises(UserError, match=r"a Zarr folder without .zgroup, such as one of Zarr's format 3"):
         open_file(folder)
     old = tmp_path / "old.nwb"
     with h5py.File(old, "w") as file:
