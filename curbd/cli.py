@@ -22,15 +22,18 @@ from curbd.commands.steps import (
     add_inactivate_step,
     add_network_arguments,
     add_step,
+    add_windows_step,
     command_parser,
     fit_and_score,
     fit_model,
+    judge_of_units,
     read_experiments,
     read_recording,
     run,
     set_threads,
     write_dynamics,
     write_effects,
+    write_windows,
 )
 from curbd.errors import UserError
 
@@ -115,6 +118,7 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     """Steps that read a fitted network."""
     add_currents_step(steps, _currents)
     add_dynamics_step(steps, _dynamics)
+    add_windows_step(steps, _windows)
     step = add_step(steps, "contrasts", _contrasts, "compare the currents of a network between conditions")
     add_network_arguments(step)
     step.add_argument("--currents", type=Path, required=True, metavar="currents.nc", help="currents of the network")
@@ -351,6 +355,12 @@ def _contrasts(arguments: argparse.Namespace) -> None:
     tables.write("contrast_timecourses", compared.timecourses, arguments.timecourses)
 
 
+def _windows(arguments: argparse.Namespace) -> None:
+    from curbd.estimators.fitting import fit
+
+    write_windows(arguments, judge_of_units(fit))
+
+
 def _changes(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.changes.change_table import change_tables
@@ -468,6 +478,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         models,
         plan.config.models,
         with_contrasts=bool(plan.config.contrasts),
+        with_windows=bool(plan.config.verdict_windows_s),
         with_changes=bool(plan.config.changes),
         with_dynamics=plan.config.dynamics != "none",
         with_degeneracy=plan.config.degeneracy,

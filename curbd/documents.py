@@ -158,6 +158,8 @@ def _type(schema: dict[str, Any]) -> str:
         return " or ".join(_type(choice) for choice in schema["anyOf"] if choice.get("type") != "null")
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
+    if "prefixItems" in schema:
+        return "pair of " + _plural(_type(schema["prefixItems"][0]))
     if schema.get("type") == "array":
         return "list of " + _plural(_type(schema["items"]))
     if schema.get("type") == "object":
@@ -170,7 +172,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 def _plural(kind: str) -> str:
     """``numbers above 0`` from ``number above 0``; texts and choices stay as they are."""
-    return re.sub(r"^(section|number|whole number)", r"\1s", kind)
+    return re.sub(r"^(section|number|whole number|pair)", r"\1s", kind)
 
 
 def _sections(section: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

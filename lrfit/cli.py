@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curbd.commands.steps import (
     add_currents_step,
@@ -13,16 +14,25 @@ from curbd.commands.steps import (
     add_inactivate_step,
     add_network_arguments,
     add_step,
+    add_windows_step,
     command_parser,
     fit_and_score,
     fit_model,
+    judge_of_units,
     read_experiments,
     read_recording,
     run,
     set_threads,
     write_dynamics,
     write_effects,
+    write_windows,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from curbd.commands.steps import WindowJudge
+    from curbd.settings.models import Model
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -44,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made, steps = command_parser("lrfit", "Fit low-rank networks to recordings and describe their mechanism.")
     add_fit_step(steps, _fit)
     add_currents_step(steps, _currents)
+    add_windows_step(steps, _windows)
     add_dynamics_step(steps, _dynamics)
     add_inactivate_step(steps, _inactivate)
     step = add_step(steps, "latents", _latents, "write the latent variables of a low-rank network")
@@ -89,6 +100,18 @@ def _currents(arguments: argparse.Namespace) -> None:
     tables.write("nulls", null_table(networks), arguments.nulls)
     if arguments.balance is not None:
         tables.write("balance", tables.concatenate("balance", []), arguments.balance)
+
+
+def _windows(arguments: argparse.Namespace) -> None:
+    from lrfit.estimators.fitting import fit
+    from lrfit.population_network.window_table import population_judge
+
+    def judge(recording: xr.Dataset, networks: xr.Dataset, model: Model) -> WindowJudge:
+        if model.level == "population":
+            return population_judge(recording, networks)
+        return judge_of_units(fit)(recording, networks, model)
+
+    write_windows(arguments, judge)
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:

@@ -77,6 +77,8 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
         yield "ingest_for_model"
         return
     steps = dict(FILES_OF_STEP)
+    if plan.config.verdict_windows_s:
+        steps["windows"] = ("pathway_windows.csv",)
     if plan.config.contrasts:
         steps["contrasts"] = ("contrasts.csv", "contrast_timecourses.parquet")
     if plan.config.changes and plan.config.models[model].family == "full_rank":

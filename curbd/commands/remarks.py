@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.pathways.contradictions import contradictions
+from curbd.pathways.window_table import MIN_WINDOW_BINS, is_too_short, time_windows
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
 from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
@@ -49,6 +50,7 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
             yield from filter(None, [remark_on_conditions(recording["condition"].values.astype(str), columns)])
         n_bins = (recording["rates"].count("unit") > 0).sum("time")
         yield from filter(None, [remark_on_bins(float(n_bins.median()), float(recording.attrs["dt_s"]))])
+        yield from _lost_windows(recording, plan.config.verdict_windows_s)
     yield from _lost_experiments(folder / "experiments.json", plan, name)
     texts: dict[str, list[str]] = {}
     for model in models:
@@ -78,6 +80,20 @@ def _lost_regions(units: pd.DataFrame, fewest: int) -> Iterator[str]:
         yield (
             f"{', '.join(regions)} {'are' if len(regions) > 1 else 'is'} left out, with fewer than {fewest} units that "
             "can be fitted (units.min_per_region)."
+        )
+
+
+def _lost_windows(recording: xr.Dataset, wanted: float | list[tuple[float, float]]) -> Iterator[str]:
+    """Time windows without a verdict."""
+    lost = [
+        f"{window.start_s:g} to {window.stop_s:g} s"
+        for window in time_windows(recording, wanted)
+        if is_too_short(window)
+    ]
+    if lost:
+        yield (
+            f"there are no verdicts in the window{'s' * (len(lost) > 1)} {', '.join(lost)} (verdict_windows_s), with "
+            f"fewer than {MIN_WINDOW_BINS} bins inside the trials."
         )
 
 

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from curbd.dynamics.dynamics_tables import Dynamics
     from curbd.inactivation.experiments import Outcome
+    from curbd.pathways.window_table import TimeWindow
     from curbd.scores.score import Scores
     from curbd.settings.experiments import Experiments
 
-    Fit = Callable[[xr.Dataset, Model, str, Path], tuple[xr.Dataset, list[float]]]
+    WindowJudge = Callable[[TimeWindow], pd.DataFrame]
+    JudgeOfModel = Callable[[xr.Dataset, xr.Dataset, Model], WindowJudge]
+    Fit = Callable[[xr.Dataset, Model, str, Path | None], tuple[xr.Dataset, list[float]]]
     Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
     Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
@@ -175,6 +178,14 @@ def add_currents_step(steps: Steps[argparse.ArgumentParser], command: Command) -
     step.add_argument("--balance", type=Path, metavar="balance.parquet", help="file for the currents by cell type")
 
 
+def add_windows_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
+    """Add the step `windows`, which has the same arguments for every kind of network."""
+    step = add_step(steps, "windows", command, "judge the pathways of a network in parts of the trial")
+    add_network_arguments(step)
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run, with its windows")
+    step.add_argument("--out", type=Path, required=True, metavar="pathway_windows.csv", help="file for the verdicts")
+
+
 def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
     """Add the step `inactivate`, which has the same arguments for every kind of network."""
     step = add_step(steps, "inactivate", command, "perturb a network and compare perturbed with intact simulations")
@@ -287,6 +298,49 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
         )
     with whole_file(arguments.unit_scores) as temporary:
         scores.units.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def judge_of_units(fit: Fit) -> JudgeOfModel:
+    """Construct the function that judges the pathways of a network of recorded units in a time window.
+
+    Parameters
+    ----------
+    fit : function that fits a model to a recording.
+    """
+
+    def of_model(recording: xr.Dataset, networks: xr.Dataset, model: Model) -> WindowJudge:
+        from curbd.pathways.judge import judge
+        from curbd.pathways.window_table import in_window
+
+        def judged(window: TimeWindow) -> pd.DataFrame:
+            part = in_window(recording, window)
+            return judge(part, fit(part, model, str(networks.attrs["model"]), None)[0])
+
+        return judged
+
+    return of_model
+
+
+def write_windows(arguments: argparse.Namespace, judge: JudgeOfModel) -> None:
+    """Run the step `windows`: judge all pathways of a network in every time window, and write the table.
+
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `add_windows_step`.
+    judge : function of the recording, the networks and the settings of the model that returns a function which judges
+        the pathways in a window.
+    """
+    from curbd import tables
+    from curbd.pathways.window_table import time_windows, window_table
+    from curbd.settings.plan import load_plan
+    from curbd.storage import read_netcdf
+
+    set_threads(arguments)
+    recording, _ = read_recording(arguments)
+    networks, plan = read_netcdf(arguments.network), load_plan(arguments.plan)
+    model = plan.fit_model(str(networks.attrs["recording"]), str(networks.attrs["model"]))
+    windows = time_windows(recording, plan.config.verdict_windows_s)
+    tables.write("pathway_windows", window_table(networks, windows, judge(recording, networks, model)), arguments.out)
 
 
 def write_effects(arguments: argparse.Namespace, outcome: Outcome, interactions: Interactions) -> None:

@@ -260,6 +260,22 @@ def _latent_sentence(rows: pd.DataFrame) -> str:
     return f" {len(found)} of {counted(len(latents), 'latent')} differ{named}."
 
 
+def window_sentences(fit: ModelResults) -> list[str]:
+    """Say for every time window of the verdicts which pathways between regions are resolved or supported in it."""
+    sentences = []
+    for (start_s, stop_s), rows in fit.tables["pathway_windows"].groupby(["start_s", "stop_s"], sort=True):
+        pathways = between_regions(rows)
+        parts = []
+        for grade in ("resolved", "supported"):
+            named = pathways[pathways["grade"] == grade]
+            listed = _listed(named["source"] + " → " + named["target"])
+            parts.append(f"{len(named)} {grade}" + (f" ({listed})" if listed else ""))
+        sentences.append(
+            f"{start_s:g} to {stop_s:g} s: of {counted(len(pathways), 'pathway')} between regions, {', '.join(parts)}."
+        )
+    return sentences
+
+
 def change_sentences(fit: ModelResults) -> list[str]:
     """Say for every change of a model which pathways changed their weights, and of which nothing can be said."""
     sentences = []

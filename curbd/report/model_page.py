@@ -64,6 +64,14 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         "pictures": list(drawn.values()),
         "choice": choice(recording, fit, palette, results),
         "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
+        "windows": {
+            "sentences": findings.window_sentences(fit),
+            "table": grid(
+                "pathway_windows",
+                fit.tables["pathway_windows"].dropna(axis=1, how="all"),
+                leave_out=("recording", "model"),
+            ),
+        },
         "contrasts": {
             "sentences": findings.contrast_sentences(fit),
             "pictures": contrasts,

@@ -20,6 +20,7 @@ def definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
         "nulls",
         *(["constraints"] if len(run.tables["constraints"]) else []),
         "currents",
+        *(["pathway_windows"] if len(run.tables["pathway_windows"]) else []),
         *(["contrasts"] if len(run.tables["contrasts"]) else []),
         *(["changes"] if len(run.tables["changes"]) else []),
         "inactivations",

@@ -15,7 +15,7 @@ from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
-from curbd.settings.section import Name, Section
+from curbd.settings.section import Name, Positive, Section
 
 
 class Hardware(Section):
@@ -56,6 +56,10 @@ class Config(Section):
     further_nulls: bool = True
     """Whether every pathway is compared with the additional nulls of nulls.csv, which do not enter the verdict. They
     take about as long as the fit. With false, nulls.csv has no rows."""
+    verdict_windows_s: Positive | list[tuple[float, float]] = []
+    """Time windows in which every pathway gets one more verdict (pathway_windows.csv): starts and ends in seconds from
+    t = 0 of the trial, such as `[[0, 0.5], [0.5, 1.5]]`, or the length of successive windows over the whole trial, such
+    as `0.5`. Every model is fitted again to every window. Empty: verdicts on whole trials only."""
     contrasts: dict[Name, Contrast] = {}
     """Name -> comparison of the currents between conditions, at its shortest `{reward: {column: rewarded}}`. Every
     contrast is computed for every fitted network; recordings that lack the column or a level are left out, with a
@@ -82,6 +86,14 @@ class Config(Section):
     """Whether the channels of recordings of fields (LFP, ECoG: HDF5 files with sampled rates) are also described as
     coupled oscillators, with frequency, damping and the forces of regions (oscillators.csv, oscillator_forces.csv).
     There is no verdict on these forces, and in-silico experiments do not use them."""
+
+    @field_validator("verdict_windows_s")
+    @classmethod
+    def _starts_before_ends(cls, value: float | list[tuple[float, float]]) -> float | list[tuple[float, float]]:
+        for start_s, stop_s in value if isinstance(value, list) else []:
+            if start_s >= stop_s:
+                raise ValueError(f"found a window from {start_s:g} to {stop_s:g} s, expected a start before the end")
+        return value
 
     @field_validator("results")
     @classmethod

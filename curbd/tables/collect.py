@@ -43,6 +43,7 @@ def collect_run(
     settings: Mapping[str, Model],
     *,
     with_contrasts: bool,
+    with_windows: bool = False,
     with_changes: bool = False,
     with_dynamics: bool = False,
     with_degeneracy: bool = False,
@@ -59,6 +60,7 @@ def collect_run(
     models : name of a recording -> models that have all their results.
     settings : name of a model -> its settings.
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
+    with_windows : whether the config has time windows for verdicts; without, their table is empty.
     with_changes : whether the config has changes; without, their table is empty.
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
     with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
@@ -83,6 +85,7 @@ def collect_run(
         "constraints": fits,
         "currents": fits,
         "pathways": fits,
+        "pathway_windows": fits if with_windows else [],
         "nulls": fits,
         "balance": fits,
         "contrasts": fits if with_contrasts else [],

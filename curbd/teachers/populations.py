@@ -68,6 +68,7 @@ class Weights(NamedTuple):
     ----------
     M : (region, unit, latent) loadings; 0 for latents beyond the number of latents of a region.
     K : (target, source, latent, latent) weights between latents.
+    early : (target, source, latent, latent) weights between latents in the first half of the trial.
     input : (region, latent) weights of the recorded input.
     hidden : (drive, region, latent) weights of the hidden drives.
     bulk : (region, unit, unit) random weights within regions, or None.
@@ -75,6 +76,7 @@ class Weights(NamedTuple):
 
     M: Array
     K: Array
+    early: Array
     input: Array
     hidden: Array
     bulk: Array | None
@@ -92,6 +94,7 @@ def populations(
     pathway_rank: int = 1,
     absent: int | Collection[tuple[int, int]] = 2,
     feedforward: bool = False,
+    late: Collection[tuple[int, int]] = (),
     linear: bool = False,
     bulk: float = 0.0,
     hidden: float = 0.0,
@@ -122,6 +125,7 @@ def populations(
         latents.
     absent : pathways between regions without weights: their number, or pairs (target, source).
     feedforward : whether regions send currents only to regions with a higher index.
+    late : pathways (target, source) that send a current only from the middle of the trial on.
     linear : whether units are linear instead of tanh units; weights between latents are then scaled, so that the
         network is stable.
     bulk : size of random weights bulk N(0, 1) / sqrt(units) within each region, in addition to the low-rank weights.
@@ -143,7 +147,7 @@ def populations(
     counts, ranks = _numbers("recorded", recorded, regions, units), _numbers("rank", rank, regions, units)
     rng = np.random.default_rng(seed)
     present = _present(rng, regions, absent, feedforward)
-    weights = _weights(rng, units, ranks, pathway_rank, present, drives, bulk, linear)
+    weights = _weights(rng, units, ranks, pathway_rank, present, late, drives, bulk, linear)
     condition = np.arange(trials) % 2
     total = BURN_IN_BINS + bins
     u = np.zeros((total, trials))
@@ -229,6 +233,7 @@ def _weights(
     ranks: Sequence[int],
     pathway_rank: int,
     present: Array,
+    late: Collection[tuple[int, int]],
     drives: int,
     bulk: float,
     linear: bool,
@@ -244,9 +249,13 @@ def _weights(
     if linear:
         whole = K.swapaxes(1, 2).reshape(regions * latents, -1)
         K *= LINEAR_GROWTH / np.linalg.eigvals(whole).real.max()
+    early = K.copy()
+    for t, s in late:
+        early[t, s] = 0
     return Weights(
         M=M,
         K=K,
+        early=early,
         input=0.8 * rng.standard_normal((regions, latents)),
         hidden=rng.standard_normal((drives, regions, latents)),
         bulk=bulk * rng.standard_normal((regions, units, units)) / np.sqrt(units) if bulk else None,
@@ -307,6 +316,7 @@ def _simulate(
     x = np.empty((versions, trials, total - BURN_IN_BINS, places[-1]))
     current = np.zeros((regions, trials, total - BURN_IN_BINS, places[-1]))
     for k in range(total):
+        K = weights.K if k >= BURN_IN_BINS + (total - BURN_IN_BINS) // 2 else weights.early
         known = np.einsum("n,tl->tnl", u[k], weights.input) + np.einsum("dn,dtl->tnl", drive[:, k], weights.hidden)
         if k == BURN_IN_BINS:
             states[:] = states[:1]
@@ -320,14 +330,14 @@ def _simulate(
             latents = np.stack([rates[:, s] @ M[s] / units for s in range(regions)], 1) * on[:, :, None, None]
             if substep == 0 and k >= BURN_IN_BINS:
                 for t, chosen in enumerate(sample):
-                    sent = np.einsum("slm,snm->snl", weights.K[t], latents[0]) @ M[t][chosen].T
+                    sent = np.einsum("slm,snm->snl", K[t], latents[0]) @ M[t][chosen].T
                     if weights.bulk is not None:
                         sent[t] += rates[0, t] @ weights.bulk[t][chosen].T
                     current[:, :, k - BURN_IN_BINS, places[t] : places[t + 1]] = sent
             kick = rng.standard_normal((regions, trials, units), np.float32) * np.float32(UNIT_NOISE_SD)
             latent_kick = LATENT_NOISE_SD * rng.standard_normal((regions, trials, rank))
             for t in range(regions):
-                arriving = np.einsum("slm,vsnm->vnl", weights.K[t], latents) + known[t]
+                arriving = np.einsum("slm,vsnm->vnl", K[t], latents) + known[t]
                 push = (scaled * arriving + noise * latent_kick[t]).astype(np.float32) @ M[t].T
                 if weights.bulk is not None:
                     wild = (rates[:, t] * on[:, t, None, None]) @ weights.bulk[t].astype(np.float32).T

@@ -12,7 +12,7 @@ import numpy as np
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.weights import ABSENT_PENALTY, Shrinkage
+from lrfit.population_network.weights import ABSENT_PENALTY, Shrinkage, shrinkage
 
 Array = np.ndarray
 DRIVE_JITTER_VARIANCE = 1e-4
@@ -75,6 +75,21 @@ def stationary(F: Array, Q: Array) -> Array:
     """Compute the stationary covariance S of z[k+1] = F z[k] + q with q ~ N(0, Q), which solves S = F S F' + Q."""
     size = len(F)
     return np.linalg.solve(np.eye(size * size) - np.kron(F, F), Q.ravel()).reshape(size, size)
+
+
+def initial_shrinkage(model: Population, source_name: tuple[str, ...]) -> Shrinkage:
+    """Construct the penalties with which a new fit of a network starts that may already have hidden drives.
+
+    Parameters
+    ----------
+    model : the network.
+    source_name : (column,) names of the known sources.
+    """
+    prior = shrinkage(model, source_name)
+    penalty = prior.penalty.copy()
+    # The second latent of a drive is the filtered noise that enters the drive, which reaches no region.
+    penalty[:, np.flatnonzero(model.group >= model.regions)[1::2]] = ABSENT_PENALTY
+    return prior._replace(penalty=penalty)
 
 
 def _shrinkage(prior: Shrinkage, latents: int, regions: int, group: int) -> Shrinkage:

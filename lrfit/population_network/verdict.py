@@ -23,6 +23,7 @@ how large its current is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -78,13 +79,34 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
     drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; only the drives
         of the fit count.
     """
-    regions = fit.model.regions
-    drives = int(fit.model.group.max()) + 1 - regions
-    common = float(np.sum(drive_gains[:drives]))
-    strength = evidence(fit, fitted)
+    drives = int(fit.model.group.max()) + 1 - fit.model.regions
+    whole: Posterior | None = None
+
+    def lost(target: int, source: int) -> Array:
+        nonlocal whole
+        if whole is None:
+            whole = infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
+        less = improve(without(fit, target, source), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
+        return whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
+
+    common = float(np.sum(drive_gains[:drives])) if drives else None
+    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common)
+
+
+def judge(strength: Evidence, lost: Callable[[int, int], Array], n_held_out: int, common_nats: float | None) -> Verdict:
+    """Apply the rule of the verdict to the evidence on every pathway.
+
+    Parameters
+    ----------
+    strength : the evidence on every pathway from the trials of the fit.
+    lost : function (target, source) -> (trial,) loss of log likelihood of every held-out trial without the pathway; the
+        function is called only for pathways whose other grounds hold.
+    n_held_out : number of held-out trials.
+    common_nats : gain in held-out log likelihood of the hidden drives of the fit; None for a fit without drives.
+    """
+    regions = len(strength.nats)
     loss, error = np.full((regions, regions), np.nan), np.full((regions, regions), np.nan)
     grounds = np.full((regions, regions), "", object)
-    whole: Posterior | None = None
     for t in range(regions):
         for s in range(regions):
             if t == s:
@@ -99,17 +121,14 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
                 )
                 if not value >= least
             ]
-            if not failed and held_out.inside.shape[1] < MIN_HELD_OUT_TRIALS:
+            if not failed and n_held_out < MIN_HELD_OUT_TRIALS:
                 failed.append("few_held_out")
             elif not failed:
-                if whole is None:
-                    whole = infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
-                less = improve(without(fit, t, s), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
-                lost = whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
-                loss[t, s], error[t, s] = lost.sum(), lost.std() * np.sqrt(len(lost))
+                of_trials = lost(t, s)
+                loss[t, s], error[t, s] = of_trials.sum(), of_trials.std() * np.sqrt(len(of_trials))
                 if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
-                if drives and not loss[t, s] > common:
+                if common_nats is not None and not loss[t, s] > common_nats:
                     failed.append("common_drive")
             grounds[t, s] = "" if _synaptic(strength, t, s) else ",".join(failed)
     return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)

@@ -41,6 +41,7 @@ CONFIG = Config.model_validate(
         },
         "contrasts": {"choice": {"column": "side", "permutations": 19}},
         "changes": {"learning": {"column": "side", "permutations": 19}},
+        "verdict_windows_s": [[0.1, 0.35], [7, 8]],
     }
 )
 
@@ -80,6 +81,7 @@ def run_model(folder: Path, plan: Path, model: str) -> None:
         nulls=paths["nulls"],
         balance=paths["balance"],
     )
+    call(lrfit if low_rank else curbd, "windows", **fit, plan=plan, out=paths["pathway_windows"])
     call(
         curbd,
         "contrasts",
@@ -207,6 +209,13 @@ def test_contrasts_and_sessions_have_their_place(page: str) -> None:
     assert "Differences between conditions" in page
     assert "choice (left − right): the evoked currents of" in page
     assert "2 sessions of 2 animals" in page
+
+
+def test_verdicts_in_windows_have_their_place(page: str) -> None:
+    # Both models of both recordings have the first window, and no recording has the second.
+    assert page.count("Verdicts in parts of the trial") == 4
+    assert page.count("0.1 to 0.35 s: of 6 pathways between regions") == 2
+    assert "there are no verdicts in the window 7 to 8 s (verdict_windows_s)" in page
 
 
 def test_changes_of_weights_have_their_place(page: str) -> None:

@@ -128,8 +128,8 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
     table(HEADER, "a\ta.nwb\tnwb")
     assert mistakes(modls={}) == [
         "my.yaml, modls: found an unknown key, expected one of recordings, results, defaults, models, "
-        "inactivations, bench, stored_currents, further_nulls, contrasts, changes, report, dynamics, degeneracy, "
-        "oscillators; did you mean 'models'?"
+        "inactivations, bench, stored_currents, further_nulls, verdict_windows_s, contrasts, changes, report, "
+        "dynamics, degeneracy, oscillators; did you mean 'models'?"
     ]
     [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
     assert line == (

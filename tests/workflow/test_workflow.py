@@ -39,7 +39,7 @@ EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
 FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1, "mechanism": 1}
 EMPTY_IN_THE_DEMO = {
     *("perturbation_comparison", "contrasts", "contrast_timecourses", "changes", "constraints", "balance"),
-    *("degeneracy", "oscillators", "oscillator_forces"),
+    *("pathway_windows", "degeneracy", "oscillators", "oscillator_forces"),
     *("attractors", "lyapunov", "transitions", "phase_locking", "slow_manifolds"),
 }
 """Tables that the demo does not ask for, or for which its recording has no perturbed trials and no cell types."""
@@ -359,6 +359,13 @@ def test_new_contrasts_compute_nothing_else(done: Path) -> None:
     config["contrasts"] = {"side": {"column": "side"}}
     jobs = planned(snakemake(done, "--dry-run", "--configfile", write_config(done, **config)))
     assert jobs == {"contrasts": 2, "tables": 1, "group": 1, "report": 1, "default": 1}
+
+
+def test_new_windows_compute_nothing_else(done: Path) -> None:
+    config = yaml.safe_load((done / "config/config.yaml").read_text(encoding="utf-8"))
+    config["verdict_windows_s"] = [[0, 1], [1, 2]]
+    jobs = planned(snakemake(done, "--dry-run", "--configfile", write_config(done, **config)))
+    assert jobs == {"windows": 2, "tables": 1, "group": 1, "report": 1, "default": 1}
 
 
 def test_new_changes_compute_nothing_else(done: Path) -> None:

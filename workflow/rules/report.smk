@@ -16,6 +16,9 @@ rule tables:
         constraints=per_fit("constraints.csv"),
         currents=per_fit("currents.parquet"),
         pathways=per_fit("pathways.csv"),
+        windows=(
+            per_fit("pathway_windows.csv") if PLAN.config.verdict_windows_s else []
+        ),
         nulls=per_fit("nulls.csv"),
         balance=per_fit("balance.parquet"),
         contrasts=per_fit("contrasts.csv") if PLAN.config.contrasts else [],
@@ -65,6 +68,7 @@ rule tables:
                 "units",
                 "regions",
                 "pathways",
+                "pathway_windows",
                 "nulls",
                 "contrasts",
                 "changes",

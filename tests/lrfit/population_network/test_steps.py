@@ -56,6 +56,7 @@ def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
         "models": {"p": {"family": "low_rank", "estimator": "population", "options": {"max_dimensions": 3}}},
         "inactivations": EXPERIMENTS,
         "bench": {"posterior_draws": 5, "readout": ["step"]},
+        "verdict_windows_s": 0.5,
     }
     plan = folder / "plan.json"
     plan.write_text(read_plan(config).to_json())
@@ -101,6 +102,7 @@ def run_steps(folder: Path, teacher: PopulationTeacher) -> None:
         interactions="interactions.csv",
     )
     step("latents", *fitted, out="latents.parquet")
+    step("windows", *fitted, "--plan", str(plan), out="pathway_windows.csv")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("steps")
     run_steps(folder, teacher)
     names = ("fits", "region_scores", "currents", "pathways", "nulls", "inactivations", "inactivation_timecourses")
-    names += ("inactivation_units", "interactions", "latents")
+    names += ("inactivation_units", "interactions", "latents", "pathway_windows")
     return Done(
         teacher=teacher,
         folder=folder,
@@ -140,6 +142,21 @@ def test_verdicts_are_about_populations_and_give_reasons(done: Done) -> None:
     assert rows.loc[~rows["source"].isin(REGIONS) | (rows["source"] == rows["target"]), "p_value"].isna().all()
     assert (rows["share"] <= 1).all()
     assert rows.groupby("target")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
+
+
+def test_every_window_has_a_verdict_of_its_own(done: Done) -> None:
+    rows = done.tables["pathway_windows"]
+    # The first of the bins of .02 s is centred at 0.
+    limits = np.array([[-0.01, 0.49], [0.49, 0.99]])
+    assert rows[["start_s", "stop_s"]].drop_duplicates().to_numpy() == pytest.approx(limits)
+    names = done.tables["pathways"][["target", "source"]]
+    for _, window in rows.groupby("start_s"):
+        assert window[["target", "source"]].equals(names.set_index(window.index))
+        by_pathway = window.set_index(["target", "source"])
+        present, absent = by_pathway.loc[("B", "A")], by_pathway.loc[("A", "B")]
+        assert present["evidence_nats"] > 3 > absent["evidence_nats"]
+        assert present["p_value"] < 0.05
+        assert absent["verdict"] == "unresolved"
 
 
 def test_currents_are_compared_with_the_truth_of_the_file(done: Done) -> None:
