@@ -127,21 +127,21 @@ def push_forward(model: Population, at: Curved, w: Array) -> Array:
 
 
 def mean_slope(model: Population, at: Curved, weight: Array) -> Array:
-    """Average the derivative of f over trials.
+    """Sum the weighted derivative of f over trials.
 
     Parameters
     ----------
     model : the network.
     at : curved latents at which the derivative is taken.
-    weight : (time, trial) weights of the trials, which sum to 1 over trials.
+    weight : (time, trial) weights of the trials; the sum is a mean over trials if they sum to 1 in a bin.
 
     Returns
     -------
-    (time, latent, latent) mean derivative.
+    (time, latent, latent) weighted sum of the derivative.
     """
     latents = at.state.shape[2]
     if not model.curvature.any():
-        return np.broadcast_to(np.eye(latents), (len(weight), latents, latents))
+        return weight.sum(1)[:, None, None] * np.eye(latents)
     straight = np.einsum("tn,tnl->tl", weight, at.height)
     bent = (at.state * (weight[..., None] * model.curvature * at.height**3)).transpose(0, 2, 1) @ at.state
     return straight[:, :, None] * np.eye(latents) - bent * same_group(model)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.special import erf
 
+from lrfit.population_network.information import weight_information, working_range
 from lrfit.population_network.model import curved, mean_slope, pull_back, regauge, standard_gauge
-from tests.support.small_population import small_model
+from lrfit.population_network.paths import first_paths, infer
+from tests.support.small_population import small_model, small_recording
 
 
 def test_f_is_the_average_of_a_sigmoid_over_gaussian_loadings(rng: np.random.Generator) -> None:
@@ -33,14 +36,25 @@ def test_pull_back_is_the_derivative(rng: np.random.Generator) -> None:
         assert np.allclose((slope * w).sum(2), pulled[..., latent], atol=1e-6)
 
 
-def test_mean_slope_averages_the_derivative(rng: np.random.Generator) -> None:
-    model = small_model(curvature=2.0)
+@pytest.mark.parametrize("curvature", [0.0, 2.0])
+def test_mean_slope_averages_the_derivative(rng: np.random.Generator, curvature: float) -> None:
+    model = small_model(curvature=curvature)
     z = rng.standard_normal((3, 5, 4))
     at = curved(model, z)
     slope = mean_slope(model, at, np.full((3, 5), 0.2))
+    # Weights of all bins and trials together, as of a mean over both.
+    np.testing.assert_allclose(mean_slope(model, at, np.full((3, 5), 1 / 15)), slope / 3)
     for latent in range(4):
         unit = np.broadcast_to(np.eye(4)[latent], z.shape)
         assert np.allclose(slope[:, latent], pull_back(model, at, unit).mean(1))
+
+
+def test_a_linear_network_has_the_information_of_a_hardly_curved_one() -> None:
+    linear, bent = small_model(), small_model(curvature=1e-9)
+    data, _ = small_recording(linear, trials=10, bins=12)
+    paths = infer(linear, data, first_paths(linear, data))
+    known = [weight_information(model, working_range(model, data, paths)) for model in (linear, bent)]
+    np.testing.assert_allclose(known[0], known[1], rtol=1e-4)
 
 
 def test_standard_gauge_makes_loadings_white_and_keeps_the_network() -> None:
