@@ -1,5 +1,8 @@
 from . import tables as tables
 from . import teachers as teachers
+from .animals.shared_network import shared_network as shared_network
+from .animals.shared_tables import SharedTables as SharedTables
+from .animals.shared_tables import shared_tables as shared_tables
 from .changes.change_table import change_tables as change_tables
 from .contrasts.contrast import contrast_tables as contrast_tables
 from .errors import UserError as UserError

@@ -188,6 +188,19 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument("--out", type=Path, required=True, metavar="oscillators.csv", help="file for the channels")
     step.add_argument("--forces", type=Path, required=True, metavar="oscillator_forces.csv", help="file for the forces")
 
+    step = add_step(steps, "shared", _shared, "fit one network to the recordings of several animals")
+    step.add_argument(
+        "--recordings", type=Path, nargs="+", required=True, metavar="recording.nc", help="recordings of the animals"
+    )
+    step.add_argument("--synapses", metavar="TSV", help="table of connected pairs of units")
+    step.add_argument("--out", type=Path, required=True, metavar="network.nc", help="file for the shared network")
+    step.add_argument(
+        "--weights", type=Path, required=True, metavar="shared_weights.parquet", help="file for the weights"
+    )
+    step.add_argument(
+        "--pathways", type=Path, required=True, metavar="shared_pathways.csv", help="file for the pathways"
+    )
+
     step = add_step(steps, "group", _group, "combine the recordings of a run over sessions and animals")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")
     step.add_argument("--out", type=Path, required=True, metavar="group.csv", help="file for the combined estimates")
@@ -483,6 +496,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         with_dynamics=plan.config.dynamics != "none",
         with_degeneracy=plan.config.degeneracy,
         with_oscillators=plan.config.oscillators,
+        with_shared=plan.config.shared is not None,
     )
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
@@ -517,6 +531,22 @@ def _oscillators(arguments: argparse.Namespace) -> None:
     of_recording = oscillator_tables(recording)
     tables.write("oscillators", of_recording.oscillators, arguments.out)
     tables.write("oscillator_forces", of_recording.forces, arguments.forces)
+
+
+def _shared(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.animals.shared_network import shared_network
+    from curbd.animals.shared_tables import shared_tables
+    from curbd.storage import read_netcdf, write_netcdf
+
+    recordings = [read_netcdf(path) for path in arguments.recordings]
+    network = shared_network(
+        {str(recording.attrs["recording"]): recording for recording in recordings}, arguments.synapses
+    )
+    of_network = shared_tables(network)
+    write_netcdf({"/": network}, arguments.out)
+    tables.write("shared_weights", of_network.weights, arguments.weights)
+    tables.write("shared_pathways", of_network.pathways, arguments.pathways)
 
 
 def _group(arguments: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
+from curbd.settings.shared import Shared
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 from curbd.tables.column import SESSION_COLUMNS
@@ -121,6 +122,7 @@ def config_keys() -> list[str]:
     lines += _section("bench: how experiments are run and tested", ExperimentSettings, level=2)
     lines += _section("contrasts.&lt;name&gt;", Contrast, level=2)
     lines += _section("changes.&lt;name&gt;", Change, level=2)
+    lines += _section("shared: one network for several animals", Shared, level=2)
     lines += _section("report: how the figures show the regions", ReportSettings, level=2)
     return lines[:-1]
 

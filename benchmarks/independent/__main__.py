@@ -17,7 +17,18 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import command, rows
-from benchmarks.independent import background, delays, four_areas, graphs, raphe, silencing, slow_scans, visual, worms
+from benchmarks.independent import (
+    animals,
+    background,
+    delays,
+    four_areas,
+    graphs,
+    raphe,
+    silencing,
+    slow_scans,
+    visual,
+    worms,
+)
 from benchmarks.independent.answers import TruthSet
 from benchmarks.independent.page import write_page
 
@@ -27,6 +38,7 @@ SETS = (
     TruthSet("graphs", "Network*.h5", graphs.answers),
     TruthSet("four_areas", "four_areas_*.h5", four_areas.answers),
     TruthSet("worm", "worm_*", worms.answers),
+    TruthSet("animals", "", animals.answers),
     TruthSet("raphe", "opto_fmri_drn.h5", raphe.answers),
     TruthSet("delays", "mdlag_sim*.h5", delays.answers),
     TruthSet("visual", "v1v2_stim*.h5", visual.answers),

@@ -15,11 +15,12 @@ from sklearn.metrics import roc_auc_score
 import curbd
 from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
-from benchmarks.independent.networks import MODELS, fitted, session, training_rates
+from benchmarks.independent.networks import MODELS, SILENT_MODELS, fitted, session, training_rates
 from curbd.inactivation.tabulate import unit_table
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth, correlation
 from curbd.network.view import View
+from curbd.recording.scaling import rate_scale
 
 Array = np.ndarray
 BLOCKS = "existence of 12 blocks, AUROC"
@@ -74,10 +75,12 @@ def answers(files: list[Path]) -> Iterator[Answer]:
         areas = [str(name) for name in np.unique(truth.region)]
         effects = _exact_effects(truth, areas)
         # The sparse prior takes eight minutes for 400 units and was no better (.63 against .74 for the blocks).
-        for name in ("one_step (default)", "block_rank"):
-            networks = fitted(recording, MODELS[name])
-            yield from _of_currents(path.stem, name, curbd.view(recording, networks), scale, truth)
-            predicted = _predicted(recording, networks, areas)
+        models = {name: MODELS[name] for name in ("one_step (default)", "block_rank")} | SILENT_MODELS
+        for name, model in models.items():
+            networks = fitted(recording, model)
+            of_fit = rate_scale(recording, str(networks.attrs["phi"])).values
+            yield from _of_currents(path.stem, name, curbd.view(recording, networks), of_fit, truth)
+            predicted = _predicted(recording, networks, areas, of_fit)
             yield from _of_silencing(path.stem, name, "model", predicted, effects, truth.region)
         yield from _baselines(path.stem, training_rates(recording), scale, truth, effects)
 
@@ -123,13 +126,13 @@ def _exact_effects(truth: Truth, areas: list[str]) -> dict[str, Array]:
     return total
 
 
-def _predicted(recording: xr.Dataset, networks: xr.Dataset, areas: list[str]) -> dict[str, Array]:
+def _predicted(recording: xr.Dataset, networks: xr.Dataset, areas: list[str], scale: Array) -> dict[str, Array]:
     """Area -> (unit,) change of the rate that a fitted network predicts, in the units of the recording."""
     experiments = {"silence": curbd.Inactivation(start_s=SILENCED_FROM_S)}
     settings = curbd.ExperimentSettings(posterior_draws=0, groups=0)
     units = unit_table(curbd.run_experiments(recording, networks, experiments, settings=settings))
     units = units[units["seed"] == units["seed"].iloc[0]]
-    scale, order = recording["scale"].values, recording["unit_id"].values.astype(str)
+    order = recording["unit_id"].values.astype(str)
     effects = dict[str, Array]()
     for name, rows in units.groupby("perturbation"):
         # Conditions are equally frequent among the trials of the exact effects up to one trial.

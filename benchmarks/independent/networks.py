@@ -19,6 +19,11 @@ MODELS = {
     "sparse": curbd.Model(family="full_rank", estimator="sparse", seeds=[0]),
     "block_rank": curbd.Model(family="low_rank", estimator="block_rank", seeds=[0]),
 }
+SILENT_MODELS = {
+    f"one_step, {nonlinearity}": curbd.Model(family="full_rank", nonlinearity=nonlinearity, seeds=[0])
+    for nonlinearity in ("relu", "auto")
+}
+"""Models for units that may be silent, by the name of their nonlinearity."""
 
 
 def session(path: Path, settings: dict[str, object]) -> curbd.Session:

@@ -31,6 +31,7 @@ SPLIT_HALF_R = {SIGNED: 0.79, ABSOLUTE: 0.73, GANGLIA: 0.84}
 SETTINGS: dict[str, object] = {
     "windows": {"continuous": True},
 }
+SHARED = "shared network of the three worms"
 
 
 class Atlas(NamedTuple):
@@ -51,26 +52,48 @@ class Atlas(NamedTuple):
         return np.isfinite(self.response) & ~np.eye(len(self.response), dtype=bool)
 
 
+class Worm(NamedTuple):
+    """The weights of one animal beside the atlas.
+
+    Attributes
+    ----------
+    weights : (target, source) weights between standardised neurons.
+    truth : the responses of the same neurons.
+    region, unit_id : (neuron,) ganglion and name.
+    """
+
+    weights: Array
+    truth: Atlas
+    region: Array
+    unit_id: Array
+
+
 def answers(files: list[Path]) -> Iterator[Answer]:
     """Do weights between neurons order the responses to stimulation, by neuron and by ganglion?"""
     recordings = [path for path in files if path.suffix == ".h5"]
     with np.load(next(path for path in files if path.suffix == ".npz")) as atlas:
         names = [str(name) for name in atlas["neuron_ids"]]
         response, q = atlas["dFF"], atlas["q"]
-    pooled = dict[tuple[str, Role], list[tuple[Array, Atlas, Array]]]()
+    pooled = dict[tuple[str, Role], list[Worm]]()
+    worms = {path.stem: session(path, SETTINGS).recording for path in recordings}
+    shared = curbd.shared_network(worms)["J"]
     for path in recordings:
-        recording = session(path, SETTINGS).recording
+        recording = worms[path.stem]
         unit_id = recording["unit_id"].values.astype(str)
         kept = np.isin(unit_id, names)
         order = [names.index(unit) for unit in unit_id[kept]]
         truth = Atlas(response[np.ix_(order, order)], q[np.ix_(order, order)] < MAX_Q)
         region = recording["region"].values.astype(str)[kept]
-        for (name, role), weights in _weights(recording).items():
-            pooled.setdefault((name, role), []).append((weights[np.ix_(kept, kept)], truth, region))
-            yield from _of_neurons(path.stem, name, role, weights[np.ix_(kept, kept)], truth)
-    for (name, role), worms in pooled.items():
-        estimate, measured = _of_ganglia(worms)
+        weights = _weights(recording)
+        weights[SHARED, "model"] = shared.sel(target=unit_id, source=unit_id).values
+        for (name, role), of_worm in weights.items():
+            of_kept = of_worm[np.ix_(kept, kept)]
+            pooled.setdefault((name, role), []).append(Worm(of_kept, truth, region, unit_id[kept]))
+            yield from _of_neurons(path.stem, name, role, of_kept, truth)
+    for (name, role), of_method in pooled.items():
+        estimate, measured = _of_ganglia(of_method)
         yield Answer(GANGLIA, "three worms", name, role, correlation(estimate, measured))
+        yield from _of_neurons("three worms", name, role, *_mean_over_worms(of_method, names, response, q < MAX_Q))
     rng = np.random.default_rng(SHUFFLE_SEED)
     chance = [correlation(rng.permutation(measured), measured) for _ in range(SHUFFLES)]
     yield Answer(GANGLIA, "three worms", "shuffled pairs, 95 %", "chance", float(np.quantile(chance, 0.95)))
@@ -103,13 +126,23 @@ def _of_neurons(case: str, method: str, role: Role, weights: Array, truth: Atlas
     yield Answer(SIGNED, case, method, role, float(value))
 
 
-def _of_ganglia(worms: list[tuple[Array, Atlas, Array]]) -> tuple[Array, Array]:
+def _mean_over_worms(worms: list[Worm], names: list[str], response: Array, exists: Array) -> tuple[Array, Atlas]:
+    """Mean weights over the worms in which both neurons were recorded, of all neurons of the atlas."""
+    total, count = np.zeros(response.shape), np.zeros(response.shape)
+    for worm in worms:
+        order = np.array([names.index(unit) for unit in worm.unit_id])
+        total[np.ix_(order, order)] += worm.weights
+        count[np.ix_(order, order)] += 1
+    return total / np.maximum(count, 1), Atlas(np.where(count > 0, response, np.nan), exists)
+
+
+def _of_ganglia(worms: list[Worm]) -> tuple[Array, Array]:
     """(pair of ganglia,) mean |weight| and mean |response| over all measured pairs of neurons of all worms."""
-    ganglia = sorted(set.intersection(*(set(region) for _, _, region in worms)))
+    ganglia = sorted(set.intersection(*(set(worm.region) for worm in worms)))
     both = [
         tuple(
             np.mean(np.concatenate([_of_pair(values(worm), worm, target, source) for worm in worms]))
-            for values in (lambda worm: np.abs(worm[0]), lambda worm: np.abs(worm[1].response))
+            for values in (lambda worm: np.abs(worm.weights), lambda worm: np.abs(worm.truth.response))
         )
         for target in ganglia
         for source in ganglia
@@ -119,8 +152,7 @@ def _of_ganglia(worms: list[tuple[Array, Atlas, Array]]) -> tuple[Array, Array]:
     return estimate, measured
 
 
-def _of_pair(values: Array, worm: tuple[Array, Atlas, Array], target: str, source: str) -> Array:
+def _of_pair(values: Array, worm: Worm, target: str, source: str) -> Array:
     """(pair,) values of the measured pairs of neurons from one ganglion to another."""
-    _, truth, region = worm
-    block = np.ix_(region == target, region == source)
-    return values[block][truth.measured[block]]
+    block = np.ix_(worm.region == target, worm.region == source)
+    return values[block][worm.truth.measured[block]]

@@ -120,7 +120,7 @@ def circuit_of_units(units: pd.DataFrame, constraints: Constraints, where: str) 
         mean = distance[~np.eye(len(units), dtype=bool)].mean()
         factor = np.maximum((distance / mean) ** constraints.distance, LEAST_PENALTY_FACTOR)
     if constraints.pairs is not None:
-        unlisted = _unlisted(constraints.pairs, units["unit_id"].to_numpy(str), where)
+        unlisted = unlisted_pairs(constraints.pairs, units["unit_id"].to_numpy(str), f"{where}, constraints.pairs")
         factor[unlisted] *= np.inf if constraints.unlisted_pairs == "absent" else UNLISTED_PENALTY_FACTOR
     return Circuit(
         sign=sign,
@@ -176,16 +176,32 @@ def distances(xyz: Array, region: Array, where: str) -> Array:
     return D
 
 
-def _unlisted(path: str, unit_id: Array, where: str) -> Array:
-    """Pairs (target, source) of units that both occur in a table of pairs, but not as a pair; not a unit and itself."""
-    table = read_tsv(path, "constraints.pairs", "target and source")
-    _require_columns(table, ("target", "source"), "constraints.pairs", path)
+def unlisted_pairs(path: str, unit_id: Array, where: str) -> Array:
+    """Find the pairs of units that both occur in a table of connected pairs, but not as a pair; not a unit and itself.
+
+    Parameters
+    ----------
+    path : path of a TSV with the columns ``target`` and ``source`` (unit ids).
+    unit_id : (unit,) names of the units.
+    where : the recording and the setting, for messages; the setting follows the last comma.
+
+    Returns
+    -------
+    (target, source) bool.
+
+    Raises
+    ------
+    UserError : the table cannot be read, or names none of the units.
+    """
+    setting = where.rpartition(", ")[2]
+    table = read_tsv(path, setting, "target and source")
+    _require_columns(table, ("target", "source"), setting, path)
     position = {unit: index for index, unit in enumerate(unit_id)}
     listed = np.zeros((len(unit_id), len(unit_id)), dtype=bool)
     named = np.isin(unit_id, table[["target", "source"]].to_numpy(str))
     if not named.any():
         raise UserError.at(
-            f"{where}, constraints.pairs",
+            where,
             found=f"{path}, which names no unit of the recording",
             expected=f"unit ids such as {', '.join(unit_id[:3])}",
         )

@@ -16,6 +16,7 @@ from curbd.settings.models import FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
 from curbd.settings.section import Name, Positive, Section
+from curbd.settings.shared import Shared
 
 
 class Hardware(Section):
@@ -68,6 +69,9 @@ class Config(Section):
     """Name -> test of which pathways changed their weights between conditions or days, at its shortest
     `{learning: {column: day}}`. Every change is tested with every model of full rank; recordings that lack the column
     or a level are left out, with a remark."""
+    shared: Shared | None = None
+    """One network for several animals, at its shortest `shared: {}`: weights between identified units that all
+    recordings share, and the deviations of every animal (shared_weights.parquet, shared_pathways.csv). Null: none."""
     report: ReportSettings = ReportSettings()
     """How the figures of the report show the regions."""
 

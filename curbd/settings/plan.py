@@ -86,6 +86,12 @@ class Plan:
         constraints = self.config.models[model].constraints
         return [] if constraints is None else sorted(constraints.tables().values())
 
+    def shared_recordings(self) -> list[str]:
+        """Return the names of the recordings that share one network; none if the config asks for no shared network."""
+        if self.config.shared is None:
+            return []
+        return list(self.recordings) if self.config.shared.recordings is None else self.config.shared.recordings
+
     def fit_model(self, recording: str, model: str) -> Model:
         """Return a model with every setting that its fit uses, defaults included."""
         chosen = self.config.models[model]
@@ -248,8 +254,14 @@ def plan_and_mistakes(
     wrong += more + _unknown_experiments(checked, recordings) + _long_euler_steps(plan, file)
     wrong += _contradictory_settings(plan, file)
     if not more:
-        wrong += _unknown_recordings(checked, file, recordings)
+        wrong += _unknown_recordings(checked, file, recordings) + _shared_mistakes(plan, file)
     return plan, wrong
+
+
+_SECTIONS = (
+    *("models", "inactivations", "bench", "contrasts", "changes", "shared", "dynamics", "degeneracy", "oscillators"),
+)
+"""Keys of the config that are checked one after another, so that a mistake in one hides no mistakes in the others."""
 
 
 def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
@@ -261,7 +273,7 @@ def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
         return None, data
     kept = {key: data[key] for key in ("recordings", "results", "defaults") if key in data} | {"inactivations": {}}
     checked = check(Config, kept, dotted)[0]
-    for key in ("models", "inactivations", "bench", "contrasts", "changes", "dynamics", "degeneracy", "oscillators"):
+    for key in _SECTIONS:
         if checked is not None and key in data:
             larger = check(Config, kept | {key: data[key]}, dotted)[0]
             if larger is not None:
@@ -385,6 +397,29 @@ def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, Reco
                         expected=f"also {recording}, whose perturbed trials are compared with this experiment",
                     )
                 )
+    return wrong
+
+
+def _shared_mistakes(plan: Plan, file: str) -> list[str]:
+    """Recordings of the shared network that do not exist, fewer than two, and a table of synapses that is not there."""
+    shared = plan.config.shared
+    if shared is None:
+        return []
+    wrong = [
+        mistake(
+            f"{file}, shared.recordings",
+            found=f'"{name}"',
+            expected=f"names of recordings: {', '.join(plan.recordings)}",
+            todo=did_you_mean(name, plan.recordings),
+        )
+        for name in shared.recordings or []
+        if name not in plan.recordings
+    ]
+    if len(plan.shared_recordings()) < 2:
+        wrong.append(mistake(f"{file}, shared", found="fewer than two recordings", expected="at least two animals"))
+    if shared.synapses is not None and not Path(shared.synapses).is_file():
+        found = f'"{shared.synapses}" (no such file)'
+        wrong.append(mistake(f"{file}, shared.synapses", found=found, expected="a TSV"))
     return wrong
 
 

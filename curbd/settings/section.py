@@ -10,7 +10,7 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 """Regular expression for the names of recordings, models and experiments. These names become folder names and wildcards
 of the workflow."""
 
-RESERVED_NAMES = ("tables", "logs", "benchmarks")
+RESERVED_NAMES = ("tables", "logs", "benchmarks", "shared")
 """Folders of the results that stand next to the folders of the recordings; no recording may have such a name."""
 
 Positive = Annotated[float, Field(gt=0)]

@@ -15,6 +15,7 @@ from curbd.tables import (
     oscillators,
     pathways,
     recordings,
+    shared,
 )
 from curbd.tables.column import Table
 
@@ -30,5 +31,6 @@ TABLES: dict[str, Table] = (
     | dynamics.TABLES
     | degeneracy.TABLES
     | oscillators.TABLES
+    | shared.TABLES
     | group.TABLES
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curbd.errors import UserError, did_you_mean
 from curbd.teachers.adapting import adapting
+from curbd.teachers.animals import Animals, several_animals
 from curbd.teachers.excitatory_inhibitory import excitatory_inhibitory
 from curbd.teachers.files import write_hdf5, write_nwb, write_populations
 from curbd.teachers.inhibitory_region import inhibitory_region
@@ -18,6 +19,7 @@ __all__ = [
     "CLIP",
     "POPULATION_TEACHERS",
     "TEACHERS",
+    "Animals",
     "Laser",
     "Teacher",
     "TwoDays",
@@ -30,6 +32,7 @@ __all__ = [
     "multi_region",
     "named",
     "published_three_region",
+    "several_animals",
     "states",
     "true_current",
     "two_days",

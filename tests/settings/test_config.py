@@ -128,8 +128,8 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
     table(HEADER, "a\ta.nwb\tnwb")
     assert mistakes(modls={}) == [
         "my.yaml, modls: found an unknown key, expected one of recordings, results, defaults, models, "
-        "inactivations, bench, stored_currents, further_nulls, verdict_windows_s, contrasts, changes, report, "
-        "dynamics, degeneracy, oscillators; did you mean 'models'?"
+        "inactivations, bench, stored_currents, further_nulls, verdict_windows_s, contrasts, changes, shared, "
+        "report, dynamics, degeneracy, oscillators; did you mean 'models'?"
     ]
     [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
     assert line == (
@@ -189,8 +189,8 @@ def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
         'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected the path of an NWB or HDF5 file; '
         "relative paths are resolved from the folder of this table",
         'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name that no other line has',
-        'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, which '
-        "are folders of the results",
+        'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, shared, '
+        "which are folders of the results",
         "recordings.tsv, line 4, format: found \"hfd5\", expected nwb or hdf5; did you mean 'hdf5'?",
     ]
 

@@ -268,6 +268,17 @@ def constraint_tables(wildcards):
     return PLAN.constraint_tables(wildcards.model)
 
 
+def synapses(wildcards):
+    """The table of connected pairs of units for the shared network; nothing if the config names none."""
+    shared = PLAN.config.shared
+    return [] if shared is None or shared.synapses is None else shared.synapses
+
+
+def synapses_option(wildcards, input):
+    """The option of `curbd shared` that names the table of connected pairs."""
+    return f"--synapses {shlex.quote(input.synapses)}" if input.synapses else ""
+
+
 def populations(wildcards):
     """The table of the groups of units of a low-rank network, for experiments on them; nothing for other networks."""
     model = PLAN.config.models[wildcards.model]

@@ -53,6 +53,14 @@ rule tables:
             if PLAN.config.oscillators
             else []
         ),
+        shared=(
+            expand(
+                "<results>/shared/{file}",
+                file=["network.nc", "shared_weights.parquet", "shared_pathways.csv"],
+            )
+            if PLAN.config.shared is not None
+            else []
+        ),
         dynamics=(
             [table for name in DYNAMICS_TABLES for table in per_fit(f"{name}.csv")]
             if PLAN.config.dynamics != "none"
@@ -76,6 +84,7 @@ rule tables:
                 "inactivations",
                 "perturbation_comparison",
                 "interactions",
+                "shared_pathways",
             ],
         ),
         expand("<results>/tables/{file}", file=MECHANISM),
@@ -90,6 +99,7 @@ rule tables:
                 "latents",
                 "inactivation_timecourses",
                 "inactivation_units",
+                "shared_weights",
             ],
         ),
         "<results>/tables/provenance.json",
