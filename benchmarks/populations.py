@@ -102,7 +102,7 @@ def pathway_scores(teacher: PopulationTeacher, result: Analysis, data: Recording
     scores = []
     regions = len(teacher.present)
     for s in range(regions):
-        effect = mean_effect(silence(result.fit.model, data, result.fit.paths, s), teacher.condition)
+        effect = mean_effect(silence(result.fit.model, data, result.fit.paths, s, echo=result.echo), teacher.condition)
         wanted = mean_effect(teacher.silencing[s] * teacher.gain, teacher.condition) if len(teacher.silencing) else None
         for t in range(regions):
             units = teacher.region == t
@@ -316,7 +316,7 @@ def _in_processes(pairs: Sequence[tuple[str, int]], quick: bool, jobs: int) -> I
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure what is missing, then write the table."""
     written = "populations.md and populations/populations.csv"
-    parser = command.parser("populations", __doc__, written, seeds=range(20, 30), quick=True)
+    parser = command.parser("populations", __doc__, written, seeds=range(50, 60), quick=True)
     names = [*TEACHERS, *SYNAPSE_MV]
     parser.add_argument("--rows", nargs="+", choices=names, default=names, help="kinds of teachers")
     parser.add_argument("--jobs", type=int, default=1, help="number of processes, each with one thread")

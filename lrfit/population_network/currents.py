@@ -20,7 +20,7 @@ from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-SAMPLE_ERROR_SHARE = 0.9
+SAMPLE_ERROR_SHARE = 0.6
 """Error of a current, relative to its root mean square, for one recorded unit; it falls with the root of the number.
 
 The curvature of f is known for a whole population, and the recorded units are a random sample of it."""

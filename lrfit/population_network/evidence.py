@@ -13,6 +13,7 @@ from lrfit.population_network.information import mean_information, weight_inform
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.observation import counts_spikes
 from lrfit.population_network.pathway_test import PathwayTests, pathway_tests
+from lrfit.population_network.prior_error import prior_error
 from lrfit.population_network.ranks import pathway_rank
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.spike_coupling import spike_coupling
@@ -77,7 +78,7 @@ def weight_precision(fit: Fit, data: Recording) -> tuple[Array, Array]:
 
 
 def posterior_covariance(fit: Fit, data: Recording) -> Array:
-    """Compute the posterior covariance of the weights A, without assuming that the latents are known.
+    """Compute the covariance of the error of the weights A, without assuming that the latents or the prior are known.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def posterior_covariance(fit: Fit, data: Recording) -> Array:
     -------
     (row, latent, row, latent) covariance of the entries of A; rows are the latents of regions.
     """
-    return _inverse(*weight_precision(fit, data))
+    return _inverse(*weight_precision(fit, data)) + prior_error(fit, data)
 
 
 def _inverse(information: Array, prior: Array) -> Array:

@@ -28,8 +28,10 @@ LOADINGS_EVERY = 2
 Loadings converge sooner than the dynamics, and their update takes as long as the rest of a round."""
 ROUNDS_PER_BLOCK = 10
 MAX_BLOCKS = 8
-MIN_BLOCK_GAIN_NATS = 4.0
-"""A fit ends when a block of rounds gains less log likelihood than this."""
+MIN_BLOCK_GAIN_NATS = 20.0
+"""A fit ends when a block of rounds gains less log likelihood than this.
+
+Later rounds follow what the network does not describe, and make currents worse."""
 
 
 class Fit(NamedTuple):

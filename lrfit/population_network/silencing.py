@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrfit.population_network.echo import Echo
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.paths import MAX_LATENT, Paths, spreads
 from lrfit.population_network.recording import Recording
@@ -11,7 +12,9 @@ from lrfit.population_network.recording import Recording
 Array = np.ndarray
 
 
-def silence(model: Population, data: Recording, paths: Paths, region: int, first_bin: int = 0) -> Array:
+def silence(
+    model: Population, data: Recording, paths: Paths, region: int, first_bin: int = 0, echo: Echo | None = None
+) -> Array:
     """Compute how the log rate of every recorded unit changes if a region sends no current.
 
     Each trial is simulated again with its inferred innovations, so that the simulation without silencing is the
@@ -24,21 +27,30 @@ def silence(model: Population, data: Recording, paths: Paths, region: int, first
     paths : posterior of the latents.
     region : index of the silenced region.
     first_bin : first silenced bin.
+    echo : echo of the units, which changes with the latents of their region and ends in the silenced region; None for
+        units without an echo.
 
     Returns
     -------
     (trial, time, unit) log rate with silencing minus log rate without silencing.
     """
-    at = curved(model, paths.mean, spreads(model, data, paths))
-    new = paths.mean[1:] - drift(model, type(at)(*(part[:-1] for part in at)), data.sources[:-1])
-    silent = model._replace(A=np.where(model.group == region, 0.0, model.A))
     spread = spreads(model, data, paths)
-    z = paths.mean.copy()
+    at = curved(model, paths.mean, spread)
+    new = paths.mean[1:] - drift(model, type(at)(*(part[:-1] for part in at)), data.sources[:-1])
+    sends = model.group != region
+    silent = model._replace(A=np.where(sends, model.A, 0.0))
+    z, echoed = paths.mean.copy(), np.zeros_like(paths.mean)
     for k in range(first_bin, len(z) - 1):
         now = curved(model, z[k : k + 1], spread[k : k + 1])
         step = drift(silent, now, data.sources[k : k + 1])[0] + new[k]
         z[k + 1] = np.clip(step, -3 * MAX_LATENT, 3 * MAX_LATENT)
-    return np.moveaxis((z - paths.mean) @ model.C.T, 0, 1)
+        changed = np.where(sends, now.value[0], 0.0) - at.value[k]
+        echoed[k + 1] = model.leak * echoed[k] + (1 - model.leak) * changed
+    loadings = model.C if echo is None else echo.loadings
+    effect = (z - paths.mean) @ loadings.T
+    if echo is not None:
+        effect += echoed @ echo.weight.T
+    return np.moveaxis(effect, 0, 1)
 
 
 def mean_effect(effect: Array, condition: Array) -> Array:

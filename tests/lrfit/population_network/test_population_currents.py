@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrfit.population_network.currents import currents
-from lrfit.population_network.echo import estimate_echo
+from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.hidden import stationary
 from lrfit.population_network.information import Working, weight_information
 from lrfit.population_network.model import curved, drift, regauge
@@ -51,6 +51,23 @@ def test_silencing_removes_all_that_a_region_sends() -> None:
         change[k + 1] = change[k] @ F.T - (paths.mean[k] + change[k]) @ sent.T
     assert np.allclose(effect, np.moveaxis(change @ model.C.T, 0, 1))
     assert np.abs(effect[..., :5]).max() > 1e-3
+
+
+def test_the_echo_of_a_silenced_region_ends_and_that_of_its_targets_changes(rng: np.random.Generator) -> None:
+    model = small_model()
+    data, _ = small_recording(model)
+    paths = infer(model, data, first_paths(model, data), 10)
+    weight = rng.standard_normal(model.C.shape) * (model.C != 0)
+    echo = Echo(loadings=model.C, weight=weight, covariance=np.zeros((10, 8, 8)))
+    z = paths.mean + np.moveaxis(silence(model, data, paths, 1) @ np.linalg.pinv(model.C).T, 0, 1)
+    lag = np.subtract.outer(np.arange(len(z)), np.arange(len(z))) - 1
+    filtered = np.where(lag >= 0, 0.3 * 0.7 ** np.maximum(lag, 0), 0.0)
+    # f(z) = z in a linear network; the silenced region echoes nothing.
+    sent = np.where(model.group == 1, 0.0, z) - paths.mean
+    wanted = np.moveaxis(np.einsum("kj,jnl,ul->knu", filtered, sent, weight), 0, 1)
+    added = silence(model, data, paths, 1, echo=echo) - silence(model, data, paths, 1)
+    assert np.allclose(added, wanted)
+    assert np.abs(added[..., :5]).max() > 1e-3
 
 
 def test_information_of_latents_seen_exactly_is_that_of_an_autoregression() -> None:
