@@ -122,9 +122,9 @@ def latent_variance(model: Population, data: Recording, paths: Paths, source: in
 def deviation(model: Population, data: Recording, paths: Paths, covariance: Array, source: int, echo: Echo) -> Array:
     """Compute the standard deviation of a region's current about the mean of each unit.
 
-    The variance has five parts: uncertain weights of the latents; uncertain loadings and echo of the unit; uncertain
-    latents; the random sample of recorded units, in proportion to the current; echoes of echoes, in proportion to the
-    echo of the units of the target.
+    The variance has five parts: uncertain weights of the latents, in which their prior counts as uncertain; uncertain
+    loadings and echo of the unit; uncertain latents; the random sample of recorded units, in proportion to the
+    current; echoes of echoes, in proportion to the echo of the units of the target.
 
     Parameters
     ----------
