@@ -63,7 +63,8 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         is_of_populations = plan.config.models[model].level == "population"
         of_model += _experiments_on_units(folder, model) if is_of_populations else _long_experiments(effects, tau_s)
         if plan.config.models[model].constraints is not None:
-            of_model += _doubtful(read("constraints", folder / model / "constraints.csv"))
+            constraints = read("constraints", folder / model / "constraints.csv")
+            of_model += [*_doubtful(constraints), *_far_units(constraints)]
         for text in [*of_model, *contradictions(pathways, nulls)]:
             texts.setdefault(text, []).append(model)
     yield from (f"{', '.join(named)}: {text}" for text, named in texts.items())
@@ -119,6 +120,15 @@ def _long_experiments(effects: pd.DataFrame, tau_s: float) -> Iterator[str]:
             f"perturb{'s' * (len(long) == 1)} for up to {long.max():.3g} s, {long.max() / tau_s:.0f} time constants. "
             "The effect is then mostly that on a network which no longer follows the recorded trial: set start_s and "
             "stop_s, or sweep_s for successive windows."
+        )
+
+
+def _far_units(constraints: pd.DataFrame) -> Iterator[str]:
+    """Penalties of distance with which shuffled positions predict as well."""
+    if "distance_verdict" in constraints and (constraints["distance_verdict"] == "no_evidence").any():
+        yield (
+            "with shuffled positions of the units, the fit predicts held-out trials as well: the data do not support "
+            "the penalty that grows with distance."
         )
 
 

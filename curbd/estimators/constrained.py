@@ -2,7 +2,8 @@
 
 The regression is solved from the same second moments as that of `curbd.estimators.one_step`, with bounds on the weights
 (`curbd.regression.bounded`). The strength of the penalties is chosen for every target region by the error of held-out
-folds. Controls are fitted beside it: a network without constraints, and networks with shuffled cell types.
+folds. Controls are fitted beside it: a network without constraints, networks with shuffled cell types, and networks
+with shuffled positions.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
     data : the training trials. If their time constant is None, the time constant is estimated without constraints.
     circuit : the constraints.
     options : options of the estimator `one_step` or `sparse`.
-    rng : random generator that shuffles the cell types of the controls.
+    rng : random generator that shuffles the cell types and the positions of the controls.
 
     Returns
     -------
@@ -103,6 +104,10 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
         _fitted(problem, circuit._replace(sign=rng.permutation(circuit.sign)), strength, SEARCH_TOLERANCE)[0]
         for _ in range(circuit.n_shuffles)
     ]
+    displaced = [
+        _fitted(problem, circuit.displaced(rng.permutation(len(circuit.sign))), strength, SEARCH_TOLERANCE)[0]
+        for _ in range(circuit.n_displaced)
+    ]
 
     def as_fitted(solution: Array) -> Network:
         return as_network(solution, data, first.network.time_constant_s)
@@ -116,7 +121,12 @@ def constrained(data: TrainingData, circuit: Circuit, options: OneStep, rng: np.
         penalty=first.between_regions,
         posterior=Posterior(left / freedom * inflation(network, pairs), problem.total.gram, ridge),
         penalty_by="cross_validation",
-        controls=Controls(as_fitted(free), tuple(map(as_fitted, shuffled)), circuit),
+        controls=Controls(
+            unconstrained=as_fitted(free),
+            shuffled=tuple(map(as_fitted, shuffled)),
+            displaced=tuple(map(as_fitted, displaced)),
+            circuit=circuit,
+        ),
     )
 
 
@@ -130,14 +140,14 @@ def held_out_r2(fit: Fit, data: TrainingData) -> Array:
 
     Returns
     -------
-    (control,) share for the fit, the unconstrained fit, and every fit with shuffled cell types; NaN without held-out
-    transitions.
+    (control,) share for the fit, the unconstrained fit, every fit with shuffled cell types and every fit with shuffled
+    positions; NaN without held-out transitions.
     """
     controls = fit.controls
     if controls is None:
         raise ValueError("a fit without constraints has no controls")
     pairs = transitions(data)
-    networks = (fit.network, controls.unconstrained, *controls.shuffled)
+    networks = (fit.network, controls.unconstrained, *controls.shuffled, *controls.displaced)
     if not len(pairs.r):
         return np.full(len(networks), np.nan)
     y = targets(pairs, fit.network.decay)

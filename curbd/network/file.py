@@ -273,7 +273,9 @@ def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
     shares = [fit.control_r2 for fit in fits if fit.control_r2 is not None]
     if len(controls) < len(fits) or len(shares) < len(fits):
         return Product({})
-    names = ["constrained", "unconstrained", *(f"shuffled_{index + 1}" for index in range(len(shares[0]) - 2))]
+    names = ["constrained", "unconstrained"]
+    names += [f"shuffled_{index + 1}" for index in range(len(controls[0].shuffled))]
+    names += [f"displaced_{index + 1}" for index in range(len(controls[0].displaced))]
     circuit = controls[0].circuit
     density = np.full(circuit.same_region.shape, np.nan)
     for of_block in circuit.densities:

@@ -85,11 +85,13 @@ class Controls(NamedTuple):
     ----------
     unconstrained : the network without any constraint.
     shuffled : networks under the same constraints, with shuffled cell types.
+    displaced : networks under the same constraints, with shuffled positions of the units.
     circuit : the constraints.
     """
 
     unconstrained: Network
     shuffled: tuple[Network, ...]
+    displaced: tuple[Network, ...]
     circuit: Circuit
 
 
@@ -115,7 +117,8 @@ class Fit(NamedTuple):
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``; None if there is no choice.
     controls : fits with which a fit under constraints is compared; None without constraints.
     control_r2 : (control,) share of the variance of the held-out total current that is predicted one sample ahead by
-        the fit, by the unconstrained fit and by every fit with shuffled cell types; None without constraints.
+        the fit, by the unconstrained fit, by every fit with shuffled cell types and by every fit with shuffled
+        positions; None without constraints.
     adaptation_nats : gain in held-out log likelihood by the adaptation of units, in nats; None if none was tried.
     tau_nats : gain in held-out log likelihood by time constants of single units or regions, in nats; None if all units
         share one time constant.

@@ -50,9 +50,11 @@ class Circuit(NamedTuple):
     local_inhibition : whether units of sign -1 have no weights onto units of other regions.
     penalty_factor : (unit, unit) multiplier of the penalty on each weight; infinite for a weight that is absent.
     distance : (unit, unit) distances, 0 for a unit and itself; None if the penalty does not depend on distance.
+    distance_factor : (unit, unit) what the distances contribute to ``penalty_factor``; None as ``distance``.
     communicability : whether the penalty is also multiplied by the communicability of the two units.
     densities : blocks with a given density.
     n_shuffles : number of control fits with shuffled signs.
+    n_displaced : number of control fits with shuffled positions.
     """
 
     sign: Array
@@ -60,9 +62,22 @@ class Circuit(NamedTuple):
     local_inhibition: bool
     penalty_factor: Array
     distance: Array | None
+    distance_factor: Array | None
     communicability: bool
     densities: tuple[Density, ...]
     n_shuffles: int
+    n_displaced: int
+
+    def displaced(self, order: Array) -> Circuit:
+        """Give every unit the position of another unit, by index (unit,)."""
+        if self.distance_factor is None:
+            raise ValueError("a circuit without distances has no positions")
+        factor = self.distance_factor[np.ix_(order, order)]
+        return self._replace(
+            penalty_factor=self.penalty_factor / self.distance_factor * factor,
+            distance=None if self.distance is None else self.distance[np.ix_(order, order)],
+            distance_factor=factor,
+        )
 
 
 def circuit_of(recording: xr.Dataset, constraints: Constraints) -> Circuit:
@@ -114,11 +129,12 @@ def circuit_of_units(units: pd.DataFrame, constraints: Constraints, where: str) 
                 expected="excitatory or inhibitory units",
                 todo="name a column, a table or inhibitory regions under cell_types",
             )
-    factor, distance = np.ones((len(units), len(units))), None
+    factor, distance, of_distance = np.ones((len(units), len(units))), None, None
     if constraints.distance:
         distance = distances(units[["x", "y", "z"]].to_numpy(float), region, where)
         mean = distance[~np.eye(len(units), dtype=bool)].mean()
-        factor = np.maximum((distance / mean) ** constraints.distance, LEAST_PENALTY_FACTOR)
+        of_distance = np.maximum((distance / mean) ** constraints.distance, LEAST_PENALTY_FACTOR)
+        factor = of_distance.copy()
     if constraints.pairs is not None:
         unlisted = unlisted_pairs(constraints.pairs, units["unit_id"].to_numpy(str), f"{where}, constraints.pairs")
         factor[unlisted] *= np.inf if constraints.unlisted_pairs == "absent" else UNLISTED_PENALTY_FACTOR
@@ -128,9 +144,11 @@ def circuit_of_units(units: pd.DataFrame, constraints: Constraints, where: str) 
         local_inhibition=constraints.local_inhibition,
         penalty_factor=factor,
         distance=distance,
+        distance_factor=of_distance,
         communicability=constraints.communicability,
         densities=() if constraints.density is None else _densities(constraints.density, units, where),
         n_shuffles=constraints.shuffles if constraints.signs else 0,
+        n_displaced=constraints.shuffles if constraints.distance else 0,
     )
 
 

@@ -70,16 +70,20 @@ def _block(fit: xr.Dataset, block: Array) -> dict[str, Any]:
 
 def _held_out(fit: xr.Dataset) -> dict[str, Any]:
     """Held-out scores of a fit and its controls, and the verdict on the constraints."""
-    constrained, unconstrained, *shuffled = fit["control_r2"].values
-    cost = constrained - unconstrained
-    p_value = (1 + int((np.array(shuffled) >= constrained).sum())) / (1 + len(shuffled)) if shuffled else np.nan
+    name = fit["control"].values.astype(str)
+    share = fit["control_r2"].values
+    constrained, unconstrained = float(share[0]), float(share[1])
+    shuffled, displaced = share[np.char.startswith(name, "shuffled")], share[np.char.startswith(name, "displaced")]
+    cost, p_value = constrained - unconstrained, _p_value(constrained, shuffled)
     row = {
         "held_out_r2": constrained,
         "unconstrained_r2": unconstrained,
         "held_out_gain": cost,
+        "held_out_error_growth": -cost / (1 - unconstrained) if unconstrained < 1 else np.nan,
         "n_shuffles": len(shuffled),
-        "shuffled_r2": float(np.mean(shuffled)) if shuffled else np.nan,
+        "shuffled_r2": float(np.mean(shuffled)) if len(shuffled) else np.nan,
         "shuffled_p_value": p_value,
+        **_of_positions(constrained, displaced),
     }
     if not np.isfinite(constrained):
         return row | {"verdict": "untested", "reason": "no held-out transitions"}
@@ -89,7 +93,25 @@ def _held_out(fit: xr.Dataset) -> dict[str, Any]:
     if p_value > MAX_P_VALUE:
         reason = f"shuffled cell types predict as well (R2 {row['shuffled_r2']:.3f} instead of {constrained:.3f})"
         return row | {"verdict": "no_evidence", "reason": reason}
-    if not shuffled:
+    if not len(shuffled):
         return row | {"verdict": "untested", "reason": "no fits with shuffled cell types"}
     reason = f"no loss of held-out R2 ({cost:+.3f}), and shuffled cell types predict worse ({row['shuffled_r2']:.3f})"
     return row | {"verdict": "supported", "reason": reason}
+
+
+def _of_positions(constrained: float, displaced: Array) -> dict[str, Any]:
+    """Columns on fits with shuffled positions; empty if the penalty does not depend on distance."""
+    if not len(displaced):
+        return {}
+    p_value = _p_value(constrained, displaced)
+    verdict = "untested" if np.isnan(constrained) else "supported" if p_value <= MAX_P_VALUE else "no_evidence"
+    return {
+        "shuffled_positions_r2": float(np.mean(displaced)),
+        "shuffled_positions_p_value": p_value,
+        "distance_verdict": verdict,
+    }
+
+
+def _p_value(constrained: float, controls: Array) -> float:
+    """Share of the fits, the fit itself included, that predict at least as well; NaN without controls."""
+    return (1 + int((controls >= constrained).sum())) / (1 + len(controls)) if len(controls) else np.nan

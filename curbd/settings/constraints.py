@@ -36,7 +36,8 @@ class Constraints(Section):
     """Weights of units that both occur in the table `pairs`, but not as a pair: `absent`, or `penalised` ten times as
     strongly as those of listed pairs. Units that the table does not name are free."""
     shuffles: Annotated[int, Field(ge=0)] = 9
-    """Number of control fits with shuffled cell types. 0: no control, and cell types are not judged."""
+    """Number of control fits with shuffled cell types, and of control fits with shuffled positions if there is a
+    `distance`. 0: no control, and cell types and distances are not judged."""
 
     @model_validator(mode="after")
     def _complete(self) -> Constraints:

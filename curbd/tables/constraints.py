@@ -6,6 +6,7 @@ from curbd.tables.column import MODEL, RECORDING, SEED, Column, Table
 
 OF_ALL_REGIONS = "the row is about one pathway"
 NO_SHUFFLES = f"{OF_ALL_REGIONS}, or there are no fits with shuffled cell types"
+NO_POSITIONS = f"{OF_ALL_REGIONS}, the penalty does not depend on distance, or there are no shuffles"
 NO_DENSITY = "no density is given for weights of the pathway"
 
 TABLES: dict[str, Table] = {
@@ -83,6 +84,14 @@ TABLES: dict[str, Table] = {
                 "held_out_r2 minus unconstrained_r2; a negative number is the cost of the constraints",
                 empty=f"{OF_ALL_REGIONS}, or there are no held-out transitions",
             ),
+            Column(
+                "held_out_error_growth",
+                "number",
+                "growth of the squared held-out error by the constraints, as a share of that without constraints: "
+                "comparable between recordings that are more and less deterministic",
+                empty=f"{OF_ALL_REGIONS}, or there are no held-out transitions",
+                optional=True,
+            ),
             Column("n_shuffles", "integer", "fits with shuffled cell types", empty=OF_ALL_REGIONS, low=0),
             Column("shuffled_r2", "number", "held_out_r2 with shuffled cell types, mean", empty=NO_SHUFFLES, high=1),
             Column(
@@ -92,6 +101,33 @@ TABLES: dict[str, Table] = {
                 empty=NO_SHUFFLES,
                 low=0,
                 high=1,
+            ),
+            Column(
+                "shuffled_positions_r2",
+                "number",
+                "held_out_r2 with shuffled positions of the units, mean",
+                empty=NO_POSITIONS,
+                high=1,
+                optional=True,
+            ),
+            Column(
+                "shuffled_positions_p_value",
+                "number",
+                "share of the fits with shuffled positions, this fit included, that predict at least as well as this "
+                "fit",
+                empty=NO_POSITIONS,
+                low=0,
+                high=1,
+                optional=True,
+            ),
+            Column(
+                "distance_verdict",
+                "text",
+                "whether the held-out data agree with the distances: `supported`: shuffled positions predict worse. "
+                "`no_evidence`: they predict as well. `untested`: there are no held-out data",
+                empty=NO_POSITIONS,
+                values=("supported", "no_evidence", "untested"),
+                optional=True,
             ),
         ),
     ),

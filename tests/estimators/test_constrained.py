@@ -53,6 +53,8 @@ def test_true_cell_types_are_supported_and_wrong_ones_contradicted(path, recordi
     whole = table[table["target"] == "all regions"].iloc[0]
     assert whole["verdict"] == "supported"
     assert whole["held_out_r2"] > whole["shuffled_r2"]
+    assert whole["distance_verdict"] == "supported"
+    assert whole["held_out_r2"] > whole["shuffled_positions_r2"]
     types = np.random.default_rng(0).permutation(recording["cell_type"].values)
     rows = [f"{unit}\t{kind}" for unit, kind in zip(recording["unit_id"].values, types, strict=True)]
     wrong = tmp_path / "wrong.tsv"
@@ -62,6 +64,14 @@ def test_true_cell_types_are_supported_and_wrong_ones_contradicted(path, recordi
     whole = fitted(mislabelled, **SIGNS)[1].iloc[0]
     assert whole["verdict"] == "contradicted"
     assert whole["held_out_gain"] < 0
+
+
+def test_wrong_positions_are_told(recording):
+    order = np.random.default_rng(2).permutation(recording.sizes["unit"])
+    moved = recording.assign_coords({axis: ("unit", recording[axis].values[order]) for axis in "xyz"})
+    whole = fitted(moved, distance=1.0)[1].iloc[0]
+    assert whole["distance_verdict"] == "no_evidence"
+    assert whole["verdict"] == "untested"
 
 
 @pytest.mark.parametrize("estimator", ["one_step", "sparse"])

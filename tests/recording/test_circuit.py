@@ -77,6 +77,19 @@ def test_signs_distances_and_missing_positions(units):
     assert circuit.penalty_factor[0, 2] / circuit.penalty_factor[0, 1] == pytest.approx(6 / 5)
 
 
+def test_positions_are_exchanged_and_everything_else_stays(units, tmp_path):
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("target\tsource\na\tb\n")
+    circuit = circuit_of_units(units, Constraints(distance=1.0, pairs=str(pairs)), "rec")
+    order = np.array([2, 0, 1, 3])
+    moved = circuit.displaced(order)
+    positions = ["x", "y", "z"]
+    units.loc[:, positions] = units[positions].to_numpy()[order]
+    expected = circuit_of_units(units, Constraints(distance=1.0, pairs=str(pairs)), "rec")
+    np.testing.assert_allclose(moved.distance, expected.distance)
+    np.testing.assert_allclose(moved.penalty_factor, expected.penalty_factor)
+
+
 def test_positions_of_several_frames_are_told():
     xyz = np.tile(np.arange(6.0).reshape(2, 3), (2, 1))
     with pytest.raises(UserError, match="one frame"):
