@@ -27,6 +27,10 @@ LEAST_EVIDENCE_NATS = 10.0
 with different amounts of noise in the levels, give several nats."""
 MAX_ERROR_RATIO = 1.25
 """Largest ratio between the levels in the slowness of errors with which a pathway counts as changed."""
+LEAST_CHANGED_SHARE = 0.1
+"""Smallest share of its current that has to change for a pathway to count as changed. The weights of a regression from
+bin to bin depend a little on all weights of the network, because activity goes on inside a bin, and on how far the
+nonlinearity is used: they differ by up to a few per cent where other weights, or the activity, differ."""
 UNCHANGED_SHARE = 0.2
 """A pathway is unchanged if at most this share of its current can have changed: the change of halved weights."""
 UNCHANGED_OF_TOTAL = 0.01
@@ -189,6 +193,12 @@ def judge(
             return "cannot_tell", (
                 "the errors of the regression are slower in one of the levels: an input that was not recorded, or "
                 "noise of the measurement, differs between the levels and may look like a change of weights"
+            )
+        if size.share < LEAST_CHANGED_SHARE:
+            verdict = "unchanged" if size.high <= UNCHANGED_SHARE else "cannot_tell"
+            return verdict, (
+                f"the weights differ by {size.share:.0%} of the current, which a change of other weights or of the "
+                "activity can make"
             )
         return "changed", "the weights differ by more than with permuted labels, and the evidence is for a change"
     if size.high <= UNCHANGED_SHARE:

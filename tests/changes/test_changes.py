@@ -65,6 +65,16 @@ def test_an_unrecorded_input_that_differs_is_not_called_a_change(tmp_path: Path)
     assert table["reason"].str.contains("not recorded").any()
 
 
+def test_inputs_are_not_called_changed_where_all_weights_between_units_change(tmp_path: Path) -> None:
+    # On this seed, the input weights from bin to bin differ by 3 % of their current, which is significant.
+    every = tuple((target, source) for target in "ABC" for source in "ABC")
+    table = changes_of(tmp_path, changed=every, seed=101, units=12, samples=100)
+    inputs = table.index.get_level_values("source").str.startswith("input:")
+    assert (table.loc[inputs, "p_corrected"] <= 0.05).any()
+    assert "changed" not in set(table.loc[inputs, "verdict"])
+    assert (table.loc[~inputs, "verdict"] == "changed").sum() >= 7
+
+
 def test_corrected_p_values_step_down() -> None:
     statistics = np.array([[9.0, 1.0, 5.0], [6.0, 2.0, 1.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
     # 9 is exceeded by no largest of three, 5 by no largest of the last two, 1 by 2 and 3.
