@@ -104,6 +104,10 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step.add_argument("--units", type=Path, metavar="units.csv", help="file for the table of units")
     step.add_argument("--regions", type=Path, metavar="regions.csv", help="file for the table of regions")
 
+    step = add_step(steps, "join", _join, "join recordings of the same units, such as days, in one file")
+    step.add_argument("recordings", nargs="+", type=Path, metavar="recording.nc", help="recordings with the same bins")
+    step.add_argument("--out", type=Path, required=True, metavar="FILE.h5", help="file for all trials")
+
     step = add_step(steps, "experiments", _experiments, "choose the experiments that are possible on a recording")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording to be perturbed")
     step.add_argument(
@@ -242,6 +246,13 @@ def _teacher(arguments: argparse.Namespace) -> None:
     teacher = teachers.named(arguments.name, arguments.seed)
     write = teachers.write_nwb if arguments.out.suffix == ".nwb" else teachers.write_hdf5
     write(teacher, arguments.out)
+
+
+def _join(arguments: argparse.Namespace) -> None:
+    from curbd.recording.joined import write_joined
+    from curbd.storage import read_netcdf
+
+    print("\n".join(write_joined([read_netcdf(path) for path in arguments.recordings], arguments.out)))
 
 
 def _ingest(arguments: argparse.Namespace) -> None:
