@@ -206,7 +206,7 @@ def refine(
             candidates.append((error, network))
         visited = _visited(network, recorded, run)
         total = total.plus(Moments(*(weight * statistic for statistic in visited)))
-        network = as_network(solver(total), data, start.tau_s)
+        network = as_network(solver(total), data, start.time_constant_s)
     candidates.append((free_run_error(data, network), network))
     return min(candidates, key=lambda candidate: candidate[0])[1]
 

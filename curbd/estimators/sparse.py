@@ -199,7 +199,7 @@ def _fitted(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fi
             sites[target], W[own], ridge[own] = rows.sites, rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
             residual = squared_error_by_unit(m, rows.mean) / (m.n - rows.used).clamp_min(LEAST_FREEDOM * len(problem.z))
             noise[own] = np.maximum(residual.cpu().numpy() * persistence[own], LEAST_RESIDUAL_VARIANCE)
-        network = as_network(W, data, network.tau_s)
+        network = as_network(W, data, network.time_constant_s)
     wider = inflation(network, pairs) / persistence
     priors = [of_region.prior for of_region in sites]
     posterior = _posterior(data, problem, priors, noise, wider, ridge, options.rounds, rng)

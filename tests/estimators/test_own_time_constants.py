@@ -56,6 +56,16 @@ def test_tables_have_the_time_constants_and_the_held_out_gain(unequal):
     assert (scores.fits["tau_nats"] > 100).all()
 
 
+@pytest.mark.parametrize(
+    "keys", [{"estimator": "sparse"}, {"constraints": {"signs": True, "shuffles": 1}}], ids=["sparse", "constraints"]
+)
+def test_other_fits_have_the_same_time_constants(unequal, keys):
+    _, recording, _, networks = unequal
+    types = np.where(np.arange(recording.sizes["unit"]) % 2, "excitatory", "inhibitory")
+    fitted = fit(recording.assign_coords(cell_type=("unit", types)), model("per_unit", **keys)).networks
+    np.testing.assert_allclose(fitted["unit_tau_s"].values, networks["unit_tau_s"].values, rtol=1e-12)
+
+
 def test_time_constants_of_regions_are_found():
     teacher = teachers.unequal_time_constants(differ="regions", units=10, trials=8, samples=300, seed=103)
     networks = fit(recorded(teacher)[0], model("per_region")).networks
