@@ -290,7 +290,7 @@ def _activity_remarks(file: RecordingFile) -> list[str]:
             more = ", ..." if constant.size > MAX_VALUES_COUNTED else ""
             remarks.append(f"{constant.size} units do not vary{stretch}: {units}{more}.")
         if missing := int(np.count_nonzero(~finite)):
-            remarks.append(f"{missing} samples are not finite{stretch}.")
+            remarks.append(f"{missing} of {finite.size} values are not finite{stretch}.")
         if finite.any() and first[finite].min() >= 0 and np.all(first[finite] == np.round(first[finite])):
             remarks.append(
                 "The activity consists of whole numbers. If they are spike counts: units.min_rate_hz does not apply to"

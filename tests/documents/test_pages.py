@@ -77,12 +77,24 @@ def test_a_how_to_page_can_be_followed(
     reader.follow(on_every_machine(blocks(page)))
 
 
-def test_the_tables_can_be_read_in_r(tutorial: Reader) -> None:
-    program = next(block.text for block in blocks("docs/how-to/tables.md") if block.language == "r")
+def test_the_tables_lead_to_the_same_conclusions_in_r(
+    tutorial: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = blocks("docs/how-to/tables.md")
+    program = next(block.text for block in page if block.language == "r")
     rscript = shutil.which("Rscript")
     if rscript is None:
         pytest.skip("no Rscript on this machine")
-    subprocess.run([rscript, "-e", program], cwd=tutorial.folder, env=ENVIRONMENT, check=True)
+    reader = Reader(Path(shutil.copytree(tutorial.folder, tmp_path / "tutorial", symlinks=True)))
+    monkeypatch.chdir(reader.folder)
+    reader.follow(on_every_machine(page))
+    run = subprocess.run([rscript, "-e", program], env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert re.search(r"C\s+A\s+no_evidence", run.stdout)
+    asymmetry = tutorial.names["asymmetry"]
+    assert isinstance(asymmetry, pd.DataFrame)
+    assert f"A adds {100 * asymmetry['estimate'].iloc[0]:.2f} % more" in run.stdout
+    assert re.search(r"C\s+B\s+[\d.]+\s+[\d.]+", run.stdout)
+    assert (reader.folder / "current.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_experiments_of_the_page_are_valid() -> None:
