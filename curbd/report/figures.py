@@ -24,6 +24,7 @@ from curbd.report import (
     model_comparison,
     network_figure,
     null_figure,
+    oscillator_figure,
     recording_figures,
     truth_figures,
 )
@@ -35,6 +36,7 @@ TITLES = {
     "activity": "Recorded activity",
     "scores": "Scores and baselines",
     "model_comparison": "Shares and grades in every model",
+    "oscillators": "Forces between channels as oscillators",
     "network": "Pathways between regions",
     "verdicts": "Verdict on every pathway",
     "currents": "Currents over time",
@@ -69,6 +71,7 @@ def figures_of_recording(recorded: RecordingResults, palette: Palette) -> dict[s
         "activity": partial(recording_figures.activity, recorded.recording, palette),
         "scores": partial(fit_figures.scores, fits),
         "model_comparison": partial(model_comparison.figure, recorded),
+        "oscillators": partial(oscillator_figure.forces, recorded, palette),
     }
 
 

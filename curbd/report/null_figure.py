@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.patches import Patch
 
 from curbd.pathways.verdict import MAX_Q_VALUE
@@ -44,7 +45,9 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
         panel.axvline(0, color="#D0D0D0", linewidth=0.7, zorder=0)
         for row in of_null.to_dict("records"):
             height = heights.get((row["target"], row["source"]))
-            if height is None:
+            # Without a null, as for an input that is constant in every trial when it is shifted, there is nothing to
+            # compare with.
+            if height is None or not np.isfinite(row["null_low"]):
                 continue
             panel.plot([row["null_low"], row["null_high"]], [height, height], color="#BFC7CC", linewidth=5, alpha=0.9)
             face = INK if row["q_value"] <= MAX_Q_VALUE else "white"

@@ -87,6 +87,7 @@ class RecordingResults(NamedTuple):
     name : name of the recording.
     recording : the recording.
     units, regions : rows of the tables ``units`` and ``regions``.
+    oscillators, oscillator_forces : rows of these tables, without rows unless the config asks for oscillators.
     fits : the results of every model.
     """
 
@@ -94,6 +95,8 @@ class RecordingResults(NamedTuple):
     recording: xr.Dataset
     units: pd.DataFrame
     regions: pd.DataFrame
+    oscillators: pd.DataFrame
+    oscillator_forces: pd.DataFrame
     fits: list[ModelResults]
 
 
@@ -186,6 +189,8 @@ def _results_of(
         recording=shared[0],
         units=of_recording["units"],
         regions=of_recording["regions"].drop_duplicates("region"),
+        oscillators=of_recording["oscillators"],
+        oscillator_forces=of_recording["oscillator_forces"],
         fits=fits,
     )
 

@@ -56,6 +56,8 @@ def recording_page(recorded: RecordingResults, outlook: Outlook, palette: Palett
             pd.concat([findings.scores_by_region(fit) for fit in recorded.fits]),
             leave_out=("recording", "seed", "split"),
         ),
+        "oscillators": grid("oscillators", recorded.oscillators, leave_out=("recording",)),
+        "forces": grid("oscillator_forces", recorded.oscillator_forces, leave_out=("recording",)),
         "diagrams": diagrams,
         "summaries": [findings.summarise(fit) for fit in recorded.fits],
     }

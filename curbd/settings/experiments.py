@@ -164,7 +164,8 @@ class ExperimentSettings(Section):
     estimator has no posterior, the interval comes from the spread over the fits of the model."""
     groups: Annotated[int, Field(ge=0)] = 39
     """Number of random groups of units with which an effect is compared; the smallest possible p-value is 1 / (groups +
-    1). If no more than 200 groups exist, all are compared."""
+    1), and the smallest q-value of a single effect among n is n / (groups + 1). If no more than 200 groups exist, all
+    are compared."""
     readout: list[str] = []
     """Inputs or trial columns, for example a choice, that a cross-validated linear regression predicts from the rates
     of all units. The tables then also hold the effect of every experiment on this prediction, with the target

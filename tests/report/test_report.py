@@ -153,7 +153,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     three = teachers.multi_region(regions=REGIONS, units=5, trials=14, samples=40, seed=1)
     alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
     recordings = {"three": (three, ["side"]), "alone": (alone, [])}
-    return run_steps(tmp_path_factory.mktemp("run"), recordings)
+    results = run_steps(tmp_path_factory.mktemp("run"), recordings)
+    for name, rows in oscillator_rows().items():
+        tables.write(name, rows, results / "tables" / tables.TABLES[name].file)
+    return results
+
+
+def oscillator_rows() -> dict[str, pd.DataFrame]:
+    """The tables of the recording of three regions as a run with `oscillators: true` has them."""
+    pairs = [(target, source) for target in REGIONS for source in REGIONS]
+    forces = [(target, source, 1.5, 1 / 3, 0.0123 * (target != source)) for target, source in pairs]
+    session = {"recording": "three", "subject": "three", "session": "three"}
+    columns = ["target", "source", "rms", "share", "held_out_gain"]
+    channels = {"unit_id": ["c1"], "region": ["$C_"], "frequency_hz": [7.5], "damping_per_s": [2.0], "quality": [11.8]}
+    return {
+        "oscillators": pd.DataFrame(channels | {"held_out_r2": [0.4]}).assign(**session),
+        "oscillator_forces": pd.DataFrame(forces, columns=columns).assign(**session),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +238,14 @@ def test_changes_of_weights_have_their_place(page: str) -> None:
     # Of the four models of two recordings, only `full` of `three` has enough trials and is of full rank.
     assert page.count("Weights that changed") == 1
     assert "learning (left − right): the weights of" in page
+
+
+def test_oscillators_have_their_place(page: str) -> None:
+    # Of the pages of recordings and models, that of the recording with oscillators alone has them.
+    assert page.count('<h2 id="oscillators">') == 1
+    cells = [html.unescape(html.unescape(title)) for title in re.findall(r"<title>([^<]*)</title>", page)]
+    assert "A & co → $C_: share 33 %, held-out gain 0.012" in cells
+    assert "<td>7.5</td>" in page
 
 
 def test_names_from_the_file_are_escaped(page: str) -> None:
