@@ -178,7 +178,8 @@ def model_evidence(drawn: View, regression: CurrentRegression) -> Evidence:
     network = drawn.network
     null = pathway_null(regression)
     fitted, held_out = regression.halves
-    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, float(np.mean(network.decay)))
+    mean_decay = float(np.mean(network.decay))
+    unrecorded = hints(regression.z, regression.y, drawn.region_of_unit, mean_decay, drawn.penalty)
     units_of = [drawn.region == region for region in drawn.regions]
     # A hidden input was inferred from the activity itself: it is no input that the experimenter switched on.
     known = np.append(np.zeros(len(units_of), dtype=bool), ~drawn.hidden)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import norm
 
 from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.multiplicity import benjamini_hochberg
@@ -16,6 +17,10 @@ from curbd.pathways.other_nulls import (
     time_shift,
     trial_shuffle,
 )
+
+Array = np.ndarray
+MIDDLE_95 = (0.025, 0.975)
+"""Quantiles between which the middle 95 % of a null lie."""
 
 
 def null_table(recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFits | None = None) -> pd.DataFrame:
@@ -51,7 +56,7 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFit
     for (name, measure), comparison in comparisons.items():
         defined = np.isfinite(comparison.p_value)
         null = np.where(defined, comparison.null, 0.0)
-        low, high = np.nanquantile(null, [0.025, 0.975], axis=0)
+        low, high = middle_of_null(null)
         columns = {
             "statistic": comparison.value,
             "null_low": low,
@@ -63,3 +68,27 @@ def null_table(recording: xr.Dataset, networks: xr.Dataset, *, judged: JudgedFit
         table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
         tables.append(table[table["p_value"].notna()].reset_index())
     return pd.concat(tables, ignore_index=True)
+
+
+def middle_of_null(null: Array) -> tuple[Array, Array]:
+    """Estimate the range of the middle 95 % of the nulls of all pathways.
+
+    If the answer was clear before the largest number of draws, the range is that of a normal distribution with the mean
+    and the standard deviation of the draws, because few draws tell little about the tails.
+
+    Parameters
+    ----------
+    null : (draw, target region, source) values under the null, NaN for draws that were not needed.
+
+    Returns
+    -------
+    The lower and the upper end (target region, source).
+    """
+    mean, sd = np.nanmean(null, axis=0), np.nanstd(null, axis=0, ddof=1)
+    every_draw = np.isfinite(null).all(0)
+    of_draws = np.nanquantile(null, MIDDLE_95, axis=0)
+    low, high = (
+        np.where(every_draw, quantile, mean + norm.ppf(level) * sd)
+        for level, quantile in zip(MIDDLE_95, of_draws, strict=True)
+    )
+    return low, high

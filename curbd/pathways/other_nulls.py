@@ -23,7 +23,7 @@ random group       Does the source predict more of the target than as many rando
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
-from curbd.pathways.monte_carlo import MonteCarlo
+from curbd.pathways.monte_carlo import MonteCarlo, decide
 from curbd.pathways.shuffle_test import shuffle_tests
 from curbd.pathways.shuffled_products import Half, halves_of_products
 from curbd.pathways.solved_regression import mean_of_active
@@ -46,6 +46,10 @@ LEAST_TRIAL_DIFFERENCE = 1e-12
 """Differences between trials below this value count as rounding errors."""
 NULL_STREAM = 1
 """Second part of the random seed: no draw repeats the random numbers that a teacher draws from the same seed."""
+
+
+Tests = dict[tuple[int, int], MonteCarlo]
+"""Target region and source -> the test of this pathway."""
 
 
 class NullComparison(NamedTuple):
@@ -65,10 +69,13 @@ class NullComparison(NamedTuple):
     p_value: Array
 
     @classmethod
-    def of(cls, value: Array, null: Array) -> NullComparison:
-        """Compare a statistic (target region, source) with all its draws (draw, target region, source)."""
-        p = (1 + (null >= value).sum(0)) / (len(null) + 1)
-        return cls(value, null, np.where(np.isfinite(value) & np.isfinite(null).all(0), p, np.nan))
+    def of(cls, value: Array, tests: Mapping[tuple[int, int], MonteCarlo]) -> NullComparison:
+        """Collect the tests of a statistic (target region, source), by target and source; the others are undefined."""
+        null, p_value = np.full((NULL_DRAWS, *value.shape), np.nan), np.full(value.shape, np.nan)
+        for pathway, test in tests.items():
+            null[(slice(len(test.null)), *pathway)] = test.null
+            p_value[pathway] = test.p_value()
+        return cls(value, null, p_value)
 
 
 def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) -> tuple[NullComparison, NullComparison]:
@@ -96,19 +103,46 @@ def random_weights(regression: CurrentRegression, W: Array, *, seed: int = 0) ->
     ZZ, YZ, YY = _about_means(regression)
     error_z = YZ - W @ ZZ
     squared_error = YY - (W * (YZ + error_z)).sum(1)
-    shape = 1 + NULL_DRAWS, len(regression.penalty), len(regression.sources)
-    sizes, correlations = np.empty(shape), np.empty(shape)
-    for target in range(len(regression.penalty)):
-        units = np.flatnonzero(regression.region_of_unit == target)
-        for source, columns in enumerate(regression.sources):
-            block, pairs = W[np.ix_(units, columns)], np.ix_(columns, columns)
-            crossed, sent = error_z[np.ix_(units, columns)], block @ ZZ[pairs]
-            unexplained = squared_error[units].sum() + ((2 * crossed + sent) * block).sum()
-            drawn = rng.standard_normal((NULL_DRAWS, *block.shape)) * np.sqrt((block**2).mean())
-            blocks = np.concatenate([block[None], drawn])
-            sizes[:, target, source] = np.sqrt(((blocks @ power[pairs]) * blocks).sum(-1).mean(-1))
-            correlations[:, target, source] = _correlations(blocks, ZZ[pairs], crossed + sent, unexplained)
-    return NullComparison.of(sizes[0], sizes[1:]), NullComparison.of(correlations[0], correlations[1:])
+    shape = len(regression.penalty), len(regression.sources)
+    size, correlation = np.empty(shape), np.empty(shape)
+    tests: tuple[Tests, Tests] = {}, {}
+    for target, source in np.ndindex(shape):
+        units, columns = np.flatnonzero(regression.region_of_unit == target), regression.sources[source]
+        block, pairs = W[np.ix_(units, columns)], np.ix_(columns, columns)
+        crossed, sent = error_z[np.ix_(units, columns)], block @ ZZ[pairs]
+        unexplained = squared_error[units].sum() + ((2 * crossed + sent) * block).sum()
+        of_pathway = _tests_of_weights(block, power[pairs], ZZ[pairs], crossed + sent, unexplained, rng)
+        for of_measure, of_all, test in zip(tests, (size, correlation), of_pathway, strict=True):
+            of_measure[target, source], of_all[target, source] = test, test.value
+    return NullComparison.of(size, tests[0]), NullComparison.of(correlation, tests[1])
+
+
+def _tests_of_weights(
+    block: Array, power: Array, ZZ: Array, YZ: Array, YY: float, rng: np.random.Generator
+) -> list[MonteCarlo]:
+    """Compare the current of one pathway with currents through random weights: its rms, and its correlation.
+
+    Parameters
+    ----------
+    block : (unit, regressor) fitted weights of the pathway.
+    power : (regressor, regressor) mean of z z' over all transitions.
+    ZZ, YZ, YY : second moments of the regressors and of the unexplained current in held-out transitions, see
+        `_correlations`.
+    rng : random generator of the weights.
+    """
+
+    def measures(blocks: Array) -> Array:
+        """Measure the currents through blocks of weights: (draw, 2) root mean square and correlation."""
+        sizes = np.sqrt(((blocks @ power) * blocks).sum(-1).mean(-1))
+        return np.stack([sizes, _correlations(blocks, ZZ, YZ, YY)], axis=1)
+
+    def draw(n_draws: int, undecided: list[int]) -> Array:
+        drawn = rng.standard_normal((n_draws, *block.shape)) * np.sqrt((block**2).mean())
+        return measures(drawn)[:, undecided]
+
+    tests = [MonteCarlo(value, NULL_DRAWS) for value in measures(block[None])[0]]
+    decide(tests, draw)
+    return tests
 
 
 def _about_means(regression: CurrentRegression) -> tuple[Array, Array, Array]:
@@ -202,17 +236,28 @@ def region_labels(regression: CurrentRegression, *, seed: int = 0) -> NullCompar
     The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    labels = rng.permuted(np.tile(regression.region_of_unit, (NULL_DRAWS, 1)), axis=1)
-    solved = regression.solved
-    null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
-    for source in range(len(solved) if len(solved) > 1 else 0):
-        groups = np.nonzero(labels == source)[1].reshape(NULL_DRAWS, -1)
+    tests: Tests = {}
+    for source in range(len(regression.solved) if len(regression.solved) > 1 else 0):
+        of_source = _tests_of_labels(regression, source, rng)
+        tests |= {(target, source): test for target, test in enumerate(of_source)}
+    return NullComparison.of(regression.gains, tests)
+
+
+def _tests_of_labels(regression: CurrentRegression, source: int, rng: np.random.Generator) -> list[MonteCarlo]:
+    """Compare the gains of a region, for every target region, with those between groups of random labels."""
+
+    def draw(n_draws: int, undecided: list[int]) -> Array:
+        labels = rng.permuted(np.tile(regression.region_of_unit, (n_draws, 1)), axis=1)
+        groups = np.nonzero(labels == source)[1].reshape(n_draws, -1)
         by_unit = np.empty(labels.shape)
-        for solution in solved:
+        for solution in regression.solved:
             by_unit[:, solution.units] = solution.gains(groups)
-        for target in range(len(solved)):
-            null[:, target, source] = mean_of_active(by_unit[labels == target].reshape(NULL_DRAWS, -1))
-    return NullComparison.of(regression.gains, null)
+        of_targets = [by_unit[labels == target].reshape(n_draws, -1) for target in undecided]
+        return np.stack([mean_of_active(of_target) for of_target in of_targets], axis=1)
+
+    tests = [MonteCarlo(gain, NULL_DRAWS) for gain in regression.gains[:, source]]
+    decide(tests, draw)
+    return tests
 
 
 def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullComparison:
@@ -232,16 +277,27 @@ def random_group(regression: CurrentRegression, *, seed: int = 0) -> NullCompari
     The held-out gain of every pathway, and its values under the null.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    solved = regression.solved
-    null = np.full((NULL_DRAWS, len(solved), len(regression.sources)), np.nan)
-    for target, solution in enumerate(solved):
-        for source in range(len(solved)):
-            candidates = np.flatnonzero((regression.region_of_unit != target) | (source == target))
-            size = len(regression.sources[source])
-            if size < len(candidates):
-                groups = rng.permuted(np.tile(candidates, (NULL_DRAWS, 1)), axis=1)[:, :size]
-                null[:, target, source] = mean_of_active(solution.gains(groups))
-    return NullComparison.of(regression.gains, null)
+    tests: Tests = {}
+    for target, source in np.ndindex(len(regression.solved), len(regression.solved)):
+        candidates = np.flatnonzero((regression.region_of_unit != target) | (source == target))
+        if len(regression.sources[source]) < len(candidates):
+            tests[target, source] = _test_of_groups(regression, target, source, candidates, rng)
+    return NullComparison.of(regression.gains, tests)
+
+
+def _test_of_groups(
+    regression: CurrentRegression, target: int, source: int, candidates: Array, rng: np.random.Generator
+) -> MonteCarlo:
+    """Compare the gain of a pathway with those of as many random units out of some candidates (unit,)."""
+    size = len(regression.sources[source])
+
+    def draw(n_draws: int, undecided: list[int]) -> Array:
+        groups = rng.permuted(np.tile(candidates, (n_draws, 1)), axis=1)[:, :size]
+        return mean_of_active(regression.solved[target].gains(groups))[:, None]
+
+    test = MonteCarlo(regression.gains[target, source], NULL_DRAWS)
+    decide([test], draw)
+    return test
 
 
 def _against_shuffles(
@@ -264,16 +320,14 @@ def _against_shuffles(
     name : name of the null, for the display of progress.
     """
     rng = np.random.default_rng((seed, NULL_STREAM))
-    value = regression.gains
-    null, p_value = np.full((NULL_DRAWS, *value.shape), np.nan), np.full(value.shape, np.nan)
+    tests: Tests = {}
     with progress(len(regression.sources), name) as advance:
         for source, columns in enumerate(regression.sources):
             activity = activity_of(columns)
-            tests: list[MonteCarlo] = []
             if activity is not None:
-                tests = shuffle_tests(regression, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng)
-            for target, test in enumerate(tests):
-                null[: len(test.null), target, source] = test.null
-                p_value[target, source] = test.p_value()
+                of_source = shuffle_tests(
+                    regression, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng
+                )
+                tests |= {(target, source): test for target, test in enumerate(of_source)}
             advance(1)
-    return NullComparison(value, null, p_value)
+    return NullComparison.of(regression.gains, tests)

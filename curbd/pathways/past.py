@@ -186,9 +186,9 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
         error = torch.stack([solved.error for solved in held_out]).sum(0)
         return float((error / variance).nanmean())
 
-    def added(solved: HeldOut, columns: Array) -> float:
-        """Share of the variance of a fold that is lost if some regressors are left out."""
-        return float((solved.lost_without(columns) * FOLDS / variance).nanmean())
+    def added(lost: torch.Tensor) -> Array:
+        """Shares of the variance of a fold (group,), from squared errors (group, unit) that are lost."""
+        return np.asarray((lost * FOLDS / variance).nanmean(1).cpu().numpy())
 
     held_out = [rest.held_out(past_penalty) for rest in rests]
     # The evidence of a model that is wrong likes weaker penalties than held-out trials do.
@@ -205,10 +205,10 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     # The inverse of a fold is as large as its moments, and is gone before the next.
     for index in range(FOLDS):
         solved = held_out.pop(0)
-        unique[:, index] = [added(solved, columns) for columns in of_sources]
+        unique[:, index] = added(solved.lost_without(of_sources))
         if len(inputs):
             free = solved.with_changed_penalty(m + inputs, change)
-            immediate[:, index] = [added(free, inputs[[column]]) for column in range(len(inputs))]
+            immediate[:, index] = added(free.lost_without(list(inputs[:, None])))
     return TargetPast(
         memory_nats=nats,
         memory_share=gained_share(nats, float(total.n) * len(units)) * min(error, 1.0),
@@ -233,18 +233,23 @@ class RestOfFold:
     """
 
     def __init__(self, fold: Moments, rest: Moments, ridge: torch.Tensor) -> None:
-        self.fold, self.YZ = fold, rest.YZ
+        self.fold = fold
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
         self.of_present = torch.linalg.cholesky(rest.ZZ[present, present] + torch.diag(ridge))
         self.across = torch.linalg.solve_triangular(self.of_present, rest.ZZ[present, past_alone], upper=False).mT
         self.left = rest.ZZ[past_alone, past_alone] - self.across @ self.across.mT
+        self.current = torch.linalg.solve_triangular(self.of_present, rest.YZ[:, present].mT, upper=False)
+        self.current_left = rest.YZ[:, past_alone].mT - self.across @ self.current
 
     def held_out(self, penalty: float) -> HeldOut:
         """Solve the regression with one penalty on all regressors of the past."""
         identity = torch.eye(len(self.left), dtype=self.left.dtype, device=self.left.device)
         of_past = torch.linalg.cholesky(self.left + penalty * identity)
-        W = torch.cholesky_solve(self.YZ.mT, self.factor(of_past)).mT
-        return HeldOut(fold=self.fold, W=W, rest=self, of_past=of_past)
+        W_past = torch.cholesky_solve(self.current_left, of_past)
+        W_present = torch.linalg.solve_triangular(
+            self.of_present.mT, self.current - self.across.mT @ W_past, upper=True
+        )
+        return HeldOut(fold=self.fold, W=torch.cat([W_present, W_past]).mT, rest=self, of_past=of_past)
 
     def factor(self, of_past: torch.Tensor) -> torch.Tensor:
         """Join the factors of present and past to the Cholesky factor (regressor, regressor) of both."""
@@ -286,11 +291,21 @@ class HeldOut:
         """(regressor, regressor) inverse of the penalised Gram matrix of all other folds."""
         return torch.cholesky_inverse(self.rest.factor(self.of_past))
 
-    def lost_without(self, columns: Array) -> torch.Tensor:
-        """Return by how much (unit,) the squared error rises if some regressors are left out."""
-        rows = self.inverse[columns]
-        change = torch.linalg.solve(rows[:, columns], self.W[:, columns], left=False) @ rows
-        return (change * (2 * self.error_z + change @ self.fold.ZZ)).sum(-1)
+    def lost_without(self, groups: Sequence[Array]) -> torch.Tensor:
+        """Return by how much the squared error rises (group, unit) if a group of regressors is left out.
+
+        Parameters
+        ----------
+        groups : indices of the regressors of every group.
+        """
+        changes = self.W.new_empty((len(groups), *self.W.shape))
+        for change, columns in zip(changes, groups, strict=True):
+            rows = self.inverse[columns]
+            torch.matmul(torch.linalg.solve(rows[:, columns], self.W[:, columns], left=False), rows, out=change)
+        # One product for all groups, in single precision: of a sum of squares a millionth is lost.
+        single = changes.float()
+        squares = (single @ self.fold.ZZ.float()).mul_(single).sum(-1)
+        return 2 * (changes * self.error_z).sum(-1) + squares.double()
 
     def with_changed_penalty(self, columns: Array, change: float) -> HeldOut:
         """Solve the regression again with another penalty on a few regressors (Woodbury's identity)."""

@@ -22,6 +22,8 @@ from curbd.regression.moments import block_slices
 Array = np.ndarray
 LEAST_TRIALS_OF_A_LENGTH = 8
 """Smallest number of trials of the same length for which products are computed from a cross-spectrum."""
+MOST_DRAWS_OF_OWN_LAGS = 20
+"""Largest number of draws that differ in the common lag alone; further draws have new lags of the trials as well."""
 FREQUENCIES_AT_ONCE = 64
 """Number of frequencies whose cross-spectrum is in memory at the same time."""
 
@@ -72,9 +74,12 @@ class EqualTrials:
         shape = self.spectrum.shape[1], activity.shape[2]
 
         def further(n_draws: int, rows: Array) -> Draws:
-            own, common = rng.integers(length, size=len(self.trials)), rng.integers(length, size=n_draws)
-            products = self._turned(given, own, common).view(n_draws, *shape)
-            return Draws(products, squares.expand(n_draws, -1, -1))
+            products = []
+            for start in range(0, n_draws, MOST_DRAWS_OF_OWN_LAGS):
+                n_common = min(MOST_DRAWS_OF_OWN_LAGS, n_draws - start)
+                own, common = rng.integers(length, size=len(self.trials)), rng.integers(length, size=n_common)
+                products.append(self._turned(given, own, common).view(n_common, *shape))
+            return Draws(torch.cat(products), squares.expand(n_draws, -1, -1))
 
         return further
 

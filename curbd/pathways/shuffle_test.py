@@ -10,13 +10,12 @@ import torch
 from curbd.network.tensors import tensor
 from curbd.pathways.changed_source import ChangedSource, Products, unchanged
 from curbd.pathways.current_regression import CurrentRegression
-from curbd.pathways.monte_carlo import MonteCarlo
+from curbd.pathways.monte_carlo import LEAST_DRAWS, MonteCarlo, decide
 from curbd.pathways.shuffled_products import Half
 from curbd.pathways.solved_regression import mean_of_active
+from curbd.regression.moments import VALUES_OF_BLOCK
 
 Array = np.ndarray
-SHUFFLES_PER_BATCH = 20
-"""Number of shuffles that are computed together; a larger number takes more memory."""
 Observer = Callable[[Products], Callable[[int, torch.Tensor], None]]
 """Function that is called with the products of a batch of shuffles in fitted transitions, and returns a function that
 is called with the index of a target region and the weights (draw, unit, column) of the shuffled source."""
@@ -61,13 +60,22 @@ def shuffle_tests(
     real = unchanged(regression, columns, part)
     tests = [MonteCarlo(mean_of_active(of_target.gain(*real)[0]).item(), most_draws) for of_target in changed]
     shuffles = [half.shuffles(tensor(activity), rng) for half in halves]
-    while not all(test.decided for test in tests):
-        undecided = [index for index, test in enumerate(tests) if not test.decided]
+    at_once = max(LEAST_DRAWS, VALUES_OF_BLOCK // (halves[0].n_rows * len(columns)))
+
+    def batch(n_draws: int, undecided: list[int]) -> Array:
         units = np.isin(regression.region_of_unit, undecided)
-        fitted, held_out = (further(SHUFFLES_PER_BATCH, units) for further in shuffles)
+        fitted, held_out = (further(n_draws, units) for further in shuffles)
         observe_target = observe(fitted)
-        for target in undecided:
+        gains = np.empty((n_draws, len(undecided)))
+        for column, target in enumerate(undecided):
             gain, W = changed[target].gain(fitted, held_out)
-            tests[target].add(mean_of_active(gain))
+            gains[:, column] = mean_of_active(gain)
             observe_target(target, W)
+        return gains
+
+    def draw(n_draws: int, undecided: list[int]) -> Array:
+        starts = range(0, n_draws, at_once)
+        return np.concatenate([batch(min(at_once, n_draws - start), undecided) for start in starts])
+
+    decide(tests, draw)
     return tests

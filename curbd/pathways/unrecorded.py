@@ -73,7 +73,7 @@ class Hints(NamedTuple):
     immediate_share: Array
 
 
-def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
+def hints(z: Array, y: Array, region_of_unit: Array, D: float, penalty_of_fit: Array | None = None) -> Hints:
     """Compute the hints of unrecorded units and inputs; they do not depend on how the network was fitted.
 
     Parameters
@@ -83,6 +83,8 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
         tau dx/dt = -x + J r + B u + b.
     region_of_unit : (unit,) index of each unit's region.
     D : share of a state that is left after one bin without input (see `curbd.network.equation.decay`).
+    penalty_of_fit : (target region, source region) penalties from which the search for the most evident penalties
+        starts, because the search is shorter from there; None to start from 1.
 
     Returns
     -------
@@ -95,7 +97,10 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float) -> Hints:
     regression = past_regression(z, y, source, n_units, D)
     total = regression.total
     present = Moments(total.ZZ[: len(source), : len(source)], total.YZ[:, : len(source)], total.YY, total.n)
-    penalty = evidence_penalties(present, source, np.ones((int(region_of_unit.max()) + 1, source.max() + 1)))
+    start = np.ones((int(region_of_unit.max()) + 1, source.max() + 1))
+    if penalty_of_fit is not None:
+        start[:, : len(start)] = penalty_of_fit
+    penalty = evidence_penalties(present, source, start)
     W = solve_blocks(present, source, penalty)
     variance = np.nan_to_num((squares_about_mean(total, len(source) - 1) / total.n).cpu().numpy())
     squares = total.YY.cpu().numpy()

@@ -426,9 +426,14 @@ TABLES: dict[str, Table] = {
                 values=("held_out_gain", "rms", "correlation", "score"),
             ),
             Column("statistic", "number", "value of the measure for the pathway itself"),
-            Column("null_low", "number", "2.5 % quantile of the measure under the null"),
+            Column(
+                "null_low",
+                "number",
+                "2.5 % quantile of the measure under the null, of all 99 draws; if fewer draws decided, of a normal "
+                "distribution with their mean and standard deviation",
+            ),
             Column("null_mean", "number", "mean of the measure under the null"),
-            Column("null_high", "number", "97.5 % quantile of the measure under the null"),
+            Column("null_high", "number", "97.5 % quantile of the measure under the null, as null_low"),
             Column(
                 "p_value",
                 "number",
