@@ -17,14 +17,15 @@ from threadpoolctl import threadpool_limits
 from benchmarks import command, rows
 from benchmarks.document import insert, markdown, number
 from curbd import teachers
-from curbd.estimators.streamed import accumulate, fit_accumulated, needed_bytes
+from curbd.estimators.streamed import accumulate, fit_accumulated, folds_and_groups, needed_bytes
 from curbd.network.equation import simulate
+from curbd.regression.moments import moments
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import OneStep
 from curbd.teachers import Teacher
 
 Array = np.ndarray
-KEYS = ("units", "samples")
+KEYS = ("units", "regions", "samples", "penalties")
 """Columns that identify a row of streamed.csv."""
 TRIALS, BINS = 50, 500
 """Trials of a chunk, and bins of a trial."""
@@ -32,14 +33,15 @@ PROCESS_NOISE = 0.3
 """Scale of the process noise of the teachers."""
 TAU_S = 0.1
 """Time constant of the teachers."""
-REGIONS = 5
-"""Number of regions."""
 COLUMNS = {
     "units": "units",
+    "regions": "regions",
     "samples": "samples",
+    "penalties": "penalties",
     "gb_of_rates": "rates, GB",
     "reading_seconds": "CPU seconds of moments",
     "fit_seconds": "CPU seconds of the fit",
+    "over_floor": "both over one pass of moments",
     "peak_gb": "peak memory, GB",
     "expected_gb": "memory known before, GB",
     "r": "r of weights between regions",
@@ -75,36 +77,50 @@ class Chunks:
             r = simulate(network, x0, u, noise_sd=noise_sd, rng=self.rng)
             x0 = np.arctanh(r[:, -1])
             self.seconds += time.process_time() - started
-            yield TrainingData(r, u, region, REGIONS, np.arange(TRIALS), network.dt_s, 1, network.tau_s)
+            yield TrainingData(r, u, region, region.max() + 1, np.arange(TRIALS), network.dt_s, 1, network.tau_s)
 
 
-def measure(units: int, samples: int, seed: int) -> pd.DataFrame:
+def seconds_of_moments(units: int) -> float:
+    """Processor seconds of the product of the regressors and currents of one chunk with its regressors."""
+    z, y = np.random.default_rng(0).standard_normal((2, TRIALS * BINS, units))
+    started = time.process_time()
+    moments(z, y)
+    return time.process_time() - started
+
+
+def measure(units: int, regions: int, samples: int, penalties: str, seed: int) -> pd.DataFrame:
     """One row: seconds and memory of the fit of one recording, and how well its weights are recovered.
 
     Parameters
     ----------
-    units : number of units.
+    units, regions : numbers of units and regions.
     samples : number of bins of the recording.
+    penalties : how the penalties are chosen, see `curbd.settings.models.OneStep`.
     seed : of the teacher.
     """
-    names = [f"R{index}" for index in range(REGIONS)]
+    names = [f"R{index:02d}" for index in range(regions)]
+    options = OneStep.model_validate({"penalties": penalties})
     teacher = teachers.multi_region(
-        regions=names, units=units // REGIONS, trials=2, samples=50, substeps=1, tau_s=TAU_S, seed=seed
+        regions=names, units=units // regions, trials=2, samples=50, substeps=1, tau_s=TAU_S, seed=seed
     )
-    chunks, folds = Chunks(teacher, samples, seed), OneStep().folds
+    chunks, (folds, groups_per_fold) = Chunks(teacher, samples, seed), folds_and_groups(options, n_seeds=1)
+    floor_seconds = seconds_of_moments(units) * samples / (TRIALS * BINS)
     started = time.process_time()
-    accumulated = accumulate(chunks, folds)
+    accumulated = accumulate(chunks, folds, groups_per_fold)
     read = time.process_time()
-    fitted = fit_accumulated(accumulated, OneStep())
+    fitted = fit_accumulated(accumulated, options)
     finished = time.process_time()
     between = teacher.region[:, None] != teacher.region
-    expected = needed_bytes(units, teacher.network.B.shape[1], folds, TRIALS * BINS)
+    expected = needed_bytes(units, teacher.network.B.shape[1], folds, groups_per_fold, TRIALS * BINS)
     row = {
         "units": units,
+        "regions": regions,
         "samples": samples,
+        "penalties": penalties,
         "gb_of_rates": 8e-9 * units * samples,
         "reading_seconds": read - started - chunks.seconds,
         "fit_seconds": finished - read,
+        "over_floor": (finished - started - chunks.seconds) / floor_seconds,
         # The kernel counts in KiB.
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         "expected_gb": expected / 1e9,
@@ -117,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure and write the table."""
     parser = command.parser("streamed", __doc__, "scale.md and scale/", seeds=[200], again=False)
     parser.add_argument("--units", type=int, default=500, help="number of units")
+    parser.add_argument("--regions", type=int, default=5, help="number of regions")
+    parser.add_argument("--penalties", default="auto", help="how the penalties are chosen: auto or evidence")
     parser.add_argument("--samples", nargs="+", type=int, default=[10**5, 10**6, 10**7], help="numbers of bins")
     options = parser.parse_args(arguments)
     out = command.folder(options)
@@ -124,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     with command.measuring(), threadpool_limits(1):
         for samples in options.samples:
-            new = measure(options.units, samples, options.seeds[0])
+            new = measure(options.units, options.regions, samples, options.penalties, options.seeds[0])
             rows.add(table, KEYS, new, order=sorted({*rows.rows(table, KEYS)["units"], *new["units"]}))
     shown = rows.rows(table, KEYS).rename(columns=COLUMNS).astype(object)
     text = shown.map(lambda value: number(value) if isinstance(value, float) else str(value))

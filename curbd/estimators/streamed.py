@@ -67,10 +67,11 @@ class Accumulated:
     Parameters
     ----------
     folds : number of cross-validation folds.
+    groups_per_fold : number of groups of trials in each fold, which a bootstrap resample draws.
     """
 
-    def __init__(self, folds: int) -> None:
-        self.folds = folds
+    def __init__(self, folds: int, groups_per_fold: int = GROUPS_PER_FOLD) -> None:
+        self.folds, self.n_groups = folds, folds * groups_per_fold
         self.groups: StateMoments | None = None
         self.kept: list[TrainingData] = []
         self.n_trials, self.step = 0, 1
@@ -95,7 +96,7 @@ class Accumulated:
             )
         chunk = chunk._replace(trial=self.n_trials + np.arange(len(chunk.r)))
         pairs = transitions(chunk)
-        group = chunk.trial[pairs.trial] % (GROUPS_PER_FOLD * self.folds)
+        group = chunk.trial[pairs.trial] % self.n_groups
         z = regressors(pairs)
         for index in np.unique(group):
             chosen = group == index
@@ -105,8 +106,7 @@ class Accumulated:
 
     def _add_moments(self, group: int, added: StateMoments) -> None:
         if self.groups is None:
-            n_groups = GROUPS_PER_FOLD * self.folds
-            empty = [value.new_zeros((n_groups, *value.shape)) for value in (*added.both, added.across)]
+            empty = [value.new_zeros((self.n_groups, *value.shape)) for value in (*added.both, added.across)]
             self.groups = StateMoments(Moments(*empty[:-1]), empty[-1])
         for total, value in zip((*self.groups.both, self.groups.across), (*added.both, added.across), strict=True):
             total[group] += value
@@ -136,7 +136,7 @@ class Accumulated:
     def moments(self, counts: Array) -> StateMoments:
         """Compute the moments of every fold, in which every group of trials counts as often as given (group,)."""
         assert self.groups is not None
-        weight = np.zeros((self.folds, GROUPS_PER_FOLD * self.folds))
+        weight = np.zeros((self.folds, self.n_groups))
         weight[np.arange(len(counts)) % self.folds, np.arange(len(counts))] = counts
         return self.groups.weighted(tensor(weight))
 
@@ -146,20 +146,21 @@ def sample_transitions(n_units: int) -> int:
     return min(SAMPLE_TRANSITIONS, max(1, SAMPLE_VALUES // n_units))
 
 
-def accumulate(chunks: Iterable[TrainingData], folds: int) -> Accumulated:
+def accumulate(chunks: Iterable[TrainingData], folds: int, groups_per_fold: int = GROUPS_PER_FOLD) -> Accumulated:
     """Read all chunks once and add up their moments.
 
     Parameters
     ----------
     chunks : training trials, one chunk after another.
     folds : number of cross-validation folds; trials are assigned to folds in turn.
+    groups_per_fold : number of groups of trials in each fold, which a bootstrap resample draws.
 
     Raises
     ------
     UserError : there are fewer trials than folds, or no transition between complete bins, or a chunk cannot be added
         (see `Accumulated.add`).
     """
-    accumulated = Accumulated(folds)
+    accumulated = Accumulated(folds, groups_per_fold)
     for chunk in chunks:
         accumulated.add(chunk)
     if accumulated.groups is None or accumulated.n_trials < folds:
@@ -186,7 +187,7 @@ def fit_accumulated(accumulated: Accumulated, options: OneStep, rng: np.random.G
     -------
     The network, the penalties and the posterior.
     """
-    n_groups = min(GROUPS_PER_FOLD * accumulated.folds, accumulated.n_trials)
+    n_groups = min(accumulated.n_groups, accumulated.n_trials)
     drawn = np.arange(n_groups) if rng is None else rng.integers(n_groups, size=n_groups)
     folds, sample = accumulated.moments(np.bincount(drawn, minlength=n_groups)), accumulated.sample()
     pairs, total = transitions(sample), folds.total()
@@ -226,19 +227,34 @@ def recorded_chunks(recording: xr.Dataset, model: Model, trials_at_once: int) ->
         yield all_trials(part, model, clipped_rates(part, "tanh"))
 
 
-def needed_bytes(n_units: int, n_inputs: int, folds: int, chunk_bins: int) -> float:
+def folds_and_groups(options: OneStep, n_seeds: int) -> tuple[int, int]:
+    """Choose the numbers of folds and of groups in each fold, so that no more moments are held than the fits need.
+
+    The evidence needs no fold, and a fit to all trials no groups that a bootstrap draws.
+
+    Parameters
+    ----------
+    options : how the penalties are chosen.
+    n_seeds : number of fits.
+    """
+    if n_seeds > 1:
+        return options.folds, GROUPS_PER_FOLD
+    return (1 if options.penalties == "evidence" else options.folds), 1
+
+
+def needed_bytes(n_units: int, n_inputs: int, folds: int, groups_per_fold: int, chunk_bins: int) -> float:
     """Compute the memory that a fit in chunks takes, in bytes.
 
     Parameters
     ----------
     n_units, n_inputs : numbers of units and inputs.
-    folds : number of cross-validation folds.
+    folds, groups_per_fold : numbers of cross-validation folds and of groups of trials in each fold.
     chunk_bins : number of bins of a chunk, over all its trials.
     """
     n = n_units + n_inputs + 1
     of_moments = n**2 + 2 * n_units * n
     of_rates = chunk_bins * CHUNK_COPIES + 3 * sample_transitions(n_units) * CHUNK_COPIES
-    return float(BYTES) * (of_moments * folds * (GROUPS_PER_FOLD + MOMENT_COPIES) + of_rates * n)
+    return float(BYTES) * (of_moments * folds * (groups_per_fold + MOMENT_COPIES) + of_rates * n)
 
 
 def fit_of_any_size(
@@ -308,16 +324,18 @@ def fit_streamed(
         )
     sizes = recording.sizes
     trials_at_once = trials_at_once or max(1, MAX_CHUNK_VALUES // (sizes["time"] * sizes["unit"]))
-    needed = needed_bytes(sizes["unit"], sizes["input"], options.folds, sizes["time"] * trials_at_once)
+    folds, groups_per_fold = folds_and_groups(options, len(model.seeds))
+    needed = needed_bytes(sizes["unit"], sizes["input"], folds, groups_per_fold, sizes["time"] * trials_at_once)
     if needed > free_bytes():
         raise UserError.at(
             "fit_streamed",
             found=f"a fit that takes {gigabytes(needed)}",
             expected=f"at most {gigabytes(free_bytes())}, the memory that is free",
-            todo="use fewer trials_at_once, fewer folds or fewer units",
+            todo="use penalties: evidence and a single seed, which need the fewest moments, or fewer trials_at_once, "
+            "folds or units",
         )
     started = time.perf_counter()
-    accumulated = accumulate(recorded_chunks(recording, model, trials_at_once), options.folds)
+    accumulated = accumulate(recorded_chunks(recording, model, trials_at_once), folds, groups_per_fold)
     fits, seconds = [], []
     for index, seed in enumerate(model.seeds):
         fits.append(fit_accumulated(accumulated, options, np.random.default_rng(seed) if index else None))

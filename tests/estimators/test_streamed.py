@@ -12,7 +12,14 @@ import curbd
 from curbd.errors import UserError
 from curbd.estimators import streamed
 from curbd.estimators.one_step import one_step
-from curbd.estimators.streamed import SAMPLE_TRANSITIONS, accumulate, fit_accumulated, fit_streamed
+from curbd.estimators.streamed import (
+    GROUPS_PER_FOLD,
+    SAMPLE_TRANSITIONS,
+    accumulate,
+    fit_accumulated,
+    fit_streamed,
+    folds_and_groups,
+)
 from curbd.network.equation import weights
 from curbd.regression.transitions import TrainingData
 from curbd.settings.models import Model, OneStep
@@ -75,6 +82,19 @@ def test_a_recording_is_fitted_from_disk(tmp_path: Path) -> None:
     whole = curbd.fit(recording, model).networks
     np.testing.assert_allclose(streamed["J"][0], whole["J"][0], atol=1e-8)
     assert np.corrcoef(streamed["J"].values.reshape(2, -1))[0, 1] > 0.9
+
+
+def test_one_fit_by_the_evidence_holds_a_single_set_of_moments(tmp_path: Path) -> None:
+    write_hdf5(multi_region(units=5, trials=20, samples=60, substeps=1, seed=102), tmp_path / "teacher.h5")
+    recording = curbd.ingest_file(tmp_path / "teacher.h5").recording
+    by_evidence = {"estimator": "one_step", "options": {"penalties": "evidence"}, "tau_s": 0.1}
+    model = Model(family="full_rank", seeds=[0], **by_evidence)
+    streamed = fit_streamed(recording, model, trials_at_once=3).networks
+    np.testing.assert_allclose(streamed["J"], curbd.fit(recording, model).networks["J"], atol=1e-8)
+    options = model.estimator_options()
+    assert isinstance(options, OneStep)
+    assert folds_and_groups(options, n_seeds=1) == (1, 1)
+    assert folds_and_groups(options, n_seeds=2) == folds_and_groups(OneStep(), n_seeds=2) == (5, GROUPS_PER_FOLD)
 
 
 def test_what_needs_the_data_again_is_refused() -> None:

@@ -231,6 +231,14 @@ def test_every_recording_is_ingested_before_any_is_fitted() -> None:
     assert rules.count("priority: 200") == 2
 
 
+def test_every_step_on_a_network_runs_on_the_device_of_the_config() -> None:
+    files = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+    rules = [rule for file in files for rule in file.read_text(encoding="utf-8").split("\nrule ")[1:]]
+    on_networks = [rule for rule in rules if "--network {input.network:q}" in rule]
+    assert on_networks
+    assert [rule.partition(":")[0] for rule in on_networks if "--device {params.device}" not in rule] == []
+
+
 def test_planning_imports_nothing_slow() -> None:
     slow = {"torch", "pynwb", "sklearn", "matplotlib"}
     code = f"import sys, curbd.settings.plan, curbd.storage; print(*{slow!r} & set(sys.modules))"

@@ -17,8 +17,9 @@ rule changes:
         runtime=minutes,
     params:
         plan=PLAN_FILE,
+        device=device_of_recording,
         changes=as_json(PLAN.config.changes),
         version=RESULTS_VERSION,
     shell:
         "curbd changes --recording {input.recording:q} --network {input.network:q}"
-        " --threads {threads} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"
+        " --threads {threads} --device {params.device} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"

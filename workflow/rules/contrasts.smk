@@ -20,9 +20,10 @@ rule contrasts:
         runtime=minutes,
     params:
         plan=PLAN_FILE,
+        device=device_of_recording,
         contrasts=as_json(PLAN.config.contrasts),
         version=RESULTS_VERSION,
     shell:
         "curbd contrasts --recording {input.recording:q} --network {input.network:q} --currents {input.currents:q}"
-        " --latents {input.latents:q} --threads {threads} --plan {params.plan:q}"
+        " --latents {input.latents:q} --threads {threads} --device {params.device} --plan {params.plan:q}"
         " --out {output.table:q} --timecourses {output.timecourses:q} > {log:q} 2>&1"

@@ -50,6 +50,8 @@ rule latents:
         mem_mb=fit_memory,
         runtime=minutes,
     params:
+        device=device_of_recording,
         version=RESULTS_VERSION,
     shell:
-        "lrfit latents --recording {input.recording:q} --network {input.network:q} --out {output:q} > {log:q} 2>&1"
+        "lrfit latents --recording {input.recording:q} --network {input.network:q} --device {params.device}"
+        " --out {output:q} > {log:q} 2>&1"
