@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 from scipy import stats
 
-from benchmarks import command, experiments
+from benchmarks import command, experiments, supported_effects
 from benchmarks.document import insert, markdown, number
 from benchmarks.rows import add, finished, rows
 
@@ -63,6 +63,13 @@ PARTS: Mapping[str, Part] = {
     "relay": Part(setting="teacher", values=["relay", "context only"], run=_relayed, seeds=20, estimators=["sparse"]),
     "laser": Part(setting="laser", values=list(experiments.LASER_DRIVE), run=experiments.lit, keys=("target",)),
     "taught": Part(setting="trials", values=list(experiments.TAUGHT), run=experiments.taught),
+    "supported": Part(
+        setting="teacher",
+        values=list(supported_effects.KINDS),
+        run=supported_effects.supported,
+        keys=("window", "source", "target"),
+        seeds=7,
+    ),
     "groups": Part(
         setting="teacher",
         values=["random labels"],
@@ -111,6 +118,7 @@ def summaries(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "relay": _relay,
         "laser": _laser,
         "taught": _taught,
+        "supported": _supported,
         "groups": _groups,
     }
     return {name: markdown(written[name](table)) for name, table in tables.items()}
@@ -176,6 +184,28 @@ def _taught(table: pd.DataFrame) -> pd.DataFrame:
         shown[name] = shown[name].map(number)
     words = {"mean": "R2 of silencing B or C", "min": "lowest", "max": "highest", "size": "teachers"}
     return shown.rename(columns=words)
+
+
+def _supported(table: pd.DataFrame) -> pd.DataFrame:
+    everything = table.assign(teacher="all")
+    lines = []
+    for (teacher, estimator), group in pd.concat([table, everything]).groupby(["teacher", "estimator"], sort=False):
+        right, said = group["true_r2"] >= supported_effects.RIGHT_R2, group["verdict"] == "supported"
+        both = int((right & said).sum())
+        lines.append(
+            {
+                "teacher": teacher,
+                "estimator": estimator,
+                "effects": len(group),
+                "of these right": int(right.sum()),
+                "supported": int(said.sum()),
+                "of these right, share": number(both / said.sum() if said.any() else float("nan")),
+                "share of the right effects that are supported": number(
+                    both / right.sum() if right.any() else float("nan")
+                ),
+            }
+        )
+    return pd.DataFrame(lines)
 
 
 def _groups(table: pd.DataFrame) -> pd.DataFrame:

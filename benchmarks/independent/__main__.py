@@ -25,6 +25,7 @@ from benchmarks.independent import (
     graphs,
     raphe,
     silencing,
+    silent_units,
     slow_scans,
     visual,
     worms,
@@ -44,6 +45,7 @@ SETS = (
     TruthSet("visual", "v1v2_stim*.h5", visual.answers),
     TruthSet("background", "", background.answers),
     TruthSet("silencing", "", silencing.answers),
+    TruthSet("silent_units", "", silent_units.answers),
     TruthSet("slow_scans", "", slow_scans.answers),
 )
 KEYS = ("set", "question", "case", "method")

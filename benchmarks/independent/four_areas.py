@@ -16,7 +16,8 @@ import curbd
 from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
 from benchmarks.independent.networks import MODELS, SILENT_MODELS, fitted, session, training_rates
-from curbd.inactivation.tabulate import unit_table
+from curbd.inactivation.experiments import Outcome
+from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth, correlation
 from curbd.network.view import View
@@ -29,6 +30,9 @@ CURRENT_R, CURRENT_R2, CURRENT_RATIO = (
 )
 UNITS_R, SIZES_R = "exact effects of silencing, mean r over units", "exact effects of silencing, r of the 12 sizes"
 INVENTED = "largest predicted effect where none exists, share of the largest true effect"
+SUPPORTED = "exact effects of silencing, supported of 12"
+RIGHT = "exact effects of silencing, share of the supported with an R2 of at least .5 over units"
+RIGHT_R2 = 0.5
 NOISE_REPEATS = 20
 NOISE_SEED = 0
 SILENCED_FROM_S = 0.0
@@ -80,8 +84,11 @@ def answers(files: list[Path]) -> Iterator[Answer]:
             networks = fitted(recording, model)
             of_fit = rate_scale(recording, str(networks.attrs["phi"])).values
             yield from _of_currents(path.stem, name, curbd.view(recording, networks), of_fit, truth)
-            predicted = _predicted(recording, networks, areas, of_fit)
+            outcome = _silenced(recording, networks)
+            predicted = _predicted(outcome, areas, of_fit)
             yield from _of_silencing(path.stem, name, "model", predicted, effects, truth.region)
+            verdicts = inactivation_table(outcome, curbd.judge(recording, networks))
+            yield from _of_verdicts(path.stem, name, verdicts, predicted, effects, truth.region)
         yield from _baselines(path.stem, training_rates(recording), scale, truth, effects)
 
 
@@ -126,13 +133,17 @@ def _exact_effects(truth: Truth, areas: list[str]) -> dict[str, Array]:
     return total
 
 
-def _predicted(recording: xr.Dataset, networks: xr.Dataset, areas: list[str], scale: Array) -> dict[str, Array]:
-    """Area -> (unit,) change of the rate that a fitted network predicts, in the units of the recording."""
+def _silenced(recording: xr.Dataset, networks: xr.Dataset) -> Outcome:
+    """Every area silenced in the fitted network."""
     experiments = {"silence": curbd.Inactivation(start_s=SILENCED_FROM_S)}
-    settings = curbd.ExperimentSettings(posterior_draws=0, groups=0)
-    units = unit_table(curbd.run_experiments(recording, networks, experiments, settings=settings))
+    return curbd.run_experiments(recording, networks, experiments, settings=curbd.ExperimentSettings(groups=0))
+
+
+def _predicted(outcome: Outcome, areas: list[str], scale: Array) -> dict[str, Array]:
+    """Area -> (unit,) change of the rate that a fitted network predicts, in the units of the recording."""
+    units = unit_table(outcome)
     units = units[units["seed"] == units["seed"].iloc[0]]
-    order = recording["unit_id"].values.astype(str)
+    order = outcome.recording["unit_id"].values.astype(str)
     effects = dict[str, Array]()
     for name, rows in units.groupby("perturbation"):
         # Conditions are equally frequent among the trials of the exact effects up to one trial.
@@ -182,6 +193,20 @@ def _of_silencing(
     nothing = true_size < NO_EFFECT_SHARE * true_size.max()
     largest = float(size[nothing].max() / true_size.max()) if nothing.any() else float("nan")
     yield Answer(INVENTED, case, method, role, largest)
+
+
+def _of_verdicts(
+    case: str, method: str, table: pd.DataFrame, predicted: dict[str, Array], exact: dict[str, Array], region: Array
+) -> Iterator[Answer]:
+    """How many of the 12 effects are supported in every condition, and whether these are right."""
+    right = list[bool]()
+    for (silenced, target), rows in table.groupby(["acts_on", "target"]):
+        if silenced != target and (rows["verdict"] == "supported").all():
+            units = region == target
+            error = predicted[str(silenced)][units] - exact[str(silenced)][units]
+            right.append(bool((error**2).sum() <= (1 - RIGHT_R2) * (exact[str(silenced)][units] ** 2).sum()))
+    yield Answer(SUPPORTED, case, method, "model", float(len(right)))
+    yield Answer(RIGHT, case, method, "model", float(np.mean(right)) if right else float("nan"))
 
 
 def _baselines(case: str, r: Array, scale: Array, truth: Truth, exact: dict[str, Array]) -> Iterator[Answer]:

@@ -15,6 +15,8 @@ from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.tables.experiments import ALL_REGIONS
 
 MAP_R = "map over 27 regions, r with the measured change"
+SUPPORTED = "effects called supported, of 27 regions"
+RIGHT_SIGN = "effects called supported, share whose measured change is an effect of the same sign"
 CHANCE_P = "map over 27 regions, p among random halves of undriven trials"
 BASELINE_S = [-20.0, 0.0]
 LIGHT_S = 40.0
@@ -49,12 +51,15 @@ def _of_group(path: Path, mice: Mice) -> Iterator[Answer]:
     if perturbed is None:
         raise ValueError(f"{path}: found no trials with blue light")
     drive = {"light": curbd.Inactivation(region="DRN", action="drive", value=1, start_s=0.0, stop_s=LIGHT_S)}
-    settings = curbd.ExperimentSettings(posterior_draws=0, groups=0)
+    settings = curbd.ExperimentSettings(groups=0)
     for index, (name, model) in enumerate(MODELS.items()):
-        outcome = curbd.run_experiments(recording, fitted(recording, model), drive, settings=settings)
-        rows = curbd.compare(recording, perturbed, inactivation_table(outcome), unit_table(outcome))
+        networks = fitted(recording, model)
+        outcome = curbd.run_experiments(recording, networks, drive, settings=settings)
+        effects = inactivation_table(outcome, curbd.judge(recording, networks))
+        rows = curbd.compare(recording, perturbed, effects, unit_table(outcome))
         over_regions = {row["baseline"]: row for _, row in rows[rows["target"] == ALL_REGIONS].iterrows()}
         yield from _scores(mice.case, name, "model", over_regions["model"])
+        yield from _verdicts(mice.case, name, rows)
         if index == 0:
             for baseline, row in over_regions.items():
                 if baseline not in ("model", "none", "constant"):
@@ -72,6 +77,15 @@ def _settings(mice: Mice) -> dict[str, object]:
             {"column": "light", "value": "blue", "like": "light", "group": "mouse", "baseline_s": BASELINE_S}
         ],
     }
+
+
+def _verdicts(case: str, method: str, rows: pd.DataFrame) -> Iterator[Answer]:
+    """Effects on single regions that are called supported, and how many of them are measured."""
+    of_regions = rows[(rows["target"] != ALL_REGIONS) & (rows["baseline"] == "model") & rows["unit_id"].isna()]
+    supported = of_regions[of_regions["predicted_effect"] == "effect"]
+    yield Answer(SUPPORTED, case, method, "model", float(len(supported)))
+    same = (supported["measured_effect"] == "effect") & (supported["measured"] * supported["predicted"] > 0)
+    yield Answer(RIGHT_SIGN, case, method, "model", float(same.mean()) if len(supported) else float("nan"))
 
 
 def _scores(case: str, method: str, role: Role, row: pd.Series) -> Iterator[Answer]:
