@@ -7,6 +7,7 @@ as many dimensions as there are shared latents; they are matched to the latents 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -18,12 +19,14 @@ import numpy as np
 import curbd
 from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
+from benchmarks.independent.delayed_latents import write_delayed
 from benchmarks.independent.networks import MODELS, fitted, session, training_rates
 
 Array = np.ndarray
 SIGNS = "who leads, share of shared latents with the right sign"
 PRIVATE = "share of the current between groups that runs along private directions"
 MAX_LAG = 3
+SEEDS = range(10)
 
 
 class Shared(NamedTuple):
@@ -43,35 +46,45 @@ class Shared(NamedTuple):
 def answers(files: list[Path]) -> Iterator[Answer]:
     """Do currents between groups run from the leading to the lagging group, along the shared latents?"""
     for path in files:
-        recording = session(path, {}).recording
-        with h5py.File(path) as file:
-            loads, delay, scale = (file[f"known/{name}"][:] for name in ("loads", "delay", "timescale_bins"))
-        r = pairs.standardised(training_rates(recording))
-        index = np.unique(recording["region"].values.astype(str), return_inverse=True)[1]
-        shared = [_shared(first, second, loads, delay, scale) for first, second in combinations(range(len(loads)), 2)]
-        sd = training_rates(recording).std((0, 1))
-        measures: dict[tuple[str, Role], Array] = {
-            (name, "model"): curbd.view(recording, fitted(recording, model)).network.J * sd / sd[:, None]
-            for name, model in MODELS.items()
-        }
-        measures["VAR(1) ridge", "baseline"] = pairs.autoregression(r)
-        for (method, role), weights in measures.items():
-            right, along = list[bool](), list[tuple[float, float]]()
-            for each in shared:
-                first, second = _directions(r, index, each)
-                out = weights[np.ix_(index == each.second, index == each.first)]
-                back = weights[np.ix_(index == each.first, index == each.second)]
-                for latent, lead in enumerate(each.lead_bins):
-                    a, b = first[:, latent], second[:, latent]
-                    right.append(bool((abs(b @ out @ a) > abs(a @ back @ b)) == (lead > 0)))
-                ways = ((out, each.first, first), (back, each.second, second))
-                along += [_power(block, r[..., index == sender], basis) for block, sender, basis in ways]
-            yield Answer(SIGNS, path.stem, method, role, float(np.mean(right)))
-            private, total = np.sum(along, axis=0)
-            yield Answer(PRIVATE, path.stem, method, role, float(private / total))
-        yield Answer(SIGNS, path.stem, "lagged cross-correlation", "baseline", _by_correlation(r, index, shared))
-        yield Answer(SIGNS, path.stem, "all latents", "ceiling", 1.0)
-        yield Answer(SIGNS, path.stem, "a coin", "chance", 0.5)
+        yield from _of_file(path, path.stem)
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in SEEDS:
+            path = Path(folder) / f"{seed}.h5"
+            write_delayed(path, seed)
+            yield from _of_file(path, f"simulated here, seed {seed}")
+
+
+def _of_file(path: Path, case: str) -> Iterator[Answer]:
+    """All methods on one recording of groups with shared latents."""
+    recording = session(path, {}).recording
+    with h5py.File(path) as file:
+        loads, delay, scale = (file[f"known/{name}"][:] for name in ("loads", "delay", "timescale_bins"))
+    r = pairs.standardised(training_rates(recording))
+    index = np.unique(recording["region"].values.astype(str), return_inverse=True)[1]
+    shared = [_shared(first, second, loads, delay, scale) for first, second in combinations(range(len(loads)), 2)]
+    sd = training_rates(recording).std((0, 1))
+    measures: dict[tuple[str, Role], Array] = {
+        (name, "model"): curbd.view(recording, fitted(recording, model)).network.J * sd / sd[:, None]
+        for name, model in MODELS.items()
+    }
+    measures["VAR(1) ridge", "baseline"] = pairs.autoregression(r)
+    for (method, role), weights in measures.items():
+        right, along = list[bool](), list[tuple[float, float]]()
+        for each in shared:
+            first, second = _directions(r, index, each)
+            out = weights[np.ix_(index == each.second, index == each.first)]
+            back = weights[np.ix_(index == each.first, index == each.second)]
+            for latent, lead in enumerate(each.lead_bins):
+                a, b = first[:, latent], second[:, latent]
+                right.append(bool((abs(b @ out @ a) > abs(a @ back @ b)) == (lead > 0)))
+            ways = ((out, each.first, first), (back, each.second, second))
+            along += [_power(block, r[..., index == sender], basis) for block, sender, basis in ways]
+        yield Answer(SIGNS, case, method, role, float(np.mean(right)))
+        private, total = np.sum(along, axis=0)
+        yield Answer(PRIVATE, case, method, role, float(private / total))
+    yield Answer(SIGNS, case, "lagged cross-correlation", "baseline", _by_correlation(r, index, shared))
+    yield Answer(SIGNS, case, "all latents", "ceiling", 1.0)
+    yield Answer(SIGNS, case, "a coin", "chance", 0.5)
 
 
 def _shared(first: int, second: int, loads: Array, delay: Array, scale: Array) -> Shared:
