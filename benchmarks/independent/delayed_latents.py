@@ -31,8 +31,8 @@ def write_delayed(path: Path, seed: int) -> None:
     seed : of delays, time scales, loadings, latents and noise.
     """
     rng = np.random.default_rng(seed)
-    groups, latents = LOADS.shape
-    scale = rng.uniform(*SCALES_BINS, size=latents)
+    groups, latents = len(LOADS), len(LOADS.T)
+    scale = rng.uniform(SCALES_BINS[0], SCALES_BINS[1], size=latents)
     delay = rng.uniform(-LONGEST_DELAY_BINS, LONGEST_DELAY_BINS, size=(groups, latents)) * LOADS
     rates = np.zeros((TRIALS, BINS, groups, UNITS))
     for latent in range(latents):
