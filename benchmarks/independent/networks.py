@@ -21,9 +21,9 @@ MODELS = {
 }
 SILENT_MODELS = {
     f"one_step, {nonlinearity}": curbd.Model(family="full_rank", nonlinearity=nonlinearity, seeds=[0])
-    for nonlinearity in ("relu", "auto")
+    for nonlinearity in ("tanh", "auto")
 }
-"""Models for units that may be silent, by the name of their nonlinearity."""
+"""The model of the default with tanh units throughout, and with a nonlinearity chosen among all."""
 
 
 def session(path: Path, settings: dict[str, object]) -> curbd.Session:

@@ -33,7 +33,7 @@ BIASES = (0.5, 0.2)
 
 
 def answers(files: list[Path]) -> Iterator[Answer]:
-    """Compare the default, relu units and a chosen nonlinearity on networks of relu units."""
+    """Compare the default, tanh units and a nonlinearity chosen among all on networks of relu units."""
     for bias in BIASES:
         for seed in SEEDS:
             teacher = teachers.multi_region(

@@ -176,7 +176,7 @@ def fit_seeds(
     if registered.rates is not None:
         data = all_trials(recording, model, registered.rates(recording, model.estimator_options()))
     else:
-        listed = [_trials_of(recording, model, phi) for phi in candidates(recording, model.nonlinearity)]
+        listed = [_trials_of(recording, model, phi) for phi in candidates(recording, model)]
         choice = choose(recording, [trials.of_trials(train) for trials in listed]) if len(listed) > 1 else None
         data = listed[0] if choice is None else _trials_of(recording, model, choice.nonlinearity)
     # Estimators are named by the model; their functions have no value that could be compared.

@@ -15,9 +15,11 @@ import xarray as xr
 
 from curbd.network.likelihood import log_likelihood
 from curbd.network.nonlinearity import Nonlinearity, nonlinearity_of, softplus
+from curbd.recording.counts import counts_per_rate
 from curbd.recording.scaling import LEAST_SCALED_RATE, is_model_activity, rate_scale, scales
 from curbd.regression.silent_units import regress_states
 from curbd.regression.transitions import TrainingData, transitions
+from curbd.settings.models import Model
 
 Array = np.ndarray
 HELD_OUT_FOLDS = 5
@@ -25,6 +27,9 @@ HELD_OUT_FOLDS = 5
 SHARPNESSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Sharpnesses of softplus that are tried on rates of at most 0.8."""
 FOLDS_OF_PENALTIES = 5
+SILENT_SHARES = (0.2, 0.7)
+"""Smallest and largest share of rates that are exactly 0 with which relu is tried by default: with less, tanh and relu
+units hardly differ; with more, little is known of the states."""
 
 
 class Choice(NamedTuple):
@@ -46,15 +51,19 @@ class Choice(NamedTuple):
         return self.nats[self.nonlinearity.name] - max(others) if others else float("nan")
 
 
-def candidates(recording: xr.Dataset, name: str) -> list[Nonlinearity]:
+def candidates(recording: xr.Dataset, model: Model) -> list[Nonlinearity]:
     """List the nonlinearities that can be chosen for a recording.
 
     Parameters
     ----------
     recording : the recording. Only tanh suits activity that is negative in places.
-    name : the setting ``nonlinearity`` of a model: ``auto`` for all that suit the recording, or one name.
+    model : settings of the model. With ``nonlinearity: auto`` all that suit the recording can be chosen, with
+        ``by_silence`` tanh and, if units are silent for much of the time, relu.
     """
+    name = model.nonlinearity
     names = ["tanh", "relu", "softplus", "exponential"] if name == "auto" else [name]
+    if name == "by_silence":
+        names = ["tanh", "relu"] if model.is_plain_one_step() and is_often_silent(recording) else ["tanh"]
     if name == "auto" and float(recording["rates"].min()) < 0:
         names = ["tanh"]
     listed: list[Nonlinearity] = []
@@ -64,6 +73,24 @@ def candidates(recording: xr.Dataset, name: str) -> list[Nonlinearity]:
         else:
             listed.append(nonlinearity_of(known))
     return listed
+
+
+def is_often_silent(recording: xr.Dataset) -> bool:
+    """Return whether a recording holds continuous rates, neither counts nor smoothed, which are often exactly 0.
+
+    Parameters
+    ----------
+    recording : the recording; its training trials count.
+    """
+    if recording.attrs["format"] == "nwb" or float(recording.attrs["smoothing_s"]) > 0:
+        return False
+    rates = recording["rates"].transpose("trial", "time", "unit").values[recording["split"].values == "train"]
+    observed = rates[np.isfinite(rates)]
+    if not len(observed) or observed.min() < 0:
+        return False
+    low, high = SILENT_SHARES
+    share = float((observed == 0).mean())
+    return low <= share <= high and counts_per_rate(rates, float(recording.attrs["dt_s"])) is None
 
 
 def choose(recording: xr.Dataset, training: Sequence[TrainingData]) -> Choice:

@@ -6,6 +6,7 @@ import pytest
 from benchmarks.recorded import recorded
 from curbd.errors import UserError
 from curbd.estimators.fitting import fit
+from curbd.estimators.nonlinearity_choice import candidates
 from curbd.network.nonlinearity import EXPONENTIAL, RELU, softplus
 from curbd.network.truth import comparable_truth
 from curbd.network.view import view
@@ -69,3 +70,20 @@ def test_negative_activity_and_other_estimators_are_refused():
         fit(recording, Model(family="full_rank", nonlinearity="relu", seeds=[0]))
     with pytest.raises(ValueError, match="expected tanh, or the estimator one_step"):
         Model(family="full_rank", estimator="sparse", nonlinearity="relu")
+
+
+def test_relu_units_that_are_often_silent_are_recognised_without_being_asked_for():
+    recording, _ = teacher_of("relu")
+    recording.attrs |= {"activity": "rates", "nonlinearity": "tanh"}
+    default = Model(family="full_rank", seeds=[0], tau_s=0.1)
+    assert fit(recording, default).networks.attrs["phi"] == "relu"
+    assert [phi.name for phi in candidates(recording, default)] == ["tanh", "relu"]
+    counts = recording.assign(rates=np.round(5 * recording["rates"]))
+    below_zero = recording.assign(rates=recording["rates"] - 0.1)
+    hardly_silent = recording.assign(rates=recording["rates"] + 0.1)
+    smoothed = recording.assign_attrs(smoothing_s=0.1)
+    for activity in (counts, below_zero, hardly_silent, smoothed, recording.assign_attrs(format="nwb")):
+        assert [phi.name for phi in candidates(activity, default)] == ["tanh"]
+    for key, value in {"options": {"adaptation": True}, "substeps": 5, "tau_s": "per_unit"}.items():
+        model = default.model_copy(update={key: value})
+        assert [phi.name for phi in candidates(recording, model)] == ["tanh"]
