@@ -17,6 +17,7 @@ from curbd.report import (
     current_figures,
     effect_figures,
     fit_figures,
+    group_figures,
     inactivation_figures,
     interaction_figures,
     latent_figures,
@@ -30,7 +31,7 @@ from curbd.report import (
 )
 from curbd.report.drawing import Drawing, Palette, report_style
 from curbd.report.picture import Picture, picture
-from curbd.report.reading import ModelResults, RecordingResults, read_run
+from curbd.report.reading import ModelResults, RecordingResults, RunResults, read_run
 
 TITLES = {
     "activity": "Recorded activity",
@@ -109,6 +110,15 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
     return draws
 
 
+def figures_of_group(run: RunResults) -> dict[tuple[str, str], Draw]:
+    """Return model and quantity -> drawing function of the figures about all recordings together."""
+    return {
+        (str(model), str(quantity)): partial(group_figures.forest, str(model), str(quantity), rows, run.sessions)
+        for (model, quantity), rows in run.tables["group"].groupby(["model", "quantity"], sort=True)
+        if group_figures.is_drawn(rows)
+    }
+
+
 def title_of(figure: str) -> str:
     """Return the heading of a figure."""
     if figure in TITLES:
@@ -119,7 +129,7 @@ def title_of(figure: str) -> str:
 
 
 def plot(
-    results: Path | str, figure: str, *, recording: str, model: str = "", regions: Sequence[str] = ()
+    results: Path | str, figure: str, *, recording: str = "", model: str = "", regions: Sequence[str] = ()
 ) -> list[Axes]:
     """Draw a figure of the report from the results of a run.
 
@@ -127,7 +137,8 @@ def plot(
     ----------
     results : folder of the results, the key `results` of the config.
     figure : name of the figure; the report says the name under every figure.
-    recording : name of the recording.
+    recording : name of the recording; not needed for figures about all recordings, which have the name of a quantity
+        of the table ``group``.
     model : name of the model; not needed for figures about all models of a recording.
     regions : regions and other sources, such as ``input:light``, to which figures of pathways and their currents are
         restricted; none for all.
@@ -142,17 +153,30 @@ def plot(
     """
     folder = Path(results)
     run = read_run(folder / "tables", folder)
+    draws = _figures_of(run, recording, model, regions) if recording else _figures_over_recordings(run, model)
+    with report_style():
+        drawing = draws[_known(figure, draws, "figure")]()
+    if drawing is None:
+        raise UserError(f"The results of {recording} {model} have nothing to show in the figure {figure}.")
+    return list(drawing.figure.axes)
+
+
+def _figures_of(run: RunResults, recording: str, model: str, regions: Sequence[str]) -> dict[str, Draw]:
     recorded = run.recording(_known(recording, run.names, "recording"))
     draws = figures_of_recording(recorded, run.palette)
     if model:
         fits = {fit.name: fit for fit in recorded.fits}
         fit = fits[_known(model, fits, "model")]
         draws |= figures_of_model(_restricted(fit, regions) if regions else fit, run.palette)
-    with report_style():
-        drawing = draws[_known(figure, draws, "figure")]()
-    if drawing is None:
-        raise UserError(f"The results of {recording} {model} have nothing to show in the figure {figure}.")
-    return list(drawing.figure.axes)
+    return draws
+
+
+def _figures_over_recordings(run: RunResults, model: str) -> dict[str, Draw]:
+    draws = figures_of_group(run)
+    if not draws:
+        raise UserError.at("recording", found="nothing", expected=f"one of {', '.join(run.names)}")
+    model = _known(model, dict.fromkeys(name for name, _ in draws), "model")
+    return {quantity: draw for (name, quantity), draw in draws.items() if name == model}
 
 
 def _restricted(fit: ModelResults, regions: Sequence[str]) -> ModelResults:
@@ -194,8 +218,9 @@ def pictures(draws: Mapping[str, Draw], results: str, recording: str, model: str
 
 def plot_call(results: str, figure: str, recording: str, model: str) -> str:
     """Return the line of Python that draws a figure."""
+    of_recording = f", recording={recording!r}" if recording else ""
     of_model = f", model={model!r}" if model else ""
-    return f"curbd.plot({results!r}, {figure!r}, recording={recording!r}{of_model})"
+    return f"curbd.plot({results!r}, {figure!r}{of_recording}{of_model})"
 
 
 def _known(name: str, names: Mapping[str, object] | list[str], kind: str) -> str:

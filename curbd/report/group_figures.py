@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from curbd.report.drawing import GREY, INK, Drawing, counted, legend_below, legend_marker, panels, source_label
+from curbd.report.drawing import (
+    GREY,
+    INK,
+    Drawing,
+    counted,
+    hover,
+    legend_below,
+    legend_marker,
+    number_text,
+    panels,
+    source_label,
+)
 from curbd.report.findings import MAX_Q_TO_REPORT
 
 MAX_FOREST_ROWS = 24
@@ -44,19 +59,20 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     subjects = sorted(of_quantity["subject"].unique())
     shades = {name: str(0.3 + 0.45 * index / max(len(subjects) - 1, 1)) for index, name in enumerate(subjects)}
-    for line, row in shown.iterrows():
-        height = len(shown) - 1 - int(str(line))
+    arrow = "{} → {} − reverse" if quantity.startswith("asymmetry") else "{} → {}"
+    names = [arrow.format(source_label(row["source"]), row["target"]) for _, row in shown.iterrows()]
+    for line, (_, row) in enumerate(shown.iterrows()):
+        height = len(shown) - 1 - line
         single = of_quantity[(of_quantity["target"] == row["target"]) & (of_quantity["source"] == row["source"])]
         heights = height - 0.1 - 0.3 * np.arange(len(single)) / max(len(single), 1)
         for (_, session), at in zip(single.iterrows(), heights, strict=True):
-            panel.plot(
-                [session["ci_low"], session["ci_high"]], [at, at], color=shades[session["subject"]], linewidth=0.8
-            )
-            panel.plot(session["estimate"], at, "o", color=shades[session["subject"]], markersize=2.5)
-        panel.plot([row["ci_low"], row["ci_high"]], [height + 0.15] * 2, color=INK, linewidth=1.8)
-        panel.plot(row["estimate"], height + 0.15, "D", color=INK, markersize=5)
-    arrow = "{} → {} − reverse" if quantity.startswith("asymmetry") else "{} → {}"
-    names = [arrow.format(source_label(row["source"]), row["target"]) for _, row in shown.iterrows()]
+            shade = {"color": shades[session["subject"]]}
+            marks = panel.plot([session["ci_low"], session["ci_high"]], [at, at], linewidth=0.8, **shade)
+            marks += panel.plot(session["estimate"], at, "o", markersize=2.5, **shade)
+            _tell(marks, f"{names[line]}, {session['recording']}", session)
+        marks = panel.plot([row["ci_low"], row["ci_high"]], [height + 0.15] * 2, color=INK, linewidth=1.8)
+        marks += panel.plot(row["estimate"], height + 0.15, "D", color=INK, markersize=5)
+        _tell(marks, f"{names[line]}, all sessions", row)
     counts = [f"({row['n_supported']} of {row['n_sessions']}{_star(row['q_value'])})" for _, row in shown.iterrows()]
     labels = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
     panel.set_yticks(np.arange(len(shown))[::-1], labels)
@@ -79,6 +95,14 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         + f" {omitted} more are in group.csv."
         * (omitted > 0),
     )
+
+
+def _tell(marks: Sequence[Line2D], name: str, row: pd.Series[Any]) -> None:
+    """Let the marks of an estimate tell the estimate with its interval, and p where there is one."""
+    interval = f" [{number_text(row['ci_low'])}, {number_text(row['ci_high'])}]" if np.isfinite(row["ci_low"]) else ""
+    p_value = f", p {number_text(row['p_value'])}" if np.isfinite(row["p_value"]) else ""
+    for mark in marks:
+        hover(mark, f"{name}: {number_text(row['estimate'])}{interval}{p_value}")
 
 
 def _between(rows: pd.DataFrame) -> pd.DataFrame:

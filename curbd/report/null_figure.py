@@ -6,7 +6,18 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from curbd.pathways.verdict import MAX_Q_VALUE
-from curbd.report.drawing import INK, Drawing, Palette, in_order, legend_below, legend_marker, panels, source_label
+from curbd.report.drawing import (
+    INK,
+    Drawing,
+    Palette,
+    hover,
+    in_order,
+    legend_below,
+    legend_marker,
+    number_text,
+    panels,
+    pathway_label,
+)
 from curbd.report.reading import ModelResults
 
 NULL_PANELS = {
@@ -51,11 +62,15 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
                 continue
             panel.plot([row["null_low"], row["null_high"]], [height, height], color="#BFC7CC", linewidth=5, alpha=0.9)
             face = INK if row["q_value"] <= MAX_Q_VALUE else "white"
-            panel.plot(row["statistic"], height, "o", color=INK, markerfacecolor=face, markersize=4)
+            dot = panel.plot(row["statistic"], height, "o", color=INK, markerfacecolor=face, markersize=4)[0]
+            null_range = f"{number_text(row['null_low'])} to {number_text(row['null_high'])}"
+            pathway = pathway_label(row["source"], row["target"])
+            comparison = f"null {null_range}, q {number_text(row['q_value'])}"
+            hover(dot, f"{pathway}: {number_text(row['statistic'])}; {comparison}")
         panel.set_title(title, fontsize=8)
         panel.tick_params(axis="y", length=0)
         panel.locator_params(axis="x", nbins=3)
-    axes[0, 0].set_yticks(range(len(heights)), [f"{source_label(source)} → {target}" for target, source in heights])
+    axes[0, 0].set_yticks(range(len(heights)), [pathway_label(source, target) for target, source in heights])
     axes[0, 0].invert_yaxis()
     legend = [
         Patch(facecolor="#BFC7CC", label="95 % range of the null"),

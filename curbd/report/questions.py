@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
-from curbd.report import findings, group_figures
+from curbd.report import findings
 from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, number_text, percent_text, report_style, source_label
+from curbd.report.figures import figures_of_group, plot_call
 from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.grid import Grid, grid
 from curbd.report.picture import Picture, picture
@@ -129,10 +130,10 @@ def group_page(run: RunResults) -> dict[str, Any]:
     group = run.tables["group"]
     pictures: list[Picture] = []
     with report_style():
-        for (model, quantity), rows in group.groupby(["model", "quantity"], sort=True):
-            if group_figures.is_drawn(rows):
-                drawing = group_figures.forest(str(model), str(quantity), rows, run.sessions)
-                pictures.append(picture(f"forest-{len(pictures) + 1}", f"{quantity}, {model}", drawing, ""))
+        for (model, quantity), draw in figures_of_group(run).items():
+            code = plot_call(str(run.folder), quantity, "", model)
+            if drawing := draw():
+                pictures.append(picture(f"forest-{len(pictures) + 1}", f"{quantity}, {model}", drawing, code))
     return {
         "subjects": run.sessions["subject"].nunique(),
         "sessions": run.sessions["session"].nunique(),

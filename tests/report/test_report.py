@@ -300,6 +300,19 @@ def test_the_line_below_a_figure_draws_it(run: Path, page: str) -> None:
         plot(run, "measured_effects", recording="three", model="full")
 
 
+def test_a_figure_of_the_group_needs_no_recording(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected one of alone, three"):
+        plot(run, "share", model="full")
+    # The two recordings have no region in common; with a second session of the first, the group has a figure.
+    shutil.copytree(run / "tables", tmp_path / "tables")
+    group = tables.read("group", run / "tables" / "group.csv").assign(n_sessions=2)
+    tables.write("group", group, tmp_path / "tables" / "group.csv")
+    axes = plot(tmp_path, "share", model="full")
+    assert re.search(r" → .*, all sessions: ", str(axes[0].lines[-1].get_gid()))
+    with pytest.raises(UserError, match="did you mean"):
+        plot(tmp_path, "shar", model="full")
+
+
 TIME = 0.2
 """A time between the bins of the trials, at which a reader points into figures."""
 

@@ -12,11 +12,11 @@ function element(parent, name, attributes, text) {
   if (text !== undefined) made.textContent = text;
   return made;
 }
-// About three round numbers of a range.
+// Three or four round numbers of a range.
 function ticks(low, high) {
-  const raw = (high - low) / 3;
+  const raw = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
+  const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= raw);
   const numbers = [];
   for (let at = Math.ceil(low / step); at * step <= high; at++) numbers.push(at * step);
   return numbers;
