@@ -17,13 +17,11 @@ from curbd.network.likelihood import log_likelihood
 from curbd.network.nonlinearity import Nonlinearity, nonlinearity_of, softplus
 from curbd.recording.counts import counts_per_rate
 from curbd.recording.scaling import LEAST_SCALED_RATE, is_model_activity, rate_scale, scales
-from curbd.regression.silent_units import regress_states
+from curbd.regression.silent_units import held_out_split, regress_states
 from curbd.regression.transitions import TrainingData, transitions
 from curbd.settings.models import Model
 
 Array = np.ndarray
-HELD_OUT_FOLDS = 5
-"""Every fifth training trial, or the last fifth of every trial if there are fewer, is held out."""
 SHARPNESSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Sharpnesses of softplus that are tried on rates of at most 0.8."""
 FOLDS_OF_PENALTIES = 5
@@ -127,13 +125,7 @@ def held_out_nats(data: TrainingData, precision: Array) -> float:
     data : the training trials.
     precision : (unit,) precision to which the scaled rates are known.
     """
-    if len(data.trial) >= HELD_OUT_FOLDS:
-        held = np.arange(len(data.trial)) % HELD_OUT_FOLDS == 0
-        fitted, tested = data.of_trials(~held), data.of_trials(held)
-    else:
-        first = data.r.shape[1] - data.r.shape[1] // HELD_OUT_FOLDS
-        fitted = data._replace(r=data.r[:, :first], u=data.u[:, :first])
-        tested = data._replace(r=data.r[:, first:], u=data.u[:, first:])
+    fitted, tested = held_out_split(data)
     solved = regress_states(fitted, transitions(fitted, FOLDS_OF_PENALTIES), "evidence")
     likely = log_likelihood(solved.regression.network, tested.r, tested.u, solved.noise_variance, precision)
     return float(np.nansum(likely))

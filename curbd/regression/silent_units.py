@@ -22,7 +22,7 @@ from curbd.regression.block_ridge import Regression, regress, residual_variance
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
-from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets
+from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 
 Array = np.ndarray
 MAX_STATE_ROUNDS = 30
@@ -35,6 +35,8 @@ TAU_STEP = 1.25
 """Ratio of successive time constants that are tried."""
 MAX_TAU_STEPS = 12
 """Largest number of steps that the time constant moves from that of states without inference."""
+HELD_OUT_FOLDS = 5
+"""Every fifth training trial, or the last fifth of every trial if there are fewer, is held out."""
 LEAST_KNOWN_SHARE = 0.05
 """The share of the information on a unit that its silence leaves counts as this value at least."""
 
@@ -71,32 +73,53 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
         return StateRegression(regression, pairs, residual_variance(regression, data), np.ones(len(data.region)))
     start = regress(data, pairs, "evidence")
     if data.tau_s is None:
-        start = _most_likely(data, pairs, start)
+        start = _most_likely(data, start)
     tau_s = start.network.tau_s
     solved = _with_inferred_states(data._replace(tau_s=tau_s), pairs, start)
     regression = regress(data._replace(tau_s=tau_s), solved.pairs, penalties)
     return solved._replace(regression=regression)
 
 
-def _most_likely(data: TrainingData, pairs: Transitions, start: Regression) -> Regression:
-    """The regression with the time constant under which the rates are most likely.
+def held_out_split(data: TrainingData) -> tuple[TrainingData, TrainingData]:
+    """Divide training trials into four fifths for a fit and the rest: every fifth trial, or the ends of few trials.
+
+    Parameters
+    ----------
+    data : the training trials.
+    """
+    if len(data.trial) >= HELD_OUT_FOLDS:
+        held = np.arange(len(data.trial)) % HELD_OUT_FOLDS == 0
+        return data.of_trials(~held), data.of_trials(held)
+    first = data.r.shape[1] - data.r.shape[1] // HELD_OUT_FOLDS
+    return (
+        data._replace(r=data.r[:, :first], u=data.u[:, :first]),
+        data._replace(r=data.r[:, first:], u=data.u[:, first:]),
+    )
+
+
+def _most_likely(data: TrainingData, start: Regression) -> Regression:
+    """The regression with the time constant under which the rates of held-out trials are most likely.
 
     Time constants in steps of `TAU_STEP` are tried from that of the start, as long as the likelihood grows. A parabola
     through the best three gives the estimate. (Expectation-maximisation would move the time constant only slowly,
-    because the states of silent units were inferred with the time constant before.)
+    because the states of silent units were inferred with the time constant before. Under the rates to which the weights
+    are fitted, time constants that are too short by a third are likelier than the true one: weights of units onto
+    themselves then explain noise.)
     """
     likely: dict[int, float] = {}
     solved = {0: start}
+    fitted, tested = held_out_split(data)
+    fitted_pairs = transitions(fitted)
 
     def likelihood(step: int) -> float:
         if step not in likely:
             nearest = solved[min(solved, key=lambda known: abs(known - step))]
             tau_s = float(np.clip(start.network.tau_s * TAU_STEP**step, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
-            of_tau = data._replace(tau_s=tau_s)
+            of_tau = fitted._replace(tau_s=tau_s)
             network = nearest.network._replace(tau_s=tau_s)
-            found = _with_inferred_states(of_tau, pairs, nearest._replace(network=network))
+            found = _with_inferred_states(of_tau, fitted_pairs, nearest._replace(network=network))
             solved[step], precision = found.regression, np.full(len(data.region), LEAST_SCALED_RATE)
-            of_bins = log_likelihood(found.regression.network, data.r, data.u, found.noise_variance, precision)
+            of_bins = log_likelihood(found.regression.network, tested.r, tested.u, found.noise_variance, precision)
             likely[step] = float(np.nanmean(of_bins))
         return likely[step]
 

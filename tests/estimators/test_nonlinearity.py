@@ -87,3 +87,10 @@ def test_relu_units_that_are_often_silent_are_recognised_without_being_asked_for
     for key, value in {"options": {"adaptation": True}, "substeps": 5, "tau_s": "per_unit"}.items():
         model = default.model_copy(update={key: value})
         assert [phi.name for phi in candidates(recording, model)] == ["tanh"]
+
+
+def test_the_time_constant_of_units_that_are_often_silent_is_not_too_short():
+    teacher = multi_region(gain=1.0, **TEACHERS["relu"], units=12, trials=20, samples=150, substeps=1, seed=101)
+    recording, _ = recorded(teacher)
+    networks = fit(recording, Model(family="full_rank", nonlinearity="relu", seeds=[0])).networks
+    assert float(networks["tau_s"][0]) == pytest.approx(teacher.network.tau_s, rel=0.15)
