@@ -501,6 +501,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         arguments.results,
         models,
         plan.config.models,
+        with_experiments=[name for name in plan.recordings if plan.experiments(name).inactivations],
         with_contrasts=bool(plan.config.contrasts),
         with_windows=bool(plan.config.verdict_windows_s),
         with_changes=bool(plan.config.changes),

@@ -76,7 +76,8 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     if not made_from.is_file():
         yield "ingest_for_model"
         return
-    steps = dict(FILES_OF_STEP)
+    has_experiments = bool(plan.experiments(recording).inactivations)
+    steps = {step: files for step, files in FILES_OF_STEP.items() if has_experiments or step != "inactivate"}
     if plan.config.verdict_windows_s:
         steps["windows"] = ("pathway_windows.csv",)
     if plan.config.contrasts:
@@ -88,7 +89,7 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     if plan.config.models[model].family == "low_rank":
         steps |= FILES_OF_LOW_RANK_STEP
         steps |= FILES_OF_MECHANISM if plan.config.models[model].level == "unit" else {}
-    if plan.recordings[recording].settings.perturbed:
+    if plan.recordings[recording].settings.perturbed and has_experiments:
         steps["compare"] = ("perturbation_comparison.csv",)
     for step, files in steps.items():
         paths = [folder / model / name for name in files]

@@ -57,11 +57,14 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         with open_netcdf(folder / model / "network.nc") as networks:
             of_model = list(_of_networks(networks, plan.fit_model(name, model)))
             tau_s = float(networks["tau_s"].median())
-        tables = ("pathways", "nulls", "inactivations")
-        pathways, nulls, effects = (read(table, folder / model / f"{table}.csv") for table in tables)
-        # The perturbed run of a population network follows the trial, with the innovations of the trial.
-        is_of_populations = plan.config.models[model].level == "population"
-        of_model += _experiments_on_units(folder, model) if is_of_populations else _long_experiments(effects, tau_s)
+        pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
+        if plan.experiments(name).inactivations:
+            # The perturbed run of a population network follows the trial, with the innovations of the trial.
+            is_of_populations = plan.config.models[model].level == "population"
+            effects = read("inactivations", folder / model / "inactivations.csv")
+            of_model += (
+                _experiments_on_units(folder, effects) if is_of_populations else _long_experiments(effects, tau_s)
+            )
         if plan.config.models[model].constraints is not None:
             constraints = read("constraints", folder / model / "constraints.csv")
             of_model += [*_doubtful(constraints), *_far_units(constraints)]
@@ -145,12 +148,12 @@ def _doubtful(constraints: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def _experiments_on_units(folder: Path, model: str) -> Iterator[str]:
+def _experiments_on_units(folder: Path, effects: pd.DataFrame) -> Iterator[str]:
     """Experiments that a population network cannot do, because they act on single units."""
     if not (folder / "experiments.json").is_file():
         return
     wanted = json.loads((folder / "experiments.json").read_text(encoding="utf-8"))["inactivations"]
-    done = set(read("inactivations", folder / model / "inactivations.csv")["experiment"])
+    done = set(effects["experiment"])
     lost = [name for name in wanted if name not in done]
     if lost:
         yield (

@@ -49,7 +49,7 @@ class Config(Section):
     this key is not given and every recording holds spikes or fluorescence, the models are `full_rank`, with
     `smoothing_s: 0`, and `population`, a population network."""
     inactivations: dict[Name, Inactivation] = {"silence": Inactivation()}
-    """Name -> in-silico experiment. Every experiment is run on every fitted network."""
+    """Name -> in-silico experiment. Every experiment is run on every fitted network. `{}`: no experiments."""
     bench: ExperimentSettings = ExperimentSettings()
     stored_currents: Literal["first", "all"] = "first"
     """Fits whose currents are written to currents.nc, unit by unit: `first`: the fit of the first seed of a model.

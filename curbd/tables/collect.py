@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def collect_run(
     settings: Mapping[str, Model],
     *,
     with_contrasts: bool,
+    with_experiments: Collection[str] | None = None,
     with_windows: bool = False,
     with_changes: bool = False,
     with_dynamics: bool = False,
@@ -61,6 +62,8 @@ def collect_run(
     models : name of a recording -> models that have all their results.
     settings : name of a model -> its settings.
     with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
+    with_experiments : names of the recordings with experiments, or None for all recordings; the other recordings have
+        no rows in the tables of experiments.
     with_windows : whether the config has time windows for verdicts; without, their table is empty.
     with_changes : whether the config has changes; without, their table is empty.
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
@@ -77,6 +80,7 @@ def collect_run(
     low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
     of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
     full_rank = [fit for fit in fits if settings[fit.name].family == "full_rank"]
+    perturbed = [fit for fit in fits if with_experiments is None or fit.parent.name in with_experiments]
     of_recordings = [results / recording for recording in recordings]
     compared = of_recordings if with_degeneracy else []
     folders: dict[str, Iterable[Path]] = {
@@ -93,11 +97,11 @@ def collect_run(
         "contrasts": fits if with_contrasts else [],
         "contrast_timecourses": fits if with_contrasts else [],
         "changes": full_rank if with_changes else [],
-        "inactivations": fits,
-        "inactivation_timecourses": fits,
-        "inactivation_units": fits,
-        "perturbation_comparison": [fit for fit in fits if "perturbed" in groups_of(fit.parent / "recording.nc")],
-        "interactions": fits,
+        "inactivations": perturbed,
+        "inactivation_timecourses": perturbed,
+        "inactivation_units": perturbed,
+        "perturbation_comparison": [fit for fit in perturbed if "perturbed" in groups_of(fit.parent / "recording.nc")],
+        "interactions": perturbed,
         "latents": low_rank,
         "dynamics": of_units,
         "field": of_units,

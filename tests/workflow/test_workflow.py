@@ -132,6 +132,14 @@ def test_nothing_of_the_demo_leaks_into_another_config(fresh: Path) -> None:
     assert "latents" not in planned(printed)
 
 
+def test_without_experiments_there_are_no_steps_of_experiments(fresh: Path) -> None:
+    config = {"recordings": "config/recordings.tsv", "models": {"mine": {"family": "full_rank"}}, "inactivations": {}}
+    printed = snakemake(fresh, "--dry-run", "--configfile", write_config(fresh, **config), opens_files=False)
+    assert planned(printed)["currents"] == 1
+    assert "inactivate" not in planned(printed)
+    assert "experiments" not in planned(printed)
+
+
 def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
     models = {"fine": {"family": "full_rank", "bin_width_s": 0.02}, "plain": {"family": "full_rank"}}
     config = write_config(fresh, recordings="config/recordings.tsv", models=models)

@@ -154,10 +154,10 @@ def any_of(names):
     return "|".join(map(re.escape, names))
 
 
-def per_fit(file, family=None, level=None, perturbed=False):
+def per_fit(file, family=None, level=None, perturbed=False, experiments=False):
     """A result file of every recording and model.
 
-    Only of models of a family or of a level (unit, population), or of recordings with perturbed trials.
+    Only of models of a family or of a level (unit, population), or of recordings with perturbed trials or experiments.
     """
     models = [
         name
@@ -168,6 +168,7 @@ def per_fit(file, family=None, level=None, perturbed=False):
         f"<results>/{recording}/{model}/{file}"
         for recording, row in PLAN.recordings.items()
         if row.settings.perturbed or not perturbed
+        if PLAN.experiments(recording).inactivations or not experiments
         for model in models
     ]
 

@@ -28,11 +28,13 @@ rule tables:
         changes=(
             per_fit("changes.csv", family="full_rank") if PLAN.config.changes else []
         ),
-        inactivations=per_fit("inactivations.csv"),
-        timecourses=per_fit("inactivation_timecourses.parquet"),
-        unit_effects=per_fit("inactivation_units.parquet"),
-        comparisons=per_fit("perturbation_comparison.csv", perturbed=True),
-        interactions=per_fit("interactions.csv"),
+        inactivations=per_fit("inactivations.csv", experiments=True),
+        timecourses=per_fit("inactivation_timecourses.parquet", experiments=True),
+        unit_effects=per_fit("inactivation_units.parquet", experiments=True),
+        comparisons=per_fit(
+            "perturbation_comparison.csv", perturbed=True, experiments=True
+        ),
+        interactions=per_fit("interactions.csv", experiments=True),
         latents=per_fit("latents.parquet", family="low_rank"),
         mechanism=[
             table
