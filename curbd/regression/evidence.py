@@ -9,6 +9,8 @@ smallest penalty allowed. Reference: MacKay, Neural Computation 1992.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -21,6 +23,8 @@ MAX_ROUNDS = 60
 """Largest number of rounds of a fixed-point iteration."""
 PENALTY_TOLERANCE = 0.01
 """Relative change below which a penalty has converged."""
+SETTLED_TOLERANCE = 0.001
+"""Relative change below which the penalties of inputs and bias have settled between two rounds."""
 LEAST_NOISE_VARIANCE = 1e-14
 """Noise variances below this value count as this value."""
 LEAST_SCALED_POWER = 1e-7
@@ -60,18 +64,90 @@ def evidence_penalties(
     information = total.ZZ if gram is None else gram
     penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
     for target in tracked(range(len(penalty)), "penalties of the target regions"):
-        rows = np.flatnonzero(source == target)
+        m = total.of_units(np.flatnonzero(source == target))
         for _ in range(rounds):
             before = penalty[target].copy()
             ridge = tensor(before[source])
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(information + torch.diag(ridge)))
             full = inverse if gram is None else torch.linalg.inv(total.ZZ + torch.diag(ridge))
-            W = total.YZ[rows] @ full
-            error, undetermined = squared_error(total, W, rows), (ridge * inverse.diagonal()).expand(W.shape)
-            penalty[target] = updated_penalties(W, error, undetermined, float(total.n), source, unit)
+            solved = _Solved(before, m.YZ @ full, full, inverse)
+            error, undetermined = squared_error(m, solved.W), (ridge * inverse.diagonal()).expand(m.YZ.shape)
+            updated = updated_penalties(solved.W, error, undetermined, float(total.n), source, unit)
+            penalty[target] = _with_settled_inputs(updated, solved, m, source, unit, len(penalty))
             if np.abs(np.log(penalty[target] / before)).max() < PENALTY_TOLERANCE:
                 break
     return penalty
+
+
+class _Solved(NamedTuple):
+    """A solved regression of one target region.
+
+    Attributes
+    ----------
+    penalty : (source,) its penalties.
+    W : (row, regressor) weights.
+    full : (regressor, regressor) inverse of the penalised Gram matrix.
+    inverse : (regressor, regressor) inverse of the penalised information on the weights.
+    """
+
+    penalty: Array
+    W: torch.Tensor
+    full: torch.Tensor
+    inverse: torch.Tensor
+
+
+def _with_settled_inputs(
+    penalty: Array, solved: _Solved, m: Moments, source: Array, unit: Array, n_regions: int
+) -> Array:
+    """Repeat the fixed-point iteration for the penalties of inputs and bias alone, until they change no more.
+
+    Penalties of regions settle within a few rounds, but those of an input that is absent rise slowly. As an input is a
+    single regressor, another penalty changes a solved regression by a matrix of rank one for each input (Woodbury's
+    identity): no round of inputs takes a factorisation.
+
+    Parameters
+    ----------
+    penalty : (source,) penalties of one target region; those of inputs and bias are replaced.
+    solved : the regression with the penalties before.
+    m : moments of the currents of the target region.
+    source : (regressor,) index of the source that each regressor belongs to.
+    unit : (source,) units in which the penalties are measured.
+    n_regions : number of regions, the first sources.
+
+    Returns
+    -------
+    (source,) penalties.
+    """
+    outside = np.arange(n_regions, len(penalty))
+    columns = np.flatnonzero(source >= n_regions)
+    penalty = penalty.copy()
+    for _ in range(MAX_ROUNDS):
+        mixed = np.append(solved.penalty[:n_regions], penalty[n_regions:])
+        ridge, change = tensor(mixed[source]), tensor((mixed - solved.penalty)[source[columns]])
+        W = solved.W - solved.W[:, columns] @ _lost(solved.full, columns, change)
+        error = m.YY - (W * m.YZ).sum(1) - (W**2 * ridge).sum(1)
+        diagonal = solved.inverse.diagonal() - (solved.inverse[columns] * _lost(solved.inverse, columns, change)).sum(0)
+        undetermined = (ridge * diagonal).expand(W.shape)
+        updated = updated_penalties(W, error, undetermined, float(m.n), source, unit)[outside]
+        moved = np.abs(np.log(updated / penalty[outside])).max()
+        penalty[outside] = updated
+        if moved < SETTLED_TOLERANCE:
+            break
+    return penalty
+
+
+def _lost(inverse: torch.Tensor, columns: Array, change: torch.Tensor) -> torch.Tensor:
+    """Return D (column, regressor): with other penalties on some columns, the inverse S loses S[:, columns] D.
+
+    Parameters
+    ----------
+    inverse : (regressor, regressor) inverse S of a penalised matrix.
+    columns : (column,) indices of regressors.
+    change : (column,) change of their penalties.
+    """
+    rows = change[:, None] * inverse[columns]
+    within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + rows[:, columns]
+    return torch.linalg.solve(within, rows)
 
 
 def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import multivariate_normal
 
 from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
-from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
-from curbd.regression.moments import moments
+from curbd.network.equation import decay
+from curbd.regression.evidence import (
+    evidence_penalties,
+    held_out_likelihood,
+    input_units,
+    is_inside,
+    updated_penalties,
+)
+from curbd.regression.moments import moments, squared_error
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.time_constant_limits import at_limit
-from curbd.regression.transitions import source_of_regressor, transitions
+from curbd.regression.transitions import source_of_regressor, targets, transitions
 from curbd.settings.models import Model, OneStep
 from curbd.teachers import CLIP, multi_region
 from tests.support.known_network import recorded
@@ -49,6 +57,26 @@ def test_an_input_counts_where_it_reaches_and_nowhere_else(unit: float, rng: np.
     assert penalty[1, 2] > 200
     # No unit has a bias.
     assert (penalty[:, 3] > 200).all()
+
+
+def test_few_rounds_reach_the_penalties_of_many_plain_rounds() -> None:
+    # The two inputs of this teacher reach some regions only; plain rounds need hundreds of factorisations.
+    data = training_data(multi_region(units=6, trials=12, samples=60, substeps=1, seed=104), tau_s=0.1)
+    pairs = transitions(data)
+    z = np.concatenate([pairs.r, pairs.u, np.ones((len(pairs.r), 1))], axis=1)
+    m = moments(z, targets(pairs, decay(data.dt_s, 0.1, 1)))
+    source = source_of_regressor(data.region, data.u.shape[2])
+    chosen = evidence_penalties(m, source, np.ones((data.n_regions, source.max() + 1)))
+    unit = input_units(m.ZZ, float(m.n), source, data.n_regions)
+    for target in range(data.n_regions):
+        rows, penalty = np.flatnonzero(data.region == target), np.ones(source.max() + 1)
+        for _ in range(500):
+            ridge = torch.as_tensor(penalty[source])
+            inverse = torch.linalg.inv(m.ZZ + torch.diag(ridge))
+            W = m.YZ[rows] @ inverse
+            undetermined = (ridge * inverse.diagonal()).expand(W.shape)
+            penalty = updated_penalties(W, squared_error(m, W, rows), undetermined, float(m.n), source, unit)
+        np.testing.assert_allclose(chosen[target], penalty, rtol=0.1)
 
 
 def test_the_likelihood_of_a_fold_is_that_of_a_multivariate_normal(rng: np.random.Generator) -> None:
