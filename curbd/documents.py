@@ -25,7 +25,7 @@ from curbd.settings.report import ReportSettings
 from curbd.settings.shared import Shared
 from curbd.storage import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
-from curbd.tables.column import SESSION_COLUMNS
+from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 GENERATED_START = ", from here -->"
 GENERATED_END = "<!-- to here -->"
@@ -98,6 +98,8 @@ def data_dictionary() -> list[str]:
             lines.append(_row(name, kind, meaning, column.empty or "never"))
         if table.names_sessions:
             lines += [_row(column.name, column.kind, column.meaning, "never") for column in SESSION_COLUMNS]
+            meaning = "what the key `about` of the config, or a column of recordings.tsv, says about the recording"
+            lines.append(_row(f"{ABOUT}&lt;key&gt;", "text", meaning, "nothing is said about the recording"))
         if table is TABLES["units"]:
             empty = "the unit is not fitted, or its activity is constant"
             lines += [_row(f"{name}:&lt;model&gt;", "number", text, empty) for name, text in UNIT_SCORES.items()]

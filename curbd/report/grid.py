@@ -9,7 +9,7 @@ import pandas as pd
 
 from curbd.report.drawing import number_text
 from curbd.tables import TABLES
-from curbd.tables.column import SESSION_COLUMNS
+from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 MAX_TABLE_ROWS = 40
 """Largest number of rows of a table on a page; the files hold all rows."""
@@ -47,7 +47,11 @@ def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid
     """
     meanings = {column.name: column.meaning for column in TABLES[name].columns}
     names_of_sessions = [column.name for column in SESSION_COLUMNS]
-    columns = [column for column in rows.columns if column not in (*leave_out, *names_of_sessions)]
+    columns = [
+        column
+        for column in rows.columns
+        if column not in (*leave_out, *names_of_sessions) and not str(column).startswith(ABOUT)
+    ]
     shown = rows[columns].head(MAX_TABLE_ROWS)
     cells = [[_cell(value) for value in line] for line in shown.itertuples(index=False)]
     headings = [(column.replace("_", " "), meanings.get(column, "")) for column in columns]

@@ -88,6 +88,7 @@ def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
             for column in SESSION_COLUMNS
             if recording.attrs.get(column.name, recorded.name) != recorded.name
         ),
+        *json.loads(str(recording.attrs["settings"])).get("about", {}).items(),
         ("activity", _activity(recording)),
         ("units", f"{kept.sum()} of {len(kept)} fitted, in {counted(len(recorded.regions), 'region')}"),
         (str(recording.attrs["stretches"]), f"{len(split)}: {train} for training, {len(split) - train} held out"),

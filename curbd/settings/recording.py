@@ -242,6 +242,9 @@ class RecordingSettings(Section):
     session: str | None = None
     """Name of the session. Null: the session that the file states (NWB: `session_id`; HDF5: the attribute `session`);
     if it states none, the name of the recording."""
+    about: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")], str] = {}
+    """Anything else that is known about the recording, for your own analyses: `{genotype: wild type}`, or columns such
+    as `about.genotype` in recordings.tsv. The CSV tables of a run have it in columns such as `about_genotype`."""
     activity: list[str] = []
     """What to fit, as paths in an NWB file: `units`, or one or more series of regions of interest or other signals;
     several series, such as imaging planes, are joined. Empty: the units; if there are none, the ROI responses of the

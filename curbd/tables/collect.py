@@ -16,7 +16,7 @@ from curbd import tables
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
 from curbd.tables import dynamics, oscillators, shared
-from curbd.tables.column import SESSION_COLUMNS
+from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 N_LATENTS = ["n_latents", "n_latents_low", "n_latents_high"]
 """Columns of the table of regions with the number of latents and its range."""
@@ -134,7 +134,7 @@ def collect_run(
 
 
 def session_names(results: Path, recordings: Sequence[str]) -> pd.DataFrame:
-    """Read the names of the animal and of the session of every recording.
+    """Read the names of the animal and of the session of every recording, and what else the config says about it.
 
     Names of animals that differ only in upper and lower case, such as ``charlie`` and ``Charlie``, are one name: the
     spelling that most recordings have.
@@ -146,22 +146,26 @@ def session_names(results: Path, recordings: Sequence[str]) -> pd.DataFrame:
 
     Returns
     -------
-    Name of the recording -> ``subject``, ``session``.
+    Name of the recording -> ``subject``, ``session``, and a column ``about_<key>`` for every key of `about`, empty for
+    recordings without the key.
     """
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     for recording in recordings:
         with open_netcdf(results / recording / "recording.nc") as dataset:
             rows[recording] = {
                 column.name: str(dataset.attrs.get(column.name, recording)) for column in SESSION_COLUMNS
             }
-    names = pd.DataFrame.from_dict(rows, orient="index", columns=[column.name for column in SESSION_COLUMNS])
+            known = json.loads(dataset.attrs.get("settings", "{}")).get("about", {})
+            rows[recording] |= {f"{ABOUT}{key}": str(value) for key, value in known.items()}
+    columns = [column.name for column in SESSION_COLUMNS]
+    columns += sorted({column for row in rows.values() for column in row} - set(columns))
+    names = pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns).fillna("")
     spelling = names.groupby(names["subject"].str.casefold())["subject"].agg(lambda spelled: spelled.mode().iloc[0])
     return names.assign(subject=names["subject"].str.casefold().map(spelling))
 
 
 def _with_sessions(table: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
-    carried = {column.name: table["recording"].map(names[column.name]).astype(str) for column in SESSION_COLUMNS}
-    return table.assign(**carried)
+    return table.assign(**{str(column): table["recording"].map(names[column]).astype(str) for column in names})
 
 
 def _with_latents(regions: pd.DataFrame, fits: Sequence[Path]) -> pd.DataFrame:

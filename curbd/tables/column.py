@@ -68,6 +68,8 @@ SUBJECT = Column("subject", "text", "name of the animal, from recordings.tsv or 
 SESSION = Column("session", "text", "name of the session, from recordings.tsv or the file; else that of the recording")
 SESSION_COLUMNS = (SUBJECT, SESSION)
 """Columns that every CSV table about recordings has once the tables of a run are collected."""
+ABOUT = "about_"
+"""Start of the names of further columns of these tables, with what the key `about` says about a recording."""
 MODEL = Column("model", "text", "name of the model, from the config")
 SEED = Column(
     "seed",

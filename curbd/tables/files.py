@@ -12,7 +12,7 @@ import pandas as pd
 from curbd.errors import UserError
 from curbd.storage import whole_file
 from curbd.tables.catalog import TABLES
-from curbd.tables.column import SESSION_COLUMNS, Column
+from curbd.tables.column import ABOUT, SESSION_COLUMNS, Column
 from curbd.tables.fits import UNIT_SCORES
 
 ROUNDING = 1e-9
@@ -36,7 +36,8 @@ def problems(name: str, table: pd.DataFrame) -> list[str]:
     missing = [c.name for c in schema.columns if not c.optional and c.name not in table]
     scores = tuple(f"{score}:" for score in UNIT_SCORES) if name == "units" else ()
     carried = {column.name for column in SESSION_COLUMNS} if schema.names_sessions else set()
-    unknown = [c for c in table.columns if c not in schema.names and c not in carried and not str(c).startswith(scores)]
+    starts = (*scores, ABOUT) if schema.names_sessions else scores
+    unknown = [c for c in table.columns if c not in schema.names and c not in carried and not str(c).startswith(starts)]
     if missing:
         differences.append(f"columns missing: {', '.join(missing)}")
     if unknown:
@@ -131,7 +132,7 @@ def read(name: str, path: Path | str) -> pd.DataFrame:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     kinds = {column.name: column.kind for column in (*schema.columns, *SESSION_COLUMNS)}
     for column in table.columns:
-        kind = kinds.get(column, "number")
+        kind = kinds.get(column, "text" if column.startswith(ABOUT) else "number")
         if kind == "flag":
             table[column] = table[column] == "True"
         elif kind == "integer":

@@ -30,6 +30,8 @@ from curbd.storage import read_netcdf, write_netcdf
 from curbd.teachers import Teacher
 from lrfit.cli import main as lrfit
 
+GENOTYPES = {"three": "007 </td>"}
+"""What is known about one of the recordings, which is no number and no HTML."""
 EVIL = "<script>alert('B')</script>"
 REGIONS = ("A & co", EVIL, "$C_")
 CONFIG = Config.model_validate(
@@ -118,10 +120,10 @@ def run_steps(folder: Path, recordings: Mapping[str, tuple[Teacher, list[str]]])
     folder : where the files and the results are written.
     recordings : name -> teacher and condition columns.
     """
-    rows = ["recording\tpath\tformat\twindows.conditions"]
+    rows = ["recording\tpath\tformat\twindows.conditions\tabout.genotype"]
     for name, (teacher, conditions) in recordings.items():
         teachers.write_hdf5(teacher, folder / f"{name}.h5")
-        rows.append(f"{name}\t{name}.h5\thdf5\t{json.dumps(conditions)}")
+        rows.append(f"{name}\t{name}.h5\thdf5\t{json.dumps(conditions)}\t{GENOTYPES.get(name, '')}")
     (folder / "recordings.tsv").write_text("\n".join(rows) + "\n")
     config = CONFIG.model_dump(mode="json") | {"recordings": str(folder / "recordings.tsv")}
     plan, results = folder / "plan.json", folder / "results"
@@ -232,6 +234,16 @@ def test_verdicts_in_windows_have_their_place(page: str) -> None:
     assert page.count("Verdicts in parts of the trial") == 4
     assert page.count("0.1 to 0.35 s: of 6 pathways between regions") == 2
     assert "there are no verdicts in the window 7 to 8 s (verdict_windows_s)" in page
+
+
+def test_what_is_known_about_a_recording_is_in_its_tables_and_on_its_page(run: Path, page: str) -> None:
+    for name, table in tables.TABLES.items():
+        rows = tables.read(name, run / "tables" / table.file)
+        if table.names_sessions and name not in oscillator_rows() and len(rows):
+            known = rows.groupby("recording")["about_genotype"].agg(set).to_dict()
+            assert known == {recording: {GENOTYPES.get(recording, "")} for recording in known}
+    assert page.count("<dt>genotype</dt><dd>007 &lt;/td&gt;</dd>") == 1
+    assert "about genotype" not in page
 
 
 def test_changes_of_weights_have_their_place(page: str) -> None:
