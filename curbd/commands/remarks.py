@@ -13,6 +13,7 @@ import xarray as xr
 from curbd.pathways.contradictions import contradictions
 from curbd.pathways.window_table import MIN_WINDOW_BINS, is_too_short, time_windows
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
+from curbd.recording.sufficiency import one_unit_regions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
 from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
 from curbd.settings.plan import Plan
@@ -43,7 +44,9 @@ def remarks(results: Path, plan: Plan, fits: dict[str, list[str]]) -> dict[str, 
 
 def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> Iterator[str]:
     folder = results / name
-    yield from _lost_regions(read("units", folder / "units.csv"), plan.recordings[name].settings.units.min_per_region)
+    units = read("units", folder / "units.csv")
+    units_of_region = units.loc[units["kept"], "region"].value_counts().to_dict()
+    yield from _lost_regions(units, plan.recordings[name].settings.units.min_per_region)
     with open_netcdf(folder / "recording.nc") as recording:
         columns = plan.recordings[name].settings.windows.conditions
         if recording.attrs.get("stretches") == "trials":
@@ -58,9 +61,10 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
             of_model = list(_of_networks(networks, plan.fit_model(name, model)))
             tau_s = float(networks["tau_s"].median())
         pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
+        is_of_populations = plan.config.models[model].level == "population"
+        of_model += filter(None, [one_unit_regions(units_of_region)]) if is_of_populations else []
         if plan.experiments(name).inactivations:
             # The perturbed run of a population network follows the trial, with the innovations of the trial.
-            is_of_populations = plan.config.models[model].level == "population"
             effects = read("inactivations", folder / model / "inactivations.csv")
             of_model += (
                 _experiments_on_units(folder, effects) if is_of_populations else _long_experiments(effects, tau_s)

@@ -80,8 +80,9 @@ def effect_null(
         runs.add(perturbations[index], index, target, units)
     if not runs.perturbations:
         return EffectNull(low, high, p_value)
-    with progress(len(runs.perturbations), "random groups") as advance:
-        rms = _rms(simulation, runs, projections, advance)
+    batches = _batches(runs)
+    with progress(sum(map(len, batches)), "random groups") as advance:
+        rms = _rms(simulation, runs, batches, projections, advance)
     for index, target, real_run, random_runs in runs.comparisons:
         # Column 0 of the effects is the region, all other columns are the projections.
         targets, columns = slice(target, target + 1), slice(1)
@@ -164,15 +165,22 @@ class _Runs:
         self.targets.append(target_units)
 
 
-def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Callable[[int], object]) -> Array:
+def _rms(
+    simulation: Simulation,
+    runs: _Runs,
+    batches: list[list[list[int]]],
+    projections: Array,
+    advance: Callable[[int], object],
+) -> Array:
     """Compute the rms effect of every simulation on its target, in its time window and in some trials.
 
     Parameters
     ----------
     simulation : the networks and the states from which they start.
-    runs : simulations with real and random groups, and the target of each simulation.
+    runs : runs with real and random groups, and the target of each run.
+    batches : the runs in batches, see `_batches`.
     projections : (member, projection, unit) weights of latents and readouts.
-    advance : called with the number of runs that were completed since the last call.
+    advance : called with the number of simulations that were completed since the last call.
 
     Returns
     -------
@@ -181,21 +189,64 @@ def _rms(simulation: Simulation, runs: _Runs, projections: Array, advance: Calla
     simulation = simulation._replace(truth=None).of_trials(_null_trials(simulation.starts, simulation.seed))
     fits, starts = simulation.fits, simulation.starts
     rms = np.empty((len(fits.members), len(runs.perturbations), len(starts.weight), 1 + projections.shape[1]))
-    windows = {perturbation.when.tobytes(): perturbation.when for perturbation in runs.perturbations}
-    for window in windows.values():
-        chosen = [run for run, entry in enumerate(runs.perturbations) if np.array_equal(entry.when, window)]
+    for batch in batches:
+        perturbations = [runs.perturbations[shared[0]] for shared in batch]
+        window = perturbations[0].when
         # What comes after the window need not be run.
         time = slice(0, int(np.flatnonzero(window)[-1]) + 1)
-        perturbations = [runs.perturbations[run]._replace(when=window[time]) for run in chosen]
-        alive = np.stack([runs.targets[run] & ~runs.perturbations[run].action.held for run in chosen])[:, None]
+        perturbations = [perturbation._replace(when=window[time]) for perturbation in perturbations]
+        alive = [[runs.targets[run] & ~runs.perturbations[run].action.held for run in shared] for shared in batch]
         until_the_end = simulation._replace(
             fits=fits._replace(inputs=fits.inputs[:, :, time]),
             starts=RunStarts(starts.x[:, time], starts.weight[:, :, time]),
         )
-        targets = Targets(alive.astype(float), projections)
+        targets = Targets(np.array(alive, dtype=float), projections)
         result, _ = effects(until_the_end, perturbations, targets, compare=False, advance=advance)
-        rms[:, chosen] = np.sqrt(result.in_window(result.square, perturbations))
+        values = np.sqrt(result.in_window(result.square, perturbations))
+        n_targets = len(batch[0])
+        for column in range(n_targets):
+            of_run = np.concatenate([values[..., [column]], values[..., n_targets:]], axis=-1)
+            rms[:, [shared[column] for shared in batch]] = of_run
     return rms
+
+
+def _batches(runs: _Runs) -> list[list[list[int]]]:
+    """Divide all runs into batches that are simulated together.
+
+    Runs of the same perturbation, which differ only in their target, are simulated once: with regions of one unit, the
+    random groups of one region are the real groups of others.
+
+    Returns
+    -------
+    Batches, each a list of simulations with the same time window and the same number of runs; a simulation is the list
+    of the indices of its runs.
+    """
+    same: dict[tuple[bytes, ...], list[int]] = {}
+    for run, perturbation in enumerate(runs.perturbations):
+        same.setdefault(_simulated(perturbation), []).append(run)
+    batches: dict[tuple[bytes, int], list[list[int]]] = {}
+    for shared in same.values():
+        window = runs.perturbations[shared[0]].when.tobytes()
+        batches.setdefault((window, len(shared)), []).append(shared)
+    return list(batches.values())
+
+
+def _simulated(perturbation: Perturbation) -> tuple[bytes, ...]:
+    """Return a key of everything that a simulation of a perturbation depends on."""
+    action = perturbation.action
+    fields = [
+        perturbation.when,
+        np.array(perturbation.strength),
+        action.held,
+        action.level,
+        action.follows,
+        action.gain,
+        action.current,
+        action.inputs,
+    ]
+    cuts = [part.tobytes() for cut in action.cuts for part in (cut.sources, cut.targets)]
+    signs = bytes(cut.sign + 1 for cut in action.cuts)
+    return *(field.tobytes() for field in fields), bytes(action.latents), signs, *cuts
 
 
 class RandomGroups(NamedTuple):

@@ -130,7 +130,25 @@ def _single_units(amount: Amount) -> Statement:
     )
 
 
+def one_unit_regions(units: Mapping[str, int]) -> str:
+    """Say that most regions have one unit, as averages over regions have; '' if most regions have more.
+
+    Parameters
+    ----------
+    units : region -> number of units.
+    """
+    single = sum(count == 1 for count in units.values())
+    if 2 * single <= len(units):
+        return ""
+    return (
+        f"{single} of {len(units)} regions have one unit, which says nothing about a population of units: fit networks "
+        "of these units instead (full_rank), or merge regions (regions.merge)."
+    )
+
+
 def _populations(amount: Amount) -> Statement:
+    if single := one_unit_regions(amount.units):
+        return Statement("populations", False, f"populations: {single}")
     small = sorted(name for name, count in amount.units.items() if count < MIN_UNITS_OF_A_POPULATION)
     fewest = min(amount.units.values(), default=0)
     if not small:

@@ -28,6 +28,7 @@ def test_enough_data_are_not_remarked_on() -> None:
         # 50 weights per unit: 49 units and the bias.
         ({"bins": 100}, ["2.0 training bins per weight", "at most 19 units", "2.5 times as many bins"]),
         ({"units": {"A": 20, "B": 4}}, ["fewer than 10 units in B (4)"]),
+        ({"units": dict.fromkeys("ABC", 1) | {"D": 10}}, ["3 of 4 regions have one unit", "regions.merge"]),
         ({"trials": {"left": 20, "right": 2}}, ["1 of 2 conditions have fewer than 4 training trials"]),
     ],
 )
