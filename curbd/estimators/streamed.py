@@ -99,7 +99,8 @@ class Accumulated:
         group = chunk.trial[pairs.trial] % self.n_groups
         z = regressors(pairs)
         for index in np.unique(group):
-            chosen = group == index
+            # A slice does not copy the chunk.
+            chosen = slice(None) if (group == index).all() else group == index
             self._add_moments(index, state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen]))
         self.n_trials += len(chunk.r)
         self._keep(chunk)

@@ -60,4 +60,9 @@ def state_moments(z: Array, x: Array, x_next: Array) -> StateMoments:
     z : (pair, regressor) regressors.
     x, x_next : (pair, unit) states before and after.
     """
-    return StateMoments(moments(z, np.concatenate([x, x_next], axis=1)), tensor((x * x_next).sum(0)))
+    before, after = moments(z, x), tensor(x_next)
+    both = before._replace(
+        YZ=torch.cat([before.YZ, after.T @ tensor(z)]),
+        YY=torch.cat([before.YY, torch.linalg.vector_norm(after, dim=0) ** 2]),
+    )
+    return StateMoments(both, tensor(np.einsum("pu,pu->u", x, x_next)))
