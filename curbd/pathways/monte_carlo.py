@@ -8,6 +8,7 @@ from the largest number of draws.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from scipy.stats import t
@@ -66,8 +67,7 @@ class MonteCarlo:
         n = len(self.null)
         if n < LEAST_DRAWS or self.exceedances:
             return False
-        least_distance = t.isf(FAR_ABOVE_PROBABILITY, n - 1) * np.sqrt(1 + 1 / n) * self.null.std(ddof=1)
-        return bool(self.value - self.null.mean() > least_distance)
+        return bool(self.value - self.null.mean() > far_above_sd(n) * self.null.std(ddof=1))
 
     def p_value(self) -> float:
         """Compute the probability, under the null, of a value at least as large; NaN if anything is undefined."""
@@ -78,6 +78,12 @@ class MonteCarlo:
             return float(ENOUGH_EXCEEDANCES / (reached[ENOUGH_EXCEEDANCES - 1] + 1))
         draws = self.most_draws if self._far_above() else len(self.null)
         return float((1 + len(reached)) / (draws + 1))
+
+
+@cache
+def far_above_sd(n_draws: int) -> float:
+    """Compute how many standard deviations of some draws lie between their mean and a statistic that is far above."""
+    return float(t.isf(FAR_ABOVE_PROBABILITY, n_draws - 1) * np.sqrt(1 + 1 / n_draws))
 
 
 def decide(tests: Sequence[MonteCarlo], draw: Draw) -> None:
