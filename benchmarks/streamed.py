@@ -111,7 +111,7 @@ def measure(units: int, regions: int, samples: int, penalties: str, seed: int) -
     fitted = fit_accumulated(accumulated, options)
     finished = time.process_time()
     between = teacher.region[:, None] != teacher.region
-    expected = needed_bytes(units, teacher.network.B.shape[1], folds, groups_per_fold, TRIALS * BINS)
+    expected = needed_bytes(units, teacher.network.B.shape[1], folds, groups_per_fold, TRIALS * BINS, tau_is_given=True)
     row = {
         "units": units,
         "regions": regions,

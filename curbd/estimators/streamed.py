@@ -1,10 +1,10 @@
 """One-step regression of recordings that are larger than memory: the data are read once, chunk by chunk.
 
-Second moments of states and regressors are added up over chunks, for groups of trials. The time constant, the
-penalties, the weights and their posterior follow from these moments, as in `curbd.estimators.one_step`, and a bootstrap
-resample is a weighted sum of the groups. A small sample of the trials stays in memory: it tells how far residuals are
-correlated in time, and whether states are noisy. Memory grows with the square of the number of units, and not with the
-recording.
+Second moments of states and regressors (of currents and regressors, if the time constant is given) are added up over
+chunks, for groups of trials. The time constant, the penalties, the weights and their posterior follow from these
+moments, as in `curbd.estimators.one_step`, and a bootstrap resample is a weighted sum of the groups. A small sample of
+the trials stays in memory: it tells how far residuals are correlated in time, and whether states are noisy. Memory
+grows with the square of the number of units, and not with the recording.
 
 Samples with much measurement noise do not get smaller weights here, because every unit would need moments of its own.
 """
@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -28,7 +29,7 @@ from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
 from curbd.recording.memory import BYTES, free_bytes, gigabytes
 from curbd.regression.block_ridge import Regression, block_penalties, posterior
-from curbd.regression.moments import Moments, solve_blocks
+from curbd.regression.moments import Moments, moments, solve_blocks
 from curbd.regression.sample_weights import NOISE_AUTOCORRELATION
 from curbd.regression.state_moments import StateMoments, state_moments
 from curbd.regression.time_constant import corrected_tau, most_evident_tau
@@ -45,6 +46,7 @@ from curbd.settings.models import Model, OneStep
 from curbd.storage import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray
+M = TypeVar("M", StateMoments, Moments)
 GROUPS_PER_FOLD = 4
 """Groups of trials in each fold of the cross-validation; a bootstrap resample draws groups."""
 SAMPLE_TRANSITIONS = 20_000
@@ -72,7 +74,10 @@ class Accumulated:
 
     def __init__(self, folds: int, groups_per_fold: int = GROUPS_PER_FOLD) -> None:
         self.folds, self.n_groups = folds, folds * groups_per_fold
-        self.groups: StateMoments | None = None
+        self.states: StateMoments | None = None
+        """Moments of every group if the time constant is not given."""
+        self.currents: Moments | None = None
+        """Moments of every group if the time constant is given."""
         self.kept: list[TrainingData] = []
         self.n_trials, self.step = 0, 1
 
@@ -97,20 +102,20 @@ class Accumulated:
         chunk = chunk._replace(trial=self.n_trials + np.arange(len(chunk.r)))
         pairs = transitions(chunk)
         group = chunk.trial[pairs.trial] % self.n_groups
-        z = regressors(pairs)
+        z, y = regressors(pairs), None
+        if chunk.tau_s is not None:
+            y = targets(pairs, decay(chunk.dt_s, chunk.tau_s, chunk.substeps))
         for index in np.unique(group):
             # A slice does not copy the chunk.
             chosen = slice(None) if (group == index).all() else group == index
-            self._add_moments(index, state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen]))
+            if y is None:
+                self.states = _with_group(
+                    self.states, index, state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen]), self.n_groups
+                )
+            else:
+                self.currents = _with_group(self.currents, index, moments(z[chosen], y[chosen]), self.n_groups)
         self.n_trials += len(chunk.r)
         self._keep(chunk)
-
-    def _add_moments(self, group: int, added: StateMoments) -> None:
-        if self.groups is None:
-            empty = [value.new_zeros((self.n_groups, *value.shape)) for value in (*added.both, added.across)]
-            self.groups = StateMoments(Moments(*empty[:-1]), empty[-1])
-        for total, value in zip((*self.groups.both, self.groups.across), (*added.both, added.across), strict=True):
-            total[group] += value
 
     def _keep(self, chunk: TrainingData) -> None:
         """Keep every trial whose number is a multiple of a step, which doubles when the sample becomes too large."""
@@ -134,12 +139,20 @@ class Accumulated:
             r=joined("r"), u=joined("u"), trial=np.concatenate([part.trial for part in self.kept])
         )
 
-    def moments(self, counts: Array) -> StateMoments:
+    def moments(self, counts: Array) -> StateMoments | Moments:
         """Compute the moments of every fold, in which every group of trials counts as often as given (group,)."""
-        assert self.groups is not None
         weight = np.zeros((self.folds, self.n_groups))
         weight[np.arange(len(counts)) % self.folds, np.arange(len(counts))] = counts
-        return self.groups.weighted(tensor(weight))
+        groups = self.states if self.currents is None else self.currents
+        assert groups is not None
+        return groups.weighted(tensor(weight))
+
+
+def _with_group(groups: M | None, index: int, added: M, n_groups: int) -> M:
+    """Add moments of further pairs to a group, and return the moments of all groups."""
+    groups = added.of_no_pairs(n_groups) if groups is None else groups
+    groups.add(index, added)
+    return groups
 
 
 def sample_transitions(n_units: int) -> int:
@@ -164,11 +177,12 @@ def accumulate(chunks: Iterable[TrainingData], folds: int, groups_per_fold: int 
     accumulated = Accumulated(folds, groups_per_fold)
     for chunk in chunks:
         accumulated.add(chunk)
-    if accumulated.groups is None or accumulated.n_trials < folds:
+    is_empty = accumulated.states is None and accumulated.currents is None
+    if is_empty or accumulated.n_trials < folds:
         raise UserError.at(
             "chunks of a recording",
             found=f"{accumulated.n_trials} trials"
-            + (" without two consecutive bins in which every unit was observed" if accumulated.groups is None else ""),
+            + (" without two consecutive bins in which every unit was observed" if is_empty else ""),
             expected=f"at least {folds} trials, one for each fold, with consecutive complete bins",
             todo="cut a continuous recording into more chunks, or use fewer folds",
         )
@@ -191,18 +205,18 @@ def fit_accumulated(accumulated: Accumulated, options: OneStep, rng: np.random.G
     n_groups = min(accumulated.n_groups, accumulated.n_trials)
     drawn = np.arange(n_groups) if rng is None else rng.integers(n_groups, size=n_groups)
     folds, sample = accumulated.moments(np.bincount(drawn, minlength=n_groups)), accumulated.sample()
-    pairs, total = transitions(sample), folds.total()
-    tau_s = sample.tau_s
-    if tau_s is None:
-        tau_s, V = most_evident_tau(total, sample)
+    pairs, tau_s = transitions(sample), sample.tau_s
+    if isinstance(folds, StateMoments):
+        tau_s, V = most_evident_tau(folds.total(), sample)
         tau_s = corrected_tau(sample, pairs, tau_s, V)
+        folds = folds.currents(decay(sample.dt_s, tau_s, sample.substeps))
+    assert tau_s is not None
     source = source_of_regressor(sample.region, sample.u.shape[2])
-    D = decay(sample.dt_s, tau_s, sample.substeps)
-    penalty, penalty_by = block_penalties(folds.currents(D), source, sample.n_regions, options.penalties)
-    currents = total.currents(D)
+    penalty, penalty_by = block_penalties(folds, source, sample.n_regions, options.penalties)
+    currents = folds.total()
     network = as_network(solve_blocks(currents, source, penalty), sample, tau_s)
     regression = Regression(network=network, penalty=penalty, total=currents, source=source, penalty_by=penalty_by)
-    error = targets(pairs, D) - regressors(pairs) @ weights(network).T
+    error = targets(pairs, network.decay) - regressors(pairs) @ weights(network).T
     if np.median(lag_one(error, pairs)) < NOISE_AUTOCORRELATION:
         log.warning("the residuals look like measurement noise, which a fit in chunks does not model; see state_space")
     return Fit(
@@ -243,7 +257,9 @@ def folds_and_groups(options: OneStep, n_seeds: int) -> tuple[int, int]:
     return (1 if options.penalties == "evidence" else options.folds), 1
 
 
-def needed_bytes(n_units: int, n_inputs: int, folds: int, groups_per_fold: int, chunk_bins: int) -> float:
+def needed_bytes(
+    n_units: int, n_inputs: int, folds: int, groups_per_fold: int, chunk_bins: int, *, tau_is_given: bool
+) -> float:
     """Compute the memory that a fit in chunks takes, in bytes.
 
     Parameters
@@ -251,9 +267,10 @@ def needed_bytes(n_units: int, n_inputs: int, folds: int, groups_per_fold: int, 
     n_units, n_inputs : numbers of units and inputs.
     folds, groups_per_fold : numbers of cross-validation folds and of groups of trials in each fold.
     chunk_bins : number of bins of a chunk, over all its trials.
+    tau_is_given : whether the time constant is given, so that moments of the currents alone are needed.
     """
     n = n_units + n_inputs + 1
-    of_moments = n**2 + 2 * n_units * n
+    of_moments = n**2 + (1 if tau_is_given else 2) * n_units * n
     of_rates = chunk_bins * CHUNK_COPIES + 3 * sample_transitions(n_units) * CHUNK_COPIES
     return float(BYTES) * (of_moments * folds * (groups_per_fold + MOMENT_COPIES) + of_rates * n)
 
@@ -326,7 +343,14 @@ def fit_streamed(
     sizes = recording.sizes
     trials_at_once = trials_at_once or max(1, MAX_CHUNK_VALUES // (sizes["time"] * sizes["unit"]))
     folds, groups_per_fold = folds_and_groups(options, len(model.seeds))
-    needed = needed_bytes(sizes["unit"], sizes["input"], folds, groups_per_fold, sizes["time"] * trials_at_once)
+    needed = needed_bytes(
+        sizes["unit"],
+        sizes["input"],
+        folds,
+        groups_per_fold,
+        sizes["time"] * trials_at_once,
+        tau_is_given=isinstance(model.tau_s, float),
+    )
     if needed > free_bytes():
         raise UserError.at(
             "fit_streamed",

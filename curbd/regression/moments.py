@@ -57,6 +57,19 @@ class Moments(NamedTuple):
         """For each fold, add up the moments of all other folds."""
         return Moments(*(statistic.sum(0, keepdim=True) - statistic for statistic in self))
 
+    def of_no_pairs(self, n_groups: int) -> Moments:
+        """Return moments of the same shape that contain no pair, of some groups along a leading axis."""
+        return Moments(*(statistic.new_zeros((n_groups, *statistic.shape)) for statistic in self))
+
+    def add(self, group: int, more: Moments) -> None:
+        """Add the moments of further pairs to those of a group, in place."""
+        for statistic, value in zip(self, more, strict=True):
+            statistic[group] += value
+
+    def weighted(self, weight: torch.Tensor) -> Moments:
+        """Add up the moments over the leading axis with weights (sum, leading): (sum, ...)."""
+        return Moments(*(torch.tensordot(weight, statistic, dims=1) for statistic in self))
+
     def of_units(self, rows: Array) -> Moments:
         """Select the moments of some units, by their indices."""
         return self._replace(YZ=self.YZ[..., rows, :], YY=self.YY[..., rows])
@@ -124,9 +137,8 @@ def summed_moments(blocks: Iterable[Block], n_groups: int) -> Moments:
             chosen = block.group == index
             added = _moments_of_all(block.z[chosen], block.y[chosen])
             if total is None:
-                total = Moments(*(value.new_zeros((n_groups, *value.shape)) for value in added))
-            for of_group, value in zip(total, added, strict=True):
-                of_group[index] += value
+                total = added.of_no_pairs(n_groups)
+            total.add(index, added)
     assert total is not None
     return total
 

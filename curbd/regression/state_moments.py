@@ -34,10 +34,18 @@ class StateMoments(NamedTuple):
         """Add up the moments over the leading axis."""
         return StateMoments(self.both.total(), self.across.sum(0))
 
+    def of_no_pairs(self, n_groups: int) -> StateMoments:
+        """Return moments of the same shape that contain no pair, of some groups along a leading axis."""
+        return StateMoments(self.both.of_no_pairs(n_groups), self.across.new_zeros((n_groups, *self.across.shape)))
+
+    def add(self, group: int, more: StateMoments) -> None:
+        """Add the moments of further pairs to those of a group, in place."""
+        self.both.add(group, more.both)
+        self.across[group] += more.across
+
     def weighted(self, weight: torch.Tensor) -> StateMoments:
         """Add up the moments over the leading axis with weights (sum, leading): (sum, ...)."""
-        both = Moments(*(torch.tensordot(weight, statistic, dims=1) for statistic in self.both))
-        return StateMoments(both, weight @ self.across)
+        return StateMoments(self.both.weighted(weight), weight @ self.across)
 
     def currents(self, D: float) -> Moments:
         """Compute the moments of the currents y = (x_next - D x) / (1 - D).
