@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import matplotlib
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -155,7 +156,9 @@ def _mixed(colour: str, towards: str, share: float) -> str:
 def in_order(names: Iterable[str], palette: Palette) -> list[str]:
     """Sort names of regions as the palette has them; names that are no regions follow in alphabetical order."""
     rank = {name: position for position, name in enumerate(palette)}
-    return sorted(set(map(str, names)), key=lambda name: (rank.get(name, len(rank)), name))
+    # A column of a table has few names in millions of rows.
+    distinct = names.unique() if isinstance(names, pd.Series) else names
+    return sorted(set(map(str, distinct)), key=lambda name: (rank.get(name, len(rank)), name))
 
 
 def source_colour(source: str, palette: dict[str, str]) -> str:
