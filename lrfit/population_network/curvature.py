@@ -20,7 +20,8 @@ class Formed(NamedTuple):
     Attributes
     ----------
     fit : the fit.
-    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats.
+    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; the gain in the
+        form in which it is larger.
     curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats.
     """
 
@@ -55,5 +56,14 @@ def choose_form(
     kept = int(curved.fit.model.group.max()) + 1 - curved.fit.model.regions
     linear = choose_drives(fitted, held_out, dimensions, tau_s, False, gaussian, kept)
     gain = float((curved.nats - linear.nats).sum())
-    chosen = curved if gain > 0 else linear
-    return Formed(fit=chosen.fit, drive_gains=chosen.gains, curved_gain=gain)
+    chosen, other = (curved, linear) if gain > 0 else (linear, curved)
+    return Formed(fit=chosen.fit, drive_gains=_larger(chosen.gains, other.gains), curved_gain=gain)
+
+
+def _larger(gains: Array, other_gains: Array) -> Array:
+    """Return the gains of the drives of one form, or the gains of the same drives in the other form where larger.
+
+    A linear network takes a part of a common drive for pathways, so that the drive gains little in this form.
+    """
+    both = min(len(gains), len(other_gains))
+    return np.concatenate([np.maximum(gains[:both], other_gains[:both]), gains[both:]])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
+from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import choose_dimensions, split
+from lrfit.population_network.dimensions import choose_dimensions, choose_drives, split
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays
 
@@ -77,3 +78,14 @@ def test_curved_teachers_with_hidden_drives_stay_curved(drives: int) -> None:
     formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], tau_s=0.1, max_drives=2)
     assert formed.fit.model.curvature.any()
     assert formed.fit.model.group.max() - 2 == drives
+
+
+def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger() -> None:
+    areas = spiking_areas(trials=100, bins=50, bin_s=0.01, seed=100)
+    fitted, held_out = split(from_arrays(areas.activity, areas.region, areas.bin_s))
+    formed = choose_form(fitted, held_out, [1, 1])
+    in_curved = choose_drives(fitted, held_out, [1, 1], curved=True).gains[0]
+    # The linear network that is chosen takes a part of the shared background for pathways.
+    assert not formed.fit.model.curvature.any()
+    assert formed.drive_gains[0] == pytest.approx(in_curved)
+    assert in_curved > 20
