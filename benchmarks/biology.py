@@ -40,6 +40,7 @@ DALE = {"signs": True, "local_inhibition": True, "distance": 1.0}
 LABELLED = "L1, signs + distance + local"
 UNCONSTRAINED = "L1"
 MISLABELLED = f"{LABELLED}, shuffled cell types"
+MISPLACED = f"{LABELLED}, shuffled positions"
 log = logging.getLogger("biology")
 
 
@@ -55,7 +56,7 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
 
 
 def _labels(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
-    """True and shuffled cell types, with 2 and 20 training trials."""
+    """True and shuffled cell types and positions, with 2 and 20 training trials."""
     for trials in (2, 20):
         teacher, recording = _recorded(teachers.excitatory_inhibitory, seed, trials, quick=quick)
         row = {"seed": seed, "experiment": "labels", "trials": trials}
@@ -66,6 +67,10 @@ def _labels(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
         types = np.random.default_rng(seed).permutation(recording["cell_type"].values)
         networks = _fitted(recording.assign_coords(cell_type=("unit", types)), "sparse", DALE)
         yield row | {"fit": MISLABELLED} | _scores(teacher, recording, networks) | _judged(networks)
+        order = np.random.default_rng(seed).permutation(recording.sizes["unit"])
+        moved = recording.assign_coords({axis: ("unit", recording[axis].values[order]) for axis in "xyz"})
+        networks = _fitted(moved, "sparse", DALE)
+        yield row | {"fit": MISPLACED} | _scores(teacher, recording, networks) | _judged(networks)
 
 
 def _densities(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
@@ -132,6 +137,7 @@ def _judged(networks: xr.Dataset) -> dict[str, Any]:
     table = constraint_table(networks)
     assert table is not None
     columns = ["held_out_r2", "held_out_gain", "wrong_sign_share", "n_sign_violations", "shuffled_r2", "verdict"]
+    columns += [column for column in ("shuffled_positions_r2", "distance_verdict") if column in table]
     return {column: table.iloc[0][column] for column in columns}
 
 
@@ -190,13 +196,29 @@ def summary(table: pd.DataFrame) -> str:
                 "silencing R2": number(of_fit["silencing_r2"].mean(), 3),
                 "held-out R2": number(of_fit["held_out_r2"].mean(), 3),
                 "against no constraints": number(of_fit["held_out_gain"].mean(), 3),
+                "growth of the held-out error": _percent_range(of_fit),
                 "weights of the other sign": number(of_fit["wrong_sign_share"].mean(), 2),
                 "violations": number(of_fit["n_sign_violations"].max(), 0),
                 "largest error of density": number(of_fit["density_error"].max(), 3),
                 "warned of": f"{doubtful} of {judged.sum()}" if judged.any() else "-",
+                "distance supported": _supported(of_fit),
             }
         )
     return markdown(pd.DataFrame(lines))
+
+
+def _supported(of_fit: pd.DataFrame) -> str:
+    """In how many fits true positions predict better than shuffled ones."""
+    if "distance_verdict" not in of_fit or of_fit["distance_verdict"].isna().all():
+        return "-"
+    judged = of_fit["distance_verdict"].dropna()
+    return f"{(judged == 'supported').sum()} of {len(judged)}"
+
+
+def _percent_range(of_fit: pd.DataFrame) -> str:
+    """Least and largest growth of the held-out error by the constraints, over seeds, in per cent of that without."""
+    growth = -of_fit["held_out_gain"] / (1 - of_fit["held_out_r2"] + of_fit["held_out_gain"])
+    return "-" if growth.isna().all() else f"{round(100 * growth.min())} to {round(100 * growth.max())} %"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
