@@ -56,8 +56,8 @@ def choose_form(
     kept = int(curved.fit.model.group.max()) + 1 - curved.fit.model.regions
     linear = choose_drives(fitted, held_out, dimensions, tau_s, False, gaussian, kept)
     gain = float((curved.nats - linear.nats).sum())
-    chosen, other = (curved, linear) if gain > 0 else (linear, curved)
-    return Formed(fit=chosen.fit, drive_gains=_larger(chosen.gains, other.gains), curved_gain=gain)
+    chosen, rejected = (curved, linear) if gain > 0 else (linear, curved)
+    return Formed(fit=chosen.fit, drive_gains=_larger(chosen.gains, rejected.gains), curved_gain=gain)
 
 
 def _larger(gains: Array, other_gains: Array) -> Array:
