@@ -120,7 +120,7 @@ def verdict_and_nulls(recording: xr.Dataset, networks: xr.Dataset) -> None:
     null_table(recording, networks, judged=judged)
 
 
-def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
+def measure(size: Size, seed: int, repeats: int, chosen: Sequence[str]) -> pd.DataFrame:
     """One row per step: median processor seconds, ratios, and the peak memory of the process after the step.
 
     Parameters
@@ -128,6 +128,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
     size : size of the recording.
     seed : of the teacher.
     repeats : number of times that everything runs.
+    chosen : names of the steps beside the fit; none for all. Ratios to a step that was not chosen are NaN.
     """
     recording = recorded(size, seed)
     model = Model(family="full_rank", estimator="one_step", seeds=[0], tau_s=TAU_S)
@@ -147,6 +148,7 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
         "verdict and further nulls": lambda: verdict_and_nulls(recording, networks),
         "inactivate": lambda: run_experiments(recording, networks, silence),
     }
+    steps = {step: run for step, run in steps.items() if not chosen or step in ("fit", *chosen)}
     taken: dict[str, list[float]] = {step: [] for step in steps}
     peak_gb = dict.fromkeys(steps, 0.0)
     for repeat in range(repeats):
@@ -166,8 +168,8 @@ def measure(size: Size, seed: int, repeats: int) -> pd.DataFrame:
             "step": step,
             "seconds": value,
             "over_fit": value / seconds["fit"],
-            "over_ridge": value / seconds["Ridge of scikit-learn"],
-            "over_floor": value / seconds["one pass of moments"],
+            "over_ridge": value / seconds.get("Ridge of scikit-learn", np.nan),
+            "over_floor": value / seconds.get("one pass of moments", np.nan),
             "peak_gb": peak_gb[step],
         }
         for step, value in seconds.items()
@@ -182,6 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--sizes", nargs="+", type=Size.parse, default=list(SIZES), help="recordings: units x regions x trials x bins"
     )
     parser.add_argument("--repeats", type=int, default=3, help="number of runs, of which the median counts")
+    parser.add_argument("--steps", nargs="+", default=[], help="steps beside the fit (default: all)")
     parser.add_argument("--smoke", action="store_true", help="a tiny recording and a single run")
     options = parser.parse_args(arguments)
     out = command.folder(options)
@@ -190,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     with command.measuring(), threadpool_limits(1):
         for size in sizes:
-            new = measure(size, options.seeds[0], repeats)
+            new = measure(size, options.seeds[0], repeats, options.steps)
             rows.add(table, KEYS, new, order=sorted({*rows.rows(table, KEYS)["units"], *new["units"]}))
     shown = rows.rows(table, KEYS).rename(columns=COLUMNS).astype(object)
     text = shown.map(lambda value: number(value) if isinstance(value, float) else str(value))
