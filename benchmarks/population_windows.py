@@ -69,7 +69,7 @@ def rows_of(seed: int) -> list[dict[str, object]]:
 
 def main() -> None:
     """Measure all teachers that the file lacks, and print the means."""
-    done = pd.read_csv(OUT) if OUT.is_file() else pd.DataFrame({"seed": []})
+    done = pd.read_csv(OUT) if OUT.is_file() else pd.DataFrame({"seed": []}, dtype=int)
     for seed in SEEDS:
         if seed not in set(done["seed"]):
             done = pd.concat([done, pd.DataFrame(rows_of(seed))], ignore_index=True)

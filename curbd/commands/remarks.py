@@ -15,7 +15,7 @@ from curbd.pathways.window_table import MIN_WINDOW_BINS, is_too_short, time_wind
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
 from curbd.recording.sufficiency import one_unit_regions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
-from curbd.settings.models import BlockRank, Model, OneStep, ReducedRank, Trajectory
+from curbd.settings.models import BlockRank, Model, OneStep, PopulationNetwork, ReducedRank, Trajectory
 from curbd.settings.plan import Plan
 from curbd.storage import open_netcdf
 from curbd.tables.files import read
@@ -191,6 +191,15 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
             yield (
                 f"{at_limit} pair{'s' * (at_limit > 1)} of regions have the largest rank that was tried, "
                 f"{options.max_rank}; if a higher rank may be needed, raise max_rank."
+            )
+    if isinstance(options, PopulationNetwork) and options.dimensions is None:
+        names, counts = np.unique(networks["latent_region"].values.astype(str), return_counts=True)
+        full = names[counts >= options.max_dimensions]
+        if len(full):
+            yield (
+                f"{', '.join(full)} {'have' if len(full) > 1 else 'has'} as many latents as are tried "
+                f"({options.max_dimensions}). If more are needed, currents, intervals and verdicts can be wrong "
+                "without any other sign (docs/populations.md, areas of chaotic units); raise max_dimensions."
             )
     if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
         hidden = networks["input_hidden"].values.astype(bool)
