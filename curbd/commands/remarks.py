@@ -194,10 +194,10 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
             )
     if isinstance(options, PopulationNetwork) and options.dimensions is None:
         names, counts = np.unique(networks["latent_region"].values.astype(str), return_counts=True)
-        full = names[counts >= options.max_dimensions]
-        if len(full):
+        at_most = names[counts >= options.max_dimensions]
+        if len(at_most):
             yield (
-                f"{', '.join(full)} {'have' if len(full) > 1 else 'has'} as many latents as are tried "
+                f"{', '.join(at_most)} {'have' if len(at_most) > 1 else 'has'} as many latents as are tried "
                 f"({options.max_dimensions}). If more are needed, currents, intervals and verdicts can be wrong "
                 "without any other sign (docs/populations.md, areas of chaotic units); raise max_dimensions."
             )
