@@ -72,6 +72,11 @@ WANTED_R: Mapping[str, str] = {
     "hidden_drive": "-, .88",
 }
 """Correlations within and across regions that were the goals."""
+MEANS = (
+    *("within_r", "cross_r", "silencing_r", "coverage_within", "coverage_cross"),
+    *("plain_within_r", "plain_cross_r", "wall_s", "cpu_s"),
+)
+"""Columns whose means over seeds are in the summary."""
 log = logging.getLogger("populations")
 
 
@@ -235,7 +240,8 @@ def summary(table: pd.DataFrame) -> str:
     """Write the results as a Markdown table: means over seeds, and numbers of verdicts, for each kind of teacher."""
     lines = []
     for name, teachers in table.groupby("row", sort=False):
-        mean = teachers.mean(numeric_only=True)
+        # Spiking areas have no true currents, and a table of these rows alone lacks the columns.
+        mean = teachers.mean(numeric_only=True).reindex(MEANS)
         cells = {
             "teachers": name,
             "seeds": len(teachers),
@@ -256,7 +262,7 @@ def summary(table: pd.DataFrame) -> str:
 
 def _without_indicator(mean: pd.Series) -> str:
     """Write the correlations of a network that takes fluorescence for Gaussian activity; empty for spikes."""
-    if np.isnan(mean.get("plain_within_r", np.nan)):
+    if np.isnan(mean["plain_within_r"]):
         return ""
     return f"{mean['plain_within_r']:.2f}, {mean['plain_cross_r']:.2f} (no indicator)"
 
