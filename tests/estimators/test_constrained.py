@@ -64,6 +64,9 @@ def test_true_cell_types_are_supported_and_wrong_ones_contradicted(path, recordi
     whole = fitted(mislabelled, **SIGNS)[1].iloc[0]
     assert whole["verdict"] == "contradicted"
     assert whole["held_out_gain"] < 0
+    assert whole["held_out_error_growth"] == pytest.approx(
+        (1 - whole["held_out_r2"]) / (1 - whole["unconstrained_r2"]) - 1
+    )
 
 
 def test_wrong_positions_are_told(recording):
