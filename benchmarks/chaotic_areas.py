@@ -20,8 +20,6 @@ OUT = Path("docs/populations/chaotic_areas.csv")
 SEEDS = (0, 1)
 TRIALS, BINS = 100, 200
 """Half of the published numbers, and a quarter of the data."""
-DIMENSIONS = [5] * 5
-"""The largest number of latents that is tried by default, in every area."""
 
 
 def rows_of(seed: int) -> pd.DataFrame:
@@ -34,7 +32,7 @@ def rows_of(seed: int) -> pd.DataFrame:
     teacher = chaotic_areas(trials=TRIALS, bins=BINS, seed=seed)
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, condition=teacher.condition)
     began = time.process_time()
-    result = analyse(data, DIMENSIONS, tau_s=teacher.tau_s)
+    result = analyse(data, tau_s=teacher.tau_s)
     seconds = time.process_time() - began
     evidence = result.verdict.evidence
     shares = {name: [getattr(evidence, name)[t, s] for s in range(5) for t in range(5)] for name in ("nats", "share")}

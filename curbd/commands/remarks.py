@@ -192,15 +192,12 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
                 f"{at_limit} pair{'s' * (at_limit > 1)} of regions have the largest rank that was tried, "
                 f"{options.max_rank}; if a higher rank may be needed, raise max_rank."
             )
-    if isinstance(options, PopulationNetwork) and options.dimensions is None:
-        names, counts = np.unique(networks["latent_region"].values.astype(str), return_counts=True)
-        at_most = names[counts >= options.max_dimensions]
-        if len(at_most):
-            yield (
-                f"{', '.join(at_most)} {'have' if len(at_most) > 1 else 'has'} as many latents as are tried "
-                f"({options.max_dimensions}). If more are needed, currents, intervals and verdicts can be wrong "
-                "without any other sign (docs/populations.md, areas of chaotic units); raise max_dimensions."
-            )
+    if isinstance(options, PopulationNetwork) and not networks["latents_suffice"]:
+        yield (
+            f"one latent more than the largest number that was tried ({options.max_dimensions}) predicts held-out "
+            "units clearly better. Currents and intervals can be wrong, and no pathway is resolved "
+            "(docs/populations.md, areas of chaotic units); raise max_dimensions."
+        )
     if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
         hidden = networks["input_hidden"].values.astype(bool)
         weights = networks["B"].values[0][:, hidden]

@@ -105,7 +105,7 @@ def train(
         dimensions=chosen,
         curved_gain=formed.curved_gain,
         drive_gains=formed.drive_gains,
-        verdict=verdict(state, fitted, held_out, formed.drive_gains),
+        verdict=verdict(state, fitted, held_out, formed.drive_gains, chosen.suffice),
     )
 
 

@@ -118,6 +118,7 @@ def to_dataset(
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
     variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
     variables["curved_gain_nats"] = ((), np.array(trained.curved_gain))
+    variables["latents_suffice"] = ((), np.array(int(trained.dimensions.suffice), dtype=np.int8))
     if trained.dimensions.low:
         variables["n_latents_low"] = (("pathway_target",), np.array(trained.dimensions.low))
         variables["n_latents_high"] = (("pathway_target",), np.array(trained.dimensions.high))

@@ -76,6 +76,13 @@ def _common_drive(judged: Verdict, t: int, s: int) -> str:
     return "a hidden common drive explains the held-out trials as well as the pathway does"
 
 
+def _few_latents(judged: Verdict, t: int, s: int) -> str:
+    return (
+        "one latent more than the largest number that was tried predicts held-out units clearly better, so that more "
+        "latents are needed: raise max_dimensions"
+    )
+
+
 SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
     "nats": _nats,
     "share": _share,
@@ -83,7 +90,10 @@ SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
     "held_out": _held_out,
     "few_held_out": _few_held_out,
     "common_drive": _common_drive,
+    "few_latents": _few_latents,
 }
+NOT_AGAINST_EXISTENCE = {"common_drive", "few_latents"}
+"""Grounds that speak against the current of a pathway, and not against its existence."""
 """Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""
 
 
@@ -192,17 +202,18 @@ def _codes(view: PopulationView, target: str, source: str) -> str:
 def _grade(view: PopulationView, target: str, source: str) -> str:
     """Grade the evidence for a pathway.
 
-    A pathway is ``supported`` if only a common drive speaks against its current. There is ``no_evidence`` if a current
-    as large as the smallest that matters is outside its posterior.
+    A pathway is ``supported`` if only a common drive or too few latents speak against its current. There is
+    ``no_evidence`` if a current as large as the smallest that matters is outside its posterior.
     """
     pathway = _indices(view, target, source)
     if pathway is None:
         return "cannot_tell"
-    failed, evidence = view.verdict.grounds[pathway], view.verdict.evidence
-    if failed in ("", "common_drive"):
+    evidence = view.verdict.evidence
+    failed = {name for name in view.verdict.grounds[pathway].split(",") if name}
+    if failed <= NOT_AGAINST_EXISTENCE:
         return "supported" if failed else "resolved"
     largest = evidence.share[pathway] / np.sqrt(max(evidence.expected_r2[pathway], 1e-12))
-    return "no_evidence" if "nats" in failed.split(",") and largest < MIN_CURRENT_SHARE else "cannot_tell"
+    return "no_evidence" if "nats" in failed and largest < MIN_CURRENT_SHARE else "cannot_tell"
 
 
 def _between(view: PopulationView, values: Array, target: str, source: str) -> float:

@@ -1,4 +1,4 @@
-"""The verdict on each pathway between populations: one rule with five grounds.
+"""The verdict on each pathway between populations: one rule with six grounds.
 
 A pathway is resolved if all of these grounds hold:
 
@@ -14,6 +14,9 @@ A pathway is resolved if all of these grounds hold:
 5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive, removing the
    pathway must cost more log likelihood than the drive gains. A slow background that regions share looks like pathways
    in both directions.
+6. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
+   predict hidden units clearly better. Where activity has far more dimensions than the network, currents are wrong,
+   and the posterior, which takes the number of latents for true, does not show it.
 
 In bins of 5 ms or less, a pathway is also resolved if the recorded spikes of the source act on those of the target
 within 20 ms, by ``MIN_SPIKE_COUPLING`` standard deviations or more, while nothing comes back (see
@@ -68,7 +71,9 @@ class Verdict(NamedTuple):
     evidence: Evidence
 
 
-def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array) -> Verdict:
+def verdict(
+    fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array, latents_suffice: bool = True
+) -> Verdict:
     """Judge every pathway between regions.
 
     Parameters
@@ -78,6 +83,7 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
     held_out : trials that were not used in the fit.
     drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; only the drives
         of the fit count.
+    latents_suffice : whether there are enough latents, see `Dimensions`.
     """
     drives = int(fit.model.group.max()) + 1 - fit.model.regions
     whole: Posterior | None = None
@@ -90,10 +96,16 @@ def verdict(fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array
         return whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
 
     common = float(np.sum(drive_gains[:drives])) if drives else None
-    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common)
+    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common, latents_suffice)
 
 
-def judge(strength: Evidence, lost: Callable[[int, int], Array], n_held_out: int, common_nats: float | None) -> Verdict:
+def judge(
+    strength: Evidence,
+    lost: Callable[[int, int], Array],
+    n_held_out: int,
+    common_nats: float | None,
+    latents_suffice: bool = True,
+) -> Verdict:
     """Apply the rule of the verdict to the evidence on every pathway.
 
     Parameters
@@ -103,6 +115,7 @@ def judge(strength: Evidence, lost: Callable[[int, int], Array], n_held_out: int
         function is called only for pathways whose other grounds hold.
     n_held_out : number of held-out trials.
     common_nats : gain in held-out log likelihood of the hidden drives of the fit; None for a fit without drives.
+    latents_suffice : whether there are enough latents, see `Dimensions`.
     """
     regions = len(strength.nats)
     loss, error = np.full((regions, regions), np.nan), np.full((regions, regions), np.nan)
@@ -130,6 +143,8 @@ def judge(strength: Evidence, lost: Callable[[int, int], Array], n_held_out: int
                     failed.append("held_out")
                 if common_nats is not None and not loss[t, s] > common_nats:
                     failed.append("common_drive")
+            if not latents_suffice:
+                failed.append("few_latents")
             grounds[t, s] = "" if _synaptic(strength, t, s) else ",".join(failed)
     return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)
 

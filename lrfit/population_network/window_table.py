@@ -37,10 +37,10 @@ def population_judge(recording: xr.Dataset, networks: xr.Dataset) -> Callable[[T
     is_train = recording["split"].to_numpy() == "train"
     train = np.flatnonzero(is_train)
     training, held_out = subset(data, train), subset(data, np.flatnonzero(~is_train))
-    drive_gains = networks["drive_gain_nats"].to_numpy()
+    drive_gains, latents_suffice = networks["drive_gain_nats"].to_numpy(), bool(networks["latents_suffice"])
 
     def judged(window: TimeWindow) -> pd.DataFrame:
-        fit, verdict = window_verdict(model, training, held_out, window.bins, drive_gains)
+        fit, verdict = window_verdict(model, training, held_out, window.bins, drive_gains, latents_suffice)
         inside = in_bins(training, window.bins)
         fitted = Fitted(
             model=fit.model,

@@ -20,7 +20,12 @@ Array = np.ndarray
 
 
 def window_verdict(
-    model: Population, fitted: Recording, held_out: Recording, bins: Array, drive_gains: Array
+    model: Population,
+    fitted: Recording,
+    held_out: Recording,
+    bins: Array,
+    drive_gains: Array,
+    latents_suffice: bool = True,
 ) -> tuple[Fit, Verdict]:
     """Fit a network to a time window, and judge every pathway between regions in this window.
 
@@ -32,6 +37,7 @@ def window_verdict(
     bins : (bin,) indices of successive bins, two or more.
     drive_gains : (drive,) gain in held-out log likelihood over the whole trial of each hidden drive that was tried, in
         nats. The part of the window in this gain is its share of the bins.
+    latents_suffice : whether there are enough latents over the whole trial, see `Dimensions`.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def window_verdict(
     first = Fit(model=model, paths=first_paths(model, inside), prior=initial_shrinkage(model, inside.source_name))
     state = converge(restart(first, inside), inside)
     share = inside.inside.sum() / fitted.inside.sum()
-    return state, verdict(state, inside, in_bins(held_out, bins), drive_gains * share)
+    return state, verdict(state, inside, in_bins(held_out, bins), drive_gains * share, latents_suffice)
 
 
 def in_bins(data: Recording, bins: Array) -> Recording:

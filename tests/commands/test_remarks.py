@@ -102,12 +102,12 @@ def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> Non
     assert second.startswith("a trial has only 2 bins of 0.05 s")
 
 
-def test_populations_with_as_many_latents_as_are_tried(folder: Path) -> None:
+def test_populations_that_need_more_latents_than_are_tried(folder: Path) -> None:
     model = {"family": "low_rank", "estimator": "population", "options": {"max_dimensions": 2}}
-    fit = networks().assign_coords(latent_region=("latent", ["a", "a", "b"]))
-    (remark,) = [text for text in said(folder, fit, model=model) if "latents" in text]
-    assert remark.startswith("m: a has as many latents as are tried (2).")
-    assert not any("latents" in text for text in said(folder, fit, model=model | {"options": {"dimensions": 2}}))
+    fit = networks().assign(latents_suffice=0)
+    (remark,) = [text for text in said(folder, fit, model=model) if "latent" in text]
+    assert remark.startswith("m: one latent more than the largest number that was tried (2) predicts")
+    assert not any("latent" in text for text in said(folder, networks().assign(latents_suffice=1), model=model))
 
 
 def test_a_perturbation_of_many_time_constants(folder: Path) -> None:

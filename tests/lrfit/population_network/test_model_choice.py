@@ -59,7 +59,17 @@ def test_regions_have_numbers_of_latents_of_their_own() -> None:
     )
     chosen = choose_dimensions(*split(recording_of(teacher)), tau_s=0.1)
     assert chosen.number == [2, 3]
+    assert chosen.suffice
     assert all(low <= number <= high for low, number, high in zip(chosen.low, chosen.number, chosen.high, strict=True))
+
+
+def test_a_third_latent_is_missed_if_two_are_the_most_that_are_tried() -> None:
+    teacher = populations(
+        regions=2, units=100, recorded=30, trials=100, bins=60, rate_hz=15.0, rank=3, absent=0, seed=200
+    )
+    trials = split(recording_of(teacher))
+    assert not choose_dimensions(*trials, (1, 2), tau_s=0.1).suffice
+    assert choose_dimensions(*trials, (1, 2, 3), tau_s=0.1).suffice
 
 
 @pytest.mark.parametrize("linear", [False, True])

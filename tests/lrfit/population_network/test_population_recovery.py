@@ -81,6 +81,16 @@ def test_two_held_out_trials_resolve_nothing(teacher: PopulationTeacher) -> None
     assert not judged.resolved.any()
 
 
+def test_too_few_latents_resolve_nothing(teacher: PopulationTeacher) -> None:
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+    fitted, held_out = split(data)
+    fit = improve(start(fitted, [2, 2], teacher.tau_s), fitted, 20)
+    enough, few = (verdict(fit, fitted, held_out, np.zeros(0), suffice) for suffice in (True, False))
+    assert enough.resolved.any()
+    assert not few.resolved.any()
+    assert (few.grounds[enough.resolved] == "few_latents").all()
+
+
 def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> None:
     activity = teacher.activity.copy()
     activity[::2, 45:] = np.nan
