@@ -54,11 +54,7 @@ def needed(grounds: Grounds, judgement: Judgement, trials: int) -> str:
             return ""
         factors = {code: factor for code, factor in factors.items() if factor < float("inf")}
     if factors:
-        factor = max(factors.values())
-        if factor > MAX_FACTOR:
-            needs.append(f"more than {MAX_FACTOR:.0f} times as many trials")
-        else:
-            needs.append(f"about {factor:.1f} times as many trials ({round(factor * trials)} for training)")
+        needs.append(more_trials(max(factors.values()), trials))
         if "few_bins" in factors:
             needs.append(f"or longer windows, or at most {1 / factors['few_bins']:.0%} of the units")
     needs += [REMEDIES[code] for code in judgement.codes if code in REMEDIES]
@@ -78,9 +74,9 @@ def trials_factor(code: str, grounds: Grounds) -> float | None:
     The factor; infinity if the evidence so far has the wrong sign; None if trials do not remove the objection.
     """
     if code == "wide_interval":
-        return _growth(grounds.predicted_r2, MIN_PREDICTED_R2)
+        return growth(grounds.predicted_r2, MIN_PREDICTED_R2)
     if code == "refits_disagree":
-        return _growth(grounds.seed_r, MIN_SEED_R)
+        return growth(grounds.seed_r, MIN_SEED_R)
     if code == "few_bins":
         return MIN_BINS_PER_WEIGHT / grounds.samples_per_regressor
     if code in ("no_evidence", "explained_by_past"):
@@ -88,8 +84,27 @@ def trials_factor(code: str, grounds: Grounds) -> float | None:
     return None
 
 
-def _growth(measured: float, wanted: float) -> float:
-    """Factor on the data by which a / (1 - a) grows from the measured to the wanted value."""
+def more_trials(factor: float, trials: int) -> str:
+    """Say how many more trials would remove an objection.
+
+    Parameters
+    ----------
+    factor : factor by which the number of trials must grow.
+    trials : number of training trials.
+    """
+    if factor > MAX_FACTOR:
+        return f"more than {MAX_FACTOR:.0f} times as many trials"
+    return f"about {factor:.1f} times as many trials ({round(factor * trials)} for training)"
+
+
+def growth(measured: float, wanted: float) -> float:
+    """Estimate the factor on the data by which a / (1 - a) grows from the measured to the wanted value.
+
+    Parameters
+    ----------
+    measured : an R2 or a correlation; the factor is infinite if it is 0 or less.
+    wanted : the value that is wanted, below 1.
+    """
     if measured <= 0:
         return float("inf")
     return (wanted / (1 - wanted)) / (measured / (1 - measured))

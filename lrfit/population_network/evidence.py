@@ -77,6 +77,18 @@ def weight_precision(fit: Fit, data: Recording) -> tuple[Array, Array]:
     return whole, prior
 
 
+def largest_share(of_pathways: Evidence, target: int, source: int) -> float:
+    """Return the share that the current of a pathway can have at most, by its posterior.
+
+    Parameters
+    ----------
+    of_pathways : the evidence on all pathways.
+    target, source : indices of the regions.
+    """
+    expected_r2 = max(float(of_pathways.expected_r2[target, source]), 1e-12)
+    return float(of_pathways.share[target, source] / np.sqrt(expected_r2))
+
+
 def posterior_covariance(fit: Fit, data: Recording) -> Array:
     """Compute the covariance of the error of the weights A, without assuming that the latents or the prior are known.
 

@@ -13,6 +13,8 @@ from curbd.network.truth import against_truth
 from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES
+from lrfit.population_network.evidence import largest_share
+from lrfit.population_network.power import needed
 from lrfit.population_network.verdict import (
     HELD_OUT_STANDARD_ERRORS,
     MIN_CURRENT_SHARE,
@@ -137,7 +139,7 @@ def pathway_table(
         reason=[reason for _, reason in judged],
         grade=[_grade(first, target, source) for target, source in index],
         reason_codes=[_codes(first, target, source) for target, source in index],
-        needed="",
+        needed=[_needed(first, target, source) for target, source in index],
         **{name: pd.array([_rank(first, name, *pair) for pair in index], dtype="Int64") for name in RANKS},
     )
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
@@ -199,6 +201,11 @@ def _codes(view: PopulationView, target: str, source: str) -> str:
     return "not_judged" if pathway is None else str(view.verdict.grounds[pathway]).replace(",", ";")
 
 
+def _needed(view: PopulationView, target: str, source: str) -> str:
+    pathway = _indices(view, target, source)
+    return "" if pathway is None else needed(view.verdict, *pathway, trials=int(view.train.sum()))
+
+
 def _grade(view: PopulationView, target: str, source: str) -> str:
     """Grade the evidence for a pathway.
 
@@ -212,8 +219,8 @@ def _grade(view: PopulationView, target: str, source: str) -> str:
     failed = {name for name in view.verdict.grounds[pathway].split(",") if name}
     if failed <= NOT_AGAINST_EXISTENCE:
         return "supported" if failed else "resolved"
-    largest = evidence.share[pathway] / np.sqrt(max(evidence.expected_r2[pathway], 1e-12))
-    return "no_evidence" if "nats" in failed and largest < MIN_CURRENT_SHARE else "cannot_tell"
+    is_small = largest_share(evidence, *pathway) < MIN_CURRENT_SHARE
+    return "no_evidence" if "nats" in failed and is_small else "cannot_tell"
 
 
 def _between(view: PopulationView, values: Array, target: str, source: str) -> float:
