@@ -19,6 +19,8 @@ from curbd.recording.sufficiency import MIN_BINS_PER_WEIGHT
 
 MAX_FACTOR = 20.0
 """Larger factors are not told as a number of trials: the estimate is too rough, and no one records that much."""
+SMALLEST_FACTOR = 1.1
+"""Smaller factors are told as this factor: the estimate is too rough for less."""
 REMEDIES = {
     "correlated_residuals": "rates that are not smoothed (smoothing_s: 0), inputs that are still missing, or an "
     "estimator that models measurement noise (state_space)",
@@ -94,7 +96,8 @@ def more_trials(factor: float, trials: int) -> str:
     """
     if factor > MAX_FACTOR:
         return f"more than {MAX_FACTOR:.0f} times as many trials"
-    return f"about {factor:.1f} times as many trials ({round(factor * trials)} for training)"
+    factor = max(factor, SMALLEST_FACTOR)
+    return f"about {factor:.1f} times as many trials ({max(round(factor * trials), trials + 1)} for training)"
 
 
 def growth(measured: float, wanted: float) -> float:

@@ -141,8 +141,9 @@ def _skewness_sentence(resolved: pd.DataFrame) -> str:
     n = int((resolved["resolved_by"] == "skewness").sum())
     if not n:
         return ""
+    which = "It is" if len(resolved) == 1 else f"{n} of them {_are(n)}"
     return (
-        f" {n} of them {_are(n)} resolved by the skewness of the activity, because effects are over within a bin: "
+        f" {which} resolved by the skewness of the activity, because effects are over within a bin: "
         "believe existence, direction and sign, and not the current."
     )
 
@@ -365,8 +366,24 @@ def clipped_share(recording: xr.Dataset) -> float:
 
 def _about_fit(fit: ModelResults) -> list[str]:
     if fit.is_of_populations:
-        return []
+        return _about_populations(fit)
     return [*_about_scores(fit), *_about_free_run(fit), *_about_currents(fit)]
+
+
+def _about_populations(fit: ModelResults) -> list[str]:
+    """Name the regions with a resolved source whose unseen units are predicted as well by their own region alone."""
+    scores = fit.tables["region_scores"]
+    scores = scores[(scores["score"] == "cosmoothing") & (scores["split"] == "test")]
+    pathways = between_regions(fit.tables["pathways"])
+    targets = pathways.loc[pathways["verdict"] == "resolved", "target"]
+    level = scores["own_region_bits_per_spike"] >= scores["bits_per_spike"]
+    regions = scores.loc[level & scores["region"].isin(targets), "region"]
+    if regions.empty:
+        return []
+    return [
+        f"unseen units of {_listed(regions)} are predicted as well by units of the same region alone: the resolved "
+        "pathways into these regions exist, and add nothing to the prediction of single units."
+    ]
 
 
 def _about_scores(fit: ModelResults) -> list[str]:

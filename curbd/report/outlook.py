@@ -84,10 +84,17 @@ def _next_steps(recorded: RecordingResults) -> list[str]:
         return ["Record a second region, or name regions in the file: with one region there is no pathway to judge."]
     steps = []
     grades = Counter(between["grade"])
-    if grades["resolved"]:
+    by_skewness = int((between["resolved_by"] == "skewness").sum())
+    by_currents = grades["resolved"] - by_skewness
+    if by_currents:
         steps.append(
-            f"Read the currents of the {counted(grades['resolved'], 'resolved pathway')}, and the effects of "
+            f"Read the currents of the {counted(by_currents, 'resolved pathway')}, and the effects of "
             "experiments that pass through them."
+        )
+    if by_skewness:
+        steps.append(
+            f"Report existence, direction and sign of the {counted(by_skewness, 'pathway')} resolved by skewness, and "
+            "test them with a perturbation: their currents, and experiments that pass through them, are not known."
         )
     if grades["supported"]:
         steps.append(

@@ -19,7 +19,7 @@ import xarray as xr
 from curbd import tables, teachers
 from curbd.cli import main as curbd
 from curbd.errors import UserError
-from curbd.report import findings, fit_figures, write_report
+from curbd.report import findings, fit_figures, outlook, write_report
 from curbd.report.drawing import report_style
 from curbd.report.figures import plot
 from curbd.report.grid import grid
@@ -578,6 +578,30 @@ def test_a_good_fit_is_not_warned_about(run: Path) -> None:
     assert not [
         warning for warning in warnings if "residual" in warning or "noise" in warning or "free simulation" in warning
     ]
+
+
+def test_populations_predicted_as_well_by_their_own_region_are_named(run: Path) -> None:
+    full = scored(run).fits[0]
+    regions = sorted(set(full.tables["pathways"]["target"]))
+    scores = pd.DataFrame({"region": regions, "score": "cosmoothing", "split": "test"}).assign(
+        bits_per_spike=0.2, own_region_bits_per_spike=[0.21, *(0.1 for _ in regions[1:])]
+    )
+    pathways = full.tables["pathways"].assign(verdict="resolved")
+    networks = full.networks.assign_attrs(level="population")
+    fit = full._replace(networks=networks, tables=full.tables | {"pathways": pathways, "region_scores": scores})
+    warnings = findings.warnings(scored(run)._replace(fits=[fit]))
+    (warning,) = [text for text in warnings if "add nothing to the prediction" in text]
+    assert warning.startswith(f"full: unseen units of {regions[0]} are predicted")
+
+
+def test_currents_of_pathways_that_are_resolved_by_skewness_are_not_to_be_read(run: Path) -> None:
+    recorded = scored(run)
+    full = recorded.fits[0]
+    pathways = full.tables["pathways"].assign(verdict="resolved", grade="resolved", resolved_by="skewness")
+    fit = full._replace(tables=full.tables | {"pathways": pathways})
+    steps = outlook.outlook(recorded._replace(fits=[fit]), []).next_steps
+    assert not any(step.startswith("Read the currents") for step in steps)
+    assert any("6 pathways resolved by skewness" in step for step in steps)
 
 
 def judged(run: Path, **columns: object) -> findings.Summary:
