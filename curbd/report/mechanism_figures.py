@@ -237,7 +237,8 @@ def ranks(fit: ModelResults, palette: Palette) -> Drawing | None:
     pathways = fit.tables["pathways"]
     rows = pathways[pathways["rank"].notna()]
     regions = in_order(rows["target"], palette)
-    if len(regions) < 2:
+    # Weights between regions of one unit have rank 1, or do not exist.
+    if len(regions) < 2 or fit.tables["regions"]["n_units"].max() == 1:
         return None
     size = 1.6 + 0.55 * len(regions)
     figure, axes = panels(1, 1, (size + 1.2, size))

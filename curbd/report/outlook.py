@@ -101,7 +101,7 @@ def _next_steps(recorded: RecordingResults) -> list[str]:
             f"Treat the {counted(grades['supported'], 'supported pathway')} as candidates: report them with their "
             "confounds, and test them in other sessions or with a perturbation."
         )
-    missing = between.loc[between["grade"] != "resolved", "needed"].fillna("")
+    missing = between.loc[between["grade"].isin(["supported", "cannot_tell"]), "needed"].fillna("")
     needs = Counter(need for text in missing for need in text.split("; ") if need and MORE_TRIALS not in need)
     steps += [
         f"To resolve {counted(number, 'more pathway')}, the model needs {need}."
