@@ -15,6 +15,7 @@ from curbd.report.drawing import (
     Palette,
     in_order,
     percent_text,
+    resolved_first,
     source_colour,
     source_label,
 )
@@ -36,8 +37,9 @@ class Choice(NamedTuple):
     ----------
     name : name of the figure on the page.
     names : region or source -> its label, in the order of the check boxes.
-    chosen : regions that are chosen at first: those of the strongest pathway between regions.
-    omitted : number of pathways that are left out, those with the smallest shares.
+    chosen : regions that are chosen at first: those of the strongest pathway between regions, a resolved one if there
+        is any.
+    omitted : number of pathways that are left out, those with the smallest shares that are not resolved.
     data : the currents as JSON, without characters that have a meaning in HTML.
     """
 
@@ -62,7 +64,7 @@ def choice(recording: str, fit: ModelResults, palette: Palette, results: str) ->
     -------
     The currents; None if there are too few regions to choose from.
     """
-    pathways = fit.tables["pathways"].sort_values("share", ascending=False, kind="stable")
+    pathways = resolved_first(fit.tables["pathways"])
     regions = in_order(pathways["target"], palette)
     if len(regions) < MIN_REGIONS_TO_CHOOSE:
         return None

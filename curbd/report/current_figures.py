@@ -32,6 +32,7 @@ from curbd.report.drawing import (
     panels,
     pathway_label,
     percent_text,
+    resolved_first,
     source_colour,
     source_label,
     wrapped_label,
@@ -147,7 +148,7 @@ def _small_multiples(
     sources = [name for name in sources_in_order(fit.tables["currents"], palette) if name != "bias"]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
-        strongest = strongest.sort_values("share", ascending=False, kind="stable").head(STRONGEST_PATHWAYS)
+        strongest = resolved_first(strongest).head(STRONGEST_PATHWAYS)
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
         return _strongest(pairs, grade, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
@@ -206,7 +207,10 @@ def _strongest(
         panel.set_xlabel("time (s)")
     _legend(figure, legend)
     return Drawing(
-        figure, alt, f"The {len(pairs)} pathways between regions with the largest share of the current. {caption}"
+        figure,
+        alt,
+        f"{len(pairs)} pathways between regions: resolved ones, and those with the largest share of the current. "
+        f"{caption}",
     )
 
 

@@ -153,6 +153,18 @@ def _mixed(colour: str, towards: str, share: float) -> str:
     return to_hex((float(red), float(green), float(blue)))
 
 
+def resolved_first(pathways: pd.DataFrame) -> pd.DataFrame:
+    """Order pathways for figures with room for a few: resolved pathways first, then those with the largest share.
+
+    Parameters
+    ----------
+    pathways : rows of the table ``pathways``.
+    """
+    place = pathways.assign(is_resolved=pathways["verdict"] == "resolved")
+    order = place.sort_values(["is_resolved", "share"], ascending=False, kind="stable").index
+    return pathways.loc[order]
+
+
 def in_order(names: Iterable[str], palette: Palette) -> list[str]:
     """Sort names of regions as the palette has them; names that are no regions follow in alphabetical order."""
     rank = {name: position for position, name in enumerate(palette)}

@@ -141,9 +141,9 @@ def _skewness_sentence(resolved: pd.DataFrame) -> str:
     n = int((resolved["resolved_by"] == "skewness").sum())
     if not n:
         return ""
-    which = "It is" if len(resolved) == 1 else f"{n} of them {_are(n)}"
+    subject = "It is" if len(resolved) == 1 else f"{n} of them {_are(n)}"
     return (
-        f" {which} resolved by the skewness of the activity, because effects are over within a bin: "
+        f" {subject} resolved by the skewness of the activity, because effects are over within a bin: "
         "believe existence, direction and sign, and not the current."
     )
 

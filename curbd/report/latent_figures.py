@@ -52,7 +52,7 @@ def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
             x, y = (_by_trial(rows[rows["latent"] == latent], condition).mean(axis=1) for latent in latents[:2])
             panel.plot(x, y, style, color=colour)
             panel.plot(x.iloc[:1], y.iloc[:1], "o", color=colour, markersize=5)
-        panel.set_title("means of the first two")
+        panel.set_title("first two latents")
         panel.set_xlabel(f"latent {latents[0]}")
         panel.set_ylabel(f"latent {latents[1]}")
     if len(looks) > 1:

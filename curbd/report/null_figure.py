@@ -17,6 +17,7 @@ from curbd.report.drawing import (
     number_text,
     panels,
     pathway_label,
+    resolved_first,
 )
 from curbd.report.reading import ModelResults
 
@@ -30,7 +31,7 @@ NULL_PANELS = {
     ("trial_shuffle", "score"): "trials shuffled:\nscore",
 }
 MAX_NULL_PATHWAYS = 16
-"""The pathways with the largest share are shown; nulls.csv holds all."""
+"""Resolved pathways and those with the largest share are shown; nulls.csv holds all."""
 
 
 def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
@@ -39,7 +40,7 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
     There is one panel for each measure and null.
     """
     pathways = fit.tables["pathways"]
-    between = pathways[pathways["source"] != pathways["target"]].sort_values("share", ascending=False, kind="stable")
+    between = resolved_first(pathways[pathways["source"] != pathways["target"]])
     chosen = between.head(MAX_NULL_PATHWAYS)
     order = {name: position for position, name in enumerate(in_order([*chosen["target"], *chosen["source"]], palette))}
     shown = chosen[["target", "source"]].sort_values(["target", "source"], key=lambda names: names.map(order))
@@ -89,7 +90,7 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
         "shuffled: the source loses its relation to the target, including a relation that other sources also have. "
         "Labels permuted, random group: whether it matters which units form the region, not whether the pathway exists."
         + (
-            f" The {len(heights)} pathways with the largest share are shown; {omitted} more are in nulls.csv."
+            f" {len(heights)} pathways are shown: resolved ones, and the largest shares; nulls.csv has {omitted} more."
             * (omitted > 0)
         ),
     )

@@ -20,7 +20,7 @@ from curbd import tables, teachers
 from curbd.cli import main as curbd
 from curbd.errors import UserError
 from curbd.report import findings, fit_figures, outlook, write_report
-from curbd.report.drawing import report_style
+from curbd.report.drawing import report_style, resolved_first
 from curbd.report.figures import plot
 from curbd.report.grid import grid
 from curbd.report.reading import RecordingResults, read_run
@@ -602,6 +602,11 @@ def test_currents_of_pathways_that_are_resolved_by_skewness_are_not_to_be_read(r
     steps = outlook.outlook(recorded._replace(fits=[fit]), []).next_steps
     assert not any(step.startswith("Read the currents") for step in steps)
     assert any("6 pathways resolved by skewness" in step for step in steps)
+
+
+def test_a_resolved_pathway_of_a_small_share_is_drawn_before_larger_ones() -> None:
+    pathways = pd.DataFrame({"share": [0.3, 0.01, 0.2], "verdict": ["unresolved", "resolved", "unresolved"]})
+    assert resolved_first(pathways)["share"].tolist() == [0.01, 0.3, 0.2]
 
 
 def judged(run: Path, **columns: object) -> findings.Summary:
