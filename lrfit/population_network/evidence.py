@@ -118,23 +118,8 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
     fit : the fitted network.
     data : the trials of the fit.
     """
-    information, prior = weight_precision(fit, data)
-    tests = pathway_tests(fit.model, data, fit.paths, information, prior)
-    return evidence_at(fit, data, information, prior, tests)
-
-
-def evidence_at(fit: Fit, data: Recording, information: Array, prior: Array, tests: PathwayTests) -> Evidence:
-    """Compute the evidence for every pathway from its weights and their posterior precision.
-
-    Parameters
-    ----------
-    fit : the fitted network.
-    data : the trials of the fit.
-    information, prior : (row, latent, row, latent) information of the activity about the weights A, and the precision
-        of their prior, see `weight_precision`.
-    tests : test of every pathway against weights of zero.
-    """
     model, regions = fit.model, fit.model.regions
+    information, prior = weight_precision(fit, data)
     covariance = _inverse(information, prior)
     parts = currents(model, data, fit.paths)
     inside = data.inside.T[..., None]
@@ -167,7 +152,7 @@ def evidence_at(fit: Fit, data: Recording, information: Array, prior: Array, tes
         rank=ranks[0],
         rank_low=ranks[1],
         rank_high=ranks[2],
-        tests=tests,
+        tests=pathway_tests(model, data, fit.paths, information, prior),
     )
 
 
