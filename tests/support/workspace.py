@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -34,19 +33,11 @@ def command(*arguments: str) -> list[str]:
     return [str(BIN / "snakemake"), *cores, *arguments]
 
 
-def snakemake(
-    folder: Path, *arguments: str, status: int = 0, opens_files: bool = True, limit_bytes: int | None = None
-) -> str:
+def snakemake(folder: Path, *arguments: str, status: int = 0, opens_files: bool = True) -> str:
     """Run Snakemake in a folder and return what it printed; fails where it ends with another status.
 
-    Without ``opens_files``, the recordings may be empty files: their settings are not compared with them. No file may
-    become larger than ``limit_bytes``, as on a disk that is full.
+    Without ``opens_files``, the recordings may be empty files: their settings are not compared with them.
     """
-
-    def limited() -> None:
-        if limit_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
     run = subprocess.run(
         command(*arguments),
         cwd=folder,
@@ -54,7 +45,6 @@ def snakemake(
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=limited,
         # A cluster job that can never start would wait for ever.
         timeout=1200,
     )

@@ -339,16 +339,6 @@ def test_disturbances_whose_runs_end_with_other_tables_do_not_count_as_continued
     assert faults.summary(rows).to_numpy().tolist() == [["SIGKILL", 8, "4 of 8", 1, 0]]
 
 
-@pytest.mark.slow
-def test_a_fit_that_is_ended_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "KILLS_PER_RUN", 2)
-    faults.main(["--out", str(tmp_path), "--runs", "1", "--faults", "SIGTERM at random moments of a fit"])
-    (row,) = pd.read_csv(tmp_path / "faults.csv").to_dict("records")
-    assert row["disturbances"] == 2
-    assert np.isnan(row["differing"])
-    assert "| 2 of 2 |" in (tmp_path / "files.md").read_text(encoding="utf-8")
-
-
 def test_scale_measures_every_step_of_a_tiny_recording(tmp_path: Path) -> None:
     scale.main(["--smoke", "--out", str(tmp_path)])
     rows = pd.read_csv(tmp_path / "scale" / "scale.csv").set_index("step")

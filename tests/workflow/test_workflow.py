@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -18,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks.faults import unreadable
+from benchmarks import faults
 from curbd import tables
 from curbd.commands.check import check_config
 from curbd.recording.circuit import circuit_of
@@ -28,8 +24,6 @@ from tests.support.workspace import (
     BIN,
     ENVIRONMENT,
     ROOT,
-    assert_same_tables,
-    command,
     make_workspace,
     planned,
     snakemake,
@@ -437,31 +431,13 @@ def test_a_folder_that_cannot_be_written_to_stops_the_run_in_one_line(fresh: Pat
     assert "Traceback" not in printed
 
 
-def test_a_run_that_is_disturbed_ends_with_the_same_tables(demo: Path, fresh: Path) -> None:
-    end_when(fresh, fresh / "results/demo/recording.nc", os.killpg, signal.SIGKILL)
-    printed = snakemake(fresh, limit_bytes=50_000, status=1)
-    assert "recording.nc: found a file that is larger than the file system or the limit" in printed
-    assert "Traceback" not in printed
-    end_when(fresh, fresh / "results/logs/fit/demo/full_rank.log", os.killpg, signal.SIGTERM)
-    # The jobs of the killed run live on and write files during the next run.
-    end_when(fresh, fresh / "results/demo/low_rank/network.nc", os.kill, signal.SIGKILL)
-    snakemake(fresh)
-    assert unreadable(fresh / "results") == []
-    assert_same_tables(demo / "results", fresh / "results")
-
-
-def end_when(folder: Path, milestone: Path, end: Callable[[int, int], None], signal_number: int) -> None:
-    """Send a signal to a run as soon as a file exists, while other files are being written, and unlock its folder."""
-    with (folder / "printed").open("w") as printed:
-        run = subprocess.Popen(
-            command(), cwd=folder, env=ENVIRONMENT, stdout=printed, stderr=printed, start_new_session=True
-        )
-    deadline = time.monotonic() + 300
-    while not milestone.exists():
-        assert run.poll() is None, (folder / "printed").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    end(run.pid, signal_number)
-    run.wait()
-    assert unreadable(folder / "results") == []
-    snakemake(folder, "--unlock")
+@pytest.mark.slow
+def test_a_run_that_is_disturbed_ends_with_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "KILLS_PER_RUN", 1)
+    reference = faults.undisturbed(faults.make_study(tmp_path / "undisturbed"))
+    disturbed = faults.make_study(tmp_path / "disturbed")
+    for disturb in (faults.without_room, faults.ended_in_fit, faults.killed_anywhere):
+        assert list(disturb(disturbed, reference, np.random.default_rng(0))) == [[]]
+    faults.finish(disturbed)
+    assert faults.differing(disturbed.parent / "out", reference.tables) == []
+    assert "Traceback" not in (disturbed.parent / "printed").read_text(encoding="utf-8")
