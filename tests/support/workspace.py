@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
+from snakemake.cli import main as snakemake_main
 
 from curbd import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "Agg"}
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.support.workspace", "curbd.settings.plan"])
+NO_JOBS = {"--dry-run", "-n", "-np", "--unlock", "--lint"}
+"""Options with which Snakemake starts no job."""
 
 
 def make_workspace(folder: Path) -> Path:
@@ -38,18 +46,45 @@ def snakemake(folder: Path, *arguments: str, status: int = 0, opens_files: bool 
 
     Without ``opens_files``, the recordings may be empty files: their settings are not compared with them.
     """
+    environment = ENVIRONMENT | {"CURBD_CHECK": "1" if opens_files else "0"}
+    run = _plan if NO_JOBS & set(arguments) else _run
+    found, printed = run(folder, command(*arguments), environment)
+    assert found == status, printed
+    return printed
+
+
+def _run(folder: Path, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command line; returns its status and what it printed."""
+    # A cluster job that can never start would wait for ever.
     run = subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=ENVIRONMENT | {"CURBD_CHECK": "1" if opens_files else "0"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        # A cluster job that can never start would wait for ever.
-        timeout=1200,
+        words, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200
     )
-    assert run.returncode == status, run.stdout
-    return run.stdout
+    return run.returncode, run.stdout
+
+
+def _plan(folder: Path, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command line of Snakemake in the fork of a process that has imported Snakemake.
+
+    Imports take most of the time of a run that starts no job.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        printed = Path(temporary) / "printed"
+        run = FORKS.Process(target=_call_snakemake, args=(folder, words, environment, printed))
+        run.start()
+        run.join()
+        assert run.exitcode is not None
+        return run.exitcode, printed.read_text(encoding="utf-8")
+
+
+def _call_snakemake(folder: Path, words: list[str], environment: dict[str, str], printed: Path) -> None:
+    """Take the place of a command line of Snakemake, in a process of its own."""
+    os.chdir(folder)
+    os.environ.update(environment)
+    file = os.open(printed, os.O_CREAT | os.O_WRONLY)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.argv = words
+    snakemake_main()
 
 
 def planned(printed: str) -> dict[str, int]:
