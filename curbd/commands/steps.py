@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curbd.errors import UNWRITABLE, UserError
-from curbd.settings.models import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from curbd.pathways.window_table import TimeWindow
     from curbd.scores.score import Scores
     from curbd.settings.experiments import Experiments
+    from curbd.settings.models import Model
 
     WindowJudge = Callable[[TimeWindow], pd.DataFrame]
     JudgeOfModel = Callable[[xr.Dataset, xr.Dataset, Model], WindowJudge]

@@ -19,6 +19,18 @@ from curbd.storage import told_if_unwritable
 PACKAGE = Path(__file__).resolve().parents[1]
 WORKFLOW_FOLDERS = (PACKAGE.parent, PACKAGE / "installed_workflow")
 """Folders that may hold the Snakefile: the root of the repository, and the folder that a wheel brings."""
+SNAKEMAKE_WITHOUT_TRACEBACK = """
+import sys
+def told(kind, *error):
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, *error)
+sys.excepthook = told
+sys.argv[0] = "snakemake"
+from snakemake.cli import main
+main()
+"""
+"""Program that runs Snakemake. Ctrl-C shows no traceback, also while Snakemake and the Snakefile import their
+libraries; after that, Snakemake itself ends its jobs."""
 ROOM_FOR_SNAKEMAKE_BYTES = 100_000
 """Size of the files that Snakemake writes before the first step of a run."""
 
@@ -119,7 +131,8 @@ def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[
     """
     root = workflow_folder()
     config = config.expanduser().absolute()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--cores", cores]
+    command = [sys.executable, "-c", SNAKEMAKE_WITHOUT_TRACEBACK]
+    command += ["--snakefile", str(root / "Snakefile"), "--cores", cores]
     command += ["--directory", str(_folder(config)), "--configfile", str(config)]
     if not any(option.startswith("--workflow-profile") for option in options):
         command += ["--workflow-profile", str(root / "profiles" / "default")]

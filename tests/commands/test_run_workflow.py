@@ -111,3 +111,14 @@ def test_ctrl_c_ends_with_one_line(
         cli.main(["run", str(study / "my.yaml")])
     assert ended.value.code == 130
     assert capsys.readouterr().err == ("curbd run: interrupted; run the same command again to continue\n")
+
+
+def test_ctrl_c_while_snakemake_is_imported_shows_no_traceback(study: Path) -> None:
+    # A package that is interrupted by the first line that is imported, found before the real one.
+    (study / "snakemake").mkdir()
+    code = "import os, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nos.kill(os.getpid(), signal.SIGINT)"
+    (study / "snakemake" / "__init__.py").write_text(code + "\n")
+    command = run_workflow.snakemake_command(study / "my.yaml", "1", [])
+    ended = subprocess.run(command, cwd=study, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr == ""
