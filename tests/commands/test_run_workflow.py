@@ -116,7 +116,8 @@ def test_ctrl_c_ends_with_one_line(
 def test_ctrl_c_while_snakemake_is_imported_shows_no_traceback(study: Path) -> None:
     # A package that is interrupted by the first line that is imported, found before the real one.
     (study / "snakemake").mkdir()
-    code = "import os, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nos.kill(os.getpid(), signal.SIGINT)"
+    restored = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"import os, signal\n{restored}\nos.kill(os.getpid(), signal.SIGINT)"
     (study / "snakemake" / "__init__.py").write_text(code + "\n")
     command = run_workflow.snakemake_command(study / "my.yaml", "1", [])
     ended = subprocess.run(command, cwd=study, capture_output=True, text=True)
