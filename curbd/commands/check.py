@@ -410,5 +410,11 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
         return False, [*mistakes, "No file was opened: the mistakes in the config must be corrected first."]
     plan = with_default_models(plan)
     check = check_run(plan)
+    absent = [path for line in mistakes for path in re.findall(r'found "(.+)" \(no such file\)', line)]
+    for name, lines in check.of_recording.items():
+        # The mistake in the config is told already.
+        check.of_recording[name] = [
+            line for line in lines if not any(f"{path}, which is not a file" in line for path in absent)
+        ]
     check.of_study = list(dict.fromkeys([*mistakes, *check.of_study]))
     return not check.mistakes, report_lines(check, len(plan.recordings))

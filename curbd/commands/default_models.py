@@ -22,6 +22,8 @@ MIN_UNITS_OF_A_SAMPLE = 2
 """If `units.min_per_region` lets regions of fewer units in, fluorescence is that of averages over regions."""
 MAX_PROBED_TRIALS = 20
 """Number of trials of a plain HDF5 file that are read to tell counts from rates."""
+MAX_PROBED_VALUES = 4_000_000
+"""Number of values of one continuous stretch that are read to tell counts from rates."""
 
 
 def with_default_models(plan: Plan) -> Plan:
@@ -88,9 +90,15 @@ def _holds_counts(file: h5py.File, row: Recording) -> bool:
 
     layout = row.settings.hdf5
     rates, time = file.get(layout.rates), file.get(layout.time or "")
-    if not isinstance(rates, h5py.Dataset) or not isinstance(time, h5py.Dataset) or time.size < 2:
+    if not isinstance(rates, h5py.Dataset) or rates.ndim not in (2, 3) or rates.dtype.kind not in "biuf":
         return False
-    if rates.dtype.kind not in "fiu" or "activity" in file.attrs or "activity" in rates.attrs:
+    if "activity" in file.attrs or "activity" in rates.attrs:
         return False
-    probed = np.asarray(rates[:MAX_PROBED_TRIALS] if rates.ndim == 3 else rates[:], float)
-    return counts_per_rate(probed, float(np.median(np.diff(np.ravel(time[:]))))) is not None
+    if isinstance(time, h5py.Dataset) and time.size > 1 and time.dtype.kind in "fiu":
+        dt_s = float(np.median(np.diff(np.ravel(time[:]))))
+    elif layout.sampling_rate_hz is not None:
+        dt_s = 1 / layout.sampling_rate_hz
+    else:
+        return False
+    n_rows = MAX_PROBED_TRIALS if rates.ndim == 3 else max(MAX_PROBED_VALUES // max(rates.shape[1], 1), 1)
+    return counts_per_rate(np.asarray(rates[:n_rows], float), dt_s) is not None

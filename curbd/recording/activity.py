@@ -35,6 +35,8 @@ MIN_SPIKES_PER_VALUE = 1 / 2000
 """Large recordings with fewer spikes per unit and bin have times that are not in seconds."""
 MIN_FILLED_SHARE = 0.02
 """Large arrays of trials with a smaller share of bins inside trials are refused."""
+USUAL_SILENCE_INTERVALS = 10
+"""A silence of more than this number of mean intervals between the spikes of all units has a probability below 5e-5."""
 BLOCK_GAP_SMOOTHINGS = 4
 """Default gap between two blocks of continuous data, in standard deviations of the smoothing Gaussian."""
 
@@ -185,7 +187,8 @@ def _from_stretch(
     gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
     if continuous:
         _require_span(table, activity, span_s, dt_s, len(units), where)
-    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous)
+    silence_s = _longest_silence_s(activity) if isinstance(activity, Spikes) else 0.0
+    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous, silence_s)
     if settings.windows.table is None:
         trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
 
@@ -218,6 +221,13 @@ def _from_stretch(
         input_names=file.declared_inputs,
         drive=None if drive is None else on_bins(drive),
     )
+
+
+def _longest_silence_s(spikes: Spikes) -> float:
+    """The longest time without a spike of any unit that is still usual, at the mean rate of all units together."""
+    if not spikes.n_spikes or spikes.observed_s is not None:
+        return 0.0
+    return USUAL_SILENCE_INTERVALS * (spikes.span_s[1] - spikes.span_s[0]) / spikes.n_spikes
 
 
 def _require_span(

@@ -11,6 +11,8 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 
+MAX_NUMBERS_IN_CELL = 8
+"""Cells with more numbers are data, such as waveforms, and not properties of a unit or of a trial."""
 NO_LABEL_TEXTS = {
     *(
         "",
@@ -157,6 +159,11 @@ def column_of(table: pd.DataFrame, column: str, where: str) -> pd.Series[Any]:
             todo=did_you_mean(column, map(str, table.columns)),
         )
     return table[column]
+
+
+def joined(cells: Sequence[Any] | np.ndarray) -> str:
+    """Return several values as one cell, with commas between them."""
+    return ", ".join(as_text(cell) for cell in np.ravel(cells))
 
 
 def cell_text(cell: Any) -> str:

@@ -100,7 +100,7 @@ def clock_notes(time_s: np.ndarray) -> list[str]:
         notes.append(f"the sampling step of {step:.4g} s is unusual for activity; check the unit of the times.")
     gaps = steps[steps > 5 * step]
     if gaps.size:
-        notes.append(f"{gaps.size} gaps of more than 5 samples, the longest {gaps.max():.4g} s.")
+        notes.append(f"gaps of more than 5 samples: {gaps.size}, the longest {gaps.max():.4g} s.")
     usual = steps[steps <= 5 * step]
     jitter = float(usual.std() / step)
     if jitter > 0.01:

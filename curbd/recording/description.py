@@ -15,7 +15,7 @@ from curbd.recording.counts import counts_per_rate
 from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import LabelOrigin, resolve
-from curbd.recording.window_checks import clock_hint, window_notes
+from curbd.recording.window_checks import are_relative, clock_hint, window_notes
 from curbd.settings.recording import Regions, Units
 
 LEVEL_LINES = (
@@ -27,6 +27,10 @@ INSPECTED_SAMPLES = 2000
 """Number of samples of sampled activity that are read to find units whose activity does not vary."""
 MAX_REGIONS_LISTED = 12
 """Up to this number of regions have a line each; more regions share one line."""
+TABLES_OF_TRIALS = ("trials", "trial")
+"""Names of the interval table that holds the trials, in NWB and in plain HDF5 files."""
+FAST_SAMPLING_HZ = 200.0
+"""Activity that is sampled faster gets a remark on wider bins."""
 LOOK_AT_THESE = "Look at these (docs/files.md says what each remark means)"
 """Title of the remarks."""
 MAX_VALUES_COUNTED = 8
@@ -248,24 +252,34 @@ def _unit_remarks(file: RecordingFile, columns: Mapping[str, Sequence[Any]]) -> 
 
 
 def _trial_remarks(file: RecordingFile) -> list[str]:
-    """What is remarkable about the rows of the table `trials`, if they are taken as they are."""
-    table = file.intervals.get("trials")
+    """What is remarkable about the rows of the table of trials, if they are taken as they are."""
+    name, table = next(
+        ((name, file.intervals[name]) for name in TABLES_OF_TRIALS if name in file.intervals), ("", None)
+    )
     if table is None or not len(table):
         return []
     bounds = table[["start_time", "stop_time"]].to_numpy(dtype=float)
     finite = np.isfinite(bounds).all(axis=1)
-    remarks = [] if finite.all() else [f"trials: {int((~finite).sum())} of {len(finite)} rows have no start or stop."]
+    remarks = [] if finite.all() else [f"{name}: {int((~finite).sum())} of {len(finite)} rows have no start or stop."]
     bounds = bounds[finite]
     if (n_backwards := int((bounds[:, 1] < bounds[:, 0]).sum())) > 0:
-        remarks.append(f"trials: {n_backwards} of {len(bounds)} rows end before they start.")
-    remarks += window_notes(bounds[:, 0], bounds[:, 1], "trials", dt_s=1e-3)
+        remarks.append(f"{name}: {n_backwards} of {len(bounds)} rows end before they start.")
+    relative = [
+        str(column) for column in table.columns if str(column).endswith("_time") and are_relative(table, column)
+    ]
+    if relative:
+        remarks.append(
+            f"{name}: the times in {', '.join(relative)} lie outside of their trials and would fit as times from"
+            " start_time; windows.align needs times on the clock of the recording."
+        )
+    remarks += window_notes(bounds[:, 0], bounds[:, 1], name, dt_s=1e-3)
     if isinstance(file.activity, Spikes) and len(bounds):
         first, last = file.activity.span_s
         outside = (bounds[:, 1] < first) | (bounds[:, 0] > last)
         if outside.any():
             hint = clock_hint(float(bounds[:, 0].min()), float(bounds[:, 1].max()), (first, last))
             remarks.append(
-                f"trials: {int(outside.sum())} of {len(bounds)} rows lie outside the recording ({first:.6g} to"
+                f"{name}: {int(outside.sum())} of {len(bounds)} rows lie outside the recording ({first:.6g} to"
                 f" {last:.6g} s)" + (f"; {hint}." if hint else ".")
             )
     return remarks
@@ -291,7 +305,14 @@ def _activity_remarks(file: RecordingFile) -> list[str]:
             remarks.append(f"{constant.size} units do not vary{stretch}: {units}{more}.")
         if missing := int(np.count_nonzero(~finite)):
             remarks.append(f"{missing} of {finite.size} values are not finite{stretch}.")
-        if finite.any() and first[finite].min() >= 0 and np.all(first[finite] == np.round(first[finite])):
+        rate_hz = activity.steady[1] if activity.steady else 1 / float(np.median(np.diff(activity.time_s())))
+        if rate_hz > FAST_SAMPLING_HZ:
+            remarks.append(
+                f"The activity is sampled at {rate_hz:g} Hz, and each sample is a bin; wider bins (bin_width_s: 0.01)"
+                " need less time and memory."
+            )
+        whole = bool(np.all(first[finite] == np.round(first[finite])))
+        if whole and counts_per_rate(first, 1 / rate_hz) is not None:
             remarks.append(
                 "The activity consists of whole numbers. If they are spike counts: units.min_rate_hz does not apply to"
                 " them, and scaling: counts (with smoothing_s: 0) models their noise."

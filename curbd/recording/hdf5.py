@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
+from curbd.recording.hdf5_columns import cells_of, dataset_at, datasets, fields, has_cells, is_column, is_table, texts
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
@@ -28,6 +30,13 @@ from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 from curbd.storage import readable_hdf5
 
+SPIKE_TIMES_ADVICE = (
+    "spike times are read from NWB files: write one with pynwb, or hand the spike times over in Python"
+    " (curbd.ingest_spikes), or write spike counts in bins (trial, time, unit) as the dataset `rates`"
+)
+"""What to do with a plain HDF5 file that holds spike times instead of activity in bins."""
+RATE_HINT = re.compile(r"rate|hz|^fs$|^dt(_|$)|bin_?(width|size)|interval|period", re.IGNORECASE)
+"""Words in the names of numbers that may state the sampling rate or the sampling interval of a file."""
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity if the settings name none, by the number of axes."""
 
@@ -215,63 +224,8 @@ def _conversion(dataset: h5py.Dataset) -> tuple[float, float, float | None]:
     return 1.0 if factor is None else factor, offset or 0.0, None if fill is None or np.isnan(fill) else fill
 
 
-def _cells(dataset: h5py.Dataset) -> list[Any]:
-    """Cells of a column: texts, the names of codes, or numbers."""
-    with reading(str(dataset.file.filename), dataset.name.lstrip("/")):
-        return _read_cells(dataset)
-
-
-def _read_cells(dataset: h5py.Dataset) -> list[Any]:
-    if dataset.dtype.kind in "OSU":
-        return texts(dataset)
-    if names := code_names(dataset):
-        return list(decoded(dataset[...], names))
-    return list(np.ravel(dataset[...]))
-
-
-def _is_column(dataset: h5py.Dataset, length: int | None) -> bool:
-    """Whether a dataset is a column of this length (any length for None); MATLAB writes (n, 1) and (1, n)."""
-    if dataset.ndim not in (1, 2) or dataset.size != max(dataset.shape):
-        return False
-    return dataset.size == length if length is not None else True
-
-
-def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Find every dataset of a file except the contents of MATLAB cell arrays, which are stored under ``#refs#``.
-
-    Parameters
-    ----------
-    file : the opened file.
-
-    Returns
-    -------
-    Path -> dataset.
-    """
-    by_path: dict[str, h5py.Dataset] = {}
-
-    def visit(path: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and not path.startswith("#"):
-            by_path[path] = node
-
-    file.visititems(visit)
-    return by_path
-
-
-def texts(dataset: h5py.Dataset) -> list[str]:
-    """Convert all cells of a dataset to strings; in MATLAB 7.3 files, cells are references to arrays of characters."""
-    cells = np.ravel(dataset[()])
-    if h5py.check_ref_dtype(dataset.dtype) is not None:
-        return [as_text("".join(map(chr, np.ravel(dataset.file[cell][()])))) for cell in cells]
-    return [as_text(value) for value in cells]
-
-
-def _dataset(file: h5py.File, name: str | None) -> h5py.Dataset | None:
-    node = file.get(name) if name else None
-    return node if isinstance(node, h5py.Dataset) else None
-
-
 def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
-    rates = _dataset(file, layout.rates)
+    rates = dataset_at(file, layout.rates)
     where_rates = f"{where}: {layout.rates}"
     if rates is None:
         paths = list(datasets(file))
@@ -279,17 +233,21 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
         todo = "name the dataset under hdf5.rates; `curbd inspect` proposes a layout " + did_you_mean(
             layout.rates, paths
         )
+        if any("spike" in path.casefold() and "time" in path.casefold() for path in paths):
+            todo = SPIKE_TIMES_ADVICE
         raise UserError.at(
             where_rates,
             found=f"no such dataset (the file holds {listed or 'none'})",
             expected="the activity",
             todo="it is an NWB file: set its format to nwb" if "nwb_version" in file.attrs else todo,
         )
-    if rates.ndim not in DEFAULT_DIMS or rates.dtype.kind not in "fiu":
+    if rates.ndim not in DEFAULT_DIMS or rates.dtype.kind not in "biuf":
         raise UserError.at(
             where_rates,
             found=f"{rates.dtype} of shape {rates.shape}",
             expected="numbers (trial, time, unit) or (time, unit)",
+            todo="trials of different length are filled up with NaN to one array; other axes, such as sessions, need"
+            " a file each",
         )
     if 0 in rates.shape:
         raise UserError.at(where_rates, found=f"an empty dataset of shape {rates.shape}", expected="activity")
@@ -306,16 +264,27 @@ def _times(
     file: h5py.File, layout: HDF5Layout, n_times: int, where: str
 ) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
     """Times of the activity; (start, rate, number of samples) where a sampling rate gives them; sentences for notes."""
-    dataset = _dataset(file, layout.time)
+    dataset = dataset_at(file, layout.time)
     where_time = f"{where}: {layout.time or 'hdf5.time'}"
     if dataset is not None:
         second, notes = seconds_per_unit(dataset, str(layout.time))
+        if dataset.dtype.kind not in "fiu":
+            raise UserError.at(
+                where_time,
+                found=f"texts, such as {texts(dataset)[0]!r}" if dataset.dtype.kind in "OSU" else f"{dataset.dtype}",
+                expected="numbers of seconds",
+                todo="write the times as seconds from the start of the recording, or set hdf5.time to null and give"
+                " hdf5.sampling_rate_hz",
+            )
         with reading(where, str(layout.time)):
             time_s = np.ravel(np.asarray(dataset[...], float))
         time_s = time_s if second == 1.0 else time_s * second
         if time_s.size != n_times:
             raise UserError.at(
-                where_time, found=f"{time_s.size} times", expected=f"{n_times}, the length of {layout.rates}"
+                where_time,
+                found=f"{time_s.size} times" + (f" of shape {dataset.shape}" if dataset.ndim > 1 else ""),
+                expected=f"{n_times}, one for each bin of {layout.rates}",
+                todo=_advice_on_times(dataset.shape, n_times),
             )
         if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0):
             wrong = ~np.isfinite(time_s) | np.r_[False, np.diff(time_s) <= 0]
@@ -340,15 +309,33 @@ def _times(
         )
     if (rate_hz := layout.sampling_rate_hz) is not None:
         return lambda: np.arange(n_times) / rate_hz, (0.0, rate_hz, n_times), []
-    hint = next(
-        (f"{key} = {value}" for key, value in file.attrs.items() if "rate" in key or "hz" in key.casefold()), ""
-    )
+    hint = _hint_of_rate(file)
     raise UserError.at(
         where_time,
-        found="no dataset of times and no sampling rate" + (f" (the file has an attribute {hint})" if hint else ""),
+        found="no dataset of times and no sampling rate" + (f" (the file has {hint})" if hint else ""),
         expected="one of the two, because a rate is never guessed",
         todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz",
     )
+
+
+def _advice_on_times(shape: tuple[int, ...], n_times: int) -> str:
+    """What to do about times that are not one for each bin."""
+    if shape == (n_times + 1,):
+        return "these may be the edges of the bins: write their centres, (edges[1:] + edges[:-1]) / 2"
+    if len(shape) == 2 and n_times in shape:
+        return "all trials have the same bins: write the times of one trial, from its event"
+    return "check the axis order (hdf5.dims), or name another dataset under hdf5.time"
+
+
+def _hint_of_rate(file: h5py.File) -> str:
+    """An attribute or a single number of the file that may be the sampling rate; '' if there is none."""
+    for key, value in file.attrs.items():
+        if RATE_HINT.search(key):
+            return f"an attribute {key} = {value}"
+    for path, dataset in datasets(file).items():
+        if dataset.size == 1 and dataset.dtype.kind in "fiu" and RATE_HINT.search(path.rsplit("/", 1)[-1]):
+            return f"a number {path} = {np.ravel(dataset[...])[0]:g}"
+    return ""
 
 
 def _unit_facts(
@@ -357,7 +344,7 @@ def _unit_facts(
     layout = settings.hdf5
 
     def column(name: str | None) -> list[str] | None:
-        dataset = _dataset(file, name)
+        dataset = dataset_at(file, name)
         if dataset is None:
             return None
         if dataset.size != n_units:
@@ -383,7 +370,7 @@ def _unit_facts(
             f"{where}: hdf5.region", found=f"the group {layout.region!r}", expected=f"a dataset (one of {members})"
         )
     ids, region, types = column(layout.unit_id), column(layout.region), column(layout.cell_type)
-    xyz = _dataset(file, layout.position)
+    xyz = dataset_at(file, layout.position)
     if xyz is not None and xyz.shape != (n_units, 3):
         raise UserError.at(
             f"{where}: {layout.position}",
@@ -393,9 +380,9 @@ def _unit_facts(
     columns: dict[str, list[Any]] = {}
     column_notes: list[str] = []
     for name, dataset in datasets(file).items():
-        if _is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/"):
+        if is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/"):
             try:
-                columns[name] = _cells(dataset)
+                columns[name] = cells_of(dataset)
             except UnreadableError as error:
                 column_notes.append(f"Left out: {error}")
     read = LabelReader(settings.regions)
@@ -421,42 +408,55 @@ def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: st
 
     Returns
     -------
-    The trials; sentences on times that were converted to seconds.
+    The trials; sentences on columns that are left out, and on times that were converted to seconds.
     """
     notes: list[str] = []
-    group = file.get(layout.trial) if layout.trial else None
-    columns: dict[str, list[Any]] = {}
-    length = "trial" if n_trials is None else n_trials
-    if isinstance(group, h5py.Group):
-        for name, dataset in datasets(group).items():
-            if not _is_column(dataset, n_trials):
-                raise UserError.at(
-                    f"{where}: {layout.trial}/{name}",
-                    found=f"shape {dataset.shape}",
-                    expected=f"({length},), one value for each trial of {layout.rates}",
-                )
-            try:
-                columns[name] = _cells(dataset)
-            except UnreadableError as error:
-                notes.append(f"Left out: {error}")
-                continue
-            if name.endswith("_time"):
-                second, unit_notes = seconds_per_unit(dataset, f"{layout.trial}/{name}")
-                notes += unit_notes
-                columns[name] = columns[name] if second == 1.0 else list(numbers(columns[name]) * second)
-    lengths = {len(values) for values in columns.values()}
-    if len(lengths) > 1:
+    node = file.get(layout.trial) if layout.trial else None
+    stored = fields(node) if is_table(node) else datasets(node) if isinstance(node, h5py.Group) else {}
+    n_rows = n_trials if n_trials is not None else _length_of_table(stored)
+    whole = {name: dataset for name, dataset in stored.items() if has_cells(dataset, n_rows)}
+    if stored and not whole:
+        name, dataset = next(iter(stored.items()))
         raise UserError.at(
-            f"{where}: {layout.trial}",
-            found=f"columns of different lengths {sorted(lengths)}",
-            expected="the same length for all columns, one value for each trial",
+            f"{where}: {layout.trial}/{name}",
+            found=f"shape {dataset.shape}",
+            expected=f"({n_rows},), one value for each trial of {layout.rates}",
+            todo="check the axis order (hdf5.dims), or set hdf5.trial to null",
         )
-    length_of_table = n_trials if n_trials is not None else max(lengths, default=0)
-    return pd.DataFrame(columns, index=range(length_of_table)), notes
+    for name in stored.keys() - whole.keys():
+        notes.append(
+            f"{layout.trial}/{name} is left out: it has the shape {stored[name].shape}, where {n_rows} cells are"
+            " expected, one for each trial."
+        )
+    columns: dict[str, list[Any]] = {}
+    for name, dataset in whole.items():
+        try:
+            columns[name] = cells_of(dataset)
+        except UnreadableError as error:
+            notes.append(f"Left out: {error}")
+            continue
+        if name.endswith("_time"):
+            second, unit_notes = seconds_per_unit(dataset, f"{layout.trial}/{name}")
+            notes += unit_notes
+            columns[name] = columns[name] if second == 1.0 else list(numbers(columns[name]) * second)
+    if n_trials is None and columns and not {"start_time", "stop_time"} <= set(columns):
+        notes.append(
+            f"{layout.trial} is not used: its columns are {', '.join(columns)}, and trials of continuous activity need"
+            " start_time and stop_time, in seconds."
+        )
+    return pd.DataFrame(columns, index=range(n_rows)), notes
+
+
+def _length_of_table(columns: Mapping[str, h5py.Dataset]) -> int:
+    """The number of rows of a table: that of its start_time, or of most of its columns."""
+    if "start_time" in columns:
+        return int(columns["start_time"].size)
+    lengths = [int(max(dataset.shape, default=1)) for dataset in columns.values()]
+    return max(set(lengths), key=lengths.count, default=0)
 
 
 def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where: str) -> h5py.Dataset | None:
-    inputs = _dataset(file, layout.inputs)
+    inputs = dataset_at(file, layout.inputs)
     if inputs is None:
         return None
     length = {"trial": sizes.get("trial"), "time": sizes["time"]}
@@ -479,7 +479,7 @@ def _input_names(file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | Non
     if inputs is None:
         return ()
     n_inputs = inputs.shape[-1]
-    dataset = _dataset(file, layout.input_name)
+    dataset = dataset_at(file, layout.input_name)
     names = tuple(f"input{index}" for index in range(n_inputs)) if dataset is None else tuple(texts(dataset))
     if len(names) != n_inputs or len(set(names)) != n_inputs:
         raise UserError.at(

@@ -11,12 +11,17 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
-from curbd.recording.binning import Sampling, covered, sampled_bins, sampling
+from curbd.recording.binning import ROUNDING_BINS, Sampling, covered, sampled_bins, sampling
 from curbd.recording.cells import cell_text, column_of
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import RecordingFile, Series
 from curbd.recording.windows import Trials
 from curbd.settings.recording import Input
+
+MAX_HOLE_S = 0.5
+"""Inputs are interpolated over holes of up to this time, such as blinks."""
+MAX_HOLE_BINS = 2
+"""Inputs are interpolated over holes of up to this number of bins, however wide."""
 
 
 class KnownInputs(NamedTuple):
@@ -53,8 +58,12 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
     UserError : a declared input has a missing value, two inputs have the same name, or see `known_inputs`.
     """
     observed = activity.observed
+    hole_notes: list[str] = []
     if activity.input_names:
         todo = "fill in the missing values, or leave the input out"
+        values, n_filled = over_holes(activity.inputs, observed, activity.trials.dt_s)
+        hole_notes = _note_on_holes("inputs", n_filled, observed)
+        activity = replace(activity, inputs=values)
         require_known(activity.inputs, observed, activity.input_names, f"{where}: inputs", todo)
     named = known_inputs(file, settings, activity.trials, observed, where)
     names = [*activity.input_names, *named.names]
@@ -62,7 +71,11 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
         raise UserError.at(
             f"{where}: inputs", found=f"two inputs named {repeated[0]}", expected="a different name for each input"
         )
-    notes = named.notes + placeholder_notes(np.concatenate([activity.inputs, named.values], axis=2), observed, names)
+    notes = (
+        hole_notes
+        + named.notes
+        + placeholder_notes(np.concatenate([activity.inputs, named.values], axis=2), observed, names)
+    )
     declared = np.where(observed[:, :, None], activity.inputs, 0.0)
     return KnownInputs(np.concatenate([declared, named.values], axis=2), names, notes)
 
@@ -118,12 +131,12 @@ def known_inputs(
             # What acts now was measured one delay ago.
             measured = replace(trials, zero_s=trials.zero_s - lag_s)
             if entry.series is not None:
-                values, labels = _from_series(file, entry, measured, observed, where_entry)
+                values, labels, new_notes = _from_series(file, entry, measured, observed, where_entry)
             elif entry.interval is not None:
-                values, labels = _from_intervals(file, entry, measured, where_entry)
+                (values, labels), new_notes = _from_intervals(file, entry, measured, where_entry), []
             else:
-                values, labels, column_notes = _from_column(entry, measured, where_entry)
-                notes += [note for note in column_notes if note not in notes]
+                values, labels, new_notes = _from_column(entry, measured, where_entry)
+            notes += [note for note in new_notes if note not in notes]
             blocks.append(values)
             names += _with_lag(labels, lag_s)
     if not blocks:
@@ -184,6 +197,50 @@ def require_known(values: np.ndarray, observed: np.ndarray, names: Sequence[str]
         )
 
 
+def over_holes(values: np.ndarray, observed: np.ndarray, dt_s: float) -> tuple[np.ndarray, int]:
+    """Interpolate inputs over short holes, such as the blinks of a pupil, and count the bins.
+
+    A hole is interpolated linearly in time from the bins before and after; at the start or end of a trial, the nearest
+    value is held. Longer holes are left as they are.
+
+    Parameters
+    ----------
+    values : (trial, time, input), NaN where missing.
+    observed : (trial, time) bool, True for bins with activity.
+    dt_s : bin width in seconds.
+
+    Returns
+    -------
+    The inputs; the number of bins with activity that were interpolated in any input.
+    """
+    longest = max(MAX_HOLE_BINS, int(MAX_HOLE_S / dt_s + ROUNDING_BINS))
+    filled = values.copy()
+    for trial, column in zip(*np.nonzero((np.isnan(values) & observed[:, :, None]).any(axis=1)), strict=True):
+        wanted = np.flatnonzero(observed[trial])
+        series = values[trial, wanted, column]
+        missing = np.isnan(series)
+        if missing.all():
+            continue
+        # Every run of missing bins, from its first bin to the bin after its last.
+        first, last = np.flatnonzero(np.diff(np.r_[False, missing, False].astype(int))).reshape(-1, 2).T
+        short = np.repeat(last - first <= longest, last - first)
+        bins = np.flatnonzero(missing)[short]
+        filled[trial, wanted[bins], column] = np.interp(bins, np.flatnonzero(~missing), series[~missing])
+    replaced = np.isnan(values) & np.isfinite(filled)
+    return filled, int((replaced.any(axis=2) & observed).sum())
+
+
+def _note_on_holes(what: str, n_filled: int, observed: np.ndarray) -> list[str]:
+    """A sentence on interpolated bins, if there are any."""
+    if not n_filled:
+        return []
+    total = int(observed.sum())
+    return [
+        f"{what}: {n_filled} of {total} bins have no value; these holes are short ({MAX_HOLE_S:g} s or less) and are"
+        " interpolated."
+    ]
+
+
 def _with_lag(labels: Sequence[str], lag_s: float) -> list[str]:
     """The names of inputs that act with a delay."""
     return list(labels) if lag_s == 0 else [f"{label}_lag_{lag_s:g}s" for label in labels]
@@ -202,22 +259,24 @@ def _labels_of_series(entry: Input, series: Series) -> list[str]:
 
 def _from_series(
     file: RecordingFile, entry: Input, trials: Trials, observed: np.ndarray, where: str
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[np.ndarray, list[str], list[str]]:
     series = _series(file, entry, where)
     when = sampling(series.time_s(), f"{where}.series, {series.name}")
-    values = _held_at_the_ends(series, when, trials)
+    values, n_filled = over_holes(_held_at_the_ends(series, when, trials), observed, trials.dt_s)
     names = _labels_of_series(entry, series)
     edges = trials.edges_s()
-    bins_s = (edges[:, :-1][observed], edges[:, 1:][observed])
-    require_known(
-        values,
-        observed,
-        names,
-        f"{where}.series, {series.name}",
+    start, stop = float(edges[:, :-1][observed].min()), float(edges[:, 1:][observed].max())
+    todo = (
         f"the series lasts from {when.time_s[0]:g} to {when.time_s[-1]:g} s (one sample in {when.step_s:g} s), "
-        f"the windows from {bins_s[0].min():g} to {bins_s[1].max():g} s: restrict windows to where it was recorded",
+        f"the windows from {start:g} to {stop:g} s: restrict windows to where it was recorded"
     )
-    return values, names
+    if when.time_s[0] <= start + when.step_s and stop - when.step_s <= when.time_s[-1]:
+        todo = (
+            f"the series has holes of more than {MAX_HOLE_S:g} s, over which it is not interpolated: fill in the"
+            " missing values in the file, or leave out the trials (windows.select) or the input"
+        )
+    require_known(values, observed, names, f"{where}.series, {series.name}", todo)
+    return values, names, _note_on_holes(f"input {entry.name}", n_filled, observed)
 
 
 def _held_at_the_ends(series: Series, when: Sampling, trials: Trials) -> np.ndarray:

@@ -41,6 +41,8 @@ INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
 
 MAX_DATASETS_LISTED = 50
 """Up to this number of datasets of an HDF5 file are listed."""
+MAX_ACTIVITIES_LISTED = 8
+"""Up to this number of datasets that could be the activity are listed."""
 
 
 def inspect(path: Path | str) -> str:
@@ -82,28 +84,40 @@ def _nwb_in_hdf5(file: h5py.File, path: Path) -> list[list[str]]:
 
 def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
     from curbd.recording import nwb
-    from curbd.recording.nwb_series import all_series, choose_activity, is_roi_response, stored_axes
+    from curbd.recording.nwb_series import all_series, choose_activity, is_roi_response, likely_activity, stored_axes
 
     about = one_line(nwbfile.session_description)
     head = [path.name, f"NWB {version}, {_size(path)}" + (f": {about}" if about else "")]
     stored = all_series(nwbfile)
+    settings, columns, activity = INSPECTION_SETTINGS, dict[str, object](), list[str]()
     try:
         paths = choose_activity(nwbfile, [], str(path))
-        recording_file = nwb.describe(nwbfile, path, INSPECTION_SETTINGS, str(path))
+    except UserError as error:
+        paths = likely_activity(stored)
+        activity = ["Activity", f"  {error}"]
+    try:
+        if activity and paths:
+            columns["activity"] = paths
+            settings = settings.model_copy(update={"activity": paths})
+            activity.append("  This page describes the likely one; name another under activity if you mean another.")
+        elif activity:
+            return [head, activity]
+        recording_file = nwb.describe(nwbfile, path, settings, str(path))
     except UnreadableError:
         raise
     except UserError as error:
         listed = [f"  {name}: {' x '.join(map(str, series.data.shape))}" for name, series in stored.items()]
-        paste = _paste(path, "nwb", {"activity": "<path>"}) if listed else []
-        return [head, ["Activity", f"  {error}"], ["Time series", *listed] if listed else [], paste]
-    facts = nwb.facts_of(nwbfile, paths, INSPECTION_SETTINGS, str(path))
-    activity = activity_lines(recording_file)
+        return [head, [*(activity or ["Activity"]), f"  {error}"], ["Time series", *listed]]
+    facts = nwb.facts_of(nwbfile, paths, settings, str(path))
+    activity += activity_lines(recording_file)[bool(activity) :]
     activity += [f"  stored as ({stored_axes(stored[name])}): {name}" for name in paths if name in stored]
     other_responses = [name for name in recording_file.series if is_roi_response(stored[name])]
     if other_responses:
         activity.append(f"  could be named under activity instead: {', '.join(other_responses)}")
     # The authors of a file call its trials `trials`; any other table is for the user to choose.
-    columns: dict[str, object] = {"windows.table": "trials"} if len(recording_file.intervals.get("trials", ())) else {}
+    table = "trials" if len(recording_file.intervals.get("trials", ())) else None
+    if table is not None:
+        columns["windows.table"] = table
     return [
         head,
         activity,
@@ -111,7 +125,7 @@ def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
         unit_column_lines(facts.columns, INSPECTION_SETTINGS.regions.unit_columns),
         interval_lines(recording_file),
         input_lines(recording_file, other_responses),
-        _sufficiency(recording_file, "trials" if columns else None),
+        _sufficiency(recording_file, table),
         *_what_to_write(recording_file, columns, facts.origins, facts.names, facts.candidates),
         remark_lines(recording_file, facts.columns),
     ]
@@ -119,10 +133,11 @@ def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
 
 def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     from curbd.recording import hdf5
-    from curbd.recording.layout import propose
+    from curbd.recording.hdf5_columns import datasets
+    from curbd.recording.layout import activities, propose
 
     proposal = propose(file)
-    listed = hdf5.datasets(file)
+    listed = datasets(file)
     contents = [
         "Datasets",
         *(f"  {name}: {_dataset(dataset)}" for name, dataset in list(listed.items())[:MAX_DATASETS_LISTED]),
@@ -137,23 +152,39 @@ def _hdf5(file: h5py.File, path: Path) -> list[list[str]]:
     except UnreadableError:
         raise
     except UserError as error:
-        return [head, contents, ["Not yet a recording", f"  {error}"], _paste(path, "hdf5", columns)]
+        paste = _paste(path, "hdf5", columns) if activities(file) else []
+        return [head, contents, ["Not yet a recording", f"  {error}"], paste]
     layout = ["Layout", "  the plain layout, nothing to map"]
-    if proposal:
+    if columns:
         layout = ["Layout (proposed from names, shapes and attributes: check it)"]
         layout += [f"  {key}: {_cell(value)}" for key, value in proposal.items()]
+    trials = settings.hdf5.trial
+    table = trials if trials is not None and len(recording_file.intervals.get(trials, ())) else None
+    if table is not None:
+        columns["windows.table"] = table
     origins = [LabelOrigin("unit_column", f"hdf5:{settings.hdf5.region}", tuple(recording_file.units["region_raw"]))]
     return [
         head,
         contents,
         layout,
-        activity_lines(recording_file),
+        [*activity_lines(recording_file), *_other_activities(activities(file), settings.hdf5.rates)],
         region_lines(recording_file, origins, INSPECTION_SETTINGS.regions),
         interval_lines(recording_file),
         input_lines(recording_file, []),
-        _sufficiency(recording_file, None),
+        _sufficiency(recording_file, table),
         *_what_to_write(recording_file, columns, [], {}),
         remark_lines(recording_file),
+    ]
+
+
+def _other_activities(paths: Sequence[str], read: str) -> list[str]:
+    """Name the datasets of an HDF5 file that could be read instead of the activity, such as those of other sessions."""
+    rest = [path for path in paths if path != read][:MAX_ACTIVITIES_LISTED]
+    if not rest:
+        return []
+    return [
+        f"  could be read instead (hdf5.rates): {', '.join(rest)}",
+        "  several sessions in a file: a line of recordings.tsv for each, with its own hdf5.rates, hdf5.region, ...",
     ]
 
 
@@ -203,7 +234,7 @@ def _what_to_write(
         # With the default every region would be left out.
         line["units.min_per_region"] = largest
     sections = [_paste(recording_file.path, recording_file.format, line)]
-    if more := _further_columns(recording_file, "windows.table" in columns):
+    if more := _further_columns(recording_file, columns.get("windows.table")):
         sections.append(["Further columns that this file can use", *more])
     if not labelled:
         sections.append(
@@ -216,13 +247,13 @@ def _what_to_write(
     return sections
 
 
-def _further_columns(recording_file: RecordingFile, has_trials: bool) -> list[str]:
+def _further_columns(recording_file: RecordingFile, table_of_trials: object) -> list[str]:
     if isinstance(recording_file.activity, BinnedTrials):
         named = list(recording_file.activity.trials.columns)
         return [f"  windows.conditions   one or more of {', '.join(named)}, as in [{named[0]}]"] if named else []
     lines = []
-    if has_trials:
-        trials = recording_file.intervals["trials"]
+    if table_of_trials is not None:
+        trials = recording_file.intervals[str(table_of_trials)]
         times = [name for name in trials.columns if name.endswith("_time") and name not in ("start_time", "stop_time")]
         groups = [name for name in trials.columns if 2 <= trials[name].nunique() <= 8 and name not in times]
         if times:
@@ -263,7 +294,8 @@ def _cell(value: object) -> str:
 def _dataset(dataset: h5py.Dataset) -> str:
     dims = dataset.attrs.get("dims")
     shape = " x ".join(map(str, dataset.shape)) or "scalar"
-    return f"{shape} {dataset.dtype}" + (f", dims = {one_line(dims)}" if dims is not None else "")
+    texts = h5py.check_string_dtype(dataset.dtype) is not None
+    return f"{shape} {'text' if texts else dataset.dtype}" + (f", dims = {one_line(dims)}" if dims is not None else "")
 
 
 def _size(path: Path) -> str:

@@ -177,6 +177,30 @@ def choose_activity(nwbfile: NWBFile, wanted: Sequence[str], where: str) -> list
     return chosen
 
 
+def likely_activity(series: Mapping[str, TimeSeries]) -> list[str]:
+    """Choose the series that is probably the activity, if a file has neither spikes nor ROI responses.
+
+    Parameters
+    ----------
+    series : path -> numeric series.
+
+    Returns
+    -------
+    The path of the largest series of several channels, electrical series first; empty if there is no such series.
+    """
+    candidates = {
+        path: stored for path, stored in series.items() if stored.data.ndim == 2 and min(stored.data.shape) > 1
+    }
+    ranked = sorted(
+        candidates,
+        key=lambda path: (
+            isinstance(candidates[path], RoiResponseSeries | ElectricalSeries),
+            candidates[path].data.size,
+        ),
+    )
+    return ranked[-1:]
+
+
 def _named(
     wanted: Sequence[str], tables: Sequence[str], series: Sequence[str], reasons: Mapping[str, str], where: str
 ) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -13,13 +12,10 @@ from pynwb import NWBFile
 from pynwb.epoch import TimeIntervals
 
 from curbd.errors import UserError
-from curbd.recording.cells import as_text, is_stored, numbers
+from curbd.recording.cells import MAX_NUMBERS_IN_CELL, as_text, is_stored, joined, numbers
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.unreadable import READING_ERRORS, reason_of
-
-MAX_NUMBERS_IN_CELL = 8
-"""Cells with more numbers are data, such as waveforms, and not properties of a unit."""
 
 
 def path_of(nwbfile: NWBFile, stored: Any) -> str:
@@ -59,7 +55,7 @@ def simple_column(column: VectorData) -> list[Any] | None:
         names = _code_names(column.target)
         data = np.asarray(column.target.data[:])
         data = np.array(decoded(data, names), dtype=object) if names else data
-        return [_joined(data[rows]) for rows in row_slices(column)]
+        return [joined(data[rows]) for rows in row_slices(column)]
     if isinstance(column, DynamicTableRegion) or _kind(column.data) not in "biufSUO" or len(_shape(column.data)) > 2:
         return None
     data = np.asarray(column.data[:])
@@ -67,9 +63,9 @@ def simple_column(column: VectorData) -> list[Any] | None:
         # A column of MATLAB or R.
         data = data[:, 0]
     if names := _code_names(column):
-        return decoded(data, names) if data.ndim == 1 else [_joined(decoded(row, names)) for row in data]
+        return decoded(data, names) if data.ndim == 1 else [joined(decoded(row, names)) for row in data]
     if data.ndim > 1:
-        return [_joined(row) for row in data]
+        return [joined(row) for row in data]
     if data.dtype.kind in "OSU":
         return [as_text(value) for value in data]
     return list(data)
@@ -173,10 +169,6 @@ def _interval_table(table: TimeIntervals, name: str) -> tuple[pd.DataFrame, list
             raise ValueError(f"its {column} holds no number (e.g. {frame[column].iloc[0]!r})")
         frame[column] = times
     return frame, notes
-
-
-def _joined(cells: Sequence[Any] | np.ndarray) -> str:
-    return ", ".join(as_text(cell) for cell in np.ravel(cells))
 
 
 def _shape(data: Any) -> tuple[int, ...]:

@@ -29,6 +29,8 @@ NO_LABEL_REASON = "no region label"
 """Reason for which units without a label are left out if ``regions.unknown`` is drop."""
 
 
+SOURCE_NAME = re.compile(r"bias|evoked|self-adaptation|input:.*|hidden_\d+")
+"""Names of the sources of currents that are no regions."""
 REGION_WORDS = ("acronym", "region", "area", "location", "structure", "ccf", "allen", "brain", "anatom", "label")
 """Words in the names of columns that probably hold region labels."""
 MAX_CANDIDATES = 6
@@ -242,7 +244,8 @@ def label_units(
 
     Raises
     ------
-    UserError : no unit has a label; or some units have no label and ``regions.unknown`` is stop.
+    UserError : no unit has a label; a label is the name of a source that is no region, such as ``bias``; or some units
+        have no label and ``regions.unknown`` is stop.
     """
     origins, absent_mapping = list(origins), ""
     if settings.mapping is not None:
@@ -259,6 +262,14 @@ def label_units(
     merge = read_merge(settings.merge)
     present = sorted({*raw, *labels} - {""})
     region = [region_label(merge.get(text, merge.get(label, label))) for text, label in zip(raw, labels, strict=True)]
+    taken = sorted({label for label in region if SOURCE_NAME.fullmatch(label)})
+    if taken:
+        raise UserError.at(
+            f"{where}: regions",
+            found=f"a region called {taken[0]!r}, a name that the tables use for a source that is no region",
+            expected="other names",
+            todo=f"rename the region: regions: {{merge: {{'{taken[0]}': <region>}}}}",
+        )
     unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
     if unlabelled and settings.unknown == "stop":
         raise UserError.at(

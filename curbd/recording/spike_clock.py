@@ -24,7 +24,7 @@ FAST_RATE_HZ = 1000.0
 """If the mean rate of a unit is above this rate, the times are probably not in seconds."""
 LONG_SPAN_S = 7 * 86400.0
 """A recording longer than a week gets a remark."""
-RESOLUTIONS_S = (1e-3, 1e-4)
+RESOLUTIONS_S = (1e-2, 1e-3, 1e-4)
 """Resolutions to which files often round spike times."""
 COARSE_SINGLE_PRECISION_S = 1e-3
 """Single precision gets a remark if its resolution is coarser than half of this time."""

@@ -13,6 +13,8 @@ MAX_TIMES_MEDIAN = 10.0
 """Windows that are longer than this number of median lengths get a remark."""
 PLACEHOLDER_TEXTS = {"-999", "-9999", "-99999", "n/a", "N/A", "NA", "nan", "NaN", "null", "missing"}
 """Values of a column that probably mean that there is no value."""
+MIN_TIMES_JUDGED = 3
+"""Fewer times do not tell whether they count from the start of the trial."""
 MAX_VALUES_LISTED = 5
 """Up to this number of values of a condition are listed."""
 
@@ -93,6 +95,25 @@ def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) ->
             f" {median:.4g} s (the longest {lengths[row]:.6g} s, at {start[row]:.6g} s); windows.stop_s ends them."
         )
     return notes
+
+
+def are_relative(table: pd.DataFrame, column: str) -> bool:
+    """Return whether the times of a column probably count from the start of each trial.
+
+    They do if most of them lie outside of their own trials, and all of them would lie inside as times from the start.
+
+    Parameters
+    ----------
+    table : one row per trial, with ``start_time`` and ``stop_time`` in seconds.
+    column : name of the column of times.
+    """
+    bounds = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in ("start_time", "stop_time")]
+    times = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+    start, stop, times = (cells[np.isfinite([*bounds, times]).all(axis=0)] for cells in (*bounds, times))
+    if column in ("start_time", "stop_time") or len(times) < MIN_TIMES_JUDGED:
+        return False
+    outside = (times < start) | (times > stop)
+    return bool(2 * outside.sum() > len(times) and (times >= 0).all() and (times <= stop - start).all())
 
 
 def condition_notes(rows: pd.DataFrame, used: np.ndarray, wanted: Sequence[str], name: str) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
 from curbd.recording.cells import cell_text, column_of, matching_rows
-from curbd.recording.window_checks import clock_hint, condition_notes, window_notes
+from curbd.recording.window_checks import are_relative, clock_hint, condition_notes, window_notes
 from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
@@ -108,6 +108,7 @@ def trials_of(
     dt_s: float,
     gap_s: float,
     continuous: bool,
+    silence_s: float = 0.0,
 ) -> Trials:
     """Convert the rows of an interval table to trials on integer bins.
 
@@ -122,6 +123,7 @@ def trials_of(
     gap_s : length of the data that are left out between two blocks, in seconds, if the settings give none.
     continuous : True cuts the intervals into blocks. A single interval is always cut, so that some blocks can be held
         out.
+    silence_s : longest time without a spike that is no sign that the recording has not begun yet.
 
     Returns
     -------
@@ -136,14 +138,16 @@ def trials_of(
     align, start, stop = _bounds(rows, settings, name, where)
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
     backwards = happened & (stop < start)
-    notes = _left_out(~happened, name, f"without a time in {settings.align}, start_time or stop_time")
+    times = " or ".join(dict.fromkeys([settings.align, "start_time", "stop_time"]))
+    notes = _left_out(~happened, name, f"without a time in {times}")
     positive = happened & (stop - start >= dt_s * (1 - ROUNDING_BINS))
     notes += _left_out(backwards, name, "which end before they start")
     notes += _left_out(happened & ~positive & ~backwards, name, f"shorter than one bin of {dt_s:g} s")
     # A trial that ends after the recording has missing bins. A window that starts before the recording, or has less
-    # than half of its length inside, is not used.
-    before = start < span_s[0] - dt_s * (1 + ROUNDING_BINS)
-    outside = positive & (before | (np.minimum(stop, span_s[1]) - start < (stop - start) / 2))
+    # than half of its length inside, is not used. A recording of few spikes begins some time before its first spike.
+    before = start < span_s[0] - max(dt_s * (1 + ROUNDING_BINS), silence_s)
+    inside_s = np.minimum(stop, span_s[1]) - np.where(silence_s > dt_s, np.maximum(start, span_s[0]), start)
+    outside = positive & (before | (inside_s < (stop - start) / 2))
     if continuous:
         outside = positive & ((stop <= span_s[0]) | (start >= span_s[1]))
         start, stop = np.maximum(start, span_s[0]), np.minimum(stop, span_s[1])
@@ -170,6 +174,7 @@ def trials_of(
 
     if continuous or len(rows) == 1:
         if not continuous:
+            start = np.maximum(start, span_s[0])
             notes.append(f"{name}: the only trial is cut into blocks, so that some can be held out.")
         return _blocks(rows, name, where, start, stop, dt_s, gap_s, settings, tuple(notes))
     first = np.ceil((start - align) / dt_s - ROUNDING_BINS).astype(int)
@@ -217,6 +222,14 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
             expected=f"more than windows.start_s, {settings.start_s:g}",
         )
     align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
+    if are_relative(rows, settings.align):
+        raise UserError.at(
+            f"{where}: windows.align, table {name}",
+            found=f"times {np.nanmin(align):g} to {np.nanmax(align):g} in {settings.align}, which lie outside of their"
+            " trials and would fit as times from start_time",
+            expected="times on the clock of the recording, as start_time and stop_time",
+            todo=f"write start_time + {settings.align} into the file as another column, and align to that column",
+        )
     in_table = f"{where}: table {name}"
     start = _times(rows, "start_time", in_table) if settings.start_s is None else align + settings.start_s
     stop = _times(rows, "stop_time", in_table) if settings.stop_s is None else align + settings.stop_s

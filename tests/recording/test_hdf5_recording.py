@@ -114,6 +114,39 @@ def test_cell_arrays_of_matlab_are_followed(content, save):
         assert list(opened.units["region"]) == ["V1", "V1", "LM"]
 
 
+def test_structured_arrays_are_tables_of_units_and_trials(content, save):
+    del content["region"], content["unit_id"], content["trial/contrast"], content["trial/side"]
+    units = [(7, b"V1", 0.5), (8, b"V1", 0.25), (9, b"LM", 0.75)]
+    content["neurons"] = np.array(units, dtype=[("id", "i4"), ("area", "S4"), ("depth", "f8")])
+    trials = [(index, side) for index, side in enumerate([b"left", b"right", b"left", b"left"])]
+    content["trials"] = np.array(trials, dtype=[("number", "i2"), ("side", "S5")])
+    layout = {"region": "neurons/area", "unit_id": "neurons/id", "trial": "trials"}
+    with open_file(save(content), hdf5=layout) as opened:
+        assert list(opened.units["region"]) == ["V1", "V1", "LM"]
+        assert list(opened.units["unit_id"]) == ["7", "8", "9"]
+        assert list(opened.activity.trials["side"]) == ["left", "right", "left", "left"]
+
+
+def test_trial_columns_of_another_shape_cost_themselves_only(content, save):
+    content |= {
+        "trial/target": np.arange(8.0).reshape(4, 2),
+        "trial/note": np.arange(3),
+        "trial/video": np.ones((4, 9)),
+    }
+    with open_file(save(content)) as opened:
+        assert list(opened.activity.trials["target"]) == ["0.0, 1.0", "2.0, 3.0", "4.0, 5.0", "6.0, 7.0"]
+        assert set(opened.activity.trials) == {"contrast", "side", "target"}
+        left_out = [note for note in opened.notes if "is left out" in note]
+    assert any(note.startswith("trial/note is left out: it has the shape (3,)") for note in left_out)
+    assert any(note.startswith("trial/video is left out") for note in left_out)
+
+
+def test_trial_columns_of_which_none_fits_are_a_mistake(content, save):
+    content |= {"trial/contrast": np.arange(3), "trial/side": np.arange(3)}
+    with pytest.raises(UserError, match=r"trial/contrast: found shape \(3,\), expected \(4,\).*hdf5.trial to null"):
+        open_file(save(content))
+
+
 def test_only_what_is_asked_for_is_read(content, save):
     """A terabyte that was never written: reading all of it, or all its times, would not fit into any memory."""
     path = save({"region": content["region"]})
@@ -203,7 +236,9 @@ def change(**values):
             r"inputs of shape \(4, 9, 2\), which does not agree with the shape of the activity",
         ),
         (change(input_name=np.array([b"light"])), "input_name: found light, expected 2 different names"),
-        (change(**{"trial/contrast": np.arange(3)}), r"trial/contrast: found shape \(3,\), expected \(4,\)"),
+        (change(time=np.arange(11.0)), r"11 times, expected 10.*edges of the bins: write their centres"),
+        (change(time=np.zeros((TRIALS, TIMES))), r"40 times of shape \(4, 10\).*write the times of one trial"),
+        (change(time=np.array([b"12:30"] * TIMES)), r"time: found texts, such as '12:30', expected numbers of seconds"),
         (change(**{"truth/J": np.zeros((2, 2))}), "truth: found missing attributes: tau_s, dt_s"),
     ],
 )

@@ -328,9 +328,9 @@ def test_inputs_of_one_continuous_stretch_come_along(tmp_path: Path) -> None:
 
 def test_an_input_without_a_value_is_refused(tmp_path: Path) -> None:
     rates, inputs = np.random.default_rng(0).random((4, 40, 6)), np.zeros((4, 40, 1))
-    inputs[2, 7] = np.nan
+    inputs[2] = np.nan
     file = trial_file(tmp_path / "r.h5", rates, np.arange(40) * 0.01, REGIONS, None, inputs)
-    with pytest.raises(UserError, match=r"no value of in0 in 1 of 160 bins"):
+    with pytest.raises(UserError, match=r"no value of in0 in 40 of 160 bins"):
         ingest(file, settings(), "rec")
 
 

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.inputs import known_inputs, names_of_input
+from curbd.recording.inputs import known_inputs, names_of_input, over_holes
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import Trials, trials_of
 from curbd.settings.recording import Input, Windows
 from tests.support.in_memory import series, spike_file
+
+TIME = np.arange(0.0, 6.01, 0.02)
+"""Sample times of the series, s."""
 
 
 @pytest.fixture
@@ -26,7 +29,6 @@ def file(tmp_path: Path) -> RecordingFile:
             "end_time": [0.55, np.nan, 4.8],
         }
     )
-    slow = np.arange(0.0, 6.01, 0.02)
     return spike_file(
         tmp_path / "rec.nwb",
         [np.arange(0, 6, 0.01)],
@@ -34,9 +36,9 @@ def file(tmp_path: Path) -> RecordingFile:
         (0.0, 6.0),
         intervals={"trials": trials, "light": pd.DataFrame({"start_time": [0.25], "stop_time": [2.1]})},
         series={
-            "ramp": series("ramp", slow, slow),
-            "late": series("late", slow[100:], slow[100:]),
-            "eye": series("eye", np.column_stack([slow, -slow]), slow),
+            "ramp": series("ramp", TIME, TIME),
+            "late": series("late", TIME[100:], TIME[100:]),
+            "eye": series("eye", np.column_stack([TIME, -TIME]), TIME),
         },
     )
 
@@ -128,3 +130,24 @@ def test_delays_of_a_constant_are_a_mistake() -> None:
         Input(name="contrast", column="contrast", lags_s=[0, 0.1])
     with pytest.raises(ValueError, match="every delay only once"):
         Input(name="ramp", series="ramp", lags_s=[0.1, 0.1])
+
+
+def test_short_holes_of_an_input_are_interpolated_and_long_ones_are_left(rng: np.random.Generator) -> None:
+    """Blinks: at most half a second in the middle of a trial, or at one of its ends."""
+    line = np.linspace(0.0, 39.0, 40)
+    values = np.tile(line[:, None], (3, 1, 2))
+    values[0, [4, 5, 6, 7, 8, 20], 0] = np.nan
+    values[1, :3, 1] = np.nan
+    values[2, 10:16, 0] = np.nan
+    filled, n_filled = over_holes(values, np.ones((3, 40), bool), dt_s=0.1)
+    np.testing.assert_allclose(filled[0, :, 0], line)
+    np.testing.assert_array_equal(filled[1, :3, 1], 3.0)
+    assert np.isnan(filled[2, 10:16, 0]).all()
+    assert n_filled == 9
+
+
+def test_a_series_with_a_long_hole_is_refused_with_its_reason(file: RecordingFile) -> None:
+    holed = np.where(((TIME > 2.2) & (TIME < 2.95))[:, None], np.nan, np.column_stack([TIME, -TIME]))
+    file.series["eye"] = series("eye", holed, TIME)
+    with pytest.raises(UserError, match=r"no value of eye_0 in 8 of 30 bins.*holes of more than 0.5 s"):
+        read(file, Input(name="eye", series="eye"))

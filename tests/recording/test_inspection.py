@@ -223,7 +223,8 @@ def test_nwb_without_chosen_activity_lists_what_could_be_named(empty_nwb, save_n
     nwbfile.add_acquisition(TimeSeries(name="lfp_power", data=np.zeros((30, 4)), unit="V", rate=10.0))
     text = inspect(save_nwb(nwbfile))
     assert "name the series to fit under activity (acquisition/lfp_power)" in text
-    assert "acquisition/lfp_power: 30 x 4" in text
+    assert pasted(text)["activity"] == "[acquisition/lfp_power]"
+    assert "acquisition/lfp_power: 4 units, 30 samples" in text
 
 
 def test_a_file_larger_than_memory_is_inspected(empty_nwb, save_nwb):
@@ -284,3 +285,45 @@ def test_a_pipe_that_closes_early_is_not_an_error(
         run.stdout.close()
         assert "Traceback" not in run.stderr.read()
     assert run.returncode == 0
+
+
+def test_a_layout_with_other_names_and_axes_is_proposed(tmp_path, rng):
+    """The line that is printed reads the file as it was meant, and further sessions of the file are named."""
+    path = tmp_path / "lab.h5"
+    with h5py.File(path, "w") as file:
+        for session in ("monday", "tuesday"):
+            group = file.create_group(session)
+            group["firing_rate"] = rng.random((6, 30, 20))
+            group["bin_centers"] = 0.02 * np.arange(30)
+            group["neurons/area"] = ["V1"] * 3 + ["LM"] * 3
+            group["trials/choice"] = np.arange(20) % 2
+    text = inspect(path)
+    assert "could be read instead (hdf5.rates): tuesday/firing_rate" in text
+    settings = settings_of(pasted(text))
+    assert settings.hdf5.dims == ["unit", "time", "trial"]
+    with open_recording(path, "hdf5", settings, "lab") as opened:
+        assert opened.activity.read().shape == (20, 30, 6)
+        assert opened.activity_name == "monday/firing_rate"
+        assert list(opened.activity.trials["choice"]) == [0, 1] * 10
+        assert list(opened.units["region"]) == ["V1"] * 3 + ["LM"] * 3
+
+
+def test_trials_of_continuous_activity_are_proposed(tmp_path, rng):
+    path = tmp_path / "lab.h5"
+    with h5py.File(path, "w") as file:
+        file["traces"] = rng.random((6, 1000))
+        file["sampling_rate"] = 30.0
+        file["area"] = ["V1"] * 3 + ["LM"] * 3
+        file["trial/start_time"], file["trial/stop_time"] = np.arange(30.0), np.arange(30.0) + 0.8
+    row = pasted(inspect(path))
+    assert row["windows.table"] == "trial"
+    settings = settings_of(row)
+    assert (settings.hdf5.dims, settings.hdf5.sampling_rate_hz) == (["unit", "time"], 30.0)
+
+
+def test_spike_times_in_plain_hdf5_are_told_what_reads_them(tmp_path):
+    with h5py.File(tmp_path / "spikes.h5", "w") as file:
+        file["spike_times"] = np.arange(100.0)
+    text = inspect(tmp_path / "spikes.h5")
+    assert "curbd.ingest_spikes" in text
+    assert "recordings.tsv" not in text

@@ -191,3 +191,8 @@ def test_origins_that_disagree_are_reported():
         " regions.order and regions.unit_columns decide which is used."
     ]
     assert disagreements([COLUMN, COLUMN]) == []
+
+
+def test_names_of_sources_that_are_no_regions_are_refused():
+    with pytest.raises(UserError, match=r"a region called 'bias'.*regions: \{merge: \{'bias': <region>\}\}"):
+        label(Regions(), origins=[label_origin("unit_column", "units.location", ["bias", "V1", "V1", "V1"])])

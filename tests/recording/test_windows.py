@@ -108,3 +108,17 @@ def test_a_single_trial_is_cut_into_blocks_and_says_so() -> None:
     assert "only trial is cut" in trials.notes[0]
     with pytest.raises(UserError, match="at least two blocks"):
         trials_of(rows.assign(stop_time=0.1), "trials", "rec", Windows(), (0.0, 60.0), 0.05, 0.0, False)
+
+
+def test_times_from_the_start_of_each_trial_are_no_times_of_the_recording() -> None:
+    """A column of reaction times would put all windows into the first seconds of the recording."""
+    relative = table().assign(go_time=[0.5, 0.75, 1.0, 0.5])
+    with pytest.raises(UserError, match=r"0.5 to 1 in go_time.*as times from start_time.*write start_time \+ go_time"):
+        trials_of(relative, "trials", "rec", Windows(align="go_time", stop_s=1.0), SPAN, 0.05, 0.4, continuous=False)
+
+
+@pytest.mark.parametrize(("silence_s", "n_trials"), [(0.0, 3), (0.5, 4)])
+def test_a_trial_that_begins_shortly_before_the_first_spike_is_used(silence_s: float, n_trials: int) -> None:
+    span_s = (0.3, 100.0)
+    trials = trials_of(table(), "trials", "rec", Windows(), span_s, 0.05, 0.4, continuous=False, silence_s=silence_s)
+    assert len(trials) == n_trials
