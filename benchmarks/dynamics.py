@@ -17,7 +17,8 @@ from benchmarks.document import insert, markdown, number
 from benchmarks.recorded import recorded
 from benchmarks.rows import Item, add, finished, rows
 from curbd import teachers
-from curbd.degeneracy.degeneracy_table import degeneracy_table, variance_components
+from curbd.degeneracy.components import variance_components
+from curbd.degeneracy.degeneracy_table import degeneracy_table
 from curbd.dynamics.attractors import attractors, some_states
 from curbd.dynamics.limit_cycles import LimitCycle
 from curbd.dynamics.lyapunov import lyapunov_spectrum

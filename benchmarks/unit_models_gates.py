@@ -22,7 +22,7 @@ from curbd.dynamics.gated_field import GatedField, closed_share, slow_share
 from curbd.dynamics.lyapunov import lyapunov_spectrum
 from curbd.network.gated import GatedNetwork, gate_drives, gated_currents
 from curbd.network.truth import correlation
-from curbd.regression.gated import change_and_prediction, filtered_rates, fit_gated
+from curbd.regression.gated import GatedPairs, filtered, fit_gated
 from curbd.teachers.gated import GatedTeacher, gated
 
 Array = np.ndarray
@@ -78,8 +78,9 @@ def _largest(network: GatedNetwork, teacher: GatedTeacher) -> float:
 
 def _held_out_r2(network: GatedNetwork, h: Array) -> float:
     """Share of the variance of the changes of the states that is predicted one sample ahead."""
-    change, predicted = change_and_prediction(network, h)
-    return float(1 - ((change - predicted) ** 2).sum() / ((change - change.mean(0)) ** 2).sum())
+    pairs = GatedPairs.of(h, network.dt_s / network.tau_s)
+    change = pairs.change
+    return float(1 - ((change - pairs.predicted(network)) ** 2).sum() / ((change - change.mean(0)) ** 2).sum())
 
 
 def _halves(teacher: GatedTeacher) -> Array:
@@ -91,7 +92,8 @@ def _current_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
     region, h = _halves(teacher), teacher.h[:-HELD_OUT_TRIALS]
     gates = gates_of(fitted, h), teacher.z[:-HELD_OUT_TRIALS]
     currents = [
-        gated_currents(network, h, z, region) for network, z in zip((fitted, teacher.network), gates, strict=True)
+        gated_currents(network, h, np.tanh(h), z, region)
+        for network, z in zip((fitted, teacher.network), gates, strict=True)
     ]
     pairs = [
         correlation(*(of_network[source][..., region != source].ravel() for of_network in currents))
@@ -102,13 +104,13 @@ def _current_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
 
 def gates_of(network: GatedNetwork, h: Array) -> Array:
     """Gates (trial, time, unit) that states h of the network bring about, half open at first."""
-    return filtered_rates(np.tanh(h), network.dt_s / network.tau_s) @ network.G.T
+    return filtered(np.tanh(h), network.dt_s / network.tau_s) @ network.G.T
 
 
 def _drive_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
     """Correlation of the drives of gates between the two regions with the true ones; NaN without gates."""
     region, h = _halves(teacher), teacher.h[:-HELD_OUT_TRIALS]
-    drives = [gate_drives(network, h, region) for network in (fitted, teacher.network)]
+    drives = [gate_drives(network, np.tanh(h), region) for network in (fitted, teacher.network)]
     pairs = [
         correlation(*(of_network[source][..., region != source].ravel() for of_network in drives))
         for source in ("A", "B")

@@ -192,6 +192,12 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument("--out", type=Path, required=True, metavar="oscillators.csv", help="file for the channels")
     step.add_argument("--forces", type=Path, required=True, metavar="oscillator_forces.csv", help="file for the forces")
 
+    step = add_step(steps, "gates", _gates, "describe the units of a recording as gated units")
+    step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording")
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
+    step.add_argument("--out", type=Path, required=True, metavar="gates.csv", help="file for the units")
+    step.add_argument("--currents", type=Path, required=True, metavar="gate_currents.csv", help="file for the currents")
+
     step = add_step(steps, "shared", _shared, "fit one network to the recordings of several animals")
     step.add_argument(
         "--recordings", type=Path, nargs="+", required=True, metavar="recording.nc", help="recordings of the animals"
@@ -508,6 +514,7 @@ def _tables(arguments: argparse.Namespace) -> None:
         with_dynamics=plan.config.dynamics != "none",
         with_degeneracy=plan.config.degeneracy,
         with_oscillators=plan.config.oscillators,
+        with_gates=plan.config.gates,
         with_shared=plan.config.shared is not None,
     )
     origin = provenance(
@@ -543,6 +550,18 @@ def _oscillators(arguments: argparse.Namespace) -> None:
     of_recording = oscillator_tables(recording)
     tables.write("oscillators", of_recording.oscillators, arguments.out)
     tables.write("oscillator_forces", of_recording.forces, arguments.forces)
+
+
+def _gates(arguments: argparse.Namespace) -> None:
+    from curbd import tables
+    from curbd.gates.gate_tables import gate_tables
+    from curbd.settings.plan import load_plan
+
+    recording, _ = read_recording(arguments)
+    tau_s = load_plan(arguments.plan).recordings[str(recording.attrs["recording"])].settings.tau_s
+    of_recording = gate_tables(recording, None if tau_s == "estimate" else tau_s)
+    tables.write("gates", of_recording.gates, arguments.out)
+    tables.write("gate_currents", of_recording.currents, arguments.currents)
 
 
 def _shared(arguments: argparse.Namespace) -> None:

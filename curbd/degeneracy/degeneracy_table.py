@@ -30,8 +30,8 @@ LEAST_AGREEMENT = 0.9
 """Fits whose currents between regions agree less than this are different answers to the same recording."""
 STARTED_AT_RANDOM = ("force",)
 """Estimators with a random start."""
-INITIAL_OPTIONS = {"gain"}
-"""Options of estimators that change the start of the fit and nothing else."""
+INITIAL_OPTIONS = {"gain", "seed"}
+"""Settings of estimators with a random start that change the start of the fit and nothing else."""
 
 
 class _Member(NamedTuple):
@@ -59,16 +59,17 @@ def degeneracy_table(recording: xr.Dataset, networks: Mapping[str, xr.Dataset]) 
     members = {name: _members(recording, fits, name) for name, fits in networks.items()}
     rows: list[dict[str, Any]] = []
     for first, second in [*((name, name) for name in networks), *combinations(networks, 2)]:
+        difference = varied(networks[first], networks[second])
         # The first fit of every model uses the training trials as they are.
         firsts = [(members[first][0], members[second][0])]
         pairs = list(combinations(members[first], 2)) if first == second else firsts
-        if not pairs:
+        if not pairs or not difference:
             continue
         shared = {
             "recording": recording.attrs["recording"],
             "model_a": first,
             "model_b": second,
-            "varied": varied(networks[first], networks[second]),
+            "varied": difference,
         }
         measured = pd.DataFrame([line for a, b in pairs for line in _compared(a, b)])
         for (quantity, target, source), values in measured.groupby(["quantity", "target", "source"], sort=False):
@@ -81,23 +82,6 @@ def degeneracy_table(recording: xr.Dataset, networks: Mapping[str, xr.Dataset]) 
     return pd.DataFrame(rows, columns=TABLES["degeneracy"].names)
 
 
-def variance_components(table: pd.DataFrame) -> pd.DataFrame:
-    """Return how much fits disagree by what they differ in: 1 minus the mean agreement.
-
-    Parameters
-    ----------
-    table : the table ``degeneracy``.
-
-    Returns
-    -------
-    One row for every recording and quantity, one column for everything that was varied.
-    """
-    disagreement = table.assign(disagreement=1 - table["agreement"])
-    return disagreement.pivot_table(
-        index=["recording", "quantity"], columns="varied", values="disagreement", aggfunc="mean"
-    ).reset_index()
-
-
 def varied(first: xr.Dataset, second: xr.Dataset) -> str:
     """Name what the fits of two models differ in.
 
@@ -107,18 +91,28 @@ def varied(first: xr.Dataset, second: xr.Dataset) -> str:
 
     Returns
     -------
-    ``estimator``; ``initialisation`` if only the start differs; ``constraint`` if other options differ; for
-    the seeds of one model ``data`` if the estimator has no random start, and else ``seed``: trials and start differ.
+    ``estimator``; ``initialisation`` if only the start differs; ``constraint`` if other options or constraints differ;
+    for the seeds of one model ``data`` if the estimator has no random start, and else ``seed`` (trials and start).
+    An empty string for two models whose first fits are the same.
     """
     if first.attrs["model"] == second.attrs["model"]:
         if not first.attrs.get("resample_trials", 1):
             return "initialisation"
         return "seed" if first.attrs["estimator"] in STARTED_AT_RANDOM else "data"
-    if first.attrs["estimator"] != second.attrs["estimator"]:
+    if any(first.attrs[key] != second.attrs[key] for key in ("family", "estimator")):
         return "estimator"
-    options = [json.loads(networks.attrs["options"]) for networks in (first, second)]
-    changed = {key for key in options[0] | options[1] if options[0].get(key) != options[1].get(key)}
-    return "initialisation" if changed and changed <= INITIAL_OPTIONS else "constraint"
+    settings = [_settings(networks) for networks in (first, second)]
+    changed = {key for key in settings[0] | settings[1] if settings[0].get(key) != settings[1].get(key)}
+    if first.attrs["estimator"] in STARTED_AT_RANDOM and changed <= INITIAL_OPTIONS:
+        return "initialisation"
+    return "constraint" if changed else ""
+
+
+def _settings(networks: xr.Dataset) -> dict[str, Any]:
+    """Settings of a model on which the first fit depends, besides its estimator."""
+    seed = networks["seed"].values[0].item() if networks.attrs["estimator"] in STARTED_AT_RANDOM else None
+    others = {key: networks.attrs.get(key) for key in ("constraints", "tau_s_setting", "substeps", "phi")}
+    return json.loads(networks.attrs["options"]) | others | {"seed": seed}
 
 
 def _members(recording: xr.Dataset, networks: xr.Dataset, name: str) -> list[_Member]:

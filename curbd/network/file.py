@@ -16,6 +16,7 @@ from curbd.network.equation import Network
 from curbd.network.fit import BlockRanks, Fit, Posterior
 from curbd.network.nonlinearity import nonlinearity_of
 from curbd.settings.models import Model
+from curbd.settings.section import Section
 from curbd.storage import RESULTS_VERSION
 
 Array = np.ndarray
@@ -136,7 +137,8 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "model": name,
         "family": model.family,
         "estimator": model.estimator_name(),
-        "options": json.dumps(model.estimator_options().model_dump(mode="json"), sort_keys=True),
+        "options": _as_json(model.estimator_options()),
+        "constraints": "" if model.constraints is None else _as_json(model.constraints),
         "dt_s": network.dt_s,
         "tau_s_setting": "estimate" if model.tau_s is None else model.tau_s,
         "substeps": network.substeps,
@@ -146,6 +148,10 @@ def _attrs(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Model) 
         "results_version": RESULTS_VERSION,
         "versions": json.dumps({package: version(package) for package in ("numpy", "torch")}),
     }
+
+
+def _as_json(settings: Section) -> str:
+    return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
 
 
 def _networks(fits: Sequence[Fit], labels: Labels) -> Product:

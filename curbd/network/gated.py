@@ -1,8 +1,8 @@
 """Networks of gated units: a gate of every unit slows its state down, and keeps the state while the gate is closed.
 
-The equation is tau dh/dt = s(z) (-h + J r), tau dz/dt = -z + G r, with rates r = tanh(h) and gates s(z) = 1 / (1 +
-exp(-z)). Regions send gated currents s(z) J r to the states, and drives G r to the gates. Publication: Krishnamurthy,
-Can & Schwab, Phys. Rev. X 2022.
+The equation is tau dh/dt = s(g) (-h + J z), tau dg/dt = -g + G z, with gates s(g) = 1 / (1 + exp(-g)). The regressors z
+are the rates r = tanh(h) of all units; in recordings inputs and a constant follow them. Regions send gated currents
+s(g) J z to the states, and drives G z to the gates. Publication: Krishnamurthy, Can & Schwab, Phys. Rev. X 2022.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class GatedNetwork(NamedTuple):
 
     Attributes
     ----------
-    J : (target, source) weights on the states, dimensionless.
-    G : (target, source) weights on the gates, dimensionless.
+    J : (target, regressor) weights on the states, dimensionless.
+    G : (target, regressor) weights on the gates, dimensionless.
     tau_s : time constant of states and gates, s.
     dt_s : length of an Euler step, which is the time between samples, s.
     """
@@ -40,9 +40,9 @@ def simulate_gated(
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[Array, Array]:
-    """Simulate a network of gated units, in every step first the gates, then the states.
+    """Simulate a network of gated units without inputs, in every step first the gates, then the states.
 
-    Gates start at z = 0, half open. The gates of sample t + 1 act on the step from sample t to sample t + 1.
+    Gates start at g = 0, half open. The gates of sample t + 1 act on the step from sample t to sample t + 1.
 
     Parameters
     ----------
@@ -54,39 +54,48 @@ def simulate_gated(
 
     Returns
     -------
-    h, z : (trial, time, unit) states and gates, dimensionless.
+    h, g : (trial, time, unit) states and gates, dimensionless.
     """
     step = network.dt_s / network.tau_s
-    h, z = (np.zeros((len(h0), n_samples, h0.shape[1])) for _ in range(2))
+    h, g = (np.zeros((len(h0), n_samples, h0.shape[1])) for _ in range(2))
     h[:, 0] = h0
     for t in range(n_samples - 1):
         r = np.tanh(h[:, t])
-        z[:, t + 1] = z[:, t] + step * (r @ network.G.T - z[:, t])
-        h[:, t + 1] = h[:, t] + step * expit(z[:, t + 1]) * (r @ network.J.T - h[:, t])
+        g[:, t + 1] = g[:, t] + step * (r @ network.G.T - g[:, t])
+        h[:, t + 1] = h[:, t] + step * expit(g[:, t + 1]) * (r @ network.J.T - h[:, t])
         if rng is not None:
             h[:, t + 1] += noise_sd * rng.standard_normal(h0.shape)
-    return h, z
+    return h, g
 
 
-def gated_currents(network: GatedNetwork, h: Array, z: Array, region: Array) -> dict[str, Array]:
-    """Split the gated current of every unit by source; the currents of all sources sum to s(z) (-h + J r).
+def gated_currents(network: GatedNetwork, h: Array, z: Array, g: Array, source: Array) -> dict[str, Array]:
+    """Split the gated current of every unit by source; the currents of all sources sum to s(g) (-h + J z).
 
     Parameters
     ----------
     network : the network.
-    h, z : (..., unit) states and gates.
-    region : (unit,) regions of the units.
+    h : (..., unit) states.
+    z : (..., regressor) rates of all units; in recordings inputs and a constant follow them.
+    g : (..., unit) gates.
+    source : (regressor,) name of the source of every regressor.
 
     Returns
     -------
-    Region, or ``leak`` for the own current -s(z) h -> (..., unit) current, dimensionless.
+    Source, or ``leak`` for the own current -s(g) h -> (..., unit) current, dimensionless.
     """
-    gate, r = expit(z), np.tanh(h)
-    sent = {str(name): gate * (r[..., region == name] @ network.J[:, region == name].T) for name in np.unique(region)}
-    return sent | {"leak": -gate * h}
+    opening = expit(g)
+    return {name: opening * sent for name, sent in _by_source(network.J, z, source).items()} | {"leak": -opening * h}
 
 
-def gate_drives(network: GatedNetwork, h: Array, region: Array) -> dict[str, Array]:
-    """Split the drive of every gate by source: region -> (..., unit) drive; the drives sum to G r."""
-    r = np.tanh(h)
-    return {str(name): r[..., region == name] @ network.G[:, region == name].T for name in np.unique(region)}
+def gate_drives(network: GatedNetwork, z: Array, source: Array) -> dict[str, Array]:
+    """Split the drive of every gate by source: name -> (..., unit) drive; the drives sum to G z.
+
+    Parameters
+    ----------
+    network, z, source : as in `gated_currents`.
+    """
+    return _by_source(network.G, z, source)
+
+
+def _by_source(weights: Array, z: Array, source: Array) -> dict[str, Array]:
+    return {str(name): z[..., source == name] @ weights[:, source == name].T for name in dict.fromkeys(source.tolist())}

@@ -1,7 +1,8 @@
 """Weights of gated units from their rates, by Gauss-Newton steps on the error of one sample.
 
-The gates of a network tau dh/dt = s(z) (-h + J r), tau dz/dt = -z + G r are not recorded. Yet z = G f, where f are the
-rates after the filter of the gates, so that the change of the state of a unit depends on its weights J_i and G_i alone.
+The gates of a network tau dh/dt = s(g) (-h + J z), tau dg/dt = -g + G z are not recorded. Yet g = G f, where f are the
+regressors z after the filter of the gates, so that the change of the state of a unit depends on its weights J_i and G_i
+alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from curbd.network.gated import GatedNetwork
 
@@ -19,18 +20,34 @@ FIRST_DAMPING = 1.0
 """Damping of the first step, as a share of the diagonal of the Gauss-Newton matrix (Levenberg & Marquardt)."""
 DAMPING_FACTOR = 4.0
 MOST_DAMPING = 1e8
-HALF_OPEN_RIDGE_SHARE = 1e-5
-"""Ridge of the closed-form start, as a share of the number of pairs."""
+SMALL_RIDGE_SHARE = 1e-5
+"""Ridge of the closed-form start, and on weights of inputs and the constant, as a share of the number of pairs."""
 LEAST_WEIGHT_VARIANCE = 1e-6
 LEAST_DECREASE = 1e-6
 """Relative decrease of the penalised error below which a unit is finished."""
+OPENINGS = (0.02, 0.98)
+"""Range of the constant opening of a gate at which the fit of moving gates starts."""
 
 
-def filtered_rates(r: Array, step: float) -> Array:
-    """Filter rates r (trial, time, unit) as gates do, df = step (r - f) in each sample, from 0 in the first."""
-    f = np.zeros_like(r)
-    for t in range(r.shape[1] - 1):
-        f[:, t + 1] = f[:, t] + step * (r[:, t] - f[:, t])
+def filtered(z: Array, step: float, start: Array | None = None) -> Array:
+    """Filter regressors as gates do, df = step (z - f) in each sample.
+
+    Parameters
+    ----------
+    z : (trial, time, regressor) regressors; where a value is missing (NaN), f stays as it is.
+    step : time between samples, in units of the time constant.
+    start : (regressor,) f in the first sample; None for 0.
+
+    Returns
+    -------
+    (trial, time, regressor) filtered regressors.
+    """
+    f = np.zeros_like(z)
+    if start is not None:
+        f[:, 0] = start
+    for t in range(z.shape[1] - 1):
+        change = z[:, t] - f[:, t]
+        f[:, t + 1] = f[:, t] + step * np.where(np.isfinite(change), change, 0.0)
     return f
 
 
@@ -40,37 +57,53 @@ class GatedPairs(NamedTuple):
     Attributes
     ----------
     change : (pair, unit) change of the state, per time constant.
-    h, r : (pair, unit) state and rate before the change.
-    f : (pair, unit) rates after the filter of the gates, from which the gates z = G f follow that act on the change.
+    h : (pair, unit) state before the change.
+    z : (pair, regressor) rates before the change, then inputs and the constant where there are any.
+    f : (pair, regressor) regressors after the filter of the gates, from which the gates g = G f follow that act on the
+        change.
+    trial : (pair,) index of the trial.
     """
 
     change: Array
     h: Array
-    r: Array
+    z: Array
     f: Array
+    trial: Array
 
     @classmethod
-    def of(cls, h: Array, step: float) -> GatedPairs:
-        """Collect all pairs of states h (trial, time, unit); the step is in units of the time constant."""
-        r = np.tanh(h)
-        parts = np.diff(h, axis=1) / step, h[:, :-1], r[:, :-1], filtered_rates(r, step)[:, 1:]
-        return cls(*(part.reshape(-1, h.shape[2]) for part in parts))
+    def of(
+        cls, h: Array, step: float, outside: Array | None = None, start: Array | None = None, n_before: int = 0
+    ) -> GatedPairs:
+        """Collect all complete pairs of states.
 
+        Parameters
+        ----------
+        h : (trial, time, unit) states, NaN where missing.
+        step : time between samples, in units of the time constant.
+        outside : (trial, time, regressor) inputs, then a constant of 1; None for units that only units drive.
+        start : (regressor,) regressors whose drive the gates have followed before the first sample; None for gates that
+            are half open in the first sample.
+        n_before : number of complete samples of every trial before the first pair, in which gates begin to follow.
+        """
+        z = np.tanh(h) if outside is None else np.concatenate([np.tanh(h), outside], axis=2)
+        change, before = np.diff(h, axis=1) / step, z[:, :-1]
+        complete = np.isfinite(change).all(2) & np.isfinite(before).all(2)
+        complete &= np.cumsum(complete, axis=1) > n_before
+        return cls(
+            change=change[complete],
+            h=h[:, :-1][complete],
+            z=before[complete],
+            f=filtered(z, step, start)[:, 1:][complete],
+            trial=np.nonzero(complete)[0],
+        )
 
-def change_and_prediction(network: GatedNetwork, h: Array) -> tuple[Array, Array]:
-    """Return the changes of states (pair, unit) and what a network predicts of them, per time constant.
-
-    Parameters
-    ----------
-    network : the network.
-    h : (trial, time, unit) states; gates are half open in the first sample of every trial.
-    """
-    pairs = GatedPairs.of(h, network.dt_s / network.tau_s)
-    return pairs.change, expit(pairs.f @ network.G.T) * (pairs.r @ network.J.T - pairs.h)
+    def predicted(self, network: GatedNetwork) -> Array:
+        """Return the change (pair, unit) that a network predicts, per time constant."""
+        return expit(self.f @ network.G.T) * (self.z @ network.J.T - self.h)
 
 
 def fit_gated(h: Array, tau_s: float, dt_s: float, *, gates: bool = True) -> GatedNetwork:
-    """Fit a network of gated units to states.
+    """Fit a network of gated units to exact states of units without inputs.
 
     Parameters
     ----------
@@ -84,47 +117,100 @@ def fit_gated(h: Array, tau_s: float, dt_s: float, *, gates: bool = True) -> Gat
     -------
     The network.
     """
-    n = h.shape[2]
     pairs = GatedPairs.of(h, dt_s / tau_s)
-    ridge = HALF_OPEN_RIDGE_SHARE * len(pairs.r) * np.eye(n)
-    J = np.linalg.solve(pairs.r.T @ pairs.r + ridge, pairs.r.T @ (2 * pairs.change + pairs.h)).T
-    G = np.zeros((n, n))
-    for unit in range(n if gates else 0):
-        J[unit], G[unit] = _unit(pairs, unit, J[unit])
+    J = _ridge_solution(pairs.z, 2 * pairs.change + pairs.h).T
+    network = GatedNetwork(J=J, G=np.zeros(J.shape), tau_s=tau_s, dt_s=dt_s)
+    return with_moving_gates(pairs, network) if gates else network
+
+
+def fit_constant_gates(pairs: GatedPairs, tau_s: float, dt_s: float) -> GatedNetwork:
+    """Fit units whose gates never move: every unit has a time constant of its own.
+
+    Parameters
+    ----------
+    pairs : changes of states; the last regressor is a constant.
+    tau_s : time constant of a unit whose gate is open, s.
+    dt_s : time between samples, s.
+
+    Returns
+    -------
+    The network, in which the constant alone drives the gates.
+    """
+    n, n_regressors = pairs.h.shape[1], pairs.z.shape[1]
+    J, G = (np.zeros((n, n_regressors)) for _ in range(2))
+    for unit in range(n):
+        own = np.concatenate([pairs.z, -pairs.h[:, [unit]]], axis=1)
+        opening = float(np.clip(_ridge_solution(own, pairs.change[:, unit])[-1], *OPENINGS))
+        J[unit] = _ridge_solution(pairs.z, pairs.change[:, unit] / opening + pairs.h[:, unit])
+        G[unit, -1] = logit(opening)
     return GatedNetwork(J=J, G=G, tau_s=tau_s, dt_s=dt_s)
 
 
-def _unit(pairs: GatedPairs, unit: int, start: Array) -> tuple[Array, Array]:
-    """Fit the weights (unit,) of one unit onto its state, from a start, and onto its gate, from 0."""
-    n = len(start)
-    weights, damping = np.concatenate([start, np.zeros(n)]), FIRST_DAMPING
-    error, design = _linearised(weights, pairs, unit)
-    variance = max(float((start**2).mean()), LEAST_WEIGHT_VARIANCE)
+def with_moving_gates(pairs: GatedPairs, network: GatedNetwork, driving: Array | None = None) -> GatedNetwork:
+    """Fit both kinds of weights of every unit, from those of a network.
+
+    Parameters
+    ----------
+    pairs : changes of states.
+    network : the network from which the fit starts.
+    driving : (regressor,) bool, True for the regressors that may drive gates; None for all.
+
+    Returns
+    -------
+    The network.
+    """
+    n_units, n_regressors = network.J.shape
+    chosen = np.ones(n_regressors, dtype=bool) if driving is None else driving
+    J, G = (np.zeros((n_units, n_regressors)) for _ in range(2))
+    for unit in range(n_units):
+        J[unit], G[unit, chosen] = _unit(pairs, unit, chosen, network.J[unit], network.G[unit, chosen])
+    return network._replace(J=J, G=G)
+
+
+def _ridge_solution(regressors: Array, values: Array) -> Array:
+    ridge = SMALL_RIDGE_SHARE * len(regressors) * np.eye(regressors.shape[1])
+    return np.linalg.solve(regressors.T @ regressors + ridge, regressors.T @ values)
+
+
+def _unit(pairs: GatedPairs, unit: int, driving: Array, J: Array, G: Array) -> tuple[Array, Array]:
+    """Fit the weights (regressor,) of one unit onto its state and (driving regressor,) onto its gate, from a start."""
+    n, n_weights = pairs.h.shape[1], len(J)
+    of_units = [np.arange(n), n_weights + np.arange(int(driving[:n].sum()))]
+    f, weights, damping = pairs.f[:, driving], np.concatenate([J, G]), FIRST_DAMPING
+    error, design = _linearised(weights, pairs, f, unit)
+    # Weights of units have Gaussian priors, whose widths follow the weights and their errors (Tipping, JMLR 2001).
+    variances = [max(float((J[:n] ** 2).mean()), LEAST_WEIGHT_VARIANCE)] * 2
     for _ in range(MOST_GAUSS_NEWTON_STEPS):
-        # Weights have a Gaussian prior as wide as the weights themselves.
         noise = (error**2).mean()
-        sizes = np.repeat([max((weights[:n] ** 2).mean(), variance / 10), max((weights[n:] ** 2).mean(), variance)], n)
-        ridge = noise / sizes
+        ridge = np.full(len(weights), SMALL_RIDGE_SHARE * len(error))
+        for columns, variance in zip(of_units, variances, strict=True):
+            ridge[columns] = noise / variance
         before = (error**2).sum() + (ridge * weights**2).sum()
         gram, gradient = design.T @ design + np.diag(ridge), design.T @ error - ridge * weights
         while damping < MOST_DAMPING:
             tried = weights + np.linalg.solve(gram + damping * np.diag(np.diag(gram)), gradient)
-            tried_error, tried_design = _linearised(tried, pairs, unit)
+            tried_error, tried_design = _linearised(tried, pairs, f, unit)
             after = (tried_error**2).sum() + (ridge * tried**2).sum()
             if after < before:
                 break
             damping *= DAMPING_FACTOR
         else:
             break
+        widths = noise * np.linalg.inv(gram).diagonal()
         weights, error, design, damping = tried, tried_error, tried_design, damping / DAMPING_FACTOR
+        squares = weights**2 + widths
+        variances = [
+            max(float(squares[columns].mean()), LEAST_WEIGHT_VARIANCE) if len(columns) else LEAST_WEIGHT_VARIANCE
+            for columns in of_units
+        ]
         if before - after < LEAST_DECREASE * before:
             break
-    return weights[:n], weights[n:]
+    return weights[:n_weights], weights[n_weights:]
 
 
-def _linearised(weights: Array, pairs: GatedPairs, unit: int) -> tuple[Array, Array]:
+def _linearised(weights: Array, pairs: GatedPairs, f: Array, unit: int) -> tuple[Array, Array]:
     """Return the error (pair,) of the change of one unit, and the derivatives (pair, weight) of the prediction."""
-    n = pairs.r.shape[1]
-    opening, total = expit(pairs.f @ weights[n:]), pairs.r @ weights[:n] - pairs.h[:, unit]
-    of_gate = (opening * (1 - opening) * total)[:, None] * pairs.f
-    return pairs.change[:, unit] - opening * total, np.concatenate([opening[:, None] * pairs.r, of_gate], axis=1)
+    n = pairs.z.shape[1]
+    opening, total = expit(f @ weights[n:]), pairs.z @ weights[:n] - pairs.h[:, unit]
+    of_gate = (opening * (1 - opening) * total)[:, None] * f
+    return pairs.change[:, unit] - opening * total, np.concatenate([opening[:, None] * pairs.z, of_gate], axis=1)

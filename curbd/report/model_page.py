@@ -30,9 +30,8 @@ TABLES_ON_DYNAMICS = {
     "lyapunov": "Lyapunov exponents",
     "phase_locking": "Locking to recorded oscillations",
     "slow_manifolds": "Slow directions of regions and the messages of others",
-    "degeneracy": "Agreement of all fits of this recording",
 }
-"""Tables that the keys `dynamics` and `degeneracy` of the config ask for -> heading."""
+"""Tables that the key `dynamics` of the config asks for -> heading."""
 FOLDED_FIGURES = ("nulls", "agreement", "signed_currents")
 """Figures that are folded on the page, below all others."""
 

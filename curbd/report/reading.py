@@ -88,6 +88,8 @@ class RecordingResults(NamedTuple):
     recording : the recording.
     units, regions : rows of the tables ``units`` and ``regions``.
     oscillators, oscillator_forces : rows of these tables, without rows unless the config asks for oscillators.
+    gates, gate_currents : rows of these tables, without rows unless the config asks for gates.
+    degeneracy : rows of this table, without rows unless the config asks for degeneracy.
     fits : the results of every model.
     """
 
@@ -97,6 +99,9 @@ class RecordingResults(NamedTuple):
     regions: pd.DataFrame
     oscillators: pd.DataFrame
     oscillator_forces: pd.DataFrame
+    gates: pd.DataFrame
+    gate_currents: pd.DataFrame
+    degeneracy: pd.DataFrame
     fits: list[ModelResults]
 
 
@@ -191,6 +196,9 @@ def _results_of(
         regions=of_recording["regions"].drop_duplicates("region"),
         oscillators=of_recording["oscillators"],
         oscillator_forces=of_recording["oscillator_forces"],
+        gates=of_recording["gates"],
+        gate_currents=of_recording["gate_currents"],
+        degeneracy=of_recording["degeneracy"],
         fits=fits,
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.scaling import own_nonlinearity
-from curbd.report import findings, model_comparison
+from curbd.report import degeneracy, findings, model_comparison
 from curbd.report.drawing import Palette, counted, number_text, report_style
 from curbd.report.figures import figures_of_model, figures_of_recording, pictures
 from curbd.report.grid import grid
@@ -58,6 +58,16 @@ def recording_page(recorded: RecordingResults, outlook: Outlook, palette: Palett
         ),
         "oscillators": grid("oscillators", recorded.oscillators, leave_out=("recording",)),
         "forces": grid("oscillator_forces", recorded.oscillator_forces, leave_out=("recording",)),
+        "gates": {
+            "sentence": _gate_sentence(recorded.gates),
+            "units": grid("gates", recorded.gates.sort_values("held_out_nats", ascending=False), ("recording",)),
+            "currents": grid("gate_currents", recorded.gate_currents, leave_out=("recording",)),
+        },
+        "degeneracy": {
+            "sentences": degeneracy.sentences(recorded.degeneracy),
+            "components": degeneracy.components(recorded.degeneracy),
+            "table": grid("degeneracy", recorded.degeneracy, leave_out=("recording",)),
+        },
         "diagrams": diagrams,
         "summaries": [findings.summarise(fit) for fit in recorded.fits],
     }
@@ -67,6 +77,16 @@ def _diagram(recording: str, fit: ModelResults, palette: Palette, results: str) 
     """Draw the pathways of a model between regions; there is nothing to draw for a single region."""
     draws = {"network": figures_of_model(fit, palette)["network"]}
     return pictures(draws, results, recording, fit.name).get("network")
+
+
+def _gate_sentence(gates: pd.DataFrame) -> str:
+    """Say how many units have gates that move."""
+    moving = int((gates["verdict"] == "supported").sum())
+    return (
+        f"With gates that move, held-out trials are more likely in {moving} of {counted(len(gates), 'unit')}. A gate "
+        "slows the state of its unit down; noise that depends on the rate, as that of spikes does, can look like one. "
+        "Pathways and experiments do not use gates."
+    )
 
 
 def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:

@@ -91,6 +91,12 @@ class Config(Section):
     coupled oscillators, with frequency, damping and the forces of regions (oscillators.csv, oscillator_forces.csv).
     There is no verdict on these forces, and in-silico experiments do not use them."""
 
+    gates: bool = False
+    """Whether the units of every recording are also described as gated units, whose gates slow their states down
+    (gates.csv, gate_currents.csv): are held-out trials more likely with gates that move, and which regions drive the
+    gates? The time constant is `tau_s` of `defaults`; with `estimate`, the one that best predicts held-out training
+    trials. Pathways and in-silico experiments do not use the gates."""
+
     @field_validator("verdict_windows_s")
     @classmethod
     def _starts_before_ends(cls, value: float | list[tuple[float, float]]) -> float | list[tuple[float, float]]:

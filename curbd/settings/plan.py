@@ -260,6 +260,7 @@ def plan_and_mistakes(
 
 _SECTIONS = (
     *("models", "inactivations", "bench", "contrasts", "changes", "shared", "dynamics", "degeneracy", "oscillators"),
+    "gates",
 )
 """Keys of the config that are checked one after another, so that a mistake in one hides no mistakes in the others."""
 

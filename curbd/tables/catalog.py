@@ -10,6 +10,7 @@ from curbd.tables import (
     dynamics,
     experiments,
     fits,
+    gates,
     group,
     mechanism,
     oscillators,
@@ -31,6 +32,7 @@ TABLES: dict[str, Table] = (
     | dynamics.TABLES
     | degeneracy.TABLES
     | oscillators.TABLES
+    | gates.TABLES
     | shared.TABLES
     | group.TABLES
 )

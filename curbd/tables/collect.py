@@ -15,7 +15,7 @@ import pandas as pd
 from curbd import tables
 from curbd.settings.models import Model
 from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
-from curbd.tables import dynamics, oscillators, shared
+from curbd.tables import dynamics, gates, oscillators, shared
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 N_LATENTS = ["n_latents", "n_latents_low", "n_latents_high"]
@@ -49,6 +49,7 @@ def collect_run(
     with_dynamics: bool = False,
     with_degeneracy: bool = False,
     with_oscillators: bool = False,
+    with_gates: bool = False,
     with_shared: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
@@ -69,6 +70,7 @@ def collect_run(
     with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
     with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
     with_oscillators : whether the config asks for channels as oscillators; without, their tables are empty.
+    with_gates : whether the config asks for gated units; without, their tables are empty.
     with_shared : whether the config asks for a network that several animals share; without, its tables are empty.
 
     Returns
@@ -112,6 +114,10 @@ def collect_run(
         **{
             name: [folder for folder in of_recordings if (folder / table.file).is_file()] if with_oscillators else []
             for name, table in oscillators.TABLES.items()
+        },
+        **{
+            name: [folder for folder in of_recordings if (folder / table.file).is_file()] if with_gates else []
+            for name, table in gates.TABLES.items()
         },
         **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
         **{

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from curbd import tables
-from curbd.degeneracy.degeneracy_table import degeneracy_table, variance_components, varied
+from curbd.degeneracy.components import variance_components
+from curbd.degeneracy.degeneracy_table import degeneracy_table, varied
 from curbd.degeneracy.similarity import dynamical_similarity, linear_cka, procrustes_similarity
 from tests.support.known_network import known_networks, small
 
@@ -41,6 +42,20 @@ def test_what_was_varied_is_read_from_the_models(tmp_path: Path) -> None:
     assert varied(first, first) == "seed"
     assert varied(first, first.assign_attrs(model="b", options='{"gain": 0, "passes": 5}')) == "initialisation"
     assert varied(first, first.assign_attrs(model="b", options='{"gain": 0, "passes": 6}')) == "constraint"
+    assert varied(first, first.assign_attrs(model="b").assign_coords(seed=[7])) == "initialisation"
+    convex = known_networks(recording, truth).assign_attrs(model="a")
+    assert varied(convex, convex.assign_attrs(model="b", constraints='{"signs": true}')) == "constraint"
+    assert varied(convex, convex.assign_attrs(model="b", family="low_rank")) == "estimator"
+
+
+def test_models_whose_first_fits_are_the_same_are_not_compared(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path)
+    fits = known_networks(recording, truth, 2)
+    models = {"resampled": fits.assign_attrs(model="resampled")}
+    models["same_trials"] = fits.assign_attrs(model="same_trials", resample_trials=0)
+    table = degeneracy_table(recording, models)
+    assert set(table["varied"]) == {"data", "initialisation"}
+    assert (table["model_a"] == table["model_b"]).all()
 
 
 def test_similarities_of_rotated_activity_are_1_and_of_other_dynamics_less() -> None:

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from curbd.dynamics.gated_field import GatedField, closed_share, slow_share
 from curbd.network.gated import gate_drives, gated_currents
-from curbd.regression.gated import change_and_prediction, fit_gated
+from curbd.regression.gated import GatedPairs, fit_gated
 from curbd.teachers.gated import gated
 
 PUBLISHED = {0.0: (0.0, 0.0), 20.0: (0.216, 0.422)}
@@ -38,9 +38,9 @@ def test_gated_currents_and_drives_of_all_sources_add_up() -> None:
     teacher = gated(units=6, samples=50, trials=2)
     network, h, z, region = teacher.network, teacher.h, teacher.z, np.repeat(["A", "B"], 3)
     step = network.dt_s / network.tau_s
-    total = sum(gated_currents(network, h[:, :-1], z[:, 1:], region).values())
+    total = sum(gated_currents(network, h[:, :-1], np.tanh(h[:, :-1]), z[:, 1:], region).values())
     np.testing.assert_allclose(total, np.diff(h, axis=1) / step, atol=1e-10)
-    drive = sum(gate_drives(network, h[:, :-1], region).values())
+    drive = sum(gate_drives(network, np.tanh(h[:, :-1]), region).values())
     np.testing.assert_allclose(drive - z[:, :-1], np.diff(z, axis=1) / step, atol=1e-10)
 
 
@@ -53,8 +53,8 @@ def test_weights_of_states_and_gates_are_found_from_states_alone() -> None:
     half_open = fit_gated(train, network.tau_s, network.dt_s, gates=False)
     errors = {}
     for name, of_network in {"gates": fitted, "half open": half_open}.items():
-        change, predicted = change_and_prediction(of_network, test)
-        errors[name] = ((change - predicted) ** 2).mean()
+        pairs = GatedPairs.of(test, of_network.dt_s / of_network.tau_s)
+        errors[name] = ((pairs.change - pairs.predicted(of_network)) ** 2).mean()
     noise = (0.02 * network.tau_s / network.dt_s) ** 2
     assert errors["gates"] < 1.1 * noise < errors["half open"]
     assert not half_open.G.any()

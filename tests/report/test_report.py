@@ -156,21 +156,39 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     alone = teachers.multi_region(regions=("ca1",), units=6, trials=6, samples=40, inputs="none", seed=2)
     recordings = {"three": (three, ["side"]), "alone": (alone, [])}
     results = run_steps(tmp_path_factory.mktemp("run"), recordings)
-    for name, rows in oscillator_rows().items():
+    for name, rows in optional_rows().items():
         tables.write(name, rows, results / "tables" / tables.TABLES[name].file)
     return results
 
 
-def oscillator_rows() -> dict[str, pd.DataFrame]:
-    """The tables of the recording of three regions as a run with `oscillators: true` has them."""
+def optional_rows() -> dict[str, pd.DataFrame]:
+    """The tables of the recording of three regions as a run with `oscillators`, `gates` and `degeneracy` has them."""
     pairs = [(target, source) for target in REGIONS for source in REGIONS]
     forces = [(target, source, 1.5, 1 / 3, 0.0123 * (target != source)) for target, source in pairs]
     session = {"recording": "three", "subject": "three", "session": "three"}
     columns = ["target", "source", "rms", "share", "held_out_gain"]
+    compared = {
+        "model_a": ["full", "full", "full"],
+        "model_b": ["full", "full", "low"],
+        "quantity": ["J", "currents_between_regions", "currents_between_regions"],
+        "agreement": [0.75, 0.98, 0.4],
+        "varied": ["data", "data", "estimator"],
+        "verdict": ["", "agree", "degenerate"],
+    }
+    gates = {"unit_id": ["u1", "u2"], "region": ["$C_", "$C_"], "tau_s": [0.1, 0.1], "opening": [0.4, 0.5]}
+    gates |= {"opening_sd": [0.2, 0.0], "closed_share": [0.1, 0.0], "held_out_nats": [-31.7, 7.25]}
+    gates |= {"held_out_nats_se": [1.5, 1.0], "verdict": ["no_evidence", "supported"]}
+    gate_currents = {"target": ["$C_"], "source": ["leak"], "current_rms": [0.3], "current_share": [1.0]}
+    gate_currents |= {name: [np.nan] for name in ("drive_rms", "drive_share", "drive_nats")}
     channels = {"unit_id": ["c1"], "region": ["$C_"], "frequency_hz": [7.5], "damping_per_s": [2.0], "quality": [11.8]}
     return {
         "oscillators": pd.DataFrame(channels | {"held_out_r2": [0.4]}).assign(**session),
         "oscillator_forces": pd.DataFrame(forces, columns=columns).assign(**session),
+        "gates": pd.DataFrame(gates).assign(**session),
+        "gate_currents": pd.DataFrame(gate_currents).assign(**session),
+        "degeneracy": pd.DataFrame(compared).assign(
+            target="all", source="all", ci_low=np.nan, ci_high=np.nan, **session
+        ),
     }
 
 
@@ -239,7 +257,7 @@ def test_verdicts_in_windows_have_their_place(page: str) -> None:
 def test_what_is_known_about_a_recording_is_in_its_tables_and_on_its_page(run: Path, page: str) -> None:
     for name, table in tables.TABLES.items():
         rows = tables.read(name, run / "tables" / table.file)
-        if table.names_sessions and name not in oscillator_rows() and len(rows):
+        if table.names_sessions and name not in optional_rows() and len(rows):
             known = rows.groupby("recording")["about_genotype"].agg(set).to_dict()
             assert known == {recording: {GENOTYPES.get(recording, "")} for recording in known}
     assert page.count("<dt>genotype</dt><dd>007 &lt;/td&gt;</dd>") == 1
@@ -258,6 +276,21 @@ def test_oscillators_have_their_place(page: str) -> None:
     cells = [html.unescape(html.unescape(title)) for title in re.findall(r"<title>([^<]*)</title>", page)]
     assert "A & co → $C_: share 33 %, held-out gain 0.012" in cells
     assert "<td>7.5</td>" in page
+
+
+def test_gated_units_have_their_place(page: str) -> None:
+    assert page.count('<h2 id="gates">') == 1
+    assert "held-out trials are more likely in 1 of 2 units" in page
+    assert page.index("<td>7.25</td>") < page.index("<td>−31.7</td>")
+
+
+def test_disagreement_of_fits_has_its_place(page: str) -> None:
+    assert page.count('<h2 id="degeneracy">') == 1
+    assert "in 1 of 2 comparisons, networks that were fitted to the same recording send different currents" in page
+    assert "full and low (estimator: r = 0.40)" in page
+    # Fits to resampled trials disagree in the weights by 0.25, and in the currents between regions by 0.02.
+    assert re.search(r"<td>J</td>\s*<td>0.25</td>\s*<td></td>", page)
+    assert re.search(r"<td>currents between regions</td>\s*<td>0.02</td>\s*<td>0.60</td>", page)
 
 
 def test_names_from_the_file_are_escaped(page: str) -> None:

@@ -129,7 +129,7 @@ def test_a_key_misspelt_names_its_section_and_the_likely_key(table: Write) -> No
     assert mistakes(modls={}) == [
         "my.yaml, modls: found an unknown key, expected one of recordings, results, defaults, models, "
         "inactivations, bench, stored_currents, further_nulls, verdict_windows_s, contrasts, changes, shared, "
-        "report, dynamics, degeneracy, oscillators; did you mean 'models'?"
+        "report, dynamics, degeneracy, oscillators, gates; did you mean 'models'?"
     ]
     [line] = mistakes(models={"m": {"family": "low_rank", "options": {"rnk": 2}}})
     assert line == (

@@ -33,7 +33,16 @@ EXAMPLES = sorted((ROOT / "config" / "examples").glob("*.yaml"))
 FIT_STEPS = {"fit": 2, "currents": 2, "inactivate": 2, "latents": 1, "mechanism": 1}
 EMPTY_IN_THE_DEMO = {
     *("perturbation_comparison", "contrasts", "contrast_timecourses", "changes", "constraints", "balance"),
-    *("pathway_windows", "degeneracy", "oscillators", "oscillator_forces", "shared_weights", "shared_pathways"),
+    *(
+        "pathway_windows",
+        "degeneracy",
+        "oscillators",
+        "oscillator_forces",
+        "gates",
+        "gate_currents",
+        "shared_weights",
+        "shared_pathways",
+    ),
     *("attractors", "lyapunov", "transitions", "phase_locking", "slow_manifolds"),
 }
 """Tables that the demo does not ask for, or for which its recording has no perturbed trials and no cell types."""

@@ -26,6 +26,7 @@ MECHANISM = [
     "transmission.csv",
 ]
 OSCILLATOR_TABLES = ["oscillators", "oscillator_forces"]
+GATE_TABLES = ["gates", "gate_currents"]
 
 # A config on the command line alone has no file.
 CONFIG_FILES = workflow.overwrite_configfiles or (

@@ -55,6 +55,15 @@ rule tables:
             if PLAN.config.oscillators
             else []
         ),
+        gates=(
+            expand(
+                "<results>/{recording}/{table}.csv",
+                recording=PLAN.recordings,
+                table=GATE_TABLES,
+            )
+            if PLAN.config.gates
+            else []
+        ),
         shared=(
             expand(
                 "<results>/shared/{file}",
@@ -92,6 +101,7 @@ rule tables:
         expand("<results>/tables/{file}", file=MECHANISM),
         expand("<results>/tables/{table}.csv", table=DYNAMICS_TABLES),
         expand("<results>/tables/{table}.csv", table=OSCILLATOR_TABLES),
+        expand("<results>/tables/{table}.csv", table=GATE_TABLES),
         expand(
             "<results>/tables/{table}.parquet",
             table=[

@@ -1,0 +1,1 @@
+"""Units as gated units: whether gates that move predict held-out trials better than gates that stand still."""
