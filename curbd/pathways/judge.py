@@ -21,6 +21,7 @@ from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.robustness import current_robustness
 from curbd.pathways.shuffled_source import pathway_null
 from curbd.pathways.skewness import skewed_effects
+from curbd.pathways.slow_response import response_effects
 from curbd.pathways.solved_regression import mean_of_active
 from curbd.pathways.unrecorded import hints
 from curbd.regression.time_constant_limits import at_limit
@@ -63,7 +64,7 @@ def judge(
     comparable = comparable_truth(recording, truth, networks.attrs["phi"])
     if comparable is not None:
         evidence |= truth_evidence(first, judged.observed, comparable)
-    evidence |= skewness_evidence(first)
+    evidence |= skewness_evidence(first) | response_evidence(first)
     estimated = isinstance(networks.attrs.get("tau_s_setting"), str)
     limited = estimated and at_limit(first.network.tau_s, first.network.dt_s)
     evidence["limited_tau_s"] = np.array(first.network.tau_s if limited else np.nan)
@@ -242,13 +243,41 @@ def skewness_evidence(first: View) -> Evidence:
     The columns ``skewed_effect``, ``skewed_p_value``, ``skewed_effect_low`` and ``skewed_misfit``.
     """
     found = skewed_effects(first.r[first.train], first.region_of_unit)
-    inputs = np.full((len(first.regions), len(first.pathway_sources) - len(first.regions)), np.nan)
+    effect = _with_inputs(first, found.effect)
     return {
-        "skewed_effect": np.concatenate([found.effect, inputs], axis=1),
-        "skewed_p_value": np.concatenate([found.p_value, inputs], axis=1),
-        "skewed_effect_low": np.concatenate([found.low, inputs], axis=1),
-        "skewed_misfit": np.where(np.isfinite(np.concatenate([found.effect, inputs], axis=1)), found.misfit, np.nan),
+        "skewed_effect": effect,
+        "skewed_p_value": _with_inputs(first, found.p_value),
+        "skewed_effect_low": _with_inputs(first, found.low),
+        "skewed_misfit": np.where(np.isfinite(effect), found.misfit, np.nan),
     }
+
+
+def response_evidence(first: View) -> Evidence:
+    """Estimate direct effects between regions behind a slow response, which need no network; NaN for inputs.
+
+    Parameters
+    ----------
+    first : the first fitted network with the recording that it was fitted to.
+
+    Returns
+    -------
+    The columns ``response_effect``, ``response_ci_low``, ``response_ci_high``, ``response`` and ``response_s``.
+    """
+    found = response_effects(first.r[first.train], first.region_of_unit, first.network.dt_s)
+    effect = _with_inputs(first, found.effect)
+    return {
+        "response_effect": effect,
+        "response_ci_low": _with_inputs(first, found.low),
+        "response_ci_high": _with_inputs(first, found.high),
+        "response": np.where(np.isfinite(effect), found.response, ""),
+        "response_s": np.where(np.isfinite(effect), found.response_s[:, None], np.nan),
+    }
+
+
+def _with_inputs(first: View, effect: Array) -> Array:
+    """Append NaN for the inputs to an effect (target region, source region)."""
+    n_inputs = len(first.pathway_sources) - len(first.regions)
+    return np.concatenate([effect, np.full((len(effect), n_inputs), np.nan)], axis=1)
 
 
 def ranks(fits: Sequence[View]) -> Evidence:

@@ -90,7 +90,7 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     The effects and their p-values.
     """
     n_regions = int(region_of_unit.max()) + 1
-    series = np.stack([r[..., region_of_unit == region].mean(2) for region in range(n_regions)], axis=2)
+    series = mean_activity(r, region_of_unit)
     trials = _usable(series)
     nothing = np.full((n_regions, n_regions), np.nan)
     if n_regions < 2 or len(trials) < MIN_TRIALS:
@@ -113,9 +113,14 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     return SkewedEffects(effect, p_value, low, _misfit(blocks, rng))
 
 
+def mean_activity(r: Array, region_of_unit: Array) -> Array:
+    """Average the rates r (trial, time, unit) over the units of every region: (trial, time, region)."""
+    return np.stack([r[..., region_of_unit == region].mean(2) for region in range(region_of_unit.max() + 1)], axis=2)
+
+
 def _usable(series: Array) -> list[Array]:
     """Standardised complete bins (bin, region) of every trial in which every region varies."""
-    return [standard for trial in series if (standard := _standardised(trial)) is not None]
+    return [standard for trial in series if (standard := standardised(trial)) is not None]
 
 
 def _misfit(blocks: Sequence[Moments], rng: np.random.Generator) -> float:
@@ -152,8 +157,8 @@ def _filtered(series: Array) -> list[Array]:
     return [centred[:, 1:] - kept * centred[:, :-1] for kept in (memory, memory / 2, -1.0)]
 
 
-def _standardised(trial: Array) -> Array | None:
-    """Complete bins (bin, region) of a trial with mean 0 and variance 1; None if a region does not vary."""
+def standardised(trial: Array) -> Array | None:
+    """Return the complete bins (bin, region) of a trial with mean 0 and variance 1; None if a region does not vary."""
     complete = trial[np.isfinite(trial).all(1)]
     if len(complete) < 2 or not (complete.std(0) > 0).all():
         return None

@@ -33,6 +33,8 @@ fMRI of our own with noise, saturation, delays and regions that were not recorde
 MAX_SKEWED_MISFIT = 0.05
 """Largest share of the skewness that recorded regions may leave unexplained. A cause that all regions share, and that
 was not recorded, leaves more; so do noise and saturation."""
+LEAST_RESPONSE_EFFECT = 0.1
+"""An effect behind a slow response agrees with skewness if its interval lies beyond this size, in sd of activity."""
 LEAST_SLOW_BIN_S = 0.5
 """Effects between units are over within a bin of this width, s, whatever memory a slow indicator adds."""
 
@@ -85,6 +87,8 @@ class Grounds(NamedTuple):
     skewed_effect_low : this effect after the filter under which it is smallest, in standard deviations; 0 if its sign
         depends on the filter.
     skewed_misfit : share of the skewness of the activity that effects between recorded regions do not explain.
+    response_ci_low, response_ci_high : 95 % interval of the direct effect behind a slow response, from the
+        cross-spectrum of the activity (`curbd.pathways.slow_response`), in standard deviations.
     """
 
     q_value: float
@@ -107,6 +111,8 @@ class Grounds(NamedTuple):
     skewed_p_value: float = float("nan")
     skewed_effect_low: float = float("nan")
     skewed_misfit: float = float("nan")
+    response_ci_low: float = float("nan")
+    response_ci_high: float = float("nan")
 
     @property
     def acts_within_a_bin(self) -> bool:
@@ -116,6 +122,16 @@ class Grounds(NamedTuple):
             and self.skewed_p_value < MAX_SKEWED_P_VALUE
             and abs(self.skewed_effect_low) >= LEAST_SKEWED_EFFECT
         )
+
+    @property
+    def response_effect_low(self) -> float:
+        """Return the end nearest to 0 of the interval of the effect behind a slow response; 0 if it holds 0."""
+        return max(self.response_ci_low, 0.0) + min(self.response_ci_high, 0.0)
+
+    @property
+    def spectrum_agrees(self) -> bool:
+        """Return True if the effect behind a slow response has the sign of the effect that skewness shows."""
+        return bool(np.sign(self.skewed_effect_low) * self.response_effect_low >= LEAST_RESPONSE_EFFECT)
 
     @property
     def is_known_input(self) -> bool:
@@ -172,9 +188,12 @@ def judgement(grounds: Grounds) -> Judgement:
 
     Where bins are as slow as those of fMRI, effects are over before the next bin. A regression on the bin before then
     says little for or against a pathway, but the skewness of the activity can: a pathway is also resolved if skewness
-    shows a direct effect that is large after every filter, if effects between the recorded regions explain nearly all
-    skewness, and if nothing but the regression on the bin before speaks against the pathway. The reason says that the
-    current is not known. If the recorded regions leave skewness unexplained, the pathway is ``supported``.
+    shows a direct effect that is large after every filter, if nothing but the regression on the bin before speaks
+    against the pathway, and if one of two things holds: effects between the recorded regions explain nearly all
+    skewness, or the cross-spectrum of the activity shows an effect of the same sign behind a slow response. Skewness
+    takes products of three series in the same bin and the cross-spectrum products of two over time, so that an
+    unrecorded cause seldom deceives both in the same way. The reason says that the current is not known. If neither
+    holds, the pathway is ``supported``.
 
     A pathway that is not resolved is ``supported`` if nothing but these hints speaks against the pathway, and if its
     source, present and past, adds to the prediction from the present and the past of all other sources. The grade is
@@ -192,11 +211,12 @@ def judgement(grounds: Grounds) -> Judgement:
     against = _objections(grounds)
     codes = tuple(against)
     if against and grounds.acts_within_a_bin and set(codes) <= OF_THE_BIN_BEFORE:
-        if grounds.skewed_misfit <= MAX_SKEWED_MISFIT:
+        if grounds.skewed_misfit <= MAX_SKEWED_MISFIT or grounds.spectrum_agrees:
             return Judgement("resolved", "resolved", _within_a_bin(grounds), (), "skewness")
         against["shared_skewness"] = (
             f"{_direct_effect(grounds)}, but recorded regions leave {grounds.skewed_misfit:.0%} of the skewness "
-            "unexplained: possible causes are an unrecorded cause that several regions share, noise, or saturation"
+            "unexplained, and the cross-spectrum does not show the same effect: possible causes are an unrecorded "
+            "cause that several regions share, noise, or saturation"
         )
         return Judgement("unresolved", "supported", "; ".join(against.values()), tuple(against))
     if against:
@@ -207,9 +227,16 @@ def judgement(grounds: Grounds) -> Judgement:
 
 def _within_a_bin(grounds: Grounds) -> str:
     return (
-        f"{_direct_effect(grounds)}; existence, direction and sign can be believed, and the current, which is computed "
-        "from the bin before, cannot"
+        f"{_direct_effect(grounds)}{_agreement(grounds)}; existence, direction and sign can be believed, and the "
+        "current, which is computed from the bin before, cannot"
     )
+
+
+def _agreement(grounds: Grounds) -> str:
+    if not grounds.spectrum_agrees:
+        return ""
+    least = abs(grounds.response_effect_low)
+    return f", the cross-spectrum shows an effect of at least {least:.2f} sd of the same sign behind a slow response"
 
 
 def _direct_effect(grounds: Grounds) -> str:

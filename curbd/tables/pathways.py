@@ -15,6 +15,10 @@ NO_NULL_CURRENT = (
 OF_POPULATIONS = "the row is about populations"
 NO_VARIANCE = "the row is about populations, or the current of every unit of the target is constant"
 NO_SKEWNESS = "the row is about populations, the source is an input or the target, or there are fewer than 8 trials"
+NO_RESPONSE = (
+    "the row is about populations, the source is an input or the target, bins are narrower than 0.5 s, there are fewer "
+    "than 8 trials of 32 bins, or more than 16 regions"
+)
 GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
@@ -190,6 +194,33 @@ TABLES: dict[str, Table] = {
                 empty=NO_SKEWNESS,
             ),
             Column(
+                "response_effect",
+                "number",
+                "direct effect of the source on the target, in standard deviations, from the cross-spectrum of their "
+                "mean activity; independent of the network. It tells delays between regions that are due to a slow "
+                "response, as in fMRI, from delays that are due to effects",
+                empty=NO_RESPONSE,
+            ),
+            Column("response_ci_low", "number", "lower end of the 95 % interval of response_effect", empty=NO_RESPONSE),
+            Column(
+                "response_ci_high", "number", "upper end of the 95 % interval of response_effect", empty=NO_RESPONSE
+            ),
+            Column(
+                "response",
+                "text",
+                "kind of the response through which regions are observed, the likeliest for the recording: that of "
+                "fMRI, the decay of an indicator, or none",
+                empty=NO_RESPONSE,
+                values=("bold", "indicator", "none"),
+            ),
+            Column(
+                "response_s",
+                "number",
+                "delay of the BOLD response, or decay time of the indicator, of the target, s",
+                empty=f"{NO_RESPONSE}; or response is `none`",
+                low=0,
+            ),
+            Column(
                 "null_rms",
                 "number",
                 "rms of the current if the trials of the source are shuffled and the regression is solved again "
@@ -311,8 +342,8 @@ TABLES: dict[str, Table] = {
                 "resolved_by",
                 "text",
                 "what resolves the pathway: `currents` (its current can be believed), or `skewness` (effects are over "
-                "within a bin, and the skewness of the activity shows existence, direction and sign of this one; its "
-                "current cannot be believed)",
+                "within a bin, and the skewness of the activity shows existence, direction and sign of this one, alone "
+                "or together with response_effect; its current cannot be believed)",
                 empty="the pathway is unresolved",
                 values=("currents", "skewness"),
             ),
