@@ -58,11 +58,11 @@ def rows_of(seed: int) -> list[dict[str, object]]:
                 )
 
     began = time.process_time()
-    whole = verdict(fit, training, held_out, np.zeros(0))
+    whole = verdict(fit, training, held_out, None)
     add("whole", whole, time.process_time() - began)
     for window, bins in (("first half", np.arange(BINS // 2)), ("second half", np.arange(BINS // 2, BINS))):
         began = time.process_time()
-        judged = window_verdict(fit.model, training, held_out, bins, np.zeros(0))[1]
+        judged = window_verdict(fit.model, training, held_out, bins, None)[1]
         add(window, judged, time.process_time() - began)
     return rows
 

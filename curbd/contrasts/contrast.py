@@ -15,7 +15,7 @@ from curbd.contrasts.differences import SMALLEST_ERROR, Labels, compared_bins, l
 from curbd.contrasts.pathway import PARTS, PartContrast, Presynaptic, contrast_pathway, lag_correlation, two_sided
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
-from curbd.network.sources import BIAS, SELF_ADAPTATION
+from curbd.network.sources import BIAS, SELF_ADAPTATION, SELF_HISTORY
 from curbd.network.view import View
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.settings.contrasts import Contrast
@@ -140,7 +140,7 @@ def _compare(
     if not bins.any():
         return
     names = [str(name) for name in currents["source"].values]
-    sources = [index for index, name in enumerate(names) if name not in (BIAS, SELF_ADAPTATION)]
+    sources = [index for index, name in enumerate(names) if name not in (BIAS, SELF_ADAPTATION, SELF_HISTORY)]
     activity = {} if fit is None else _activity(fit, comparison, labels, bins)
     for target in np.unique(region):
         units = region == target

@@ -1,4 +1,4 @@
-"""The sources of the currents that every unit receives: regions, inputs, the bias and the own adaptation."""
+"""The sources of the currents that every unit receives: regions, inputs, the bias and the unit itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 Array = np.ndarray
 BIAS = "bias"
 SELF_ADAPTATION = "self-adaptation"
+SELF_HISTORY = "self-history"
+"""Change of the log rate of a unit by its own past spikes, in population networks."""
 
 
 class Source(NamedTuple):
@@ -16,7 +18,8 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    name : name of a region, ``input:<name>`` for an input, ``bias``, or ``self-adaptation``.
+    name : name of a region, ``input:<name>`` for an input, ``bias``, ``self-adaptation`` or
+        ``self-history``.
     columns : (column,) columns of the source in the regressors z = [r, u, 1] and in the weights W = [J, B, b]; those of
         the adaptation of the units come last.
     """

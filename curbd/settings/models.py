@@ -226,6 +226,10 @@ class PopulationNetwork(Section):
     max_hidden_drives: Annotated[int, Field(ge=0, le=3)] = 1
     """Largest number of slow common drives from outside the recording that are tried; a drive is kept if held-out
     trials ask for it. In the tables, drives are the sources `input:hidden_1` and so on."""
+    self_history: bool | Literal["auto"] = "auto"
+    """Whether the log rate of a unit contains the own spikes of the unit in the last 30 ms (refractoriness, bursts):
+    the source `self-history`. `auto`: in bins of 5 ms or less, if held-out trials are then more likely. True: in bins
+    of any width. Fluorescence has no such history."""
     indicator_s: NotNegative | None = None
     """For fluorescence: decay time of the calcium indicator, in seconds; 0 for activity without an indicator, such as
     deconvolved activity. Null: spikes, or fluorescence whose decay time is estimated from what units do not share.

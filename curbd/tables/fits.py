@@ -168,6 +168,14 @@ TABLES: dict[str, Table] = {
                 optional=True,
             ),
             Column(
+                "history_gain_nats",
+                "number",
+                "log likelihood of held-out trials that a population network gains if the log rate of every unit "
+                "contains the own past spikes of the unit, in nats",
+                empty="the model is no population network, or no history was tried",
+                optional=True,
+            ),
+            Column(
                 "tau_s",
                 "number",
                 "time constant of the units, s; if units or regions have their own, their geometric mean",

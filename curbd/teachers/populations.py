@@ -16,13 +16,16 @@ from scipy.signal import lfilter
 Array = np.ndarray
 UNIT_TAU_S = 0.1
 BIN_S = 0.02
-SUBSTEPS = 4
+LONGEST_EULER_STEP_S = 0.005
+"""Longest Euler step, in seconds."""
 STEP_ONSET_S = 0.5
 LATENT_NOISE_SD = 0.4
 UNIT_NOISE_SD = 0.3
 MAX_RATE_HZ = 100.0
-BURN_IN_BINS = 25
-"""Number of bins without input before each trial, so that trials start from the spontaneous activity of the network."""
+RECOVERED = 1e-3
+"""Share of the effect of a spike on the rate of its unit below which the rate has recovered."""
+BURN_IN_S = 0.5
+"""Time without input before each trial, in seconds, so that trials start from spontaneous activity."""
 DRIVE_TAU_S = 0.25
 """Each of the two time constants of the hidden drive, in seconds."""
 LINEAR_GROWTH = 0.8
@@ -89,6 +92,7 @@ def populations(
     recorded: int | Sequence[int] = 30,
     trials: int = 200,
     bins: int = 100,
+    bin_s: float = BIN_S,
     rate_hz: float = 8.0,
     rank: int | Sequence[int] = 2,
     pathway_rank: int = 1,
@@ -99,6 +103,7 @@ def populations(
     bulk: float = 0.0,
     hidden: float = 0.0,
     drives: int = 1,
+    refractory_s: float = 0.0,
     indicator_s: float | None = None,
     frame_bins: int = 1,
     fluorescence_noise_sd: float = 0.3,
@@ -108,9 +113,9 @@ def populations(
     """Simulate regions of many tanh units, of which the spikes of a few are recorded.
 
     The state x follows x' = (-x + sum over regions s of J_ts tanh(x_s) + B u) / tau with input u, noise along the
-    columns of the loadings and independent noise of every unit, in Euler steps of a quarter of a bin. Counts are
-    Poisson with the rate rate_hz exp(.5 N(0, 1) + g x), where the gain g is uniform between .4 and .9, and the rate is
-    at most 100 Hz.
+    columns of the loadings and independent noise of every unit, in Euler steps of at most 5 ms. Counts are Poisson with
+    the rate rate_hz exp(.5 N(0, 1) + g x), where the gain g is uniform between .4 and .9, and the rate is at most 100
+    Hz. A refractory unit has this rate times 1 - exp(-t / refractory_s) for every spike of the unit a time t ago.
 
     Parameters
     ----------
@@ -119,6 +124,7 @@ def populations(
     recorded : number of recorded units per region: one number, or one number per region.
     trials : number of trials.
     bins : number of bins per trial.
+    bin_s : bin width in seconds.
     rate_hz : median rate of a unit at x = 0, in Hz; the mean rate is about 1.6 times as high.
     rank : number of latents per region: one number, or one number per region.
     pathway_rank : rank of the weights of every pathway between regions that exists; smaller where a region has fewer
@@ -131,9 +137,11 @@ def populations(
     bulk : size of random weights bulk N(0, 1) / sqrt(units) within each region, in addition to the low-rank weights.
     hidden : size of slow common drives into all latents, which are not recorded.
     drives : number of these drives; they have no effect if ``hidden`` is 0.
+    refractory_s : time constant in seconds with which the rate of a unit recovers from its spike; 0 for units without
+        refractoriness.
     indicator_s : decay time in seconds of a calcium indicator whose fluorescence is recorded instead of spikes; None
         for spikes.
-    frame_bins : number of bins of .02 s in a frame of the fluorescence. Inputs, currents and effects of silencing are
+    frame_bins : number of bins in a frame of the fluorescence. Inputs, currents and effects of silencing are
         averages over the bins of a frame.
     fluorescence_noise_sd : standard deviation of the noise of the fluorescence, relative to the jump at a spike.
     silencing : whether the network is also simulated with each region silenced.
@@ -149,22 +157,23 @@ def populations(
     present = _present(rng, regions, absent, feedforward)
     weights = _weights(rng, units, ranks, pathway_rank, present, late, drives, bulk, linear)
     condition = np.arange(trials) % 2
-    total = BURN_IN_BINS + bins
+    before = round(BURN_IN_S / bin_s)
+    total = before + bins
     u = np.zeros((total, trials))
-    u[BURN_IN_BINS + round(STEP_ONSET_S / BIN_S) :] = np.where(condition, 1.0, -1.0)
-    drive = hidden * np.stack([slow_drive(rng, total, trials, BIN_S) for _ in range(drives)])
+    u[before + round(STEP_ONSET_S / bin_s) :] = np.where(condition, 1.0, -1.0)
+    drive = hidden * np.stack([slow_drive(rng, total, trials, bin_s) for _ in range(drives)])
     sample = [np.sort(rng.choice(units, count, replace=False)) for count in counts]
-    x, current = _simulate(rng, weights, u, drive, sample, silencing, np.copy if linear else np.tanh)
+    x, current = _simulate(rng, weights, u, drive, sample, silencing, np.copy if linear else np.tanh, bin_s)
     gain = rng.uniform(0.4, 0.9, sum(counts))
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
     rate = np.minimum(base_hz * np.exp(gain * x[0]), MAX_RATE_HZ)
-    activity = rng.poisson(rate * BIN_S).astype(float)
+    activity = _spikes(rng, rate * bin_s, recovery(refractory_s, bin_s))
     teacher = PopulationTeacher(
         activity=activity,
-        inputs=np.moveaxis(u[BURN_IN_BINS:, :, None], 0, 1),
+        inputs=np.moveaxis(u[before:, :, None], 0, 1),
         condition=condition,
         region=np.repeat(np.arange(regions), counts),
-        bin_s=BIN_S,
+        bin_s=bin_s,
         tau_s=UNIT_TAU_S,
         gain=gain,
         present=present,
@@ -200,6 +209,36 @@ def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, t
         path[k] = second
     variance = (1 + keep**2) / (1 - keep**2) ** 3
     return path[warm:] / np.sqrt(variance)
+
+
+def recovery(refractory_s: float, bin_s: float) -> Array:
+    """Compute by how much a spike changes the log rate of its own unit in later bins.
+
+    Parameters
+    ----------
+    refractory_s : time constant in seconds with which the rate recovers; 0 for units without refractoriness.
+    bin_s : bin width in seconds.
+
+    Returns
+    -------
+    (lag,) change of the log rate 1, 2, ... bins after the spike, until the rate has recovered.
+    """
+    if not refractory_s:
+        return np.zeros(0)
+    lags = int(np.ceil(-np.log(RECOVERED) * refractory_s / bin_s))
+    return np.log1p(-np.exp(-np.arange(1, lags + 1) * bin_s / refractory_s))
+
+
+def _spikes(rng: np.random.Generator, expected: Array, kernel: Array) -> Array:
+    """Draw counts (trial, time, unit) whose log rate changes by the kernel (lag,) after every spike of the unit."""
+    if not len(kernel):
+        return rng.poisson(expected).astype(float)
+    counts = np.zeros_like(expected)
+    for k in range(expected.shape[1]):
+        past = counts[:, max(k - len(kernel), 0) : k][:, ::-1]
+        change = np.einsum("ntu,t->nu", past, kernel[: past.shape[1]])
+        counts[:, k] = rng.poisson(expected[:, k] * np.exp(change))
+    return counts
 
 
 def _present(
@@ -294,6 +333,7 @@ def _simulate(
     sample: list[Array],
     silencing: bool,
     rate_of: Callable[[Array], Array],
+    bin_s: float,
 ) -> tuple[Array, Array]:
     """Simulate the network, intact and with each region silenced.
 
@@ -309,31 +349,32 @@ def _simulate(
     for silent in range(1, versions):
         alive[silent, silent - 1] = 0
     M = weights.M.astype(np.float32)
-    scaled = np.float32(1 / (SUBSTEPS * UNIT_TAU_S / BIN_S))
+    before, substeps = round(BURN_IN_S / bin_s), int(np.ceil(bin_s / LONGEST_EULER_STEP_S - 1e-9))
+    scaled = np.float32(1 / (substeps * UNIT_TAU_S / bin_s))
     noise = np.sqrt(scaled)
     states = np.zeros((versions, regions, trials, units), np.float32)
     places = np.cumsum([0] + [len(chosen) for chosen in sample])
-    x = np.empty((versions, trials, total - BURN_IN_BINS, places[-1]))
-    current = np.zeros((regions, trials, total - BURN_IN_BINS, places[-1]))
+    x = np.empty((versions, trials, total - before, places[-1]))
+    current = np.zeros((regions, trials, total - before, places[-1]))
     for k in range(total):
-        K = weights.K if k >= BURN_IN_BINS + (total - BURN_IN_BINS) // 2 else weights.early
+        K = weights.K if k >= before + (total - before) // 2 else weights.early
         known = np.einsum("n,tl->tnl", u[k], weights.input) + np.einsum("dn,dtl->tnl", drive[:, k], weights.hidden)
-        if k == BURN_IN_BINS:
+        if k == before:
             states[:] = states[:1]
-        on = alive if k >= BURN_IN_BINS else np.ones_like(alive)
+        on = alive if k >= before else np.ones_like(alive)
         # The state at the start of bin k is what bin k shows; its current acts from there on.
-        if k >= BURN_IN_BINS:
+        if k >= before:
             for t, chosen in enumerate(sample):
-                x[:, :, k - BURN_IN_BINS, places[t] : places[t + 1]] = states[:, t][..., chosen]
-        for substep in range(SUBSTEPS):
+                x[:, :, k - before, places[t] : places[t + 1]] = states[:, t][..., chosen]
+        for substep in range(substeps):
             rates = rate_of(states)
             latents = np.stack([rates[:, s] @ M[s] / units for s in range(regions)], 1) * on[:, :, None, None]
-            if substep == 0 and k >= BURN_IN_BINS:
+            if substep == 0 and k >= before:
                 for t, chosen in enumerate(sample):
                     sent = np.einsum("slm,snm->snl", K[t], latents[0]) @ M[t][chosen].T
                     if weights.bulk is not None:
                         sent[t] += rates[0, t] @ weights.bulk[t][chosen].T
-                    current[:, :, k - BURN_IN_BINS, places[t] : places[t + 1]] = sent
+                    current[:, :, k - before, places[t] : places[t + 1]] = sent
             kick = rng.standard_normal((regions, trials, units), np.float32) * np.float32(UNIT_NOISE_SD)
             latent_kick = LATENT_NOISE_SD * rng.standard_normal((regions, trials, rank))
             for t in range(regions):
@@ -350,7 +391,7 @@ def _imaged(
     rng: np.random.Generator, teacher: PopulationTeacher, indicator_s: float, frame_bins: int, noise_sd: float
 ) -> PopulationTeacher:
     """Replace spike counts by the fluorescence of a decaying indicator at the end of every frame."""
-    keep = np.exp(-BIN_S / indicator_s)
+    keep = np.exp(-teacher.bin_s / indicator_s)
     count = teacher.activity.mean((0, 1))
     before = rng.standard_normal(teacher.activity[:, :1].shape) * np.sqrt(count / (1 - keep**2)) + count / (1 - keep)
     trace = lfilter([1.0], [1.0, -keep], teacher.activity, axis=1, zi=keep * before)[0][:, frame_bins - 1 :: frame_bins]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from lrfit.population_network.dimensions import Dimensions, choose_dimensions, s
 from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
+from lrfit.population_network.history import as_read, with_past
+from lrfit.population_network.history_choice import history_gain, is_needed, is_tried
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.verdict import Verdict, verdict
 
 Array = np.ndarray
+SelfHistory = bool | Literal["auto"]
 
 
 class Analysis(NamedTuple):
@@ -25,7 +28,8 @@ class Analysis(NamedTuple):
     Attributes
     ----------
     fit : the network fitted to all trials.
-    dimensions, curved_gain, drive_gains, verdict : what held-out trials say about the network, as in `Trained`.
+    dimensions, history_gain, curved_gain, drive_gains, verdict : what held-out trials say about the network, as in
+        `Trained`.
     currents : currents of all trials by source.
     deviation : (region, trial, time, unit) posterior standard deviation of the current that each region sends to each
         unit, in units of the log rate.
@@ -34,6 +38,7 @@ class Analysis(NamedTuple):
 
     fit: Fit
     dimensions: Dimensions
+    history_gain: float
     curved_gain: float
     drive_gains: Array
     verdict: Verdict
@@ -49,17 +54,22 @@ class Trained(NamedTuple):
     ----------
     fit : the network fitted to the training trials.
     dimensions : numbers of latents of all regions; if the numbers were given, they have no range and no scores.
+    history_gain : held-out log likelihood that the own spike history of units gains, in nats; NaN if no history was
+        tried. The fit has a history if held-out trials or the settings ask for one.
     curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats. The fit is curved
         if this number is positive.
     drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried. The fit
         contains only the drives that were kept.
+    common_nats : gain of the drives that the linear or the curved network keeps, in nats; None without such a drive.
     verdict : verdict on every pathway between regions.
     """
 
     fit: Fit
     dimensions: Dimensions
+    history_gain: float
     curved_gain: float
     drive_gains: Array
+    common_nats: float | None
     verdict: Verdict
 
 
@@ -71,6 +81,7 @@ def train(
     gaussian: bool = False,
     max_drives: int = 1,
     max_dimensions: int = 5,
+    self_history: SelfHistory = "auto",
 ) -> Trained:
     """Fit a population network to the training trials, and judge every pathway between its regions.
 
@@ -84,6 +95,8 @@ def train(
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
     max_drives : largest number of hidden common drives to try.
     max_dimensions : largest number of latents of a region to try.
+    self_history : whether the log rate of a unit contains its own past spikes: True, False, or ``auto`` for bins of 5
+        ms or less in which held-out trials are then more likely.
 
     Returns
     -------
@@ -98,14 +111,21 @@ def train(
         chosen = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
     else:
         chosen = Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
+    gain = float("nan")
+    if not gaussian and is_tried(fitted, self_history):
+        gain, error = history_gain(fitted, held_out, chosen.number, tau_s)
+        if self_history is True or is_needed(gain, error):
+            fitted, held_out = with_past(fitted), with_past(held_out)
     formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
     state = converge(formed.fit, fitted)
     return Trained(
         fit=state,
         dimensions=chosen,
+        history_gain=gain,
         curved_gain=formed.curved_gain,
         drive_gains=formed.drive_gains,
-        verdict=verdict(state, fitted, held_out, formed.drive_gains, chosen.suffice),
+        common_nats=formed.common_nats,
+        verdict=verdict(state, fitted, held_out, formed.common_nats, chosen.suffice),
     )
 
 
@@ -116,6 +136,7 @@ def analyse(
     gaussian: bool = False,
     max_drives: int = 1,
     test: Array | None = None,
+    self_history: SelfHistory = "auto",
 ) -> Analysis:
     """Fit a population network to a recording, and judge every pathway between its regions.
 
@@ -130,18 +151,21 @@ def analyse(
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
     max_drives : largest number of hidden common drives to try.
     test : (trial,) True for the trials to hold out; None to hold out every fifth trial of each condition.
+    self_history : whether the log rate of a unit contains its own past spikes, see `train`.
 
     Returns
     -------
     The fit with its currents, intervals and verdicts.
     """
-    trained = train(*split(data, test), dimensions, tau_s, gaussian, max_drives)
+    trained = train(*split(data, test), dimensions, tau_s, gaussian, max_drives, self_history=self_history)
+    data = as_read(trained.fit.model, data)
     final = converge(restart(trained.fit, data), data)
     covariance = posterior_covariance(final, data)
     echo = estimate_echo(final.model, data, final.paths)
     return Analysis(
         fit=final,
         dimensions=trained.dimensions,
+        history_gain=trained.history_gain,
         curved_gain=trained.curved_gain,
         drive_gains=trained.drive_gains,
         verdict=trained.verdict,

@@ -1,11 +1,12 @@
 """Currents that each source sends to each recorded unit, and their standard deviations.
 
 The current of a source s into unit i is C_i A_ts f(z_s) / (1 - leak), with the loadings C_i of the unit, the weights
-A_ts from s to the region t of the unit, and the curved latents f(z_s) of the source. A region also sends the echo
-E_i f(z) to its own units (see `lrfit.population_network.echo`). Recorded and unrecorded units of the source contribute
+A_ts from s to the region t of the unit, and the curved latents f(z_s) of the source. A region also sends the echo E_i
+f(z) to its own units (see `lrfit.population_network.echo`). Recorded and unrecorded units of the source contribute
 together, and the current does not depend on the coordinates of the latents. Without an echo, the currents of all
-sources sum to C_i (z[k+1] - leak z[k] - q[k]) / (1 - leak), where q are the innovations. Currents are in units of the
-log rate of the target unit, or in units of the activity if units are Gaussian.
+sources sum to C_i (z[k+1] - leak z[k] - q[k]) / (1 - leak), where q are the innovations. A unit with a spike history
+also receives the source ``self-history``, the change of its log rate by its own past spikes. Currents are in units of
+the log rate of the target unit, or in units of the activity if units are Gaussian.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.network.sources import SELF_HISTORY
 from lrfit.population_network.echo import Echo, source_weights
+from lrfit.population_network.history import self_history_current
 from lrfit.population_network.model import Population, curved, mean_slope, pattern_slopes
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
@@ -36,7 +39,8 @@ class Currents(NamedTuple):
 
     Attributes
     ----------
-    source : names of the sources: ``region:0``, ..., ``hidden:0``, ..., ``input:0``, ..., ``evoked``, ``bias``.
+    source : names of the sources: ``region:0``, ..., ``hidden:0``, ..., ``input:0``, ..., ``evoked``, ``bias``, and
+        ``self-history`` if units have a spike history.
     current : (source, trial, time, unit) current in units of the log rate; 0 if the source does not reach the unit.
     total : (trial, time, unit) sum of the currents of all sources.
     """
@@ -71,6 +75,9 @@ def currents(model: Population, data: Recording, paths: Paths, echo: Echo | None
         own = np.flatnonzero(labels == name)
         names.append(name)
         parts.append(data.sources[..., own] @ weights[:, latents + own].T)
+    if data.past is not None:
+        names.append(SELF_HISTORY)
+        parts.append(self_history_current(model, data))
     whole = np.moveaxis(np.stack(parts), 1, 2)
     return Currents(source=tuple(names), current=whole, total=whole.sum(0))
 

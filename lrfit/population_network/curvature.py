@@ -22,11 +22,13 @@ class Formed(NamedTuple):
     fit : the fit.
     drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; the gain in the
         form in which it is larger.
+    common_nats : summed gain of the drives that either form keeps, in nats; None if neither form keeps a drive.
     curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats.
     """
 
     fit: Fit
     drive_gains: Array
+    common_nats: float | None
     curved_gain: float
 
 
@@ -41,7 +43,8 @@ def choose_form(
     """Fit a linear and a curved network, and keep the network that makes held-out trials more likely.
 
     Both networks have as many hidden drives as held-out trials ask for, because activity that follows a drive looks
-    linear to a network without the drive.
+    linear to a network without the drive. A drive that the rejected form keeps counts for the verdict, too: the form
+    that is kept may have taken the drive for pathways.
 
     Parameters
     ----------
@@ -53,11 +56,14 @@ def choose_form(
     max_drives : largest number of drives to try; the linear network has at most as many as the curved network keeps.
     """
     curved = choose_drives(fitted, held_out, dimensions, tau_s, True, gaussian, max_drives)
+    # The linear network has at most as many drives, so that these are all drives that either form keeps.
     kept = int(curved.fit.model.group.max()) + 1 - curved.fit.model.regions
     linear = choose_drives(fitted, held_out, dimensions, tau_s, False, gaussian, kept)
     gain = float((curved.nats - linear.nats).sum())
     chosen, rejected = (curved, linear) if gain > 0 else (linear, curved)
-    return Formed(fit=chosen.fit, drive_gains=_larger(chosen.gains, rejected.gains), curved_gain=gain)
+    gains = _larger(chosen.gains, rejected.gains)
+    common = float(gains[:kept].sum()) if kept else None
+    return Formed(fit=chosen.fit, drive_gains=gains, common_nats=common, curved_gain=gain)
 
 
 def _larger(gains: Array, other_gains: Array) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve, start
 from lrfit.population_network.held_out import each_alone, held_out_nats, infer_each
 from lrfit.population_network.hidden import with_drive
-from lrfit.population_network.observation import expected, log_likelihood
+from lrfit.population_network.history import expected_unseen
+from lrfit.population_network.observation import log_likelihood
 from lrfit.population_network.recording import Recording, hide, subset
 
 Array = np.ndarray
@@ -117,7 +118,7 @@ def co_smoothing(fit: Fit, data: Recording) -> Array:
     )
     seen = hide(data, out)
     paths = infer_each(fit.model, seen).paths
-    rate = expected(fit.model, each_alone(data), paths.mean, paths.covariance)
+    rate = expected_unseen(fit.model, each_alone(data), paths.mean, paths.covariance)
     nats = log_likelihood(fit.model, data, rate)
     for region in range(regions):
         score[:, region] = nats[..., out[data.region[out] == region]].sum((0, 2))

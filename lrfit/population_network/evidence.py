@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.network.sources import SELF_HISTORY
 from lrfit.population_network.currents import currents, latent_variance, weight_variance
 from lrfit.population_network.fit import Fit, improve
 from lrfit.population_network.held_out import held_out_nats
@@ -123,7 +124,9 @@ def evidence(fit: Fit, data: Recording) -> Evidence:
     covariance = _inverse(information, prior)
     parts = currents(model, data, fit.paths)
     inside = data.inside.T[..., None]
-    fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], parts.total)]
+    # The own history of a unit is no current into the population.
+    total = parts.current[[source != SELF_HISTORY for source in parts.source]].sum(0)
+    fluctuating = [_about_mean(part, inside) for part in (*parts.current[:regions], total)]
     nats, share, expected_r2, penalty = (np.full((regions, regions), np.nan) for _ in range(4))
     ranks = np.zeros((3, regions, regions), int)
     for s in range(regions):

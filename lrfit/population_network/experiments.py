@@ -17,8 +17,8 @@ from curbd.network.perturbation import Perturbation
 from curbd.recording.counts import counts_per_rate
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from lrfit.population_network.file import Fitted
+from lrfit.population_network.history import expected_unseen
 from lrfit.population_network.model import Population, curved, drift
-from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import MAX_LATENT, Paths, spreads
 from lrfit.population_network.perturbed import Change, change_of
 from lrfit.population_network.recording import Recording
@@ -266,6 +266,8 @@ def _ratio(total: Array, count: Array) -> Array:
 def scaled_rates(data: Recording, model: Population, paths: Paths, scale: Scale, mean: Array | None = None) -> Array:
     """Compute the expected rates of the recorded units, scaled like the rates of the recording.
 
+    Spikes of a perturbed run are not known, so that the own history of a unit enters by its average in both runs.
+
     Parameters
     ----------
     data : the recording as the network reads it.
@@ -278,7 +280,7 @@ def scaled_rates(data: Recording, model: Population, paths: Paths, scale: Scale,
     -------
     (trial, time, unit) scaled rates.
     """
-    rate = expected(model, data, paths.mean if mean is None else mean, paths.covariance)
+    rate = expected_unseen(model, data, paths.mean if mean is None else mean, paths.covariance)
     return np.moveaxis(rate, 1, 0) * scale.per_count + scale.silent
 
 

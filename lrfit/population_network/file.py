@@ -15,6 +15,7 @@ from curbd.storage import RESULTS_VERSION
 from lrfit.population_network.analysis import Trained
 from lrfit.population_network.echo import Echo
 from lrfit.population_network.evidence import Evidence
+from lrfit.population_network.history import history_windows
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.pathway_test import PathwayTests
@@ -87,7 +88,10 @@ def to_dataset(
     latents_covariance, latents_lagged and latents_log_determinant; the echo of each unit is echo_loadings, echo_weight
     and echo_covariance. The verdicts of the first fit are the variables with the dimensions (pathway_target,
     pathway_source). The decay time of a calcium indicator is indicator_s, 0 for activity without an indicator and NaN
-    for spikes.
+    for spikes. The gain in held-out log likelihood of the hidden drives that the linear or the curved network keeps is
+    common_drive_nats, NaN if neither keeps a drive. The own spike history of every unit, if any, is history, the change
+    of the log rate for every spike with a lag from window_first_s to window_last_s; history_gain_nats is the gain in
+    held-out log likelihood, NaN if no history was tried.
 
     Parameters
     ----------
@@ -114,9 +118,14 @@ def to_dataset(
     variables["weight_covariance"] = (("seed", "row", "latent", "row_2", "latent_2"), covariance)
     for field, dims in ECHO_DIMS.items():
         variables[f"echo_{field}"] = (("seed", *dims), np.stack([getattr(fit.echo, field) for fit in fits]))
+    if fits[0].model.history.shape[1]:
+        variables["history"] = (("seed", "target", "window"), np.stack([fit.model.history for fit in fits]))
+    variables["history_gain_nats"] = ((), np.array(trained.history_gain))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
     variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
+    common = trained.common_nats
+    variables["common_drive_nats"] = ((), np.array(np.nan if common is None else common))
     variables["curved_gain_nats"] = ((), np.array(trained.curved_gain))
     variables["latents_suffice"] = ((), np.array(int(trained.dimensions.suffice), dtype=np.int8))
     if trained.dimensions.low:
@@ -141,6 +150,9 @@ def to_dataset(
         "pathway_target": regions,
         "pathway_source": regions,
     }
+    if "history" in variables:
+        lags_s = float(recording.attrs["dt_s"]) * np.array(history_windows(float(recording.attrs["dt_s"])))
+        coords |= {"window_first_s": ("window", lags_s[:, 0]), "window_last_s": ("window", lags_s[:, 1])}
     return xr.Dataset(variables, coords, _attrs(recording, name, model))
 
 
@@ -174,8 +186,9 @@ def fitted_of(networks: xr.Dataset, fit_index: int) -> Fitted:
     hidden = np.unique(label[~np.isin(label, regions)])
     group = np.array([[*regions, *hidden].index(name) for name in label])
     parameters = {field: fit[field].to_numpy() for field in MODEL_DIMS}
+    history = fit["history"].to_numpy() if "history" in fit else np.zeros((fit.sizes["target"], 0))
     return Fitted(
-        model=Population(group=group, regions=len(regions), noise=np.zeros(0), **parameters),
+        model=Population(group=group, regions=len(regions), noise=np.zeros(0), history=history, **parameters),
         paths=Paths(**{field: fit[f"latents_{field}"].to_numpy() for field in PATH_DIMS}),
         weight_covariance=fit["weight_covariance"].to_numpy(),
         echo=Echo(**{field: fit[f"echo_{field}"].to_numpy() for field in ECHO_DIMS}),
@@ -186,6 +199,12 @@ def indicator_of(networks: xr.Dataset) -> float | None:
     """Read the decay time of the indicator from the content of network.nc, in seconds; None for spikes."""
     decay_s = float(networks["indicator_s"])
     return None if np.isnan(decay_s) else decay_s
+
+
+def common_nats_of(networks: xr.Dataset) -> float | None:
+    """Read the gain of the hidden drives, in nats, from the content of network.nc; None without hidden drives."""
+    nats = float(networks["common_drive_nats"])
+    return None if np.isnan(nats) else nats
 
 
 def verdict_of(networks: xr.Dataset) -> Verdict:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrfit.population_network.history import learn_history
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import Population, regauge, standard_gauge
@@ -82,7 +83,7 @@ def improve(state: Fit, data: Recording, rounds: int, loadings_every: int = 1) -
     for k in range(rounds):
         paths = infer(model, data, paths)
         if k % loadings_every == 0:
-            model = read_out(model, data, paths)
+            model = learn_history(read_out(model, data, paths), data, paths)
             model, paths = in_standard_gauge(model, data, paths)
         model, prior = learn(model, data, paths, prior)
     return Fit(model=model, paths=paths, prior=prior)

@@ -18,6 +18,7 @@ from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.file import Fitted, to_dataset
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.held_out import infer_each
+from lrfit.population_network.history import as_read
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording, subset
@@ -77,7 +78,9 @@ def fit_recording(
         tau_s,
         max_drives=options.max_hidden_drives,
         max_dimensions=options.max_dimensions,
+        self_history=options.self_history,
     )
+    data, training = as_read(trained.fit.model, data), as_read(trained.fit.model, training)
     fits, seconds = [infer_or_read(trained.fit, training, data)], [time.perf_counter() - started]
     for seed in model.seeds[1:]:
         started = time.perf_counter()

@@ -4,11 +4,12 @@
     x[k] = C z[k] + d,  C block-diagonal by region;  y ~ Poisson(exp(x)) or N(x, noise)
 
 z are the latents in bin k, s are known sources, q are innovations, x is the log of the expected count per bin, and y is
-the activity. The function f averages a sigmoid over the loadings of the whole population of a region. With erf(sqrt(pi)
-x / 2) in place of tanh(x) and Gaussian loadings, the average is z / sqrt(1 + pi/2 z' S z), where S is the covariance of
-the loadings (Mastrogiuseppe & Ostojic, Neuron 2018; Williams, Neural Computation 1998). Recorded units are a random
-sample of the population, so that S is known up to a factor, the curvature: f(z) = z / sqrt(1 + curvature |z|^2) in the
-coordinates in which C'C / units = 1. Curvature 0 is the linear model.
+the activity. In fine bins, x can also contain the own past spikes of a unit. The function f averages a sigmoid over the
+loadings of the whole population of a region. With erf(sqrt(pi) x / 2) in place of tanh(x) and Gaussian loadings, the
+average is z / sqrt(1 + pi/2 z' S z), where S is the covariance of the loadings (Mastrogiuseppe & Ostojic, Neuron 2018;
+Williams, Neural Computation 1998). Recorded units are a random sample of the population, so that S is known up to a
+factor, the curvature: f(z) = z / sqrt(1 + curvature |z|^2) in the coordinates in which C'C / units = 1. Curvature 0 is
+the linear model.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Population(NamedTuple):
     C : (unit, latent) loadings.
     d : (unit,) log of the count per bin at z = 0, or the mean of a Gaussian unit.
     noise : (unit,) variance of a Gaussian unit; empty for counts.
+    history : (unit, window) change of the log rate for every spike of the unit in each window of past bins (see
+        `lrfit.population_network.history`); no windows for units without a history.
     start_mean : (condition, latent) mean of the latents in the first bin.
     start_covariance : (latent, latent) covariance of the latents in the first bin.
     """
@@ -49,6 +52,7 @@ class Population(NamedTuple):
     C: Array
     d: Array
     noise: Array
+    history: Array
     start_mean: Array
     start_covariance: Array
 

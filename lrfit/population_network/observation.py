@@ -38,14 +38,32 @@ def expected(model: Population, data: Recording, mean: Array, covariance: Array 
     -------
     (time, trial, unit) expected count per bin, or expected value of a Gaussian unit.
     """
-    x = log_rate(model, data, mean)
+    x = log_mean(model, data, mean, covariance)
     if not counts_spikes(model):
         return x
-    if covariance is not None:
-        half = (0.5 * spread_of_units(model, covariance)).astype(x.dtype)
-        x += half[:, data.pattern] if half.shape[1] > 1 else half
     np.minimum(x, np.log(data.highest) + MAX_EXCESS, out=x)
     return saturated(np.exp(x, out=x), data.highest)
+
+
+def log_mean(model: Population, data: Recording, mean: Array, covariance: Array | None = None) -> Array:
+    """Compute the log of the mean rate before saturation, or the expected value of a Gaussian unit.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    mean : (time, trial, latent) means of the latents.
+    covariance : (pattern, time, latent, latent) covariances of the latents; None for known latents.
+
+    Returns
+    -------
+    (time, trial, unit) log of the mean of exp(x) under Gaussian latents, or the mean of x of a Gaussian unit.
+    """
+    x = log_rate(model, data, mean)
+    if covariance is not None and counts_spikes(model):
+        half = (0.5 * spread_of_units(model, covariance)).astype(x.dtype)
+        x += half[:, data.pattern] if half.shape[1] > 1 else half
+    return x
 
 
 def log_rate(model: Population, data: Recording, mean: Array) -> Array:
@@ -60,6 +78,9 @@ def log_rate(model: Population, data: Recording, mean: Array) -> Array:
     dtype = data.activity.dtype
     x = mean.astype(dtype) @ model.C.T.astype(dtype)
     x += model.d.astype(dtype)
+    if data.past is not None:
+        for past, weights in zip(data.past, model.history.T.astype(dtype), strict=True):
+            x += past * weights
     return x
 
 

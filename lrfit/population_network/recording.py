@@ -33,6 +33,8 @@ class Recording(NamedTuple):
         and units.
     bin_s : bin width in seconds.
     highest : count per bin at which rates saturate.
+    past : (window, time, trial, unit) past counts of every unit, which a network with a spike history reads (see
+        `lrfit.population_network.history`); None for networks without a history.
     indicator_s : decay time of a calcium indicator in seconds, 0 for activity without an indicator; None for spikes.
     per_count : (unit,) fluorescence of a unit with one count in every bin; None for spikes.
     """
@@ -47,6 +49,7 @@ class Recording(NamedTuple):
     pattern: Array
     bin_s: float
     highest: float
+    past: Array | None = None
     indicator_s: float | None = None
     per_count: Array | None = None
 
@@ -134,6 +137,7 @@ def subset(data: Recording, trials: Array) -> Recording:
         seen=data.seen[:, trials],
         inside=data.inside[:, trials],
         sources=data.sources[:, trials],
+        past=None if data.past is None else data.past[:, :, trials],
         condition=data.condition[trials],
         pattern=np.unique(data.pattern[trials], return_inverse=True)[1],
     )

@@ -20,9 +20,9 @@ from curbd.tables import TABLES
 from lrfit.population_network.dimensions import HELD_OUT_FOLD
 from lrfit.population_network.file import fitted_of, indicator_of
 from lrfit.population_network.held_out import each_alone, infer_each
+from lrfit.population_network.history import as_read, expected_unseen
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import Population
-from lrfit.population_network.observation import expected
 from lrfit.population_network.recording import Recording, hide, subset
 
 Array = np.ndarray
@@ -64,7 +64,7 @@ def score_populations(
     for fit_index, seed in enumerate(networks["seed"].to_numpy()):
         model = fitted_of(networks, fit_index).model
         for split, chosen in (("train", is_train), ("test", ~is_train)):
-            trials = subset(data, _evenly(np.flatnonzero(chosen)))
+            trials = as_read(model, subset(data, _evenly(np.flatnonzero(chosen))))
             predicted = {"bits_per_spike": co_smoothed(model, trials)}
             if split == "test":
                 baselines = baselines or {
@@ -89,6 +89,7 @@ def score_populations(
                     "cosmoothing_bits_per_spike": by_region[-len(groups)]["bits_per_spike"],
                     "curvature": float(model.curvature[0]),
                     "curved_gain_nats": float(networks["curved_gain_nats"]),
+                    "history_gain_nats": float(networks["history_gain_nats"]),
                     "tau_s": float(networks["tau_s"][fit_index]),
                     "seconds": seconds[fit_index],
                 }
@@ -144,7 +145,7 @@ def co_smoothed(model: Population, data: Recording, own_region: bool = False) ->
             if wanted.any():
                 seen = hide(data, np.flatnonzero(unseen))
                 paths = infer_each(model, seen, SCORE_CHANGE_NATS).paths
-                rate[..., wanted] = expected(model, each_alone(data), paths.mean, paths.covariance)[..., wanted]
+                rate[..., wanted] = expected_unseen(model, each_alone(data), paths.mean, paths.covariance)[..., wanted]
     return rate
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from lrfit.population_network.evidence import evidence, without
 from lrfit.population_network.fit import Fit, improve, restart
+from lrfit.population_network.history import as_read, filter_of_lags
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.observation import counts_spikes, saturated
 from lrfit.population_network.recording import Recording
@@ -37,11 +38,23 @@ def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tu
         at = curved(model, z[k : k + 1])
         z[k + 1] = drift(model, at, data.sources[k : k + 1])[0] + kicks[k + 1]
     x = z @ model.C.T + model.d
-    if counts_spikes(model):
+    if model.history.shape[1]:
+        activity = _with_history(x, filter_of_lags(model, data.bin_s), data, rng)
+    elif counts_spikes(model):
         activity = rng.poisson(saturated(np.exp(x), data.highest)).astype(float)
     else:
         activity = x + rng.standard_normal(x.shape) * np.sqrt(model.noise)
-    return data._replace(activity=(activity * data.seen).astype(data.activity.dtype)), z
+    return as_read(model, data._replace(activity=(activity * data.seen).astype(data.activity.dtype))), z
+
+
+def _with_history(x: Array, kernel: Array, data: Recording, rng: np.random.Generator) -> Array:
+    """Draw counts (time, trial, unit) whose log rate x changes by the kernel (lag, unit) after the spikes of a unit."""
+    counts = np.empty_like(x)
+    for k in range(len(x)):
+        past = counts[max(k - len(kernel), 0) : k][::-1]
+        change = np.einsum("lnu,lu->nu", past, kernel[: len(past)])
+        counts[k] = rng.poisson(saturated(np.exp(x[k] + change), data.highest)) * data.seen[k]
+    return counts
 
 
 def null_nats(fit: Fit, data: Recording, target: int, source: int, draws: int, rng: np.random.Generator) -> Array:

@@ -72,6 +72,7 @@ def first_model(
         C=C,
         d=d,
         noise=noise,
+        history=np.zeros((units, 0 if data.past is None else len(data.past))),
         start_mean=np.zeros((data.condition.max() + 1, latents)),
         start_covariance=np.diag(variance),
     )

@@ -11,9 +11,9 @@ A pathway is resolved if all of these grounds hold:
 3. Its current is large enough to matter (ground ``share``): at least .05 of the fluctuating current into the target.
 4. Its current is accurate (ground ``expected_r2``): the expected squared correlation with the true current is at least
    .6.
-5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive, removing the
-   pathway must cost more log likelihood than the drive gains. A slow background that regions share looks like pathways
-   in both directions.
+5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive in the linear
+   or the curved form of the network, removing the pathway must cost more log likelihood than the drive gains. A slow
+   background that regions share looks like pathways in both directions.
 6. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
    predict hidden units clearly better. Where activity has far more dimensions than the network, currents are wrong,
    and the posterior, which takes the number of latents for true, does not show it.
@@ -72,7 +72,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(
-    fit: Fit, fitted: Recording, held_out: Recording, drive_gains: Array, latents_suffice: bool = True
+    fit: Fit, fitted: Recording, held_out: Recording, common_nats: float | None, latents_suffice: bool = True
 ) -> Verdict:
     """Judge every pathway between regions.
 
@@ -81,11 +81,10 @@ def verdict(
     fit : network fitted to the trials ``fitted``.
     fitted : trials of the fit.
     held_out : trials that were not used in the fit.
-    drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; only the drives
-        of the fit count.
+    common_nats : gain in held-out log likelihood of the hidden drives that either form of the network keeps, in nats;
+        None if neither form keeps a drive.
     latents_suffice : whether there are enough latents, see `Dimensions`.
     """
-    drives = int(fit.model.group.max()) + 1 - fit.model.regions
     whole: Posterior | None = None
 
     def lost(target: int, source: int) -> Array:
@@ -95,8 +94,7 @@ def verdict(
         less = improve(without(fit, target, source), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
         return whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
 
-    common = float(np.sum(drive_gains[:drives])) if drives else None
-    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common, latents_suffice)
+    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common_nats, latents_suffice)
 
 
 def judge(
@@ -114,7 +112,7 @@ def judge(
     lost : function (target, source) -> (trial,) loss of log likelihood of every held-out trial without the pathway; the
         function is called only for pathways whose other grounds hold.
     n_held_out : number of held-out trials.
-    common_nats : gain in held-out log likelihood of the hidden drives of the fit; None for a fit without drives.
+    common_nats : gain in held-out log likelihood of the hidden drives, see `verdict`.
     latents_suffice : whether there are enough latents, see `Dimensions`.
     """
     regions = len(strength.nats)

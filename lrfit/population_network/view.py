@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from curbd.network.sources import BIAS, Source
+from curbd.network.sources import BIAS, SELF_HISTORY, Source
 from curbd.network.view import ActivityMoments, Recorded, recorded
 from lrfit.population_network.currents import mean_current_variance
 from lrfit.population_network.echo import source_weights
 from lrfit.population_network.file import Fitted, fitted_of, indicator_of, verdict_of
+from lrfit.population_network.history import as_read, self_history_current
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import curved
 from lrfit.population_network.paths import spreads
@@ -30,7 +31,8 @@ class PopulationView(Recorded):
     """A recording as a population network sees it, with the doors of `curbd.network.view.CurrentView`.
 
     The regressors z of the currents are the curved latents f(z) of all regions and hidden drives, then the known
-    sources; the weights W are those into the log rates of the recorded units.
+    sources, then what the own past spikes of every unit add to its log rate; the weights W are those into the log rates
+    of the recorded units.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class PopulationView(Recorded):
 
     @cached_property
     def sources(self) -> list[Source]:
-        """All sources of currents: regions, recorded inputs, hidden drives, average responses and the bias."""
+        """All sources of currents: regions, inputs, hidden drives, average responses, the bias, and the own history."""
         group, names = self.fitted.model.group, np.array(self.data.source_name)
         known = len(group) + np.arange(len(names))
         sources = [Source(region, np.flatnonzero(group == index)) for index, region in enumerate(self.regions)]
@@ -58,7 +60,10 @@ class PopulationView(Recorded):
         ]
         if "evoked" in names:
             sources.append(Source(EVOKED, known[names == "evoked"]))
-        return [*sources, Source(BIAS, known[names == BIAS])]
+        sources.append(Source(BIAS, known[names == BIAS]))
+        if self.data.past is not None:
+            sources.append(Source(SELF_HISTORY, len(group) + len(names) + np.arange(len(self.region))))
+        return sources
 
     @property
     def pathway_sources(self) -> list[Source]:
@@ -73,14 +78,16 @@ class PopulationView(Recorded):
     @cached_property
     def W(self) -> Array:
         """(unit, regressor) weights into the log rate of every unit."""
-        return source_weights(self.fitted.model, self.fitted.echo)
+        weights = source_weights(self.fitted.model, self.fitted.echo)
+        return weights if self.data.past is None else np.concatenate([weights, np.eye(len(weights))], 1)
 
     @cached_property
     def z(self) -> Array:
-        """(trial, time, regressor) curved latents and known sources, NaN in bins that were not observed."""
+        """(trial, time, regressor) curved latents, known sources, own history; NaN in bins that were not observed."""
         model, paths = self.fitted.model, self.fitted.paths
         value = curved(model, paths.mean, spreads(model, self.data, paths)).value
-        z = np.moveaxis(np.concatenate([value, self.data.sources], 2), 1, 0)
+        own = [] if self.data.past is None else [self_history_current(model, self.data)]
+        z = np.moveaxis(np.concatenate([value, self.data.sources, *own], 2), 1, 0)
         return np.where(self.observed[..., None], z, np.nan)
 
     @cached_property
@@ -146,7 +153,5 @@ def population_views(recording: xr.Dataset, networks: xr.Dataset) -> list[Popula
     """
     shared, data, judged = recorded(recording), from_recording(recording, indicator_of(networks)), verdict_of(networks)
     fields = {name: getattr(shared, name) for name in Recorded.__dataclass_fields__}
-    return [
-        PopulationView(**fields, fitted=fitted_of(networks, fit_index), data=data, verdict=judged)
-        for fit_index in range(networks.sizes["seed"])
-    ]
+    fits = [fitted_of(networks, fit_index) for fit_index in range(networks.sizes["seed"])]
+    return [PopulationView(**fields, fitted=fit, data=as_read(fit.model, data), verdict=judged) for fit in fits]

@@ -12,7 +12,8 @@ from curbd.network.view import Recorded, recorded
 from curbd.pathways.window_table import TimeWindow
 from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
-from lrfit.population_network.file import Fitted, fitted_of, indicator_of
+from lrfit.population_network.file import Fitted, common_nats_of, fitted_of, indicator_of
+from lrfit.population_network.history import as_read
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.pathway_table import pathway_table
 from lrfit.population_network.recording import subset
@@ -33,14 +34,15 @@ def population_judge(recording: xr.Dataset, networks: xr.Dataset) -> Callable[[T
     A function that fits the first network again to the training trials in a window, and returns the table ``pathways``
     of this fit.
     """
-    data, model = from_recording(recording, indicator_of(networks)), fitted_of(networks, 0).model
+    model = fitted_of(networks, 0).model
+    data = as_read(model, from_recording(recording, indicator_of(networks)))
     is_train = recording["split"].to_numpy() == "train"
     train = np.flatnonzero(is_train)
     training, held_out = subset(data, train), subset(data, np.flatnonzero(~is_train))
-    drive_gains, latents_suffice = networks["drive_gain_nats"].to_numpy(), bool(networks["latents_suffice"])
+    common_nats, latents_suffice = common_nats_of(networks), bool(networks["latents_suffice"])
 
     def judged(window: TimeWindow) -> pd.DataFrame:
-        fit, verdict = window_verdict(model, training, held_out, window.bins, drive_gains, latents_suffice)
+        fit, verdict = window_verdict(model, training, held_out, window.bins, common_nats, latents_suffice)
         inside = in_bins(training, window.bins)
         fitted = Fitted(
             model=fit.model,

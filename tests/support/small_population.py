@@ -30,6 +30,7 @@ def small_model(*, gaussian: bool = False, curvature: float = 0.0, seed: int = 0
         C=C,
         d=np.zeros(10),
         noise=np.full(10, 0.5) if gaussian else np.zeros(0),
+        history=np.zeros((10, 0)),
         start_mean=0.3 * rng.standard_normal((1, 4)),
         start_covariance=0.2 * np.eye(4),
     )
@@ -69,6 +70,7 @@ def small_teacher(seed: int, *, trials: int = 60, bins: int = 50) -> tuple[Recor
         C=rng.standard_normal((len(region), len(group))) * (region[:, None] == group),
         d=np.log(8 * bin_s) + 0.5 * rng.standard_normal(len(region)),
         noise=np.zeros(0),
+        history=np.zeros((len(region), 0)),
         start_mean=np.zeros((2, len(group))),
         start_covariance=0.2 * np.eye(len(group)),
     )

@@ -9,8 +9,10 @@ from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import choose_dimensions, choose_drives, split
+from lrfit.population_network.evidence import evidence
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.verdict import judge
 
 Array = np.ndarray
 WEIGHT_SD = 0.1
@@ -99,3 +101,12 @@ def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger() -> Non
     assert not formed.fit.model.curvature.any()
     assert formed.drive_gains[0] == pytest.approx(in_curved)
     assert in_curved > 20
+    # The network that is chosen has no drive, and a pathway must outweigh the drive all the same.
+    assert formed.fit.model.group.max() == 1
+    strong = evidence(formed.fit, fitted)._replace(
+        **dict.fromkeys(("nats", "share", "expected_r2"), np.full((2, 2), 9.0))
+    )
+    for loss, ground in ((0.9, "common_drive"), (1.1, "")):
+        lost = np.full(20, loss * in_curved / 20)
+        judged = judge(strong, lambda target, source, lost=lost: lost, 20, formed.common_nats)
+        assert judged.grounds[0, 1] == judged.grounds[1, 0] == ground

@@ -20,7 +20,6 @@ from tests.support.small_population import small_model, small_recording
 
 BINS = 80
 LATE, ABSENT = (1, 0), (0, 1)
-NO_DRIVES = np.zeros(0)
 
 
 class Fitted(NamedTuple):
@@ -44,7 +43,7 @@ def fitted() -> Fitted:
 
 
 def judged(fitted: Fitted, first: int, stop: int) -> Verdict:
-    return window_verdict(fitted.fit.model, fitted.training, fitted.held_out, np.arange(first, stop), NO_DRIVES)[1]
+    return window_verdict(fitted.fit.model, fitted.training, fitted.held_out, np.arange(first, stop), None)[1]
 
 
 def test_the_current_of_a_late_pathway_starts_in_the_middle_of_the_trial(fitted: Fitted) -> None:
@@ -64,7 +63,7 @@ def test_a_late_pathway_is_resolved_in_the_second_half_only(fitted: Fitted) -> N
 
 
 def test_a_window_over_the_whole_trial_says_what_the_whole_trial_says(fitted: Fitted) -> None:
-    whole = verdict(fitted.fit, fitted.training, fitted.held_out, NO_DRIVES)
+    whole = verdict(fitted.fit, fitted.training, fitted.held_out, None)
     window = judged(fitted, 0, BINS)
     np.testing.assert_array_equal(window.resolved, whole.resolved)
     # Both fits end when ten rounds gain less than 4 nats, at different points.
