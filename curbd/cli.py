@@ -265,21 +265,24 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
-    from curbd.recording.sufficiency import amount_of_recording, shortages
+    from curbd.recording.sufficiency import SHORTAGES_OF_LEVEL, amount_of_recording, shortages
     from curbd.settings.plan import load_plan
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
 
-    settings, shared = RecordingSettings(), set[str]()
+    settings, shared, about = RecordingSettings(), set[str](), {"single units", "populations", "trials"}
     if arguments.plan is not None:
         plan = load_plan(arguments.plan)
+        models = plan.config.models
+        levels = {models[name].level for name in models if arguments.model in (None, name)}
+        about = {"trials", *(SHORTAGES_OF_LEVEL[level] for level in levels)}
         settings = plan.recording_settings(arguments.name, arguments.model)
         shared = plan.shared_settings(arguments.name)
     with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
         session = ingest(file, settings, arguments.name, shared=shared)
 
     notes = filter(None, session.recording.attrs["notes"].split("\n"))
-    print("\n".join([*notes, *shortages(amount_of_recording(session.recording))]) or "no remarks")
+    print("\n".join([*notes, *shortages(amount_of_recording(session.recording), about)]) or "no remarks")
     groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
     write_netcdf({name: group for name, group in groups.items() if group is not None}, arguments.out)
     for name, table, path in (

@@ -165,7 +165,7 @@ def _line(quantity: str, target: str, source: str, agreement: float) -> dict[str
 
 def _visited(r: Array) -> Array:
     """Principal directions (unit, direction) with `VISITED_SHARE` of the variance of the rates, scaled by their SD."""
-    values, directions = np.linalg.eigh(np.cov(r, rowvar=False))
+    values, directions = np.linalg.eigh(np.atleast_2d(np.cov(r, rowvar=False)))
     values, directions = np.maximum(values[::-1], 0), directions[:, ::-1]
     kept = int(np.searchsorted(np.cumsum(values) / values.sum(), VISITED_SHARE) + 1)
     return directions[:, :kept] * np.sqrt(values[:kept])

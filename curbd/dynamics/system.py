@@ -131,4 +131,4 @@ def network_system(
 def principal_axes(network: Network, r: Array) -> Array:
     """Return the principal axes (unit, unit) of the states of rates r (trial, time, unit), by decreasing variance."""
     x = network.nonlinearity.inverse(r[np.isfinite(r).all(2)])
-    return np.asarray(np.linalg.eigh(np.cov(x, rowvar=False))[1][:, ::-1])
+    return np.asarray(np.linalg.eigh(np.atleast_2d(np.cov(x, rowvar=False)))[1][:, ::-1])

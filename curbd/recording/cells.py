@@ -77,8 +77,8 @@ def as_text(value: Any) -> str:
 
 
 def region_label(value: Any) -> str:
-    """Convert a cell to a region label; a string that means that there is no label (`NO_LABEL_TEXTS`) gives ''."""
-    text = as_text(value)
+    """Convert a cell to a region label on one line; a string that means no label (`NO_LABEL_TEXTS`) gives ''."""
+    text = " ".join(as_text(value).split())
     return "" if text.casefold().replace("_", " ") in NO_LABEL_TEXTS else text
 
 

@@ -101,6 +101,26 @@ def placeholder_notes(values: np.ndarray, observed: np.ndarray, names: Sequence[
     return notes
 
 
+def constant_notes(values: np.ndarray, observed: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return sentences on inputs that have the same value in all bins with activity.
+
+    Parameters
+    ----------
+    values : (trial, time, input) inputs.
+    observed : (trial, time) bool, True for bins with activity.
+    names : (input,) names of the inputs.
+
+    Returns
+    -------
+    One sentence per input that does not vary.
+    """
+    return [
+        f"input {name}: the value is {values[observed][0, index]:g} in all bins, which cannot be told from the bias."
+        for index, name in enumerate(names)
+        if observed.any() and np.ptp(values[observed][:, index]) == 0
+    ]
+
+
 def known_inputs(
     file: RecordingFile, settings: Sequence[Input], trials: Trials, observed: np.ndarray, where: str
 ) -> KnownInputs:

@@ -18,6 +18,8 @@ MIN_UNITS_OF_A_POPULATION = 10
 """Regions with fewer units show the state of their population badly (docs/populations.md)."""
 MIN_TRAINING_TRIALS_PER_CONDITION = 4
 """With fewer trials of a condition, the null of a pathway shifts a source in time instead of exchanging trials."""
+SHORTAGES_OF_LEVEL = {"unit": "single units", "population": "populations"}
+"""What a shortage of data is about, for each level of a model's statements."""
 MAX_SMALL_REGIONS_LISTED = 6
 """Longer lists of regions are cut."""
 

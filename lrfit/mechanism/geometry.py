@@ -64,7 +64,7 @@ def visited_directions(r: Array, share: float = VISITED_VARIANCE_SHARE) -> Array
     (unit, direction) orthonormal columns.
     """
     mean = r.mean(0)
-    values, directions = np.linalg.eigh(np.cov(r, rowvar=False))
+    values, directions = np.linalg.eigh(np.atleast_2d(np.cov(r, rowvar=False)))
     contained = np.cumsum(values[::-1]) / values.sum()
     visited = directions[:, ::-1][:, : int(np.searchsorted(contained, share) + 1)]
     rest = mean - visited @ (visited.T @ mean)
