@@ -22,6 +22,7 @@ from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
+from curbd.settings.recordings_table import FORMATS
 from curbd.storage import files_of, whole_file
 
 DEMO = "data/demo.h5"
@@ -67,7 +68,8 @@ def check_run(plan: Plan) -> RunCheck:
 
     Parameters
     ----------
-    plan : the plan of the run. Files that do not exist yet, because the workflow itself writes them, are left out.
+    plan : the plan of the run. Files that do not exist yet, because the workflow itself writes them, and files
+        of an unknown format are left out.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def check_run(plan: Plan) -> RunCheck:
     """
     check, files = RunCheck(), {}
     for name, row in plan.recordings.items():
-        if not row.path.exists():
+        if not row.path.exists() or row.format not in FORMATS:
             continue
         files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
         check.of_recording[name] = files[name].mistakes

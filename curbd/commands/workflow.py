@@ -10,10 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from curbd.errors import UserError
 from curbd.settings.places import study_folder
+from curbd.settings.plan import read_yaml
 from curbd.storage import told_if_unwritable
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -141,14 +140,7 @@ def snakemake_command(config: Path, cores: str, options: Sequence[str]) -> list[
 
 def _folder(config: Path) -> Path:
     """The folder in which Snakemake works."""
-    try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError.at(str(config), found="no such file", expected="a config in YAML") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError.at(
-            str(config), found=f"a file that cannot be read ({error})", expected="a config in YAML"
-        ) from None
+    content = read_yaml(config)
     recordings = content.get("recordings") if isinstance(content, dict) else None
     if not os.access(config.parent, os.W_OK):
         return Path.cwd()

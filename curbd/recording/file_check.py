@@ -26,6 +26,8 @@ from curbd.recording.windows import Trials, conditions
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
 T = TypeVar("T")
+MAX_SMOOTHING_OF_TRIAL = 0.25
+"""Smoothing by more than this part of a trial gets a remark."""
 MIN_BINS_PER_TRIAL = 4
 """Trials with fewer bins get a remark, because they hold hardly any pairs of successive bins to fit."""
 MIN_TRIALS_PER_CONDITION = 2
@@ -228,8 +230,9 @@ def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found:
         first = str(error)
     else:
         trials = activity.trials
-        if remark := remark_on_bins(float(np.median(trials.last - trials.first)), trials.dt_s):
-            found.remarks.append(f"{where}: {remark}")
+        n_bins = float(np.median(trials.last - trials.first))
+        for remark in (remark_on_bins(n_bins, trials.dt_s), remark_on_smoothing(activity, n_bins * trials.dt_s)):
+            found.remarks += [f"{where}: {remark}"] if remark else []
         return activity
     # Each key alone tells its own mistake; all mistakes come at once.
     for variant in _windows_alone(windows):
@@ -296,6 +299,26 @@ def remark_on_bins(n_bins: float, dt_s: float) -> str:
     return (
         f"a trial has only {n_bins:g} bin{'s' * (n_bins > 1)} of {dt_s:g} s; narrower bins (bin_width_s) or longer "
         "windows give the fit more to predict."
+    )
+
+
+def remark_on_smoothing(activity: Activity, trial_s: float) -> str:
+    """Return a sentence if smoothing leaves next to nothing of a trial, and '' if it does not.
+
+    Parameters
+    ----------
+    activity : the binned activity.
+    trial_s : median length of a trial, in seconds.
+
+    Returns
+    -------
+    The sentence, or ''.
+    """
+    if activity.smoothing_s <= MAX_SMOOTHING_OF_TRIAL * trial_s:
+        return ""
+    return (
+        f"smoothing_s of {activity.smoothing_s:g} s is long for trials of {trial_s:.3g} s: little of their time course"
+        " is left."
     )
 
 

@@ -156,7 +156,7 @@ def trials_of(
             f"{where}: windows, table {name}",
             found=f"time windows from {start[positive].min():g} to {stop[positive].max():g} s",
             expected=f"time windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
-            todo="check windows.start_s, windows.stop_s and the clock of the table"
+            todo="check windows.start_s and windows.stop_s, which are in seconds, and the clock of the table"
             + (f": {hint}" if (hint := clock_hint(start[positive].min(), stop[positive].max(), span_s)) else ""),
         )
     notes += _left_out(outside, name, f"outside the recording ({span_s[0]:g} to {span_s[1]:g} s)")
@@ -166,7 +166,7 @@ def trials_of(
             f"{where}: windows, table {name}",
             found=f"no window that can be used ({' '.join(notes)})",
             expected="at least one window that lies inside the recording and is longer than one bin",
-            todo="check windows.align, windows.start_s and windows.stop_s",
+            todo="check windows.align, and windows.start_s, windows.stop_s and bin_width_s, which are in seconds",
         )
     notes += condition_notes(rows, used, settings.conditions, name)
     notes += window_notes(start[used], stop[used], name, dt_s)

@@ -142,11 +142,12 @@ def _mistakes(error: ValidationError, section: Any, data: Any, where: Callable[[
             yield f"{key}{joint}{cause}"
         elif first["type"] == "extra_forbidden":
             keys = _keys(section, path[:-1], data)
+            homes = [home for home in keys if path[-1] in _keys(section, (*path[:-1], home), data)]
             yield mistake(
                 key,
                 found="an unknown key",
                 expected=f"one of {', '.join(keys)}",
-                todo=did_you_mean(str(path[-1]), keys),
+                todo=f"write it under {' or '.join(homes)}" if homes else did_you_mean(str(path[-1]), keys),
             )
         elif first["type"] == "missing":
             yield mistake(key, found="nothing", expected="a value", todo=f"write `{path[-1]}: ...`")

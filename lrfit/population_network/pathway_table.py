@@ -37,6 +37,8 @@ UNIT_LEVEL_COLUMNS = (
     *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share"),
 )
 """Columns that have no meaning for populations."""
+MAX_NATS_SHOWN = 10_000
+"""Larger losses of log likelihood are told as larger than this number."""
 RANKS = ("rank", "rank_low", "rank_high")
 """Columns with the rank of a pathway, and fields of `Evidence`."""
 
@@ -192,9 +194,15 @@ def _judged(view: PopulationView, target: str, source: str) -> tuple[str, str]:
         )
     return "resolved", (
         f"the pathway gains {judged.evidence.nats[pathway]:.0f} nats of log likelihood, held-out trials lose "
-        f"{judged.held_out_nats[pathway]:.0f} nats without it (standard error {judged.held_out_error[pathway]:.0f}), "
+        f"{_size(judged.held_out_nats[pathway])} nats without it (standard error "
+        f"{_size(judged.held_out_error[pathway])}), "
         f"expected R2 {judged.evidence.expected_r2[pathway]:.2f}"
     )
+
+
+def _size(nats: float) -> str:
+    """A loss in nats; without a strong pathway, the rates of a trial can run away, and the loss is then any number."""
+    return f"{nats:.0f}" if nats < MAX_NATS_SHOWN else f"more than {MAX_NATS_SHOWN:,}"
 
 
 def _codes(view: PopulationView, target: str, source: str) -> str:

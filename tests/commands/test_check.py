@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from curbd.cli import main
-from curbd.commands.check import check_run, digest_of_run, together
+from curbd.commands.check import check_config, check_run, digest_of_run, together
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest, ingest_file
@@ -207,6 +207,16 @@ def test_numbers_as_conditions_and_wide_bins_get_a_remark(study: Study) -> None:
     assert check.mistakes == []
     assert any("10 of 10 conditions (rt) have a single trial" in remark for remark in check.remarks)
     assert any("a trial has only 2 bins of 0.5 s" in remark for remark in check.remarks)
+
+
+def test_long_smoothing_gets_a_remark_and_a_mistake_of_the_table_is_told_once(study: Study) -> None:
+    check = check_run(read_plan(study(defaults={"smoothing_s": 0.5})))
+    assert any("smoothing_s of 0.5 s is long for trials of 1 s" in remark for remark in check.remarks)
+    config = study("a\ta.h5\tHDF5", "b\tb.h5\thdf5\tno.tsv", columns="\tregions.mapping")
+    correct, lines = check_config(config)
+    assert not correct
+    assert sum('found "HDF5"' in line or "'HDF5'" in line for line in lines) == 1
+    assert sum("no.tsv" in line for line in lines) == 1
 
 
 def test_bins_of_a_model_are_checked_too(study: Study) -> None:

@@ -465,3 +465,17 @@ def test_braces_in_a_path_are_told_before_snakemake_takes_them_for_wildcards(tab
         "wildcards; rename the file, or make a link to it"
     ]
     assert mistakes(results="out {x}")[0].startswith('my.yaml, results: found "out {x}", expected the path of a folder')
+
+
+def test_a_key_that_stands_twice_is_told(tmp_path: Path) -> None:
+    """YAML would keep the last `defaults` and lose the first without a word."""
+    config = tmp_path / "my.yaml"
+    config.write_text("recordings: my.tsv\ndefaults: {bin_width_s: 0.1}\ndefaults: {smoothing_s: 0}\n")
+    with pytest.raises(UserError, match=r"found the key 'defaults' twice in the same section"):
+        read_plan(config)
+
+
+def test_a_key_in_the_wrong_section_is_told_its_place(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    assert mistakes(bin_width_s=0.1)[0].endswith("; write it under defaults")
+    assert mistakes(defaults={"min_rate_hz": 1.0})[0].endswith("; write it under units")

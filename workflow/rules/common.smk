@@ -14,7 +14,7 @@ from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.places import is_remote
-from curbd.settings.plan import Plan, as_json, read_plan
+from curbd.settings.plan import Plan, as_json, read_plan, read_yaml
 from curbd.storage import RESULTS_VERSION, whole_file
 
 DEMO = "data/demo.h5"
@@ -34,6 +34,9 @@ CONFIG_FILES = workflow.overwrite_configfiles or (
 )
 
 try:
+    # Snakemake has read these files already, and keeps the last of two keys with the same name.
+    for config_file in CONFIG_FILES:
+        read_yaml(Path(config_file))
     PLAN = with_default_models(
         read_plan(
             config,
