@@ -16,7 +16,7 @@ from curbd.network.fit import Posterior
 from curbd.network.tensors import tensor
 from curbd.regression.cross_validation import choose_penalties
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
-from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
+from curbd.regression.moments import Moments, inverse_factor, moments, solve_blocks, squared_error
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import (
     TrainingData,
@@ -135,8 +135,7 @@ def residual_variance(regression: Regression, data: TrainingData) -> Array:
     W = weights(network)
     ridge = tensor(penalty[:, source])
     # The trace of (ZZ + R)^-1 ZZ, a region at a time: as many as there are regressors, minus what the penalty R takes.
-    inverses = (torch.cholesky_inverse(torch.linalg.cholesky(total.ZZ + torch.diag(of_region))) for of_region in ridge)
-    taken = [(of_region * inverse.diagonal()).sum() for of_region, inverse in zip(ridge, inverses, strict=True)]
+    taken = [(of_region[:, None] * inverse_factor(total.ZZ, of_region).square()).sum() for of_region in ridge]
     used = ridge.shape[1] - torch.stack(taken)
     freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
     return np.maximum(squared_error(total, tensor(W)).cpu().numpy(), 0) / freedom

@@ -16,7 +16,7 @@ import torch
 
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
-from curbd.regression.moments import PENALTY_GRID, Moments, squared_error
+from curbd.regression.moments import PENALTY_GRID, Moments, inverse_factor, penalised, squared_error
 
 Array = np.ndarray
 MAX_ROUNDS = 60
@@ -63,15 +63,16 @@ def evidence_penalties(
     """
     information = total.ZZ if gram is None else gram
     penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
+    # Targets that start from the same penalties share the first factorisation.
+    first = inverse_factor(information, tensor(start[0][source]))
     for target in tracked(range(len(penalty)), "penalties of the target regions"):
         m = total.of_units(np.flatnonzero(source == target))
         for _ in range(rounds):
             before = penalty[target].copy()
-            ridge = tensor(before[source])
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(information + torch.diag(ridge)))
-            full = inverse if gram is None else torch.linalg.inv(total.ZZ + torch.diag(ridge))
-            solved = _Solved(before, m.YZ @ full, full, inverse)
-            error, undetermined = squared_error(m, solved.W), (ridge * inverse.diagonal()).expand(m.YZ.shape)
+            U = first if (before == start[0]).all() else inverse_factor(information, tensor(before[source]))
+            solved = _solved(before, m, U, source, len(penalty), is_all_information=gram is None)
+            error = squared_error(m, solved.W)
+            undetermined = (tensor(before[source]) * solved.diagonal).expand(m.YZ.shape)
             updated = updated_penalties(solved.W, error, undetermined, float(total.n), source, unit)
             penalty[target] = _with_settled_inputs(updated, solved, m, source, unit, len(penalty))
             if np.abs(np.log(penalty[target] / before)).max() < PENALTY_TOLERANCE:
@@ -86,14 +87,38 @@ class _Solved(NamedTuple):
     ----------
     penalty : (source,) its penalties.
     W : (row, regressor) weights.
-    full : (regressor, regressor) inverse of the penalised Gram matrix.
-    inverse : (regressor, regressor) inverse of the penalised information on the weights.
+    diagonal : (regressor,) diagonal of the inverse of the penalised information on the weights.
+    of_outside : (column, regressor) rows of this inverse that belong to inputs and bias.
+    full_of_outside : (column, regressor) the same rows of the inverse of the penalised Gram matrix.
     """
 
     penalty: Array
     W: torch.Tensor
-    full: torch.Tensor
-    inverse: torch.Tensor
+    diagonal: torch.Tensor
+    of_outside: torch.Tensor
+    full_of_outside: torch.Tensor
+
+
+def _solved(
+    penalty: Array, m: Moments, U: torch.Tensor, source: Array, n_regions: int, *, is_all_information: bool
+) -> _Solved:
+    """Solve the regression of one target region with some penalties.
+
+    Parameters
+    ----------
+    penalty : (source,) penalties.
+    m : moments of the currents of the target region.
+    U : factor of the inverse of the penalised information on the weights, see `inverse_factor`.
+    source : (regressor,) index of the source that each regressor belongs to.
+    n_regions : number of regions, the first sources.
+    is_all_information : whether the information on the weights is the Gram matrix of the moments.
+    """
+    outside = np.flatnonzero(source >= n_regions)
+    of_outside, diagonal = U[outside] @ U.mT, (U * U).sum(1)
+    if is_all_information:
+        return _Solved(penalty, (m.YZ @ U) @ U.mT, diagonal, of_outside, of_outside)
+    full = torch.linalg.inv(penalised(m.ZZ, tensor(penalty[source])))
+    return _Solved(penalty, m.YZ @ full, diagonal, of_outside, full[outside])
 
 
 def _with_settled_inputs(
@@ -124,9 +149,9 @@ def _with_settled_inputs(
     for _ in range(MAX_ROUNDS):
         mixed = np.append(solved.penalty[:n_regions], penalty[n_regions:])
         ridge, change = tensor(mixed[source]), tensor((mixed - solved.penalty)[source[columns]])
-        W = solved.W - solved.W[:, columns] @ _lost(solved.full, columns, change)
+        W = solved.W - solved.W[:, columns] @ _lost(solved.full_of_outside, columns, change)
         error = m.YY - (W * m.YZ).sum(1) - (W**2 * ridge).sum(1)
-        diagonal = solved.inverse.diagonal() - (solved.inverse[columns] * _lost(solved.inverse, columns, change)).sum(0)
+        diagonal = solved.diagonal - (solved.of_outside * _lost(solved.of_outside, columns, change)).sum(0)
         undetermined = (ridge * diagonal).expand(W.shape)
         updated = updated_penalties(W, error, undetermined, float(m.n), source, unit)[outside]
         moved = np.abs(np.log(updated / penalty[outside])).max()
@@ -136,18 +161,18 @@ def _with_settled_inputs(
     return penalty
 
 
-def _lost(inverse: torch.Tensor, columns: Array, change: torch.Tensor) -> torch.Tensor:
+def _lost(rows: torch.Tensor, columns: Array, change: torch.Tensor) -> torch.Tensor:
     """Return D (column, regressor): with other penalties on some columns, the inverse S loses S[:, columns] D.
 
     Parameters
     ----------
-    inverse : (regressor, regressor) inverse S of a penalised matrix.
+    rows : (column, regressor) rows of the inverse S of a penalised matrix.
     columns : (column,) indices of regressors.
     change : (column,) change of their penalties.
     """
-    rows = change[:, None] * inverse[columns]
-    within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + rows[:, columns]
-    return torch.linalg.solve(within, rows)
+    changed = change[:, None] * rows
+    within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + changed[:, columns]
+    return torch.linalg.solve(within, changed)
 
 
 def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:
@@ -191,7 +216,7 @@ def updated_penalties(
     """
     determined = (1 - undetermined).cpu().numpy()
     noise = np.maximum(error.cpu().numpy(), 0) / np.maximum(n - determined.sum(1), 1.0)
-    power = unit * np.bincount(source, (W.cpu().numpy() ** 2 / np.maximum(noise, LEAST_NOISE_VARIANCE)[:, None]).sum(0))
+    power = unit * np.bincount(source, (1 / np.maximum(noise, LEAST_NOISE_VARIANCE)) @ W.cpu().numpy() ** 2)
     penalty = np.bincount(source, determined.sum(0)) / np.maximum(power, LEAST_SCALED_POWER)
     return unit * np.clip(penalty, PENALTY_GRID[0], PENALTY_GRID[-1])
 
