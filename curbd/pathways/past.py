@@ -363,7 +363,7 @@ def log_odds(m: Moments, n_present: int, ridge: torch.Tensor) -> tuple[float, fl
     penalty = tensor(PAST_PENALTIES)
     scale = power.clamp_min(0)[:, None] + penalty
     unexplained = torch.maximum(m.YY - current_by_present.square().sum(0), RESIDUAL_ROUNDING_SHARE * m.YY)
-    gain = (product.square()[..., None] / scale[:, None]).sum(0) / unexplained.clamp_min(1e-300)[:, None]
+    gain = product.square().mT @ (1 / scale) / unexplained.clamp_min(1e-300)[:, None]
     fit = -m.n * torch.log((1 - gain).clamp_min(RESIDUAL_ROUNDING_SHARE)).sum(0)
     volume = len(m.YY) * torch.log(scale / penalty).sum(0)
     evidence = fit - volume

@@ -95,13 +95,14 @@ class EqualTrials:
         length = self.bins.shape[1]
         products = torch.zeros((len(common), self.spectrum.shape[1] * given.shape[2]), device=given.device)
         for start in range(0, len(given), FREQUENCIES_AT_ONCE):
-            frequency = np.arange(start, min(start + FREQUENCIES_AT_ONCE, len(given)))
-            turned = given[frequency] * _phases(frequency, own, length, given)[..., None]
-            crossed = torch.view_as_real(self.spectrum[frequency] @ turned).flatten(1, 2)
+            chosen = slice(start, start + FREQUENCIES_AT_ONCE)
+            frequency = np.arange(len(given))[chosen]
+            turned = given[chosen] * _phases(frequency, own, length, given)[..., None]
+            crossed = (self.spectrum[chosen] @ turned).flatten(1)
             # All frequencies but the first and, in an even number of bins, the last stand for two.
             weight = np.where((frequency == 0) | (2 * frequency == length), 1.0, 2.0)
             turn = _phases(frequency, common, length, given) * torch.as_tensor(weight).to(given)[:, None]
-            products += turn.real.mT @ crossed[..., 0] - turn.imag.mT @ crossed[..., 1]
+            products += (turn.mT @ crossed).real
         return products / length
 
 

@@ -71,8 +71,8 @@ def evidence_penalties(
             before = penalty[target].copy()
             U = first if (before == start[0]).all() else inverse_factor(information, tensor(before[source]))
             solved = _solved(before, m, U, source, len(penalty), is_all_information=gram is None)
-            error = squared_error(m, solved.W)
-            undetermined = (tensor(before[source]) * solved.diagonal).expand(m.YZ.shape)
+            ridge = tensor(before[source])
+            error, undetermined = _error(m, solved.W, ridge), (ridge * solved.diagonal).expand(m.YZ.shape)
             updated = updated_penalties(solved.W, error, undetermined, float(total.n), source, unit)
             penalty[target] = _with_settled_inputs(updated, solved, m, source, unit, len(penalty))
             if np.abs(np.log(penalty[target] / before)).max() < PENALTY_TOLERANCE:
@@ -150,7 +150,7 @@ def _with_settled_inputs(
         mixed = np.append(solved.penalty[:n_regions], penalty[n_regions:])
         ridge, change = tensor(mixed[source]), tensor((mixed - solved.penalty)[source[columns]])
         W = solved.W - solved.W[:, columns] @ _lost(solved.full_of_outside, columns, change)
-        error = m.YY - (W * m.YZ).sum(1) - (W**2 * ridge).sum(1)
+        error = _error(m, W, ridge)
         diagonal = solved.diagonal - (solved.of_outside * _lost(solved.of_outside, columns, change)).sum(0)
         undetermined = (ridge * diagonal).expand(W.shape)
         updated = updated_penalties(W, error, undetermined, float(m.n), source, unit)[outside]
@@ -159,6 +159,11 @@ def _with_settled_inputs(
         if moved < SETTLED_TOLERANCE:
             break
     return penalty
+
+
+def _error(m: Moments, W: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
+    """Return the squared error (row,) of the weights that solve the regression with penalties (regressor,)."""
+    return m.YY - (W * (m.YZ + ridge * W)).sum(1)
 
 
 def _lost(rows: torch.Tensor, columns: Array, change: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ from curbd.regression.evidence import (
     is_inside,
     updated_penalties,
 )
-from curbd.regression.moments import moments, squared_error
+from curbd.regression.moments import inverse_factor, moments, squared_error
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.time_constant_limits import at_limit
 from curbd.regression.transitions import source_of_regressor, targets, transitions
@@ -149,3 +149,15 @@ def test_trials_of_two_samples_have_a_time_constant() -> None:
     data = training_data(multi_region(units=5, trials=60, samples=2, substeps=1, seed=105))
     # The standard deviation over teachers is 7 %.
     assert estimate_tau(data, transitions(data)) == pytest.approx(0.1, rel=0.2)
+
+
+def test_the_factor_of_an_inverse_is_upper_triangular_and_keeps_the_gram_matrix(rng: np.random.Generator) -> None:
+    z = rng.standard_normal((40, 6))
+    gram, ridge = torch.as_tensor(z.T @ z), torch.as_tensor(rng.uniform(1, 2, 6))
+    before = gram.clone()
+    U = inverse_factor(gram, ridge)
+    np.testing.assert_allclose(U @ U.mT, np.linalg.inv(before + torch.diag(ridge)), atol=1e-12)
+    assert (U.tril(-1) == 0).all()
+    assert (gram == before).all()
+    with pytest.raises(torch.linalg.LinAlgError):
+        inverse_factor(-gram, ridge)
