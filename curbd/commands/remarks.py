@@ -13,9 +13,18 @@ import xarray as xr
 from curbd.pathways.contradictions import contradictions
 from curbd.pathways.window_table import MIN_WINDOW_BINS, is_too_short, time_windows
 from curbd.recording.file_check import remark_on_bins, remark_on_conditions
+from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.sufficiency import one_unit_regions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
-from curbd.settings.models import BlockRank, Model, OneStep, PopulationNetwork, ReducedRank, Trajectory
+from curbd.settings.models import (
+    BlockRank,
+    Model,
+    OneStep,
+    PopulationNetwork,
+    ReducedRank,
+    StateSpace,
+    Trajectory,
+)
 from curbd.settings.plan import Plan
 from curbd.storage import open_netcdf
 from curbd.tables.files import read
@@ -51,6 +60,7 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         columns = plan.recordings[name].settings.windows.conditions
         if recording.attrs.get("stretches") == "trials":
             yield from filter(None, [remark_on_conditions(recording["condition"].values.astype(str), columns)])
+        activity = str(recording.attrs["activity_name"])
         n_bins = (recording["rates"].count("unit") > 0).sum("time")
         yield from filter(None, [remark_on_bins(float(n_bins.median()), float(recording.attrs["dt_s"]))])
         yield from _lost_windows(recording, plan.config.verdict_windows_s)
@@ -60,6 +70,7 @@ def _of_recording(results: Path, plan: Plan, name: str, models: list[str]) -> It
         with open_netcdf(folder / model / "network.nc") as networks:
             of_model = list(_of_networks(networks, plan.fit_model(name, model)))
             tau_s = float(networks["tau_s"].median())
+        of_model += filter(None, [_without_indicator(activity, plan.config.models[model], tau_s)])
         pathways, nulls = (read(table, folder / model / f"{table}.csv") for table in ("pathways", "nulls"))
         is_of_populations = plan.config.models[model].level == "population"
         of_model += filter(None, [one_unit_regions(units_of_region)]) if is_of_populations else []
@@ -128,6 +139,20 @@ def _long_experiments(effects: pd.DataFrame, tau_s: float) -> Iterator[str]:
             "The effect is then mostly that on a network which no longer follows the recorded trial: set start_s and "
             "stop_s, or sweep_s for successive windows."
         )
+
+
+def _without_indicator(activity: str, model: Model, tau_s: float) -> str:
+    """Fluorescence that is fitted as if it were the rates of the units; '' otherwise."""
+    if model.level != "unit" or not is_fluorescence(activity) or is_deconvolved(activity):
+        return ""
+    options = model.estimator_options()
+    if isinstance(options, StateSpace) and options.noise == "calcium":
+        return ""
+    return (
+        f"fluorescence is fitted as if it were the rates of the units: the time constant ({tau_s:.2g} s) is that of "
+        "the calcium indicator, and the currents are wrong. Use the estimator state_space with the option noise: "
+        "calcium, a population network, or deconvolved activity."
+    )
 
 
 def _far_units(constraints: pd.DataFrame) -> Iterator[str]:

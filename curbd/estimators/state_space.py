@@ -29,6 +29,8 @@ from curbd.regression.moments import Moments, moments, solve_blocks, squared_err
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.settings.models import OneStep, StateSpace
+from curbd.states.indicator import share_kept
+from curbd.states.indicator_decay import indicator_decay_s
 from curbd.states.infer import LEAST_VARIANCE, amplitude, fitted_noise, noise_of, start_rates
 from curbd.states.smoother import Observations, draw, improve, linearise, observations, relative_variance, time_first
 
@@ -97,7 +99,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     ----------
     data : the training trials, with rates that are neither clipped nor smoothed. The noise of different bins is
         modelled as independent; smoothing makes it correlated. If the time constant is None, it is estimated.
-    options : number of rounds, kind of noise, and decay time of an indicator.
+    options : number of rounds, kind of noise, and decay time of an indicator, which is estimated if it is None.
     rng : random generator for the draws of the states.
 
     Returns
@@ -106,7 +108,7 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
     with which `curbd.states.infer` infers the rates of all trials.
     """
     random = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    keep = 0.0 if options.indicator_s is None else float(np.exp(-data.dt_s / options.indicator_s))
+    keep = share_kept(data.dt_s, _indicator_s(data, options))
     divisor = amplitude(data.r, keep) if keep else np.ones(data.r.shape[2])
     observed = observations(data.r, data.u, divisor)
     start = data._replace(r=start_rates(data.r / divisor, keep))
@@ -145,6 +147,17 @@ def state_space(data: TrainingData, options: StateSpace, rng: np.random.Generato
         process_noise_sd=noise.process.sqrt().cpu().numpy().astype(float),
         measurement_noise_sd=(noise.amplitude * (noise.measurement * relative).sqrt()).cpu().numpy().astype(float),
     )
+
+
+def _indicator_s(data: TrainingData, options: StateSpace) -> float:
+    """Decay time of the indicator, s, as given or estimated; 0 without an indicator."""
+    if options.noise != "calcium":
+        return 0.0
+    if options.indicator_s is not None:
+        return options.indicator_s
+    off = data.r - np.nanmean(data.r, (0, 1))
+    scale = np.nanstd(off, (0, 1))
+    return indicator_decay_s(off / np.where(scale > 0, scale, 1.0), data.dt_s)
 
 
 def _noise(paths: torch.Tensor, observed: Observations, fit: Regression, kind: Noise) -> Noise:

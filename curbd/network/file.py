@@ -71,7 +71,7 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     ridge (seed, target, regressor); see `curbd.network.fit.Posterior`. If the penalties were chosen by the evidence or
     by cross-validation, penalty_by (seed) says which. If the estimator separates process noise from measurement noise,
     their standard deviations are process_noise_sd and measurement_noise_sd (seed, target), NaN for a fit that found no
-    measurement noise.
+    measurement noise. The decay time of a calcium indicator, s, is indicator_s (seed), 0 for a fit that found none.
 
     If the rates behind noisy observations were inferred, the rates of all trials are inferred_rates and drawn_rates
     (seed, trial, time, target), in single precision, and their uncertainty is rate_covariance (seed, target, source);
@@ -218,13 +218,16 @@ def _noises(fits: Sequence[Fit], labels: Labels) -> Product:
         "process_noise_sd": [fit.process_noise_sd for fit in fits],
         "measurement_noise_sd": [fit.measurement_noise_sd for fit in fits],
     }
-    return Product(
-        {
-            kind: (("seed", "target"), np.stack([missing if sd is None else sd for sd in of_fits]))
-            for kind, of_fits in deviations.items()
-            if any(sd is not None for sd in of_fits)
-        }
-    )
+    variables: Variables = {
+        kind: (("seed", "target"), np.stack([missing if sd is None else sd for sd in of_fits]))
+        for kind, of_fits in deviations.items()
+        if any(sd is not None for sd in of_fits)
+    }
+    kept = [fit.noise.keep for fit in fits if fit.noise is not None]
+    if any(kept):
+        decays_s = [-fits[0].network.dt_s / np.log(share) if share else 0.0 for share in kept]
+        variables["indicator_s"] = (("seed",), np.array(decays_s))
+    return Product(variables)
 
 
 def _states(fits: Sequence[Fit], labels: Labels) -> Product:

@@ -80,6 +80,7 @@ def score(
                 labels
                 | fit_scores(fit, compared[split], trials, rows)
                 | noise_columns(networks, fit_index, recording, trials)
+                | indicator_columns(networks, fit_index)
                 | nonlinearity_columns(networks)
                 | adaptation_columns(networks, fit_index)
                 | time_constant_columns(networks, fit_index)
@@ -317,6 +318,11 @@ def _true_forecasts(truth: xr.Dataset, network: Network, r: Array, u: Array, hor
     x, D, D_true = network.nonlinearity.inverse(r)[:, :-1], network.decay, true.decay
     x_next = D_true * x + (1 - D_true) * predicted.one_step
     return predicted._replace(one_step=total_current(x, x_next, D))
+
+
+def indicator_columns(networks: xr.Dataset, fit_index: int) -> dict[str, float]:
+    """Return the column of the table ``fits`` about the calcium indicator; none for fits without an indicator."""
+    return {"indicator_s": float(networks["indicator_s"].values[fit_index])} if "indicator_s" in networks else {}
 
 
 def nonlinearity_columns(networks: xr.Dataset) -> dict[str, Any]:

@@ -153,14 +153,14 @@ class StateSpace(Section):
     The noise is assumed to be independent between bins: set `smoothing_s: 0` for this model, and for counts `scaling:
     counts`."""
     indicator_s: Positive | None = None
-    """With `noise: calcium` only: decay time of the indicator, in seconds."""
+    """With `noise: calcium` only: decay time of the indicator, in seconds. Null: estimated from what units do not
+    share."""
 
     @model_validator(mode="after")
     def _decay_of_the_indicator(self) -> StateSpace:
-        if (self.noise == "calcium") != (self.indicator_s is not None):
+        if self.noise != "calcium" and self.indicator_s is not None:
             raise ValueError(
-                f"indicator_s: found {self.indicator_s} with noise {self.noise}, expected a time in seconds with "
-                f"noise: calcium, and null otherwise"
+                f"indicator_s: found {self.indicator_s} with noise {self.noise}, expected null, or noise: calcium"
             )
         return self
 

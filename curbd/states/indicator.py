@@ -62,6 +62,11 @@ def kept(observed: torch.Tensor, keep: float) -> torch.Tensor:
     return share
 
 
+def share_kept(bin_s: float, decay_s: float) -> float:
+    """Return the share of an indicator that is left after one bin; 0 without an indicator (decay time 0)."""
+    return float(np.exp(-bin_s / decay_s)) if decay_s else 0.0
+
+
 def filtered(r: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Compute the indicator c (..., time, trial, unit) from rates r of equal shape and shares keep (time, trial, 1)."""
     out = (1 - keep) * r

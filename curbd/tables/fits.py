@@ -203,9 +203,9 @@ TABLES: dict[str, Table] = {
             Column(
                 "indicator_s",
                 "number",
-                "decay time of the calcium indicator behind the fluorescence to which a population network was fitted, "
-                "s; 0 for activity without an indicator",
-                empty="the model is no population network, or the activity consists of spikes",
+                "decay time of the calcium indicator behind the fluorescence to which the network was fitted, as given "
+                "or estimated, s; 0 for activity without an indicator",
+                empty="the model knows no indicator, or the activity consists of spikes",
                 low=0,
                 optional=True,
             ),

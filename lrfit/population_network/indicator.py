@@ -1,4 +1,4 @@
-"""Activity behind a calcium indicator: its decay time, and counts that a population network can read.
+"""Activity behind a calcium indicator: counts that a population network can read.
 
 Fluorescence y follows the spikes n of a unit with an exponential decay and noise: y[k] = c[k] + e[k] with c[k] = g
 c[k-1] + jump n[k] and g = exp(-bin / decay) (Vogelstein et al., Journal of Neurophysiology 2010; Pnevmatikakis et al.,
@@ -18,20 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from curbd.states.indicator import share_kept
+from curbd.states.indicator_decay import indicator_decay_s, private_autocovariance
 from lrfit.population_network.recording import MIN_TRIALS_PER_AVERAGE, Recording, from_arrays
 
 Array = np.ndarray
-MAX_DECAY_S = 5.0
-"""Longest decay time of an indicator, in seconds."""
-MIN_KEEP = 0.2
-"""If less than this share of the private fluorescence is left after one bin, there is no indicator."""
-FITTED_LAGS = 4
-"""Number of lags, in bins, of the private autocovariance from which the decay time is estimated."""
-MAX_SHARED = 6
-"""Largest number of fluctuations that units share, when the private fluctuations of units are told from them."""
-FACTOR_ROUNDS = 50
-N_DECAYS = 400
-"""Number of decay times that are tried."""
 BASELINE_QUANTILE = 0.05
 """A quantile of the fluorescence of a unit that counts as no activity, if the quantile is negative."""
 MIN_NOISE_SHARE = 0.02
@@ -56,41 +47,12 @@ def from_fluorescence(
     indicator_s : decay time of the indicator in seconds; 0 for activity without an indicator; None to estimate it.
     """
     index = np.zeros(len(fluorescence), int) if condition is None else np.unique(condition, return_inverse=True)[1]
-    decay_s = indicator_decay_s(fluorescence, index, bin_s) if indicator_s is None else indicator_s
+    decay_s = indicator_decay_s(_standardised(fluorescence, index)[0], bin_s) if indicator_s is None else indicator_s
     counts, per_count = equivalent_counts(fluorescence, index, bin_s, decay_s)
     # The highest rate of a unit is not known: spikes per unit of fluorescence are not.
     highest_rate_hz = float(np.nanmax(counts)) / bin_s
     data = from_arrays(counts, region, bin_s, inputs, index, evoked, highest_rate_hz)
     return data._replace(indicator_s=decay_s, per_count=per_count)
-
-
-def indicator_decay_s(fluorescence: Array, condition: Array, bin_s: float) -> float:
-    """Estimate the decay time of a calcium indicator from fluctuations that units do not share.
-
-    The spikes that a unit does not share with other units are close to white noise, so that the indicator alone
-    determines how their fluorescence persists. What units share has slow dynamics of its own, and is removed by a
-    factor analysis of the lagged covariances. The noise of the fluorescence contributes to lag 0 only, which is left
-    out.
-
-    Parameters
-    ----------
-    fluorescence : (trial, time, unit) fluorescence, NaN where missing.
-    condition : (trial,) index of the condition of every trial.
-    bin_s : bin width in seconds.
-
-    Returns
-    -------
-    Decay time in seconds, at most ``MAX_DECAY_S``; 0 if private fluctuations do not last for a bin.
-    """
-    off, _ = _standardised(fluorescence, condition)
-    private = _private_autocovariance(off, range(1, FITTED_LAGS + 1)).sum(1)
-    lags = np.arange(1, FITTED_LAGS + 1)
-    powers = np.linspace(0, np.exp(-bin_s / MAX_DECAY_S), N_DECAYS)[1:, None] ** lags
-    # For each share that is left after one bin, the best size follows by least squares.
-    size = powers @ private / (powers**2).sum(1)
-    loss = ((private - size[:, None] * powers) ** 2).sum(1)
-    keep = float(powers[np.argmin(loss), 0])
-    return float(-bin_s / np.log(keep)) if private[0] > 0 and keep >= MIN_KEEP else 0.0
 
 
 def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay_s: float) -> tuple[Array, Array]:
@@ -108,9 +70,9 @@ def equivalent_counts(fluorescence: Array, condition: Array, bin_s: float, decay
     (trial, time, unit) counts, which are no whole numbers and can be negative, NaN where missing; (unit,) fluorescence
     of a unit with one count in every bin.
     """
-    keep = _kept(bin_s, decay_s)
+    keep = share_kept(bin_s, decay_s)
     off, scale = _standardised(fluorescence, condition)
-    at_once, next_bin = _private_autocovariance(off, range(2))
+    at_once, next_bin = private_autocovariance(off, range(2))
     noise = ((1 + keep**2) * at_once - 2 * keep * next_bin) * scale**2
     baseline = np.minimum(np.nanquantile(fluorescence, BASELINE_QUANTILE, axis=(0, 1)), 0)
     difference = undecayed(fluorescence - baseline, bin_s, decay_s)
@@ -134,12 +96,8 @@ def undecayed(fluorescence: Array, bin_s: float, decay_s: float) -> Array:
     if not decay_s:
         return fluorescence
     difference = np.full_like(fluorescence, np.nan)
-    difference[:, 1:] = fluorescence[:, 1:] - _kept(bin_s, decay_s) * fluorescence[:, :-1]
+    difference[:, 1:] = fluorescence[:, 1:] - share_kept(bin_s, decay_s) * fluorescence[:, :-1]
     return difference
-
-
-def _kept(bin_s: float, decay_s: float) -> float:
-    return float(np.exp(-bin_s / decay_s)) if decay_s else 0.0
 
 
 def _standardised(fluorescence: Array, condition: Array) -> tuple[Array, Array]:
@@ -154,36 +112,3 @@ def _standardised(fluorescence: Array, condition: Array) -> tuple[Array, Array]:
     scale = np.nanstd(off, (0, 1))
     scale[scale == 0] = 1
     return off / scale, scale
-
-
-def _private_autocovariance(off: Array, lags: range) -> Array:
-    """Compute the (lag, unit) autocovariance of what each unit does not share with other units.
-
-    The shared subspace is that of a factor analysis of the covariances summed over positive lags, in which a diagonal
-    is free (principal axis factoring). Given the subspace, the diagonal of every covariance is split exactly.
-    """
-    n_units = off.shape[2]
-    longest = max(max(lags), FITTED_LAGS)
-    covariance = np.stack([_lagged_covariance(off, lag) for lag in range(longest + 1)])
-    total = covariance[1:].sum(0)
-    n_shared = min(MAX_SHARED, n_units // 3)
-    shared, communality = np.zeros((n_units, 0)), np.zeros(n_units)
-    for _ in range(FACTOR_ROUNDS if n_shared else 0):
-        values, vectors = np.linalg.eigh(total - np.diag(np.diag(total) - communality))
-        shared = vectors[:, -n_shared:]
-        communality = (shared**2) @ values[-n_shared:]
-    projection = shared @ shared.T
-    # diag(projection (S - diag(p)) projection) = diag(S) - p for the private part p of every unit.
-    mixing = np.eye(n_units) * (1 + 1e-6) - projection**2
-    explained = np.einsum("ij,kjl,li->ki", projection, covariance[list(lags)], projection)
-    diagonal = np.einsum("kii->ki", covariance[list(lags)])
-    return np.asarray(np.linalg.solve(mixing, (diagonal - explained).T).T)
-
-
-def _lagged_covariance(off: Array, lag: int) -> Array:
-    """Compute the symmetric (unit, unit) covariance across a lag, from the pairs of bins that were observed."""
-    bins, n_units = off.shape[1:]
-    early, late = (part.reshape(-1, n_units) for part in (off[:, : bins - lag], off[:, lag:]))
-    known = [np.isfinite(part).astype(float) for part in (early, late)]
-    total = np.nan_to_num(early).T @ np.nan_to_num(late) / np.maximum(known[0].T @ known[1], 1)
-    return np.asarray(0.5 * (total + total.T))

@@ -49,11 +49,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("results/rec")
 
 
-def write_recording(folder: Path, condition: list[str], n_bins: int) -> None:
+def write_recording(folder: Path, condition: list[str], n_bins: int, activity: str = "rates") -> None:
     recording = xr.Dataset(
         {"rates": (("trial", "time", "unit"), np.zeros((len(condition), n_bins, 6)))},
         coords={"condition": ("trial", condition)},
-        attrs={"dt_s": 0.05, "stretches": "trials"},
+        attrs={"dt_s": 0.05, "stretches": "trials", "activity_name": activity},
     )
     write_netcdf({"/": recording}, folder / "recording.nc")
 
@@ -93,6 +93,17 @@ def test_regions_and_experiments_that_are_left_out(folder: Path) -> None:
     first, second = said(folder, networks(), inactivations={"silence": {}, "off": {"region": "V1"}})
     assert first.startswith("b is left out, with fewer than 3 units")
     assert second.startswith("the recording cannot run the experiment off;")
+
+
+def test_fluorescence_that_is_fitted_as_if_it_were_rates(folder: Path) -> None:
+    write_recording(folder, ["left", "right"] * 5, 20, "processing/ophys/DfOverF/dff")
+    (remark,) = said(folder, networks(tau_s=0.7))
+    assert remark.startswith("m: fluorescence is fitted as if it were the rates of the units")
+    assert "(0.7 s)" in remark
+    behind = {"family": "full_rank", "estimator": "state_space", "options": {"noise": "calcium"}}
+    assert said(folder, networks(), model=behind) == []
+    write_recording(folder, ["left", "right"] * 5, 20, "processing/ophys/Deconvolved")
+    assert said(folder, networks()) == []
 
 
 def test_conditions_of_single_trials_and_trials_of_few_bins(folder: Path) -> None:

@@ -126,6 +126,19 @@ def test_currents_behind_a_slow_indicator_are_found(teacher: teachers.Teacher) -
     assert np.mean(calcium.measurement_noise_sd) == pytest.approx(0.01, rel=0.2)
 
 
+def test_the_decay_time_of_an_indicator_is_estimated() -> None:
+    teacher = make_teacher(units=10, samples=150, dt_s=0.05, substeps=5, inputs="none")
+    shown = training_data(teacher, tau_s=None)
+    rates = through_indicator(teacher.rates, float(np.exp(-0.05 / 0.8)), 0.01)
+    shown = shown._replace(r=rates / np.abs(rates).max((0, 1)) * 0.9)
+    fit = fitted(shown, noise="calcium", rounds=6)
+    assert fit.noise is not None
+    # What units share is removed by a factor analysis, which leaves an error of about a fifth.
+    assert -0.05 / np.log(fit.noise.keep) == pytest.approx(0.8, rel=0.3)
+    assert between_regions(teacher, fit.network)[0] > between_regions(teacher, regressed(shown).network)[0] + 0.2
+    assert regressed(shown).network.tau_s > 0.3
+
+
 def test_rates_behind_an_indicator_may_be_larger_than_what_it_shows(teacher: teachers.Teacher) -> None:
     keep = float(np.exp(-0.01 / 0.5))
     data = training_data(teacher, tau_s=0.1, trials=slice(10))
