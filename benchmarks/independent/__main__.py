@@ -27,6 +27,7 @@ from benchmarks.independent import (
     silencing,
     silent_units,
     slow_scans,
+    trained_areas,
     visual,
     worms,
 )
@@ -46,6 +47,7 @@ SETS = (
     TruthSet("background", "", background.answers),
     TruthSet("silencing", "", silencing.answers),
     TruthSet("silent_units", "", silent_units.answers),
+    TruthSet("trained_areas", "", trained_areas.answers),
     TruthSet("slow_scans", "", slow_scans.answers),
 )
 KEYS = ("set", "question", "case", "method")

@@ -54,11 +54,20 @@ def answers(files: list[Path]) -> Iterator[Answer]:
                 networks = fitted(recording, model)
                 scale = rate_scale(recording, str(networks.attrs["phi"])).values
                 case = f"bias {bias:g}, seed {seed}"
-                yield from _of_fit(case, name, curbd.view(recording, networks), scale, teacher)
+                yield from of_fit(case, name, curbd.view(recording, networks), scale, teacher)
 
 
-def _of_fit(case: str, method: str, fit: View, scale: Array, teacher: Teacher) -> Iterator[Answer]:
-    """Time constant, currents and effects of one fit, in the units of the teacher."""
+def of_fit(case: str, method: str, fit: View, scale: Array, teacher: Teacher) -> Iterator[Answer]:
+    """Compare time constant, currents and effects of one fit with those of the teacher.
+
+    Parameters
+    ----------
+    case : name of the teacher.
+    method : name of the model.
+    fit : the fitted network with its recording.
+    scale : (unit,) numbers by which the rates were divided.
+    teacher : the teacher, in the units of its rates.
+    """
     yield Answer(TAU, case, method, "model", float(np.mean(fit.network.tau_s) / np.mean(teacher.network.tau_s)))
     r = list[float]()
     for source in (entry for entry in fit.sources if entry.name in fit.regions):

@@ -61,7 +61,7 @@ def candidates(recording: xr.Dataset, model: Model) -> list[Nonlinearity]:
     name = model.nonlinearity
     names = ["tanh", "relu", "softplus", "exponential"] if name == "auto" else [name]
     if name == "by_silence":
-        names = ["tanh", "relu"] if model.is_plain_one_step() and is_often_silent(recording) else ["tanh"]
+        names = ["tanh", "relu"] if model.is_plain_regression() and is_often_silent(recording) else ["tanh"]
     if name == "auto" and float(recording["rates"].min()) < 0:
         names = ["tanh"]
     listed: list[Nonlinearity] = []

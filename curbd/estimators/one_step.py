@@ -10,14 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from curbd.estimators.constrained import constrained
+from curbd.estimators.sparse_silent import compare, sparse_silent
 from curbd.network.fit import Fit
 from curbd.regression.block_ridge import inflation, posterior
 from curbd.regression.sample_weights import noise_sds, sample_weights, weighted_regression
 from curbd.regression.silent_units import StateRegression, regress_states
 from curbd.regression.transitions import TrainingData, transitions
-from curbd.settings.models import OneStep
+from curbd.settings.models import OneStep, Sparse
 
 Array = np.ndarray
+SPARSE_ROUNDS = Sparse().rounds
+"""Rounds of expectation propagation if the weights onto relu units have a sparse prior."""
 
 
 def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> Fit:
@@ -45,6 +48,9 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     solved = regress_states(data, pairs, options.penalties)
     regression = solved.regression
     if data.nonlinearity.hides_silent:
+        compared = compare(data, solved, SPARSE_ROUNDS) if options.penalties == "auto" else None
+        if compared is not None and compared.gain_nats > 0:
+            return sparse_silent(data, solved, compared.tau_s, SPARSE_ROUNDS, rng)
         return _with_silent_units(data, solved)
     noisy = sample_weights(data, pairs, regression.network, regression.penalty)
     if noisy is None:

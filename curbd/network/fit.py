@@ -114,7 +114,8 @@ class Fit(NamedTuple):
     process_noise_sd : (unit,) standard deviation of the noise that is added to the state x in one sample; None if not
         estimated.
     measurement_noise_sd : (unit,) standard deviation of the noise on the scaled rates; None if not estimated.
-    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``; None if there is no choice.
+    penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``; ``sparse_prior`` for relu units
+        under a sparse prior; None if there is no choice.
     controls : fits with which a fit under constraints is compared; None without constraints.
     control_r2 : (control,) share of the variance of the held-out total current that is predicted one sample ahead by
         the fit, by the unconstrained fit, by every fit with shuffled cell types and by every fit with shuffled

@@ -77,7 +77,7 @@ def silent_states(
             ahead, spread = np.where(follows, known, ahead), np.where(follows, known_spread, spread)
             gain[:, t - 1] = np.where(follows, D * variance[:, t - 1] / spread, 0.0)
         silent = r[:, t] <= 0
-        cut_mean, cut_variance = _below_zero(ahead, spread)
+        cut_mean, cut_variance = below_zero(ahead, spread)
         mean[:, t] = np.where(silent, cut_mean, r[:, t])
         variance[:, t] = np.where(silent, cut_variance, 0.0)
     with_next = np.zeros(r.shape)
@@ -91,8 +91,13 @@ def silent_states(
     return SilentStates(mean, variance, with_next, predicted, predicted_variance)
 
 
-def _below_zero(mean: Array, variance: Array) -> tuple[Array, Array]:
-    """Mean and variance of a normal distribution whose part above 0 is cut off."""
+def below_zero(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """Return the mean and the variance of normal distributions whose part above 0 is cut off.
+
+    Parameters
+    ----------
+    mean, variance : mean and variance of the whole normal distributions.
+    """
     sd = np.sqrt(variance)
     edge = -mean / sd
     hazard = np.exp(-0.5 * edge**2 - LOG_ROOT_TWO_PI - log_ndtr(edge))

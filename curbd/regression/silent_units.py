@@ -9,6 +9,7 @@ noise, and as information that the posterior of the weights lacks (Louis 1982).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +76,7 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
     if data.tau_s is None:
         start = _most_likely(data, start)
     tau_s = start.network.tau_s
-    solved = _with_inferred_states(data._replace(tau_s=tau_s), pairs, start)
+    solved = with_inferred_states(data._replace(tau_s=tau_s), pairs, start)
     regression = regress(data._replace(tau_s=tau_s), solved.pairs, penalties)
     return solved._replace(regression=regression)
 
@@ -117,12 +118,28 @@ def _most_likely(data: TrainingData, start: Regression) -> Regression:
             tau_s = float(np.clip(start.network.tau_s * TAU_STEP**step, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
             of_tau = fitted._replace(tau_s=tau_s)
             network = nearest.network._replace(tau_s=tau_s)
-            found = _with_inferred_states(of_tau, fitted_pairs, nearest._replace(network=network))
+            found = with_inferred_states(of_tau, fitted_pairs, nearest._replace(network=network))
             solved[step], precision = found.regression, np.full(len(data.region), LEAST_SCALED_RATE)
             of_bins = log_likelihood(found.regression.network, tested.r, tested.u, found.noise_variance, precision)
             likely[step] = float(np.nanmean(of_bins))
         return likely[step]
 
+    best, refined = most_likely_step(likelihood)
+    tau_s = start.network.tau_s * TAU_STEP**refined
+    return solved[best]._replace(network=solved[best].network._replace(tau_s=tau_s))
+
+
+def most_likely_step(likelihood: Callable[[int], float]) -> tuple[int, float]:
+    """Find the step on a grid of time constants with the largest likelihood, uphill from step 0.
+
+    Parameters
+    ----------
+    likelihood : function of the step -> likelihood.
+
+    Returns
+    -------
+    The best step, and the maximum of a parabola through the best step and the steps beside it.
+    """
     best = 0
     while True:
         better = max((best - 1, best, best + 1), key=likelihood)
@@ -132,17 +149,23 @@ def _most_likely(data: TrainingData, start: Regression) -> Regression:
     below, here, above = (likelihood(best + side) for side in (-1, 0, 1))
     curvature = below - 2 * here + above
     shift = 0.5 * (below - above) / curvature if curvature < 0 else 0.0
-    tau_s = start.network.tau_s * TAU_STEP ** (best + float(np.clip(shift, -1, 1)))
-    return solved[best]._replace(network=solved[best].network._replace(tau_s=tau_s))
+    return best, best + float(np.clip(shift, -1, 1))
 
 
-def _with_inferred_states(data: TrainingData, pairs: Transitions, start: Regression) -> StateRegression:
-    """Estimate the states of silent units and the weights in turn, at a given time constant, from a first solution."""
+def with_inferred_states(data: TrainingData, pairs: Transitions, start: Regression) -> StateRegression:
+    """Estimate the states of silent units and the weights in turn, at a given time constant.
+
+    Parameters
+    ----------
+    data : the training trials, with a time constant.
+    pairs : transitions of the training trials.
+    start : the solution from which the estimation starts.
+    """
     z, solved = regressors(pairs), start
     noise = residual_variance(start, data)
     for _ in range(MAX_STATE_ROUNDS):
         network, before = solved.network, weights(solved.network)
-        expected, missing = _expected(pairs, silent_states(network, data.r, data.u, noise))
+        expected, missing = expected_transitions(pairs, silent_states(network, data.r, data.u, noise))
         unknown = missing.of_current(network.decay)
         total = moments(z, targets(expected, network.decay))
         total = total._replace(YY=total.YY + tensor(unknown))
@@ -156,7 +179,7 @@ def _with_inferred_states(data: TrainingData, pairs: Transitions, start: Regress
     return StateRegression(solved, expected, noise, known)
 
 
-class _Missing(NamedTuple):
+class Missing(NamedTuple):
     """Sums over transitions of what is unknown of the states: (unit,) variances and covariance of x and x_next."""
 
     x: Array
@@ -164,12 +187,23 @@ class _Missing(NamedTuple):
     both: Array
 
     def of_current(self, D: Array | float) -> Array:
-        """Sum over transitions of the unknown variance of the current."""
+        """Return the sum over transitions of the unknown variance of the current.
+
+        Parameters
+        ----------
+        D : share of a state that is left after one sample.
+        """
         return (self.x_next - 2 * D * self.both + D**2 * self.x) / (1 - D) ** 2
 
 
-def _expected(pairs: Transitions, states: SilentStates) -> tuple[Transitions, _Missing]:
-    """Transitions between expected states, and what is unknown of these states."""
+def expected_transitions(pairs: Transitions, states: SilentStates) -> tuple[Transitions, Missing]:
+    """Return the transitions between expected states, and what is unknown of these states.
+
+    Parameters
+    ----------
+    pairs : the transitions.
+    states : distributions of the states.
+    """
     before, after = (pairs.trial, pairs.time), (pairs.trial, pairs.time + 1)
-    missing = _Missing(states.variance[before].sum(0), states.variance[after].sum(0), states.with_next[before].sum(0))
+    missing = Missing(states.variance[before].sum(0), states.variance[after].sum(0), states.with_next[before].sum(0))
     return pairs._replace(x=states.mean[before], x_next=states.mean[after]), missing

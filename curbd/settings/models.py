@@ -37,7 +37,8 @@ class OneStep(Section):
     weights integrated out. `cross_validation`: by the error of held-out folds. `auto`: by the evidence, unless the
     evidence has no optimum or held-out folds are more likely under the penalties of cross-validation. network.nc says
     which of the two was used. The penalties of inputs and the bias, and those of regressions with weighted samples,
-    always follow the evidence."""
+    always follow the evidence. With relu units, `auto` also tries the prior of `sparse`, and uses this prior if
+    held-out rates are more likely with it; network.nc then says `sparse_prior`."""
     hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
     """Slow inputs from outside the recording, inferred for each region: none, as many as improve the prediction of
     held-out data (`auto`, 3 at most), or a fixed number for every region. In the tables, the hidden inputs are the
@@ -261,7 +262,10 @@ OWN_TIME_CONSTANTS = ("one_step", "sparse")
 """Estimators that can fit a time constant for every unit or region."""
 
 ANY_NONLINEARITY = ("one_step",)
-"""Estimators that can fit networks with another nonlinearity than tanh."""
+"""Estimators that can fit networks with any nonlinearity."""
+
+SILENT_UNITS = ("one_step", "sparse")
+"""Estimators that can fit networks of relu units, whose states are unknown while they are silent."""
 
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
 """Family -> estimator that is used if a model names none."""
@@ -314,12 +318,12 @@ class Model(Section):
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
     nonlinearity: NonlinearityName | Literal["auto", "by_silence"] = "by_silence"
-    """The function from the state of a unit to its rate (with the estimator `one_step`). `relu`, `softplus` and
-    `exponential` are for activity that is never negative, such as firing rates. `auto`: the function under which the
-    rates of held-out training trials are most likely. `by_silence`: tanh, except for continuous rates without smoothing
-    of which a fifth to seven tenths are exactly 0 (no spikes or counts): there relu, if held-out rates are more likely
-    than with tanh. With other estimators, hidden inputs, adaptation, constraints, several Euler steps or own time
-    constants, `by_silence` is tanh. Tables compare currents with the truth
+    """The function from the state of a unit to its rate (with the estimator `one_step`; with `sparse`, tanh and relu).
+    `relu`, `softplus` and `exponential` are for activity that is never negative, such as firing rates. `auto`: the
+    function under which the rates of held-out training trials are most likely. `by_silence`: tanh, except for
+    continuous rates without smoothing of which a fifth to seven tenths are exactly 0 (no spikes or counts): there relu,
+    if held-out rates are more likely than with tanh. With other estimators, hidden inputs, adaptation, constraints,
+    several Euler steps or own time constants, `by_silence` is tanh. Tables compare currents with the truth
     of a teacher only if the teacher has the same nonlinearity."""
 
     @model_validator(mode="before")
@@ -373,10 +377,11 @@ class Model(Section):
         if self.nonlinearity in ("tanh", "by_silence"):
             return self
         name = self.estimator_name()
-        if self.family != "full_rank" or name not in ANY_NONLINEARITY:
+        able = SILENT_UNITS if self.nonlinearity == "relu" else ANY_NONLINEARITY
+        if self.family != "full_rank" or name not in able:
             raise ValueError(
                 f"nonlinearity: found {self.nonlinearity} with the estimator {name} ({self.family}), expected tanh, or "
-                f"the estimator {' or '.join(ANY_NONLINEARITY)} of the family full_rank"
+                f"the estimator {' or '.join(able)} of the family full_rank"
             )
         for option in ("hidden_inputs", "adaptation"):
             if self.options.get(option, "none") not in ("none", False):
@@ -425,14 +430,15 @@ class Model(Section):
 
     def reads_data_once(self) -> bool:
         """Return whether the model can be fitted to a large recording in chunks, each of which is read once."""
-        return self.is_plain_one_step() and self.nonlinearity in ("tanh", "by_silence")
+        plain = self.estimator_name() == "one_step" and self.is_plain_regression()
+        return plain and self.nonlinearity in ("tanh", "by_silence")
 
-    def is_plain_one_step(self) -> bool:
-        """Return whether the model is the regression of `one_step` with one time constant and nothing beside it."""
+    def is_plain_regression(self) -> bool:
+        """Return whether the model is the regression of `one_step` or `sparse` with one time constant and no more."""
         options, substeps = self.estimator_options(), self.substeps
         # The options of `sparse` are options of `one_step`, too.
         return (
-            self.estimator_name() == "one_step"
+            self.estimator_name() in SILENT_UNITS
             and isinstance(options, OneStep)
             and options.hidden_inputs == "none"
             and options.adaptation is False

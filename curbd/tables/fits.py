@@ -266,11 +266,11 @@ TABLES: dict[str, Table] = {
             Column(
                 "penalty_by",
                 "text",
-                "how the penalties of the regression were chosen: by the evidence, or by the error of held-out folds. "
-                "For `sparse`, and if samples are weighted: how the penalties of the regression at the start of the "
-                "fit were chosen",
+                "how the penalties of the regression were chosen: by the evidence, or by the error of held-out folds; "
+                "`sparse_prior`: relu units have the prior of `sparse`. For `sparse` with tanh units, and if samples "
+                "are weighted: how the penalties of the regression at the start of the fit were chosen",
                 empty="the estimator chooses no penalties",
-                values=("evidence", "cross_validation"),
+                values=("evidence", "cross_validation", "sparse_prior"),
             ),
             Column(
                 "residual_autocorrelation",

@@ -69,7 +69,7 @@ def test_negative_activity_and_other_estimators_are_refused():
     with pytest.raises(UserError, match="never negative"):
         fit(recording, Model(family="full_rank", nonlinearity="relu", seeds=[0]))
     with pytest.raises(ValueError, match="expected tanh, or the estimator one_step"):
-        Model(family="full_rank", estimator="sparse", nonlinearity="relu")
+        Model(family="full_rank", estimator="sparse", nonlinearity="softplus")
 
 
 def test_relu_units_that_are_often_silent_are_recognised_without_being_asked_for():
