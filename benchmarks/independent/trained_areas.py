@@ -23,6 +23,7 @@ from curbd.teachers import Teacher
 from lrfit.teachers.trained_areas import trained_areas
 
 SEEDS = range(3)
+UNITS = 20
 COMPARED = {
     "one_step (default)": MODELS["one_step (default)"],
     "one_step, ridge penalties": curbd.Model(family="full_rank", options={"penalties": "evidence"}, seeds=[0]),
@@ -33,7 +34,7 @@ EXISTENCE = "existence of 12 blocks, AUROC"
 def answers(files: list[Path]) -> Iterator[Answer]:
     """Compare the default with ridge penalties on networks that were trained on a decision task."""
     for seed in SEEDS:
-        teacher = trained_areas(seed)
+        teacher = trained_areas(seed, units=UNITS)
         recording, _ = recorded(teacher)
         for name, model in COMPARED.items():
             networks = fitted(recording, model)

@@ -127,5 +127,7 @@ def held_out_nats(data: TrainingData, precision: Array) -> float:
     """
     fitted, tested = held_out_split(data)
     solved = regress_states(fitted, transitions(fitted, FOLDS_OF_PENALTIES), "evidence")
-    likely = log_likelihood(solved.regression.network, tested.r, tested.u, solved.noise_variance, precision)
+    likely = log_likelihood(
+        solved.regression.network, tested.r, tested.u, solved.noise_variance, precision, solved.first_sd
+    )
     return float(np.nansum(likely))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from curbd.estimators.constrained import constrained
-from curbd.estimators.sparse_silent import compare, sparse_silent
+from curbd.estimators.sparse_silent import sparse_silent
 from curbd.network.equation import decay
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
@@ -101,9 +101,7 @@ def sparse(data: TrainingData, options: Sparse, rng: np.random.Generator) -> Fit
         return constrained(data, data.circuit, options, rng)
     if data.nonlinearity.hides_silent:
         solved = regress_states(data, transitions(data, options.folds), options.penalties)
-        compared = compare(data, solved, options.rounds) if data.tau_s is None else None
-        tau_s = solved.regression.network.tau_s if compared is None else compared.tau_s
-        return sparse_silent(data, solved, tau_s, options.rounds, rng)
+        return sparse_silent(data, solved, options.rounds, rng)
     rms = input_rms(data)
     return in_units_of_inputs(_fitted(data._replace(u=data.u / rms), options, rng), rms)
 

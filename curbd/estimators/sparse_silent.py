@@ -20,16 +20,14 @@ import numpy as np
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Fit
 from curbd.network.likelihood import log_likelihood
-from curbd.network.silent_states import silent_states
+from curbd.network.silent_states import SilentStates, first_sds, silent_states
 from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import inflation
 from curbd.regression.silent_information import SilentInformation
 from curbd.regression.silent_units import (
-    TAU_STEP,
     StateRegression,
     expected_transitions,
     held_out_split,
-    most_likely_step,
     with_inferred_states,
 )
 from curbd.regression.sparse_prior import (
@@ -53,11 +51,8 @@ from curbd.regression.transitions import (
 )
 
 Array = np.ndarray
-MAX_STEPS = 6
+MAX_STEPS = 4
 """Largest number of Gauss-Newton steps."""
-STEPS_OF_SEARCH = (4, 3)
-"""Gauss-Newton steps in the search of the time constant, from the ridge regression and from the network of a nearby
-time constant."""
 CURRENT_TOLERANCE = 0.01
 """Steps end when the currents change by less than this share of their root mean square."""
 ROUNDS_OF_STEP = 4
@@ -65,7 +60,7 @@ ROUNDS_OF_STEP = 4
 MAX_HALVINGS = 4
 """Largest number of times that the step of a unit is halved because its rates would be less likely after the step."""
 PROBED_UNITS = 10
-"""Largest number of units of a region on which priors and time constants are compared."""
+"""Largest number of units of a region on which the priors are compared."""
 MAX_MULTIPLICATIONS = 1e12
 """Largest number of multiplications in one scatter matrix for every unit; larger recordings keep the ridge penalty."""
 
@@ -79,37 +74,23 @@ class _Solution(NamedTuple):
     noise : (unit,) variance of the noise on the current.
     ridge : (unit, regressor) ridge penalties of the posterior.
     sites : the sites of every target region.
+    first_sd : (unit,) standard deviation of silent states of which nothing earlier is known.
     """
 
     network: Network
     noise: Array
+    first_sd: Array
     ridge: Array
     sites: list[Sites]
 
 
-class Comparison(NamedTuple):
-    """Held-out rates under the sparse prior and under ridge penalties.
-
-    Attributes
-    ----------
-    tau_s : time constant under which held-out rates are most likely with the sparse prior, s.
-    gain_nats : log likelihood of the held-out rates with the sparse prior minus that with ridge penalties.
-    """
-
-    tau_s: float
-    gain_nats: float
-
-
-def sparse_silent(
-    data: TrainingData, solved: StateRegression, tau_s: float, rounds: int, rng: np.random.Generator
-) -> Fit:
+def sparse_silent(data: TrainingData, solved: StateRegression, rounds: int, rng: np.random.Generator) -> Fit:
     """Fit a network of units that are often silent with a sparse prior.
 
     Parameters
     ----------
     data : the training trials.
     solved : the ridge regression with inferred states.
-    tau_s : time constant, s.
     rounds : rounds of expectation propagation.
     rng : random generator of the simulated weights by which the intervals are calibrated.
 
@@ -119,9 +100,9 @@ def sparse_silent(
     """
     rms = input_rms(data)
     scaled = data._replace(u=data.u / rms)
-    began = _at(tau_s, _start(scaled, solved, rms, np.arange(len(data.region))))
-    network, noise, ridge, sites = _solve(scaled, began, np.arange(len(data.region)), rounds, MAX_STEPS)
-    states = silent_states(network, scaled.r, scaled.u, noise)
+    began = _start(scaled, solved, rms, np.arange(len(data.region)))
+    network, noise, first_sd, ridge, sites = _solve(scaled, began, np.arange(len(data.region)), rounds)
+    states = silent_states(network, scaled.r, scaled.u, noise, first_sd=first_sd)
     expected, _ = expected_transitions(transitions(scaled), states)
     posterior = calibrated_posterior(
         scaled,
@@ -144,41 +125,26 @@ def sparse_silent(
     return in_units_of_inputs(fit, rms)
 
 
-def compare(data: TrainingData, solved: StateRegression, rounds: int) -> Comparison | None:
-    """Compare the sparse prior with ridge penalties by the likelihood of held-out rates of some units.
+def is_likelier(data: TrainingData, solved: StateRegression, rounds: int) -> bool:
+    """Return whether the rates of held-out trials are more likely under the sparse prior than under ridge penalties.
 
-    The time constant with the sparse prior is searched in steps from that of the ridge regression, unless it is given.
+    Some units of every region are compared. A recording that is too large keeps the ridge penalties.
 
     Parameters
     ----------
-    data : the training trials. If their time constant is None, the time constant is estimated.
+    data : the training trials.
     solved : the ridge regression of all training trials, with inferred states.
     rounds : rounds of expectation propagation.
-
-    Returns
-    -------
-    The comparison, or None for a recording that is too large.
     """
     if data.r.size / data.r.shape[2] * float(solved.regression.total.YZ.numel()) > MAX_MULTIPLICATIONS:
-        return None
-    tau_s, rms, units = solved.regression.network.tau_s, input_rms(data), _probed_units(data.region)
-    fitted, tested = held_out_split(data)
-    ridge = with_inferred_states(fitted._replace(tau_s=tau_s), transitions(fitted), solved.regression)
+        return False
+    rms, units = input_rms(data), _probed_units(data.region)
+    fitted, tested = held_out_split(data._replace(tau_s=solved.regression.network.tau_s))
+    ridge = with_inferred_states(fitted, transitions(fitted), solved.regression)
     scaled, of_tested = (trials._replace(u=trials.u / rms) for trials in (fitted, tested))
-    solutions = {0: _start(scaled, ridge, rms, units)}
-    likely = dict[int, float]()
-
-    def likelihood(step: int) -> float:
-        if step not in likely:
-            nearest = solutions[min(solutions, key=lambda known: abs(known - step))]
-            steps = STEPS_OF_SEARCH[bool(likely)]
-            solutions[step] = _solve(scaled, _at(tau_s * TAU_STEP**step, nearest), units, rounds, steps)
-            likely[step] = _held_out_nats(solutions[step].network, solutions[step].noise, of_tested, units)
-        return likely[step]
-
-    best, refined = (0, 0.0) if data.tau_s is not None else most_likely_step(likelihood)
-    of_ridge = _held_out_nats(ridge.regression.network, ridge.noise_variance, tested, units)
-    return Comparison(tau_s * TAU_STEP**refined, likelihood(best) - of_ridge)
+    sparse = _solve(scaled, _start(scaled, ridge, rms, units), units, rounds)
+    of_ridge = _held_out_nats(ridge.regression.network, ridge.noise_variance, ridge.first_sd, tested, units)
+    return _held_out_nats(*sparse[:3], of_tested, units) > of_ridge
 
 
 def _probed_units(region: Array) -> Array:
@@ -187,10 +153,10 @@ def _probed_units(region: Array) -> Array:
     return np.concatenate([own[:: -(-len(own) // PROBED_UNITS)] for own in of_regions])
 
 
-def _held_out_nats(network: Network, noise: Array, tested: TrainingData, units: Array) -> float:
+def _held_out_nats(network: Network, noise: Array, first_sd: Array, tested: TrainingData, units: Array) -> float:
     """Log likelihood of the rates of some units in held-out trials."""
     precision = np.full(len(noise), LEAST_SCALED_RATE)
-    return float(np.nansum(log_likelihood(network, tested.r, tested.u, noise, precision)[..., units]))
+    return float(np.nansum(log_likelihood(network, tested.r, tested.u, noise, precision, first_sd)[..., units]))
 
 
 def _start(data: TrainingData, solved: StateRegression, rms: Array, units: Array) -> _Solution:
@@ -199,16 +165,13 @@ def _start(data: TrainingData, solved: StateRegression, rms: Array, units: Array
     return _Solution(
         network._replace(B=network.B * rms),
         solved.noise_variance,
+        solved.first_sd,
         np.zeros(weights(network).shape),
         [start(data, count) for count in np.bincount(data.region[units])],
     )
 
 
-def _at(tau_s: float, solution: _Solution) -> _Solution:
-    return solution._replace(network=solution.network._replace(tau_s=tau_s))
-
-
-def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int, steps: int) -> _Solution:
+def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _Solution:
     """Solve for the weights onto some units under the sparse prior, by Gauss-Newton steps.
 
     Parameters
@@ -217,15 +180,15 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int, step
     began : the solution from which the steps begin; its network has the time constant.
     units : indices of the units whose weights are solved for.
     rounds : rounds of expectation propagation in the first step.
-    steps : largest number of steps.
     """
     source, pairs = source_of_regressor(data.region, data.u.shape[2]), transitions(data)
     regions = [units[data.region[units] == region] for region in range(data.n_regions)]
     z, sites, ridge, noise = regressors(pairs), list(began.sites), began.ridge.copy(), began.noise.copy()
     gram = z.T @ z
-    network = began.network
-    for step in range(steps):
-        information = SilentInformation(network, data, silent_states(network, data.r, data.u, noise), noise)
+    network, first_sd = began.network, began.first_sd
+    states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
+    for step in range(MAX_STEPS):
+        information = SilentInformation(network, data, states, noise)
         before, used = weights(network), np.zeros(len(noise))
         W = before.copy()
         for target, own in enumerate(regions):
@@ -233,22 +196,32 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int, step
             rows = propagated(sites[target], information.of_units(own), source, noise[own], repeats, fixed)
             sites[target], used[own] = rows.sites, rows.used.cpu().numpy()
             W[own], ridge[own] = rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
-        network = _uphill(network, as_network(W, data, network.tau_s), data, noise, sites, regions)
-        noise[units] = _noise(network, data, pairs, z, noise, used)[units]
+        network = _uphill(network, as_network(W, data, network.tau_s), data, noise, first_sd, sites, regions)
+        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
+        first_sd = first_sds(states, data.r)
+        noise[units] = _noise(network, states, pairs, z, used)[units]
+        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
         after = weights(network)
         moved = after - before
         if ((moved @ gram) * moved).sum() < CURRENT_TOLERANCE**2 * ((after @ gram) * after).sum():
             break
-    return _Solution(network, noise, ridge, sites)
+    return _Solution(network, noise, first_sd, ridge, sites)
 
 
 def _uphill(
-    before: Network, after: Network, data: TrainingData, noise: Array, sites: list[Sites], regions: list[Array]
+    before: Network,
+    after: Network,
+    data: TrainingData,
+    noise: Array,
+    first_sd: Array,
+    sites: list[Sites],
+    regions: list[Array],
 ) -> Network:
     """Halve the step of every unit until the step makes the rates and the weights of the unit more likely."""
 
     def likely(network: Network) -> Array:
-        of_bins = log_likelihood(network, data.r, data.u, noise, np.full(len(noise), LEAST_SCALED_RATE))
+        precision = np.full(len(noise), LEAST_SCALED_RATE)
+        of_bins = log_likelihood(network, data.r, data.u, noise, precision, first_sd)
         of_units, W = np.nansum(of_bins, axis=(0, 1)), weights(network)
         for own, of_region in zip(regions, sites, strict=True):
             precision, shift = of_region.precision.cpu().numpy(), of_region.shift.cpu().numpy()
@@ -266,14 +239,14 @@ def _uphill(
     return after
 
 
-def _noise(network: Network, data: TrainingData, pairs: Transitions, z: Array, noise: Array, used: Array) -> Array:
-    """Variance (unit,) of the noise on the current, from the states that a network infers with the noise before.
+def _noise(network: Network, states: SilentStates, pairs: Transitions, z: Array, used: Array) -> Array:
+    """Variance (unit,) of the noise on the current, from inferred states.
 
     Parameters
     ----------
     used : (unit,) degrees of freedom that the fit used.
     """
-    expected, missing = expected_transitions(pairs, silent_states(network, data.r, data.u, noise))
+    expected, missing = expected_transitions(pairs, states)
     error = ((targets(expected, network.decay) - z @ weights(network).T) ** 2).sum(0)
     left = np.maximum(len(z) - used, 1.0)
     return np.maximum((error + missing.of_current(network.decay)) / left, LEAST_RESIDUAL_VARIANCE)

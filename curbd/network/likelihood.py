@@ -13,12 +13,19 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from curbd.network.equation import Network
-from curbd.network.silent_states import LOG_ROOT_TWO_PI, silent_states
+from curbd.network.silent_states import FIRST_SD, LOG_ROOT_TWO_PI, silent_states
 
 Array = np.ndarray
 
 
-def log_likelihood(network: Network, r: Array, u: Array, noise_variance: Array, precision: Array) -> Array:
+def log_likelihood(
+    network: Network,
+    r: Array,
+    u: Array,
+    noise_variance: Array,
+    precision: Array,
+    first_sd: Array | float = FIRST_SD,
+) -> Array:
     """Compute the log likelihood of the rates in every bin, given all bins before.
 
     Parameters
@@ -28,6 +35,7 @@ def log_likelihood(network: Network, r: Array, u: Array, noise_variance: Array, 
     u : (trial, time, input) inputs.
     noise_variance : (unit,) variance of the noise on the current.
     precision : (unit,) precision to which the scaled rates are known.
+    first_sd : (unit,) standard deviation of silent states of which nothing earlier is known.
 
     Returns
     -------
@@ -35,7 +43,7 @@ def log_likelihood(network: Network, r: Array, u: Array, noise_variance: Array, 
     """
     phi, D, later = network.nonlinearity, network.decay, r[:, 1:]
     if phi.hides_silent:
-        states = silent_states(network, r, u, noise_variance)
+        states = silent_states(network, r, u, noise_variance, first_sd=first_sd)
         mean, variance = states.predicted[:, 1:], states.predicted_variance[:, 1:]
     else:
         current = r @ network.J.T + np.nan_to_num(u) @ network.B.T + network.b

@@ -17,7 +17,10 @@ from curbd.network.equation import Network
 
 Array = np.ndarray
 FIRST_SD = 1.0
-"""Standard deviation of a silent state of which nothing earlier is known, before the part above 0 is cut off."""
+"""Standard deviation of a silent state of which nothing earlier is known, before the part above 0 is cut off, if this
+standard deviation was not estimated."""
+LEAST_FIRST_SD = 1e-3
+"""Estimates of this standard deviation below this value count as this value."""
 LEAST_CUT_VARIANCE_SHARE = 1e-4
 """Cutting off the part above 0 leaves at least this share of the variance."""
 LOG_ROOT_TWO_PI = 0.5 * np.log(2 * np.pi)
@@ -43,7 +46,12 @@ class SilentStates(NamedTuple):
 
 
 def silent_states(
-    network: Network, r: Array, u: Array, noise_variance: Array, drive: Array | float = 0.0
+    network: Network,
+    r: Array,
+    u: Array,
+    noise_variance: Array,
+    drive: Array | float = 0.0,
+    first_sd: Array | float = FIRST_SD,
 ) -> SilentStates:
     """Infer the states of silent units of a network with one Euler step in a bin.
 
@@ -54,6 +62,8 @@ def silent_states(
     u : (trial, time, input) inputs.
     noise_variance : (unit,) variance of the noise on the current.
     drive : (trial, time, unit) external current that is already known.
+    first_sd : (unit,) standard deviation of a silent state of which nothing earlier is known, before the part above 0
+        is cut off (see `first_sds`).
 
     Returns
     -------
@@ -67,7 +77,7 @@ def silent_states(
     mean, variance, gain = np.array(r), np.zeros(r.shape), np.zeros(r.shape)
     predicted, predicted_variance = np.full(r.shape, np.nan), np.full(r.shape, np.nan)
     for t in range(n_bins):
-        ahead, spread = np.zeros(r.shape[::2]), np.full(r.shape[::2], FIRST_SD**2)
+        ahead, spread = np.zeros(r.shape[::2]), np.broadcast_to(np.square(first_sd), r.shape[::2])
         if t:
             follows = linked[:, t - 1, None]
             known = D * mean[:, t - 1] + (1 - D) * current[:, t - 1]
@@ -89,6 +99,26 @@ def silent_states(
         mean[:, t] = np.where(follows, np.minimum(later, 0.0), mean[:, t])
         variance[:, t] = np.where(follows, np.maximum(later_variance, 0.0), variance[:, t])
     return SilentStates(mean, variance, with_next, predicted, predicted_variance)
+
+
+def first_sds(states: SilentStates, r: Array) -> Array:
+    """Estimate the standard deviations of silent states of which nothing earlier is known.
+
+    Trials that begin at rest begin with states near 0, and trials cut from ongoing activity with states far below. The
+    wrong standard deviation makes the first rates after the start of a trial unlikely, and time constants wrong.
+
+    Parameters
+    ----------
+    states : distributions of the states, inferred with the standard deviations before.
+    r : (trial, time, unit) rates, NaN where missing.
+
+    Returns
+    -------
+    (unit,) root mean square of these states, `FIRST_SD` for a unit that never begins with silence.
+    """
+    first = np.isnan(states.predicted) & (r <= 0)
+    square, count = np.where(first, states.mean**2 + states.variance, 0.0).sum((0, 1)), first.sum((0, 1))
+    return np.maximum(np.sqrt(np.where(count > 0, square / np.maximum(count, 1), FIRST_SD**2)), LEAST_FIRST_SD)
 
 
 def below_zero(mean: Array, variance: Array) -> tuple[Array, Array]:

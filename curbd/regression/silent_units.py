@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import weights
+from curbd.network.equation import Network, weights
 from curbd.network.likelihood import log_likelihood
-from curbd.network.silent_states import SilentStates, silent_states
+from curbd.network.silent_states import FIRST_SD, SilentStates, first_sds, silent_states
 from curbd.network.tensors import tensor
 from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import Regression, regress, residual_variance
@@ -52,12 +52,14 @@ class StateRegression(NamedTuple):
     noise_variance : (unit,) variance of the noise on the current.
     known_share : (unit,) share of the information on the weights onto a unit that its silence leaves; 1 for units whose
         states are known.
+    first_sd : (unit,) standard deviation of silent states of which nothing earlier is known.
     """
 
     regression: Regression
     pairs: Transitions
     noise_variance: Array
     known_share: Array
+    first_sd: Array
 
 
 def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> StateRegression:
@@ -71,7 +73,8 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
     """
     if not data.nonlinearity.hides_silent:
         regression = regress(data, pairs, penalties)
-        return StateRegression(regression, pairs, residual_variance(regression, data), np.ones(len(data.region)))
+        ones = np.ones(len(data.region))
+        return StateRegression(regression, pairs, residual_variance(regression, data), ones, FIRST_SD * ones)
     start = regress(data, pairs, "evidence")
     if data.tau_s is None:
         start = _most_likely(data, start)
@@ -108,25 +111,44 @@ def _most_likely(data: TrainingData, start: Regression) -> Regression:
     themselves then explain noise.)
     """
     likely: dict[int, float] = {}
-    solved = {0: start}
     fitted, tested = held_out_split(data)
     fitted_pairs = transitions(fitted)
+    # Time constants are compared between solutions that begin with states that were inferred for a while.
+    solved = {0: with_inferred_states(fitted._replace(tau_s=start.network.tau_s), fitted_pairs, start).regression}
 
     def likelihood(step: int) -> float:
         if step not in likely:
             nearest = solved[min(solved, key=lambda known: abs(known - step))]
             tau_s = float(np.clip(start.network.tau_s * TAU_STEP**step, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
             of_tau = fitted._replace(tau_s=tau_s)
-            network = nearest.network._replace(tau_s=tau_s)
+            network = with_time_constant(nearest.network, tau_s)
             found = with_inferred_states(of_tau, fitted_pairs, nearest._replace(network=network))
             solved[step], precision = found.regression, np.full(len(data.region), LEAST_SCALED_RATE)
-            of_bins = log_likelihood(found.regression.network, tested.r, tested.u, found.noise_variance, precision)
+            of_bins = log_likelihood(
+                found.regression.network, tested.r, tested.u, found.noise_variance, precision, found.first_sd
+            )
             likely[step] = float(np.nanmean(of_bins))
         return likely[step]
 
     best, refined = most_likely_step(likelihood)
     tau_s = start.network.tau_s * TAU_STEP**refined
     return solved[best]._replace(network=solved[best].network._replace(tau_s=tau_s))
+
+
+def with_time_constant(network: Network, tau_s: float) -> Network:
+    """Return the network of another time constant in which active relu units do the same.
+
+    While a unit is active, its rate is its state, so that a longer time constant is a weight of the unit onto itself.
+    Only silence tells the two apart.
+
+    Parameters
+    ----------
+    network : a network of relu units with one Euler step in a sample.
+    tau_s : the other time constant, s.
+    """
+    ratio = tau_s / network.tau_s
+    J = ratio * network.J + (1 - ratio) * np.eye(len(network.J))
+    return network._replace(J=J, B=ratio * network.B, b=ratio * network.b, tau_s=tau_s)
 
 
 def most_likely_step(likelihood: Callable[[int], float]) -> tuple[int, float]:
@@ -162,10 +184,12 @@ def with_inferred_states(data: TrainingData, pairs: Transitions, start: Regressi
     start : the solution from which the estimation starts.
     """
     z, solved = regressors(pairs), start
-    noise = residual_variance(start, data)
+    noise, first_sd = residual_variance(start, data), np.full(len(data.region), FIRST_SD)
     for _ in range(MAX_STATE_ROUNDS):
         network, before = solved.network, weights(solved.network)
-        expected, missing = expected_transitions(pairs, silent_states(network, data.r, data.u, noise))
+        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
+        first_sd = first_sds(states, data.r)
+        expected, missing = expected_transitions(pairs, states)
         unknown = missing.of_current(network.decay)
         total = moments(z, targets(expected, network.decay))
         total = total._replace(YY=total.YY + tensor(unknown))
@@ -176,7 +200,7 @@ def with_inferred_states(data: TrainingData, pairs: Transitions, start: Regressi
         if np.linalg.norm(weights(network) - before) < WEIGHT_CHANGE_TOLERANCE * np.linalg.norm(before):
             break
     known = np.clip(1 - unknown / len(z) / noise, LEAST_KNOWN_SHARE, 1.0)
-    return StateRegression(solved, expected, noise, known)
+    return StateRegression(solved, expected, noise, known, first_sd)
 
 
 class Missing(NamedTuple):

@@ -40,7 +40,7 @@ COLOURS_AT = (60, 110)
 """First and last bin in which the colours may appear."""
 ANSWER_AFTER = 30
 """Bins from the colours to the answer."""
-NOISE_SD = 0.1
+CURRENT_NOISE_SD = 0.1
 """Standard deviation of the noise on the current of a unit in a bin, which is also that of the coherence."""
 TRIALS_PER_BATCH, MAX_STEPS, LEARNING_RATE = 16, 500, 2e-3
 RATE_PENALTY, WEIGHT_PENALTY = 0.02, 1e-3
@@ -85,7 +85,7 @@ def trained_areas(seed: int, *, units: int = 40, trials: int = 48) -> Teacher:
     anatomy = _anatomy(rng, area)
     J, B = _trained(rng, area, anatomy)
     task = _trials(rng, trials)
-    noise = NOISE_SD * rng.standard_normal((BINS, trials, len(area)))
+    noise = CURRENT_NOISE_SD * rng.standard_normal((BINS, trials, len(area)))
     with torch.no_grad():
         rates = _run(_tensor(J), _tensor(B), _tensor(task.u), _tensor(noise)).numpy().astype(float)
     return Teacher(
@@ -97,7 +97,7 @@ def trained_areas(seed: int, *, units: int = 40, trials: int = 48) -> Teacher:
         trials=pd.DataFrame({"coherence": task.coherence, "context": np.where(task.targets > 0, "1", "-1")}),
         network=Network(J=J, B=B, b=np.zeros(len(area)), tau_s=TAU_S, dt_s=DT_S, nonlinearity=RELU),
         drive=np.zeros_like(rates),
-        cell_type=tuple(np.where(anatomy.sign > 0, "excitatory", "inhibitory")),
+        cell_type=tuple("excitatory" if sign > 0 else "inhibitory" for sign in anatomy.sign),
     )
 
 
@@ -122,7 +122,7 @@ def _trials(rng: np.random.Generator, count: int) -> _Trials:
     colours_at = rng.integers(*COLOURS_AT, count)[:, None]
     bins = np.arange(BINS)[None]
     shown = (bins >= TARGETS_AT) * targets[:, None]
-    colours = (bins >= colours_at) * coherence[:, None] + NOISE_SD * rng.standard_normal((count, BINS))
+    colours = (bins >= colours_at) * coherence[:, None] + CURRENT_NOISE_SD * rng.standard_normal((count, BINS))
     due = bins >= colours_at + ANSWER_AFTER
     right = np.sign(coherence * targets)[:, None]
     answer = np.stack([due & (right > 0), due & (right < 0)], axis=2).astype(float)
@@ -149,7 +149,7 @@ def _trained(rng: np.random.Generator, area: Array, anatomy: _Anatomy) -> tuple[
     learnt = 0
     for _ in range(MAX_STEPS):
         task = _trials(rng, TRIALS_PER_BATCH)
-        noise = NOISE_SD * rng.standard_normal((BINS, TRIALS_PER_BATCH, n))
+        noise = CURRENT_NOISE_SD * rng.standard_normal((BINS, TRIALS_PER_BATCH, n))
         J, B = strength.abs() * signed, inputs * driven
         r = _run(J, B, _tensor(task.u), _tensor(noise))
         weight, output = _tensor(task.weight), r[..., last] @ readout.T
