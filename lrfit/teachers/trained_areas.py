@@ -42,7 +42,7 @@ ANSWER_AFTER = 30
 """Bins from the colours to the answer."""
 CURRENT_NOISE_SD = 0.1
 """Standard deviation of the noise on the current of a unit in a bin, which is also that of the coherence."""
-TRIALS_PER_BATCH, MAX_STEPS, LEARNING_RATE = 16, 500, 2e-3
+TRIALS_PER_BATCH, MAX_GRADIENT_STEPS, LEARNING_RATE = 16, 500, 2e-3
 RATE_PENALTY, WEIGHT_PENALTY = 0.02, 1e-3
 LEARNT_ERROR = 0.03
 """Mean squared error of the output below which a batch is good; the training ends after ten good batches in a row."""
@@ -147,7 +147,7 @@ def _trained(rng: np.random.Generator, area: Array, anatomy: _Anatomy) -> tuple[
     signed, driven, last = _tensor(anatomy.connected * anatomy.sign), _tensor(anatomy.driven), area == area.max()
     adam = torch.optim.Adam([strength, inputs, readout], lr=LEARNING_RATE)
     learnt = 0
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_GRADIENT_STEPS):
         task = _trials(rng, TRIALS_PER_BATCH)
         noise = CURRENT_NOISE_SD * rng.standard_normal((BINS, TRIALS_PER_BATCH, n))
         J, B = strength.abs() * signed, inputs * driven
