@@ -51,7 +51,7 @@ from curbd.regression.transitions import (
 )
 
 Array = np.ndarray
-MAX_NEWTON_STEPS = 4
+MAX_GAUSS_NEWTON_STEPS = 4
 """Largest number of Gauss-Newton steps."""
 CURRENT_TOLERANCE = 0.01
 """Steps end when the currents change by less than this share of their root mean square."""
@@ -187,7 +187,7 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _
     gram = z.T @ z
     network, first_sd = began.network, began.first_sd
     states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
-    for step in range(MAX_NEWTON_STEPS):
+    for step in range(MAX_GAUSS_NEWTON_STEPS):
         information = SilentInformation(network, data, states, noise)
         before, used = weights(network), np.zeros(len(noise))
         W = before.copy()
