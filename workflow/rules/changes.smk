@@ -20,6 +20,8 @@ rule changes:
         device=device_of_recording,
         changes=as_json(PLAN.config.changes),
         version=RESULTS_VERSION,
+    message:
+        "Test which pathways of {wildcards.recording} changed (model {wildcards.model})"
     shell:
         "curbd changes --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"

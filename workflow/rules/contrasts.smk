@@ -23,6 +23,8 @@ rule contrasts:
         device=device_of_recording,
         contrasts=as_json(PLAN.config.contrasts),
         version=RESULTS_VERSION,
+    message:
+        "Compare the currents of {wildcards.recording} between conditions (model {wildcards.model})"
     shell:
         "curbd contrasts --recording {input.recording:q} --network {input.network:q} --currents {input.currents:q}"
         " --latents {input.latents:q} --threads {threads} --device {params.device} --plan {params.plan:q}"

@@ -25,6 +25,8 @@ rule currents:
         seeds=PLAN.config.stored_currents,
         further_nulls=str(PLAN.config.further_nulls).lower(),
         version=RESULTS_VERSION,
+    message:
+        "Divide the current into every region of {wildcards.recording} by source, and judge every pathway (model {wildcards.model})"
     shell:
         "{params.program} currents --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --seeds {params.seeds} --out {output.currents:q} --table {output.table:q}"

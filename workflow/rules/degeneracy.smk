@@ -17,6 +17,8 @@ rule degeneracy:
         runtime=minutes,
     params:
         version=RESULTS_VERSION,
+    message:
+        "Compare all fits of {wildcards.recording} in pairs"
     shell:
         "curbd degeneracy --recording {input.recording:q} --networks {input.networks:q}"
         " --out {output:q} > {log:q} 2>&1"

@@ -25,6 +25,8 @@ rule dynamics:
         folder=lambda wildcards, output: str(Path(output.json).parent),
         device=device_of_recording,
         version=RESULTS_VERSION,
+    message:
+        "Describe the dynamics of {wildcards.recording} (model {wildcards.model})"
     shell:
         "{params.program} dynamics --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --inputs {params.inputs}"

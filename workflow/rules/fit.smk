@@ -25,6 +25,8 @@ rule fit:
         plan=PLAN_FILE,
         model=fit_model,
         version=RESULTS_VERSION,
+    message:
+        "Fit the model {wildcards.model} to {wildcards.recording}"
     shell:
         "{params.program} fit --recording {input.recording:q} --name {wildcards.model} --plan {params.plan:q}"
         " --threads {threads} --device {params.device}"
@@ -52,6 +54,8 @@ rule latents:
     params:
         device=device_of_recording,
         version=RESULTS_VERSION,
+    message:
+        "Compute the latents of {wildcards.recording} (model {wildcards.model})"
     shell:
         "lrfit latents --recording {input.recording:q} --network {input.network:q} --device {params.device}"
         " --out {output:q} > {log:q} 2>&1"

@@ -19,6 +19,8 @@ rule gates:
         plan=PLAN_FILE,
         tau_s=lambda wildcards: PLAN.recordings[wildcards.recording].settings.tau_s,
         version=RESULTS_VERSION,
+    message:
+        "Describe the units of {wildcards.recording} as gated units"
     shell:
         "curbd gates --recording {input.recording:q} --plan {params.plan:q} --out {output.gates:q}"
         " --currents {output.currents:q} > {log:q} 2>&1"

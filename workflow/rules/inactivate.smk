@@ -27,6 +27,8 @@ rule inactivate:
         device=device_of_recording,
         populations=populations_option,
         version=RESULTS_VERSION,
+    message:
+        "Run the experiments on {wildcards.recording} (model {wildcards.model})"
     shell:
         "{params.program} inactivate --recording {input.recording:q} --network {input.network:q} --pathways {input.pathways:q}"
         " --threads {threads} --device {params.device} --experiments {input.experiments:q} {params.populations}"
@@ -54,6 +56,8 @@ rule compare:
         runtime=minutes,
     params:
         version=RESULTS_VERSION,
+    message:
+        "Compare predictions with the real perturbations of {wildcards.recording} (model {wildcards.model})"
     shell:
         "curbd compare --recording {input.recording:q} --inactivations {input.inactivations:q} --units {input.units:q}"
         " --out {output:q} > {log:q} 2>&1"

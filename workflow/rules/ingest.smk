@@ -13,6 +13,8 @@ rule demo_recording:
         "<results>/benchmarks/demo_recording.tsv"
     conda:
         "../../environment.yml"
+    message:
+        "Write the recording of the demo"
     shell:
         "curbd teacher demo --out {output:q} > {log:q} 2>&1"
 
@@ -43,6 +45,8 @@ rule ingest:
         plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
+    message:
+        "Read {wildcards.recording}: regions, units, trials, bins"
     shell:
         "curbd ingest --name {wildcards.recording} --path {params.path:q} --format {params.format}"
         " --plan {params.plan:q}"
@@ -73,6 +77,8 @@ rule ingest_for_model:
         plan=PLAN_FILE,
         settings=recording_settings,
         version=RESULTS_VERSION,
+    message:
+        "Read {wildcards.recording} with the bins of the model {wildcards.model}"
     shell:
         "curbd ingest --name {wildcards.recording} --path {params.path:q} --format {params.format}"
         " --plan {params.plan:q} --model {wildcards.model} --out {output.recording:q} > {log:q} 2>&1"
@@ -98,5 +104,7 @@ rule experiments:
         plan=PLAN_FILE,
         experiments=experiments_of_recording,
         version=RESULTS_VERSION,
+    message:
+        "Choose the experiments that are possible on {wildcards.recording}"
     shell:
         "curbd experiments --recording {input.recording:q} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"

@@ -22,6 +22,8 @@ rule mechanism:
     params:
         device=device_of_recording,
         version=RESULTS_VERSION,
+    message:
+        "Describe the mechanism of {wildcards.recording} (model {wildcards.model})"
     shell:
         "lrfit mechanism --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device}"

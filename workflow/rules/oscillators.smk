@@ -17,6 +17,8 @@ rule oscillators:
         runtime=minutes,
     params:
         version=RESULTS_VERSION,
+    message:
+        "Describe the channels of {wildcards.recording} as oscillators"
     shell:
         "curbd oscillators --recording {input.recording:q} --out {output.oscillators:q}"
         " --forces {output.forces:q} > {log:q} 2>&1"

@@ -132,6 +132,8 @@ rule tables:
         recordings=list(PLAN.recordings),
         config=as_json(PLAN.config),
         version=RESULTS_VERSION,
+    message:
+        "Collect the tables of all recordings"
     shell:
         "curbd tables --results {params.results:q} --plan {params.plan:q} > {log:q} 2>&1"
 
@@ -155,6 +157,8 @@ rule group:
     params:
         results=folder_of_results,
         version=RESULTS_VERSION,
+    message:
+        "Combine the recordings over sessions and animals"
     shell:
         "curbd group --tables {params.results:q}/tables --out {output:q} > {log:q} 2>&1"
 
@@ -191,5 +195,7 @@ rule report:
     params:
         results=folder_of_results,
         version=RESULTS_VERSION,
+    message:
+        "Write the report"
     shell:
         "curbd report --tables {params.results:q}/tables --results {params.results:q} --out {output.overview:q} > {log:q} 2>&1"

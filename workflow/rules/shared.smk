@@ -22,6 +22,8 @@ rule shared:
     params:
         synapses=synapses_option,
         version=RESULTS_VERSION,
+    message:
+        "Fit one network to all animals"
     shell:
         "curbd shared --recordings {input.recordings:q} {params.synapses}"
         " --out {output.network:q} --weights {output.weights:q} --pathways {output.pathways:q} > {log:q} 2>&1"

@@ -22,6 +22,8 @@ rule windows:
         model=fit_model,
         windows=json.dumps(PLAN.config.verdict_windows_s),
         version=RESULTS_VERSION,
+    message:
+        "Judge the pathways of {wildcards.recording} in parts of the trial (model {wildcards.model})"
     shell:
         "{params.program} windows --recording {input.recording:q} --network {input.network:q}"
         " --threads {threads} --device {params.device} --plan {params.plan:q} --out {output:q} > {log:q} 2>&1"
