@@ -123,9 +123,11 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
             lines.append(f"  {len(counts)} regions with {size} unit{'s' * (high > 1)} each, from {origin_name}:")
             lines.append(f"    {', '.join(map(str, counts.index))}")
         else:
-            lines += [f"  {region}: {count} units, from {origin_name}" for region, count in counts.items()]
+            lines += [
+                f"  {region}: {count} unit{'s' * (count != 1)}, from {origin_name}" for region, count in counts.items()
+            ]
     if n_unlabelled := len(units) - len(labelled):
-        lines.append(f"  no label: {n_unlabelled} units")
+        lines.append(f"  no label: {n_unlabelled} unit{'s' * (n_unlabelled != 1)}")
     used = set(labelled["region_source"])
     labels, _, _ = resolve(origins, order.order, len(units))
     for origin in (origin for origin in origins if origin.name not in used):

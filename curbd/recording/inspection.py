@@ -34,6 +34,7 @@ from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Win
 from curbd.storage import files_of, is_zarr, readable_hdf5, zarr_group
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pynwb import NWBFile
 
 INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
@@ -41,6 +42,8 @@ INSPECTION_SETTINGS = RecordingSettings(regions=Regions(unknown="keep"))
 
 MAX_DATASETS_LISTED = 50
 """Up to this number of datasets of an HDF5 file are listed."""
+MAX_PROPOSED_CONDITIONS = 8
+"""Trial columns with more values than this are not proposed as conditions."""
 MAX_ACTIVITIES_LISTED = 8
 """Up to this number of datasets that could be the activity are listed."""
 
@@ -249,13 +252,13 @@ def _what_to_write(
 
 def _further_columns(recording_file: RecordingFile, table_of_trials: object) -> list[str]:
     if isinstance(recording_file.activity, BinnedTrials):
-        named = list(recording_file.activity.trials.columns)
+        named = _possible_conditions(recording_file.activity.trials)
         return [f"  windows.conditions   one or more of {', '.join(named)}, as in [{named[0]}]"] if named else []
     lines = []
     if table_of_trials is not None:
         trials = recording_file.intervals[str(table_of_trials)]
         times = [name for name in trials.columns if name.endswith("_time") and name not in ("start_time", "stop_time")]
-        groups = [name for name in trials.columns if 2 <= trials[name].nunique() <= 8 and name not in times]
+        groups = [name for name in _possible_conditions(trials) if name not in times]
         if times:
             lines.append(f"  windows.align        {', '.join(times)} (t = 0; with windows.start_s and windows.stop_s)")
         if groups:
@@ -267,11 +270,16 @@ def _further_columns(recording_file: RecordingFile, table_of_trials: object) -> 
     if "epochs" in recording_file.intervals:
         table = recording_file.intervals["epochs"]
         lines.append("  windows.table        epochs, with windows.continuous true (each epoch cut into blocks)")
-        if "tags" in table and table["tags"].nunique() > 1:
+        if "tags" in table and len(set(table["tags"])) > 1:
             lines.append(f"  windows.select       {{tags: [{table['tags'].iloc[-1]}]}} (only such epochs)")
     if lines:
         lines.insert(0, "  (without them the whole recording is cut into blocks)")
     return lines
+
+
+def _possible_conditions(trials: pd.DataFrame) -> list[str]:
+    """Trial columns with few values, at least two."""
+    return [str(name) for name in trials.columns if 2 <= trials[name].nunique() <= MAX_PROPOSED_CONDITIONS]
 
 
 def _paste(path: Path, format: str, columns: Mapping[str, object]) -> list[str]:
