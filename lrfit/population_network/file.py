@@ -90,8 +90,9 @@ def to_dataset(
     pathway_source). The decay time of a calcium indicator is indicator_s, 0 for activity without an indicator and NaN
     for spikes. The gain in held-out log likelihood of the hidden drives that the linear or the curved network keeps is
     common_drive_nats, NaN if neither keeps a drive. The own spike history of every unit, if any, is history, the change
-    of the log rate for every spike with a lag from window_first_s to window_last_s; history_gain_nats is the gain in
-    held-out log likelihood, NaN if no history was tried.
+    of the log rate for every spike with a lag from window_first_s to window_last_s, with history_lift of
+    `lrfit.population_network.model.Population`; history_gain_nats is the gain in held-out log likelihood, NaN if no
+    history was tried.
 
     Parameters
     ----------
@@ -120,6 +121,7 @@ def to_dataset(
         variables[f"echo_{field}"] = (("seed", *dims), np.stack([getattr(fit.echo, field) for fit in fits]))
     if fits[0].model.history.shape[1]:
         variables["history"] = (("seed", "target", "window"), np.stack([fit.model.history for fit in fits]))
+        variables["history_lift"] = (("seed", "target"), np.stack([fit.model.history_lift for fit in fits]))
     variables["history_gain_nats"] = ((), np.array(trained.history_gain))
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
@@ -186,9 +188,11 @@ def fitted_of(networks: xr.Dataset, fit_index: int) -> Fitted:
     hidden = np.unique(label[~np.isin(label, regions)])
     group = np.array([[*regions, *hidden].index(name) for name in label])
     parameters = {field: fit[field].to_numpy() for field in MODEL_DIMS}
-    history = fit["history"].to_numpy() if "history" in fit else np.zeros((fit.sizes["target"], 0))
+    units = fit.sizes["target"]
+    parameters["history"] = fit["history"].to_numpy() if "history" in fit else np.zeros((units, 0))
+    parameters["history_lift"] = fit["history_lift"].to_numpy() if "history" in fit else np.zeros(units)
     return Fitted(
-        model=Population(group=group, regions=len(regions), noise=np.zeros(0), history=history, **parameters),
+        model=Population(group=group, regions=len(regions), noise=np.zeros(0), **parameters),
         paths=Paths(**{field: fit[f"latents_{field}"].to_numpy() for field in PATH_DIMS}),
         weight_covariance=fit["weight_covariance"].to_numpy(),
         echo=Echo(**{field: fit[f"echo_{field}"].to_numpy() for field in ECHO_DIMS}),

@@ -11,8 +11,11 @@ likelihoods of its bins, and latents are inferred as without a history. Bins tha
 trial, count as bins without spikes.
 
 Where the spikes of a unit are not known, in the prediction of hidden units and in experiments, the rate is averaged
-over the possible spikes. A spike that changes the log rate by h then adds rate (exp(h) - 1) to the log of the average
-rate, as if spikes were independent given the rate (Naud & Gerstner, PLoS Computational Biology 2012).
+over the possible spikes. A spike that lowers the log rate by h then adds rate (exp(-h) - 1) to the log of the average
+rate, as if spikes were independent given the rate (Naud & Gerstner, PLoS Computational Biology 2012). What raises the
+rate enters by its average in the trials of the fit, the lift: an average rate that raises itself runs away where spikes
+come in bursts, because the spikes of a burst are not independent (Gerhard, Deger & Truccolo, PLoS Computational Biology
+2017).
 """
 
 from __future__ import annotations
@@ -100,7 +103,24 @@ def learn_history(model: Population, data: Recording, paths: Paths) -> Populatio
         for v in windows[: w + 1]:
             hessian[:, w, v] = hessian[:, v, w] = (heavy * data.past[v]).sum((0, 1), dtype=float)
     step = np.linalg.solve(hessian + np.eye(len(windows)), gradient[..., None])[..., 0]
-    return model._replace(history=model.history + np.clip(step, -MAX_HISTORY_STEP, MAX_HISTORY_STEP))
+    model = model._replace(history=model.history + np.clip(step, -MAX_HISTORY_STEP, MAX_HISTORY_STEP))
+    return model._replace(history_lift=_lift(model, data, paths))
+
+
+def _lift(model: Population, data: Recording, paths: Paths) -> Array:
+    """Compute the (unit,) log of the average effect of own spikes on the rate, beyond that of suppression."""
+    own, without = (
+        (expected(model, part, paths.mean, paths.covariance) * data.seen).sum((0, 1), dtype=float)
+        for part in (data, data._replace(past=None))
+    )
+    tiny = np.finfo(float).tiny
+    mean = own / np.maximum(data.seen.sum((0, 1), dtype=float), 1)
+    return np.log(np.maximum(own, tiny) / np.maximum(without, tiny)) - suppression(model, data.bin_s).sum(0) * mean
+
+
+def suppression(model: Population, bin_s: float) -> Array:
+    """Return the (lag, unit) change of the log of the average rate by each expected spike, where it is negative."""
+    return np.minimum(np.expm1(filter_of_lags(model, bin_s)), 0)
 
 
 def self_history_current(model: Population, data: Recording) -> Array:
@@ -150,7 +170,8 @@ def expected_unseen(model: Population, data: Recording, mean: Array, covariance:
     if data.past is None:
         return expected(model, data, mean, covariance)
     x = log_mean(model, data._replace(past=None), mean, covariance)
-    change = np.expm1(filter_of_lags(model, data.bin_s)).astype(x.dtype)
+    x += model.history_lift.astype(x.dtype)
+    change = suppression(model, data.bin_s).astype(x.dtype)
     rate = np.empty_like(x)
     for k in range(len(x)):
         past = rate[max(k - len(change), 0) : k][::-1]

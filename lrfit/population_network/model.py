@@ -38,6 +38,7 @@ class Population(NamedTuple):
     noise : (unit,) variance of a Gaussian unit; empty for counts.
     history : (unit, window) change of the log rate for every spike of the unit in each window of past bins (see
         `lrfit.population_network.history`); no windows for units without a history.
+    history_lift : (unit,) log of the factor by which own spikes change the average rate, beyond suppression.
     start_mean : (condition, latent) mean of the latents in the first bin.
     start_covariance : (latent, latent) covariance of the latents in the first bin.
     """
@@ -53,6 +54,7 @@ class Population(NamedTuple):
     d: Array
     noise: Array
     history: Array
+    history_lift: Array
     start_mean: Array
     start_covariance: Array
 

@@ -8,7 +8,7 @@ from lrfit.population_network.evidence import evidence, without
 from lrfit.population_network.fit import Fit, improve, restart
 from lrfit.population_network.history import as_read, filter_of_lags
 from lrfit.population_network.model import Population, curved, drift
-from lrfit.population_network.observation import counts_spikes, saturated
+from lrfit.population_network.observation import MAX_EXCESS, counts_spikes, saturated
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -53,7 +53,9 @@ def _with_history(x: Array, kernel: Array, data: Recording, rng: np.random.Gener
     for k in range(len(x)):
         past = counts[max(k - len(kernel), 0) : k][::-1]
         change = np.einsum("lnu,lu->nu", past, kernel[: len(past)])
-        counts[k] = rng.poisson(saturated(np.exp(x[k] + change), data.highest)) * data.seen[k]
+        # Spikes of a burst can raise the log rate without limit.
+        log_rate = np.minimum(x[k] + change, np.log(data.highest) + MAX_EXCESS)
+        counts[k] = rng.poisson(saturated(np.exp(log_rate), data.highest)) * data.seen[k]
     return counts
 
 

@@ -73,6 +73,7 @@ def first_model(
         d=d,
         noise=noise,
         history=np.zeros((units, 0 if data.past is None else len(data.past))),
+        history_lift=np.zeros(units),
         start_mean=np.zeros((data.condition.max() + 1, latents)),
         start_covariance=np.diag(variance),
     )

@@ -31,6 +31,7 @@ def small_model(*, gaussian: bool = False, curvature: float = 0.0, seed: int = 0
         d=np.zeros(10),
         noise=np.full(10, 0.5) if gaussian else np.zeros(0),
         history=np.zeros((10, 0)),
+        history_lift=np.zeros(10),
         start_mean=0.3 * rng.standard_normal((1, 4)),
         start_covariance=0.2 * np.eye(4),
     )
@@ -71,6 +72,7 @@ def small_teacher(seed: int, *, trials: int = 60, bins: int = 50) -> tuple[Recor
         d=np.log(8 * bin_s) + 0.5 * rng.standard_normal(len(region)),
         noise=np.zeros(0),
         history=np.zeros((len(region), 0)),
+        history_lift=np.zeros(len(region)),
         start_mean=np.zeros((2, len(group))),
         start_covariance=0.2 * np.eye(len(group)),
     )

@@ -32,7 +32,7 @@ from lrfit.population_network.history import (
 from lrfit.population_network.history_choice import history_gain, is_needed, is_tried
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
-from lrfit.population_network.observation import log_rate
+from lrfit.population_network.observation import expected, log_rate
 from lrfit.population_network.paths import first_paths, infer
 from lrfit.population_network.recording import Recording, from_arrays, subset
 from lrfit.population_network.scores import co_smoothed, score_populations
@@ -139,6 +139,25 @@ def test_the_average_over_unknown_spikes_is_that_of_many_simulations(rng: np.ran
     # Counts of 4000 trials of .1 per bin have an error of .05.
     assert error < 0.07
     assert loss > 3 * error
+
+
+def test_units_with_bursts_have_their_mean_rate_if_their_spikes_are_unknown(rng: np.random.Generator) -> None:
+    windows, model = len(history_windows(BIN_S)), small_model()
+    model = model._replace(
+        C=0.3 * model.C,
+        history=np.tile(np.where(np.arange(windows) < 2, 2.5, -2.0), (10, 1)),
+        d=np.full(10, np.log(3 * BIN_S)),
+    )
+    data, _ = simulate(model, shape(trials=40, bins=200)._replace(highest=100 * BIN_S), rng)
+    paths = infer(model, data, first_paths(model, data), 10)
+    learnt = model
+    for _ in range(5):
+        learnt = learn_history(learnt, data, paths)
+    unseen = expected_unseen(learnt, data, paths.mean, paths.covariance).mean((0, 1))
+    seen = expected(learnt, data, paths.mean, paths.covariance).mean((0, 1))
+    without = expected(learnt, data._replace(past=None), paths.mean, paths.covariance).mean((0, 1))
+    assert without.sum() < 0.85 * seen.sum()
+    np.testing.assert_allclose(unseen, seen, rtol=0.1)
 
 
 def test_sources_sum_to_the_log_rate_of_the_next_bin(rng: np.random.Generator) -> None:
