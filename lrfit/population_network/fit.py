@@ -70,7 +70,7 @@ def start(
 
 
 def improve(state: Fit, data: Recording, rounds: int, loadings_every: int = 1) -> Fit:
-    """Improve a fit by rounds of four steps: latents, loadings, coordinates of the latents, dynamics.
+    """Improve a fit by rounds of four steps: latents, loadings, zero and coordinates of the latents, dynamics.
 
     Parameters
     ----------
@@ -84,6 +84,7 @@ def improve(state: Fit, data: Recording, rounds: int, loadings_every: int = 1) -
         paths = infer(model, data, paths)
         if k % loadings_every == 0:
             model = learn_history(read_out(model, data, paths), data, paths)
+            model, paths = centred(model, data, paths)
             model, paths = in_standard_gauge(model, data, paths)
         model, prior = learn(model, data, paths, prior)
     return Fit(model=model, paths=paths, prior=prior)
@@ -116,6 +117,28 @@ def restart(state: Fit, data: Recording) -> Fit:
     data : the other trials.
     """
     return state._replace(paths=infer(state.model, data, first_paths(state.model, data), RESTART_INFERENCE_STEPS))
+
+
+def centred(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
+    """Move the zero of the latents of every region to their mean over all bins.
+
+    A shift of the latents can be undone by the offsets of the units and the bias of the region, and only the curvature
+    of f tells where the zero is. Rounds of the fit hardly move the zero, so that without this step the zero would be
+    left where the first rounds happened to put it. The bias has to be learnt again after this step.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+
+    Returns
+    -------
+    Model and posterior of the latents whose currents are zero at the mean state of their region.
+    """
+    shift = np.where(model.group < model.regions, paths.mean[data.inside].mean(0), 0.0)
+    moved = model._replace(d=model.d + model.C @ shift, start_mean=model.start_mean - shift)
+    return moved, paths._replace(mean=paths.mean - shift)
 
 
 def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:

@@ -23,6 +23,11 @@ ABSENT_PENALTY = 1e12
 """Penalty of a pathway that is left out."""
 MIN_PENALTY = 1e-2
 MAX_PENALTY = 1e8
+MIN_PATHWAY_PENALTY = 1.0
+"""Smallest penalty of weights between regions, as if one transition at latents of size 1 had shown no current.
+
+Only latents that hardly vary feel this penalty. Without it, superfluous latents get weights a hundred times as large as
+those of other latents, and stand for a hidden drive."""
 PERSISTENCE_PENALTY = 3.0
 """Penalty of weights within a region about persistence: currents within a region differ from it by about a third."""
 MIN_INNOVATION_SHARE = 3e-3
@@ -112,7 +117,8 @@ def relevance(model: Population, statistics: Transitions, prior: Shrinkage) -> S
             weight = W[np.ix_(own, columns)]
             size = np.sum(weight * (precision @ weight)) + own.sum() * posterior[columns, columns].sum()
             value = own.sum() * columns.sum() / size
-            penalty[region, columns] = np.clip(value, MIN_PENALTY, MAX_PENALTY)
+            least = MIN_PATHWAY_PENALTY if block < model.regions else MIN_PENALTY
+            penalty[region, columns] = np.clip(value, least, MAX_PENALTY)
     return prior._replace(penalty=penalty)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrfit.population_network.fit import centred, improve, start
 from lrfit.population_network.indicator import undecayed
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
@@ -11,7 +12,14 @@ from lrfit.population_network.observation import expected
 from lrfit.population_network.paths import Paths, first_paths, infer
 from lrfit.population_network.recording import windows
 from lrfit.population_network.statistics import scatter, transitions
-from lrfit.population_network.weights import ABSENT_PENALTY, persistence, regress, relevance, shrinkage
+from lrfit.population_network.weights import (
+    ABSENT_PENALTY,
+    MIN_PATHWAY_PENALTY,
+    persistence,
+    regress,
+    relevance,
+    shrinkage,
+)
 from tests.support.small_population import small_model, small_recording
 
 
@@ -76,6 +84,42 @@ def test_relevance_shrinks_an_absent_pathway_and_keeps_a_present_one() -> None:
         fitted = regress(model, statistics, prior)
         prior = relevance(fitted, statistics, prior)
     assert prior.penalty[0, 2] > 20 * prior.penalty[1, 0]
+
+
+def test_penalty_of_a_pathway_has_a_bound_where_latents_hardly_vary() -> None:
+    model = small_model()
+    A, G, Q = model.A.copy(), model.G.copy(), model.Q.copy()
+    A[:2, 2:], A[2:, :2], G[2:], Q[2:, 2:] = 2.0, 0.0, 0.0, 1e-4 * np.eye(2)
+    model = model._replace(A=A, G=G, Q=Q, start_mean=0 * model.start_mean, start_covariance=1e-4 * np.eye(4))
+    data, z = small_recording(model, trials=40, bins=20)
+    statistics, prior = transitions(model, data, known_paths(z)), shrinkage(model, data.source_name)
+    for _ in range(5):
+        fitted = regress(model, statistics, prior)
+        prior = relevance(fitted, statistics, prior)
+    assert prior.penalty[0, 2] == MIN_PATHWAY_PENALTY
+    assert np.abs(fitted.A[:2, 2:]).max() < 1.0
+
+
+def test_zero_of_the_latents_is_their_mean_and_log_rates_stay() -> None:
+    model = small_model(curvature=1.5)
+    data, z = small_recording(model, trials=10)
+    moved, paths = centred(model, data, known_paths(z + 0.7))
+    assert np.allclose(paths.mean[data.inside].mean(0), 0)
+    assert np.allclose(paths.mean @ moved.C.T + moved.d, (z + 0.7) @ model.C.T + model.d)
+    assert np.allclose(paths.mean[0] - moved.start_mean, z[0] + 0.7 - model.start_mean)
+
+
+def test_a_fit_does_not_depend_on_where_the_zero_of_its_latents_started() -> None:
+    data, _ = small_recording(small_model(), trials=30, bins=20)
+    first = start(data, [2, 2], 0.1)
+    shift = np.array([0.4, -0.2, 0.3, 0.1])
+    other = first._replace(
+        model=first.model._replace(d=first.model.d + first.model.C @ shift, start_mean=first.model.start_mean - shift),
+        paths=first.paths._replace(mean=first.paths.mean - shift),
+    )
+    fits = [improve(begun, data, 20).model for begun in (first, other)]
+    assert np.allclose(fits[0].A, fits[1].A, atol=0.02)
+    assert np.allclose(fits[0].d, fits[1].d, atol=0.05)
 
 
 def test_loadings_reach_the_top_of_the_expected_likelihood() -> None:
