@@ -90,11 +90,11 @@ def _holds_counts(file: h5py.File, row: Recording) -> bool:
 
     layout = row.settings.hdf5
     rates, time = file.get(layout.rates), file.get(layout.time or "")
-    if not isinstance(rates, h5py.Dataset) or rates.ndim not in (2, 3) or rates.dtype.kind not in "biuf":
+    if not isinstance(rates, h5py.Dataset) or len(rates.shape or ()) not in (2, 3) or rates.dtype.kind not in "biuf":
         return False
     if "activity" in file.attrs or "activity" in rates.attrs:
         return False
-    if isinstance(time, h5py.Dataset) and time.size > 1 and time.dtype.kind in "fiu":
+    if isinstance(time, h5py.Dataset) and (time.size or 0) > 1 and time.dtype.kind in "fiu":
         dt_s = float(np.median(np.diff(np.ravel(time[:]))))
     elif layout.sampling_rate_hz is not None:
         dt_s = 1 / layout.sampling_rate_hz

@@ -33,7 +33,7 @@ def datasets(file: h5py.Group) -> dict[str, h5py.Dataset]:
     by_path: dict[str, h5py.Dataset] = {}
 
     def visit(path: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and not path.startswith("#"):
+        if holds_values(node) and not path.startswith("#"):
             by_path.update(
                 {f"{path}/{name}": field for name, field in fields(node).items()} if is_table(node) else {path: node}
             )
@@ -55,17 +55,17 @@ def dataset_at(file: h5py.File, path: str | None) -> h5py.Dataset | None:
         table, field = path.rsplit("/", 1)
         parent = file.get(table)
         node = fields(parent).get(field) if is_table(parent) else None
-    return node if isinstance(node, h5py.Dataset) else None
+    return node if holds_values(node) else None
+
+
+def holds_values(node: Any) -> bool:
+    """Return whether an object of a file is a dataset with a shape; HDF5 also has datasets without any."""
+    return isinstance(node, h5py.Dataset) and node.shape is not None
 
 
 def is_table(node: Any) -> bool:
     """Return whether an object of a file is a structured array whose fields can be read as columns."""
-    return (
-        isinstance(node, h5py.Dataset)
-        and node.dtype.names is not None
-        and node.ndim == 1
-        and node.size <= MAX_UNITS_OR_TRIALS
-    )
+    return holds_values(node) and node.dtype.names is not None and node.ndim == 1 and node.size <= MAX_UNITS_OR_TRIALS
 
 
 def fields(table: h5py.Dataset) -> dict[str, h5py.Dataset]:

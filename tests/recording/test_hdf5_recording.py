@@ -120,6 +120,7 @@ def test_structured_arrays_are_tables_of_units_and_trials(content, save):
     content["neurons"] = np.array(units, dtype=[("id", "i4"), ("area", "S4"), ("depth", "f8")])
     trials = [(index, side) for index, side in enumerate([b"left", b"right", b"left", b"left"])]
     content["trials"] = np.array(trials, dtype=[("number", "i2"), ("side", "S5")])
+    content["comment"] = h5py.Empty("f8")
     layout = {"region": "neurons/area", "unit_id": "neurons/id", "trial": "trials"}
     with open_file(save(content), hdf5=layout) as opened:
         assert list(opened.units["region"]) == ["V1", "V1", "LM"]
