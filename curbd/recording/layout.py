@@ -11,7 +11,7 @@ import numpy as np
 
 from curbd.recording.cells import as_text
 from curbd.recording.hdf5 import DEFAULT_DIMS
-from curbd.recording.hdf5_columns import datasets
+from curbd.recording.hdf5_columns import datasets, is_column
 from curbd.settings.recording import HDF5Layout
 
 AXIS_WORDS = {
@@ -132,7 +132,7 @@ def _trial_table(near: Mapping[str, h5py.Dataset], shape: tuple[int, ...]) -> st
 def _length(near: Mapping[str, h5py.Dataset], group: str | None) -> int | None:
     """Number of rows of a table of trials; None if its columns differ in length."""
     columns = [dataset for path, dataset in near.items() if group and path.startswith(f"{group}/")]
-    lengths = {len(dataset) if dataset.ndim else 1 for dataset in columns}
+    lengths = {dataset.size if is_column(dataset, None) else max(dataset.shape, default=1) for dataset in columns}
     return lengths.pop() if len(lengths) == 1 else None
 
 
@@ -172,9 +172,9 @@ def _fitting_dims(shape: tuple[int, ...], known: Mapping[str, int | None]) -> li
 def _is_time(path: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> bool:
     """Whether a dataset may hold the times of the samples: its name says so, and an axis has its length."""
     *groups, word = path.casefold().split("/")
-    if dataset.ndim != 1 or dataset.dtype.kind not in "fiu" or not TIME_NAME.search(word):
+    if not is_column(dataset, None) or dataset.dtype.kind not in "fiu" or not TIME_NAME.search(word):
         return False
-    return len(dataset) in shape and not any("trial" in group for group in groups)
+    return dataset.size in shape and not any("trial" in group for group in groups)
 
 
 def _stated_rate(file: h5py.File, near: Mapping[str, h5py.Dataset], rates: str) -> float | None:

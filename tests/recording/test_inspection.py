@@ -294,9 +294,10 @@ def test_a_layout_with_other_names_and_axes_is_proposed(tmp_path, rng):
         for session in ("monday", "tuesday"):
             group = file.create_group(session)
             group["firing_rate"] = rng.random((6, 30, 20))
-            group["bin_centers"] = 0.02 * np.arange(30)
+            # MATLAB writes rows of a matrix.
+            group["bin_centers"] = 0.02 * np.arange(30)[None]
             group["neurons/area"] = ["V1"] * 3 + ["LM"] * 3
-            group["trials/choice"] = np.arange(20) % 2
+            group["trials/choice"] = np.arange(20)[None] % 2
     text = inspect(path)
     assert "could be read instead (hdf5.rates): tuesday/firing_rate" in text
     settings = settings_of(pasted(text))
