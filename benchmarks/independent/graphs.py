@@ -18,7 +18,8 @@ Array = np.ndarray
 LINKS = "existing links, AUROC"
 DIRECTION = "direction of one-way links, share right"
 PRECISION, RECALL = "claimed links, precision", "claimed links, recall"
-SKEWED, SUPPORTED = "column skewed_effect", "supported by skewness (shared_skewness)"
+SKEWED, RESPONSE = "column skewed_effect", "column response_effect"
+SUPPORTED = "supported by skewness (shared_skewness)"
 ALL_GRAPHS = "all graphs"
 DEFAULT = "one_step (default)"
 SETTINGS: dict[str, object] = {"units": {"min_per_region": 1}}
@@ -37,8 +38,9 @@ def answers(files: list[Path]) -> Iterator[Answer]:
             pathways = curbd.judge(recording, networks).query("source in @regions")
             yield from _scores(path.stem, name, "model", graph, matrix(pathways, "share", regions))
             if name == DEFAULT:
-                effect = np.abs(np.nan_to_num(matrix(pathways, "skewed_effect", regions)))
-                yield from _scores(path.stem, SKEWED, "model", graph, effect)
+                for column, effect in ((SKEWED, "skewed_effect"), (RESPONSE, "response_effect")):
+                    size = np.abs(np.nan_to_num(matrix(pathways, effect, regions)))
+                    yield from _scores(path.stem, column, "model", graph, size)
                 codes = matrix(pathways, "reason_codes", regions).astype(str)
                 judged.setdefault(SUPPORTED, []).append(_counts(np.char.find(codes, "shared_skewness") >= 0, graph))
             resolved = matrix(pathways, "verdict", regions) == "resolved"

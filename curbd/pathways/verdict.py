@@ -27,14 +27,13 @@ MIN_IMMEDIATE_FRACTION = 0.1
 MAX_UNSEEN_SHARE = 0.25
 
 MAX_SKEWED_P_VALUE = 0.001
-LEAST_SKEWED_EFFECT = 0.25
-"""Smallest direct effect, in standard deviations and after every filter, that resolves a pathway. Chosen on simulated
-fMRI of our own with noise, saturation, delays and regions that were not recorded (docs/methods.md)."""
+LEAST_DIRECT_EFFECT = 0.25
+"""Smallest direct effect, in standard deviations and after every filter, that resolves a pathway. The interval of an
+effect behind a slow response that agrees lies beyond the same size. Chosen on simulated fMRI of our own with noise,
+saturation, delays and regions that were not recorded (docs/methods.md)."""
 MAX_SKEWED_MISFIT = 0.05
 """Largest share of the skewness that recorded regions may leave unexplained. A cause that all regions share, and that
 was not recorded, leaves more; so do noise and saturation."""
-LEAST_RESPONSE_EFFECT = 0.1
-"""An effect behind a slow response agrees with skewness if its interval lies beyond this size, in sd of activity."""
 LEAST_SLOW_BIN_S = 0.5
 """Effects between units are over within a bin of this width, s, whatever memory a slow indicator adds."""
 
@@ -120,7 +119,7 @@ class Grounds(NamedTuple):
         return (
             self.bin_s >= LEAST_SLOW_BIN_S
             and self.skewed_p_value < MAX_SKEWED_P_VALUE
-            and abs(self.skewed_effect_low) >= LEAST_SKEWED_EFFECT
+            and abs(self.skewed_effect_low) >= LEAST_DIRECT_EFFECT
         )
 
     @property
@@ -131,7 +130,7 @@ class Grounds(NamedTuple):
     @property
     def spectrum_agrees(self) -> bool:
         """Return True if the effect behind a slow response has the sign of the effect that skewness shows."""
-        return bool(np.sign(self.skewed_effect_low) * self.response_effect_low >= LEAST_RESPONSE_EFFECT)
+        return bool(np.sign(self.skewed_effect_low) * self.response_effect_low >= LEAST_DIRECT_EFFECT)
 
     @property
     def is_known_input(self) -> bool:
