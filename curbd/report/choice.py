@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.report.current_figures import shown_conditions, sources_in_order
+from curbd.report.current_figures import INTERVAL_IS_NO_VERDICT, shown_conditions
 from curbd.report.drawing import (
     GRADE_MARKS,
     MAX_PANEL_POINTS,
     Palette,
+    counted,
     in_order,
     percent_text,
     resolved_first,
     source_colour,
     source_label,
+    sources_in_order,
 )
 from curbd.report.figures import plot_call
 from curbd.report.reading import ModelResults
@@ -39,14 +41,14 @@ class Choice(NamedTuple):
     names : region or source -> its label, in the order of the check boxes.
     chosen : regions that are chosen at first: those of the strongest pathway between regions, a resolved one if there
         is any.
-    omitted : number of pathways that are left out, those with the smallest shares that are not resolved.
+    caption : text below the figure.
     data : the currents as JSON, without characters that have a meaning in HTML.
     """
 
     name: str
     names: dict[str, str]
     chosen: list[str]
-    omitted: int
+    caption: str
     data: str
 
 
@@ -79,7 +81,7 @@ def choice(recording: str, fit: ModelResults, palette: Palette, results: str) ->
     rows = rows[rows["time_s"].isin(time_s)]
     courses = dict(iter(rows.groupby(["target", "source"])))
     between = kept[(kept["source"] != kept["target"]) & kept["source"].isin(regions)]
-    names = {name: source_label(name) for name in sources_in_order(kept, palette) if name != "bias"}
+    names = {name: source_label(name) for name in sources_in_order(kept["source"], palette) if name != "bias"}
     data = {
         "names": {name: [label, source_colour(name, palette)] for name, label in names.items()},
         "conditions": list(conditions.values()),
@@ -95,8 +97,20 @@ def choice(recording: str, fit: ModelResults, palette: Palette, results: str) ->
         name=f"{recording}-{fit.name}-choice",
         names=names,
         chosen=list(between.iloc[0][["target", "source"]]) if len(between) else regions[:2],
-        omitted=len(pathways) - len(kept),
+        caption=_caption(fit, len(pathways) - len(kept), bool(rows["ci_low"].notna().any())),
         data=_in_html(json.dumps(data, separators=(",", ":"), ensure_ascii=False)),
+    )
+
+
+def _caption(fit: ModelResults, omitted: int, has_interval: bool) -> str:
+    return (
+        f"Rows are targets, columns are sources: current ({fit.current_unit}) over time (s), mean over the units of "
+        "the target and the trials of a condition"
+        + f", with its {fit.interval_label}" * has_interval
+        + ". Above every panel are the grade and the share of the pathway. Every panel has a scale of its own."
+        + f" {INTERVAL_IS_NO_VERDICT}" * has_interval
+        + f" {counted(omitted, 'more pathway')}, not resolved and with the smallest shares, can be drawn by the line "
+        "of code." * (omitted > 0)
     )
 
 

@@ -11,16 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
-    CELL_INK,
     GREY,
     INK,
     MAX_PANEL_POINTS,
+    QUARTER_TITLE_LETTERS,
     Drawing,
     Palette,
     event_line,
-    in_order,
     legend_below,
-    matrix_cells,
     number_text,
     panels,
     pathway_label,
@@ -30,6 +28,7 @@ from curbd.report.drawing import (
     zero_line,
 )
 from curbd.report.findings import MAX_Q_TO_REPORT
+from curbd.report.matrix import CELL_INK, HEADING_POINTS, LABEL_POINTS, draw_matrix, names_of_matrix
 from curbd.report.reading import ModelResults
 
 MAX_CONTRAST_PANELS = 16
@@ -37,6 +36,9 @@ MAX_CONTRAST_PANELS = 16
 CONTRAST_PANELS_IN_A_ROW = 4
 MAX_CELLS_WITH_TEXT = 10
 """Matrices with more rows or columns have marks and no numbers."""
+MAX_CLUSTER_P_VALUE = 0.05
+CONTRAST_CELL = (1.15, 0.75)
+"""Width and height of a cell with numbers in inches."""
 
 
 def compared(fit: ModelResults) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
@@ -58,33 +60,30 @@ def title(rows: pd.DataFrame) -> str:
 
 def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways, shaded by the difference between the evoked currents."""
+    targets, sources, remark = names_of_matrix(rows.sort_values(["q_value", "p_value"], kind="stable"), palette)
     by_part = {str(part): of_part.set_index(["target", "source"]) for part, of_part in rows.groupby("part", sort=False)}
     pattern = by_part["pattern"].pivot_table(index="target", columns="source", values="standardised", dropna=False)
-    pattern = pattern.clip(lower=0)
-    targets = in_order(pattern.index, palette)
-    pattern = pattern.loc[targets]
-    sources = in_order(pattern.columns, palette)
-    shades = pattern[sources].to_numpy(dtype=float)
+    shades = pattern.clip(lower=0).loc[targets, sources].to_numpy(dtype=float)
     with_text = max(len(targets), len(sources)) <= MAX_CELLS_WITH_TEXT
-    step = (1.15, 0.75) if with_text else (9.0 / len(sources), min(0.6, 8.0 / len(targets)))
-    size = (max(4.0, 1.4 + step[0] * len(sources)), 0.9 + step[1] * len(targets))
-    figure, axes = panels(1, 1, size)
-    panel = axes[0, 0]
-    labels = [wrapped_label(source_label(name)) for name in sources]
     cells = {
         (row, column): {part: of_part.loc[(target, source)] for part, of_part in by_part.items()}
         for row, target in enumerate(targets)
         for column, source in enumerate(sources)
     }
     texts = {where: _cell_text(targets[where[0]], sources[where[1]], parts) for where, parts in cells.items()}
-    image = matrix_cells(panel, shades, [wrapped_label(name) for name in targets], labels, _largest(shades), texts)
+    figure, panel = draw_matrix(
+        shades,
+        targets,
+        [source_label(name) for name in sources],
+        cell=CONTRAST_CELL if with_text else None,
+        largest=_largest(shades),
+        texts=texts,
+        bar="difference of the evoked\ncurrents (sd of a trial)",
+    )
     for (row, column), parts in cells.items():
         _write(panel, (column, row), parts, with_text)
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
-    if not with_text:
-        panel.tick_params(axis="x", rotation=90)
-    figure.colorbar(image, ax=panel, label="difference of the evoked\ncurrents (sd of a trial)", shrink=0.8)
     n_trials = rows.iloc[0][["n_trials_a", "n_trials_b"]].tolist()
     return Drawing(
         figure,
@@ -92,9 +91,14 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
         f"{title(rows)} ({n_trials[0]} against {n_trials[1]} trials, {number_text(rows.iloc[0]['start_s'])} to "
         f"{number_text(rows.iloc[0]['stop_s'])} s): the darker the cell, the more the evoked currents of the pathway "
         "differ over the units of the target, in standard deviations of single trials. ★: the evoked currents differ "
-        f"at some time (q ≤ {MAX_Q_TO_REPORT:g}). Number: difference of the current, mean over the units, in standard "
-        "deviations of single trials; bold if q ≤ "
-        f"{MAX_Q_TO_REPORT:g}. ~: the trial-to-trial part differs.",
+        f"at some time (q ≤ {MAX_Q_TO_REPORT:g})."
+        + (
+            " Number: difference of the current, mean over the units, in standard deviations of single trials; bold if "
+            f"q ≤ {MAX_Q_TO_REPORT:g}."
+        )
+        * with_text
+        + " ~: the trial-to-trial part differs." * ("trial_to_trial" in by_part)
+        + remark,
     )
 
 
@@ -118,16 +122,16 @@ def _write(panel: Axes, where: tuple[int, int], cells: dict[str, Any], with_text
     found = {part: bool(cell["q_value"] <= MAX_Q_TO_REPORT) for part, cell in cells.items()}
     marks = "★" * found["pattern"] + "~" * found["trial_to_trial"]
     if not with_text:
-        panel.text(*where, marks, ha="center", va="center", fontsize=6, color=CELL_INK)
+        panel.text(*where, marks, ha="center", va="center", fontsize=LABEL_POINTS, color=CELL_INK)
         return
     standardised = cells["current"]["standardised"]
-    text = "" if not np.isfinite(standardised) else f"{standardised:+.2f}"
+    text = "" if not np.isfinite(standardised) else f"{standardised:+.2f}".replace("-", "−")
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": CELL_INK}
-    panel.text(where[0], where[1] - 0.18, marks, fontsize=9, **style)
+    panel.text(where[0], where[1] - 0.18, marks, fontsize=HEADING_POINTS, **style)
     panel.text(where[0], where[1] + 0.2, text, fontsize=8, fontweight="bold" if found["current"] else "normal", **style)
 
 
-def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: Palette) -> Drawing:
+def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, fit: ModelResults, palette: Palette) -> Drawing:
     """Draw the difference of the current of every pathway over time, with its interval and the clusters of bins."""
     of_current = rows[rows["part"] == "current"]
     order = of_current.sort_values(["q_value", "p_value"], kind="stable").head(MAX_CONTRAST_PANELS)
@@ -150,29 +154,40 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, palette: Palette) -> 
         _mark_clusters(panel, time_s, course["p_value"].to_numpy())
         event_line(panel)
         panel.set_label(pathway_label(source, target))
-        panel.set_title(pathway_label(source, target), fontsize=8, color=colour)
+        panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=colour)
     for panel in axes[:, 0]:
-        panel.set_ylabel("difference (x)")
+        panel.set_ylabel(f"difference\n({fit.current_unit})")
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
-    handles = [
-        Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval"),
-        Patch(color=INK, label="cluster of bins with p ≤ 0.05, corrected for time"),
-    ]
-    legend_below(figure, handles)
+    drawn = courses.merge(order[["target", "source"]], on=["target", "source"])
+    drawn = drawn[drawn["part"] == "current"]
+    handles = []
+    if drawn["ci_low"].notna().any():
+        handles.append(Patch(color=GREY, alpha=0.3, linewidth=0, label=fit.interval_label))
+    has_clusters = bool((drawn["p_value"] <= MAX_CLUSTER_P_VALUE).any())
+    if has_clusters:
+        handles.append(Patch(color=INK, label=f"cluster of bins with p ≤ {MAX_CLUSTER_P_VALUE:g}, corrected for time"))
+    if handles:
+        legend_below(figure, handles)
     omitted = len(of_current) - len(pairs)
     return Drawing(
         figure,
         f"Differences of the currents over time, {title(rows)}",
         f"{title(rows)}: difference of the current of every pathway over time, mean over the units of the target. "
-        "Every panel has a scale of its own. The bars are about the permuted trials alone; the q-values also take the "
-        "uncertainty of the weights into account." + f" {omitted} more pathways are in contrasts.csv." * (omitted > 0),
+        "Every panel has a scale of its own."
+        + (
+            " The bars are about the permuted trials alone; the q-values also take the uncertainty of the weights into "
+            "account."
+            if has_clusters
+            else " In no bin does a difference exceed that of permuted trials."
+        )
+        + f" {omitted} more pathways are in contrasts.csv." * (omitted > 0),
     )
 
 
 def _mark_clusters(panel: Axes, time_s: np.ndarray, p_value: np.ndarray) -> None:
     """Draw a bar below the course in bins of clusters with a small p-value."""
-    found = p_value <= 0.05
+    found = p_value <= MAX_CLUSTER_P_VALUE
     if not found.any():
         return
     height = panel.get_ylim()[0]

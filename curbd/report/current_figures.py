@@ -1,8 +1,8 @@
-"""Pictures of the currents between regions, and of their verdicts."""
+"""Pictures of the currents between regions over time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,31 +10,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
-    CELL_INK,
     GRADE_KEY,
     GRADE_MARKS,
-    GRADE_WORDS,
     GREY,
     INK,
     LINE_STYLES,
     MAX_PANEL_POINTS,
+    QUARTER_TITLE_LETTERS,
     Dash,
     Drawing,
     Palette,
     event_line,
     in_order,
     legend_below,
-    matrix_cells,
-    number_text,
     panels,
     pathway_label,
-    percent_text,
     resolved_first,
     source_colour,
     source_label,
+    sources_in_order,
     wrapped_label,
     zero_line,
 )
@@ -47,12 +44,10 @@ Draw = Callable[[Axes, str, str], None]
 MAX_MATRIX_PANELS = 72
 """If a matrix would have more panels, only the strongest pathways are shown."""
 STRONGEST_PATHWAYS = 12
-MAX_VERDICTS_WITH_TEXT = 11
-"""Matrices with more rows or columns have no text in their cells."""
-GRADE_HATCHES = {"supported": "..", "cannot_tell": "////", "no_evidence": "////"}
-"""Grade -> hatching of a cell; cells of resolved pathways are plain."""
-MAX_VERDICTS_WITH_MARKS = 30
-"""Matrices with more rows or columns have no marks in their cells."""
+INTERVAL_IS_NO_VERDICT = (
+    "An interval that excludes zero is no evidence for a pathway: it supposes that the pathway exists, and the mark "
+    "says whether the data need the pathway."
+)
 SIGN_LINES: dict[str, tuple[Dash, str]] = {
     "excitatory": ("-", "through positive weights"),
     "inhibitory": ("--", "through negative weights"),
@@ -92,24 +87,32 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing:
     if len(styles) > 1:
         legend += [Line2D([], [], color=GREY, linestyle=style, label=shown[name]) for name, style in styles.items()]
     if interval:
-        legend += [Patch(color=GREY, alpha=0.3, linewidth=0, label="95 % interval")]
+        legend += [Patch(color=GREY, alpha=0.3, linewidth=0, label=fit.interval_label)]
     if true is not None:
         legend += [Line2D([], [], color=INK, linewidth=0.7, label="true current")]
     omitted = len(np.unique(fit.recording["condition"].values)) - len(styles)
     caption = (
-        "Current over time, mean over the units of the target and the trials of a condition. "
+        f"Current ({fit.current_unit}) over time, mean over the units of the target and the trials of a condition. "
         f"{GRADE_KEY}."
         + (
             ""
             if interval
             else " There is no interval, because the estimator has no posterior and the model has one fit."
         )
+        + f" {INTERVAL_IS_NO_VERDICT}" * _excludes_zero(net, fit.tables["pathways"])
         + (
             f" The {len(styles)} most frequent conditions are shown; {omitted} more are in currents.parquet."
             * (omitted > 0)
         )
     )
     return _small_multiples(fit, palette, draw, legend, "Matrix of mean currents over time", caption)
+
+
+def _excludes_zero(net: pd.DataFrame, pathways: pd.DataFrame) -> bool:
+    """Whether the interval of a pathway that may not exist excludes zero at some time."""
+    unsure = pathways.loc[pathways["grade"].isin(["cannot_tell", "no_evidence"]), ["target", "source"]]
+    rows = net.merge(unsure, on=["target", "source"])
+    return bool(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).any())
 
 
 def signed_matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
@@ -145,12 +148,12 @@ def _small_multiples(
     pathways = fit.tables["pathways"]
     grade = pathways.set_index(["target", "source"])["grade"]
     targets = in_order(pathways["target"], palette)
-    sources = [name for name in sources_in_order(fit.tables["currents"], palette) if name != "bias"]
+    sources = [name for name in sources_in_order(fit.tables["currents"]["source"], palette) if name != "bias"]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = resolved_first(strongest).head(STRONGEST_PATHWAYS)
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
-        return _strongest(pairs, grade, palette, draw, legend, alt, caption)
+        return _strongest(pairs, fit.current_unit, grade, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
     figure, axes = panels(len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True)
     letters = round(8 * figure.get_figwidth() / len(sources))
@@ -170,7 +173,7 @@ def _small_multiples(
                 )
             if row == len(targets) - 1:
                 panel.set_xlabel("time (s)")
-        axes[row, 0].set_ylabel(wrapped_label(f"to {target}", 13) + "\n(units of x)", color=INK)
+        axes[row, 0].set_ylabel(wrapped_label(f"to {target}", 13) + f"\n({fit.current_unit})", color=INK)
     _legend(figure, legend)
     layout = (
         "Rows are targets, columns are sources. Every panel has a scale of its own, because the current of a region "
@@ -181,6 +184,7 @@ def _small_multiples(
 
 def _strongest(
     pairs: Sequence[tuple[str, str]],
+    current_unit: str,
     grade: pd.Series,
     palette: Palette,
     draw: Draw,
@@ -200,9 +204,11 @@ def _strongest(
         draw(panel, target, source)
         event_line(panel)
         _grade_mark(panel, grade.get((target, source), ""))
-        panel.set_title(pathway_label(source, target), fontsize=8, color=source_colour(source, palette))
+        panel.set_title(
+            wrapped_label(panel.get_label(), QUARTER_TITLE_LETTERS), fontsize=8, color=source_colour(source, palette)
+        )
     for panel in axes[:, 0]:
-        panel.set_ylabel("current (x)")
+        panel.set_ylabel(current_unit)
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     _legend(figure, legend)
@@ -226,111 +232,8 @@ def _grade_mark(panel: Axes, grade: str) -> None:
         panel.text(0.98, 0.96, GRADE_MARKS[grade], fontsize=9.5, color=INK, **where)
 
 
-def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
-    """Draw a matrix of all pathways with their share, rms, null and grade."""
-    pathways = fit.tables["pathways"]
-    targets, sources = in_order(pathways["target"], palette), sources_in_order(pathways, palette)
-    share = pathways.pivot_table(index="target", columns="source", values="share").reindex(
-        index=targets, columns=sources
-    )
-    has_text = max(len(targets), len(sources)) <= MAX_VERDICTS_WITH_TEXT
-    step = (1.15, 0.75) if has_text else (9.0 / len(sources), 8.0 / len(targets))
-    size = (max(4.0, 1.2 + step[0] * len(sources)), 0.7 + step[1] * len(targets))
-    figure, axes = panels(1, 1, size)
-    panel = axes[0, 0]
-    image = matrix_cells(
-        panel,
-        share.to_numpy(float),
-        [wrapped_label(name) for name in targets],
-        [wrapped_label(source_label(name)) for name in sources],
-        _largest_share(share),
-        {(targets.index(target), sources.index(source)): _cell_text(row) for target, source, row in _pairs(pathways)},
-    )
-    for target, source, row in _pairs(pathways):
-        where = (sources.index(source), targets.index(target))
-        if has_text:
-            if row["grade"] in GRADE_HATCHES:
-                _hatch(panel, where, GRADE_HATCHES[row["grade"]])
-            _write_cell(panel, where, row)
-        elif row["grade"] != "no_evidence" and max(len(targets), len(sources)) <= MAX_VERDICTS_WITH_MARKS:
-            panel.text(*where, GRADE_MARKS[row["grade"]], fontsize=7, color=CELL_INK, ha="center", va="center")
-    panel.set_ylabel("to (target)")
-    panel.set_xlabel("from (source)", labelpad=8)
-    if not has_text:
-        panel.tick_params(axis="x", rotation=90)
-        panel.tick_params(labelsize=5 if len(sources) > 40 else 7)
-        figure.colorbar(image, ax=panel, label="share of the current of the target", shrink=0.4)
-    key = f"{GRADE_KEY}. " + (
-        "Every cell has the share of the current of the "
-        "target, the rms of the current, and its null: the rms that the fit gives when the trials of the source are "
-        "shuffled."
-        if has_text
-        else "Cells without a mark: no evidence. The share of a cell is under the pointer."
-    )
-    return Drawing(
-        figure,
-        "Matrix of verdicts: "
-        + "; ".join(f"{s} to {t}: {row['grade'].replace('_', ' ')}" for t, s, row in _pairs(pathways))
-        if has_text
-        else "Matrix of shares and verdicts",
-        "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
-        f"the target; cells are darkest from {percent_text(_largest_share(share))} on. {key}",
-    )
-
-
-def _largest_share(share: pd.DataFrame) -> float:
-    """The share with the darkest shade: the largest of a source on another region, so that small shares differ."""
-    others = [share.loc[target, source] for target in share.index for source in share.columns if source != target]
-    largest = np.nanmax(others) if len(others) and np.isfinite(others).any() else 1.0
-    return float(largest) if largest > 0 else 1.0
-
-
-def _write_cell(panel: Axes, where: tuple[int, int], row: pd.Series[Any]) -> None:
-    null = f"\nnull {number_text(row['null_rms'])}" if np.isfinite(row["null_rms"]) else ""
-    column, line = where
-    middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    panel.text(
-        column,
-        line - 0.2,
-        f"{GRADE_MARKS[row['grade']]} {percent_text(row['share'])}",
-        fontsize=9.5,
-        color=CELL_INK,
-        **middle,
-    )
-    panel.text(column, line + 0.2, f"rms {number_text(row['rms'])}{null}", fontsize=7, color="#333333", **middle)
-
-
-def _cell_text(row: pd.Series[Any]) -> str:
-    """What the page says about a pathway under the pointer."""
-    numbers = {
-        "share": percent_text(row["share"]) if np.isfinite(row["share"]) else "",
-        "rms": number_text(row["rms"]),
-        "null": number_text(row["null_rms"]),
-        "q": number_text(row["q_value"]),
-    }
-    texts = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
-    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {texts}"
-
-
-def _hatch(panel: Axes, where: tuple[int, int], hatch: str) -> None:
-    corner = (where[0] - 0.47, where[1] - 0.46)
-    panel.add_patch(Rectangle(corner, 0.94, 0.92, fill=False, hatch=hatch, edgecolor="#6B7982", linewidth=0))
-
-
-def _pairs(pathways: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[Any]]]:
-    """Target, source and row of every pathway."""
-    for _, row in pathways.iterrows():
-        yield str(row["target"]), str(row["source"]), row
-
-
 def shown_conditions(fit: ModelResults) -> dict[str, str]:
     """Return the conditions that panels of currents show, the most frequent ones, and their names in figures."""
     names = fit.condition_names
     shown = most_frequent(fit.recording["condition"].values.astype(str), len(LINE_STYLES))
     return {condition: names[condition] for condition in shown}
-
-
-def sources_in_order(table: pd.DataFrame, palette: Palette) -> list[str]:
-    """Return the sources of a table of pathways or currents: regions, then inputs, then the bias."""
-    names = in_order(table["source"], palette)
-    return [name for name in names if name != "bias"] + ["bias"] * ("bias" in names)

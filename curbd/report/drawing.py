@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, cycle
 from typing import Any, Literal, NamedTuple
@@ -14,11 +14,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_hex, to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from curbd.settings.report import ReportSettings
 
@@ -32,10 +30,6 @@ Dash = Literal["-", "--", ":", "-."]
 LINE_STYLES: tuple[Dash, ...] = ("-", "--", ":", "-.")
 """Line styles of conditions; a panel shows no more conditions than there are styles."""
 INK, GREY = "#1A1A1A", "#8A8A8A"
-CELL_INK = "#1B1B1B"
-"""Text in shaded cells, which is dark on light and on dark pages."""
-SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FCFDFE", "#CFE1EE", "#7FB2D3", "#2F7FB3"])
-"""White to blue, light enough for dark text in every cell."""
 Sharing = Literal["none", "all", "row"]
 GRADE_MARKS = {"resolved": "✓", "supported": "(✓)", "cannot_tell": "?", "no_evidence": "–"}
 """Grade of a pathway -> sign that can be told apart without colours."""
@@ -46,14 +40,16 @@ GRADE_WORDS = {
     "no_evidence": "no evidence",
 }
 """Grade of a pathway -> words for readers."""
+GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell": ":"}
+"""Grade -> style of arrows and of the outlines of cells; pathways without evidence have none."""
 GRADE_KEY = "; ".join(f"{mark}: {GRADE_WORDS[grade]}" for grade, mark in GRADE_MARKS.items())
 """Explanation of the signs."""
 HOVER = "hover:"
 """Start of the identifier of an artist that has a text under the pointer."""
 LETTER_INCHES, LEGEND_SIGN_INCHES = 0.075, 0.5
 """Widths of a letter in legends, and of a sign with its margins."""
-MAX_CELLS_WITH_GAP = 400
-"""Cells of larger matrices touch."""
+THIRD_TITLE_LETTERS, QUARTER_TITLE_LETTERS = 38, 30
+"""Letters in a line of the title of a panel, of which three or four are side by side."""
 MAX_PANEL_POINTS = 90
 """Courses of more bins are drawn at every second, third, ... bin, which is what a small panel can show."""
 PAGE_WIDTH_INCHES = 10.0
@@ -73,8 +69,6 @@ MATPLOTLIB_STYLE = {
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "hatch.color": "#6B7982",
-    "hatch.linewidth": 0.5,
     "image.interpolation": "nearest",
     "legend.fontsize": 8.5,
     "legend.frameon": False,
@@ -173,14 +167,28 @@ def in_order(names: Iterable[str], palette: Palette) -> list[str]:
     return sorted(set(map(str, distinct)), key=lambda name: (rank.get(name, len(rank)), name))
 
 
+def sources_in_order(names: Iterable[str], palette: Palette) -> list[str]:
+    """Sort names of sources: regions as the palette has them, then inputs, then the bias."""
+    ordered = in_order(names, palette)
+    return [name for name in ordered if name != "bias"] + ["bias"] * ("bias" in ordered)
+
+
 def source_colour(source: str, palette: dict[str, str]) -> str:
     """Return the colour of a source: that of its region, or a grey for inputs and the bias."""
     return palette.get(source, SOURCE_COLOURS["bias" if source == "bias" else "input"])
 
 
 def source_label(source: str) -> str:
-    """Return the name of a source for headings: ``light (input)`` for ``input:light``."""
-    return source.removeprefix("input:") + " (input)" if source.startswith("input:") else source
+    """Return the name of a source for headings: ``light (input)`` for ``input:light``.
+
+    Sources that a model estimates are no inputs of the experimenter: ``evoked response`` for ``input:evoked``, and
+    ``hidden input 1`` for ``input:hidden_1``.
+    """
+    if not source.startswith("input:"):
+        return source
+    name = source.removeprefix("input:")
+    hidden = re.fullmatch(r"hidden_(\d+)", name)
+    return "evoked response" if name == "evoked" else f"hidden input {hidden[1]}" if hidden else f"{name} (input)"
 
 
 def pathway_label(source: str, target: str) -> str:
@@ -268,47 +276,3 @@ def event_line(axes: Axes) -> None:
 def hover(artist: Artist, text: str) -> None:
     """Give an artist a text that the page shows under the pointer."""
     artist.set_gid(f"{HOVER}{text}")
-
-
-def matrix_cells(
-    axes: Axes,
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    largest: float,
-    texts: Mapping[tuple[int, int], str] | None = None,
-) -> ScalarMappable:
-    """Draw a matrix as shaded cells.
-
-    Parameters
-    ----------
-    axes : the panel.
-    values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
-    rows, columns : names of the rows and columns.
-    largest : number with the darkest shade.
-    texts : (row, column) -> text under the pointer; by default the number.
-
-    Returns
-    -------
-    The shades, for a colour bar.
-    """
-    shades = ScalarMappable(Normalize(0, largest or 1.0), SHADES)
-    gap = 0.06 if values.size <= MAX_CELLS_WITH_GAP else 0.0
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            corner = (column - 0.5 + gap / 2, row - 0.5 + gap / 2)
-            cell = Rectangle(corner, 1 - gap, 1 - gap, facecolor=shades.to_rgba(value), edgecolor="none")
-            cell.set_clip_on(False)
-            names = f"{rows[row]}, {columns[column]}".replace("\n", " ")
-            hover(cell, (texts or {}).get((row, column), f"{names}: {number_text(float(value), 3)}"))
-            axes.add_patch(cell)
-    axes.set_xlim(-0.5, len(columns) - 0.5)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(length=0)
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    return shades

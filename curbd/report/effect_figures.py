@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from curbd.recording.scaling import scaled_rates
 from curbd.report.drawing import (
     GREY,
     INK,
@@ -27,6 +28,7 @@ from curbd.report.drawing import (
     zero_line,
 )
 from curbd.report.inactivation_figures import effects
+from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRange
 from curbd.report.reading import ModelResults
 from curbd.tables.experiments import ALL_REGIONS
 
@@ -47,6 +49,8 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
     order = order.sort_values(["unsupported", "size"], ascending=[True, False], kind="stable")
     chosen = order.drop_duplicates("perturbation").head(MAX_EXPERIMENTS_SHOWN).to_dict("records")
     figure, axes = panels(2, len(chosen), (max(4.0, 0.5 + 2.4 * len(chosen)), 4.6), share_x=True)
+    ranges = _recorded_ranges(fit)
+    beyond, has_interval = False, False
     true = "true_mean" in course and bool(course["true_mean"].notna().any())
     for column, row in enumerate(chosen):
         keys = ("perturbation", "target", "condition")
@@ -58,10 +62,16 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
         for panel in (upper, lower):
             panel.set_label(f"{row['perturbation']} on {row['target']}")
             panel.axvspan(row["start_s"], row["stop_s"], color="#F0F0F0", zorder=-1)
+        has_interval |= bool(np.isfinite(low).any())
+        title = f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row)
+        if ranges[row["target"]].is_left_by(np.concatenate([intact, intact + effect])):
+            beyond = True
+            title += f"\n{BEYOND_RANGE}"
+            ranges[row["target"]].draw(upper)
         upper.plot(time, intact, color=INK, linewidth=0.9, label="intact")
         upper.fill_between(time, intact + low, intact + high, color=colour, alpha=0.25, linewidth=0, label="perturbed")
         upper.plot(time, intact + effect, color=colour, linewidth=1.8, label="perturbed")
-        upper.set_title(f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row))
+        upper.set_title(title)
         zero_line(lower)
         lower.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0, label="effect")
         lower.plot(time, effect, color=colour, linewidth=1.8, label="effect")
@@ -70,13 +80,14 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
         lower.set_xlabel("time (s)")
         event_line(upper)
         event_line(lower)
-    axes[0, 0].set_ylabel("scaled rate, mean of units")
-    axes[1, 0].set_ylabel("effect, mean of units")
+    axes[0, 0].set_ylabel("scaled rate")
+    axes[1, 0].set_ylabel("effect")
     legend: list[Line2D | Patch] = [
         Line2D([], [], color=INK, linewidth=0.9, label="intact run"),
         Line2D([], [], color=GREY, linewidth=1.8, label="perturbed (in the colour of the region)"),
-        Patch(color=GREY, alpha=0.4, label="95 % interval"),
     ]
+    if has_interval:
+        legend.append(Patch(color=GREY, alpha=0.4, label=fit.interval_label))
     if true:
         legend.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label="true effect"))
     legend_below(figure, legend)
@@ -87,8 +98,17 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
         "The strongest effects over time, mean over units and trials. Top: rates of the region in the intact and "
         "the perturbed simulation. Bottom: the difference. Grey: the time of the perturbation. Effects of opposite "
         "sign on "
-        "different units cancel in this mean, but not in effect_rms of inactivation_timecourses.parquet.",
+        "different units cancel in this mean, but not in effect_rms of inactivation_timecourses.parquet."
+        + f" {BEYOND_RANGE_MEANING}"
+        * beyond,
     )
+
+
+def _recorded_ranges(fit: ModelResults) -> dict[str, RateRange]:
+    """Region -> range of the recorded scaled rates, mean over the units of the region, over bins and trials."""
+    rates = scaled_rates(fit.recording, fit.networks.attrs.get("phi"))
+    means = rates.groupby("region").mean("unit")
+    return {str(name): RateRange.of(means.sel(region=name).values) for name in means["region"].values}
 
 
 def _of_condition(fit: ModelResults, row: Mapping[Hashable, Any]) -> str:

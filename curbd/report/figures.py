@@ -28,6 +28,7 @@ from curbd.report import (
     oscillator_figure,
     recording_figures,
     truth_figures,
+    verdict_figure,
 )
 from curbd.report.drawing import Drawing, Palette, report_style
 from curbd.report.picture import Picture, picture
@@ -57,7 +58,7 @@ TITLES = {
     "vector_field": "Vector field of the latents",
     "attractors": "Attractors, and where inputs lead",
     "populations": "Loadings of the units",
-    "ranks": "Ranks of the blocks",
+    "ranks": "Ranks of the pathways",
     "signed_currents": "Currents through positive and through negative weights",
 }
 """Name of a figure -> its heading."""
@@ -80,7 +81,7 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
     """Return name -> drawing function of the figures about a model of a recording, in the order of the page."""
     functions: Mapping[str, Callable[[ModelResults, Palette], Drawing | None]] = {
         "network": network_figure.diagram,
-        "verdicts": current_figures.verdicts,
+        "verdicts": verdict_figure.verdicts,
         "currents": current_figures.matrix,
         "example_units": fit_figures.unit_traces,
         "nulls": null_figure.nulls,
@@ -104,7 +105,7 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
     draws: dict[str, Draw] = {name: partial(function, fit, palette) for name, function in functions.items()}
     for number, (rows, courses) in enumerate(contrast_figures.compared(fit), start=1):
         draws[f"contrast_{number}"] = partial(contrast_figures.matrix, rows, palette)
-        draws[f"contrast_{number}_timecourses"] = partial(contrast_figures.timecourses, rows, courses, palette)
+        draws[f"contrast_{number}_timecourses"] = partial(contrast_figures.timecourses, rows, courses, fit, palette)
     for number, rows in enumerate(change_figure.compared(fit), start=1):
         draws[f"change_{number}"] = partial(change_figure.matrix, rows, palette)
     return draws
@@ -112,9 +113,11 @@ def figures_of_model(fit: ModelResults, palette: Palette) -> dict[str, Draw]:
 
 def figures_of_group(run: RunResults) -> dict[tuple[str, str], Draw]:
     """Return model and quantity -> drawing function of the figures about all recordings together."""
+    group = run.tables["group"]
     return {
-        (str(model), str(quantity)): partial(group_figures.forest, str(model), str(quantity), rows, run.sessions)
-        for (model, quantity), rows in run.tables["group"].groupby(["model", "quantity"], sort=True)
+        (model, str(quantity)): partial(group_figures.forest, model, str(quantity), rows, run.sessions)
+        for model in run.models
+        for quantity, rows in group[group["model"] == model].groupby("quantity", sort=True)
         if group_figures.is_drawn(rows)
     }
 

@@ -14,6 +14,7 @@ from curbd.network.equation import free_run
 from curbd.report.drawing import (
     GREY,
     INK,
+    THIRD_TITLE_LETTERS,
     Drawing,
     Palette,
     legend_below,
@@ -21,8 +22,10 @@ from curbd.report.drawing import (
     number_text,
     panels,
     r2_text,
+    wrapped_label,
     zero_line,
 )
+from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRange
 from curbd.report.reading import ModelResults
 
 LOWEST_SCORE = -0.5
@@ -41,6 +44,12 @@ REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
     "persistence": ("no change", {"marker": "+", "color": GREY, "markersize": 7}),
 }
 """References and baselines: part of the column name -> name in the legend, and marker."""
+REFERENCE_WORDS = {
+    "own_past": "every region predicted from its own activity and the inputs only",
+    "average": "the average training trial of the condition",
+    "persistence": "the last recorded value",
+}
+"""Baseline -> what it predicts with."""
 REPEATED_VARIANCE_LABEL = "repeats between trials"
 """Name of the column ``ceiling_r2`` in the legend if the true network is not known."""
 
@@ -60,6 +69,7 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
         return None
     rows = pd.concat([fit.of_first_seed("fits") for fit in fits])
     models = list(rows["model"].unique())
+    drawn: set[str] = set()
     figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.6 * len(models)), share_y="all")
     for panel, (column, title) in zip(axes[0], SCORES.items(), strict=True):
         for height, model in enumerate(models):
@@ -67,7 +77,7 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
             for split, filled, shift in (("train", False, -0.28), ("test", True, 0.28)):
                 if split in of_model.index:
                     _score(panel, of_model.loc[split, column], height + shift, filled)
-            _references(panel, of_model, height, column.removesuffix("_r2"))
+            drawn |= _references(panel, of_model, height, column.removesuffix("_r2"))
         panel.set_title(title)
         panel.set_xlim(LOWEST_SCORE - 0.04, 1.04)
         panel.set_ylim(len(models) - 0.45, -0.55)
@@ -81,10 +91,16 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
     labels = {name: label for name, (label, _) in REFERENCES.items()}
     if not true_network_known:
         labels["ceiling"] = REPEATED_VARIANCE_LABEL
+    below_axis = bool((rows[list(SCORES)] < LOWEST_SCORE).any(axis=None))
+    has_test = bool((rows["split"] == "test").any())
     legend = [
         legend_marker("o", "training trials", color=INK, markerfacecolor="white"),
-        legend_marker("o", "test trials", color=INK),
-        *(legend_marker(label=f"{labels[name]} (test)", **look) for name, (_, look) in REFERENCES.items()),
+        *([legend_marker("o", "test trials", color=INK)] if has_test else []),
+        *(
+            legend_marker(label=labels[name] + " (test)" * has_test, **look)
+            for name, (_, look) in REFERENCES.items()
+            if name in drawn
+        ),
     ]
     legend_below(figure, legend)
     return Drawing(
@@ -92,17 +108,22 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
         "Scores of every model on training and test trials",
         "How well every network reproduces the activity: one bin ahead (share of the variance of the total current), "
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead, and running freely from the first bin of a trial (share of the "
-        "variance of the rates). A number at the left edge is a score below the axis. Baselines: every region "
-        "predicted from its own activity and the inputs only (“each region alone”), the average training trial of the "
-        "condition (“average trial”), and the last recorded value (“no change”). Baselines below the axis are "
-        "left out."
-        + (
-            ""
-            if true_network_known
-            else f" “{REPEATED_VARIANCE_LABEL}” is the share of the variance over time that is the same in all "
-            "trials of a condition; a simulation that starts at the recorded state of its trial may predict more."
-        ),
+        "variance of the rates)."
+        + " A number at the left edge is a score below the axis." * below_axis
+        + _references_text([name for name in REFERENCES if name in drawn], true_network_known),
     )
+
+
+def _references_text(drawn: Sequence[str], true_network_known: bool) -> str:
+    """Explain the references and baselines that are drawn."""
+    baselines = [f"{REFERENCE_WORDS[name]} (“{REFERENCES[name][0]}”)" for name in drawn if name in REFERENCE_WORDS]
+    text = f" Baselines, unless below the axis: {'; '.join(baselines)}." if baselines else ""
+    if "ceiling" in drawn and not true_network_known:
+        text += (
+            f" “{REPEATED_VARIANCE_LABEL}” is the share of the variance over time that is the same in all trials of a "
+            "condition; a simulation that starts at the recorded state of its trial may predict more."
+        )
+    return text
 
 
 def _score(axes: Axes, value: float, height: float, filled: bool) -> None:
@@ -115,14 +136,17 @@ def _score(axes: Axes, value: float, height: float, filled: bool) -> None:
         axes.text(LOWEST_SCORE + 0.05, height, number_text(value), va="center", ha="left", fontsize=7.5, color=INK)
 
 
-def _references(axes: Axes, of_model: pd.DataFrame, height: int, score: str) -> None:
-    """References and baselines on test trials; on training trials where no trial was held out."""
+def _references(axes: Axes, of_model: pd.DataFrame, height: int, score: str) -> set[str]:
+    """Draw references and baselines on test trials, or on training trials if no trial was held out; say which."""
+    drawn = set()
     row = of_model.loc["test" if "test" in of_model.index else "train"]
     free_run_columns = {"ceiling": "ceiling_r2", "average": "baseline_r2"} if score == "free_run" else {}
     for name, (_, look) in REFERENCES.items():
         value = row[free_run_columns.get(name, f"{score}_{name}_r2")]
         if np.isfinite(value) and value >= LOWEST_SCORE:
             axes.plot(value, height + 0.14, linestyle="none", **look)
+            drawn.add(name)
+    return drawn
 
 
 def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
@@ -140,14 +164,19 @@ def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
     run = free_run(view.network, r[[trial], shown], view.forecast_inputs[[trial], shown])[0]
     time = view.time_s[shown]
     figure, axes = panels(1, 3, (10, 2.1), share_x=True)
+    beyond = []
     for panel, (rank, unit) in zip(axes[0], chosen.items(), strict=True):
         zero_line(panel)
         panel.plot(time, r[trial, shown, unit], color="#B0B0B0", linewidth=2.2, label="recorded")
         panel.plot(time, run[:, unit], color=palette[view.region[unit]], label="free run")
         panel.set_label(f"{view.unit_id[unit]}, {view.region[unit]}")
-        panel.set_title(
-            f"{rank}: {view.unit_id[unit]}, {view.region[unit]} (R² {r2_text(per_unit[unit])})", fontsize=8.5
-        )
+        title = f"{rank}: {view.unit_id[unit]}, {view.region[unit]} (R² {r2_text(per_unit[unit])})"
+        recorded_range = RateRange.of(r[:, :, unit])
+        if recorded_range.is_left_by(run[:, unit]):
+            beyond.append(str(view.unit_id[unit]))
+            title += f", {BEYOND_RANGE}"
+            recorded_range.draw(panel)
+        panel.set_title(wrapped_label(title, THIRD_TITLE_LETTERS), fontsize=8.5)
         panel.set_xlabel("time (s)")
     axes[0, 0].set_ylabel("scaled rate")
     legend = [
@@ -160,9 +189,10 @@ def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
         figure,
         "Recorded rate and free run of three units",
         f"Three units in one {split} trial (index {trial}): the best, the median and the worst by R² one bin ahead. "
-        "The network starts from the first recorded bin and is then simulated freely with the recorded inputs. Even "
-        "the true "
-        "network would deviate from the data, because the recording contains noise.",
+        "The network starts from the first recorded bin and is then simulated freely"
+        + " with the recorded inputs" * bool(fit.recording.sizes["input"])
+        + ". Even the true network would deviate from the data, because the recording contains noise."
+        + f" {BEYOND_RANGE_MEANING}" * bool(beyond),
     )
 
 

@@ -58,7 +58,7 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     panel = axes[0, 0]
     panel.axvline(0, color=GREY, linewidth=0.8, zorder=0)
     subjects = sorted(of_quantity["subject"].unique())
-    shades = {name: str(0.3 + 0.45 * index / max(len(subjects) - 1, 1)) for index, name in enumerate(subjects)}
+    shades = {name: str(0.4 + 0.3 * index / max(len(subjects) - 1, 1)) for index, name in enumerate(subjects)}
     arrow = "{} → {} − reverse" if quantity.startswith("asymmetry") else "{} → {}"
     names = [arrow.format(source_label(row["source"]), row["target"]) for _, row in shown.iterrows()]
     for line, (_, row) in enumerate(shown.iterrows()):
@@ -77,8 +77,7 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     labels = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
     panel.set_yticks(np.arange(len(shown))[::-1], labels)
     panel.set_ylim(-0.7, len(shown) - 0.3)
-    first_word = quantity.removeprefix("asymmetry_").partition(":")[0]
-    panel.set_xlabel(AXIS_OF_QUANTITY.get(first_word, quantity))
+    panel.set_xlabel(AXIS_OF_QUANTITY.get(_first_word(quantity), quantity))
     handles = [
         legend_marker("D", "all sessions, 95 % interval", color=INK, markersize=5),
         legend_marker("o", "one session", color=GREY, markersize=3),
@@ -89,12 +88,27 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     return Drawing(
         figure,
         f"Forest plot of {quantity}, {model}",
-        f"{model}, {quantity}: estimates of {counted(len(subjects), 'animal')}. In brackets: sessions that support it, "
-        f"of the sessions that have it; ★: q ≤ {MAX_Q_TO_REPORT:g}, for any effect in these sessions. The interval of "
-        f"all sessions is over {over}; sessions have an interval where the quantity has one."
-        + f" {omitted} more are in group.csv."
-        * (omitted > 0),
+        f"Model {model}, quantity `{quantity}` of group.csv: estimates of {counted(len(subjects), 'animal')}. In "
+        "brackets: sessions that support it, of the sessions that have it"
+        + f"; ★: q ≤ {MAX_Q_TO_REPORT:g}, for any effect in these sessions"
+        * bool((shown["q_value"] <= MAX_Q_TO_REPORT).any())
+        + f". The interval of all sessions is over {over}."
+        + f" {omitted} more are in group.csv." * (omitted > 0),
     )
+
+
+def title(quantity: str) -> str:
+    """Return the heading of a forest plot: what its axis shows, and of which contrast or experiment."""
+    name = quantity.removeprefix("asymmetry_")
+    of_which = name.partition(":")[2]
+    words = AXIS_OF_QUANTITY.get(_first_word(quantity), quantity)
+    direction = "pathway minus its reverse: " if quantity.startswith("asymmetry") else ""
+    heading = f"{direction}{words}" + (f", {of_which.replace(':', ' ')}" if of_which else "")
+    return f"{heading[0].upper()}{heading[1:]}"
+
+
+def _first_word(quantity: str) -> str:
+    return quantity.removeprefix("asymmetry_").partition(":")[0]
 
 
 def _tell(marks: Sequence[Line2D], name: str, row: pd.Series[Any]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,23 +9,24 @@ from matplotlib.axes import Axes
 from curbd.inactivation.tabulate import effect_size
 from curbd.recording.scaling import silent
 from curbd.report.drawing import (
-    CELL_INK,
     INK,
     Drawing,
     Palette,
     in_order,
     legend_below,
     legend_marker,
-    matrix_cells,
     number_text,
     panels,
     wrapped_label,
 )
 from curbd.report.findings import MAX_Q_TO_REPORT
+from curbd.report.matrix import CELL_INK, MAX_MATRIX_NAMES, draw_matrix, text_inches, write_cell
 from curbd.report.reading import ModelResults
 
 MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 6
 """Matrices with more rows or columns have no text in their cells."""
+CELL_WIDTH_INCHES, ROOM_AROUND_TEXT_INCHES = 1.75, 0.35
+"""Width of a cell with text, and what is free above and below the text of the fullest cell."""
 MIN_INTACT_HZ = 0.01
 """Effects on regions with a smaller intact rate are not given in percent."""
 MAX_DOSE_SERIES, MAX_REGIONS_IN_PANEL = 6, 7
@@ -50,68 +49,76 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
     if rows.empty:
         return None
     rows = rows.assign(square=rows["size"] ** 2, own=rows["perturbed_share"] == 1)
-    perturbations, targets = list(rows["perturbation"].unique()), in_order(rows["target"], palette)
+    perturbations, targets, remark = _shown(rows, palette)
     cells = {
         (str(perturbation), str(target)): cell
         for (perturbation, target), cell in rows.groupby(["perturbation", "target"])
+        if perturbation in perturbations and target in targets
     }
     effect = np.full((len(perturbations), len(targets)), np.nan)
     for (perturbation, target), cell in cells.items():
         if not cell["own"].any():
             effect[perturbations.index(perturbation), targets.index(target)] = np.sqrt(cell["square"].mean())
     has_text = effect.shape[0] <= MAX_EXPERIMENTS_WITH_TEXT and effect.shape[1] <= MAX_REGIONS_WITH_TEXT
-    step = (1.75, 1.0) if has_text else (8.0 / len(targets), 7.0 / len(perturbations))
-    size = (max(4.0, 2.4 + step[0] * len(targets)), 0.9 + step[1] * len(perturbations))
-    figure, axes = panels(1, 1, size)
-    panel = axes[0, 0]
-    panel.set_facecolor("#EEEEEE")
-    names = [wrapped_label(name, 24) for name in perturbations]
     in_hz = effects_in_hz(fit)
     lines = {key: _lines(cell, in_hz.get(key, "")) for key, cell in cells.items()}
-    texts = {
-        (perturbations.index(perturbation), targets.index(target)): f"{perturbation} on {target}: " + ", ".join(of_cell)
-        for (perturbation, target), of_cell in lines.items()
-    }
-    labels = [wrapped_label(name) for name in targets]
-    image = matrix_cells(panel, effect, names, labels, float(np.nanmax(effect, initial=0)), texts)
+    height = text_inches(max(map(len, lines.values())) - 1) + ROOM_AROUND_TEXT_INCHES
+    figure, panel = draw_matrix(
+        effect,
+        perturbations,
+        targets,
+        cell=(CELL_WIDTH_INCHES, height) if has_text else None,
+        largest=float(np.nanmax(effect, initial=0)),
+        texts={
+            (perturbations.index(perturbation), targets.index(target)): f"{perturbation} on {target}: "
+            + ", ".join(of_cell)
+            for (perturbation, target), of_cell in lines.items()
+        },
+        bar="" if has_text else "effect, rms of scaled rates",
+    )
+    panel.set_facecolor("#EEEEEE")
     if has_text:
-        for (perturbation, target), of_cell in lines.items():
-            where = (targets.index(target), perturbations.index(perturbation))
+        for (perturbation, target), (first, *details) in lines.items():
+            where = (perturbations.index(perturbation), targets.index(target))
             own = bool(cells[perturbation, target]["own"].any())
-            _write_cell(panel, where, of_cell, INK if own else CELL_INK)
-    else:
-        panel.tick_params(labelsize=5 if max(effect.shape) > 40 else 7)
-        panel.tick_params(axis="x", rotation=90)
-        figure.colorbar(image, ax=panel, label="effect, rms of scaled rates", shrink=0.4)
+            write_cell(panel, where, first, details, height, INK if own else CELL_INK)
     panel.set_xlabel("effect on", labelpad=8)
     panel.set_ylabel("experiment")
     several = len(rows["condition"].unique()) > 1
     below = (
         "the mean over the units in Hz and in percent of their rate in the intact simulation"
         if in_hz
-        else "the mean with its 95 % interval"
+        else "the mean" + f" with its {fit.interval_label}" * bool(rows["ci_low"].notna().any())
     )
     caption = (
         "Predicted effect of every experiment (rows) on the rates of every region (columns): rms of the perturbed "
-        "minus the intact simulation in scaled rates, as expected under the posterior if there is one (expected_rms in "
-        "inactivations.csv; otherwise effect_rms)"
+        "minus the intact simulation in scaled rates"
+        + (
+            ", as expected under the posterior (expected_rms in inactivations.csv)"
+            if fit.has_posterior
+            else " (effect_rms in inactivations.csv)"
+        )
         + (", and below it " + below if has_text else "")
-        + ". q compares the effect with that of the same perturbation of random groups of as many units, corrected for "
-        + "the number of effects"
-        + (f"; ★: q ≤ {MAX_Q_TO_REPORT:g}" if has_text else "")
-        + ". Cells are grey where the experiment acts on the whole region itself."
+        + "."
+        + (
+            " q compares the effect with that of the same perturbation of random groups of as many units, corrected "
+            "for the number of effects" + f"; ★: q ≤ {MAX_Q_TO_REPORT:g}" * has_text + "."
+        )
+        * bool(rows["q_value"].notna().any())
+        + " Cells are grey where the experiment acts on the whole region itself." * bool(rows["own"].any())
         + (
             " “Not supported” means that no resolved or supported pathways lead from the perturbation to the region, "
             "or that less than 60 % of the squared effect is expected to be true."
-            if has_text
+            if has_text and (rows["verdict"] == "unsupported").any()
             else ""
         )
         + (" R² compares the effect with that in the true network." if _has_truth(rows) and has_text else "")
         + (
             " Where the conditions differ, the range over conditions is given; inactivations.csv has every condition."
-            if several
+            if several and has_text and rows["q_value"].notna().any()
             else ""
         )
+        + remark
     )
     alt = [f"{p} on {t}: {number_text(float(np.sqrt(cell['square'].mean())))}" for (p, t), cell in cells.items()]
     return Drawing(figure, "Matrix of effects" + (": " + "; ".join(alt) if has_text else ""), caption)
@@ -142,11 +149,22 @@ def _lines(cell: pd.DataFrame, in_hz: str) -> list[str]:
     return lines
 
 
-def _write_cell(panel: Axes, where: tuple[int, int], lines: list[str], colour: str) -> None:
-    """Write the size of an effect into its cell, and everything else below it."""
-    middle: dict[str, Any] = {"ha": "center", "color": colour}
-    panel.text(where[0], where[1] - 0.19, lines[0], va="bottom", fontsize=9.5, **middle)
-    panel.text(where[0], where[1] - 0.14, "\n".join(lines[1:]), va="top", fontsize=7, **middle)
+def _shown(rows: pd.DataFrame, palette: Palette) -> tuple[list[str], list[str], str]:
+    """The perturbations and targets of the matrix, and a remark on those that are left out.
+
+    If there are too many for legible labels, supported effects come first, then the largest.
+    """
+    perturbations, targets = list(rows["perturbation"].unique()), in_order(rows["target"], palette)
+    if max(len(perturbations), len(targets)) <= MAX_MATRIX_NAMES:
+        return perturbations, targets, ""
+    best = rows[~rows["own"]].assign(unsupported=rows["verdict"] != "supported")
+    best = best.sort_values(["unsupported", "size"], ascending=[True, False], kind="stable")
+    strong, moved = (set(best[column].unique()[:MAX_MATRIX_NAMES]) for column in ("perturbation", "target"))
+    remark = (
+        f" {len(strong)} of {len(perturbations)} experiments and {len(moved)} of {len(targets)} regions are shown, "
+        "those of supported and of large effects; inactivations.csv has all."
+    )
+    return [name for name in perturbations if name in strong], [name for name in targets if name in moved], remark
 
 
 def effects_in_hz(fit: ModelResults) -> dict[tuple[str, str], str]:
@@ -157,18 +175,24 @@ def effects_in_hz(fit: ModelResults) -> dict[tuple[str, str], str]:
     (perturbation, region) -> text; empty if the rates of the recording are not in Hz.
     """
     recording = fit.recording
-    if recording["rates"].attrs.get("units") != "Hz" or recording.attrs["activity"] == "model" or silent(recording):
+    if recording["rates"].attrs.get("units") != "Hz" or recording.attrs["activity"] == "model":
         return {}
     scale = recording["scale"].to_series()
     units = fit.of_first_seed("inactivation_units")
     hz = units["unit_id"].map(scale.set_axis(recording["unit_id"].values.astype(str)))
-    units = units.assign(effect=units["effect_mean"] * hz, intact=units["intact_mean"] * hz)
+    intact = (units["intact_mean"] - silent(recording, fit.networks.attrs.get("phi"))) * hz
+    units = units.assign(effect=units["effect_mean"] * hz, intact=intact)
     means = units.groupby(["perturbation", "region"], as_index=False)[["effect", "intact"]].mean()
     texts = {}
     for row in means.to_dict("records"):
-        share = f" ({100 * row['effect'] / row['intact']:+.0f} %)" if row["intact"] > MIN_INTACT_HZ else ""
+        share = f" ({_change_text(row['effect'] / row['intact'])})" if row["intact"] > MIN_INTACT_HZ else ""
         texts[str(row["perturbation"]), str(row["region"])] = f"{row['effect']:+.2g} Hz{share}".replace("-", "−")
     return texts
+
+
+def _change_text(share: float) -> str:
+    """A relative change in percent with its sign; ``<1 %`` for a change that is small and not zero."""
+    return "<1 %" if 0 < abs(share) < 0.005 else f"{100 * share:+.0f} %"
 
 
 def _range(values: pd.Series[float]) -> str:
@@ -211,7 +235,8 @@ def doses(fit: ModelResults, palette: Palette) -> Drawing | None:
     for panel in axes.flat[len(shown) :]:
         panel.set_visible(False)
     legend = [legend_marker("o", f"on {name}", color=palette[str(name)]) for name in in_order(rows["target"], palette)]
-    legend.append(legend_marker("o", "not supported", color=INK, markerfacecolor="none"))
+    if (rows["verdict"] == "unsupported").any():
+        legend.append(legend_marker("o", "not supported", color=INK, markerfacecolor="none"))
     true = "true_rms" in rows and bool(rows["true_rms"].notna().any())
     if true:
         legend.append(legend_marker("x", "in the true network", color=INK))

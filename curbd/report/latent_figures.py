@@ -10,6 +10,7 @@ from curbd.report.drawing import (
     REGION_COLOURS,
     Drawing,
     Palette,
+    counted,
     event_line,
     legend_below,
     panels,
@@ -45,7 +46,7 @@ def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
         panel.set_title(f"latent {latent}")
         panel.set_xlabel("time (s)")
         event_line(panel)
-    axes[0, 0].set_ylabel("κ = n′r")
+    axes[0, 0].set_ylabel("latent" if fit.is_of_populations else "κ = n′r")
     if plane:
         panel = axes[0, -1]
         for condition, (colour, style) in looks.items():
@@ -66,8 +67,12 @@ def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
     return Drawing(
         figure,
         "Latent variables over time",
-        f"The network has rank {rank}: all recurrent currents pass through {rank} latent variable{'s' * (rank > 1)}. "
-        f"Thin lines: up to {MAX_LATENT_TRIALS} trials of a condition. Thick lines: mean over the trials."
+        (
+            f"The {rank} latents of all regions, of which the first are drawn, stand for whole populations. "
+            if fit.is_of_populations
+            else f"The network has rank {rank}: all recurrent currents pass through {counted(rank, 'latent')}. "
+        )
+        + f"Thin lines: up to {MAX_LATENT_TRIALS} trials of a condition. Thick lines: mean over the trials."
         + (" The dot is the start of the trial." if plane else ""),
     )
 

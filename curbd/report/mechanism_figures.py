@@ -8,21 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from curbd.report.drawing import (
-    CELL_INK,
     INK,
     LINE_STYLES,
     REGION_COLOURS,
     Dash,
     Drawing,
     Palette,
-    in_order,
     legend_below,
     legend_marker,
-    matrix_cells,
     panels,
+    resolved_first,
     wrapped_label,
     zero_line,
 )
+from curbd.report.matrix import draw_matrix, names_of_matrix, write_cell
 from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 
@@ -31,6 +30,10 @@ MAX_LOADING_PANELS = 3
 MAX_FIELD_TRIALS = 3
 MAX_FIELD_ARROWS = 13
 """Largest number of arrows of a vector field in a row."""
+MAX_RANKS_WITH_TEXT = 16
+"""Matrices with more rows or columns have their numbers under the pointer."""
+RANK_CELL = (0.56, 0.5)
+"""Width and height of a cell with a rank in inches."""
 STABILITY_FACES = {"stable": INK, "saddle": "#BFC7CC", "unstable": "white"}
 """Fill colour of a fixed point by its stability."""
 Looks = dict[str, tuple[str, Dash]]
@@ -234,33 +237,36 @@ def _counted(region: pd.Series[str]) -> list[tuple[str, int]]:
 
 def ranks(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw a matrix of the ranks of the weights from every source to every target."""
-    pathways = fit.tables["pathways"]
-    rows = pathways[pathways["rank"].notna()]
-    regions = in_order(rows["target"], palette)
+    rows = fit.tables["pathways"]
+    rows = rows[rows["rank"].notna()]
     # Weights between regions of one unit have rank 1, or do not exist.
-    if len(regions) < 2 or fit.tables["regions"]["n_units"].max() == 1:
+    if rows["target"].nunique() < 2 or fit.tables["regions"]["n_units"].max() == 1:
         return None
-    size = 1.6 + 0.55 * len(regions)
-    figure, axes = panels(1, 1, (size + 1.2, size))
-    panel = axes[0, 0]
-    wide = rows.pivot_table(index="target", columns="source", values="rank").reindex(index=regions, columns=regions)
+    targets, sources, remark = names_of_matrix(resolved_first(rows), palette)
+    rows = rows[rows["target"].isin(targets) & rows["source"].isin(sources)]
+    wide = rows.pivot_table(index="target", columns="source", values="rank").reindex(index=targets, columns=sources)
     values = wide.to_numpy(dtype=float)
-    names = [wrapped_label(name) for name in regions]
-    matrix_cells(panel, values, names, names, largest=max(float(np.nanmax(values)), 1.0) * 1.5)
-    for row in rows.to_dict("records"):
-        if row["source"] not in regions:
-            continue
-        where = regions.index(row["source"]), regions.index(row["target"])
-        panel.annotate(f"{int(row['rank'])}", where, ha="center", va="center", color=CELL_INK)
-        low, high = row.get("rank_low"), row.get("rank_high")
-        if low is not None and pd.notna(low) and pd.notna(high) and low != high:
-            at = (where[0], where[1] + 0.32)
-            panel.annotate(f"{int(low)}–{int(high)}", at, ha="center", va="center", color=CELL_INK, fontsize=6.5)
-    panel.set_xlabel("source")
-    panel.set_ylabel("target")
+    has_text = max(values.shape) <= MAX_RANKS_WITH_TEXT
+    cell = RANK_CELL if has_text else None
+    figure, panel = draw_matrix(values, targets, sources, cell=cell, largest=max(float(np.nanmax(values)), 1.0))
+    has_range = False
+    for row in rows.to_dict("records") if has_text else []:
+        low, high = (row.get(name, row["rank"]) for name in ("rank_low", "rank_high"))
+        is_known = bool(pd.notna(low) and pd.notna(high) and low != high)
+        has_range |= is_known
+        where = targets.index(row["target"]), sources.index(row["source"])
+        write_cell(panel, where, f"{int(row['rank'])}", [f"{int(low)}–{int(high)}"] if is_known else [], RANK_CELL[1])
+    panel.set_xlabel("from (source)")
+    panel.set_ylabel("to (target)")
     return Drawing(
         figure,
         "Rank of the connectivity from every source to every target",
-        "Rank of the connectivity from source (columns) to target (rows); on the diagonal, within a region. Small "
-        "numbers are the range of ranks that the data allow, if this range is known.",
+        "Rank of the connectivity from source (columns) to target (rows); on the diagonal, within a region."
+        + " Small numbers are the range of ranks that the data allow." * has_range
+        + (
+            " A rank of 0 means that no weight can be told from zero. The estimated weights are small and not exactly "
+            "zero, so that other figures still show a current, which must not be interpreted."
+        )
+        * bool(((rows["rank"] == 0) & (rows["rms"] > 0)).any())
+        + remark,
     )

@@ -8,21 +8,20 @@ import numpy as np
 import pandas as pd
 
 from curbd.report.drawing import (
-    CELL_INK,
     GRADE_KEY,
     GRADE_MARKS,
     Drawing,
-    matrix_cells,
-    panels,
     percent_text,
     r2_text,
-    wrapped_label,
 )
 from curbd.report.findings import between_regions
+from curbd.report.matrix import CELL_INK, DETAIL_POINTS, draw_matrix
 from curbd.report.reading import ModelResults, RecordingResults
 
 MAX_COMPARED_PATHWAYS = 40
 """Largest number of pathways in the table and the picture; pathways.csv has all of them."""
+COMPARED_CELL = (1.1, 0.23)
+"""Width and height of a cell of the picture in inches."""
 LEVELS = {
     "unit": "currents between the recorded units",
     "population": "currents between whole populations, of which the recorded units are samples",
@@ -125,14 +124,13 @@ def figure(recorded: RecordingResults) -> Drawing | None:
     if not _are_comparable(recorded):
         return None
     shares, grades = _shares_and_grades(recorded)
-    names = [wrapped_label(str(name), 14) for name in shares]
-    height = 0.8 + 0.22 * len(shares) + 0.16 * max(name.count("\n") for name in names)
-    drawn, axes = panels(1, 1, (2.5 + 1.0 * shares.shape[1], height))
-    panel = axes[0, 0]
-    matrix_cells(panel, shares.to_numpy(float), list(shares.index), names, float(np.nanmax(shares, initial=0)))
-    for (row, column), share in np.ndenumerate(shares.to_numpy(float)):
+    values = shares.to_numpy(float)
+    largest = float(np.nanmax(values, initial=0))
+    pathways, models = list(map(str, shares.index)), list(map(str, shares))
+    drawn, panel = draw_matrix(values, pathways, models, cell=COMPARED_CELL, largest=largest)
+    for (row, column), share in np.ndenumerate(values):
         text = _cell(share, str(grades.iloc[row, column]))
-        panel.text(column, row, text, ha="center", va="center", fontsize=7, color=CELL_INK)
+        panel.text(column, row, text, ha="center", va="center", fontsize=DETAIL_POINTS, color=CELL_INK)
     return Drawing(
         drawn,
         "Share of every pathway in every model",

@@ -8,9 +8,10 @@ import pandas as pd
 
 from curbd.report import findings
 from curbd.report.choice import choice
-from curbd.report.drawing import Palette, counted, report_style
+from curbd.report.drawing import Palette, report_style
 from curbd.report.figures import figures_of_model, pictures
 from curbd.report.grid import grid
+from curbd.report.model_settings import about_model, settings_of
 from curbd.report.reading import ModelResults
 
 EXPERIMENT_TABLES = {
@@ -91,7 +92,8 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
             for name, heading in (EXPERIMENT_TABLES | MECHANISM_TABLES | TABLES_ON_DYNAMICS).items()
             if len(rows := _of_regions(fit.tables[name]))
         },
-        "settings": _settings(fit),
+        "about": about_model(fit),
+        "settings": settings_of(fit),
     }
 
 
@@ -103,16 +105,3 @@ def _by_evidence(contrasts: pd.DataFrame) -> pd.DataFrame:
 def _of_regions(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows about regions, without rows about single units."""
     return rows[rows["unit_id"] == ""] if "unit_id" in rows else rows
-
-
-def _settings(fit: ModelResults) -> str:
-    attrs = fit.networks.attrs
-    seeds = fit.networks["seed"].values
-    tau = fit.networks["tau_s"].values
-    chosen = str(fit.networks["penalty_by"].values[0]).replace("_", "-") if "penalty_by" in fit.networks else ""
-    return (
-        f"{attrs['family'].replace('_', ' ')}, estimator {attrs['estimator']}, options {attrs['options']}; "
-        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds[:8]))}{', ...' if len(seeds) > 8 else ''}); "
-        f"time constant {tau[0]:.3g} s; {counted(int(attrs['substeps']), 'Euler step')} in each bin"
-        f"{f'; penalties by {chosen}' if chosen else ''}."
-    )

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
 from curbd.report.drawing import (
+    GRADE_LINES,
     GRADE_WORDS,
     GREY,
-    Dash,
     Drawing,
     Palette,
     hover,
@@ -31,9 +31,13 @@ MAX_ARROWS = 30
 """Largest number of arrows, those with the best evidence."""
 MIN_SIDEWAYS = 0.3
 """Regions further to the side of the circle have their name on that side."""
+GRADE_SIGNS = {
+    "resolved": (3.0, "resolved (width: share)"),
+    "supported": (1.6, "supported"),
+    "cannot_tell": (0.9, "cannot tell"),
+}
+"""Grade -> width and label of its line in the legend."""
 CIRCLE_RADIUS = 0.26
-GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell": ":"}
-"""Grade -> style of the arrow; pathways of other grades are not drawn."""
 
 
 def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
@@ -75,16 +79,21 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     panel.set_aspect("equal")
     panel.axis("off")
     legend = [
-        Line2D([], [], color=GREY, linewidth=3, label="resolved (width: share)"),
-        Line2D([], [], color=GREY, linewidth=1.6, linestyle=GRADE_LINES["supported"], label="supported"),
-        Line2D([], [], color=GREY, linewidth=0.9, linestyle=GRADE_LINES["cannot_tell"], label="cannot tell"),
+        Line2D([], [], color=GREY, linewidth=width, linestyle=GRADE_LINES[grade], label=label)
+        for grade, (width, label) in GRADE_SIGNS.items()
+        if (drawable["grade"] == grade).any()
     ]
-    figure.legend(handles=legend, loc="outside lower center", ncols=3, fontsize=7.5)
+    if legend:
+        figure.legend(handles=legend, loc="outside lower center", ncols=3, fontsize=7.5)
     omitted = len(drawable) - MAX_ARROWS
     return Drawing(
         figure,
         "Diagram of the pathways between regions; the table of pathways lists them",
-        "Pathways between regions by the evidence for them; those without evidence are not drawn."
+        (
+            "Pathways between regions by the evidence for them; those without evidence are not drawn."
+            if len(drawable)
+            else "No pathway is drawn, because there is no evidence for any pathway between regions."
+        )
         + f" The {MAX_ARROWS} pathways with the best evidence are drawn, of {len(drawable)}." * (omitted > 0),
     )
 

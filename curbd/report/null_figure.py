@@ -30,6 +30,20 @@ NULL_PANELS = {
     ("random_group", "held_out_gain"): "random group:\nheld-out gain",
     ("trial_shuffle", "score"): "trials shuffled:\nscore",
 }
+NULL_MEANINGS = {
+    ("held_out_gain",): "Held-out gain: share of the squared current of the target that is predicted worse on held-out "
+    "trials without the source.",
+    ("score",): "Score: slope of the log likelihood of single trials by the weights of a pathway between populations.",
+    (
+        "random_weights",
+    ): "Random weights: size of any current with weights of this scale, and its correlation with what "
+    "the other sources leave unexplained.",
+    ("time_shift", "trial_shuffle"): "Shifted in time, trials shuffled: the source loses its relation to the target, "
+    "including a relation that other sources also have.",
+    ("region_labels", "random_group"): "Labels permuted, random group: whether it matters which units form the region, "
+    "not whether the pathway exists.",
+}
+"""Names of nulls or measures -> sentence of the caption if one of them is drawn."""
 MAX_NULL_PATHWAYS = 16
 """Resolved pathways and those with the largest share are shown; nulls.csv holds all."""
 
@@ -50,6 +64,7 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
         return None
     present = set(zip(rows["null"], rows["measure"], strict=True))
     titles = {key: title for key, title in NULL_PANELS.items() if key in present}
+    present_words = {word for key in titles for word in key}
     width = 10 if len(titles) > 1 else 5
     figure, axes = panels(1, len(titles), (width, 1.5 + 0.24 * len(heights)), share_y="all")
     for panel, ((null, measure), title) in zip(axes[0], titles.items(), strict=True):
@@ -83,12 +98,8 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
     return Drawing(
         figure,
         "Every pathway compared with its nulls",
-        "Additional nulls, which do not enter the verdict. Held-out gain: share of the squared current of the target "
-        "that is predicted worse on held-out trials without the source. Score: slope of the log likelihood of single "
-        "trials by the weights of a pathway between populations. Random weights: size of any current with weights of "
-        "this scale, and its correlation with what the other sources leave unexplained. Shifted in time, trials "
-        "shuffled: the source loses its relation to the target, including a relation that other sources also have. "
-        "Labels permuted, random group: whether it matters which units form the region, not whether the pathway exists."
+        "Additional nulls, which do not enter the verdict."
+        + "".join(f" {text}" for words, text in NULL_MEANINGS.items() if any(word in present_words for word in words))
         + (
             f" {len(heights)} pathways are shown: resolved ones, and the largest shares; nulls.csv has {omitted} more."
             * (omitted > 0)

@@ -29,7 +29,8 @@ class Outlook(NamedTuple):
     sentence : what can be said.
     next_steps : what to do next.
     warnings : what to know before a number is believed.
-    summaries : the verdict of every model, the model to read first at the front.
+    best : the verdict of the model to read first.
+    others : the verdicts of all other models, in the order of the config.
     """
 
     name: str
@@ -43,7 +44,8 @@ class Outlook(NamedTuple):
     sentence: str
     next_steps: list[str]
     warnings: list[str]
-    summaries: list[findings.Summary]
+    best: findings.Summary
+    others: list[findings.Summary]
 
 
 def outlook(recorded: RecordingResults, remarks: list[str]) -> Outlook:
@@ -57,8 +59,7 @@ def outlook(recorded: RecordingResults, remarks: list[str]) -> Outlook:
     best = model_comparison.recommended(recorded)
     between = findings.between_regions(best.tables["pathways"])
     counts = Counter(between["grade"])
-    fits = sorted(recorded.fits, key=lambda fit: fit.name != best.name)
-    summaries = [findings.summarise(fit) for fit in fits]
+    summaries = {fit.name: findings.summarise(fit) for fit in recorded.fits}
     attrs = recorded.recording.attrs
     return Outlook(
         name=recorded.name,
@@ -69,10 +70,11 @@ def outlook(recorded: RecordingResults, remarks: list[str]) -> Outlook:
         model=best.name,
         score=model_comparison.score_text(best),
         grades={grade: counts[grade] for grade in GRADE_WORDS},
-        sentence=summaries[0].sentence,
+        sentence=summaries[best.name].sentence,
         next_steps=_next_steps(recorded),
         warnings=[*remarks, *findings.warnings(recorded)],
-        summaries=summaries,
+        best=summaries[best.name],
+        others=[summary for name, summary in summaries.items() if name != best.name],
     )
 
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import jinja2
 
 from curbd.progress import tracked
-from curbd.report import questions
+from curbd.report import inactivation_figures, questions
+from curbd.report.code_words import coded
 from curbd.report.drawing import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
 from curbd.report.model_page import model_page
 from curbd.report.origin import definitions, provenance
@@ -43,6 +44,7 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
     """
     environment = _environment()
     outlooks: list[Outlook] = []
+    in_hz: questions.EffectsInHz = {}
     diagrams: dict[str, Picture | None] = {}
     shared = _shared(run)
     results = str(run.folder)
@@ -57,11 +59,12 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
         yield _path_of(name), page.render(**shared, **values, up="../../", here=name)
         page = environment.get_template("model.html")
         for fit in recorded.fits:
+            in_hz[name, fit.name] = inactivation_figures.effects_in_hz(fit)
             values = model_page(name, fit, run.palette, results)
             yield _path_of(name, fit.name), page.render(**shared, **values, recording=name, up="../../../", here="")
     tables = {
         "pathways": questions.pathway_tables(run),
-        "experiments": questions.experiment_tables(run),
+        "experiments": questions.experiment_tables(run, in_hz),
         "contrasts": questions.contrast_tables(run),
     }
     for question, across in tables.items():
@@ -86,13 +89,15 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
+    return environment
 
 
 def _shared(run: RunResults) -> dict[str, Any]:

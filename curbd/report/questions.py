@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
-from curbd.report import findings
+from curbd.report import findings, group_figures
 from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, number_text, percent_text, report_style, source_label
 from curbd.report.figures import figures_of_group, plot_call
 from curbd.report.findings import MAX_Q_TO_REPORT
@@ -18,6 +18,10 @@ from curbd.report.reading import RunResults
 
 MAX_ROWS = 200
 """Largest number of rows of a table of all recordings; the files hold all rows."""
+
+
+EffectsInHz = dict[tuple[str, str], dict[tuple[str, str], str]]
+"""Recording and model -> perturbation and region -> mean effect in Hz and in percent of the intact rate."""
 
 
 class Cell(NamedTuple):
@@ -61,8 +65,14 @@ def pathway_tables(run: RunResults) -> list[Across]:
     return _across(rows.assign(rank=rows["grade"].map(order)), cells, run)
 
 
-def experiment_tables(run: RunResults) -> list[Across]:
-    """Tabulate the effect of every experiment on every other region in every recording, one table per model."""
+def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
+    """Tabulate the effect of every experiment on every other region in every recording, one table per model.
+
+    Parameters
+    ----------
+    run : the results of the run.
+    in_hz : effects in Hz, of recordings whose activity has rates in Hz.
+    """
     rows = run.tables["inactivations"]
     first = rows.groupby(["recording", "model"])["seed"].transform("first")
     rows = rows[(rows["target_kind"] == "region") & (rows["perturbed_share"] < 1) & (rows["seed"] == first)]
@@ -75,12 +85,17 @@ def experiment_tables(run: RunResults) -> list[Across]:
     )
     merged = merged.reset_index()
     merged["row"] = merged["perturbation"] + " on " + merged["target"]
+    merged["size"] = [number_text(size) + " rms" for size in np.sqrt(merged["square"])]
+    merged["hz"] = [
+        in_hz[row["recording"], row["model"]].get((row["perturbation"], row["target"]), "")
+        for row in merged.to_dict("records")
+    ]
     cells = [
         Cell(
-            text=f"{number_text(float(np.sqrt(row['square'])))}{' ★' if row['q_value'] <= MAX_Q_TO_REPORT else ''}",
+            text=f"{row['hz'] or row['size']}{' ★' if row['q_value'] <= MAX_Q_TO_REPORT else ''}",
             kind="resolved" if row["supported"] else "no_evidence",
-            title=f"{row['row']}, {row['recording']}: rms {number_text(float(np.sqrt(row['square'])), 3)} of scaled "
-            f"rates, smallest q of a condition {number_text(row['q_value'])}, "
+            title=f"{row['row']}, {row['recording']}: {', '.join(filter(None, [row['hz'], row['size']]))} of scaled "
+            f"rates, smallest q of a condition {number_text(row['q_value']) or 'unknown'}, "
             f"{'supported' if row['supported'] else 'not supported'}",
         )
         for row in merged.to_dict("records")
@@ -114,7 +129,10 @@ def _across(rows: pd.DataFrame, cells: list[Cell], run: RunResults) -> list[Acro
     places = rows[["model", "row", "recording"]].itertuples(index=False, name=None)
     by_place = dict(zip(places, cells, strict=True))
     tables = []
-    for model, of_model in rows.groupby("model", sort=False):
+    for model in run.models:
+        of_model = rows[rows["model"] == model]
+        if of_model.empty:
+            continue
         order = of_model.groupby("row", sort=True)["rank"].mean().sort_values(kind="stable").index
         columns = [name for name in run.names if name in set(of_model["recording"])]
         empty = Cell("", "absent", "not in this recording")
@@ -133,14 +151,17 @@ def group_page(run: RunResults) -> dict[str, Any]:
         for (model, quantity), draw in figures_of_group(run).items():
             code = plot_call(str(run.folder), quantity, "", model)
             if drawing := draw():
-                pictures.append(picture(f"forest-{len(pictures) + 1}", f"{quantity}, {model}", drawing, code))
+                pictures.append(
+                    picture(f"forest-{len(pictures) + 1}", f"{group_figures.title(quantity)} ({model})", drawing, code)
+                )
     return {
         "subjects": run.sessions["subject"].nunique(),
         "sessions": run.sessions["session"].nunique(),
         "pictures": pictures,
-        "table": _group_grid(group),
+        "table": _group_grid(group, run.models),
     }
 
 
-def _group_grid(group: pd.DataFrame) -> Grid:
-    return grid("group", group.sort_values(["model", "quantity", "q_value"], kind="stable"))
+def _group_grid(group: pd.DataFrame, models: list[str]) -> Grid:
+    place = group.assign(place=group["model"].map(models.index))
+    return grid("group", group.loc[place.sort_values(["place", "quantity", "q_value"], kind="stable").index])

@@ -11,6 +11,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.group.group_table import session_table
+from curbd.network.file import posterior_of
 from curbd.network.truth import read_with_truth
 from curbd.network.view import Rates, View, view
 from curbd.report.drawing import Palette, colours
@@ -42,6 +43,21 @@ class ModelResults(NamedTuple):
     def is_of_populations(self) -> bool:
         """Return True if the model is a population network, whose network.nc has no weights of single units."""
         return self.networks.attrs.get("level") == "population"
+
+    @property
+    def has_posterior(self) -> bool:
+        """Return True if the estimator knows how uncertain its weights are."""
+        return self.is_of_populations or posterior_of(self.networks, 0) is not None
+
+    @property
+    def interval_label(self) -> str:
+        """Return what the intervals of currents and effects are, which come from the fits if there is no posterior."""
+        return "95 % interval" if self.has_posterior else f"95 % interval over {self.networks.sizes['seed']} fits"
+
+    @property
+    def current_unit(self) -> str:
+        """Return the unit of the currents, which in population networks drive the logarithm of the rate."""
+        return "log rate" if self.is_of_populations else "units of x"
 
     @property
     def first_seed(self) -> int:
@@ -125,6 +141,13 @@ class RunResults(NamedTuple):
     palette: Palette
     folder: Path
 
+    @property
+    def models(self) -> list[str]:
+        """Return the names of the models in the order of the config, which is their order on all pages."""
+        present = list(map(str, self.tables["fits"]["model"].unique()))
+        wanted = self.provenance.get("config", {}).get("models", {})
+        return [*(name for name in wanted if name in present), *(name for name in present if name not in wanted)]
+
     def recording(self, name: str) -> RecordingResults:
         """Read recording and networks of one recording.
 
@@ -132,7 +155,7 @@ class RunResults(NamedTuple):
         ------
         UserError : the recording or a network is missing.
         """
-        return _results_of(name, self.tables, self.folder, self.provenance)
+        return _results_of(name, self)
 
 
 def read_run(tables: Path, results: Path) -> RunResults:
@@ -173,22 +196,21 @@ def read_run(tables: Path, results: Path) -> RunResults:
     )
 
 
-def _results_of(
-    name: str, collected: dict[str, pd.DataFrame], results: Path, provenance: dict[str, Any]
-) -> RecordingResults:
-    of_recording = {table: rows[rows["recording"] == name] for table, rows in collected.items() if "recording" in rows}
-    shared = read_with_truth(results / name / "recording.nc")
+def _results_of(name: str, run: RunResults) -> RecordingResults:
+    of_recording = {table: rows[rows["recording"] == name] for table, rows in run.tables.items() if "recording" in rows}
+    shared = read_with_truth(run.folder / name / "recording.nc")
+    present = set(of_recording["fits"]["model"])
     fits = []
-    for model in of_recording["fits"]["model"].unique():
-        folder = results / name / str(model)
-        own = _has_own_recording(folder, provenance)
+    for model in [model for model in run.models if model in present]:
+        folder = run.folder / name / model
+        own = _has_own_recording(folder, run.provenance)
         recording, truth = read_with_truth(folder / "recording.nc") if own else shared
         of_model = {
             table: rows[rows["model"] == model] if "model" in TABLES[table].names and table != "regions" else rows
             for table, rows in of_recording.items()
         }
         networks = read_netcdf(folder / "network.nc")
-        fits.append(ModelResults(name=str(model), recording=recording, truth=truth, networks=networks, tables=of_model))
+        fits.append(ModelResults(name=model, recording=recording, truth=truth, networks=networks, tables=of_model))
     return RecordingResults(
         name=name,
         recording=shared[0],

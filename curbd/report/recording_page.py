@@ -11,7 +11,7 @@ import xarray as xr
 
 from curbd.recording.scaling import own_nonlinearity
 from curbd.report import degeneracy, findings, model_comparison
-from curbd.report.drawing import Palette, counted, number_text, report_style
+from curbd.report.drawing import Palette, counted, number_text, report_style, source_label
 from curbd.report.figures import figures_of_model, figures_of_recording, pictures
 from curbd.report.grid import grid
 from curbd.report.outlook import Outlook
@@ -122,8 +122,20 @@ def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
             + (f", smoothed with {recording.attrs['smoothing_s']:.4g} s" if recording.attrs["smoothing_s"] else ""),
         ),
         ("t = 0", _event(recording)),
-        ("inputs", ", ".join(inputs) or "none"),
+        ("experimenter's inputs", ", ".join(inputs) or "none"),
+        *_estimated_sources(recorded, inputs),
     ]
+
+
+def _estimated_sources(recorded: RecordingResults, inputs: list[str]) -> list[tuple[str, str]]:
+    """Name the sources that models estimate in addition to the recorded inputs."""
+    texts = []
+    for fit in recorded.fits:
+        sources = fit.tables["pathways"]["source"].unique()
+        names = [name for name in sources if name.startswith("input:") and name.removeprefix("input:") not in inputs]
+        if names:
+            texts.append(f"{', '.join(map(source_label, names))} (model {fit.name})")
+    return [("estimated sources", "; ".join(texts))] if texts else []
 
 
 def _event(recording: xr.Dataset) -> str:

@@ -18,6 +18,7 @@ from curbd.report.drawing import (
     legend_marker,
     number_text,
     panels,
+    pathway_label,
     r2_text,
     source_colour,
     source_label,
@@ -82,7 +83,8 @@ def recovery(fit: ModelResults, palette: Palette) -> Drawing | None:
         "R² of each recovered current with the true current" + ", and the R² that was predicted" * predicted,
         "How much of the true current is recovered"
         + ", and how much the posterior predicts without knowing the true current" * predicted
-        + ". A pathway without a true current should be unresolved.",
+        + "."
+        + " A pathway without a true current should be unresolved." * bool(rows["true_r2"].isna().any()),
     )
 
 
@@ -112,7 +114,9 @@ def traces(fit: ModelResults, palette: Palette) -> Drawing | None:
             panel.plot(view.time_s, recovered[:, unit], label="recovered", **look)
             panel.set_label(f"{source.name} → {view.unit_id[units[unit]]}")
             panel.set_title(panel.get_label(), fontsize=8.5)
-        line[0].set_ylabel(f"{rank}: {source.name} → {row['target']}\ncurrent (x), R² {r2_text(row['true_r2'])}")
+        line[0].set_ylabel(
+            f"{rank}: {pathway_label(source.name, row['target'])}\n({fit.current_unit}), R² {r2_text(row['true_r2'])}"
+        )
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
     legend = [
@@ -124,5 +128,7 @@ def traces(fit: ModelResults, palette: Palette) -> Drawing | None:
         figure,
         "True and recovered currents of single units",
         f"True and recovered currents in one trial (index {trial}), for the pathway between regions that is recovered "
-        "best and for the pathway that is recovered worst; of each, the three units with the largest true current.",
+        + "best and for the pathway that is recovered worst; of each, " * (len(chosen) > 1)
+        + "best; " * (len(chosen) == 1)
+        + "the three units with the largest true current.",
     )

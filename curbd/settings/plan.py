@@ -117,7 +117,9 @@ class Plan:
             }
             for name, recording in self.recordings.items()
         }
-        return json.dumps({"config": self.config.model_dump(mode="json"), "recordings": recordings}, sort_keys=True)
+        config = self.config.model_dump(mode="json")
+        models = list(self.config.models)
+        return json.dumps({"config": config, "recordings": recordings, "order_of_models": models}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -128,6 +130,8 @@ class Plan:
         ValueError : the string is not a plan.
         """
         data = json.loads(text)
+        models = data["config"]["models"]
+        data["config"]["models"] = {name: models[name] for name in data["order_of_models"]}
         recordings = {
             name: Recording(
                 name=name,

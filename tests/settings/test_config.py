@@ -87,9 +87,11 @@ def test_a_column_replaces_a_default_and_a_model_replaces_both(table: Write) -> 
 
 def test_what_a_step_gets_can_be_read_again(table: Write) -> None:
     table(HEADER, "a\ta.nwb\tnwb")
-    made = plan(models={"m": {"family": "full_rank", "estimator": "force", "options": {"passes": 3}}})
+    full = {"family": "full_rank", "estimator": "force", "options": {"passes": 3}}
+    made = plan(models={"m": full, "a": {"family": "low_rank"}})
     again = Plan.from_json(made.to_json())
     assert again == made
+    assert list(again.config.models) == ["m", "a"]
     assert as_json(again.recording_settings("a")) == as_json(RecordingSettings())
     model = again.fit_model("a", "m")
     assert model.options["passes"] == 3

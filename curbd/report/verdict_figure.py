@@ -1,0 +1,122 @@
+"""The matrix of the verdicts on all pathways of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from curbd.report.drawing import (
+    GRADE_KEY,
+    GRADE_LINES,
+    GRADE_MARKS,
+    GRADE_WORDS,
+    Drawing,
+    Palette,
+    number_text,
+    pathway_label,
+    percent_text,
+    resolved_first,
+    source_label,
+)
+from curbd.report.matrix import CELL_INK, LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.reading import ModelResults
+
+MAX_NAMES_WITH_SIZES, MAX_NAMES_WITH_SHARES = 9, 16
+"""Matrices of more names have no rms and null in their cells, and those of still more names no shares."""
+CELL_WITH_SIZES, CELL_WITH_SHARE = (1.15, 0.75), (0.56, 0.42)
+"""Width and height of cells in inches."""
+
+
+def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
+    """Draw a matrix of all pathways with their share and grade, and with rms and null where there is room."""
+    targets, sources, remark = names_of_matrix(resolved_first(fit.tables["pathways"]), palette)
+    pathways = fit.tables["pathways"]
+    pathways = pathways[pathways["target"].isin(targets) & pathways["source"].isin(sources)]
+    share = pathways.pivot_table(index="target", columns="source", values="share")
+    share = share.reindex(index=targets, columns=sources)
+    n_names = max(len(targets), len(sources))
+    with_sizes, with_share = n_names <= MAX_NAMES_WITH_SIZES, n_names <= MAX_NAMES_WITH_SHARES
+    cell = CELL_WITH_SIZES if with_sizes else CELL_WITH_SHARE if with_share else None
+    rows = {(targets.index(row["target"]), sources.index(row["source"])): row for row in pathways.to_dict("records")}
+    largest = _largest_share(share)
+    figure, panel = draw_matrix(
+        share.to_numpy(float),
+        targets,
+        [source_label(name) for name in sources],
+        cell=cell,
+        largest=largest,
+        texts={where: _text_under_pointer(row) for where, row in rows.items()},
+        bar="" if cell else "share of the current of the target",
+    )
+    for where, row in rows.items():
+        mark = GRADE_MARKS[row["grade"]]
+        if cell is None:
+            if row["grade"] == "resolved":
+                _outline(panel, where, row["grade"])
+            if row["grade"] != "no_evidence":
+                panel.text(*where[::-1], mark, fontsize=LABEL_POINTS, color=CELL_INK, ha="center", va="center")
+            continue
+        _outline(panel, where, row["grade"])
+        details = _sizes(row) if with_sizes else []
+        write_cell(panel, where, f"{mark} {percent_text(row['share'])}", details, cell[1])
+    panel.set_ylabel("to (target)")
+    panel.set_xlabel("from (source)", labelpad=8)
+    has_null = bool(pathways["null_rms"].notna().any())
+    graded = f"{GRADE_KEY}."
+    if cell is None:
+        graded += " Cells without a mark: no evidence. The share of a cell is under the pointer."
+    else:
+        graded += (
+            " Outlines as in the diagram: solid if resolved, dashed if supported, dotted if nothing can be told. Every "
+            "cell has the share of the current of the target"
+            + ", and the rms of the current" * with_sizes
+            + " with its null, which is the rms that the fit gives when the trials of the source are shuffled"
+            * (with_sizes and has_null)
+            + "."
+        )
+    alt = "; ".join(
+        f"{row['source']} to {row['target']}: {row['grade'].replace('_', ' ')}" for row in rows.values() if cell
+    )
+    return Drawing(
+        figure,
+        f"Matrix of verdicts: {alt}" if alt else "Matrix of shares and verdicts",
+        "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
+        f"the target; cells are darkest from {percent_text(largest)} on. {graded}{remark}",
+    )
+
+
+def _largest_share(share: pd.DataFrame) -> float:
+    """The share with the darkest shade: the largest of a source on another region, so that small shares differ."""
+    others = [share.loc[target, source] for target in share.index for source in share.columns if source != target]
+    largest = np.nanmax(others) if len(others) and np.isfinite(others).any() else 1.0
+    return float(largest) if largest > 0 else 1.0
+
+
+def _sizes(row: dict[Any, Any]) -> list[str]:
+    null = [f"null {number_text(row['null_rms'])}"] if np.isfinite(row["null_rms"]) else []
+    return [f"rms {number_text(row['rms'])}", *null]
+
+
+def _text_under_pointer(row: dict[Any, Any]) -> str:
+    """What the page says about a pathway under the pointer."""
+    numbers = {
+        "share": percent_text(row["share"]) if np.isfinite(row["share"]) else "",
+        "rms": number_text(row["rms"]),
+        "null": number_text(row["null_rms"]),
+        "q": number_text(row["q_value"]),
+    }
+    texts = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
+    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {texts}"
+
+
+def _outline(panel: Axes, where: tuple[int, int], grade: str) -> None:
+    """Outline a cell in the style of the arrows of its grade; a hatching would be behind the numbers."""
+    if grade in GRADE_LINES:
+        corner = (where[1] - 0.45, where[0] - 0.43)
+        width = 1.4 if grade == "resolved" else 1.1
+        style: dict[str, Any] = {"edgecolor": CELL_INK, "linewidth": width, "linestyle": GRADE_LINES[grade]}
+        panel.add_patch(Rectangle(corner, 0.9, 0.86, fill=False, **style))

@@ -1,0 +1,153 @@
+"""Figures of the report: words for readers who cannot see them, colours of the page, and the line that draws them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from curbd import tables
+from curbd.errors import UserError
+from curbd.report import current_figures, effect_figures, fit_figures, inactivation_figures
+from curbd.report.drawing import report_style, resolved_first, source_label
+from curbd.report.figures import plot
+from curbd.report.grid import grid
+from curbd.report.reading import RecordingResults, read_run
+from tests.support.small_run import EVIL, REGIONS
+
+
+def test_conditions_and_regions_are_named_under_the_pointer(page: str) -> None:
+    assert "side=left" in page
+    cells = re.findall(r"<title>([^<]*)</title>", page)
+    assert any(re.match(r"A &amp;amp; co, C|A &amp; co, ", cell) for cell in cells)
+
+
+def test_figures_follow_the_colours_of_the_page(page: str) -> None:
+    figures = re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)
+    assert figures
+    assert all("#1a1a1a" not in re.sub(r"var\([^)]*\)", "", figure) for figure in figures)
+    assert not any(re.search(r'<text style="(?![^"]*fill)', figure) for figure in figures)
+    identifiers = [re.findall(r'\bid="([^"]+)"', text) for text in page.split("<!DOCTYPE html>")]
+    assert all(len(names) == len(set(names)) for names in identifiers)
+
+
+def test_pictures_say_in_words_what_they_show(page: str) -> None:
+    images = re.findall(r"<img [^>]*>|<svg role[^>]*>", page)
+    assert all(re.search(r'(alt|aria-label)="[^"]{10,}"', image) for image in images)
+    for picture in ("Matrix of verdicts", "Matrix of mean currents", "Matrix of effects", "Latent variables over time"):
+        assert any(picture in image for image in images)
+    for picture in ("Vector field of the latents", "Loadings of the units", "Rank of the connectivity"):
+        assert any(picture in image for image in images)
+
+
+def test_order_and_colours_of_regions_are_those_of_the_config(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "tables", tmp_path / "tables")
+    origin = json.loads((run / "tables" / "provenance.json").read_text(encoding="utf-8"))
+    origin["config"]["report"] = {"regions": ["$C_", "A & co"], "colours": {"A & co": "#123456"}}
+    (tmp_path / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
+    palette = read_run(tmp_path / "tables", run).palette
+    assert list(palette) == ["$C_", "A & co", EVIL, "ca1"]
+    assert palette["A & co"] == "#123456"
+
+
+def test_the_line_below_a_figure_draws_it(run: Path, page: str) -> None:
+    calls = re.findall(r"<code>curbd\.plot\(([^<]*)\)</code>", page)
+    assert any("verdicts" in call for call in calls)
+    axes = plot(run, "verdicts", recording="three", model="full")
+    assert "A & co" in [text.get_text() for text in axes[0].get_yticklabels()]
+    with pytest.raises(UserError, match="did you mean"):
+        plot(run, "verdict", recording="three", model="full")
+    with pytest.raises(UserError, match="nothing to show"):
+        plot(run, "measured_effects", recording="three", model="full")
+
+
+def test_a_figure_of_the_group_needs_no_recording(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected one of alone, three"):
+        plot(run, "share", model="full")
+    # The two recordings have no region in common; with a second session of the first, the group has a figure.
+    shutil.copytree(run / "tables", tmp_path / "tables")
+    group = tables.read("group", run / "tables" / "group.csv").assign(n_sessions=2)
+    tables.write("group", group, tmp_path / "tables" / "group.csv")
+    axes = plot(tmp_path, "share", model="full")
+    assert re.search(r" → .*, all sessions: ", str(axes[0].lines[-1].get_gid()))
+    with pytest.raises(UserError, match="did you mean"):
+        plot(tmp_path, "shar", model="full")
+
+
+def test_a_resolved_pathway_of_a_small_share_is_drawn_before_larger_ones() -> None:
+    pathways = pd.DataFrame({"share": [0.3, 0.01, 0.2], "verdict": ["unresolved", "resolved", "unresolved"]})
+    assert resolved_first(pathways)["share"].tolist() == [0.01, 0.3, 0.2]
+
+
+def test_the_free_run_of_trials_that_start_late_is_shown(three: RecordingResults) -> None:
+    full = three.fits[0]
+    rates = full.recording["rates"].transpose("trial", "time", "unit").copy(deep=True)
+    rates[:, :3] = np.nan
+    rates[:, 20] = np.nan
+    palette = dict.fromkeys(REGIONS, "black")
+    with report_style():
+        assert fit_figures.unit_traces(full._replace(recording=full.recording.assign(rates=rates)), palette)
+
+
+def test_a_simulation_that_leaves_the_recorded_range_is_remarked(three: RecordingResults) -> None:
+    full = three.fits[0]
+    palette = dict.fromkeys(REGIONS, "black")
+    course = full.tables["inactivation_timecourses"]
+    with report_style():
+        calm = effect_figures.timecourses(full, palette)
+        far = full.tables | {"inactivation_timecourses": course.assign(intact_mean=course["intact_mean"] + 1.0)}
+        wild = effect_figures.timecourses(full._replace(tables=far), palette)
+    assert calm
+    assert wild
+    assert "beyond the recorded range" not in calm.caption.lower()
+    assert "beyond the recorded range" in wild.caption.lower()
+    titles = [panel.get_title() for panel in wild.figure.axes[: len(wild.figure.axes) // 2]]
+    assert all(title.endswith("beyond the recorded range") for title in titles)
+
+
+def test_intervals_of_fits_without_a_posterior_are_called_so(three: RecordingResults) -> None:
+    full, low = three.fits
+    assert full.interval_label == "95 % interval"
+    assert low.interval_label == "95 % interval over 2 fits"
+
+
+def test_a_current_of_a_pathway_that_may_not_exist_is_explained(three: RecordingResults) -> None:
+    full = three.fits[0]
+    palette = dict.fromkeys(REGIONS, "black")
+    currents = full.tables["currents"]
+    captions = {}
+    with report_style():
+        for low, high in ((-1.0, 1.0), (0.5, 1.0)):
+            tables_of = full.tables | {
+                "currents": currents.assign(ci_low=low, ci_high=high),
+                "pathways": full.tables["pathways"].assign(grade="no_evidence"),
+            }
+            captions[low] = current_figures.matrix(full._replace(tables=tables_of), palette).caption
+    assert "An interval that excludes zero is no evidence" in captions[0.5]
+    assert "An interval that excludes zero is no evidence" not in captions[-1.0]
+
+
+def test_effects_on_spikes_are_in_hz_and_in_percent(three: RecordingResults) -> None:
+    full = three.fits[0]
+    assert inactivation_figures.effects_in_hz(full) == {}
+    rates, scale = full.recording["rates"].assign_attrs(units="Hz"), ("unit", np.full(15, 20.0))
+    recording = full.recording.assign_attrs(activity="measured").assign(rates=rates, scale=scale)
+    units = full.tables["inactivation_units"].assign(effect_mean=-0.1, intact_mean=0.5)
+    tables_of = full.tables | {"inactivation_units": units}
+    in_hz = inactivation_figures.effects_in_hz(full._replace(recording=recording, tables=tables_of))
+    assert set(in_hz.values()) == {"−2 Hz (−20 %)"}
+
+
+def test_sources_that_a_model_estimates_are_no_inputs() -> None:
+    names = ["V1", "input:light", "input:evoked", "input:hidden_2"]
+    assert list(map(source_label, names)) == ["V1", "light (input)", "evoked response", "hidden input 2"]
+
+
+def test_numbers_are_written_for_people() -> None:
+    rows = pd.DataFrame({"region": ["NA"], "n_units": [12], "samples_per_dimension": [2417.3], "share": [-0.01234]})
+    assert grid("regions", rows).rows == [["NA", "12", "2417", "−0.0123"]]
