@@ -87,7 +87,7 @@ def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
     merged["row"] = merged["perturbation"] + " on " + merged["target"]
     merged["size"] = [number_text(size) + " rms" for size in np.sqrt(merged["square"])]
     merged["hz"] = [
-        in_hz[row["recording"], row["model"]].get((row["perturbation"], row["target"]), "")
+        in_hz.get((row["recording"], row["model"]), {}).get((row["perturbation"], row["target"]), "")
         for row in merged.to_dict("records")
     ]
     cells = [
