@@ -25,7 +25,7 @@ from curbd.report.figures import plot_call
 from curbd.report.reading import ModelResults
 
 MIN_REGIONS_TO_CHOOSE = 3
-MAX_CHOICE_NUMBERS = 100_000
+MAX_CHOICE_NUMBERS = 70_000
 """About as many numbers are on a page at most: courses of many pathways have fewer points."""
 MIN_CHOICE_POINTS = 20
 STEPS_OF_SCALE = 999

@@ -154,7 +154,7 @@ def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, fit: ModelResults, pa
         _mark_clusters(panel, time_s, course["p_value"].to_numpy())
         event_line(panel)
         panel.set_label(pathway_label(source, target))
-        panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=colour)
+        panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=INK)
     for panel in axes[:, 0]:
         panel.set_ylabel(f"difference\n({fit.current_unit})")
     for panel in axes[-1]:

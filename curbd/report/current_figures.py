@@ -204,9 +204,7 @@ def _strongest(
         draw(panel, target, source)
         event_line(panel)
         _grade_mark(panel, grade.get((target, source), ""))
-        panel.set_title(
-            wrapped_label(panel.get_label(), QUARTER_TITLE_LETTERS), fontsize=8, color=source_colour(source, palette)
-        )
+        panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=INK)
     for panel in axes[:, 0]:
         panel.set_ylabel(current_unit)
     for panel in axes[-1]:

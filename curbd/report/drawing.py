@@ -137,7 +137,7 @@ def colours(regions: Iterable[str], wanted: ReportSettings | None = None) -> Pal
 def _distinct_colours(number: int) -> list[str]:
     """Colours that differ between neighbours: the fixed colours, then their darker and their lighter shades."""
     shades = [list(REGION_COLOURS)]
-    for towards, share in (("#000000", 0.35), ("#FFFFFF", 0.4), ("#000000", 0.6)):
+    for towards, share in (("#000000", 0.3), ("#FFFFFF", 0.4), ("#000000", 0.45)):
         shades.append([_mixed(colour, towards, share) for colour in REGION_COLOURS])
     return [colour for _, colour in zip(range(number), cycle(chain(*shades)), strict=False)]
 

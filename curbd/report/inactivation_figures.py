@@ -71,7 +71,7 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
         largest=float(np.nanmax(effect, initial=0)),
         texts={
             (perturbations.index(perturbation), targets.index(target)): f"{perturbation} on {target}: "
-            + ", ".join(of_cell)
+            + ", ".join(of_cell if has_text else of_cell[:1])
             for (perturbation, target), of_cell in lines.items()
         },
         bar="" if has_text else "effect, rms of scaled rates",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from curbd.report.drawing import HOVER, Drawing
 
-MAX_SVG_CHARACTERS = 230_000
+MAX_SVG_CHARACTERS = 250_000
 """Pictures whose SVG is longer become PNG, so that the page of a recording stays small."""
 CURVE, BAND, PANEL = "curve:", "band:", "panel:"
 """Starts of the identifiers of lines, of the intervals around them, and of panels with lines."""
@@ -33,6 +33,8 @@ PAGE_COLOURS = {
     "#e4e4e4": "rule",
 }
 """Colour in figures -> variable of the style sheet, which has another value on a dark page."""
+RECTANGLE = re.compile(r"M (\S+) (\S+)\s+L (\S+) \2\s+L \3 (\S+)\s+L \1 \4(?:\s+L \1 \2)?\s+z\s*")
+"""Path of an upright rectangle, such as a cell of a matrix, which horizontal and vertical lines describe in short."""
 FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif"
 """Fonts of figures; the fallbacks are not wider than the font with which the figures are laid out."""
 
@@ -169,6 +171,8 @@ def _tag_for_page(tag: str, name: str) -> str:
     tag = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", tag)
     if len(tag) > MIN_LONG_TAG:
         tag = re.sub(r'(?<= d=")[MLz\d\s.-]+(?=")', lambda path: _short_path(path[0]), tag)
+    tag = RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", tag)
+    tag = re.sub(r'(?<=z" )style="fill: (#[0-9a-f]{6})"', r'fill="\1"', tag)
     tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
     tag = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _variable(colour[0]), tag)
     return tag.replace("'DejaVu Sans'", FONTS)

@@ -49,7 +49,7 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
         [source_label(name) for name in sources],
         cell=cell,
         largest=largest,
-        texts={where: _text_under_pointer(row) for where, row in rows.items()},
+        texts={where: _text_under_pointer(row, in_short=cell is None) for where, row in rows.items()},
         bar="" if cell else "share of the current of the target",
     )
     for where, row in rows.items():
@@ -68,7 +68,7 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
     has_null = bool(pathways["null_rms"].notna().any())
     graded = f"{GRADE_KEY}."
     if cell is None:
-        graded += " Cells without a mark: no evidence. The share of a cell is under the pointer."
+        graded += " Cells without a mark: no evidence."
     else:
         graded += (
             " Outlines as in the diagram: solid if resolved, dashed if supported, dotted if nothing can be told. Every "
@@ -101,14 +101,19 @@ def _sizes(row: dict[Any, Any]) -> list[str]:
     return [f"rms {number_text(row['rms'])}", *null]
 
 
-def _text_under_pointer(row: dict[Any, Any]) -> str:
-    """What the page says about a pathway under the pointer."""
-    numbers = {
-        "share": percent_text(row["share"]) if np.isfinite(row["share"]) else "",
-        "rms": number_text(row["rms"]),
-        "null": number_text(row["null_rms"]),
-        "q": number_text(row["q_value"]),
-    }
+def _text_under_pointer(row: dict[Any, Any], *, in_short: bool) -> str:
+    """What the page says about a pathway under the pointer; the share alone in matrices of many cells."""
+    share = percent_text(row["share"]) if np.isfinite(row["share"]) else ""
+    numbers = (
+        {"share": share}
+        if in_short
+        else {
+            "share": share,
+            "rms": number_text(row["rms"]),
+            "null": number_text(row["null_rms"]),
+            "q": number_text(row["q_value"]),
+        }
+    )
     texts = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
     return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {texts}"
 
