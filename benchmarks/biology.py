@@ -3,7 +3,9 @@
 The teachers of the experiments ``labels`` and ``density`` are three regions of excitatory and inhibitory units in
 space, with inhibition inside regions only (`curbd.teachers.excitatory_inhibitory`); those of the experiment ``region``
 are a cortex and a striatum (`curbd.teachers.inhibitory_region`). Networks are fitted to exact rates with the true time
-constant, as in the reference experiments. Five further trials are held out.
+constant, as in the reference experiments. Five further trials are held out. The experiment ``silencing`` compares the
+effects of silencing in the fitted network with their mean over networks drawn from the posterior, and with those of a
+fit that knows which units are connected.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from curbd import teachers
 from curbd.estimators.fitting import fit
 from curbd.network.equation import Network, simulate
 from curbd.network.file import network_of
+from curbd.network.view import views
 from curbd.recording.ingest import ingest_file
 from curbd.scores.constraints import constraint_table
 from curbd.settings.models import Model
@@ -39,18 +42,28 @@ SILENT = -1.0
 DALE = {"signs": True, "local_inhibition": True, "distance": 1.0}
 LABELLED = "L1, signs + distance + local"
 UNCONSTRAINED = "L1"
+CONNECTED = "L1, signs + true pairs"
+POSTERIOR_DRAWS = 20
 MISLABELLED = f"{LABELLED}, shuffled cell types"
 MISPLACED = f"{LABELLED}, shuffled positions"
 log = logging.getLogger("biology")
 
 
-def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bool = False) -> pd.DataFrame:
-    """All experiments with the teachers of every seed; rows that the table already holds are kept."""
+def measure(
+    table: Path,
+    seeds: Sequence[int],
+    experiments: Sequence[str] | None = None,
+    *,
+    quick: bool = False,
+    again: bool = False,
+) -> pd.DataFrame:
+    """The experiments, all by default, with the teachers of every seed; rows that the table already holds are kept."""
     done = {key[:2] for key in finished(table, KEYS, again)}
-    for name, experiment in {"region": _regions, "labels": _labels, "density": _densities}.items():
+    for name in experiments or EXPERIMENTS:
         for seed in seeds:
             if (seed, name) not in done:
-                add(table, KEYS, pd.DataFrame(experiment(seed, quick=quick)), list(seeds))
+                order = sorted({*seeds, *rows(table, KEYS)["seed"]})
+                add(table, KEYS, pd.DataFrame(EXPERIMENTS[name](seed, quick=quick)), order)
                 log.info("%s, seed %d", name, seed)
     return rows(table, KEYS)
 
@@ -71,6 +84,35 @@ def _labels(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
         moved = recording.assign_coords({axis: ("unit", recording[axis].values[order]) for axis in "xyz"})
         networks = _fitted(moved, "sparse", DALE)
         yield row | {"fit": MISPLACED} | _scores(teacher, recording, networks) | _judged(networks)
+
+
+def _silencing(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
+    """Effects of silencing in the fit, in draws from its posterior, and in a fit that knows who is connected."""
+    row: dict[str, Any] = {"seed": seed, "experiment": "silencing"}
+    for trials in (2, 20):
+        teacher, recording = _recorded(teachers.excitatory_inhibitory, seed, trials, quick=quick)
+        networks = _fitted(recording, "sparse", DALE | {"shuffles": 0})
+        expected = {"expected_silencing_r2": _expected_silencing(teacher, recording, networks)}
+        yield row | {"trials": trials, "fit": LABELLED} | _scores(teacher, recording, networks) | expected
+    name = recording["unit_id"].values.astype(str)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.tsv"
+        lines = [f"{name[target]}\t{name[source]}" for target, source in np.argwhere(teacher.network.J != 0)]
+        path.write_text("\n".join(["target\tsource", *lines]) + "\n", encoding="utf-8")
+        networks = _fitted(recording, "sparse", {"signs": True, "pairs": str(path), "shuffles": 0})
+    expected = {"expected_silencing_r2": _expected_silencing(teacher, recording, networks)}
+    yield row | {"trials": 20, "fit": CONNECTED} | _scores(teacher, recording, networks) | expected
+
+
+def _expected_silencing(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> float:
+    """R2 of the mean effects over networks drawn from the posterior, as `expected_mean` of a run."""
+    region = teacher.region
+    drawn = [silencing(network, region) for network in views(recording, networks)[0].draws(POSTERIOR_DRAWS, 0)]
+    return _r2(np.mean(drawn, axis=0), silencing(teacher.network, region))
+
+
+def _r2(estimated: Array, true: Array) -> float:
+    return float(1 - ((estimated - true) ** 2).sum() / (true**2).sum())
 
 
 def _densities(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
@@ -152,13 +194,9 @@ def _scores(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> di
             if source != target:
                 block = np.ix_(region == target, region == source)
                 sent = rates[:, region == source]
-                true, estimated = sent @ teacher.network.J[block].T, sent @ fitted.J[block].T
-                shares.append(1 - ((estimated - true) ** 2).sum() / (true**2).sum())
+                shares.append(_r2(sent @ fitted.J[block].T, sent @ teacher.network.J[block].T))
     true, estimated = (silencing(network, region) for network in (teacher.network, fitted))
-    return {
-        "cross_r2": float(np.mean(shares)),
-        "silencing_r2": 1 - ((estimated - true) ** 2).sum() / (true**2).sum(),
-    }
+    return {"cross_r2": float(np.mean(shares)), "silencing_r2": _r2(estimated, true)}
 
 
 def silencing(network: Network, region: Array) -> Array:
@@ -178,10 +216,18 @@ def silencing(network: Network, region: Array) -> Array:
     return np.concatenate([(mean_rates(region == name) - intact)[region != name] for name in np.unique(region)])
 
 
+EXPERIMENTS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+    "region": _regions,
+    "labels": _labels,
+    "density": _densities,
+    "silencing": _silencing,
+}
+
+
 def summary(table: pd.DataFrame) -> str:
     """Means over seeds of every fit, as a Markdown table."""
     lines = []
-    order = {"labels": 0, "density": 1, "region": 2}
+    order = {"labels": 0, "density": 1, "region": 2, "silencing": 3}
     for (experiment, trials, name), of_fit in sorted(
         table.groupby(["experiment", "trials", "fit"]), key=lambda group: (order[str(group[0][0])], group[0][1:])
     ):
@@ -194,6 +240,7 @@ def summary(table: pd.DataFrame) -> str:
                 "fit": name,
                 "cross R2": number(of_fit["cross_r2"].mean(), 3),
                 "silencing R2": number(of_fit["silencing_r2"].mean(), 3),
+                "expected silencing R2": number(of_fit["expected_silencing_r2"].mean(), 3),
                 "held-out R2": number(of_fit["held_out_r2"].mean(), 3),
                 "against no constraints": number(of_fit["held_out_gain"].mean(), 3),
                 "growth of the held-out error": _percent_range(of_fit),
@@ -224,10 +271,13 @@ def _percent_range(of_fit: pd.DataFrame) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure what is missing, then write the table."""
     parser = command.parser("biology", __doc__, "biology.md and biology.csv", seeds=range(20, 25), quick=True)
+    parser.add_argument("--experiments", nargs="+", choices=EXPERIMENTS, help="experiments (default: all)")
     options = parser.parse_args(arguments)
     out = command.folder(options)
     with command.measuring():
-        table = measure(out / "biology.csv", options.seeds, quick=options.quick, again=options.again)
+        table = measure(
+            out / "biology.csv", options.seeds, options.experiments, quick=options.quick, again=options.again
+        )
     insert(out / "biology.md", "biology", summary(table))
 
 
