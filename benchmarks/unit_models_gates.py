@@ -3,6 +3,10 @@
 Teachers are networks of 24 gated units in two regions with strong weights (`curbd.teachers.gated`), 20 trials of 40
 time constants with process noise, of which 5 are held out. The time constant is known. Lyapunov exponents are those of
 the networks without noise.
+
+The second table is about recordings, as the workflow describes them with `gates: true` (`curbd.gates`): 60 trials of 20
+time constants, of which 12 are held out, with a time constant that is not known; spikes have 0 to 40 Hz, counted in
+bins of 20 ms and smoothed by 100 ms.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
 
 from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.rows import add, finished, rows
 from curbd.dynamics.gated_field import GatedField, closed_share, slow_share
 from curbd.dynamics.lyapunov import lyapunov_spectrum
+from curbd.gates.gate_tables import gate_tables
 from curbd.network.gated import GatedNetwork, gate_drives, gated_currents
 from curbd.network.truth import correlation
 from curbd.regression.gated import GatedPairs, filtered, fit_gated
@@ -30,6 +37,9 @@ KEYS = ("seed", "gain")
 GAINS = (5.0, 20.0)
 HELD_OUT_TRIALS = 5
 EXPONENTS = 3
+RECORDINGS = {"gates, exact rates": 5.0, "no gates, exact rates": 0.0, "no gates, spikes": 0.0, "gates, spikes": 5.0}
+"""Recording -> gain of the gates."""
+MOST_HZ, SMOOTHING_S = 40.0, 0.1
 log = logging.getLogger("gates")
 
 
@@ -118,6 +128,70 @@ def _drive_r(fitted: GatedNetwork, teacher: GatedTeacher) -> float:
     return float(np.mean(pairs))
 
 
+def measure_recordings(table: Path, seeds: Sequence[int], *, quick: bool, again: bool) -> pd.DataFrame:
+    """Units whose gates are said to move, in recordings of every seed; rows that the table already holds are kept."""
+    done = finished(table, ("seed", "recording"), again)
+    for seed in seeds:
+        missing = [name for name in RECORDINGS if (seed, name) not in done]
+        if missing:
+            new = pd.DataFrame([_in_recording(seed, name, quick=quick) for name in missing])
+            add(table, ("seed", "recording"), new, list(seeds))
+            log.info("recordings, seed %d", seed)
+    return rows(table, ("seed", "recording"))
+
+
+def _in_recording(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
+    with_spikes, gain = "spikes" in name, RECORDINGS[name]
+    sizes = {"units": 6, "trials": 20} if quick else {"units": 10, "trials": 60}
+    step, samples = (0.2, 101) if with_spikes else (0.05, 401)
+    teacher = gated(gate_gain=gain, weight_size=5.0, noise_sd=0.1, seed=seed, step=step, samples=samples, **sizes)
+    r, dt_s, scale = np.tanh(teacher.h), teacher.network.dt_s, np.ones(sizes["units"])
+    if with_spikes:
+        counts = np.random.default_rng(seed).poisson(MOST_HZ * (1 + r) / 2 * dt_s)
+        r = gaussian_filter1d(counts / dt_s, SMOOTHING_S / dt_s, axis=1)
+        scale = r.max((0, 1))
+    n_trials = len(r)
+    recording = xr.Dataset(
+        {
+            "rates": (("trial", "time", "unit"), r),
+            "inputs": (("trial", "time", "input"), np.zeros((*r.shape[:2], 0))),
+        },
+        {
+            "unit_id": ("unit", np.arange(r.shape[2]).astype(str)),
+            "region": ("unit", _halves(teacher)),
+            "split": ("trial", np.where(np.arange(n_trials) < 0.8 * n_trials, "train", "test")),
+            "scale": ("unit", scale),
+        },
+        {"recording": name, "dt_s": dt_s, "activity": "spikes" if with_spikes else "model"},
+    )
+    gates = gate_tables(recording).gates
+    return {
+        "seed": seed,
+        "recording": name,
+        "n_units": len(gates),
+        "n_supported": int((gates["verdict"] == "supported").sum()),
+        "least_nats": gates["held_out_nats"].min(),
+        "most_nats": gates["held_out_nats"].max(),
+        "tau_s": gates["tau_s"].iloc[0],
+    }
+
+
+def summary_of_recordings(table: pd.DataFrame) -> str:
+    """Units whose gates are said to move, as a Markdown table."""
+    lines = [
+        {
+            "recording": name,
+            "gates said to move": f"{of_name['n_supported'].sum()} of {of_name['n_units'].sum()} units",
+            "held-out nats per unit, least to most": f"{number(of_name['least_nats'].min(), 0)} to "
+            f"{number(of_name['most_nats'].max(), 0)}",
+            "time constant in s (true: 0.1)": f"{number(of_name['tau_s'].min(), 2)} to "
+            f"{number(of_name['tau_s'].max(), 2)}",
+        }
+        for name, of_name in table.groupby("recording", sort=False)
+    ]
+    return markdown(pd.DataFrame(lines))
+
+
 def summary(table: pd.DataFrame) -> str:
     """Means over seeds, and the worst seeds, as a Markdown table."""
     lines = []
@@ -149,7 +223,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = command.folder(options)
     with command.measuring():
         table = measure(out / "gates.csv", options.seeds, quick=options.quick, again=options.again)
+        of_recordings = measure_recordings(
+            out / "gate_recordings.csv", options.seeds, quick=options.quick, again=options.again
+        )
     insert(out / "units.md", "gates", summary(table))
+    insert(out / "units.md", "gate_recordings", summary_of_recordings(of_recordings))
 
 
 if __name__ == "__main__":

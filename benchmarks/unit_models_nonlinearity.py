@@ -91,11 +91,14 @@ def _choice(recording: xr.Dataset) -> dict[str, Any]:
 
 
 def _currents(recording: xr.Dataset, truth: xr.Dataset, name: str) -> dict[str, float]:
-    """Median correlation and ratio with the true currents between regions, about the mean of each unit."""
+    """Median correlation and ratio with the true currents between regions, about the mean of each unit.
+
+    The ratio without shrinkage is the ratio divided by the root of the expected R2 (``predicted_r2`` of pathways.csv).
+    """
     model = Model.model_validate({"family": "full_rank", "nonlinearity": name, "seeds": [0], "tau_s": TAU_S})
     seen = view(recording, fit(recording, model).networks)
     true_weights = weights(true_network(truth))
-    r, ratio = [], []
+    r, ratio, unshrunk = [], [], []
     for source in seen.pathway_sources[: len(seen.regions)]:
         activity = seen.z[..., source.columns]
         pair = CurrentPair.of((activity, activity), (seen.W[:, source.columns], true_weights[:, source.columns]))
@@ -104,7 +107,9 @@ def _currents(recording: xr.Dataset, truth: xr.Dataset, name: str) -> dict[str, 
                 product = pair.of_units(seen.region == region).product.sum(2)
                 r.append(product[0, 1] / np.sqrt(product[0, 0] * product[1, 1]))
                 ratio.append(np.sqrt(product[0, 0] / product[1, 1]))
-    return {"true_r": float(np.median(r)), "true_ratio": float(np.median(ratio))}
+                unshrunk.append(ratio[-1] / np.sqrt(seen.expected_r2(source, region)))
+    medians = {"true_r": r, "true_ratio": ratio, "unshrunk_ratio": unshrunk}
+    return {column: float(np.median(values)) for column, values in medians.items()}
 
 
 def _as_measured(recording: xr.Dataset) -> xr.Dataset:
@@ -134,6 +139,7 @@ def summary(table: pd.DataFrame) -> str:
                 for title, column in (
                     ("r with the truth, mean (worst)", of_teacher[f"true_r_{trials}"]),
                     ("ratio, mean (least)", of_teacher[f"true_ratio_{trials}"]),
+                    ("ratio without shrinkage, mean (least)", of_teacher[f"unshrunk_ratio_{trials}"]),
                 )
             }
         )

@@ -78,10 +78,11 @@ def gate_tables(recording: xr.Dataset, tau_s: float | None = None) -> GateTables
     tau_s = dt_s / _best_step(train) if tau_s is None else max(tau_s, dt_s)
     step = dt_s / tau_s
     seen, unseen = train.pairs(step), test.pairs(step)
-    constant = fit_constant_gates(seen, tau_s, dt_s)
+    region, source = recording["region"].values.astype(str), _sources(recording)
+    # Both networks have the same priors, so that they differ in what drives the gates alone.
+    constant = with_moving_gates(seen, fit_constant_gates(seen, tau_s, dt_s), source == "bias")
     moving = with_moving_gates(seen, constant)
     by_trial = _log_likelihoods(moving, seen, unseen) - _log_likelihoods(constant, seen, unseen)
-    region, source = recording["region"].values.astype(str), _sources(recording)
     names = {"recording": recording.attrs["recording"]}
     gates = _gates(moving, unseen, by_trial).assign(tau_s=tau_s, unit_id=recording["unit_id"].values.astype(str))
     lost = {}

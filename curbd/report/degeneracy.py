@@ -30,7 +30,7 @@ def sentences(rows: pd.DataFrame) -> list[str]:
 
     Returns
     -------
-    One sentence, and one more for fits that disagree; none without rows about currents between regions.
+    One sentence, and one more where fits disagree; none without rows about currents between regions.
     """
     judged = rows[(rows["quantity"] == BETWEEN_REGIONS) & (rows["verdict"] != "")]
     if judged.empty:
@@ -39,14 +39,15 @@ def sentences(rows: pd.DataFrame) -> list[str]:
     if degenerate.empty:
         least = r2_text(judged["agreement"].min())
         return [f"All fits send nearly the same currents between regions: they correlate by {least} or more."]
-    pairs = [
-        f"{_pair(row['model_a'], row['model_b'])} ({VARIED_WORDS[row['varied']]}: r = {r2_text(row['agreement'])})"
-        for row in degenerate.to_dict("records")
+    counts = [
+        f"{words}: {(degenerate['varied'] == name).sum()} of {(judged['varied'] == name).sum()}"
+        for name, words in VARIED_WORDS.items()
+        if (judged["varied"] == name).any()
     ]
     return [
         f"The answer is degenerate: in {len(degenerate)} of {len(judged)} comparisons, networks that were fitted to "
         "the same recording send different currents between regions.",
-        f"Different: {'; '.join(pairs)}.",
+        f"By what the fits differ in: {'; '.join(counts)}.",
     ]
 
 
@@ -71,7 +72,3 @@ def components(rows: pd.DataFrame) -> Grid:
     meaning = "1 minus the mean agreement of fits that differ in this"
     headings = [("disagreement in", "what is compared"), *((VARIED_WORDS[name], meaning) for name in varied)]
     return Grid(headings=headings, rows=cells, omitted=0, file=TABLES["degeneracy"].file)
-
-
-def _pair(first: str, second: str) -> str:
-    return f"the fits of {first}" if first == second else f"{first} and {second}"

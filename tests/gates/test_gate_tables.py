@@ -51,6 +51,16 @@ def test_gates_that_stand_still_are_not_supported() -> None:
     assert gates["opening"].mean() == pytest.approx(0.5, abs=0.1)
 
 
+def test_shrinkage_of_weights_is_no_gain_of_gates() -> None:
+    # Activity without any dynamics: weights are best shrunk to 0, and gates must gain nothing by that.
+    recording = recorded(0.0, n_test=42).isel(time=slice(0, 24))
+    rng = np.random.default_rng(1)
+    recording["rates"] = recording["rates"].dims, np.tanh(0.3 * rng.standard_normal(recording["rates"].shape))
+    gates = gate_tables(recording, tau_s=2 * DT_S).gates
+    # It would be 11 nats if the weights were shrunk with moving gates only.
+    assert gates["held_out_nats"].median() < 2
+
+
 def test_a_recording_without_test_trials_is_refused() -> None:
     with pytest.raises(UserError, match="no two successive bins of test trials"):
         gate_tables(recorded(0.0, n_test=0))

@@ -99,7 +99,7 @@ def test_gated_units_have_their_place(page: str) -> None:
 def test_disagreement_of_fits_has_its_place(page: str) -> None:
     assert page.count('<h2 id="degeneracy">') == 1
     assert "in 1 of 2 comparisons, networks that were fitted to the same recording send different currents" in page
-    assert "full and low (estimator: r = 0.40)" in page
+    assert "By what the fits differ in: resampled trials: 0 of 1; estimator: 1 of 1." in page
     # Fits to resampled trials disagree in the weights by 0.25, and in the currents between regions by 0.02.
     assert re.search(r"<td>J</td>\s*<td>0.25</td>\s*<td></td>", page)
     assert re.search(r"<td>currents between regions</td>\s*<td>0.02</td>\s*<td>0.60</td>", page)
