@@ -120,7 +120,7 @@ def restart(state: Fit, data: Recording) -> Fit:
 
 
 def centred(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
-    """Move the zero of the latents of every region to their mean over all bins.
+    """Move the zero of the latents of every region to their mean over all bins, in which all conditions weigh the same.
 
     A shift of the latents can be undone by the offsets of the units and the bias of the region, and only the curvature
     of f tells where the zero is. Rounds of the fit hardly move the zero, so that without this step the zero would be
@@ -136,7 +136,9 @@ def centred(model: Population, data: Recording, paths: Paths) -> tuple[Populatio
     -------
     Model and posterior of the latents whose currents are zero at the mean state of their region.
     """
-    shift = np.where(model.group < model.regions, paths.mean[data.inside].mean(0), 0.0)
+    weight = data.inside / np.bincount(data.condition)[data.condition]
+    mean = np.einsum("tn,tnl->l", weight, paths.mean) / weight.sum()
+    shift = np.where(model.group < model.regions, mean, 0.0)
     moved = model._replace(d=model.d + model.C @ shift, start_mean=model.start_mean - shift)
     return moved, paths._replace(mean=paths.mean - shift)
 
