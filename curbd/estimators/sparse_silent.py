@@ -13,6 +13,7 @@ from one region to another.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +26,13 @@ from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import inflation
 from curbd.regression.silent_information import SilentInformation
 from curbd.regression.silent_units import (
+    TAU_STEP,
     StateRegression,
     expected_transitions,
     held_out_split,
+    most_likely_step,
     with_inferred_states,
+    with_time_constant,
 )
 from curbd.regression.sparse_prior import (
     LEAST_RESIDUAL_VARIANCE,
@@ -40,6 +44,7 @@ from curbd.regression.sparse_prior import (
     propagated,
     start,
 )
+from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import (
     TrainingData,
     Transitions,
@@ -51,7 +56,7 @@ from curbd.regression.transitions import (
 )
 
 Array = np.ndarray
-MAX_GAUSS_NEWTON_STEPS = 4
+MAX_GAUSS_NEWTON_STEPS = 6
 """Largest number of Gauss-Newton steps."""
 CURRENT_TOLERANCE = 0.01
 """Steps end when the currents change by less than this share of their root mean square."""
@@ -89,7 +94,7 @@ def sparse_silent(data: TrainingData, solved: StateRegression, rounds: int, rng:
 
     Parameters
     ----------
-    data : the training trials.
+    data : the training trials. If their time constant is None, the time constant is estimated.
     solved : the ridge regression with inferred states.
     rounds : rounds of expectation propagation.
     rng : random generator of the simulated weights by which the intervals are calibrated.
@@ -139,8 +144,9 @@ def is_likelier(data: TrainingData, solved: StateRegression, rounds: int) -> boo
     if data.r.size / data.r.shape[2] * float(solved.regression.total.YZ.numel()) > MAX_MULTIPLICATIONS:
         return False
     rms, units = input_rms(data), _probed_units(data.region)
-    fitted, tested = held_out_split(data._replace(tau_s=solved.regression.network.tau_s))
-    ridge = with_inferred_states(fitted, transitions(fitted), solved.regression)
+    fitted, tested = held_out_split(data)
+    of_tau = fitted._replace(tau_s=solved.regression.network.tau_s)
+    ridge = with_inferred_states(of_tau, transitions(fitted), solved.regression)
     scaled, of_tested = (trials._replace(u=trials.u / rms) for trials in (fitted, tested))
     sparse = _solve(scaled, _start(scaled, ridge, rms, units), units, rounds)
     of_ridge = _held_out_nats(ridge.regression.network, ridge.noise_variance, ridge.first_sd, tested, units)
@@ -176,7 +182,8 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _
 
     Parameters
     ----------
-    data : the training trials, with inputs of root mean square 1.
+    data : the training trials, with inputs of root mean square 1. If their time constant is None, the time constant is
+        estimated after every step.
     began : the solution from which the steps begin; its network has the time constant.
     units : indices of the units whose weights are solved for.
     rounds : rounds of expectation propagation in the first step.
@@ -197,6 +204,8 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _
             sites[target], used[own] = rows.sites, rows.used.cpu().numpy()
             W[own], ridge[own] = rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
         network = _uphill(network, as_network(W, data, network.tau_s), data, noise, first_sd, sites, regions)
+        if data.tau_s is None:
+            network, noise = _with_likeliest_tau(network, noise, first_sd, data, units)
         states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
         first_sd = first_sds(states, data.r)
         noise[units] = _noise(network, states, pairs, z, used)[units]
@@ -206,6 +215,26 @@ def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _
         if ((moved @ gram) * moved).sum() < CURRENT_TOLERANCE**2 * ((after @ gram) * after).sum():
             break
     return _Solution(network, noise, first_sd, ridge, sites)
+
+
+def _with_likeliest_tau(
+    network: Network, noise: Array, first_sd: Array, data: TrainingData, units: Array
+) -> tuple[Network, Array]:
+    """The network and its noise with the time constant under which the rates of some units are most likely.
+
+    The weights change with the time constant, so that active units do the same: what silence tells decides.
+    """
+    precision = np.full(len(noise), LEAST_SCALED_RATE)
+
+    def likelihood(step: int) -> float:
+        ratio = TAU_STEP**step
+        changed = with_time_constant(network, network.tau_s * ratio)
+        of_bins = log_likelihood(changed, data.r, data.u, ratio**2 * noise, precision, first_sd)
+        return float(np.nansum(of_bins[..., units]))
+
+    ratio = TAU_STEP ** most_likely_step(lru_cache(likelihood))[1]
+    tau_s = float(np.clip(ratio * network.tau_s, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
+    return with_time_constant(network, tau_s), (tau_s / network.tau_s) ** 2 * noise
 
 
 def _uphill(
