@@ -58,11 +58,11 @@ def rows_of(seed: int) -> list[dict[str, object]]:
                 )
 
     began = time.process_time()
-    whole = verdict(fit, training, held_out, None)
+    whole = verdict(fit, training, held_out, 0.0)
     add("whole", whole, time.process_time() - began)
     for window, bins in (("first half", np.arange(BINS // 2)), ("second half", np.arange(BINS // 2, BINS))):
         began = time.process_time()
-        judged = window_verdict(fit.model, training, held_out, bins, None)[1]
+        judged = window_verdict(fit.model, training, held_out, bins, 0.0)[1]
         add(window, judged, time.process_time() - began)
     return rows
 

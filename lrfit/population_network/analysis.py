@@ -60,7 +60,7 @@ class Trained(NamedTuple):
         if this number is positive.
     drive_gains : (drive,) gain in held-out log likelihood, in nats, of each hidden drive that was tried. The fit
         contains only the drives that were kept.
-    common_nats : gain of the drives that the linear or the curved network keeps, in nats; None without such a drive.
+    common_nats : gain of all drives that were tried, whether or not they were kept, in nats.
     verdict : verdict on every pathway between regions.
     """
 
@@ -69,7 +69,7 @@ class Trained(NamedTuple):
     history_gain: float
     curved_gain: float
     drive_gains: Array
-    common_nats: float | None
+    common_nats: float
     verdict: Verdict
 
 

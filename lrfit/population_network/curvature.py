@@ -22,13 +22,13 @@ class Formed(NamedTuple):
     fit : the fit.
     drive_gains : (drive,) gain in held-out log likelihood of each hidden drive that was tried, in nats; the gain in the
         form in which it is larger.
-    common_nats : summed gain of the drives that either form keeps, in nats; None if neither form keeps a drive.
+    common_nats : summed gain of all drives that were tried and gained, whether or not they were kept, in nats.
     curved_gain : held-out log likelihood that a curved network gains over a linear network, in nats.
     """
 
     fit: Fit
     drive_gains: Array
-    common_nats: float | None
+    common_nats: float
     curved_gain: float
 
 
@@ -43,8 +43,8 @@ def choose_form(
     """Fit a linear and a curved network, and keep the network that makes held-out trials more likely.
 
     Both networks have as many hidden drives as held-out trials ask for, because activity that follows a drive looks
-    linear to a network without the drive. A drive that the rejected form keeps counts for the verdict, too: the form
-    that is kept may have taken the drive for pathways.
+    linear to a network without the drive. Drives that were tried count for the verdict, even if they were not kept or
+    only the rejected form gained by them: the form that is kept may have taken a drive for pathways.
 
     Parameters
     ----------
@@ -62,8 +62,7 @@ def choose_form(
     gain = float((curved.nats - linear.nats).sum())
     chosen, rejected = (curved, linear) if gain > 0 else (linear, curved)
     gains = _larger(chosen.gains, rejected.gains)
-    common = float(gains[:kept].sum()) if kept else None
-    return Formed(fit=chosen.fit, drive_gains=gains, common_nats=common, curved_gain=gain)
+    return Formed(fit=chosen.fit, drive_gains=gains, common_nats=float(np.maximum(gains, 0.0).sum()), curved_gain=gain)
 
 
 def _larger(gains: Array, other_gains: Array) -> Array:
@@ -71,5 +70,6 @@ def _larger(gains: Array, other_gains: Array) -> Array:
 
     A linear network takes a part of a common drive for pathways, so that the drive gains little in this form.
     """
-    both = min(len(gains), len(other_gains))
-    return np.concatenate([np.maximum(gains[:both], other_gains[:both]), gains[both:]])
+    longer = max(len(gains), len(other_gains))
+    padded = [np.pad(g, (0, longer - len(g)), constant_values=-np.inf) for g in (gains, other_gains)]
+    return np.maximum(*padded)

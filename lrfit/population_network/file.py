@@ -88,8 +88,8 @@ def to_dataset(
     latents_covariance, latents_lagged and latents_log_determinant; the echo of each unit is echo_loadings, echo_weight
     and echo_covariance. The verdicts of the first fit are the variables with the dimensions (pathway_target,
     pathway_source). The decay time of a calcium indicator is indicator_s, 0 for activity without an indicator and NaN
-    for spikes. The gain in held-out log likelihood of the hidden drives that the linear or the curved network keeps is
-    common_drive_nats, NaN if neither keeps a drive. The own spike history of every unit, if any, is history, the change
+    for spikes. The gain in held-out log likelihood of the hidden drives that were tried, kept or not, is
+    common_drive_nats. The own spike history of every unit, if any, is history, the change
     of the log rate for every spike with a lag from window_first_s to window_last_s, with history_lift of
     `lrfit.population_network.model.Population`; history_gain_nats is the gain in held-out log likelihood, NaN if no
     history was tried.
@@ -126,8 +126,7 @@ def to_dataset(
     variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
     variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
     variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
-    common = trained.common_nats
-    variables["common_drive_nats"] = ((), np.array(np.nan if common is None else common))
+    variables["common_drive_nats"] = ((), np.array(trained.common_nats))
     variables["curved_gain_nats"] = ((), np.array(trained.curved_gain))
     variables["latents_suffice"] = ((), np.array(int(trained.dimensions.suffice), dtype=np.int8))
     if trained.dimensions.low:
@@ -203,12 +202,6 @@ def indicator_of(networks: xr.Dataset) -> float | None:
     """Read the decay time of the indicator from the content of network.nc, in seconds; None for spikes."""
     decay_s = float(networks["indicator_s"])
     return None if np.isnan(decay_s) else decay_s
-
-
-def common_nats_of(networks: xr.Dataset) -> float | None:
-    """Read the gain of the hidden drives, in nats, from the content of network.nc; None without hidden drives."""
-    nats = float(networks["common_drive_nats"])
-    return None if np.isnan(nats) else nats
 
 
 def verdict_of(networks: xr.Dataset) -> Verdict:

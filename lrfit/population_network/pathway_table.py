@@ -97,9 +97,9 @@ SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
     "common_drive": _common_drive,
     "few_latents": _few_latents,
 }
+"""Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""
 NOT_AGAINST_EXISTENCE = {"common_drive", "few_latents"}
 """Grounds that speak against the current of a pathway, and not against its existence."""
-"""Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""
 
 
 def pathway_table(

@@ -11,9 +11,10 @@ A pathway is resolved if all of these grounds hold:
 3. Its current is large enough to matter (ground ``share``): at least .05 of the fluctuating current into the target.
 4. Its current is accurate (ground ``expected_r2``): the expected squared correlation with the true current is at least
    .6.
-5. A common drive does not explain it (ground ``common_drive``): if held-out trials ask for a hidden drive in the linear
-   or the curved form of the network, removing the pathway must cost more log likelihood than the drive gains. A slow
-   background that regions share looks like pathways in both directions.
+5. A common drive does not explain it (ground ``common_drive``): removing the pathway must cost more held-out log
+   likelihood than a hidden drive gains in the linear or the curved form of the network. A slow background that regions
+   share, or a gain that changes from trial to trial, looks like pathways in both directions, and may gain too little
+   for a drive to be kept.
 6. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
    predict hidden units clearly better. Where activity has far more dimensions than the network, currents are wrong,
    and the posterior, which takes the number of latents for true, does not show it.
@@ -72,7 +73,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(
-    fit: Fit, fitted: Recording, held_out: Recording, common_nats: float | None, latents_suffice: bool = True
+    fit: Fit, fitted: Recording, held_out: Recording, common_nats: float, latents_suffice: bool = True
 ) -> Verdict:
     """Judge every pathway between regions.
 
@@ -81,8 +82,8 @@ def verdict(
     fit : network fitted to the trials ``fitted``.
     fitted : trials of the fit.
     held_out : trials that were not used in the fit.
-    common_nats : gain in held-out log likelihood of the hidden drives that either form of the network keeps, in nats;
-        None if neither form keeps a drive.
+    common_nats : gain in held-out log likelihood of the hidden drives that were tried, kept or not, in nats; 0 without
+        drives.
     latents_suffice : whether there are enough latents, see `Dimensions`.
     """
     whole: Posterior | None = None
@@ -101,7 +102,7 @@ def judge(
     strength: Evidence,
     lost: Callable[[int, int], Array],
     n_held_out: int,
-    common_nats: float | None,
+    common_nats: float,
     latents_suffice: bool = True,
 ) -> Verdict:
     """Apply the rule of the verdict to the evidence on every pathway.
@@ -139,7 +140,7 @@ def judge(
                 loss[t, s], error[t, s] = of_trials.sum(), of_trials.std() * np.sqrt(len(of_trials))
                 if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
-                if common_nats is not None and not loss[t, s] > common_nats:
+                if not loss[t, s] > common_nats:
                     failed.append("common_drive")
             if not latents_suffice:
                 failed.append("few_latents")

@@ -12,7 +12,7 @@ from curbd.network.view import Recorded, recorded
 from curbd.pathways.window_table import TimeWindow
 from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
-from lrfit.population_network.file import Fitted, common_nats_of, fitted_of, indicator_of
+from lrfit.population_network.file import Fitted, fitted_of, indicator_of
 from lrfit.population_network.history import as_read
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.pathway_table import pathway_table
@@ -39,7 +39,7 @@ def population_judge(recording: xr.Dataset, networks: xr.Dataset) -> Callable[[T
     is_train = recording["split"].to_numpy() == "train"
     train = np.flatnonzero(is_train)
     training, held_out = subset(data, train), subset(data, np.flatnonzero(~is_train))
-    common_nats, latents_suffice = common_nats_of(networks), bool(networks["latents_suffice"])
+    common_nats, latents_suffice = float(networks["common_drive_nats"]), bool(networks["latents_suffice"])
 
     def judged(window: TimeWindow) -> pd.DataFrame:
         fit, verdict = window_verdict(model, training, held_out, window.bins, common_nats, latents_suffice)

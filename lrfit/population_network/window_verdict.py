@@ -24,7 +24,7 @@ def window_verdict(
     fitted: Recording,
     held_out: Recording,
     bins: Array,
-    common_nats: float | None,
+    common_nats: float,
     latents_suffice: bool = True,
 ) -> tuple[Fit, Verdict]:
     """Fit a network to a time window, and judge every pathway between regions in this window.
@@ -35,8 +35,8 @@ def window_verdict(
     fitted : training trials.
     held_out : trials that were not used in the fit.
     bins : (bin,) indices of successive bins, two or more.
-    common_nats : gain in held-out log likelihood of the hidden drives over the whole trial, in nats; None without
-        drives. The part of the window in this gain is its share of the bins.
+    common_nats : gain in held-out log likelihood of the hidden drives over the whole trial, in nats; 0
+        without drives. The part of the window in this gain is its share of the bins.
     latents_suffice : whether there are enough latents over the whole trial, see `Dimensions`.
 
     Returns
@@ -47,8 +47,7 @@ def window_verdict(
     first = Fit(model=model, paths=first_paths(model, inside), prior=initial_shrinkage(model, inside.source_name))
     state = converge(restart(first, inside), inside)
     share = float(inside.inside.sum() / fitted.inside.sum())
-    common = None if common_nats is None else common_nats * share
-    return state, verdict(state, inside, in_bins(held_out, bins), common, latents_suffice)
+    return state, verdict(state, inside, in_bins(held_out, bins), common_nats * share, latents_suffice)
 
 
 def in_bins(data: Recording, bins: Array) -> Recording:

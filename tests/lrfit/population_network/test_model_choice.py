@@ -12,7 +12,7 @@ from lrfit.population_network.dimensions import choose_dimensions, choose_drives
 from lrfit.population_network.evidence import evidence
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays
-from lrfit.population_network.verdict import judge
+from lrfit.population_network.verdict import judge, verdict
 
 Array = np.ndarray
 WEIGHT_SD = 0.1
@@ -110,3 +110,13 @@ def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger() -> Non
         lost = np.full(20, loss * in_curved / 20)
         judged = judge(strong, lambda target, source, lost=lost: lost, 20, formed.common_nats)
         assert judged.grounds[0, 1] == judged.grounds[1, 0] == ground
+
+
+def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(rng: np.random.Generator) -> None:
+    log_hz = np.log(rng.gamma(4, 2.5, 24)) + 0.5 * rng.standard_normal((80, 1, 1))
+    counts = rng.poisson(0.05 * np.exp(np.broadcast_to(log_hz, (80, 50, 24)))).astype(float)
+    fitted, held_out = split(from_arrays(counts, np.repeat([0, 1], 12), 0.05))
+    formed = choose_form(fitted, held_out, [1, 1])
+    without_drives, judged = (verdict(formed.fit, fitted, held_out, nats) for nats in (0.0, formed.common_nats))
+    assert without_drives.resolved.any()
+    assert not judged.resolved.any()

@@ -27,7 +27,7 @@ def trials() -> tuple[Recording, Recording]:
 def judged(trials: tuple[Recording, Recording], n_fitted: int, latents_suffice: bool = True) -> Verdict:
     fitted, held_out = trials
     fitted = subset(fitted, np.arange(n_fitted))
-    return verdict(improve(start(fitted, [2, 2], 0.1), fitted, 20), fitted, held_out, None, latents_suffice)
+    return verdict(improve(start(fitted, [2, 2], 0.1), fitted, 20), fitted, held_out, 0.0, latents_suffice)
 
 
 def test_few_trials_ask_for_more_and_these_resolve_the_pathway(trials: tuple[Recording, Recording]) -> None:

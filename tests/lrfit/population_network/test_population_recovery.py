@@ -76,7 +76,7 @@ def test_two_held_out_trials_resolve_nothing(teacher: PopulationTeacher) -> None
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     fitted, held_out = split(data)
     fit = improve(start(fitted, [2, 2], teacher.tau_s), fitted, 20)
-    judged = verdict(fit, fitted, subset(held_out, np.arange(2)), None)
+    judged = verdict(fit, fitted, subset(held_out, np.arange(2)), 0.0)
     assert judged.grounds[0, 1] == "few_held_out"
     assert not judged.resolved.any()
 
@@ -85,7 +85,7 @@ def test_too_few_latents_resolve_nothing(teacher: PopulationTeacher) -> None:
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     fitted, held_out = split(data)
     fit = improve(start(fitted, [2, 2], teacher.tau_s), fitted, 20)
-    enough, few = (verdict(fit, fitted, held_out, None, suffice) for suffice in (True, False))
+    enough, few = (verdict(fit, fitted, held_out, 0.0, suffice) for suffice in (True, False))
     assert enough.resolved.any()
     assert not few.resolved.any()
     assert (few.grounds[enough.resolved] == "few_latents").all()

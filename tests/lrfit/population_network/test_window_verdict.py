@@ -43,7 +43,7 @@ def fitted() -> Fitted:
 
 
 def judged(fitted: Fitted, first: int, stop: int) -> Verdict:
-    return window_verdict(fitted.fit.model, fitted.training, fitted.held_out, np.arange(first, stop), None)[1]
+    return window_verdict(fitted.fit.model, fitted.training, fitted.held_out, np.arange(first, stop), 0.0)[1]
 
 
 def test_the_current_of_a_late_pathway_starts_in_the_middle_of_the_trial(fitted: Fitted) -> None:
@@ -63,7 +63,7 @@ def test_a_late_pathway_is_resolved_in_the_second_half_only(fitted: Fitted) -> N
 
 
 def test_a_window_over_the_whole_trial_says_what_the_whole_trial_says(fitted: Fitted) -> None:
-    whole = verdict(fitted.fit, fitted.training, fitted.held_out, None)
+    whole = verdict(fitted.fit, fitted.training, fitted.held_out, 0.0)
     window = judged(fitted, 0, BINS)
     np.testing.assert_array_equal(window.resolved, whole.resolved)
     # Both fits end when ten rounds gain less than 4 nats, at different points.
