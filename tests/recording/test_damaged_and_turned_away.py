@@ -192,7 +192,7 @@ def test_a_console_that_cannot_show_a_label_is_no_error(empty_nwb, save_nwb, enc
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert b"?: 1 units" in done.stdout
+    assert b"?: 1 unit" in done.stdout
 
 
 def test_formats_that_are_not_read_are_called_by_name(tmp_path) -> None:

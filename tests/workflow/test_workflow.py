@@ -149,10 +149,10 @@ def test_without_experiments_there_are_no_steps_of_experiments(fresh: Path) -> N
 def test_a_model_with_its_own_bins_gets_its_own_recording(fresh: Path) -> None:
     models = {"fine": {"family": "full_rank", "bin_width_s": 0.02}, "plain": {"family": "full_rank"}}
     config = write_config(fresh, recordings="config/recordings.tsv", models=models)
-    printed = snakemake(fresh, "--dry-run", "--configfile", config, opens_files=False)
+    printed = snakemake(fresh, "--dry-run", "--printshellcmds", "--configfile", config, opens_files=False)
     assert planned(printed)["ingest_for_model"] == 1
-    assert "input: results/demo/fine/recording.nc\n" in printed
-    assert "input: results/demo/recording.nc\n    output: results/demo/plain/network.nc" in printed
+    assert "curbd fit --recording results/demo/fine/recording.nc --name fine " in printed
+    assert "curbd fit --recording results/demo/recording.nc --name plain " in printed
 
 
 def test_only_recordings_with_perturbed_trials_are_compared(fresh: Path) -> None:
@@ -228,8 +228,8 @@ def test_a_config_elsewhere_has_its_files_and_results_beside_it(fresh: Path, tmp
     write_recording(study / "a.h5", ["V1", "M2"])
     write_recordings(study, "a\ta.h5\thdf5\t\t")
     write_config(study, recordings="my.tsv", results="out")
-    printed = snakemake(fresh, "-n", "--configfile", str(study / "my.yaml"))
-    assert f"output: {study}/out/a/recording.nc" in printed
+    printed = snakemake(fresh, "-n", "--printshellcmds", "--configfile", str(study / "my.yaml"))
+    assert f"--out '{study}/out/a/recording.nc'" in printed
 
 
 def test_a_run_is_unlocked_where_its_recordings_are_not_seen(fresh: Path) -> None:
