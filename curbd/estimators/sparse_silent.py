@@ -66,8 +66,10 @@ MAX_HALVINGS = 4
 """Largest number of times that the step of a unit is halved because its rates would be less likely after the step."""
 PROBED_UNITS = 10
 """Largest number of units of a region on which the priors are compared."""
-MAX_MULTIPLICATIONS = 1e12
-"""Largest number of multiplications in one scatter matrix for every unit; larger recordings keep the ridge penalty."""
+MAX_SCATTER_MULTIPLICATIONS = 4e10
+"""Largest number of multiplications in the scatter matrices of all units.
+
+Larger recordings keep the ridge penalty, because the sparse prior would take more than about three minutes of one core."""
 
 
 class _Solution(NamedTuple):
@@ -141,7 +143,8 @@ def is_likelier(data: TrainingData, solved: StateRegression, rounds: int) -> boo
     solved : the ridge regression of all training trials, with inferred states.
     rounds : rounds of expectation propagation.
     """
-    if data.r.size / data.r.shape[2] * float(solved.regression.total.YZ.numel()) > MAX_MULTIPLICATIONS:
+    samples, (units_of_fit, n_regressors) = data.r[..., 0].size, weights(solved.regression.network).shape
+    if float(samples) * units_of_fit * n_regressors**2 > MAX_SCATTER_MULTIPLICATIONS:
         return False
     rms, units = input_rms(data), _probed_units(data.region)
     fitted, tested = held_out_split(data)

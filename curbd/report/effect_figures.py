@@ -95,7 +95,8 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
     return Drawing(
         figure,
         f"Time courses of the strongest effects: {names}",
-        "The strongest effects over time, mean over units and trials. Top: rates of the region in the intact and "
+        "Effects over time, mean over units and trials: of every experiment the largest effect, supported effects "
+        "first. Top: rates of the region in the intact and "
         "the perturbed simulation. Bottom: the difference. Grey: the time of the perturbation. Effects of opposite "
         "sign on "
         "different units cancel in this mean, but not in effect_rms of inactivation_timecourses.parquet."

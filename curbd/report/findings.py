@@ -131,7 +131,7 @@ def _verdict_sentence(pathways: pd.DataFrame) -> str:
     strongest = ", ".join(f"{row['source']} → {row['target']}" for _, row in resolved.head(3).iterrows())
     return (
         f"{len(resolved)} of {counted(n, 'pathway')} between regions {'are' if len(resolved) > 1 else 'is'} resolved"
-        f"{'; the strongest are' if len(resolved) > 3 else ':'} {strongest}."
+        f"{'; the best evidence is for' if len(resolved) > 3 else ':'} {strongest}."
         f"{_skewness_sentence(resolved)}{_supported_sentence(pathways)}"
     )
 

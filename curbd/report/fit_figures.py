@@ -189,7 +189,8 @@ def unit_traces(fit: ModelResults, palette: Palette) -> Drawing | None:
         figure,
         "Recorded rate and free run of three units",
         f"Three units in one {split} trial (index {trial}): the best, the median and the worst by R² one bin ahead. "
-        "The network starts from the first recorded bin and is then simulated freely"
+        "The curves do not show these predictions: the network starts from the first recorded bin and is then "
+        "simulated freely"
         + " with the recorded inputs" * bool(fit.recording.sizes["input"])
         + ". Even the true network would deviate from the data, because the recording contains noise."
         + f" {BEYOND_RANGE_MEANING}" * bool(beyond),
