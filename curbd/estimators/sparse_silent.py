@@ -69,7 +69,7 @@ PROBED_UNITS = 10
 MAX_SCATTER_MULTIPLICATIONS = 4e10
 """Largest number of multiplications in the scatter matrices of all units.
 
-Larger recordings keep the ridge penalty, because the sparse prior would take more than some three minutes of one core."""
+Larger recordings keep the ridge penalty; the sparse prior would take more than about three minutes of one core."""
 
 
 class _Solution(NamedTuple):
