@@ -12,7 +12,7 @@ from curbd.network.truth import comparable_truth
 from curbd.pathways.grades import believed_currents
 from curbd.pathways.verdict import MAX_RESIDUAL_AUTOCORRELATION
 from curbd.recording.scaling import MAX_SCALED_RATE, observed_rates, silent
-from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, counted, percent_text, r2_text, source_label
+from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, counted, number_text, percent_text, r2_text, source_label
 from curbd.report.reading import ModelResults, RecordingResults
 
 SAMPLES_PER_DIMENSION_TO_REPORT = 20
@@ -247,8 +247,31 @@ def contrast_sentences(fit: ModelResults) -> list[str]:
             pathways = [f"{row['source']} → {row['target']}" for _, row in found.iterrows()]
             resolved = sum((row["target"], row["source"]) in believed for _, row in found.iterrows())
             text += f": {_listed(pd.Series(pathways))}. {resolved} of these currents {_are(resolved)} resolved"
+        else:
+            text += limit_of_permutations(pattern)
         sentences.append(f"{text}.{_latent_sentence(rows)}{_drift_sentence(rows)}")
     return sentences
+
+
+def limit_of_permutations(rows: pd.DataFrame) -> str:
+    """Say that more permutations may tell more, if several pathways share the smallest p-value; '' otherwise.
+
+    A p-value of permuted trials cannot be smaller than one of all permutations, so that pathways that differ clearly
+    share this value, which may be too large to remain after the correction for the number of pathways.
+
+    Parameters
+    ----------
+    rows : rows of ``contrasts.csv`` with ``p_value`` and ``q_value``.
+    """
+    smallest = rows["p_value"].min()
+    n_smallest = int((rows["p_value"] == smallest).sum())
+    if n_smallest < 2 or not rows["q_value"].min() > MAX_Q_TO_REPORT:
+        return ""
+    return (
+        f". That does not mean that they are alike: {n_smallest} pathways share the smallest p-value "
+        f"({number_text(smallest)}), and their q-value of {number_text(rows['q_value'].min())} may be smaller with "
+        "more permutations (permutations in contrasts)"
+    )
 
 
 def _latent_sentence(rows: pd.DataFrame) -> str:

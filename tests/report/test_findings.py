@@ -114,3 +114,11 @@ def test_clipped_rates_are_counted(run: Path) -> None:
     first_tenth = xr.DataArray(np.arange(recording.sizes["time"]) < recording.sizes["time"] // 10, dims="time")
     high = xr.where(first_tenth, 2.0, xr.zeros_like(recording["rates"]))
     assert findings.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
+
+
+def test_few_permutations_are_named_where_pathways_share_the_smallest_p_value() -> None:
+    shared = pd.DataFrame({"p_value": [0.01, 0.01, 0.4], "q_value": [0.2, 0.2, 0.4]})
+    words = findings.limit_of_permutations(shared)
+    assert "2 pathways share the smallest p-value (0.01), and their q-value of 0.2" in words
+    assert findings.limit_of_permutations(shared.assign(q_value=0.04)) == ""
+    assert findings.limit_of_permutations(shared.assign(p_value=[0.01, 0.02, 0.4])) == ""
