@@ -24,6 +24,9 @@ FAR_ABOVE_PROBABILITY = 1e-7
 """A statistic is far above its null if it exceeds every single draw, and if one more draw from a normal null would lie
 so many standard deviations above the mean of the draws with a smaller probability than this (Student's t distribution:
 14 standard deviations for 10 draws, 8 for 20, 6 for 80)."""
+TIE_SHARE = 1e-6
+"""A draw that is smaller than the statistic by less than this share of the statistic reaches the statistic. A random group
+can be the source itself, and a shift can leave a source as it is; rounding errors would decide on such draws."""
 Draw = Callable[[int, list[int]], Array]
 """Function of a number of draws and of the indices of the undecided tests that returns (draw, undecided test) values
 from the nulls of these tests."""
@@ -55,13 +58,17 @@ class MonteCarlo:
     @property
     def exceedances(self) -> int:
         """Number of draws that are at least as large as the statistic."""
-        return int((self.null >= self.value).sum())
+        return len(self._reached())
 
     @property
     def decided(self) -> bool:
         """Whether more draws would not change what is known."""
         finished = len(self.null) >= self.most_draws or self.exceedances >= ENOUGH_EXCEEDANCES
         return not np.isfinite(self.value) or finished or self._far_above()
+
+    def _reached(self) -> Array:
+        """Indices of the draws that are at least as large as the statistic."""
+        return np.flatnonzero(self.null >= self.value - TIE_SHARE * abs(self.value))
 
     def _far_above(self) -> bool:
         n = len(self.null)
@@ -73,7 +80,7 @@ class MonteCarlo:
         """Compute the probability, under the null, of a value at least as large; NaN if anything is undefined."""
         if not np.isfinite(self.value) or not np.isfinite(self.null).all():
             return float("nan")
-        reached = np.flatnonzero(self.null >= self.value)
+        reached = self._reached()
         if len(reached) >= ENOUGH_EXCEEDANCES:
             return float(ENOUGH_EXCEEDANCES / (reached[ENOUGH_EXCEEDANCES - 1] + 1))
         draws = self.most_draws if self._far_above() else len(self.null)

@@ -131,3 +131,9 @@ def test_a_statistic_inside_its_null_stops_after_enough_draws_as_large() -> None
     undefined = MonteCarlo(float("nan"), most_draws=199)
     assert undefined.decided
     assert np.isnan(undefined.p_value())
+
+
+def test_a_draw_that_is_the_statistic_but_for_rounding_errors_reaches_it() -> None:
+    test = MonteCarlo(0.3, most_draws=19)
+    test.add(np.append(np.zeros(17), [0.3 * (1 - 1e-8), 0.3 * (1 - 1e-4)]))
+    assert test.p_value() == (1 + 1) / 20
