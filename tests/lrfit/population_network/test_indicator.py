@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.currents import currents
@@ -13,8 +12,10 @@ from lrfit.population_network.indicator import equivalent_counts, from_fluoresce
 Array = np.ndarray
 
 
-@pytest.fixture(scope="module")
-def teacher() -> PopulationTeacher:
+SEEDS = range(211, 219)
+
+
+def teacher_of(seed: int) -> PopulationTeacher:
     """Frames of 40 ms through an indicator with a decay time of .6 s; region 1 drives region 0, nothing comes back."""
     return populations(
         regions=2,
@@ -25,7 +26,7 @@ def teacher() -> PopulationTeacher:
         absent=[(1, 0)],
         indicator_s=0.6,
         frame_bins=2,
-        seed=213,
+        seed=seed,
     )
 
 
@@ -47,14 +48,15 @@ def correlation_across(teacher: PopulationTeacher, indicator_s: float | None) ->
     return float(data.indicator_s or 0), float(np.mean(r))
 
 
-def test_the_decay_time_is_found_and_makes_currents_better(teacher: PopulationTeacher) -> None:
-    decay_s, r = correlation_across(teacher, None)
-    _, r_without = correlation_across(teacher, 0.0)
+def test_the_decay_time_is_found_and_makes_currents_better() -> None:
+    teachers = [teacher_of(seed) for seed in SEEDS]
+    decays_s, r = np.transpose([correlation_across(teacher, None) for teacher in teachers])
+    _, r_without = np.transpose([correlation_across(teacher, 0.0) for teacher in teachers])
     # Factor analysis of 40 units with 200 s of data leaves an error of about a tenth.
-    assert decay_s == pytest.approx(0.6, rel=0.2)
-    assert r > 0.8
-    # .94 with and .84 without the decay on this teacher, .80 and .74 on that of seed 212, .743 and .736 on that of 211.
-    assert r > r_without + 0.02
+    np.testing.assert_allclose(decays_s, 0.6, rtol=0.2)
+    # Single teachers lie between .57 and .98, with a mean of .78; without the decay, the mean is .55.
+    assert r.mean() > 0.75
+    assert r.mean() > r_without.mean() + 0.15
 
 
 def test_counts_have_a_noise_variance_equal_to_their_mean(rng: np.random.Generator) -> None:
