@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from curbd.network.adaptation import Adaptation
-from curbd.network.equation import Network, simulate
-from curbd.teachers.teacher import Teacher
+from curbd.network.equation import Network
+from curbd.teachers.teacher import Teacher, without_inputs
 
 
 def adapting(
@@ -44,16 +43,5 @@ def adapting(
     J = size * rng.standard_normal((n, n)) / np.sqrt(units)
     adaptation = Adaptation(strength * rng.uniform(size=n), adaptation_tau_s, np.zeros(n))
     network = Network(J=J, B=np.zeros((n, 0)), b=np.zeros(n), tau_s=0.1, dt_s=dt_s, adaptation=adaptation)
-    inputs = np.zeros((trials, samples, 0))
     start = 0.7 * rng.standard_normal((trials, n))
-    rates = simulate(network, start, inputs, noise_sd=noise_sd * np.sqrt(dt_s), rng=rng)
-    return Teacher(
-        rates=rates,
-        time_s=np.arange(samples) * dt_s,
-        region=region,
-        inputs=inputs,
-        input_name=[],
-        trials=pd.DataFrame(index=range(trials)),
-        network=network,
-        drive=np.zeros_like(rates),
-    )
+    return without_inputs(network, region, start, samples, noise_sd=noise_sd * np.sqrt(dt_s), rng=rng)

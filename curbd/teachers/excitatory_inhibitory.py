@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from curbd.network.equation import Network, simulate
-from curbd.teachers.teacher import Teacher
+from curbd.network.equation import Network
+from curbd.teachers.teacher import Teacher, without_inputs
 
 Array = np.ndarray
 CENTRES_MM = ((0.0, 0.0, 0.0), (3.0, 0.0, 0.0), (1.5, 2.6, 0.0))
@@ -47,19 +46,10 @@ def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 6
     inhibitory = np.tile(np.arange(units) >= round(0.8 * units), 3)
     W = _weights(rng, region, inhibitory, position_mm)
     network = Network(J=W, B=np.zeros((n, 0)), b=np.zeros(n), tau_s=tau_s, dt_s=dt_s)
-    no_inputs = np.zeros((trials, samples, 0))
     h0 = 0.5 + 0.4 * rng.standard_normal((trials, n))
     # Each step adds N(0, 1) noise_sd sqrt(dt) to h, and twice as much to x.
-    rates = simulate(network, 2 * h0 - 1, no_inputs, noise_sd=2 * noise_sd * np.sqrt(dt_s), rng=rng)
-    return Teacher(
-        rates=rates,
-        time_s=np.arange(samples) * dt_s,
-        region=region,
-        inputs=no_inputs,
-        input_name=[],
-        trials=pd.DataFrame(index=range(trials)),
-        network=network,
-        drive=np.zeros_like(rates),
+    teacher = without_inputs(network, region, 2 * h0 - 1, samples, noise_sd=2 * noise_sd * np.sqrt(dt_s), rng=rng)
+    return teacher._replace(
         cell_type=tuple(np.where(inhibitory, "inhibitory", "excitatory").tolist()),
         position=tuple(map(tuple, (1000 * position_mm).tolist())),
     )

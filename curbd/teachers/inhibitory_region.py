@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from curbd.network.equation import Network, simulate
-from curbd.teachers.teacher import Teacher
+from curbd.network.equation import Network
+from curbd.teachers.teacher import Teacher, without_inputs
 
 MEAN_STATE = 0.8
 """State about which all units fluctuate; it is so far above 0 that rates are hardly ever negative."""
@@ -42,16 +41,5 @@ def inhibitory_region(
     # With this bias all states stand still at the mean state.
     b = MEAN_STATE - J @ np.full(n, np.tanh(MEAN_STATE))
     network = Network(J=J, B=np.zeros((n, 0)), b=b, tau_s=0.1, dt_s=dt_s)
-    inputs = np.zeros((trials, samples, 0))
     start = MEAN_STATE + 0.2 * rng.standard_normal((trials, n))
-    rates = simulate(network, start, inputs, noise_sd=noise_sd * np.sqrt(dt_s), rng=rng)
-    return Teacher(
-        rates=rates,
-        time_s=np.arange(samples) * dt_s,
-        region=region,
-        inputs=inputs,
-        input_name=[],
-        trials=pd.DataFrame(index=range(trials)),
-        network=network,
-        drive=np.zeros_like(rates),
-    )
+    return without_inputs(network, region, start, samples, noise_sd=noise_sd * np.sqrt(dt_s), rng=rng)

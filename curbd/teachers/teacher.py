@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.network.equation import Network
+from curbd.network.equation import Network, simulate
 
 Array = np.ndarray
 CLIP = 0.9999
@@ -42,6 +42,38 @@ class Teacher(NamedTuple):
     drive: Array
     cell_type: tuple[str, ...] = ()
     position: tuple[tuple[float, float, float], ...] = ()
+
+
+def without_inputs(
+    network: Network, region: Array, x0: Array, n_samples: int, *, noise_sd: float, rng: np.random.Generator
+) -> Teacher:
+    """Simulate a network that receives nothing from outside.
+
+    Parameters
+    ----------
+    network : the network, without inputs.
+    region : (unit,) region labels.
+    x0 : (trial, unit) states at the first sample, dimensionless.
+    n_samples : number of samples in each trial.
+    noise_sd : standard deviation of the noise that is added to the states in each step.
+    rng : random generator of the noise.
+
+    Returns
+    -------
+    The recording together with the network that made it.
+    """
+    inputs = np.zeros((len(x0), n_samples, 0))
+    rates = simulate(network, x0, inputs, noise_sd=noise_sd, rng=rng)
+    return Teacher(
+        rates=rates,
+        time_s=np.arange(n_samples) * network.dt_s,
+        region=region,
+        inputs=inputs,
+        input_name=[],
+        trials=pd.DataFrame(index=range(len(x0))),
+        network=network,
+        drive=np.zeros_like(rates),
+    )
 
 
 def true_current(teacher: Teacher, target: str, source: str) -> Array:

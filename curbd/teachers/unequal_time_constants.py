@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
-from curbd.network.equation import Network, simulate
-from curbd.teachers.teacher import Teacher
+from curbd.network.equation import Network
+from curbd.teachers.teacher import Teacher, without_inputs
 
 TAU_S = 0.1
 """Geometric mean of the time constants, s."""
@@ -57,16 +56,5 @@ def unequal_time_constants(
         dt_s=dt_s,
         unit_tau_s=unit_tau_s,
     )
-    inputs = np.zeros((trials, samples, 0))
     start = 0.7 * rng.standard_normal((trials, n))
-    rates = simulate(network, start, inputs, noise_sd=0.03, rng=rng)
-    return Teacher(
-        rates=rates,
-        time_s=np.arange(samples) * dt_s,
-        region=region,
-        inputs=inputs,
-        input_name=[],
-        trials=pd.DataFrame(index=range(trials)),
-        network=network,
-        drive=np.zeros_like(rates),
-    )
+    return without_inputs(network, region, start, samples, noise_sd=0.03, rng=rng)
