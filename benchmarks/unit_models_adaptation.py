@@ -20,13 +20,13 @@ from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
+from benchmarks.view_scores import currents_between_regions, held_out_r2
 from curbd import teachers
 from curbd.estimators.fitting import fit
-from curbd.network.residual import one_step_residual
 from curbd.network.truth import correlation
 from curbd.network.view import view
 from curbd.settings.models import Model
-from curbd.teachers import Teacher, true_current
+from curbd.teachers import Teacher
 
 KEYS = ("seed", "teacher", "fit")
 TEACHERS = {"units adapt": 2.0, "units do not adapt": 0.0}
@@ -66,23 +66,14 @@ def _fits(seed: int, name: str, strength: float, fits: list[str], *, quick: bool
 def _scores(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> dict[str, Any]:
     """R2 and r of the currents between regions on training trials (raw), the held-out R2, and the adaptation."""
     seen = view(recording, networks)
-    sources = {source.name: source for source in seen.sources}
-    r2, r = [], []
-    for target in seen.regions:
-        for source in seen.regions:
-            if source != target:
-                true = true_current(teacher, target, source)[seen.train].ravel()
-                estimated = seen.current(sources[source], seen.region == target)[seen.train].ravel()
-                r2.append(1 - ((estimated - true) ** 2).sum() / (true**2).sum())
-                r.append(correlation(estimated, true))
-    y, error = one_step_residual(seen.network, seen.r[~seen.train], seen.u[~seen.train])
+    r, r2 = currents_between_regions(seen, teacher)
     adaptation, true_adaptation = seen.network.adaptation, teacher.network.adaptation
     assert true_adaptation is not None
     strength = np.nan if adaptation is None else correlation(adaptation.strength, true_adaptation.strength)
     return {
         "cross_r2": float(np.mean(r2)),
         "cross_r": float(np.mean(r)),
-        "held_out_r2": 1 - float((error**2).sum() / ((y - y.mean((0, 1))) ** 2).sum()),
+        "held_out_r2": held_out_r2(seen),
         "strength_r": strength,
         "adaptation_tau_s": np.nan if adaptation is None else adaptation.tau_s,
         "nats": float(networks["adaptation_nats"].item()) if "adaptation_nats" in networks else np.nan,

@@ -19,13 +19,13 @@ from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.recorded import recorded
 from benchmarks.rows import add, finished, rows
+from benchmarks.view_scores import currents_between_regions, held_out_r2
 from curbd import teachers
 from curbd.estimators.fitting import fit
-from curbd.network.residual import one_step_residual
 from curbd.network.truth import correlation
 from curbd.network.view import view
 from curbd.settings.models import Model
-from curbd.teachers import Teacher, true_current
+from curbd.teachers import Teacher
 
 KEYS = ("seed", "teacher", "fit")
 TEACHERS: dict[str, Literal["units", "regions", "none"]] = {
@@ -67,21 +67,13 @@ def _fits(
 def _scores(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> dict[str, Any]:
     """Errors of the time constants, R2 of currents between regions on training trials (raw), and the held-out R2."""
     seen = view(recording, networks)
-    sources = {source.name: source for source in seen.sources}
-    r2 = []
-    for target in seen.regions:
-        for source in seen.regions:
-            if source != target:
-                true = true_current(teacher, target, source)[seen.train].ravel()
-                estimated = seen.current(sources[source], seen.region == target)[seen.train].ravel()
-                r2.append(1 - ((estimated - true) ** 2).sum() / (true**2).sum())
-    y, error = one_step_residual(seen.network, seen.r[~seen.train], seen.u[~seen.train])
+    _, r2 = currents_between_regions(seen, teacher)
     true_log = np.log(teacher.network.time_constant_s)
     estimated_log = np.log(np.full(len(seen.region), seen.network.time_constant_s))
     return {
         "cross_r2": float(np.mean(r2)),
         "least_cross_r2": float(np.min(r2)),
-        "held_out_r2": 1 - float((error**2).sum() / ((y - y.mean((0, 1))) ** 2).sum()),
+        "held_out_r2": held_out_r2(seen),
         "tau_r": correlation(estimated_log, true_log) if min(np.ptp(true_log), np.ptp(estimated_log)) > 0 else np.nan,
         "tau_error": float(np.exp(np.sqrt(((estimated_log - true_log) ** 2).mean())) - 1),
         "nats": float(networks["tau_nats"].item()) if "tau_nats" in networks else np.nan,
