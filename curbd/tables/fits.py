@@ -21,6 +21,10 @@ UNIT_SCORES = {
         "information about the spikes of the unit that the model gains from the other units, on test trials, in bits "
         "per spike (population networks only)"
     ),
+    "forward_bits_per_spike": (
+        "information about the spikes of the unit that the model gains from all bins before each bin, on test trials, "
+        "in bits per spike (population networks only)"
+    ),
     "tau_s": "time constant of the unit, s (models with a time constant for every unit or region only)",
 }
 """Columns of ``units.csv`` that the table has once for each model, as ``<name>:<model>``."""
@@ -30,8 +34,8 @@ BASELINES = {
     "persistence": "the last recorded value persists",
     "own_past": "every region is predicted from its own activity and the recorded inputs only, without other regions",
 }
-NO_FORECAST = "a population network, which is scored by co-smoothing"
-NO_COSMOOTHING = "the model is no population network, or no unit fires in these trials"
+NO_FORECAST = "a population network, which is scored in bits per spike"
+NO_BITS = "the model is no population network, or no unit fires in these trials"
 NO_POPULATION = "the model is no population network"
 NO_AVERAGE = "no condition has several trials"
 REPEATED_SHARE = (
@@ -42,12 +46,15 @@ REPEATED_SHARE = (
 """What `ceiling_r2` is for recordings without a true network."""
 
 BITS_PER_SPIKE = {
-    "": "cosmoothing: information about the spikes of a unit beyond its mean rate, in bits per spike",
+    "": (
+        "information about the spikes of a unit beyond its mean rate, in bits per spike: from units that are seen in "
+        "the same trial (`cosmoothing`), or from the bins before each bin (`forward`)"
+    ),
     "average_": "bits per spike of a baseline: the smoothed average of the training trials of the same condition",
     "own_region_": "bits per spike of the network if only units of the same region are seen",
     "glm_": (
-        "bits per spike of a baseline: a Poisson regression on the spikes of all other units in the same and the "
-        "previous bin, the inputs and the average response"
+        "bits per spike of a baseline: a Poisson regression on the inputs, the average response and the spikes of all "
+        "other units in the same and the previous bin (`cosmoothing`), or of all units in the previous bin (`forward`)"
     ),
 }
 """Beginning of a column of the table ``region_scores`` in bits per spike -> its meaning."""
@@ -148,7 +155,15 @@ TABLES: dict[str, Table] = {
                 "number",
                 "information about the spikes of each unit that a population network gains from four fifths of the "
                 "other units (co-smoothing), beyond the mean rate of the unit, in bits per spike, over all units",
-                empty=NO_COSMOOTHING,
+                empty=NO_BITS,
+            ),
+            Column(
+                "forward_bits_per_spike",
+                "number",
+                "information about the spikes of each unit that a population network gains from all bins before each "
+                "bin (forward prediction), beyond the mean rate of the unit, in bits per spike, over all units",
+                empty=NO_BITS,
+                optional=True,
             ),
             Column(
                 "curvature",
@@ -305,15 +320,15 @@ TABLES: dict[str, Table] = {
                 "text",
                 "what is predicted: the total current one bin ahead, the rates several bins ahead (`rollout`), the "
                 "rates of a free run, or, for population networks, the spikes of units that the network does not see "
-                "(`cosmoothing`)",
-                values=("one_step", "rollout", "free_run", "cosmoothing"),
+                "(`cosmoothing`) and the spikes of the next bin (`forward`)",
+                values=("one_step", "rollout", "free_run", "cosmoothing", "forward"),
             ),
             Column("n_units", "integer", "units that were scored", low=1),
             Column(
                 "r2",
                 "number",
                 "share of the variance that the network predicts",
-                empty="nothing varies, or the score is cosmoothing",
+                empty="nothing varies, or the score is in bits per spike",
                 high=1,
             ),
             Column(
@@ -338,7 +353,7 @@ TABLES: dict[str, Table] = {
                 for name, text in BASELINES.items()
             ),
             *(
-                Column(f"{name}bits_per_spike", "number", text, empty=NO_COSMOOTHING, optional=True)
+                Column(f"{name}bits_per_spike", "number", text, empty=NO_BITS, optional=True)
                 for name, text in BITS_PER_SPIKE.items()
             ),
         ),

@@ -1,8 +1,9 @@
-"""Scores of a population network: how well it predicts units that it does not see, in bits per spike.
+"""Scores of a population network: how well it predicts unseen units, and the next bin, in bits per spike.
 
-The score is co-smoothing (Macke et al., NeurIPS 2011): the latents of held-out trials are inferred from four fifths of
-the units, and predict the spikes of the other units. The number of bits per spike is the log likelihood beyond that of
-the unit's mean rate, divided by the number of spikes and by log 2 (Pillow et al., Nature 2008).
+In co-smoothing (Macke et al., NeurIPS 2011), the latents of held-out trials are inferred from four fifths of the units
+and predict the spikes of the other units. In forward prediction, every bin is predicted from the bins before it. The
+number of bits per spike is the log likelihood beyond that of the unit's mean rate, divided by the number of spikes and
+by log 2 (Pillow et al., Nature 2008).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from sklearn.linear_model import PoissonRegressor
 
 from curbd.scores.score import ALL_REGIONS, Scores
 from curbd.tables import TABLES
+from lrfit.population_network.baselines import average_response, coupled_glm, mean_rates
 from lrfit.population_network.dimensions import HELD_OUT_FOLD
 from lrfit.population_network.file import fitted_of, indicator_of
+from lrfit.population_network.forward import predict_ahead
 from lrfit.population_network.held_out import each_alone, infer_each
 from lrfit.population_network.history import as_read, expected_unseen
 from lrfit.population_network.ingested import from_recording
@@ -26,14 +28,10 @@ from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording, hide, subset
 
 Array = np.ndarray
-GLM_PENALTY = 1e-2
-GLM_MAX_ITERATIONS = 100
 MAX_SCORED_TRIALS = 50
 """Largest number of trials that are scored, evenly spaced among the training or the test trials."""
 SCORE_CHANGE_NATS = 0.1
 """The inference of the latents of a scored trial stops when a turn changes its bound by less than this."""
-AVERAGE_SMOOTHING_BINS = 5
-"""Number of bins over which the average response of a condition is smoothed."""
 
 
 def score_populations(
@@ -52,41 +50,33 @@ def score_populations(
     -------
     The scores of all fits, of all regions and of all units.
     """
-    data, regions = (
-        from_recording(recording, indicator_of(networks)),
-        np.unique(recording["region"].to_numpy().astype(str)),
-    )
+    data = from_recording(recording, indicator_of(networks))
     is_train = recording["split"].to_numpy() == "train"
     training = subset(data, np.flatnonzero(is_train))
+    regions = np.unique(recording["region"].to_numpy().astype(str))
     names = {"recording": networks.attrs["recording"], "model": networks.attrs["model"]}
-    fits, by_region, by_unit = list[dict[str, Any]](), list[dict[str, Any]](), np.zeros(0)
-    baselines: dict[str, Array] = {}
+    fits, by_region, of_units = list[dict[str, Any]](), list[pd.DataFrame](), dict[str, Array]()
+    plain: dict[str, dict[str, Array]] = {}
     for fit_index, seed in enumerate(networks["seed"].to_numpy()):
         model = fitted_of(networks, fit_index).model
         for split, chosen in (("train", is_train), ("test", ~is_train)):
             trials = as_read(model, subset(data, _evenly(np.flatnonzero(chosen))))
-            predicted = {"bits_per_spike": co_smoothed(model, trials)}
+            predicted = _predictions(model, trials, with_own_region=split == "test")
             if split == "test":
-                baselines = baselines or {
-                    "average_bits_per_spike": average_response(training, trials),
-                    "glm_bits_per_spike": coupled_glm(training, trials),
-                }
-                predicted |= baselines | {"own_region_bits_per_spike": co_smoothed(model, trials, own_region=True)}
-            mean = mean_rates(training)
-            gains = {name: log_likelihood_gain(trials, rate, mean) for name, rate in predicted.items()}
+                plain = plain or _plain_predictions(training, trials)
+                predicted = {score: rates | plain[score] for score, rates in predicted.items()}
+            gains = {score: _gains(training, trials, rates) for score, rates in predicted.items()}
             spikes = trials.activity.sum((0, 1)).astype(float)
-            groups = {ALL_REGIONS: np.ones(len(spikes), bool)}
-            groups |= {region: data.region == index for index, region in enumerate(regions)}
+            of_split = _region_rows(gains, spikes, data.region, regions)
             identity = {**names, "seed": seed, "split": split}
-            for region, units in groups.items():
-                scores = {name: bits_per_spike(gain[units].sum(), spikes[units].sum()) for name, gain in gains.items()}
-                by_region.append(identity | {"region": region, "score": "cosmoothing", "n_units": units.sum()} | scores)
+            by_region.append(of_split.assign(**identity))
+            whole = of_split[of_split["region"] == ALL_REGIONS].set_index("score")["bits_per_spike"]
             fits.append(
                 identity
+                | {f"{score}_bits_per_spike": bits for score, bits in whole.items()}
                 | {
                     "n_units": len(spikes),
                     "n_trials": trials.inside.shape[1],
-                    "cosmoothing_bits_per_spike": by_region[-len(groups)]["bits_per_spike"],
                     "curvature": float(model.curvature[0]),
                     "curved_gain_nats": float(networks["curved_gain_nats"]),
                     "history_gain_nats": float(networks["history_gain_nats"]),
@@ -96,11 +86,14 @@ def score_populations(
                 | ({} if data.indicator_s is None else {"indicator_s": data.indicator_s})
             )
             if split == "test" and not fit_index:
-                by_unit = np.array(list(map(bits_per_spike, gains["bits_per_spike"], spikes)))
+                of_units = {
+                    f"{score}_bits_per_spike": bits_per_spike(of_score["bits_per_spike"].to_numpy(), spikes)
+                    for score, of_score in gains.items()
+                }
     return Scores(
         with_all_columns("fits", pd.DataFrame(fits)),
-        with_all_columns("region_scores", pd.DataFrame(by_region)),
-        _unit_table(names, recording, by_unit),
+        with_all_columns("region_scores", pd.concat(by_region, ignore_index=True)),
+        pd.DataFrame({"unit_id": recording["unit_id"].to_numpy().astype(str), **of_units}).assign(**names),
     )
 
 
@@ -115,9 +108,45 @@ def with_all_columns(name: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**dict.fromkeys(missing, np.nan))
 
 
-def _unit_table(names: dict[str, Any], recording: xr.Dataset, bits: Array) -> pd.DataFrame:
-    unit_id = recording["unit_id"].to_numpy().astype(str)
-    return pd.DataFrame({"unit_id": unit_id, "cosmoothing_bits_per_spike": bits}).assign(**names)
+def _predictions(model: Population, trials: Recording, *, with_own_region: bool) -> dict[str, dict[str, Array]]:
+    """Predict trials by the network, which sees all units or, where asked, also the units of one region only."""
+    seen = {"bits_per_spike": False} | ({"own_region_bits_per_spike": True} if with_own_region else {})
+    return {
+        "cosmoothing": {name: co_smoothed(model, trials, own_region=own) for name, own in seen.items()},
+        "forward": {name: predict_ahead(model, trials, own_region=own) for name, own in seen.items()},
+    }
+
+
+def _plain_predictions(training: Recording, trials: Recording) -> dict[str, dict[str, Array]]:
+    """Predict the trials for each score by the baselines, which no network changes."""
+    average = average_response(training, trials)
+    return {
+        score: {
+            "average_bits_per_spike": average,
+            "glm_bits_per_spike": coupled_glm(training, trials, same_bin=score == "cosmoothing"),
+        }
+        for score in ("cosmoothing", "forward")
+    }
+
+
+def _gains(training: Recording, trials: Recording, predicted: dict[str, Array]) -> pd.DataFrame:
+    """Log likelihood of every unit (row) under every prediction (column) beyond that of the mean rate, in nats."""
+    mean = mean_rates(training)
+    return pd.DataFrame({name: log_likelihood_gain(trials, rate, mean) for name, rate in predicted.items()})
+
+
+def _region_rows(gains: dict[str, pd.DataFrame], spikes: Array, region_of_unit: Array, regions: Array) -> pd.DataFrame:
+    """Convert the gains of units into rows of the table ``region_scores``."""
+    groups = {ALL_REGIONS: np.ones(len(spikes), bool)}
+    groups |= {region: region_of_unit == index for index, region in enumerate(regions)}
+    return pd.DataFrame(
+        [
+            {"region": region, "score": score, "n_units": units.sum()}
+            | dict(zip(of_score, bits_per_spike(of_score[units].to_numpy().sum(0), spikes[units].sum()), strict=True))
+            for score, of_score in gains.items()
+            for region, units in groups.items()
+        ]
+    )
 
 
 def co_smoothed(model: Population, data: Recording, own_region: bool = False) -> Array:
@@ -149,70 +178,6 @@ def co_smoothed(model: Population, data: Recording, own_region: bool = False) ->
     return rate
 
 
-def average_response(training: Recording, data: Recording) -> Array:
-    """Predict every trial by the smoothed average of the training trials of its condition.
-
-    Parameters
-    ----------
-    training, data : training trials, and the trials that are predicted.
-
-    Returns
-    -------
-    (time, trial, unit) expected count per bin.
-    """
-    rate = np.empty_like(data.activity)
-    window = np.ones(AVERAGE_SMOOTHING_BINS)
-    for condition in np.unique(data.condition):
-        of_condition = training.condition == condition
-        chosen = of_condition if of_condition.any() else np.ones_like(of_condition)
-        total, seen = (
-            np.apply_along_axis(np.convolve, 0, values[:, chosen].sum(1), window, "same")
-            for values in (training.activity, training.seen)
-        )
-        # Half a spike more, so that no bin without a spike has a rate of zero.
-        # Counts that stand for fluorescence can be negative.
-        total = np.maximum(total, 0)
-        rate[:, data.condition == condition] = ((total + 0.5 * mean_rates(training)) / (seen + 0.5))[:, None]
-    return rate
-
-
-def coupled_glm(training: Recording, data: Recording) -> Array:
-    """Predict every unit by a Poisson regression on all other units in the same and the previous bin.
-
-    Parameters
-    ----------
-    training, data : training trials, and the trials that are predicted.
-
-    Returns
-    -------
-    (time, trial, unit) expected count per bin; the first bin of a trial has the mean rate.
-    """
-    rate = np.broadcast_to(mean_rates(training), data.activity.shape).copy()
-    inside, ahead = training.inside[1:], np.s_[1:]
-    now, before = training.activity[1:][inside], training.activity[:-1][inside]
-    now_new, before_new = data.activity[1:], data.activity[:-1]
-    known = training.sources[1:][inside]
-    known_new = data.sources[1:]
-    for unit in range(training.activity.shape[2]):
-        others = np.arange(training.activity.shape[2]) != unit
-        X = np.concatenate([now[:, others], before[:, others], known], 1)
-        new = np.concatenate([now_new[..., others], before_new[..., others], known_new], 2)
-        # Counts that stand for fluorescence can be negative, which the regression does not allow.
-        spikes = np.maximum(now[:, unit], 0)
-        if spikes.any():
-            glm = PoissonRegressor(alpha=GLM_PENALTY, solver="newton-cholesky", max_iter=GLM_MAX_ITERATIONS)
-            glm.fit(X, spikes)
-            predicted = glm.predict(new.reshape(-1, new.shape[2])).reshape(new.shape[:2])
-            predicted *= now[:, unit].mean() / spikes.mean()
-            rate[ahead, :, unit] = np.minimum(predicted, data.highest)
-    return rate
-
-
-def mean_rates(data: Recording) -> Array:
-    """Compute the (unit,) mean count per bin, with half a spike more, so that no mean is zero."""
-    return np.asarray((data.activity.sum((0, 1)) + 0.5) / (data.seen.sum((0, 1)) + 0.5))
-
-
 def log_likelihood_gain(data: Recording, rate: Array, mean: Array) -> Array:
     """Compute the (unit,) log likelihood of counts beyond that of the mean rate, in nats.
 
@@ -227,6 +192,6 @@ def log_likelihood_gain(data: Recording, rate: Array, mean: Array) -> Array:
     return np.asarray(nats.sum((0, 1)))
 
 
-def bits_per_spike(nats: float, spikes: float) -> float:
-    """Convert a log likelihood in nats to bits per spike; NaN without spikes."""
-    return float(nats / spikes / np.log(2)) if spikes else float("nan")
+def bits_per_spike(nats: Array, spikes: Array | float) -> Array:
+    """Convert log likelihoods in nats to bits per spike; NaN without spikes."""
+    return nats / np.where(np.asarray(spikes) > 0, spikes, np.nan) / np.log(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lrfit.population_network.forward import predict_ahead
 from lrfit.population_network.held_out import MAX_TURNS, MIN_CHANGE_NATS, held_out_nats, infer_each
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
@@ -78,6 +79,30 @@ def test_gaussian_paths_and_bound_are_those_of_the_dense_joint(gaps: bool) -> No
         # For a Gaussian posterior the bound is the log likelihood itself.
         exact = -0.5 * (off @ np.linalg.solve(whole, off) + np.linalg.slogdet(whole)[1] + len(y) * np.log(2 * np.pi))
         assert np.isclose(nats[trial], exact, atol=1e-6)
+
+
+@pytest.mark.parametrize("own_region", [False, True])
+def test_gaussian_forward_prediction_is_the_mean_of_a_bin_given_all_earlier_bins(own_region: bool) -> None:
+    model = small_model(gaussian=True)
+    data, _ = small_recording(model)
+    data.seen[2:4, :, 3:] = 0
+    data = data._replace(activity=data.activity * data.seen)
+    bins, units = len(data.inside), len(data.region)
+    predicted = predict_ahead(model, data, own_region=own_region)
+    mean, prior = joint(model, data, trial := 1)
+    read = np.kron(np.eye(bins), model.C)
+    covariance = read @ prior @ read.T + np.diag(np.tile(model.noise, bins))
+    off = data.activity[:, trial].ravel() - read @ mean - np.tile(model.d, bins)
+    for k in range(bins):
+        for unit in range(units):
+            known = data.seen[:, trial] > 0
+            known[k:] = False
+            if own_region:
+                known &= data.region == data.region[unit]
+            past, row = known.ravel(), k * units + unit
+            correction = covariance[row, past] @ np.linalg.solve(covariance[np.ix_(past, past)], off[past])
+            wanted = read[row] @ mean + model.d[unit] + correction
+            assert predicted[k, trial, unit] == pytest.approx(wanted, abs=2e-5)
 
 
 def test_mean_paths_of_counts_leave_the_bound_no_slope() -> None:

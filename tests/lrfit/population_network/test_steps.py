@@ -219,13 +219,21 @@ def test_scores_are_bits_per_spike_with_baselines(done: Done) -> None:
     assert fits.loc["test", "cosmoothing_bits_per_spike"] > 0.02
     assert fits["one_step_r2"].isna().all()
     regions = done.tables["region_scores"]
-    assert set(regions["score"]) == {"cosmoothing"}
-    held_out = regions[regions["split"] == "test"].set_index("region")
+    held_out = regions[regions["split"] == "test"].set_index(["score", "region"])
     assert held_out["glm_bits_per_spike"].notna().all()
-    assert held_out.loc["all regions", "bits_per_spike"] > held_out.loc["all regions", "average_bits_per_spike"]
+    for score in ("cosmoothing", "forward"):
+        whole = held_out.loc[(score, "all regions")]
+        assert whole["bits_per_spike"] > whole["average_bits_per_spike"]
     units = pd.read_csv(done.folder / "unit_scores.csv")
     assert len(units) == 40
     assert units["cosmoothing_bits_per_spike"].median() > 0
+
+
+def test_the_past_of_the_driving_region_adds_to_the_forward_prediction_of_the_driven_region(done: Done) -> None:
+    scores = done.tables["region_scores"]
+    scores = scores[(scores["score"] == "forward") & (scores["split"] == "test")].set_index("region")
+    gain = scores["bits_per_spike"] - scores["own_region_bits_per_spike"]
+    assert gain["B"] > 0.002 > 2 * gain["A"]
 
 
 def test_silencing_a_region_has_the_true_effect(done: Done) -> None:
