@@ -181,7 +181,8 @@ def _fit_sentence(fit: ModelResults) -> str:
 
 
 def _population_sentence(fit: ModelResults) -> str:
-    row = scores_by_region(fit).set_index(["score", "region"]).loc[("cosmoothing", "all regions")]
+    scores = scores_by_region(fit)
+    row = scores[scores["score"] == "cosmoothing"].set_index("region").loc["all regions"]
     text = (
         "The statements of this model are about whole populations, of which the recorded units are samples. On "
         f"held-out trials the network predicts the spikes of units that it does not see with "

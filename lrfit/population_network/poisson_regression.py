@@ -16,8 +16,8 @@ import numpy as np
 
 Array = np.ndarray
 Step = Callable[[Array], Array]
-MAX_ITERATIONS = 50
-MIN_GAIN_NATS = 0.02
+MAX_REGRESSION_STEPS = 50
+NEGLIGIBLE_GAIN_NATS = 0.02
 """Iterations end when the gradient promises every unit less than this gain of penalised log likelihood."""
 LINE_STEPS = 4
 """Number of Newton steps along a direction."""
@@ -63,11 +63,11 @@ def poisson_regressions(
     W = np.concatenate([np.zeros((X.shape[1], units)), np.log(mean)[None]])
     log_expected = np.broadcast_to(np.log(mean), counts.shape).astype(X.dtype)
     direction, before = np.zeros_like(W), None
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(MAX_REGRESSION_STEPS):
         slope = (Z.T @ (_expected(log_expected) - counts)).astype(float) / samples + penalties * W
         fresh = within(whole_step(slope))
         promised = (slope * fresh).sum(0)
-        if (0.5 * samples * promised < MIN_GAIN_NATS).all():
+        if (0.5 * samples * promised < NEGLIGIBLE_GAIN_NATS).all():
             break
         turn = 0.0 if before is None else np.maximum(promised - (slope * before[0]).sum(0), 0) / before[1]
         direction = turn * direction - fresh
