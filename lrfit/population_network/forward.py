@@ -16,7 +16,7 @@ from lrfit.population_network.recording import Recording, hide
 Array = np.ndarray
 NEWTON_STEPS = 3
 """Number of steps by which the activity of a bin moves the latents."""
-MAX_STEP = 1.0
+MAX_LOG_RATE_STEP = 1.0
 """Largest change of the log rate of any unit in a step."""
 
 
@@ -90,7 +90,7 @@ def _corrected(model: Population, now: Recording, mean: Array, covariance: Array
         spread = np.linalg.inv(precision + pattern_information(readout, now, rate)[:, 0])
         step = np.einsum("nlm,nm->nl", spread, slope)
         change = np.abs(step @ readout.C.T).max(1, keepdims=True)
-        z = z + step * np.minimum(1, MAX_STEP / np.maximum(change, MAX_STEP))
+        z = z + step * np.minimum(1, MAX_LOG_RATE_STEP / np.maximum(change, MAX_LOG_RATE_STEP))
     gain = covariance[:, :, read] @ precision
     mean = mean + np.einsum("nlm,nm->nl", gain, z - predicted)
     return mean, covariance + gain @ (spread - prior) @ gain.swapaxes(1, 2)

@@ -21,7 +21,7 @@ NEGLIGIBLE_GAIN_NATS = 0.02
 """Iterations end when the gradient promises every unit less than this gain of penalised log likelihood."""
 LINE_STEPS = 4
 """Number of Newton steps along a direction."""
-MAX_LENGTH = 4.0
+MAX_RELATIVE_LENGTH = 4.0
 """Largest length of a step, relative to the step for rates that equal the mean rate."""
 MAX_LOG_COUNT = 20.0
 """Largest log of an expected count."""
@@ -105,7 +105,7 @@ def _length(log_expected: Array, move: Array, counts: Array, pull: Array, stiffn
         heavy = move * _expected(log_expected + length.astype(move.dtype) * move)
         slope = heavy.sum(0, dtype=float) / samples - wanted + pull + length * stiffness.sum(0)
         bend = np.einsum("su,su->u", heavy, move, dtype=float) / samples + stiffness.sum(0)
-        length = np.clip(length - slope / np.maximum(bend, np.finfo(float).tiny), 0, MAX_LENGTH)
+        length = np.clip(length - slope / np.maximum(bend, np.finfo(float).tiny), 0, MAX_RELATIVE_LENGTH)
     return length
 
 
