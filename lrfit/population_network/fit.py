@@ -18,6 +18,7 @@ from lrfit.population_network.paths import Paths, first_paths, infer
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.start import first_model
 from lrfit.population_network.weights import Shrinkage, learn, shrinkage
+from lrfit.population_network.zero import move_zero
 
 Array = np.ndarray
 FIRST_INFERENCE_STEPS = 5
@@ -84,7 +85,7 @@ def improve(state: Fit, data: Recording, rounds: int, loadings_every: int = 1) -
         paths = infer(model, data, paths)
         if k % loadings_every == 0:
             model = learn_history(read_out(model, data, paths), data, paths)
-            model, paths = centred(model, data, paths)
+            model, paths = move_zero(model, data, paths)
             model, paths = in_standard_gauge(model, data, paths)
         model, prior = learn(model, data, paths, prior)
     return Fit(model=model, paths=paths, prior=prior)
@@ -117,30 +118,6 @@ def restart(state: Fit, data: Recording) -> Fit:
     data : the other trials.
     """
     return state._replace(paths=infer(state.model, data, first_paths(state.model, data), RESTART_INFERENCE_STEPS))
-
-
-def centred(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:
-    """Move the zero of the latents of every region to their mean over all bins, in which all conditions weigh the same.
-
-    A shift of the latents can be undone by the offsets of the units and the bias of the region, and only the curvature
-    of f tells where the zero is. Rounds of the fit hardly move the zero, so that without this step the zero would be
-    left where the first rounds happened to put it. The bias has to be learnt again after this step.
-
-    Parameters
-    ----------
-    model : the network.
-    data : the recording.
-    paths : posterior of the latents.
-
-    Returns
-    -------
-    Model and posterior of the latents whose currents are zero at the mean state of their region.
-    """
-    weight = data.inside / np.bincount(data.condition)[data.condition]
-    mean = np.einsum("tn,tnl->l", weight, paths.mean) / weight.sum()
-    shift = np.where(model.group < model.regions, mean, 0.0)
-    moved = model._replace(d=model.d + model.C @ shift, start_mean=model.start_mean - shift)
-    return moved, paths._replace(mean=paths.mean - shift)
 
 
 def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:

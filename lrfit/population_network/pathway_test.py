@@ -24,15 +24,13 @@ from scipy import stats
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
-from lrfit.population_network.statistics import transitions
+from lrfit.population_network.statistics import transitions, unexplained
 from lrfit.population_network.weights import persistence
 
 Array = np.ndarray
 SHUFFLES = 199
 """Number of shuffled recordings."""
 SHUFFLE_SEED = 0
-RELATIVE_RIDGE = 1e-6
-"""Ridge of the regressions on other sources, relative to their mean power; it keeps the regressions regular."""
 
 
 class PathwayTests(NamedTuple):
@@ -130,7 +128,7 @@ def trial_parts(model: Population, data: Recording, paths: Paths) -> TrialParts:
     off = (paths.mean[1:] - drift(model, at, data.sources[:-1])) * inside[..., None]
     error = _trial_first(off @ precision)
     value = _trial_first(at.value * inside[..., None])
-    left = _trial_first(residual(at.value, data.sources[:-1], inside))
+    left = _trial_first(unexplained(at.value, data.sources[:-1], inside))
     moments = transitions(model, data, paths)
     weights = np.concatenate([model.A, model.G], 1)
     whole = (precision @ (moments.crossed - weights @ moments.arriving))[:, :latents]
@@ -155,23 +153,7 @@ def without_others(model: Population, data: Recording, parts: TrialParts, source
     inside, own = data.inside[1:], model.group == source
     value = parts.value.transpose(2, 0, 1)
     regressors = np.concatenate([value[..., ~own], data.sources[:-1]], 2)
-    return _trial_first(residual(value[..., own], regressors, inside))
-
-
-def residual(values: Array, regressors: Array, inside: Array) -> Array:
-    """Compute the (time, trial, column) part of values that a regression on regressors leaves; 0 outside of trials.
-
-    Parameters
-    ----------
-    values : (time, trial, column) values.
-    regressors : (time, trial, regressor) regressors.
-    inside : (time, trial) True for the bins of the regression.
-    """
-    X = regressors[inside]
-    gram = X.T @ X
-    gram[np.diag_indices(len(gram))] += RELATIVE_RIDGE * np.trace(gram) / len(gram)
-    weights = np.linalg.solve(gram, X.T @ values[inside])
-    return (values - regressors @ weights) * inside[..., None]
+    return _trial_first(unexplained(value[..., own], regressors, inside))
 
 
 def shuffled_within(condition: Array, rng: np.random.Generator) -> Array:

@@ -11,6 +11,8 @@ from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
+RELATIVE_RIDGE = 1e-6
+"""Ridge of the regressions on known values, relative to their mean power; it keeps the regressions regular."""
 
 
 class Transitions(NamedTuple):
@@ -88,3 +90,19 @@ def scatter(statistics: Transitions, W: Array) -> Array:
     """
     mixed = W @ statistics.crossed.T
     return statistics.steps - mixed - mixed.T + W @ statistics.arriving @ W.T
+
+
+def unexplained(values: Array, regressors: Array, inside: Array) -> Array:
+    """Compute the (time, trial, column) part of values that a regression on regressors leaves; 0 outside of trials.
+
+    Parameters
+    ----------
+    values : (time, trial, column) values.
+    regressors : (time, trial, regressor) regressors.
+    inside : (time, trial) True for the bins of the regression.
+    """
+    X = regressors[inside]
+    gram = X.T @ X
+    gram[np.diag_indices(len(gram))] += RELATIVE_RIDGE * np.trace(gram) / len(gram)
+    weights = np.linalg.solve(gram, X.T @ values[inside])
+    return (values - regressors @ weights) * inside[..., None]

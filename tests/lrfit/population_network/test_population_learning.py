@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrfit.population_network.fit import centred, improve, start
+from lrfit.population_network.fit import improve, start
 from lrfit.population_network.indicator import undecayed
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
@@ -100,15 +100,6 @@ def test_penalty_of_a_pathway_has_a_bound_where_latents_hardly_vary() -> None:
     assert np.abs(fitted.A[:2, 2:]).max() < 1.0
 
 
-def test_zero_of_the_latents_is_their_mean_and_log_rates_stay() -> None:
-    model = small_model(curvature=1.5)
-    data, z = small_recording(model, trials=10)
-    moved, paths = centred(model, data, known_paths(z + 0.7))
-    assert np.allclose(paths.mean[data.inside].mean(0), 0)
-    assert np.allclose(paths.mean @ moved.C.T + moved.d, (z + 0.7) @ model.C.T + model.d)
-    assert np.allclose(paths.mean[0] - moved.start_mean, z[0] + 0.7 - model.start_mean)
-
-
 def test_a_fit_does_not_depend_on_where_the_zero_of_its_latents_started() -> None:
     data, _ = small_recording(small_model(), trials=30, bins=20)
     first = start(data, [2, 2], 0.1)
@@ -118,7 +109,9 @@ def test_a_fit_does_not_depend_on_where_the_zero_of_its_latents_started() -> Non
         paths=first.paths._replace(mean=first.paths.mean - shift),
     )
     fits = [improve(begun, data, 20).model for begun in (first, other)]
-    assert np.allclose(fits[0].A, fits[1].A, atol=0.02)
+    # Weights between units do not depend on the directions of the latents, which the two fits need not share.
+    weights = [fit.C @ fit.A @ np.linalg.pinv(fit.C) for fit in fits]
+    assert np.allclose(*weights, atol=0.02)
     assert np.allclose(fits[0].d, fits[1].d, atol=0.05)
 
 
