@@ -106,8 +106,8 @@ def train(
     if dimensions is None and n_units.max() <= 2:
         # One or two units allow one latent, so that there is nothing to choose.
         dimensions = [1] * len(n_units)
+    candidates = range(1, max_dimensions + 1)
     if dimensions is None:
-        candidates = range(1, max_dimensions + 1)
         chosen = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
     else:
         chosen = Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
@@ -117,6 +117,13 @@ def train(
         if self_history is True or is_needed(gain, error):
             fitted, held_out = with_past(fitted), with_past(held_out)
     formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
+    drives = int(formed.fit.model.group.max()) + 1 - formed.fit.model.regions
+    if dimensions is None and drives:
+        # Without the drive, a region may have got a latent that follows the drive.
+        driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives=drives)
+        if driven.number != chosen.number:
+            formed = choose_form(fitted, held_out, driven.number, tau_s, gaussian, max_drives)
+        chosen = driven
     state = converge(formed.fit, fitted)
     return Trained(
         fit=state,

@@ -131,6 +131,7 @@ def choose_dimensions(
     candidates: Sequence[int] = (1, 2, 3, 4, 5),
     tau_s: float | None = None,
     gaussian: bool = False,
+    drives: int = 0,
 ) -> Dimensions:
     """Choose the number of latents of every region by co-smoothing.
 
@@ -149,6 +150,7 @@ def choose_dimensions(
     candidates : numbers of latents to try, in increasing order.
     tau_s : time constant of the units in seconds; None for a network without a leak.
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    drives : number of hidden drives of the networks that are compared.
 
     Returns
     -------
@@ -158,8 +160,12 @@ def choose_dimensions(
 
     def score(candidate: int) -> Array:
         sizes = [min(candidate, max(int(count) - 1, 1)) for count in units]
-        state = improve(start(fitted, sizes, tau_s, gaussian=gaussian), fitted, ROUNDS_TO_COMPARE)
-        return co_smoothing(state, held_out)
+        state = start(fitted, sizes, tau_s, gaussian=gaussian)
+        if drives:
+            state = improve(state, fitted, ROUNDS_BEFORE_DRIVE)
+        for _ in range(drives):
+            state = Fit(*with_drive(*state, fitted, FITTED_DRIVE_TAU_S))
+        return co_smoothing(improve(state, fitted, ROUNDS_TO_COMPARE), held_out)
 
     scores: list[Array] = []
     suffice = True
@@ -254,7 +260,7 @@ def choose_drives(
     nats = held_out_nats(best.model, held_out)
     gains = []
     for _ in range(max_drives):
-        early = Fit(*with_drive(early.model, early.paths, early.prior, fitted, FITTED_DRIVE_TAU_S))
+        early = Fit(*with_drive(*early, fitted, FITTED_DRIVE_TAU_S))
         wider = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
         gain = held_out_nats(wider.model, held_out) - nats
         gains.append(float(gain.sum()))

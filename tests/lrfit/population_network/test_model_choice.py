@@ -74,6 +74,16 @@ def test_a_third_latent_is_missed_if_two_are_the_most_that_are_tried() -> None:
     assert choose_dimensions(*trials, (1, 2, 3), tau_s=0.1).suffice
 
 
+def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
+    teacher = populations(
+        regions=2, units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, absent=0, seed=203
+    )
+    trials = split(recording_of(teacher))
+    plain, driven = (choose_dimensions(*trials, (1, 2), tau_s=0.1, drives=drives) for drives in (0, 1))
+    assert driven.number == [2, 2]
+    assert (driven.co_smoothing.sum(1) > plain.co_smoothing.sum(1)).all()
+
+
 @pytest.mark.parametrize("linear", [False, True])
 def test_held_out_trials_tell_linear_from_curved_teachers(linear: bool) -> None:
     teacher = populations(regions=2, units=100, recorded=20, trials=60, bins=60, linear=linear, absent=0, seed=200)
