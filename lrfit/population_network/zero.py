@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Population, curved, drift
+from lrfit.population_network.model import Curved, Population, curved, drift
 from lrfit.population_network.paths import Paths, spreads
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.statistics import unexplained
@@ -34,7 +34,7 @@ SIZES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Standard deviations of the prior of the zero that are compared, relative to that of the states."""
 
 
-class Evidence(NamedTuple):
+class ZeroEvidence(NamedTuple):
     """What is known about the zero of the latents of a region, relative to the mean state.
 
     Attributes
@@ -67,7 +67,7 @@ def move_zero(model: Population, data: Recording, paths: Paths) -> tuple[Populat
     Model and posterior of the latents with the new zero. The zero of a linear network is the mean of the latents over
     all bins, in which all conditions weigh the same.
     """
-    parts = [_evidence(model, data, paths, np.flatnonzero(model.group == region)) for region in range(model.regions)]
+    parts = zero_evidence(model, data, paths)
     size = SIZES[np.argmax([sum(_gain(part, size) for part in parts) for size in SIZES])]
     shift = np.zeros(len(model.group))
     for region, part in enumerate(parts):
@@ -76,48 +76,75 @@ def move_zero(model: Population, data: Recording, paths: Paths) -> tuple[Populat
     return moved, paths._replace(mean=paths.mean - shift)
 
 
-def _most_probable(part: Evidence, size: float) -> Array:
+def _most_probable(part: ZeroEvidence, size: float) -> Array:
     """Return the (latent,) most probable zero of a region, relative to the mean state."""
     prior = size**2 * part.covariance
     return prior @ np.linalg.solve(np.eye(len(prior)) + part.information @ prior, part.pull)
 
 
-def _gain(part: Evidence, size: float) -> float:
+def _gain(part: ZeroEvidence, size: float) -> float:
     """Return the log marginal likelihood of a prior of a size, above that of a zero at the mean state."""
     occam = np.linalg.slogdet(np.eye(len(part.mean)) + size**2 * part.information @ part.covariance)[1]
     return float(0.5 * (part.pull @ _most_probable(part, size) - occam))
 
 
-def _evidence(model: Population, data: Recording, paths: Paths, own: Array) -> Evidence:
-    """Compute what the prior and the likelihood say about the zero of the latents of a region."""
+def zero_evidence(model: Population, data: Recording, paths: Paths) -> list[ZeroEvidence]:
+    """Compute what is known about the zero of each region.
+
+    Parameters
+    ----------
+    model : the network.
+    data : the recording.
+    paths : posterior of the latents.
+    """
     weight = data.inside / np.bincount(data.condition)[data.condition]
     weight = weight / weight.sum()
-    z = paths.mean[..., own]
-    mean = np.einsum("tn,tnl->l", weight, z)
-    score, information = _likelihood(model, data, paths, own)
-    return Evidence(
-        mean=mean,
-        covariance=np.einsum("tn,tnl,tnm->lm", weight, z - mean, z - mean, optimize=True),
-        # The present zero lies at -mean, relative to the mean state.
-        pull=LIKELIHOOD_SHARE * (score - information @ mean),
-        information=LIKELIHOOD_SHARE * information,
-    )
+    parts = []
+    for own, (score, information) in zip(_latents_of_regions(model), _likelihoods(model, data, paths), strict=True):
+        z = paths.mean[..., own]
+        mean = np.einsum("tn,tnl->l", weight, z)
+        part = ZeroEvidence(
+            mean=mean,
+            covariance=np.einsum("tn,tnl,tnm->lm", weight, z - mean, z - mean, optimize=True),
+            # The present zero lies at -mean, relative to the mean state.
+            pull=LIKELIHOOD_SHARE * (score - information @ mean),
+            information=LIKELIHOOD_SHARE * information,
+        )
+        parts.append(part)
+    return parts
 
 
-def _likelihood(model: Population, data: Recording, paths: Paths, own: Array) -> tuple[Array, Array]:
-    """Compute the (latent,) score and the (latent, latent) information of the latents about the zero of a region."""
-    size, inside = len(own), data.inside[1:]
-    if not model.curvature[own].any():
-        return np.zeros(size), np.zeros((size, size))
+def _likelihoods(model: Population, data: Recording, paths: Paths) -> list[tuple[Array, Array]]:
+    """Compute the (latent,) score and the (latent, latent) information about the zero of each region."""
+    regions = _latents_of_regions(model)
+    if not model.curvature.any():
+        return [(np.zeros(len(own)), np.zeros((len(own), len(own)))) for own in regions]
+    inside = data.inside[1:]
     at = curved(model, paths.mean[:-1], spreads(model, data, paths)[:-1])
-    z, height = at.state[..., own], at.height[..., own]
-    slope = height[..., None] * np.eye(size) - (model.curvature[own] * height**3 * z)[..., None] * z[..., None, :]
-    sources = np.concatenate([at.value, data.sources[:-1]], 2)
-    slope = unexplained(slope.reshape(*z.shape[:2], size * size), sources, inside)[inside].reshape(-1, size, size)
-    # Hidden drives have no part in the zero: nothing drives them.
-    A = np.where(model.group < model.regions, model.A.T, 0.0)[own]
     precision = np.linalg.inv(model.Q)
-    error = (paths.mean[1:] - drift(model, at, data.sources[:-1]))[inside]
-    score = -np.einsum("kij,ki->j", slope, error @ precision @ A.T)
-    information = np.einsum("kij,il,klm->jm", slope, A @ precision @ A.T, slope, optimize=True)
-    return score, information
+    # Hidden drives have no part in the zero: nothing drives them.
+    A = np.where(model.group < model.regions, model.A.T, 0.0)
+    error = (paths.mean[1:] - drift(model, at, data.sources[:-1]))[inside] @ precision @ A.T
+    slopes = [_slope(model, at, own) for own in regions]
+    explaining = np.concatenate([at.value, data.sources[:-1]], 2)
+    left = unexplained(np.concatenate(slopes, 2), explaining, inside)[inside]
+    ends = np.cumsum([slope.shape[2] for slope in slopes])
+    parts = []
+    for own, columns in zip(regions, np.split(left, ends[:-1], 1), strict=True):
+        slope = columns.reshape(-1, len(own), len(own))
+        score = -np.einsum("kij,ki->j", slope, error[:, own])
+        heard = A[own] @ precision @ A[own].T
+        parts.append((score, np.einsum("kij,il,klm->jm", slope, heard, slope, optimize=True)))
+    return parts
+
+
+def _slope(model: Population, at: Curved, own: Array) -> Array:
+    """Compute the (time, trial, latent x latent) derivative of f in a region."""
+    z, height = at.state[..., own], at.height[..., own]
+    bent = (model.curvature[own] * height**3 * z)[..., None] * z[..., None, :]
+    return (height[..., None] * np.eye(len(own)) - bent).reshape(*z.shape[:2], -1)
+
+
+def _latents_of_regions(model: Population) -> list[Array]:
+    """Return the indices of the latents of each region."""
+    return [np.flatnonzero(model.group == region) for region in range(model.regions)]
