@@ -8,6 +8,7 @@
 ``python -m benchmarks.steps``          time and memory of every command on one large recording
 ``python -m benchmarks.streamed``       fits of recordings that are larger than memory, in chunks
 ``python -m benchmarks.nulls``          p-values against plain refits
+``python -m benchmarks.force``          one pass of `force` against plain NumPy
 ``python -m benchmarks.inactivation``   whether in-silico experiments come true
 ``python -m benchmarks.contrasts``      whether the currents that differ between conditions are found, and no others
 ``python -m benchmarks.changes``        whether the pathway that changed between two days is named, and no other
@@ -23,7 +24,7 @@
 ``python -m benchmarks.faults``         whether a run that is killed, or has no room, ends with the same tables
 
 The first four write numbers to ``docs/recovery/`` and tables into ``docs/recovery.md``; ``scale``, ``steps``,
-``streamed`` and ``nulls`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and those about unit
-models into ``docs/units.md``. Each of the others writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables into
-``docs/NAME.md``, where NAME is that of the benchmark.
+``streamed``, ``nulls`` and ``force`` write into ``docs/scale.md``, ``faults`` into ``docs/files.md``, and those about
+unit models into ``docs/units.md``. Each of the others writes numbers to ``docs/NAME/`` or ``docs/NAME.csv`` and tables
+into ``docs/NAME.md``, where NAME is that of the benchmark.
 """

@@ -90,7 +90,7 @@ def compare(case: Case, substeps: int, precision: str) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: measure and write the table."""
-    parser = command.parser("force", __doc__, "recovery.md and recovery/", again=False)
+    parser = command.parser("force", __doc__, "scale.md and scale/", again=False)
     parser.add_argument("--units", type=int, default=100, help="units of each region")
     options = parser.parse_args(arguments)
     out = command.folder(options)
@@ -98,11 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case = record(teacher, Observation(), 1, 10)
     with command.measuring():
         times = pd.DataFrame([compare(case, *way) for way in product((1, 5), ("double", "single"))])
-    with whole_file(out / "recovery" / "force.csv") as temporary:
+    (out / "scale").mkdir(parents=True, exist_ok=True)
+    with whole_file(out / "scale" / "force.csv") as temporary:
         times.to_csv(temporary, index=False, float_format="%.5g")
     shown = times.rename(columns=COLUMNS).astype(object)
     insert(
-        out / "recovery.md",
+        out / "scale.md",
         "force",
         markdown(shown.map(lambda value: number(value, 3) if isinstance(value, float) else value)),
     )
