@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.tensors import tensor
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.solved_regression import SolvedRegression
 from curbd.regression.moments import block_slices
@@ -49,7 +48,6 @@ class _Constants(NamedTuple):
     D : (regressor, column) what the ridge penalty leaves unexplained of the part O A: O D.
     W : (unit, regressor) weights of the other sources in a regression without the source.
     error_z : (unit, regressor) sums over held-out transitions of the error of W times z'.
-    held_out_gram : (regressor, regressor) Gram matrix of the held-out transitions.
     gram, product : (column, column) and (unit, column) moments of the part O A with itself and with the current, fitted
         transitions, without what the other sources explain of it; the gram includes the penalties of the source.
     """
@@ -58,7 +56,6 @@ class _Constants(NamedTuple):
     D: torch.Tensor
     W: torch.Tensor
     error_z: torch.Tensor
-    held_out_gram: torch.Tensor
     gram: torch.Tensor
     product: torch.Tensor
 
@@ -71,28 +68,36 @@ class ChangedSource:
     regression : the regression of all currents on all sources.
     solution : the solved regression of the target region.
     columns : (column,) regressors of the source.
-    A : (regressor, column) weights by which the other sources predict the source; 0 for regressors of the source, and
-        0 altogether if the whole activity is changed.
+    A : (regressor, column) weights by which the other sources predict the source, 0 for regressors of the source; None
+        if the whole activity is changed.
     """
 
-    def __init__(self, regression: CurrentRegression, solution: SolvedRegression, columns: Array, A: torch.Tensor):
-        fitted, held_out = regression.moments
+    def __init__(
+        self, regression: CurrentRegression, solution: SolvedRegression, columns: Array, A: torch.Tensor | None
+    ):
         self.solution = solution
-        own = torch.as_tensor(columns, device=A.device)
-        sent = torch.linalg.solve(solution.inverse[own][:, own], solution.inverse[own])
-        inverse = solution.inverse - solution.inverse[:, own] @ sent
-        W = solution.W - solution.W[:, own] @ sent
+        self.held_out_gram = regression.held_out_gram
+        own = torch.as_tensor(columns, device=solution.inverse.device)
+        sent = torch.linalg.solve(solution.inverse[own][:, own], torch.cat([solution.inverse, solution.sent], 1)[own])
+        sent, sent_held_out = sent.chunk(2, dim=1)
+        inverse = torch.addmm(solution.inverse, solution.inverse[:, own], sent, alpha=-1)
+        W = torch.addmm(solution.W, solution.W[:, own], sent, alpha=-1)
         # Zero up to rounding errors.
         inverse[own], inverse[:, own], W[:, own] = 0.0, 0.0, 0.0
-        D = inverse @ (solution.ridge[:, None] * A)
+        D, gram, product = inverse.new_zeros(len(inverse), len(own)), torch.diag(solution.ridge[own]), W.new_zeros(())
+        if A is not None:
+            penalised = solution.ridge[:, None] * A
+            D = inverse @ penalised
+            # (A' Z'Z) D, because the other sources explain Z A but for Z D.
+            gram = gram + (A - D).mT @ penalised
+            product = W @ penalised
         self.constants = _Constants(
             inverse=inverse.float(),
             D=D.float(),
             W=W.float(),
-            error_z=(held_out.YZ[solution.units] - W @ held_out.ZZ).float(),
-            held_out_gram=held_out.ZZ.float(),
-            gram=torch.diag(solution.ridge[own]) + (fitted.ZZ @ A).mT @ D,
-            product=(W * solution.ridge) @ A,
+            error_z=torch.addmm(solution.error_z, solution.W[:, own], sent_held_out).float(),
+            gram=gram,
+            product=product,
         )
 
     def gain(self, fitted: Products, held_out: Products) -> tuple[Array, torch.Tensor]:
@@ -114,8 +119,8 @@ class ChangedSource:
         # X' D + D' X - X' S X, and the same with P = S X - D in place of S X; only the symmetric part counts.
         gram = fitted.RR + constants.gram - (X.mT @ (P - constants.D)).double()
         product = constants.product + (fitted.YR[:, units] - _of_all_draws(constants.W, X)).double()
-        W = torch.cholesky_solve(product.mT, torch.linalg.cholesky((gram + gram.mT) / 2)).mT
-        gram = held_out.RR + (P.mT @ (_of_all_draws(constants.held_out_gram, P) - 2 * X_held_out)).double()
+        W = product @ torch.cholesky_inverse(torch.linalg.cholesky((gram + gram.mT) / 2))
+        gram = held_out.RR + (P.mT @ (_of_all_draws(self.held_out_gram, P) - 2 * X_held_out)).double()
         explained = _of_all_draws(constants.W, X_held_out) + _of_all_draws(constants.error_z, P)
         product = (held_out.YR[:, units] - explained).double()
         gain = 2 * (W * product).sum(-1) - ((W @ gram) * W).sum(-1)
@@ -147,8 +152,8 @@ def part_of_others(regression: CurrentRegression, columns: Array, ridge_share: f
     return A
 
 
-def unchanged(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> tuple[Products, Products]:
-    """Compute the products with the rest R of the activity as recorded, in fitted and in held-out transitions.
+def rest_of(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> torch.Tensor:
+    """Compute what the other sources do not predict of a source (trial, time, column), 0 where missing.
 
     Parameters
     ----------
@@ -156,20 +161,10 @@ def unchanged(regression: CurrentRegression, columns: Array, A: torch.Tensor) ->
     columns : (column,) regressors of the source.
     A : (regressor, column) weights by which the other sources predict the source.
     """
-    rest = -A
-    rest[columns, np.arange(len(columns))] += 1.0
-    products = []
-    for half in regression.moments:
-        ZR = half.ZZ @ rest
-        products.append(Products(ZR.float()[None], (half.YZ @ rest).float()[None], (rest.mT @ ZR)[None]))
-    fitted, held_out = products
-    return fitted, held_out
-
-
-def rest_of(regression: CurrentRegression, columns: Array, A: torch.Tensor) -> Array:
-    """Compute what the other sources do not predict of a source (trial, time, column); 0 where missing."""
-    z = regression.z
-    rest = z[..., columns]
+    remaining = -A
+    remaining[columns, np.arange(len(columns))] += 1.0
+    single, z = remaining.float(), regression.z
+    rest = torch.empty((*z.shape[:2], len(columns)), dtype=single.dtype, device=single.device)
     for trials in block_slices(len(z), z[0].size):
-        rest[trials] -= (tensor(z[trials]) @ A).cpu().numpy()
-    return np.nan_to_num(rest, copy=False)
+        rest[trials] = torch.as_tensor(z[trials], dtype=single.dtype, device=single.device) @ single
+    return rest.nan_to_num_()

@@ -74,6 +74,11 @@ class CurrentRegression:
         halves = summed_moments(self._blocks(group), 2)
         return Moments(*(field[0] for field in halves)), Moments(*(field[1] for field in halves))
 
+    @cached_property
+    def held_out_gram(self) -> torch.Tensor:
+        """(regressor, regressor) Gram matrix of the held-out transitions, single precision."""
+        return self.moments[1].ZZ.float()
+
     def _blocks(self, group: Array) -> Iterator[Block]:
         """Yield the transitions with a group (trial, time) that is not -1, a block of trials at a time."""
         for trials in block_slices(len(self.z), self.z[0].size):

@@ -326,7 +326,7 @@ def _against_shuffles(
             activity = activity_of(columns)
             if activity is not None:
                 of_source = shuffle_tests(
-                    regression, halves, columns, activity=activity, most_draws=NULL_DRAWS, rng=rng
+                    regression, halves, source, activity=tensor(activity).float(), most_draws=NULL_DRAWS, rng=rng
                 )
                 tests |= {(target, source): test for target, test in enumerate(of_source)}
             advance(1)

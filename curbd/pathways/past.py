@@ -31,6 +31,7 @@ from curbd.regression.moments import (
     Block,
     Moments,
     block_slices,
+    scatter,
     summed_moments,
 )
 
@@ -124,8 +125,8 @@ def past_regression(z: Array, y: Array, source: Array, n_units: int, D: float) -
     def blocks() -> Iterator[Block]:
         for trials in block_slices(len(z), z[0].size):
             chosen = fold[trials] >= 0
-            regressors = np.concatenate([z[trials], past(z[trials, :, :-1], D)], axis=2)
-            yield Block(regressors[chosen], y[trials][chosen], fold[trials][chosen])
+            regressors = np.concatenate([z[trials][chosen], past(z[trials, :, :-1], D)[chosen]], axis=1)
+            yield Block(regressors, y[trials][chosen], fold[trials][chosen])
 
     folds = summed_moments(blocks(), FOLDS)
     scale = (folds.ZZ.diagonal(dim1=1, dim2=2).sum(0) / folds.n.sum()).sqrt()
@@ -138,10 +139,10 @@ def past_regression(z: Array, y: Array, source: Array, n_units: int, D: float) -
 
 def past(values: Array, D: float) -> Array:
     """Filter values (trial, time, column) over their past: f_next = D f + (1 - D) r, from 0 after every gap."""
-    filtered = np.zeros_like(values)
+    filtered, missing = np.zeros_like(values), ~np.isfinite(values).all(2)
     for time in range(1, values.shape[1]):
-        updated = D * filtered[:, time - 1] + (1 - D) * values[:, time - 1]
-        filtered[:, time] = np.where(np.isfinite(values[:, time - 1]).all(1, keepdims=True), updated, 0.0)
+        filtered[:, time] = D * filtered[:, time - 1] + (1 - D) * values[:, time - 1]
+        filtered[missing[:, time - 1], time] = 0.0
     return filtered
 
 
@@ -237,7 +238,7 @@ class RestOfFold:
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
         self.of_present = torch.linalg.cholesky(rest.ZZ[present, present] + torch.diag(ridge))
         self.across = torch.linalg.solve_triangular(self.of_present, rest.ZZ[present, past_alone], upper=False).mT
-        self.left = rest.ZZ[past_alone, past_alone] - self.across @ self.across.mT
+        self.left = rest.ZZ[past_alone, past_alone] - scatter(self.across.mT)
         self.current = torch.linalg.solve_triangular(self.of_present, rest.YZ[:, present].mT, upper=False)
         self.current_left = rest.YZ[:, past_alone].mT - self.across @ self.current
 

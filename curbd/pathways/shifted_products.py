@@ -69,7 +69,7 @@ class EqualTrials:
         """Return a function that draws shifts of activity (trial, time, column)."""
         listed = activity[self.trials, self.bins]
         squares = square(listed.flatten(0, 1))
-        given = torch.fft.rfft(listed.float(), dim=1).transpose(0, 1)
+        given = torch.fft.rfft(listed, dim=1).transpose(0, 1)
         length = self.bins.shape[1]
         shape = self.spectrum.shape[1], activity.shape[2]
 
@@ -125,7 +125,7 @@ class UnequalTrials:
     def stream(self, activity: torch.Tensor, rng: np.random.Generator) -> Stream:
         """Return a function that draws shifts of activity (trial, time, column)."""
         listed = activity[self.place]
-        squares, single, length = square(listed), listed.float(), self.length
+        squares, length = square(listed), self.length
         start = np.cumsum(length) - length
         position = np.arange(length.sum()) - np.repeat(start, length)
         trial = np.repeat(np.arange(len(length)), length)
@@ -135,7 +135,7 @@ class UnequalTrials:
             lag = rng.integers(least, most + 1, size=(n_draws, len(length)))
             donor = start[trial] + (position - lag[:, trial]) % length[trial]
             # (row, draw, column): one matrix product serves all draws.
-            moved = single[torch.as_tensor(donor.T, device=single.device)].flatten(1)
+            moved = listed[torch.as_tensor(donor.T, device=listed.device)].flatten(1)
             needed = torch.as_tensor(np.flatnonzero(rows), device=moved.device)
             products = moved.new_zeros((n_draws, len(rows), activity.shape[2]))
             products[:, needed] = (self.multiplied[needed] @ moved).unflatten(1, (n_draws, -1)).transpose(0, 1)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from curbd.network.tensors import tensor
-from curbd.pathways.changed_source import ChangedSource, Products, unchanged
+from curbd.pathways.changed_source import ChangedSource, Products
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.monte_carlo import LEAST_DRAWS, MonteCarlo, decide
 from curbd.pathways.shuffled_products import Half
@@ -24,9 +23,9 @@ is called with the index of a target region and the weights (draw, unit, column)
 def shuffle_tests(
     regression: CurrentRegression,
     halves: tuple[Half, Half],
-    columns: Array,
+    source: int,
     *,
-    activity: Array,
+    activity: torch.Tensor,
     A: torch.Tensor | None = None,
     most_draws: int,
     rng: np.random.Generator,
@@ -41,9 +40,9 @@ def shuffle_tests(
     ----------
     regression : the regression of all currents on all sources.
     halves : products of the fitted and of the held-out transitions, which say how activity is shuffled.
-    columns : (column,) regressors of the source.
-    activity : (trial, time, column) the activity that is shuffled, 0 where missing: the activity of the source, or what
-        the other sources do not predict of it.
+    source : index of the source.
+    activity : (trial, time, column) the activity that is shuffled, in single precision and 0 where missing: the
+        activity of the source, or what the other sources do not predict of it.
     A : (regressor, column) weights by which the other sources predict the source, if only the rest is shuffled.
     most_draws : largest number of shuffles.
     rng : random generator of the shuffles.
@@ -54,12 +53,10 @@ def shuffle_tests(
     -------
     The test of every target region.
     """
-    part = regression.moments[0].ZZ.new_zeros((regression.z.shape[2], len(columns))) if A is None else A
-    changed = [ChangedSource(regression, solution, columns, part) for solution in regression.solved]
-    # The real source goes through the very same arithmetic as the shuffled source.
-    real = unchanged(regression, columns, part)
-    tests = [MonteCarlo(mean_of_active(of_target.gain(*real)[0]).item(), most_draws) for of_target in changed]
-    shuffles = [half.shuffles(tensor(activity), rng) for half in halves]
+    columns = regression.sources[source]
+    changed = [ChangedSource(regression, solution, columns, A) for solution in regression.solved]
+    tests = [MonteCarlo(float(gain), most_draws) for gain in regression.gains[:, source]]
+    shuffles = [half.shuffles(activity, rng) for half in halves]
     at_once = max(LEAST_DRAWS, VALUES_OF_BLOCK // (halves[0].n_rows * len(columns)))
 
     def batch(n_draws: int, undecided: list[int]) -> Array:

@@ -64,14 +64,13 @@ class Half:
 
         Parameters
         ----------
-        activity : (trial, time, column) activity of a source, 0 where missing.
+        activity : (trial, time, column) activity of a source, single precision, 0 where missing.
         rng : random generator of the shuffles.
         """
-        single = activity.float()
-        streams = [self._exchanged(activity, single, size, rng) for size in self.blocks]
+        streams = [self._exchanged(activity, size, rng) for size in self.blocks]
         streams += [group.stream(activity, rng) for group in self.shifted]
         if len(self.kept[0]):
-            streams.append(self._kept(activity, single))
+            streams.append(self._kept(activity))
         if not streams:
             nothing = torch.zeros(self.n_rows, activity.shape[2], device=activity.device)
             squares = square(activity[:0, 0])
@@ -89,7 +88,7 @@ class Half:
             ZR=draws.products[:, : self.n_regressors], YR=draws.products[:, self.n_regressors :], RR=draws.squares
         )
 
-    def _exchanged(self, activity: torch.Tensor, single: torch.Tensor, size: int, rng: np.random.Generator) -> Stream:
+    def _exchanged(self, activity: torch.Tensor, size: int, rng: np.random.Generator) -> Stream:
         """Return a function that draws exchanges between the trials of all blocks of one size."""
         trials, spectrum = self.blocks[size], self.spectra[size]
         total = square(activity[trials].flatten(0, 2))
@@ -99,7 +98,7 @@ class Half:
         def arranged() -> Draws:
             """One random order of the trials of every block, and all rotations of this order."""
             order = rng.permuted(trials, axis=0)
-            given = torch.fft.rfft(single[order].flatten(1, 2), dim=0)
+            given = torch.fft.rfft(activity[order].flatten(1, 2), dim=0)
             products = torch.fft.irfft(spectrum @ given, n=size, dim=0)
             squares = total.expand(size, -1, -1)
             if len(missing[0]):
@@ -117,9 +116,9 @@ class Half:
 
         return further
 
-    def _kept(self, activity: torch.Tensor, single: torch.Tensor) -> Stream:
+    def _kept(self, activity: torch.Tensor) -> Stream:
         """Return a function that repeats the products of activity that is not shuffled."""
-        products = self.kept_multiplied.mT @ single[self.kept]
+        products = self.kept_multiplied.mT @ activity[self.kept]
         squares = square(activity[self.kept])
         return lambda n_draws, rows: Draws(products.expand(n_draws, -1, -1), squares.expand(n_draws, -1, -1))
 

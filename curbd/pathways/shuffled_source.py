@@ -68,8 +68,8 @@ def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull
     halves = halves_of_products(regression, least_trials=LEAST_TRIALS_TO_EXCHANGE, shift_others=True)
     p_value, null_rms = (np.empty((len(solved), len(regression.sources))) for _ in range(2))
     with progress(len(regression.sources), "shuffled sources") as advance:
-        for source, columns in enumerate(regression.sources):
-            p_value[:, source], null_rms[:, source] = _null_of_source(regression, halves, columns, rng)
+        for source in range(len(regression.sources)):
+            p_value[:, source], null_rms[:, source] = _null_of_source(regression, halves, source, rng)
             advance(1)
     held_out_error = np.array([solution.held_out_error for solution in solved])
     return ShuffleNull(p_value=p_value, null_rms=null_rms, held_out_error=held_out_error)
@@ -78,7 +78,7 @@ def pathway_null(regression: CurrentRegression, *, seed: int = 0) -> ShuffleNull
 def _null_of_source(
     regression: CurrentRegression,
     halves: tuple[Half, Half],
-    columns: Array,
+    source: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:
     """Compute p value and rms current of a shuffled source, both (target region,).
@@ -87,9 +87,10 @@ def _null_of_source(
     ----------
     regression : the regression of all currents on all sources.
     halves : products of the fitted and of the held-out transitions.
-    columns : (column,) regressors of the source.
+    source : index of the source.
     rng : generator of the shuffles.
     """
+    columns = regression.sources[source]
     A = part_of_others(regression, columns, SPLIT_RIDGE_SHARE)
     powers: list[list[Array]] = [[] for _ in regression.solved]
 
@@ -108,7 +109,7 @@ def _null_of_source(
     tests = shuffle_tests(
         regression,
         halves,
-        columns,
+        source,
         activity=rest_of(regression, columns, A),
         A=A,
         most_draws=SHUFFLES,

@@ -60,9 +60,14 @@ class SolvedRegression:
         return float(mean_of_active((error / self.squares).cpu().numpy()))
 
     @cached_property
+    def sent(self) -> torch.Tensor:
+        """(regressor, regressor) inverse times the held-out Gram matrix."""
+        return self.inverse @ self.held_out.ZZ
+
+    @cached_property
     def spread(self) -> torch.Tensor:
         """(regressor, regressor) held-out Gram matrix, multiplied from both sides with the inverse."""
-        return self.inverse @ self.held_out.ZZ @ self.inverse
+        return self.sent @ self.inverse
 
     @cached_property
     def reach(self) -> torch.Tensor:
@@ -82,17 +87,25 @@ class SolvedRegression:
         """
         return np.concatenate(
             [
-                self._gains_of_batch(torch.as_tensor(groups[start : start + GROUPS_PER_BATCH]))
+                self._gains_of_batch(groups[start : start + GROUPS_PER_BATCH])
                 for start in range(0, len(groups), GROUPS_PER_BATCH)
             ]
         )
 
-    def _gains_of_batch(self, groups: torch.Tensor) -> Array:
-        groups = groups.to(self.reach.device)
-        pairs = groups[:, :, None], groups[:, None, :]
+    def _gains_of_batch(self, groups: Array) -> Array:
+        of_all = torch.as_tensor(groups, device=self.reach.device)
         # Leaving regressors g out of a solved regression changes its weights by W_g (S_gg)^-1 S_g, S the inverse.
-        factor = torch.linalg.cholesky(self.inverse[pairs])
-        change = torch.cholesky_solve(self.W[:, groups].permute(1, 2, 0), factor).mT
-        reach = self.reach[:, groups].transpose(0, 1)
-        gain = 2 * (change * reach).sum(-1) + ((change @ self.spread[pairs]) * change).sum(-1)
+        within = torch.cholesky_inverse(torch.linalg.cholesky(_blocks(self.inverse, groups)))
+        change = self.W[:, of_all].transpose(0, 1) @ within
+        reach = self.reach[:, of_all].transpose(0, 1)
+        gain = 2 * (change * reach).sum(-1) + ((change @ _blocks(self.spread, groups)) * change).sum(-1)
         return (gain / self.squares).cpu().numpy()
+
+
+def _blocks(symmetric: torch.Tensor, groups: Array) -> torch.Tensor:
+    """Select the rows and columns of groups (draw, index) from a symmetric matrix: (draw, index, index)."""
+    place = groups[:, :, None] * len(symmetric) + groups[:, None, :]
+    if symmetric.device.type == "cpu":
+        # NumPy takes single numbers out of an array several times faster.
+        return torch.from_numpy(symmetric.numpy().ravel("K").take(place))
+    return symmetric.take(torch.as_tensor(place, device=symmetric.device))

@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import lfilter
 
 from curbd.pathways.past import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, squares_about_mean, target_past
 from curbd.regression.evidence import evidence_penalties
@@ -164,7 +163,7 @@ def sharing(residual: Array, complete: Array) -> float:
             )
             products = signed.swapaxes(1, 2) @ before
             for draw, signs in zip(draws, of_block[:, blocks], strict=True):
-                covariance[draw] += (signs[:, :, None] * products * signs[:, None, :]).sum(0)
+                covariance[draw] += np.einsum("bi,bij,bj->ij", signs, products, signs)
     largest = np.linalg.eigvalsh(_between_units(covariance))[:, -1]
     spread = float(np.std(largest[1:]))
     return float(largest[0] - np.mean(largest[1:])) / spread if spread > 0 else 0.0
@@ -223,7 +222,8 @@ def _segments(values: Array) -> Array:
 
 def _earlier(segments: Array) -> Array:
     """Sum the earlier bins of a segment, each weighted by `SLOW_FLUCTUATION_DECAY` to the power of its distance."""
-    return lfilter([0, 1], [1, -SLOW_FLUCTUATION_DECAY], segments, axis=1)
+    distance = np.arange(SEGMENT_BINS)[:, None] - np.arange(SEGMENT_BINS)
+    return np.tril(SLOW_FLUCTUATION_DECAY ** (distance - 1.0), -1) @ segments
 
 
 def _lagged_covariance(segments: Array) -> Array:
