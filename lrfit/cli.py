@@ -69,12 +69,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from curbd.scores.score import score
     from lrfit.estimators.fitting import fit
-    from lrfit.population_network.scores import score_populations
 
     model = fit_model(arguments)
-    fit_and_score(arguments, model, fit, score_populations if model.level == "population" else score)
+    if model.level == "population":
+        from lrfit.population_network.scores import score_populations
+
+        fit_and_score(arguments, model, fit, score_populations)
+    else:
+        from curbd.scores.score import score
+
+        fit_and_score(arguments, model, fit, score)
 
 
 def _currents(arguments: argparse.Namespace) -> None:
@@ -146,14 +151,20 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 def _latents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.storage import read_netcdf
-    from lrfit.mechanism.latents import latents
-    from lrfit.population_network.latent_table import latent_table
 
-    set_threads(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
-    of_populations = networks.attrs.get("level") == "population"
-    tables.write("latents", (latent_table if of_populations else latents)(recording, networks), arguments.out)
+    if networks.attrs.get("level") == "population":
+        from lrfit.population_network.latent_table import latent_table
+
+        # Latents of populations are inferred; those of units are one product with the rates.
+        set_threads(arguments)
+        latents = latent_table(recording, networks)
+    else:
+        from lrfit.mechanism.latents import latents as latents_of_units
+
+        latents = latents_of_units(recording, networks)
+    tables.write("latents", latents, arguments.out)
 
 
 def _mechanism(arguments: argparse.Namespace) -> None:

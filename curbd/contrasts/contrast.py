@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
+from scipy.special import chdtrc as chi_square_tail
+from scipy.special import ndtri as normal_quantile
 
 from curbd import tables
 from curbd.contrasts.differences import SMALLEST_ERROR, Labels, compared_bins, labels_of, signed_root
@@ -23,7 +24,7 @@ from curbd.settings.contrasts import Contrast
 Array = np.ndarray
 LATENT = "latent"
 """Part of a contrast: the value of a latent."""
-NORMAL_95 = float(stats.norm.ppf(0.975))
+NORMAL_95 = float(normal_quantile(0.975))
 """Half the width of a 95 % interval, in standard errors."""
 
 
@@ -281,7 +282,7 @@ def _posterior_p(contrast: PartContrast, variance: Array) -> float:
         return float("nan")
     if contrast.unit_difference is not None:
         chi_square = float((contrast.unit_difference**2 / variance).sum())
-        return float(stats.chi2.sf(chi_square, len(contrast.unit_difference)))
+        return float(chi_square_tail(len(contrast.unit_difference), chi_square))
     difference = contrast.window_difference
     if contrast.gradient is not None and contrast.clusters:
         cluster = contrast.clusters[0]

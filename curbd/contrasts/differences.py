@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri as normal_quantile
 
 from curbd.contrasts.trials import MIN_LEVEL_TRIALS, Comparison
 
 Array = np.ndarray
-CLUSTER_THRESHOLD = float(stats.norm.ppf(0.975))
+CLUSTER_THRESHOLD = float(normal_quantile(0.975))
 """Absolute value of a studentised statistic above which a bin belongs to a cluster."""
 PATTERN_QUANTILE = 0.95
 """Quantile of the null above which the distance of two patterns belongs to a cluster."""

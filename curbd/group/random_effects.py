@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr as normal_distribution
+from scipy.special import ndtri as normal_quantile
+from scipy.special import stdtr as t_distribution
+from scipy.special import stdtrit as t_quantile
 
 Array = np.ndarray
 
@@ -83,9 +86,9 @@ def stouffer(p_value: Array, sign: Array | None = None) -> float:
     # A p-value of 1 would weigh more than all others together.
     p = np.clip(p_value[known], 1e-300, 1 - 1e-3)
     if sign is None:
-        return float(stats.norm.sf(stats.norm.isf(p).sum() / np.sqrt(known.sum())))
-    z = np.sign(sign[known]) * stats.norm.isf(p / 2)
-    return float(2 * stats.norm.sf(abs(z.sum()) / np.sqrt(known.sum())))
+        return float(normal_distribution(normal_quantile(p).sum() / np.sqrt(known.sum())))
+    z = np.sign(sign[known]) * -normal_quantile(p / 2)
+    return float(2 * normal_distribution(-abs(z.sum()) / np.sqrt(known.sum())))
 
 
 def _variance_between(groups: list[tuple[Array, Array]]) -> float:
@@ -111,13 +114,13 @@ def _with_interval(estimate: Array, variance: Array, over: str) -> Combined:
     weights = _weights(variance + between)
     mean = float(weights @ estimate / weights.sum())
     if len(estimate) == 1:
-        error, quantile = float(np.sqrt(variance[0])), float(stats.norm.ppf(0.975))
-        p_value = float(2 * stats.norm.sf(abs(mean) / error)) if error > 0 else float("nan")
+        error, quantile = float(np.sqrt(variance[0])), float(normal_quantile(0.975))
+        p_value = float(2 * normal_distribution(-abs(mean) / error)) if error > 0 else float("nan")
     else:
         freedom = len(estimate) - 1
         spread = float(weights @ (estimate - mean) ** 2 / (freedom * weights.sum()))
         known = 1 / float(weights.sum()) if (variance > 0).all() else 0.0
-        error, quantile = np.sqrt(max(spread, known)), float(stats.t.ppf(0.975, freedom))
-        p_value = float(2 * stats.t.sf(abs(mean) / error, freedom)) if error > 0 else float("nan")
+        error, quantile = np.sqrt(max(spread, known)), float(t_quantile(freedom, 0.975))
+        p_value = float(2 * t_distribution(freedom, -abs(mean) / error)) if error > 0 else float("nan")
     half_width = quantile * error if error > 0 else float("nan")
     return Combined(mean, mean - half_width, mean + half_width, p_value, over)

@@ -118,22 +118,24 @@ def readouts(recording: xr.Dataset, names: Sequence[str], nonlinearity: str | No
     ------
     UserError : a variable is known in fewer than two training trials, or is neither an input nor a trial column.
     """
+    require_trials(recording, names)
+    r = scaled_rates(recording, nonlinearity).values
+    variables = behaviour(recording, names)
+    return [_readout(name, r, y, *_complete_bins(recording, y)) for name, y in variables.items()]
+
+
+def _readout(name: str, r: Array, y: Array, train: Array, held_out: Array) -> Readout:
+    """Fit the readout of a variable y (trial, time) from rates r (trial, time, unit) to the bins that a mask names."""
     from sklearn.linear_model import Ridge
     from sklearn.metrics import r2_score
     from sklearn.model_selection import GridSearchCV, GroupKFold
 
-    require_trials(recording, names)
-    r = scaled_rates(recording, nonlinearity).values
-    trial = np.indices(r.shape[:2])[0]
-    regressions = []
-    for name, y in behaviour(recording, names).items():
-        train, held_out = _complete_bins(recording, y)
-        folds = GroupKFold(min(MAX_READOUT_FOLDS, int(train.any(1).sum())))
-        search = GridSearchCV(Ridge(), {"alpha": READOUT_PENALTIES}, cv=folds)
-        search.fit(r[train], y[train], groups=trial[train])
-        r2 = float(r2_score(y[held_out], search.predict(r[held_out]))) if held_out.any() else float("nan")
-        regressions.append(Readout(name, np.asarray(search.best_estimator_.coef_), r2))
-    return regressions
+    trial = np.indices(y.shape)[0]
+    folds = GroupKFold(min(MAX_READOUT_FOLDS, int(train.any(1).sum())))
+    search = GridSearchCV(Ridge(), {"alpha": READOUT_PENALTIES}, cv=folds)
+    search.fit(r[train], y[train], groups=trial[train])
+    r2 = float(r2_score(y[held_out], search.predict(r[held_out]))) if held_out.any() else float("nan")
+    return Readout(name, np.asarray(search.best_estimator_.coef_), r2)
 
 
 def _complete_bins(recording: xr.Dataset, y: Array) -> tuple[Array, Array]:

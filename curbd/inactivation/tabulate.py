@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit as t_quantile
 
 from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.support import model_error_factor, reached_regions, verdict
@@ -146,9 +146,9 @@ def interval(outcome: Outcome, values: Array) -> tuple[Array, Array]:
     seeds, drawn = values[: outcome.n_seeds], values[outcome.n_seeds :]
     if len(drawn) > 1:
         middle, n_drawn = drawn.mean(0), len(drawn)
-        half = stats.t.ppf(0.975, n_drawn - 1) * drawn.std(0, ddof=1) * np.sqrt(1 + 1 / n_drawn)
+        half = t_quantile(n_drawn - 1, 0.975) * drawn.std(0, ddof=1) * np.sqrt(1 + 1 / n_drawn)
     elif len(seeds) > 1:
-        middle, half = seeds[0], stats.t.ppf(0.975, len(seeds) - 1) * seeds.std(0, ddof=1)
+        middle, half = seeds[0], t_quantile(len(seeds) - 1, 0.975) * seeds.std(0, ddof=1)
     else:
         middle, half = seeds[0], np.full_like(seeds[0], np.nan)
     return middle - half, middle + half

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtri as normal_quantile
+from scipy.special import stdtrit as t_quantile
 
 from curbd.network.view import CurrentView, views
 
@@ -177,8 +178,8 @@ def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:
     mean, spread : (seed, ...) mean currents, and their posterior standard deviations or NaN.
     """
     n_seeds = len(mean)
-    half_width = stats.norm.ppf(0.975) * spread
+    half_width = normal_quantile(0.975) * spread
     if n_seeds > 1:
-        over_seeds = mean.std(axis=0, ddof=1) * stats.t.ppf(0.975, n_seeds - 1)
+        over_seeds = mean.std(axis=0, ddof=1) * t_quantile(n_seeds - 1, 0.975)
         half_width = np.where(np.isfinite(half_width), half_width, over_seeds)
     return mean - half_width, mean + half_width

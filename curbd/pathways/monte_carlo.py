@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit as t_quantile
 
 Array = np.ndarray
 ENOUGH_EXCEEDANCES = 10
@@ -92,7 +92,7 @@ class MonteCarlo:
 @cache
 def far_above_sd(n_draws: int) -> float:
     """Compute how many standard deviations of some draws lie between their mean and a statistic that is far above."""
-    return float(t.isf(FAR_ABOVE_PROBABILITY, n_draws - 1) * np.sqrt(1 + 1 / n_draws))
+    return float(-t_quantile(n_draws - 1, FAR_ABOVE_PROBABILITY) * np.sqrt(1 + 1 / n_draws))
 
 
 def decide(tests: Sequence[MonteCarlo], draw: Draw) -> None:

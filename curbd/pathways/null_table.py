@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
+from scipy.special import ndtri as normal_quantile
 
 from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.multiplicity import benjamini_hochberg
@@ -88,7 +88,7 @@ def middle_of_null(null: Array) -> tuple[Array, Array]:
     every_draw = np.isfinite(null).all(0)
     of_draws = np.nanquantile(null, MIDDLE_95, axis=0)
     low, high = (
-        np.where(every_draw, quantile, mean + norm.ppf(level) * sd)
+        np.where(every_draw, quantile, mean + normal_quantile(level) * sd)
         for level, quantile in zip(MIDDLE_95, of_draws, strict=True)
     )
     return low, high

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import norm
+from scipy.special import ndtr as normal_distribution
 
 Array = np.ndarray
 RESTARTS = 5
@@ -103,7 +103,7 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     resamples = [_summed([blocks[block] for block in of_resample]) for of_resample in drawn]
     resampled = np.stack(_effects(resamples, RESTARTS_OF_RESAMPLES, rng))
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
-    p_value = 2 * norm.sf(np.abs(effect) / error)
+    p_value = 2 * normal_distribution(-np.abs(effect) / error)
     filtered = [_moments(np.concatenate(bins)) for bins in map(_usable, _filtered(series)) if len(bins) >= MIN_TRIALS]
     effects = np.stack([effect, *_effects(filtered, RESTARTS, rng)])
     agree = np.abs(np.sign(effects).sum(0)) == len(effects)

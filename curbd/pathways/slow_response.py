@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import norm
+from scipy.special import ndtri as normal_quantile
 
 from curbd.pathways.cross_spectra import Spectra, spectra_of
 from curbd.pathways.skewness import mean_activity
@@ -127,7 +127,7 @@ def response_effects(r: Array, region_of_unit: Array, bin_s: float) -> ResponseE
     between = ~np.eye(n_regions, dtype=bool)
     effect, low, high = nothing.copy(), nothing.copy(), nothing.copy()
     effect[between] = best[: between.sum()].numpy()
-    margin = norm.ppf(0.975) * _standard_errors(best, spectra, kind, start)[: between.sum()]
+    margin = normal_quantile(0.975) * _standard_errors(best, spectra, kind, start)[: between.sum()]
     low[between], high[between] = effect[between] - margin, effect[between] + margin
     shape = _unpacked(best, n_regions).shape[0]
     bounds = {"bold": DELAY_S, "indicator": DECAY_S}.get(kind)

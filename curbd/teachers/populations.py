@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import lfilter
 
 Array = np.ndarray
 UNIT_TAU_S = 0.1
@@ -394,7 +393,11 @@ def _imaged(
     keep = np.exp(-teacher.bin_s / indicator_s)
     count = teacher.activity.mean((0, 1))
     before = rng.standard_normal(teacher.activity[:, :1].shape) * np.sqrt(count / (1 - keep**2)) + count / (1 - keep)
-    trace = lfilter([1.0], [1.0, -keep], teacher.activity, axis=1, zi=keep * before)[0][:, frame_bins - 1 :: frame_bins]
+    indicator = teacher.activity.astype(float)
+    indicator[:, 0] += keep * before[:, 0]
+    for index in range(1, indicator.shape[1]):
+        indicator[:, index] += keep * indicator[:, index - 1]
+    trace = indicator[:, frame_bins - 1 :: frame_bins]
     frames = trace.shape[1]
 
     def averaged(values: Array) -> Array:

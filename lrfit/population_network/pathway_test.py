@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtrc as f_tail
 
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.paths import Paths, spreads
@@ -188,8 +188,8 @@ def hotelling_p_value(statistic: Array, trials: int, columns: int) -> float:
     trials : number of vectors.
     columns : length of each vector, smaller than the number of vectors.
     """
-    scaled = statistic * (trials - columns) / (columns * (trials - 1))
-    return float(stats.f.sf(scaled, columns, trials - columns))
+    scaled = np.maximum(statistic, 0) * (trials - columns) / (columns * (trials - 1))
+    return float(f_tail(columns, trials - columns, scaled))
 
 
 def _trial_first(values: Array) -> Array:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtrc as chi_square_tail
 
 Array = np.ndarray
 COMMON_LEVEL = 0.05
@@ -52,7 +52,7 @@ def pathway_rank(weights: Array, precision: Array) -> Rank:
     rows, columns = weights.shape
     number = min(rows, columns)
     freedom = [(rows - rank) * (columns - rank) for rank in range(number)]
-    by_chance = np.append(stats.chi2.sf(2 * rank_losses(weights, precision)[:-1], freedom), 1.0)
+    by_chance = np.append(chi_square_tail(freedom, 2 * rank_losses(weights, precision)[:-1].clip(0)), 1.0)
     rank, low, high = (int(np.argmax(by_chance >= level)) for level in (COMMON_LEVEL, STRICT_LEVEL, GENEROUS_LEVEL))
     return Rank(rank=rank, low=low, high=high)
 
