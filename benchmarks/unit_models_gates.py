@@ -6,7 +6,7 @@ the networks without noise.
 
 The second table is about recordings, as the workflow describes them with `gates: true` (`curbd.gates`): 60 trials of 20
 time constants, of which 12 are held out, with a time constant that is not known; spikes have 0 to 40 Hz, counted in
-bins of 20 ms and smoothed by 100 ms.
+bins of 20 ms and smoothed by 100 ms. A drive of the gates of a region is found if its q-value is at most .05.
 """
 
 from __future__ import annotations
@@ -37,8 +37,16 @@ KEYS = ("seed", "gain")
 GAINS = (5.0, 20.0)
 HELD_OUT_TRIALS = 5
 EXPONENTS = 3
-RECORDINGS = {"gates, exact rates": 5.0, "no gates, exact rates": 0.0, "no gates, spikes": 0.0, "gates, spikes": 5.0}
+BY_SELF = "gates driven by the own region, exact rates"
+RECORDINGS = {
+    "gates, exact rates": 5.0,
+    BY_SELF: 5.0,
+    "no gates, exact rates": 0.0,
+    "no gates, spikes": 0.0,
+    "gates, spikes": 5.0,
+}
 """Recording -> gain of the gates."""
+LARGEST_Q_VALUE = 0.05
 MOST_HZ, SMOOTHING_S = 40.0, 0.1
 log = logging.getLogger("gates")
 
@@ -55,7 +63,7 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
 
 
 def _fits(seed: int, gains: list[float], *, quick: bool) -> Iterator[dict[str, Any]]:
-    sizes = {"units": 8, "samples": 200} if quick else {"units": 24, "samples": 801}
+    sizes: dict[str, Any] = {"units": 8, "samples": 200} if quick else {"units": 24, "samples": 801}
     for gain in gains:
         teacher = gated(gate_gain=gain, weight_size=5.0, trials=20, noise_sd=0.02, seed=seed, **sizes)
         network, train, test = teacher.network, teacher.h[:-HELD_OUT_TRIALS], teacher.h[-HELD_OUT_TRIALS:]
@@ -142,9 +150,20 @@ def measure_recordings(table: Path, seeds: Sequence[int], *, quick: bool, again:
 
 def _in_recording(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
     with_spikes, gain = "spikes" in name, RECORDINGS[name]
-    sizes = {"units": 6, "trials": 20} if quick else {"units": 10, "trials": 60}
+    sizes: dict[str, Any] = {"units": 6, "trials": 20} if quick else {"units": 10, "trials": 60}
     step, samples = (0.2, 101) if with_spikes else (0.05, 401)
-    teacher = gated(gate_gain=gain, weight_size=5.0, noise_sd=0.1, seed=seed, step=step, samples=samples, **sizes)
+    half = np.arange(sizes["units"]) < sizes["units"] // 2
+    driving = half[:, None] == half if name == BY_SELF else None
+    teacher = gated(
+        gate_gain=gain,
+        weight_size=5.0,
+        noise_sd=0.1,
+        driving=driving,
+        seed=seed,
+        step=step,
+        samples=samples,
+        **sizes,
+    )
     r, dt_s, scale = np.tanh(teacher.h), teacher.network.dt_s, np.ones(sizes["units"])
     if with_spikes:
         counts = np.random.default_rng(seed).poisson(MOST_HZ * (1 + r) / 2 * dt_s)
@@ -159,12 +178,17 @@ def _in_recording(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
         {
             "unit_id": ("unit", np.arange(r.shape[2]).astype(str)),
             "region": ("unit", _halves(teacher)),
+            "condition": ("trial", ["all"] * n_trials),
             "split": ("trial", np.where(np.arange(n_trials) < 0.8 * n_trials, "train", "test")),
             "scale": ("unit", scale),
         },
         {"recording": name, "dt_s": dt_s, "activity": "spikes" if with_spikes else "model"},
     )
-    gates = gate_tables(recording).gates
+    gates, currents = gate_tables(recording)
+    tested = currents[currents["drive_q_value"].notna()]
+    within = tested["target"] == tested["source"]
+    true = np.full(len(tested), gain > 0) & (within | (name != BY_SELF))
+    found = tested["drive_q_value"] <= LARGEST_Q_VALUE
     return {
         "seed": seed,
         "recording": name,
@@ -173,6 +197,10 @@ def _in_recording(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
         "least_nats": gates["held_out_nats"].min(),
         "most_nats": gates["held_out_nats"].max(),
         "tau_s": gates["tau_s"].iloc[0],
+        "n_drives": int(true.sum()),
+        "n_drives_found": int((found & true).sum()),
+        "n_no_drives": int((~true).sum()),
+        "n_no_drives_found": int((found & ~true).sum()),
     }
 
 
@@ -186,10 +214,17 @@ def summary_of_recordings(table: pd.DataFrame) -> str:
             f"{number(of_name['most_nats'].max(), 0)}",
             "time constant in s (true: 0.1)": f"{number(of_name['tau_s'].min(), 2)} to "
             f"{number(of_name['tau_s'].max(), 2)}",
+            "drives found": _counted(of_name, "n_drives"),
+            "drives found where none is": _counted(of_name, "n_no_drives"),
         }
         for name, of_name in table.groupby("recording", sort=False)
     ]
     return markdown(pd.DataFrame(lines))
+
+
+def _counted(of_name: pd.DataFrame, column: str) -> str:
+    n = of_name[column].sum()
+    return f"{of_name[f'{column}_found'].sum()} of {n}" if n else "-"
 
 
 def summary(table: pd.DataFrame) -> str:

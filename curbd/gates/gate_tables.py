@@ -10,7 +10,9 @@ import xarray as xr
 from scipy.special import expit
 
 from curbd.errors import UserError
+from curbd.gates.drive_null import Drive, drive_tests
 from curbd.network.gated import GatedNetwork, gate_drives, gated_currents
+from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.gated import GatedPairs, fit_constant_gates, with_moving_gates
 
@@ -25,6 +27,8 @@ LARGEST_STEP, SMALLEST_STEP = 1.0, 1 / 64
 """Range of the time between samples in units of the time constant, in which the time constant is searched."""
 SEARCHED_PAIRS = 5000
 """Largest number of changes of states, about, from which the time constant is chosen."""
+DRAWS_SEED = 0
+"""Seed of the exchanges of trials."""
 EVERY_FIFTH = 5
 """One of so many training trials is held out when the time constant is chosen."""
 
@@ -85,17 +89,48 @@ def gate_tables(recording: xr.Dataset, tau_s: float | None = None) -> GateTables
     by_trial = _log_likelihoods(moving, seen, unseen) - _log_likelihoods(constant, seen, unseen)
     names = {"recording": recording.attrs["recording"]}
     gates = _gates(moving, unseen, by_trial).assign(tau_s=tau_s, unit_id=recording["unit_id"].values.astype(str))
-    lost = {}
-    for name in [str(name) for name in np.unique(source) if name != "bias"]:
+    driving = _driving(recording, seen, unseen, moving, source)
+    currents = pd.DataFrame([names | row for row in _by_source(moving, unseen, region, source)])
+    currents = currents.merge(driving, how="left", on=["target", "source"])
+    return GateTables(gates.assign(region=region, **names), currents)
+
+
+def _driving(
+    recording: xr.Dataset, seen: GatedPairs, unseen: GatedPairs, moving: GatedNetwork, source: Array
+) -> pd.DataFrame:
+    """Return what test trials lose if a source drives no gates, and the test of every source and target region."""
+    region, train = recording["region"].values.astype(str), recording["split"].values == "train"
+    condition = recording["condition"].values.astype(str)
+    groups = _groups(condition[train]), _groups(condition[~train])
+    rng, parts = np.random.default_rng(DRAWS_SEED), []
+    for name in dict.fromkeys(source[source != "bias"].tolist()):
         without = with_moving_gates(seen, moving, source != name)
-        lost[name] = (_log_likelihoods(moving, seen, unseen) - _log_likelihoods(without, seen, unseen)).sum(0)
-    rows = [
-        names
-        | row
-        | {"drive_nats": lost[row["source"]][region == row["target"]].sum() if row["source"] in lost else np.nan}
-        for row in _by_source(moving, unseen, region, source)
-    ]
-    return GateTables(gates.assign(region=region, **names), pd.DataFrame(rows))
+        by_trial = _log_likelihoods(moving, seen, unseen) - _log_likelihoods(without, seen, unseen)
+        drive = Drive(seen, unseen, without, moving, np.flatnonzero(source == name))
+        tests = drive_tests(drive, groups, region, rng)
+        of_target = np.stack([by_trial[:, region == target].sum(1) for target in tests], axis=1)
+        columns = {
+            "target": list(tests),
+            "drive_nats": of_target.sum(0),
+            "drive_nats_se": _error_of_sum(of_target),
+            "drive_p_value": [test.p_value() for test in tests.values()],
+        }
+        parts.append(pd.DataFrame(columns).assign(source=name))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(drive_q_value=benjamini_hochberg(table["drive_p_value"].to_numpy()))
+
+
+def _groups(condition: Array) -> list[Array]:
+    """Return the trials of every condition."""
+    return [np.flatnonzero(condition == name) for name in np.unique(condition)]
+
+
+def _error_of_sum(by_trial: Array) -> Array:
+    """Return the standard errors (column,) of the sums over trials (trial, column); NaN for a single trial."""
+    if len(by_trial) == 1:
+        return np.full(by_trial.shape[1], np.nan)
+    error: Array = by_trial.std(0, ddof=1) * np.sqrt(len(by_trial))
+    return error
 
 
 def _trials(recording: xr.Dataset) -> tuple[_Data, _Data]:
@@ -163,8 +198,7 @@ def _log_likelihoods(network: GatedNetwork, seen: GatedPairs, unseen: GatedPairs
 def _gates(network: GatedNetwork, pairs: GatedPairs, by_trial: Array) -> pd.DataFrame:
     """Opening of the gate of every unit in test trials, and the gain (trial, unit) of gates that move."""
     opening = expit(pairs.f @ network.G.T)
-    gain, n_trials = by_trial.sum(0), len(by_trial)
-    error = by_trial.std(0, ddof=1) * np.sqrt(n_trials) if n_trials > 1 else np.full(len(gain), np.nan)
+    gain, error = by_trial.sum(0), _error_of_sum(by_trial)
     moves = (gain > LEAST_NATS) & (gain > 2 * np.nan_to_num(error))
     return pd.DataFrame(
         {

@@ -61,7 +61,8 @@ class GatedPairs(NamedTuple):
     z : (pair, regressor) rates before the change, then inputs and the constant where there are any.
     f : (pair, regressor) regressors after the filter of the gates, from which the gates g = G f follow that act on the
         change.
-    trial : (pair,) index of the trial.
+    trial, sample : (pair,) index of the trial, and of the sample before the change.
+    f_of_trials : (trial, time, regressor) filtered regressors of all samples but the first, from which f is taken.
     """
 
     change: Array
@@ -69,6 +70,8 @@ class GatedPairs(NamedTuple):
     z: Array
     f: Array
     trial: Array
+    sample: Array
+    f_of_trials: Array
 
     @classmethod
     def of(
@@ -89,17 +92,64 @@ class GatedPairs(NamedTuple):
         change, before = np.diff(h, axis=1) / step, z[:, :-1]
         complete = np.isfinite(change).all(2) & np.isfinite(before).all(2)
         complete &= np.cumsum(complete, axis=1) > n_before
+        trial, sample = np.nonzero(complete)
+        f_of_trials = filtered(z, step, start)[:, 1:]
         return cls(
             change=change[complete],
             h=h[:, :-1][complete],
             z=before[complete],
-            f=filtered(z, step, start)[:, 1:][complete],
-            trial=np.nonzero(complete)[0],
+            f=f_of_trials[complete],
+            trial=trial,
+            sample=sample,
+            f_of_trials=f_of_trials,
         )
 
     def predicted(self, network: GatedNetwork) -> Array:
         """Return the change (pair, unit) that a network predicts, per time constant."""
         return expit(self.f @ network.G.T) * (self.z @ network.J.T - self.h)
+
+    def exchanged(self, columns: Array, trials: Array) -> Array:
+        """Return some filtered regressors (pair, column), taken from other trials.
+
+        Parameters
+        ----------
+        columns : (column,) index of the regressors.
+        trials : (trial,) index of the trial from which every trial takes these regressors.
+        """
+        return self.f_of_trials[trials[self.trial][:, None], self.sample[:, None], columns]
+
+
+class Linearised(NamedTuple):
+    """What is left of the changes of one unit, and how small changes of the weights alter the prediction.
+
+    Attributes
+    ----------
+    error : (pair,) change of the state minus the prediction, per time constant.
+    of_state : (pair, regressor) derivatives of the prediction by the weights on the state.
+    of_drive : (pair,) derivative of the prediction by the gate variable.
+    """
+
+    error: Array
+    of_state: Array
+    of_drive: Array
+
+    @classmethod
+    def of(cls, pairs: GatedPairs, unit: int, J: Array, G: Array, f: Array) -> Linearised:
+        """Linearise the prediction about the weights J (regressor,) and G (driving regressor,) of a unit.
+
+        Parameters
+        ----------
+        pairs : changes of states.
+        unit : index of the unit.
+        J, G : weights of the unit on its state and on its gate.
+        f : (pair, driving regressor) filtered regressors that drive the gate.
+        """
+        opening, total = expit(f @ G), pairs.z @ J - pairs.h[:, unit]
+        return cls(
+            error=pairs.change[:, unit] - opening * total,
+            of_state=opening[:, None] * pairs.z,
+            of_drive=opening * (1 - opening) * total,
+        )
 
 
 def fit_gated(h: Array, tau_s: float, dt_s: float, *, gates: bool = True) -> GatedNetwork:
@@ -211,6 +261,5 @@ def _unit(pairs: GatedPairs, unit: int, driving: Array, J: Array, G: Array) -> t
 def _linearised(weights: Array, pairs: GatedPairs, f: Array, unit: int) -> tuple[Array, Array]:
     """Return the error (pair,) of the change of one unit, and the derivatives (pair, weight) of the prediction."""
     n = pairs.z.shape[1]
-    opening, total = expit(f @ weights[n:]), pairs.z @ weights[:n] - pairs.h[:, unit]
-    of_gate = (opening * (1 - opening) * total)[:, None] * f
-    return pairs.change[:, unit] - opening * total, np.concatenate([opening[:, None] * pairs.z, of_gate], axis=1)
+    about = Linearised.of(pairs, unit, weights[:n], weights[n:], f)
+    return about.error, np.concatenate([about.of_state, about.of_drive[:, None] * f], axis=1)

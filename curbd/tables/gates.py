@@ -44,7 +44,7 @@ TABLES: dict[str, Table] = {
     "gate_currents": Table(
         "gate_currents.csv",
         "The gated currents that regions send to the states of the units of every region, and the drives that they "
-        "send to the gates of these units, in test trials. There is no verdict on single rows.",
+        "send to the gates of these units, in test trials. Drives have p-values; currents have none.",
         ("recording", "target", "source"),
         (
             RECORDING,
@@ -84,6 +84,31 @@ TABLES: dict[str, Table] = {
                 "loss of log likelihood of the test trials if the source drives no gates, sum over the units of the "
                 "target, nats",
                 empty="the source is the leak or the bias",
+            ),
+            Column(
+                "drive_nats_se",
+                "number",
+                "standard error of drive_nats over test trials, nats",
+                empty="the source is the leak or the bias, or there is one test trial",
+                low=0,
+            ),
+            Column(
+                "drive_p_value",
+                "number",
+                "p-value of the drive: how often the source drives the gates as well if its activity is exchanged "
+                "between trials of the same condition, training trials and test trials apart. A drive that is the same "
+                "in all trials of a condition does not count",
+                empty="the source is the leak or the bias, or is the same in all trials of every condition",
+                low=0,
+                high=1,
+            ),
+            Column(
+                "drive_q_value",
+                "number",
+                "false discovery rate (Benjamini & Hochberg) of drive_p_value over all rows of the recording",
+                empty="drive_p_value is empty",
+                low=0,
+                high=1,
             ),
         ),
     ),

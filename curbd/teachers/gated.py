@@ -36,6 +36,7 @@ def gated(
     samples: int = 4001,
     step: float = 0.05,
     noise_sd: float = 0.0,
+    driving: Array | None = None,
     seed: int = 0,
 ) -> GatedTeacher:
     """Simulate gated units with random weights; the defaults are the published network at an intermediate gain.
@@ -49,6 +50,7 @@ def gated(
     samples : number of samples in each trial.
     step : Euler step in units of the time constant, which is 0.1 s.
     noise_sd : standard deviation of the noise that is added to every state in each step.
+    driving : (target, source) bool, which units drive the gates of which units; None for all.
     seed : seed for the weights, the first states and the noise.
 
     Returns
@@ -58,6 +60,8 @@ def gated(
     rng = np.random.default_rng(seed)
     J = weight_size / np.sqrt(units) * rng.standard_normal((units, units))
     G = gate_gain * GATE_WEIGHT_SIZE / np.sqrt(units) * rng.standard_normal((units, units))
+    if driving is not None:
+        G *= driving
     network = GatedNetwork(J=J, G=G, tau_s=0.1, dt_s=0.1 * step)
     start = rng.standard_normal((trials, units))
     h, z = simulate_gated(network, start, samples, noise_sd=noise_sd, rng=rng if noise_sd else None)

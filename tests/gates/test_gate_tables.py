@@ -22,6 +22,7 @@ def recorded(gate_gain: float, n_test: int = 12) -> xr.Dataset:
     coords = {
         "unit_id": ("unit", [f"u{unit}" for unit in range(8)]),
         "region": ("unit", ["A"] * 4 + ["B"] * 4),
+        "condition": ("trial", ["all"] * 48),
         "split": ("trial", np.where(np.arange(48) < 48 - n_test, "train", "test")),
         "scale": ("unit", np.ones(8)),
     }
@@ -42,6 +43,8 @@ def test_gates_that_move_are_found_with_their_time_constant() -> None:
     np.testing.assert_allclose(shares, 1)
     driving = currents.set_index(["target", "source"])["drive_nats"]
     assert driving["A", "B"] > 10 > abs(driving["A", "inputs"])
+    q_value = currents.set_index(["target", "source"])["drive_q_value"]
+    assert q_value["A", "B"] < 0.05 < q_value["A", "inputs"]
 
 
 def test_gates_that_stand_still_are_not_supported() -> None:
