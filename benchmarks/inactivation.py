@@ -170,8 +170,8 @@ def _laser(table: pd.DataFrame) -> pd.DataFrame:
         scores = {
             "r": "r over units",
             "ceiling_r": "r that noise allows",
-            "r2": "R2",
-            "r2_mean_effect": "R2 of the mean effect",
+            "r2": "R2 of means",
+            "r2_mean_effect": "R2 of means, the mean effect for every unit",
         }
         lines.append(line | {words: number(group[name].mean()) for name, words in scores.items()})
     return pd.DataFrame(lines)

@@ -223,6 +223,8 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
             "units clearly better. Currents and intervals can be wrong, and no pathway is resolved "
             "(docs/populations.md, areas of chaotic units); raise max_dimensions."
         )
+    if isinstance(options, PopulationNetwork) and networks["latents_suffice"] and "n_latents_high" in networks:
+        yield from _latents_at_limit(networks, options.max_dimensions)
     if isinstance(options, OneStep) and options.hidden_inputs == "auto" and "input_hidden" in networks.coords:
         hidden = networks["input_hidden"].values.astype(bool)
         weights = networks["B"].values[0][:, hidden]
@@ -233,6 +235,18 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
                 f"{', '.join(full)} {'have' if len(full) > 1 else 'has'} as many hidden inputs as are tried "
                 f"({MAX_INPUTS_PER_REGION}); more may act on the region."
             )
+
+
+def _latents_at_limit(networks: xr.Dataset, max_dimensions: int) -> Iterator[str]:
+    """Regions that may need more latents than were allowed."""
+    at_limit = networks["n_latents_high"].values >= max_dimensions
+    regions = networks["pathway_target"].values.astype(str)[at_limit]
+    if len(regions):
+        yield (
+            f"{', '.join(regions)} may need more latents than the {max_dimensions} that were allowed (n_latents_high "
+            "in regions.csv): raise max_dimensions in the options of the model (up to 10), and see whether the "
+            "verdicts stay the same."
+        )
 
 
 def _n_inputs(weights: np.ndarray) -> int:

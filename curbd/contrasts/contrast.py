@@ -145,6 +145,7 @@ def _compare(
     activity = {} if fit is None else _activity(fit, comparison, labels, bins)
     for target in np.unique(region):
         units = region == target
+        total = total_spread(values[:, :, bins][..., units])
         parts: dict[tuple[str, str], PartContrast] = {}
         for index in sources:
             difference = activity.get(names[index])
@@ -156,7 +157,24 @@ def _compare(
         for (source, part), of_part in parts.items():
             unsure = posterior.get((source, part), _unknown(len(bins)))
             names_of_row = {"part": part, "target": str(target), "source": source}
-            yield _row_and_course(names_of_row, of_part, unsure, comparison, bins, recording)
+            row, course = _row_and_course(names_of_row, of_part, unsure, comparison, bins, recording)
+            yield row | {"relative_difference": row["difference"] / total}, course
+
+
+def total_spread(currents: Array) -> float:
+    """Return the standard deviation of the total current into a region, each unit about its own mean.
+
+    Parameters
+    ----------
+    currents : (source, trial, time, unit) currents of all sources into the units of the region; NaN where missing.
+
+    Returns
+    -------
+    The standard deviation over trials, time and units; NaN if the total current does not vary.
+    """
+    total = currents.astype(float).sum(0)
+    off = total - np.nanmean(total, axis=(0, 1), keepdims=True)
+    return float(np.sqrt(np.nanmean(off**2))) or float("nan")
 
 
 def _latent_values(latents: pd.DataFrame, recording: xr.Dataset) -> dict[str, Array]:
@@ -183,7 +201,8 @@ def _compare_latents(
         if bins.any():
             of_mean = contrast_pathway(values, comparison, labels, bins, None)["current"]
             names_of_row = {"part": LATENT, "target": name, "source": name}
-            yield _row_and_course(names_of_row, of_mean, _unknown(len(bins)), comparison, bins, recording)
+            row, course = _row_and_course(names_of_row, of_mean, _unknown(len(bins)), comparison, bins, recording)
+            yield row | {"relative_difference": float("nan")}, course
 
 
 def _row_and_course(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.network.perturbation import Perturbation
+from curbd.pathways.beside_limit import beside_limit
 from curbd.pathways.grades import believed_currents, existing_currents, objected
 
 Array = np.ndarray
@@ -115,12 +116,14 @@ def verdict(
     if np.isnan(predicted_r2):
         against.append("the error of the effect is not known: the model has one fit and no posterior, or no effect")
     if predicted_r2 < MIN_EFFECT_R2:
-        against.append(f"the error of the effect is large (expected R2 {predicted_r2:.2f})")
+        expected = beside_limit(predicted_r2, MIN_EFFECT_R2, ".2f")
+        against.append(f"the error of the effect is large (expected R2 {expected}, and {MIN_EFFECT_R2:g} is needed)")
     if against:
         return "unsupported", "; ".join(against)
     return (
         "supported",
-        f"pathways lead to the target: {' -> '.join(chain)} (expected R2 of the effect {predicted_r2:.2f})",
+        f"pathways lead to the target: {' -> '.join(chain)} (expected R2 of the effect "
+        f"{beside_limit(predicted_r2, MIN_EFFECT_R2, '.2f')})",
     )
 
 

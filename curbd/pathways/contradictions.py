@@ -46,7 +46,9 @@ def _against(null: str, pathways: pd.DataFrame, nulls: pd.DataFrame) -> Iterator
     if (alone := both[passes & ~passes_null]).size:
         yield (
             f"{_listed(alone, n_all)}: q <= {MAX_Q_VALUE:g} in pathways.csv, but q > {MAX_Q_VALUE:g} for {null} in "
-            "nulls.csv. A pathway that exists should pass both nulls: more trials are needed to decide."
+            f"nulls.csv.{_of_resolved(alone)} The verdict follows the former, which permutes only what the other "
+            "sources do not predict. A pathway that exists is expected to pass both nulls: confirm it in a second "
+            "session."
         )
     if (alone := both[~passes & passes_null]).size:
         yield (
@@ -54,6 +56,14 @@ def _against(null: str, pathways: pd.DataFrame, nulls: pd.DataFrame) -> Iterator
             "pathways.csv. A source that merely shares its activity with another source passes the former null, so "
             "that the verdict follows the latter."
         )
+
+
+def _of_resolved(rows: pd.DataFrame) -> str:
+    """Say which of the pathways are resolved all the same; '' if there are none."""
+    n_resolved = int((rows["verdict"] == "resolved").sum())
+    if not n_resolved:
+        return ""
+    return f" {n_resolved} of them {'is resolved, and remains' if n_resolved == 1 else 'are resolved, and remain'} so."
 
 
 def _listed(rows: pd.DataFrame, n_all: int) -> str:

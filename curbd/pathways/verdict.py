@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.pathways.beside_limit import beside_limit
 from curbd.recording.sufficiency import MIN_BINS_PER_WEIGHT
 
 MAX_Q_VALUE = 0.05
@@ -213,7 +214,8 @@ def judgement(grounds: Grounds) -> Judgement:
         if grounds.skewed_misfit <= MAX_SKEWED_MISFIT or grounds.spectrum_agrees:
             return Judgement("resolved", "resolved", _within_a_bin(grounds), (), "skewness")
         against["shared_skewness"] = (
-            f"{_direct_effect(grounds)}, but recorded regions leave {grounds.skewed_misfit:.0%} of the skewness "
+            f"{_direct_effect(grounds)}, but recorded regions leave "
+            f"{beside_limit(grounds.skewed_misfit, MAX_SKEWED_MISFIT, '.0%')} of the skewness "
             "unexplained, and the cross-spectrum does not show the same effect: possible causes are an unrecorded "
             "cause that several regions share, noise, or saturation"
         )
@@ -262,16 +264,17 @@ def _objections(grounds: Grounds) -> dict[str, str]:
 def _against_the_model(grounds: Grounds) -> dict[str, str]:
     against = {}
     if grounds.samples_per_regressor < MIN_BINS_PER_WEIGHT:
-        against["few_bins"] = f"{grounds.samples_per_regressor:.1f} training bins per weight are too few"
+        bins = beside_limit(grounds.samples_per_regressor, MIN_BINS_PER_WEIGHT, ".1f")
+        against["few_bins"] = f"{bins} training bins per weight are too few"
     if abs(grounds.residual_autocorrelation) > MAX_RESIDUAL_AUTOCORRELATION:
         against["correlated_residuals"] = (
-            f"the residuals are correlated in time ({grounds.residual_autocorrelation:.2f}): "
+            f"the residuals are correlated in time ({_correlation(grounds.residual_autocorrelation)}): "
             "possible causes are an unmodelled input, measurement noise, smoothing, or a wrong time constant"
         )
     if grounds.excess_error > MAX_EXCESS_ERROR:
+        excess = beside_limit(grounds.excess_error, MAX_EXCESS_ERROR, ".0%")
         against["excess_error"] = (
-            f"the held-out error is {grounds.excess_error:.0%} above that of ridge regression: "
-            "the model misses a part of the current"
+            f"the held-out error is {excess} above that of ridge regression: the model misses a part of the current"
         )
     if np.isfinite(grounds.limited_tau_s):
         against["time_constant_limit"] = (
@@ -279,8 +282,15 @@ def _against_the_model(grounds: Grounds) -> dict[str, str]:
             "beyond: the size of all currents depends on it; set tau_s, or use other bins"
         )
     if grounds.unseen_share > MAX_UNSEEN_SHARE:
-        against["hidden_by_noise"] = f"measurement noise hides {grounds.unseen_share:.0%} of the source's activity"
+        hidden = beside_limit(grounds.unseen_share, MAX_UNSEEN_SHARE, ".0%")
+        against["hidden_by_noise"] = f"measurement noise hides {hidden} of the source's activity"
     return against
+
+
+def _correlation(value: float) -> str:
+    """A correlation of the residuals, whose size is compared with a limit, with its sign."""
+    size = beside_limit(abs(value), MAX_RESIDUAL_AUTOCORRELATION, ".2f")
+    return f"-{size}" if value < 0 else size
 
 
 def _hints(grounds: Grounds) -> dict[str, str]:
@@ -293,7 +303,8 @@ def _hints(grounds: Grounds) -> dict[str, str]:
     if not grounds.adds_to_the_past:
         hints["explained_by_past"] = (
             "the source adds nothing reliable to the present and the past of the other sources "
-            f"({grounds.unique_share:.2%} of the variance, t = {grounds.unique_t:.1f} over folds of trials)"
+            f"({beside_limit(grounds.unique_share, MIN_UNIQUE_SHARE, '.2%')} of the variance, "
+            f"t = {beside_limit(grounds.unique_t, MIN_UNIQUE_T, '.1f')} over folds of trials)"
         )
     return hints
 
@@ -304,13 +315,15 @@ def _signs(grounds: Grounds) -> dict[str, str]:
     if grounds.memory_nats > MAX_MEMORY_NATS and grounds.memory_share > MAX_UNRECORDED_SHARE:
         hints["memory"] = (
             "the past of the recorded units predicts a part of the current that their present does not predict "
-            f"({grounds.memory_share:.2%} of the variance, log Bayes factor {grounds.memory_nats:.0f}): "
+            f"({beside_limit(grounds.memory_share, MAX_UNRECORDED_SHARE, '.2%')} of the variance, "
+            f"log Bayes factor {beside_limit(grounds.memory_nats, MAX_MEMORY_NATS, '.0f')}): "
             "possible causes are unrecorded units or inputs, measurement noise, smoothing, or a wrong time constant"
         )
     if grounds.shared_sd > MAX_SHARED_SD and grounds.common_share > MAX_UNRECORDED_SHARE:
         hints["shared_fluctuations"] = (
             "the residuals of the target's units fluctuate together "
-            f"({grounds.common_share:.2%} of the variance, {grounds.shared_sd:.0f} sd): "
+            f"({beside_limit(grounds.common_share, MAX_UNRECORDED_SHARE, '.2%')} of the variance, "
+            f"{beside_limit(grounds.shared_sd, MAX_SHARED_SD, '.0f')} sd): "
             "a possible cause is an input from outside the recording"
         )
     return hints
@@ -319,11 +332,14 @@ def _signs(grounds: Grounds) -> dict[str, str]:
 def _against_the_evidence(grounds: Grounds) -> dict[str, str]:
     against = {}
     if grounds.q_value > MAX_Q_VALUE:
-        against["no_evidence"] = f"the source predicts no more than a shuffled source does (q = {grounds.q_value:.2g})"
+        q_value = beside_limit(grounds.q_value, MAX_Q_VALUE, ".2g")
+        against["no_evidence"] = f"the source predicts no more than a shuffled source does (q = {q_value})"
     if grounds.predicted_r2 < MIN_PREDICTED_R2:
-        against["wide_interval"] = f"the interval of the current is wide (expected R2 {grounds.predicted_r2:.2f})"
+        expected = beside_limit(grounds.predicted_r2, MIN_PREDICTED_R2, ".2f")
+        against["wide_interval"] = f"the interval of the current is wide (expected R2 {expected})"
     if grounds.seed_r < MIN_SEED_R:
-        against["refits_disagree"] = f"refits to resampled trials disagree (r = {grounds.seed_r:.2f})"
+        agreement = beside_limit(grounds.seed_r, MIN_SEED_R, ".2f")
+        against["refits_disagree"] = f"refits to resampled trials disagree (r = {agreement})"
     return against
 
 
@@ -331,11 +347,11 @@ def _support(grounds: Grounds) -> list[str]:
     """List the evidence for the current of a pathway."""
     support = []
     if np.isfinite(grounds.q_value):
-        support.append(f"q = {grounds.q_value:.2g}")
+        support.append(f"q = {beside_limit(grounds.q_value, MAX_Q_VALUE, '.2g')}")
     if np.isfinite(grounds.predicted_r2):
-        support.append(f"expected R2 {grounds.predicted_r2:.2f}")
+        support.append(f"expected R2 {beside_limit(grounds.predicted_r2, MIN_PREDICTED_R2, '.2f')}")
     if np.isfinite(grounds.seed_r):
-        support.append(f"refits agree (r = {grounds.seed_r:.2f})")
+        support.append(f"refits agree (r = {beside_limit(grounds.seed_r, MIN_SEED_R, '.2f')})")
     if grounds.is_known_input and _signs(grounds):
         support.append(
             "the input enters the region at once; because something was not recorded, the course of its current can "

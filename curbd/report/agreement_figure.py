@@ -15,7 +15,8 @@ from curbd.report.drawing import (
     source_label,
     wrapped_label,
 )
-from curbd.report.matrix import CELL_INK, DETAIL_POINTS, LABEL_POINTS, matrix_cells, names_of_matrix
+from curbd.report.matrix import DETAIL_POINTS, LABEL_POINTS, matrix_cells, names_of_matrix
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 
 COLUMNS = {"J_seed_r": "weights", "seed_r": "currents", "inactivation_seed_r": "effect of silencing the source"}

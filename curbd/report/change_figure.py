@@ -13,7 +13,8 @@ from curbd.report.drawing import (
     number_text,
     source_label,
 )
-from curbd.report.matrix import CELL_INK, LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.matrix import LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 
 CHANGE_MARKS = {"changed": "★", "unchanged": "=", "cannot_tell": "?"}

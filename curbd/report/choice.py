@@ -10,7 +10,6 @@ import pandas as pd
 
 from curbd.report.current_figures import INTERVAL_IS_NO_VERDICT, shown_conditions
 from curbd.report.drawing import (
-    GRADE_MARKS,
     MAX_PANEL_POINTS,
     Palette,
     counted,
@@ -20,15 +19,18 @@ from curbd.report.drawing import (
     source_colour,
     source_label,
     sources_in_order,
+    with_marks,
 )
 from curbd.report.figures import plot_call
+from curbd.report.page_colours import page_colour
 from curbd.report.reading import ModelResults
+from curbd.report.short_numbers import short_numbers
 
 MIN_REGIONS_TO_CHOOSE = 3
 MAX_CHOICE_NUMBERS = 70_000
 """About as many numbers are on a page at most: courses of many pathways have fewer points."""
 MIN_CHOICE_POINTS = 20
-STEPS_OF_SCALE = 999
+STEPS_OF_SCALE = 250
 """Currents are whole numbers of steps of the range of their pathway."""
 
 
@@ -66,7 +68,7 @@ def choice(recording: str, fit: ModelResults, palette: Palette, results: str) ->
     -------
     The currents; None if there are too few regions to choose from.
     """
-    pathways = resolved_first(fit.tables["pathways"])
+    pathways = with_marks(resolved_first(fit.tables["pathways"]))
     regions = in_order(pathways["target"], palette)
     if len(regions) < MIN_REGIONS_TO_CHOOSE:
         return None
@@ -83,7 +85,7 @@ def choice(recording: str, fit: ModelResults, palette: Palette, results: str) ->
     between = kept[(kept["source"] != kept["target"]) & kept["source"].isin(regions)]
     names = {name: source_label(name) for name in sources_in_order(kept["source"], palette) if name != "bias"}
     data = {
-        "names": {name: [label, source_colour(name, palette)] for name, label in names.items()},
+        "names": {name: [label, page_colour(source_colour(name, palette))] for name, label in names.items()},
         "conditions": list(conditions.values()),
         "time_s": [float(f"{time:.6g}") for time in time_s],
         "pathways": [
@@ -128,13 +130,13 @@ def _pathway(row: dict[Any, Any], course: pd.DataFrame, conditions: list[str], t
     low, high = (present.min(), present.max()) if present.size else (0.0, 0.0)
     step = (high - low) / STEPS_OF_SCALE or 1.0
     steps = [
-        [[None if np.isnan(value) else round((value - low) / step) for value in line] for line in of_condition.T]
+        [short_numbers([None if np.isnan(x) else round((x - low) / step) for x in line]) for line in of_condition.T]
         for of_condition in values
     ]
     return {
         "source": row["source"],
         "target": row["target"],
-        "note": f"{GRADE_MARKS[row['grade']]} {percent_text(row['share'])}",
+        "note": f"{row['mark']} {percent_text(row['share'])}",
         "low": float(f"{low:.6g}"),
         "step": float(f"{step:.6g}"),
         "steps": steps,

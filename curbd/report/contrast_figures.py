@@ -19,6 +19,7 @@ from curbd.report.drawing import (
     Palette,
     event_line,
     legend_below,
+    meaning_of_estimated,
     number_text,
     panels,
     pathway_label,
@@ -28,7 +29,8 @@ from curbd.report.drawing import (
     zero_line,
 )
 from curbd.report.findings import MAX_Q_TO_REPORT
-from curbd.report.matrix import CELL_INK, HEADING_POINTS, LABEL_POINTS, draw_matrix, names_of_matrix
+from curbd.report.matrix import HEADING_POINTS, LABEL_POINTS, draw_matrix, names_of_matrix
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 
 MAX_CONTRAST_PANELS = 16
@@ -39,6 +41,15 @@ MAX_CELLS_WITH_TEXT = 10
 MAX_CLUSTER_P_VALUE = 0.05
 CONTRAST_CELL = (1.15, 0.75)
 """Width and height of a cell with numbers in inches."""
+SCALE_OF_DIFFERENCES = (
+    "Differences are in standard deviations of the total current into the target, the same scale for all sources of a "
+    "target"
+)
+NEGATIVE_DIFFERENCE = (
+    "the difference is smaller than trials of one condition differ by chance. The estimate is cross-validated, so that "
+    "it is 0 on average where nothing differs, and then falls below 0 as often as above"
+)
+"""Meaning of a negative size of a difference."""
 
 
 def compared(fit: ModelResults) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
@@ -62,8 +73,10 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways, shaded by the difference between the evoked currents."""
     targets, sources, remark = names_of_matrix(rows.sort_values(["q_value", "p_value"], kind="stable"), palette)
     by_part = {str(part): of_part.set_index(["target", "source"]) for part, of_part in rows.groupby("part", sort=False)}
-    pattern = by_part["pattern"].pivot_table(index="target", columns="source", values="standardised", dropna=False)
-    shades = pattern.clip(lower=0).loc[targets, sources].to_numpy(dtype=float)
+    pattern = by_part["pattern"].pivot_table(
+        index="target", columns="source", values="relative_difference", dropna=False
+    )
+    shades = pattern.reindex(index=targets, columns=sources).to_numpy(dtype=float)
     with_text = max(len(targets), len(sources)) <= MAX_CELLS_WITH_TEXT
     cells = {
         (row, column): {part: of_part.loc[(target, source)] for part, of_part in by_part.items()}
@@ -78,7 +91,7 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
         cell=CONTRAST_CELL if with_text else None,
         largest=_largest(shades),
         texts=texts,
-        bar="difference of the evoked\ncurrents (sd of a trial)",
+        bar="difference of the evoked\ncurrents (sd of the total\ncurrent of the target)",
     )
     for (row, column), parts in cells.items():
         _write(panel, (column, row), parts, with_text)
@@ -90,14 +103,17 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
         f"Matrix of the differences of the currents, {title(rows)}",
         f"{title(rows)} ({n_trials[0]} against {n_trials[1]} trials, {number_text(rows.iloc[0]['start_s'])} to "
         f"{number_text(rows.iloc[0]['stop_s'])} s): the darker the cell, the more the evoked currents of the pathway "
-        "differ over the units of the target, in standard deviations of single trials. ★: the evoked currents differ "
-        f"at some time (q ≤ {MAX_Q_TO_REPORT:g})."
+        "differ over the units of the target; evoked currents are means over the trials of a level. "
+        f"{SCALE_OF_DIFFERENCES}."
+        + f" Grey cells: {NEGATIVE_DIFFERENCE}." * bool((shades < 0).any())
+        + f" ★: the evoked currents differ at some time (q ≤ {MAX_Q_TO_REPORT:g})."
         + (
-            " Number: difference of the current, mean over the units, in standard deviations of single trials; bold if "
+            " Number: signed difference of the current, mean over the units, on the same scale; bold if "
             f"q ≤ {MAX_Q_TO_REPORT:g}."
         )
         * with_text
         + " ~: the trial-to-trial part differs." * ("trial_to_trial" in by_part)
+        + meaning_of_estimated(sources)
         + remark,
     )
 
@@ -105,16 +121,21 @@ def matrix(rows: pd.DataFrame, palette: Palette) -> Drawing:
 def _cell_text(target: str, source: str, parts: dict[str, Any]) -> str:
     """What the page says about a pathway under the pointer: its difference in every part, and q."""
     texts = [
-        f"{part.replace('_', ' ')} {number_text(cell['standardised'])} sd (q {number_text(cell['q_value'])})"
+        f"{part.replace('_', ' ')} {number_text(cell['relative_difference'])} sd ({q_text(cell['q_value'])})"
         for part, cell in parts.items()
-        if np.isfinite(cell["standardised"])
+        if np.isfinite(cell["relative_difference"])
     ]
-    return f"{pathway_label(source, target)}: {', '.join(texts)}"
+    return f"{pathway_label(source, target)}: {', '.join(texts) or 'no current'}"
+
+
+def q_text(q_value: float) -> str:
+    """Return the q-value of a difference in words, also where trials of a level do not vary, so that there is none."""
+    return f"q {number_text(q_value)}" if np.isfinite(q_value) else "no q: the trials of a level are all the same"
 
 
 def _largest(shades: np.ndarray) -> float:
     """The number with the darkest shade, which the strongest pathways do not exceed."""
-    return float(np.nanmax(shades)) if np.isfinite(shades).any() else 1.0
+    return float(np.nanmax(shades)) if (shades > 0).any() else 1.0
 
 
 def _write(panel: Axes, where: tuple[int, int], cells: dict[str, Any], with_text: bool) -> None:
@@ -124,11 +145,19 @@ def _write(panel: Axes, where: tuple[int, int], cells: dict[str, Any], with_text
     if not with_text:
         panel.text(*where, marks, ha="center", va="center", fontsize=LABEL_POINTS, color=CELL_INK)
         return
-    standardised = cells["current"]["standardised"]
-    text = "" if not np.isfinite(standardised) else f"{standardised:+.2f}".replace("-", "−")
+    text = signed_text(cells["current"]["relative_difference"])
     style: dict[str, Any] = {"ha": "center", "va": "center", "color": CELL_INK}
     panel.text(where[0], where[1] - 0.18, marks, fontsize=HEADING_POINTS, **style)
     panel.text(where[0], where[1] + 0.2, text, fontsize=8, fontweight="bold" if found["current"] else "normal", **style)
+
+
+def signed_text(value: float) -> str:
+    """Format a difference with its sign and two decimals; ``≈0`` for less, and NaN as an empty string."""
+    if not np.isfinite(value):
+        return ""
+    if round(value, 2) == 0:
+        return "≈0" if value else "0"
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def timecourses(rows: pd.DataFrame, courses: pd.DataFrame, fit: ModelResults, palette: Palette) -> Drawing:

@@ -14,24 +14,27 @@ from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
     GRADE_KEY,
-    GRADE_MARKS,
     GREY,
     INK,
     LINE_STYLES,
     MAX_PANEL_POINTS,
+    NOT_JUDGED_KEY,
     QUARTER_TITLE_LETTERS,
     Dash,
     Drawing,
     Palette,
     event_line,
     in_order,
+    is_judged,
     legend_below,
+    meaning_of_estimated,
     panels,
     pathway_label,
     resolved_first,
     source_colour,
     source_label,
     sources_in_order,
+    with_marks,
     wrapped_label,
     zero_line,
 )
@@ -94,6 +97,7 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing:
     caption = (
         f"Current ({fit.current_unit}) over time, mean over the units of the target and the trials of a condition. "
         f"{GRADE_KEY}."
+        + NOT_JUDGED_KEY * (not is_judged(fit.tables["pathways"]).all())
         + (
             ""
             if interval
@@ -146,14 +150,14 @@ def _small_multiples(
     fit: ModelResults, palette: Palette, draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
 ) -> Drawing:
     pathways = fit.tables["pathways"]
-    grade = pathways.set_index(["target", "source"])["grade"]
+    mark = with_marks(pathways).set_index(["target", "source"])["mark"]
     targets = in_order(pathways["target"], palette)
     sources = [name for name in sources_in_order(fit.tables["currents"]["source"], palette) if name != "bias"]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
         strongest = pathways[pathways["target"] != pathways["source"]]
         strongest = resolved_first(strongest).head(STRONGEST_PATHWAYS)
         pairs = list(zip(strongest["target"], strongest["source"], strict=True))
-        return _strongest(pairs, fit.current_unit, grade, palette, draw, legend, alt, caption)
+        return _strongest(pairs, len(pathways), fit.current_unit, mark, palette, draw, legend, alt, caption)
     height = 0.75 + 1.25 * len(targets)
     figure, axes = panels(len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True)
     letters = round(8 * figure.get_figwidth() / len(sources))
@@ -166,7 +170,7 @@ def _small_multiples(
             panel.set_label(pathway_label(source, target))
             draw(panel, target, source)
             event_line(panel)
-            _grade_mark(panel, grade.get((target, source), ""))
+            _write_mark(panel, mark.get((target, source), ""))
             if row == 0:
                 panel.set_title(
                     wrapped_label(f"from {source_label(source)}", letters), color=source_colour(source, palette)
@@ -179,13 +183,14 @@ def _small_multiples(
         "Rows are targets, columns are sources. Every panel has a scale of its own, because the current of a region "
         "onto itself would hide all others. The bias, which is constant, is left out."
     )
-    return Drawing(figure, alt, f"{caption} {layout}")
+    return Drawing(figure, alt, f"{caption} {layout}{meaning_of_estimated(sources)}")
 
 
 def _strongest(
     pairs: Sequence[tuple[str, str]],
+    n_pathways: int,
     current_unit: str,
-    grade: pd.Series,
+    mark: pd.Series,
     palette: Palette,
     draw: Draw,
     legend: Sequence[Line2D | Patch],
@@ -203,7 +208,7 @@ def _strongest(
         panel.set_label(pathway_label(source, target))
         draw(panel, target, source)
         event_line(panel)
-        _grade_mark(panel, grade.get((target, source), ""))
+        _write_mark(panel, mark.get((target, source), ""))
         panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=INK)
     for panel in axes[:, 0]:
         panel.set_ylabel(current_unit)
@@ -213,8 +218,8 @@ def _strongest(
     return Drawing(
         figure,
         alt,
-        f"{len(pairs)} pathways between regions: resolved ones, and those with the largest share of the current. "
-        f"{caption}",
+        f"{len(pairs)} of {n_pathways} pathways: first the resolved ones, then those with the largest share of the "
+        f"current, without those within a region. currents.parquet has all of them. {caption}",
     )
 
 
@@ -223,11 +228,11 @@ def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
         legend_below(figure, list(legend))
 
 
-def _grade_mark(panel: Axes, grade: str) -> None:
+def _write_mark(panel: Axes, mark: str) -> None:
     box = {"facecolor": panel.get_facecolor(), "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     where: dict[str, Any] = {"transform": panel.transAxes, "ha": "right", "va": "top", "bbox": box}
-    if grade:
-        panel.text(0.98, 0.96, GRADE_MARKS[grade], fontsize=9.5, color=INK, **where)
+    if mark:
+        panel.text(0.98, 0.96, mark, fontsize=9.5, color=INK, **where)
 
 
 def shown_conditions(fit: ModelResults) -> dict[str, str]:

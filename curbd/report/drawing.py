@@ -44,6 +44,11 @@ GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell
 """Grade -> style of arrows and of the outlines of cells; pathways without evidence have none."""
 GRADE_KEY = "; ".join(f"{mark}: {GRADE_WORDS[grade]}" for grade, mark in GRADE_MARKS.items())
 """Explanation of the signs."""
+NOT_JUDGED_MARK = "○"
+NOT_JUDGED_KEY = (
+    f" {NOT_JUDGED_MARK}: not judged, because the verdicts of a population network are about pathways between regions."
+)
+"""Explanation of the sign of pathways without a verdict."""
 HOVER = "hover:"
 """Start of the identifier of an artist that has a text under the pointer."""
 LETTER_INCHES, LEGEND_SIGN_INCHES = 0.075, 0.5
@@ -159,6 +164,26 @@ def resolved_first(pathways: pd.DataFrame) -> pd.DataFrame:
     return pathways.loc[order]
 
 
+def is_judged(pathways: pd.DataFrame) -> pd.Series:
+    """Return True for every pathway with a verdict; population networks have none within a region and from inputs.
+
+    Parameters
+    ----------
+    pathways : rows of the table ``pathways``.
+    """
+    return pathways["reason_codes"].fillna("") != "not_judged"
+
+
+def with_marks(pathways: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``mark``, the sign of the grade of every pathway, or the sign that there is no verdict.
+
+    Parameters
+    ----------
+    pathways : rows of the table ``pathways``.
+    """
+    return pathways.assign(mark=pathways["grade"].map(GRADE_MARKS).where(is_judged(pathways), NOT_JUDGED_MARK))
+
+
 def in_order(names: Iterable[str], palette: Palette) -> list[str]:
     """Sort names of regions as the palette has them; names that are no regions follow in alphabetical order."""
     rank = {name: position for position, name in enumerate(palette)}
@@ -189,6 +214,22 @@ def source_label(source: str) -> str:
     name = source.removeprefix("input:")
     hidden = re.fullmatch(r"hidden_(\d+)", name)
     return "evoked response" if name == "evoked" else f"hidden input {hidden[1]}" if hidden else f"{name} (input)"
+
+
+def meaning_of_estimated(sources: Iterable[str]) -> str:
+    """Explain the sources of a figure that a model estimates, as the end of its caption; '' without such sources.
+
+    Parameters
+    ----------
+    sources : names of the sources.
+    """
+    names = set(sources)
+    evoked = (
+        " The evoked response is an input that the model estimates: what is the same in all trials of a condition and "
+        "does not come from the activity of the regions."
+    )
+    hidden = " Hidden inputs were not recorded; the model infers them from what units share."
+    return evoked * ("input:evoked" in names) + hidden * any(name.startswith("input:hidden_") for name in names)
 
 
 def pathway_label(source: str, target: str) -> str:
@@ -240,8 +281,8 @@ def wrapped_label(label: str, width: int = 15) -> str:
 
 
 def percent_text(share: float) -> str:
-    """Format a share as a percentage; ``<1 %`` for a share that is small and not zero."""
-    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    """Format a share as a percentage; ``<1 %`` for a share that is small and not zero, and no sign for zero."""
+    return "<1 %" if 0 < share < 0.005 else f"{round(100 * share) + 0:.0f} %".replace("-", "−")
 
 
 def counted(number: int, noun: str) -> str:

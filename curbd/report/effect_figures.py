@@ -144,7 +144,7 @@ def agreement(fit: ModelResults, palette: Palette) -> Drawing | None:
         _diagonal(panel)
         true = of_experiment["true_mean"]
         missed = ((true - of_experiment["effect_mean"]) ** 2).sum() / (true**2).sum()
-        panel.set_title(f"{wrapped_label(name, 26)}\nR² {r2_text(float(1 - missed))}")
+        panel.set_title(f"{wrapped_label(name, 26)}\nR² of means {r2_text(float(1 - missed))}")
         panel.set_xlabel("true effect")
     axes[0, 0].set_ylabel("predicted effect")
     legend = [legend_marker("o", str(name), color=palette[str(name)]) for name in in_order(units["region"], palette)]
@@ -154,7 +154,8 @@ def agreement(fit: ModelResults, palette: Palette) -> Drawing | None:
         figure,
         "Predicted against true effects on units: " + "; ".join(shown),
         "Predicted against true effect on every unit, one dot for each unit and condition: mean over trials and the "
-        "time of the perturbation, in scaled rates. R² is the share of the squared true effects that is predicted.",
+        "time of the perturbation, in scaled rates. R² of means: share of these squared true effects that is "
+        "predicted.",
     )
 
 
@@ -192,7 +193,8 @@ def measured(fit: ModelResults, palette: Palette) -> Drawing | None:
         "Predicted against measured effect of a real perturbation on every unit, or on every region in the map over "
         "all regions, with 95 % intervals. The network was fitted to unperturbed trials only. r is the correlation; "
         "“chance” is the r that random halves of unperturbed trials exceed in one of twenty cases, and “at most” the r "
-        "of a perfect prediction, given the noise of the measured effects. R² is 0 if no change is predicted. A "
+        "of a perfect prediction, given the noise of the measured effects. R² of means: share of "
+        "the squared measured effects that is predicted; 0 if no change is predicted. A "
         "region has no measured effect if perturbed and unperturbed trials do not differ significantly. Plain "
         "predictions without a network are in perturbation_comparison.csv (column baseline).",
     )
@@ -218,7 +220,7 @@ def _comparison_text(row: Mapping[Hashable, Any]) -> str:
     predicted = row["predicted_effect"] == "effect"
     if row["measured_effect"] == "none" and row["target"] != ALL_REGIONS:
         return "none measured,\none predicted" if predicted else "no effect"
-    text = f"R² {r2_text(row['r2'])}"
+    text = f"R² of means {r2_text(row['r2'])}"
     if np.isfinite(row["r"]):
         chance = f", chance {number_text(row['null_r'])}" if np.isfinite(row["null_r"]) else ""
         text = f"r {number_text(row['r'])}{chance}, at most {number_text(row['ceiling_r'])}\n{text}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ CLIPPED_SHARE_TO_REPORT = 0.001
 """Recordings with a larger share of clipped bins get a warning."""
 MIN_PREDICTED_SHARE = 0.02
 """Networks that predict a smaller share of the variance of the current get a warning."""
+MIN_GAIN_R2 = 0.01
+"""Networks whose R2 one bin ahead exceeds that of each region alone by less get a warning."""
 NOISE_SHARE_TO_REPORT = 0.5
 """Fits with a larger share of measurement noise in the observed rates get a warning."""
 MAX_Q_TO_REPORT = 0.05
@@ -177,24 +180,49 @@ def _fit_sentence(fit: ModelResults) -> str:
         return f"{text}."
     has_true_score = comparable_truth(fit.recording, fit.truth, fit.networks.attrs["phi"]) is not None
     ceiling = "the true network predicts {}" if has_true_score else "{} of the variance repeats from trial to trial"
-    return f"{text} ({ceiling.format(percent_text(row['ceiling_r2']))})."
+    # The share that repeats is estimated without bias, and can be below 0 where nothing repeats.
+    share = row["ceiling_r2"] if has_true_score else max(row["ceiling_r2"], 0.0)
+    return f"{text} ({ceiling.format(percent_text(share))})."
 
 
 def _population_sentence(fit: ModelResults) -> str:
-    scores = scores_by_region(fit)
-    row = scores[scores["score"] == "cosmoothing"].set_index("region").loc["all regions"]
+    row = population_scores(fit)
     text = (
         "The statements of this model are about whole populations, of which the recorded units are samples. On "
         f"held-out trials the network predicts the spikes of units that it does not see with "
-        f"{row['bits_per_spike']:.2g} bits per spike"
+        f"{number_text(row['bits_per_spike'])} bits per spike, {of_other_regions(row)}"
     )
     if np.isnan(row.get("average_bits_per_spike", np.nan)):
         return f"{text}."
     return (
-        f"{text} (average trial: {row['average_bits_per_spike']:.2g}; units of the same region only: "
-        f"{row['own_region_bits_per_spike']:.2g}; Poisson regression on all other units: "
-        f"{row['glm_bits_per_spike']:.2g})."
+        f"{text} (average trial: {number_text(row['average_bits_per_spike'])}; units of the same region only: "
+        f"{number_text(row['own_region_bits_per_spike'])}; Poisson regression on all other units: "
+        f"{number_text(row['glm_bits_per_spike'])})."
     )
+
+
+def population_scores(fit: ModelResults) -> dict[str, float]:
+    """Return the scores of a population network over all regions, as in the table ``region_scores``."""
+    rows = scores_by_region(fit)
+    whole = (rows["score"] == "cosmoothing") & (rows["region"] == "all regions")
+    numbers = rows[whole].select_dtypes("number")
+    return {str(name): float(value) for name, value in numbers.iloc[0].items()}
+
+
+def of_other_regions(scores: Mapping[str, float]) -> str:
+    """Say how much of the information about unseen spikes comes from other regions than that of the unit.
+
+    Parameters
+    ----------
+    scores : scores of a population network, see `population_scores`.
+    """
+    bits, own = scores["bits_per_spike"], scores["own_region_bits_per_spike"]
+    if not np.isfinite(bits - own):
+        return "of which the part from other regions is not known"
+    if own >= bits:
+        return "to which other regions add nothing"
+    share = f" ({percent_text((bits - own) / bits)})" if bits > 0 else ""
+    return f"of which other regions add {number_text(bits - own)}{share}"
 
 
 def with_truth(fit: ModelResults) -> pd.DataFrame:
@@ -225,9 +253,9 @@ def _truth_sentence(pathways: pd.DataFrame) -> str:
     if len(absent):
         wrong = int((absent["verdict"] == "resolved").sum())
         called = "none is" if not wrong else "1 is" if wrong == 1 else f"{wrong} are"
-        text += (
-            f" Of {counted(len(absent), 'pathway')} without a true current (inputs included), {called} called resolved."
-        )
+        n_inputs = int((~absent["source"].isin(pathways["target"])).sum())
+        kinds = f"{len(absent) - n_inputs} between regions and {n_inputs} from inputs to regions"
+        text += f" Of {counted(len(absent), 'pathway')} without a true current ({kinds}), {called} called resolved."
     return text
 
 
@@ -281,7 +309,8 @@ def _latent_sentence(rows: pd.DataFrame) -> str:
     if latents.empty:
         return ""
     found = latents.loc[latents["q_value"] <= MAX_Q_TO_REPORT, "target"].str.removeprefix("latent:")
-    named = f" ({_listed(found)})" if len(found) else ""
+    by_number = found.sort_values(key=lambda names: names.astype(int), kind="stable")
+    named = f" ({_listed(by_number)})" if len(found) else ""
     return f" {len(found)} of {counted(len(latents), 'latent')} differ{named}."
 
 
@@ -438,11 +467,13 @@ def _about_scores(fit: ModelResults) -> list[str]:
             f"R² one bin ahead falls from {r2_text(train['one_step_r2'])} on training trials to "
             f"{r2_text(row['one_step_r2'])} on held-out trials: part of what the network learned is noise."
         )
-    if len(fit.tables["regions"]) > 1 and row["one_step_r2"] <= row["one_step_own_past_r2"]:
+    if len(fit.tables["regions"]) > 1 and adds_little(row):
         alone = r2_text(row["one_step_own_past_r2"])
+        better = "no better" if row["one_step_r2"] <= row["one_step_own_past_r2"] else "hardly better"
         texts.append(
-            f"one bin ahead, the network predicts the currents no better (R² {r2_text(row['one_step_r2'])}) than a "
-            f"network without pathways between regions does ({alone}): these pathways do not improve the prediction."
+            f"one bin ahead, the network predicts the currents {better} (R² {r2_text(row['one_step_r2'])}) than a "
+            f"network without pathways between regions does ({alone}): what these pathways add to the prediction is "
+            "small, whether they exist or not."
         )
     if not noisy and abs(row["residual_autocorrelation"]) > MAX_RESIDUAL_AUTOCORRELATION:
         texts.append(
@@ -451,6 +482,16 @@ def _about_scores(fit: ModelResults) -> list[str]:
             "constant. Intervals may be too narrow."
         )
     return texts
+
+
+def adds_little(scores: Mapping[Any, Any]) -> bool:
+    """Return True if the pathways between regions hardly improve the forecast one bin ahead.
+
+    Parameters
+    ----------
+    scores : a row of the table ``fits``.
+    """
+    return bool(scores["one_step_r2"] < scores["one_step_own_past_r2"] + MIN_GAIN_R2)
 
 
 def _about_free_run(fit: ModelResults) -> list[str]:

@@ -11,7 +11,7 @@ from curbd.report.drawing import number_text
 from curbd.tables import TABLES
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
-MAX_TABLE_ROWS = 40
+MAX_TABLE_ROWS = 20
 """Largest number of rows of a table on a page; the files hold all rows."""
 
 
@@ -35,6 +35,8 @@ class Grid(NamedTuple):
 def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid:
     """Format the rows of a result table for the page, with the meaning of every column in its heading.
 
+    Columns without a value in any row are left out.
+
     Parameters
     ----------
     name : name of the table.
@@ -50,7 +52,9 @@ def grid(name: str, rows: pd.DataFrame, leave_out: tuple[str, ...] = ()) -> Grid
     columns = [
         column
         for column in rows.columns
-        if column not in (*leave_out, *names_of_sessions) and not str(column).startswith(ABOUT)
+        if column not in (*leave_out, *names_of_sessions)
+        and not str(column).startswith(ABOUT)
+        and (rows[column].notna() & (rows[column] != "")).any()
     ]
     shown = rows[columns].head(MAX_TABLE_ROWS)
     cells = [[_cell(value) for value in line] for line in shown.itertuples(index=False)]

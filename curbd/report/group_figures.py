@@ -93,6 +93,11 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         + f"; ★: q ≤ {MAX_Q_TO_REPORT:g}, for any effect in these sessions"
         * bool((shown["q_value"] <= MAX_Q_TO_REPORT).any())
         + f". The interval of all sessions is over {over}."
+        + (
+            " A single session has no interval and no p-value here, because its model gives no standard error of this "
+            "quantity; sessions are compared with one another."
+        )
+        * bool(of_quantity["ci_low"].isna().all())
         + f" {omitted} more are in group.csv." * (omitted > 0),
     )
 

@@ -20,7 +20,8 @@ from curbd.report.drawing import (
     wrapped_label,
 )
 from curbd.report.findings import MAX_Q_TO_REPORT
-from curbd.report.matrix import CELL_INK, MAX_MATRIX_NAMES, draw_matrix, text_inches, write_cell
+from curbd.report.matrix import MAX_MATRIX_NAMES, draw_matrix, text_inches, write_cell
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 
 MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 6
@@ -112,7 +113,12 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
             if has_text and (rows["verdict"] == "unsupported").any()
             else ""
         )
-        + (" R² compares the effect with that in the true network." if _has_truth(rows) and has_text else "")
+        + (
+            " R² over time: share of the squared effect in the true network, over units, trials and time, that is "
+            "predicted."
+            if _has_truth(rows) and has_text
+            else ""
+        )
         + (
             " Where the conditions differ, the range over conditions is given; inactivations.csv has every condition."
             if several and has_text and rows["q_value"].notna().any()
@@ -145,7 +151,7 @@ def _lines(cell: pd.DataFrame, in_hz: str) -> list[str]:
     if (cell["verdict"] == "unsupported").all():
         lines.append("not supported")
     if _has_truth(cell):
-        lines.append(f"R² {_range(cell['true_r2'])}")
+        lines.append(f"R² over time {_range(cell['true_r2'])}")
     return lines
 
 

@@ -23,10 +23,13 @@ from curbd.report.drawing import (
     sources_in_order,
     wrapped_label,
 )
+from curbd.report.page_colours import CELL_INK
 
-CELL_INK = "#1B1B1B"
-"""Text in shaded cells, which is dark on light and on dark pages."""
-SHADES: Colormap = LinearSegmentedColormap.from_list("shades", ["#FCFDFE", "#DCEAF3", "#AFCFE4", "#82B7D9"])
+BELOW_ZERO = "#EDEDED"
+"""Shade of negative numbers, of which only the sign is shown."""
+SHADES: Colormap = LinearSegmentedColormap.from_list(
+    "shades", ["#FCFDFE", "#DCEAF3", "#AFCFE4", "#82B7D9"]
+).with_extremes(under=BELOW_ZERO)
 """White to blue, light enough for small dark text in every cell."""
 MAX_MATRIX_NAMES = 40
 """Matrices of more regions and inputs show those with the best evidence, because labels would be too small to read."""
@@ -89,7 +92,7 @@ def draw_matrix(
 
     Parameters
     ----------
-    values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
+    values : (row, column) numbers from 0 to ``largest``; negative numbers are grey, and cells with NaN are empty.
     rows, columns : names of the rows and columns.
     cell : width and height of a cell with text in inches; None for squares without text.
     largest : number with the darkest shade.
@@ -138,7 +141,7 @@ def matrix_cells(
     Parameters
     ----------
     axes : the panel.
-    values : (row, column) numbers from 0 to ``largest``; cells with NaN are empty.
+    values : (row, column) numbers from 0 to ``largest``; negative numbers are grey, and cells with NaN are empty.
     rows, columns : names of the rows and columns.
     largest : number with the darkest shade.
     texts : (row, column) -> text under the pointer; by default the number.

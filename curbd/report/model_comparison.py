@@ -11,11 +11,13 @@ from curbd.report.drawing import (
     GRADE_KEY,
     GRADE_MARKS,
     Drawing,
+    number_text,
     percent_text,
     r2_text,
 )
-from curbd.report.findings import between_regions
-from curbd.report.matrix import CELL_INK, DETAIL_POINTS, draw_matrix
+from curbd.report.findings import between_regions, of_other_regions, population_scores
+from curbd.report.matrix import DETAIL_POINTS, draw_matrix
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults, RecordingResults
 
 MAX_COMPARED_PATHWAYS = 40
@@ -115,8 +117,14 @@ def score_text(fit: ModelResults) -> str:
     """Return the score of a model on held-out trials, with its meaning."""
     row = fit.scores.get("test", fit.scores["train"])
     if fit.is_of_populations:
-        return f"{row['cosmoothing_bits_per_spike']:.3g} bits per spike about units that the network does not see"
-    return f"R² {r2_text(row['one_step_r2'])} one bin ahead"
+        return (
+            f"{number_text(row['cosmoothing_bits_per_spike'])} bits per spike about units that the network does not "
+            f"see, {of_other_regions(population_scores(fit))}"
+        )
+    alone = row["one_step_own_past_r2"]
+    return f"R² {r2_text(row['one_step_r2'])} one bin ahead" + (
+        f" (each region alone: {r2_text(alone)})" if np.isfinite(alone) else ""
+    )
 
 
 def figure(recorded: RecordingResults) -> Drawing | None:

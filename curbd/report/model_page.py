@@ -63,12 +63,12 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         "folded": {name: drawn.pop(name) for name in FOLDED_FIGURES if name in drawn},
         "pictures": list(drawn.values()),
         "choice": choice(recording, fit, palette, results),
-        "pathways": grid("pathways", pathways.dropna(axis=1, how="all"), leave_out=("recording", "model")),
+        "pathways": grid("pathways", pathways, leave_out=("recording", "model")),
         "windows": {
             "sentences": findings.window_sentences(fit),
             "table": grid(
                 "pathway_windows",
-                fit.tables["pathway_windows"].dropna(axis=1, how="all"),
+                fit.tables["pathway_windows"],
                 leave_out=("recording", "model"),
             ),
         },
@@ -80,15 +80,13 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         "changes": {
             "sentences": findings.change_sentences(fit),
             "pictures": changes,
-            "table": grid("changes", fit.tables["changes"].dropna(axis=1, how="all"), leave_out=("recording", "model")),
+            "table": grid("changes", fit.tables["changes"], leave_out=("recording", "model")),
         },
         "constraints": grid("constraints", fit.tables["constraints"], leave_out=("recording", "model")),
         "nulls": grid("nulls", fit.tables["nulls"], leave_out=("recording", "model")),
-        "inactivations": grid(
-            "inactivations", fit.tables["inactivations"].dropna(axis=1, how="all"), leave_out=("recording", "model")
-        ),
+        "inactivations": grid("inactivations", fit.tables["inactivations"], leave_out=("recording", "model")),
         "tables": {
-            heading: grid(name, rows.dropna(axis=1, how="all"), leave_out=("recording", "model"))
+            heading: grid(name, rows, leave_out=("recording", "model"))
             for name, heading in (EXPERIMENT_TABLES | MECHANISM_TABLES | TABLES_ON_DYNAMICS).items()
             if len(rows := _of_regions(fit.tables[name]))
         },

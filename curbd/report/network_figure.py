@@ -17,6 +17,7 @@ from curbd.report.drawing import (
     GREY,
     Drawing,
     Palette,
+    counted,
     hover,
     in_order,
     panels,
@@ -62,7 +63,9 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
     panel = axes[0, 0]
     pathways = between_regions(fit.tables["pathways"])
-    drawable = pathways[pathways["grade"].isin(list(GRADE_LINES))].sort_values("grade_rank", kind="stable")
+    graded = pathways[pathways["grade"].isin(list(GRADE_LINES))].sort_values("grade_rank", kind="stable")
+    # A pathway of rank 0 sends no current, whatever its grade.
+    drawable = graded[~(graded["rank"] == 0).fillna(False).astype(bool)] if "rank" in graded else graded
     for row in drawable.head(MAX_ARROWS).to_dict("records"):
         # Matplotlib shortens arrows by a length in points.
         gap = 1.25 * radius * 72 * width / (high[0] - low[0])
@@ -90,11 +93,14 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
         figure,
         "Diagram of the pathways between regions; the table of pathways lists them",
         (
-            "Pathways between regions by the evidence for them; those without evidence are not drawn."
+            f"{min(MAX_ARROWS, len(drawable))} of {counted(len(pathways), 'pathway')} between regions are drawn"
+            + ", those with the best evidence" * (omitted > 0)
+            + "."
+            + " Pathways without evidence are not drawn." * (len(graded) < len(pathways))
+            + " Pathways without a current (rank 0) are not drawn." * (len(drawable) < len(graded))
             if len(drawable)
             else "No pathway is drawn, because there is no evidence for any pathway between regions."
-        )
-        + f" The {MAX_ARROWS} pathways with the best evidence are drawn, of {len(drawable)}." * (omitted > 0),
+        ),
     )
 
 

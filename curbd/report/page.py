@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +12,12 @@ import jinja2
 from curbd.progress import tracked
 from curbd.report import inactivation_figures, questions
 from curbd.report.code_words import coded
+from curbd.report.contrast_figures import NEGATIVE_DIFFERENCE, SCALE_OF_DIFFERENCES
 from curbd.report.drawing import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
 from curbd.report.model_page import model_page
 from curbd.report.origin import definitions, provenance
 from curbd.report.outlook import Outlook, outlook
+from curbd.report.page_colours import dark_rules
 from curbd.report.picture import Picture
 from curbd.report.reading import RunResults
 from curbd.report.recording_page import recording_page
@@ -42,11 +44,10 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
     ------
     Path of a page relative to the overview, and its HTML. The overview comes last.
     """
-    environment = _environment()
+    render = _renderer(run)
     outlooks: list[Outlook] = []
     in_hz: questions.EffectsInHz = {}
     diagrams: dict[str, Picture | None] = {}
-    shared = _shared(run)
     results = str(run.folder)
     for name in tracked(run.names, "recordings in the report"):
         recorded = run.recording(name)
@@ -55,28 +56,22 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
         values = recording_page(recorded, about, run.palette, results)
         if len(run.names) <= MAX_DIAGRAMS:
             diagrams[name] = values["diagrams"][about.model]
-        page = environment.get_template("recording.html")
-        yield _path_of(name), page.render(**shared, **values, up="../../", here=name)
-        page = environment.get_template("model.html")
+        yield _path_of(name), render("recording.html", **values, up="../../", here=name)
         for fit in recorded.fits:
             in_hz[name, fit.name] = inactivation_figures.effects_in_hz(fit)
             values = model_page(name, fit, run.palette, results)
-            yield _path_of(name, fit.name), page.render(**shared, **values, recording=name, up="../../../", here="")
+            yield _path_of(name, fit.name), render("model.html", **values, recording=name, up="../../../", here="")
     tables = {
         "pathways": questions.pathway_tables(run),
         "experiments": questions.experiment_tables(run, in_hz),
         "contrasts": questions.contrast_tables(run),
     }
     for question, across in tables.items():
-        page = environment.get_template("question.html")
-        yield (
-            f"report/{question}.html",
-            page.render(**shared, question=question, across=across, up="../", here=question),
-        )
-    group = environment.get_template("group.html")
-    yield "report/group.html", group.render(**shared, group=questions.group_page(run), up="../", here="group")
-    overview = environment.get_template("overview.html").render(
-        **shared,
+        page = render("question.html", question=question, across=across, up="../", here=question)
+        yield f"report/{question}.html", page
+    yield "report/group.html", render("group.html", group=questions.group_page(run), up="../", here="group")
+    overview = render(
+        "overview.html",
         outlooks=outlooks,
         diagrams=diagrams,
         left_out=list(run.provenance.get("left_out", {}).items()),
@@ -86,6 +81,17 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
         here="overview",
     )
     yield OVERVIEW, overview
+
+
+def _renderer(run: RunResults) -> Callable[..., str]:
+    """A function that renders a template with the given values, and with what all pages need."""
+    environment, shared = _environment(), _shared(run)
+
+    def render(template: str, **values: Any) -> str:
+        page = environment.get_template(template).render(**shared, **values)
+        return page.replace("</style>", f"{dark_rules(page)}</style>", 1)
+
+    return render
 
 
 def _environment() -> jinja2.Environment:
@@ -108,6 +114,8 @@ def _shared(run: RunResults) -> dict[str, Any]:
         "questions": QUESTIONS,
         "addresses": {name: quote(_path_of(name)) for name in run.names},
         "grade_key": GRADE_KEY,
+        "scale_of_differences": SCALE_OF_DIFFERENCES,
+        "negative_difference": NEGATIVE_DIFFERENCE,
         "grade_marks": GRADE_MARKS,
         "grade_words": GRADE_WORDS,
         "truth_known": "true_r2" in run.tables["pathways"],

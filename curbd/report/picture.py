@@ -6,12 +6,15 @@ import base64
 import html
 import io
 import re
+import zlib
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from curbd.report.drawing import HOVER, Drawing
+from curbd.report.page_colours import NAMED, page_colour
+from curbd.report.short_svg import FONTS, IDENTIFIER, INK_OF_PAGE, short_tag, with_short_images, without_idle_groups
 
 MAX_SVG_CHARACTERS = 250_000
 """Pictures whose SVG is longer become PNG, so that the page of a recording stays small."""
@@ -19,24 +22,8 @@ CURVE, BAND, PANEL = "curve:", "band:", "panel:"
 """Starts of the identifiers of lines, of the intervals around them, and of panels with lines."""
 POINTS_PER_INCH = 72
 """Points of an SVG file of matplotlib in an inch."""
-MIN_LONG_TAG = 400
-"""Paths with more characters are courses, for which a tenth of a point is precise enough."""
-PAGE_COLOURS = {
-    "#1a1a1a": "ink",
-    "#000000": "ink",
-    "#ffffff": "paper",
-    "#4d4d4d": "soft",
-    "#f4f4f4": "pale",
-    "#f0f0f0": "pale",
-    "#eeeeee": "pale",
-    "#d0d0d0": "rule",
-    "#e4e4e4": "rule",
-}
-"""Colour in figures -> variable of the style sheet, which has another value on a dark page."""
-RECTANGLE = re.compile(r"M (\S+) (\S+)\s+L (\S+) \2\s+L \3 (\S+)\s+L \1 \4(?:\s+L \1 \2)?\s+z\s*")
-"""Path of an upright rectangle, such as a cell of a matrix, which horizontal and vertical lines describe in short."""
-FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif"
-"""Fonts of figures; the fallbacks are not wider than the font with which the figures are laid out."""
+OPAQUE_AREA = re.compile(r"<path(?!.*(fill: none|opacity))", re.DOTALL)
+"""Tag of an area that hides what is behind it."""
 
 
 class Picture(NamedTuple):
@@ -141,9 +128,9 @@ def saved(figure: Figure, kind: str) -> bytes:
 def _for_page(svg: str, name: str, alt: str, width: int) -> str:
     """Make an SVG file of matplotlib part of a page.
 
-    Identifiers get the name of the figure in front, because they are unique in a file and not on a page. Colours become
+    Identifiers get a word for the figure in front, because they are unique in a file and not on a page. Colours become
     variables of the style sheet. Texts under the pointer become titles, and names of curves and scales of panels become
-    attributes, which the script of the page reads. Coordinates have one or two decimals.
+    attributes, which the script of the page reads.
     """
     svg = svg[svg.index("<svg") :]
     # Inside of a page, a style sheet would apply to the whole page.
@@ -152,9 +139,11 @@ def _for_page(svg: str, name: str, alt: str, width: int) -> str:
     svg = re.sub(rf'<g id="{HOVER}([^"]*)"', r"<g><title>\1</title", svg)
     svg = re.sub(rf'<g id="{PANEL}([^"|]*)\|([^"|]*)\|', r'<g data-scale="\1" data-abscissa="\2" data-panel="', svg)
     svg = re.sub(rf'<g id="({CURVE}|{BAND})', lambda kind: f'<g data-{kind[1][:-1]}="', svg)
-    svg = re.sub(r"<[^>]*>", lambda tag: _tag_for_page(tag[0], name), svg)
-    svg = re.sub(r">\s+<", "><", svg)
-    look = 'class="plot" stroke-linejoin="round" stroke-linecap="butt"'
+    figure = f"f{zlib.crc32(name.encode()):x}"
+    svg = IDENTIFIER.sub(r"\1", with_short_images(svg))
+    svg = re.sub(r"<[^>]*>", lambda tag: _tag_for_page(tag[0], figure), svg)
+    svg = without_idle_groups(re.sub(r">\s+<", "><", svg))
+    look = f'class="plot" stroke-linejoin="round" fill="{INK_OF_PAGE}" font-family="{FONTS}"'
     opening = f'<svg role="img" aria-label="{html.escape(alt)}" {look} width="{width}"'
     view = re.search(r'viewBox="[^"]*"', svg)
     body = svg[svg.index(">") + 1 :]
@@ -163,43 +152,17 @@ def _for_page(svg: str, name: str, alt: str, width: int) -> str:
     return f"{opening} {box} {links}>{body.rstrip()}"
 
 
-def _tag_for_page(tag: str, name: str) -> str:
+def _tag_for_page(tag: str, figure: str) -> str:
     """Shorten a tag, and replace identifiers and colours in the tag; names and scales for the script are kept."""
     if tag.startswith("<g data-"):
         return tag
     tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
-    tag = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", tag)
-    if len(tag) > MIN_LONG_TAG:
-        tag = re.sub(r'(?<= d=")[MLz\d\s.-]+(?=")', lambda path: _short_path(path[0]), tag)
-    tag = RECTANGLE.sub(r"M\1 \2H\3V\4H\1z", tag)
-    tag = re.sub(r'(?<=z" )style="fill: (#[0-9a-f]{6})"', r'fill="\1"', tag)
-    tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
-    tag = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _variable(colour[0]), tag)
-    return tag.replace("'DejaVu Sans'", FONTS)
+    tag = re.sub(r'(\bid="|url\(#|xlink:href="#)([^")]*)', rf"\g<1>{figure}\g<2>", tag)
+    # Opaque areas keep their colour, because text may stand on them.
+    is_line_or_text = not OPAQUE_AREA.match(tag)
+    tag = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _of_page(colour[0], is_line_or_text), tag)
+    return short_tag(tag)
 
 
-def _short_path(path: str) -> str:
-    """Write a path of straight lines in steps of a tenth of a point, each relative to the point before."""
-    words: list[str] = []
-    at = (0, 0)
-    for command, text in re.findall(r"([MLz])([^MLz]*)", path):
-        if command == "z":
-            words.append("z")
-            continue
-        x, y = (round(10 * float(number)) for number in text.split())
-        if command == "M":
-            words.append(f"M{_tenths(x)} {_tenths(y)}l")
-        else:
-            words.append(f"{_tenths(x - at[0])} {_tenths(y - at[1])}")
-        at = (x, y)
-    return re.sub(r"l(?=[zM]|$)", "", re.sub(r" -", "-", re.sub(r"l ", "l", " ".join(words)))).replace(" z", "z")
-
-
-def _tenths(number: int) -> str:
-    """A number of tenths without a zero before the point: ``-.5``."""
-    return f"{number / 10:g}".replace("0.", ".") if abs(number) < 10 else f"{number / 10:g}"
-
-
-def _variable(colour: str) -> str:
-    name = PAGE_COLOURS.get(colour)
-    return f"var(--{name}, {colour})" if name else colour
+def _of_page(colour: str, is_line_or_text: bool) -> str:
+    return page_colour(colour) if is_line_or_text or colour in NAMED else colour

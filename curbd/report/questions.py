@@ -8,8 +8,17 @@ import numpy as np
 import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
-from curbd.report import findings, group_figures
-from curbd.report.drawing import GRADE_MARKS, GRADE_WORDS, number_text, percent_text, report_style, source_label
+from curbd.report import contrast_figures, findings, group_figures
+from curbd.report.drawing import (
+    GRADE_MARKS,
+    GRADE_WORDS,
+    in_order,
+    number_text,
+    percent_text,
+    r2_text,
+    report_style,
+    source_label,
+)
 from curbd.report.figures import figures_of_group, plot_call
 from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.grid import Grid, grid
@@ -33,20 +42,27 @@ class Cell(NamedTuple):
 
 
 class Across(NamedTuple):
-    """A table with one row per pathway or effect, and one column per recording.
+    """A table of pathways or effects.
+
+    Of several recordings, a row is a pathway or an effect, and a column is a recording. Of a single recording, a row is
+    a target or an experiment, and a column is a source or a region.
 
     Attributes
     ----------
-    model : the model whose results are shown.
-    columns : names of the recordings.
+    heading : the model whose results are shown, and what is compared.
+    columns : names of the columns.
+    corner : what rows and columns are, such as ``to ↓, from →``; '' if columns are recordings.
     rows : name of a row, and its cells.
     omitted : number of rows that are left out.
+    remark : what to know about the results of the model; '' if there is nothing.
     """
 
-    model: str
+    heading: str
     columns: list[str]
+    corner: str
     rows: list[tuple[str, list[Cell]]]
     omitted: int
+    remark: str = ""
 
 
 def pathway_tables(run: RunResults) -> list[Across]:
@@ -62,7 +78,8 @@ def pathway_tables(run: RunResults) -> list[Across]:
         )
         for row in rows.to_dict("records")
     ]
-    return _across(rows.assign(rank=rows["grade"].map(order)), cells, run)
+    placed = rows.assign(rank=rows["grade"].map(order), line=rows["target"], column=rows["source"])
+    return _across(placed, cells, run, "to ↓, from →")
 
 
 def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
@@ -85,7 +102,7 @@ def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
     )
     merged = merged.reset_index()
     merged["row"] = merged["perturbation"] + " on " + merged["target"]
-    merged["size"] = [number_text(size) + " rms" for size in np.sqrt(merged["square"])]
+    merged["size"] = [number_text(size) for size in np.sqrt(merged["square"])]
     merged["hz"] = [
         in_hz.get((row["recording"], row["model"]), {}).get((row["perturbation"], row["target"]), "")
         for row in merged.to_dict("records")
@@ -93,14 +110,46 @@ def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
     cells = [
         Cell(
             text=f"{row['hz'] or row['size']}{' ★' if row['q_value'] <= MAX_Q_TO_REPORT else ''}",
-            kind="resolved" if row["supported"] else "no_evidence",
-            title=f"{row['row']}, {row['recording']}: {', '.join(filter(None, [row['hz'], row['size']]))} of scaled "
-            f"rates, smallest q of a condition {number_text(row['q_value']) or 'unknown'}, "
+            # Green is for what is resolved.
+            kind="supported" if row["supported"] else "no_evidence",
+            title=f"{row['row']}, {row['recording']}: {', '.join(filter(None, [row['hz'], row['size']]))} rms of "
+            f"scaled rates, smallest q of a condition {number_text(row['q_value']) or 'unknown'}, "
             f"{'supported' if row['supported'] else 'not supported'}",
         )
         for row in merged.to_dict("records")
     ]
-    return _across(merged.assign(rank=(~merged["supported"]).astype(int)), cells, run)
+    placed = merged.assign(
+        rank=(~merged["supported"]).astype(int), line=merged["perturbation"], column=merged["target"]
+    )
+    return [
+        table._replace(remark=_remark_on_effects(table.heading, run) if _has_supported(table) else "")
+        for table in _across(placed, cells, run, "experiment ↓, effect on →")
+    ]
+
+
+def _has_supported(table: Across) -> bool:
+    return any(cell.kind == "supported" for _, cells in table.rows for cell in cells)
+
+
+def _remark_on_effects(model: str, run: RunResults) -> str:
+    """Say which supported effects of a model rest on currents that may be wrong."""
+    pathways, fits = run.tables["pathways"], run.tables["fits"]
+    resolved = findings.between_regions(pathways[(pathways["model"] == model) & (pathways["verdict"] == "resolved")])
+    texts = []
+    if resolved.empty:
+        texts.append(
+            "No pathway between regions is resolved in this model: supported effects rest on supported pathways, "
+            "whose currents may partly come from what was not recorded."
+        )
+    of_model = fits[(fits["model"] == model) & fits["one_step_r2"].notna()]
+    held_out = of_model.sort_values("split", kind="stable").drop_duplicates("recording")
+    doubtful = [str(row["recording"]) for row in held_out.to_dict("records") if findings.adds_little(row)]
+    if doubtful:
+        texts.append(
+            f"In {', '.join(doubtful)}, the model predicts hardly better than each region alone does: read its effects "
+            "on other regions as hypotheses."
+        )
+    return " ".join(texts)
 
 
 def contrast_tables(run: RunResults) -> list[Across]:
@@ -114,32 +163,51 @@ def contrast_tables(run: RunResults) -> list[Across]:
     found = rows["q_value"] <= MAX_Q_TO_REPORT
     cells = [
         Cell(
-            text=f"{number_text(row['standardised'])}{' ★' if is_found else ''}",
+            text=f"{r2_text(row['relative_difference'])}{' ★' if is_found else ''}",
             kind="resolved" if is_found else "no_evidence",
-            title=f"{row['row']}, {row['recording']}: {number_text(row['standardised'], 3)} standard deviations of a "
-            f"trial, q {number_text(row['q_value'])}",
+            title=f"{row['row']}, {row['recording']}: {number_text(row['relative_difference'], 3) or 'no'} standard "
+            f"deviations of the total current of the target, {contrast_figures.q_text(row['q_value'])}",
         )
         for row, is_found in zip(rows.to_dict("records"), found, strict=True)
     ]
-    return _across(rows.assign(rank=rows["q_value"].fillna(1.0)), cells, run)
+    placed = rows.assign(
+        rank=rows["q_value"].fillna(1.0),
+        part=names.str.removesuffix(": "),
+        line=rows["target"],
+        column=rows["source"].map(source_label),
+    )
+    return _across(placed, cells, run, "to ↓, from →")
 
 
-def _across(rows: pd.DataFrame, cells: list[Cell], run: RunResults) -> list[Across]:
-    """Arrange the cells of all rows by row and recording; rows with the smallest mean rank come first."""
-    places = rows[["model", "row", "recording"]].itertuples(index=False, name=None)
-    by_place = dict(zip(places, cells, strict=True))
+def _across(rows: pd.DataFrame, cells: list[Cell], run: RunResults, corner: str) -> list[Across]:
+    """Arrange the cells of every model; rows with the smallest mean rank come first, or in a matrix in their order.
+
+    Of a single recording, the columns ``line`` and ``column`` are the rows and columns of a matrix, which needs less
+    room, and there is a matrix for every ``part``.
+    """
+    is_matrix = len(run.names) == 1
+    line, column = ("line", "column") if is_matrix else ("row", "recording")
+    part = rows["part"] if is_matrix and "part" in rows else pd.Series("", index=rows.index)
+    rows = rows.assign(part=part, cell=pd.Series(cells, index=rows.index, dtype=object))
+    empty = Cell("", "absent", "the target itself" if is_matrix else "not in this recording")
     tables = []
     for model in run.models:
-        of_model = rows[rows["model"] == model]
-        if of_model.empty:
-            continue
-        order = of_model.groupby("row", sort=True)["rank"].mean().sort_values(kind="stable").index
-        columns = [name for name in run.names if name in set(of_model["recording"])]
-        empty = Cell("", "absent", "not in this recording")
-        shown = [
-            (str(name), [by_place.get((model, name, column), empty) for column in columns]) for name in order[:MAX_ROWS]
-        ]
-        tables.append(Across(str(model), columns, shown, max(0, len(order) - MAX_ROWS)))
+        for of_part, chosen in rows[rows["model"] == model].groupby("part", sort=True):
+            by_place = chosen.set_index([line, column])["cell"].to_dict()
+            by_rank = chosen.groupby(line, sort=True)["rank"].mean().sort_values(kind="stable").index
+            order = in_order(by_rank, run.palette) if is_matrix else list(by_rank)
+            present = set(chosen[column])
+            names = in_order(present, run.palette) if is_matrix else [name for name in run.names if name in present]
+            shown = [(str(name), [by_place.get((name, place), empty) for place in names]) for name in order[:MAX_ROWS]]
+            tables.append(
+                Across(
+                    heading=", ".join(filter(None, [model, str(of_part)])),
+                    columns=names,
+                    corner=corner if is_matrix else "",
+                    rows=shown,
+                    omitted=max(0, len(order) - MAX_ROWS),
+                )
+            )
     return tables
 
 

@@ -84,7 +84,11 @@ def recovery(fit: ModelResults, palette: Palette) -> Drawing | None:
         "How much of the true current is recovered"
         + ", and how much the posterior predicts without knowing the true current" * predicted
         + "."
-        + " A pathway without a true current should be unresolved." * bool(rows["true_r2"].isna().any()),
+        + " A pathway without a true current should be unresolved." * bool(rows["true_r2"].isna().any())
+        + (
+            f" {len(rows)} of {len(comparable)} pathways are shown, those with the largest shares; the others are in "
+            "pathways.csv." * (len(rows) < len(comparable))
+        ),
     )
 
 

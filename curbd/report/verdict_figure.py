@@ -12,17 +12,21 @@ from matplotlib.patches import Rectangle
 from curbd.report.drawing import (
     GRADE_KEY,
     GRADE_LINES,
-    GRADE_MARKS,
     GRADE_WORDS,
+    NOT_JUDGED_KEY,
+    NOT_JUDGED_MARK,
     Drawing,
     Palette,
+    meaning_of_estimated,
     number_text,
     pathway_label,
     percent_text,
     resolved_first,
     source_label,
+    with_marks,
 )
-from curbd.report.matrix import CELL_INK, LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.matrix import LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 
 MAX_NAMES_WITH_SIZES, MAX_NAMES_WITH_SHARES = 9, 16
@@ -34,7 +38,7 @@ CELL_WITH_SIZES, CELL_WITH_SHARE = (1.15, 0.75), (0.56, 0.42)
 def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
     """Draw a matrix of all pathways with their share and grade, and with rms and null where there is room."""
     targets, sources, remark = names_of_matrix(resolved_first(fit.tables["pathways"]), palette)
-    pathways = fit.tables["pathways"]
+    pathways = with_marks(fit.tables["pathways"])
     pathways = pathways[pathways["target"].isin(targets) & pathways["source"].isin(sources)]
     share = pathways.pivot_table(index="target", columns="source", values="share")
     share = share.reindex(index=targets, columns=sources)
@@ -53,20 +57,21 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
         bar="" if cell else "share of the current of the target",
     )
     for where, row in rows.items():
-        mark = GRADE_MARKS[row["grade"]]
+        is_not_judged = row["mark"] == NOT_JUDGED_MARK
         if cell is None:
             if row["grade"] == "resolved":
                 _outline(panel, where, row["grade"])
             if row["grade"] != "no_evidence":
-                panel.text(*where[::-1], mark, fontsize=LABEL_POINTS, color=CELL_INK, ha="center", va="center")
+                panel.text(*where[::-1], row["mark"], fontsize=LABEL_POINTS, color=CELL_INK, ha="center", va="center")
             continue
-        _outline(panel, where, row["grade"])
+        if not is_not_judged:
+            _outline(panel, where, row["grade"])
         details = _sizes(row) if with_sizes else []
-        write_cell(panel, where, f"{mark} {percent_text(row['share'])}", details, cell[1])
+        write_cell(panel, where, f"{row['mark']} {percent_text(row['share'])}", details, cell[1])
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
     has_null = bool(pathways["null_rms"].notna().any())
-    graded = f"{GRADE_KEY}."
+    graded = f"{GRADE_KEY}." + NOT_JUDGED_KEY * bool((pathways["mark"] == NOT_JUDGED_MARK).any())
     if cell is None:
         graded += " Cells without a mark: no evidence."
     else:
@@ -79,13 +84,16 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
             + "."
         )
     alt = "; ".join(
-        f"{row['source']} to {row['target']}: {row['grade'].replace('_', ' ')}" for row in rows.values() if cell
+        f"{row['source']} to {row['target']}: {row['grade'].replace('_', ' ')}"
+        for row in rows.values()
+        if cell and row["mark"] != NOT_JUDGED_MARK
     )
     return Drawing(
         figure,
         f"Matrix of verdicts: {alt}" if alt else "Matrix of shares and verdicts",
         "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
-        f"the target; cells are darkest from {percent_text(largest)} on. {graded}{remark}",
+        f"the target; cells are darkest from {percent_text(largest)} on. {graded}"
+        f"{meaning_of_estimated(sources)}{remark}",
     )
 
 
@@ -115,7 +123,8 @@ def _text_under_pointer(row: dict[Any, Any], *, in_short: bool) -> str:
         }
     )
     texts = ", ".join(f"{name} {text}" for name, text in numbers.items() if text)
-    return f"{pathway_label(row['source'], row['target'])}: {GRADE_WORDS[row['grade']]}; {texts}"
+    grade = "not judged" if row["mark"] == NOT_JUDGED_MARK else GRADE_WORDS[row["grade"]]
+    return f"{pathway_label(row['source'], row['target'])}: {grade}; {texts}"
 
 
 def _outline(panel: Axes, where: tuple[int, int], grade: str) -> None:
@@ -124,4 +133,4 @@ def _outline(panel: Axes, where: tuple[int, int], grade: str) -> None:
         corner = (where[1] - 0.45, where[0] - 0.43)
         width = 1.4 if grade == "resolved" else 1.1
         style: dict[str, Any] = {"edgecolor": CELL_INK, "linewidth": width, "linestyle": GRADE_LINES[grade]}
-        panel.add_patch(Rectangle(corner, 0.9, 0.86, fill=False, **style))
+        panel.add_patch(Rectangle(corner, 0.9, 0.86, fill=False, clip_on=False, **style))

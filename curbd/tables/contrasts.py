@@ -77,6 +77,13 @@ TABLES: dict[str, Table] = {
                 empty=NO_DIFFERENCE,
             ),
             Column(
+                "relative_difference",
+                "number",
+                "difference divided by the standard deviation of the total current into the target over its units, the "
+                "compared trials and time, each unit about its mean; comparable between the sources of a target",
+                empty="the source is a latent, or the total current does not vary",
+            ),
+            Column(
                 "mean_a", "number", "value of the part in level_a, mean over the compared time", empty=NO_LEVEL_MEAN
             ),
             Column(

@@ -10,6 +10,7 @@ import xarray as xr
 
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth
+from curbd.pathways.beside_limit import beside_limit
 from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES
@@ -44,29 +45,29 @@ RANKS = ("rank", "rank_low", "rank_high")
 
 
 def _nats(judged: Verdict, t: int, s: int) -> str:
-    gained = judged.evidence.nats[t, s]
-    return f"the pathway gains {gained:.1f} nats of log likelihood, and {MIN_PATHWAY_NATS:g} are needed"
+    gained = beside_limit(judged.evidence.nats[t, s], MIN_PATHWAY_NATS, ".1f")
+    return f"the pathway gains {gained} nats of log likelihood, and {MIN_PATHWAY_NATS:g} are needed"
 
 
 def _share(judged: Verdict, t: int, s: int) -> str:
+    share = beside_limit(judged.evidence.share[t, s], MIN_CURRENT_SHARE, ".1%")
     return (
-        f"the current is {judged.evidence.share[t, s]:.1%} of the fluctuating current into the target (rms), and "
+        f"the current is {share} of the fluctuating current into the target (rms), and "
         f"{MIN_CURRENT_SHARE:.0%} are needed"
     )
 
 
 def _expected_r2(judged: Verdict, t: int, s: int) -> str:
-    return (
-        f"the interval of the current is wide (expected R2 {judged.evidence.expected_r2[t, s]:.2f}, and "
-        f"{MIN_EXPECTED_R2:g} is needed)"
-    )
+    expected = beside_limit(judged.evidence.expected_r2[t, s], MIN_EXPECTED_R2, ".2f")
+    return f"the interval of the current is wide (expected R2 {expected}, and {MIN_EXPECTED_R2:g} is needed)"
 
 
 def _held_out(judged: Verdict, t: int, s: int) -> str:
+    lost, error = judged.held_out_nats[t, s], judged.held_out_error[t, s]
     return (
-        f"held-out trials do not ask for the pathway (they lose {judged.held_out_nats[t, s]:.0f} nats without it, with "
-        f"a standard error of {judged.held_out_error[t, s]:.0f}; more than {HELD_OUT_STANDARD_ERRORS:g} standard error "
-        "is needed)"
+        f"held-out trials do not ask for the pathway (they lose {beside_limit(lost, error, '.0f')} nats without it, "
+        f"with a standard error of {beside_limit(error, lost, '.0f')}; more than {HELD_OUT_STANDARD_ERRORS:g} standard "
+        "error is needed)"
     )
 
 
@@ -192,11 +193,12 @@ def _judged(view: PopulationView, target: str, source: str) -> tuple[str, str]:
             f"({judged.evidence.spike_coupling[pathway]:.0f} standard deviations above re-paired trials), and nothing "
             "comes back"
         )
+    gained = beside_limit(judged.evidence.nats[pathway], MIN_PATHWAY_NATS, ".0f")
     return "resolved", (
-        f"the pathway gains {judged.evidence.nats[pathway]:.0f} nats of log likelihood, held-out trials lose "
+        f"the pathway gains {gained} nats of log likelihood, held-out trials lose "
         f"{_size(judged.held_out_nats[pathway])} nats without it (standard error "
         f"{_size(judged.held_out_error[pathway])}), "
-        f"expected R2 {judged.evidence.expected_r2[pathway]:.2f}"
+        f"expected R2 {beside_limit(judged.evidence.expected_r2[pathway], MIN_EXPECTED_R2, '.2f')}"
     )
 
 

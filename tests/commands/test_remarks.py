@@ -67,7 +67,7 @@ def judged(q_value: float = 0.01, q_value_null: float = 0.01) -> dict[str, pd.Da
     """The tables `pathways` and `nulls` of a model in which three pathways have the same q values."""
     names = pd.DataFrame({"target": ["b", "a", "a"], "source": ["a", "b", "input:x"]})
     nulls = names.assign(null="trial_shuffle", measure="held_out_gain", q_value=q_value_null)
-    return {"pathways": names.assign(q_value=q_value), "nulls": nulls}
+    return {"pathways": names.assign(q_value=q_value, verdict="unresolved"), "nulls": nulls}
 
 
 def said(
@@ -121,6 +121,17 @@ def test_populations_that_need_more_latents_than_are_tried(folder: Path) -> None
     assert not any("latent" in text for text in said(folder, networks().assign(latents_suffice=1), model=model))
 
 
+def test_populations_that_may_need_as_many_latents_as_are_allowed(folder: Path) -> None:
+    model = {"family": "low_rank", "estimator": "population", "options": {"max_dimensions": 3}}
+    fit = networks().assign(latents_suffice=1).assign_coords(pathway_target=["a", "b"])
+    at_limit = fit.assign(n_latents_high=("pathway_target", [3, 2]))
+    (remark,) = [text for text in said(folder, at_limit, model=model) if "latents" in text]
+    assert remark.startswith("m: a may need more latents than the 3 that were allowed")
+    assert "raise max_dimensions" in remark
+    below = fit.assign(n_latents_high=("pathway_target", [2, 2]))
+    assert not any("latents" in text for text in said(folder, below, model=model))
+
+
 def test_a_perturbation_of_many_time_constants(folder: Path) -> None:
     (remark,) = said(folder, networks(tau_s=0.2), stop_s=13.2)
     assert remark.startswith("m: the experiment silence perturbs for up to 13.2 s, 66 time constants.")
@@ -171,7 +182,15 @@ def test_nulls_that_contradict_each_other_are_told_with_the_one_that_counts() ->
     assert shared.startswith("3 of 3 pathways (a → b, b → a, input:x → a): q <= 0.05 for trial_shuffle in nulls.csv")
     assert shared.endswith("the verdict follows the latter.")
     (doubtful,) = sentences(0.01, 0.2)
-    assert "should pass both nulls" in doubtful
+    assert "confirm it in a second session" in doubtful
+    assert "resolved" not in doubtful
+
+
+def test_a_resolved_pathway_stays_resolved_although_another_null_does_not_reject() -> None:
+    tables = judged(0.01, 0.2)
+    verdicts = ["resolved", "unresolved", "unresolved"]
+    (doubtful,) = contradictions(tables["pathways"].assign(verdict=verdicts), tables["nulls"])
+    assert "1 of them is resolved, and remains so." in doubtful
 
 
 def test_a_pathway_of_a_region_on_itself_is_not_compared() -> None:

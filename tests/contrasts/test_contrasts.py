@@ -279,3 +279,24 @@ def test_what_a_recording_cannot_do_is_said(contrast: dict[str, object], words: 
     }
     with pytest.raises(UserError, match=words):
         comparisons(recording_of(columns), "contrasts.c", Contrast.model_validate(contrast))
+
+
+def test_differences_are_relative_to_the_total_current_whatever_the_current_of_their_source() -> None:
+    side = np.array(["left", "right"] * 20)
+    flipped = np.where(side == "left", 1.0, -1.0)[:, None, None] * np.ones((1, 12, 3))
+    noise = np.random.default_rng(0).standard_normal(flipped.shape)
+    faint = 1e-6 * (flipped + noise)
+    values = np.stack([flipped, faint, noise])
+    currents = xr.DataArray(
+        values[None].astype(np.float32),
+        dims=("seed", "source", "trial", "time", "unit"),
+        coords={"source": ["input:flipped", "faint", "noise"], "region": ("unit", ["T"] * 3)},
+        attrs={"model": "m"},
+    )
+    compared = contrast_tables(currents, recording_of({"side": side}), {"c": Contrast(column="side", permutations=19)})
+    rows = compared.contrasts.set_index(["source", "part"])["relative_difference"]
+    # The total current has the variance 1 of the flipped sign and the variance 1 of the noise.
+    assert rows["input:flipped", "current"] == pytest.approx(2 / np.sqrt(2), rel=0.05)
+    assert rows["input:flipped", "pattern"] == pytest.approx(2 / np.sqrt(2), rel=0.05)
+    assert abs(rows["faint", "current"]) < 1e-5
+    assert abs(rows["faint", "pattern"]) < 1e-5

@@ -162,7 +162,7 @@ def test_an_effect_is_supported_where_a_chain_of_pathways_leads_to_the_target(re
     assert ": B -> C (" in judged(both, "C", relay)[1], "B is silent and relays nothing"
     assert judged(held(REGION == "A"), "C", relay, 0.2) == (
         "unsupported",
-        "the error of the effect is large (expected R2 0.20)",
+        "the error of the effect is large (expected R2 0.20, and 0.6 is needed)",
     )
     assert judged(held(REGION == "A"), "C", relay, np.nan)[0] == "unsupported"
 

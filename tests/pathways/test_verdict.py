@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from curbd.pathways.beside_limit import beside_limit
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import believed_currents
 from curbd.pathways.multiplicity import benjamini_hochberg
@@ -38,6 +39,27 @@ def test_measurement_noise_that_hides_the_source_is_an_objection() -> None:
     judged = judgement(GOOD._replace(unseen_share=0.4))
     assert judged.verdict == "unresolved"
     assert judged.reason == "measurement noise hides 40% of the source's activity"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "form", "text"),
+    [
+        (0.5973, 0.6, ".2f", "0.597"),
+        (0.59999, 0.6, ".2f", "0.59999"),
+        (0.3, 0.6, ".2f", "0.30"),
+        (0.6, 0.6, ".2f", "0.60"),
+        (0.0499, 0.05, ".1%", "4.99%"),
+        (0.0502, 0.05, ".2g", "0.0502"),
+        (float("nan"), 0.05, ".2g", "nan"),
+    ],
+)
+def test_a_number_has_the_digits_that_tell_it_from_its_limit(value: float, limit: float, form: str, text: str) -> None:
+    assert beside_limit(value, limit, form) == text
+
+
+def test_a_reason_tells_the_number_from_its_limit() -> None:
+    assert "expected R2 0.499" in judgement(GOOD._replace(predicted_r2=0.499)).reason
+    assert "q = 0.0503" in judgement(GOOD._replace(q_value=0.0503)).reason
 
 
 def test_a_time_constant_at_a_limit_leaves_the_size_of_a_current_open() -> None:

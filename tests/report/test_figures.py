@@ -10,13 +10,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import FancyArrowPatch
 
 from curbd import tables
 from curbd.errors import UserError
-from curbd.report import current_figures, effect_figures, fit_figures, inactivation_figures
-from curbd.report.drawing import report_style, resolved_first, source_label
+from curbd.report import (
+    contrast_figures,
+    current_figures,
+    effect_figures,
+    fit_figures,
+    inactivation_figures,
+    network_figure,
+    truth_figures,
+    verdict_figure,
+)
+from curbd.report.drawing import percent_text, report_style, resolved_first, source_label
 from curbd.report.figures import plot
 from curbd.report.grid import grid
+from curbd.report.page_colours import DARK_PAPER, luminance
 from curbd.report.reading import RecordingResults, read_run
 from tests.support.small_run import EVIL, REGIONS
 
@@ -31,7 +42,7 @@ def test_figures_follow_the_colours_of_the_page(page: str) -> None:
     figures = re.findall(r'<svg role="img".*?</svg>', page, re.DOTALL)
     assert figures
     assert all("#1a1a1a" not in re.sub(r"var\([^)]*\)", "", figure) for figure in figures)
-    assert not any(re.search(r'<text style="(?![^"]*fill)', figure) for figure in figures)
+    assert all('fill="var(--ink, #1a1a1a)"' in figure[: figure.index(">")] for figure in figures)
     identifiers = [re.findall(r'\bid="([^"]+)"', text) for text in page.split("<!DOCTYPE html>")]
     assert all(len(names) == len(set(names)) for names in identifiers)
 
@@ -53,6 +64,85 @@ def test_order_and_colours_of_regions_are_those_of_the_config(run: Path, tmp_pat
     palette = read_run(tmp_path / "tables", run).palette
     assert list(palette) == ["$C_", "A & co", EVIL, "ca1"]
     assert palette["A & co"] == "#123456"
+
+
+def test_lines_and_texts_stand_out_from_a_dark_page(page: str) -> None:
+    for text in page.split("<!DOCTYPE html>")[1:]:
+        lighter = dict(re.findall(r"(--lit-[0-9a-f]{6}): (#[0-9a-f]{6});", text))
+        assert set(re.findall(r"var\((--lit-[0-9a-f]{6}),", text)) == set(lighter)
+        for colour in lighter.values():
+            # The contrast that WCAG 2.2 asks of text at level AA.
+            assert (luminance(colour) + 0.05) / (luminance(DARK_PAPER) + 0.05) >= 4.5
+    assert "--lit-0072b2" in page
+
+
+def test_pathways_without_a_verdict_have_a_sign_of_their_own(three: RecordingResults) -> None:
+    full = three.fits[0]
+    pathways = full.tables["pathways"].assign(grade="cannot_tell", verdict="unresolved", reason_codes="wide_interval")
+    within = pathways["source"] == pathways["target"]
+    pathways.loc[within, "reason_codes"] = "not_judged"
+    palette = dict.fromkeys(REGIONS, "black")
+    with report_style():
+        judged = verdict_figure.verdicts(full._replace(tables=full.tables | {"pathways": pathways}), palette)
+        calm = verdict_figure.verdicts(full, palette)
+    texts = [text.get_text() for text in judged.figure.axes[0].texts]
+    assert sum(text.startswith("○") for text in texts) == within.sum()
+    assert sum(text.startswith("?") for text in texts) == (~within).sum()
+    assert "○: not judged" in judged.caption
+    assert "not judged" not in calm.caption
+
+
+def test_a_pathway_of_rank_zero_is_not_drawn(three: RecordingResults) -> None:
+    full = three.fits[0]
+    palette = dict.fromkeys(REGIONS, "black")
+
+    def arrows(rank: int) -> tuple[int, str]:
+        pathways = full.tables["pathways"].assign(grade="cannot_tell", rank=pd.array([rank] * 15, dtype="Int64"))
+        with report_style():
+            drawing = network_figure.diagram(full._replace(tables=full.tables | {"pathways": pathways}), palette)
+        assert drawing
+        drawn = drawing.figure.axes[0].patches
+        return sum(isinstance(patch, FancyArrowPatch) for patch in drawn), drawing.caption
+
+    assert arrows(1)[0] == 6
+    n_drawn, caption = arrows(0)
+    assert n_drawn == 0
+    assert "No pathway is drawn" in caption
+
+
+def test_a_figure_of_some_pathways_says_of_how_many(three: RecordingResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truth_figures, "MAX_RECOVERED_PATHWAYS", 2)
+    monkeypatch.setattr(network_figure, "MAX_ARROWS", 4)
+    full = three.fits[0]
+    palette = dict.fromkeys(REGIONS, "black")
+    tables_of = full.tables | {"pathways": full.tables["pathways"].assign(grade="supported")}
+    with report_style():
+        recovery = truth_figures.recovery(full, palette)
+        diagram = network_figure.diagram(full._replace(tables=tables_of), palette)
+    assert recovery
+    assert diagram
+    assert "2 of 12 pathways are shown, those with the largest shares" in recovery.caption
+    assert diagram.caption.startswith("4 of 6 pathways between regions are drawn, those with the best evidence.")
+
+
+def test_differences_of_one_target_have_one_scale_and_all_have_numbers(three: RecordingResults) -> None:
+    rows, _ = next(contrast_figures.compared(three.fits[0]))
+    flipped = (rows["source"] == "input:step") & (rows["target"] == "$C_")
+    of_pattern = rows["part"] == "pattern"
+    rows = rows.assign(
+        relative_difference=np.where(of_pattern, -0.02, 0.01),
+        standardised=rows["standardised"].mask(flipped),
+        q_value=rows["q_value"].mask(flipped),
+    )
+    rows.loc[flipped, "relative_difference"] = 1.5
+    with report_style():
+        drawing = contrast_figures.matrix(rows, dict.fromkeys(REGIONS, "black"))
+    told = [str(patch.get_gid()) for patch in drawing.figure.axes[0].patches]
+    (cell,) = [text for text in told if "step (input) → $C_" in text]
+    assert "pattern 1.5 sd (no q: the trials of a level are all the same)" in cell
+    assert "+1.50" in [text.get_text() for text in drawing.figure.axes[0].texts]
+    assert "standard deviations of the total current into the target" in drawing.caption
+    assert "Grey cells: the difference is smaller than trials of one condition differ by chance" in drawing.caption
 
 
 def test_the_line_below_a_figure_draws_it(run: Path, page: str) -> None:
@@ -151,3 +241,6 @@ def test_sources_that_a_model_estimates_are_no_inputs() -> None:
 def test_numbers_are_written_for_people() -> None:
     rows = pd.DataFrame({"region": ["NA"], "n_units": [12], "samples_per_dimension": [2417.3], "share": [-0.01234]})
     assert grid("regions", rows).rows == [["NA", "12", "2417", "−0.0123"]]
+    empty = grid("regions", rows.assign(n_latents=np.nan, note=""))
+    assert [heading for heading, _ in empty.headings] == ["region", "n units", "samples per dimension", "share"]
+    assert percent_text(-0.001) == "0 %"

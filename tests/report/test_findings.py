@@ -30,6 +30,7 @@ def scored(three: RecordingResults, **changed: float) -> RecordingResults:
         ({"residual_autocorrelation": 0.6}, "correlated in time (0.60"),
         ({"residual_autocorrelation": -0.5}, "correlated in time (−0.50"),
         ({"one_step_r2": -1.0}, "learned is noise"),
+        ({"one_step_r2": 0.3, "one_step_own_past_r2": 0.295}, "currents hardly better (R² 0.30) than a network"),
         ({"free_run_r2": np.nan}, "free simulation could not be scored"),
         ({"free_run_r2": -0.5, "baseline_r2": 0.25}, "average trial does (0.25)"),
     ],
@@ -63,6 +64,18 @@ def test_populations_predicted_as_well_by_their_own_region_are_named(three: Reco
     warnings = findings.warnings(scored(three)._replace(fits=[fit]))
     (warning,) = [text for text in warnings if "add nothing to the prediction" in text]
     assert warning.startswith(f"full: unseen units of {regions[0]} are predicted")
+
+
+def test_what_other_regions_add_stands_beside_what_a_population_network_predicts() -> None:
+    scores = {"bits_per_spike": 0.2, "own_region_bits_per_spike": 0.198}
+    assert findings.of_other_regions(scores) == "of which other regions add 0.002 (1 %)"
+    scores["own_region_bits_per_spike"] = 0.21
+    assert findings.of_other_regions(scores) == "to which other regions add nothing"
+
+
+def test_a_share_that_repeats_is_never_negative(three: RecordingResults) -> None:
+    measured = scored(three, ceiling_r2=-0.01).fits[0]._replace(truth=None)
+    assert "(0 % of the variance repeats from trial to trial)" in findings.summarise(measured).fit
 
 
 def test_currents_of_pathways_that_are_resolved_by_skewness_are_not_to_be_read(three: RecordingResults) -> None:
@@ -105,7 +118,10 @@ def test_a_verdict_that_the_truth_contradicts_is_reported(three: RecordingResult
     # Three targets of five sources each; the second row is the one pathway between regions that is real.
     true = [np.nan, 0.9] + [np.nan] * 13
     absent = judged(three, verdict="resolved", true_r2=true, true_r=true)
-    assert "of 11 pathways without a true current (inputs included), 11 are called resolved" in absent.truth.lower()
+    assert (
+        "of 11 pathways without a true current (5 between regions and 6 from inputs to regions)" in absent.truth.lower()
+    )
+    assert absent.truth.endswith("11 are called resolved.")
 
 
 def test_clipped_rates_are_counted(run: Path) -> None:

@@ -7,23 +7,18 @@ import itertools
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex
 
 from curbd.report.drawing import colours, report_style
-from curbd.report.matrix import CELL_INK, DETAIL_POINTS, MAX_MATRIX_NAMES, SHADES, draw_matrix, names_of_matrix
+from curbd.report.matrix import DETAIL_POINTS, MAX_MATRIX_NAMES, SHADES, draw_matrix, names_of_matrix
+from curbd.report.page_colours import CELL_INK, luminance
 
 PIXELS_PER_POINT = 96 / 72
 """Pixels of a page in a point of a figure."""
 
 
-def luminance(colour: tuple[float, float, float]) -> float:
-    """Relative luminance of a colour (WCAG 2.2)."""
-    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in colour]
-    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
-
-
 def test_text_stands_out_from_the_darkest_cell() -> None:
-    cell, ink = luminance(SHADES(1.0)[:3]), luminance(to_rgb(CELL_INK))
+    cell, ink = luminance(to_hex(SHADES(1.0))), luminance(CELL_INK)
     # The contrast that WCAG 2.2 asks of small text at level AAA.
     assert (cell + 0.05) / (ink + 0.05) >= 7
     assert DETAIL_POINTS * PIXELS_PER_POINT >= 10

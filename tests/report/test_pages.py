@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from curbd import tables
+from curbd.report import questions
 from curbd.report.code_words import coded
+from curbd.report.reading import read_run
 from tests.support.small_run import CONFIG, EVIL, GENOTYPES, REGIONS, optional_rows, page_paths
 
 
@@ -146,3 +148,31 @@ def test_every_setting_of_a_model_is_on_its_page_with_its_meaning(run: Path) -> 
     page = (run / "tables" / "report" / "recordings" / "three" / "low.html").read_text(encoding="utf-8")
     assert "connectivity has a low rank; 2 fits, of which all but the first use resampled trials" in page
     assert '<code>max_rank</code></td><td class="name"><code>10</code></td><td>Largest rank' in page
+
+
+def test_supported_effects_are_not_shown_as_if_their_pathways_were_resolved(run: Path) -> None:
+    results = read_run(run / "tables", run)
+    pathways = results.tables["pathways"].assign(verdict="unresolved", grade="supported")
+    effects = results.tables["inactivations"].assign(verdict="supported")
+    doubtful = results._replace(tables=results.tables | {"pathways": pathways, "inactivations": effects})
+    for table in questions.experiment_tables(doubtful, {}):
+        assert {cell.kind for _, cells in table.rows for cell in cells} == {"supported"}
+        assert table.remark.startswith("No pathway between regions is resolved in this model")
+    sure = results._replace(
+        tables=results.tables | {"pathways": pathways.assign(verdict="resolved"), "inactivations": effects}
+    )
+    assert not any("is resolved" in table.remark for table in questions.experiment_tables(sure, {}))
+
+
+def test_pathways_of_a_single_recording_are_a_matrix(run: Path) -> None:
+    results = read_run(run / "tables", run)
+    pathways = results.tables["pathways"]
+    single = results._replace(
+        names=["three"], tables=results.tables | {"pathways": pathways[pathways["recording"] == "three"]}
+    )
+    for table in questions.pathway_tables(single):
+        assert table.corner == "to ↓, from →"
+        assert table.columns == [name for name in results.palette if name in REGIONS]
+        assert [name for name, _ in table.rows] == table.columns
+    for table in questions.pathway_tables(results):
+        assert table.columns == [name for name in results.names if name in table.columns]

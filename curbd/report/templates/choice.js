@@ -12,6 +12,22 @@ function element(parent, name, attributes, text) {
   if (text !== undefined) made.textContent = text;
   return made;
 }
+// Whole numbers from a text of curbd.report.short_numbers.
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+function longNumbers(text) {
+  const numbers = [];
+  let before = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = DIGITS.indexOf(text[at]);
+    if (digit < 0) {
+      numbers.push(null);
+      continue;
+    }
+    before = digit === 63 ? 64 * DIGITS.indexOf(text[++at]) + DIGITS.indexOf(text[++at]) : before + digit - 31;
+    numbers.push(before);
+  }
+  return numbers;
+}
 // Three or four round numbers of a range.
 function ticks(low, high) {
   const raw = (high - low) / 4;
@@ -23,10 +39,10 @@ function ticks(low, high) {
 }
 function drawPanel(svg, data, pathway, box) {
   const label = data.names[pathway.source][0];
-  // The grey of inputs follows the colours of the page.
-  const colour = data.names[pathway.source][1].replace(/^#4d4d4d$/i, "var(--soft, #4d4d4d)");
+  const colour = data.names[pathway.source][1];
   const value = (step) => (step === null ? NaN : pathway.low + pathway.step * step);
-  const numbers = pathway.steps.flat(2).map(value).filter(Number.isFinite);
+  const steps = pathway.steps.map((lines) => lines.map(longNumbers));
+  const numbers = steps.flat(2).map(value).filter(Number.isFinite);
   const time = data.time_s;
   let [low, high] = [Math.min(...numbers, 0), Math.max(...numbers, 0)];
   const room = 0.06 * (high - low) || 1;
@@ -54,7 +70,7 @@ function drawPanel(svg, data, pathway, box) {
     element(panel, "text", { ...small, x: left - 3, y: y(v), dy: 2.5, "text-anchor": "end" }, written(v));
   for (const t of ticks(first, last))
     element(panel, "text", { ...small, x: x(t), y: bottom + 10, "text-anchor": "middle" }, written(t));
-  pathway.steps.forEach(([mean, ...ends], at) => {
+  steps.forEach(([mean, ...ends], at) => {
     const condition = data.conditions[at];
     const present = time.map((_, bin) => bin).filter((bin) => mean[bin] !== null);
     const along = (steps, bins) => bins.map((bin) => `${x(time[bin])} ${y(value(steps[bin]))}`).join("L");

@@ -15,7 +15,7 @@ function standalone(svg) {
     named.prepend(title);
   }
   // A file has the colours of a light page.
-  return new XMLSerializer().serializeToString(copy).replace(/var\(--\w+, (#[0-9a-f]{6})\)/g, "$1");
+  return new XMLSerializer().serializeToString(copy).replace(/var\(--[\w-]+, (#[0-9a-f]{6})\)/g, "$1");
 }
 function offer(address, name) {
   const link = document.createElement("a");
