@@ -57,6 +57,19 @@ class Network(NamedTuple):
         """Length of an Euler step in time constants, dt / (substeps tau): a number, or one for each unit (unit,)."""
         return self.dt_s / (self.substeps * self.time_constant_s)
 
+    def alone(self, units: Array) -> Network:
+        """Return the network of some units (unit,), given by index, without all others."""
+        adaptation = self.adaptation
+        if adaptation is not None:
+            adaptation = adaptation._replace(strength=adaptation.strength[units], start=adaptation.start[units])
+        return self._replace(
+            J=self.J[np.ix_(units, units)],
+            B=self.B[units],
+            b=self.b[units],
+            adaptation=adaptation,
+            unit_tau_s=None if self.unit_tau_s is None else self.unit_tau_s[units],
+        )
+
     @property
     def decay(self) -> Any:
         """Share of a state that is left after one sample: a number (see `decay`), or one for each unit (unit,)."""

@@ -51,6 +51,26 @@ def forecasts(network: Network, r: Array, u: Array, horizon: int, drive: Array |
     return Forecasts(one_step, rollout(network, r, u, horizon, drive), free_run(network, r, u, drive=drive))
 
 
+def forecasts_by_region(network: Network, r: Array, u: Array, horizon: int, region_of_unit: Array) -> Forecasts:
+    """Compute the forecasts of a network without weights between regions, one region at a time.
+
+    Parameters
+    ----------
+    network, r, u, horizon : the parameters of `forecasts`.
+    region_of_unit : (unit,) index of each unit's region.
+
+    Returns
+    -------
+    The forecasts of all units, which are those of `forecasts` where no bin lacks a part of the units.
+    """
+    # A bin in which units of another region are missing has no forecast, as that of a network with all weights.
+    r = np.where(np.isfinite(r).all(2, keepdims=True), r, np.nan)
+    units_of = [np.flatnonzero(region_of_unit == region) for region in np.unique(region_of_unit)]
+    parts = [forecasts(network.alone(units), r[..., units], u, horizon) for units in units_of]
+    order = np.argsort(np.concatenate(units_of))
+    return Forecasts(*(np.concatenate(field, axis=2)[..., order] for field in zip(*parts, strict=True)))
+
+
 def rollout_starts(r: Array, horizon: int) -> Array:
     """Return the bins from which rollouts start: every ``horizon``-th bin of a trial."""
     return np.arange(0, r.shape[1] - horizon, horizon)

@@ -15,7 +15,7 @@ from curbd.network.truth import comparable_truth, true_network
 from curbd.network.view import View, views
 from curbd.recording.scaling import observed_rates
 from curbd.scores.baselines import condition_averages, has_repeated_trials, own_past, repeatable_variance
-from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, forecasts, rollout_starts
+from curbd.scores.forecasts import ROLLOUT_BINS, Forecasts, forecasts, forecasts_by_region, rollout_starts
 from curbd.scores.r_squared import UnitErrors
 
 Array = np.ndarray
@@ -136,7 +136,7 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
         yield "r2", forecasts(network, rates, inputs[trials], horizon)
         yield "average_r2", average(trials)
         yield "persistence_r2", _persistence(network.nonlinearity.inverse(rates), rates, horizon)
-        yield "own_past_r2", forecasts(alone, rates, u, horizon)
+        yield "own_past_r2", forecasts_by_region(alone, rates, u, horizon, fit.region_of_unit)
         if truth is not None:
             yield "ceiling_r2", _true_forecasts(truth, network, rates, u, horizon, trials)
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from curbd import RecordingSettings, ingest_file, tables
+from curbd.network.adaptation import Adaptation
 from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import true_network
 from curbd.network.view import view
 from curbd.scores.baselines import condition_averages, own_past, repeatable_variance
+from curbd.scores.forecasts import forecasts, forecasts_by_region
 from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
 from curbd.scores.score import ALL_REGIONS, score
 from tests.support.known_network import known_networks, small
@@ -138,6 +140,19 @@ def test_own_past_has_no_weights_between_regions(tmp_path: Path) -> None:
     assert not J[between].any()
     # 8 trials of 80 samples determine the 64 weights inside a region well enough.
     assert np.corrcoef(J[~between], truth["J"].values[~between])[0, 1] > 0.8
+
+
+def test_forecasts_region_by_region_are_those_of_the_network_without_weights_between_regions(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path, process_noise=0.3)
+    recording["rates"][1, 20:30] = np.nan
+    fit = view(recording, known_networks(recording, truth))
+    alone = own_past(fit)._replace(
+        adaptation=Adaptation(strength=np.linspace(0, 1, 24), tau_s=0.3, start=np.zeros(24)),
+        unit_tau_s=np.linspace(0.05, 0.2, 24),
+    )
+    together = forecasts(alone, fit.r, fit.u, 10)
+    for field, expected in zip(forecasts_by_region(alone, fit.r, fit.u, 10, fit.region_of_unit), together, strict=True):
+        np.testing.assert_allclose(field, expected, atol=1e-12)
 
 
 def test_the_average_trial_is_the_average_of_its_condition() -> None:
