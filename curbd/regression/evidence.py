@@ -143,17 +143,11 @@ def _with_settled_inputs(
     -------
     (source,) penalties.
     """
-    outside = np.arange(n_regions, len(penalty))
-    columns = np.flatnonzero(source >= n_regions)
+    settling = _Settling.of(solved, m, source, n_regions)
+    outside, unit = np.arange(n_regions, len(penalty)), unit[n_regions:]
     penalty = penalty.copy()
     for _ in range(MAX_ROUNDS):
-        mixed = np.append(solved.penalty[:n_regions], penalty[n_regions:])
-        ridge, change = tensor(mixed[source]), tensor((mixed - solved.penalty)[source[columns]])
-        W = solved.W - solved.W[:, columns] @ _lost(solved.full_of_outside, columns, change)
-        error = _error(m, W, ridge)
-        diagonal = solved.diagonal - (solved.of_outside * _lost(solved.of_outside, columns, change)).sum(0)
-        undetermined = (ridge * diagonal).expand(W.shape)
-        updated = updated_penalties(W, error, undetermined, float(m.n), source, unit)[outside]
+        updated = settling.updated(penalty[outside], unit)
         moved = np.abs(np.log(updated / penalty[outside])).max()
         penalty[outside] = updated
         if moved < SETTLED_TOLERANCE:
@@ -161,23 +155,94 @@ def _with_settled_inputs(
     return penalty
 
 
+class _Settling(NamedTuple):
+    """What the penalties of inputs and bias need of a solved regression: sums over the many regressors of regions.
+
+    With other penalties on the columns of inputs and bias, the inverse S of the penalised matrix becomes
+    S - S[:, columns] M S[columns], and the weights W become W - W[:, columns] M S[columns].
+
+    Attributes
+    ----------
+    source : (column,) index of the source of each column, from 0 for the first input.
+    penalty : (column,) penalties with which the regression was solved.
+    W : (row, column) weights.
+    weights_inverse : (column, column) part of the inverse of the penalised Gram matrix.
+    information_inverse : (column, column) part of the inverse of the penalised information.
+    error : (row,) sums of squares of the currents minus their products with the predicted currents.
+    shrunk : (row,) squares of the weights from regions, times their penalties, summed.
+    shrunk_product : (row, column) the same for products of the weights with rows of the inverse of the Gram matrix.
+    shrunk_square : (column, column) the same for products of such rows.
+    undetermined : share of the weights from regions that the data do not determine, summed.
+    undetermined_square : (column, column) products of rows of the inverse of the information, times penalties, summed.
+    free : number of transitions minus the number of regressors.
+    """
+
+    source: Array
+    penalty: Array
+    W: Array
+    weights_inverse: Array
+    information_inverse: Array
+    error: Array
+    shrunk: Array
+    shrunk_product: Array
+    shrunk_square: Array
+    undetermined: float
+    undetermined_square: Array
+    free: float
+
+    @classmethod
+    def of(cls, solved: _Solved, m: Moments, source: Array, n_regions: int) -> _Settling:
+        """Sum over the regressors of regions."""
+        columns = np.flatnonzero(source >= n_regions)
+        penalty = solved.penalty[source]
+        ridge = tensor(np.where(source < n_regions, penalty, 0.0))
+        of_weights, of_information = solved.full_of_outside, solved.of_outside
+        return cls(
+            source=source[columns] - n_regions,
+            penalty=penalty[columns],
+            W=_numpy(solved.W[:, columns]),
+            weights_inverse=_numpy(of_weights[:, columns]),
+            information_inverse=_numpy(of_information[:, columns]),
+            error=_numpy(m.YY - (solved.W * m.YZ).sum(1)),
+            shrunk=_numpy((solved.W * ridge * solved.W).sum(1)),
+            shrunk_product=_numpy((solved.W * ridge) @ of_weights.mT),
+            shrunk_square=_numpy((of_weights * ridge) @ of_weights.mT),
+            undetermined=float((ridge * solved.diagonal).sum()),
+            undetermined_square=_numpy((of_information * ridge) @ of_information.mT),
+            free=float(m.n) - len(source),
+        )
+
+    def updated(self, penalty: Array, unit: Array) -> Array:
+        """Update the penalties (input or bias,) once, see `updated_penalties`."""
+        ridge = penalty[self.source]
+        change = np.diag(ridge - self.penalty)
+        # M of the inverse of the Gram matrix, by which the weights change, and of the inverse of the information.
+        moved = self.W @ _woodbury(self.weights_inverse, change)
+        lost = _woodbury(self.information_inverse, change)
+        W = self.W - moved @ self.weights_inverse
+        diagonal = np.diagonal(self.information_inverse - self.information_inverse @ lost @ self.information_inverse)
+        shrunk = self.shrunk + (moved * (moved @ self.shrunk_square - 2 * self.shrunk_product)).sum(1)
+        error = self.error + (moved * self.W).sum(1) - shrunk - W**2 @ ridge
+        undetermined = ridge * diagonal
+        inside = self.undetermined - (lost * self.undetermined_square).sum()
+        precision = _precision(error, self.free + inside + undetermined.sum())
+        determined = np.bincount(self.source, len(W) * (1 - undetermined))
+        return _penalties(determined, np.bincount(self.source, precision @ W**2), unit)
+
+
+def _woodbury(inverse: Array, change: Array) -> Array:
+    """Return the matrix M of Woodbury's identity: with A changed by C, the inverse S of A becomes S - S M S."""
+    return np.linalg.solve(np.eye(len(change)) + change @ inverse, change)
+
+
+def _numpy(values: torch.Tensor) -> Array:
+    """Return a tensor as an array."""
+    return values.cpu().numpy()
+
+
 def _error(m: Moments, W: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
     """Return the squared error (row,) of the weights that solve the regression with penalties (regressor,)."""
     return m.YY - (W * (m.YZ + ridge * W)).sum(1)
-
-
-def _lost(rows: torch.Tensor, columns: Array, change: torch.Tensor) -> torch.Tensor:
-    """Return D (column, regressor): with other penalties on some columns, the inverse S loses S[:, columns] D.
-
-    Parameters
-    ----------
-    rows : (column, regressor) rows of the inverse S of a penalised matrix.
-    columns : (column,) indices of regressors.
-    change : (column,) change of their penalties.
-    """
-    changed = change[:, None] * rows
-    within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + changed[:, columns]
-    return torch.linalg.solve(within, changed)
 
 
 def input_units(gram: torch.Tensor, n: float, source: Array, n_regions: int) -> Array:
@@ -220,9 +285,26 @@ def updated_penalties(
     (source,) penalties.
     """
     determined = (1 - undetermined).cpu().numpy()
-    noise = np.maximum(error.cpu().numpy(), 0) / np.maximum(n - determined.sum(1), 1.0)
-    power = unit * np.bincount(source, (1 / np.maximum(noise, LEAST_NOISE_VARIANCE)) @ W.cpu().numpy() ** 2)
-    penalty = np.bincount(source, determined.sum(0)) / np.maximum(power, LEAST_SCALED_POWER)
+    precision = _precision(error.cpu().numpy(), n - determined.sum(1))
+    power = np.bincount(source, precision @ W.cpu().numpy() ** 2)
+    return _penalties(np.bincount(source, determined.sum(0)), power, unit)
+
+
+def _precision(error: Array, free: Array | float) -> Array:
+    """Return one over the noise variance of every row, from squared errors (row,) and degrees of freedom left."""
+    return 1 / np.maximum(np.maximum(error, 0) / np.maximum(free, 1.0), LEAST_NOISE_VARIANCE)
+
+
+def _penalties(determined: Array, power: Array, unit: Array) -> Array:
+    """Return the penalties (source,) of weights.
+
+    Parameters
+    ----------
+    determined : (source,) number of weights of each source that the data determine.
+    power : (source,) sum of the squares of these weights, relative to the noise variance.
+    unit : (source,) units in which the penalties are measured.
+    """
+    penalty = determined / np.maximum(unit * power, LEAST_SCALED_POWER)
     return unit * np.clip(penalty, PENALTY_GRID[0], PENALTY_GRID[-1])
 
 
