@@ -14,7 +14,7 @@ from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.inspection import inspect
 from curbd.storage import read_netcdf, sha256
-from tests.support.workspace import make_workspace, snakemake
+from tests.support.workspace import make_workspace, run_steps
 
 hdmf_zarr = pytest.importorskip("hdmf_zarr", reason="the extra `zarr` is not installed")
 
@@ -49,7 +49,7 @@ def test_the_workflow_reads_the_same_recording(folder: Path, tmp_path: Path) -> 
         table += f"{name}\t{folder / file}\tnwb\ttrials\t[side]\n"
     (workspace / "my.tsv").write_text(table, encoding="utf-8")
     (workspace / "my.yaml").write_text("recordings: my.tsv\nresults: out\n", encoding="utf-8")
-    snakemake(workspace, "--configfile", "my.yaml", "--until", "ingest")
+    run_steps(workspace, "--configfile", "my.yaml", "--until", "ingest")
     from_file, from_folder = (read_netcdf(workspace / "out" / name / "recording.nc") for name in ("file", "folder"))
     xr.testing.assert_equal(from_file, from_folder)
     assert from_folder.attrs["sha256"] == sha256(folder / "session.nwb.zarr")

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 from snakemake.cli import main as snakemake_main
 
 from curbd import tables
+from curbd.cli import main as curbd
+from curbd.commands.default_models import with_default_models
+from curbd.settings.plan import read_plan
+from curbd.storage import whole_file
+from lrfit.cli import main as lrfit
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "Agg"}
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.support.workspace", "curbd.settings.plan"])
+FORKS.set_forkserver_preload(
+    [
+        "tests.support.workspace",
+        "curbd.commands.check",
+        "curbd.estimators.streamed",
+        "curbd.inactivation",
+        "curbd.report",
+    ]
+)
 NO_JOBS = {"--dry-run", "-n", "-np", "--unlock", "--lint"}
 """Options with which Snakemake starts no job."""
 
@@ -53,6 +69,20 @@ def snakemake(folder: Path, *arguments: str, status: int = 0, opens_files: bool 
     return printed
 
 
+def run_steps(folder: Path, *arguments: str) -> None:
+    """Run the commands of all jobs that Snakemake plans, one after another in one process.
+
+    Snakemake starts a process for every job. Importing the libraries would take most of the time of a small study.
+    """
+    config = folder / arguments[arguments.index("--configfile") + 1]
+    printed = snakemake(folder, "--dry-run", "--printshellcmds", *arguments)
+    commands = re.findall(r"^ *(?:Shell command: )?((?:curbd|lrfit) .*?) > ", printed, flags=re.MULTILINE)
+    jobs = {rule: count for rule, count in planned(printed).items() if rule not in ("all", "default")}
+    assert len(commands) == sum(jobs.values()), printed
+    status, log = _in_fork(_call_steps, folder, config, list(map(shlex.split, commands)))
+    assert status == 0, log
+
+
 def _run(folder: Path, words: list[str], environment: dict[str, str]) -> tuple[int, str]:
     """Run a command line; returns its status and what it printed."""
     # A cluster job that can never start would wait for ever.
@@ -67,24 +97,48 @@ def _plan(folder: Path, words: list[str], environment: dict[str, str]) -> tuple[
 
     Imports take most of the time of a run that starts no job.
     """
+    return _in_fork(_call_snakemake, folder, words, environment)
+
+
+def _in_fork(function: Callable[..., None], folder: Path, *values: object) -> tuple[int, str]:
+    """Call a function in a folder, in the fork of a process that has imported the libraries of most steps.
+
+    Returns the status with which the fork ends, and what the fork printed.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         printed = Path(temporary) / "printed"
-        run = FORKS.Process(target=_call_snakemake, args=(folder, words, environment, printed))
-        run.start()
-        run.join()
-        assert run.exitcode is not None
-        return run.exitcode, printed.read_text(encoding="utf-8")
+        fork = FORKS.Process(target=_call, args=(function, folder, printed, *values))
+        fork.start()
+        fork.join()
+        assert fork.exitcode is not None
+        return fork.exitcode, printed.read_text(encoding="utf-8")
 
 
-def _call_snakemake(folder: Path, words: list[str], environment: dict[str, str], printed: Path) -> None:
-    """Take the place of a command line of Snakemake, in a process of its own."""
+def _call(function: Callable[..., None], folder: Path, printed: Path, *values: object) -> None:
+    """Call a function in a folder, with everything that the process prints in a file."""
     os.chdir(folder)
-    os.environ.update(environment)
     file = os.open(printed, os.O_CREAT | os.O_WRONLY)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    function(*values)
+
+
+def _call_snakemake(words: list[str], environment: dict[str, str]) -> None:
+    """Take the place of a command line of Snakemake."""
+    os.environ.update(environment)
     sys.argv = words
     snakemake_main()
+
+
+def _call_steps(config: Path, commands: list[list[str]]) -> None:
+    """Write the plan of a study, as the start of the workflow does, and take the place of the commands of its steps."""
+    os.environ.update(ENVIRONMENT)
+    plan = with_default_models(read_plan(config))
+    with whole_file(Path(plan.config.results) / "plan.json") as temporary:
+        temporary.write_text(plan.to_json(), encoding="utf-8")
+    for program, *words in commands:
+        status = {"curbd": curbd, "lrfit": lrfit}[program](words)
+        assert status == 0, words
 
 
 def planned(printed: str) -> dict[str, int]:

@@ -26,6 +26,7 @@ from tests.support.workspace import (
     ROOT,
     make_workspace,
     planned,
+    run_steps,
     snakemake,
 )
 
@@ -292,7 +293,7 @@ def test_every_example_runs(fresh: Path, recordings: Path, example: Path) -> Non
     # Spikes are binned more coarsely, to save time; imaging keeps its bins.
     if "bin_width_s" in config["defaults"]:
         config["defaults"]["bin_width_s"] = 0.25
-    snakemake(fresh, "--configfile", write_config(fresh, **config))
+    run_steps(fresh, "--configfile", write_config(fresh, **config))
     results = fresh / config["results"]
     regions = tables.read("regions", results / "tables" / "regions.csv")
     # Of a group of recordings, the first has the regions.
@@ -331,7 +332,7 @@ def test_two_lines_find_the_regions_by_themselves(fresh: Path, recordings: Path)
     write_recordings(
         fresh, "human\tdata/human_mtl_sub-4_ses-4.nwb\tnwb", "mouse\tdata/A2929-200711_neurosuite.nwb\tnwb"
     )
-    snakemake(fresh, "--until", "ingest", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
+    run_steps(fresh, "--until", "ingest", "--configfile", write_config(fresh, recordings="my.tsv", results="out"))
     units = [tables.read("units", fresh / "out" / name / "units.csv") for name in ("human", "mouse")]
     kept = pd.concat(units).query("kept")
     counts = kept.groupby(["recording", "region", "region_source"]).size().to_dict()
