@@ -214,8 +214,8 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
         at_limit = int((networks["block_rank"].values[0] >= options.max_rank).sum())
         if at_limit:
             yield (
-                f"{at_limit} pair{'s' * (at_limit > 1)} of regions have the largest rank that was tried, "
-                f"{options.max_rank}; if a higher rank may be needed, raise max_rank."
+                f"{at_limit} {'pairs of regions have' if at_limit > 1 else 'pair of regions has'} the largest rank "
+                f"that was tried, {options.max_rank}; if a higher rank may be needed, raise max_rank."
             )
     if isinstance(options, PopulationNetwork) and not networks["latents_suffice"]:
         yield (

@@ -469,11 +469,11 @@ def _about_scores(fit: ModelResults) -> list[str]:
         )
     if len(fit.tables["regions"]) > 1 and adds_little(row):
         alone = r2_text(row["one_step_own_past_r2"])
-        better = "no better" if row["one_step_r2"] <= row["one_step_own_past_r2"] else "hardly better"
+        is_no_better = row["one_step_r2"] <= row["one_step_own_past_r2"]
         texts.append(
-            f"one bin ahead, the network predicts the currents {better} (R² {r2_text(row['one_step_r2'])}) than a "
-            f"network without pathways between regions does ({alone}): what these pathways add to the prediction is "
-            "small, whether they exist or not."
+            f"one bin ahead, the network predicts the currents {'no' if is_no_better else 'hardly'} better (R² "
+            f"{r2_text(row['one_step_r2'])}) than a network without pathways between regions does ({alone}): these "
+            f"pathways {'do not improve' if is_no_better else 'add little to'} the prediction."
         )
     if not noisy and abs(row["residual_autocorrelation"]) > MAX_RESIDUAL_AUTOCORRELATION:
         texts.append(

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
+from curbd.pathways.grades import believed_currents
 from curbd.report import contrast_figures, findings, group_figures
 from curbd.report.drawing import (
     GRADE_MARKS,
     GRADE_WORDS,
     in_order,
+    meaning_of_estimated,
     number_text,
     percent_text,
     r2_text,
@@ -138,7 +140,7 @@ def _remark_on_effects(model: str, run: RunResults) -> str:
     texts = []
     if resolved.empty:
         texts.append(
-            "No pathway between regions is resolved in this model: supported effects rest on supported pathways, "
+            "⚠ No pathway between regions is resolved in this model: supported effects rest on supported pathways, "
             "whose currents may partly come from what was not recorded."
         )
     of_model = fits[(fits["model"] == model) & fits["one_step_r2"].notna()]
@@ -146,8 +148,8 @@ def _remark_on_effects(model: str, run: RunResults) -> str:
     doubtful = [str(row["recording"]) for row in held_out.to_dict("records") if findings.adds_little(row)]
     if doubtful:
         texts.append(
-            f"In {', '.join(doubtful)}, the model predicts hardly better than each region alone does: read its effects "
-            "on other regions as hypotheses."
+            f"⚠ In {', '.join(doubtful)}, the model predicts hardly better than each region alone does: read its "
+            "effects on other regions as hypotheses."
         )
     return " ".join(texts)
 
@@ -161,10 +163,14 @@ def contrast_tables(run: RunResults) -> list[Across]:
     names = rows["contrast"] + " (" + rows["level_a"].astype(str) + " − " + rows["level_b"].astype(str) + "): "
     rows = rows.assign(row=names + rows["source"].map(source_label) + " → " + rows["target"])
     found = rows["q_value"] <= MAX_Q_TO_REPORT
+    places = ["recording", "model", "target", "source"]
+    believed = set(believed_currents(run.tables["pathways"])[places].itertuples(index=False, name=None))
     cells = [
         Cell(
             text=f"{r2_text(row['relative_difference'])}{' ★' if is_found else ''}",
-            kind="resolved" if is_found else "no_evidence",
+            kind=("resolved" if tuple(row[name] for name in places) in believed else "supported")
+            if is_found
+            else "no_evidence",
             title=f"{row['row']}, {row['recording']}: {number_text(row['relative_difference'], 3) or 'no'} standard "
             f"deviations of the total current of the target, {contrast_figures.q_text(row['q_value'])}",
         )
@@ -176,7 +182,9 @@ def contrast_tables(run: RunResults) -> list[Across]:
         line=rows["target"],
         column=rows["source"].map(source_label),
     )
-    return _across(placed, cells, run, "to ↓, from →")
+    meaning = meaning_of_estimated(rows["source"]).strip()
+    first, *others = _across(placed, cells, run, "to ↓, from →")
+    return [first._replace(remark=meaning), *others]
 
 
 def _across(rows: pd.DataFrame, cells: list[Cell], run: RunResults, corner: str) -> list[Across]:

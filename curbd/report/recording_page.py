@@ -11,7 +11,7 @@ import xarray as xr
 
 from curbd.recording.scaling import own_nonlinearity
 from curbd.report import degeneracy, findings, model_comparison
-from curbd.report.drawing import Palette, counted, number_text, report_style, source_label
+from curbd.report.drawing import Palette, counted, meaning_of_estimated, number_text, report_style, source_label
 from curbd.report.figures import figures_of_model, figures_of_recording, pictures
 from curbd.report.grid import grid
 from curbd.report.outlook import Outlook
@@ -129,13 +129,16 @@ def _facts(recorded: RecordingResults) -> list[tuple[str, str]]:
 
 def _estimated_sources(recorded: RecordingResults, inputs: list[str]) -> list[tuple[str, str]]:
     """Name the sources that models estimate in addition to the recorded inputs."""
-    texts = []
+    texts, estimated = [], set()
     for fit in recorded.fits:
         sources = fit.tables["pathways"]["source"].unique()
         names = [name for name in sources if name.startswith("input:") and name.removeprefix("input:") not in inputs]
+        estimated.update(names)
         if names:
             texts.append(f"{', '.join(map(source_label, names))} (model {fit.name})")
-    return [("estimated sources", "; ".join(texts))] if texts else []
+    if not texts:
+        return []
+    return [("estimated sources", f"{'; '.join(texts)}.{meaning_of_estimated(estimated)}")]
 
 
 def _event(recording: xr.Dataset) -> str:

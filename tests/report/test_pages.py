@@ -157,7 +157,7 @@ def test_supported_effects_are_not_shown_as_if_their_pathways_were_resolved(run:
     doubtful = results._replace(tables=results.tables | {"pathways": pathways, "inactivations": effects})
     for table in questions.experiment_tables(doubtful, {}):
         assert {cell.kind for _, cells in table.rows for cell in cells} == {"supported"}
-        assert table.remark.startswith("No pathway between regions is resolved in this model")
+        assert table.remark.startswith("⚠ No pathway between regions is resolved in this model")
     sure = results._replace(
         tables=results.tables | {"pathways": pathways.assign(verdict="resolved"), "inactivations": effects}
     )
@@ -176,3 +176,13 @@ def test_pathways_of_a_single_recording_are_a_matrix(run: Path) -> None:
         assert [name for name, _ in table.rows] == table.columns
     for table in questions.pathway_tables(results):
         assert table.columns == [name for name in results.names if name in table.columns]
+
+
+def test_differences_of_currents_that_may_be_wrong_are_not_green(run: Path) -> None:
+    results = read_run(run / "tables", run)
+    pathways = results.tables["pathways"].assign(verdict="unresolved")
+    contrasts = results.tables["contrasts"].assign(q_value=0.01)
+    for verdict, kind in (("unresolved", "supported"), ("resolved", "resolved")):
+        of_verdict = {"pathways": pathways.assign(verdict=verdict, resolved_by="currents"), "contrasts": contrasts}
+        for table in questions.contrast_tables(results._replace(tables=results.tables | of_verdict)):
+            assert {cell.kind for _, cells in table.rows for cell in cells} == {kind}
