@@ -68,10 +68,9 @@ Draw = Callable[[], Drawing | None]
 
 def figures_of_recording(recorded: RecordingResults, palette: Palette) -> dict[str, Draw]:
     """Return name -> drawing function of the figures about a recording and all its models."""
-    fits = [fit for fit in recorded.fits if not fit.is_of_populations]
     return {
         "activity": partial(recording_figures.activity, recorded.recording, palette),
-        "scores": partial(fit_figures.scores, fits),
+        "scores": partial(fit_figures.scores, recorded.fits),
         "model_comparison": partial(model_comparison.figure, recorded),
         "oscillators": partial(oscillator_figure.forces, recorded, palette),
     }

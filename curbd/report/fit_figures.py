@@ -59,15 +59,16 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
 
     Parameters
     ----------
-    fits : the models of a recording whose forecasts are scored, which those of population networks are not.
+    fits : the models of a recording; forecasts of population networks are not scored in this way.
 
     Returns
     -------
-    The picture; None without models.
+    The picture; None without models of units.
     """
-    if not fits:
+    of_units = [fit for fit in fits if not fit.is_of_populations]
+    if not of_units:
         return None
-    rows = pd.concat([fit.of_first_seed("fits") for fit in fits])
+    rows = pd.concat([fit.of_first_seed("fits") for fit in of_units])
     models = list(rows["model"].unique())
     drawn: set[str] = set()
     figure, axes = panels(1, len(SCORES), (10, 1.25 + 0.6 * len(models)), share_y="all")
@@ -110,6 +111,7 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead, and running freely from the first bin of a trial (share of the "
         "variance of the rates)."
         + " A number at the left edge is a score below the axis." * below_axis
+        + " Scores of population networks are in bits per spike, and stand below." * (len(of_units) < len(fits))
         + _references_text([name for name in REFERENCES if name in drawn], true_network_known),
     )
 

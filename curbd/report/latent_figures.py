@@ -39,7 +39,7 @@ def trajectories(fit: ModelResults, palette: Palette) -> Drawing | None:
         of_latent = rows[rows["latent"] == latent]
         for condition, (colour, style) in looks.items():
             wide = _by_trial(of_latent, condition)
-            panel.plot(wide.index, wide.iloc[:, :MAX_LATENT_TRIALS], color=colour, linewidth=0.5, alpha=0.3)
+            panel.plot(wide.index, wide.iloc[:, :MAX_LATENT_TRIALS], color=colour, linewidth=0.6, alpha=0.45)
             mean = wide.mean(axis=1)
             panel.plot(wide.index, mean, style, color=colour, linewidth=2, label=fit.condition_names[condition])
         panel.set_label(f"latent {latent}")

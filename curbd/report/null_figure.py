@@ -53,14 +53,16 @@ def nulls(fit: ModelResults, palette: Palette) -> Drawing | None:
 
     There is one panel for each measure and null.
     """
+    rows = fit.tables["nulls"]
     pathways = fit.tables["pathways"]
-    between = resolved_first(pathways[pathways["source"] != pathways["target"]])
+    # A source without any null, such as the evoked response of a population network, has nothing to show.
+    compared = rows.loc[rows["null_low"].notna(), ["target", "source"]].drop_duplicates()
+    between = resolved_first(pathways[pathways["source"] != pathways["target"]].merge(compared))
     chosen = between.head(MAX_NULL_PATHWAYS)
     order = {name: position for position, name in enumerate(in_order([*chosen["target"], *chosen["source"]], palette))}
     shown = chosen[["target", "source"]].sort_values(["target", "source"], key=lambda names: names.map(order))
     heights = {pair: height for height, pair in enumerate(shown.itertuples(index=False, name=None))}
-    rows = fit.tables["nulls"]
-    if not heights or rows.empty:
+    if not heights:
         return None
     present = set(zip(rows["null"], rows["measure"], strict=True))
     titles = {key: title for key, title in NULL_PANELS.items() if key in present}
