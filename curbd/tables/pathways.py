@@ -292,6 +292,24 @@ TABLES: dict[str, Table] = {
                 low=0,
             ),
             Column(
+                "forward_nats",
+                "number",
+                "log likelihood of the bins of the target in test trials, predicted from all earlier bins, that is "
+                "lost if the earlier bins of the recorded units of the source are not known, in nats. A value that is "
+                "not clearly above 0 means that the recorded units of the source tell nothing about what the target "
+                "does next",
+                empty="the row is not about a pathway between populations, or fewer than two trials are test trials",
+                optional=True,
+            ),
+            Column(
+                "forward_error",
+                "number",
+                "standard error of forward_nats over trials, in nats",
+                empty="the row is not about a pathway between populations, or fewer than two trials are test trials",
+                low=0,
+                optional=True,
+            ),
+            Column(
                 "memory_share",
                 "number",
                 "share of the variance of the current of the target that the past of the recorded units adds to their "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrfit.population_network.model import Population, curved, drift, pattern_slopes, within_groups
-from lrfit.population_network.observation import expected, pattern_information, residual
+from lrfit.population_network.observation import expected, log_likelihood, pattern_information, residual
 from lrfit.population_network.recording import Recording, hide
 
 Array = np.ndarray
@@ -40,6 +40,35 @@ def predict_ahead(model: Population, data: Recording, *, own_region: bool = Fals
         own = data.region == region
         rate[..., own] = _filtered(model, hide(data, np.flatnonzero(~own)))[..., own]
     return rate
+
+
+def gain_by_source(model: Population, data: Recording) -> tuple[Array, Array]:
+    """Measure what the past of the recorded units of each region adds to the forward prediction of the other regions.
+
+    Parameters
+    ----------
+    model : the network.
+    data : trials that were not used in the fit.
+
+    Returns
+    -------
+    gain : (target, source) gain in the log likelihood of all bins of the target, in nats; NaN on the diagonal.
+    error : (target, source) standard error of the gain over trials, in nats. Both are NaN for fewer than two trials.
+    """
+    regions = range(model.regions)
+    gain, error = np.full((2, len(regions), len(regions)), np.nan)
+    if len(data.condition) < 2:
+        return gain, error
+    whole = log_likelihood(model, data, _filtered(model, data)).sum(0, dtype=float)
+    for source in regions:
+        rate = _filtered(model, hide(data, np.flatnonzero(data.region == source)))
+        gained = whole - log_likelihood(model, data, rate).sum(0, dtype=float)
+        for target in regions:
+            if target != source:
+                of_trials = gained[:, data.region == target].sum(1)
+                gain[target, source] = of_trials.sum()
+                error[target, source] = of_trials.std() * np.sqrt(len(of_trials))
+    return gain, error
 
 
 def _filtered(model: Population, data: Recording) -> Array:

@@ -15,7 +15,9 @@ from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES
 from lrfit.population_network.evidence import largest_share
+from lrfit.population_network.forward import gain_by_source
 from lrfit.population_network.power import needed
+from lrfit.population_network.recording import subset
 from lrfit.population_network.verdict import (
     HELD_OUT_STANDARD_ERRORS,
     MIN_CURRENT_SHARE,
@@ -130,6 +132,7 @@ def pathway_table(
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index().drop(columns="unseen_share")
     evidence_of = first.verdict.evidence
+    forward_nats, forward_error = gain_by_source(first.fitted.model, subset(first.data, np.flatnonzero(~first.train)))
     judged = [_judged(first, target, source) for target, source in index]
     table = table.assign(
         recording=networks.attrs["recording"],
@@ -137,6 +140,8 @@ def pathway_table(
         level="population",
         **dict.fromkeys(UNIT_LEVEL_COLUMNS, np.nan),
         evidence_nats=[_between(first, evidence_of.nats, target, source) for target, source in index],
+        forward_nats=[_between(first, forward_nats, target, source) for target, source in index],
+        forward_error=[_between(first, forward_error, target, source) for target, source in index],
         p_value=[_between(first, evidence_of.tests.p_value, target, source) for target, source in index],
         verdict=[verdict for verdict, _ in judged],
         resolved_by=["currents" if verdict == "resolved" else "" for verdict, _ in judged],
@@ -149,6 +154,8 @@ def pathway_table(
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     place = table.assign(place=table["grade"].map(GRADES.index))
     order = place.sort_values(["place", "evidence_nats"], ascending=[True, False], kind="stable").index
+    resolved = table["verdict"] == "resolved"
+    table.loc[resolved, "reason"] += table[resolved].apply(_forward, axis=1) if resolved.any() else ""
     return table.assign(grade_rank=pd.Series(range(1, len(order) + 1), index=order))
 
 
@@ -199,6 +206,16 @@ def _judged(view: PopulationView, target: str, source: str) -> tuple[str, str]:
         f"{_size(judged.held_out_nats[pathway])} nats without it (standard error "
         f"{_size(judged.held_out_error[pathway])}), "
         f"expected R2 {beside_limit(judged.evidence.expected_r2[pathway], MIN_EXPECTED_R2, '.2f')}"
+    )
+
+
+def _forward(row: pd.Series) -> str:
+    """Say what the recorded units of the source tell about what the target does next; '' without test trials."""
+    if np.isnan(row["forward_nats"]):
+        return ""
+    return (
+        f"; the past of the recorded units of the source adds {_size(row['forward_nats'])} nats (standard error "
+        f"{_size(row['forward_error'])}) to the prediction of the target in held-out trials"
     )
 
 

@@ -234,6 +234,9 @@ def test_the_past_of_the_driving_region_adds_to_the_forward_prediction_of_the_dr
     scores = scores[(scores["score"] == "forward") & (scores["split"] == "test")].set_index("region")
     gain = scores["bits_per_spike"] - scores["own_region_bits_per_spike"]
     assert gain["B"] > 0.002 > 2 * gain["A"]
+    present, absent = pathway(done, "B", "A"), pathway(done, "A", "B")
+    assert present["forward_nats"] > 2 * present["forward_error"] > 0
+    assert absent["forward_nats"] < 2 * absent["forward_error"]
 
 
 def test_silencing_a_region_has_the_true_effect(done: Done) -> None:
