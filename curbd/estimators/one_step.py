@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from curbd.estimators.constrained import constrained
-from curbd.estimators.sparse_silent import is_likelier, sparse_silent
+from curbd.estimators.sparse_silent import compared_on_held_out_trials, is_small_enough, sparse_silent
 from curbd.network.fit import Fit
 from curbd.regression.block_ridge import inflation, posterior
 from curbd.regression.sample_weights import noise_sds, sample_weights, weighted_regression
@@ -48,8 +48,10 @@ def one_step(data: TrainingData, options: OneStep, rng: np.random.Generator) -> 
     solved = regress_states(data, pairs, options.penalties)
     regression = solved.regression
     if data.nonlinearity.hides_silent:
-        if options.penalties == "auto" and is_likelier(data, solved, SPARSE_ROUNDS):
-            return sparse_silent(data, solved, SPARSE_ROUNDS, rng)
+        if options.penalties == "auto" and is_small_enough(data, solved):
+            compared = compared_on_held_out_trials(data, solved, SPARSE_ROUNDS)
+            if compared.is_clear:
+                return sparse_silent(data._replace(tau_s=compared.tau_s), solved, SPARSE_ROUNDS, rng)
         return _with_silent_units(data, solved)
     noisy = sample_weights(data, pairs, regression.network, regression.penalty)
     if noisy is None:

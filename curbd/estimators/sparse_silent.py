@@ -13,22 +13,24 @@ from one region to another.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from curbd.network.equation import Network, weights
+from curbd.network.equation import Network, total_current, weights
 from curbd.network.fit import Fit
 from curbd.network.likelihood import log_likelihood
 from curbd.network.silent_states import SilentStates, first_sds, silent_states
 from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import inflation
-from curbd.regression.silent_information import SilentInformation
+from curbd.regression.silent_information import SilentBins, SilentInformation
 from curbd.regression.silent_units import (
     TAU_STEP,
     StateRegression,
     expected_transitions,
+    held_out_folds,
     held_out_split,
     most_likely_step,
     with_inferred_states,
@@ -51,7 +53,6 @@ from curbd.regression.transitions import (
     as_network,
     regressors,
     source_of_regressor,
-    targets,
     transitions,
 )
 
@@ -66,22 +67,24 @@ MAX_HALVINGS = 4
 """Largest number of times that the step of a unit is halved because its rates would be less likely after the step."""
 PROBED_UNITS = 10
 """Largest number of units of a region on which the priors are compared."""
-MAX_SCATTER_MULTIPLICATIONS = 4e10
+COMPARED_FOLDS = 3
+"""Number of the folds of training trials that are held out in turn."""
+MAX_SCATTER_MULTIPLICATIONS = 6e11
 """Largest number of multiplications in the scatter matrices of all units.
 
 Larger recordings keep the ridge penalty; the sparse prior would take more than about three minutes of one core."""
 
 
 class _Solution(NamedTuple):
-    """A network under the sparse prior.
+    """A network whose weights onto some units (rows) have the sparse prior.
 
     Attributes
     ----------
     network : the network.
-    noise : (unit,) variance of the noise on the current.
-    ridge : (unit, regressor) ridge penalties of the posterior.
+    noise : (row,) variance of the noise on the current.
+    first_sd : (row,) standard deviation of silent states of which nothing earlier is known.
+    ridge : (row, regressor) ridge penalties of the posterior.
     sites : the sites of every target region.
-    first_sd : (unit,) standard deviation of silent states of which nothing earlier is known.
     """
 
     network: Network
@@ -89,6 +92,38 @@ class _Solution(NamedTuple):
     first_sd: Array
     ridge: Array
     sites: list[Sites]
+
+
+def is_small_enough(data: TrainingData, solved: StateRegression) -> bool:
+    """Return whether a fit with the sparse prior takes minutes at most (`MAX_SCATTER_MULTIPLICATIONS`).
+
+    Parameters
+    ----------
+    data : the training trials.
+    solved : the ridge regression of all training trials.
+    """
+    samples, (units, n_regressors) = data.r[..., 0].size, weights(solved.regression.network).shape
+    return float(samples) * units * n_regressors**2 <= MAX_SCATTER_MULTIPLICATIONS
+
+
+class Comparison(NamedTuple):
+    """The sparse prior and ridge penalties, compared by the rates of held-out trials.
+
+    Attributes
+    ----------
+    gain : log likelihood of the held-out rates under the sparse prior minus that under ridge penalties, in nats.
+    standard_error : standard error of the gain, from its differences between held-out trials.
+    tau_s : time constant under which the held-out rates are most likely with the sparse prior, s.
+    """
+
+    gain: float
+    standard_error: float
+    tau_s: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the sparse prior gains more than one standard error."""
+        return self.gain > self.standard_error
 
 
 def sparse_silent(data: TrainingData, solved: StateRegression, rounds: int, rng: np.random.Generator) -> Fit:
@@ -106,14 +141,15 @@ def sparse_silent(data: TrainingData, solved: StateRegression, rounds: int, rng:
     The network, its posterior, and the penalties of the ridge regression from which the fit started.
     """
     rms = input_rms(data)
-    scaled = data._replace(u=data.u / rms)
-    began = _start(scaled, solved, rms, np.arange(len(data.region)))
-    network, noise, first_sd, ridge, sites = _solve(scaled, began, np.arange(len(data.region)), rounds)
+    scaled, units = data._replace(u=data.u / rms), np.arange(len(data.region))
+    tau_s = compared_on_held_out_trials(data, solved, rounds).tau_s if data.tau_s is None else data.tau_s
+    bins, began = SilentBins(scaled, units), _with_time_constant(_start(scaled, solved, rms, units), float(tau_s))
+    network, noise, first_sd, ridge, sites = _solve(scaled, bins, began, rounds)
     states = silent_states(network, scaled.r, scaled.u, noise, first_sd=first_sd)
     expected, _ = expected_transitions(transitions(scaled), states)
     posterior = calibrated_posterior(
         scaled,
-        SilentInformation(network, scaled, states, noise).of_units,
+        SilentInformation(network, bins, states, noise).of_units,
         [of_region.prior for of_region in sites],
         noise,
         inflation(network, expected),
@@ -132,10 +168,13 @@ def sparse_silent(data: TrainingData, solved: StateRegression, rounds: int, rng:
     return in_units_of_inputs(fit, rms)
 
 
-def is_likelier(data: TrainingData, solved: StateRegression, rounds: int) -> bool:
-    """Return whether the rates of held-out trials are more likely under the sparse prior than under ridge penalties.
+def compared_on_held_out_trials(data: TrainingData, solved: StateRegression, rounds: int) -> Comparison:
+    """Compare the sparse prior with ridge penalties by the rates of held-out trials, for some units of every region.
 
-    Some units of every region are compared. A recording that is too large keeps the ridge penalties.
+    Three fifths of the trials are held out in turn. If the time constant is to be estimated, the weights are solved for
+    at time constants in steps of `TAU_STEP`, from that of the ridge regression, as long as the held-out rates become
+    more likely; the median over the fifths is the estimate, because few trials of an unusual course decide a sum. (The
+    likelihood of the rates to which the weights are fitted prefers time constants that are too short.)
 
     Parameters
     ----------
@@ -143,17 +182,64 @@ def is_likelier(data: TrainingData, solved: StateRegression, rounds: int) -> boo
     solved : the ridge regression of all training trials, with inferred states.
     rounds : rounds of expectation propagation.
     """
-    samples, (units_of_fit, n_regressors) = data.r[..., 0].size, weights(solved.regression.network).shape
-    if float(samples) * units_of_fit * n_regressors**2 > MAX_SCATTER_MULTIPLICATIONS:
-        return False
-    rms, units = input_rms(data), _probed_units(data.region)
-    fitted, tested = held_out_split(data)
-    of_tau = fitted._replace(tau_s=solved.regression.network.tau_s)
-    ridge = with_inferred_states(of_tau, transitions(fitted), solved.regression)
+    units, tau_s = _probed_units(data.region), solved.regression.network.tau_s
+    folds = [_held_out(data, solved, fold, units, rounds) for fold in range(min(held_out_folds(data), COMPARED_FOLDS))]
+    step = _median_likeliest_step([of_sparse for _, of_sparse in folds]) if data.tau_s is None else 0.0
+    gain = np.concatenate([of_sparse(round(step)) - of_ridge for of_ridge, of_sparse in folds])
+    return Comparison(
+        gain=float(gain.sum()),
+        standard_error=float(np.sqrt(len(gain)) * gain.std(ddof=min(1, len(gain) - 1))),
+        tau_s=float(np.clip(tau_s * TAU_STEP**step, data.dt_s, MAX_TAU_SAMPLES * data.dt_s)),
+    )
+
+
+def _median_likeliest_step(folds: list[Callable[[int], Array]]) -> float:
+    """The median over folds of the step of the time constant under which the held-out rates are most likely."""
+    first, steps = 0, list[float]()
+    for of_fold in folds:
+        # The search in a fold begins where that in the fold before ended.
+        best, refined = most_likely_step(partial(_total_from, of_fold, first))
+        steps.append(first + refined)
+        first += best
+    return float(np.median(steps))
+
+
+def _total_from(of_fold: Callable[[int], Array], first: int, step: int) -> float:
+    """Log likelihood of a fold at a step that is counted from another step."""
+    return float(of_fold(first + step).sum())
+
+
+def _held_out(
+    data: TrainingData, solved: StateRegression, fold: int, units: Array, rounds: int
+) -> tuple[Array, Callable[[int], Array]]:
+    """Log likelihood of the rates of some units in one fold of held-out trials (trial,), fitted to the other trials.
+
+    Returns
+    -------
+    The log likelihood under ridge penalties, and a function that returns the log likelihood under the sparse prior at a
+    time constant so many steps above that of the ridge regression.
+    """
+    rms, tau_s = input_rms(data), solved.regression.network.tau_s
+    fitted, tested = held_out_split(data, fold)
+    ridge = with_inferred_states(fitted._replace(tau_s=tau_s), transitions(fitted), solved.regression)
     scaled, of_tested = (trials._replace(u=trials.u / rms) for trials in (fitted, tested))
-    sparse = _solve(scaled, _start(scaled, ridge, rms, units), units, rounds)
-    of_ridge = _held_out_nats(ridge.regression.network, ridge.noise_variance, ridge.first_sd, tested, units)
-    return _held_out_nats(*sparse[:3], of_tested, units) > of_ridge
+    bins, began = SilentBins(scaled, units), _start(scaled, ridge, rms, units)
+
+    def nats(solution: _Solution) -> Array:
+        likely = _likely(solution.network, of_tested, solution.noise, solution.first_sd, units)
+        return np.asarray(np.nansum(likely, axis=(1, 2)))
+
+    @cache
+    def of_sparse(step: int) -> Array:
+        return nats(_solve(scaled, bins, _with_time_constant(began, tau_s * TAU_STEP**step), rounds))
+
+    return nats(began), of_sparse
+
+
+def _likely(network: Network, data: TrainingData, noise: Array, first_sd: Array, units: Array) -> Array:
+    """Log likelihood (trial, time - 1, row) of the rates of some units."""
+    precision = np.full(len(units), LEAST_SCALED_RATE)
+    return log_likelihood(network, data.r, data.u, noise, precision, first_sd, units)
 
 
 def _probed_units(region: Array) -> Array:
@@ -162,82 +248,59 @@ def _probed_units(region: Array) -> Array:
     return np.concatenate([own[:: -(-len(own) // PROBED_UNITS)] for own in of_regions])
 
 
-def _held_out_nats(network: Network, noise: Array, first_sd: Array, tested: TrainingData, units: Array) -> float:
-    """Log likelihood of the rates of some units in held-out trials."""
-    precision = np.full(len(noise), LEAST_SCALED_RATE)
-    return float(np.nansum(log_likelihood(network, tested.r, tested.u, noise, precision, first_sd)[..., units]))
-
-
 def _start(data: TrainingData, solved: StateRegression, rms: Array, units: Array) -> _Solution:
     """Start from the network of the ridge regression, for data whose inputs were divided by ``rms`` (input,)."""
     network = solved.regression.network
     return _Solution(
-        network._replace(B=network.B * rms),
-        solved.noise_variance,
-        solved.first_sd,
-        np.zeros(weights(network).shape),
-        [start(data, count) for count in np.bincount(data.region[units])],
+        network=network._replace(B=network.B * rms),
+        noise=solved.noise_variance[units],
+        first_sd=solved.first_sd[units],
+        ridge=np.zeros((len(units), weights(network).shape[1])),
+        sites=[start(data, count) for count in np.bincount(data.region[units])],
     )
 
 
-def _solve(data: TrainingData, began: _Solution, units: Array, rounds: int) -> _Solution:
+def _solve(data: TrainingData, bins: SilentBins, began: _Solution, rounds: int) -> _Solution:
     """Solve for the weights onto some units under the sparse prior, by Gauss-Newton steps.
 
     Parameters
     ----------
-    data : the training trials, with inputs of root mean square 1. If their time constant is None, the time constant is
-        estimated after every step.
+    data : the training trials, with inputs of root mean square 1.
+    bins : the training trials, and the units whose weights are solved for.
     began : the solution from which the steps begin; its network has the time constant.
-    units : indices of the units whose weights are solved for.
     rounds : rounds of expectation propagation in the first step.
     """
-    source, pairs = source_of_regressor(data.region, data.u.shape[2]), transitions(data)
-    regions = [units[data.region[units] == region] for region in range(data.n_regions)]
-    z, sites, ridge, noise = regressors(pairs), list(began.sites), began.ridge.copy(), began.noise.copy()
-    gram = z.T @ z
+    units, source, pairs = bins.units, source_of_regressor(data.region, data.u.shape[2]), transitions(data)
+    regions = [np.flatnonzero(data.region[units] == region) for region in range(data.n_regions)]
+    z, sites, ridge, noise = regressors(pairs), list(began.sites), began.ridge.copy(), began.noise
+    gram, used = z.T @ z, np.zeros(len(units))
     network, first_sd = began.network, began.first_sd
-    states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
+    states = silent_states(network, data.r, data.u, noise, first_sd=first_sd, units=units)
     for step in range(MAX_GAUSS_NEWTON_STEPS):
-        information = SilentInformation(network, data, states, noise)
-        before, used = weights(network), np.zeros(len(noise))
-        W = before.copy()
+        information = SilentInformation(network, bins, states, noise)
+        W = weights(network)
+        before = W[units]
         for target, own in enumerate(regions):
             repeats, fixed = (ROUNDS_OF_STEP, 0) if step else (rounds, ROUNDS_BEFORE_LEARNING)
             rows = propagated(sites[target], information.of_units(own), source, noise[own], repeats, fixed)
             sites[target], used[own] = rows.sites, rows.used.cpu().numpy()
-            W[own], ridge[own] = rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
-        network = _uphill(network, as_network(W, data, network.tau_s), data, noise, first_sd, sites, regions)
-        if data.tau_s is None:
-            network, noise = _with_likeliest_tau(network, noise, first_sd, data, units)
-        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
-        first_sd = first_sds(states, data.r)
-        noise[units] = _noise(network, states, pairs, z, used)[units]
-        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd)
-        after = weights(network)
+            W[units[own]], ridge[own] = rows.mean.cpu().numpy(), rows.ridge.cpu().numpy()
+        network = _uphill(network, as_network(W, data, network.tau_s), data, noise, first_sd, sites, units)
+        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd, units=units)
+        first_sd = first_sds(states, bins.r)
+        noise = _noise(network, states, pairs, z, used, units)
+        states = silent_states(network, data.r, data.u, noise, first_sd=first_sd, units=units)
+        after = weights(network)[units]
         moved = after - before
         if ((moved @ gram) * moved).sum() < CURRENT_TOLERANCE**2 * ((after @ gram) * after).sum():
             break
     return _Solution(network, noise, first_sd, ridge, sites)
 
 
-def _with_likeliest_tau(
-    network: Network, noise: Array, first_sd: Array, data: TrainingData, units: Array
-) -> tuple[Network, Array]:
-    """The network and its noise with the time constant under which the rates of some units are most likely.
-
-    The weights change with the time constant, so that active units do the same: what silence tells decides.
-    """
-    precision = np.full(len(noise), LEAST_SCALED_RATE)
-
-    def likelihood(step: int) -> float:
-        ratio = TAU_STEP**step
-        changed = with_time_constant(network, network.tau_s * ratio)
-        of_bins = log_likelihood(changed, data.r, data.u, ratio**2 * noise, precision, first_sd)
-        return float(np.nansum(of_bins[..., units]))
-
-    ratio = TAU_STEP ** most_likely_step(lru_cache(likelihood))[1]
-    tau_s = float(np.clip(ratio * network.tau_s, data.dt_s, MAX_TAU_SAMPLES * data.dt_s))
-    return with_time_constant(network, tau_s), (tau_s / network.tau_s) ** 2 * noise
+def _with_time_constant(solution: _Solution, tau_s: float) -> _Solution:
+    """The solution with another time constant, in which active units do the same."""
+    ratio = tau_s / solution.network.tau_s
+    return solution._replace(network=with_time_constant(solution.network, tau_s), noise=ratio**2 * solution.noise)
 
 
 def _uphill(
@@ -247,38 +310,41 @@ def _uphill(
     noise: Array,
     first_sd: Array,
     sites: list[Sites],
-    regions: list[Array],
+    units: Array,
 ) -> Network:
     """Halve the step of every unit until the step makes the rates and the weights of the unit more likely."""
+    ordered = np.argsort(data.region[units], kind="stable")
+    precision, shift = np.empty((2, len(units), weights(before).shape[1]))
+    precision[ordered] = np.concatenate([of_region.precision.cpu().numpy() for of_region in sites])
+    shift[ordered] = np.concatenate([of_region.shift.cpu().numpy() for of_region in sites])
 
-    def likely(network: Network) -> Array:
-        precision = np.full(len(noise), LEAST_SCALED_RATE)
-        of_bins = log_likelihood(network, data.r, data.u, noise, precision, first_sd)
-        of_units, W = np.nansum(of_bins, axis=(0, 1)), weights(network)
-        for own, of_region in zip(regions, sites, strict=True):
-            precision, shift = of_region.precision.cpu().numpy(), of_region.shift.cpu().numpy()
-            of_units[own] += (shift * W[own] - precision * W[own] ** 2 / 2).sum(1)
-        return of_units
+    def likely(network: Network, rows: Array) -> Array:
+        own = units[rows]
+        of_rates = np.nansum(_likely(network, data, noise[rows], first_sd[rows], own), axis=(0, 1))
+        W = weights(network)[own]
+        return np.asarray(of_rates + (shift[rows] * W - precision[rows] * W**2 / 2).sum(1))
 
-    first, start_weights = likely(before), weights(before)
+    rows, W_before = np.arange(len(units)), weights(before)[units]
+    least = likely(before, rows)
     for _ in range(MAX_HALVINGS):
-        worse = likely(after) < first
-        if not worse.any():
+        rows = rows[likely(after, rows) < least[rows]]
+        if not len(rows):
             break
         W = weights(after)
-        W[worse] = (W[worse] + start_weights[worse]) / 2
+        W[units[rows]] = (W[units[rows]] + W_before[rows]) / 2
         after = as_network(W, data, after.tau_s)
     return after
 
 
-def _noise(network: Network, states: SilentStates, pairs: Transitions, z: Array, used: Array) -> Array:
-    """Variance (unit,) of the noise on the current, from inferred states.
+def _noise(network: Network, states: SilentStates, pairs: Transitions, z: Array, used: Array, units: Array) -> Array:
+    """Variance (row,) of the noise on the current into some units, from inferred states.
 
     Parameters
     ----------
-    used : (unit,) degrees of freedom that the fit used.
+    used : (row,) degrees of freedom that the fit used.
     """
     expected, missing = expected_transitions(pairs, states)
-    error = ((targets(expected, network.decay) - z @ weights(network).T) ** 2).sum(0)
+    current = total_current(expected.x, expected.x_next, network.decay)
+    error = ((current - z @ weights(network)[units].T) ** 2).sum(0)
     left = np.maximum(len(z) - used, 1.0)
     return np.maximum((error + missing.of_current(network.decay)) / left, LEAST_RESIDUAL_VARIANCE)

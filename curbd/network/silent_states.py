@@ -52,6 +52,7 @@ def silent_states(
     noise_variance: Array,
     drive: Array | float = 0.0,
     first_sd: Array | float = FIRST_SD,
+    units: Array | slice = slice(None),
 ) -> SilentStates:
     """Infer the states of silent units of a network with one Euler step in a bin.
 
@@ -64,14 +65,17 @@ def silent_states(
     drive : (trial, time, unit) external current that is already known.
     first_sd : (unit,) standard deviation of a silent state of which nothing earlier is known, before the part above 0
         is cut off (see `first_sds`).
+    units : indices of the units whose states are inferred, to which ``noise_variance``, ``drive`` and ``first_sd``
+        belong; by default all units.
 
     Returns
     -------
-    The distributions of all states.
+    The distributions of the states of these units.
     """
-    D = np.broadcast_to(network.decay, noise_variance.shape)
-    current = np.nan_to_num(r) @ network.J.T + np.nan_to_num(u) @ network.B.T + network.b + drive
-    complete = np.isfinite(r).all(2)
+    D = np.broadcast_to(network.decay, len(network.J))[units]
+    J, B, b = network.J[units], network.B[units], network.b[units]
+    current = np.nan_to_num(r) @ J.T + np.nan_to_num(u) @ B.T + b + drive
+    complete, r = np.isfinite(r).all(2), r[..., units]
     linked = complete[:, :-1] & complete[:, 1:]
     n_bins = r.shape[1]
     mean, variance, gain = np.array(r), np.zeros(r.shape), np.zeros(r.shape)
@@ -87,9 +91,7 @@ def silent_states(
             ahead, spread = np.where(follows, known, ahead), np.where(follows, known_spread, spread)
             gain[:, t - 1] = np.where(follows, D * variance[:, t - 1] / spread, 0.0)
         silent = r[:, t] <= 0
-        cut_mean, cut_variance = below_zero(ahead, spread)
-        mean[:, t] = np.where(silent, cut_mean, r[:, t])
-        variance[:, t] = np.where(silent, cut_variance, 0.0)
+        mean[:, t][silent], variance[:, t][silent] = below_zero(ahead[silent], spread[silent])
     with_next = np.zeros(r.shape)
     for t in range(n_bins - 2, -1, -1):
         follows = linked[:, t, None] & (gain[:, t] > 0)

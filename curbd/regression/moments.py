@@ -241,6 +241,25 @@ def inverse_factor(gram: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
     return torch.linalg.solve_triangular(factor, identity, upper=False).mT
 
 
+def solutions(gram: torch.Tensor, ridge: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solve one ridge regression per unit: (gram + diag(ridge))^-1 right.
+
+    Parameters
+    ----------
+    gram : second moments of the regressors, (regressor, regressor) for all units or (unit, regressor, regressor).
+    ridge : (unit, regressor) ridge penalties.
+    right : (unit, regressor) second moments of targets and regressors.
+
+    Returns
+    -------
+    The solutions, and the diagonal of the inverse of every matrix, both (unit, regressor).
+    """
+    factors = (inverse_factor(*of_unit) for of_unit in zip(gram.expand(len(ridge), -1, -1), ridge, strict=True))
+    rows = [(U @ (U.mT @ of_unit), U.square().sum(1)) for U, of_unit in zip(factors, right, strict=True)]
+    solved, diagonal = (torch.stack(of_units) for of_units in zip(*rows, strict=True))
+    return solved, diagonal
+
+
 def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
     """Solve a ridge regression: W = YZ (ZZ + diag(penalty))^-1.
 

@@ -84,15 +84,26 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
     return solved._replace(regression=regression)
 
 
-def held_out_split(data: TrainingData) -> tuple[TrainingData, TrainingData]:
-    """Divide training trials into four fifths for a fit and the rest: every fifth trial, or the ends of few trials.
+def held_out_folds(data: TrainingData) -> int:
+    """Return in how many ways `held_out_split` divides training trials: one way if there are few trials.
 
     Parameters
     ----------
     data : the training trials.
     """
-    if len(data.trial) >= HELD_OUT_FOLDS:
-        held = np.arange(len(data.trial)) % HELD_OUT_FOLDS == 0
+    return HELD_OUT_FOLDS if len(data.trial) >= HELD_OUT_FOLDS else 1
+
+
+def held_out_split(data: TrainingData, fold: int = 0) -> tuple[TrainingData, TrainingData]:
+    """Divide training trials into four fifths for a fit and the rest: every fifth trial, or the ends of few trials.
+
+    Parameters
+    ----------
+    data : the training trials.
+    fold : index of the first held-out trial, below `held_out_folds`.
+    """
+    if held_out_folds(data) > 1:
+        held = np.arange(len(data.trial)) % HELD_OUT_FOLDS == fold
         return data.of_trials(~held), data.of_trials(held)
     first = data.r.shape[1] - data.r.shape[1] // HELD_OUT_FOLDS
     return (

@@ -17,7 +17,7 @@ import torch
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
-from curbd.regression.moments import Moments, times_scatter
+from curbd.regression.moments import Moments, solutions, times_scatter
 from curbd.regression.sample_weights import with_one_scatter
 from curbd.regression.transitions import TrainingData, source_of_regressor
 
@@ -151,18 +151,17 @@ def propagated(
     YZ, ZZ, noise = total.YZ, total.ZZ, tensor(variances)
     weight = noise.reciprocal() / noise.reciprocal().sum()
     least = LEAST_RIDGE_SHARE * ZZ.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True)
-    mean, ridge, factor = YZ, YZ, ZZ
+    mean, ridge, inverse = YZ, YZ, YZ
     for round_index in tracked(range(rounds), "rounds of expectation propagation"):
         ridge = (precision * noise[:, None]).maximum(least)
-        factor = torch.linalg.cholesky(ZZ + torch.diag_embed(ridge))
-        variance = noise[:, None] * torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2)
-        mean = torch.cholesky_solve((YZ + shift * noise[:, None])[..., None], factor)[..., 0]
+        mean, inverse = solutions(ZZ, ridge, YZ + shift * noise[:, None])
+        variance = noise[:, None] * inverse
         chance, slab, new_precision, new_shift, proper = _tilted(mean, variance, precision, shift, prior, source)
         if round_index >= fixed_rounds:
             prior = _learned(prior, weight @ (chance @ member), weight @ ((chance * slab) @ member), member.sum(0))
         precision = torch.where(proper, precision + SITE_STEP_SHARE * (new_precision - precision), precision)
         shift = torch.where(proper, shift + SITE_STEP_SHARE * (new_shift - shift), shift)
-    used = ZZ.shape[-1] - (torch.cholesky_inverse(factor).diagonal(dim1=1, dim2=2) * ridge).sum(1)
+    used = ZZ.shape[-1] - (inverse * ridge).sum(1)
     return Rows(mean, ridge, used, Sites(precision, shift, prior))
 
 

@@ -11,7 +11,7 @@ from curbd.network.silent_states import silent_states
 from curbd.network.view import view
 from curbd.pathways.judge import truth_evidence
 from curbd.regression.moments import moments
-from curbd.regression.silent_information import SilentInformation
+from curbd.regression.silent_information import SilentBins, SilentInformation
 from curbd.regression.silent_units import expected_transitions
 from curbd.regression.transitions import TrainingData, regressors, targets, transitions
 from curbd.settings.models import Model
@@ -43,7 +43,7 @@ def data_of(truth):
 def information_on(truth):
     data = data_of(truth)
     states = silent_states(truth.network, data.r, data.u, NOISE)
-    return SilentInformation(truth.network, data, states, NOISE)
+    return SilentInformation(truth.network, SilentBins(data, np.arange(12)), states, NOISE)
 
 
 def test_units_that_are_never_silent_have_the_moments_of_equal_weights():
