@@ -17,6 +17,7 @@ from curbd.contrasts.pathway import lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
 from curbd.network.view import View
+from curbd.pathways.beside_limit import beside_limit
 from curbd.settings.contrasts import Change
 
 Array = np.ndarray
@@ -196,18 +197,21 @@ def judge(
             )
         if size.share < LEAST_CHANGED_SHARE:
             verdict = "unchanged" if size.high <= UNCHANGED_SHARE else "cannot_tell"
+            share = beside_limit(size.share, LEAST_CHANGED_SHARE, ".0%")
             return verdict, (
-                f"the weights differ by {size.share:.0%} of the current, which a change of other weights or of the "
+                f"the weights differ by {share} of the current, which a change of other weights or of the "
                 "activity can make"
             )
         return "changed", "the weights differ by more than with permuted labels, and the evidence is for a change"
+    largest = beside_limit(size.high, UNCHANGED_SHARE, ".0%")
     if size.high <= UNCHANGED_SHARE:
-        return "unchanged", f"at most {size.high:.0%} of the current can have changed"
+        return "unchanged", f"at most {largest} of the current can have changed"
     if size.of_total <= UNCHANGED_OF_TOTAL:
-        return "unchanged", f"at most {size.of_total:.1%} of the current into the target can have changed"
+        of_total = beside_limit(size.of_total, UNCHANGED_OF_TOTAL, ".1%")
+        return "unchanged", f"at most {of_total} of the current into the target can have changed"
     if np.isnan(size.share):
         return "cannot_tell", "the current of this pathway cannot be told from 0"
-    return "cannot_tell", f"a change of up to {size.high:.0%} of the current would not be seen"
+    return "cannot_tell", f"a change of up to {largest} of the current would not be seen"
 
 
 def p_value(statistics: Array) -> Array:

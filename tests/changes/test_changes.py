@@ -10,9 +10,9 @@ import pytest
 
 import curbd
 from curbd import tables, teachers
-from curbd.changes.change_table import change_tables, step_down
+from curbd.changes.change_table import change_tables, judge, step_down
 from curbd.changes.joint_regression import Joint, Penalties, joint_regression
-from curbd.changes.size import change_parts, change_size
+from curbd.changes.size import ChangeSize, change_parts, change_size
 from curbd.changes.trial_groups import Products, group_of_trial
 from curbd.contrasts.trials import Comparison
 from curbd.network.view import view
@@ -152,3 +152,16 @@ def test_a_rotated_change_and_one_in_new_directions_are_told_apart() -> None:
         parts = change_parts(exact, Penalties(np.ones(6), np.ones(6)), ZZ, columns)
         assert (parts.rescaled, parts.rotated, parts.new) == pytest.approx((0.5, share_of_rotation, share_of_new))
         assert parts.angle_deg == pytest.approx(angle, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("p_corrected", "size", "text"),
+    [
+        (0.01, ChangeSize(share=0.0996, low=0.0, high=0.15, of_total=0.05), "differ by 9.96% of the current"),
+        (0.5, ChangeSize(share=0.1, low=0.0, high=0.1996, of_total=0.05), "at most 19.96% of the current"),
+        (0.5, ChangeSize(share=0.1, low=0.0, high=0.204, of_total=0.05), "a change of up to 20.4% of the current"),
+    ],
+)
+def test_a_reason_tells_a_size_from_its_limit(p_corrected: float, size: ChangeSize, text: str) -> None:
+    _, reason = judge(evidence_nats=100.0, p_corrected=p_corrected, control_p=1.0, error_ratio=1.0, size=size)
+    assert text in reason
