@@ -6,7 +6,7 @@ the networks without noise.
 
 The second table is about recordings, as the workflow describes them with `gates: true` (`curbd.gates`): 60 trials of 20
 time constants, of which 12 are held out, with a time constant that is not known; spikes have 0 to 40 Hz, counted in
-bins of 20 ms and smoothed by 100 ms. A drive of the gates of a region is found if its q-value is at most .05.
+bins of 20 ms and smoothed by 100 ms.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ RECORDINGS = {
     "gates, spikes": 5.0,
 }
 """Recording -> gain of the gates."""
-LARGEST_Q_VALUE = 0.05
 MOST_HZ, SMOOTHING_S = 40.0, 0.1
 log = logging.getLogger("gates")
 
@@ -188,7 +187,7 @@ def _in_recording(seed: int, name: str, *, quick: bool) -> dict[str, Any]:
     tested = currents[currents["drive_q_value"].notna()]
     within = tested["target"] == tested["source"]
     true = np.full(len(tested), gain > 0) & (within | (name != BY_SELF))
-    found = tested["drive_q_value"] <= LARGEST_Q_VALUE
+    found = tested["drive_verdict"] == "supported"
     return {
         "seed": seed,
         "recording": name,

@@ -23,6 +23,7 @@ NARROW_OPENING = 0.1
 """Opening below which a gate counts as nearly closed."""
 LEAST_NATS = 2.0
 """Gain in held-out log likelihood above which gates move, if it is also more than twice its standard error."""
+LARGEST_Q_VALUE = 0.05
 LARGEST_STEP, SMALLEST_STEP = 1.0, 1 / 64
 """Range of the time between samples in units of the time constant, in which the time constant is searched."""
 SEARCHED_PAIRS = 5000
@@ -117,7 +118,9 @@ def _driving(
         }
         parts.append(pd.DataFrame(columns).assign(source=name))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(drive_q_value=benjamini_hochberg(table["drive_p_value"].to_numpy()))
+    q_value = benjamini_hochberg(table["drive_p_value"].to_numpy())
+    drives = (table["drive_nats"] > LEAST_NATS) & (q_value <= LARGEST_Q_VALUE)
+    return table.assign(drive_q_value=q_value, drive_verdict=np.where(drives, "supported", "no_evidence"))
 
 
 def _groups(condition: Array) -> list[Array]:

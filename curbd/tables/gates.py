@@ -44,7 +44,7 @@ TABLES: dict[str, Table] = {
     "gate_currents": Table(
         "gate_currents.csv",
         "The gated currents that regions send to the states of the units of every region, and the drives that they "
-        "send to the gates of these units, in test trials. Drives have p-values; currents have none.",
+        "send to the gates of these units, in test trials. Drives have a verdict; currents have none.",
         ("recording", "target", "source"),
         (
             RECORDING,
@@ -109,6 +109,14 @@ TABLES: dict[str, Table] = {
                 empty="drive_p_value is empty",
                 low=0,
                 high=1,
+            ),
+            Column(
+                "drive_verdict",
+                "text",
+                "`supported` if drive_nats is more than 2 and drive_q_value at most 0.05. A small p-value alone can "
+                "come from a dependence on the rate that is no gate",
+                empty="the source is the leak or the bias",
+                values=("supported", "no_evidence"),
             ),
         ),
     ),

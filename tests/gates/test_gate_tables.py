@@ -43,8 +43,9 @@ def test_gates_that_move_are_found_with_their_time_constant() -> None:
     np.testing.assert_allclose(shares, 1)
     driving = currents.set_index(["target", "source"])["drive_nats"]
     assert driving["A", "B"] > 10 > abs(driving["A", "inputs"])
-    q_value = currents.set_index(["target", "source"])["drive_q_value"]
-    assert q_value["A", "B"] < 0.05 < q_value["A", "inputs"]
+    verdict = currents.set_index(["target", "source"])["drive_verdict"]
+    assert verdict["A", "B"] == "supported"
+    assert verdict["A", "inputs"] == "no_evidence"
 
 
 def test_gates_that_stand_still_are_not_supported() -> None:
