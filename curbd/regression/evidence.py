@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.linalg import lapack
 
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
@@ -197,12 +198,14 @@ class _Settling(NamedTuple):
         penalty = solved.penalty[source]
         ridge = tensor(np.where(source < n_regions, penalty, 0.0))
         of_weights, of_information = solved.full_of_outside, solved.of_outside
+        weights_inverse = _numpy(of_weights[:, columns])
+        is_same = of_weights is of_information
         return cls(
             source=source[columns] - n_regions,
             penalty=penalty[columns],
             W=_numpy(solved.W[:, columns]),
-            weights_inverse=_numpy(of_weights[:, columns]),
-            information_inverse=_numpy(of_information[:, columns]),
+            weights_inverse=weights_inverse,
+            information_inverse=weights_inverse if is_same else _numpy(of_information[:, columns]),
             error=_numpy(m.YY - (solved.W * m.YZ).sum(1)),
             shrunk=_numpy((solved.W * ridge * solved.W).sum(1)),
             shrunk_product=_numpy((solved.W * ridge) @ of_weights.mT),
@@ -215,10 +218,12 @@ class _Settling(NamedTuple):
     def updated(self, penalty: Array, unit: Array) -> Array:
         """Update the penalties (input or bias,) once, see `updated_penalties`."""
         ridge = penalty[self.source]
-        change = np.diag(ridge - self.penalty)
+        change = ridge - self.penalty
         # M of the inverse of the Gram matrix, by which the weights change, and of the inverse of the information.
-        moved = self.W @ _woodbury(self.weights_inverse, change)
-        lost = _woodbury(self.information_inverse, change)
+        of_weights = _woodbury(self.weights_inverse, change)
+        is_same = self.information_inverse is self.weights_inverse
+        lost = of_weights if is_same else _woodbury(self.information_inverse, change)
+        moved = self.W @ of_weights
         W = self.W - moved @ self.weights_inverse
         diagonal = np.diagonal(self.information_inverse - self.information_inverse @ lost @ self.information_inverse)
         shrunk = self.shrunk + (moved * (moved @ self.shrunk_square - 2 * self.shrunk_product)).sum(1)
@@ -231,8 +236,11 @@ class _Settling(NamedTuple):
 
 
 def _woodbury(inverse: Array, change: Array) -> Array:
-    """Return the matrix M of Woodbury's identity: with A changed by C, the inverse S of A becomes S - S M S."""
-    return np.linalg.solve(np.eye(len(change)) + change @ inverse, change)
+    """Return M of Woodbury's identity: with a change of the diagonal of A, the inverse S of A becomes S - S M S."""
+    within = change[:, None] * inverse
+    within.flat[:: len(change) + 1] += 1
+    # Matrices are small and many: numpy.linalg.solve takes most of its time to check them.
+    return lapack.dgesv(within, np.diag(change))[2]
 
 
 def _numpy(values: torch.Tensor) -> Array:
