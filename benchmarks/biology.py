@@ -5,7 +5,8 @@ space, with inhibition inside regions only (`curbd.teachers.excitatory_inhibitor
 are a cortex and a striatum (`curbd.teachers.inhibitory_region`). Networks are fitted to exact rates with the true time
 constant, as in the reference experiments. Five further trials are held out. The experiment ``silencing`` compares the
 effects of silencing in the fitted network with their mean over networks drawn from the posterior, and with those of a
-fit that knows which units are connected.
+fit that knows which units are connected. The experiment ``reference`` (seeds 0 to 3) has the four teachers and the
+trials of the reference experiment itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import xarray as xr
 
 from benchmarks import command
 from benchmarks.document import insert, markdown, number
+from benchmarks.reference_circuit import reference_circuit
 from benchmarks.rows import add, finished, rows
 from curbd import teachers
 from curbd.estimators.fitting import fit
@@ -92,8 +94,9 @@ def _silencing(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
     for trials in (2, 20):
         teacher, recording = _recorded(teachers.excitatory_inhibitory, seed, trials, quick=quick)
         networks = _fitted(recording, "sparse", DALE | {"shuffles": 0})
-        expected = {"expected_silencing_r2": _expected_silencing(teacher, recording, networks)}
-        yield row | {"trials": trials, "fit": LABELLED} | _scores(teacher, recording, networks) | expected
+        scores = _scores(teacher, recording, networks) | _from_recorded(teacher, recording, networks)
+        scores["expected_silencing_r2"] = _expected_silencing(teacher, recording, networks)
+        yield row | {"trials": trials, "fit": LABELLED} | scores
     name = recording["unit_id"].values.astype(str)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.tsv"
@@ -102,6 +105,23 @@ def _silencing(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
         networks = _fitted(recording, "sparse", {"signs": True, "pairs": str(path), "shuffles": 0})
     expected = {"expected_silencing_r2": _expected_silencing(teacher, recording, networks)}
     yield row | {"trials": 20, "fit": CONNECTED} | _scores(teacher, recording, networks) | expected
+
+
+def _reference(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
+    """Silencing in the teachers of the reference experiment."""
+    for trials in (2, 20):
+        teacher, recording = _recorded(reference_circuit, seed, trials, quick=quick)
+        networks = _fitted(recording, "sparse", DALE | {"shuffles": 0})
+        row: dict[str, Any] = {"seed": seed, "experiment": "reference", "trials": trials, "fit": LABELLED}
+        yield row | _scores(teacher, recording, networks) | _from_recorded(teacher, recording, networks)
+
+
+def _from_recorded(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> dict[str, float]:
+    """R2 of the effects of silencing that starts from the last states of the training trials."""
+    last = np.arctanh(teacher.rates[recording["split"].values == "train", -1])
+    fitted = network_of(networks, 0)
+    estimated, true = (silencing(network, teacher.region, last) for network in (fitted, teacher.network))
+    return {"recorded_silencing_r2": _r2(estimated, true)}
 
 
 def _expected_silencing(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> float:
@@ -199,14 +219,16 @@ def _scores(teacher: Teacher, recording: xr.Dataset, networks: xr.Dataset) -> di
     return {"cross_r2": float(np.mean(shares)), "silencing_r2": _r2(estimated, true)}
 
 
-def silencing(network: Network, region: Array) -> Array:
+def silencing(network: Network, region: Array, start: Array | None = None) -> Array:
     """Change of the mean rates of all other units when the units of a region are silent, for each region in turn.
 
-    Simulations have no noise, 500 samples and 3 starts; rates are averaged over samples 251 to 499.
+    Simulations have no noise and 500 samples; rates are averaged over samples 251 to 499 and over the starts (start,
+    unit), three random ones by default.
     """
     n = len(region)
-    start = 0.8 * np.random.default_rng(12345).standard_normal((3, n))
-    inputs = np.zeros((3, 500, network.B.shape[1]))
+    if start is None:
+        start = 0.8 * np.random.default_rng(12345).standard_normal((3, n))
+    inputs = np.zeros((len(start), 500, network.B.shape[1]))
 
     def mean_rates(silent: Array) -> Array:
         gain = np.broadcast_to(np.where(silent, 0.0, 1.0), (1, 500, n))
@@ -221,13 +243,14 @@ EXPERIMENTS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
     "labels": _labels,
     "density": _densities,
     "silencing": _silencing,
+    "reference": _reference,
 }
 
 
 def summary(table: pd.DataFrame) -> str:
     """Means over seeds of every fit, as a Markdown table."""
     lines = []
-    order = {"labels": 0, "density": 1, "region": 2, "silencing": 3}
+    order = {"labels": 0, "density": 1, "region": 2, "silencing": 3, "reference": 4}
     for (experiment, trials, name), of_fit in sorted(
         table.groupby(["experiment", "trials", "fit"]), key=lambda group: (order[str(group[0][0])], group[0][1:])
     ):
@@ -240,6 +263,7 @@ def summary(table: pd.DataFrame) -> str:
                 "fit": name,
                 "cross R2": number(of_fit["cross_r2"].mean(), 3),
                 "silencing R2": number(of_fit["silencing_r2"].mean(), 3),
+                "silencing R2, recorded starts": number(of_fit["recorded_silencing_r2"].mean(), 3),
                 "expected silencing R2": number(of_fit["expected_silencing_r2"].mean(), 3),
                 "held-out R2": number(of_fit["held_out_r2"].mean(), 3),
                 "against no constraints": number(of_fit["held_out_gain"].mean(), 3),

@@ -44,7 +44,7 @@ def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 6
     region = np.repeat(["A", "B", "C"], units)
     position_mm = np.repeat(CENTRES_MM, units, axis=0) + POSITION_SD_MM * rng.standard_normal((n, 3))
     inhibitory = np.tile(np.arange(units) >= round(0.8 * units), 3)
-    W = _weights(rng, region, inhibitory, position_mm)
+    W = spatial_weights(rng, region, inhibitory, position_mm)
     network = Network(J=W, B=np.zeros((n, 0)), b=np.zeros(n), tau_s=tau_s, dt_s=dt_s)
     h0 = 0.5 + 0.4 * rng.standard_normal((trials, n))
     # Each step adds N(0, 1) noise_sd sqrt(dt) to h, and twice as much to x.
@@ -55,14 +55,27 @@ def excitatory_inhibitory(*, units: int = 40, trials: int = 20, samples: int = 6
     )
 
 
-def _weights(rng: np.random.Generator, region: Array, inhibitory: Array, position_mm: Array) -> Array:
-    """Weights W (target, source), from the region, type and position of every unit."""
+def spatial_weights(
+    rng: np.random.Generator, region: Array, inhibitory: Array, position_mm: Array, *, own_position: bool = False
+) -> Array:
+    """Draw weights W (target, source) from the region, type and position of every unit.
+
+    Parameters
+    ----------
+    rng : random generator.
+    region : (unit,) regions.
+    inhibitory : (unit,) bool, True for inhibitory units.
+    position_mm : (unit, axis) positions, mm.
+    own_position : whether the mean nearness of the units of a region, by which the probability of a connection is
+        divided, counts every unit as a neighbour of itself. Connections are then fewer by about a twentieth.
+    """
     n = len(region)
     distance = np.linalg.norm(position_mm[:, None] - position_mm[None], axis=2)
     nearness = np.exp(-distance / CONNECTION_LENGTH_MM)
     same = region[:, None] == region[None]
     different_units = ~np.eye(n, dtype=bool)
-    within, between = nearness[same & different_units].mean(), nearness[~same].mean()
+    neighbours = same if own_position else same & different_units
+    within, between = nearness[neighbours].mean(), nearness[~same].mean()
     probability = np.where(same, 0.35 * nearness / within, 0.12 * nearness / between)
     connected = (rng.random((n, n)) < probability) & different_units & (same | ~inhibitory[None])
     W = connected * rng.lognormal(-0.3, 0.6, (n, n))
