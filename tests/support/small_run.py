@@ -166,7 +166,8 @@ def optional_rows() -> dict[str, pd.DataFrame]:
     gates |= {"opening_sd": [0.2, 0.0], "closed_share": [0.1, 0.0], "held_out_nats": [-31.7, 7.25]}
     gates |= {"held_out_nats_se": [1.5, 1.0], "verdict": ["no_evidence", "supported"]}
     gate_currents = {"target": ["$C_"], "source": ["leak"], "current_rms": [0.3], "current_share": [1.0]}
-    gate_currents |= {name: [np.nan] for name in ("drive_rms", "drive_share", "drive_nats")}
+    numbers = ("drive_rms", "drive_share", "drive_nats", "drive_nats_se", "drive_p_value", "drive_q_value")
+    gate_currents |= {name: [np.nan] for name in numbers} | {"drive_verdict": [""]}
     channels = {"unit_id": ["c1"], "region": ["$C_"], "frequency_hz": [7.5], "damping_per_s": [2.0], "quality": [11.8]}
     return {
         "oscillators": pd.DataFrame(channels | {"held_out_r2": [0.4]}).assign(**session),
