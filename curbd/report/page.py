@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,8 +89,6 @@ def _renderer(run: RunResults) -> Callable[..., str]:
 
     def render(template: str, **values: Any) -> str:
         page = environment.get_template(template).render(**shared, **values)
-        # A number stays on the line of its sign.
-        page = re.sub(r"(?<=\d) %", "\u00a0%", page)
         return page.replace("</style>", f"{dark_rules(page)}</style>", 1)
 
     return render
