@@ -24,6 +24,8 @@ MIN_PREDICTED_SHARE = 0.02
 """Networks that predict a smaller share of the variance of the current get a warning."""
 MIN_GAIN_R2 = 0.01
 """Networks whose R2 one bin ahead exceeds that of each region alone by less get a warning."""
+MIN_FORWARD_ERRORS = 2.0
+"""Resolved pathways whose forward prediction gains less than this number of standard errors get a warning."""
 NOISE_SHARE_TO_REPORT = 0.5
 """Fits with a larger share of measurement noise in the observed rates get a warning."""
 MAX_Q_TO_REPORT = 0.05
@@ -424,19 +426,28 @@ def _about_fit(fit: ModelResults) -> list[str]:
 
 
 def _about_populations(fit: ModelResults) -> list[str]:
-    """Name the regions with a resolved source whose unseen units are predicted as well by their own region alone."""
+    """Name resolved pathways that the prediction of spikes hardly needs."""
     scores = fit.tables["region_scores"]
     scores = scores[(scores["score"] == "cosmoothing") & (scores["split"] == "test")]
     pathways = between_regions(fit.tables["pathways"])
-    targets = pathways.loc[pathways["verdict"] == "resolved", "target"]
+    resolved = pathways[pathways["verdict"] == "resolved"]
+    texts = []
     level = scores["own_region_bits_per_spike"] >= scores["bits_per_spike"]
-    regions = scores.loc[level & scores["region"].isin(targets), "region"]
-    if regions.empty:
-        return []
-    return [
-        f"unseen units of {_listed(regions)} are predicted as well by units of the same region alone: the resolved "
-        "pathways into these regions exist, and add nothing to the prediction of single units."
-    ]
+    regions = scores.loc[level & scores["region"].isin(resolved["target"]), "region"]
+    if len(regions):
+        texts.append(
+            f"unseen units of {_listed(regions)} are predicted as well by units of the same region alone: the resolved "
+            "pathways into these regions exist, and add nothing to the prediction of single units."
+        )
+    silent = resolved[resolved["forward_nats"] < MIN_FORWARD_ERRORS * resolved["forward_error"]]
+    if len(silent):
+        names = _listed(silent["source"] + " → " + silent["target"])
+        texts.append(
+            f"the past of the recorded units of the source does not clearly improve the prediction of the target in "
+            f"held-out trials for {names}, although resolved: these currents rest on the latents that the fit inferred "
+            "from all regions (columns `forward_nats` and `forward_error`)."
+        )
+    return texts
 
 
 def _about_scores(fit: ModelResults) -> list[str]:

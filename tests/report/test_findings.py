@@ -58,12 +58,16 @@ def test_populations_predicted_as_well_by_their_own_region_are_named(three: Reco
     scores = pd.DataFrame({"region": regions, "score": "cosmoothing", "split": "test"}).assign(
         bits_per_spike=0.2, own_region_bits_per_spike=[0.21, *(0.1 for _ in regions[1:])]
     )
-    pathways = full.tables["pathways"].assign(verdict="resolved")
+    pathways = full.tables["pathways"].assign(verdict="resolved", forward_nats=30.0, forward_error=10.0)
+    into_last = (pathways["target"] == regions[-1]) & (pathways["source"] == regions[0])
+    pathways.loc[into_last, "forward_nats"] = 15.0
     networks = full.networks.assign_attrs(level="population")
     fit = full._replace(networks=networks, tables=full.tables | {"pathways": pathways, "region_scores": scores})
     warnings = findings.warnings(scored(three)._replace(fits=[fit]))
     (warning,) = [text for text in warnings if "add nothing to the prediction" in text]
     assert warning.startswith(f"full: unseen units of {regions[0]} are predicted")
+    (warning,) = [text for text in warnings if "does not clearly improve" in text]
+    assert f" for {regions[0]} → {regions[-1]}, although resolved" in warning
 
 
 def test_what_other_regions_add_stands_beside_what_a_population_network_predicts() -> None:
