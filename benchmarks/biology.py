@@ -247,8 +247,13 @@ EXPERIMENTS: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
 }
 
 
+OF_SOME_EXPERIMENTS = ["recorded_silencing_r2", "expected_silencing_r2", "density_error", "distance_verdict"]
+"""Columns that a table lacks if the experiment that measures them was left out."""
+
+
 def summary(table: pd.DataFrame) -> str:
     """Means over seeds of every fit, as a Markdown table."""
+    table = table.reindex(columns=table.columns.union(OF_SOME_EXPERIMENTS, sort=False))
     lines = []
     order = {"labels": 0, "density": 1, "region": 2, "silencing": 3, "reference": 4}
     for (experiment, trials, name), of_fit in sorted(
@@ -280,10 +285,8 @@ def summary(table: pd.DataFrame) -> str:
 
 def _supported(of_fit: pd.DataFrame) -> str:
     """In how many fits true positions predict better than shuffled ones."""
-    if "distance_verdict" not in of_fit or of_fit["distance_verdict"].isna().all():
-        return "-"
     judged = of_fit["distance_verdict"].dropna()
-    return f"{(judged == 'supported').sum()} of {len(judged)}"
+    return f"{(judged == 'supported').sum()} of {len(judged)}" if len(judged) else "-"
 
 
 def _percent_range(of_fit: pd.DataFrame) -> str:
