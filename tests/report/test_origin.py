@@ -117,4 +117,4 @@ def test_models_are_in_the_order_of_the_config(run: Path, tmp_path: Path) -> Non
     (tmp_path / "tables" / "provenance.json").write_text(json.dumps(origin), encoding="utf-8")
     other = read_run(tmp_path / "tables", run)
     assert other.models == [fit.name for fit in other.recording("three").fits] == ["low", "full"]
-    assert [table.model for table in pathway_tables(other)] == ["low", "full"]
+    assert [table.heading for table in pathway_tables(other)] == ["low", "full"]
