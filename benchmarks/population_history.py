@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -101,4 +101,6 @@ def main(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.population_history", description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="+", help="seeds of the teachers")
+    main(parser.parse_args().seeds)

@@ -8,7 +8,7 @@ over seeds.
 
 from __future__ import annotations
 
-import sys
+import argparse
 
 import numpy as np
 import pandas as pd
@@ -140,4 +140,6 @@ def main(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.population_signs", description=__doc__)
+    parser.add_argument("seeds", type=int, nargs="+", help="seeds of the teachers")
+    main(parser.parse_args().seeds)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from pathlib import Path
 
@@ -105,4 +105,6 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.population_visual", description=__doc__)
+    parser.add_argument("path", type=Path, help="HDF5 file with rates, time and region of V1 and V2")
+    main(parser.parse_args().path)
