@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,8 +155,7 @@ def pathway_table(
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy())
     place = table.assign(place=table["grade"].map(GRADES.index))
     order = place.sort_values(["place", "evidence_nats"], ascending=[True, False], kind="stable").index
-    resolved = table["verdict"] == "resolved"
-    table.loc[resolved, "reason"] += table[resolved].apply(_forward, axis=1) if resolved.any() else ""
+    table["reason"] += [_forward(row) for row in table.to_dict("records")]
     return table.assign(grade_rank=pd.Series(range(1, len(order) + 1), index=order))
 
 
@@ -209,13 +209,13 @@ def _judged(view: PopulationView, target: str, source: str) -> tuple[str, str]:
     )
 
 
-def _forward(row: pd.Series) -> str:
-    """Say what the recorded units of the source tell about what the target does next; '' without test trials."""
-    if np.isnan(row["forward_nats"]):
+def _forward(pathway: Mapping[Any, Any]) -> str:
+    """Say how well the recorded units of the source of a resolved pathway predict the target; otherwise ''."""
+    if pathway["verdict"] != "resolved" or np.isnan(pathway["forward_nats"]):
         return ""
     return (
-        f"; the past of the recorded units of the source adds {_size(row['forward_nats'])} nats (standard error "
-        f"{_size(row['forward_error'])}) to the prediction of the target in held-out trials"
+        f"; the past of the recorded units of the source adds {_size(pathway['forward_nats'])} nats (standard error "
+        f"{_size(pathway['forward_error'])}) to the prediction of the target in held-out trials"
     )
 
 
