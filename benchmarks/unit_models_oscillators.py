@@ -1,8 +1,7 @@
 """Whether frequency, damping and coupling of oscillators are found behind noisy fields.
 
-Teachers are nine oscillators of 6 to 20 Hz in three regions, coupled through a saturating force, driven by noise, and
-sampled at 250 Hz in 40 trials of 10 s. The noise on the fields has a tenth of their variance (signal-to-noise ratio
-10), or none.
+Teachers are the coupled oscillators of `curbd.teachers`, sampled at 250 Hz in 40 trials of 10 s. The noise on the
+fields has a tenth of their variance (signal-to-noise ratio 10), or there is none.
 """
 
 from __future__ import annotations
@@ -18,16 +17,14 @@ import pandas as pd
 from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.rows import add, finished, rows
+from curbd.network.oscillators import forces_by_source
 from curbd.network.truth import correlation
-from curbd.oscillators.equation import Oscillators, forces_by_source, simulate
 from curbd.oscillators.fitting import fit_oscillators
+from curbd.teachers import coupled_oscillators
 
-Array = np.ndarray
 KEYS = ("seed", "noise")
 NOISES = {"none": 0.0, "signal-to-noise ratio 10": 0.1}
 """Name -> variance of the noise, as a share of the variance of the field."""
-DT_S = 0.004
-REGION = np.repeat(["A", "B", "C"], 3)
 log = logging.getLogger("oscillators")
 
 
@@ -41,36 +38,18 @@ def measure(table: Path, seeds: Sequence[int], *, quick: bool = False, again: bo
     return rows(table, KEYS)
 
 
-def teacher(seed: int, *, quick: bool = False) -> tuple[Oscillators, Array]:
-    """Coupled oscillators, and their fields (trial, time, channel) after the first second."""
-    rng = np.random.default_rng(seed)
-    n = len(REGION)
-    K = 2.0 * rng.standard_normal((n, n)) * ~np.eye(n, dtype=bool)
-    oscillators = Oscillators(
-        omega=2 * np.pi * rng.uniform(6, 20, n),
-        gamma=rng.uniform(1.5, 4, n),
-        K=K,
-        B=np.zeros((n, 0)),
-        b=np.zeros(n),
-        saturation=200.0,
-        dt_s=DT_S,
-    )
-    x = simulate(oscillators, np.zeros((5 if quick else 40, 2750, 0)), noise_sd=1.0, rng=rng)
-    return oscillators, x[:, 250:]
-
-
 def _fits(seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
-    true, x = teacher(seed, quick=quick)
-    u = np.zeros((*x.shape[:2], 0))
-    rng = np.random.default_rng([seed, 1])
     for name, share in NOISES.items():
-        fitted = fit_oscillators(x + np.sqrt(share) * x.std((0, 1)) * rng.standard_normal(x.shape), u, DT_S)
-        y = np.diff(x, axis=1) / DT_S
-        forces = [forces_by_source(oscillators, y, u[:, 1:], REGION) for oscillators in (fitted, true)]
+        teacher = coupled_oscillators(trials=5 if quick else 40, samples=2500, noise_share=share, seed=seed)
+        true, region = teacher.oscillators, teacher.region
+        u = np.zeros((*teacher.fields.shape[:2], 0))
+        fitted = fit_oscillators(teacher.fields, u, true.dt_s)
+        y = np.diff(teacher.true_fields, axis=1) / true.dt_s
+        forces = [forces_by_source(oscillators, y, u[:, 1:], region) for oscillators in (fitted, true)]
         between = [
-            correlation(*(force[source][..., target == REGION].ravel() for force in forces))
-            for source in np.unique(REGION)
-            for target in np.unique(REGION)
+            correlation(*(force[source][..., region == target].ravel() for force in forces))
+            for source in np.unique(region)
+            for target in np.unique(region)
             if source != target
         ]
         omega_error, gamma_error = (np.abs(getattr(fitted, key) / getattr(true, key) - 1) for key in ("omega", "gamma"))

@@ -246,12 +246,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
 def _teacher(arguments: argparse.Namespace) -> None:
     from curbd import teachers
 
-    if arguments.name in teachers.POPULATION_TEACHERS:
-        teachers.write_populations(teachers.POPULATION_TEACHERS[arguments.name](seed=arguments.seed), arguments.out)
-        return
-    teacher = teachers.named(arguments.name, arguments.seed)
-    write = teachers.write_nwb if arguments.out.suffix == ".nwb" else teachers.write_hdf5
-    write(teacher, arguments.out)
+    teachers.write(arguments.name, arguments.seed, arguments.out)
 
 
 def _join(arguments: argparse.Namespace) -> None:

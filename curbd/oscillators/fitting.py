@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from curbd.oscillators.equation import Oscillators
+from curbd.network.oscillators import Oscillators
 
 Array = np.ndarray
 TRUNCATED_AT_SD = 3

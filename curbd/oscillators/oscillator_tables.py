@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.oscillators.equation import Oscillators, forces_by_source
+from curbd.network.oscillators import Oscillators, forces_by_source
 from curbd.oscillators.fitting import (
     fit_channel,
     fit_oscillators,

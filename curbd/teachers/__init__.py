@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from curbd.errors import UserError, did_you_mean
 from curbd.teachers.adapting import adapting
 from curbd.teachers.animals import Animals, several_animals
+from curbd.teachers.coupled_oscillators import FieldTeacher, coupled_oscillators
 from curbd.teachers.excitatory_inhibitory import excitatory_inhibitory
-from curbd.teachers.files import write_hdf5, write_nwb, write_populations
+from curbd.teachers.files import write_fields, write_hdf5, write_nwb, write_populations
 from curbd.teachers.inhibitory_region import inhibitory_region
 from curbd.teachers.multi_region import Laser, multi_region
 from curbd.teachers.populations import PopulationTeacher, populations
@@ -17,14 +20,17 @@ from curbd.teachers.unequal_time_constants import unequal_time_constants
 
 __all__ = [
     "CLIP",
+    "FIELD_TEACHERS",
     "POPULATION_TEACHERS",
     "TEACHERS",
     "Animals",
+    "FieldTeacher",
     "Laser",
     "Teacher",
     "TwoDays",
     "adapting",
     "chain",
+    "coupled_oscillators",
     "demo",
     "excitatory_inhibitory",
     "inhibitory_region",
@@ -37,6 +43,8 @@ __all__ = [
     "true_current",
     "two_days",
     "unequal_time_constants",
+    "write",
+    "write_fields",
     "write_hdf5",
     "write_nwb",
     "write_populations",
@@ -128,6 +136,7 @@ def sampled_populations(*, seed: int = 0) -> PopulationTeacher:
 
 
 POPULATION_TEACHERS = {"populations": sampled_populations}
+FIELD_TEACHERS = {"oscillators": coupled_oscillators}
 
 
 def named(name: str, seed: int) -> Teacher:
@@ -147,10 +156,32 @@ def named(name: str, seed: int) -> Teacher:
     UserError : there is no teacher with this name.
     """
     if name not in TEACHERS:
+        names = [*TEACHERS, *POPULATION_TEACHERS, *FIELD_TEACHERS]
         raise UserError.at(
             "curbd teacher",
             found=repr(name),
-            expected=f"one of {', '.join([*TEACHERS, *POPULATION_TEACHERS])}",
-            todo=did_you_mean(name, [*TEACHERS, *POPULATION_TEACHERS]),
+            expected=f"one of {', '.join(names)}",
+            todo=did_you_mean(name, names),
         )
     return TEACHERS[name](seed=seed)
+
+
+def write(name: str, seed: int, path: Path) -> None:
+    """Simulate the teacher with a given name, and write its recording.
+
+    Parameters
+    ----------
+    name : name of the teacher, as in the command ``curbd teacher NAME``.
+    seed : seed for the weights and all noise.
+    path : path of the file; the suffix ``.nwb`` writes an NWB file, without what is true.
+
+    Raises
+    ------
+    UserError : there is no teacher with this name, or its recording has no form in NWB.
+    """
+    if name in POPULATION_TEACHERS:
+        write_populations(POPULATION_TEACHERS[name](seed=seed), path)
+    elif name in FIELD_TEACHERS:
+        write_fields(FIELD_TEACHERS[name](seed=seed), path)
+    else:
+        (write_nwb if path.suffix == ".nwb" else write_hdf5)(named(name, seed), path)

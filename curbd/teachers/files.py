@@ -1,4 +1,4 @@
-"""Teachers written as recording files: plain HDF5 with the true network, or NWB without the true network."""
+"""Teachers written as recording files: plain HDF5 with what is true, or NWB without."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.storage import whole_hdf5
+from curbd.teachers.coupled_oscillators import FieldTeacher
 from curbd.teachers.populations import PopulationTeacher
 from curbd.teachers.teacher import Teacher
 
@@ -58,13 +59,7 @@ def write_populations(teacher: PopulationTeacher, path: Path | str) -> None:
     ------
     UserError : the suffix of the path is ``.nwb``.
     """
-    if Path(path).suffix == ".nwb":
-        raise UserError.at(
-            str(path),
-            found="a path with the suffix .nwb",
-            expected="a path of an HDF5 file, because an NWB file has no place for true currents",
-            todo="write to a path that ends in .h5",
-        )
+    _refuse_nwb(path, "true currents")
     names = [chr(ord("A") + index) for index in range(len(teacher.current))]
     with whole_hdf5(path) as file:
         counts = teacher.activity.astype(np.int16)
@@ -77,6 +72,43 @@ def write_populations(teacher: PopulationTeacher, path: Path | str) -> None:
         current = (teacher.current * teacher.gain).astype(np.float32)
         truth.create_dataset("current", data=current, compression="gzip", compression_opts=1, track_times=False)
         truth["source"] = names
+
+
+def write_fields(teacher: FieldTeacher, path: Path | str) -> None:
+    """Write a teacher of fields in the plain HDF5 layout, with its true oscillators under ``/truth_oscillators``.
+
+    A teacher of a single trial is written as a continuous recording, without an axis of trials.
+
+    Parameters
+    ----------
+    teacher : fields and oscillators.
+    path : path of the file to write.
+
+    Raises
+    ------
+    UserError : the suffix of the path is ``.nwb``.
+    """
+    _refuse_nwb(path, "true oscillators")
+    fields = teacher.fields[0] if len(teacher.fields) == 1 else teacher.fields
+    with whole_hdf5(path) as file:
+        file["rates"] = fields.astype(np.float32)
+        file["time"] = np.arange(fields.shape[-2]) * teacher.oscillators.dt_s
+        file["region"] = [str(label) for label in teacher.region]
+        truth = file.create_group("truth_oscillators")
+        oscillators = teacher.oscillators
+        truth["omega"], truth["gamma"], truth["K"] = oscillators.omega, oscillators.gamma, oscillators.K
+        truth.attrs["saturation"] = oscillators.saturation
+
+
+def _refuse_nwb(path: Path | str, truth: str) -> None:
+    """Raise an error if a teacher whose truth has no place in an NWB file is to become one."""
+    if Path(path).suffix == ".nwb":
+        raise UserError.at(
+            str(path),
+            found="a path with the suffix .nwb",
+            expected=f"a path of an HDF5 file, because an NWB file has no place for {truth}",
+            todo="write to a path that ends in .h5",
+        )
 
 
 def _unit_ids(teacher: Teacher) -> list[str]:

@@ -12,7 +12,7 @@ import xarray as xr
 from curbd import tables
 from curbd.cli import main
 from curbd.errors import UserError
-from curbd.oscillators.equation import Oscillators, forces_by_source, saturated, simulate
+from curbd.network.oscillators import Oscillators, forces_by_source, saturated, simulate
 from curbd.oscillators.fitting import fit_oscillators
 from curbd.oscillators.oscillator_tables import oscillator_tables
 from curbd.recording.ingest import ingest_file

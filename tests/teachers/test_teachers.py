@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -129,6 +130,18 @@ def test_populations_have_no_nwb_file(tmp_path: Path) -> None:
     teacher = populations(regions=2, units=10, recorded=5, trials=4, bins=30)
     with pytest.raises(UserError, match="no place for true currents"):
         teachers.write_populations(teacher, tmp_path / "teacher.nwb")
+
+
+def test_fields_are_a_continuous_recording_of_the_true_oscillators(tmp_path: Path) -> None:
+    teachers.write("oscillators", 1, tmp_path / "fields.h5")
+    teacher = teachers.coupled_oscillators(seed=1)
+    with h5py.File(tmp_path / "fields.h5") as file:
+        np.testing.assert_allclose(file["rates"], teacher.fields[0], rtol=1e-6)
+        np.testing.assert_array_equal(file["truth_oscillators/K"], teacher.oscillators.K)
+    noise = teacher.fields - teacher.true_fields
+    np.testing.assert_allclose(noise.var((0, 1)), 0.1 * teacher.true_fields.var((0, 1)), rtol=0.05)
+    with pytest.raises(UserError, match="no place for true oscillators"):
+        teachers.write("oscillators", 1, tmp_path / "fields.nwb")
 
 
 def test_mistakes_are_named() -> None:
