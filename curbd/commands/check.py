@@ -23,7 +23,7 @@ from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import FORMATS
-from curbd.storage import files_of, whole_file
+from curbd.storage import files_of, is_zarr, whole_file
 
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
@@ -77,7 +77,8 @@ def check_run(plan: Plan) -> RunCheck:
     """
     check, files = RunCheck(), {}
     for name, row in plan.recordings.items():
-        if not row.path.exists() or row.format not in FORMATS:
+        is_folder = row.path.is_dir() and not is_zarr(row.path)
+        if is_folder or not row.path.exists() or row.format not in FORMATS:
             continue
         files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
         check.of_recording[name] = files[name].mistakes

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from curbd.settings.section import Section
+from curbd.settings.section import Section, Seed
 
 
 class Levels(Section):
@@ -30,7 +30,7 @@ class Levels(Section):
     labels moving to the first trials; for labels that come in runs, such as the blocks of a task."""
     permutations: Annotated[int, Field(ge=19)] = 999
     """Number of permutations or shifts; the smallest possible p-value is 1 / (permutations + 1)."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the permutations."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from curbd.settings.section import Name, Positive, Section
+from curbd.settings.section import Name, Positive, Section, Seed
 
 Dose = Annotated[float, Field(gt=0, le=1)]
 Doses = Annotated[list[Dose], Field(min_length=1)]
@@ -47,7 +47,7 @@ class Intervention(Section):
     fraction: Dose | Doses | None = None
     """Act on a random fraction of the units. With a list: one experiment for each fraction, in which larger groups
     contain the smaller groups."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed for the random choice of units for `fraction`."""
     action: Literal["silence", "clamp", "scale", "drive"] = "silence"
     """What is done to the units. `silence`: rates are held at the level of a silent unit (0, or -1 with `scaling:
@@ -170,7 +170,7 @@ class ExperimentSettings(Section):
     """Inputs or trial columns, for example a choice, that a cross-validated linear regression predicts from the rates
     of all units. The tables then also hold the effect of every experiment on this prediction, with the target
     `readout:<name>`."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed for the random groups, the drawn networks and the noise."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from curbd.settings.constraints import Constraints
-from curbd.settings.section import NotNegative, Positive, Section
+from curbd.settings.section import NotNegative, Positive, Section, Seed
 
 Tau = Positive | Literal["estimate"]
 
@@ -297,7 +297,7 @@ class Model(Section):
     constraints: Constraints | None = None
     """What is known about the circuit (with the estimators `one_step` and `sparse`): signs by cell type, distance,
     density, anatomical pairs. Null: no constraints."""
-    seeds: Annotated[list[int], Field(min_length=1)] = [0, 1, 2]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
     """Random seeds, with one fit for each. The first fit uses the training trials as they are; each additional fit uses
     a bootstrap resample of the training trials (and another random start, if the estimator has one). The default of
     `estimator: population` is one fit."""

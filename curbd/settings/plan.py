@@ -7,6 +7,7 @@ because the Snakefile imports it for every dry run.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,6 +252,7 @@ def plan_and_mistakes(
                 # The settings of the table can be checked once those of the config are in order.
                 wrong += read_recordings(Path(data["recordings"]), file, {}, generated)[1]
             return None, wrong
+    wrong += _unusable_results(checked, file)
     wrong += missing_tables(checked.defaults, f"{file}, defaults") + _missing_unit_tables(checked, file)
     wrong += _missing_constraint_tables(checked, file)
     recordings, more = read_recordings(Path(checked.recordings), file, data.get("defaults", {}), generated)
@@ -284,6 +286,19 @@ def _sections_in_order(data: Any) -> tuple[Config | None, Any]:
             if larger is not None:
                 checked, kept = larger, kept | {key: data[key]}
     return checked, data if checked is None else kept
+
+
+def _unusable_results(config: Config, file: str) -> list[str]:
+    """A folder of results that cannot be made or written."""
+    folder = Path(config.results).absolute()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return []
+    found = f'"{config.results}", where {nearest} is a file'
+    if nearest.is_dir():
+        found = f'"{config.results}", where {nearest} cannot be written by this user'
+    todo = "name another folder under results"
+    return [mistake(f"{file}, results", found=found, expected="a folder that can be written", todo=todo)]
 
 
 def _long_euler_steps(plan: Plan, file: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from curbd.settings.section import Name, NotNegative, Positive, Section
+from curbd.settings.section import Name, NotNegative, Positive, Section, Seed
 
 
 class Windows(Section):
@@ -274,5 +274,5 @@ class RecordingSettings(Section):
     "on", like: silence}]`."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the trials (or blocks) of every condition that is held out from the fit, for testing."""
-    split_seed: int = 0
+    split_seed: Seed = 0
     """Seed for the random choice of held-out trials."""

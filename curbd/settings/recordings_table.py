@@ -24,6 +24,8 @@ from curbd.storage import is_zarr
 Format = Literal["nwb", "hdf5"]
 REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
+RELATIVE_PATHS = "relative paths are resolved from the folder of this table"
+"""What to know about a path that leads to no file."""
 TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"), ("cell_types", "table"))
 """Settings that may be the path of a table; in recordings.tsv these paths are resolved relative to the folder of
 recordings.tsv."""
@@ -70,12 +72,19 @@ def read_recordings(
     """
     where = f"{config_file}, recordings"
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        content = table.read_bytes()
+        lines = content.decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         todo = "relative paths are resolved from the folder of the config, or else from the working directory"
         return {}, [mistake(where, found=f'"{table}" (no such file)', expected="a TSV of recordings", todo=todo)]
-    except (OSError, UnicodeDecodeError) as error:
-        return {}, [mistake(where, found=f'"{table}" ({error})', expected="a TSV of recordings in UTF-8")]
+    except OSError as error:
+        found = f'"{table}", a folder' if table.is_dir() else f'"{table}" ({error})'
+        return {}, [mistake(where, found=found, expected="a TSV of recordings")]
+    except UnicodeDecodeError:
+        lines = []
+    if not lines or "\0" in lines[0]:
+        found, todo = _kind_of_table(content)
+        return {}, [mistake(where, found=f'"{table}", {found}', expected="a TSV of recordings in UTF-8", todo=todo)]
     rows = [
         (line, [cell.strip() for cell in next(csv.reader([text], delimiter="\t"))])
         for line, text in enumerate(lines, start=1)
@@ -101,6 +110,11 @@ def read_recordings(
         if name in first_line:
             found = f'"{name}", as in line {first_line[name]}'
             wrong.append(mistake(f"{where}, recording", found=found, expected="a name that no other line has"))
+        alike = [before for before in first_line if before != name and before.casefold() == name.casefold()]
+        if alike:
+            found = f'"{name}", which differs from {alike[0]} in line {first_line[alike[0]]} by case only'
+            expected = "names that are different folders on every computer"
+            wrong.append(mistake(f"{where}, recording", found=found, expected=expected))
         first_line.setdefault(name, line)
         settings, more = _row_settings(where, row, table.parent, defaults)
         wrong += more
@@ -108,6 +122,20 @@ def read_recordings(
             path = _plain(_beside(table.parent, row["path"]), generated)
             recordings[name] = Recording(name, path, cast(Format, row["format"]), settings)
     return recordings, wrong
+
+
+def _kind_of_table(content: bytes) -> tuple[str, str]:
+    """What a file is that holds no lines of UTF-8, and what to do."""
+    if not content.strip():
+        return "an empty file", "write a header line and a line for each recording; `curbd inspect FILE` prints both"
+    if content.startswith(b"\x89HDF"):
+        todo = "write a table with a line for this file; `curbd inspect FILE` prints the header and the line"
+        return "an HDF5 or NWB file", todo
+    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+        return "a workbook of a spreadsheet program", "save the sheet as text with tabs between the columns"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text in UTF-16", "save the table as UTF-8"
+    return "text in another encoding or no text", "save the table as UTF-8, with tabs between the columns"
 
 
 def _without_empty_columns(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
@@ -136,6 +164,8 @@ def _header_mistakes(where: str, header: list[str]) -> list[str]:
     missing = [column for column in REQUIRED_COLUMNS if column not in header]
     if missing:
         todo = "separate the columns by tabs" if len(header) == 1 else ""
+        if written := [column for column in header if column.casefold() in missing and column not in missing]:
+            todo = f"write {', '.join(column.casefold() for column in written)} instead of {', '.join(written)}"
         return [
             mistake(where, found=f"no column {', '.join(missing)}", expected=", ".join(REQUIRED_COLUMNS), todo=todo)
         ]
@@ -172,7 +202,7 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
             wrong.append(mistake(f"{where}, format", found=kind or "nothing", expected=expected))
     elif not _beside(folder, path).is_file() and os.path.normpath(_beside(folder, path)) not in generated:
         found = f'"{path}" (no such file)' if path else "nothing"
-        todo = "relative paths are resolved from the folder of this table"
+        todo = _advice_on_path(_beside(folder, path)) if path else RELATIVE_PATHS
         if path and _beside(folder, path).is_dir():
             about = folder_mistake(_beside(folder, path))
             found, todo = f'"{path}", {about["found"]}', about["todo"]
@@ -186,6 +216,14 @@ def _row_mistakes(where: str, row: Mapping[str, str], folder: Path, generated: C
         found = f'"{kind}"' if kind else "nothing"
         wrong.append(mistake(f"{where}, format", found=found, expected=" or ".join(FORMATS), todo=todo))
     return wrong
+
+
+def _advice_on_path(path: Path) -> str:
+    """What to do about a file that does not exist: the nearest name in its folder, or a line for each file."""
+    if set(path.name) & set("*?") or "$" in str(path):
+        return "write a line for each file with its whole name: patterns and variables are not replaced"
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    return "; ".join(filter(None, [RELATIVE_PATHS, did_you_mean(path.name, names)]))
 
 
 def _address_mistakes(where: str, address: str) -> list[str]:

@@ -16,9 +16,10 @@ RESERVED_NAMES = ("tables", "logs", "benchmarks", "shared")
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Name = Annotated[str, Field(pattern=NAME)]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):
     """A section of the config: unknown keys are refused, and values cannot be changed after the check of the config."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)

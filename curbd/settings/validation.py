@@ -17,6 +17,7 @@ from curbd.settings.models import ESTIMATORS, RECOMMENDED
 Path = tuple[str | int, ...]
 S = TypeVar("S")
 
+_QUOTES = "YAML reads on, yes, off and no as true and false, and 7 as a number: write a name of this kind in quotes"
 _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
@@ -151,11 +152,16 @@ def _mistakes(error: ValidationError, section: Any, data: Any, where: Callable[[
             )
         elif first["type"] == "missing":
             yield mistake(key, found="nothing", expected="a value", todo=f"write `{path[-1]}: ...`")
+        elif first["type"] == "string_type" and first["loc"][-1:] == ("[key]",):
+            found = f"the name {_shown(first['input'])}"
+            yield mistake(where(path[:-1]), found=found, expected="a name that is text", todo=_QUOTES)
         else:
             expected = [_expected(detail) for detail in details if detail["type"] != "none_required"]
             found = _shown(first["input"])
             choices = [choice.strip("'") for text in expected for choice in text.split(" or ")]
             hint = did_you_mean(first["input"], choices) if isinstance(first["input"], str) else ""
+            if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
+                hint = _QUOTES
             yield mistake(key, found=found, expected=" or ".join(dict.fromkeys(expected)), todo=hint)
 
 
@@ -230,7 +236,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        return "a section of keys"
+        return "a section of keys" if value else "an empty section"
     if isinstance(value, list):
         return "an empty list" if not value else "a list"
     return json.dumps(value) if isinstance(value, str) else str(value)

@@ -189,7 +189,7 @@ def test_all_mistakes_of_a_table_come_at_once(table: Write) -> None:
     assert mistakes() == [
         'recordings.tsv, line 2, bin_width_s: found "fast", expected a number',
         'recordings.tsv, line 3, path: found "gone.nwb" (no such file), expected the path of an NWB or HDF5 file; '
-        "relative paths are resolved from the folder of this table",
+        "relative paths are resolved from the folder of this table; did you mean 'a.nwb'?",
         'recordings.tsv, line 3, recording: found "a", as in line 2, expected a name that no other line has',
         'recordings.tsv, line 4, recording: found "logs", expected a name other than tables, logs, benchmarks, shared, '
         "which are folders of the results",
@@ -481,3 +481,71 @@ def test_a_key_in_the_wrong_section_is_told_its_place(table: Write) -> None:
     table(HEADER, "a\ta.nwb\tnwb")
     assert mistakes(bin_width_s=0.1)[0].endswith("; write it under defaults")
     assert mistakes(defaults={"min_rate_hz": 1.0})[0].endswith("; write it under units")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"inactivations": {False: {"region": "A"}}}, "inactivations: found the name false, expected a name that is"),
+        ({"inactivations": {"quiet": {"region": False}}}, "inactivations.quiet.region: found false, expected text"),
+        ({"models": {1: {"family": "full_rank"}}}, "models: found the name 1, expected a name that is text"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_asks_for_quotes(table: Write, keys: dict[str, Any], line: str) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    [mistake] = mistakes(**keys)
+    assert mistake.startswith(f"my.yaml, {line}")
+    assert "in quotes" in mistake
+
+
+def test_numbers_that_no_computation_can_use_are_refused(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    for value in (float("inf"), float("nan")):
+        [mistake] = mistakes(defaults={"smoothing_s": value})
+        assert mistake == f"my.yaml, defaults.smoothing_s: found {value}, expected a finite number"
+    [mistake] = mistakes(models={"m": {"family": "full_rank", "seeds": [0, -1]}})
+    assert mistake == "my.yaml, models.m.seeds[1]: found -1, expected a number of at least 0"
+
+
+def test_results_where_a_file_stands_are_a_mistake(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb")
+    for results in ("a.nwb", "a.nwb/out"):
+        [mistake] = mistakes(results=results)
+        assert mistake.startswith(f'my.yaml, results: found "{results}", where ')
+        assert "a.nwb is a file" in mistake
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (f"{HEADER}\na\ta.nwb\tnwb\n".encode("utf-16"), "text in UTF-16"),
+        (f"{HEADER}\né\ta.nwb\tnwb\n".encode("latin-1"), "text in another encoding"),
+        (b"PK\x03\x04\x00\x00", "a workbook of a spreadsheet program"),
+        (b"\x89HDF\r\n\x1a\n\x00", "an HDF5 or NWB file"),
+        (b"", "an empty file"),
+    ],
+)
+def test_a_table_that_is_no_text_is_called_by_name(table: Write, content: bytes, kind: str) -> None:
+    table(HEADER).write_bytes(content)
+    [mistake] = mistakes()
+    assert mistake.startswith(f'my.yaml, recordings: found "recordings.tsv", {kind}')
+
+
+def test_a_file_that_is_missing_points_at_the_nearest_name(table: Write) -> None:
+    table(HEADER, "a\t./b.hd5\thdf5", "b\t*.nwb\tnwb", "c\t$DATA/a.nwb\tnwb")
+    nearest, *others = mistakes()
+    assert nearest.endswith("did you mean 'b.h5'?")
+    assert len(others) == 2
+    assert all(mistake.endswith("patterns and variables are not replaced") for mistake in others)
+
+
+def test_names_of_recordings_differ_on_every_file_system(table: Write) -> None:
+    table(HEADER, "a\ta.nwb\tnwb", "A\tb.h5\thdf5")
+    [mistake] = mistakes()
+    assert mistake.startswith('recordings.tsv, line 3, recording: found "A", which differs from a in line 2 by case')
+
+
+def test_a_header_in_capitals_says_how_it_is_written(table: Write) -> None:
+    table(HEADER.upper(), "a\ta.nwb\tnwb")
+    [mistake] = mistakes()
+    assert mistake.endswith("write recording, path, format instead of RECORDING, PATH, FORMAT")
