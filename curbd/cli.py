@@ -501,20 +501,7 @@ def _tables(arguments: argparse.Namespace) -> None:
             reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
             raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
 
-    collected = collect_run(
-        arguments.results,
-        models,
-        plan.config.models,
-        with_experiments=[name for name in plan.recordings if plan.experiments(name).inactivations],
-        with_contrasts=bool(plan.config.contrasts),
-        with_windows=bool(plan.config.verdict_windows_s),
-        with_changes=bool(plan.config.changes),
-        with_dynamics=plan.config.dynamics != "none",
-        with_degeneracy=plan.config.degeneracy,
-        with_oscillators=plan.config.oscillators,
-        with_gates=plan.config.gates,
-        with_shared=plan.config.shared is not None,
-    )
+    collected = collect_run(arguments.results, plan, models)
     origin = provenance(
         arguments.results, plan.config.model_dump(mode="json"), remarks(arguments.results, plan, models), left_out
     )

@@ -6,26 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from curbd.commands.steps import DYNAMICS_TABLES
 from curbd.settings.plan import Plan
-
-FILES_OF_STEP: dict[str, tuple[str, ...]] = {
-    "fit": ("network.nc", "fits.csv", "region_scores.csv", "unit_scores.csv", "constraints.csv"),
-    "currents": ("currents.nc", "currents.parquet", "pathways.csv", "nulls.csv", "balance.parquet"),
-    "inactivate": (
-        "inactivations.csv",
-        "inactivation_timecourses.parquet",
-        "inactivation_units.parquet",
-        "interactions.csv",
-    ),
-}
-"""Step of a model -> files that the step writes into the folder of the model."""
-FILES_OF_LOW_RANK_STEP: dict[str, tuple[str, ...]] = {"latents": ("latents.parquet",)}
-"""Additional steps of low-rank models, in the same form."""
-FILES_OF_MECHANISM: dict[str, tuple[str, ...]] = {
-    "mechanism": ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"),
-}
-"""Additional steps of low-rank networks of units, in the same form."""
+from curbd.settings.result_files import files_of_model, files_of_recording
 
 
 class Outcome(NamedTuple):
@@ -56,7 +38,7 @@ def outcome(results: Path, plan: Plan) -> Outcome:
     left_out: dict[str, str] = {}
     for recording in plan.recordings:
         folder = results / recording
-        whole = [folder / name for name in ("recording.nc", "units.csv", "regions.csv")]
+        whole = [folder / name for name in files_of_recording(plan)["ingest"]]
         if not all(path.is_file() for path in whole):
             left_out[recording] = _reason(results, "ingest", recording)
             continue
@@ -76,22 +58,7 @@ def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iter
     if not made_from.is_file():
         yield "ingest_for_model"
         return
-    has_experiments = bool(plan.experiments(recording).inactivations)
-    steps = {step: files for step, files in FILES_OF_STEP.items() if has_experiments or step != "inactivate"}
-    if plan.config.verdict_windows_s:
-        steps["windows"] = ("pathway_windows.csv",)
-    if plan.config.contrasts:
-        steps["contrasts"] = ("contrasts.csv", "contrast_timecourses.parquet")
-    if plan.config.changes and plan.config.models[model].family == "full_rank":
-        steps["changes"] = ("changes.csv",)
-    if plan.config.dynamics != "none":
-        steps["dynamics"] = tuple(f"{name}.csv" for name in DYNAMICS_TABLES)
-    if plan.config.models[model].family == "low_rank":
-        steps |= FILES_OF_LOW_RANK_STEP
-        steps |= FILES_OF_MECHANISM if plan.config.models[model].level == "unit" else {}
-    if plan.recordings[recording].settings.perturbed and has_experiments:
-        steps["compare"] = ("perturbation_comparison.csv",)
-    for step, files in steps.items():
+    for step, files in files_of_model(plan, recording, model).items():
         paths = [folder / model / name for name in files]
         if not all(path.is_file() and path.stat().st_mtime >= made_from.stat().st_mtime for path in paths):
             if step == "inactivate" and not (folder / "experiments.json").is_file():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curbd.errors import UNWRITABLE, UserError
+from curbd.settings.result_files import DYNAMICS_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,10 +209,6 @@ def add_inactivate_step(steps: Steps[argparse.ArgumentParser], command: Command)
     step.add_argument(
         "--interactions", type=Path, metavar="interactions.csv", help="file for the interactions of perturbations"
     )
-
-
-DYNAMICS_TABLES = ("attractors", "lyapunov", "transitions", "phase_locking", "slow_manifolds")
-"""Tables of the step `dynamics`, written to `<table>.csv` in its folder."""
 
 
 def add_dynamics_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:

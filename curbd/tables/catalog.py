@@ -36,3 +36,5 @@ TABLES: dict[str, Table] = (
     | shared.TABLES
     | group.TABLES
 )
+FROM_COLLECTED = ("group",)
+"""Tables that no step of a recording or model writes, because they are computed from the collected tables of a run."""

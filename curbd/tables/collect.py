@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from curbd import tables
-from curbd.settings.models import Model
-from curbd.storage import RESULTS_VERSION, groups_of, open_netcdf
-from curbd.tables import dynamics, gates, oscillators, shared
+from curbd.settings.plan import Plan
+from curbd.settings.result_files import paths_of_models, paths_of_recordings
+from curbd.storage import RESULTS_VERSION, open_netcdf
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 N_LATENTS = ["n_latents", "n_latents_low", "n_latents_high"]
@@ -37,102 +37,37 @@ PACKAGES = (
 )
 
 
-def collect_run(
-    results: Path,
-    models: Mapping[str, Sequence[str]],
-    settings: Mapping[str, Model],
-    *,
-    with_contrasts: bool,
-    with_experiments: Collection[str] | None = None,
-    with_windows: bool = False,
-    with_changes: bool = False,
-    with_dynamics: bool = False,
-    with_degeneracy: bool = False,
-    with_oscillators: bool = False,
-    with_gates: bool = False,
-    with_shared: bool = False,
-) -> dict[str, pd.DataFrame]:
+def collect_run(results: Path, plan: Plan, models: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
     """Collect every table of a run from the tables that its steps wrote.
 
-    The table ``units`` gains the columns ``<score>:<model>`` for each model; they are empty for units that are not
-    fitted.
+    A table that the config does not ask for has no rows. The table ``units`` gains the columns ``<score>:<model>`` for
+    each model; they are empty for units that are not fitted.
 
     Parameters
     ----------
     results : folder of the run.
-    models : name of a recording -> models that have all their results.
-    settings : name of a model -> its settings.
-    with_contrasts : whether the config has contrasts; without, the tables of contrasts are empty.
-    with_experiments : names of the recordings with experiments, or None for all recordings; the other recordings have
-        no rows in the tables of experiments.
-    with_windows : whether the config has time windows for verdicts; without, their table is empty.
-    with_changes : whether the config has changes; without, their table is empty.
-    with_dynamics : whether the config asks for the dynamics of all fits; without, their tables are empty.
-    with_degeneracy : whether the config asks for the agreement of fits; without, its table is empty.
-    with_oscillators : whether the config asks for channels as oscillators; without, their tables are empty.
-    with_gates : whether the config asks for gated units; without, their tables are empty.
-    with_shared : whether the config asks for a network that several animals share; without, its tables are empty.
+    plan : the plan of the run.
+    models : name of a recording -> models that have all their results. A recording may lack results that are not about
+        a model.
 
     Returns
     -------
-    Name of the table -> rows of all recordings and models.
+    Name of the table -> rows of all recordings and models; every table of `tables.TABLES` but those that are computed
+    from collected tables.
     """
-    recordings = list(models)
-    fits = [results / recording / model for recording in recordings for model in models[recording]]
-    low_rank = [fit for fit in fits if settings[fit.name].family == "low_rank"]
-    of_units = [fit for fit in low_rank if settings[fit.name].level == "unit"]
-    full_rank = [fit for fit in fits if settings[fit.name].family == "full_rank"]
-    perturbed = [fit for fit in fits if with_experiments is None or fit.parent.name in with_experiments]
-    of_recordings = [results / recording for recording in recordings]
-    compared = of_recordings if with_degeneracy else []
-    folders: dict[str, Iterable[Path]] = {
-        "units": of_recordings,
-        "regions": of_recordings,
-        "fits": fits,
-        "region_scores": fits,
-        "constraints": fits,
-        "currents": fits,
-        "pathways": fits,
-        "pathway_windows": fits if with_windows else [],
-        "nulls": fits,
-        "balance": fits,
-        "contrasts": fits if with_contrasts else [],
-        "contrast_timecourses": fits if with_contrasts else [],
-        "changes": full_rank if with_changes else [],
-        "inactivations": perturbed,
-        "inactivation_timecourses": perturbed,
-        "inactivation_units": perturbed,
-        "perturbation_comparison": [fit for fit in perturbed if "perturbed" in groups_of(fit.parent / "recording.nc")],
-        "interactions": perturbed,
-        "latents": low_rank,
-        "dynamics": of_units,
-        "field": of_units,
-        "geometry": of_units,
-        "populations": of_units,
-        "transmission": of_units,
-        "degeneracy": [folder for folder in compared if (folder / "degeneracy.csv").is_file()],
-        **{
-            name: [folder for folder in of_recordings if (folder / table.file).is_file()] if with_oscillators else []
-            for name, table in oscillators.TABLES.items()
-        },
-        **{
-            name: [folder for folder in of_recordings if (folder / table.file).is_file()] if with_gates else []
-            for name, table in gates.TABLES.items()
-        },
-        **{name: fits if with_dynamics else [] for name in dynamics.TABLES},
-        **{
-            name: [results / "shared"] if with_shared and (results / "shared" / table.file).is_file() else []
-            for name, table in shared.TABLES.items()
-        },
-    }
+    of_recordings = [results / path for path in paths_of_recordings(plan, models)]
+    files = [path for path in of_recordings if path.is_file()]
+    files += [results / path for path in paths_of_models(plan, models)]
     collected = {
-        name: tables.concatenate(name, [folder / tables.TABLES[name].file for folder in written])
-        for name, written in folders.items()
+        name: tables.concatenate(name, [path for path in files if path.name == table.file])
+        for name, table in tables.TABLES.items()
+        if name not in tables.FROM_COLLECTED
     }
+    fits = [results / recording / model for recording, names in models.items() for model in names]
     collected["units"] = _with_scores(collected["units"], fits)
-    of_populations = [fit for fit in fits if settings[fit.name].level == "population"]
+    of_populations = [fit for fit in fits if plan.config.models[fit.name].level == "population"]
     collected["regions"] = _with_latents(collected["regions"], of_populations)
-    names = session_names(results, recordings)
+    names = session_names(results, list(models))
     return {
         name: _with_sessions(table, names) if tables.TABLES[name].names_sessions else table
         for name, table in collected.items()

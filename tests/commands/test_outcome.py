@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from curbd.commands.check import closing_lines
-from curbd.commands.outcome import FILES_OF_LOW_RANK_STEP, FILES_OF_MECHANISM, FILES_OF_STEP, outcome
+from curbd.commands.outcome import outcome
 from curbd.settings.plan import Plan, read_plan
-
-FILES = [name for files in FILES_OF_STEP.values() for name in files]
-LOW_RANK_FILES = [name for files in (FILES_OF_LOW_RANK_STEP | FILES_OF_MECHANISM).values() for name in files]
+from curbd.settings.result_files import paths_of_models, paths_of_recordings
 
 
 @pytest.fixture
@@ -21,14 +19,14 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.chdir(tmp_path)
     for name in "ab":
         Path(f"{name}.h5").touch()
-        for file in ("recording.nc", "units.csv", "regions.csv", "experiments.json"):
-            write(Path("results") / name / file, 10)
-        for model, files in {"full": FILES, "low": [*FILES, *LOW_RANK_FILES]}.items():
-            for file in files:
-                write(Path("results") / name / model / file, 20)
     Path("my.tsv").write_text("recording\tpath\tformat\na\ta.h5\thdf5\nb\tb.h5\thdf5\n", encoding="utf-8")
     models = {"full": {"family": "full_rank"}, "low": {"family": "low_rank"}}
-    return read_plan({"recordings": "my.tsv", "models": models})
+    plan = read_plan({"recordings": "my.tsv", "models": models})
+    for path in [*paths_of_recordings(plan, "ab"), "a/experiments.json", "b/experiments.json"]:
+        write(Path("results", path), 10)
+    for path in paths_of_models(plan, {name: ["full", "low"] for name in "ab"}):
+        write(Path("results", path), 20)
+    return plan
 
 
 def write(path: Path, second: int, text: str = "") -> None:

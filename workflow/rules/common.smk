@@ -9,25 +9,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from curbd.commands.default_models import with_default_models
-from curbd.commands.steps import DYNAMICS_TABLES
 from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.places import is_remote
 from curbd.settings.plan import Plan, as_json, read_plan, read_yaml
+from curbd.settings.result_files import (
+    DYNAMICS_TABLES,
+    paths_of_models,
+    paths_of_recordings,
+)
 from curbd.storage import RESULTS_VERSION, whole_file
+from curbd.tables import FROM_COLLECTED, TABLES
 
 DEMO = "data/demo.h5"
-MECHANISM = [
-    "dynamics.csv",
-    "field.parquet",
-    "geometry.csv",
-    "populations.csv",
-    "transmission.csv",
-]
-OSCILLATOR_TABLES = ["oscillators", "oscillator_forces"]
-GATE_TABLES = ["gates", "gate_currents"]
-
 # A config on the command line alone has no file.
 CONFIG_FILES = workflow.overwrite_configfiles or (
     [] if HAS_OWN_CONFIG else [DEMO_CONFIG]
@@ -158,23 +153,26 @@ def any_of(names):
     return "|".join(map(re.escape, names))
 
 
-def per_fit(file, family=None, level=None, perturbed=False, experiments=False):
-    """A result file of every recording and model.
+def per_fit(file):
+    """A result file of every recording and model."""
+    return expand(
+        f"<results>/{{recording}}/{{model}}/{file}",
+        recording=PLAN.recordings,
+        model=PLAN.config.models,
+    )
 
-    Only of models of a family or of a level (unit, population), or of recordings with perturbed trials or experiments.
+
+def files_to_collect():
+    """The files that steps write about recordings and models, from which the tables of the run are collected.
+
+    The currents of every trial are large, and no table is made from them.
     """
-    models = [
-        name
-        for name, model in PLAN.config.models.items()
-        if family in (None, model.family) and level in (None, model.level)
+    models = dict.fromkeys(PLAN.recordings, list(PLAN.config.models))
+    paths = [
+        *paths_of_recordings(PLAN, PLAN.recordings),
+        *paths_of_models(PLAN, models),
     ]
-    return [
-        f"<results>/{recording}/{model}/{file}"
-        for recording, row in PLAN.recordings.items()
-        if row.settings.perturbed or not perturbed
-        if PLAN.experiments(recording).inactivations or not experiments
-        for model in models
-    ]
+    return [f"<results>/{path}" for path in paths if Path(path).name != "currents.nc"]
 
 
 def networks_to_compare(wildcards):

@@ -317,7 +317,7 @@ def test_collected_tables_have_the_number_of_latents(done: Done, tmp_path: Path)
         within = folder.parent if file.name in ("recording.nc", "units.csv", "regions.csv") else folder
         (within / file.name).symlink_to(file)
     plan = load_plan(done.folder / "plan.json")
-    collected = collect_run(tmp_path, {"t": ["p"]}, plan.config.models, with_contrasts=False)
+    collected = collect_run(tmp_path, plan, {"t": ["p"]})
     regions = collected["regions"]
     assert regions["n_latents"].tolist() == [2, 2]
     assert regions["n_latents_low"].le(2).all()
