@@ -24,8 +24,9 @@ from curbd.recording.nwb_series import (
     other_series,
     turned_away,
 )
+from curbd.recording.nwb_spikes import spike_tables, spikes
 from curbd.recording.nwb_tables import interval_tables
-from curbd.recording.nwb_units import spike_tables, spikes, unit_facts
+from curbd.recording.nwb_units import unit_facts
 from curbd.recording.nwb_zarr import pickled_objects, read_zarr
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table

@@ -24,8 +24,9 @@ from curbd.recording.fluorescence import is_deconvolved, is_relative
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
+from curbd.recording.nwb_electrodes import checked_link, electrode_origins
+from curbd.recording.nwb_spikes import spike_tables
 from curbd.recording.nwb_tables import path_of, simple_columns
-from curbd.recording.nwb_units import checked_link, electrode_origins, spike_tables
 from curbd.recording.recording_file import Series
 from curbd.recording.references import checked_references
 from curbd.recording.regions import label_origin, majority
