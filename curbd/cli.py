@@ -265,12 +265,12 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd.settings.recording import RecordingSettings
     from curbd.storage import write_netcdf
 
-    settings, shared, about = RecordingSettings(), set[str](), {"single units", "populations", "trials"}
+    settings, shared, about = RecordingSettings(), set[str](), {"regions", "single units", "populations", "trials"}
     if arguments.plan is not None:
         plan = load_plan(arguments.plan)
         models = plan.config.models
         levels = {models[name].level for name in models if arguments.model in (None, name)}
-        about = {"trials", *(SHORTAGES_OF_LEVEL[level] for level in levels)}
+        about = {"regions", "trials", *(SHORTAGES_OF_LEVEL[level] for level in levels)}
         settings = plan.recording_settings(arguments.name, arguments.model)
         shared = plan.shared_settings(arguments.name)
     with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:

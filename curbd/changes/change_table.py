@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd import tables
+from curbd.beside_limit import beside_limit
 from curbd.changes.shared_regression import SharedRegression
 from curbd.changes.size import ChangeParts, ChangeSize, change_parts, change_size
 from curbd.changes.trial_groups import Grouped, error_slowness, grouped, held_out_products
@@ -17,7 +18,6 @@ from curbd.contrasts.pathway import lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
 from curbd.network.view import View
-from curbd.pathways.beside_limit import beside_limit
 from curbd.settings.contrasts import Change
 
 Array = np.ndarray

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from curbd.beside_limit import beside_limit
 from curbd.network.perturbation import Perturbation
-from curbd.pathways.beside_limit import beside_limit
 from curbd.pathways.grades import believed_currents, existing_currents, objected
 
 Array = np.ndarray

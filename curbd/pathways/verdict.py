@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.pathways.beside_limit import beside_limit
+from curbd.beside_limit import beside_limit
 from curbd.recording.sufficiency import MIN_BINS_PER_WEIGHT
 
 MAX_Q_VALUE = 0.05

@@ -70,7 +70,11 @@ def as_text(value: Any) -> str:
     Unicode is normalised to its composed form (NFC).
     """
     if isinstance(value, bytes | np.bytes_):
-        value = value.decode("utf-8", errors="replace")
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            # Programs that do not write UTF-8 write Latin-1, or its extension of Windows.
+            value = value.decode("cp1252", errors="replace")
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
         return ""
     return unicodedata.normalize("NFC", str(value)).replace("\x00", "").strip()

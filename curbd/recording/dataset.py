@@ -244,7 +244,7 @@ def _attributes(
     resolved = settings.model_dump(mode="json", include=set(RecordingSettings.model_fields))
     resolved |= {"bin_width_s": trials.dt_s, "smoothing_s": activity.smoothing_s}
     n_missing, n_inside = int((trials.inside & ~activity.observed).sum()), int(trials.inside.sum())
-    notes = [*file.notes, *trials.notes, *inputs.notes]
+    notes = [*file.notes, *trials.notes, *filter(None, [trials.cut]), *inputs.notes]
     if n_missing:
         notes.append(f"{n_missing} of {n_inside} bins are missing (NaN).")
     return {

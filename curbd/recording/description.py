@@ -141,8 +141,6 @@ def region_lines(file: RecordingFile, origins: Sequence[LabelOrigin], order: Reg
             lines.append(f"  {origin.name} gives other labels: {counted(of_origin)}")
     for reason, count in units.loc[units["reason"] != "", "reason"].value_counts().items():
         lines.append(f"  {count} of {len(units)} units are left out: {reason}")
-    if len(set(labelled["region"])) == 1:
-        lines.append("  only one region: there is no pathway between regions to judge")
     return lines
 
 
@@ -279,7 +277,10 @@ def _trial_remarks(file: RecordingFile) -> list[str]:
         first, last = file.activity.span_s
         outside = (bounds[:, 1] < first) | (bounds[:, 0] > last)
         if outside.any():
-            hint = clock_hint(float(bounds[:, 0].min()), float(bounds[:, 1].max()), (first, last))
+            # A few rows with a wrong time do not tell the unit of all times.
+            most_outside = 2 * outside.sum() > len(bounds)
+            limits = float(bounds[:, 0].min()), float(bounds[:, 1].max())
+            hint = clock_hint(*limits, (first, last)) if most_outside else ""
             remarks.append(
                 f"{name}: {int(outside.sum())} of {len(bounds)} rows lie outside the recording ({first:.6g} to"
                 f" {last:.6g} s)" + (f"; {hint}." if hint else ".")
@@ -368,5 +369,7 @@ def seconds(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """Convert a duration in seconds to a string, in minutes if it is long."""
+    """Convert a duration in seconds to a string, in minutes or hours if it is long."""
+    if value >= 7200:
+        return f"{value / 3600:.3g} h"
     return f"{value / 60:.3g} min" if value >= 120 else f"{value:.3g} s"

@@ -19,6 +19,7 @@ from curbd.recording.dataset import RECORDING_NAMES, unit_coords
 from curbd.recording.inputs import names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
+from curbd.recording.regions import NO_LABEL_REASON
 from curbd.recording.selection import candidate_units, require_units, small_regions
 from curbd.recording.sufficiency import Amount, expected_amount, shortages
 from curbd.recording.units import absent_values
@@ -113,6 +114,8 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         return found
     with file:
         found.opened = True
+        told_apart = file.units.attrs.get("absent_mapping") or None
+        found.remarks += [f"{where}: {note}" for note in file.notes if not (told_apart and told_apart in note)]
         found.is_spikes = isinstance(file.activity, Spikes)
         found.labels = list(file.units.attrs.get("labels", []))
         found.absent_labels = list(file.units.attrs.get("absent_labels", []))
@@ -145,7 +148,9 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         n_inputs = len(activity.input_names) + len(inputs)
         region = units["region"].to_numpy()
         found.amount = expected_amount(region, unperturbed.inside, labels, n_inputs, settings.test_fraction)
-        found.remarks += [f"{where}: {text}" for text in shortages(found.amount, ("single units", "trials"))]
+        # Units whose labels have a mistake were read as one region.
+        purposes = ["single units", "trials"] if found.mistakes else ["regions", "single units", "trials"]
+        found.remarks += [f"{where}: {text}" for text in shortages(found.amount, purposes)]
         found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
         found.every_trial = _every_trial(unperturbed, [*activity.input_names, *inputs], name)
         found.has_trials = True
@@ -165,7 +170,10 @@ def amount_in_file(file: RecordingFile, settings: RecordingSettings) -> Amount |
     The expected amount; None if the file and the settings do not go together, or if no unit would be fitted.
     """
     regions = file.units["region"].tolist()
-    reasons = file.units["reason"].to_numpy(dtype=object)
+    reasons = file.units["reason"].to_numpy(dtype=object).copy()
+    labelled = (file.units["region_raw"] != "").to_numpy()
+    if labelled.any():
+        reasons[~labelled] = NO_LABEL_REASON
     kept = (reasons == "") & (small_regions(regions, reasons == "", settings.units) == "")
     try:
         trials = read_activity(_without_data(file), np.array([0]), settings, str(file.path)).trials
@@ -211,6 +219,10 @@ def _kept_units(file: RecordingFile, settings: Units, where: str, found: FileChe
     small = small_regions(regions, reasons == "", settings)
     reasons = np.where(small != "", small, reasons)
     require_units(reasons.tolist(), where)
+    if n_unlabelled := int((reasons == NO_LABEL_REASON).sum()):
+        found.remarks.append(
+            f"{where}: {n_unlabelled} of {len(reasons)} units are left out, without a region label (regions.mapping)."
+        )
     lost = sorted({regions[unit] for unit in candidates} - {regions[unit] for unit in np.flatnonzero(reasons == "")})
     if lost:
         found.remarks.append(
@@ -231,6 +243,7 @@ def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found:
     else:
         trials = activity.trials
         n_bins = float(np.median(trials.last - trials.first))
+        found.remarks += [f"{where}: {note}" for note in trials.notes]
         for remark in (remark_on_bins(n_bins, trials.dt_s), remark_on_smoothing(activity, n_bins * trials.dt_s)):
             found.remarks += [f"{where}: {remark}"] if remark else []
         return activity

@@ -17,7 +17,18 @@ from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
-from curbd.recording.hdf5_columns import cells_of, dataset_at, datasets, fields, has_cells, is_column, is_table, texts
+from curbd.recording.hdf5_columns import (
+    cells_of,
+    dataset_at,
+    datasets,
+    fields,
+    has_cells,
+    is_character_matrix,
+    is_column,
+    is_table,
+    rows_of_characters,
+    texts,
+)
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
@@ -94,6 +105,7 @@ def describe(
     rates = _rates(file, layout, where)
     dims: Sequence[str] = layout.dims or DEFAULT_DIMS[rates.ndim]
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
+    layout_notes = [*_axis_notes(rates, layout, dims), *_absent_datasets(file, settings, where)]
     facts = _unit_facts(file, settings, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
     nonlinearity = _nonlinearity(file, where)
@@ -142,13 +154,50 @@ def describe(
         intervals=intervals,
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
-        notes=tuple(notes + value_notes + unit_notes + trial_notes),
+        notes=tuple(layout_notes + notes + value_notes + unit_notes + trial_notes),
         subject=as_text(file.attrs.get("subject", "")),
         session=as_text(file.attrs.get("session", "")),
         true_currents=_true_currents(file, rates.shape, where) if rates.ndim == 3 else None,
         truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
+
+
+def _axis_notes(rates: h5py.Dataset, layout: HDF5Layout, dims: Sequence[str]) -> list[str]:
+    """A sentence on axes of equal length, whose order neither the file nor the settings tell."""
+    lengths = dict(zip(dims, rates.shape, strict=True))
+    alike = [dim for dim, length in lengths.items() if dim != "unit" and length == lengths["unit"]]
+    if layout.dims is not None or not alike:
+        return []
+    text = f"{layout.rates} is read as ({', '.join(dims)})"
+    if "MATLAB_class" in rates.attrs:
+        text += "; MATLAB writes axes in reverse order"
+    shape = " x ".join(map(str, rates.shape))
+    return [f"{text}. Its shape, {shape}, fits another order as well: hdf5.dims states the order of the axes."]
+
+
+def _absent_datasets(file: h5py.File, settings: RecordingSettings, where: str) -> list[str]:
+    """Sentences on datasets that the settings name and that the file does not hold.
+
+    Raises
+    ------
+    UserError : the dataset of the region labels is one of them, and no mapping gives the labels.
+    """
+    layout, notes = settings.hdf5, []
+    for key in ("region", "unit_id", "cell_type", "position", "inputs", "input_name", "trial"):
+        path = getattr(layout, key)
+        if path is None or path == getattr(HDF5Layout(), key) or path in file or dataset_at(file, path) is not None:
+            continue
+        hint = did_you_mean(path, datasets(file))
+        if key == "region" and settings.regions.mapping is None:
+            raise UserError.at(
+                f"{where}: hdf5.region",
+                found=f"{path!r}, which the file does not hold",
+                expected="a dataset",
+                todo=hint,
+            )
+        notes.append(f"hdf5.{key}: the file holds no {path}." + (f" {hint.capitalize()}" if hint else ""))
+    return notes
 
 
 def _reader(
@@ -230,9 +279,8 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
     if rates is None:
         paths = list(datasets(file))
         listed = ", ".join(paths[:12]) + (", ..." if len(paths) > 12 else "")
-        todo = "name the dataset under hdf5.rates; `curbd inspect` proposes a layout " + did_you_mean(
-            layout.rates, paths
-        )
+        hint = did_you_mean(layout.rates, paths)
+        todo = "; ".join(filter(None, ["name the dataset under hdf5.rates; `curbd inspect` proposes a layout", hint]))
         if any("spike" in path.casefold() and "time" in path.casefold() for path in paths):
             todo = SPIKE_TIMES_ADVICE
         raise UserError.at(
@@ -242,9 +290,10 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
             todo="it is an NWB file: set its format to nwb" if "nwb_version" in file.attrs else todo,
         )
     if rates.ndim not in DEFAULT_DIMS or rates.dtype.kind not in "biuf":
+        is_cells = h5py.check_ref_dtype(rates.dtype) is not None
         raise UserError.at(
             where_rates,
-            found=f"{rates.dtype} of shape {rates.shape}",
+            found=f"{'references, as of a cell array of MATLAB,' if is_cells else rates.dtype} of shape {rates.shape}",
             expected="numbers (trial, time, unit) or (time, unit)",
             todo="trials of different length are filled up with NaN to one array; other axes, such as sessions, need"
             " a file each",
@@ -347,6 +396,8 @@ def _unit_facts(
         dataset = dataset_at(file, name)
         if dataset is None:
             return None
+        if is_character_matrix(dataset) and n_units in dataset.shape:
+            return rows_of_characters(dataset, n_units)
         if dataset.size != n_units:
             read_as = ", ".join(layout.dims or DEFAULT_DIMS[rates.ndim])
             transposed = (

@@ -130,4 +130,26 @@ def texts(dataset: h5py.Dataset) -> list[str]:
     values = np.ravel(dataset[()])
     if h5py.check_ref_dtype(dataset.dtype) is not None:
         return [as_text("".join(map(chr, np.ravel(dataset.file[cell][()])))) for cell in values]
+    if dataset.dtype.kind == "f" and np.all(np.isnan(values) | (values == np.round(values))):
+        # Codes stored as floating-point numbers: 1, not 1.0.
+        return ["" if np.isnan(value) else str(int(value)) for value in values]
     return [as_text(value) for value in values]
+
+
+def is_character_matrix(dataset: h5py.Dataset) -> bool:
+    """Return whether a dataset is an array of characters with two axes, as MATLAB writes several texts."""
+    is_char = as_text(dataset.attrs.get("MATLAB_class", "")) == "char"
+    return is_char and dataset.ndim == 2 and min(dataset.shape) > 1
+
+
+def rows_of_characters(dataset: h5py.Dataset, length: int) -> list[str]:
+    """Return the texts of an array of characters, one for each place along the axis of this length.
+
+    Parameters
+    ----------
+    dataset : the array of characters (see `is_character_matrix`).
+    length : number of texts.
+    """
+    codes = np.asarray(dataset[()])
+    codes = codes.T if codes.shape[1] == length else codes
+    return [as_text("".join(map(chr, row))) for row in codes]

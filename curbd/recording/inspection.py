@@ -110,7 +110,7 @@ def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
         raise
     except UserError as error:
         listed = [f"  {name}: {' x '.join(map(str, series.data.shape))}" for name, series in stored.items()]
-        return [head, [*(activity or ["Activity"]), f"  {error}"], ["Time series", *listed]]
+        return [head, [*(activity or ["Activity"]), f"  {error}"], ["Time series", *listed] if listed else []]
     facts = nwb.facts_of(nwbfile, paths, settings, str(path))
     activity += activity_lines(recording_file)[bool(activity) :]
     activity += [f"  stored as ({stored_axes(stored[name])}): {name}" for name in paths if name in stored]
@@ -278,8 +278,9 @@ def _further_columns(recording_file: RecordingFile, table_of_trials: object) -> 
 
 
 def _possible_conditions(trials: pd.DataFrame) -> list[str]:
-    """Trial columns with few values, at least two."""
-    return [str(name) for name in trials.columns if 2 <= trials[name].nunique() <= MAX_PROPOSED_CONDITIONS]
+    """Trial columns with few values, at least two; times of the trials are none of them."""
+    columns = [name for name in trials.columns if name not in ("start_time", "stop_time")]
+    return [str(name) for name in columns if 2 <= trials[name].nunique() <= MAX_PROPOSED_CONDITIONS]
 
 
 def _paste(path: Path, format: str, columns: Mapping[str, object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from curbd.recording.time_units import seconds_per_unit, stated_unit
 from curbd.recording.unreadable import reading
 from curbd.settings.recording import RecordingSettings
 
+MAX_UNITS_LISTED = 8
+"""Longer lists of units are cut."""
 EVER_S = (-np.inf, np.inf)
 """First and last time, in seconds, if every time can be right."""
 
@@ -89,6 +91,7 @@ def spikes(units: DynamicTable, settings: RecordingSettings, where: str) -> tupl
     if observed is None:
         return Spikes(read=read, span_s=spiking_s, n_spikes=clock.n_spikes), notes
     notes += _note_on_cut_intervals(units, stored, observed, spiking_s)
+    notes += _observation_notes([observed(unit) for unit in range(stored.n_units)])
     span_s = _span_of_intervals_s(observed, stored.n_units) or spiking_s
     return Spikes(read=read, span_s=span_s, observed_s=observed, n_spikes=clock.n_spikes), notes
 
@@ -217,8 +220,50 @@ def _note_on_cut_intervals(
     ]
 
 
+def _usable(stretches: np.ndarray) -> np.ndarray:
+    """(stretch,) True for stretches (stretch, 2) that have two finite ends in their order."""
+    return np.isfinite(stretches).all(axis=1) & (stretches[:, 1] >= stretches[:, 0])
+
+
+def _observation_notes(observed: Sequence[np.ndarray]) -> list[str]:
+    """Sentences on stretches that cannot be used, and on units that were never observed at the same time.
+
+    Parameters
+    ----------
+    observed : for each unit, the stretches (stretch, 2) in which the unit was observed, in seconds.
+    """
+    notes = []
+    wrong = [unit for unit, stretches in enumerate(observed) if not _usable(stretches).all()]
+    if wrong:
+        listed = ", ".join(map(str, wrong[:MAX_UNITS_LISTED])) + (", ..." if len(wrong) > MAX_UNITS_LISTED else "")
+        notes.append(
+            f"obs_intervals of {len(wrong)} units (rows {listed}) end before they start or are not finite; these"
+            " stretches count as not observed."
+        )
+    starts, stops, n_observed = [], [], 0
+    for stretches in observed:
+        used = stretches[_usable(stretches)]
+        if not len(used):
+            continue
+        used, n_observed = used[np.argsort(used[:, 0])], n_observed + 1
+        latest = np.maximum.accumulate(used[:, 1])
+        # Stretches of a unit that overlap or touch are one stretch.
+        apart = used[1:, 0] > latest[:-1]
+        starts.append(used[np.r_[True, apart], 0])
+        stops.append(latest[np.r_[apart, True]])
+    times = np.concatenate([np.zeros(0), *starts, *stops])
+    change = np.repeat([1, -1], len(times) // 2)
+    most = int(np.cumsum(change[np.lexsort((change, times))]).max(initial=0))
+    if most < n_observed:
+        notes.append(
+            f"At most {most} of {n_observed} units were observed at the same time (obs_intervals): units that were"
+            " recorded at different times cannot be fitted together."
+        )
+    return notes
+
+
 def _span_of_intervals_s(observed: Callable[[int], np.ndarray], n_units: int) -> tuple[float, float] | None:
     """The first and last time at which any unit was observed, in seconds; None if no interval is valid."""
     stretches = np.concatenate([observed(unit) for unit in range(n_units)])
-    stretches = stretches[np.isfinite(stretches).all(axis=1) & (stretches[:, 1] >= stretches[:, 0])]
+    stretches = stretches[_usable(stretches)]
     return (float(stretches.min()), float(stretches.max())) if len(stretches) else None

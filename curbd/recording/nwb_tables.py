@@ -17,6 +17,9 @@ from curbd.recording.coded import code_names, decoded
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.unreadable import READING_ERRORS, reason_of
 
+TIME_SERIES_COLUMN = "timeseries"
+"""The column of NWB that links every interval to series; no condition is made from it."""
+
 
 def path_of(nwbfile: NWBFile, stored: Any) -> str:
     """Return the path of an object in the file, such as ``processing/ophys/Fluorescence/RoiResponseSeries``."""
@@ -151,6 +154,8 @@ def _interval_table(table: TimeIntervals, name: str) -> tuple[pd.DataFrame, list
             notes.append(f"{name}.{column} is left out: it cannot be read ({reason_of(error)}).")
             continue
         if cells is None:
+            if column != TIME_SERIES_COLUMN:
+                notes.append(f"{name}.{column} is left out: it holds references or arrays, not numbers or texts.")
             continue
         if len(cells) != len(table):
             notes.append(f"{name}.{column} is left out: it has {len(cells)} cells for {len(table)} rows.")

@@ -22,6 +22,8 @@ MAX_RESTARTS_PER_SPIKE = 0.2
 """With more steps back per spike, the spike times are not ordered at all, and the clock does not restart."""
 FAST_RATE_HZ = 1000.0
 """If the mean rate of a unit is above this rate, the times are probably not in seconds."""
+MAX_SILENT_SHARE = 0.5
+"""A stretch without any spike gets a remark if it is a larger part of the recording."""
 LONG_SPAN_S = 7 * 86400.0
 """A recording longer than a week gets a remark."""
 RESOLUTIONS_S = (1e-2, 1e-3, 1e-4)
@@ -124,7 +126,7 @@ class SpikeClock:
         -------
         One sentence per remark.
         """
-        notes = []
+        notes = self._silence_notes(span_s)
         if self.n_duplicates:
             text = f"{self.n_duplicates} duplicate spike times (same unit, same time) are counted once"
             why = resolution_s or (max(self.rounded) if self.rounded and self.n_spikes >= FEWEST_TIMES_JUDGED else None)
@@ -142,6 +144,27 @@ class SpikeClock:
                     f"Spike times are stored in single precision, which at {span_s[1]:.6g} s resolves {step:.2g} s:"
                     " late spikes that are closer together have the same time."
                 )
+        return notes
+
+    def _silence_notes(self, span_s: tuple[float, float]) -> list[str]:
+        """Units without a spike, and a stretch without a spike of any unit that is most of the recording."""
+        notes = []
+        if n_silent := sum(count == 0 for count in self._counts):
+            notes.append(f"{n_silent} of {self.n_units} units have no spike; they are left out (units.min_rate_hz).")
+        if self.n_spikes < FEWEST_TIMES_JUDGED:
+            return notes
+        times = np.sort(np.concatenate([*self._sampled, np.ravel(self.ends)]))
+        times = times[(times >= span_s[0]) & (times <= span_s[1])]
+        if times.size < 2:
+            return notes
+        longest = int(np.argmax(np.diff(times)))
+        begin, end = times[longest], times[longest + 1]
+        if end - begin > MAX_SILENT_SHARE * (span_s[1] - span_s[0]):
+            share = (end - begin) / (span_s[1] - span_s[0])
+            notes.append(
+                f"No unit has a spike from {begin:.6g} to {end:.6g} s, {share:.0%} of the recording: a single wrong"
+                " spike time makes a recording longer than it is; windows.table chooses the times that are used."
+            )
         return notes
 
     def _reversal_notes(self) -> list[str]:

@@ -1,16 +1,20 @@
 """Whether a recording holds enough data for each level of analysis, told before anything is fitted.
 
 At the level of single units, every weight of a network needs training bins. At the level of populations, the state of a
-region is seen through its recorded units. At both levels, the null of a pathway exchanges trials of a condition.
+region is seen through its recorded units. At both levels, the null of a pathway exchanges trials of a condition, and a
+pathway between regions needs two regions.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+
+from curbd.beside_limit import beside_limit
 
 MIN_BINS_PER_WEIGHT = 5.0
 """Smallest number of training bins per weight with which a network of single units can be judged."""
@@ -46,7 +50,7 @@ class Statement(NamedTuple):
 
     Attributes
     ----------
-    about : ``single units``, ``populations`` or ``trials``; the text begins with these words.
+    about : ``regions``, ``single units``, ``populations`` or ``trials``; the text begins with these words.
     enough : True if the data are enough.
     text : the sentence.
     """
@@ -95,7 +99,7 @@ def expected_amount(
 
 
 def statements(amount: Amount) -> list[Statement]:
-    """Say in one sentence each whether the data are enough for single units, for populations, and for the null.
+    """Say in one sentence each whether the data are enough for pathways, single units, populations, and the null.
 
     Parameters
     ----------
@@ -103,32 +107,46 @@ def statements(amount: Amount) -> list[Statement]:
 
     Returns
     -------
-    The sentences on bins per weight, units per region, and trials per condition.
+    The sentences on the number of regions, bins per weight, units per region, and trials per condition.
     """
-    return [_single_units(amount), _populations(amount), _trials(amount)]
+    return [_regions(amount), _single_units(amount), _populations(amount), _trials(amount)]
 
 
-def shortages(amount: Amount, about: Collection[str] = ("single units", "populations", "trials")) -> list[str]:
+def shortages(
+    amount: Amount, about: Collection[str] = ("regions", "single units", "populations", "trials")
+) -> list[str]:
     """Return the sentences on what is not enough, for some purposes (see `Statement`)."""
     return [statement.text for statement in statements(amount) if not statement.enough and statement.about in about]
+
+
+def _regions(amount: Amount) -> Statement:
+    names = list(amount.units)
+    if len(names) > 1:
+        n_pathways = len(names) * (len(names) - 1)
+        return Statement("regions", True, f"regions: {len(names)}, with {n_pathways} pathways between them.")
+    known = f"only one region ({names[0]})" if names else "no region"
+    text = f"regions: {known}, so that there is no pathway between regions to judge."
+    return Statement("regions", False, text)
 
 
 def _single_units(amount: Amount) -> Statement:
     n_units = sum(amount.units.values())
     per_weight = amount.bins / max(n_units + amount.inputs + 1, 1)
-    digits = 0 if per_weight >= 2 * MIN_BINS_PER_WEIGHT else 1
-    known = f"single units: {per_weight:.{digits}f} training bins per weight ({amount.bins} bins, {n_units} units)"
+    shown = beside_limit(per_weight, MIN_BINS_PER_WEIGHT, ".0f" if per_weight >= 2 * MIN_BINS_PER_WEIGHT else ".1f")
+    known = f"single units: {shown} training bins per weight ({amount.bins} bins, {n_units} units)"
     if per_weight >= MIN_BINS_PER_WEIGHT:
         return Statement("single units", True, f"{known}; {MIN_BINS_PER_WEIGHT:g} are needed.")
     most = max(int(amount.bins / MIN_BINS_PER_WEIGHT) - amount.inputs - 1, 0)
-    times = (
-        f", {MIN_BINS_PER_WEIGHT / per_weight:.1f} times as many bins (trials, longer windows)" if amount.bins else ""
-    )
+    needed = [f"at most {most} units"] if most > 1 else []
+    if amount.bins:
+        # Rounded up, so that this number of bins is enough.
+        times = math.ceil(10 * MIN_BINS_PER_WEIGHT / per_weight) / 10
+        needed.append(f"{times:.1f} times as many bins (trials, longer windows)")
     return Statement(
         "single units",
         False,
         f"{known}, fewer than the {MIN_BINS_PER_WEIGHT:g} that are needed: no pathway between single units can be "
-        f"resolved. Needed are at most {most} units{times}, or a model of populations.",
+        f"resolved. Needed are {', '.join([*needed, 'or a model of populations'])}.",
     )
 
 

@@ -97,6 +97,32 @@ def window_notes(start: np.ndarray, stop: np.ndarray, name: str, dt_s: float) ->
     return notes
 
 
+def beside_notes(rows: pd.DataFrame, start: np.ndarray, stop: np.ndarray, name: str) -> list[str]:
+    """Return a sentence on windows that lie wholly before or after their own trial.
+
+    Parameters
+    ----------
+    rows : (window,) the rows of the table, with ``start_time`` and ``stop_time`` in seconds.
+    start : (window,) start of each window in seconds.
+    stop : (window,) end of each window in seconds.
+    name : name of the table.
+
+    Returns
+    -------
+    A list with one sentence, or an empty list.
+    """
+    bounds = rows[["start_time", "stop_time"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    begin, end = bounds.T
+    beside = (start >= end) | (stop <= begin)
+    if not beside.any():
+        return []
+    row = int(np.argmax(beside))
+    return [
+        f"{name}: {int(beside.sum())} of {len(rows)} windows lie outside of their own trial, e.g. {start[row]:.6g} to"
+        f" {stop[row]:.6g} s for the trial from {begin[row]:.6g} to {end[row]:.6g} s (windows.start_s, windows.stop_s)."
+    ]
+
+
 def are_relative(table: pd.DataFrame, column: str) -> bool:
     """Return whether the times of a column probably count from the start of each trial.
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
-from curbd.recording.cells import cell_text, column_of, matching_rows
-from curbd.recording.window_checks import are_relative, clock_hint, condition_notes, window_notes
+from curbd.recording.cells import cell_text, column_of, matching_rows, numbers
+from curbd.recording.window_checks import are_relative, beside_notes, clock_hint, condition_notes, window_notes
 from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
@@ -39,6 +39,7 @@ class Trials:
     notes : sentences on what was left out, and why.
     clocked : True if `zero_s` is on the clock of the recording, so that the times of different trials can be compared.
     blocks : True if the trials are blocks of continuous data, so that bin k is a different moment in every block.
+    cut : a sentence on the blocks; '' for trials.
     """
 
     zero_s: np.ndarray
@@ -50,6 +51,7 @@ class Trials:
     notes: tuple[str, ...] = ()
     clocked: bool = True
     blocks: bool = False
+    cut: str = ""
 
     def __len__(self) -> int:
         return len(self.zero_s)
@@ -170,6 +172,7 @@ def trials_of(
         )
     notes += condition_notes(rows, used, settings.conditions, name)
     notes += window_notes(start[used], stop[used], name, dt_s)
+    notes += beside_notes(rows[used], start[used], stop[used], name)
     rows, align, start, stop = rows[used].reset_index(drop=True), align[used], start[used], stop[used]
 
     if continuous or len(rows) == 1:
@@ -238,6 +241,14 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
 
 def _times(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
     cells = column_of(table, column, where)
+    several = [cell for cell in cells if isinstance(cell, str) and np.isfinite(numbers(cell.split(","))).sum() > 1]
+    if several:
+        raise UserError.at(
+            f"{where}, column {column}",
+            found=f"several times in {len(several)} of {len(cells)} rows, such as {several[0]}",
+            expected="one time in seconds, or none, in every row",
+            todo="write the wanted time of every row into a column of its own",
+        )
     times = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
     if len(times) and not np.isfinite(times).any():
         raise UserError.at(f"{where}, column {column}", found="no number in any row", expected="times in seconds")
@@ -293,8 +304,9 @@ def _blocks(
         last=end - begin,
         dt_s=dt_s,
         columns=columns,
-        notes=(*notes, text),
+        notes=notes,
         blocks=True,
+        cut=text,
     )
 
 

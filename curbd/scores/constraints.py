@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.beside_limit import beside_limit
 from curbd.scores.score import ALL_REGIONS
 
 Array = np.ndarray
@@ -88,14 +89,17 @@ def _held_out(fit: xr.Dataset) -> dict[str, Any]:
     if not np.isfinite(constrained):
         return row | {"verdict": "untested", "reason": "no held-out transitions"}
     if cost < -MAX_COST_SHARE * abs(unconstrained):
-        reason = f"the constraints lower the held-out R2 from {unconstrained:.3f} to {constrained:.3f}"
+        before = beside_limit(unconstrained, constrained, ".3f")
+        after = beside_limit(constrained, unconstrained, ".3f")
+        reason = f"the constraints lower the held-out R2 from {before} to {after}"
         return row | {"verdict": "contradicted", "reason": reason}
     if p_value > MAX_P_VALUE:
         reason = f"shuffled cell types predict as well (R2 {row['shuffled_r2']:.3f} instead of {constrained:.3f})"
         return row | {"verdict": "no_evidence", "reason": reason}
     if not len(shuffled):
         return row | {"verdict": "untested", "reason": "no fits with shuffled cell types"}
-    reason = f"no loss of held-out R2 ({cost:+.3f}), and shuffled cell types predict worse ({row['shuffled_r2']:.3f})"
+    worse = f"{beside_limit(row['shuffled_r2'], constrained, '.3f')} instead of {constrained:.3f}"
+    reason = f"no loss of held-out R2 ({cost:+.3f}), and shuffled cell types predict worse ({worse})"
     return row | {"verdict": "supported", "reason": reason}
 
 

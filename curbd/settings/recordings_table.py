@@ -222,6 +222,8 @@ def _advice_on_path(path: Path) -> str:
     """What to do about a file that does not exist: the nearest name in its folder, or a line for each file."""
     if set(path.name) & set("*?") or "$" in str(path):
         return "write a line for each file with its whole name: patterns and variables are not replaced"
+    if path.is_symlink():
+        return f"the path is a link to {path.readlink()}, which does not exist"
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     return "; ".join(filter(None, [RELATIVE_PATHS, did_you_mean(path.name, names)]))
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from curbd.beside_limit import beside_limit
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth
-from curbd.pathways.beside_limit import beside_limit
 from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.verdict import GRADES

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from curbd import teachers
 from curbd.estimators.fitting import fit
@@ -103,3 +104,20 @@ def test_absent_pairs_have_no_weight_and_no_uncertainty(recording, tmp_path):
     variance = np.linalg.inv(gram + np.diag(ridge[5])).diagonal()
     present = np.flatnonzero(J[5] != 0)
     assert variance[absent].max() < 1e-4 * variance[present].min()
+
+
+def test_a_loss_that_decides_can_be_seen_in_the_reason():
+    weights = (("seed", "target", "source"), np.ones((1, 2, 2)))
+    fits = xr.Dataset(
+        {
+            "J": weights,
+            "unconstrained_J": weights,
+            "control": (("trial_fit",), ["constrained", "unconstrained"]),
+            "control_r2": (("seed", "trial_fit"), [[0.01, 0.01036]]),
+        },
+        coords={"seed": [0], "target_region": ("target", ["A", "B"]), "sign": ("source", [1, 1])},
+        attrs={"recording": "rec", "model": "full"},
+    )
+    whole = constraint_table(fits).iloc[0]
+    assert whole["verdict"] == "contradicted"
+    assert whole["reason"] == "the constraints lower the held-out R2 from 0.0104 to 0.0100"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from curbd.pathways.beside_limit import beside_limit
+from curbd.beside_limit import beside_limit
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import believed_currents
 from curbd.pathways.multiplicity import benjamini_hochberg

@@ -29,6 +29,8 @@ def test_enough_data_are_not_remarked_on() -> None:
         ({"bins": 100}, ["2.0 training bins per weight", "at most 19 units", "2.5 times as many bins"]),
         ({"units": {"A": 20, "B": 4}}, ["fewer than 10 units in B (4)"]),
         ({"units": dict.fromkeys("ABC", 1) | {"D": 10}}, ["3 of 4 regions have one unit", "regions.merge"]),
+        ({"units": {"A": 20}}, ["only one region (A)", "no pathway between regions"]),
+        ({"bins": 249}, ["4.98 training bins per weight", "1.1 times as many bins"]),
         ({"trials": {"left": 20, "right": 2}}, ["1 of 2 conditions have fewer than 4 training trials"]),
     ],
 )
@@ -39,7 +41,7 @@ def test_each_shortage_is_told_in_one_sentence(change: dict[str, object], expect
 
 def test_units_and_bins_that_the_sentence_asks_for_are_enough() -> None:
     few = ENOUGH._replace(bins=100)
-    assert shortages(few._replace(units={"A": 19})) == []
+    assert shortages(few._replace(units={"A": 10, "B": 9}), ["single units"]) == []
     assert shortages(few._replace(bins=250)) == []
 
 

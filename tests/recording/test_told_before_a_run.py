@@ -1,0 +1,165 @@
+"""What a file holds and a run leaves out or probably misreads is told by the check before the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from curbd.errors import UserError
+from curbd.recording import open_recording
+from curbd.recording.file_check import check_file
+from curbd.recording.ingest import ingest
+from curbd.recording.inspection import inspect
+from curbd.settings.recording import RecordingSettings
+
+
+def spikes(rng, n_units: int = 8, stop_s: float = 40.0) -> list[np.ndarray]:
+    return [np.sort(rng.uniform(0, stop_s, 200)) for _ in range(n_units)]
+
+
+def with_trials(nwbfile, times, labels, start=None, **columns):
+    nwbfile.add_unit_column("location", "region")
+    for spike_times, label in zip(times, labels, strict=True):
+        nwbfile.add_unit(spike_times=spike_times, location=label)
+    start = np.arange(1.0, 37.0, 3.0) if start is None else start
+    for name in columns:
+        nwbfile.add_trial_column(name, name, index=isinstance(columns[name][0], list))
+    for row, begin in enumerate(start):
+        nwbfile.add_trial(start_time=begin, stop_time=begin + 2, **{name: columns[name][row] for name in columns})
+    return nwbfile
+
+
+def check_of(path: Path, format: str = "nwb", **settings):
+    return check_file(path, format, RecordingSettings.model_validate(settings), "rec")
+
+
+def told(check, *parts: str) -> bool:
+    return any(all(part in remark for part in parts) for remark in check.remarks)
+
+
+TRIALS = {"windows": {"table": "trials"}}
+TWO = ["A"] * 4 + ["B"] * 4
+
+
+def test_rows_and_units_that_are_left_out(empty_nwb, save_nwb, rng) -> None:
+    start = np.arange(1.0, 37.0, 3.0)
+    start[[2, 11]] = np.nan, 5000.0
+    times = spikes(rng)
+    times[0] = np.array([])
+    path = save_nwb(with_trials(empty_nwb(), times, ["A"] * 4 + ["B"] * 3 + [""], start))
+    check = check_of(path, **TRIALS)
+    assert check.mistakes == []
+    for parts in (
+        ("1 of 12 rows are left out", "without a time"),
+        ("1 of 12 rows are left out", "outside the recording"),
+        ("1 of 8 units have no spike",),
+        ("1 of 8 units are left out, without a region label",),
+    ):
+        assert told(check, *parts), check.remarks
+    with open_recording(path, "nwb") as file:
+        settings = RecordingSettings.model_validate(TRIALS)
+        notes = ingest(file, settings, "rec").recording.attrs["notes"].splitlines()
+    assert {f"rec ({path}): {note}" for note in notes} <= set(check.remarks)
+
+
+def test_a_single_region_that_is_left(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), ["A"] * 7 + ["B"]))
+    assert told(check_of(path, **TRIALS), "only one region (A)", "no pathway between regions")
+    assert "only one region (A)" in inspect(path)
+
+
+def test_a_column_of_several_times_is_no_event(empty_nwb, save_nwb, rng) -> None:
+    licks = [[begin + 0.1 * lick for lick in range(1 + row % 3)] for row, begin in enumerate(np.arange(1.0, 37.0, 3.0))]
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO, licks=licks))
+    (mistake,) = check_of(path, windows={"table": "trials", "align": "licks", "start_s": -0.5, "stop_s": 1}).mistakes
+    assert "column licks: found several times in 8 of 12 rows, such as 4.0, 4.1" in mistake
+
+
+def test_windows_outside_of_their_own_trials(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO))
+    check = check_of(path, windows={"table": "trials", "start_s": 2.5, "stop_s": 4.5})
+    assert told(check, "12 of 12 windows lie outside of their own trial, e.g. 3.5 to 5.5 s")
+    assert not told(check_of(path, windows={"table": "trials", "start_s": -0.5, "stop_s": 4.5}), "own trial")
+
+
+def test_columns_of_references_say_why_they_are_missing(empty_nwb, save_nwb, rng) -> None:
+    nwbfile = empty_nwb()
+    group = nwbfile.create_electrode_group("shank", "a shank", "A", nwbfile.create_device("probe"))
+    nwbfile.add_electrode(group=group, location="A")
+    nwbfile.add_trial_column("site", "stimulated site", table=nwbfile.electrodes)
+    nwbfile.add_unit_column("location", "region")
+    for times, label in zip(spikes(rng), TWO, strict=True):
+        nwbfile.add_unit(spike_times=times, location=label)
+    for begin in np.arange(1.0, 37.0, 3.0):
+        nwbfile.add_trial(start_time=begin, stop_time=begin + 2, site=0)
+    assert "trials.site is left out: it holds references" in inspect(save_nwb(nwbfile))
+
+
+def test_two_rows_offer_no_times_as_conditions(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO, np.array([1.0, 5.0])))
+    assert "windows.conditions" not in inspect(path).partition("Further columns")[2].partition("Look at")[0]
+
+
+def test_a_stretch_without_spikes_that_is_most_of_the_recording(empty_nwb, save_nwb, rng) -> None:
+    times = spikes(rng)
+    times[3] = np.r_[-3000.0, times[3]]
+    path = save_nwb(with_trials(empty_nwb(), times, TWO))
+    assert told(check_of(path, **TRIALS), "No unit has a spike from -3000 to 0", "99% of the recording")
+
+
+def test_units_that_were_never_observed_together(empty_nwb, save_nwb, rng) -> None:
+    def remarks(stretches) -> list[str]:
+        nwbfile = empty_nwb()
+        nwbfile.add_unit_column("location", "region")
+        for times, label, observed in zip(spikes(rng), TWO, stretches, strict=True):
+            nwbfile.add_unit(spike_times=times, location=label, obs_intervals=observed)
+        return [remark.partition("): ")[2] for remark in check_of(save_nwb(nwbfile)).remarks]
+
+    halves = remarks([[[0, 20]]] * 4 + [[[20, 40]]] * 4)
+    assert any("At most 4 of 8 units were observed at the same time" in remark for remark in halves)
+    overlapping = remarks([[[0, 30], [20, 40]]] * 4 + [[[10, 40]]] * 4)
+    assert not any("obs_intervals" in remark for remark in overlapping)
+    wrong = remarks([[[40, 0]], [[np.nan, 40]]] + [[[0, 40]]] * 6)
+    assert any("obs_intervals of 2 units (rows 0, 1) end before they start" in remark for remark in wrong)
+
+
+def plain_hdf5(path: Path, rng, **datasets) -> Path:
+    content = {"rates": rng.random((60, 4)), "time": np.arange(60) / 10, "region": np.array([b"A", b"A", b"B", b"B"])}
+    with h5py.File(path, "w") as file:
+        for name, values in (content | datasets).items():
+            file[name] = values
+    return path
+
+
+def test_axes_of_equal_length_are_told_unless_the_order_is_stated(tmp_path: Path, rng) -> None:
+    path = plain_hdf5(tmp_path / "rec.h5", rng, rates=rng.random((4, 60, 4)))
+    assert told(check_of(path, "hdf5"), "read as (trial, time, unit)", "4 x 60 x 4, fits another order")
+    stated = {"dims": ["trial", "time", "unit"]}
+    assert not told(check_of(path, "hdf5", hdf5=stated), "fits another order")
+
+
+def test_datasets_that_the_settings_name_and_the_file_lacks(tmp_path: Path, rng) -> None:
+    path = plain_hdf5(tmp_path / "rec.h5", rng)
+    with pytest.raises(UserError, match=r"hdf5.region: found 'regions', .* did you mean 'region'\?"):
+        open_recording(path, "hdf5", RecordingSettings.model_validate({"hdf5": {"region": "regions"}}))
+    units = {"min_per_region": 2}
+    assert told(check_of(path, "hdf5", hdf5={"cell_type": "types"}, units=units), "hdf5.cell_type", "holds no types")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (np.array([1.0, 1.0, 2.0, 2.0]), ["1", "1", "2", "2"]),
+        (np.array(["é".encode("latin-1")] * 2 + [b"B"] * 2), ["é", "é", "B", "B"]),
+        (np.array([[ord(letter) for letter in text] for text in ("CA1", "CA1", "V1 ", "V1 ")], "u2").T, None),
+    ],
+)
+def test_labels_as_other_programs_write_them(tmp_path: Path, rng, labels: np.ndarray, expected: list[str]) -> None:
+    path = plain_hdf5(tmp_path / "rec.h5", rng, region=labels)
+    with h5py.File(path, "a") as file:
+        file["region"].attrs["MATLAB_class"] = np.bytes_("char" if expected is None else "double")
+    with open_recording(path, "hdf5") as file:
+        assert file.units["region"].tolist() == (expected or ["CA1", "CA1", "V1", "V1"])
