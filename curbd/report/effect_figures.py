@@ -27,9 +27,9 @@ from curbd.report.drawing import (
     wrapped_label,
     zero_line,
 )
-from curbd.report.inactivation_figures import effects
 from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRange
 from curbd.report.reading import ModelResults
+from curbd.report.region_effects import effects
 from curbd.tables.experiments import ALL_REGIONS
 
 MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12
@@ -39,70 +39,94 @@ MAX_MAP_P_VALUE = 0.05
 
 def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
     """Draw the strongest effects over time: intact and perturbed rates, and their difference."""
-    rows = effects(fit)
-    rows = rows[rows["perturbed_share"] < 1]
     course = fit.of_first_seed("inactivation_timecourses")
-    if rows.empty or course.empty:
+    chosen = _strongest(effects(fit))
+    if not chosen or course.empty:
         return None
-    # Supported effects come first; of every experiment, the region with the largest effect.
-    order = rows.assign(unsupported=rows["verdict"] != "supported")
-    order = order.sort_values(["unsupported", "size"], ascending=[True, False], kind="stable")
-    chosen = order.drop_duplicates("perturbation").head(MAX_EXPERIMENTS_SHOWN).to_dict("records")
     figure, axes = panels(2, len(chosen), (max(4.0, 0.5 + 2.4 * len(chosen)), 4.6), share_x=True)
     ranges = _recorded_ranges(fit)
-    beyond, has_interval = False, False
-    true = "true_mean" in course and bool(course["true_mean"].notna().any())
-    for column, row in enumerate(chosen):
-        keys = ("perturbation", "target", "condition")
-        line = course[np.logical_and.reduce([course[key] == row[key] for key in keys])].sort_values("time_s")
+    lines = [_rows_of_effect(course, row) for row in chosen]
+    beyond = [_leaves(ranges[row["target"]], line) for row, line in zip(chosen, lines, strict=True)]
+    has_truth = "true_mean" in course and bool(course["true_mean"].notna().any())
+    for (upper, lower), row, line, is_beyond in zip(axes.T, chosen, lines, beyond, strict=True):
         colour = palette[row["target"]]
-        time, intact, effect = (line[name].to_numpy() for name in ("time_s", "intact_mean", "effect_mean"))
-        low, high = line["ci_low"].to_numpy(), line["ci_high"].to_numpy()
-        upper, lower = axes[:, column]
         for panel in (upper, lower):
             panel.set_label(f"{row['perturbation']} on {row['target']}")
             panel.axvspan(row["start_s"], row["stop_s"], color="#F0F0F0", zorder=-1)
-        has_interval |= bool(np.isfinite(low).any())
         title = f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row)
-        if ranges[row["target"]].is_left_by(np.concatenate([intact, intact + effect])):
-            beyond = True
-            title += f"\n{BEYOND_RANGE}"
+        upper.set_title(title + f"\n{BEYOND_RANGE}" * is_beyond)
+        if is_beyond:
             ranges[row["target"]].draw(upper)
-        upper.plot(time, intact, color=INK, linewidth=0.9, label="intact")
-        upper.fill_between(time, intact + low, intact + high, color=colour, alpha=0.25, linewidth=0, label="perturbed")
-        upper.plot(time, intact + effect, color=colour, linewidth=1.8, label="perturbed")
-        upper.set_title(title)
-        zero_line(lower)
-        lower.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0, label="effect")
-        lower.plot(time, effect, color=colour, linewidth=1.8, label="effect")
-        if true:
-            lower.plot(time, line["true_mean"], color=INK, linewidth=0.9, linestyle="--", label="true effect")
-        lower.set_xlabel("time (s)")
+        _draw_rates(upper, line, colour)
+        _draw_difference(lower, line, colour, has_truth)
         event_line(upper)
         event_line(lower)
     axes[0, 0].set_ylabel("scaled rate")
     axes[1, 0].set_ylabel("effect")
-    legend: list[Line2D | Patch] = [
-        Line2D([], [], color=INK, linewidth=0.9, label="intact run"),
-        Line2D([], [], color=GREY, linewidth=1.8, label="perturbed (in the colour of the region)"),
-    ]
-    if has_interval:
-        legend.append(Patch(color=GREY, alpha=0.4, label=fit.interval_label))
-    if true:
-        legend.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label="true effect"))
-    legend_below(figure, legend)
+    interval_label = fit.interval_label if any(np.isfinite(line["ci_low"]).any() for line in lines) else ""
+    legend_below(figure, _legend_of_courses(interval_label, has_truth))
     names = "; ".join(f"{row['perturbation']} on {row['target']}" for row in chosen)
     return Drawing(
         figure,
         f"Time courses of the strongest effects: {names}",
         "Effects over time, mean over units and trials: of every experiment the largest effect, supported effects "
-        "first. Top: rates of the region in the intact and "
-        "the perturbed simulation. Bottom: the difference. Grey: the time of the perturbation. Effects of opposite "
-        "sign on "
-        "different units cancel in this mean, but not in effect_rms of inactivation_timecourses.parquet."
-        + f" {BEYOND_RANGE_MEANING}"
-        * beyond,
+        "first. Top: rates of the region in the intact and the perturbed simulation. Bottom: the difference. Grey: the "
+        "time of the perturbation. Effects of opposite sign on different units cancel in this mean, but not in "
+        "effect_rms of inactivation_timecourses.parquet." + f" {BEYOND_RANGE_MEANING}" * any(beyond),
     )
+
+
+def _strongest(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The largest effect of every experiment on regions that it leaves at least partly alone, supported ones first."""
+    rows = rows[rows["perturbed_share"] < 1]
+    order = rows.assign(unsupported=rows["verdict"] != "supported")
+    order = order.sort_values(["unsupported", "size"], ascending=[True, False], kind="stable")
+    return order.drop_duplicates("perturbation").head(MAX_EXPERIMENTS_SHOWN).to_dict("records")
+
+
+def _rows_of_effect(course: pd.DataFrame, effect: Mapping[Hashable, Any]) -> pd.DataFrame:
+    """The time course of an effect, in the order of the bins."""
+    keys = ("perturbation", "target", "condition")
+    return course[np.logical_and.reduce([course[key] == effect[key] for key in keys])].sort_values("time_s")
+
+
+def _leaves(recorded: RateRange, line: pd.DataFrame) -> bool:
+    """Whether the intact or the perturbed rate leaves the range of the recorded rates."""
+    return recorded.is_left_by(np.concatenate([line["intact_mean"], line["intact_mean"] + line["effect_mean"]]))
+
+
+def _draw_rates(panel: Axes, line: pd.DataFrame, colour: str) -> None:
+    """Draw the intact and the perturbed rate over time."""
+    time, intact, effect = (line[name].to_numpy() for name in ("time_s", "intact_mean", "effect_mean"))
+    low, high = intact + line["ci_low"].to_numpy(), intact + line["ci_high"].to_numpy()
+    panel.plot(time, intact, color=INK, linewidth=0.9, label="intact")
+    panel.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0, label="perturbed")
+    panel.plot(time, intact + effect, color=colour, linewidth=1.8, label="perturbed")
+
+
+def _draw_difference(panel: Axes, line: pd.DataFrame, colour: str, has_truth: bool) -> None:
+    """Draw the perturbed minus the intact rate over time and, if it is known, that of the true network."""
+    time = line["time_s"].to_numpy()
+    zero_line(panel)
+    low, high = line["ci_low"].to_numpy(), line["ci_high"].to_numpy()
+    panel.fill_between(time, low, high, color=colour, alpha=0.25, linewidth=0, label="effect")
+    panel.plot(time, line["effect_mean"].to_numpy(), color=colour, linewidth=1.8, label="effect")
+    if has_truth:
+        panel.plot(time, line["true_mean"], color=INK, linewidth=0.9, linestyle="--", label="true effect")
+    panel.set_xlabel("time (s)")
+
+
+def _legend_of_courses(interval_label: str, has_truth: bool) -> list[Line2D | Patch]:
+    """The legend of effects over time; without an interval if the label is ''."""
+    legend: list[Line2D | Patch] = [
+        Line2D([], [], color=INK, linewidth=0.9, label="intact run"),
+        Line2D([], [], color=GREY, linewidth=1.8, label="perturbed (in the colour of the region)"),
+    ]
+    if interval_label:
+        legend.append(Patch(color=GREY, alpha=0.4, label=interval_label))
+    if has_truth:
+        legend.append(Line2D([], [], color=INK, linewidth=0.9, linestyle="--", label="true effect"))
+    return legend
 
 
 def _recorded_ranges(fit: ModelResults) -> dict[str, RateRange]:

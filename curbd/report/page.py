@@ -10,7 +10,7 @@ from urllib.parse import quote
 import jinja2
 
 from curbd.progress import tracked
-from curbd.report import inactivation_figures, questions
+from curbd.report import questions
 from curbd.report.code_words import coded
 from curbd.report.contrast_figures import NEGATIVE_DIFFERENCE, SCALE_OF_DIFFERENCES
 from curbd.report.drawing import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
@@ -21,6 +21,7 @@ from curbd.report.page_colours import dark_rules
 from curbd.report.picture import Picture
 from curbd.report.reading import RunResults
 from curbd.report.recording_page import recording_page
+from curbd.report.region_effects import effects_in_hz
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 SCRIPTS = ("readout.js", "report.js", "choice.js")
@@ -58,7 +59,7 @@ def pages(run: RunResults) -> Iterator[tuple[str, str]]:
             diagrams[name] = values["diagrams"][about.model]
         yield _path_of(name), render("recording.html", **values, up="../../", here=name)
         for fit in recorded.fits:
-            in_hz[name, fit.name] = inactivation_figures.effects_in_hz(fit)
+            in_hz[name, fit.name] = effects_in_hz(fit)
             values = model_page(name, fit, run.palette, results)
             yield _path_of(name, fit.name), render("model.html", **values, recording=name, up="../../../", here="")
     tables = {

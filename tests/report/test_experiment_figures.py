@@ -16,7 +16,7 @@ from curbd.inactivation.tabulate import inactivation_table, timecourse_table, un
 from curbd.pathways.judge import judge
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest
-from curbd.report import effect_figures, inactivation_figures, interaction_figures
+from curbd.report import dose_figure, effect_figures, effect_matrix, interaction_figures
 from curbd.report.drawing import colours, report_style
 from curbd.report.reading import ModelResults
 from curbd.settings.experiments import ExperimentSettings, Inactivation
@@ -65,12 +65,12 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> ModelResults:
 
 def test_every_experiment_is_in_the_matrix(fitted: ModelResults) -> None:
     with report_style():
-        picture = inactivation_figures.matrix(fitted, PALETTE)
+        picture = effect_matrix.matrix(fitted, PALETTE)
     assert picture.caption.startswith("Predicted effect of every experiment")
     few = fitted.tables["inactivations"]
     few = few[few["perturbation"].str.contains("off|cut")]
     with report_style():
-        picture = inactivation_figures.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}), PALETTE)
+        picture = effect_matrix.matrix(fitted._replace(tables=fitted.tables | {"inactivations": few}), PALETTE)
     for name in ("off:A on B", "cut:A->B on B"):
         assert f"{name}: " in picture.alt
     rows = few.set_index(["perturbation", "target"])
@@ -80,7 +80,7 @@ def test_every_experiment_is_in_the_matrix(fitted: ModelResults) -> None:
 
 def test_series_of_doses_are_separate(fitted: ModelResults) -> None:
     with report_style():
-        picture = inactivation_figures.doses(fitted, PALETTE)
+        picture = dose_figure.doses(fitted, PALETTE)
     assert set(picture.alt.partition(": ")[2].split("; ")) == {"dose:B", "part:A"}
     assert "true network" in picture.caption
 
@@ -114,8 +114,8 @@ def test_what_is_not_there_is_not_drawn(fitted: ModelResults) -> None:
     plain = {name: rows.drop(columns=["true_mean", "true_rms"], errors="ignore") for name, rows in empty.items()}
     nothing = fitted._replace(tables=plain)
     with report_style():
-        assert inactivation_figures.matrix(nothing, PALETTE) is None
-        for draw in (inactivation_figures.doses, effect_figures.timecourses, effect_figures.agreement):
+        assert effect_matrix.matrix(nothing, PALETTE) is None
+        for draw in (dose_figure.doses, effect_figures.timecourses, effect_figures.agreement):
             assert draw(nothing, PALETTE) is None
         assert effect_figures.measured(nothing, PALETTE) is None
         assert interaction_figures.direct_and_total(nothing, PALETTE) is None

@@ -19,8 +19,8 @@ from curbd.report import (
     current_figures,
     effect_figures,
     fit_figures,
-    inactivation_figures,
     network_figure,
+    region_effects,
     truth_figures,
     verdict_figure,
 )
@@ -224,12 +224,12 @@ def test_a_current_of_a_pathway_that_may_not_exist_is_explained(three: Recording
 
 def test_effects_on_spikes_are_in_hz_and_in_percent(three: RecordingResults) -> None:
     full = three.fits[0]
-    assert inactivation_figures.effects_in_hz(full) == {}
+    assert region_effects.effects_in_hz(full) == {}
     rates, scale = full.recording["rates"].assign_attrs(units="Hz"), ("unit", np.full(15, 20.0))
     recording = full.recording.assign_attrs(activity="measured").assign(rates=rates, scale=scale)
     units = full.tables["inactivation_units"].assign(effect_mean=-0.1, intact_mean=0.5)
     tables_of = full.tables | {"inactivation_units": units}
-    in_hz = inactivation_figures.effects_in_hz(full._replace(recording=recording, tables=tables_of))
+    in_hz = region_effects.effects_in_hz(full._replace(recording=recording, tables=tables_of))
     assert set(in_hz.values()) == {"−2 Hz (−20 %)"}
 
 
