@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from curbd.recording.window_checks import overlaps
@@ -10,6 +12,8 @@ MAX_DRAWS = 200
 """Number of random splits from which the most even split is chosen, if trials share bins."""
 MAX_SHARE_MOVED = 0.2
 """Largest share of the test trials that may become training trials because they share bins with training trials."""
+TRIALS_OF_LACKING_CONDITION = 10
+"""Number of trials that may be left out to give another condition both a training and a test trial."""
 LEFT_OUT = ""
 """Mark of a trial that is neither a training nor a test trial, because it shares bins with trials of both kinds."""
 
@@ -76,48 +80,85 @@ def split_apart(
     if not overlaps(start_s, stop_s, tolerance_s).any():
         return drawn, ""
     test = drawn == "test"
-    torn = _touching(start_s, stop_s, test, tolerance_s) & ~test
-    if not torn.any():
+    if not (_touching(start_s, stop_s, test, tolerance_s) & ~test).any():
         return drawn, ""
+    repaired = _without_sharing_test_trials(start_s, stop_s, test, tolerance_s)
+    if repaired is not None:
+        note = (
+            f"{int(test.sum() - repaired.sum())} test trials share bins with training trials, and are training trials"
+        )
+        return np.where(repaired, "test", "train").astype("<U5"), f"{note} instead."
+    n_test = max(1, round(test_fraction * len(condition)))
+    runs = _runs(start_s, stop_s, n_test, tolerance_s)
+    best = drawn
+    lowest = np.inf
+    for test in _draws_of_runs(runs, n_test, len(condition), np.random.default_rng(seed)):
+        train = ~test & ~_touching(start_s, stop_s, test, tolerance_s)
+        if train.any() and test.any() and (cost := _unevenness(condition, train, test, test_fraction)) < lowest:
+            lowest, best = cost, np.where(test, "test", np.where(train, "train", LEFT_OUT)).astype("<U5")
+    if not np.isfinite(lowest):
+        shared = "All trials share bins, so that test trials hold bins of training trials:"
+        return drawn, f"{shared} held-out scores are too high. Use shorter windows."
+    n_left_out = int((best == LEFT_OUT).sum())
+    note = "Trials that share bins are kept on one side of the split"
+    if n_left_out:
+        note += f"; {n_left_out} of {len(condition)} trials are left out, because they share bins with test trials"
+    return best, f"{note}."
+
+
+def _without_sharing_test_trials(
+    start_s: np.ndarray, stop_s: np.ndarray, test: np.ndarray, tolerance_s: float
+) -> np.ndarray | None:
+    """(trial,) True for the test trials that share no bin with a training trial; None if too many of them share bins.
+
+    Parameters
+    ----------
+    start_s, stop_s : (trial,) start and end of each trial in seconds.
+    test : (trial,) bool, True for the test trials that were drawn.
+    tolerance_s : overlaps up to this time, in seconds, count as rounding errors.
+    """
+    torn = _touching(start_s, stop_s, test, tolerance_s) & ~test
     moved = test & _touching(start_s, stop_s, torn, tolerance_s)
     repaired = test & ~moved
-    if (
-        moved.sum() <= MAX_SHARE_MOVED * test.sum()
-        and not (_touching(start_s, stop_s, repaired, tolerance_s) & ~repaired).any()
-    ):
-        note = f"{int(moved.sum())} test trials share bins with training trials, and are training trials instead."
-        return np.where(repaired, "test", "train").astype("<U5"), note
-    rng = np.random.default_rng(seed)
-    n_trials = len(condition)
-    n_test = max(1, round(test_fraction * n_trials))
-    runs = _runs(start_s, stop_s, n_test, tolerance_s)
-    values, of_trial = np.unique(condition, return_inverse=True)
-    sizes = np.bincount(of_trial, minlength=len(values))
-    best: np.ndarray | None = None
-    lowest = np.inf
+    if moved.sum() > MAX_SHARE_MOVED * test.sum():
+        return None
+    # A trial that becomes a training trial may share bins with a test trial itself.
+    still_torn = _touching(start_s, stop_s, repaired, tolerance_s) & ~repaired
+    return None if still_torn.any() else repaired
+
+
+def _draws_of_runs(
+    runs: Sequence[np.ndarray], n_test: int, n_trials: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield random choices (trial,) of test trials, each of whole runs of neighbouring trials."""
     for _ in range(MAX_DRAWS):
         test = np.zeros(n_trials, dtype=bool)
         for run in rng.permutation(len(runs)):
             if test.sum() >= n_test:
                 break
             test[runs[run]] = True
-        train = ~test & ~_touching(start_s, stop_s, test, tolerance_s)
-        if not train.any() or not test.any():
-            continue
-        in_test = np.bincount(of_trial[test], minlength=len(values))
-        in_train = np.bincount(of_trial[train], minlength=len(values))
-        lacking = int(((sizes >= 2) & ((in_test == 0) | (in_train == 0))).sum())
-        cost = np.abs(in_test - test_fraction * sizes).sum() + 10 * lacking + (n_trials - train.sum() - test.sum())
-        if cost < lowest:
-            lowest, best = cost, np.where(test, "test", np.where(train, "train", LEFT_OUT))
-    if best is None:
-        shared = "All trials share bins, so that test trials hold bins of training trials:"
-        return drawn, f"{shared} held-out scores are too high. Use shorter windows."
-    n_left_out = int((best == LEFT_OUT).sum())
-    note = "Trials that share bins are kept on one side of the split"
-    if n_left_out:
-        note += f"; {n_left_out} of {n_trials} trials are left out, because they share bins with test trials"
-    return best.astype("<U5"), note + "."
+        yield test
+
+
+def _unevenness(condition: np.ndarray, train: np.ndarray, test: np.ndarray, test_fraction: float) -> float:
+    """How far a split is from the wanted fraction in every condition, in trials, with the trials that are left out.
+
+    A condition of several trials that lacks training or test trials counts as `TRIALS_OF_LACKING_CONDITION` trials.
+
+    Parameters
+    ----------
+    condition : (trial,) condition of each trial.
+    train, test : (trial,) bool, the training and the test trials; trials that are neither are left out.
+    test_fraction : wanted share of test trials.
+    """
+    values, of_trial = np.unique(condition, return_inverse=True)
+    sizes = np.bincount(of_trial, minlength=len(values))
+    in_test = np.bincount(of_trial[test], minlength=len(values))
+    in_train = np.bincount(of_trial[train], minlength=len(values))
+    n_lacking = int(((sizes >= 2) & ((in_test == 0) | (in_train == 0))).sum())
+    n_left_out = len(condition) - train.sum() - test.sum()
+    difference = np.abs(in_test - test_fraction * sizes).sum()
+    return float(difference + TRIALS_OF_LACKING_CONDITION * n_lacking + n_left_out)
 
 
 def _runs(start_s: np.ndarray, stop_s: np.ndarray, longest: int, tolerance_s: float) -> list[np.ndarray]:
