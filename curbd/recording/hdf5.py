@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
-from curbd.recording.clock import clock_notes
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.hdf5_columns import (
     cells_of,
@@ -29,10 +26,13 @@ from curbd.recording.hdf5_columns import (
     rows_of_characters,
     texts,
 )
+from curbd.recording.hdf5_inputs import dataset_of_inputs, inputs_of_trials, names_of_inputs, possible_inputs
+from curbd.recording.hdf5_times import sample_times
+from curbd.recording.hdf5_truth import true_currents_of, truth_of
 from curbd.recording.judgement import judged
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
-from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, TrueCurrents, Truth
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series
 from curbd.recording.regions import label_origin
 from curbd.recording.scaling import RANGE_OF_RATES
 from curbd.recording.time_units import seconds_per_unit
@@ -46,8 +46,6 @@ SPIKE_TIMES_ADVICE = (
     " (curbd.ingest_spikes), or write spike counts in bins (trial, time, unit) as the dataset `rates`"
 )
 """What to do with a plain HDF5 file that holds spike times instead of activity in bins."""
-RATE_HINT = re.compile(r"rate|hz|^fs$|^dt(_|$)|bin_?(width|size)|interval|period", re.IGNORECASE)
-"""Words in the names of numbers that may state the sampling rate or the sampling interval of a file."""
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity if the settings name none, by the number of axes."""
 
@@ -109,11 +107,11 @@ def describe(
     facts = _unit_facts(file, settings, sizes["unit"], rates, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
     nonlinearity = _nonlinearity(file, where)
-    time_s, steady, notes = _times(file, layout, sizes["time"], where)
+    times = sample_times(file, layout, sizes["time"], where)
     units, unit_notes = unit_table(facts, settings, where)
     trials, trial_notes = _trials(file, layout, sizes.get("trial"), where)
-    inputs = _inputs(file, layout, sizes, where)
-    names = _input_names(file, layout, inputs, where)
+    inputs = dataset_of_inputs(file, layout, sizes, where)
+    names = names_of_inputs(file, layout, inputs, where)
     order = [dims.index(dim) for dim in DEFAULT_DIMS[rates.ndim]]
 
     value_notes: list[str] = []
@@ -126,21 +124,21 @@ def describe(
     if rates.ndim == 3:
         activity = BinnedTrials(
             read=lambda: read(slice(None)),
-            time_s=time_s(),
+            time_s=times.time_s(),
             trials=trials,
-            inputs=lambda: _read_inputs(inputs, sizes),
+            inputs=lambda: inputs_of_trials(inputs, sizes),
             input_names=names,
         )
     else:
         activity = Series(
             name=layout.rates,
-            time_s=time_s,
+            time_s=times.time_s,
             read=lambda first, last: read(slice(first, last)),
             columns=sizes["unit"],
             unit=unit,
-            steady=steady,
+            steady=times.steady,
         )
-        series = _series(file, layout, inputs, names, activity, sizes["time"])
+        series = possible_inputs(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials
     return RecordingFile(
@@ -154,11 +152,11 @@ def describe(
         intervals=intervals,
         series=series,
         declared_inputs=names if rates.ndim == 2 else (),
-        notes=tuple(layout_notes + notes + value_notes + unit_notes + trial_notes),
+        notes=tuple(layout_notes + times.notes + value_notes + unit_notes + trial_notes),
         subject=as_text(file.attrs.get("subject", "")),
         session=as_text(file.attrs.get("session", "")),
-        true_currents=_true_currents(file, rates.shape, where) if rates.ndim == 3 else None,
-        truth=_truth(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
+        true_currents=true_currents_of(file, rates.shape, where) if rates.ndim == 3 else None,
+        truth=truth_of(file, tuple(sizes[dim] for dim in DEFAULT_DIMS[rates.ndim]), len(names), where),
         close=close,
     )
 
@@ -309,84 +307,6 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
     return rates
 
 
-def _times(
-    file: h5py.File, layout: HDF5Layout, n_times: int, where: str
-) -> tuple[Callable[[], np.ndarray], tuple[float, float, int] | None, list[str]]:
-    """Times of the activity; (start, rate, number of samples) where a sampling rate gives them; sentences for notes."""
-    dataset = dataset_at(file, layout.time)
-    where_time = f"{where}: {layout.time or 'hdf5.time'}"
-    if dataset is not None:
-        second, notes = seconds_per_unit(dataset, str(layout.time))
-        if dataset.dtype.kind not in "fiu":
-            raise UserError.at(
-                where_time,
-                found=f"texts, such as {texts(dataset)[0]!r}" if dataset.dtype.kind in "OSU" else f"{dataset.dtype}",
-                expected="numbers of seconds",
-                todo="write the times as seconds from the start of the recording, or set hdf5.time to null and give"
-                " hdf5.sampling_rate_hz",
-            )
-        with reading(where, str(layout.time)):
-            time_s = np.ravel(np.asarray(dataset[...], float))
-        time_s = time_s if second == 1.0 else time_s * second
-        if time_s.size != n_times:
-            raise UserError.at(
-                where_time,
-                found=f"{time_s.size} times" + (f" of shape {dataset.shape}" if dataset.ndim > 1 else ""),
-                expected=f"{n_times}, one for each bin of {layout.rates}",
-                todo=_advice_on_times(dataset.shape, n_times),
-            )
-        if not np.all(np.isfinite(time_s)) or np.any(np.diff(time_s) <= 0):
-            wrong = ~np.isfinite(time_s) | np.r_[False, np.diff(time_s) <= 0]
-            sample = int(np.argmax(wrong))
-            before = f" after {time_s[sample - 1]:.6g}" if sample else ""
-            raise UserError.at(
-                where_time,
-                found=f"times that are not finite or do not increase ({int(wrong.sum())} of {time_s.size}, e.g. sample"
-                f" {sample}: {time_s[sample]:.6g}{before})",
-                expected="increasing times in seconds",
-                todo="write them in double precision, or set hdf5.time to null and give hdf5.sampling_rate_hz"
-                if dataset.dtype.itemsize < 8
-                else "",
-            )
-        notes += clock_notes(time_s)
-        if layout.sampling_rate_hz is None:
-            return lambda: time_s, None, notes
-        return (
-            lambda: time_s,
-            None,
-            [*notes, f"hdf5.sampling_rate_hz is not used, as the file holds times ({layout.time})."],
-        )
-    if (rate_hz := layout.sampling_rate_hz) is not None:
-        return lambda: np.arange(n_times) / rate_hz, (0.0, rate_hz, n_times), []
-    hint = _hint_of_rate(file)
-    raise UserError.at(
-        where_time,
-        found="no dataset of times and no sampling rate" + (f" (the file has {hint})" if hint else ""),
-        expected="one of the two, because a rate is never guessed",
-        todo="name the dataset under hdf5.time, or give hdf5.sampling_rate_hz",
-    )
-
-
-def _advice_on_times(shape: tuple[int, ...], n_times: int) -> str:
-    """What to do about times that are not one for each bin."""
-    if shape == (n_times + 1,):
-        return "these may be the edges of the bins: write their centres, (edges[1:] + edges[:-1]) / 2"
-    if len(shape) == 2 and n_times in shape:
-        return "all trials have the same bins: write the times of one trial, from its event"
-    return "check the axis order (hdf5.dims), or name another dataset under hdf5.time"
-
-
-def _hint_of_rate(file: h5py.File) -> str:
-    """An attribute or a single number of the file that may be the sampling rate; '' if there is none."""
-    for key, value in file.attrs.items():
-        if RATE_HINT.search(key):
-            return f"an attribute {key} = {value}"
-    for path, dataset in datasets(file).items():
-        if dataset.size == 1 and dataset.dtype.kind in "fiu" and RATE_HINT.search(path.rsplit("/", 1)[-1]):
-            return f"a number {path} = {np.ravel(dataset[...])[0]:g}"
-    return ""
-
-
 def _unit_facts(
     file: h5py.File, settings: RecordingSettings, n_units: int, rates: h5py.Dataset, where: str
 ) -> UnitFacts:
@@ -504,130 +424,3 @@ def _length_of_table(columns: Mapping[str, h5py.Dataset]) -> int:
         return int(columns["start_time"].size)
     lengths = [int(max(dataset.shape, default=1)) for dataset in columns.values()]
     return max(set(lengths), key=lengths.count, default=0)
-
-
-def _inputs(file: h5py.File, layout: HDF5Layout, sizes: Mapping[str, int], where: str) -> h5py.Dataset | None:
-    inputs = dataset_at(file, layout.inputs)
-    if inputs is None:
-        return None
-    length = {"trial": sizes.get("trial"), "time": sizes["time"]}
-    fits = [inputs.ndim == 2 and inputs.shape[0] == length["time"]]
-    if length["trial"] is not None:
-        fits.append(inputs.ndim == 3 and inputs.shape[:2] == (length["trial"], length["time"]))
-    if not any(fits):
-        expected = f"({length['time']}, input)"
-        if length["trial"] is not None:
-            expected = f"({length['trial']}, {length['time']}, input), or {expected} if it is the same in all trials"
-        raise UserError.at(
-            f"{where}: {layout.inputs}",
-            found=f"inputs of shape {inputs.shape}, which does not agree with the shape of the activity",
-            expected=expected,
-        )
-    return inputs
-
-
-def _input_names(file: h5py.File, layout: HDF5Layout, inputs: h5py.Dataset | None, where: str) -> tuple[str, ...]:
-    if inputs is None:
-        return ()
-    n_inputs = inputs.shape[-1]
-    dataset = dataset_at(file, layout.input_name)
-    names = tuple(f"input{index}" for index in range(n_inputs)) if dataset is None else tuple(texts(dataset))
-    if len(names) != n_inputs or len(set(names)) != n_inputs:
-        raise UserError.at(
-            f"{where}: {layout.input_name}",
-            found=", ".join(names),
-            expected=f"{n_inputs} different names, one for each input",
-        )
-    return names
-
-
-def _read_inputs(inputs: h5py.Dataset | None, sizes: Mapping[str, int]) -> np.ndarray:
-    if inputs is None:
-        return np.zeros((sizes["trial"], sizes["time"], 0))
-    values = np.asarray(inputs[...], float)
-    return values if values.ndim == 3 else np.repeat(values[None], sizes["trial"], axis=0)
-
-
-def _series(
-    file: h5py.File,
-    layout: HDF5Layout,
-    inputs: h5py.Dataset | None,
-    names: tuple[str, ...],
-    activity: Series,
-    n_times: int,
-) -> dict[str, Series]:
-    """Possible inputs of one continuous stretch: each declared input, and every other dataset of the same length."""
-    series = {}
-    if inputs is not None:
-        for column, name in enumerate(names):
-            series[name] = _column_series(inputs, name, activity, slice(column, column + 1))
-    used = {layout.rates, layout.time, layout.inputs}
-    for name, dataset in datasets(file).items():
-        numeric = dataset.dtype.kind in "biuf" and dataset.ndim in (1, 2)
-        if numeric and len(dataset) == n_times and name not in used and not name.startswith("truth/"):
-            series[name] = _column_series(dataset, name, activity, slice(None))
-    return series
-
-
-def _column_series(dataset: h5py.Dataset, name: str, activity: Series, columns: slice) -> Series:
-    """Some columns of a dataset as a series, at the sample times of the activity."""
-
-    def read(first: int, last: int) -> np.ndarray:
-        with reading(str(dataset.file.filename), name):
-            block = dataset[first:last] if dataset.ndim == 1 else dataset[first:last, columns]
-        return np.asarray(block, float).reshape(last - first, -1)
-
-    width = 1 if dataset.ndim == 1 else len(range(dataset.shape[1])[columns])
-    return replace(activity, name=name, read=read, columns=width, unit=as_text(dataset.attrs.get("units", "")))
-
-
-def _true_currents(file: h5py.File, rates_shape: tuple[int, ...], where: str) -> TrueCurrents | None:
-    """Read the datasets truth/current (source, trial, time, unit) and truth/source of a teacher of populations."""
-    group = file.get("truth")
-    if not isinstance(group, h5py.Group) or not {"current", "source"} <= set(group):
-        return None
-    source = tuple(as_text(name) for name in group["source"][...])
-    value = np.asarray(group["current"][...], float)
-    if value.shape != (expected := (len(source), *rates_shape)):
-        raise UserError.at(
-            f"{where}: truth/current",
-            found=f"shape {value.shape}",
-            expected=f"{expected} (source, trial, time, unit)",
-            todo="write the rates as (trial, time, unit), and one current per source named in truth/source",
-        )
-    return TrueCurrents(source=source, value=np.moveaxis(value, 0, 2))
-
-
-def _truth(file: h5py.File, rates_shape: tuple[int, ...], n_inputs: int, where: str) -> Truth | None:
-    n_units = rates_shape[-1]
-    group = file.get("truth")
-    if not isinstance(group, h5py.Group) or "J" not in group:
-        return None
-
-    def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if name not in group:
-            return np.zeros(shape)
-        array = np.asarray(group[name][...], float)
-        if array.shape != shape:
-            raise UserError.at(f"{where}: truth/{name}", found=f"shape {array.shape}", expected=f"{shape}")
-        return array
-
-    missing = [name for name in ("tau_s", "dt_s") if name not in group.attrs]
-    if missing:
-        raise UserError.at(
-            f"{where}: truth",
-            found=f"missing attributes: {', '.join(missing)}",
-            expected="the attributes tau_s and dt_s, in seconds",
-        )
-    return Truth(
-        J=values("J", (n_units, n_units)),
-        B=values("B", (n_units, n_inputs)),
-        b=values("b", (n_units,)),
-        tau_s=float(group.attrs["tau_s"]),
-        dt_s=float(group.attrs["dt_s"]),
-        substeps=int(group.attrs.get("substeps", 1)),
-        drive=values("drive", rates_shape) if "drive" in group else None,
-        adaptation=values("adaptation", (n_units,)) if "adaptation" in group else None,
-        adaptation_tau_s=float(group.attrs.get("adaptation_tau_s", 0.0)),
-        unit_tau_s=values("unit_tau_s", (n_units,)) if "unit_tau_s" in group else None,
-    )
