@@ -13,11 +13,12 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording import open_recording
-from curbd.recording.activity import Activity, read_activity
+from curbd.recording.activity import Activity
 from curbd.recording.cells import column_of, texts_of_cell
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
 from curbd.recording.inputs import names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
+from curbd.recording.reading_activity import read_activity
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import NO_LABEL_REASON
 from curbd.recording.selection import candidate_units, require_units, small_regions

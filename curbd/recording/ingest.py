@@ -14,7 +14,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording import open_recording
-from curbd.recording.activity import Activity, read_activity
+from curbd.recording.activity import Activity
 from curbd.recording.dataset import (
     recording_dataset,
     regions_table,
@@ -24,6 +24,7 @@ from curbd.recording.dataset import (
 )
 from curbd.recording.inputs import all_inputs
 from curbd.recording.perturbed import entries_with_trials, perturbed_dataset, separated
+from curbd.recording.reading_activity import read_activity
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.scaling import count_scales, scales
