@@ -111,6 +111,15 @@ def comparisons(recording: xr.Dataset, key: str, contrast: Levels) -> list[Compa
     return pairs
 
 
+def _advice_on_levels(texts: Array) -> str:
+    """The levels that can be compared, where a column has other levels with too few trials."""
+    values, counts = np.unique(texts[texts != ""].astype(str), return_counts=True)
+    enough = [str(value) for value in values[counts >= MIN_LEVEL_TRIALS]]
+    if len(enough) < 2:
+        return "compare a column whose levels have more trials"
+    return f"name the levels that are compared, as in levels: [{', '.join(enough)}]"
+
+
 def trial_column(recording: xr.Dataset, column: str, where: str) -> Array:
     """Return a trial column (trial,) of a recording.
 
@@ -210,6 +219,7 @@ def _comparison(
                 where,
                 found=f"{n_trials} trials with {contrast.column}={level}{alike}",
                 expected=f"at least {MIN_LEVEL_TRIALS}",
+                todo=_advice_on_levels(texts),
             )
     stratum = np.unique(stratum[both], return_inverse=True)[1].ravel()
     return Comparison(level_a=pair[0], level_b=pair[1], trials=trials, is_a=is_a, stratum=stratum)

@@ -108,6 +108,17 @@ def clock_notes(time_s: np.ndarray) -> list[str]:
     return notes
 
 
+def shape_notes(series: Series) -> list[str]:
+    """Return a sentence on an activity series with more units than samples, whose axes are probably exchanged."""
+    n_samples = series.steady[2] if series.steady else series.time_s().size
+    if series.columns <= n_samples:
+        return []
+    return [
+        f"{series.name} has {n_samples} samples of {series.columns} units: if these are {series.columns} samples of"
+        f" {n_samples} units, its axes are exchanged in the file."
+    ]
+
+
 def common_clock(series: Sequence[Series], where: str) -> tuple[Series, list[str]]:
     """Join several series into one series on the sample times of the first, within the time that all series cover.
 

@@ -71,8 +71,10 @@ def activity_of_stretch(
     name, table = _table(file, settings.windows, columns, span_s, where)
     continuous = settings.windows.table is None or settings.windows.continuous
     gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
+    # Of all units that may be fitted, also where a check reads the windows for a single silent unit.
+    n_units = max(len(units), int((file.units["reason"] == "").sum()))
     if continuous:
-        _require_span(table, activity, span_s, dt_s, len(units), where)
+        _require_span(table, activity, span_s, dt_s, n_units, where)
     silence_s = _longest_silence_s(activity) if isinstance(activity, Spikes) else 0.0
     trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous, silence_s)
     if settings.windows.table is None:
@@ -80,7 +82,7 @@ def activity_of_stretch(
 
     # The margin lets the Gaussian use the activity just outside a trial; it is cut off after smoothing.
     margin = margin_bins(smoothing_s, dt_s)
-    _require_bins(trials, margin, len(units), name, where)
+    _require_bins(trials, margin, n_units, name, where)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
     raw = binning.bins(edges_s)

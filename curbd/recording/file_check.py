@@ -16,7 +16,7 @@ from curbd.recording import open_recording
 from curbd.recording.activity import Activity
 from curbd.recording.cells import column_of, texts_of_cell
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
-from curbd.recording.inputs import names_of_input
+from curbd.recording.inputs import all_inputs, names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.reading_activity import read_activity
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
@@ -115,8 +115,10 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         return found
     with file:
         found.opened = True
+        unused = set(file.series) - {entry.series for entry in settings.inputs}
         told_apart = file.units.attrs.get("absent_mapping") or None
-        found.remarks += [f"{where}: {note}" for note in file.notes if not (told_apart and told_apart in note)]
+        notes = (note for note in file.notes if note.partition(": ")[0] not in unused)
+        found.remarks += [f"{where}: {note}" for note in notes if not (told_apart and told_apart in note)]
         found.is_spikes = isinstance(file.activity, Spikes)
         found.labels = list(file.units.attrs.get("labels", []))
         found.absent_labels = list(file.units.attrs.get("absent_labels", []))
@@ -138,6 +140,9 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         for index, entry in enumerate(settings.inputs):
             where_entry = f"{where}: inputs[{index}]"
             inputs += found.attempt(names_of_input, file, entry, trials, where_entry) or []
+        if not found.mistakes:
+            # The series are read, so that missing values are told before the run; the activity is not.
+            found.attempt(all_inputs, file, settings.inputs, activity, where)
         present = found.attempt(entries_with_trials, trials.columns, settings.perturbed, where)
         entries, absent = present or ([], [])
         found.absent_perturbations = [f"{where}: perturbed: {sentence}" for sentence in absent]

@@ -13,6 +13,7 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
+from curbd.recording.clock import shape_notes
 from curbd.recording.coded import code_names, decoded
 from curbd.recording.hdf5_columns import (
     cells_of,
@@ -138,6 +139,7 @@ def describe(
             unit=unit,
             steady=times.steady,
         )
+        layout_notes += shape_notes(activity)
         series = possible_inputs(file, layout, inputs, names, activity, sizes["time"])
         if {"start_time", "stop_time"} <= set(trials.columns):
             intervals[str(layout.trial)] = trials

@@ -15,7 +15,7 @@ from curbd.recording.binning import ROUNDING_BINS, Sampling, covered, sampled_bi
 from curbd.recording.cells import cell_text, column_of
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import RecordingFile, Series
-from curbd.recording.windows import Trials
+from curbd.recording.windows import Trials, times_of
 from curbd.settings.recording import Input
 
 MAX_HOLE_S = 0.5
@@ -360,8 +360,7 @@ def _share_on(entry: Input, trials: Trials, where: str) -> tuple[np.ndarray, lis
     notes = []
     for side, column in enumerate((entry.start, entry.stop)):
         if column is not None:
-            cells = column_of(trials.columns, column, f"{where}.{'stop' if side else 'start'}")
-            bounds[:, side] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+            bounds[:, side] = times_of(trials.columns, column, f"{where}.{'stop' if side else 'start'}")
             if (absent := np.isnan(bounds[:, side])).any():
                 notes.append(
                     f"input {entry.name}: {int(absent.sum())} of {len(absent)} trials have no {column}; the input is 0."

@@ -16,6 +16,7 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from curbd.errors import UserError
 from curbd.recording.cells import as_text
+from curbd.recording.clock import shape_notes
 from curbd.recording.nwb_series import (
     SPIKES_PATH,
     choose_activity,
@@ -161,6 +162,8 @@ def describe(
             series, series_notes = other_series(nwbfile, paths, where)
         with reading(where, "the interval tables"):
             intervals, left_out, interval_notes = interval_tables(nwbfile)
+    if isinstance(activity, Series):
+        notes += shape_notes(activity)
     broken = links_of(nwbfile)
     notes += [f"The link {link} leads to {target}, which does not exist." for link, target in broken.items()]
     interval_notes += [f"The interval table {name} is left out: {why}." for name, why in left_out.items()]

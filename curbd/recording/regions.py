@@ -113,7 +113,9 @@ def resolve(
     return labels, names, raw
 
 
-def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]) -> LabelOrigin:
+def read_mapping(
+    path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]
+) -> tuple[LabelOrigin, list[str]]:
     """Read region labels from a table of the user, a TSV file with the columns ``unit_id`` and ``region``.
 
     A table may have the column ``electrode_id`` instead of ``unit_id``; each unit then gets the most frequent label of
@@ -127,7 +129,8 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
 
     Returns
     -------
-    The labels as an origin; if the table names no unit of the recording, its ``problem`` says so.
+    The labels as an origin, whose ``problem`` says so if the table names no unit of the recording; and a sentence if
+    some rows name none.
 
     Raises
     ------
@@ -146,14 +149,17 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
         raise UserError.at(
             path, found=f"{key} {_some(repeated.tolist())} in more than one row", expected=f"one row for each {key}"
         )
-    labels = dict(zip(table[key], table["region"], strict=True))
+    known = set(unit_ids) if key == "unit_id" else {electrode for ids in electrode_ids for electrode in ids}
+    # Programs that read the ids as numbers write 3 as 3.0.
+    written = [cell if cell in known else cell.removesuffix(".0") for cell in table[key]]
+    labels = dict(zip(written, table["region"], strict=True))
     if key == "unit_id":
         cells = [labels.get(unit, "") for unit in unit_ids]
     else:
         cells = [majority(region_label(labels.get(electrode, "")) for electrode in ids) for ids in electrode_ids]
     origin = label_origin("mapping", "mapping", cells)
     if any(origin.labels):
-        return origin
+        return origin, _note_on_rows_without_units(path, key, [row for row in labels if row not in known], len(labels))
     known_ids = unit_ids if key == "unit_id" else sorted({electrode for ids in electrode_ids for electrode in ids})
     problem = mistake(
         path,
@@ -162,7 +168,18 @@ def read_mapping(path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Seq
         if known_ids
         else "the column unit_id, because the file links no unit to an electrode",
     )
-    return replace(origin, problem=problem)
+    return replace(origin, problem=problem), []
+
+
+def _note_on_rows_without_units(path: str, key: str, absent: Sequence[str], n_rows: int) -> list[str]:
+    """A sentence on ids of a table that no unit has; none for most rows, because the table is that of other recordings
+    as well."""
+    if not absent or 2 * len(absent) > n_rows:
+        return []
+    return [
+        f"{path}: {len(absent)} of {n_rows} rows name no unit of the recording ({key} {_some(list(absent))}): if the"
+        " table counts from 1 and the file from 0, all labels are those of the preceding unit."
+    ]
 
 
 def read_names(names: Mapping[str, Sequence[str]], pattern: str) -> list[LabelOrigin]:
@@ -247,9 +264,9 @@ def label_units(
     UserError : no unit has a label; a label is the name of a source that is no region, such as ``bias``; or some units
         have no label and ``regions.unknown`` is stop.
     """
-    origins, absent_mapping = list(origins), ""
+    origins, absent_mapping, row_notes = list(origins), "", list[str]()
     if settings.mapping is not None:
-        mapping = read_mapping(settings.mapping, unit_ids, electrode_ids)
+        mapping, row_notes = read_mapping(settings.mapping, unit_ids, electrode_ids)
         origins.append(mapping)
         absent_mapping = mapping.problem
     if settings.name_pattern is not None:
@@ -290,7 +307,7 @@ def label_units(
     )
     absent_labels = [label for label in merge if label not in present]
     table.attrs = {"labels": present, "absent_labels": absent_labels, "absent_mapping": absent_mapping}
-    return table, problems(origins) + disagreements(origins) + alike(region) + atlas.notes
+    return table, row_notes + problems(origins) + disagreements(origins) + alike(region) + atlas.notes
 
 
 def _merged_in_atlas(

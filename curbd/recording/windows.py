@@ -136,6 +136,13 @@ def trials_of(
     UserError : a column does not exist, no row is left, all windows lie outside the recording, or the data are too
         short for two blocks.
     """
+    if not len(table):
+        raise UserError.at(
+            f"{where}: windows.table",
+            found=f"{name}, a table without rows",
+            expected="a row for every trial",
+            todo="name another table, or none (windows.table: null), so that the whole recording is cut into blocks",
+        )
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     align, start, stop = _bounds(rows, settings, name, where)
     happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
@@ -187,6 +194,34 @@ def trials_of(
     return Trials(zero_s=align, first=first, last=last, dt_s=dt_s, columns=rows, notes=tuple(notes))
 
 
+def times_of(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
+    """Return the times (row,) in a column of a table of trials, in seconds; NaN in rows without a time.
+
+    Parameters
+    ----------
+    table : one row per trial.
+    column : name of the column.
+    where : the setting, for messages.
+
+    Raises
+    ------
+    UserError : the table has no such column, no row holds a time, or a row holds several.
+    """
+    cells = column_of(table, column, where)
+    several = [cell for cell in cells if isinstance(cell, str) and np.isfinite(numbers(cell.split(","))).sum() > 1]
+    if several:
+        raise UserError.at(
+            f"{where}, column {column}",
+            found=f"several times in {len(several)} of {len(cells)} rows, such as {several[0]}",
+            expected="one time in seconds, or none, in every row",
+            todo="write the wanted time of every row into a column of its own",
+        )
+    times = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+    if len(times) and not np.isfinite(times).any():
+        raise UserError.at(f"{where}, column {column}", found="no number in any row", expected="times in seconds")
+    return times
+
+
 def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.ndarray:
     """Return the condition of each trial: ``all``, the value of one column, or ``a=1, b=x`` for several columns.
 
@@ -224,7 +259,7 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
             found=f"{settings.stop_s:g}",
             expected=f"more than windows.start_s, {settings.start_s:g}",
         )
-    align = _times(rows, settings.align, f"{where}: windows.align, table {name}")
+    align = times_of(rows, settings.align, f"{where}: windows.align, table {name}")
     if are_relative(rows, settings.align):
         raise UserError.at(
             f"{where}: windows.align, table {name}",
@@ -234,25 +269,9 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
             todo=f"write start_time + {settings.align} into the file as another column, and align to that column",
         )
     in_table = f"{where}: table {name}"
-    start = _times(rows, "start_time", in_table) if settings.start_s is None else align + settings.start_s
-    stop = _times(rows, "stop_time", in_table) if settings.stop_s is None else align + settings.stop_s
+    start = times_of(rows, "start_time", in_table) if settings.start_s is None else align + settings.start_s
+    stop = times_of(rows, "stop_time", in_table) if settings.stop_s is None else align + settings.stop_s
     return align, start, stop
-
-
-def _times(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
-    cells = column_of(table, column, where)
-    several = [cell for cell in cells if isinstance(cell, str) and np.isfinite(numbers(cell.split(","))).sum() > 1]
-    if several:
-        raise UserError.at(
-            f"{where}, column {column}",
-            found=f"several times in {len(several)} of {len(cells)} rows, such as {several[0]}",
-            expected="one time in seconds, or none, in every row",
-            todo="write the wanted time of every row into a column of its own",
-        )
-    times = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
-    if len(times) and not np.isfinite(times).any():
-        raise UserError.at(f"{where}, column {column}", found="no number in any row", expected="times in seconds")
-    return times
 
 
 def _left_out(rows: np.ndarray, name: str, why: str) -> list[str]:

@@ -267,7 +267,8 @@ def test_levels_have_an_order_and_all_pairs() -> None:
         ({"column": "sid"}, "did you mean 'side'"),
         ({"column": "side", "levels": ["left", "middle"]}, "found middle, expected values of side: left, right"),
         ({"column": "number"}, "40 different values"),
-        ({"column": "rare"}, "found 2 trials with rare=yes, expected at least 5"),
+        ({"column": "rare"}, "found 2 trials with rare=yes, expected at least 5; compare a column whose levels have"),
+        ({"column": "three"}, r"found 1 trials with three=c, expected at least 5; .* as in levels: \[a, b\]"),
         ({"column": "side", "matched": ["sde"]}, "did you mean 'side'"),
     ],
 )
@@ -276,6 +277,7 @@ def test_what_a_recording_cannot_do_is_said(contrast: dict[str, object], words: 
         "side": np.tile(["left", "right"], 20),
         "number": np.arange(40.0),
         "rare": np.where(np.arange(40) < 2, "yes", "no"),
+        "three": np.array(["a"] * 20 + ["b"] * 19 + ["c"]),
     }
     with pytest.raises(UserError, match=words):
         comparisons(recording_of(columns), "contrasts.c", Contrast.model_validate(contrast))

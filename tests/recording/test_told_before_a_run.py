@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from pynwb import TimeSeries
 
 from curbd.errors import UserError
 from curbd.recording import open_recording
@@ -124,6 +126,63 @@ def test_units_that_were_never_observed_together(empty_nwb, save_nwb, rng) -> No
     assert not any("obs_intervals" in remark for remark in overlapping)
     wrong = remarks([[[40, 0]], [[np.nan, 40]]] + [[[0, 40]]] * 6)
     assert any("obs_intervals of 2 units (rows 0, 1) end before they start" in remark for remark in wrong)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"series": "processing/behavior/short"}, "found no value of u in .* the series lasts from 0 to 9.9 s"),
+        ({"column": "amplitude", "start": "side"}, "start, column side: found no number in any row"),
+        ({"column": "amplitude", "start": "licks"}, "start, column licks: found several times in 12 of 12 rows"),
+    ],
+)
+def test_inputs_without_values_are_told_before_the_run(empty_nwb, save_nwb, rng, entry, message) -> None:
+    columns = {"amplitude": [1.0, 2.0] * 6, "side": ["left", "right"] * 6, "licks": [[1.0, 2.0]] * 12}
+    nwbfile = with_trials(empty_nwb(), spikes(rng), TWO, **columns)
+    module = nwbfile.create_processing_module("behavior", "of the animal")
+    module.add(TimeSeries(name="short", data=np.sin(np.arange(100)), unit="a", rate=10.0))
+    (mistake,) = check_of(save_nwb(nwbfile), **TRIALS, inputs=[{"name": "u", **entry}]).mistakes
+    assert re.search(message, mistake)
+
+
+def test_bins_that_do_not_fit_into_memory_are_told_before_the_run(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO))
+    (mistake,) = check_of(path, **TRIALS, bin_width_s=1e-9).mistakes
+    assert "bins x 8 units" in mistake
+    assert "the memory that is free" in mistake
+
+
+def test_a_table_without_rows(empty_nwb, save_nwb, rng) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_trial_column("side", "side", data=np.zeros(0))
+    path = save_nwb(with_trials(nwbfile, spikes(rng), TWO, np.zeros(0)))
+    (mistake,) = check_of(path, **TRIALS).mistakes
+    assert "windows.table: found trials, a table without rows" in mistake
+
+
+def test_a_mapping_written_by_a_program_that_reads_ids_as_numbers(empty_nwb, save_nwb, rng, tmp_path) -> None:
+    nwbfile = empty_nwb()
+    for times in spikes(rng):
+        nwbfile.add_unit(spike_times=times)
+    path, table = save_nwb(nwbfile), tmp_path / "regions.tsv"
+
+    def remarks(first: int, form: str) -> list[str]:
+        rows = (f"{form.format(first + unit)}\t{label}\n" for unit, label in enumerate(TWO))
+        table.write_text(f"unit_id\tregion\n{''.join(rows)}", encoding="utf-8")
+        check = check_of(path, regions={"mapping": str(table)})
+        assert check.mistakes == []
+        return [remark for remark in check.remarks if "regions.tsv" in remark]
+
+    assert remarks(0, "{}.0") == []
+    (from_one,) = remarks(1, "{}")
+    assert "1 of 8 rows name no unit of the recording (unit_id 8): if the table counts from 1" in from_one
+
+
+def test_more_units_than_samples_are_told(empty_nwb, save_nwb, rng) -> None:
+    nwbfile = empty_nwb()
+    nwbfile.add_acquisition(TimeSeries(name="lfp", data=rng.normal(size=(8, 300)), unit="V", rate=10.0))
+    settings = {"activity": ["acquisition/lfp"], "regions": {"unknown": "keep"}}
+    assert told(check_of(save_nwb(nwbfile), **settings), "acquisition/lfp has 8 samples of 300 units", "exchanged")
 
 
 def plain_hdf5(path: Path, rng, **datasets) -> Path:
