@@ -20,6 +20,8 @@ MAX_STATES = {"cpu": 2**20, "cuda": 2**25}
 arrays of this size."""
 WEIGHTS_PER_STATE = 8
 """Number of weights of all networks for every state that is held in memory, if that allows more states."""
+STATES_OF_PART = 1 << 18
+"""Number of states of the networks that take a bin together, which stay in the cache of a processor."""
 PERTURBATIONS_OF_A_BATCH = 8
 """Trials are simulated in chunks if this many perturbations of all trials together would exceed the memory limit."""
 
@@ -255,7 +257,8 @@ class _Reading(NamedTuple):
     ----------
     units : (perturbation, target, unit) weights that average over the units of a target.
     projections : (member, projection, unit) weights of latents and readouts.
-    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition.
+    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition, in the precision of the
+        simulation.
     inside : (perturbation, time) 1 inside the window of a perturbation.
     """
 
@@ -265,19 +268,23 @@ class _Reading(NamedTuple):
     inside: torch.Tensor
 
     @classmethod
-    def of(cls, starts: RunStarts, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
+    def of(cls, simulation: Simulation, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
         """Collect the weights for the effects of some perturbations."""
         units = tensor(targets.units)
         return cls(
             units=units / units.sum(-1, keepdim=True).clamp_min(1),
             projections=tensor(targets.projections),
-            weight=tensor(starts.weight),
+            weight=simulation.fits.tensor(simulation.starts.weight),
             inside=tensor(np.stack([entry.when for entry in perturbations]).astype(float)),
         )
 
     def of_members(self, members: slice) -> _Reading:
         """Restrict the weights of projections to a subset of the networks (members)."""
         return self._replace(projections=self.projections[members])
+
+    def over_trials(self, values: torch.Tensor, t: int) -> torch.Tensor:
+        """Sum values (member, run, trial, unit) of bin t over the trials of each condition, in double precision."""
+        return (self.weight[:, :, t] @ values).double()
 
     def of_targets(self, values: torch.Tensor) -> torch.Tensor:
         """Average values (member, run, condition, unit) over the units of each target, and append the projections."""
@@ -306,8 +313,8 @@ class _Reading(NamedTuple):
         averaged = torch.einsum("mpcn,pqn->mpcq", square, self.units)
         if not self.projections.shape[1]:
             return averaged
-        projected = effect @ self.projections.mT[:, None]
-        return torch.cat([averaged, self.weight[:, :, t] @ (projected * projected)], dim=-1)
+        projected = effect @ self.projections.to(effect.dtype).mT[:, None]
+        return torch.cat([averaged, self.over_trials(projected * projected, t)], dim=-1)
 
 
 class _Sums:
@@ -327,7 +334,7 @@ class _Sums:
         n_targets = n_region_targets + reading.projections.shape[1]
 
         def zeros(members: int, *shape: int) -> torch.Tensor:
-            return reading.weight.new_zeros((members, n_perturbations, n_conditions, *shape))
+            return reading.units.new_zeros((members, n_perturbations, n_conditions, *shape))
 
         self.reading = reading
         self.fields = {name: zeros(n_members, n_bins, n_targets) for name in ("mean", "square", "intact")}
@@ -337,13 +344,25 @@ class _Sums:
         for t, rates_before in enumerate(recorded):
             self.fields["intact"][..., t, :] = reading.of_targets(rates_before.expand(n_members, 1, -1, -1))
 
-    def add(self, r: torch.Tensor, t: int) -> torch.Tensor:
-        """Add the rates (member, run, trial, unit) of bin t; return the effects (member, perturbation, trial, unit)."""
-        reading, fields = self.reading, self.fields
-        weight, inside = reading.weight[:, :, t], reading.inside[:, t, None, None]
-        intact = weight @ r[:, :1]
+    def add(self, r: torch.Tensor, members: slice, t: int) -> torch.Tensor:
+        """Add the rates of some networks in one bin.
+
+        Parameters
+        ----------
+        r : (member, run, trial, unit) rates of the members, the intact run first.
+        members : the members.
+        t : index of the bin.
+
+        Returns
+        -------
+        (member, perturbation, trial, unit) effects.
+        """
+        reading = self.reading.of_members(members)
+        fields = {name: values[members] for name, values in self.fields.items()}
+        inside = reading.inside[:, t, None, None]
         effect = r[:, 1:] - r[:, :1]
-        mean, square = weight @ effect, weight @ effect.square()
+        intact, mean = reading.over_trials(r[:, :1], t), reading.over_trials(effect, t)
+        square = reading.over_trials(effect.square(), t)
         fields["intact"][..., t, :] += reading.of_targets(intact)
         fields["mean"][..., t, :] += reading.of_targets(mean)
         fields["square"][..., t, :] += reading.squares(effect, square, t)
@@ -352,20 +371,21 @@ class _Sums:
         fields["unit_square"].add_(inside * square)
         return effect
 
-    def miss(self, total: torch.Tensor, members: slice, difference: torch.Tensor, t: int) -> None:
+    def miss(self, name: str, members: slice, difference: torch.Tensor, t: int) -> None:
         """Add the squares of a difference between effects in bin t.
 
         Parameters
         ----------
-        total : (member, perturbation, condition, target) rows of one of the sums, changed in place.
+        name : field with the sums of squares.
         members : the members whose effects are compared; the differences are projected on the latents of these members.
         difference : (member, perturbation, trial, unit) difference between the effects in these members and another
-            effect.
+            effect; none if no effects are compared.
         t : index of the bin.
         """
-        square = self.reading.weight[:, :, t] @ difference.square()
-        squares = self.reading.of_members(members).squares(difference, square, t)
-        total.add_(self.reading.inside[:, t, None, None] * squares)
+        if len(difference):
+            reading = self.reading.of_members(members)
+            squares = reading.squares(difference, reading.over_trials(difference.square(), t), t)
+            self.fields[name][members] += reading.inside[:, t, None, None] * squares
 
 
 def _summed(
@@ -390,8 +410,8 @@ def _summed(
     of_truth: list[_Sums] = []
     for first in range(0, n_trials, trials_at_once):
         trials = np.repeat(np.arange(first, min(first + trials_at_once, n_trials)), simulation.draws)
-        rng = np.random.default_rng([simulation.seed, first]) if simulation.noise_draws else None
-        sums, true_sums = _run(simulation.of_trials(trials), perturbations, targets, compared, rng)
+        noise_seed = [simulation.seed, first] if simulation.noise_draws else None
+        sums, true_sums = _run(simulation.of_trials(trials), perturbations, targets, compared, noise_seed)
         of_fits.append(sums)
         of_truth += [] if true_sums is None else [true_sums]
     return _added(of_fits), _added(of_truth) if of_truth else None
@@ -402,9 +422,12 @@ def _run(
     perturbations: Sequence[Perturbation],
     targets: Targets,
     compared: _Compared,
-    rng: np.random.Generator | None,
+    noise_seed: Sequence[int] | None,
 ) -> tuple[_Sums, _Sums | None]:
     """Simulate some perturbations in all trials of a simulation at once.
+
+    Every bin is simulated by one part of the networks after the other, so that the states of a part are read while they
+    are in the cache.
 
     Parameters
     ----------
@@ -412,46 +435,84 @@ def _run(
     perturbations : perturbations with a common onset.
     targets : the targets of the effects of these perturbations.
     compared : which members are compared with what.
-    rng : random generator for the noise, or None for simulations without noise.
+    noise_seed : seed of the noise, or None for simulations without noise.
     """
     fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
-    reading = _Reading.of(starts, perturbations, targets)
+    reading = _Reading.of(simulation, perturbations, targets)
     begin, phi = onset(perturbations), fits.members[0].nonlinearity.phi
     recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], phi(starts.x[:, :begin])))
     sums = _Sums(len(fits.members), reading, recorded)
     true_sums = None if truth is None else _Sums(1, reading.of_members(slice(1)), recorded)
     before = starts.x[:, : begin + 1]
     true_rates: Iterator[torch.Tensor] = iter(()) if truth is None else rates(truth, perturbations, before)
-    for t, r in enumerate(rates(fits, perturbations, before, rng), start=begin):
-        effect = sums.add(r, t)
-        true_effect = None if true_sums is None else true_sums.add(next(true_rates), t)
-        if bool(reading.inside[:, t].any()):
-            _compare(sums, effect, true_effect, compared, t)
+
+    def simulated(part: slice) -> Iterator[torch.Tensor]:
+        # All networks receive the same noise.
+        rng = None if noise_seed is None else np.random.default_rng(noise_seed)
+        return rates(fits.of_members(part), perturbations, before, rng)
+
+    parts = list(_parts(len(fits.members), (1 + len(perturbations)) * starts.x[:, 0].size))
+    runs = [simulated(part) for part in parts]
+    for t in range(begin, starts.x.shape[1]):
+        true_effect = None if true_sums is None else true_sums.add(next(true_rates), slice(1), t)
+        comparison = _Comparison(sums, compared, true_effect, t)
+        in_any_window = bool(reading.inside[:, t].any())
+        for part, run in zip(parts, runs, strict=True):
+            effect = sums.add(next(run), part, t)
+            if in_any_window:
+                comparison.add(effect, part)
+        comparison.end()
     return sums, true_sums
 
 
-def _compare(sums: _Sums, effect: torch.Tensor, true_effect: torch.Tensor | None, compared: _Compared, t: int) -> None:
-    """Add the squared differences between effects in one bin.
+def _parts(n_members: int, states_of_member: int) -> Iterator[slice]:
+    """Divide the networks into parts whose states stay in the cache of a processor; on a GPU there is one part."""
+    at_once = max(1, STATES_OF_PART // states_of_member) if device().type == "cpu" else n_members
+    for first in range(0, n_members, at_once):
+        yield slice(first, min(first + at_once, n_members))
+
+
+class _Comparison:
+    """The squared differences between effects in one bin.
 
     Parameters
     ----------
     sums : the sums, which are changed in place.
-    effect : (member, perturbation, trial, unit) effects in all members.
-    true_effect : (1, perturbation, trial, unit) effects in the true network, or None.
     compared : which members are compared with what.
+    true_effect : (1, perturbation, trial, unit) effects in the true network, or None.
     t : index of the bin.
     """
-    later, fits = slice(compared.with_first, None), slice(compared.with_truth)
-    drawn = effect[compared.with_truth :]
-    if len(effect[later]):
-        sums.miss(sums.fields["square_from_first"][later], later, effect[later] - effect[:1], t)
-    if true_effect is None:
-        return
-    sums.miss(sums.fields["square_from_truth"][fits], fits, effect[fits] - true_effect, t)
-    if len(drawn):
-        first_drawn = slice(compared.with_truth, compared.with_truth + 1)
-        expected = drawn.mean(0, keepdim=True)
-        sums.miss(sums.fields["expected_square_from_truth"], first_drawn, expected - true_effect, t)
+
+    def __init__(self, sums: _Sums, compared: _Compared, true_effect: torch.Tensor | None, t: int) -> None:
+        self.sums, self.compared, self.true_effect, self.t = sums, compared, true_effect, t
+        self.first: torch.Tensor | None = None
+        self.drawn: torch.Tensor | None = None
+        self.n_drawn = 0
+
+    def add(self, effect: torch.Tensor, members: slice) -> None:
+        """Compare the effects (member, perturbation, trial, unit) in some members; the first members come first."""
+        if self.first is None:
+            self.first = effect[:1]
+        later, drawn = (_from(first, members) for first in (self.compared.with_first, self.compared.with_truth))
+        begin = members.start
+        self.sums.miss("square_from_first", later, effect[later.start - begin :] - self.first, self.t)
+        if self.true_effect is not None:
+            fits = slice(begin, drawn.start)
+            self.sums.miss("square_from_truth", fits, effect[: drawn.start - begin] - self.true_effect, self.t)
+            total = effect[drawn.start - begin :].sum(0, keepdim=True)
+            self.drawn = total if self.drawn is None else self.drawn + total
+            self.n_drawn += drawn.stop - drawn.start
+
+    def end(self) -> None:
+        """Compare the mean effect over the drawn networks with the true effect."""
+        if self.drawn is not None and self.true_effect is not None and self.n_drawn:
+            expected = self.drawn / self.n_drawn
+            self.sums.miss("expected_square_from_truth", slice(1), expected - self.true_effect, self.t)
+
+
+def _from(first: int, members: slice) -> slice:
+    """Restrict a range of members to those from an index on."""
+    return slice(min(max(first, members.start), members.stop), members.stop)
 
 
 def _added(chunks: Sequence[_Sums]) -> dict[str, torch.Tensor]:

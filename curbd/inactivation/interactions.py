@@ -221,7 +221,7 @@ def synergy(outcome: Outcome, combination: Perturbation, units: Array) -> Array:
     read = tensor(units.astype(float))
     together = apart = read.new_zeros(())
     for trials in _chunks(n_trials, max(1, MAX_STATES[device().type] // states_of_trial)):
-        weight = tensor(starts.weight[:, trials])
+        weight = members.tensor(starts.weight[:, trials])
         runs = rates(members.of_trials(trials), [combination, *single], starts.x[trials, : begin + 1])
         for t, r in enumerate(runs, start=begin):
             if combination.when[t]:
@@ -245,7 +245,7 @@ def _summed_squares(effect: torch.Tensor, weight: torch.Tensor, units: torch.Ten
     -------
     (member, condition, target) sums.
     """
-    return weight @ (effect * effect) @ units.T
+    return (weight @ (effect * effect)).double() @ units.T
 
 
 def _chunks(n_trials: int, at_once: int) -> Iterator[Array]:

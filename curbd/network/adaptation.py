@@ -71,7 +71,7 @@ class RunningAdaptation:
 
     def __init__(self, members: list[Adaptation], dt_s: float, a: torch.Tensor) -> None:
         def of_members(values: Array) -> torch.Tensor:
-            return tensor(values).reshape(len(members), *([1] * (a.dim() - 2)), -1)
+            return tensor(values).to(a.dtype).reshape(len(members), *([1] * (a.dim() - 2)), -1)
 
         self.a = a
         self.strength = of_members(np.stack([adaptation.strength for adaptation in members]))

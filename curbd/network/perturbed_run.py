@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 Array = np.ndarray
+SINGLE_PRECISION_UNITS = 200
+"""Networks of at least this number of units are simulated in single precision, where rounding errors are far below the
+errors of the weights, and products take half the time."""
 
 
 class NetworkBatch(NamedTuple):
@@ -47,20 +50,33 @@ class NetworkBatch(NamedTuple):
         """Restrict the inputs and the drive to some trials (trial,), given by index."""
         return self._replace(inputs=self.inputs[:, trials], drive=None if self.drive is None else self.drive[trials])
 
-    def first(self, count: int) -> NetworkBatch:
-        """Restrict the batch to its first ``count`` networks."""
+    def of_members(self, members: slice) -> NetworkBatch:
+        """Restrict the batch to some of its networks."""
 
-        def leading(values: Array | None) -> Array | None:
-            return None if values is None else values[:count]
+        def chosen(values: Array | None) -> Array | None:
+            return None if values is None else values[members]
 
         return NetworkBatch(
-            members=self.members[:count],
-            inputs=self.inputs[:count],
+            members=self.members[members],
+            inputs=self.inputs if len(self.inputs) == 1 else self.inputs[members],
             drive=self.drive,
-            noise_sd=leading(self.noise_sd),
-            m=leading(self.m),
-            n=leading(self.n),
+            noise_sd=chosen(self.noise_sd),
+            m=chosen(self.m),
+            n=chosen(self.n),
         )
+
+    def first(self, count: int) -> NetworkBatch:
+        """Restrict the batch to its first ``count`` networks."""
+        return self.of_members(slice(count))
+
+    @property
+    def single(self) -> bool:
+        """Whether the networks are simulated in single precision."""
+        return len(self.members[0].b) >= SINGLE_PRECISION_UNITS
+
+    def tensor(self, array: Array) -> torch.Tensor:
+        """Return an array as a tensor in the precision in which the networks are simulated."""
+        return tensor(array, single=self.single)
 
 
 def onset(perturbations: Sequence[Perturbation]) -> int:
@@ -89,29 +105,30 @@ def rates(
 
     Yields
     ------
-    (member, run, trial, unit) rates in one bin. Run 0 is the intact network, run k is under perturbation k - 1. The
-    next bin overwrites the memory of a yielded tensor.
+    (member, run, trial, unit) rates in one bin, in single precision for large networks (`SINGLE_PRECISION_UNITS`). Run
+    0 is the intact network, run k is under perturbation k - 1. The next bin overwrites the memory of a yielded tensor.
     """
     import torch
 
     actions = [perturbation.action for perturbation in perturbations]
     first = networks.members[0]
     phi = first.nonlinearity.phi_of_tensor
-    step = tensor(np.stack([np.atleast_1d(network.euler_step) for network in networks.members]))[:, None]
+    in_precision = networks.tensor
+    step = in_precision(np.stack([np.atleast_1d(network.euler_step) for network in networks.members]))[:, None]
     kept = (1 - step)[:, None]
-    noise_sd = None if networks.noise_sd is None or rng is None else tensor(networks.noise_sd)[:, None]
+    noise_sd = None if networks.noise_sd is None or rng is None else in_precision(networks.noise_sd)[:, None]
     external = _External.of(networks, actions)
-    on_rates = _OnRates.of(actions)
+    on_rates = _OnRates.of(networks, actions)
     weights = _Weights.of(networks, actions)
     n_bins = networks.inputs.shape[2]
     # (run, time) share a of the way to the full action; nothing is done in run 0.
     shares = np.concatenate([np.zeros((1, n_bins)), *(entry.strength * entry.when[None] for entry in perturbations)])
     x0 = before[:, -1]
-    x = tensor(x0).expand(len(networks.members), len(shares), *x0.shape).clone()
+    x = in_precision(x0).expand(len(networks.members), len(shares), *x0.shape).clone()
     r = torch.empty_like(x)
-    adaptation = _adaptation(networks.members, before)
+    adaptation = _adaptation(networks, before)
     for t in range(first_bin := onset(perturbations), n_bins):
-        a = tensor(shares[:, t]) if shares[:, t].any() else None
+        a = in_precision(shares[:, t]) if shares[:, t].any() else None
         phi(x, out=r)
         if a is not None:
             on_rates(r, a)
@@ -123,7 +140,7 @@ def rates(
             current = current + adaptation.current_and_next(r)
         current = step[:, None] * current
         if t == first_bin or (shares[:, t] != shares[:, t - 1]).any():
-            J_t = weights.at(tensor(shares[:, t]), step)
+            J_t = weights.at(in_precision(shares[:, t]), step)
         for substep in range(first.substeps):
             if substep:
                 phi(x, out=r)
@@ -131,7 +148,7 @@ def rates(
                     on_rates(r, a)
             _add_sent(x.mul_(kept), r, J_t).add_(current)
             if noise_sd is not None and rng is not None:
-                x += (noise_sd * tensor(rng.standard_normal(x0.shape)))[:, None]
+                x += (noise_sd * in_precision(rng.standard_normal(x0.shape)))[:, None]
 
 
 def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequence[Action]) -> Array:
@@ -157,7 +174,7 @@ def perturbed_free_runs(network: Network, r: Array, inputs: Array, actions: Sequ
     networks = NetworkBatch([network], starts.moved_ahead(inputs)[None])
     x0 = starts.states(r, network.nonlinearity)[:, None]
     runs = [sample[0].clone() for sample in rates(networks, perturbations, x0)]
-    return starts.moved_back(torch.stack(runs, dim=2).cpu().numpy())
+    return starts.moved_back(torch.stack(runs, dim=2).double().cpu().numpy())
 
 
 def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level: float = 0.0) -> Array:
@@ -178,19 +195,20 @@ def silenced_run(network: Network, r: Array, inputs: Array, units: Array, level:
     return perturbed_free_runs(network, r, inputs, [silencing(units, level, inputs.shape[2])])[1]
 
 
-def _adaptation(members: Sequence[Network], before: Array) -> RunningAdaptation | None:
+def _adaptation(networks: NetworkBatch, before: Array) -> RunningAdaptation | None:
     """Return the adaptation (member, 1, trial, unit) of networks after recorded states; None if no units adapt."""
+    members = networks.members
     adapting = [network.adaptation for network in members if network.adaptation is not None]
     if not adapting:
         return None
     dt_s, r = members[0].dt_s, members[0].nonlinearity.phi(before)
     states = np.stack([adaptation_states(adaptation, r, dt_s)[:, -1] for adaptation in adapting])
-    return RunningAdaptation(adapting, dt_s, tensor(states)[:, None])
+    return RunningAdaptation(adapting, dt_s, networks.tensor(states)[:, None])
 
 
-def _stacked(values: Sequence[Array]) -> torch.Tensor:
+def _stacked(networks: NetworkBatch, values: Sequence[Array]) -> torch.Tensor:
     """Stack the values of the perturbations (run, ...), after a run of zeros for the intact network."""
-    return tensor(np.stack([np.zeros_like(values[0], dtype=float), *values]))
+    return networks.tensor(np.stack([np.zeros_like(values[0], dtype=float), *values]))
 
 
 class _External(NamedTuple):
@@ -216,13 +234,13 @@ class _External(NamedTuple):
     @classmethod
     def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _External:
         """Collect the external current of some networks, and the changes that the actions make to this current."""
-        added = _stacked([action.current for action in actions])
-        removed = _stacked([action.inputs.astype(float) for action in actions])
+        added = _stacked(networks, [action.current for action in actions])
+        removed = _stacked(networks, [action.inputs.astype(float) for action in actions])
         return cls(
-            B_t=tensor(np.stack([network.B.T for network in networks.members])),
-            b=tensor(np.stack([network.b for network in networks.members]))[:, None],
-            u=tensor(networks.inputs),
-            drive=None if networks.drive is None else tensor(networks.drive),
+            B_t=networks.tensor(np.stack([network.B.T for network in networks.members])),
+            b=networks.tensor(np.stack([network.b for network in networks.members]))[:, None],
+            u=networks.tensor(networks.inputs),
+            drive=None if networks.drive is None else networks.tensor(networks.drive),
             added=added if bool(added.any()) else None,
             removed=removed if bool(removed.any()) else None,
         )
@@ -257,12 +275,12 @@ class _OnRates(NamedTuple):
     follows: torch.Tensor | None
 
     @classmethod
-    def of(cls, actions: Sequence[Action]) -> _OnRates:
+    def of(cls, networks: NetworkBatch, actions: Sequence[Action]) -> _OnRates:
         """Collect the changes that some actions make to the rates, after a first run without any change."""
-        follows = _stacked([action.follows for action in actions])
+        follows = _stacked(networks, [action.follows for action in actions])
         return cls(
-            lost=_stacked([np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
-            level=_stacked([action.level for action in actions]),
+            lost=_stacked(networks, [np.where(action.held, 1.0, 1 - action.gain) for action in actions]),
+            level=_stacked(networks, [action.level for action in actions]),
             any_level=any(action.level.any() for action in actions),
             follows=follows if bool(follows.any()) else None,
         )
@@ -293,11 +311,11 @@ class _Weights(NamedTuple):
         """Collect the weights of some networks, and the weights that the actions cut."""
         J = np.stack([network.J for network in networks.members])
         if not any(action.cuts or action.latents for action in actions):
-            return cls(tensor(J.swapaxes(1, 2)), None)
+            return cls(networks.tensor(J.swapaxes(1, 2)), None)
         cut = np.zeros((len(J), 1 + len(actions), *J.shape[1:]))
         for run, action in enumerate(actions, start=1):
             cut[:, run] = _cut(J, action, networks)
-        return cls(tensor(J.swapaxes(1, 2)), tensor(cut.swapaxes(2, 3)))
+        return cls(networks.tensor(J.swapaxes(1, 2)), networks.tensor(cut.swapaxes(2, 3)))
 
     def at(self, a: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """Return the weights for shares a (run,) of the cuts, times the Euler step (member, 1, 1 or unit)."""

@@ -48,8 +48,9 @@ def device() -> torch.device:
     return _device
 
 
-def tensor(array: Array) -> torch.Tensor:
-    """Return an array as a float64 tensor on the device of heavy computations."""
+def tensor(array: Array, *, single: bool = False) -> torch.Tensor:
+    """Return an array as a tensor on the device of heavy computations, in double or in single precision."""
     import torch
 
-    return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float64), device=device())
+    dtype = np.float32 if single else np.float64
+    return torch.as_tensor(np.ascontiguousarray(array, dtype=dtype), device=device())

@@ -339,6 +339,41 @@ def test_chunks_of_limited_memory_change_no_effect(teacher) -> None:
     pd.testing.assert_frame_equal(chunked, whole, rtol=1e-9)
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """A recording with a fit that has a posterior, and the truth."""
+    recording, truth = small(tmp_path_factory.mktemp("fitted"), process_noise=0.3, trials=8)
+    return recording, fit(recording, Model(family="full_rank", seeds=[0], tau_s=0.1), "one_step").networks, truth
+
+
+def test_networks_that_are_simulated_in_parts_have_the_same_effects(fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, networks, truth = fitted
+    settings = ExperimentSettings(groups=2, posterior_draws=4, noise_draws=2)
+
+    def table() -> pd.DataFrame:
+        outcome = run_experiments(recording, networks, {"off": Inactivation(region="A")}, truth, settings=settings)
+        return inactivation_table(outcome)
+
+    together = table()
+    monkeypatch.setattr("curbd.inactivation.effects.STATES_OF_PART", 1)
+    # Sums over members come in another order.
+    pd.testing.assert_frame_equal(table(), together, rtol=1e-9)
+
+
+def test_single_precision_changes_effects_by_far_less_than_their_error(fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording, networks, _ = fitted
+    experiments = {"off": Inactivation(), "cut": Inactivation(kind="pathway", source="A", target="B")}
+    double = inactivate(recording, networks, experiments)
+    monkeypatch.setattr("curbd.network.perturbed_run.SINGLE_PRECISION_UNITS", 1)
+    single = inactivate(recording, networks, experiments)
+    standard_error = (double["ci_high"] - double["ci_low"]) / 4
+    difference = (single["effect_mean"] - double["effect_mean"]).abs()
+    assert difference.max() > 0
+    assert (difference < 1e-3 * standard_error).all()
+    np.testing.assert_allclose(single["effect_rms"], double["effect_rms"], rtol=1e-4)
+    pd.testing.assert_series_equal(single["verdict"], double["verdict"])
+
+
 def test_only_trials_of_the_chosen_condition_are_perturbed(tmp_path: Path) -> None:
     recording, truth = small(tmp_path)
     recording["condition"] = ("trial", recording["side"].values)
