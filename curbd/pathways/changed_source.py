@@ -12,6 +12,7 @@ weights of other sources, and the solutions, are in double precision.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.solved_regression import SolvedRegression
-from curbd.regression.moments import block_slices
+from curbd.regression.moments import block_slices, twice_lower
 
 Array = np.ndarray
 
@@ -120,17 +121,23 @@ class ChangedSource:
         gram = fitted.RR + constants.gram - (X.mT @ (P - constants.D)).double()
         product = constants.product + (fitted.YR[:, units] - _of_all_draws(constants.W, X)).double()
         W = product @ torch.cholesky_inverse(torch.linalg.cholesky((gram + gram.mT) / 2))
-        gram = held_out.RR + (P.mT @ (_of_all_draws(self.held_out_gram, P) - 2 * X_held_out)).double()
+        # The weights W take the symmetric part alone.
+        spread = _of_all_draws(self.held_out_gram, P, twice_lower)
+        gram = held_out.RR + (P.mT @ (spread - 2 * X_held_out)).double()
         explained = _of_all_draws(constants.W, X_held_out) + _of_all_draws(constants.error_z, P)
         product = (held_out.YR[:, units] - explained).double()
         gain = 2 * (W * product).sum(-1) - ((W @ gram) * W).sum(-1)
         return (gain / self.solution.squares).cpu().numpy(), W
 
 
-def _of_all_draws(matrix: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+def _of_all_draws(
+    matrix: torch.Tensor,
+    draws: torch.Tensor,
+    multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = torch.matmul,
+) -> torch.Tensor:
     """Multiply a matrix with (draw, regressor, column) from the left; one large product is faster than many small."""
     n_draws, n_regressors, n_columns = draws.shape
-    product = matrix @ draws.transpose(0, 1).reshape(n_regressors, n_draws * n_columns)
+    product = multiply(matrix, draws.transpose(0, 1).reshape(n_regressors, n_draws * n_columns))
     return product.unflatten(1, (n_draws, n_columns)).transpose(0, 1)
 
 

@@ -31,6 +31,8 @@ from curbd.regression.moments import (
     Block,
     Moments,
     block_slices,
+    penalised,
+    quadratic_forms,
     scatter,
     summed_moments,
 )
@@ -42,6 +44,12 @@ RESIDUAL_ROUNDING_SHARE = 1e-10
 """Share of the squared current below which a residual is a rounding error."""
 PENALTY_STEP = 10.0
 """Factor by which the penalty on the past is raised as long as the held-out error falls."""
+SINGLE_PRECISION_REGRESSORS = 400
+"""Regressions on at least this number of regressors are factorised in single precision, where that is exact enough."""
+MAX_ROUNDING_SHARE = 1e-3
+"""Largest rounding error of weights, as a share of the weights, with which single precision is exact enough."""
+INVERTED_ROWS_SHARE = 0.1
+"""Share of the rows of an inverse for which the whole inverse is computed, and not a solution for every row."""
 FOLDS = 5
 """Number of folds of trials, each of which is held out in turn."""
 
@@ -178,46 +186,127 @@ def target_past(regression: PastRegression, units: Array, ridge: Array) -> Targe
     The hint of memory and the evidence on every source.
     """
     m, total = regression.n_present, regression.total.of_units(units)
-    inputs = regression.n_units + np.arange(regression.n_inputs)
-    nats, past_penalty = log_odds(_of_regressors(total, m + regression.n_units), m, tensor(ridge))
-    variance = squares_about_mean(total, m - 1)
-    rests = [RestOfFold(*regression.fold(index, units), tensor(ridge)) for index in range(FOLDS)]
-
-    def mean_error(held_out: Sequence[HeldOut]) -> float:
-        error = torch.stack([solved.error for solved in held_out]).sum(0)
-        return float((error / variance).nanmean())
-
-    def added(lost: torch.Tensor) -> Array:
-        """Shares of the variance of a fold (group,), from squared errors (group, unit) that are lost."""
-        return np.asarray((lost * FOLDS / variance).nanmean(1).cpu().numpy())
-
-    held_out = [rest.held_out(past_penalty) for rest in rests]
-    # The evidence of a model that is wrong likes weaker penalties than held-out trials do.
-    while past_penalty < PAST_PENALTIES[-1]:
-        stronger = [rest.held_out(past_penalty * PENALTY_STEP) for rest in rests]
-        if mean_error(stronger) > mean_error(held_out):
-            break
-        past_penalty, held_out = past_penalty * PENALTY_STEP, stronger
-    error = mean_error(held_out)
-    of_sources = [np.flatnonzero(regression.source_of_all == source) for source in range(int(regression.source.max()))]
-    # The past of the inputs is nearly free here, so that their present is left with nothing that their past can tell.
-    change = WEAK_INPUT_PENALTY * float(total.n) - past_penalty
-    unique, immediate = np.empty((len(of_sources), FOLDS)), np.empty((len(inputs), FOLDS))
-    # The inverse of a fold is as large as its moments, and is gone before the next.
-    for index in range(FOLDS):
-        solved = held_out.pop(0)
-        unique[:, index] = added(solved.lost_without(of_sources))
-        if len(inputs):
-            free = solved.with_changed_penalty(m + inputs, change)
-            immediate[:, index] = added(free.lost_without(list(inputs[:, None])))
+    present_and_past_of_units = m + regression.n_units
+    nats, past_penalty = log_odds(_of_regressors(total, present_and_past_of_units), m, tensor(ridge))
+    target = _Target(regression, units, tensor(ridge), squares_about_mean(total, m - 1))
+    added = target.added_in_single_precision(past_penalty) or target.added(past_penalty, torch.float64)
+    assert added is not None
     return TargetPast(
         memory_nats=nats,
-        memory_share=gained_share(nats, float(total.n) * len(units)) * min(error, 1.0),
+        memory_share=gained_share(nats, float(total.n) * len(units)) * min(added.error, 1.0),
         # Of few transitions, the prediction without a source can be worse than the mean: more than all is lost.
-        unique_share=np.minimum(unique.mean(1), 1.0),
-        unique_t=_over_standard_error(unique),
-        immediate_share=np.minimum(immediate.mean(1), 1.0),
+        unique_share=np.minimum(added.unique.mean(1), 1.0),
+        unique_t=_over_standard_error(added.unique),
+        immediate_share=np.minimum(added.immediate.mean(1), 1.0),
     )
+
+
+class _Added(NamedTuple):
+    """What sources add to the prediction of a target, as shares of its variance.
+
+    Attributes
+    ----------
+    error : held-out error of all sources together.
+    unique : (source, fold) what the present and the past of a source add.
+    immediate : (input, fold) what the present of an input adds to its own past and to all other sources.
+    """
+
+    error: float
+    unique: Array
+    immediate: Array
+
+
+class _Target(NamedTuple):
+    """The regression of one target on present and past.
+
+    Attributes
+    ----------
+    regression : moments of the regression.
+    units : indices of the units of the target.
+    ridge : (regressor of the present,) penalties on the present.
+    variance : (unit,) sum of the squares of the current about its mean.
+    """
+
+    regression: PastRegression
+    units: Array
+    ridge: torch.Tensor
+    variance: torch.Tensor
+
+    def added_in_single_precision(self, past_penalty: float) -> _Added | None:
+        """Measure what sources add in single precision; None if it is too low, or the regression is small."""
+        if len(self.regression.source_of_all) < SINGLE_PRECISION_REGRESSORS:
+            return None
+        try:
+            return self.added(past_penalty, torch.float32)
+        except torch.linalg.LinAlgError:
+            return None
+
+    def added(self, past_penalty: float, precision: torch.dtype) -> _Added | None:
+        """Measure what sources add in every fold, with the penalty on the past that predicts best.
+
+        Parameters
+        ----------
+        past_penalty : smallest penalty on the past.
+        precision : of the factorisations.
+
+        Returns
+        -------
+        What sources add; None if the precision is too low.
+        """
+        held_out, past_penalty = self._best(past_penalty, precision)
+        error = self._mean_error(held_out)
+        regression = self.regression
+        inputs = regression.n_units + np.arange(regression.n_inputs)
+        of_sources = [np.flatnonzero(regression.source_of_all == source) for source in range(regression.source.max())]
+        # The past of the inputs is nearly free here, so that their present is left with nothing that their past tells.
+        free_penalty = self._penalty_of_past(past_penalty, WEAK_INPUT_PENALTY * float(regression.total.n))
+        unique, immediate = np.empty((len(of_sources), FOLDS)), np.empty((len(inputs), FOLDS))
+        # The inverse of a fold is as large as its moments, and is gone before the next.
+        for index in range(FOLDS):
+            solved = held_out.pop(0)
+            corrected, rounding_share = solved.corrected()
+            if rounding_share > MAX_ROUNDING_SHARE:
+                return None
+            unique[:, index] = self._share_of_fold(corrected.lost_without(of_sources))
+            if len(inputs):
+                free, rounding_share = solved.rest.held_out(free_penalty).corrected()
+                if rounding_share > MAX_ROUNDING_SHARE:
+                    return None
+                immediate[:, index] = self._share_of_fold(free.lost_without(list(inputs[:, None])))
+        return _Added(error, unique, immediate)
+
+    def _best(self, past_penalty: float, precision: torch.dtype) -> tuple[list[HeldOut], float]:
+        """Solve the regression without each fold; raise the penalty on the past as long as the held-out error falls.
+
+        The evidence of a model that is wrong likes weaker penalties than held-out trials do.
+        """
+        folds = (self.regression.fold(index, self.units) for index in range(FOLDS))
+        rests = [RestOfFold(*of_fold, self.ridge, precision) for of_fold in folds]
+
+        def solved(penalty: float) -> list[HeldOut]:
+            return [rest.held_out(self._penalty_of_past(penalty, penalty)) for rest in rests]
+
+        held_out = solved(past_penalty)
+        while past_penalty < PAST_PENALTIES[-1]:
+            stronger = solved(past_penalty * PENALTY_STEP)
+            if self._mean_error(stronger) > self._mean_error(held_out):
+                break
+            past_penalty, held_out = past_penalty * PENALTY_STEP, stronger
+        return held_out, past_penalty
+
+    def _penalty_of_past(self, of_units: float, of_inputs: float) -> torch.Tensor:
+        """Penalties (regressor of the past,) from those of the units and those of the inputs."""
+        penalty = self.ridge.new_full((self.regression.n_units + self.regression.n_inputs,), of_inputs)
+        penalty[: self.regression.n_units] = of_units
+        return penalty
+
+    def _mean_error(self, held_out: Sequence[HeldOut]) -> float:
+        error = torch.stack([solved.error for solved in held_out]).sum(0)
+        return float((error / self.variance).nanmean())
+
+    def _share_of_fold(self, lost: torch.Tensor) -> Array:
+        """Shares of the variance of a fold (group,), from squared errors (group, unit) that are lost."""
+        return np.asarray((lost * FOLDS / self.variance).nanmean(1).cpu().numpy())
 
 
 class RestOfFold:
@@ -231,26 +320,51 @@ class RestOfFold:
     fold : moments of the fold, of the units of the target.
     rest : moments of all other folds.
     ridge : (regressor of the present,) penalties on the present.
+    precision : of the factorisations.
     """
 
-    def __init__(self, fold: Moments, rest: Moments, ridge: torch.Tensor) -> None:
-        self.fold = fold
+    def __init__(
+        self, fold: Moments, rest: Moments, ridge: torch.Tensor, precision: torch.dtype = torch.float64
+    ) -> None:
+        self.fold, self.rest, self.ridge = fold, rest, ridge
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
-        self.of_present = torch.linalg.cholesky(rest.ZZ[present, present] + torch.diag(ridge))
-        self.across = torch.linalg.solve_triangular(self.of_present, rest.ZZ[present, past_alone], upper=False).mT
-        self.left = rest.ZZ[past_alone, past_alone] - scatter(self.across.mT)
-        self.current = torch.linalg.solve_triangular(self.of_present, rest.YZ[:, present].mT, upper=False)
-        self.current_left = rest.YZ[:, past_alone].mT - self.across @ self.current
+        ZZ = rest.ZZ.to(precision)
+        self.of_present = torch.linalg.cholesky(penalised(ZZ[present, present], ridge.to(precision)))
+        self.across = torch.linalg.solve_triangular(self.of_present, ZZ[present, past_alone], upper=False).mT
+        self.left = ZZ[past_alone, past_alone] - scatter(self.across.mT)
+        self.current = self._without_present(rest.YZ)
 
-    def held_out(self, penalty: float) -> HeldOut:
-        """Solve the regression with one penalty on all regressors of the past."""
-        identity = torch.eye(len(self.left), dtype=self.left.dtype, device=self.left.device)
-        of_past = torch.linalg.cholesky(self.left + penalty * identity)
-        W_past = torch.cholesky_solve(self.current_left, of_past)
-        W_present = torch.linalg.solve_triangular(
-            self.of_present.mT, self.current - self.across.mT @ W_past, upper=True
+    def held_out(self, penalty: torch.Tensor) -> HeldOut:
+        """Solve the regression with penalties (regressor of the past,) on the past."""
+        of_past = torch.linalg.cholesky(penalised(self.left, penalty.to(self.left.dtype)))
+        return HeldOut(
+            fold=self.fold,
+            W=self._solution(*self.current, of_past),
+            rest=self,
+            of_past=of_past,
+            penalty=torch.cat([self.ridge, penalty]),
         )
-        return HeldOut(fold=self.fold, W=torch.cat([W_present, W_past]).mT, rest=self, of_past=of_past)
+
+    def solution(self, right: torch.Tensor, of_past: torch.Tensor) -> torch.Tensor:
+        """Solve X (Gram + penalty) = right for X (row, regressor), in the precision of the factors.
+
+        Parameters
+        ----------
+        right : (row, regressor) right sides.
+        of_past : (regressor of the past, regressor of the past) Cholesky factor of the past without the present.
+        """
+        return self._solution(*self._without_present(right), of_past)
+
+    def _without_present(self, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Divide right sides (row, regressor) into what the present explains, and the past without the present."""
+        present, past_alone = right.to(self.left.dtype).mT.split([len(self.of_present), len(self.left)])
+        by_present = torch.linalg.solve_triangular(self.of_present, present, upper=False)
+        return by_present, past_alone - self.across @ by_present
+
+    def _solution(self, by_present: torch.Tensor, left: torch.Tensor, of_past: torch.Tensor) -> torch.Tensor:
+        X_past = torch.cholesky_solve(left, of_past)
+        X_present = torch.linalg.solve_triangular(self.of_present.mT, by_present - self.across.mT @ X_past, upper=True)
+        return torch.cat([X_present, X_past]).mT.double()
 
     def factor(self, of_past: torch.Tensor) -> torch.Tensor:
         """Join the factors of present and past to the Cholesky factor (regressor, regressor) of both."""
@@ -270,12 +384,14 @@ class HeldOut:
     W : (unit, regressor) weights from all other folds.
     rest : what is the same for all penalties on the past.
     of_past : (regressor of the past, regressor of the past) Cholesky factor of the past without the present, penalised.
+    penalty : (regressor,) penalties.
     """
 
     fold: Moments
     W: torch.Tensor
     rest: RestOfFold
     of_past: torch.Tensor
+    penalty: torch.Tensor
 
     @cached_property
     def error_z(self) -> torch.Tensor:
@@ -285,12 +401,31 @@ class HeldOut:
     @cached_property
     def error(self) -> torch.Tensor:
         """(unit,) squared error in the fold."""
-        return self.fold.YY - (self.W * (self.fold.YZ + self.error_z)).sum(-1)
+        return self.fold.YY - 2 * (self.W * self.fold.YZ).sum(-1) + quadratic_forms(self.W, self.fold.ZZ)
 
-    @cached_property
-    def inverse(self) -> torch.Tensor:
-        """(regressor, regressor) inverse of the penalised Gram matrix of all other folds."""
-        return torch.cholesky_inverse(self.rest.factor(self.of_past))
+    def corrected(self) -> tuple[HeldOut, float]:
+        """Correct the weights for rounding errors of single precision.
+
+        Returns
+        -------
+        The regression with corrected weights, and the size of the correction, as a share of the size of the weights.
+        """
+        W = self._corrected(self.rest.rest.YZ, self.W)
+        return replace(self, W=W), float((W - self.W).norm() / W.norm().clamp_min(LEAST_SUM_OF_SQUARES))
+
+    def _corrected(self, right: torch.Tensor, solution: torch.Tensor) -> torch.Tensor:
+        """Correct the solution X of X (Gram + penalty) = right for rounding errors, by iterative refinement."""
+        if self.of_past.dtype == torch.float64:
+            return solution
+        residual = right - solution @ self.rest.rest.ZZ - solution * self.penalty
+        return solution + self.rest.solution(residual, self.of_past)
+
+    def _rows(self, columns: Array) -> torch.Tensor:
+        """Return rows (column, regressor) of the inverse of the penalised Gram matrix of all other folds, by index."""
+        if INVERTED_ROWS_SHARE * len(self.penalty) < len(columns):
+            return torch.cholesky_inverse(self.rest.factor(self.of_past))[columns]
+        identity = torch.eye(len(self.penalty), dtype=self.W.dtype, device=self.W.device)[columns]
+        return self._corrected(identity, self.rest.solution(identity, self.of_past))
 
     def lost_without(self, groups: Sequence[Array]) -> torch.Tensor:
         """Return by how much the squared error rises (group, unit) if a group of regressors is left out.
@@ -299,24 +434,16 @@ class HeldOut:
         ----------
         groups : indices of the regressors of every group.
         """
-        changes = self.W.new_empty((len(groups), *self.W.shape))
-        for change, columns in zip(changes, groups, strict=True):
-            rows = self.inverse[columns]
-            torch.matmul(torch.linalg.solve(rows[:, columns], self.W[:, columns], left=False), rows, out=change)
         # One product for all groups, in single precision: of a sum of squares a millionth is lost.
-        single = changes.float()
-        squares = (single @ self.fold.ZZ.float()).mul_(single).sum(-1)
-        return 2 * (changes * self.error_z).sum(-1) + squares.double()
-
-    def with_changed_penalty(self, columns: Array, change: float) -> HeldOut:
-        """Solve the regression again with another penalty on a few regressors (Woodbury's identity)."""
-        rows = self.inverse[columns]
-        within = torch.eye(len(columns), dtype=rows.dtype, device=rows.device) + change * rows[:, columns]
-        sent = change * torch.linalg.solve(within, rows)
-        solved = replace(self, W=self.W - self.W[:, columns] @ sent)
-        # The factor of the changed matrix is not needed: the inverse follows from the inverse.
-        solved.__dict__["inverse"] = self.inverse - self.inverse[:, columns] @ sent
-        return solved
+        changes = torch.empty((len(groups), *self.W.shape), dtype=torch.float32, device=self.W.device)
+        across = torch.empty(changes.shape[:2], dtype=torch.float64, device=self.W.device)
+        of_groups = self._rows(np.concatenate(groups)).split([len(columns) for columns in groups])
+        for index, (columns, rows) in enumerate(zip(groups, of_groups, strict=True)):
+            change = torch.linalg.solve(rows[:, columns], self.W[:, columns].to(rows.dtype), left=False) @ rows
+            changes[index] = change
+            across[index] = (change * self.error_z).sum(-1)
+        squares = quadratic_forms(changes.flatten(0, 1), self.fold.ZZ.float())
+        return 2 * across + squares.double().view(across.shape)
 
 
 def gained_share(nats: float, n_values: float) -> float:

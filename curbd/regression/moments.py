@@ -28,6 +28,8 @@ PENALTY_GRID = 10.0 ** np.arange(-2, 6)
 deterministic data: the currents of the published simulator get worse although the held-out error still falls."""
 LEAST_SUM_OF_SQUARES = 1e-12
 """Sums of squares of a unit's current below this value count as this value."""
+ROWS_OF_BLOCK = 256
+"""Rows of a symmetric matrix that are multiplied together where its upper half is left out."""
 VALUES_OF_BLOCK = 1 << 23
 """Largest number of values of a block of trials, 64 MiB in double precision, unless a single trial has more."""
 
@@ -164,6 +166,47 @@ def scatter(z: torch.Tensor) -> torch.Tensor:
         values = z.numpy()
         return torch.from_numpy(values.T @ values)
     return z.T @ z
+
+
+def twice_lower(symmetric: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Multiply values with blocks of a symmetric matrix S on the diagonal, and with twice the blocks below.
+
+    The product P has the same values' P, but for an antisymmetric part, as the product S values, for little more than
+    half of the multiplications.
+
+    Parameters
+    ----------
+    symmetric : (row, row) the matrix S.
+    values : (row, column) values.
+
+    Returns
+    -------
+    (row, column) the product P.
+    """
+    if len(symmetric) < 2 * ROWS_OF_BLOCK:
+        return symmetric @ values
+    product = values.new_empty(values.shape)
+    for start in range(0, len(symmetric), ROWS_OF_BLOCK):
+        rows, before = slice(start, start + ROWS_OF_BLOCK), slice(start)
+        torch.mm(symmetric[rows, rows], values[rows], out=product[rows])
+        product[rows].addmm_(symmetric[rows, before], values[before], alpha=2)
+    return product
+
+
+def quadratic_forms(values: torch.Tensor, symmetric: torch.Tensor) -> torch.Tensor:
+    """Compute v' S v of every row v of values (row, column), for a symmetric matrix S (column, column): (row,).
+
+    A large S is taken in blocks on the diagonal and twice the blocks above.
+    """
+    if len(symmetric) < 2 * ROWS_OF_BLOCK:
+        return (values @ symmetric).mul_(values).sum(-1)
+    total = values.new_zeros(len(values))
+    for start in range(0, len(symmetric), ROWS_OF_BLOCK):
+        columns, before = slice(start, start + ROWS_OF_BLOCK), slice(start)
+        product = values[:, columns] @ symmetric[columns, columns]
+        product.addmm_(values[:, before], symmetric[before, columns], alpha=2)
+        total += product.mul_(values[:, columns]).sum(-1)
+    return total
 
 
 def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay
 from curbd.network.nonlinearity import TANH
-from curbd.pathways.past import RestOfFold, log_odds, past, past_regression
+from curbd.pathways.past import RestOfFold, TargetPast, log_odds, past, past_regression, target_past
 from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
 from curbd.pathways.verdict import (
     MAX_MEMORY_NATS,
@@ -146,15 +146,17 @@ def test_log_odds_are_a_ratio_of_two_likelihoods(rng: np.random.Generator) -> No
     assert nats == pytest.approx(best - likelihood(base), rel=1e-6)
 
 
-def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(
+    rng: np.random.Generator, precision: torch.dtype
+) -> None:
     z, y = rng.standard_normal((3, 60, 5)), rng.standard_normal((3, 60, 2))
     z[..., 3] = 1.0
     # Two units, an input and the bias; then the past.
     regression = past_regression(z[..., :4], y, np.array([0, 0, 1, 2]), 2, 0.5)
     ridge, fold = np.array([2.0, 3.0, 4.0, 1.0]), 1
     tested, fitted = regression.fold(fold, np.arange(2))
-    held_out = RestOfFold(tested, fitted, torch.as_tensor(ridge)).held_out(5.0)
-    changed = held_out.with_changed_penalty(np.array([6]), 10.0)
+    rest = RestOfFold(tested, fitted, torch.as_tensor(ridge), precision)
 
     def error(kept: np.ndarray, of_input: float) -> np.ndarray:
         penalty = np.append(ridge, [5.0, 5.0, of_input])[kept]
@@ -164,11 +166,36 @@ def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(rng: n
         return squared_error(tested, torch.as_tensor(W)).numpy()
 
     every, others = np.arange(7), np.array([0, 1, 3, 4, 5])
-    for solved, of_input in ((held_out, 5.0), (changed, 15.0)):
+    for of_input in (5.0, 15.0):
+        solved, _ = rest.held_out(torch.tensor([5.0, 5.0, of_input], dtype=torch.float64)).corrected()
         np.testing.assert_allclose(solved.error, error(every, of_input))
         lost = error(others, of_input) - error(every, of_input)
         # The squared change of a prediction is in single precision.
         np.testing.assert_allclose(solved.lost_without([np.array([2, 6])])[0], lost, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("common", "exact_enough"), [(0.5, True), (0.999999, False)])
+def test_single_precision_tells_the_same_or_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, common: float, exact_enough: bool
+) -> None:
+    """The rates of units that share nearly everything tell hardly more than a few of them."""
+    own, shared = (lfilter([1], [1, -0.9], rng.standard_normal((20, 60, n)), axis=1) for n in (20, 3))
+    z = np.ones((20, 60, 22))
+    z[..., :20] = np.sqrt(1 - common) * own + np.sqrt(common) * shared @ rng.standard_normal((3, 20))
+    z[..., 20] = rng.standard_normal((20, 60))
+    y = z @ rng.standard_normal((22, 20)) + rng.standard_normal((20, 60, 20))
+    regression = past_regression(z, y, np.repeat([0, 1, 2, 3], [10, 10, 1, 1]), 20, 0.9)
+
+    def told() -> TargetPast:
+        return target_past(regression, np.arange(10), np.full(22, 1e-3))
+
+    double = told()
+    monkeypatch.setattr("curbd.pathways.past.SINGLE_PRECISION_REGRESSORS", 1)
+    single = told()
+    assert np.array_equal(single.unique_t, double.unique_t) != exact_enough
+    for share in ("unique_share", "immediate_share"):
+        np.testing.assert_allclose(getattr(single, share), getattr(double, share), atol=1e-5)
+    np.testing.assert_allclose(single.unique_t, double.unique_t, rtol=1e-3)
 
 
 def test_random_signs_of_long_recordings_tell_independent_units_from_a_common_factor(rng: np.random.Generator) -> None:
