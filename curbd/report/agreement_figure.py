@@ -6,18 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from curbd.report.drawing import (
-    Drawing,
-    Palette,
-    panels,
-    r2_text,
-    resolved_first,
-    source_label,
-    wrapped_label,
-)
+from curbd.report.drawing import Drawing, Palette, panels, resolved_first, wrapped_label
 from curbd.report.matrix import DETAIL_POINTS, LABEL_POINTS, matrix_cells, names_of_matrix
 from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
+from curbd.report.wording import r2_text, source_label
 
 COLUMNS = {"J_seed_r": "weights", "seed_r": "currents", "inactivation_seed_r": "effect of silencing the source"}
 MAX_AGREEMENT_NAMES = 15

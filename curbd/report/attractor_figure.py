@@ -23,9 +23,9 @@ from curbd.report.drawing import (
     hover,
     legend_below,
     panels,
-    percent_text,
 )
 from curbd.report.reading import ModelResults
+from curbd.report.wording import percent_text
 
 MAX_NODES = 24
 """Graphs with more nodes are not drawn."""

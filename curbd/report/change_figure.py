@@ -7,15 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import (
-    Drawing,
-    Palette,
-    number_text,
-    source_label,
-)
+from curbd.report.drawing import Drawing, Palette
 from curbd.report.matrix import LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
 from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
+from curbd.report.wording import number_text, source_label
 
 CHANGE_MARKS = {"changed": "★", "unchanged": "=", "cannot_tell": "?"}
 """Verdict on a change -> its mark in the matrix."""

@@ -9,22 +9,12 @@ import numpy as np
 import pandas as pd
 
 from curbd.report.current_figures import INTERVAL_IS_NO_VERDICT, shown_conditions
-from curbd.report.drawing import (
-    MAX_PANEL_POINTS,
-    Palette,
-    counted,
-    in_order,
-    percent_text,
-    resolved_first,
-    source_colour,
-    source_label,
-    sources_in_order,
-    with_marks,
-)
+from curbd.report.drawing import MAX_PANEL_POINTS, Palette, in_order, resolved_first, source_colour, sources_in_order
 from curbd.report.figures import plot_call
 from curbd.report.page_colours import page_colour
 from curbd.report.reading import ModelResults
 from curbd.report.short_numbers import short_numbers
+from curbd.report.wording import counted, percent_text, source_label, with_marks
 
 MIN_REGIONS_TO_CHOOSE = 3
 MAX_CHOICE_NUMBERS = 70_000

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from curbd.report.comparison_sentences import MAX_Q_TO_REPORT
 from curbd.report.drawing import (
     GREY,
     INK,
@@ -19,19 +20,15 @@ from curbd.report.drawing import (
     Palette,
     event_line,
     legend_below,
-    meaning_of_estimated,
-    number_text,
     panels,
-    pathway_label,
     source_colour,
-    source_label,
     wrapped_label,
     zero_line,
 )
-from curbd.report.findings import MAX_Q_TO_REPORT
 from curbd.report.matrix import HEADING_POINTS, LABEL_POINTS, draw_matrix, names_of_matrix
 from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
+from curbd.report.wording import meaning_of_estimated, number_text, pathway_label, source_label
 
 MAX_CONTRAST_PANELS = 16
 """If a contrast has more pathways, only those with the smallest q-values are drawn over time."""

@@ -13,34 +13,36 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from curbd.report.drawing import (
-    GRADE_KEY,
     GREY,
     INK,
     LINE_STYLES,
     MAX_PANEL_POINTS,
-    NOT_JUDGED_KEY,
     QUARTER_TITLE_LETTERS,
     Dash,
     Drawing,
     Palette,
     event_line,
     in_order,
-    is_judged,
     legend_below,
-    meaning_of_estimated,
     panels,
-    pathway_label,
     resolved_first,
     source_colour,
-    source_label,
     sources_in_order,
-    with_marks,
     wrapped_label,
     zero_line,
 )
 from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
 from curbd.report.truth_figures import mean_true_currents
+from curbd.report.wording import (
+    GRADE_KEY,
+    NOT_JUDGED_KEY,
+    is_judged,
+    meaning_of_estimated,
+    pathway_label,
+    source_label,
+    with_marks,
+)
 
 Draw = Callable[[Axes, str, str], None]
 """Function that draws the current from a source to a target into a panel; its arguments are panel, target, source."""

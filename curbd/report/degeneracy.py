@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from curbd.degeneracy.components import variance_components
-from curbd.report.drawing import r2_text
 from curbd.report.grid import Grid
+from curbd.report.wording import r2_text
 from curbd.tables import TABLES
 from curbd.tables.degeneracy import QUANTITIES
 

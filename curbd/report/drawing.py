@@ -31,24 +31,8 @@ LINE_STYLES: tuple[Dash, ...] = ("-", "--", ":", "-.")
 """Line styles of conditions; a panel shows no more conditions than there are styles."""
 INK, GREY = "#1A1A1A", "#8A8A8A"
 Sharing = Literal["none", "all", "row"]
-GRADE_MARKS = {"resolved": "✓", "supported": "(✓)", "cannot_tell": "?", "no_evidence": "–"}
-"""Grade of a pathway -> sign that can be told apart without colours."""
-GRADE_WORDS = {
-    "resolved": "resolved",
-    "supported": "supported, confounds possible",
-    "cannot_tell": "cannot tell",
-    "no_evidence": "no evidence",
-}
-"""Grade of a pathway -> words for readers."""
 GRADE_LINES: dict[str, Dash] = {"resolved": "-", "supported": "--", "cannot_tell": ":"}
 """Grade -> style of arrows and of the outlines of cells; pathways without evidence have none."""
-GRADE_KEY = "; ".join(f"{mark}: {GRADE_WORDS[grade]}" for grade, mark in GRADE_MARKS.items())
-"""Explanation of the signs."""
-NOT_JUDGED_MARK = "○"
-NOT_JUDGED_KEY = (
-    f" {NOT_JUDGED_MARK}: not judged, because the verdicts of a population network are about pathways between regions."
-)
-"""Explanation of the sign of pathways without a verdict."""
 HOVER = "hover:"
 """Start of the identifier of an artist that has a text under the pointer."""
 LETTER_INCHES, LEGEND_SIGN_INCHES = 0.075, 0.5
@@ -164,26 +148,6 @@ def resolved_first(pathways: pd.DataFrame) -> pd.DataFrame:
     return pathways.loc[order]
 
 
-def is_judged(pathways: pd.DataFrame) -> pd.Series:
-    """Return True for every pathway with a verdict; population networks have none within a region and from inputs.
-
-    Parameters
-    ----------
-    pathways : rows of the table ``pathways``.
-    """
-    return pathways["reason_codes"].fillna("") != "not_judged"
-
-
-def with_marks(pathways: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``mark``, the sign of the grade of every pathway, or the sign that there is no verdict.
-
-    Parameters
-    ----------
-    pathways : rows of the table ``pathways``.
-    """
-    return pathways.assign(mark=pathways["grade"].map(GRADE_MARKS).where(is_judged(pathways), NOT_JUDGED_MARK))
-
-
 def in_order(names: Iterable[str], palette: Palette) -> list[str]:
     """Sort names of regions as the palette has them; names that are no regions follow in alphabetical order."""
     rank = {name: position for position, name in enumerate(palette)}
@@ -201,40 +165,6 @@ def sources_in_order(names: Iterable[str], palette: Palette) -> list[str]:
 def source_colour(source: str, palette: dict[str, str]) -> str:
     """Return the colour of a source: that of its region, or a grey for inputs and the bias."""
     return palette.get(source, SOURCE_COLOURS["bias" if source == "bias" else "input"])
-
-
-def source_label(source: str) -> str:
-    """Return the name of a source for headings: ``light (input)`` for ``input:light``.
-
-    Sources that a model estimates are no inputs of the experimenter: ``evoked response`` for ``input:evoked``, and
-    ``hidden input 1`` for ``input:hidden_1``.
-    """
-    if not source.startswith("input:"):
-        return source
-    name = source.removeprefix("input:")
-    hidden = re.fullmatch(r"hidden_(\d+)", name)
-    return "evoked response" if name == "evoked" else f"hidden input {hidden[1]}" if hidden else f"{name} (input)"
-
-
-def meaning_of_estimated(sources: Iterable[str]) -> str:
-    """Explain the sources of a figure that a model estimates, as the end of its caption; '' without such sources.
-
-    Parameters
-    ----------
-    sources : names of the sources.
-    """
-    names = set(sources)
-    evoked = (
-        " The evoked response is an input that the model estimates: what is the same in all trials of a condition and "
-        "does not come from the activity of the regions."
-    )
-    hidden = " Hidden inputs were not recorded; the model infers them from what units share."
-    return evoked * ("input:evoked" in names) + hidden * any(name.startswith("input:hidden_") for name in names)
-
-
-def pathway_label(source: str, target: str) -> str:
-    """Return the name of a pathway for headings: ``light (input) → V1``."""
-    return f"{source_label(source)} → {target}"
 
 
 def panels(
@@ -257,19 +187,6 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=share_x, sharey=share_y)
 
 
-def number_text(value: float, digits: int = 2) -> str:
-    """Format a number with ``digits`` significant digits; large numbers without an exponent, NaN as an empty string."""
-    if not np.isfinite(value):
-        return ""
-    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
-    return text.replace("-", "−")
-
-
-def r2_text(value: float) -> str:
-    """Format an R2 with two decimals; zero without a sign, NaN as an empty string."""
-    return "" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
-
-
 def wrapped_label(label: str, width: int = 15) -> str:
     """Break a label into lines of at most ``width`` characters, after separators."""
     lines = [""]
@@ -278,16 +195,6 @@ def wrapped_label(label: str, width: int = 15) -> str:
             lines.append("")
         lines[-1] += piece
     return "\n".join(line.strip() if len(line.strip()) <= width + 3 else line.strip()[:width] + "…" for line in lines)
-
-
-def percent_text(share: float) -> str:
-    """Format a share as a percentage; ``<1 %`` for a share that is small and not zero, and no sign for zero."""
-    return "<1 %" if 0 < share < 0.005 else f"{round(100 * share) + 0:.0f} %".replace("-", "−")
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a number with its noun: ``1 region``, ``2 regions``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def legend_marker(marker: str, label: str, **look: Any) -> Line2D:

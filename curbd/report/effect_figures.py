@@ -21,15 +21,14 @@ from curbd.report.drawing import (
     in_order,
     legend_below,
     legend_marker,
-    number_text,
     panels,
-    r2_text,
     wrapped_label,
     zero_line,
 )
 from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRange
 from curbd.report.reading import ModelResults
 from curbd.report.region_effects import effects
+from curbd.report.wording import number_text, r2_text
 from curbd.tables.experiments import ALL_REGIONS
 
 MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from curbd.report.drawing import INK, Drawing, Palette, in_order, number_text
-from curbd.report.findings import MAX_Q_TO_REPORT
+from curbd.report.comparison_sentences import MAX_Q_TO_REPORT
+from curbd.report.drawing import INK, Drawing, Palette, in_order
 from curbd.report.matrix import MAX_MATRIX_NAMES, draw_matrix, text_inches, write_cell
 from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults
 from curbd.report.region_effects import effects, effects_in_hz
+from curbd.report.wording import number_text
 
 MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 6
 """Matrices with more rows or columns have no text in their cells."""

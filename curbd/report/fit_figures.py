@@ -19,14 +19,13 @@ from curbd.report.drawing import (
     Palette,
     legend_below,
     legend_marker,
-    number_text,
     panels,
-    r2_text,
     wrapped_label,
     zero_line,
 )
 from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRange
 from curbd.report.reading import ModelResults
+from curbd.report.wording import number_text, r2_text
 
 LOWEST_SCORE = -0.5
 """Lower scores are written as numbers at the edge of the panel."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import number_text
+from curbd.report.wording import number_text
 from curbd.tables import TABLES
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 

@@ -9,19 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from curbd.report.drawing import (
-    GREY,
-    INK,
-    Drawing,
-    counted,
-    hover,
-    legend_below,
-    legend_marker,
-    number_text,
-    panels,
-    source_label,
-)
-from curbd.report.findings import MAX_Q_TO_REPORT
+from curbd.report.comparison_sentences import MAX_Q_TO_REPORT
+from curbd.report.drawing import GREY, INK, Drawing, hover, legend_below, legend_marker, panels
+from curbd.report.wording import counted, number_text, source_label
 
 MAX_FOREST_ROWS = 24
 """Largest number of pathways in a forest plot, those with the smallest q-values."""

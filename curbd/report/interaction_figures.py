@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import INK, Drawing, Palette, legend_below, legend_marker, number_text, panels, wrapped_label
+from curbd.report.drawing import INK, Drawing, Palette, legend_below, legend_marker, panels, wrapped_label
 from curbd.report.reading import ModelResults
 from curbd.report.region_effects import effects
+from curbd.report.wording import number_text
 
 MAX_PAIRS, MAX_WINDOW_PANELS, MAX_REGIONS_IN_PANEL = 30, 6, 7
 

@@ -10,7 +10,6 @@ from curbd.report.drawing import (
     REGION_COLOURS,
     Drawing,
     Palette,
-    counted,
     event_line,
     legend_below,
     panels,
@@ -18,6 +17,7 @@ from curbd.report.drawing import (
 )
 from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import most_frequent
+from curbd.report.wording import counted
 
 MAX_LATENTS = 4
 MAX_LATENT_TRIALS = 6

@@ -13,17 +13,9 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from curbd.report.drawing import (
-    PAGE_WIDTH_INCHES,
-    Palette,
-    hover,
-    in_order,
-    number_text,
-    panels,
-    sources_in_order,
-    wrapped_label,
-)
+from curbd.report.drawing import PAGE_WIDTH_INCHES, Palette, hover, in_order, panels, sources_in_order, wrapped_label
 from curbd.report.page_colours import CELL_INK
+from curbd.report.wording import number_text
 
 BELOW_ZERO = "#EDEDED"
 """Shade of negative numbers, of which only the sign is shown."""

@@ -7,18 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.report.drawing import (
-    GRADE_KEY,
-    GRADE_MARKS,
-    Drawing,
-    number_text,
-    percent_text,
-    r2_text,
-)
+from curbd.report.drawing import Drawing
 from curbd.report.findings import between_regions, of_other_regions, population_scores
 from curbd.report.matrix import DETAIL_POINTS, draw_matrix
 from curbd.report.page_colours import CELL_INK
 from curbd.report.reading import ModelResults, RecordingResults
+from curbd.report.wording import GRADE_KEY, GRADE_MARKS, number_text, percent_text, r2_text
 
 MAX_COMPARED_PATHWAYS = 40
 """Largest number of pathways in the table and the picture; pathways.csv has all of them."""

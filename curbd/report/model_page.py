@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from curbd.report import findings
+from curbd.report import comparison_sentences, findings
 from curbd.report.choice import choice
 from curbd.report.drawing import Palette, report_style
 from curbd.report.figures import figures_of_model, pictures
@@ -65,7 +65,7 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
         "choice": choice(recording, fit, palette, results),
         "pathways": grid("pathways", pathways, leave_out=("recording", "model")),
         "windows": {
-            "sentences": findings.window_sentences(fit),
+            "sentences": comparison_sentences.window_sentences(fit),
             "table": grid(
                 "pathway_windows",
                 fit.tables["pathway_windows"],
@@ -73,12 +73,12 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
             ),
         },
         "contrasts": {
-            "sentences": findings.contrast_sentences(fit),
+            "sentences": comparison_sentences.contrast_sentences(fit),
             "pictures": contrasts,
             "table": grid("contrasts", _by_evidence(fit.tables["contrasts"]), leave_out=("recording", "model")),
         },
         "changes": {
-            "sentences": findings.change_sentences(fit),
+            "sentences": comparison_sentences.change_sentences(fit),
             "pictures": changes,
             "table": grid("changes", fit.tables["changes"], leave_out=("recording", "model")),
         },

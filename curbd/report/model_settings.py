@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from curbd.report.drawing import counted
 from curbd.report.reading import ModelResults
+from curbd.report.wording import counted
 from curbd.settings.models import ESTIMATORS, Model
 
 KINDS = {

@@ -11,21 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from curbd.report.drawing import (
-    GRADE_LINES,
-    GRADE_WORDS,
-    GREY,
-    Drawing,
-    Palette,
-    counted,
-    hover,
-    in_order,
-    panels,
-    percent_text,
-    wrapped_label,
-)
+from curbd.report.drawing import GRADE_LINES, GREY, Drawing, Palette, hover, in_order, panels, wrapped_label
 from curbd.report.findings import between_regions
 from curbd.report.reading import ModelResults
+from curbd.report.wording import GRADE_WORDS, counted, percent_text
 
 MAX_DIAGRAM_REGIONS = 24
 MAX_ARROWS = 30

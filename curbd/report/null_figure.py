@@ -14,12 +14,11 @@ from curbd.report.drawing import (
     in_order,
     legend_below,
     legend_marker,
-    number_text,
     panels,
-    pathway_label,
     resolved_first,
 )
 from curbd.report.reading import ModelResults
+from curbd.report.wording import number_text, pathway_label
 
 NULL_PANELS = {
     ("random_weights", "rms"): "random weights:\nrms (units of x)",

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from curbd.report.drawing import (
-    Drawing,
-    Palette,
-    number_text,
-    pathway_label,
-    percent_text,
-)
+from curbd.report.drawing import Drawing, Palette
 from curbd.report.matrix import draw_matrix, names_of_matrix, write_cell
 from curbd.report.reading import RecordingResults
+from curbd.report.wording import number_text, pathway_label, percent_text
 
 MAX_FORCES_WITH_TEXT = 10
 """Matrices with more rows or columns have no numbers in their cells."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from curbd.report import findings, model_comparison
-from curbd.report.drawing import GRADE_WORDS, counted
+from curbd.report import cautions, findings, model_comparison
 from curbd.report.reading import RecordingResults
+from curbd.report.wording import GRADE_WORDS, counted
 
 MORE_TRIALS = "times as many trials"
 """Words of a need that names a number of trials."""
@@ -72,7 +72,7 @@ def outlook(recorded: RecordingResults, remarks: list[str]) -> Outlook:
         grades={grade: counts[grade] for grade in GRADE_WORDS},
         sentence=summaries[best.name].sentence,
         next_steps=_next_steps(recorded),
-        warnings=[*remarks, *findings.warnings(recorded)],
+        warnings=[*remarks, *cautions.warnings(recorded)],
         best=summaries[best.name],
         others=[summary for name, summary in summaries.items() if name != best.name],
     )

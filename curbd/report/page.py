@@ -13,7 +13,6 @@ from curbd.progress import tracked
 from curbd.report import questions
 from curbd.report.code_words import coded
 from curbd.report.contrast_figures import NEGATIVE_DIFFERENCE, SCALE_OF_DIFFERENCES
-from curbd.report.drawing import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
 from curbd.report.model_page import model_page
 from curbd.report.origin import definitions, provenance
 from curbd.report.outlook import Outlook, outlook
@@ -22,6 +21,7 @@ from curbd.report.picture import Picture
 from curbd.report.reading import RunResults
 from curbd.report.recording_page import recording_page
 from curbd.report.region_effects import effects_in_hz
+from curbd.report.wording import GRADE_KEY, GRADE_MARKS, GRADE_WORDS
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 SCRIPTS = ("readout.js", "report.js", "choice.js")

@@ -9,23 +9,22 @@ import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
 from curbd.pathways.grades import believed_currents
-from curbd.report import contrast_figures, findings, group_figures
-from curbd.report.drawing import (
+from curbd.report import cautions, contrast_figures, findings, group_figures
+from curbd.report.comparison_sentences import MAX_Q_TO_REPORT
+from curbd.report.drawing import in_order, report_style
+from curbd.report.figures import figures_of_group, plot_call
+from curbd.report.grid import Grid, grid
+from curbd.report.picture import Picture, picture
+from curbd.report.reading import RunResults
+from curbd.report.wording import (
     GRADE_MARKS,
     GRADE_WORDS,
-    in_order,
     meaning_of_estimated,
     number_text,
     percent_text,
     r2_text,
-    report_style,
     source_label,
 )
-from curbd.report.figures import figures_of_group, plot_call
-from curbd.report.findings import MAX_Q_TO_REPORT
-from curbd.report.grid import Grid, grid
-from curbd.report.picture import Picture, picture
-from curbd.report.reading import RunResults
 
 MAX_ROWS = 200
 """Largest number of rows of a table of all recordings; the files hold all rows."""
@@ -145,7 +144,7 @@ def _remark_on_effects(model: str, run: RunResults) -> str:
         )
     of_model = fits[(fits["model"] == model) & fits["one_step_r2"].notna()]
     held_out = of_model.sort_values("split", kind="stable").drop_duplicates("recording")
-    doubtful = [str(row["recording"]) for row in held_out.to_dict("records") if findings.adds_little(row)]
+    doubtful = [str(row["recording"]) for row in held_out.to_dict("records") if cautions.adds_little(row)]
     if doubtful:
         texts.append(
             f"⚠ In {', '.join(doubtful)}, the model predicts hardly better than each region alone does: read its "

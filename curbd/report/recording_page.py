@@ -11,12 +11,13 @@ import xarray as xr
 
 from curbd.recording.scaling import own_nonlinearity
 from curbd.report import degeneracy, findings, model_comparison
-from curbd.report.drawing import Palette, counted, meaning_of_estimated, number_text, report_style, source_label
+from curbd.report.drawing import Palette, report_style
 from curbd.report.figures import figures_of_model, figures_of_recording, pictures
 from curbd.report.grid import grid
 from curbd.report.outlook import Outlook
 from curbd.report.picture import Picture
 from curbd.report.reading import ModelResults, RecordingResults
+from curbd.report.wording import counted, meaning_of_estimated, number_text, source_label
 from curbd.tables.column import SESSION_COLUMNS
 
 

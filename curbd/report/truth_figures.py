@@ -16,18 +16,15 @@ from curbd.report.drawing import (
     Palette,
     legend_below,
     legend_marker,
-    number_text,
     panels,
-    pathway_label,
-    r2_text,
     source_colour,
-    source_label,
     zero_line,
 )
 from curbd.report.findings import between_regions, with_truth
 from curbd.report.fit_figures import example_trial
 from curbd.report.reading import ModelResults
 from curbd.report.recording_figures import trial_mean
+from curbd.report.wording import number_text, pathway_label, r2_text, source_label
 
 Array = np.ndarray
 LOWEST_TRUE_R2 = -1.0

@@ -9,25 +9,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from curbd.report.drawing import (
+from curbd.report.drawing import GRADE_LINES, Drawing, Palette, resolved_first
+from curbd.report.matrix import LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
+from curbd.report.page_colours import CELL_INK
+from curbd.report.reading import ModelResults
+from curbd.report.wording import (
     GRADE_KEY,
-    GRADE_LINES,
     GRADE_WORDS,
     NOT_JUDGED_KEY,
     NOT_JUDGED_MARK,
-    Drawing,
-    Palette,
     meaning_of_estimated,
     number_text,
     pathway_label,
     percent_text,
-    resolved_first,
     source_label,
     with_marks,
 )
-from curbd.report.matrix import LABEL_POINTS, draw_matrix, names_of_matrix, write_cell
-from curbd.report.page_colours import CELL_INK
-from curbd.report.reading import ModelResults
 
 MAX_NAMES_WITH_SIZES, MAX_NAMES_WITH_SHARES = 9, 16
 """Matrices of more names have no rms and null in their cells, and those of still more names no shares."""

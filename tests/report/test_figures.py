@@ -24,11 +24,12 @@ from curbd.report import (
     truth_figures,
     verdict_figure,
 )
-from curbd.report.drawing import percent_text, report_style, resolved_first, source_label
+from curbd.report.drawing import report_style, resolved_first
 from curbd.report.figures import plot
 from curbd.report.grid import grid
 from curbd.report.page_colours import DARK_PAPER, luminance
 from curbd.report.reading import RecordingResults, read_run
+from curbd.report.wording import percent_text, source_label
 from tests.support.small_run import EVIL, REGIONS
 
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from curbd import tables
-from curbd.report import findings, outlook
+from curbd.report import cautions, comparison_sentences, findings, outlook
 from curbd.report.reading import RecordingResults
 from curbd.storage import read_netcdf
 
@@ -36,7 +36,7 @@ def scored(three: RecordingResults, **changed: float) -> RecordingResults:
     ],
 )
 def test_a_reader_is_warned(three: RecordingResults, changed: dict[str, float], words: str) -> None:
-    assert any(words in warning for warning in findings.warnings(scored(three, **changed)))
+    assert any(words in warning for warning in cautions.warnings(scored(three, **changed)))
 
 
 def test_a_good_fit_is_not_warned_about(three: RecordingResults) -> None:
@@ -46,7 +46,7 @@ def test_a_good_fit_is_not_warned_about(three: RecordingResults) -> None:
         "free_run_r2": 0.5,
         "baseline_r2": 0.1,
     }
-    warnings = findings.warnings(scored(three, **calm))
+    warnings = cautions.warnings(scored(three, **calm))
     assert not [
         warning for warning in warnings if "residual" in warning or "noise" in warning or "free simulation" in warning
     ]
@@ -63,7 +63,7 @@ def test_populations_predicted_as_well_by_their_own_region_are_named(three: Reco
     pathways.loc[into_last, "forward_nats"] = 15.0
     networks = full.networks.assign_attrs(level="population")
     fit = full._replace(networks=networks, tables=full.tables | {"pathways": pathways, "region_scores": scores})
-    warnings = findings.warnings(scored(three)._replace(fits=[fit]))
+    warnings = cautions.warnings(scored(three)._replace(fits=[fit]))
     (warning,) = [text for text in warnings if "add nothing to the prediction" in text]
     assert warning.startswith(f"full: unseen units of {regions[0]} are predicted")
     (warning,) = [text for text in warnings if "does not clearly improve" in text]
@@ -130,15 +130,15 @@ def test_a_verdict_that_the_truth_contradicts_is_reported(three: RecordingResult
 
 def test_clipped_rates_are_counted(run: Path) -> None:
     recording = read_netcdf(run / "three" / "recording.nc")
-    assert findings.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0
+    assert cautions.clipped_share(recording.assign(rates=recording["rates"] * 0.5)) == 0.0
     first_tenth = xr.DataArray(np.arange(recording.sizes["time"]) < recording.sizes["time"] // 10, dims="time")
     high = xr.where(first_tenth, 2.0, xr.zeros_like(recording["rates"]))
-    assert findings.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
+    assert cautions.clipped_share(recording.assign(rates=high)) == pytest.approx(0.1)
 
 
 def test_few_permutations_are_named_where_pathways_share_the_smallest_p_value() -> None:
     shared = pd.DataFrame({"p_value": [0.01, 0.01, 0.4], "q_value": [0.2, 0.2, 0.4]})
-    words = findings.limit_of_permutations(shared)
+    words = comparison_sentences.limit_of_permutations(shared)
     assert "2 pathways share the smallest p-value (0.01), and their q-value of 0.2" in words
-    assert findings.limit_of_permutations(shared.assign(q_value=0.04)) == ""
-    assert findings.limit_of_permutations(shared.assign(p_value=[0.01, 0.02, 0.4])) == ""
+    assert comparison_sentences.limit_of_permutations(shared.assign(q_value=0.04)) == ""
+    assert comparison_sentences.limit_of_permutations(shared.assign(p_value=[0.01, 0.02, 0.4])) == ""
