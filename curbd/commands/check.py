@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from curbd.commands.check_lines import report_lines, together
 from curbd.commands.default_models import with_default_models
-from curbd.contrasts.trials import comparisons
+from curbd.commands.refusals import Refusal, refusals
+from curbd.commands.run_check import RunCheck
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
-from curbd.settings.contrasts import Levels
-from curbd.settings.experiments import Inactivation, Intervention
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan, plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
@@ -27,40 +24,6 @@ from curbd.storage import files_of, is_zarr, whole_file
 
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
-
-
-@dataclass
-class RunCheck:
-    """Mistakes and remarks from a check of the files of a run.
-
-    Attributes
-    ----------
-    of_recording : name of a recording -> mistakes because of which this recording, and no other, cannot be made.
-    of_study : mistakes about all recordings together, such as a label that no recording has.
-    remarks : facts that the user may not intend.
-    """
-
-    of_recording: dict[str, list[str]] = field(default_factory=dict)
-    of_study: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def mistakes(self) -> list[str]:
-        """Return all mistakes, one line each."""
-        return [*self.of_study, *(line for lines in self.of_recording.values() for line in lines)]
-
-    @property
-    def failing(self) -> list[str]:
-        """Return the names of the recordings that cannot be made."""
-        return [name for name, lines in self.of_recording.items() if lines]
-
-    @property
-    def leaves_nothing(self) -> bool:
-        """Return True if the run cannot begin.
-
-        The run cannot begin if there is a mistake about all recordings together, or if no recording can be made.
-        """
-        return bool(self.of_study) or (bool(self.of_recording) and len(self.failing) == len(self.of_recording))
 
 
 def check_run(plan: Plan) -> RunCheck:
@@ -93,8 +56,8 @@ def check_run(plan: Plan) -> RunCheck:
     _check_mapping(plan, files, check)
     _check_perturbed(plan, files, check)
     _check_values(files, check)
-    _check_experiments(plan, files, check)
-    _check_comparisons(plan, files, check)
+    for refused in refusals(plan, files):
+        _tell(refused, plan, check)
     return check
 
 
@@ -207,144 +170,26 @@ def _check_values(files: dict[str, FileCheck], check: RunCheck) -> None:
             check.remarks.append(f"config: {setting}: no recording has {value!r}" + (f"; {hint}" if hint else ""))
 
 
-def _check_experiments(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
-    """Experiments and readouts that no recording can do, or that a recording must do and cannot do."""
-    outlines = {name: file.outline for name, file in files.items() if file.outline is not None}
-    experiments = {name: entry for name, entry in plan.config.inactivations.items() if _names_something(entry)}
-    readout = plan.config.bench.readout
-    if not outlines or not (experiments or readout):
-        return
-    # These libraries are slow to import, and a run whose experiments name nothing does not need them.
-    from curbd.inactivation.perturbations import Preparation, perturbations_of
-    from curbd.inactivation.readouts import behaviour
+def _tell(refused: Refusal, plan: Plan, check: RunCheck) -> None:
+    """Sort the recordings that cannot do what the config asks for into mistakes and remarks.
 
-    for name, experiment in experiments.items():
-        wrong: dict[str, str] = {}
-        chosen = [recording for recording in outlines if recording in (experiment.recordings or outlines)]
-        for recording in chosen:
-            asked = experiment if files[recording].has_trials else _without_trials(experiment)
-            try:
-                perturbations_of(Preparation(outlines[recording]), {name: asked})
-            except UserError as error:
-                wrong[recording] = str(error)
-        required = {
-            recording
-            for recording in wrong
-            if experiment.recordings is not None
-            or name in {trials.like for trials in plan.recordings[recording].settings.perturbed}
-        }
-        _tell(f"The experiment {name}", wrong, chosen, required, plan, check)
-    for name in readout:
-        wrong = {}
-        with_trials = {recording: outline for recording, outline in outlines.items() if files[recording].has_trials}
-        for recording, outline in with_trials.items():
-            try:
-                behaviour(outline, [name])
-            except UserError as error:
-                wrong[recording] = str(error)
-        _tell(f"The readout {name}", wrong, list(with_trials), set(), plan, check)
-
-
-def _check_comparisons(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
-    """Contrasts and changes whose columns or levels no recording has, or that some recordings cannot have."""
-    trials = {name: file.every_trial for name, file in files.items() if file.every_trial is not None}
-    wanted: dict[str, Mapping[str, Levels]] = {"contrast": plan.config.contrasts, "change": plan.config.changes}
-    for kind, settings in wanted.items():
-        for name, levels in settings.items():
-            wrong: dict[str, str] = {}
-            for recording, outline in trials.items():
-                try:
-                    comparisons(outline, f"{kind}s.{name}", levels)
-                except UserError as error:
-                    wrong[recording] = str(error)
-            _tell(f"The {kind} {name}", wrong, list(trials), set(), plan, check)
-
-
-def _tell(what: str, wrong: dict[str, str], chosen: list[str], required: set[str], plan: Plan, check: RunCheck) -> None:
-    """Sort the recordings that cannot do an experiment into mistakes and remarks.
-
-    Parameters
-    ----------
-    what : the experiment or the readout.
-    wrong : name of a recording -> why it cannot be done there.
-    chosen : recordings that it is meant for and that could be opened.
-    required : recordings that must be able to do it.
-    plan : the plan of the run.
-    check : what was found in the run, which grows.
+    What no recording can do is a mistake of the study, unless some recordings could not be opened.
     """
-    if not wrong:
-        return
-    if len(wrong) == len(chosen) and not required:
+    reasons = refused.reasons
+    if len(reasons) == len(refused.asked) and not refused.required:
         # The message with a hint at the nearest name helps most.
-        text = next((text for text in wrong.values() if "did you mean" in text), next(iter(wrong.values())))
-        all_opened = len(chosen) == len(plan.recordings)
+        text = next((text for text in reasons.values() if "did you mean" in text), next(iter(reasons.values())))
+        all_opened = len(refused.asked) == len(plan.recordings)
         if len(plan.recordings) > 1:
             text += f"; this is the case in every {'' if all_opened else 'opened '}recording"
         target = check.of_study if all_opened else check.remarks
         target.append(text)
         return
-    for recording, text in wrong.items():
-        if recording in required:
+    for recording, text in reasons.items():
+        if recording in refused.required:
             check.of_recording[recording].append(text)
         else:
-            check.remarks.append(f"{what} is left out of {recording}. {text}")
-
-
-def _without_trials(experiment: Inactivation) -> Inactivation:
-    """What an experiment names of the units alone, for a recording whose trials are not known."""
-    unasked: dict[str, Any] = {"conditions": [], "start_s": None, "stop_s": None, "sweep_s": None}
-    parts = [part.model_copy(update={"input": None}) for part in experiment.parts]
-    return experiment.model_copy(update={**unasked, "parts": parts, "input": None})
-
-
-def _names_something(experiment: Inactivation) -> bool:
-    """Whether an experiment names anything that a recording may lack."""
-    keys = ("region", "units", "where", "between", "table", "source", "target", "input")
-    parts: Iterable[Intervention] = experiment.parts or [experiment]
-    window = experiment.start_s is not None or experiment.stop_s is not None or bool(experiment.conditions)
-    return window or any(getattr(part, key) for part in parts for key in keys)
-
-
-def together(lines: Iterable[str]) -> list[str]:
-    """Merge lines that are equal except for the recording into one line that names the recordings.
-
-    Parameters
-    ----------
-    lines : lines that may begin with ``<recording> (<path>): ``.
-
-    Returns
-    -------
-    The merged lines.
-    """
-    owners: dict[str, list[str]] = {}
-    for line in dict.fromkeys(lines):
-        parts = re.match(r"(\S+) \((.*?)\): (.*)", line, re.DOTALL)
-        owners.setdefault(parts[3] if parts else line, []).append(f"{parts[1]} ({parts[2]})" if parts else "")
-    merged = []
-    for text, names in owners.items():
-        short = [name.split(" ")[0] for name in names]
-        owner = names[0] if len(names) == 1 else ", ".join(short[:5])
-        if len(names) > 5:
-            owner += f" and {len(names) - 5} more"
-        merged.append(f"{owner}: {text}" if owner else text)
-    return merged
-
-
-def report_lines(check: RunCheck, n_recordings: int) -> list[str]:
-    """Write the lines that `curbd check` prints: mistakes, remarks, and a summary in the last line.
-
-    Parameters
-    ----------
-    check : mistakes and remarks.
-    n_recordings : number of recordings of the run.
-    """
-    lines = together(check.mistakes)
-    if check.remarks:
-        lines += ["Look at these:", *(f"  {remark}" for remark in together(check.remarks))]
-    n_mistakes = len(check.mistakes)
-    mistakes = f"{n_mistakes} mistake{'s' * (n_mistakes != 1)}" if n_mistakes else "no mistake"
-    opened = f"Checked the config and {len(check.of_recording)} of {n_recordings} recordings: {mistakes}."
-    return [*lines, opened]
+            check.remarks.append(f"{refused.what} is left out of {recording}. {text}")
 
 
 def check_before_run(plan: Plan, done: Path | None) -> list[str]:
@@ -380,21 +225,6 @@ def check_before_run(plan: Plan, done: Path | None) -> list[str]:
     if check.remarks:
         lines += ["Look at these:", *(f"  {remark}" for remark in together(check.remarks))]
     return lines
-
-
-def closing_lines(provenance: Path) -> list[str]:
-    """Write the lines that a run prints at its end: recordings without results, and remarks on all others.
-
-    Parameters
-    ----------
-    provenance : the file provenance.json of the run.
-    """
-    origin = json.loads(provenance.read_text(encoding="utf-8"))
-    lines = [f"  {name}: {reason}" for name, reason in origin.get("left_out", {}).items()]
-    if lines:
-        lines = ["Not in the tables and the report:", *lines]
-    texts = [f"  {name}: {text}" for name, of_recording in origin.get("remarks", {}).items() for text in of_recording]
-    return [*lines, *(["Look at these:", *texts] if texts else [])]
 
 
 def check_config(config: Path) -> tuple[bool, list[str]]:

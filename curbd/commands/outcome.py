@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,21 @@ def outcome(results: Path, plan: Plan) -> Outcome:
             else:
                 left_out[f"{recording}, {model}"] = _reason(results, step, recording, model)
     return Outcome(fits, left_out)
+
+
+def closing_lines(provenance: Path) -> list[str]:
+    """Write the lines that a run prints at its end: recordings without results, and remarks on all others.
+
+    Parameters
+    ----------
+    provenance : the file provenance.json of the run.
+    """
+    origin = json.loads(provenance.read_text(encoding="utf-8"))
+    lines = [f"  {name}: {reason}" for name, reason in origin.get("left_out", {}).items()]
+    if lines:
+        lines = ["Not in the tables and the report:", *lines]
+    texts = [f"  {name}: {text}" for name, of_recording in origin.get("remarks", {}).items() for text in of_recording]
+    return [*lines, *(["Look at these:", *texts] if texts else [])]
 
 
 def _missing_steps(folder: Path, model: str, plan: Plan, recording: str) -> Iterator[str]:

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from curbd.cli import main
-from curbd.commands.check import check_config, check_run, digest_of_run, together
+from curbd.commands.check import check_config, check_run, digest_of_run
+from curbd.commands.check_lines import together
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest, ingest_file

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from curbd.commands.check import closing_lines
-from curbd.commands.outcome import outcome
+from curbd.commands.outcome import closing_lines, outcome
 from curbd.settings.plan import Plan, read_plan
 from curbd.settings.result_files import paths_of_models, paths_of_recordings
 

@@ -113,7 +113,7 @@ def without_job_rate_limit():
 
 def print_end():
     """What the run has made, what it has not, and what a reader should look at."""
-    from curbd.commands.check import closing_lines
+    from curbd.commands.outcome import closing_lines
 
     folder = Path(PLAN.config.results) / "tables"
     if (folder / "provenance.json").is_file():
