@@ -10,7 +10,9 @@ from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
+from rocrate.model.computationalworkflow import ComputationalWorkflow
 from rocrate.model.contextentity import ContextEntity
+from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
 from curbd import tables
@@ -58,21 +60,43 @@ def write_crate(folder: Path, snakefile: Path, origin: Mapping[str, Any]) -> Non
 
 
 def _crate(folder: Path, snakefile: str, origin: Mapping[str, Any]) -> ROCrate:
+    """Describe the folder: the workflow, the files that it wrote, the recordings that it read, and the run."""
     made = datetime.fromtimestamp((folder / "provenance.json").stat().st_mtime, UTC)
-    package = metadata("curbd-workflow")
     crate = ROCrate(version=FORMAT_VERSION)
     crate.name = f"Currents between regions of {', '.join(origin['recordings'])}"
-    crate.description = "Result tables of curbd-workflow, explained in its results/README.md. " + package["Summary"]
+    crate.description = (
+        f"Result tables of curbd-workflow, explained in its results/README.md. {metadata('curbd-workflow')['Summary']}"
+    )
     crate.datePublished = made
     crate.license = "not stated"
-    crate.root_dataset["conformsTo"] = [
-        crate.add(
-            ContextEntity(
-                crate, profile, {"@type": "CreativeWork", "name": name, "version": profile.rpartition("/")[2]}
-            )
-        )
-        for profile, name in PROFILES.items()
-    ]
+    crate.root_dataset["conformsTo"] = [_profile(crate, address, name) for address, name in PROFILES.items()]
+    workflow = _add_workflow(crate, folder, snakefile, origin)
+    tables_of_run = _add_tables(crate, folder)
+    recordings = [_recording(crate, name, about) for name, about in origin["recordings"].items()]
+    crate.root_dataset["mentions"] = crate.add_action(
+        workflow,
+        identifier="#run",
+        object=recordings if len(recordings) > 1 else recordings[0],
+        result=tables_of_run,
+        properties={
+            "name": "Run of curbd-workflow",
+            "description": "Networks fitted to the recordings, their currents by source, verdicts and experiments.",
+            "endTime": made.isoformat(timespec="seconds"),
+            "actionStatus": "http://schema.org/CompletedActionStatus",
+        },
+    )
+    return crate
+
+
+def _profile(crate: ROCrate, address: str, name: str) -> ContextEntity:
+    """A profile that the description follows."""
+    version = address.rpartition("/")[2]
+    return crate.add(ContextEntity(crate, address, {"@type": "CreativeWork", "name": name, "version": version}))
+
+
+def _add_workflow(crate: ROCrate, folder: Path, snakefile: str, origin: Mapping[str, Any]) -> ComputationalWorkflow:
+    """Add the Snakefile and its rules, and return the Snakefile as the main workflow."""
+    package = metadata("curbd-workflow")
     workflow = crate.add_workflow(
         dest_path=snakefile,
         main=True,
@@ -94,7 +118,12 @@ def _crate(folder: Path, snakefile: str, origin: Mapping[str, Any]) -> ROCrate:
             dest_path=path.relative_to(folder).as_posix(),
             properties={"name": path.name, "encodingFormat": "text/plain", "description": "Rules of the workflow."},
         )
-    files = [
+    return workflow
+
+
+def _add_tables(crate: ROCrate, folder: Path) -> list[File]:
+    """Add the files that the steps of the workflow wrote into the folder, and return them."""
+    return [
         crate.add_file(
             dest_path=path.name,
             properties={
@@ -106,21 +135,6 @@ def _crate(folder: Path, snakefile: str, origin: Mapping[str, Any]) -> ROCrate:
         )
         for path, meaning in _described_files(folder)
     ]
-    recordings = [_recording(crate, name, about) for name, about in origin["recordings"].items()]
-    run = crate.add_action(
-        workflow,
-        identifier="#run",
-        object=recordings if len(recordings) > 1 else recordings[0],
-        result=files,
-        properties={
-            "name": "Run of curbd-workflow",
-            "description": "Networks fitted to the recordings, their currents by source, verdicts and experiments.",
-            "endTime": made.isoformat(timespec="seconds"),
-            "actionStatus": "http://schema.org/CompletedActionStatus",
-        },
-    )
-    crate.root_dataset["mentions"] = run
-    return crate
 
 
 def _described_files(folder: Path) -> list[tuple[Path, str]]:
