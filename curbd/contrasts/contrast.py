@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import chdtrc as chi_square_tail
 from scipy.special import ndtri as normal_quantile
 
 from curbd import tables
-from curbd.contrasts.differences import SMALLEST_ERROR, Labels, compared_bins, labels_of, signed_root
-from curbd.contrasts.pathway import PARTS, PartContrast, Presynaptic, contrast_pathway, lag_correlation, two_sided
+from curbd.contrasts.differences import SMALLEST_ERROR, compared_bins, labels_of, signed_root
+from curbd.contrasts.pathway import PARTS, PartContrast, contrast_pathway, lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
+from curbd.contrasts.weight_uncertainty import Uncertainty, activity_differences, onto_units, uncertainties, unknown
 from curbd.errors import UserError
 from curbd.network.sources import BIAS, SELF_ADAPTATION, SELF_HISTORY
 from curbd.network.view import View
@@ -142,20 +142,20 @@ def _compare(
         return
     names = [str(name) for name in currents["source"].values]
     sources = [index for index, name in enumerate(names) if name not in (BIAS, SELF_ADAPTATION, SELF_HISTORY)]
-    activity = {} if fit is None else _activity(fit, comparison, labels, bins)
+    activity = {} if fit is None else activity_differences(fit, comparison, labels, bins)
     for target in np.unique(region):
         units = region == target
         total = total_spread(values[:, :, bins][..., units])
         parts: dict[tuple[str, str], PartContrast] = {}
         for index in sources:
             difference = activity.get(names[index])
-            into_target = None if difference is None or fit is None else _onto(difference, fit, names[index], units)
+            into_target = None if difference is None else onto_units(difference, units)
             current = values[index][:, :, units].astype(float)
             of_source = contrast_pathway(current, comparison, labels, bins, into_target)
             parts |= {(names[index], part): of_part for part, of_part in of_source.items()}
-        posterior = {} if fit is None else _posterior(fit, str(target), parts)
+        posterior = {} if fit is None else uncertainties(fit, str(target), parts)
         for (source, part), of_part in parts.items():
-            unsure = posterior.get((source, part), _unknown(len(bins)))
+            unsure = posterior.get((source, part), unknown(len(bins)))
             names_of_row = {"part": part, "target": str(target), "source": source}
             row, course = _row_and_course(names_of_row, of_part, unsure, comparison, bins, recording)
             yield row | {"relative_difference": row["difference"] / total}, course
@@ -201,7 +201,7 @@ def _compare_latents(
         if bins.any():
             of_mean = contrast_pathway(values, comparison, labels, bins, None)["current"]
             names_of_row = {"part": LATENT, "target": name, "source": name}
-            row, course = _row_and_course(names_of_row, of_mean, _unknown(len(bins)), comparison, bins, recording)
+            row, course = _row_and_course(names_of_row, of_mean, unknown(len(bins)), comparison, bins, recording)
             yield row | {"relative_difference": float("nan")}, course
 
 
@@ -217,96 +217,6 @@ def _row_and_course(
     row = {**names, **_facts(recording, comparison, bins), **_row(part, unsure, bins, recording)}
     levels = {"level_a": comparison.level_a, "level_b": comparison.level_b}
     return row, _course(part, unsure, bins).assign(**names, **levels, time_s=recording["time"].values[bins])
-
-
-def _unknown(n_bins: int) -> Uncertainty:
-    """The uncertainty of a difference to which no posterior of the weights belongs."""
-    return Uncertainty(np.nan, np.nan, np.full(n_bins, np.nan), np.zeros(n_bins))
-
-
-def _activity(fit: View, comparison: Comparison, labels: Labels, bins: Array) -> dict[str, Presynaptic]:
-    """Name of a source -> how its activity differs between two levels; the weights are those onto all units."""
-    result = {}
-    for source in fit.pathway_sources:
-        z = comparison.centred(np.where(bins[:, None], fit.z[comparison.trials][..., source.columns], np.nan))
-        present = np.isfinite(z).all(2)
-        filled = np.where(present[..., None], z, 0.0)
-        total = [weights[0] @ present for weights in labels]
-        means = [
-            np.tensordot(weights[0], filled, 1) / np.where(n > 0, n, np.nan)[:, None]
-            for weights, n in zip(labels, total, strict=True)
-        ]
-        covariance = np.zeros((len(source.columns),) * 2)
-        for sign, weights, mean in zip((1, -1), labels, means, strict=True):
-            deviation = np.where(present[..., None], filled - np.nan_to_num(mean), 0.0)
-            weighted = deviation * weights[0][:, None, None]
-            covariance += sign * np.tensordot(weighted, deviation, ([0, 1], [0, 1])) / bins.sum()
-        result[source.name] = Presynaptic(mean=means[0] - means[1], covariance=covariance, W=fit.W[:, source.columns])
-    return result
-
-
-def _onto(activity: Presynaptic, fit: View, source: str, units: Array) -> Presynaptic:
-    return Presynaptic(mean=activity.mean, covariance=activity.covariance, W=activity.W[units])
-
-
-class Uncertainty(NamedTuple):
-    """What the posterior of the weights says about one part of a current.
-
-    Attributes
-    ----------
-    variance : variance of the difference over the window.
-    p_value : p-value of the difference in the largest cluster, if the labels of the trials were the only ones possible.
-    over_time : (time,) variance of the difference; NaN where unknown.
-    shrunk : (time,) amount by which the squared difference of the pattern is expected to exceed that of the fitted
-        weights, which are shrunk; 0 for all other parts.
-    """
-
-    variance: float
-    p_value: float
-    over_time: Array
-    shrunk: Array
-
-
-def _posterior(
-    fit: View, target: str, parts: Mapping[tuple[str, str], PartContrast]
-) -> dict[tuple[str, str], Uncertainty]:
-    """Compute the uncertainty of the differences that comes from the weights, for all sources of a target."""
-    source_of = {source.name: source for source in fit.sources}
-    activity = {}
-    for (source, part), contrast in parts.items():
-        for kind in ("window_gradient", "cluster_gradient", "unit_gradient", "gradient"):
-            gradient = getattr(contrast, kind)
-            if gradient is not None:
-                activity[source, part, kind] = (source_of[source], np.nan_to_num(gradient))
-    variance = fit.current_variance(target, activity) or {}
-    result = {}
-    for (source, part), contrast in parts.items():
-        of_window = float(variance[source, part, "window_gradient"].sum())
-        of_cluster = variance[source, part, "cluster_gradient"]
-        over_time = variance.get((source, part, "gradient"))
-        of_units = variance.get((source, part, "unit_gradient"))
-        n_bins = len(contrast.difference)
-        result[source, part] = Uncertainty(
-            variance=of_window,
-            p_value=_posterior_p(contrast, of_cluster),
-            over_time=np.full(n_bins, np.nan) if over_time is None else over_time.sum(-1),
-            shrunk=np.zeros(n_bins) if of_units is None else of_units.mean(-1) * contrast.signal,
-        )
-    return result
-
-
-def _posterior_p(contrast: PartContrast, variance: Array) -> float:
-    """P-value of a difference, if only the weights are uncertain, from the posterior variance (unit,) of its parts."""
-    if not (variance > 0).all():
-        return float("nan")
-    if contrast.unit_difference is not None:
-        chi_square = float((contrast.unit_difference**2 / variance).sum())
-        return float(chi_square_tail(len(contrast.unit_difference), chi_square))
-    difference = contrast.window_difference
-    if contrast.gradient is not None and contrast.clusters:
-        cluster = contrast.clusters[0]
-        difference = float(np.nanmean(contrast.difference[cluster.first : cluster.last + 1]))
-    return two_sided(difference / np.sqrt(variance.sum()))
 
 
 def _facts(recording: xr.Dataset, comparison: Comparison, bins: Array) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.inactivation.comparison import measured_changes
 from curbd.inactivation.effects import Effects, RunStarts, Simulation, Targets, effects
+from curbd.inactivation.measured_effects import measured_changes
 from curbd.inactivation.nulls import EffectNull, effect_null
 from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import Readout, readouts

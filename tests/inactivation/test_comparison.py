@@ -10,7 +10,8 @@ from curbd.cli import main
 from curbd.errors import UserError
 from curbd.estimators.fitting import fit
 from curbd.inactivation import run_experiments
-from curbd.inactivation.comparison import compare, measure
+from curbd.inactivation.comparison import compare
+from curbd.inactivation.measured_effects import measure
 from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.pathways.judge import judge
 from curbd.settings.experiments import ExperimentSettings, Inactivation
