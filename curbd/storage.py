@@ -27,7 +27,7 @@ TRIAL_CHUNK_VALUES = 1 << 20
 """Largest number of values in a chunk of a large array in a file, 8 MiB in double precision."""
 FETCHED_BYTES = 1 << 20
 """Bytes that are fetched from a server at once."""
-RESULTS_VERSION = 9
+RESULTS_VERSION = 10
 """Version of the results; a developer increases it when the meaning of results changes, and the workflow then runs
 every step again."""
 

@@ -24,6 +24,11 @@ SILENT_MODELS = {
     for nonlinearity in ("tanh", "auto")
 }
 """The model of the default with tanh units throughout, and with a nonlinearity chosen among all."""
+BLOCK_MODELS = {
+    "block_rank": MODELS["block_rank"],
+    "block_rank, tanh": curbd.Model(family="low_rank", estimator="block_rank", nonlinearity="tanh", seeds=[0]),
+}
+"""The low-rank model with the units that the recording asks for, and with tanh units throughout."""
 
 
 def session(path: Path, settings: dict[str, object]) -> curbd.Session:

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import curbd
 from benchmarks.independent.answers import Answer
-from benchmarks.independent.networks import MODELS, fitted
+from benchmarks.independent.networks import BLOCK_MODELS, MODELS, fitted
 from benchmarks.independent.silent_units import of_fit
 from benchmarks.recorded import recorded
 from curbd.network.view import View
@@ -27,7 +27,7 @@ UNITS = 20
 COMPARED = {
     "one_step (default)": MODELS["one_step (default)"],
     "one_step, ridge penalties": curbd.Model(family="full_rank", options={"penalties": "evidence"}, seeds=[0]),
-}
+} | BLOCK_MODELS
 EXISTENCE = "existence of 12 blocks, AUROC"
 
 

@@ -288,7 +288,7 @@ def _solve(data: TrainingData, bins: SilentBins, began: _Solution, rounds: int) 
         network = _uphill(network, as_network(W, data, network.tau_s), data, noise, first_sd, sites, units)
         states = silent_states(network, data.r, data.u, noise, first_sd=first_sd, units=units)
         first_sd = first_sds(states, bins.r)
-        noise = _noise(network, states, pairs, z, used, units)
+        noise = noise_variance(network, states, pairs, z, used, units)
         states = silent_states(network, data.r, data.u, noise, first_sd=first_sd, units=units)
         after = weights(network)[units]
         moved = after - before
@@ -336,12 +336,19 @@ def _uphill(
     return after
 
 
-def _noise(network: Network, states: SilentStates, pairs: Transitions, z: Array, used: Array, units: Array) -> Array:
-    """Variance (row,) of the noise on the current into some units, from inferred states.
+def noise_variance(
+    network: Network, states: SilentStates, pairs: Transitions, z: Array, used: Array | float, units: Array
+) -> Array:
+    """Return the variance (row,) of the noise on the current into some units, from inferred states.
 
     Parameters
     ----------
+    network : the network.
+    states : distributions of the states of these units.
+    pairs : transitions of the trials.
+    z : (pair, regressor) regressors of the transitions.
     used : (row,) degrees of freedom that the fit used.
+    units : (row,) indices of the units.
     """
     expected, missing = expected_transitions(pairs, states)
     current = total_current(expected.x, expected.x_next, network.decay)

@@ -191,6 +191,7 @@ class View(Recorded):
     hidden : (input,) bool, True for inputs that were not recorded but inferred by the fit.
     network : the fitted network; the columns of its weights are in the order of [r, u, 1].
     posterior : posterior of the weights; None if the estimator has no posterior.
+    process_noise_sd : (unit,) standard deviation of the noise added to the state in a bin; None if not estimated.
     rate_covariance : (unit, unit) posterior covariance of inferred rates; None if the rates are the observed rates.
     penalty : (target region, source region) ridge penalties of the fit; None if the estimator has no penalties.
     factors : left factors m (unit, rank) and right factors n (unit, rank) of J = m n'; None for a network of full rank.
@@ -201,6 +202,7 @@ class View(Recorded):
     hidden: Array
     network: Network
     posterior: Posterior | None
+    process_noise_sd: Array | None
     rate_covariance: Array | None
     penalty: Array | None
     factors: tuple[Array, Array] | None
@@ -256,9 +258,14 @@ class View(Recorded):
     @property
     def _states(self) -> Array | None:
         """(trial, time, unit) states, inferred by the network if silent units hide them, or None."""
-        if not self.network.nonlinearity.hides_silent or self.posterior is None:
+        network = self.network
+        if not network.nonlinearity.hides_silent:
             return None
-        return silent_states(self.network, self.r, self.u, self.posterior.noise_variance).mean
+        if self.posterior is not None:
+            return silent_states(network, self.r, self.u, self.posterior.noise_variance).mean
+        if self.process_noise_sd is not None:
+            return silent_states(network, self.r, self.u, (self.process_noise_sd / (1 - network.decay)) ** 2).mean
+        return None
 
     @cached_property
     def y_of_others(self) -> Array:
@@ -439,6 +446,7 @@ def _of_fit(networks: xr.Dataset, fit_index: int) -> dict[str, Any]:
     return {
         "network": network_of(networks, fit_index),
         "posterior": posterior_of(networks, fit_index),
+        "process_noise_sd": networks["process_noise_sd"].values[fit_index] if "process_noise_sd" in networks else None,
         "rate_covariance": networks["rate_covariance"].values[fit_index] if "rate_covariance" in networks else None,
         "penalty": networks["penalty"].values[fit_index] if "penalty" in networks else None,
         "factors": factors_of(networks, fit_index),

@@ -261,10 +261,10 @@ CONSTRAINED = ("one_step", "sparse")
 OWN_TIME_CONSTANTS = ("one_step", "sparse")
 """Estimators that can fit a time constant for every unit or region."""
 
-ANY_NONLINEARITY = ("one_step",)
+ANY_NONLINEARITY = ("one_step", "block_rank")
 """Estimators that can fit networks with any nonlinearity."""
 
-SILENT_UNITS = ("one_step", "sparse")
+SILENT_UNITS = ("one_step", "sparse", "block_rank")
 """Estimators that can fit networks of relu units, whose states are unknown while they are silent."""
 
 RECOMMENDED = {"full_rank": "one_step", "low_rank": "reduced_rank"}
@@ -318,13 +318,13 @@ class Model(Section):
     substeps: Annotated[int, Field(ge=1)] | None = None
     """Replaces the number of Euler steps for this model."""
     nonlinearity: NonlinearityName | Literal["auto", "by_silence"] = "by_silence"
-    """The function from the state of a unit to its rate (with the estimator `one_step`; with `sparse`, tanh and relu).
-    `relu`, `softplus` and `exponential` are for activity that is never negative, such as firing rates. `auto`: the
-    function under which the rates of held-out training trials are most likely. `by_silence`: tanh, except for
-    continuous rates without smoothing of which a fifth to seven tenths are exactly 0 (no spikes or counts): there relu,
-    if held-out rates are more likely than with tanh. With other estimators, hidden inputs, adaptation, constraints,
-    several Euler steps or own time constants, `by_silence` is tanh. Tables compare currents with the truth
-    of a teacher only if the teacher has the same nonlinearity."""
+    """The function from the state of a unit to its rate (with the estimators `one_step` and `block_rank`; with
+    `sparse`, tanh and relu). `relu`, `softplus` and `exponential` are for activity that is never negative, such as
+    firing rates. `auto`: the function under which the rates of held-out training trials are most likely. `by_silence`:
+    tanh, except for continuous rates without smoothing of which a fifth to seven tenths are exactly 0 (no spikes or
+    counts): there relu, if held-out rates are more likely than with tanh. With other estimators, hidden inputs,
+    adaptation, constraints, several Euler steps or own time constants, `by_silence` is tanh. Tables compare currents
+    with the truth of a teacher only if the teacher has the same nonlinearity."""
 
     @model_validator(mode="before")
     @classmethod
@@ -378,10 +378,10 @@ class Model(Section):
             return self
         name = self.estimator_name()
         able = SILENT_UNITS if self.nonlinearity == "relu" else ANY_NONLINEARITY
-        if self.family != "full_rank" or name not in able:
+        if name not in able:
             raise ValueError(
                 f"nonlinearity: found {self.nonlinearity} with the estimator {name} ({self.family}), expected tanh, or "
-                f"the estimator {' or '.join(able)} of the family full_rank"
+                f"one of the estimators {', '.join(able)}"
             )
         for option in ("hidden_inputs", "adaptation"):
             if self.options.get(option, "none") not in ("none", False):
@@ -434,14 +434,12 @@ class Model(Section):
         return plain and self.nonlinearity in ("tanh", "by_silence")
 
     def is_plain_regression(self) -> bool:
-        """Return whether the model is the regression of `one_step` or `sparse` with one time constant and no more."""
+        """Return whether the model is a regression of the current with one time constant, without further currents."""
         options, substeps = self.estimator_options(), self.substeps
-        # The options of `sparse` are options of `one_step`, too.
         return (
             self.estimator_name() in SILENT_UNITS
-            and isinstance(options, OneStep)
-            and options.hidden_inputs == "none"
-            and options.adaptation is False
+            and getattr(options, "hidden_inputs", "none") == "none"
+            and getattr(options, "adaptation", False) is False
             and self.constraints is None
             and not self.has_own_time_constants()
             and (FitSettings().substeps if substeps is None else substeps) == 1

@@ -2,7 +2,8 @@
 
 J is a sum of blocks M_ts N_ts', one for each target region t and source region s. Every block has its own rank, which
 may be 0: the rank of a reduced-rank regression of the target's currents on the source's rates with all other sources
-partialled out. The blocks are then fitted together at these ranks. Currents are dimensionless.
+partialled out. The blocks are then fitted together at these ranks. Currents are dimensionless. The states of units that
+hide their states while they are silent (relu) are those that a network of `curbd.estimators.one_step` infers.
 
 Publications: Semedo et al., Neuron 2019 (communication subspaces); Izenman, J. Multivar. Anal. 1975.
 """
@@ -15,8 +16,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from curbd.network.equation import decay
+from curbd.estimators.one_step import one_step
+from curbd.estimators.sparse_silent import noise_variance
+from curbd.network.equation import TimeConstant, decay
 from curbd.network.fit import BlockRanks, Fit
+from curbd.network.silent_states import SilentStates, silent_states
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
 from curbd.regression.cross_validation import choose_penalties, held_out_errors
@@ -28,9 +32,17 @@ from curbd.regression.moments import (
     squared_error,
 )
 from curbd.regression.moments import solve as ridge
+from curbd.regression.silent_units import expected_transitions
 from curbd.regression.time_constant import estimate_tau
-from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
-from curbd.settings.models import BlockRank
+from curbd.regression.transitions import (
+    TrainingData,
+    as_network,
+    regressors,
+    source_of_regressor,
+    targets,
+    transitions,
+)
+from curbd.settings.models import BlockRank, OneStep
 from lrfit.estimators.reduced_rank import (
     at_rank,
     canonical,
@@ -89,8 +101,12 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     one block: its column of n is 0 outside the source region, and its column of m is 0 outside the target region. Every
     block is in the canonical gauge (see `lrfit.network.canonical`).
     """
-    pairs = transitions(data, options.folds)
-    tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
+    pairs, states = transitions(data, options.folds), None
+    if data.nonlinearity.hides_silent:
+        states, tau_s = _inferred_states(data, rng)
+        pairs, _ = expected_transitions(pairs, states)
+    else:
+        tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
     y = targets(pairs, decay(data.dt_s, tau_s, data.substeps))
     folds = moments(regressors(pairs), y, pairs.fold)
     blocks, ranks = choose(folds, data.region, (pairs.u**2).sum(0), options, rng)
@@ -99,7 +115,23 @@ def block_rank(data: TrainingData, options: BlockRank, rng: np.random.Generator)
     for _ in range(2 if data.substeps > 1 else 0):
         network = as_network(solve(moments(regressors(pairs, network), y), blocks), data, tau_s)
     m, n = factors(network.J, pairs.r, data.region, ranks.rank)
-    return Fit(network._replace(J=m @ n.T), blocks.penalty[:, : data.n_regions], factors=(m, n), ranks=ranks)
+    network = network._replace(J=m @ n.T)
+    fit = Fit(network, blocks.penalty[:, : data.n_regions], factors=(m, n), ranks=ranks)
+    if states is None:
+        return fit
+    noise = noise_variance(network, states, transitions(data), regressors(pairs), 0.0, np.arange(len(data.region)))
+    in_a_bin = (1 - network.decay) * np.sqrt(noise)
+    return fit._replace(process_noise_sd=in_a_bin, measurement_noise_sd=np.zeros(len(noise)))
+
+
+def _inferred_states(data: TrainingData, rng: np.random.Generator) -> tuple[SilentStates, TimeConstant]:
+    """The states that a network of full rank infers, and the time constant of this network.
+
+    (Inferring the states again with the network of low rank, in turn with its weights, was no better in development.)
+    """
+    full = one_step(data, OneStep(), rng)
+    network, sd = full.network, np.asarray(full.process_noise_sd)
+    return silent_states(network, data.r, data.u, (sd / (1 - network.decay)) ** 2), network.tau_s
 
 
 def choose(

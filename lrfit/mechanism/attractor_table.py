@@ -106,7 +106,8 @@ def _lines(solution: FixedPoint | LimitCycle, low_rank: LowRank, u: Array) -> li
     else:
         values, centre, extent = solution.eigenvalues, solution.z, np.full(rank, np.nan)
         time_constant_s = network.tau_s / (1 - values.real)
-        gain = 1 - np.tanh(solution.z @ low_rank.m.T + network.B @ u + network.b) ** 2
+        phi = network.nonlinearity
+        gain = phi.slope(phi.phi(solution.z @ low_rank.m.T + network.B @ u + network.b))
         weighted = low_rank.n * gain[:, None]
         sum_of_squares = float(((low_rank.m.T @ low_rank.m) * (weighted.T @ weighted)).sum())
         whole = {

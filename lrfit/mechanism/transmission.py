@@ -56,7 +56,7 @@ def transmission(
     transmitted, coupling, gain = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for c, name in enumerate(names):
         r = rates[observed & (condition.astype(str) == name)[:, None]]
-        slope = (1 - r**2).mean(0)
+        slope = network.nonlinearity.slope(r).mean(0)
         for s, source in enumerate(sources.values()):
             covariance = np.atleast_2d(np.cov(r[:, source], rowvar=False))
             for t, target in enumerate(targets.values()):

@@ -68,7 +68,7 @@ def test_negative_activity_and_other_estimators_are_refused():
     recording, _ = recorded(multi_region(units=4, trials=6, samples=40, seed=101))
     with pytest.raises(UserError, match="never negative"):
         fit(recording, Model(family="full_rank", nonlinearity="relu", seeds=[0]))
-    with pytest.raises(ValueError, match="expected tanh, or the estimator one_step"):
+    with pytest.raises(ValueError, match="expected tanh, or one of the estimators one_step, block_rank"):
         Model(family="full_rank", estimator="sparse", nonlinearity="softplus")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import lrfit
 from curbd import tables
+from curbd.network.nonlinearity import RELU
 from curbd.pathways.judge import judge
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
@@ -17,6 +18,7 @@ from curbd.settings.models import BlockRank
 from curbd.teachers import Teacher, multi_region
 from lrfit.estimators.block_rank import BlockChoice, block_rank, factors, solve
 from lrfit.estimators.reduced_rank import smallest_rank
+from lrfit.mechanism.mechanism_tables import mechanism_tables
 from tests.support.known_network import recorded
 from tests.support.recovery import explained, training_data
 
@@ -60,6 +62,34 @@ def test_every_latent_is_one_message_from_one_region_to_one_region() -> None:
     for target, source in np.argwhere(fit.ranks.rank > 1):
         latents = [latent for latent, pair in enumerate(ends) if pair == (target, source)]
         np.testing.assert_allclose(m[:, latents].T @ m[:, latents], 25 * np.eye(len(latents)), atol=1e-9)
+
+
+def test_currents_into_silent_relu_units_are_those_of_their_inferred_states() -> None:
+    absent = [("B", "A"), ("C", "B")]
+    relu = {"gain": 1.0, "bias": 0.5, "inhibition": 1.5, "nonlinearity": RELU}
+    teacher = multi_region(rank=2, units=12, trials=20, samples=120, substeps=1, absent=absent, seed=106, **relu)
+    data = training_data(teacher, tau_s=0.1)._replace(nonlinearity=RELU)
+    assert (data.r == 0).mean() > 0.3
+    left_at_zero = data._replace(nonlinearity=RELU._replace(hides_silent=False))
+    fits = [block_rank(each, BlockRank(), np.random.default_rng(0)) for each in (data, left_at_zero)]
+    true = teacher.rates @ teacher.network.J.T
+    inferred, at_zero = (explained(teacher.rates @ fit.network.J.T, true) for fit in fits)
+    assert inferred > 0.7 > 0 > at_zero
+    ranks = fits[0].ranks.rank
+    assert not any(ranks[NAMES.index(target), NAMES.index(source)] for target, source in absent)
+
+
+def test_networks_of_relu_units_reach_the_tables(tmp_path: Path) -> None:
+    relu = {"gain": 1.0, "bias": 0.5, "inhibition": 1.5, "nonlinearity": RELU}
+    recording, truth = recorded(tmp_path, units=8, rank=1, trials=20, samples=80, substeps=1, seed=107, **relu)
+    model = lrfit.Model(family="low_rank", estimator="block_rank", nonlinearity="relu", seeds=[0], tau_s=0.1)
+    networks = lrfit.fit(recording, model, "blocks").networks
+    made = {"pathways": judge(recording, networks, truth)} | mechanism_tables(recording, networks)
+    for name, table in made.items():
+        assert tables.problems(name, table) == []
+        assert len(table)
+    between = made["pathways"].dropna(subset=["true_r"])
+    assert between["true_r"].median() > 0.8
 
 
 def textbook(r: Array, others: Array, y: Array, rank: int) -> Array:
