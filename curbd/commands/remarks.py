@@ -17,6 +17,7 @@ from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.sufficiency import one_unit_regions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
 from curbd.settings.models import (
+    MAX_HIDDEN_INPUTS,
     BlockRank,
     Model,
     OneStep,
@@ -29,8 +30,6 @@ from curbd.settings.plan import Plan
 from curbd.storage import open_netcdf
 from curbd.tables.files import read
 
-MAX_INPUTS_PER_REGION = 3
-"""Largest number of hidden inputs that `hidden_inputs: auto` tries for a region."""
 MAX_TIME_CONSTANTS = 50
 """A perturbation of more time constants is called long: the free run has left the recorded trial long before."""
 
@@ -229,11 +228,11 @@ def _of_networks(networks: xr.Dataset, model: Model) -> Iterator[str]:
         hidden = networks["input_hidden"].values.astype(bool)
         weights = networks["B"].values[0][:, hidden]
         region = networks["target_region"].values.astype(str)
-        full = [name for name in np.unique(region) if _n_inputs(weights[region == name]) >= MAX_INPUTS_PER_REGION]
+        full = [name for name in np.unique(region) if _n_inputs(weights[region == name]) >= MAX_HIDDEN_INPUTS]
         if full:
             yield (
                 f"{', '.join(full)} {'have' if len(full) > 1 else 'has'} as many hidden inputs as are tried "
-                f"({MAX_INPUTS_PER_REGION}); more may act on the region."
+                f"({MAX_HIDDEN_INPUTS}); more may act on the region."
             )
 
 

@@ -13,32 +13,19 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from curbd.hidden_inputs.slow_factors import (
-    Spectra,
-    add_factor,
-    cross_spectrum,
-    from_frequencies,
-    infer,
-    log_likelihood,
-    refit,
-    sharpen,
-    to_frequencies,
-    together,
-    without_factors,
-)
+from curbd.hidden_inputs.slow_factors import add_factor, infer, log_likelihood, refit, sharpen, without_factors
+from curbd.hidden_inputs.spectra import Spectra, cross_spectrum, from_frequencies, to_frequencies, together
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Fit, Hidden, Posterior, SlowFactors
 from curbd.regression.block_ridge import SUBSTEP_ROUNDS, regress
 from curbd.regression.moments import WEAK_INPUT_PENALTY
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
-from curbd.settings.models import OneStep
+from curbd.settings.models import MAX_HIDDEN_INPUTS, OneStep
 
 Array = np.ndarray
 Options = TypeVar("Options", bound=OneStep)
 Estimator = Callable[[TrainingData, Options, np.random.Generator], Fit]
-MAX_INPUTS_PER_REGION = 3
-"""Largest number of hidden inputs of a region."""
 GAIN_PER_PARAMETER = 2.0
 """Held-out log likelihood that a hidden input must gain for each of its parameters, in nats."""
 LEAST_LIKELIHOOD_GAIN = 40.0
@@ -221,7 +208,7 @@ def _region_factors(problem: Problem, rows: Array, region: int, options: OneStep
     run = _runs(problem.pairs, of_one_fold=True)
     folds = [cross_spectrum(problem.z[rows], y[rows], run[rows]) for rows in (fold == k for k in np.unique(fold))]
     held_out = _held_out(folds, penalty, factors)
-    while len(factors.scale) < MAX_INPUTS_PER_REGION:
+    while len(factors.scale) < MAX_HIDDEN_INPUTS:
         more = add_factor(data, penalty, factors)
         held_out_with_more = _held_out(folds, penalty, more)
         if held_out_with_more - held_out < margin:

@@ -9,9 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from curbd.settings.constraints import Constraints
 from curbd.settings.section import NotNegative, Positive, Section, Seed
 
+MAX_HIDDEN_INPUTS = 3
+"""Largest number of hidden inputs of a region."""
+
 Tau = Positive | Literal["estimate"]
-
-
 OwnTimeConstants = Literal["per_unit", "per_region"]
 NonlinearityName = Literal["tanh", "relu", "softplus", "exponential"]
 
@@ -39,7 +40,7 @@ class OneStep(Section):
     which of the two was used. The penalties of inputs and the bias, and those of regressions with weighted samples,
     always follow the evidence. With relu units, `auto` also tries the prior of `sparse`, and uses this prior if
     held-out rates are more likely with it; network.nc then says `sparse_prior`."""
-    hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=3)] = "none"
+    hidden_inputs: Literal["none", "auto"] | Annotated[int, Field(ge=1, le=MAX_HIDDEN_INPUTS)] = "none"
     """Slow inputs from outside the recording, inferred for each region: none, as many as improve the prediction of
     held-out data (`auto`, 3 at most), or a fixed number for every region. In the tables, the hidden inputs are the
     sources `input:hidden_1` and so on."""

@@ -16,7 +16,7 @@ from curbd.estimators.fitting import fit
 from curbd.estimators.one_step import one_step
 from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
 from curbd.hidden_inputs.side_by_side import side_by_side
-from curbd.hidden_inputs.slow_factors import from_frequencies, to_frequencies
+from curbd.hidden_inputs.spectra import from_frequencies, to_frequencies
 from curbd.inactivation import inactivate
 from curbd.network.equation import Network
 from curbd.network.file import network_of
