@@ -43,13 +43,6 @@ class ContrastTables(NamedTuple):
     left_out: dict[str, str]
 
 
-class Pathway(NamedTuple):
-    """A pathway: its target region and the name of its source."""
-
-    target: str
-    source: str
-
-
 def contrast_tables(
     currents: xr.DataArray,
     recording: xr.Dataset,

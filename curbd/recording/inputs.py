@@ -71,11 +71,13 @@ def all_inputs(file: RecordingFile, settings: Sequence[Input], activity: Activit
         raise UserError.at(
             f"{where}: inputs", found=f"two inputs named {repeated[0]}", expected="a different name for each input"
         )
-    notes = (
-        hole_notes
-        + named.notes
-        + placeholder_notes(np.concatenate([activity.inputs, named.values], axis=2), observed, names)
-    )
+    values = np.concatenate([activity.inputs, named.values], axis=2)
+    notes = [
+        *hole_notes,
+        *named.notes,
+        *placeholder_notes(values, observed, names),
+        *constant_notes(values, observed, names),
+    ]
     declared = np.where(observed[:, :, None], activity.inputs, 0.0)
     return KnownInputs(np.concatenate([declared, named.values], axis=2), names, notes)
 
@@ -115,7 +117,8 @@ def constant_notes(values: np.ndarray, observed: np.ndarray, names: Sequence[str
     One sentence per input that does not vary.
     """
     return [
-        f"input {name}: the value is {values[observed][0, index]:g} in all bins, which cannot be told from the bias."
+        f"input {name}: the value is {values[observed][0, index]:g} in all bins, so that its current cannot be told"
+        " from the bias: leave the input out."
         for index, name in enumerate(names)
         if observed.any() and np.ptp(values[observed][:, index]) == 0
     ]

@@ -129,8 +129,3 @@ def observed_rates(
     scale = rate_scale(recording, nonlinearity) if scale is None else scale
     scaled = recording["rates"] / scale + silent(recording, nonlinearity)
     return scaled.transpose("trial", "time", "unit").rename("scaled_rates")
-
-
-def unscaled(recording: xr.Dataset, scaled: xr.DataArray) -> xr.DataArray:
-    """Convert scaled rates (trial, time, unit) to the units of the recording; the inverse of `observed_rates`."""
-    return ((scaled - silent(recording)) * recording["scale"]).transpose("trial", "time", "unit")

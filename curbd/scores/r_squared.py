@@ -75,20 +75,6 @@ class UnitErrors(NamedTuple):
         return 1 - error / about_mean if about_mean > CONSTANT_UNIT_SHARE * squares else float("nan")
 
 
-def unit_r_squared(data: Array, prediction: Array) -> Array:
-    """Return the R2 of every unit: 1 - squared error / variance about the unit's mean.
-
-    Parameters
-    ----------
-    data, prediction : (trial, time, unit) values. Bins in which either is NaN are left out for the unit.
-
-    Returns
-    -------
-    (unit,) R2; NaN if the data of a unit do not vary.
-    """
-    return UnitErrors.of(data, prediction).by_unit()
-
-
 def r_squared(data: Array, prediction: Array) -> float:
     """Return the R2 of all units together: 1 - squared error / variance, each unit about its own mean.
 

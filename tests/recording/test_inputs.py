@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from curbd.errors import UserError
+from curbd.recording.ingest import ingest
 from curbd.recording.inputs import known_inputs, names_of_input, over_holes
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.windows import Trials, trials_of
-from curbd.settings.recording import Input, Windows
-from tests.support.in_memory import series, spike_file
+from curbd.settings.recording import Input, RecordingSettings, Windows
+from tests.support.in_memory import series, spike_file, trial_file
 
 TIME = np.arange(0.0, 6.01, 0.02)
 """Sample times of the series, s."""
@@ -87,6 +88,17 @@ def test_a_column_that_is_on_between_two_events(file: RecordingFile) -> None:
 def test_a_series_that_starts_late_is_refused_with_its_range(file: RecordingFile) -> None:
     with pytest.raises(UserError, match=r"no value of late in 10 of 30 bins.*lasts from 2 to 6 s.*from 0 to 5 s"):
         read(file, Input(name="late", series="late"))
+
+
+def test_an_input_that_does_not_vary_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    time_s = np.arange(30) * 0.1
+    inputs = np.broadcast_to(np.stack([np.full(30, 2.5), time_s], axis=1), (6, 30, 2))
+    rates = rng.uniform(0, 20, (6, 30, 4))
+    held = trial_file(tmp_path / "rec.h5", rates, time_s, ["A", "A", "B", "B"], inputs=inputs)
+    settings = RecordingSettings(units={"min_per_region": 2})
+    notes = ingest(held, settings, "rec").recording.attrs["notes"]
+    assert "input in0: the value is 2.5 in all bins" in notes
+    assert "input in1" not in notes
 
 
 def test_no_activity_needs_no_input(file: RecordingFile) -> None:

@@ -14,7 +14,7 @@ from curbd.network.truth import true_network
 from curbd.network.view import view
 from curbd.scores.baselines import condition_averages, own_past, repeatable_variance
 from curbd.scores.forecasts import forecasts, forecasts_by_region
-from curbd.scores.r_squared import r_squared, unit_r_squared, variance_explained
+from curbd.scores.r_squared import UnitErrors, r_squared, variance_explained
 from curbd.scores.score import ALL_REGIONS, score
 from tests.support.known_network import known_networks, small
 
@@ -81,7 +81,7 @@ def test_test_scores_come_from_the_test_trials(tmp_path: Path) -> None:
 def test_r_squared_of_a_small_example() -> None:
     data = np.array([[[0.0, 10.0], [1.0, 12.0], [2.0, np.nan]]])
     guess = np.array([[[0.0, 11.0], [1.0, 11.0], [1.0, 99.0]]])
-    np.testing.assert_allclose(unit_r_squared(data, guess), [0.5, 0.0])
+    np.testing.assert_allclose(UnitErrors.of(data, guess).by_unit(), [0.5, 0.0])
     assert r_squared(data, guess) == pytest.approx(1 - 3 / 4)
     grand = np.array([0.0, 1.0, 2.0, 10.0, 12.0])
     assert variance_explained(data, guess) == pytest.approx(1 - 3 / ((grand - grand.mean()) ** 2).sum())
