@@ -21,7 +21,7 @@ from benchmarks import command, rows
 from benchmarks.document import insert, markdown, number
 from benchmarks.scale import TAU_S, Size
 from curbd.commands.resources import memory_of_steps
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 from curbd.storage import whole_file
 
 KEYS = ("units", "regions", "samples", "step")

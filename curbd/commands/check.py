@@ -17,7 +17,8 @@ from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
 from curbd.settings.models import StateSpace
-from curbd.settings.plan import Plan, plan_and_mistakes
+from curbd.settings.plan import Plan
+from curbd.settings.plan_reading import plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import FORMATS
 from curbd.storage import files_of, is_zarr, whole_file

@@ -18,7 +18,7 @@ from curbd.commands.check_lines import together
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.ingest import ingest, ingest_file
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 
 ROOT = Path(__file__).parents[2]
 Study = Callable[..., Path]

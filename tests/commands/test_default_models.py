@@ -11,7 +11,8 @@ import pytest
 
 from curbd import teachers
 from curbd.commands.default_models import with_default_models
-from curbd.settings.plan import Plan, read_plan
+from curbd.settings.plan import Plan
+from curbd.settings.plan_reading import read_plan
 
 
 def plan_of(tmp_path: Path, *rates: np.ndarray, attrs: dict[str, str] | None = None, **keys: Any) -> Plan:

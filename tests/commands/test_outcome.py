@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from curbd.commands.outcome import closing_lines, outcome
-from curbd.settings.plan import Plan, read_plan
+from curbd.settings.plan import Plan
+from curbd.settings.plan_reading import read_plan
 from curbd.settings.result_files import paths_of_models, paths_of_recordings
 
 

@@ -13,7 +13,8 @@ import xarray as xr
 
 from curbd.commands.remarks import remarks
 from curbd.pathways.contradictions import contradictions
-from curbd.settings.plan import Plan, read_plan
+from curbd.settings.plan import Plan
+from curbd.settings.plan_reading import read_plan
 from curbd.storage import write_netcdf
 
 REGION = ["a"] * 3 + ["b"] * 3

@@ -27,7 +27,7 @@ from curbd.scores.forecasts import rollout
 from curbd.scores.score import score
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 
 
 def model(**options: object) -> Model:

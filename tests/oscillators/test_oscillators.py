@@ -16,7 +16,7 @@ from curbd.network.oscillators import Oscillators, forces_by_source, saturated, 
 from curbd.oscillators.fitting import fit_oscillators
 from curbd.oscillators.oscillator_tables import oscillator_tables
 from curbd.recording.ingest import ingest_file
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 from curbd.settings.recording import RecordingSettings
 
 RESONANCE = {0.5: 0.10522, 0.8: 0.21156, 1.0: 0.88498, 1.25: 0.14450, 2.0: 0.02733}

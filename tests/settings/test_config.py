@@ -17,7 +17,8 @@ from curbd.inactivation.check import check_experiments, possible_experiments
 from curbd.settings.config import Config
 from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
 from curbd.settings.models import ESTIMATORS, Model
-from curbd.settings.plan import Plan, as_json, load_plan, read_plan
+from curbd.settings.plan import Plan, as_json, load_plan
+from curbd.settings.plan_reading import read_plan
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.validation import parse_json
 

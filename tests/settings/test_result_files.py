@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from curbd.settings.plan import Plan, read_plan
+from curbd.settings.plan import Plan
+from curbd.settings.plan_reading import read_plan
 from curbd.settings.result_files import files_of_model, files_of_recording, files_of_study
 from curbd.tables import FROM_COLLECTED, TABLES
 

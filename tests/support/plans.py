@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 
 
 def write_plan(folder: Path, path: Path, name: str = "rec", **config: object) -> Path:

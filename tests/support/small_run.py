@@ -15,7 +15,7 @@ import pytest
 from curbd import tables, teachers
 from curbd.cli import main as curbd
 from curbd.settings.config import Config
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 from curbd.teachers import Teacher
 from lrfit.cli import main as lrfit
 

@@ -19,7 +19,7 @@ from snakemake.cli import main as snakemake_main
 from curbd import tables
 from curbd.cli import main as curbd
 from curbd.commands.default_models import with_default_models
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 from curbd.storage import whole_file
 from lrfit.cli import main as lrfit
 

@@ -19,7 +19,7 @@ from curbd import tables
 from curbd.commands.check import check_config
 from curbd.recording.circuit import circuit_of
 from curbd.recording.ingest import ingest_file
-from curbd.settings.plan import read_plan
+from curbd.settings.plan_reading import read_plan
 from tests.support.workspace import (
     BIN,
     ENVIRONMENT,
@@ -256,7 +256,7 @@ def test_every_step_on_a_network_runs_on_the_device_of_the_config() -> None:
 
 def test_planning_imports_nothing_slow() -> None:
     slow = {"torch", "pynwb", "sklearn", "matplotlib"}
-    code = f"import sys, curbd.settings.plan, curbd.storage; print(*{slow!r} & set(sys.modules))"
+    code = f"import sys, curbd.settings.plan_reading, curbd.storage; print(*{slow!r} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == ""
 

@@ -13,7 +13,9 @@ from curbd.commands.resources import memory_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.places import is_remote
-from curbd.settings.plan import Plan, as_json, read_plan, read_yaml
+from curbd.settings.plan import Plan, as_json
+from curbd.settings.plan_reading import read_plan
+from curbd.settings.yaml_file import read_yaml
 from curbd.settings.result_files import (
     DYNAMICS_TABLES,
     paths_of_models,
