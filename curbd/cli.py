@@ -13,24 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands.steps import (
-    INTERRUPTED_STATUS,
-    Steps,
+from curbd.commands.command_line import INTERRUPTED_STATUS, Steps, add_step, command_parser, run
+from curbd.commands.step_arguments import (
     add_currents_step,
     add_dynamics_step,
     add_fit_step,
     add_inactivate_step,
     add_network_arguments,
-    add_step,
     add_windows_step,
-    command_parser,
+)
+from curbd.commands.steps import (
     fit_and_score,
     fit_model,
     judge_of_units,
     read_experiments,
     read_recording,
-    run,
-    set_threads,
+    use_threads_and_device,
     write_dynamics,
     write_effects,
     write_windows,
@@ -328,7 +326,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from curbd.pathways.null_table import null_table
     from curbd.storage import read_netcdf
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
 
@@ -351,7 +349,7 @@ def _dynamics(arguments: argparse.Namespace) -> None:
     from curbd.network.view import views
     from curbd.storage import read_netcdf
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     fits = views(recording, networks)
@@ -367,7 +365,7 @@ def _contrasts(arguments: argparse.Namespace) -> None:
     from curbd.settings.plan import load_plan
     from curbd.storage import read_netcdf
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks, currents = read_netcdf(arguments.network), read_netcdf(arguments.currents)["current"]
     contrasts = load_plan(arguments.plan).config.contrasts
@@ -396,7 +394,7 @@ def _changes(arguments: argparse.Namespace) -> None:
     from curbd.settings.plan import load_plan
     from curbd.storage import read_netcdf
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     changes = load_plan(arguments.plan).config.changes
@@ -414,7 +412,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
     from curbd.inactivation.interactions import interaction_table
     from curbd.storage import read_netcdf
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     experiments = read_experiments(arguments)

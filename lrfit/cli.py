@@ -7,26 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands.steps import (
+from curbd.commands.command_line import add_step, command_parser, run
+from curbd.commands.step_arguments import (
     add_currents_step,
     add_dynamics_step,
     add_fit_step,
     add_inactivate_step,
     add_network_arguments,
-    add_step,
     add_windows_step,
-    command_parser,
+)
+from curbd.commands.steps import (
     fit_and_score,
     fit_model,
     judge_of_units,
     read_experiments,
     read_recording,
-    run,
-    set_threads,
+    use_threads_and_device,
     write_dynamics,
     write_effects,
     write_windows,
 )
+from curbd.settings.result_files import MECHANISM_FILES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     step.add_argument("--out", type=Path, required=True, metavar="latents.parquet", help="file for the latents")
     step = add_step(steps, "mechanism", _mechanism, "write the tables on the mechanism of a low-rank network")
     add_network_arguments(step)
-    for file in ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv"):
+    for file in MECHANISM_FILES:
         name = Path(file).stem
         step.add_argument(f"--{name}", type=Path, required=True, metavar=file, help=f"file for the table {name}")
     return made
@@ -92,7 +93,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from lrfit.population_network.pathway_table import pathway_table
     from lrfit.population_network.view import CURRENT_UNIT, population_views
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     fits = population_views(recording, networks)
@@ -125,7 +126,7 @@ def _dynamics(arguments: argparse.Namespace) -> None:
     from lrfit.population_network.dynamics import population_system
     from lrfit.population_network.view import population_views
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     fits = population_views(recording, networks)
@@ -139,7 +140,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
     from curbd.storage import read_netcdf
     from lrfit.population_network.experiments import run_population_experiments
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     experiments = read_experiments(arguments)
@@ -158,7 +159,7 @@ def _latents(arguments: argparse.Namespace) -> None:
         from lrfit.population_network.latent_table import latent_table
 
         # Latents of populations are inferred; those of units are one product with the rates.
-        set_threads(arguments)
+        use_threads_and_device(arguments)
         latents = latent_table(recording, networks)
     else:
         from lrfit.mechanism.latents import latents as latents_of_units
@@ -172,7 +173,7 @@ def _mechanism(arguments: argparse.Namespace) -> None:
     from curbd.storage import read_netcdf
     from lrfit.mechanism.mechanism_tables import mechanism_tables
 
-    set_threads(arguments)
+    use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
     for name, table in mechanism_tables(recording, read_netcdf(arguments.network)).items():
         tables.write(name, table, getattr(arguments, name))

@@ -13,6 +13,8 @@ FilesOfSteps = dict[str, tuple[str, ...]]
 """Name of a step -> names of the files that the step writes, in the order of the workflow."""
 DYNAMICS_TABLES = ("attractors", "lyapunov", "transitions", "phase_locking", "slow_manifolds")
 """Tables of the step `dynamics`, written to `<table>.csv` in its folder."""
+MECHANISM_FILES = ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv")
+"""Files of the step `mechanism`, each of which is an argument of `lrfit mechanism`."""
 
 
 def files_of_study(plan: Plan) -> FilesOfSteps:
@@ -54,7 +56,7 @@ def files_of_model(plan: Plan, recording: str, model: str) -> FilesOfSteps:
     if family == "low_rank":
         steps["latents"] = ("latents.parquet",)
     if family == "low_rank" and level == "unit":
-        steps["mechanism"] = ("dynamics.csv", "field.parquet", "geometry.csv", "populations.csv", "transmission.csv")
+        steps["mechanism"] = MECHANISM_FILES
     steps["currents"] = ("currents.nc", "currents.parquet", "pathways.csv", "nulls.csv", "balance.parquet")
     if config.verdict_windows_s:
         steps["windows"] = ("pathway_windows.csv",)

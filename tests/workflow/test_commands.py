@@ -9,7 +9,7 @@ import pytest
 
 import curbd
 from curbd.cli import main as curbd_main
-from curbd.commands.steps import add_step, command_parser, run
+from curbd.commands.command_line import add_step, command_parser, run
 from curbd.errors import UserError
 from lrfit.cli import main as lrfit_main
 
