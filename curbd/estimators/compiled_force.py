@@ -27,7 +27,7 @@ SUMS_IN_ANY_ORDER = {"reassoc", "contract"}
 def train_pass(
     W: Array,
     P: Array,
-    states: Array,
+    starts: Array,
     rates: Array,
     outside: Array,
     noise: Array,
@@ -42,11 +42,12 @@ def train_pass(
     ----------
     W : (unit, regressor) weights of the units and of what is outside the network; changed in place.
     P : (regressor, regressor) inverse correlation matrix; the lower triangle is read and changed in place.
-    states, rates : (trial, time, unit) recorded states x and rates r = tanh(x).
+    starts : (stretch, unit) recorded states x from which the network starts.
+    rates : (trial, time, unit) recorded rates r = tanh(x).
     outside : (trial, time, outside regressor) inputs and the constant of the bias.
     noise : (trial, Euler step, unit) noise, in the units of x.
     stretches : trial, first bin and end of every stretch of bins in which all rates are known, in the order of
-        training; the network starts from the recorded state at the start of every stretch.
+        training.
     step : Euler step in units of the time constant.
     """
     n_units, n_regressors = W.shape
@@ -55,8 +56,8 @@ def train_pass(
     q = np.zeros((block, n_regressors), W.dtype)
     c_error = np.zeros((block, n_units), W.dtype)
     c = np.zeros(block, W.dtype)
-    for trial, start, stop in stretches:
-        x = states[trial, start].copy()
+    for (trial, start, stop), x0 in zip(stretches, starts, strict=True):
+        x = x0.copy()
         for first in range(start, stop - 1, block):
             last = min(first + block, stop - 1)
             noise_now = noise[trial, first * substeps : last * substeps]
@@ -64,6 +65,24 @@ def train_pass(
                 W, P, x, outside[trial, first:last], rates[trial, first + 1 : last + 1], noise_now, step, q, c_error, c
             )
             _write(W, P, q[: last - first], c_error[: last - first], c[: last - first])
+
+
+@njit(cache=True, nogil=True)
+def filter_noise(noise: Array, keep: float) -> None:
+    """Filter white noise (trial, Euler step, unit) in place: every value keeps a share of the value before, at first 1.
+
+    Parameters
+    ----------
+    noise : white noise, which becomes the filtered noise.
+    keep : share that is kept.
+    """
+    n_trials, n_steps, n_units = noise.shape
+    for trial in range(n_trials):
+        for step in range(n_steps):
+            for unit in range(n_units):
+                before = noise[trial, step - 1, unit] if step else 1.0
+                white = noise[trial, step, unit]
+                noise[trial, step, unit] = white + (before - white) * keep
 
 
 def _write(W: Array, P: Array, q: Array, c_error: Array, c: Array) -> None:

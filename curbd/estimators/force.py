@@ -113,12 +113,15 @@ def _samples(
     """
     n_trials, n_samples = data.r.shape[:2]
     outside = np.concatenate([np.nan_to_num(data.u) / unit, np.ones((n_trials, n_samples, 1))], axis=2)
-    x = TANH.inverse(data.r)
     noise = _frozen_noise(data, options, rng)
+    # A rate of 1 has no state.
+    known = stretches((np.abs(data.r) < 1).all(2))
+    starts = TANH.inverse(np.array([data.r[trial, start] for trial, start, _ in known]).reshape(-1, data.r.shape[2]))
     # The loops are compiled for arrays in the order of C.
-    states, rates = x.astype(precision, order="C"), data.r.astype(precision, order="C")
-    outside, noise = outside.astype(precision, order="C"), noise.astype(precision, order="C")
-    return states, rates, outside, noise, stretches(np.isfinite(x).all(2))
+    starts, rates, outside, noise = (
+        values.astype(precision, order="C", copy=False) for values in (starts, data.r, outside, noise)
+    )
+    return starts, rates, outside, noise, known
 
 
 def stretches(complete: Array) -> list[tuple[int, int, int]]:
@@ -171,13 +174,13 @@ def _free_run_r2(network: Network, data: TrainingData) -> float:
 
 def _frozen_noise(data: TrainingData, options: Force, rng: np.random.Generator) -> Array:
     """Draw low-pass filtered white noise (trial, step, unit), in the units of x, which is used in every pass."""
+    from curbd.estimators.compiled_force import filter_noise
+
     n_trials, n_samples, n = data.r.shape
     dt = data.dt_s / data.substeps
-    keep = np.exp(-dt / options.noise_tau_s)
-    filtered = np.ones((n_trials, n))
-    noise = np.empty((n_trials, n_samples * data.substeps, n))
-    for t in range(noise.shape[1]):
-        white = np.sqrt(options.noise_tau_s / dt) * rng.standard_normal((n_trials, n))
-        filtered = white + (filtered - white) * keep
-        noise[:, t] = filtered
-    return options.noise * noise
+    white = rng.standard_normal((n_samples * data.substeps, n_trials, n))
+    white *= np.sqrt(options.noise_tau_s / dt)
+    noise = np.ascontiguousarray(white.swapaxes(0, 1))
+    filter_noise(noise, np.exp(-dt / options.noise_tau_s))
+    noise *= options.noise
+    return noise
