@@ -257,8 +257,7 @@ class _Reading(NamedTuple):
     ----------
     units : (perturbation, target, unit) weights that average over the units of a target.
     projections : (member, projection, unit) weights of latents and readouts.
-    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition, in the precision of the
-        simulation.
+    weight : (condition, trial, time) 1 in the observed bins of the trials of a condition.
     inside : (perturbation, time) 1 inside the window of a perturbation.
     """
 
@@ -268,13 +267,13 @@ class _Reading(NamedTuple):
     inside: torch.Tensor
 
     @classmethod
-    def of(cls, simulation: Simulation, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
+    def of(cls, starts: RunStarts, perturbations: Sequence[Perturbation], targets: Targets) -> _Reading:
         """Collect the weights for the effects of some perturbations."""
         units = tensor(targets.units)
         return cls(
             units=units / units.sum(-1, keepdim=True).clamp_min(1),
             projections=tensor(targets.projections),
-            weight=simulation.fits.tensor(simulation.starts.weight),
+            weight=tensor(starts.weight),
             inside=tensor(np.stack([entry.when for entry in perturbations]).astype(float)),
         )
 
@@ -284,7 +283,7 @@ class _Reading(NamedTuple):
 
     def over_trials(self, values: torch.Tensor, t: int) -> torch.Tensor:
         """Sum values (member, run, trial, unit) of bin t over the trials of each condition, in double precision."""
-        return (self.weight[:, :, t] @ values).double()
+        return (self.weight[:, :, t].to(values.dtype) @ values).double()
 
     def of_targets(self, values: torch.Tensor) -> torch.Tensor:
         """Average values (member, run, condition, unit) over the units of each target, and append the projections."""
@@ -438,7 +437,7 @@ def _run(
     noise_seed : seed of the noise, or None for simulations without noise.
     """
     fits, starts, truth = simulation.fits, simulation.starts, simulation.truth
-    reading = _Reading.of(simulation, perturbations, targets)
+    reading = _Reading.of(starts, perturbations, targets)
     begin, phi = onset(perturbations), fits.members[0].nonlinearity.phi
     recorded = tensor(np.einsum("kit,itu->tku", starts.weight[:, :, :begin], phi(starts.x[:, :begin])))
     sums = _Sums(len(fits.members), reading, recorded)

@@ -16,6 +16,10 @@ from curbd.network.nonlinearity import TANH, Nonlinearity
 from curbd.network.tensors import tensor
 
 Array = np.ndarray
+SINGLE_PRECISION_UNITS = 200
+"""Fitted networks of at least this number of units are simulated in single precision, unless a run is long."""
+SINGLE_PRECISION_TIME_CONSTANTS = 50
+"""Longest run in single precision, in time constants."""
 TimeConstant = float | Array
 """A time constant of all units, s, or one for each unit (unit,)."""
 
@@ -75,6 +79,15 @@ class Network(NamedTuple):
         """Share of a state that is left after one sample: a number (see `decay`), or one for each unit (unit,)."""
         return decay(self.dt_s, self.time_constant_s, self.substeps)
 
+    def simulated_in_single_precision(self, n_bins: int) -> bool:
+        """Return whether runs of some bins are simulated in single precision.
+
+        Runs of large networks are, because rounding errors are far below the errors of the weights and products take
+        half the time. In long runs, a chaotic network would magnify rounding errors to the size of the rates.
+        """
+        time_constants = n_bins * self.dt_s / float(np.min(self.time_constant_s))
+        return len(self.b) >= SINGLE_PRECISION_UNITS and time_constants <= SINGLE_PRECISION_TIME_CONSTANTS
+
 
 def weights(network: Network) -> Array:
     """Return all weights of a network as one matrix W = [J, B, b] (unit, regressor), for the regressors [r, u, 1]."""
@@ -92,6 +105,7 @@ def simulate(
     adapted: Array | None = None,
     noise_sd: float = 0.0,
     rng: np.random.Generator | None = None,
+    single: bool = False,
 ) -> Array:
     """Simulate a network from given initial states and return its rates, the rates of the initial states included.
 
@@ -106,6 +120,7 @@ def simulate(
     adapted : (trial, unit) adaptation at the first sample; None for the adaptation at the start of a trial.
     noise_sd : standard deviation of the noise that is added to x in each Euler step; needs ``rng``.
     rng : random generator of the noise.
+    single : whether to simulate in single precision.
 
     Returns
     -------
@@ -121,20 +136,25 @@ def simulate(
     """
     import torch
 
+    def in_precision(values: Array) -> torch.Tensor:
+        return tensor(values, single=single)
+
     n_trials, n_samples = inputs.shape[0], inputs.shape[1]
-    J_t, b = tensor(network.J.T), tensor(network.b)
-    external = b + tensor(inputs) @ tensor(network.B.T)
+    J_t, b = in_precision(network.J.T), in_precision(network.b)
+    external = b + in_precision(inputs) @ in_precision(network.B.T)
     if drive is not None:
-        external = external + tensor(drive)
-    factor = None if gain is None else tensor(gain)
+        external = external + in_precision(drive)
+    factor = None if gain is None else in_precision(gain)
     step = _as_factor(network.euler_step)
+    if isinstance(step, torch.Tensor):
+        step = step.to(J_t.dtype)
     phi = network.nonlinearity.phi_of_tensor
-    x = tensor(x0)
+    x = in_precision(x0)
     adaptation = None
     if network.adaptation is not None:
         start = np.broadcast_to(network.adaptation.start, x0.shape) if adapted is None else adapted
-        adaptation = RunningAdaptation([network.adaptation], network.dt_s, tensor(start)[None])
-    rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=torch.float64, device=x.device)
+        adaptation = RunningAdaptation([network.adaptation], network.dt_s, in_precision(start)[None])
+    rates = torch.empty((n_trials, n_samples, network.J.shape[0]), dtype=x.dtype, device=x.device)
     for t in range(n_samples):
         r = phi(x) if factor is None else silent + (phi(x) - silent) * factor[:, t]
         rates[:, t] = r
@@ -148,8 +168,8 @@ def simulate(
                 r = phi(x) if factor is None else silent + (phi(x) - silent) * factor[:, t]
             x = x + step * (r @ J_t + external_now - x)
             if rng is not None and noise_sd:
-                x = x + noise_sd * tensor(rng.standard_normal((n_trials, x.shape[1])))
-    return rates.cpu().numpy()
+                x = x + noise_sd * in_precision(rng.standard_normal((n_trials, x.shape[1])))
+    return rates.double().cpu().numpy()
 
 
 class Starts(NamedTuple):
@@ -204,7 +224,8 @@ def free_run(network: Network, r: Array, inputs: Array, *, drive: Array | None =
     starts = Starts.of(r)
     drive_ahead = None if drive is None else starts.moved_ahead(drive)
     x0 = starts.states(r, network.nonlinearity)
-    return starts.moved_back(simulate(network, x0, starts.moved_ahead(inputs), drive=drive_ahead))
+    single = network.simulated_in_single_precision(r.shape[1])
+    return starts.moved_back(simulate(network, x0, starts.moved_ahead(inputs), drive=drive_ahead, single=single))
 
 
 def rates_inside_step(network: Network, x: Array, constant: Array) -> Array:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 Array = np.ndarray
-SINGLE_PRECISION_UNITS = 200
-"""Networks of at least this number of units are simulated in single precision, where rounding errors are far below the
-errors of the weights, and products take half the time."""
 
 
 class NetworkBatch(NamedTuple):
@@ -72,7 +69,7 @@ class NetworkBatch(NamedTuple):
     @property
     def single(self) -> bool:
         """Whether the networks are simulated in single precision."""
-        return len(self.members[0].b) >= SINGLE_PRECISION_UNITS
+        return self.members[0].simulated_in_single_precision(self.inputs.shape[2])
 
     def tensor(self, array: Array) -> torch.Tensor:
         """Return an array as a tensor in the precision in which the networks are simulated."""
@@ -105,8 +102,9 @@ def rates(
 
     Yields
     ------
-    (member, run, trial, unit) rates in one bin, in single precision for large networks (`SINGLE_PRECISION_UNITS`). Run
-    0 is the intact network, run k is under perturbation k - 1. The next bin overwrites the memory of a yielded tensor.
+    (member, run, trial, unit) rates in one bin, in single precision for large networks
+    (`Network.simulated_in_single_precision`). Run 0 is the intact network, run k is under perturbation k - 1. The next
+    bin overwrites the memory of a yielded tensor.
     """
     import torch
 

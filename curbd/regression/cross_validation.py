@@ -182,7 +182,7 @@ class _SingleSources:
         K = self._lost_weights(step, change)
         self.W = self.W - K @ step.rows
         self.error_z = self.error_z + K @ step.sent
-        self.inverse = self.inverse - step.rows.mT @ (change * torch.linalg.solve(step.within(change), step.rows))
+        self.inverse.baddbmm_(step.rows.mT, torch.linalg.solve(step.within(change), step.rows), alpha=-change)
         self.block[source] = penalty
         self.step = None
 

@@ -105,5 +105,6 @@ def rollout(network: Network, r: Array, u: Array, horizon: int, drive: Array | N
     if network.adaptation is not None:
         adapted = adaptation_states(network.adaptation, r, network.dt_s)[:, starts].reshape(n_runs, r.shape[2])
     states = x0.reshape(n_runs, r.shape[2])
-    ends = simulate(network, states, cut_into_runs(u), drive=external, adapted=adapted)[:, -1]
+    single = network.simulated_in_single_precision(horizon)
+    ends = simulate(network, states, cut_into_runs(u), drive=external, adapted=adapted, single=single)[:, -1]
     return ends.reshape(x0.shape)

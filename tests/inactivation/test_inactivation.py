@@ -364,7 +364,7 @@ def test_single_precision_changes_effects_by_far_less_than_their_error(fitted, m
     recording, networks, _ = fitted
     experiments = {"off": Inactivation(), "cut": Inactivation(kind="pathway", source="A", target="B")}
     double = inactivate(recording, networks, experiments)
-    monkeypatch.setattr("curbd.network.perturbed_run.SINGLE_PRECISION_UNITS", 1)
+    monkeypatch.setattr("curbd.network.equation.SINGLE_PRECISION_UNITS", 1)
     single = inactivate(recording, networks, experiments)
     standard_error = (double["ci_high"] - double["ci_low"]) / 4
     difference = (single["effect_mean"] - double["effect_mean"]).abs()
