@@ -27,6 +27,12 @@ class Source(NamedTuple):
     name: str
     columns: Array
 
+    @property
+    def span(self) -> Array | slice:
+        """The columns, as a slice if they follow one another: a slice takes no copy of the regressors."""
+        first, n = int(self.columns[0]) if len(self.columns) else 0, len(self.columns)
+        return slice(first, first + n) if np.array_equal(self.columns, first + np.arange(n)) else self.columns
+
 
 def sources_of(region: Array, input_name: Array, *, adaptation: bool = False) -> list[Source]:
     """List all sources of currents: regions in alphabetical order, inputs, the bias and, if any, the adaptation.

@@ -297,11 +297,11 @@ class View(Recorded):
 
     def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
         """Compute the current (trial, time, unit) that a source sends to some units; NaN where a bin is missing."""
-        return self.z[..., source.columns] @ self.W[:, source.columns][units].T
+        return self.z[..., source.span] @ self.W[:, source.columns][units].T
 
     def excitatory_current(self, source: Source, units: Array | slice = slice(None)) -> Array:
         """Compute the current (trial, time, unit) that a source sends to some units through positive weights."""
-        return self.z[..., source.columns] @ np.maximum(self.W[:, source.columns][units], 0).T
+        return self.z[..., source.span] @ np.maximum(self.W[:, source.columns][units], 0).T
 
     def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
         """Return the posterior variance of a current averaged over the units of a region and over trials.

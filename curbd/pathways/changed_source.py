@@ -79,7 +79,9 @@ class ChangedSource:
         self.solution = solution
         self.held_out_gram = regression.held_out_gram
         own = torch.as_tensor(columns, device=solution.inverse.device)
-        sent = torch.linalg.solve(solution.inverse[own][:, own], torch.cat([solution.inverse, solution.sent], 1)[own])
+        sent = torch.linalg.solve(
+            solution.inverse[own][:, own], torch.cat([solution.inverse[own], solution.sent[own]], 1)
+        )
         sent, sent_held_out = sent.chunk(2, dim=1)
         inverse = torch.addmm(solution.inverse, solution.inverse[:, own], sent, alpha=-1)
         W = torch.addmm(solution.W, solution.W[:, own], sent, alpha=-1)

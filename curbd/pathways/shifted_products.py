@@ -79,7 +79,8 @@ class EqualTrials:
                 n_common = min(MOST_DRAWS_OF_OWN_LAGS, n_draws - start)
                 own, common = rng.integers(length, size=len(self.trials)), rng.integers(length, size=n_common)
                 products.append(self._turned(given, own, common).view(n_common, *shape))
-            return Draws(torch.cat(products), squares.expand(n_draws, -1, -1))
+            joined = products[0] if len(products) == 1 else torch.cat(products)
+            return Draws(joined, squares.expand(n_draws, -1, -1))
 
         return further
 

@@ -9,6 +9,7 @@ however many trials there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ class Half:
         def further(n_draws: int, units: Array) -> Products:
             rows = np.append(np.ones(self.n_regressors, dtype=bool), units)
             parts = [stream(n_draws, rows) for stream in streams]
-            return self._named(Draws(*(torch.stack(field).sum(0) for field in zip(*parts, strict=True))))
+            return self._named(Draws(*(reduce(torch.add, field) for field in zip(*parts, strict=True))))
 
         return further
 
@@ -110,9 +111,10 @@ class Half:
         def further(n_draws: int, rows: Array) -> Draws:
             while sum(len(draws.squares) for draws in ready) < n_draws:
                 ready.append(arranged())
-            joined = Draws(*(torch.cat(field) for field in zip(*ready, strict=True)))
+            # Most calls take the first draws of a single arrangement: only these are copied.
+            joined = ready[0] if len(ready) == 1 else Draws(*(torch.cat(field) for field in zip(*ready, strict=True)))
             ready[:] = [Draws(*(field[n_draws:] for field in joined))]
-            return Draws(*(field[:n_draws] for field in joined))
+            return Draws(joined.products[:n_draws].contiguous(), joined.squares[:n_draws])
 
         return further
 
