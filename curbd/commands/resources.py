@@ -10,13 +10,15 @@ PYTHON_MB = 800
 """Python, its libraries, and a block of currents."""
 COPIES_OF_RATES = 40
 """Arrays of the size of the rates, in double precision, that a fit or a verdict holds at the same time."""
-COPIES_OF_LARGE_RATES = 6
-"""The same, if the rates stay on disk and the model reads them once: the presynaptic activity, the total current, the
-spectra behind shuffles, and what selects from these."""
+COPIES_OF_LARGE_RATES = 3
+"""The same, if the rates stay on disk and the model reads them once: the presynaptic activity, the total current, and
+the spectra behind shuffles."""
 BLOCKS_MB = 1500
 """Blocks of trials that are computed at the same time, and the sample of a fit in chunks."""
-SQUARES_OF_LARGE_RATES = 110
-"""Arrays (regressor, regressor) of a fit in chunks, or of the regression on present and past."""
+SQUARES_OF_VERDICT = 80
+"""Arrays (regressor, regressor) of the regression on present and past, beside large rates."""
+SQUARES_OF_CHUNKED_FIT = 110
+"""Arrays (regressor, regressor) of a fit in chunks, beside no rates."""
 SQUARES = 16
 """Arrays (regressor, regressor) that a fit holds at the same time, for example second moments of the folds."""
 SQUARES_OF_SEED = 4
@@ -47,6 +49,11 @@ def memory_of_steps(recording: Path | str, n_seeds: int, reads_once: bool = Fals
         n_regressors = n_units + file["inputs"].shape[-1] + 1
     rates = n_trials * n_bins * n_regressors
     large = reads_once and n_trials * n_bins * n_units * BYTES_OF_NUMBER > LARGE_VARIABLE_BYTES
-    copies, fixed = (COPIES_OF_LARGE_RATES, SQUARES_OF_LARGE_RATES) if large else (COPIES_OF_RATES, SQUARES)
-    squares = (fixed + SQUARES_OF_SEED * n_seeds) * n_regressors**2
-    return PYTHON_MB + large * BLOCKS_MB + round(BYTES_OF_NUMBER * (copies * rates + squares) / 1e6)
+    square = n_regressors**2
+    if large:
+        of_verdict = COPIES_OF_LARGE_RATES * rates + SQUARES_OF_VERDICT * square
+        values = max(of_verdict, SQUARES_OF_CHUNKED_FIT * square)
+    else:
+        values = COPIES_OF_RATES * rates + SQUARES * square
+    values += SQUARES_OF_SEED * n_seeds * square
+    return PYTHON_MB + large * BLOCKS_MB + round(BYTES_OF_NUMBER * values / 1e6)

@@ -76,9 +76,8 @@ class PastRegression:
         return self.folds.total()
 
     def fold(self, index: int, units: Array) -> tuple[Moments, Moments]:
-        """Return the moments of a fold and those of all other folds, with the currents of some units."""
-        fold, total = (Moments(*(field[index] for field in self.folds)).of_units(units), self.total.of_units(units))
-        return fold, Moments(*(of_all - of_fold for of_all, of_fold in zip(total, fold, strict=True)))
+        """Return the moments of a fold and those of all folds, with the currents of some units."""
+        return Moments(*(field[index] for field in self.folds)).of_units(units), self.total.of_units(units)
 
     @property
     def n_present(self) -> int:
@@ -318,21 +317,27 @@ class RestOfFold:
     Parameters
     ----------
     fold : moments of the fold, of the units of the target.
-    rest : moments of all other folds.
+    total : moments of all folds.
     ridge : (regressor of the present,) penalties on the present.
     precision : of the factorisations.
     """
 
     def __init__(
-        self, fold: Moments, rest: Moments, ridge: torch.Tensor, precision: torch.dtype = torch.float64
+        self, fold: Moments, total: Moments, ridge: torch.Tensor, precision: torch.dtype = torch.float64
     ) -> None:
-        self.fold, self.rest, self.ridge = fold, rest, ridge
+        self.fold, self.total, self.ridge = fold, total, ridge
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
+        rest = self.rest
         ZZ = rest.ZZ.to(precision)
         self.of_present = torch.linalg.cholesky(penalised(ZZ[present, present], ridge.to(precision)))
         self.across = torch.linalg.solve_triangular(self.of_present, ZZ[present, past_alone], upper=False).mT
         self.left = ZZ[past_alone, past_alone] - scatter(self.across.mT)
         self.current = self._without_present(rest.YZ)
+
+    @property
+    def rest(self) -> Moments:
+        """Moments of all other folds, which are as large as those of the fold and are not kept."""
+        return Moments(*(of_all - of_fold for of_all, of_fold in zip(self.total, self.fold, strict=True)))
 
     def held_out(self, penalty: torch.Tensor) -> HeldOut:
         """Solve the regression with penalties (regressor of the past,) on the past."""

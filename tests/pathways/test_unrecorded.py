@@ -155,8 +155,9 @@ def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(
     # Two units, an input and the bias; then the past.
     regression = past_regression(z[..., :4], y, np.array([0, 0, 1, 2]), 2, 0.5)
     ridge, fold = np.array([2.0, 3.0, 4.0, 1.0]), 1
-    tested, fitted = regression.fold(fold, np.arange(2))
-    rest = RestOfFold(tested, fitted, torch.as_tensor(ridge), precision)
+    tested, total = regression.fold(fold, np.arange(2))
+    rest = RestOfFold(tested, total, torch.as_tensor(ridge), precision)
+    fitted = rest.rest
 
     def error(kept: np.ndarray, of_input: float) -> np.ndarray:
         penalty = np.append(ridge, [5.0, 5.0, of_input])[kept]
