@@ -36,7 +36,7 @@ def warnings(recorded: RecordingResults) -> list[str]:
     """List what a reader must know about a recording and its fits before believing a number."""
     models: dict[str, list[str]] = {}
     for fit in recorded.fits:
-        for text in _about_fit(fit):
+        for text in about_fit(fit):
             models.setdefault(text, []).append(fit.name)
     return [*_about_recording(recorded), *(f"{', '.join(names)}: {text}" for text, names in models.items())]
 
@@ -76,7 +76,8 @@ def clipped_share(recording: xr.Dataset) -> float:
     return float((np.abs(scaled[recorded]) > MAX_SCALED_RATE).mean()) if recorded.any() else 0.0
 
 
-def _about_fit(fit: ModelResults) -> list[str]:
+def about_fit(fit: ModelResults) -> list[str]:
+    """List what a reader must know about the fits of one model before believing a number."""
     if fit.is_of_populations:
         return _about_populations(fit)
     return [*_about_scores(fit), *_about_free_run(fit), *_about_currents(fit)]
@@ -100,9 +101,10 @@ def _about_populations(fit: ModelResults) -> list[str]:
     if len(silent):
         names = listed(silent["source"] + " → " + silent["target"])
         texts.append(
-            f"the past of the recorded units of the source does not clearly improve the prediction of the target in "
-            f"held-out trials for {names}, although resolved: these currents rest on the latents that the fit inferred "
-            "from all regions (columns `forward_nats` and `forward_error`)."
+            f"{names} {'is' if len(silent) == 1 else 'are'} resolved, but in held-out trials the past of the recorded "
+            "units of the source does not clearly improve the prediction of the target (columns `forward_nats` and "
+            "`forward_error` of `pathways.csv`). The verdict then rests on latents that the fit infers from all "
+            "regions at once: confirm the direction in another session, or with more units of the source."
         )
     return texts
 

@@ -16,6 +16,8 @@ from curbd.report.reading import ModelResults
 from curbd.report.region_effects import effects, effects_in_hz
 from curbd.report.wording import number_text
 
+SUPPORTED_SIGN = "✓"
+"""Sign of a supported effect where cells are too many for text."""
 MAX_EXPERIMENTS_WITH_TEXT, MAX_REGIONS_WITH_TEXT = 16, 6
 """Matrices with more rows or columns have no text in their cells."""
 CELL_WIDTH_INCHES, ROOM_AROUND_TEXT_INCHES = 1.75, 0.35
@@ -84,6 +86,11 @@ def _size(cell: pd.DataFrame) -> float:
     return float(np.sqrt(cell["square"].mean()))
 
 
+def _is_supported(cell: pd.DataFrame) -> bool:
+    """Whether an effect is supported in all conditions."""
+    return bool((cell["verdict"] == "supported").all())
+
+
 def _is_own(cell: pd.DataFrame) -> bool:
     """Whether the experiment acts on the whole region itself."""
     return bool(cell["own"].any())
@@ -103,8 +110,7 @@ def _drawn(shown: _Matrix, lines: dict[tuple[str, str], list[str]]) -> Figure:
         cell=(CELL_WIDTH_INCHES, height) if shown.has_text else None,
         largest=float(np.nanmax(sizes, initial=0)),
         texts={
-            shown.place(perturbation, target): f"{perturbation} on {target}: "
-            + ", ".join(of_cell if shown.has_text else of_cell[:1])
+            shown.place(perturbation, target): f"{perturbation} on {target}: " + ", ".join(of_cell)
             for (perturbation, target), of_cell in lines.items()
         },
         bar="" if shown.has_text else "effect, rms of scaled rates",
@@ -114,6 +120,11 @@ def _drawn(shown: _Matrix, lines: dict[tuple[str, str], list[str]]) -> Figure:
         for key, (first, *details) in lines.items():
             colour = INK if _is_own(shown.cells[key]) else CELL_INK
             write_cell(panel, shown.place(*key), first, details, height, colour)
+    else:
+        for key, cell in shown.cells.items():
+            if _is_supported(cell):
+                row, column = shown.place(*key)
+                panel.text(column, row, SUPPORTED_SIGN, ha="center", va="center", fontsize=7, color=CELL_INK)
     panel.set_xlabel("effect on", labelpad=8)
     panel.set_ylabel("experiment")
     return figure
@@ -136,8 +147,13 @@ def _caption(fit: ModelResults, shown: _Matrix) -> str:
     elif has_text:
         text += ", and below it the mean" + f" with its {fit.interval_label}" * bool(rows["ci_low"].notna().any())
     text += "."
-    if is_tested:
-        star = f"; ★: q ≤ {MAX_Q_TO_REPORT:g}" * has_text
+    if not has_text and rows["verdict"].isin(["supported", "unsupported"]).any():
+        text += (
+            f" {SUPPORTED_SIGN}: supported, because resolved or supported pathways lead from the perturbation to the"
+            " region, and most of the squared effect is expected to be true."
+        )
+    if is_tested and has_text:
+        star = f"; ★: q ≤ {MAX_Q_TO_REPORT:g}"
         text += (
             " q compares the effect with that of the same perturbation of random groups of as many units, corrected for"
             f" the number of effects{star}."
@@ -181,6 +197,8 @@ def _lines(cell: pd.DataFrame, in_hz: str) -> list[str]:
         lines.append(f"q {_range(cell['q_value'])}")
     if (cell["verdict"] == "unsupported").all():
         lines.append("not supported")
+    elif _is_supported(cell):
+        lines.append("supported")
     if _has_truth(cell):
         lines.append(f"R² over time {_range(cell['true_r2'])}")
     return lines

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from curbd.report import comparison_sentences, findings
+from curbd.report import cautions, comparison_sentences, findings
 from curbd.report.choice import choice
 from curbd.report.drawing import Palette, report_style
 from curbd.report.figures import figures_of_model, pictures
@@ -59,6 +59,7 @@ def model_page(recording: str, fit: ModelResults, palette: Palette, results: str
     return {
         "name": fit.name,
         "summary": findings.summarise(fit),
+        "cautions": cautions.about_fit(fit),
         "network": drawn.pop("network", None),
         "folded": {name: drawn.pop(name) for name in FOLDED_FIGURES if name in drawn},
         "pictures": list(drawn.values()),

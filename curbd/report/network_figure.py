@@ -28,6 +28,12 @@ GRADE_SIGNS = {
 }
 """Grade -> width and label of its line in the legend."""
 CIRCLE_RADIUS = 0.26
+CIRCLE_SHARE = 0.55
+"""Largest share of the way between neighbours that their circles take; the rest is for an arrow."""
+GAP_POINTS = 5.0
+"""Distance of an arrow from the circles of its regions."""
+MANY_REGIONS = 8
+"""Arrows between more regions are thinner, because the regions are closer together."""
 
 
 def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
@@ -46,22 +52,26 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     angle = first - 2 * np.pi * np.arange(len(regions)) / len(regions)
     position = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
     spots = np.array(list(position.values()))
-    radius = min(CIRCLE_RADIUS, 2 / len(regions))
-    low, high = np.array([-1.85, spots[:, 1].min() - 0.75]), np.array([1.85, spots[:, 1].max() + 0.75])
-    width = 3.8 if len(regions) <= 4 else 5.5
+    radius = min(CIRCLE_RADIUS, CIRCLE_SHARE * float(np.sin(np.pi / len(regions))))
+    thinner = min(1.0, float(np.sqrt(MANY_REGIONS / len(regions))))
+    margin = 0.75 if len(regions) <= 4 else 0.45
+    low, high = np.array([-1.85, spots[:, 1].min() - margin]), np.array([1.85, spots[:, 1].max() + margin])
+    width = 3.8 if len(regions) <= 4 else 5.5 if len(regions) <= MANY_REGIONS else 7.0
     figure, axes = panels(1, 1, (width, width * (high[1] - low[1]) / (high[0] - low[0]) + 0.3))
     panel = axes[0, 0]
     pathways = between_regions(fit.tables["pathways"])
     graded = pathways[pathways["grade"].isin(list(GRADE_LINES))].sort_values("grade_rank", kind="stable")
     # A pathway of rank 0 sends no current, whatever its grade.
     drawable = graded[~(graded["rank"] == 0).fillna(False).astype(bool)] if "rank" in graded else graded
+    # Above the arrows, so that no arrow hides a region on its way.
+    look = {"edgecolor": "none", "zorder": 2}
+    circles = {name: Circle(spot, radius, facecolor=palette[name], **look) for name, spot in position.items()}
+    for circle in circles.values():
+        panel.add_patch(circle)
     for row in drawable.head(MAX_ARROWS).to_dict("records"):
-        # Matplotlib shortens arrows by a length in points.
-        gap = 1.25 * radius * 72 * width / (high[0] - low[0])
-        panel.add_patch(_arrow(row, position[row["source"]], position[row["target"]], gap, palette))
+        panel.add_patch(_arrow(row, circles[row["source"]], circles[row["target"]], thinner, palette))
     inside = max(map(len, regions)) <= 3 and len(regions) <= 6
     for name, (x, y) in position.items():
-        panel.add_patch(Circle((x, y), radius, facecolor=palette[name], edgecolor="none"))
         if inside:
             panel.text(x, y, name, ha="center", va="center", fontsize=11, weight="bold", color="#FEFEFE")
         else:
@@ -93,21 +103,26 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     )
 
 
-def _arrow(row: dict[Hashable, Any], start: np.ndarray, end: np.ndarray, gap: float, palette: Palette) -> Artist:
-    """An arrow from the source to the target, whose style tells the grade."""
+def _arrow(row: dict[Hashable, Any], source: Circle, target: Circle, thinner: float, palette: Palette) -> Artist:
+    """An arrow from the circle of a source to that of a target, whose style tells the grade.
+
+    ``thinner`` is a factor of its width and of its distance from the circles.
+    """
     resolved, is_graded = row["grade"] == "resolved", row["grade"] != "cannot_tell"
     arrow = FancyArrowPatch(
-        (start[0], start[1]),
-        (end[0], end[1]),
+        source.center,
+        target.center,
+        patchA=source,
+        patchB=target,
         connectionstyle="arc3,rad=0.16",
         arrowstyle="-|>",
-        mutation_scale=13 if is_graded else 8,
+        mutation_scale=(13 if is_graded else 8) * thinner,
         # The square of the width grows with the variance of the current.
-        linewidth=1 + 9 * float(np.sqrt(row["share"])) if resolved else 1.6 if is_graded else 0.9,
+        linewidth=(1 + 9 * float(np.sqrt(row["share"])) if resolved else 1.6 if is_graded else 0.9) * thinner,
         linestyle=GRADE_LINES[row["grade"]],
         color=palette[row["source"]] if is_graded else GREY,
-        shrinkA=gap,
-        shrinkB=gap,
+        shrinkA=GAP_POINTS * thinner,
+        shrinkB=GAP_POINTS * thinner,
     )
     hover(arrow, f"{row['source']} → {row['target']}: {GRADE_WORDS[row['grade']]}, share {percent_text(row['share'])}")
     return arrow

@@ -74,7 +74,7 @@ def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
         f"Recorded activity of every fitted unit, {average_text}{of_condition}. "
         + f"The {len(shown)} conditions with the most trials are shown, of {len(names)}. "
         * (len(names) > len(shown) > 1)
-        + "Dotted line: t = 0." * bool(not blocks and time[0] < 0 < time[-1]),
+        + "Dotted line: t\u00a0=\u00a00." * bool(not blocks and time[0] < 0 < time[-1]),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from curbd import tables
 from curbd.errors import UserError
@@ -18,6 +18,7 @@ from curbd.report import (
     contrast_figures,
     current_figures,
     effect_figures,
+    effect_matrix,
     fit_figures,
     network_figure,
     region_effects,
@@ -27,6 +28,7 @@ from curbd.report import (
 from curbd.report.drawing import report_style, resolved_first
 from curbd.report.figures import plot
 from curbd.report.grid import grid
+from curbd.report.latent_figures import trajectories
 from curbd.report.page_colours import DARK_PAPER, luminance
 from curbd.report.reading import RecordingResults, read_run
 from curbd.report.wording import percent_text, source_label
@@ -245,3 +247,67 @@ def test_numbers_are_written_for_people() -> None:
     empty = grid("regions", rows.assign(n_latents=np.nan, note=""))
     assert [heading for heading, _ in empty.headings] == ["region", "n units", "samples per dimension", "share"]
     assert percent_text(-0.001) == "0 %"
+
+
+def test_latents_of_populations_are_those_of_different_regions(three: RecordingResults) -> None:
+    regions = ["A", "A", "B", "B", "C"]
+    full = three.fits[0]
+    networks = full.networks.assign_coords(latent_region=("latent", regions)).assign_attrs(level="population")
+    columns = {
+        "seed": [full.first_seed],
+        "condition": three.recording["condition"].values[:1].astype(str),
+        "trial": [0],
+    }
+    axes = {"latent": range(1, 6), "time_s": three.recording["time"].values[:4]}
+    rows = pd.MultiIndex.from_product((columns | axes).values(), names=[*columns, *axes]).to_frame(index=False)
+    fit = full._replace(networks=networks, tables=full.tables | {"latents": rows.assign(value=rows["time_s"])})
+    drawing = trajectories(fit, {})
+    titles = [panel.get_title() for panel in drawing.figure.axes]
+    assert titles == ["latent 1\n(A)", "latent 3\n(B)", "latent 5\n(C)", "first two latents"]
+    assert "have 5 latents" in drawing.caption
+    assert "the first of every region is drawn" in drawing.caption
+
+
+def test_arrows_between_neighbours_of_many_regions_are_longer_than_their_heads(three: RecordingResults) -> None:
+    names = [f"R{index:02d}" for index in range(20)]
+    pathways = pd.DataFrame({"source": names, "target": [*names[1:], names[0]]})
+    pathways = pathways.assign(grade="resolved", grade_rank=1, share=0.3, rank=np.nan)
+    full = three.fits[0]
+    tables_of = full.tables | {"pathways": pathways, "regions": pd.DataFrame({"region": names})}
+    with report_style():
+        drawing = network_figure.diagram(full._replace(tables=tables_of), dict.fromkeys(names, "black"))
+        assert drawing
+        drawing.figure.canvas.draw()
+        panel = drawing.figure.axes[0]
+        arrows = [patch for patch in panel.patches if isinstance(patch, FancyArrowPatch)]
+        circles = [patch for patch in panel.patches if isinstance(patch, Circle)]
+        in_points = panel.transData.transform([circle.center for circle in circles]) * 72 / drawing.figure.dpi
+        radius = np.ptp(circles[0].get_window_extent().intervalx) / 2 * 72 / drawing.figure.dpi
+    apart = np.linalg.norm(np.diff(in_points, axis=0), axis=1).min() - 2 * radius
+    assert len(arrows) == 20
+    for arrow in arrows:
+        # Matplotlib makes a head 0.4 times as long as this scale, behind the gaps on both sides.
+        assert apart - arrow.shrinkA - arrow.shrinkB > 2 * 0.4 * arrow.get_mutation_scale()
+
+
+def test_supported_effects_are_marked_where_cells_have_text_and_where_they_have_none(
+    three: RecordingResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = three.fits[0]
+    effects = full.tables["inactivations"].assign(verdict="unsupported")
+    target = effects["target"].iloc[0]
+    effects.loc[effects["target"] == target, "verdict"] = "supported"
+    fit = full._replace(tables=full.tables | {"inactivations": effects})
+
+    def texts() -> tuple[list[str], str]:
+        with report_style():
+            drawing = effect_matrix.matrix(fit, dict.fromkeys(REGIONS, "black"))
+        assert drawing
+        return [text.get_text() for text in drawing.figure.axes[0].texts], drawing.caption
+
+    written, _ = texts()
+    assert any("supported" in text.split("\n") for text in written)
+    monkeypatch.setattr(effect_matrix, "MAX_REGIONS_WITH_TEXT", 2)
+    signs, caption = texts()
+    assert set(signs) == {"✓"}
+    assert "✓: supported" in caption

@@ -67,7 +67,7 @@ def test_populations_predicted_as_well_by_their_own_region_are_named(three: Reco
     (warning,) = [text for text in warnings if "add nothing to the prediction" in text]
     assert warning.startswith(f"full: unseen units of {regions[0]} are predicted")
     (warning,) = [text for text in warnings if "does not clearly improve" in text]
-    assert f" for {regions[0]} → {regions[-1]}, although resolved" in warning
+    assert warning.startswith(f"full: {regions[0]} → {regions[-1]} is resolved, but in held-out trials")
 
 
 def test_what_other_regions_add_stands_beside_what_a_population_network_predicts() -> None:
