@@ -87,7 +87,8 @@ def _nwb_in_hdf5(file: h5py.File, path: Path) -> list[list[str]]:
 
 def _nwb(nwbfile: NWBFile, path: Path, version: str) -> list[list[str]]:
     from curbd.recording import nwb
-    from curbd.recording.nwb_series import all_series, choose_activity, is_roi_response, likely_activity, stored_axes
+    from curbd.recording.nwb_activity import choose_activity, likely_activity
+    from curbd.recording.nwb_series import all_series, is_roi_response, stored_axes
 
     about = one_line(nwbfile.session_description)
     head = [path.name, f"NWB {version}, {_size(path)}" + (f": {about}" if about else "")]

@@ -17,14 +17,9 @@ from pynwb import NWBHDF5IO, NWBFile
 from curbd.errors import UserError
 from curbd.recording.cells import as_text
 from curbd.recording.clock import shape_notes
-from curbd.recording.nwb_series import (
-    SPIKES_PATH,
-    choose_activity,
-    joined_activity,
-    links_of,
-    other_series,
-    turned_away,
-)
+from curbd.recording.nwb_activity import SPIKES_PATH, choose_activity
+from curbd.recording.nwb_channels import joined_activity
+from curbd.recording.nwb_series import links_of, other_series, turned_away
 from curbd.recording.nwb_spikes import spike_tables, spikes
 from curbd.recording.nwb_tables import interval_tables
 from curbd.recording.nwb_units import unit_facts

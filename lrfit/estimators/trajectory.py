@@ -226,7 +226,7 @@ def _error(m: torch.Tensor, n: torch.Tensor, W: torch.Tensor, trials: SimulatedT
 
     The runs are simulated in the space of the latents, x = m z + W filtered + keep^t x0 with tau dz/dt = -z + n' r. The
     network is the same, and the simulation takes a fraction of the time. Unrecorded units start in the states that the
-    latents and the inputs determine (see `lrfit.network.positions`).
+    latents and the inputs determine.
 
     Parameters
     ----------
