@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -144,32 +145,15 @@ def trials_of(
             todo="name another table, or none (windows.table: null), so that the whole recording is cut into blocks",
         )
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
-    align, start, stop = _bounds(rows, settings, name, where)
-    happened = np.isfinite(align) & np.isfinite(start) & np.isfinite(stop)
-    backwards = happened & (stop < start)
-    times = " or ".join(dict.fromkeys([settings.align, "start_time", "stop_time"]))
-    notes = _left_out(~happened, name, f"without a time in {times}")
-    positive = happened & (stop - start >= dt_s * (1 - ROUNDING_BINS))
-    notes += _left_out(backwards, name, "which end before they start")
-    notes += _left_out(happened & ~positive & ~backwards, name, f"shorter than one bin of {dt_s:g} s")
-    # A trial that ends after the recording has missing bins. A window that starts before the recording, or has less
-    # than half of its length inside, is not used. A recording of few spikes begins some time before its first spike.
-    before = start < span_s[0] - max(dt_s * (1 + ROUNDING_BINS), silence_s)
-    inside_s = np.minimum(stop, span_s[1]) - np.where(silence_s > dt_s, np.maximum(start, span_s[0]), start)
-    outside = positive & (before | (inside_s < (stop - start) / 2))
+    bounds = _bounds(rows, settings, name, where)
+    positive, notes = _positive(bounds, settings, name, dt_s)
+    outside = _outside(bounds, span_s, dt_s, silence_s, continuous) & positive
     if continuous:
-        outside = positive & ((stop <= span_s[0]) | (start >= span_s[1]))
-        start, stop = np.maximum(start, span_s[0]), np.minimum(stop, span_s[1])
-    if outside.any() and not (positive & ~outside).any():
-        raise UserError.at(
-            f"{where}: windows, table {name}",
-            found=f"time windows from {start[positive].min():g} to {stop[positive].max():g} s",
-            expected=f"time windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
-            todo="check windows.start_s and windows.stop_s, which are in seconds, and the clock of the table"
-            + (f": {hint}" if (hint := clock_hint(start[positive].min(), stop[positive].max(), span_s)) else ""),
-        )
-    notes += _left_out(outside, name, f"outside the recording ({span_s[0]:g} to {span_s[1]:g} s)")
+        bounds = bounds._replace(start=np.maximum(bounds.start, span_s[0]), stop=np.minimum(bounds.stop, span_s[1]))
     used = positive & ~outside
+    if outside.any() and not used.any():
+        raise _all_outside(bounds.of_rows(positive), span_s, f"{where}: windows, table {name}")
+    notes += _left_out(outside, name, f"outside the recording ({span_s[0]:g} to {span_s[1]:g} s)")
     if not used.any():
         raise UserError.at(
             f"{where}: windows, table {name}",
@@ -178,9 +162,10 @@ def trials_of(
             todo="check windows.align, and windows.start_s, windows.stop_s and bin_width_s, which are in seconds",
         )
     notes += condition_notes(rows, used, settings.conditions, name)
-    notes += window_notes(start[used], stop[used], name, dt_s)
-    notes += beside_notes(rows[used], start[used], stop[used], name)
-    rows, align, start, stop = rows[used].reset_index(drop=True), align[used], start[used], stop[used]
+    align, start, stop = bounds.of_rows(used)
+    notes += window_notes(start, stop, name, dt_s)
+    notes += beside_notes(rows[used], start, stop, name)
+    rows = rows[used].reset_index(drop=True)
 
     if continuous or len(rows) == 1:
         if not continuous:
@@ -192,6 +177,76 @@ def trials_of(
     # A window that is not aligned with the bins may hold no whole bin; such a trial gets one bin.
     last = np.maximum(last, first + 1)
     return Trials(zero_s=align, first=first, last=last, dt_s=dt_s, columns=rows, notes=tuple(notes))
+
+
+class _Bounds(NamedTuple):
+    """Times of the windows, in seconds, NaN where a row has no time.
+
+    Attributes
+    ----------
+    align : (row,) time of the event to align to.
+    start, stop : (row,) start and stop of the window.
+    """
+
+    align: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+    def of_rows(self, rows: np.ndarray) -> _Bounds:
+        """Select rows by mask."""
+        return _Bounds(*(times[rows] for times in self))
+
+
+def _positive(bounds: _Bounds, settings: Windows, name: str, dt_s: float) -> tuple[np.ndarray, list[str]]:
+    """(row,) whether a window has times and holds at least one bin; sentences on windows that do not."""
+    length_s = bounds.stop - bounds.start
+    happened = np.isfinite(bounds.align) & np.isfinite(bounds.start) & np.isfinite(bounds.stop)
+    backwards = happened & (length_s < 0)
+    positive = happened & (length_s >= dt_s * (1 - ROUNDING_BINS))
+    times = " or ".join(dict.fromkeys([settings.align, "start_time", "stop_time"]))
+    return positive, [
+        *_left_out(~happened, name, f"without a time in {times}"),
+        *_left_out(backwards, name, "which end before they start"),
+        *_left_out(happened & ~positive & ~backwards, name, f"shorter than one bin of {dt_s:g} s"),
+    ]
+
+
+def _outside(
+    bounds: _Bounds, span_s: tuple[float, float], dt_s: float, silence_s: float, continuous: bool
+) -> np.ndarray:
+    """(row,) whether a window lies too far outside the recording to be used.
+
+    Of an interval that is cut into blocks, any part inside the recording is used. A trial that ends after the recording
+    has missing bins. A trial that starts before the recording, or has less than half of its length inside, is not used.
+    A recording of few spikes begins some time before its first spike.
+
+    Parameters
+    ----------
+    bounds : times of the windows.
+    span_s : first and last time of the recording in seconds.
+    dt_s : bin width in seconds.
+    silence_s : longest time without a spike that is no sign that the recording has not begun yet.
+    continuous : whether the intervals are cut into blocks.
+    """
+    start, stop = bounds.start, bounds.stop
+    if continuous:
+        return np.asarray((stop <= span_s[0]) | (start >= span_s[1]))
+    before = start < span_s[0] - max(dt_s * (1 + ROUNDING_BINS), silence_s)
+    inside_s = np.minimum(stop, span_s[1]) - np.where(silence_s > dt_s, np.maximum(start, span_s[0]), start)
+    return np.asarray(before | (inside_s < (stop - start) / 2))
+
+
+def _all_outside(bounds: _Bounds, span_s: tuple[float, float], where: str) -> UserError:
+    """The error about windows that all lie outside the recording, with a hint at the clock of their table."""
+    first, last = bounds.start.min(), bounds.stop.max()
+    hint = clock_hint(first, last, span_s)
+    return UserError.at(
+        where,
+        found=f"time windows from {first:g} to {last:g} s",
+        expected=f"time windows inside the recording, {span_s[0]:g} to {span_s[1]:g} s",
+        todo="check windows.start_s and windows.stop_s, which are in seconds, and the clock of the table"
+        + (f": {hint}" if hint else ""),
+    )
 
 
 def times_of(table: pd.DataFrame, column: str, where: str) -> np.ndarray:
@@ -251,8 +306,8 @@ def conditions(columns: pd.DataFrame, wanted: Sequence[str], where: str) -> np.n
     return np.array(joined, dtype=object)
 
 
-def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row,) times in seconds of the event to align to, of the start and of the stop of each window."""
+def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> _Bounds:
+    """The times of the windows, in the order of the rows."""
     if settings.start_s is not None and settings.stop_s is not None and settings.start_s >= settings.stop_s:
         raise UserError.at(
             f"{where}: windows.stop_s",
@@ -271,7 +326,7 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> tup
     in_table = f"{where}: table {name}"
     start = times_of(rows, "start_time", in_table) if settings.start_s is None else align + settings.start_s
     stop = times_of(rows, "stop_time", in_table) if settings.stop_s is None else align + settings.stop_s
-    return align, start, stop
+    return _Bounds(align, start, stop)
 
 
 def _left_out(rows: np.ndarray, name: str, why: str) -> list[str]:
