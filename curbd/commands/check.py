@@ -14,7 +14,7 @@ from curbd.commands.run_check import RunCheck
 from curbd.errors import UserError, did_you_mean, mistake
 from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
-from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
+from curbd.recording.region_messages import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
 from curbd.settings.models import StateSpace
 from curbd.settings.plan import Plan

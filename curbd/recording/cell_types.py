@@ -11,7 +11,7 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
-from curbd.recording.regions import read_tsv
+from curbd.recording.region_tables import read_tsv
 from curbd.settings.recording import CellTypes
 
 CELL_TYPES = ("excitatory", "inhibitory", "unknown")

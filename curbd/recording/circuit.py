@@ -10,7 +10,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording.cell_types import CELL_TYPES
-from curbd.recording.regions import read_tsv
+from curbd.recording.region_tables import read_tsv
 from curbd.settings.constraints import Constraints
 
 Array = np.ndarray

@@ -13,8 +13,9 @@ import pandas as pd
 from curbd.recording.cells import as_text, cell_text
 from curbd.recording.counts import counts_per_rate
 from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
+from curbd.recording.label_origin import LabelOrigin
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
-from curbd.recording.regions import LabelOrigin, resolve
+from curbd.recording.regions import resolve
 from curbd.recording.window_checks import are_relative, clock_hint, window_notes
 from curbd.settings.recording import Regions, Units
 

@@ -31,10 +31,10 @@ from curbd.recording.hdf5_inputs import dataset_of_inputs, inputs_of_trials, nam
 from curbd.recording.hdf5_times import sample_times
 from curbd.recording.hdf5_truth import true_currents_of, truth_of
 from curbd.recording.judgement import judged
+from curbd.recording.label_origin import label_origin
 from curbd.recording.labels import LabelReader
 from curbd.recording.memory import require_memory
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series
-from curbd.recording.regions import label_origin
 from curbd.recording.scaling import RANGE_OF_RATES
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import UnitFacts, text_columns, unit_table

@@ -12,8 +12,8 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording.ingest import Session, ingest
+from curbd.recording.label_origin import label_origin
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
-from curbd.recording.regions import label_origin
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.settings.recording import RecordingSettings
 

@@ -26,7 +26,7 @@ from curbd.recording.inputs import all_inputs
 from curbd.recording.perturbed import entries_with_trials, perturbed_dataset, separated
 from curbd.recording.reading_activity import read_activity
 from curbd.recording.recording_file import RecordingFile
-from curbd.recording.regions import absent_labels_are_a_mistake, absent_labels_message
+from curbd.recording.region_messages import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.scaling import count_scales, scales
 from curbd.recording.selection import candidate_units, select_units
 from curbd.recording.splits import LEFT_OUT, split, split_apart

@@ -16,13 +16,13 @@ from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text
 from curbd.recording.clock import clean_clock, clock_notes, common_clock
 from curbd.recording.judgement import judged
+from curbd.recording.label_origin import label_origin, majority
 from curbd.recording.labels import LabelReader
 from curbd.recording.nwb_electrodes import checked_link, electrode_origins
 from curbd.recording.nwb_series import all_series, as_series, raw_times, seconds_of
 from curbd.recording.nwb_tables import simple_columns
 from curbd.recording.recording_file import Series
 from curbd.recording.references import checked_references
-from curbd.recording.regions import label_origin, majority
 from curbd.recording.units import UnitFacts, join, text_columns
 from curbd.recording.unreadable import reading
 from curbd.settings.recording import RecordingSettings

@@ -11,9 +11,9 @@ from hdmf.common import DynamicTable, DynamicTableRegion, VectorIndex
 from pynwb import NWBFile
 
 from curbd.recording.cells import as_text, numbers
+from curbd.recording.label_origin import LabelOrigin, majority
 from curbd.recording.nwb_tables import row_slices
 from curbd.recording.references import checked_references
-from curbd.recording.regions import LabelOrigin, majority
 
 PEAK_COLUMNS = ("max_electrode", "peak_electrode", "peak_channel_id", "peak_channel", "max_channel", "main_channel")
 """Columns of the units that may name the electrode with the largest spikes; NWB has no standard column for it."""

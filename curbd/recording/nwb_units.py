@@ -10,10 +10,10 @@ from pynwb import NWBFile
 
 from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text, numbers
+from curbd.recording.label_origin import label_origin, majority
 from curbd.recording.labels import LabelReader
 from curbd.recording.nwb_electrodes import ElectrodeLink, electrode_link, electrode_origins, mean_positions
 from curbd.recording.nwb_tables import simple_columns
-from curbd.recording.regions import label_origin, majority
 from curbd.recording.units import UnitFacts, text_columns
 from curbd.recording.unreadable import READING_ERRORS
 from curbd.settings.recording import RecordingSettings

@@ -13,8 +13,9 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cell_types import label_cell_types
 from curbd.recording.cells import as_text, cell_text
+from curbd.recording.label_origin import LabelOrigin
 from curbd.recording.recording_file import UNIT_COLUMNS
-from curbd.recording.regions import LabelOrigin, label_units
+from curbd.recording.regions import label_units
 from curbd.settings.recording import RecordingSettings, RegionRule
 
 MAX_CANDIDATE_TEXTS = 100

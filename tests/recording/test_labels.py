@@ -12,7 +12,7 @@ import pytest
 from curbd.errors import UserError
 from curbd.recording import allen, open_recording
 from curbd.recording.labels import LabelReader, of_json
-from curbd.recording.regions import alike
+from curbd.recording.region_messages import alike
 from curbd.settings.recording import RecordingSettings, Regions
 
 TREE = [

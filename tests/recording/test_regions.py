@@ -9,15 +9,9 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.cells import region_label
-from curbd.recording.regions import (
-    absent_labels_message,
-    disagreements,
-    label_origin,
-    label_units,
-    majority,
-    resolve,
-    suggest_pattern,
-)
+from curbd.recording.label_origin import label_origin, majority
+from curbd.recording.region_messages import absent_labels_message, disagreements, suggest_pattern
+from curbd.recording.regions import label_units, resolve
 from curbd.settings.recording import Regions
 
 COLUMN = label_origin("unit_column", "units.location", [b"ca1 ", "root", "", "ca1"])
