@@ -73,6 +73,7 @@ def parser(options: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_recording_steps(steps)
     add_fit_step(steps, _fit)
     _add_network_steps(steps)
+    _add_analysis_steps(steps)
     _add_run_steps(steps, list(options))
     return made
 
@@ -161,23 +162,8 @@ def _add_network_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     )
 
 
-def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) -> None:
-    """Steps over all recordings and models of a run; ``options`` are for Snakemake."""
-    step = add_step(steps, "run", _run, "run the workflow on a config, from any folder")
-    step.usage = "curbd run my.yaml [--cores N] [--dry-run] [-- options of Snakemake]"
-    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
-    step.add_argument("--cores", default="all", metavar="N", help="number of cores (default: all)")
-    step.add_argument("-n", "--dry-run", action="store_true", help="check everything and list the steps; run none")
-    step.set_defaults(options=options)
-
-    step = add_step(steps, "check", _check, "open all files of a run and print every mistake of its settings")
-    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
-
-    step = add_step(steps, "tables", _tables, "collect the tables of a run and record where they come from")
-    step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
-    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
-    step.add_argument("--partial", action="store_true", help="leave out recordings and models without all results")
-
+def _add_analysis_steps(steps: Steps[argparse.ArgumentParser]) -> None:
+    """Analyses beside the models: agreement of all fits, oscillators, gated units, a network of several animals."""
     step = add_step(steps, "degeneracy", _degeneracy, "compare all fits of a recording in pairs")
     step.add_argument("--recording", type=Path, required=True, metavar="recording.nc", help="recording that was fitted")
     step.add_argument(
@@ -208,6 +194,24 @@ def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) ->
     step.add_argument(
         "--pathways", type=Path, required=True, metavar="shared_pathways.csv", help="file for the pathways"
     )
+
+
+def _add_run_steps(steps: Steps[argparse.ArgumentParser], options: list[str]) -> None:
+    """Steps over all recordings and models of a run; ``options`` are for Snakemake."""
+    step = add_step(steps, "run", _run, "run the workflow on a config, from any folder")
+    step.usage = "curbd run my.yaml [--cores N] [--dry-run] [-- options of Snakemake]"
+    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
+    step.add_argument("--cores", default="all", metavar="N", help="number of cores (default: all)")
+    step.add_argument("-n", "--dry-run", action="store_true", help="check everything and list the steps; run none")
+    step.set_defaults(options=options)
+
+    step = add_step(steps, "check", _check, "open all files of a run and print every mistake of its settings")
+    step.add_argument("config", type=Path, metavar="my.yaml", help="config of the run")
+
+    step = add_step(steps, "tables", _tables, "collect the tables of a run and record where they come from")
+    step.add_argument("--results", type=Path, required=True, metavar="DIR", help="folder of the results")
+    step.add_argument("--plan", type=Path, required=True, metavar="plan.json", help="plan of the run")
+    step.add_argument("--partial", action="store_true", help="leave out recordings and models without all results")
 
     step = add_step(steps, "group", _group, "combine the recordings of a run over sessions and animals")
     step.add_argument("--tables", type=Path, required=True, metavar="DIR", help="folder of the collected tables")

@@ -11,33 +11,25 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
-from curbd.recording.cell_types import cell_type
 from curbd.recording.cells import as_text, numbers
 from curbd.recording.clock import shape_notes
-from curbd.recording.coded import code_names, decoded
 from curbd.recording.hdf5_columns import (
     cells_of,
     dataset_at,
     datasets,
     fields,
     has_cells,
-    is_character_matrix,
-    is_column,
     is_table,
-    rows_of_characters,
-    texts,
 )
 from curbd.recording.hdf5_inputs import dataset_of_inputs, inputs_of_trials, names_of_inputs, possible_inputs
 from curbd.recording.hdf5_times import sample_times
 from curbd.recording.hdf5_truth import true_currents_of, truth_of
-from curbd.recording.judgement import judged
-from curbd.recording.label_origin import label_origin
-from curbd.recording.labels import LabelReader
+from curbd.recording.hdf5_units import unit_facts
 from curbd.recording.memory import require_memory
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series
 from curbd.recording.scaling import RANGE_OF_RATES
 from curbd.recording.time_units import seconds_per_unit
-from curbd.recording.units import UnitFacts, text_columns, unit_table
+from curbd.recording.units import unit_table
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 from curbd.storage import readable_hdf5
@@ -105,7 +97,7 @@ def describe(
     dims: Sequence[str] = layout.dims or DEFAULT_DIMS[rates.ndim]
     sizes = {dim: size for dim, size in zip(dims, rates.shape, strict=True)}
     layout_notes = [*_axis_notes(rates, layout, dims), *_absent_datasets(file, settings, where)]
-    facts = _unit_facts(file, settings, sizes["unit"], rates, where)
+    facts = unit_facts(file, settings, rates, dims, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
     nonlinearity = _nonlinearity(file, where)
     times = sample_times(file, layout, sizes["time"], where)
@@ -307,73 +299,6 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
             expected=f"{', '.join(DEFAULT_DIMS[rates.ndim])} in the order of its axes",
         )
     return rates
-
-
-def _unit_facts(
-    file: h5py.File, settings: RecordingSettings, n_units: int, rates: h5py.Dataset, where: str
-) -> UnitFacts:
-    layout = settings.hdf5
-
-    def column(name: str | None) -> list[str] | None:
-        dataset = dataset_at(file, name)
-        if dataset is None:
-            return None
-        if is_character_matrix(dataset) and n_units in dataset.shape:
-            return rows_of_characters(dataset, n_units)
-        if dataset.size != n_units:
-            read_as = ", ".join(layout.dims or DEFAULT_DIMS[rates.ndim])
-            transposed = (
-                "; if the axes are in another order, give it under hdf5.dims" if dataset.size in rates.shape else ""
-            )
-            raise UserError.at(
-                f"{where}: {name}",
-                found=f"{dataset.size} values",
-                expected=f"{n_units}, one value for each unit of {layout.rates}",
-                todo=f"check the axis order: {layout.rates} has the shape {rates.shape} and is read as"
-                f" ({read_as}){transposed}",
-            )
-        if names := code_names(dataset):
-            return decoded(dataset[...], names)
-        return texts(dataset)
-
-    labels = file.get(layout.region)
-    if isinstance(labels, h5py.Group):
-        members = ", ".join(f"{layout.region}/{name}" for name in labels)
-        raise UserError.at(
-            f"{where}: hdf5.region", found=f"the group {layout.region!r}", expected=f"a dataset (one of {members})"
-        )
-    ids, region, types = column(layout.unit_id), column(layout.region), column(layout.cell_type)
-    xyz = dataset_at(file, layout.position)
-    if xyz is not None and xyz.shape != (n_units, 3):
-        raise UserError.at(
-            f"{where}: {layout.position}",
-            found=f"shape {xyz.shape}",
-            expected=f"({n_units}, 3), one position for each unit",
-        )
-    columns: dict[str, list[Any]] = {}
-    column_notes: list[str] = []
-    for name, dataset in datasets(file).items():
-        if is_column(dataset, n_units) and dataset.dtype.kind in "biufOSU" and not name.startswith("truth/"):
-            try:
-                columns[name] = cells_of(dataset)
-            except UnreadableError as error:
-                column_notes.append(f"Left out: {error}")
-    read = LabelReader(settings.regions)
-    candidates = text_columns("", columns, [name for name in (layout.region, layout.unit_id, layout.cell_type) if name])
-    by_name = {name.rsplit("/", 1)[-1]: cells for name, cells in columns.items()}
-    reasons, judgement_notes = judged(by_name, n_units, "hdf5")
-    with reading(where, str(layout.position)):
-        positions = np.empty((0, 3)) if xyz is None else np.asarray(xyz[...], float)
-    return UnitFacts(
-        ids=ids or [str(unit) for unit in range(n_units)],
-        origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region, read)],
-        cell_type=[] if types is None else [cell_type(value) for value in types],
-        xyz=positions,
-        columns=columns,
-        candidates={f"hdf5:{name.lstrip('.')}": cells for name, cells in candidates.items()},
-        reason=reasons,
-        notes=[*column_notes, *judgement_notes, *read.notes],
-    )
 
 
 def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> tuple[pd.DataFrame, list[str]]:
