@@ -123,26 +123,32 @@ def experiment_tables(run: RunResults, in_hz: EffectsInHz) -> list[Across]:
         rank=(~merged["supported"]).astype(int), line=merged["perturbation"], column=merged["target"]
     )
     return [
-        table._replace(remark=_remark_on_effects(table.heading, run) if _has_supported(table) else "")
+        table._replace(remark=_remark_on_effects(table.heading, run, _with_supported(placed, table.heading)))
         for table in _across(placed, cells, run, "experiment ↓, effect on →")
     ]
 
 
-def _has_supported(table: Across) -> bool:
-    return any(cell.kind == "supported" for _, cells in table.rows for cell in cells)
+def _with_supported(effects: pd.DataFrame, model: str) -> list[str]:
+    """The recordings with a supported effect of a model."""
+    return [str(name) for name in effects.loc[effects["supported"] & (effects["model"] == model), "recording"].unique()]
 
 
-def _remark_on_effects(model: str, run: RunResults) -> str:
-    """Say which supported effects of a model rest on currents that may be wrong."""
-    pathways, fits = run.tables["pathways"], run.tables["fits"]
-    resolved = findings.between_regions(pathways[(pathways["model"] == model) & (pathways["verdict"] == "resolved")])
+def _remark_on_effects(model: str, run: RunResults, recordings: list[str]) -> str:
+    """Say which supported effects of a model rest on currents that may be wrong; '' without supported effects."""
+    if not recordings:
+        return ""
+    # Regions are the targets of all pathways, resolved or not.
+    between, fits = findings.between_regions(run.tables["pathways"]), run.tables["fits"]
+    resolved = between[(between["model"] == model) & (between["verdict"] == "resolved")]
+    without = [name for name in recordings if name not in set(resolved["recording"])]
     texts = []
-    if resolved.empty:
+    if without:
+        where = "" if len(without) == len(recordings) else f" in {', '.join(without)}"
         texts.append(
-            "⚠ No pathway between regions is resolved in this model: supported effects rest on supported pathways, "
-            "whose currents may partly come from what was not recorded."
+            f"⚠ No pathway between regions is resolved in this model{where}: supported effects rest on supported "
+            "pathways, whose currents may partly come from what was not recorded."
         )
-    of_model = fits[(fits["model"] == model) & fits["one_step_r2"].notna()]
+    of_model = fits[(fits["model"] == model) & fits["recording"].isin(recordings) & fits["one_step_r2"].notna()]
     held_out = of_model.sort_values("split", kind="stable").drop_duplicates("recording")
     doubtful = [str(row["recording"]) for row in held_out.to_dict("records") if cautions.adds_little(row)]
     if doubtful:

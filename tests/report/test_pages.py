@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
+
 from curbd import tables
 from curbd.report import questions
 from curbd.report.code_words import coded
@@ -162,6 +164,27 @@ def test_supported_effects_are_not_shown_as_if_their_pathways_were_resolved(run:
         tables=results.tables | {"pathways": pathways.assign(verdict="resolved"), "inactivations": effects}
     )
     assert not any("is resolved" in table.remark for table in questions.experiment_tables(sure, {}))
+
+
+def test_a_recording_without_resolved_pathways_is_named_beside_others_with_some(run: Path) -> None:
+    results = read_run(run / "tables", run)
+    pathways = results.tables["pathways"].assign(verdict="unresolved", grade="supported")
+    # The source of the only resolved pathway is the target of none.
+    into_first = (pathways["source"] == REGIONS[1]) & (pathways["target"] == REGIONS[0])
+    pathways.loc[into_first & (pathways["recording"] == "three"), "verdict"] = "resolved"
+    effects = results.tables["inactivations"].assign(verdict="supported")
+
+    def remarks(**of_run: pd.DataFrame) -> list[str]:
+        mixed = results._replace(tables=results.tables | of_run)
+        return [table.remark for table in questions.experiment_tables(mixed, {})]
+
+    assert not any("is resolved" in remark for remark in remarks(pathways=pathways, inactivations=effects))
+    other = {"recording": "other"}
+    both = pd.concat([pathways, pathways.assign(**other, verdict="unresolved")])
+    named = remarks(pathways=both, inactivations=pd.concat([effects, effects.assign(**other)]))
+    assert all(
+        remark.startswith("⚠ No pathway between regions is resolved in this model in other: ") for remark in named
+    )
 
 
 def test_pathways_of_a_single_recording_are_a_matrix(run: Path) -> None:
