@@ -34,6 +34,8 @@ from lrfit.population_network.silencing import mean_effect, silence
 Array = np.ndarray
 
 KEYS = ["row", "seed"]
+SMALL: Mapping[str, Any] = {"regions": 2, "recorded": 12, "trials": 80, "bins": 80}
+"""Teachers with two regions, in which little stands against a false pathway."""
 TEACHERS: Mapping[str, Mapping[str, Any]] = {
     "base": {},
     "few_units": {"recorded": 10},
@@ -43,6 +45,9 @@ TEACHERS: Mapping[str, Mapping[str, Any]] = {
     "five_regions": {"regions": 5, "absent": 8, "trials": 150},
     "many_units": {"recorded": 100},
     "calcium": {"indicator_s": 0.7, "frame_bins": 2, "fluorescence_noise_sd": 0.5},
+    "latency": {**SMALL, "absent": 2, "latency_sd_s": 0.3},
+    "latency_coupled": {**SMALL, "absent": [(0, 1)], "latency_sd_s": 0.3},
+    "trial_gain": {**SMALL, "absent": 2, "trial_gain_sd": 0.4},
     "slow_calcium": {"indicator_s": 1.0, "frame_bins": 5, "fluorescence_noise_sd": 1.0},
 }
 """Kinds of teachers of many tanh units per region, with the options of `populations`."""

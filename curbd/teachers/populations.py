@@ -103,6 +103,8 @@ def populations(
     hidden: float = 0.0,
     drives: int = 1,
     refractory_s: float = 0.0,
+    latency_sd_s: float = 0.0,
+    trial_gain_sd: float = 0.0,
     indicator_s: float | None = None,
     frame_bins: int = 1,
     fluorescence_noise_sd: float = 0.3,
@@ -138,6 +140,10 @@ def populations(
     drives : number of these drives; they have no effect if ``hidden`` is 0.
     refractory_s : time constant in seconds with which the rate of a unit recovers from its spike; 0 for units without
         refractoriness.
+    latency_sd_s : standard deviation over trials of the time, in seconds, by which the input reaches the network
+        earlier or later than the recorded input says.
+    trial_gain_sd : standard deviation over trials of a change of the log rates of all units, the same in all bins of a
+        trial.
     indicator_s : decay time in seconds of a calcium indicator whose fluorescence is recorded instead of spikes; None
         for spikes.
     frame_bins : number of bins in a frame of the fluorescence. Inputs, currents and effects of silencing are
@@ -158,18 +164,22 @@ def populations(
     condition = np.arange(trials) % 2
     before = round(BURN_IN_S / bin_s)
     total = before + bins
-    u = np.zeros((total, trials))
-    u[before + round(STEP_ONSET_S / bin_s) :] = np.where(condition, 1.0, -1.0)
+    recorded_input = _step_input(condition, total, np.full(trials, before + round(STEP_ONSET_S / bin_s)))
+    u = recorded_input
+    if latency_sd_s:
+        onset_s = STEP_ONSET_S + latency_sd_s * rng.standard_normal(trials)
+        u = _step_input(condition, total, before + np.round(onset_s / bin_s))
     drive = hidden * np.stack([slow_drive(rng, total, trials, bin_s) for _ in range(drives)])
     sample = [np.sort(rng.choice(units, count, replace=False)) for count in counts]
     x, current = _simulate(rng, weights, u, drive, sample, silencing, np.copy if linear else np.tanh, bin_s)
     gain = rng.uniform(0.4, 0.9, sum(counts))
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
-    rate = np.minimum(base_hz * np.exp(gain * x[0]), MAX_RATE_HZ)
+    log_gain = trial_gain_sd * rng.standard_normal((trials, 1, 1)) if trial_gain_sd else 0.0
+    rate = np.minimum(base_hz * np.exp(gain * x[0] + log_gain), MAX_RATE_HZ)
     activity = _spikes(rng, rate * bin_s, recovery(refractory_s, bin_s))
     teacher = PopulationTeacher(
         activity=activity,
-        inputs=np.moveaxis(u[before:, :, None], 0, 1),
+        inputs=np.moveaxis(recorded_input[before:, :, None], 0, 1),
         condition=condition,
         region=np.repeat(np.arange(regions), counts),
         bin_s=bin_s,
@@ -180,6 +190,11 @@ def populations(
         silencing=x[1:] - x[:1] if silencing else np.zeros((0, *activity.shape)),
     )
     return teacher if indicator_s is None else _imaged(rng, teacher, indicator_s, frame_bins, fluorescence_noise_sd)
+
+
+def _step_input(condition: Array, bins: int, onset: Array) -> Array:
+    """Return the input (time, trial), a step of -1 or 1 by condition from the onset (trial,) on, in bins."""
+    return np.where(np.arange(bins)[:, None] >= onset, np.where(condition, 1.0, -1.0), 0.0)
 
 
 def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, tau_s: float = DRIVE_TAU_S) -> Array:

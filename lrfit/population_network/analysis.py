@@ -13,6 +13,7 @@ from lrfit.population_network.dimensions import Dimensions, choose_dimensions, s
 from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
+from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.history import as_read, with_past
 from lrfit.population_network.history_choice import history_gain, is_needed, is_tried
 from lrfit.population_network.recording import Recording
@@ -117,10 +118,10 @@ def train(
         if self_history is True or is_needed(gain, error):
             fitted, held_out = with_past(fitted), with_past(held_out)
     formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
-    drives = int(formed.fit.model.group.max()) + 1 - formed.fit.model.regions
-    if dimensions is None and drives:
+    drives = drive_tau_s(formed.fit.model, fitted.bin_s)
+    if dimensions is None and len(drives):
         # Without the drive, a region may have got a latent that follows the drive.
-        driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives=drives)
+        driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives_tau_s=drives)
         if driven.number != chosen.number:
             formed = choose_form(fitted, held_out, driven.number, tau_s, gaussian, max_drives)
         chosen = driven

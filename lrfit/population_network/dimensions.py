@@ -38,6 +38,8 @@ FITTED_DRIVE_TAU_S = 0.2
 """Each time constant of a hidden drive, in seconds.
 
 From .1 to .3 s, held-out log likelihoods differ by a tenth of the gain of a drive."""
+SLOW_DRIVE_TAU_S = 2.0
+"""Each time constant of a drive that stands for a gain of a whole trial, in seconds."""
 MIN_DRIVE_GAIN_NATS = 20.0
 """Smallest gain in held-out log likelihood for which a hidden drive is kept, in nats.
 
@@ -70,7 +72,8 @@ class Driven(NamedTuple):
     Attributes
     ----------
     fit : the fit.
-    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats.
+    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats; the larger gain if drives of
+        two time constants were tried.
     nats : (trial,) held-out log likelihood of the fit, in nats.
     """
 
@@ -131,7 +134,7 @@ def choose_dimensions(
     candidates: Sequence[int] = (1, 2, 3, 4, 5),
     tau_s: float | None = None,
     gaussian: bool = False,
-    drives: int = 0,
+    drives_tau_s: Sequence[float] = (),
 ) -> Dimensions:
     """Choose the number of latents of every region by co-smoothing.
 
@@ -150,7 +153,7 @@ def choose_dimensions(
     candidates : numbers of latents to try, in increasing order.
     tau_s : time constant of the units in seconds; None for a network without a leak.
     gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
-    drives : number of hidden drives of the networks that are compared.
+    drives_tau_s : (drive,) time constants of the hidden drives of the networks that are compared, in seconds.
 
     Returns
     -------
@@ -161,10 +164,10 @@ def choose_dimensions(
     def score(candidate: int) -> Array:
         sizes = [min(candidate, max(int(count) - 1, 1)) for count in units]
         state = start(fitted, sizes, tau_s, gaussian=gaussian)
-        if drives:
+        if len(drives_tau_s):
             state = improve(state, fitted, ROUNDS_BEFORE_DRIVE)
-        for _ in range(drives):
-            state = Fit(*with_drive(*state, fitted, FITTED_DRIVE_TAU_S))
+        for drive_s in drives_tau_s:
+            state = Fit(*with_drive(*state, fitted, drive_s))
         return co_smoothing(improve(state, fitted, ROUNDS_TO_COMPARE), held_out)
 
     scores: list[Array] = []
@@ -239,7 +242,7 @@ def choose_drives(
     """Fit the network with as many hidden drives as improve the prediction of held-out trials.
 
     A drive is kept if its gain in held-out log likelihood exceeds ``MIN_DRIVE_GAIN_NATS`` and two standard errors over
-    trials.
+    trials. If a drive that changes within a trial is not kept, a drive that hardly changes within a trial is tried.
 
     Parameters
     ----------
@@ -260,11 +263,17 @@ def choose_drives(
     nats = held_out_nats(best.model, held_out)
     gains = []
     for _ in range(max_drives):
-        early = Fit(*with_drive(*early, fitted, FITTED_DRIVE_TAU_S))
-        wider = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
-        gain = held_out_nats(wider.model, held_out) - nats
-        gains.append(float(gain.sum()))
-        if gain.sum() < max(MIN_DRIVE_GAIN_NATS, 2 * gain.std() * np.sqrt(len(gain))):
+        of_kinds = []
+        for drive_s in (FITTED_DRIVE_TAU_S, SLOW_DRIVE_TAU_S):
+            wider = Fit(*with_drive(*early, fitted, drive_s))
+            tried = improve(wider, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
+            gain = held_out_nats(tried.model, held_out) - nats
+            of_kinds.append(float(gain.sum()))
+            is_kept = gain.sum() >= max(MIN_DRIVE_GAIN_NATS, 2 * float(_error(gain[None])[0]))
+            if is_kept:
+                early, best, nats = wider, tried, nats + gain
+                break
+        gains.append(max(of_kinds))
+        if not is_kept:
             break
-        best, nats = wider, nats + gain
     return Driven(fit=best, gains=np.array(gains), nats=nats)

@@ -26,7 +26,7 @@ def with_drive(
 ) -> tuple[Population, Paths, Shrinkage]:
     """Add a hidden drive, whose first weights follow a slow direction of the innovations that regions share.
 
-    The first drive follows the leading direction, the second drive the next direction, and so on.
+    The first drive of a time constant follows the leading direction, the second drive the next direction, and so on.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def with_drive(
     A = _grown(model.A, 2)
     A[latents, latents:] = keep, mean_input
     A[latents + 1, latents + 1] = keep
-    A[:latents, latents] = _slow_direction(model, paths, data)
+    alike = np.isclose(drive_tau_s(model, data.bin_s), tau_s).sum()
+    A[:latents, latents] = _slow_direction(model, paths, data, int(alike))
     A[:latents][model.group >= model.regions, latents] = 0
     Q = _grown(model.Q, 2)
     Q[latents, latents], Q[latents + 1, latents + 1] = DRIVE_JITTER_VARIANCE, 1 - keep**2
@@ -69,6 +70,18 @@ def with_drive(
         lagged=_grown(paths.lagged, 2),
     )
     return wider, wider_paths, _shrinkage(prior, latents, model.regions, int(group[-1]))
+
+
+def drive_tau_s(model: Population, bin_s: float) -> Array:
+    """Return the (drive,) time constants of the hidden drives of a network, in seconds.
+
+    Parameters
+    ----------
+    model : the network.
+    bin_s : bin width in seconds.
+    """
+    first = np.flatnonzero(model.group >= model.regions)[::2]
+    return -bin_s / np.log(model.A[first, first])
 
 
 def stationary(F: Array, Q: Array) -> Array:
@@ -105,8 +118,16 @@ def _shrinkage(prior: Shrinkage, latents: int, regions: int, group: int) -> Shri
     )
 
 
-def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
-    """Compute the (latent,) direction and size of the slow part of the innovations that no earlier drive follows."""
+def _slow_direction(model: Population, paths: Paths, data: Recording, earlier_drives: int) -> Array:
+    """Compute the (latent,) direction and size of the slow part of the innovations that no earlier drive follows.
+
+    Parameters
+    ----------
+    model : the network.
+    paths : posterior of the latents.
+    data : the recording.
+    earlier_drives : number of drives that follow the directions before.
+    """
     at = curved(model, paths.mean[:-1], spreads(model, data, paths)[:-1])
     left = paths.mean[1:] - drift(model, at, data.sources[:-1])
     left = left * data.inside[1:, :, None]
@@ -116,7 +137,6 @@ def _slow_direction(model: Population, paths: Paths, data: Recording) -> Array:
     # Innovations that regions share speak for a drive; those of a single region may be its own dynamics.
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     shared = np.where(model.group[:, None] == model.group, 0.0, covariance / np.outer(scale, scale))
-    earlier_drives = int(model.group.max()) + 1 - model.regions
     return np.linalg.eigh(shared)[1][:, -1 - earlier_drives] * scale
 
 

@@ -12,9 +12,11 @@ A pathway is resolved if all of these grounds hold:
 4. Its current is accurate (ground ``expected_r2``): the expected squared correlation with the true current is at least
    .6.
 5. A common drive does not explain it (ground ``common_drive``): removing the pathway must cost more held-out log
-   likelihood than a hidden drive gains in the linear or the curved form of the network. A slow background that regions
-   share, or a gain that changes from trial to trial, looks like pathways in both directions, and may gain too little
-   for a drive to be kept.
+   likelihood than a hidden drive gains in the linear or the curved form of the network, and a drive instead of the
+   pathway must make held-out trials less likely, by more than a quarter of a standard error. A slow background that
+   regions share, or a gain that changes from trial to trial, looks like pathways in both directions, and may gain too
+   little for a drive to be kept. A drive that gains nothing beside a pathway may explain as much as the pathway, where
+   regions share a response whose latency varies.
 6. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
    predict hidden units clearly better. Where activity has far more dimensions than the network, currents are wrong,
    and the posterior, which takes the number of latents for true, does not show it.
@@ -28,13 +30,15 @@ how large its current is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from lrfit.population_network.evidence import REFIT_ROUNDS, Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.held_out import Posterior, infer_each
+from lrfit.population_network.held_out import Posterior, held_out_nats, infer_each
+from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -46,6 +50,15 @@ MIN_EXPECTED_R2 = 0.6
 """Smallest expected squared correlation of the current with the true current."""
 HELD_OUT_STANDARD_ERRORS = 1.0
 """Smallest loss of held-out log likelihood without the pathway, in standard errors over trials."""
+DRIVE_INSTEAD_TAU_S = 0.1
+"""Each time constant of the hidden drive that takes the place of a pathway, in seconds: responses to events are faster
+than a background."""
+ROUNDS_WITH_DRIVE_INSTEAD = 20
+"""Number of rounds after a hidden drive took the place of a pathway."""
+INSTEAD_STANDARD_ERRORS = 0.25
+"""Smallest loss of held-out log likelihood with a hidden drive instead of the pathway, in standard errors over trials.
+
+Chosen on teachers of other seeds than the reported seeds."""
 MIN_HELD_OUT_TRIALS = 5
 """Smallest number of held-out trials, or of blocks of a long stretch, over which a standard error is computed."""
 MIN_SPIKE_COUPLING = 6.0
@@ -86,21 +99,31 @@ def verdict(
         drives.
     latents_suffice : whether there are enough latents, see `Dimensions`.
     """
-    whole: Posterior | None = None
+
+    @cache
+    def whole() -> Posterior:
+        return infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
+
+    @cache
+    def less(target: int, source: int) -> Fit:
+        return improve(without(fit, target, source), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
 
     def lost(target: int, source: int) -> Array:
-        nonlocal whole
-        if whole is None:
-            whole = infer_each(improve(fit, fitted, REFIT_ROUNDS, LOADINGS_EVERY).model, held_out)
-        less = improve(without(fit, target, source), fitted, REFIT_ROUNDS, LOADINGS_EVERY)
-        return whole.nats - infer_each(less.model, held_out, start=whole.paths).nats
+        return whole().nats - infer_each(less(target, source).model, held_out, start=whole().paths).nats
 
-    return judge(evidence(fit, fitted), lost, held_out.inside.shape[1], common_nats, latents_suffice)
+    def lost_to_drive(target: int, source: int) -> Array:
+        driven = Fit(*with_drive(*less(target, source), fitted, DRIVE_INSTEAD_TAU_S))
+        driven = improve(driven, fitted, ROUNDS_WITH_DRIVE_INSTEAD, LOADINGS_EVERY)
+        return whole().nats - held_out_nats(driven.model, held_out)
+
+    strength, n_held_out = evidence(fit, fitted), held_out.inside.shape[1]
+    return judge(strength, lost, lost_to_drive, n_held_out, common_nats, latents_suffice)
 
 
 def judge(
     strength: Evidence,
     lost: Callable[[int, int], Array],
+    lost_to_drive: Callable[[int, int], Array],
     n_held_out: int,
     common_nats: float,
     latents_suffice: bool = True,
@@ -112,6 +135,8 @@ def judge(
     strength : the evidence on every pathway from the trials of the fit.
     lost : function (target, source) -> (trial,) loss of log likelihood of every held-out trial without the pathway; the
         function is called only for pathways whose other grounds hold.
+    lost_to_drive : the same with a hidden drive instead of the pathway; the function is called only for pathways whose
+        other grounds hold.
     n_held_out : number of held-out trials.
     common_nats : gain in held-out log likelihood of the hidden drives, see `verdict`.
     latents_suffice : whether there are enough latents, see `Dimensions`.
@@ -136,16 +161,24 @@ def judge(
             if not failed and n_held_out < MIN_HELD_OUT_TRIALS:
                 failed.append("few_held_out")
             elif not failed:
-                of_trials = lost(t, s)
-                loss[t, s], error[t, s] = of_trials.sum(), of_trials.std() * np.sqrt(len(of_trials))
+                loss[t, s], error[t, s] = _summed(lost(t, s))
                 if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
                 if not loss[t, s] > common_nats:
+                    failed.append("common_drive")
+            if not failed:
+                instead, instead_error = _summed(lost_to_drive(t, s))
+                if not instead > INSTEAD_STANDARD_ERRORS * instead_error:
                     failed.append("common_drive")
             if not latents_suffice:
                 failed.append("few_latents")
             grounds[t, s] = "" if _synaptic(strength, t, s) else ",".join(failed)
     return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)
+
+
+def _summed(of_trials: Array) -> tuple[float, float]:
+    """Sum values (trial,) over trials, and return the sum and its standard error."""
+    return float(of_trials.sum()), float(of_trials.std() * np.sqrt(len(of_trials)))
 
 
 def _synaptic(strength: Evidence, target: int, source: int) -> bool:

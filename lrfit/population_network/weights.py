@@ -148,15 +148,20 @@ def first_bin(model: Population, data: Recording, paths: Paths) -> Population:
     paths : posterior of the latents.
     """
     z = paths.mean[0]
-    conditions = len(model.start_mean)
-    mean = np.stack([z[data.condition == c].mean(0) for c in range(conditions)])
-    off = z - mean[data.condition]
+    known = model.group < model.regions
+    mean = np.stack([z[data.condition == c].mean(0) for c in range(len(model.start_mean))])
+    off = z - np.where(known, mean, 0.0)[data.condition]
     trials = len(off)
     covariance = off.T @ off + np.einsum("p,plm->lm", np.bincount(data.pattern), paths.covariance[:, 0])
-    small = 0.01 * np.trace(covariance) / len(covariance)
-    known = model.group < model.regions
+    small = 0.01 * np.trace(covariance[np.ix_(known, known)]) / known.sum()
+    drives = model.start_covariance[np.ix_(~known, ~known)]
+    # Regions have followed a drive before the trial: their latents start from a regression on those of the drive.
+    follows = np.linalg.solve(covariance[np.ix_(~known, ~known)], covariance[np.ix_(~known, known)]).T
+    left = covariance[np.ix_(known, known)] - follows @ covariance[np.ix_(~known, known)]
     start = model.start_covariance.copy()
-    start[np.ix_(known, known)] = ((covariance + small * np.eye(len(covariance))) / trials)[np.ix_(known, known)]
+    start[np.ix_(known, ~known)] = follows @ drives
+    start[np.ix_(~known, known)] = drives @ follows.T
+    start[np.ix_(known, known)] = (left + small * np.eye(len(left))) / trials + follows @ drives @ follows.T
     return model._replace(start_mean=np.where(known, mean, 0.0), start_covariance=start)
 
 

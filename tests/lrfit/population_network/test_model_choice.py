@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
-from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import choose_dimensions, choose_drives, split
+from lrfit.population_network.dimensions import SLOW_DRIVE_TAU_S, choose_dimensions, choose_drives, split
 from lrfit.population_network.evidence import evidence
+from lrfit.population_network.fit import converge
+from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays
 from lrfit.population_network.verdict import judge, verdict
@@ -79,7 +80,7 @@ def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
         regions=2, units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, absent=0, seed=203
     )
     trials = split(recording_of(teacher))
-    plain, driven = (choose_dimensions(*trials, (1, 2), tau_s=0.1, drives=drives) for drives in (0, 1))
+    plain, driven = (choose_dimensions(*trials, (1, 2), tau_s=0.1, drives_tau_s=taus_s) for taus_s in ([], [0.2]))
     assert driven.number == [2, 2]
     assert (driven.co_smoothing.sum(1) > plain.co_smoothing.sum(1)).all()
 
@@ -102,31 +103,57 @@ def test_curved_teachers_with_hidden_drives_stay_curved(drives: int) -> None:
     assert formed.fit.model.group.max() - 2 == drives
 
 
-def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger() -> None:
-    areas = spiking_areas(trials=100, bins=50, bin_s=0.01, seed=100)
-    fitted, held_out = split(from_arrays(areas.activity, areas.region, areas.bin_s))
+@pytest.fixture
+def with_gain(rng: np.random.Generator) -> tuple[Recording, Recording]:
+    """Fitted and held-out trials of two regions of constant rates, with a common gain that changes between trials."""
+    log_hz = np.log(rng.gamma(4, 2.5, 24)) + 0.5 * rng.standard_normal((80, 1, 1))
+    counts = rng.poisson(0.05 * np.exp(np.broadcast_to(log_hz, (80, 50, 24)))).astype(float)
+    return split(from_arrays(counts, np.repeat([0, 1], 12), 0.05))
+
+
+def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger(with_gain: tuple[Recording, Recording]) -> None:
+    fitted, held_out = with_gain
     formed = choose_form(fitted, held_out, [1, 1])
-    in_curved = choose_drives(fitted, held_out, [1, 1], curved=True).gains[0]
-    # The linear network that is chosen takes a part of the shared background for pathways.
+    in_curved = choose_drives(fitted, held_out, [1, 1], curved=True)
+    # The gain of whole trials is a slow drive in a curved network.
+    assert drive_tau_s(in_curved.fit.model, fitted.bin_s) == pytest.approx([SLOW_DRIVE_TAU_S])
+    # The linear network that is chosen takes a part of the gain for pathways, and needs no drive.
     assert not formed.fit.model.curvature.any()
-    assert formed.drive_gains[0] == pytest.approx(in_curved)
-    assert in_curved > 20
-    # The network that is chosen has no drive, and a pathway must outweigh the drive all the same.
     assert formed.fit.model.group.max() == 1
+    assert formed.drive_gains == pytest.approx(in_curved.gains)
+    # A pathway must outweigh the drive all the same.
     strong = evidence(formed.fit, fitted)._replace(
         **dict.fromkeys(("nats", "share", "expected_r2"), np.full((2, 2), 9.0))
     )
     for loss, ground in ((0.9, "common_drive"), (1.1, "")):
-        lost = np.full(20, loss * in_curved / 20)
-        judged = judge(strong, lambda target, source, lost=lost: lost, 20, formed.common_nats)
+        lost = np.full(20, loss * in_curved.gains[0] / 20)
+        judged = judge(strong, *[lambda target, source, lost=lost: lost] * 2, 20, formed.common_nats)
         assert judged.grounds[0, 1] == judged.grounds[1, 0] == ground
+    explained = judge(strong, lambda target, source: lost, lambda target, source: -lost, 20, formed.common_nats)
+    assert explained.grounds[0, 1] == "common_drive"
 
 
-def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(rng: np.random.Generator) -> None:
-    log_hz = np.log(rng.gamma(4, 2.5, 24)) + 0.5 * rng.standard_normal((80, 1, 1))
-    counts = rng.poisson(0.05 * np.exp(np.broadcast_to(log_hz, (80, 50, 24)))).astype(float)
-    fitted, held_out = split(from_arrays(counts, np.repeat([0, 1], 12), 0.05))
+def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(
+    with_gain: tuple[Recording, Recording],
+) -> None:
+    fitted, held_out = with_gain
     formed = choose_form(fitted, held_out, [1, 1])
     without_drives, judged = (verdict(formed.fit, fitted, held_out, nats) for nats in (0.0, formed.common_nats))
     assert without_drives.resolved.any()
     assert not judged.resolved.any()
+
+
+def test_a_response_of_two_regions_whose_time_varies_is_no_pathway() -> None:
+    rng = np.random.default_rng(106)
+    time_s, peak_s = 0.05 * np.arange(50), 1 + 0.2 * rng.standard_normal((80, 1))
+    bump = np.exp(-0.5 * ((time_s - peak_s) / 0.2) ** 2)
+    size, log_hz = rng.uniform(0.6, 1.5, 24), np.log(10) + 0.3 * rng.standard_normal(24)
+    counts = rng.poisson(0.05 * np.exp(log_hz + bump[..., None] * size)).astype(float)
+    fitted, held_out = split(from_arrays(counts, np.repeat([0, 1], 12), 0.05))
+    formed = choose_form(fitted, held_out, [1, 1], tau_s=0.1)
+    judged = verdict(converge(formed.fit, fitted), fitted, held_out, formed.common_nats)
+    assert not judged.resolved.any()
+    # A pathway would be resolved by what it gains alone.
+    gained = judged.held_out_nats > np.maximum(judged.held_out_error, formed.common_nats)
+    assert (judged.grounds[gained] == "common_drive").all()
+    assert gained.any()

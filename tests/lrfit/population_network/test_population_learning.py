@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lrfit.population_network.fit import improve, start
+from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.indicator import undecayed
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import curved
@@ -15,6 +16,7 @@ from lrfit.population_network.statistics import scatter, transitions
 from lrfit.population_network.weights import (
     ABSENT_PENALTY,
     MIN_PATHWAY_PENALTY,
+    first_bin,
     persistence,
     regress,
     relevance,
@@ -152,3 +154,19 @@ def test_fluorescence_without_its_decay_is_the_spikes(rng: np.random.Generator) 
     back = undecayed(trace, 0.02, 0.5)
     assert np.isnan(back[:, 0]).all()
     assert np.allclose(back[:, 1:], spikes[:, 1:])
+
+
+def test_latents_have_followed_a_drive_before_the_trial(rng: np.random.Generator) -> None:
+    model = small_model()
+    data, _ = small_recording(model, trials=400, bins=4)
+    paths = known_paths(np.zeros((4, 400, 4)))
+    driven, wider, _ = with_drive(model, paths, shrinkage(model, data.source_name), data, 0.2)
+    of_drive = driven.start_covariance[4:, 4:]
+    drive = rng.multivariate_normal(np.zeros(2), of_drive, 400)
+    follows = rng.standard_normal((4, 2))
+    wider.mean[0] = np.concatenate([drive @ follows.T + 0.5 * rng.standard_normal((400, 4)), drive], 1)
+    start = first_bin(driven, data, wider).start_covariance
+    np.testing.assert_array_equal(start[4:, 4:], of_drive)
+    # 400 trials: four standard errors of weights on drives of unit variance, with noise of sd .5.
+    assert np.allclose(start[:4, 4:] @ np.linalg.inv(of_drive), follows, atol=4 * 0.5 / np.sqrt(400))
+    assert np.linalg.eigvalsh(start).min() > 0

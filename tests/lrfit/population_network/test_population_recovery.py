@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,24 @@ def test_drive_is_smooth_and_of_unit_variance(rng: np.random.Generator) -> None:
     path = slow_drive(rng, 100, 4000, 0.02)
     assert path.var() == pytest.approx(1, abs=0.1)
     assert np.corrcoef(path[0], path[1])[0, 1] > 0.98
+
+
+def test_latency_and_gain_of_a_teacher_vary_from_trial_to_trial() -> None:
+    options: dict[str, Any] = {"regions": 2, "units": 50, "recorded": 20, "trials": 200, "absent": 2, "seed": 203}
+    plain, late = populations(**options), populations(**options, latency_sd_s=0.3)
+    louder = populations(**options, trial_gain_sd=0.6)
+    np.testing.assert_array_equal(late.inputs, plain.inputs)
+    np.testing.assert_array_equal(louder.current, plain.current)
+
+    def response(teacher: PopulationTeacher, bins: slice) -> float:
+        """Return the mean difference of the current within a region between the conditions."""
+        sent = teacher.current[0][:, bins][..., teacher.region == 0].mean(1)
+        return float(np.abs(sent[teacher.condition == 1].mean(0) - sent[teacher.condition == 0].mean(0)).mean())
+
+    before_step = slice(10, 25)
+    assert response(late, before_step) > 1.5 * response(plain, before_step)
+    means = [np.log(teacher.activity.mean((1, 2))).std() for teacher in (plain, louder)]
+    assert means[1] > 0.4 > 0.3 > means[0]
 
 
 def test_areas_without_synapses_fire_alike() -> None:
