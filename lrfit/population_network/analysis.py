@@ -118,8 +118,8 @@ def train(
         if self_history is True or is_needed(gain, error):
             fitted, held_out = with_past(fitted), with_past(held_out)
     formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
-    drives = drive_tau_s(formed.fit.model, fitted.bin_s)
-    if dimensions is None and len(drives):
+    drives = drive_tau_s(formed.fit.model, fitted.bin_s).tolist()
+    if dimensions is None and drives:
         # Without the drive, a region may have got a latent that follows the drive.
         driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives_tau_s=drives)
         if driven.number != chosen.number:
