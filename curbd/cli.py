@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands.command_line import INTERRUPTED_STATUS, Steps, add_step, command_parser, run
+from curbd.commands.command_line import INTERRUPTED_STATUS, Steps, add_step, command_parser, run, whole_number
 from curbd.commands.step_arguments import (
     add_currents_step,
     add_dynamics_step,
@@ -86,7 +86,9 @@ def _add_recording_steps(steps: Steps[argparse.ArgumentParser]) -> None:
     step = add_step(steps, "teacher", _teacher, "write a recording of a network whose currents are known")
     step.add_argument("name", metavar="NAME", help="name of the teacher; an unknown name prints the names that exist")
     step.add_argument("--out", type=Path, required=True, metavar="FILE.h5|FILE.nwb", help="file for the recording")
-    step.add_argument("--seed", type=int, default=0, help="random seed of the teacher (default: %(default)s)")
+    step.add_argument(
+        "--seed", type=whole_number(0), default=0, help="random seed of the teacher (default: %(default)s)"
+    )
 
     step = add_step(steps, "ingest", _ingest, "convert a file to a recording: rates in bins, regions, inputs, trials")
     step.add_argument("--name", required=True, help="name of the recording")

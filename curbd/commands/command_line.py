@@ -7,6 +7,7 @@ import gc
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -40,6 +41,26 @@ INTERRUPTED_STATUS = 130
 OBJECTS_BETWEEN_GARBAGE_COLLECTIONS = 50_000
 """Importing libraries and drawing figures make many small objects that stay: looking for garbage at every 700 of them,
 as Python does, takes about a tenth of the time of a short step."""
+
+
+def whole_number(lowest: int) -> Callable[[str], int]:
+    """Return the type of an option whose value is a whole number that is not below a limit.
+
+    Parameters
+    ----------
+    lowest : the limit.
+
+    Returns
+    -------
+    A function that converts the word of the command line, and with which argparse refuses every other word.
+    """
+
+    def converted(word: str) -> int:
+        if not re.fullmatch(r"-?\d+", word) or int(word) < lowest:
+            raise argparse.ArgumentTypeError(f"found {word!r}, expected a whole number of at least {lowest}")
+        return int(word)
+
+    return converted
 
 
 def command_parser(program: str, description: str) -> tuple[argparse.ArgumentParser, Steps[argparse.ArgumentParser]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
     Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
-from curbd.commands.command_line import Command, Steps, add_step
+from curbd.commands.command_line import Command, Steps, add_step, whole_number
 
 
 def add_fit_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
@@ -53,7 +53,9 @@ def add_network_arguments(step: argparse.ArgumentParser) -> None:
 
 
 def _add_threads(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default: %(default)s)")
+    step.add_argument(
+        "--threads", type=whole_number(1), default=1, metavar="N", help="number of threads (default: %(default)s)"
+    )
     step.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda"),

@@ -58,3 +58,18 @@ def test_a_defect_of_the_program_has_a_traceback() -> None:
 
     with pytest.raises(ZeroDivisionError):
         status_of(fail)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["teacher", "demo", "--seed", "-1", "--out", "x.h5"], "found '-1', expected a whole number of at least 0"),
+        (["teacher", "demo", "--seed", "one", "--out", "x.h5"], "found 'one', expected a whole number"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        curbd_main(words)
+    assert message in capsys.readouterr().err
