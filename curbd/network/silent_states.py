@@ -50,7 +50,6 @@ def silent_states(
     r: Array,
     u: Array,
     noise_variance: Array,
-    drive: Array | float = 0.0,
     first_sd: Array | float = FIRST_SD,
     units: Array | slice = slice(None),
 ) -> SilentStates:
@@ -62,11 +61,10 @@ def silent_states(
     r : (trial, time, unit) rates, NaN where missing.
     u : (trial, time, input) inputs.
     noise_variance : (unit,) variance of the noise on the current.
-    drive : (trial, time, unit) external current that is already known.
     first_sd : (unit,) standard deviation of a silent state of which nothing earlier is known, before the part above 0
         is cut off (see `first_sds`).
-    units : indices of the units whose states are inferred, to which ``noise_variance``, ``drive`` and ``first_sd``
-        belong; by default all units.
+    units : indices of the units whose states are inferred, to which ``noise_variance`` and ``first_sd`` belong; by
+        default all units.
 
     Returns
     -------
@@ -74,7 +72,7 @@ def silent_states(
     """
     D = np.broadcast_to(network.decay, len(network.J))[units]
     J, B, b = network.J[units], network.B[units], network.b[units]
-    current = np.nan_to_num(r) @ J.T + np.nan_to_num(u) @ B.T + b + drive
+    current = np.nan_to_num(r) @ J.T + np.nan_to_num(u) @ B.T + b
     complete, r = np.isfinite(r).all(2), r[..., units]
     linked = complete[:, :-1] & complete[:, 1:]
     n_bins = r.shape[1]

@@ -12,6 +12,9 @@ from curbd.errors import UserError, mistake
 from curbd.recording.cells import as_text, region_label
 from curbd.recording.label_origin import LabelOrigin, label_origin, majority
 
+MAX_VALUES_LISTED = 5
+"""Longer lists of ids or labels are cut here."""
+
 
 def read_mapping(
     path: str, unit_ids: Sequence[str], electrode_ids: Sequence[Sequence[str]]
@@ -124,6 +127,6 @@ def read_tsv(path: str, field: str, columns: str) -> pd.DataFrame:
     return table.map(as_text)
 
 
-def first_of(values: Sequence[str], limit: int = 5) -> str:
-    """Write the first of some values one after another, with an ellipsis if there are more than the limit."""
-    return ", ".join(values[:limit]) + (", ..." if len(values) > limit else "")
+def first_of(values: Sequence[str]) -> str:
+    """Write the first `MAX_VALUES_LISTED` of some values one after another, with an ellipsis if there are more."""
+    return ", ".join(values[:MAX_VALUES_LISTED]) + (", ..." if len(values) > MAX_VALUES_LISTED else "")
