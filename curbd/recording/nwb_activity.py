@@ -93,7 +93,8 @@ def likely_activity(series: Mapping[str, TimeSeries]) -> list[str]:
 
     Returns
     -------
-    The path of the largest series of several channels, electrical series first; empty if there is no such series.
+    The path of the largest series of several channels, electrical series first, and the paths of the electrical series
+    of other electrodes beside it, such as those of other probes; empty if there is no such series.
     """
     candidates = {
         path: stored for path, stored in series.items() if stored.data.ndim == 2 and min(stored.data.shape) > 1
@@ -105,7 +106,18 @@ def likely_activity(series: Mapping[str, TimeSeries]) -> list[str]:
             candidates[path].data.size,
         ),
     )
-    return ranked[-1:]
+    return _with_other_electrodes(ranked[-1], candidates) if ranked else []
+
+
+def _with_other_electrodes(path: str, candidates: Mapping[str, TimeSeries]) -> list[str]:
+    """A series and the electrical series in the same place of the file, if no two of them share an electrode."""
+    beside = [
+        other
+        for other, series in sorted(candidates.items())
+        if isinstance(series, ElectricalSeries) and other.rpartition("/")[0] == path.rpartition("/")[0]
+    ]
+    rows = [int(row) for other in beside for row in candidates[other].electrodes.data[:]]
+    return beside if path in beside and len(set(rows)) == len(rows) else [path]
 
 
 def _named(

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from pynwb import TimeSeries
+from pynwb.ecephys import LFP, ElectricalSeries
 
 from curbd.errors import UserError
 from curbd.recording import open_recording
@@ -222,3 +223,20 @@ def test_labels_as_other_programs_write_them(tmp_path: Path, rng, labels: np.nda
         file["region"].attrs["MATLAB_class"] = np.bytes_("char" if expected is None else "double")
     with open_recording(path, "hdf5") as file:
         assert file.units["region"].tolist() == (expected or ["CA1", "CA1", "V1", "V1"])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_fields_of_several_probes_are_proposed_together(empty_nwb, save_nwb, rng, shared: bool) -> None:
+    nwbfile = empty_nwb()
+    group = nwbfile.create_electrode_group("shank", "a shank", "", nwbfile.create_device("probe"))
+    for label in ("CA1", "CA1", "CA1", "V1", "V1", "V1"):
+        nwbfile.add_electrode(group=group, location=label)
+    fields = LFP()
+    nwbfile.create_processing_module("ecephys", "fields").add(fields)
+    for name, rows in (("left", [0, 1, 2]), ("right", [2, 4, 5] if shared else [3, 4, 5])):
+        electrodes = nwbfile.create_electrode_table_region(rows, "channels")
+        data = rng.normal(size=(400, 3))
+        fields.add_electrical_series(ElectricalSeries(name=name, data=data, electrodes=electrodes, rate=100.0))
+    page = inspect(save_nwb(nwbfile))
+    both = "[processing/ecephys/LFP/left, processing/ecephys/LFP/right]"
+    assert (both in page) == (not shared)
