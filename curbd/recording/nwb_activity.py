@@ -111,12 +111,13 @@ def likely_activity(series: Mapping[str, TimeSeries]) -> list[str]:
 
 def _with_other_electrodes(path: str, candidates: Mapping[str, TimeSeries]) -> list[str]:
     """A series and the electrical series in the same place of the file, if no two of them share an electrode."""
+    folder = path.rpartition("/")[0]
     beside = [
-        other
-        for other, series in sorted(candidates.items())
-        if isinstance(series, ElectricalSeries) and other.rpartition("/")[0] == path.rpartition("/")[0]
+        name
+        for name, series in sorted(candidates.items())
+        if isinstance(series, ElectricalSeries) and name.rpartition("/")[0] == folder
     ]
-    rows = [int(row) for other in beside for row in candidates[other].electrodes.data[:]]
+    rows = [int(row) for name in beside for row in candidates[name].electrodes.data[:]]
     return beside if path in beside and len(set(rows)) == len(rows) else [path]
 
 
