@@ -152,7 +152,7 @@ def _averages(fits: Sequence[CurrentView], conditions: Array) -> tuple[Array, Ar
                 enumerate((net, excitatory, net - excitatory)), enumerate(trials_of)
             ):
                 cell = (fit_index, target, source_index, sign, condition)
-                mean[cell], rms[cell] = _mean_and_rms(current[trials])
+                mean[cell], rms[cell] = _mean_and_rms(current if trials.all() else current[trials])
             for condition, trials in enumerate(trials_of):
                 variance = fit.mean_current_variance(source, first.regions[target], trials)
                 if variance is not None:
@@ -162,12 +162,12 @@ def _averages(fits: Sequence[CurrentView], conditions: Array) -> tuple[Array, Ar
 
 def _mean_and_rms(values: Array) -> tuple[Array, Array]:
     """Compute mean and rms (time,) of values (trial, time, unit) over trials and units, without missing bins."""
-    observed = np.isfinite(values).all(2)
-    values[~observed] = 0.0
+    total, squares = values.sum(2), np.einsum("ktu,ktu->kt", values, values)
+    observed = np.isfinite(total)
     count = observed.sum(0) * values.shape[2]
     count_or_nan = np.where(count > 0, count, np.nan)
-    squares = np.einsum("ktu,ktu->t", values, values)
-    return values.sum((0, 2)) / count_or_nan, np.sqrt(squares / count_or_nan)
+    mean, mean_square = (np.where(observed, sums, 0.0).sum(0) / count_or_nan for sums in (total, squares))
+    return mean, np.sqrt(mean_square)
 
 
 def _interval(mean: Array, spread: Array) -> tuple[Array, Array]:
