@@ -2,6 +2,11 @@
 
 The kernel tells the processor time and the largest memory of a process that has ended. The memory that the workflow
 asks for before a step starts stands beside the memory that the step took.
+
+Steps run one after another. A step uses several threads in the products, factorisations and elementwise functions of
+torch (`--threads` of the command) and in the matrix products of NumPy (`OPENBLAS_NUM_THREADS`), and one thread in all
+else: reading and writing of files, other NumPy, tables. Processor seconds of several threads include the short times in
+which a thread waits for another one.
 """
 
 from __future__ import annotations
@@ -24,12 +29,13 @@ from curbd.commands.resources import memory_of_steps
 from curbd.settings.plan_reading import read_plan
 from curbd.storage import whole_file
 
-KEYS = ("units", "regions", "samples", "step")
+KEYS = ("units", "regions", "samples", "threads", "step")
 """Columns that identify a row of steps.csv."""
 COLUMNS = {
     "units": "units",
     "regions": "regions",
     "samples": "samples",
+    "threads": "threads",
     "step": "step",
     "cpu_seconds": "CPU seconds",
     "seconds": "seconds",
@@ -37,6 +43,7 @@ COLUMNS = {
     "expected_gb": "memory known before, GB",
 }
 """Column of steps.csv -> its heading in the documentation."""
+THREADS = 2
 SIZE = Size(2000, 10, 500, 200)
 SMOKE_SIZE = Size(18, 3, 12, 30)
 CONFIG = f"""\
@@ -153,7 +160,11 @@ def measure(folder: Path, size: Size, seed: int, threads: int, chosen: Sequence[
         used = used_by(MAIN, [name, *arguments], threads)
         print(name, used, expected_gb, flush=True)
         measured.append({"step": name, **used._asdict(), "expected_gb": expected_gb})
-    table = pd.DataFrame(measured).assign(units=size.units, regions=size.regions, samples=size.trials * size.bins)
+    table = pd.DataFrame(measured).assign(
+        units=size.units, regions=size.regions, samples=size.trials * size.bins, threads=threads
+    )
+    total = table[["cpu_seconds", "seconds"]].sum() / 60
+    print(f"all: {total['cpu_seconds']:.1f} processor minutes, {total['seconds']:.1f} minutes", flush=True)
     return table[list(COLUMNS)]
 
 
@@ -163,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--size", type=Size.parse, default=SIZE, help="the recording: units x regions x trials x bins of a trial"
     )
-    parser.add_argument("--threads", type=int, default=1, help="number of threads of every command")
+    parser.add_argument("--threads", type=int, default=THREADS, help="number of threads of every command")
     parser.add_argument("--steps", nargs="+", default=[], help="commands that run (default: all)")
     parser.add_argument("--folder", type=Path, help="folder in which the files stay (default: a temporary one)")
     parser.add_argument("--smoke", action="store_true", help="a tiny recording")
