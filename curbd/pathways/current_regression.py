@@ -20,7 +20,9 @@ from curbd.regression.moments import (
     Block,
     Moments,
     block_slices,
+    cholesky,
     inputs_free,
+    inverse_of,
     moments,
     summed_moments,
 )
@@ -113,7 +115,7 @@ class CurrentRegression:
         solved = []
         for target, penalty in enumerate(self.penalty):
             units, ridge = np.flatnonzero(self.region_of_unit == target), tensor(penalty)
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(fitted.ZZ + torch.diag(ridge)))
+            inverse = inverse_of(cholesky(fitted.ZZ + torch.diag(ridge)))
             solution = SolvedRegression(
                 units=units,
                 ridge=ridge,

@@ -31,6 +31,8 @@ from curbd.regression.moments import (
     Block,
     Moments,
     block_slices,
+    cholesky,
+    inverse_of,
     penalised,
     quadratic_forms,
     scatter,
@@ -329,7 +331,7 @@ class RestOfFold:
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
         rest = self.rest
         ZZ = rest.ZZ.to(precision)
-        self.of_present = torch.linalg.cholesky(penalised(ZZ[present, present], ridge.to(precision)))
+        self.of_present = cholesky(penalised(ZZ[present, present], ridge.to(precision)))
         self.across = torch.linalg.solve_triangular(self.of_present, ZZ[present, past_alone], upper=False).mT
         self.left = ZZ[past_alone, past_alone] - scatter(self.across.mT)
         self.current = self._without_present(rest.YZ)
@@ -341,7 +343,7 @@ class RestOfFold:
 
     def held_out(self, penalty: torch.Tensor) -> HeldOut:
         """Solve the regression with penalties (regressor of the past,) on the past."""
-        of_past = torch.linalg.cholesky(penalised(self.left, penalty.to(self.left.dtype)))
+        of_past = cholesky(penalised(self.left, penalty.to(self.left.dtype)))
         return HeldOut(
             fold=self.fold,
             W=self._solution(*self.current, of_past),
@@ -428,7 +430,7 @@ class HeldOut:
     def _rows(self, columns: Array) -> torch.Tensor:
         """Return rows (column, regressor) of the inverse of the penalised Gram matrix of all other folds, by index."""
         if INVERTED_ROWS_SHARE * len(self.penalty) < len(columns):
-            return torch.cholesky_inverse(self.rest.factor(self.of_past))[columns]
+            return inverse_of(self.rest.factor(self.of_past))[columns]
         identity = torch.eye(len(self.penalty), dtype=self.W.dtype, device=self.W.device)[columns]
         return self._corrected(identity, self.rest.solution(identity, self.of_past))
 
@@ -487,7 +489,7 @@ def log_odds(m: Moments, n_present: int, ridge: torch.Tensor) -> tuple[float, fl
     The log Bayes factor in nats, at least 0, and the best penalty on the additional regressors.
     """
     present, further = slice(n_present), slice(n_present, None)
-    factor = torch.linalg.cholesky(m.ZZ[present, present] + torch.diag(ridge))
+    factor = cholesky(m.ZZ[present, present] + torch.diag(ridge))
     added_by_present = torch.linalg.solve_triangular(factor, m.ZZ[present, further], upper=False)
     current_by_present = torch.linalg.solve_triangular(factor, m.YZ[:, present].T, upper=False)
     # The additional regressors minus what the present regressors explain of them, in their principal directions.

@@ -13,7 +13,15 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.regression.moments import LEAST_SUM_OF_SQUARES, PENALTY_GRID, Moments, solve, squared_error
+from curbd.regression.moments import (
+    LEAST_SUM_OF_SQUARES,
+    PENALTY_GRID,
+    Moments,
+    cholesky,
+    inverse_of,
+    solve,
+    squared_error,
+)
 
 Array = np.ndarray
 MAX_DESCENT_ROUNDS = 4
@@ -151,7 +159,7 @@ class _SingleSources:
     def __init__(self, errors: _Errors, block: Array) -> None:
         self.errors, self.block = errors, block.copy()
         gram = errors.rest.ZZ + torch.diag(tensor(block[errors.source]))
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+        self.inverse = inverse_of(cholesky(gram))
         self.W = errors.rest.YZ @ self.inverse
         self.error_z = errors.folds.YZ - self.W @ errors.folds.ZZ
         self.step: _Step | None = None
