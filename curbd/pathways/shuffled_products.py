@@ -21,9 +21,11 @@ from curbd.pathways.shifted_products import Draws, Stream, rows_of, shifted_tria
 from curbd.regression.moments import block_slices
 
 Array = np.ndarray
-MOST_TRIALS_OF_A_BLOCK = 160
-"""Largest number of trials between which activity is exchanged; larger groups are split at random. More trials in a
-block take more memory."""
+TRIALS_OF_A_BLOCK = (20, 160)
+"""Smallest and largest limit of the number of trials between which activity is exchanged; larger groups are split at
+random."""
+VALUES_OF_ARRANGEMENT = 1 << 26
+"""Largest number of products of one arrangement of trials, by which the limit is lowered."""
 
 
 class Half:
@@ -54,7 +56,9 @@ class Half:
         self.kept = rows_of(half, kept)
         self.kept_multiplied = regression.multiplied(*self.kept)
         self.shifted = shifted_trials(regression, half, shifted)
-        self.blocks = _blocks(exchanged)
+        fewest, most = TRIALS_OF_A_BLOCK
+        products_of_draw = self.n_rows * max(len(columns) for columns in regression.sources)
+        self.blocks = _blocks(exchanged, max(fewest, min(most, VALUES_OF_ARRANGEMENT // products_of_draw)))
         self.spectra = {size: _spectrum(regression, trials) for size, trials in self.blocks.items()}
 
     def shuffles(self, activity: torch.Tensor, rng: np.random.Generator) -> Callable[[int, Array], Products]:
@@ -148,12 +152,12 @@ def halves_of_products(
     return fitted, held_out
 
 
-def _blocks(groups: Sequence[Array]) -> dict[int, Array]:
+def _blocks(groups: Sequence[Array], most: int) -> dict[int, Array]:
     """Split groups of trials into blocks: number of trials of a block -> (place in the block, block) trials."""
     blocks: dict[int, list[Array]] = {}
     for group in groups:
         mixed = np.random.default_rng(0).permutation(group)
-        for block in np.array_split(mixed, -(-len(group) // MOST_TRIALS_OF_A_BLOCK)):
+        for block in np.array_split(mixed, -(-len(group) // most)):
             blocks.setdefault(len(block), []).append(block)
     return {size: np.stack(of_size, axis=1) for size, of_size in blocks.items()}
 
