@@ -31,9 +31,9 @@ LATER_ECHOES_SHARE = 4.0
 """Power of the echoes of echoes, and of echoes that the loadings have taken up, relative to the power of the echo.
 
 Random weights that return four fifths of a unit's input have later echoes of .64 / (1 - .64) = 1.8 times the power of
-the first. With this share alone, intervals within regions hold .92 of the true currents on teachers with random weights;
-with the present share .95. This share and the sample error were chosen on teachers of other seeds than the reported
-seeds."""
+the first. With this share alone, intervals within regions hold .92 of the true currents on teachers with random
+weights, and .95 with the present share. This share and the sample error were chosen on teachers of other seeds than the
+reported seeds."""
 
 
 class Currents(NamedTuple):
