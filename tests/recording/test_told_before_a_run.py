@@ -240,3 +240,9 @@ def test_fields_of_several_probes_are_proposed_together(empty_nwb, save_nwb, rng
     page = inspect(save_nwb(nwbfile))
     both = "[processing/ecephys/LFP/left, processing/ecephys/LFP/right]"
     assert (both in page) == (not shared)
+
+
+def test_smoothing_longer_than_all_trials_is_refused(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO))
+    (mistake,) = check_of(path, **TRIALS, smoothing_s=100).mistakes
+    assert "smoothing_s: found 100 s, expected less than the 2 s of the longest trial or block" in mistake
