@@ -9,7 +9,7 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.activity import Activity
-from curbd.recording.binning import averaged, sampling, smoothed, whole_multiple
+from curbd.recording.binning import averaged, require_short_smoothing, sampling, smoothed, whole_multiple
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
@@ -70,6 +70,7 @@ def activity_of_trials(
 
     values, notes = _values(file, activity, units, where)
     smoothing_s = settings.smoothing_s or 0.0
+    require_short_smoothing(smoothing_s, bins.dt_s * np.size(activity.time_s) / bins.n_samples, where)
     rates = smoothed(averaged(values[keep], bins.n_samples), smoothing_s, bins.dt_s, settings.causal)
     truth = file.truth
     return Activity(

@@ -282,6 +282,28 @@ def margin_bins(smoothing_s: float, dt_s: float) -> int:
     return int(np.ceil(GAUSSIAN_REACH_SD * smoothing_s / dt_s - ROUNDING_BINS)) if smoothing_s > 0 else 0
 
 
+def require_short_smoothing(smoothing_s: float, longest_s: float, where: str) -> None:
+    """Stop before activity is smoothed so long that every trial becomes a constant.
+
+    Parameters
+    ----------
+    smoothing_s : standard deviation of the Gaussian in seconds.
+    longest_s : length of the longest trial or block in seconds.
+    where : the recording, for messages.
+
+    Raises
+    ------
+    UserError : the smoothing is longer than all trials.
+    """
+    if smoothing_s > longest_s:
+        raise UserError.at(
+            f"{where}: smoothing_s",
+            found=f"{smoothing_s:g} s",
+            expected=f"less than the {longest_s:.4g} s of the longest trial or block",
+            todo="smoothing_s is the standard deviation of a Gaussian in seconds, such as 0.1",
+        )
+
+
 def smoothed(values: np.ndarray, smoothing_s: float, dt_s: float, causal: bool = False) -> np.ndarray:
     """Smooth rates over time with a Gaussian, ignoring missing bins.
 

@@ -12,7 +12,15 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
-from curbd.recording.binning import margin_bins, sampled_bins, sampling, smoothed, spike_rates, whole_multiple
+from curbd.recording.binning import (
+    margin_bins,
+    require_short_smoothing,
+    sampled_bins,
+    sampling,
+    smoothed,
+    spike_rates,
+    whole_multiple,
+)
 from curbd.recording.cells import numbers
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import WithoutPlaceholders
@@ -83,7 +91,7 @@ def activity_of_stretch(
     # The margin lets the Gaussian use the activity just outside a trial; it is cut off after smoothing.
     margin = margin_bins(smoothing_s, dt_s)
     _require_bins(trials, margin, n_units, name, where)
-    _require_short_smoothing(trials, smoothing_s, where)
+    require_short_smoothing(smoothing_s, float((trials.last - trials.first).max()) * dt_s, where)
     edges_s = trials.edges_s(margin)
     middle = slice(margin, edges_s.shape[1] - 1 - margin)
     raw = binning.bins(edges_s)
@@ -139,18 +147,6 @@ def _require_span(
         filled = 1.0 if activity.n_spikes > MIN_SPIKES_PER_VALUE * n_values else 0.0
     todo = "check the times in the file (curbd inspect) and their unit (spike_time_unit_s), or use wider bins"
     require_memory(n_values, f"{where}: bin_width_s", found, todo, filled)
-
-
-def _require_short_smoothing(trials: Trials, smoothing_s: float, where: str) -> None:
-    """Stop before activity is smoothed so long that every trial becomes a constant."""
-    longest_s = float((trials.last - trials.first).max()) * trials.dt_s
-    if smoothing_s > longest_s:
-        raise UserError.at(
-            f"{where}: smoothing_s",
-            found=f"{smoothing_s:g} s",
-            expected=f"less than the {longest_s:.4g} s of the longest trial or block",
-            todo="smoothing_s is the standard deviation of a Gaussian in seconds, such as 0.1",
-        )
 
 
 def _require_bins(trials: Trials, margin: int, n_units: int, name: str, where: str) -> None:

@@ -242,7 +242,10 @@ def test_fields_of_several_probes_are_proposed_together(empty_nwb, save_nwb, rng
     assert (both in page) == (not shared)
 
 
-def test_smoothing_longer_than_all_trials_is_refused(empty_nwb, save_nwb, rng) -> None:
+def test_smoothing_longer_than_all_trials_is_refused(empty_nwb, save_nwb, rng, tmp_path) -> None:
     path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO))
     (mistake,) = check_of(path, **TRIALS, smoothing_s=100).mistakes
     assert "smoothing_s: found 100 s, expected less than the 2 s of the longest trial or block" in mistake
+    plain = plain_hdf5(tmp_path / "rec.h5", rng, rates=rng.random((6, 60, 4)))
+    (mistake,) = check_of(plain, "hdf5", smoothing_s=1e9, units={"min_per_region": 2}).mistakes
+    assert "smoothing_s: found 1e+09 s, expected less than the 6 s" in mistake
