@@ -47,10 +47,11 @@ KINDS: dict[str, dict[str, Any]] = {"bias 0.5": {}, "bias 0.2": {"bias": 0.2}, "
 
 def answers(files: list[Path]) -> Iterator[Answer]:
     """Compare relu units with tanh units and with units chosen among all, on networks of relu units."""
-    models = {"one_step (default)": MODELS["one_step (default)"]} | SILENT_MODELS | BLOCK_MODELS
+    of_full_rank = {"one_step (default)": MODELS["one_step (default)"]} | SILENT_MODELS
     for kind, seed in product(KINDS, SEEDS):
         teacher = teachers.multi_region(**COMMON | KINDS[kind], seed=seed)
         recording, _ = recorded(teacher)
+        models = of_full_rank | (BLOCK_MODELS if "rank" in KINDS[kind] else {})
         for name, model in models.items():
             networks = fitted(recording, model)
             scale = rate_scale(recording, str(networks.attrs["phi"])).values
