@@ -14,12 +14,12 @@ import numpy as np
 
 from lrfit.population_network.analysis import train
 from lrfit.population_network.dimensions import split
-from lrfit.population_network.evidence import REFIT_ROUNDS, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.model import Population
 from lrfit.population_network.observation import expected
 from lrfit.population_network.recording import Recording, from_arrays, hide
+from lrfit.population_network.verdict import REFIT_ROUNDS, without
 
 Array = np.ndarray
 AREAS = ("V1", "V2")

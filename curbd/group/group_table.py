@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from curbd.group.quantities import quantities
+from curbd.group.quantities import NORMAL_95_WIDTH, quantities
 from curbd.group.random_effects import combine, stouffer
 from curbd.pathways.multiplicity import benjamini_hochberg
 
@@ -75,6 +75,6 @@ def session_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     # Two recordings of one session, such as two windows, have the name of the session in common.
     return rows.assign(
         session=rows["subject"].astype(str) + "/" + rows["session"].astype(str),
-        ci_low=rows["estimate"] - 1.959964 * rows["error"],
-        ci_high=rows["estimate"] + 1.959964 * rows["error"],
+        ci_low=rows["estimate"] - NORMAL_95_WIDTH / 2 * rows["error"],
+        ci_high=rows["estimate"] + NORMAL_95_WIDTH / 2 * rows["error"],
     )

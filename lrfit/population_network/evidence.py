@@ -8,10 +8,8 @@ import numpy as np
 
 from curbd.network.sources import SELF_HISTORY
 from lrfit.population_network.currents import currents, latent_variance, weight_variance
-from lrfit.population_network.fit import Fit, improve
-from lrfit.population_network.held_out import held_out_nats
+from lrfit.population_network.fit import Fit
 from lrfit.population_network.information import mean_information, weight_information, working_range
-from lrfit.population_network.likelihood import bound
 from lrfit.population_network.observation import counts_spikes
 from lrfit.population_network.pathway_test import PathwayTests, pathway_tests
 from lrfit.population_network.prior_error import prior_error
@@ -21,8 +19,6 @@ from lrfit.population_network.spike_coupling import spike_coupling
 from lrfit.population_network.weights import ABSENT_PENALTY
 
 Array = np.ndarray
-REFIT_ROUNDS = 12
-"""Number of rounds after a pathway was removed, and of the fit with the pathway with which it is compared."""
 
 
 class Evidence(NamedTuple):
@@ -172,33 +168,6 @@ def without(fit: Fit, target: int, source: int) -> Fit:
     A[np.ix_(rows, own)] = 0
     penalty[target, fit.prior.block == source] = ABSENT_PENALTY
     return fit._replace(model=fit.model._replace(A=A), prior=fit.prior._replace(penalty=penalty))
-
-
-def refit_loss(
-    fit: Fit, data: Recording, target: int, source: int, held_out: Recording | None = None, rounds: int = REFIT_ROUNDS
-) -> tuple[float, Array]:
-    """Compute the log likelihood lost when a pathway is removed and everything else is refitted.
-
-    The fits with and without the pathway take the same number of rounds.
-
-    Parameters
-    ----------
-    fit : the fitted network.
-    data : the trials of the fit.
-    target, source : indices of the regions of the pathway.
-    held_out : trials that were not used in the fit, or None.
-    rounds : number of rounds of each fit.
-
-    Returns
-    -------
-    The loss on the trials of the fit, in nats; (trial,) the loss on the held-out trials, in nats, empty without such
-    trials.
-    """
-    full, less = improve(fit, data, rounds), improve(without(fit, target, source), data, rounds)
-    lost = float(bound(full.model, data, full.paths).sum() - bound(less.model, data, less.paths).sum())
-    if held_out is None:
-        return lost, np.zeros(0)
-    return lost, held_out_nats(full.model, held_out) - held_out_nats(less.model, held_out)
 
 
 def _about_mean(current: Array, inside: Array) -> Array:

@@ -105,8 +105,8 @@ def neighbours(model: Population) -> tuple[Array, Array]:
     return first, second
 
 
-def pull_back(model: Population, at: Curved, w: Array) -> Array:
-    """Multiply vectors w by J', where J is the derivative of f.
+def times_slope(model: Population, at: Curved, w: Array) -> Array:
+    """Multiply vectors w by J, the derivative of f, which is symmetric, so that the product is also that with J'.
 
     Parameters
     ----------
@@ -118,18 +118,6 @@ def pull_back(model: Population, at: Curved, w: Array) -> Array:
         return w
     inner = within_groups(model, at.state * w)
     return at.height * w - model.curvature * at.height**3 * at.state * inner
-
-
-def push_forward(model: Population, at: Curved, w: Array) -> Array:
-    """Multiply vectors w by J, the derivative of f, which is symmetric within a region.
-
-    Parameters
-    ----------
-    model : the network.
-    at : curved latents at which the derivative is taken.
-    w : (time, trial, latent) vectors.
-    """
-    return pull_back(model, at, w)
 
 
 def mean_slope(model: Population, at: Curved, weight: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.model import Curved, Population, curved, drift, pattern_slopes, pull_back, push_forward
+from lrfit.population_network.model import Curved, Population, curved, drift, pattern_slopes, times_slope
 from lrfit.population_network.observation import expected, pattern_information, residual, variance_of_units
 from lrfit.population_network.recording import Recording
 
@@ -216,7 +216,7 @@ def slope_of_paths(model: Population, data: Recording, paths: Paths, at: Curved,
     early = Curved(*(part[:-1] for part in at))
     pull = (z[1:] - drift(model, early, data.sources[:-1])) @ precision
     gradient[1:] += pull
-    gradient[:-1] -= model.leak * pull + pull_back(model, early, pull @ model.A)
+    gradient[:-1] -= model.leak * pull + times_slope(model, early, pull @ model.A)
     gradient[0] += (z[0] - model.start_mean[data.condition]) @ start_precision
     return gradient
 
@@ -274,7 +274,7 @@ def _length(
     """Compute the (trial,) best step length, from the second derivative of each trial."""
     precision, start_precision = np.linalg.inv(model.Q), np.linalg.inv(model.start_covariance)
     early = Curved(*(part[:-1] for part in at))
-    moved = model.leak * direction[:-1] + push_forward(model, early, direction[:-1]) @ model.A.T
+    moved = model.leak * direction[:-1] + times_slope(model, early, direction[:-1]) @ model.A.T
     off = direction[1:] - moved
     bend = np.einsum("tnl,tnl->n", off @ precision, off)
     bend += np.einsum("nl,nl->n", direction[0] @ start_precision, direction[0])

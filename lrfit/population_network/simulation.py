@@ -1,19 +1,15 @@
-"""Simulated recordings of a fitted network, and the evidence for a pathway where there is none."""
+"""Simulated recordings of a fitted network."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from lrfit.population_network.evidence import evidence, without
-from lrfit.population_network.fit import Fit, improve, restart
 from lrfit.population_network.history import as_read, filter_of_lags
 from lrfit.population_network.model import Population, curved, drift
 from lrfit.population_network.observation import MAX_EXCESS, counts_spikes, saturated
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
-NULL_ROUNDS = 20
-"""Number of rounds of each fit to a simulated recording."""
 
 
 def simulate(model: Population, data: Recording, rng: np.random.Generator) -> tuple[Recording, Array]:
@@ -57,30 +53,3 @@ def _with_history(x: Array, kernel: Array, data: Recording, rng: np.random.Gener
         log_rate = np.minimum(x[k] + change, np.log(data.highest) + MAX_EXCESS)
         counts[k] = rng.poisson(saturated(np.exp(log_rate), data.highest)) * data.seen[k]
     return counts
-
-
-def null_nats(fit: Fit, data: Recording, target: int, source: int, draws: int, rng: np.random.Generator) -> Array:
-    """Compute the evidence for a pathway in recordings that a network without the pathway made.
-
-    This is a parametric bootstrap (Efron & Tibshirani 1993). Each refit starts with the weights of the pathway at 0 and
-    with the penalty of the fit.
-
-    Parameters
-    ----------
-    fit : the fitted network.
-    data : the trials of the fit.
-    target, source : indices of the regions of the pathway.
-    draws : number of simulated recordings.
-    rng : random numbers.
-
-    Returns
-    -------
-    (draw,) loss of log likelihood without the pathway, in nats.
-    """
-    less = improve(without(fit, target, source), data, NULL_ROUNDS)
-    nats = np.empty(draws)
-    for draw in range(draws):
-        drawn, _ = simulate(less.model, data, rng)
-        again = restart(less._replace(prior=fit.prior), drawn)
-        nats[draw] = evidence(improve(again, drawn, NULL_ROUNDS), drawn).nats[target, source]
-    return nats

@@ -34,13 +34,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.evidence import REFIT_ROUNDS, Evidence, evidence, without
+from lrfit.population_network.evidence import Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
 from lrfit.population_network.held_out import Posterior, held_out_nats, infer_each
 from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
+REFIT_ROUNDS = 12
+"""Number of rounds after a pathway was removed, and of the fit with the pathway with which it is compared."""
 MIN_PATHWAY_NATS = 6.0
 """Smallest loss of log likelihood without the pathway, in nats."""
 MIN_CURRENT_SHARE = 0.05

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import erf
 
 from lrfit.population_network.information import weight_information, working_range
-from lrfit.population_network.model import curved, mean_slope, pull_back, regauge, standard_gauge
+from lrfit.population_network.model import curved, mean_slope, regauge, standard_gauge, times_slope
 from lrfit.population_network.paths import first_paths, infer
 from tests.support.small_population import small_model, small_recording
 
@@ -25,11 +25,11 @@ def test_f_is_the_average_of_a_sigmoid_over_gaussian_loadings(rng: np.random.Gen
         assert np.all(np.abs(value[own] - wanted) < error)
 
 
-def test_pull_back_is_the_derivative(rng: np.random.Generator) -> None:
+def test_times_slope_is_the_derivative(rng: np.random.Generator) -> None:
     model = small_model(curvature=2.0)
     z, w, step = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 2, 4)), 1e-6
     at = curved(model, z, 0.3)
-    pulled = pull_back(model, at, w)
+    pulled = times_slope(model, at, w)
     for latent in range(4):
         move = step * np.eye(4)[latent]
         slope = (curved(model, z + move, 0.3).value - curved(model, z - move, 0.3).value) / (2 * step)
@@ -46,7 +46,7 @@ def test_mean_slope_averages_the_derivative(rng: np.random.Generator, curvature:
     np.testing.assert_allclose(mean_slope(model, at, np.full((3, 5), 1 / 15)), slope / 3)
     for latent in range(4):
         unit = np.broadcast_to(np.eye(4)[latent], z.shape)
-        assert np.allclose(slope[:, latent], pull_back(model, at, unit).mean(1))
+        assert np.allclose(slope[:, latent], times_slope(model, at, unit).mean(1))
 
 
 def test_a_linear_network_has_the_information_of_a_hardly_curved_one() -> None:
