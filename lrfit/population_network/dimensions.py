@@ -72,8 +72,8 @@ class Driven(NamedTuple):
     Attributes
     ----------
     fit : the fit.
-    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats; the larger gain if drives of
-        two time constants were tried.
+    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats; that of a drive that changes
+        within a trial if no drive was kept.
     nats : (trial,) held-out log likelihood of the fit, in nats.
     """
 
@@ -273,7 +273,8 @@ def choose_drives(
             if is_kept:
                 early, best, nats = wider, tried, nats + gain
                 break
-        gains.append(max(of_kinds))
+        # The slow changes of a session can gain much by chance in a few trials: they count if they are kept.
+        gains.append(of_kinds[-1] if is_kept else of_kinds[0])
         if not is_kept:
             break
     return Driven(fit=best, gains=np.array(gains), nats=nats)
