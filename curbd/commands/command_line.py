@@ -12,25 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from curbd.errors import UNWRITABLE, UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
-    from curbd.inactivation.experiments import Outcome
-    from curbd.pathways.window_table import TimeWindow
-    from curbd.scores.score import Scores
-    from curbd.settings.models import Model
-
-    WindowJudge = Callable[[TimeWindow], pd.DataFrame]
-    JudgeOfModel = Callable[[xr.Dataset, xr.Dataset, Model], WindowJudge]
-    Fit = Callable[[xr.Dataset, Model, str, Path | None], tuple[xr.Dataset, list[float]]]
-    Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
-    Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
 Steps = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], None]

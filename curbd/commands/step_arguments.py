@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from curbd.settings.result_files import DYNAMICS_TABLES
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
-    from curbd.inactivation.experiments import Outcome
-    from curbd.pathways.window_table import TimeWindow
-    from curbd.scores.score import Scores
-    from curbd.settings.models import Model
-
-    WindowJudge = Callable[[TimeWindow], pd.DataFrame]
-    JudgeOfModel = Callable[[xr.Dataset, xr.Dataset, Model], WindowJudge]
-    Fit = Callable[[xr.Dataset, Model, str, Path | None], tuple[xr.Dataset, list[float]]]
-    Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
-    Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
 from curbd.commands.command_line import Command, Steps, add_step, whole_number
+from curbd.settings.result_files import DYNAMICS_TABLES
 
 
 def add_fit_step(steps: Steps[argparse.ArgumentParser], command: Command) -> None:
