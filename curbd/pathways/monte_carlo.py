@@ -25,10 +25,10 @@ FAR_ABOVE_PROBABILITY = 1e-7
 so many standard deviations above the mean of the draws with a smaller probability than this (Student's t distribution:
 14 standard deviations for 10 draws, 8 for 20, 6 for 80)."""
 TIE_SHARE = 1e-6
-"""A draw that is smaller than the statistic by less than this share of the statistic reaches the statistic.
+"""A draw reaches the statistic if it is smaller by less than this share of the largest value (statistic or draw).
 
-A random group can be the source itself, and a shift can leave a source as it is; rounding errors would decide on such
-draws."""
+A random group can be the source itself, and a shuffle can leave a source as it is; rounding errors, which differ
+between processors, would decide on such draws."""
 Draw = Callable[[int, list[int]], Array]
 """Function of a number of draws and of the indices of the undecided tests that returns (draw, undecided test) values
 from the nulls of these tests."""
@@ -70,7 +70,8 @@ class MonteCarlo:
 
     def _reached(self) -> Array:
         """Indices of the draws that are at least as large as the statistic."""
-        return np.flatnonzero(self.null >= self.value - TIE_SHARE * abs(self.value))
+        largest = max(abs(self.value), np.abs(self.null).max(initial=0))
+        return np.flatnonzero(self.null >= self.value - TIE_SHARE * largest)
 
     def _far_above(self) -> bool:
         n = len(self.null)

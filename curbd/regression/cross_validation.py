@@ -142,9 +142,13 @@ class _Step(NamedTuple):
     reach: torch.Tensor
 
     def within(self, change: float) -> torch.Tensor:
-        """Return 1 + change C (fold, column, column), with the columns of the source in the rows C."""
+        """Return the Cholesky factor of 1 + change C (fold, column, column), with the source's columns in the rows C.
+
+        The matrix is positive definite, because the changed penalty is positive. LU factors of torch are avoided: those
+        of a stack of large matrices never end with several threads of oneMKL.
+        """
         rows = self.rows[:, :, self.columns]
-        return torch.eye(len(self.columns), dtype=rows.dtype, device=rows.device) + change * rows
+        return cholesky(torch.eye(len(self.columns), dtype=rows.dtype, device=rows.device) + change * rows)
 
 
 class _SingleSources:
@@ -190,7 +194,7 @@ class _SingleSources:
         K = self._lost_weights(step, change)
         self.W = self.W - K @ step.rows
         self.error_z = self.error_z + K @ step.sent
-        self.inverse.baddbmm_(step.rows.mT, torch.linalg.solve(step.within(change), step.rows), alpha=-change)
+        self.inverse.baddbmm_(step.rows.mT, torch.cholesky_solve(step.rows, step.within(change)), alpha=-change)
         self.block[source] = penalty
         self.step = None
 
@@ -204,7 +208,7 @@ class _SingleSources:
 
     def _lost_weights(self, step: _Step, change: float) -> torch.Tensor:
         """Return K (fold, unit, column): with another penalty the weights lose K times the rows of the inverse."""
-        return change * torch.linalg.solve(step.within(change), self.W[:, :, step.columns], left=False)
+        return change * torch.cholesky_solve(self.W[:, :, step.columns].mT, step.within(change)).mT
 
 
 def _descend(start: Array, groups: Sequence[list[int]], around: Around, factor: float) -> Array:

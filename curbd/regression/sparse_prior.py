@@ -17,7 +17,7 @@ import torch
 from curbd.network.fit import Fit, Posterior
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
-from curbd.regression.moments import Moments, solutions, times_scatter
+from curbd.regression.moments import Moments, cholesky, inverse_of, solutions, times_scatter
 from curbd.regression.sample_weights import with_one_scatter
 from curbd.regression.transitions import TrainingData, source_of_regressor
 
@@ -254,7 +254,7 @@ def _calibration(
     error = noise.sqrt()[:, None] * times_scatter(tensor(rng.standard_normal(size)), scatter.mT)
     simulated = total._replace(YZ=times_scatter(W, total.ZZ) + error)
     rows = propagated(first, simulated, source, variances, rounds)
-    covariance = noise[:, None, None] * torch.linalg.inv(total.ZZ + torch.diag_embed(rows.ridge))
+    covariance = noise[:, None, None] * inverse_of(cholesky(total.ZZ + torch.diag_embed(rows.ridge)))
     ratios = []
     for own in regions:
         gram = total.ZZ[..., own, :][..., own]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -33,3 +36,31 @@ def test_no_other_penalty_of_a_single_source_predicts_held_out_folds_better(seed
                 neighbour = block.copy()
                 neighbour[changed] = np.clip(neighbour[changed] * step, PENALTY_GRID[0], PENALTY_GRID[-1])
                 assert error(target, neighbour) >= error(target, block) * (1 - 2 * LEAST_ERROR_GAIN)
+
+
+WITH_THREADS = """
+import sys
+import numpy as np, torch
+from curbd.regression.cross_validation import choose_penalties
+from curbd.regression.moments import moments
+from curbd.regression.transitions import source_of_regressor
+
+torch.set_num_threads(int(sys.argv[1]))
+rng = np.random.default_rng(100)
+z = np.concatenate([rng.standard_normal((1500, 400)), np.ones((1500, 1))], axis=1)
+y = z[:, :400] @ rng.standard_normal((400, 400)) / 20 + rng.standard_normal((1500, 400))
+region = np.repeat([0, 1], 200)
+folds = moments(z, y, np.arange(1500) % 5)
+print(choose_penalties(folds, source_of_regressor(region, 0), np.ones((2, 3))).tolist())
+"""
+
+
+def test_penalties_of_large_regions_are_the_same_with_several_threads() -> None:
+    """Stacks of LU factors of 200 rows never end with several threads of oneMKL."""
+    chosen = [
+        subprocess.run(
+            [sys.executable, "-c", WITH_THREADS, threads], capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert chosen[0] == chosen[1] != ""
