@@ -28,7 +28,7 @@ from curbd.network.tensors import use_device
 from curbd.pathways.judge import judge
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 Array = np.ndarray
 Device = Literal["cpu", "cuda"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 
 def insert(page: Path, name: str, text: str) -> None:

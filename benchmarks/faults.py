@@ -31,7 +31,7 @@ from benchmarks.rows import add, finished, rows
 from curbd import tables, teachers
 from curbd.commands.workflow import snakemake_command
 from curbd.errors import UserError
-from curbd.storage import read_netcdf
+from curbd.storage.netcdf import read_netcdf
 from curbd.tables.files import problems
 
 KEYS = ("fault", "run")

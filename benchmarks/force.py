@@ -24,7 +24,7 @@ from curbd import teachers
 from curbd.estimators.fitting import fit_side_by_side
 from curbd.estimators.force import force
 from curbd.settings.models import Force
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 ROUNDS = 5
 """Rounds in which every way runs once; the median over rounds counts."""

@@ -24,7 +24,7 @@ from curbd.pathways.monte_carlo import ENOUGH_EXCEEDANCES
 from curbd.pathways.shuffled_source import SHUFFLES, SPLIT_RIDGE_SHARE, pathway_null
 from curbd.pathways.solved_regression import mean_of_active
 from curbd.regression.transitions import regressors, targets, transitions
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 Array = np.ndarray
 COUPLING = 0.02

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.document import markdown, number
 from benchmarks.ladder import PANELS
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442", "#999999")
 """The palette of Okabe and Ito, and grey, which colour-blind readers can distinguish."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 
 class Item(NamedTuple):

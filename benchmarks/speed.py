@@ -22,7 +22,7 @@ from curbd import teachers
 from curbd.estimators.shooting import shooting
 from curbd.network.fit import Fit
 from curbd.settings.models import Shooting
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 Array = np.ndarray
 PUBLISHED_PASSES = 70

@@ -27,7 +27,7 @@ from benchmarks.document import insert, markdown, number
 from benchmarks.scale import TAU_S, Size
 from curbd.commands.resources import memory_of_steps
 from curbd.settings.plan_reading import read_plan
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 KEYS = ("units", "regions", "samples", "threads", "step")
 """Columns that identify a row of steps.csv."""

@@ -255,7 +255,7 @@ def _teacher(arguments: argparse.Namespace) -> None:
 
 def _join(arguments: argparse.Namespace) -> None:
     from curbd.recording.joined import write_joined
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     print("\n".join(write_joined([read_netcdf(path) for path in arguments.recordings], arguments.out)))
 
@@ -267,7 +267,7 @@ def _ingest(arguments: argparse.Namespace) -> None:
     from curbd.recording.sufficiency import SHORTAGES_OF_LEVEL, amount_of_recording, shortages
     from curbd.settings.plan import load_plan
     from curbd.settings.recording import RecordingSettings
-    from curbd.storage import write_netcdf
+    from curbd.storage.netcdf import write_netcdf
 
     settings, shared, about = RecordingSettings(), set[str](), {"regions", "single units", "populations", "trials"}
     if arguments.plan is not None:
@@ -295,7 +295,8 @@ def _ingest(arguments: argparse.Namespace) -> None:
 def _experiments(arguments: argparse.Namespace) -> None:
     from curbd.inactivation.check import possible_experiments
     from curbd.settings.plan import as_json, load_plan
-    from curbd.storage import read_netcdf, whole_file
+    from curbd.storage.netcdf import read_netcdf
+    from curbd.storage.whole_files import whole_file
 
     plan, recording = load_plan(arguments.plan), read_netcdf(arguments.recording)
     wanted = plan.experiments(str(recording.attrs["recording"]))
@@ -316,7 +317,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _perturbed(arguments: argparse.Namespace) -> xr.Dataset | None:
     """Read the trials with a real perturbation; None if the recording has none."""
-    from curbd.storage import groups_of, read_netcdf
+    from curbd.storage.netcdf import groups_of, read_netcdf
 
     has_any = "perturbed" in groups_of(arguments.recording)
     return read_netcdf(arguments.recording, "perturbed") if has_any else None
@@ -330,7 +331,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from curbd.pathways.judge import judge
     from curbd.pathways.judged_fits import JudgedFits
     from curbd.pathways.null_table import null_table
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
@@ -353,7 +354,7 @@ def _dynamics(arguments: argparse.Namespace) -> None:
     from curbd.dynamics.dynamics_tables import dynamics_of
     from curbd.dynamics.system import system_of
     from curbd.network.view import views
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
@@ -369,7 +370,7 @@ def _contrasts(arguments: argparse.Namespace) -> None:
     from curbd.contrasts.contrast import contrast_tables
     from curbd.network.view import view
     from curbd.settings.plan import load_plan
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
@@ -398,7 +399,7 @@ def _changes(arguments: argparse.Namespace) -> None:
     from curbd.changes.change_table import change_tables
     from curbd.network.view import view
     from curbd.settings.plan import load_plan
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)
@@ -416,7 +417,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
@@ -440,7 +441,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.inactivation.comparison import compare
-    from curbd.storage import groups_of, read_netcdf
+    from curbd.storage.netcdf import groups_of, read_netcdf
 
     if "perturbed" not in groups_of(arguments.recording):
         # A control session, which shares the setting `perturbed` with sessions that have such trials.
@@ -493,7 +494,7 @@ def _tables(arguments: argparse.Namespace) -> None:
     from curbd.commands.workflow import workflow_folder
     from curbd.export.crate import write_crate
     from curbd.settings.plan import load_plan
-    from curbd.storage import whole_file
+    from curbd.storage.whole_files import whole_file
     from curbd.tables.collect import collect_run, provenance
 
     plan, folder = load_plan(arguments.plan), arguments.results / "tables"
@@ -523,7 +524,7 @@ def _tables(arguments: argparse.Namespace) -> None:
 def _degeneracy(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.degeneracy.degeneracy_table import degeneracy_table
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     recording, _ = read_recording(arguments)
     networks = [read_netcdf(path) for path in arguments.networks]
@@ -557,7 +558,7 @@ def _shared(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.animals.shared_network import shared_network
     from curbd.animals.shared_tables import shared_tables
-    from curbd.storage import read_netcdf, write_netcdf
+    from curbd.storage.netcdf import read_netcdf, write_netcdf
 
     recordings = [read_netcdf(path) for path in arguments.recordings]
     network = shared_network(

@@ -23,7 +23,7 @@ from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
 from curbd.settings.shared import Shared
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 from curbd.tables import TABLES, UNIT_SCORES, Column, Table
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 from curbd import tables
 from curbd.errors import UserError, did_you_mean
-from curbd.storage import open_netcdf
+from curbd.storage.netcdf import open_netcdf
 
 FILES = {"recordings": "*/recording.nc", "networks": "*/*/network.nc", "currents_of_units": "*/*/currents.nc"}
 """Name of a kind of netCDF files of a run -> pattern of their paths in the folder of the results."""

@@ -88,7 +88,7 @@ def _currents(arguments: argparse.Namespace) -> None:
     from curbd.network.truth import read_true_currents
     from curbd.pathways.current_file import write_currents
     from curbd.pathways.currents import table_of_views
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.null_table import null_table
     from lrfit.population_network.pathway_table import pathway_table
     from lrfit.population_network.view import CURRENT_UNIT, population_views
@@ -122,7 +122,7 @@ def _windows(arguments: argparse.Namespace) -> None:
 
 def _dynamics(arguments: argparse.Namespace) -> None:
     from curbd.dynamics.dynamics_tables import dynamics_of
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.dynamics import population_system
     from lrfit.population_network.view import population_views
 
@@ -137,7 +137,7 @@ def _dynamics(arguments: argparse.Namespace) -> None:
 
 def _inactivate(arguments: argparse.Namespace) -> None:
     from curbd.inactivation.interactions import measures_of_effects
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.experiments import run_population_experiments
 
     use_threads_and_device(arguments)
@@ -151,7 +151,7 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 
 def _latents(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     recording, _ = read_recording(arguments)
     networks = read_netcdf(arguments.network)
@@ -170,7 +170,7 @@ def _latents(arguments: argparse.Namespace) -> None:
 
 def _mechanism(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
     from lrfit.mechanism.mechanism_tables import mechanism_tables
 
     use_threads_and_device(arguments)

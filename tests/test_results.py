@@ -11,7 +11,7 @@ import xarray as xr
 import curbd
 from curbd import tables
 from curbd.errors import UserError
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from curbd import storage
 from curbd.errors import UserError
+from curbd.storage import netcdf
+from curbd.storage.hdf5 import whole_large_hdf5
+from curbd.storage.netcdf import groups_of, read_netcdf, write_netcdf
+from curbd.storage.whole_files import whole_file
 
 DATA = xr.Dataset(
     {"a": (("x", "y"), np.random.default_rng(0).normal(size=(200, 100))), "s": ("x", np.array(["é"] * 200))},
@@ -26,13 +29,13 @@ DATA = xr.Dataset(
 
 def test_groups_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "my results [v2]" / "it's.nc"
-    storage.write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
-    assert storage.read_netcdf(path).identical(DATA)
-    assert storage.read_netcdf(path, "truth").identical(DATA.rename(x="z"))
-    assert storage.groups_of(path) == {"truth"}
+    write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
+    assert read_netcdf(path).identical(DATA)
+    assert read_netcdf(path, "truth").identical(DATA.rename(x="z"))
+    assert groups_of(path) == {"truth"}
     assert [file.name for file in path.parent.iterdir()] == ["it's.nc"]
     content = path.read_bytes()
-    storage.write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
+    write_netcdf({"/": DATA, "truth": DATA.rename(x="z")}, path)
     assert path.read_bytes() == content
 
 
@@ -47,9 +50,9 @@ def test_no_lock_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(h5py.File, "__init__", spied)
     path = tmp_path / "a.nc"
-    storage.write_netcdf({"/": DATA}, path)
-    storage.read_netcdf(path)
-    storage.groups_of(path)
+    write_netcdf({"/": DATA}, path)
+    read_netcdf(path)
+    groups_of(path)
     assert len(opened) >= 3
     assert all(driver == "core" or locking is False for driver, locking in opened)
 
@@ -61,16 +64,16 @@ def test_a_file_system_without_room_is_one_line(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError) as raised:
-        storage.write_netcdf({"/": DATA}, tmp_path / "a.nc")
+        write_netcdf({"/": DATA}, tmp_path / "a.nc")
     assert str(raised.value).startswith(f"{tmp_path / 'a.nc'}: found ")
     assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_a_library_without_a_number_is_told_too(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no space left"), storage.whole_file(tmp_path / "a.parquet"):
+    with pytest.raises(UserError, match="no space left"), whole_file(tmp_path / "a.parquet"):
         raise OSError("Error writing bytes to file. Detail: No space left on device")
-    with pytest.raises(OSError, match="something else"), storage.whole_file(tmp_path / "a.parquet"):
+    with pytest.raises(OSError, match="something else"), whole_file(tmp_path / "a.parquet"):
         raise OSError("something else")
 
 
@@ -91,7 +94,7 @@ def test_a_step_on_a_full_disk_ends_with_one_line(tmp_path: Path) -> None:
 
 def test_a_large_file_is_reserved_written_and_cut_to_its_size(tmp_path: Path) -> None:
     values = np.arange(1000.0)
-    with storage.whole_large_hdf5(tmp_path / "a.h5", 1_000_000) as file:
+    with whole_large_hdf5(tmp_path / "a.h5", 1_000_000) as file:
         file["values"] = values
     assert (tmp_path / "a.h5").stat().st_size < 20_000
     with h5py.File(tmp_path / "a.h5") as file:
@@ -100,7 +103,7 @@ def test_a_large_file_is_reserved_written_and_cut_to_its_size(tmp_path: Path) ->
 
 def test_a_large_file_without_room_is_one_line(tmp_path: Path) -> None:
     program = (
-        "import resource, sys; from curbd.storage import whole_large_hdf5; from curbd.errors import UserError\n"
+        "import resource, sys; from curbd.storage.hdf5 import whole_large_hdf5; from curbd.errors import UserError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n  with whole_large_hdf5(sys.argv[1], 100_000): pass\n"
         "except UserError as error: print(error)"
@@ -116,10 +119,10 @@ def test_large_variables_stay_in_their_file_and_are_read_by_trials(
 ) -> None:
     values = np.random.default_rng(0).normal(size=(6, 40, 30))
     recording = xr.Dataset({"rates": (("trial", "time", "unit"), values)}, coords={"trial": np.arange(6)})
-    monkeypatch.setattr(storage, "LARGE_VARIABLE_BYTES", values.nbytes // 2)
-    storage.write_netcdf({"/": recording}, tmp_path / "recording.nc")
+    monkeypatch.setattr(netcdf, "LARGE_VARIABLE_BYTES", values.nbytes // 2)
+    write_netcdf({"/": recording}, tmp_path / "recording.nc")
     with h5py.File(tmp_path / "recording.nc") as file:
         assert file["rates"].chunks == (1, 40, 30)
-    small, whole = (storage.read_netcdf(tmp_path / "recording.nc", large_on_disk=on_disk) for on_disk in (True, False))
+    small, whole = (read_netcdf(tmp_path / "recording.nc", large_on_disk=on_disk) for on_disk in (True, False))
     assert small.identical(whole)
     np.testing.assert_array_equal(small.isel(trial=slice(2, 4))["rates"].values, values[2:4])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.document import insert, markdown, number
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 COLOURS = {"model": "#1B6CA8", "baseline": "#B5651D", "chance": "#9A9A9A", "ceiling": "#2E7D4F"}
 PANELS_PER_LINE = 3

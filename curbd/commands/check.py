@@ -21,7 +21,8 @@ from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import FORMATS
-from curbd.storage import files_of, is_zarr, whole_file
+from curbd.storage.whole_files import whole_file
+from curbd.storage.zarr_folders import files_of, is_zarr
 
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""

@@ -11,7 +11,8 @@ import numpy as np
 from curbd.settings.models import Model
 from curbd.settings.plan import Plan
 from curbd.settings.recordings_table import Recording
-from curbd.storage import is_zarr, readable_hdf5, zarr_group
+from curbd.storage.hdf5 import readable_hdf5
+from curbd.storage.zarr_folders import is_zarr, zarr_group
 
 MODELS_OF_POPULATIONS = {
     "full_rank": Model(family="full_rank", smoothing_s=0.0),

@@ -27,7 +27,7 @@ from curbd.settings.models import (
     Trajectory,
 )
 from curbd.settings.plan import Plan
-from curbd.storage import open_netcdf
+from curbd.storage.netcdf import open_netcdf
 from curbd.tables.files import read
 
 MAX_TIME_CONSTANTS = 50

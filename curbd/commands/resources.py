@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curbd.storage import LARGE_VARIABLE_BYTES
+from curbd.storage.netcdf import LARGE_VARIABLE_BYTES
 
 PYTHON_MB = 800
 """Python, its libraries, and a block of currents."""

@@ -40,7 +40,7 @@ def write_dynamics(arguments: argparse.Namespace, described: Dynamics) -> None:
     import networkx as nx
 
     from curbd import tables
-    from curbd.storage import whole_file
+    from curbd.storage.whole_files import whole_file
 
     for name in DYNAMICS_TABLES:
         tables.write(name, described.tables[name], arguments.out / tables.TABLES[name].file)
@@ -53,7 +53,7 @@ def write_dynamics(arguments: argparse.Namespace, described: Dynamics) -> None:
 def fit_model(arguments: argparse.Namespace) -> Model:
     """Read the settings of the model of the step `fit` from the plan, with all defaults."""
     from curbd.settings.plan import load_plan
-    from curbd.storage import open_netcdf
+    from curbd.storage.netcdf import open_netcdf
 
     with open_netcdf(arguments.recording) as recording:
         name = str(recording.attrs["recording"])
@@ -77,7 +77,9 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
 
     from curbd import tables
     from curbd.scores.constraints import constraint_table
-    from curbd.storage import RESULTS_VERSION, whole_file, write_netcdf
+    from curbd.storage import RESULTS_VERSION
+    from curbd.storage.netcdf import write_netcdf
+    from curbd.storage.whole_files import whole_file
 
     use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
@@ -132,7 +134,7 @@ def write_windows(arguments: argparse.Namespace, judge: JudgeOfModel) -> None:
     from curbd import tables
     from curbd.pathways.window_table import time_windows, window_table
     from curbd.settings.plan import load_plan
-    from curbd.storage import read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
     use_threads_and_device(arguments)
     recording, _ = read_recording(arguments)

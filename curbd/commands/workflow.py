@@ -13,7 +13,7 @@ from pathlib import Path
 from curbd.errors import UserError
 from curbd.settings.places import study_folder
 from curbd.settings.yaml_file import read_yaml
-from curbd.storage import told_if_unwritable
+from curbd.storage.whole_files import told_if_unwritable
 
 PACKAGE = Path(__file__).resolve().parents[1]
 WORKFLOW_FOLDERS = (PACKAGE.parent, PACKAGE / "installed_workflow")

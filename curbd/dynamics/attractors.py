@@ -9,7 +9,7 @@ import numpy as np
 from curbd.dynamics.field import Field
 from curbd.dynamics.fixed_points import FixedPoint, portrait
 from curbd.dynamics.limit_cycles import LimitCycle, limit_cycles
-from curbd.network.view import Recorded
+from curbd.network.recorded import Recorded
 
 Array = np.ndarray
 MAX_CONDITIONS = 12

@@ -20,7 +20,7 @@ from curbd.dynamics.slow_manifolds import manifold_angles
 from curbd.dynamics.slow_modes import WARNING, DelayLine, delay_line_test, line_attractor_score, non_normality
 from curbd.dynamics.system import System
 from curbd.dynamics.transitions import graph_of, input_events, node_names, transitions
-from curbd.network.view import Recorded
+from curbd.network.recorded import Recorded
 from curbd.progress import tracked
 from curbd.tables.dynamics import TABLES
 

@@ -15,7 +15,7 @@ from curbd.dynamics.attractors import Attractor
 from curbd.dynamics.fixed_points import FixedPoint
 from curbd.dynamics.limit_cycles import LimitCycle, on_cycle
 from curbd.dynamics.system import System
-from curbd.network.view import Recorded
+from curbd.network.recorded import Recorded
 
 Array = np.ndarray
 AUTONOMOUS = "autonomous"

@@ -43,7 +43,7 @@ from curbd.regression.transitions import (
     transitions,
 )
 from curbd.settings.models import Model, OneStep
-from curbd.storage import LARGE_VARIABLE_BYTES
+from curbd.storage.netcdf import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray
 M = TypeVar("M", StateMoments, Moments)

@@ -16,7 +16,7 @@ from rocrate.model.file import File
 from rocrate.rocrate import ROCrate
 
 from curbd import tables
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -45,7 +45,7 @@ def write_crate(folder: Path, snakefile: Path, origin: Mapping[str, Any]) -> Non
 
     Raises
     ------
-    UserError : a file cannot be written, see `curbd.storage.whole_file`.
+    UserError : a file cannot be written, see `curbd.storage.whole_files.whole_file`.
 
     References
     ----------

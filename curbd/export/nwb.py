@@ -19,7 +19,9 @@ from pynwb.core import DynamicTable
 from curbd import tables
 from curbd.errors import UserError
 from curbd.results import Results
-from curbd.storage import is_zarr, sha256, told_if_unwritable, whole_file
+from curbd.storage.checksum import sha256
+from curbd.storage.whole_files import told_if_unwritable, whole_file
+from curbd.storage.zarr_folders import is_zarr
 
 Array = np.ndarray
 READ_VALUES = 1 << 22

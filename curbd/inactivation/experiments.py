@@ -17,9 +17,10 @@ from curbd.inactivation.readouts import Readout, readouts
 from curbd.inactivation.robustness import EffectRobustness, effect_robustness
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch
+from curbd.network.recorded import Recorded
 from curbd.network.residual import one_step_residual
 from curbd.network.truth import comparable_truth, true_network
-from curbd.network.view import Recorded, View, view, views
+from curbd.network.view import View, view, views
 from curbd.progress import progress
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 

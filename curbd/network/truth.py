@@ -14,7 +14,7 @@ from curbd.network.nonlinearity import nonlinearity_of
 from curbd.network.sources import Source
 from curbd.network.view import View
 from curbd.recording.scaling import is_model_activity
-from curbd.storage import groups_of, read_netcdf
+from curbd.storage.netcdf import groups_of, read_netcdf
 
 Array = np.ndarray
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
+from curbd.network.activity_moments import ACTIVITY_VALUES, ActivityMoments
 from curbd.network.adaptation import adaptation_current, adaptation_states
 from curbd.network.equation import Network, weights
 from curbd.network.file import block_ranks_of, factors_of, network_of, posterior_of
 from curbd.network.fit import BlockRanks, Posterior
+from curbd.network.recorded import Recorded, inputs_of, labels_of
 from curbd.network.residual import acting_rates, error_of_units, observed_currents
 from curbd.network.silent_states import silent_states
 from curbd.network.sources import BIAS, SELF_ADAPTATION, Source, sources_of
@@ -28,152 +30,14 @@ from curbd.network.uncertainty import (
     summed_covariance,
     unseen_share,
 )
-from curbd.recording.scaling import MAX_SCALED_RATE, own_nonlinearity, rate_scale, scaled_rates, silent
+from curbd.recording.scaling import MAX_SCALED_RATE, rate_scale, scaled_rates
 
 Array = np.ndarray
 Rates = Literal["observed", "inferred", "drawn"]
 RATE_VARIABLES = {"inferred": "inferred_rates", "drawn": "drawn_rates"}
 """Variables of network.nc that hold the rates behind noisy observations: their posterior mean, and a draw."""
-ACTIVITY_VALUES = 1 << 23
-"""Number of values of the activity that are scaled or centred at the same time."""
 ZERO_SINGULAR_VALUE = 1e-8
 """Singular values of a block count as 0 below this share of the largest singular value of the connectivity."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A recording in plain arrays.
-
-    Attributes
-    ----------
-    r : (trial, time, unit) scaled rates, in the range of the nonlinearity, NaN where missing.
-    u : (trial, time, input) inputs.
-    input_name : (input,) names of the inputs.
-    unit_id, region : (unit,) labels of the units.
-    condition : (trial,) labels of the trials.
-    train : (trial,) bool, True for training trials.
-    time_s : (time,) centres of the bins, s.
-    silent : scaled rate of a unit that does not fire.
-    """
-
-    r: Array
-    u: Array
-    input_name: Array
-    unit_id: Array
-    region: Array
-    condition: Array
-    train: Array
-    time_s: Array
-    silent: float
-
-    @cached_property
-    def regions(self) -> list[str]:
-        """Names of the regions, sorted."""
-        return [str(name) for name in np.unique(self.region)]
-
-    @cached_property
-    def region_of_unit(self) -> Array:
-        """(unit,) index of each unit's region in ``regions``."""
-        return np.searchsorted(self.regions, self.region)
-
-    @cached_property
-    def observed(self) -> Array:
-        """(trial, time) bool: True for bins in which every unit was observed."""
-        return np.isfinite(self.r).all(2)
-
-    @property
-    def samples(self) -> Array:
-        """(sample, unit) scaled rates of all bins in which every unit was observed."""
-        return self.r[self.observed]
-
-
-class ActivityMoments(NamedTuple):
-    """First and second moments of the presynaptic activity [r, u, 1].
-
-    Attributes
-    ----------
-    n : number of bins.
-    mean : (regressor,) mean over bins.
-    scatter : (regressor, regressor) products about the mean, summed over bins.
-    """
-
-    n: int
-    mean: Array
-    scatter: Array
-
-    @classmethod
-    def of(cls, z: Array) -> ActivityMoments:
-        """Compute the moments of activity (trial, time, regressor) over its complete bins."""
-        complete = np.isfinite(z).all(2)
-        n = int(complete.sum())
-        total, scatter = np.zeros(z.shape[2]), np.zeros((z.shape[2],) * 2)
-        for trial, bins in zip(z, complete, strict=True):
-            total += trial[bins].sum(0)
-        mean = total / max(n, 1)
-        # Products about the mean, some trials at a time: the mean may be far larger than what varies.
-        for trials in np.array_split(np.arange(len(z)), max(1, z.size // ACTIVITY_VALUES)):
-            centred = z[trials][complete[trials]] - mean
-            scatter += centred.T @ centred
-        return cls(n, mean, scatter)
-
-
-class CurrentView(Protocol):
-    """What the tables of currents ask of a fitted network: `View`, or the view of a population network in `lrfit`."""
-
-    @property
-    def unit_id(self) -> Array:
-        """Return the (unit,) names of the units."""
-
-    @property
-    def region(self) -> Array:
-        """Return the (unit,) regions of the units."""
-
-    @property
-    def regions(self) -> list[str]:
-        """Return the names of the regions, sorted."""
-
-    @property
-    def condition(self) -> Array:
-        """Return the (trial,) labels of the trials."""
-
-    @property
-    def time_s(self) -> Array:
-        """Return the (time,) centres of the bins, s."""
-
-    @property
-    def sources(self) -> list[Source]:
-        """Return all sources of currents."""
-
-    @property
-    def pathway_sources(self) -> list[Source]:
-        """Return the sources whose pathways are judged."""
-
-    @property
-    def W(self) -> Array:
-        """Return the (unit, regressor) weights of all regressors."""
-
-    @property
-    def z(self) -> Array:
-        """Return the regressors (trial, time, regressor), NaN in bins that are missing."""
-
-    @property
-    def activity_moments(self) -> ActivityMoments:
-        """Return the moments of the regressors over all complete bins."""
-
-    def current(self, source: Source, units: Array | slice = slice(None)) -> Array:
-        """Compute the current (trial, time, unit) that a source sends to some units."""
-
-    def excitatory_current(self, source: Source, units: Array | slice = slice(None)) -> Array:
-        """Compute the excitatory part (trial, time, unit) of a current; NaN if the network has none."""
-
-    def mean_current_variance(self, source: Source, region: str, trials: Array) -> Array | None:
-        """Return the posterior variance (time,) of a current averaged over units and trials; None if not known."""
-
-    def expected_r2(self, source: Source, region: str) -> float:
-        """Return the R2 with the true current that the posterior expects; NaN if not known."""
-
-    def unseen_share(self, source: Source) -> float:
-        """Return the share of a source's variance that noise hides; NaN if not known."""
 
 
 @dataclass(frozen=True)
@@ -401,13 +265,6 @@ class View(Recorded):
         return posterior_draws(self.network, self.posterior, n_draws, seed)
 
 
-def recorded(recording: xr.Dataset) -> Recorded:
-    """Convert a recording to plain arrays, with its recorded inputs and observed rates."""
-    return Recorded(
-        **_labels(recording, own_nonlinearity(recording)), r=scaled_rates(recording).values, u=_inputs(recording)
-    )
-
-
 def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates: Rates = "inferred") -> View:
     """Combine a recording with one fit of a model: rates, inputs, labels and the fitted network in plain arrays.
 
@@ -428,7 +285,7 @@ def view(recording: xr.Dataset, networks: xr.Dataset, fit_index: int = 0, rates:
     -------
     The recording as the fit sees it.
     """
-    labels, u = _labels(recording, str(networks.attrs["phi"])), _inputs(recording)
+    labels, u = labels_of(recording, str(networks.attrs["phi"])), inputs_of(recording)
     hidden = networks["input_hidden"].values
     if hidden.any():
         u = np.concatenate([u, networks["hidden"].values[fit_index]], axis=2)
@@ -494,20 +351,3 @@ def _activity(rates: Iterable[Array], u: Array) -> Array:
         start += len(r)
     assert activity is not None
     return activity
-
-
-def _labels(recording: xr.Dataset, nonlinearity: str) -> dict[str, Any]:
-    """Collect the fields of `Recorded` that are the same for all fits."""
-    return {
-        "input_name": recording["input"].values.astype(str),
-        "unit_id": recording["unit_id"].values.astype(str),
-        "region": recording["region"].values.astype(str),
-        "condition": recording["condition"].values.astype(str),
-        "train": recording["split"].values == "train",
-        "time_s": recording["time"].values,
-        "silent": silent(recording, nonlinearity),
-    }
-
-
-def _inputs(recording: xr.Dataset) -> Array:
-    return recording["inputs"].transpose("trial", "time", "input").values

@@ -8,11 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from curbd.network.current_pairs import CurrentPair
+from curbd.network.current_view import CurrentView
 from curbd.network.perturbation import Action, silencing
 from curbd.network.perturbed_run import perturbed_free_runs
 from curbd.network.sources import Source
 from curbd.network.truth import correlation
-from curbd.network.view import CurrentView, View
+from curbd.network.view import View
 
 Array = np.ndarray
 MAX_SILENCED_TRIALS = 60

@@ -10,10 +10,11 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
-from curbd.network.view import CurrentView
+from curbd.network.current_view import CurrentView
 from curbd.pathways.currents import current_coordinates
 from curbd.progress import progress
-from curbd.storage import LARGE_VARIABLE_BYTES, whole_large_hdf5, write_group
+from curbd.storage.hdf5 import whole_large_hdf5
+from curbd.storage.netcdf import LARGE_VARIABLE_BYTES, write_group
 
 Array = np.ndarray
 BLOCK_VALUES = 1 << 24
@@ -44,7 +45,7 @@ def write_currents(
 
     Raises
     ------
-    UserError : the file cannot be written, see `curbd.storage.whole_file`.
+    UserError : the file cannot be written, see `curbd.storage.whole_files.whole_file`.
     """
     first = fits[0]
     shape = len(fits), len(first.sources), len(first.condition), len(first.time_s), len(first.unit_id)

@@ -12,7 +12,8 @@ import xarray as xr
 from scipy.special import ndtri as normal_quantile
 from scipy.special import stdtrit as t_quantile
 
-from curbd.network.view import CurrentView, views
+from curbd.network.current_view import CurrentView
+from curbd.network.view import views
 
 Array = np.ndarray
 CURRENT_SIGNS = ("net", "excitatory", "inhibitory")

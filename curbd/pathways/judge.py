@@ -9,10 +9,11 @@ import pandas as pd
 import xarray as xr
 
 from curbd.network.current_pairs import CurrentPair
+from curbd.network.current_view import CurrentView
 from curbd.network.equation import weights
 from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import against_truth, comparable_truth, true_network
-from curbd.network.view import CurrentView, View
+from curbd.network.view import View
 from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.grades import with_verdicts

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from curbd.network.altered_weights import SAME_SIZE_SHARE, altered, fewest_bits, most_noise
+from curbd.network.current_view import CurrentView
 from curbd.network.sources import Source
-from curbd.network.view import CurrentView
 
 Array = np.ndarray
 

@@ -11,7 +11,8 @@ from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import is_remote, location
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import folder_mistake
-from curbd.storage import is_zarr, readable_hdf5, zarr_group
+from curbd.storage.hdf5 import readable_hdf5
+from curbd.storage.zarr_folders import is_zarr, zarr_group
 
 __all__ = ["BinnedTrials", "RecordingFile", "Series", "Spikes", "Truth", "open_recording"]
 

@@ -18,7 +18,8 @@ from curbd.recording.scaling import scaled_rates
 from curbd.recording.selection import Selection
 from curbd.settings.places import is_remote
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import RESULTS_VERSION, sha256
+from curbd.storage import RESULTS_VERSION
+from curbd.storage.checksum import sha256
 
 Array = np.ndarray
 RECORDING_NAMES = {

@@ -32,7 +32,7 @@ from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import unit_table
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
-from curbd.storage import readable_hdf5
+from curbd.storage.hdf5 import readable_hdf5
 
 SPIKE_TIMES_ADVICE = (
     "spike times are read from NWB files: write one with pynwb, or hand the spike times over in Python"

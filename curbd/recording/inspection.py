@@ -32,7 +32,8 @@ from curbd.recording.sufficiency import statements
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import location
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Windows
-from curbd.storage import files_of, is_zarr, readable_hdf5, zarr_group
+from curbd.storage.hdf5 import readable_hdf5
+from curbd.storage.zarr_folders import files_of, is_zarr, zarr_group
 
 if TYPE_CHECKING:
     import pandas as pd

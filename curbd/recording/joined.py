@@ -14,7 +14,7 @@ import xarray as xr
 
 from curbd.errors import UserError
 from curbd.recording.dataset import RECORDING_NAMES
-from curbd.storage import whole_hdf5
+from curbd.storage.hdf5 import whole_hdf5
 
 Array = np.ndarray
 TIME_TOLERANCE_SHARE = 0.01

@@ -28,7 +28,8 @@ from curbd.recording.recording_file import RecordingFile, Series, Spikes
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.recording.unreadable import READING_ERRORS, UnreadableError, broken_links, reading, reason_of
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import is_zarr, readable_hdf5
+from curbd.storage.hdf5 import readable_hdf5
+from curbd.storage.zarr_folders import is_zarr
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from hdmf.build import ConstructError
 from pynwb import NWBFile
 
 from curbd.recording.unreadable import READING_ERRORS, UnreadableError, reason_of
-from curbd.storage import zarr_group
+from curbd.storage.zarr_folders import zarr_group
 
 UNSAFE = "NUMCODECS_ALLOW_UNSAFE_PICKLE_DECODE"
 """Environment variable with which numcodecs reads pickles."""

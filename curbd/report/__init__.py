@@ -6,7 +6,7 @@ from pathlib import Path
 
 from curbd.report.page import OVERVIEW, pages
 from curbd.report.reading import read_run
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 
 
 def write_report(tables: Path, results: Path, out: Path) -> None:

@@ -17,7 +17,7 @@ from curbd.network.view import Rates, View, view
 from curbd.report.drawing import Palette, colours
 from curbd.settings.models import OWN_RECORDING
 from curbd.settings.report import ReportSettings
-from curbd.storage import read_netcdf
+from curbd.storage.netcdf import read_netcdf
 from curbd.tables import TABLES, read
 
 

@@ -19,7 +19,7 @@ from curbd.settings.config import Defaults
 from curbd.settings.places import REMOTE, is_remote, location
 from curbd.settings.section import NAME, RESERVED_NAMES, Section
 from curbd.settings.validation import annotation_at, check, dotted, takes_text
-from curbd.storage import is_zarr
+from curbd.storage.zarr_folders import is_zarr
 
 Format = Literal["nwb", "hdf5"]
 REQUIRED_COLUMNS = ("recording", "path", "format")

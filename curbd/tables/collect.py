@@ -15,7 +15,8 @@ import pandas as pd
 from curbd import tables
 from curbd.settings.plan import Plan
 from curbd.settings.result_files import paths_of_models, paths_of_recordings
-from curbd.storage import RESULTS_VERSION, open_netcdf
+from curbd.storage import RESULTS_VERSION
+from curbd.storage.netcdf import open_netcdf
 from curbd.tables.column import ABOUT, SESSION_COLUMNS
 
 N_LATENTS = ["n_latents", "n_latents_low", "n_latents_high"]

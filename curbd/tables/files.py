@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 from curbd.tables.catalog import TABLES
 from curbd.tables.column import ABOUT, SESSION_COLUMNS, Column
 from curbd.tables.fits import UNIT_SCORES

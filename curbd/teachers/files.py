@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from curbd.errors import UserError
-from curbd.storage import whole_hdf5
+from curbd.storage.hdf5 import whole_hdf5
 from curbd.teachers.coupled_oscillators import FieldTeacher
 from curbd.teachers.populations import PopulationTeacher
 from curbd.teachers.teacher import Teacher

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from curbd.network.activity_moments import ActivityMoments
+from curbd.network.recorded import Recorded, recorded
 from curbd.network.sources import BIAS, SELF_HISTORY, Source
-from curbd.network.view import ActivityMoments, Recorded, recorded
 from lrfit.population_network.currents import mean_current_variance
 from lrfit.population_network.echo import source_weights
 from lrfit.population_network.file import Fitted, fitted_of, indicator_of, verdict_of
@@ -28,7 +29,7 @@ CURRENT_UNIT = "units of the log rate"
 
 @dataclass(frozen=True)
 class PopulationView(Recorded):
-    """A recording as a population network sees it, with the doors of `curbd.network.view.CurrentView`.
+    """A recording as a population network sees it, with the doors of `curbd.network.current_view.CurrentView`.
 
     The regressors z of the currents are the curved latents f(z) of all regions and hidden drives, then the known
     sources, then what the own past spikes of every unit add to its log rate; the weights W are those into the log rates

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.network.view import Recorded, recorded
+from curbd.network.recorded import Recorded, recorded
 from curbd.pathways.window_table import TimeWindow
 from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance

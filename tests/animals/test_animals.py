@@ -15,7 +15,7 @@ from curbd.animals.hierarchy import AnimalMoments, solve_hierarchy
 from curbd.animals.missing_units import expected_units, shared_covariance
 from curbd.cli import main
 from curbd.network.truth import correlation
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from curbd.teachers import Animals, several_animals
 
 MODEL = curbd.Model(family="full_rank", seeds=[0])

@@ -15,7 +15,7 @@ from curbd.commands.remarks import remarks
 from curbd.pathways.contradictions import contradictions
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import read_plan
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 
 REGION = ["a"] * 3 + ["b"] * 3
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from curbd.commands.resources import memory_of_steps
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 from tests.support.known_network import small
 
 

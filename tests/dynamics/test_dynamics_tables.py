@@ -14,7 +14,7 @@ from benchmarks.recorded import recorded
 from curbd import tables
 from curbd.cli import main
 from curbd.dynamics.slow_modes import WARNING
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 from curbd.tables.dynamics import TABLES
 from lrfit.teachers import constructed, tasks
 from tests.support.known_network import known_networks, small

@@ -12,7 +12,7 @@ from curbd.estimators.fitting import FULL_RANK, Registered, all_trials, fit_seed
 from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.models import ESTIMATORS, Model
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from lrfit.estimators.fitting import LOW_RANK
 from tests.support.known_network import recorded
 

@@ -13,7 +13,7 @@ from scipy import stats
 from curbd import tables
 from curbd.group.group_table import group_table
 from curbd.group.random_effects import combine, stouffer
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 from curbd.tables.collect import session_names
 
 

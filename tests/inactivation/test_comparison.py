@@ -16,7 +16,7 @@ from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.pathways.judge import judge
 from curbd.settings.experiments import ExperimentSettings, Inactivation
 from curbd.settings.models import Model
-from curbd.storage import groups_of, read_netcdf, write_netcdf
+from curbd.storage.netcdf import groups_of, read_netcdf, write_netcdf
 from tests.support.plans import write_plan
 
 UNITS, REGION = [f"u{index}" for index in range(9)], ["A"] * 3 + ["B"] * 3 + ["C"] * 3

@@ -15,7 +15,7 @@ from curbd.pathways import current_file
 from curbd.pathways.current_file import write_currents
 from curbd.pathways.currents import current_table, decompose
 from curbd.settings.models import Model
-from curbd.storage import read_netcdf
+from curbd.storage.netcdf import read_netcdf
 from tests.support.known_network import known_networks, small
 
 Known = tuple[xr.Dataset, xr.Dataset, xr.Dataset, xr.DataArray]

@@ -18,7 +18,7 @@ from curbd.recording.ingest import Session, ingest
 from curbd.recording.recording_file import RecordingFile, Spikes, Truth
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from tests.support.in_memory import series, series_file, spike_file, trial_file, unit_table
 
 REGIONS = ["a", "a", "a", "b", "b", "b"]

@@ -15,7 +15,7 @@ from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
 from curbd.recording.joined import write_joined
 from curbd.settings.contrasts import Change
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 
 
 @pytest.fixture(scope="module")

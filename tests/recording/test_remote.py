@@ -21,7 +21,7 @@ from curbd.recording import open_recording
 from curbd.recording.inspection import inspect
 from curbd.settings.plan import load_plan
 from curbd.settings.plan_reading import read_plan
-from curbd.storage import read_netcdf
+from curbd.storage.netcdf import read_netcdf
 from tests.support.workspace import make_workspace, planned, snakemake
 
 

@@ -13,7 +13,8 @@ from curbd import cli
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.inspection import inspect
-from curbd.storage import read_netcdf, sha256
+from curbd.storage.checksum import sha256
+from curbd.storage.netcdf import read_netcdf
 from tests.support.workspace import make_workspace, run_steps
 
 hdmf_zarr = pytest.importorskip("hdmf_zarr", reason="the extra `zarr` is not installed")

@@ -12,7 +12,7 @@ import xarray as xr
 from curbd import tables
 from curbd.report import cautions, comparison_sentences, findings, outlook
 from curbd.report.reading import RecordingResults
-from curbd.storage import read_netcdf
+from curbd.storage.netcdf import read_netcdf
 
 
 def scored(three: RecordingResults, **changed: float) -> RecordingResults:

@@ -18,7 +18,7 @@ from curbd.report import write_report
 from curbd.report.page import pages
 from curbd.report.questions import pathway_tables
 from curbd.report.reading import read_run
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from tests.support.small_run import call, copy_tables, page_paths
 
 

@@ -20,7 +20,7 @@ from curbd import tables
 from curbd.cli import main as curbd
 from curbd.commands.default_models import with_default_models
 from curbd.settings.plan_reading import read_plan
-from curbd.storage import whole_file
+from curbd.storage.whole_files import whole_file
 from lrfit.cli import main as lrfit
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -34,7 +34,7 @@ from curbd import tables, teachers
 from curbd.network.fit import Fit, Posterior
 from curbd.network.truth import true_current as current_of_the_truth
 from curbd.network.view import view
-from curbd.storage import write_netcdf
+from curbd.storage.netcdf import write_netcdf
 from tests.support.known_network import known_networks
 
 KINDS_OF_RECORDINGS = [

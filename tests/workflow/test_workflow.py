@@ -256,7 +256,7 @@ def test_every_step_on_a_network_runs_on_the_device_of_the_config() -> None:
 
 def test_planning_imports_nothing_slow() -> None:
     slow = {"torch", "pynwb", "sklearn", "matplotlib"}
-    code = f"import sys, curbd.settings.plan_reading, curbd.storage; print(*{slow!r} & set(sys.modules))"
+    code = f"import sys, curbd.settings.plan_reading, curbd.storage.whole_files; print(*{slow!r} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == ""
 

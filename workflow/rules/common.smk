@@ -21,7 +21,8 @@ from curbd.settings.result_files import (
     paths_of_models,
     paths_of_recordings,
 )
-from curbd.storage import RESULTS_VERSION, whole_file
+from curbd.storage import RESULTS_VERSION
+from curbd.storage.whole_files import whole_file
 from curbd.tables import FROM_COLLECTED, TABLES
 
 DEMO = "data/demo.h5"

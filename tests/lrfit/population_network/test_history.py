@@ -13,7 +13,7 @@ from curbd.recording.ingest import ingest_file
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from curbd.teachers import write_populations
 from curbd.teachers.populations import PopulationTeacher, populations, recovery
 from lrfit.population_network.currents import currents

@@ -16,7 +16,7 @@ from curbd import tables
 from curbd.cli import main as curbd_main
 from curbd.settings.plan import load_plan
 from curbd.settings.plan_reading import read_plan
-from curbd.storage import read_netcdf, write_netcdf
+from curbd.storage.netcdf import read_netcdf, write_netcdf
 from curbd.tables.collect import collect_run
 from curbd.teachers import write_populations
 from curbd.teachers.populations import PopulationTeacher, populations
