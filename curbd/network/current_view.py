@@ -66,6 +66,3 @@ class CurrentView(Protocol):
 
     def expected_r2(self, source: Source, region: str) -> float:
         """Return the R2 with the true current that the posterior expects; NaN if not known."""
-
-    def unseen_share(self, source: Source) -> float:
-        """Return the share of a source's variance that noise hides; NaN if not known."""

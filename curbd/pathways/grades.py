@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+import numpy as np
 import pandas as pd
 
 from curbd.pathways.power import needed
 from curbd.pathways.verdict import GRADES, Grounds, judgement
 
 
-def with_verdicts(table: pd.DataFrame, trials: int) -> pd.DataFrame:
+def with_verdicts(table: pd.DataFrame, further: Mapping[str, np.ndarray], trials: int) -> pd.DataFrame:
     """Add the verdict, the grade and what follows from them to a table of pathways of one model.
 
     Parameters
     ----------
-    table : one row per pathway, with a column for every field of `curbd.pathways.verdict.Grounds`.
+    table : one row per pathway, with columns for fields of `curbd.pathways.verdict.Grounds`.
+    further : all other fields of `curbd.pathways.verdict.Grounds`, each with one value for every pathway (pathway,).
     trials : number of training trials.
 
     Returns
@@ -23,7 +25,9 @@ def with_verdicts(table: pd.DataFrame, trials: int) -> pd.DataFrame:
     The table with the columns ``verdict``, ``resolved_by``, ``grade``, ``grade_rank``, ``reason``, ``reason_codes`` and
     ``needed``.
     """
-    grounds = [Grounds(**{name: row[name] for name in Grounds._fields}) for row in table.to_dict("records")]
+    grounds = [
+        Grounds(**{name: row[name] for name in Grounds._fields}) for row in table.assign(**further).to_dict("records")
+    ]
     judgements = [judgement(of_pathway) for of_pathway in grounds]
     graded = table.assign(
         verdict=[judged.verdict for judged in judgements],

@@ -12,8 +12,8 @@ import xarray as xr
 from curbd.beside_limit import beside_limit
 from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth
-from curbd.pathways.judge import Evidence, current_evidence
 from curbd.pathways.multiplicity import benjamini_hochberg
+from curbd.pathways.pathway_evidence import Evidence, current_evidence
 from curbd.pathways.verdict import GRADES
 from lrfit.population_network.evidence import largest_share
 from lrfit.population_network.forward import gain_by_source
@@ -131,7 +131,7 @@ def pathway_table(
         evidence |= _truth_evidence(first, true_currents)
     shape = len(first.regions), len(sources)
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
-    table = pd.DataFrame(columns, index=index).reset_index().drop(columns="unseen_share")
+    table = pd.DataFrame(columns, index=index).reset_index()
     evidence_of = first.verdict.evidence
     forward_nats, forward_error = gain_by_source(first.fitted.model, subset(first.data, np.flatnonzero(~first.train)))
     judged = [_judged(first, target, source) for target, source in index]

@@ -139,10 +139,6 @@ class PopulationView(Recorded):
         expected = self.verdict.evidence.expected_r2
         return float(expected[self.regions.index(region), self.regions.index(source.name)])
 
-    def unseen_share(self, source: Source) -> float:
-        """Return NaN: the accuracy of latents is part of `expected_r2`."""
-        return float("nan")
-
 
 def population_views(recording: xr.Dataset, networks: xr.Dataset) -> list[PopulationView]:
     """Combine a recording with every fit of a population network, in the order of the seeds.

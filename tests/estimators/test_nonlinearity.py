@@ -10,7 +10,7 @@ from curbd.estimators.nonlinearity_choice import candidates
 from curbd.network.nonlinearity import EXPONENTIAL, RELU, softplus
 from curbd.network.truth import comparable_truth
 from curbd.network.view import view
-from curbd.pathways.judge import truth_evidence
+from curbd.pathways.pathway_evidence import truth_evidence
 from curbd.scores.score import score
 from curbd.settings.models import Model
 from curbd.teachers import multi_region

@@ -9,7 +9,7 @@ from curbd.network.equation import weights
 from curbd.network.nonlinearity import RELU
 from curbd.network.silent_states import silent_states
 from curbd.network.view import view
-from curbd.pathways.judge import truth_evidence
+from curbd.pathways.pathway_evidence import truth_evidence
 from curbd.regression.moments import moments
 from curbd.regression.silent_information import SilentBins, SilentInformation
 from curbd.regression.silent_units import expected_transitions
