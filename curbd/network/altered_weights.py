@@ -34,20 +34,21 @@ def with_noise(block: Array, share: float, rng: np.random.Generator) -> Array:
     return block * (1 + share * rng.standard_normal(block.shape))
 
 
-def altered(W: Array, blocks: Sequence[tuple[Array, Array]], seed: int = 0) -> Iterator[tuple[str, float, Array]]:
+def altered(W: Array, blocks: Sequence[tuple[Array, Array]]) -> Iterator[tuple[str, float, Array]]:
     """Yield less exact copies of a matrix of weights, each block of which is altered on its own.
+
+    The noise is the same in every call, so that copies of a network and of its currents agree.
 
     Parameters
     ----------
     W : (target, source) weights.
     blocks : indices of the targets and of the sources of every block; weights outside all blocks are kept.
-    seed : seed of the noise.
 
     Yields
     ------
     ``bits`` or ``noise``; the number of bits or the share of noise; the altered weights.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     changes = [("bits", bits) for bits in BITS] + [("noise", share) for share in NOISE_SHARES]
     for kind, size in changes:
         copy = W.copy()

@@ -11,6 +11,11 @@ from curbd.network.equation import Network, simulate
 
 Array = np.ndarray
 SAMPLE_STEP_S = 0.01
+SAMPLES_PER_TRIAL = 100
+WEIGHT_GAIN = 0.9
+"""Scale of the weights."""
+WEIGHT_DENSITY = 0.2
+"""Share of the weights that are not 0."""
 PROCESS_NOISE_SD = 0.1
 """Standard deviation of the noise that a sample adds to a state."""
 
@@ -41,16 +46,13 @@ def several_animals(
     animals: int = 4,
     units: int = 20,
     trials: int = 8,
-    samples: int = 100,
     missing: float = 0.3,
     deviation: float = 0.3,
-    gain: float = 0.9,
-    density: float = 0.2,
     seed: int = 0,
 ) -> Animals:
     """Simulate three regions of units that several animals have in common.
 
-    Every unit receives from a random share of all units. Weights are N(0, gain^2 / (density x number of units)), and
+    Every unit receives from a random fifth of all units. Weights are N(0, .81 / (.2 x number of units)), and
     those of an animal deviate from them at the same synapses. Units that are not recorded in an animal still act there.
 
     Parameters
@@ -58,11 +60,8 @@ def several_animals(
     animals : number of animals.
     units : number of units in each of the regions A, B and C.
     trials : number of trials of an animal.
-    samples : number of samples in a trial, in steps of 10 ms.
     missing : probability that a unit is not recorded in an animal.
     deviation : standard deviation of the deviations, relative to that of the shared weights.
-    gain : scale of the weights.
-    density : share of the weights that are not 0.
     seed : seed for the weights, the missing units and all noise.
 
     Returns
@@ -73,8 +72,8 @@ def several_animals(
     region = np.repeat(["A", "B", "C"], units)
     n = len(region)
     unit_id = np.array([f"{label}{index % units + 1}" for index, label in enumerate(region)])
-    synapse = rng.random((n, n)) < density
-    size = gain / np.sqrt(density * n)
+    synapse = rng.random((n, n)) < WEIGHT_DENSITY
+    size = WEIGHT_GAIN / np.sqrt(WEIGHT_DENSITY * n)
     network = Network(
         J=size * synapse * rng.standard_normal((n, n)), B=np.zeros((n, 0)), b=np.zeros(n), tau_s=0.1, dt_s=SAMPLE_STEP_S
     )
@@ -86,7 +85,7 @@ def several_animals(
         simulated = simulate(
             network._replace(J=network.J + of_animal),
             start,
-            np.zeros((trials, samples, 0)),
+            np.zeros((trials, SAMPLES_PER_TRIAL, 0)),
             noise_sd=PROCESS_NOISE_SD,
             rng=rng,
         )
@@ -95,7 +94,7 @@ def several_animals(
                 simulated[..., chosen],
                 dims=("trial", "time", "unit"),
                 coords={
-                    "time": np.arange(samples) * SAMPLE_STEP_S,
+                    "time": np.arange(SAMPLES_PER_TRIAL) * SAMPLE_STEP_S,
                     "unit": unit_id[chosen],
                     "region": ("unit", region[chosen]),
                 },

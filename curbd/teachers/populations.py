@@ -197,8 +197,8 @@ def _step_input(condition: Array, bins: int, onset: Array) -> Array:
     return np.where(np.arange(bins)[:, None] >= onset, np.where(condition, 1.0, -1.0), 0.0)
 
 
-def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, tau_s: float = DRIVE_TAU_S) -> Array:
-    """Simulate a stationary process of unit variance: white noise filtered by two equal time constants.
+def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float) -> Array:
+    """Simulate a stationary process of unit variance: white noise filtered by two time constants of `DRIVE_TAU_S`.
 
     Parameters
     ----------
@@ -206,14 +206,13 @@ def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float, t
     bins : number of bins.
     trials : number of trials.
     bin_s : bin width in seconds.
-    tau_s : each of the two time constants in seconds.
 
     Returns
     -------
     (time, trial) process.
     """
-    keep = np.exp(-bin_s / tau_s)
-    warm = int(6 * tau_s / bin_s)
+    keep = np.exp(-bin_s / DRIVE_TAU_S)
+    warm = int(6 * DRIVE_TAU_S / bin_s)
     kicks = rng.standard_normal((warm + bins, trials))
     first, second = np.zeros(trials), np.zeros(trials)
     path = np.empty_like(kicks)

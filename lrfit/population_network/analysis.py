@@ -103,23 +103,15 @@ def train(
     -------
     The fit with its numbers of latents and drives and its form, and the verdicts.
     """
-    n_units = np.bincount(fitted.region)
-    if dimensions is None and n_units.max() <= 2:
-        # One or two units allow one latent, so that there is nothing to choose.
-        dimensions = [1] * len(n_units)
-    candidates = range(1, max_dimensions + 1)
-    if dimensions is None:
-        chosen = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
-    else:
-        chosen = Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
-    gain = float("nan")
-    if not gaussian and is_tried(fitted, self_history):
-        gain, error = history_gain(fitted, held_out, chosen.number, tau_s)
-        if self_history is True or is_needed(gain, error):
-            fitted, held_out = with_past(fitted), with_past(held_out)
+    given, candidates = _given_dimensions(fitted, dimensions), range(1, max_dimensions + 1)
+    chosen = given or choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
+    tried = not gaussian and is_tried(fitted, self_history)
+    gain, error = history_gain(fitted, held_out, chosen.number, tau_s) if tried else (float("nan"), float("nan"))
+    if tried and (self_history is True or is_needed(gain, error)):
+        fitted, held_out = with_past(fitted), with_past(held_out)
     formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
     drives = drive_tau_s(formed.fit.model, fitted.bin_s).tolist()
-    if dimensions is None and drives:
+    if given is None and drives:
         # Without the drive, a region may have got a latent that follows the drive.
         driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives_tau_s=drives)
         if driven.number != chosen.number:
@@ -137,14 +129,22 @@ def train(
     )
 
 
+def _given_dimensions(fitted: Recording, dimensions: Sequence[int] | None) -> Dimensions | None:
+    """The numbers of latents (region,) that need no choice; None if they are to be chosen."""
+    n_units = np.bincount(fitted.region)
+    if dimensions is None and n_units.max() <= 2:
+        # One or two units allow one latent.
+        dimensions = [1] * len(n_units)
+    if dimensions is None:
+        return None
+    return Dimensions(number=list(dimensions), low=[], high=[], co_smoothing=np.zeros((0, len(dimensions))))
+
+
 def analyse(
     data: Recording,
     dimensions: Sequence[int] | None = None,
     tau_s: float | None = 0.1,
-    gaussian: bool = False,
-    max_drives: int = 1,
     test: Array | None = None,
-    self_history: SelfHistory = "auto",
 ) -> Analysis:
     """Fit a population network to a recording, and judge every pathway between its regions.
 
@@ -156,16 +156,13 @@ def analyse(
     dimensions : (region,) number of latents of each region; None to choose the numbers on held-out trials.
     tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
         counts as a current from the region to itself.
-    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
-    max_drives : largest number of hidden common drives to try.
     test : (trial,) True for the trials to hold out; None to hold out every fifth trial of each condition.
-    self_history : whether the log rate of a unit contains its own past spikes, see `train`.
 
     Returns
     -------
     The fit with its currents, intervals and verdicts.
     """
-    trained = train(*split(data, test), dimensions, tau_s, gaussian, max_drives, self_history=self_history)
+    trained = train(*split(data, test), dimensions, tau_s)
     data = as_read(trained.fit.model, data)
     final = converge(restart(trained.fit, data), data)
     covariance = posterior_covariance(final, data)

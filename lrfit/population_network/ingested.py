@@ -42,8 +42,6 @@ class PopulationFit(NamedTuple):
 def fit_populations(
     recording: xr.Dataset,
     dimensions: Sequence[int] | None = None,
-    tau_s: float | None = 0.1,
-    max_drives: int = 1,
     indicator_s: float | None = None,
 ) -> PopulationFit:
     """Fit a population network to an ingested recording, and judge every pathway between its regions.
@@ -55,9 +53,6 @@ def fit_populations(
     recording : ingested recording of spikes or fluorescence without smoothing.
     dimensions : (region,) number of latents of each region, with regions in alphabetical order; None to choose the
         numbers on the test trials.
-    tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
-        counts as a current from the region to itself.
-    max_drives : largest number of hidden common drives to try.
     indicator_s : decay time of a calcium indicator in seconds, see `from_recording`.
 
     Raises
@@ -67,7 +62,7 @@ def fit_populations(
     data = from_recording(recording, indicator_s)
     regions = tuple(str(region) for region in np.unique(recording["region"]))
     test = recording["split"].to_numpy() == "test"
-    analysis = analyse(data, dimensions, tau_s=tau_s, max_drives=max_drives, test=test)
+    analysis = analyse(data, dimensions, test=test)
     return PopulationFit(
         regions=regions,
         pathways=_pathways(analysis, regions),

@@ -12,9 +12,7 @@ from lrfit.population_network.recording import Recording
 Array = np.ndarray
 
 
-def silence(
-    model: Population, data: Recording, paths: Paths, region: int, first_bin: int = 0, echo: Echo | None = None
-) -> Array:
+def silence(model: Population, data: Recording, paths: Paths, region: int, echo: Echo | None = None) -> Array:
     """Compute how the log rate of every recorded unit changes if a region sends no current.
 
     Each trial is simulated again with its inferred innovations, so that the simulation without silencing is the
@@ -26,7 +24,6 @@ def silence(
     data : the recording.
     paths : posterior of the latents.
     region : index of the silenced region.
-    first_bin : first silenced bin.
     echo : echo of the units, which changes with the latents of their region and ends in the silenced region; None for
         units without an echo.
 
@@ -40,7 +37,7 @@ def silence(
     sends = model.group != region
     silent = model._replace(A=np.where(sends, model.A, 0.0))
     z, echoed = paths.mean.copy(), np.zeros_like(paths.mean)
-    for k in range(first_bin, len(z) - 1):
+    for k in range(len(z) - 1):
         now = curved(model, z[k : k + 1], spread[k : k + 1])
         step = drift(silent, now, data.sources[k : k + 1])[0] + new[k]
         z[k + 1] = np.clip(step, -3 * MAX_LATENT, 3 * MAX_LATENT)

@@ -50,14 +50,13 @@ class Shrinkage(NamedTuple):
     free: Array
 
 
-def shrinkage(model: Population, source_name: tuple[str, ...], excluded: tuple[tuple[int, int], ...] = ()) -> Shrinkage:
+def shrinkage(model: Population, source_name: tuple[str, ...]) -> Shrinkage:
     """Construct the penalties with which a fit starts.
 
     Parameters
     ----------
     model : the network.
     source_name : (column,) names of the known sources.
-    excluded : pathways (target, source) whose weights stay at 0.
     """
     names = list(dict.fromkeys(source_name))
     groups = int(model.group.max()) + 1
@@ -66,8 +65,6 @@ def shrinkage(model: Population, source_name: tuple[str, ...], excluded: tuple[t
     penalty[:, block == groups + names.index("bias")] = MIN_PENALTY
     for region in range(groups):
         penalty[region, block == region] = PERSISTENCE_PENALTY
-    for target, source in excluded:
-        penalty[target, block == source] = ABSENT_PENALTY
     free = np.ones(block.max() + 1, bool)
     free[groups + names.index("bias")] = False
     return Shrinkage(penalty=penalty, block=block, free=free)

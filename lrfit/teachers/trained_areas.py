@@ -42,6 +42,7 @@ ANSWER_AFTER = 30
 """Bins from the colours to the answer."""
 CURRENT_NOISE_SD = 0.1
 """Standard deviation of the noise on the current of a unit in a bin, which is also that of the coherence."""
+RECORDED_TRIALS = 48
 TRIALS_PER_BATCH, MAX_GRADIENT_STEPS, LEARNING_RATE = 16, 500, 2e-3
 RATE_PENALTY, WEIGHT_PENALTY = 0.02, 1e-3
 LEARNT_ERROR = 0.03
@@ -67,14 +68,13 @@ class _Anatomy(NamedTuple):
     sign: Array
 
 
-def trained_areas(seed: int, *, units: int = 40, trials: int = 48) -> Teacher:
+def trained_areas(seed: int, *, units: int = 40) -> Teacher:
     """Train a network of four areas on a decision task, and record trials of the task.
 
     Parameters
     ----------
     seed : seed for the weights, the trials and all noise.
     units : number of units in every area.
-    trials : number of recorded trials.
 
     Returns
     -------
@@ -84,8 +84,8 @@ def trained_areas(seed: int, *, units: int = 40, trials: int = 48) -> Teacher:
     area = np.repeat(np.arange(len(AREAS)), units)
     anatomy = _anatomy(rng, area)
     J, B = _trained(rng, area, anatomy)
-    task = _trials(rng, trials)
-    noise = CURRENT_NOISE_SD * rng.standard_normal((BINS, trials, len(area)))
+    task = _trials(rng, RECORDED_TRIALS)
+    noise = CURRENT_NOISE_SD * rng.standard_normal((BINS, RECORDED_TRIALS, len(area)))
     with torch.no_grad():
         rates = _run(_tensor(J), _tensor(B), _tensor(task.u), _tensor(noise)).numpy().astype(float)
     return Teacher(

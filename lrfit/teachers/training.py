@@ -19,6 +19,7 @@ from lrfit.teachers.tasks import TAU_S, Task, contextual_decision, delayed_match
 
 Array = np.ndarray
 Make = Callable[[int, np.random.Generator], Task]
+TRAINED_UNITS = 128
 TRIALS_PER_BATCH = 32
 LEARNT_BATCHES = 10
 """A task counts as learnt after this number of good batches in a row."""
@@ -52,18 +53,18 @@ class Stage(NamedTuple):
     steps: int
 
 
-def trained_contextual_decision(seed: int, *, units: int = 128) -> Trained:
+def trained_contextual_decision(seed: int) -> Trained:
     """Train a network on the context-dependent decision task."""
-    return train([Stage(contextual_decision, 2e-3, 400)], units, 0.1, seed)
+    return train([Stage(contextual_decision, 2e-3, 400)], TRAINED_UNITS, 0.1, seed)
 
 
-def trained_delayed_match(seed: int, *, units: int = 128) -> Trained:
+def trained_delayed_match(seed: int) -> Trained:
     """Train a network to compare two stimuli over a delay of up to 150 steps."""
     stages = [
         Stage(partial(delayed_match, longest_delay=delay), 1e-3, steps)
         for delay, steps in ((10, 500), (40, 150), (150, 80))
     ]
-    return train(stages, units, 0.5, seed, max_gradient_norm=0.02, good_error=0.004)
+    return train(stages, TRAINED_UNITS, 0.5, seed, max_gradient_norm=0.02, good_error=0.004)
 
 
 def train(
