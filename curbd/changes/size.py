@@ -10,13 +10,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri as normal_quantile
 
 from curbd.changes.joint_regression import Joint, Penalties
+from curbd.contrasts.differences import NORMAL_95
 
 Array = np.ndarray
-NORMAL_95 = float(normal_quantile(0.975))
-"""Half the width of a 95 % interval, in standard errors."""
 LEADING_SHARE = 0.9
 """Share of the current of a pathway in its leading directions over units."""
 

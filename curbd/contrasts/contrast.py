@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtri as normal_quantile
 
 from curbd import tables
-from curbd.contrasts.differences import SMALLEST_ERROR, compared_bins, labels_of, signed_root
+from curbd.contrasts.differences import NORMAL_95, SMALLEST_ERROR, compared_bins, labels_of, signed_root
 from curbd.contrasts.pathway import PARTS, PartContrast, contrast_pathway, lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.contrasts.weight_uncertainty import Uncertainty, activity_differences, onto_units, uncertainties, unknown
@@ -24,8 +23,6 @@ from curbd.settings.contrasts import Contrast
 Array = np.ndarray
 LATENT = "latent"
 """Part of a contrast: the value of a latent."""
-NORMAL_95 = float(normal_quantile(0.975))
-"""Half the width of a 95 % interval, in standard errors."""
 
 
 class ContrastTables(NamedTuple):

@@ -16,7 +16,9 @@ from scipy.special import ndtri as normal_quantile
 from curbd.contrasts.trials import MIN_LEVEL_TRIALS, Comparison
 
 Array = np.ndarray
-CLUSTER_THRESHOLD = float(normal_quantile(0.975))
+NORMAL_95 = float(normal_quantile(0.975))
+"""Half the width of a 95 % interval, in standard errors."""
+CLUSTER_THRESHOLD = NORMAL_95
 """Absolute value of a studentised statistic above which a bin belongs to a cluster."""
 PATTERN_QUANTILE = 0.95
 """Quantile of the null above which the distance of two patterns belongs to a cluster."""

@@ -72,18 +72,9 @@ def _time_constant(networks: xr.Dataset, fit_index: int) -> dict[str, float]:
 def _noise(networks: xr.Dataset, fit_index: int, recording: xr.Dataset, trials: Array) -> dict[str, float]:
     """Compute the columns of the table ``fits`` about the process noise and the measurement noise of one fit.
 
-    Parameters
-    ----------
-    networks : the fits of a model.
-    fit_index : position of the fit among the seeds.
-    recording : the recording that was fitted, for the variance of its rates.
-    trials : (trial,) bool, the trials that are scored.
-
-    Returns
-    -------
-    ``process_noise_sd``, the standard deviation of the process noise, in the (dimensionless) units of the state x;
-    ``measurement_noise_sd``, the standard deviation of the measurement noise on scaled rates (both rms over units);
-    ``measurement_noise_share``, the share of the variance of the rates that is measurement noise. All are NaN if the
+    ``process_noise_sd`` is the standard deviation of the process noise, in the (dimensionless) units of the state x;
+    ``measurement_noise_sd`` the standard deviation of the measurement noise on scaled rates (both rms over units);
+    ``measurement_noise_share`` the share of the variance of the rates that is measurement noise. All are NaN if the
     estimator does not separate the two kinds of noise.
     """
     if "measurement_noise_sd" not in networks:
