@@ -262,34 +262,22 @@ def _join(arguments: argparse.Namespace) -> None:
 
 def _ingest(arguments: argparse.Namespace) -> None:
     from curbd import tables
+    from curbd.commands.ingest_step import ingest_settings, remarks_on_session, write_recording
     from curbd.recording import open_recording
     from curbd.recording.ingest import ingest
-    from curbd.recording.sufficiency import SHORTAGES_OF_LEVEL, amount_of_recording, shortages
     from curbd.settings.plan import load_plan
-    from curbd.settings.recording import RecordingSettings
-    from curbd.storage.netcdf import write_netcdf
 
-    settings, shared, about = RecordingSettings(), set[str](), {"regions", "single units", "populations", "trials"}
-    if arguments.plan is not None:
-        plan = load_plan(arguments.plan)
-        models = plan.config.models
-        levels = {models[name].level for name in models if arguments.model in (None, name)}
-        about = {"regions", "trials", *(SHORTAGES_OF_LEVEL[level] for level in levels)}
-        settings = plan.recording_settings(arguments.name, arguments.model)
-        shared = plan.shared_settings(arguments.name)
-    with open_recording(arguments.path, arguments.format, settings, arguments.name) as file:
-        session = ingest(file, settings, arguments.name, shared=shared)
+    plan = None if arguments.plan is None else load_plan(arguments.plan)
+    settings = ingest_settings(plan, arguments.name, arguments.model)
+    with open_recording(arguments.path, arguments.format, settings.recording, arguments.name) as file:
+        session = ingest(file, settings.recording, arguments.name, shared=settings.shared)
 
-    notes = filter(None, session.recording.attrs["notes"].split("\n"))
-    print("\n".join([*notes, *shortages(amount_of_recording(session.recording), about)]) or "no remarks")
-    groups = {"/": session.recording, "truth": session.truth, "perturbed": session.perturbed}
-    write_netcdf({name: group for name, group in groups.items() if group is not None}, arguments.out)
-    for name, table, path in (
-        ("units", session.units, arguments.units),
-        ("regions", session.regions, arguments.regions),
-    ):
-        if path is not None:
-            tables.write(name, table, path)
+    print("\n".join(remarks_on_session(session, settings.purposes)) or "no remarks")
+    write_recording(session, arguments.out)
+    if arguments.units is not None:
+        tables.write("units", session.units, arguments.units)
+    if arguments.regions is not None:
+        tables.write("regions", session.regions, arguments.regions)
 
 
 def _experiments(arguments: argparse.Namespace) -> None:
@@ -489,7 +477,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _tables(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.commands.outcome import outcome
+    from curbd.commands.outcome import results_to_collect
     from curbd.commands.remarks import remarks
     from curbd.commands.workflow import workflow_folder
     from curbd.export.crate import write_crate
@@ -498,13 +486,7 @@ def _tables(arguments: argparse.Namespace) -> None:
     from curbd.tables.collect import collect_run, provenance
 
     plan, folder = load_plan(arguments.plan), arguments.results / "tables"
-    models = {recording: list(plan.config.models) for recording in plan.recordings}
-    left_out: dict[str, str] = {}
-    if arguments.partial:
-        models, left_out = outcome(arguments.results, plan)
-        if not models:
-            reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
-            raise UserError(f"{arguments.results}: no model has all its results, so there are no tables{reasons}")
+    models, left_out = results_to_collect(arguments.results, plan, partial=arguments.partial)
 
     collected = collect_run(arguments.results, plan, models)
     origin = provenance(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from curbd.errors import UserError
 from curbd.settings.plan import Plan
 from curbd.settings.result_files import files_of_model, files_of_recording
 
@@ -50,6 +51,28 @@ def outcome(results: Path, plan: Plan) -> Outcome:
             else:
                 left_out[f"{recording}, {model}"] = _reason(results, step, recording, model)
     return Outcome(fits, left_out)
+
+
+def results_to_collect(results: Path, plan: Plan, *, partial: bool) -> Outcome:
+    """Choose the recordings and models whose results are collected.
+
+    Parameters
+    ----------
+    results : folder of the run.
+    plan : the plan of the run.
+    partial : whether recordings and models without all results are left out; otherwise all are collected.
+
+    Raises
+    ------
+    UserError : no model has all its results.
+    """
+    if not partial:
+        return Outcome({recording: list(plan.config.models) for recording in plan.recordings}, {})
+    found = outcome(results, plan)
+    if not found.fits:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in found.left_out.items())
+        raise UserError(f"{results}: no model has all its results, so there are no tables{reasons}")
+    return found
 
 
 def closing_lines(provenance: Path) -> list[str]:
