@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.inactivation.effects import Effects, RunStarts, Simulation, Targets, effects
+from curbd.inactivation.effect_sums import Targets
+from curbd.inactivation.effects import Effects, effects
 from curbd.inactivation.measured_effects import measured_changes
 from curbd.inactivation.nulls import EffectNull, effect_null
 from curbd.inactivation.perturbations import Preparation, perturbations_of
 from curbd.inactivation.readouts import Readout, readouts
 from curbd.inactivation.robustness import EffectRobustness, effect_robustness
+from curbd.inactivation.simulation import RunStarts, Simulation
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import NetworkBatch
 from curbd.network.recorded import Recorded

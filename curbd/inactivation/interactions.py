@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from curbd.inactivation.effects import MAX_STATES
 from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.messages import transmitter_index
+from curbd.inactivation.simulation import MAX_STATES
 from curbd.inactivation.tabulate import effect_size, interval
 from curbd.network.perturbation import Perturbation
 from curbd.network.perturbed_run import onset, rates

@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.inactivation.effects import RunStarts, Simulation, Targets, effects
+from curbd.inactivation.effect_sums import Targets
+from curbd.inactivation.effects import effects
+from curbd.inactivation.simulation import RunStarts, Simulation
 from curbd.network.perturbation import Action, Perturbation, moved
 from curbd.progress import progress
 

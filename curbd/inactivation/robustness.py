@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.inactivation.effects import Simulation, Targets, effects
+from curbd.inactivation.effect_sums import Targets
+from curbd.inactivation.effects import effects
+from curbd.inactivation.simulation import Simulation
 from curbd.network.altered_weights import SAME_SIZE_SHARE, altered, fewest_bits, most_noise
 from curbd.network.perturbation import Perturbation
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from curbd.inactivation.effects import Effects, Targets
+from curbd.inactivation.effect_sums import Targets
+from curbd.inactivation.effects import Effects
 from curbd.inactivation.experiments import Outcome, conditions_of, targets_of
 from curbd.inactivation.nulls import EffectNull
 from curbd.inactivation.perturbations import Preparation, perturbations_of
