@@ -114,20 +114,11 @@ def multi_region(
         if rank is None
         else _low_rank_weights(rng, region, names, gain, coupling, rank)
     )
-    for name in names:
-        J[np.ix_(region == name, region == name)] -= inhibition / (region == name).sum()
-    for target, source in absent:
-        J[np.ix_(region == target, region == source)] = 0
+    J = _without_absent(_inhibited(J, region, inhibition), region, absent)
     time_s = np.arange(samples) * dt_s
     side = np.where(np.arange(trials) % 2, 1.0, -1.0)
     u = _sine_and_step(rng, time_s, side)
-    B = np.zeros((len(region), 2))
-    if inputs != "none":
-        # The columns are the sine and the step, which reach the second and the third region.
-        for column, name in enumerate(names[1:3]):
-            units_of_region = np.flatnonzero(region == name)
-            half = units_of_region[: len(units_of_region) // 2]
-            B[half, column] = rng.standard_normal(len(half))
+    B = np.zeros((len(region), 2)) if inputs == "none" else _input_weights(rng, region, names)
     b = np.full(len(region), bias)
     network = Network(J=J, B=B, b=b, tau_s=tau_s, dt_s=dt_s, substeps=substeps, nonlinearity=nonlinearity)
     x0 = rng.standard_normal((trials, len(region)))
@@ -140,8 +131,7 @@ def multi_region(
         rates = _perturbed_rates(network, x0, u, laser, _lit(laser, on, time_s, region), noise_sd, rng)
         columns["laser"] = np.where(on, "on", "off")
     if measurement_noise:
-        least, most = (-CLIP, CLIP) if nonlinearity.name == "tanh" else (0.0, np.inf)
-        rates = np.clip(rates + measurement_noise * rng.standard_normal(rates.shape), least, most)
+        rates = _with_noise(rng, rates, measurement_noise, nonlinearity)
     known = inputs == "known"
     return Teacher(
         rates=rates,
@@ -153,6 +143,35 @@ def multi_region(
         network=network if known else network._replace(B=np.zeros((len(region), 0))),
         drive=np.zeros_like(rates) if known else u @ B.T,
     )
+
+
+def _inhibited(J: Array, region: Array, inhibition: float) -> Array:
+    """J (target, source) with weights within a region that are lower by inhibition / units."""
+    same = region[:, None] == region
+    return J - same * inhibition / same.sum(0)
+
+
+def _without_absent(J: Array, region: Array, absent: Collection[tuple[str, str]]) -> Array:
+    """J (target, source) without the weights of absent pathways (target, source)."""
+    for target, source in absent:
+        J = np.where((region == target)[:, None] & (region == source), 0.0, J)
+    return J
+
+
+def _input_weights(rng: np.random.Generator, region: Array, names: list[str]) -> Array:
+    """(unit, 2) weights of the sine and the step, which reach half of the second and of the third region."""
+    B = np.zeros((len(region), 2))
+    for column, name in enumerate(names[1:3]):
+        units_of_region = np.flatnonzero(region == name)
+        half = units_of_region[: len(units_of_region) // 2]
+        B[half, column] = rng.standard_normal(len(half))
+    return B
+
+
+def _with_noise(rng: np.random.Generator, rates: Array, sd: float, nonlinearity: Nonlinearity) -> Array:
+    """Rates with measurement noise, in the range of the nonlinearity."""
+    least, most = (-CLIP, CLIP) if nonlinearity.name == "tanh" else (0.0, np.inf)
+    return np.clip(rates + sd * rng.standard_normal(rates.shape), least, most)
 
 
 def _sine_and_step(rng: np.random.Generator, time_s: Array, side: Array) -> Array:
