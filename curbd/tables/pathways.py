@@ -513,7 +513,7 @@ TABLES["pathway_windows"] = Table(
     "pathway_windows.csv",
     "The verdict on every pathway in every time window of `verdict_windows_s` in the config. The bins of a window are "
     "a recording of their own, to which the model is fitted again; the columns mean what they mean in pathways.csv. "
-    "docs/populations.md explains what a window can tell.",
+    "docs/population_network.md explains what a window can tell.",
     ("recording", "model", "target", "source", "start_s", "stop_s"),
     (
         RECORDING,
