@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from curbd.teachers.populations import PopulationTeacher, populations, recovery
+from curbd.teachers.populations import PopulationTeacher, populations
+from curbd.teachers.spikes import recovery
 from lrfit.population_network.currents import currents
 from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import improve, start

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curbd.teachers.population_weights import Weights, draw_weights, present_pathways
+from curbd.teachers.spikes import fluorescence, recovery, spikes
+
 Array = np.ndarray
 UNIT_TAU_S = 0.1
 BIN_S = 0.02
@@ -21,15 +24,10 @@ STEP_ONSET_S = 0.5
 LATENT_NOISE_SD = 0.4
 UNIT_NOISE_SD = 0.3
 MAX_RATE_HZ = 100.0
-RECOVERED = 1e-3
-"""Share of the effect of a spike on the rate of its unit below which the rate has recovered."""
 BURN_IN_S = 0.5
 """Time without input before each trial, in seconds, so that trials start from spontaneous activity."""
 DRIVE_TAU_S = 0.25
 """Each of the two time constants of the hidden drive, in seconds."""
-LINEAR_GROWTH = 0.8
-"""Largest real part of the eigenvalues of the weights between latents of linear units; activity grows without limit
-beyond 1."""
 
 
 class PopulationTeacher(NamedTuple):
@@ -61,27 +59,6 @@ class PopulationTeacher(NamedTuple):
     present: Array
     current: Array
     silencing: Array
-
-
-class Weights(NamedTuple):
-    """Low-rank weights J_ts = M_t K_ts M_s' / N + bulk from region s to region t, with N units per region.
-
-    Attributes
-    ----------
-    M : (region, unit, latent) loadings; 0 for latents beyond the number of latents of a region.
-    K : (target, source, latent, latent) weights between latents.
-    early : (target, source, latent, latent) weights between latents in the first half of the trial.
-    input : (region, latent) weights of the recorded input.
-    hidden : (drive, region, latent) weights of the hidden drives.
-    bulk : (region, unit, unit) random weights within regions, or None.
-    """
-
-    M: Array
-    K: Array
-    early: Array
-    input: Array
-    hidden: Array
-    bulk: Array | None
 
 
 def populations(
@@ -159,8 +136,8 @@ def populations(
     """
     counts, ranks = _numbers("recorded", recorded, regions, units), _numbers("rank", rank, regions, units)
     rng = np.random.default_rng(seed)
-    present = _present(rng, regions, absent, feedforward)
-    weights = _weights(rng, units, ranks, pathway_rank, present, late, drives, bulk, linear)
+    present = present_pathways(rng, regions, absent, feedforward)
+    weights = draw_weights(rng, units, ranks, pathway_rank, present, late, drives, bulk, linear)
     condition = np.arange(trials) % 2
     before = round(BURN_IN_S / bin_s)
     total = before + bins
@@ -176,7 +153,7 @@ def populations(
     base_hz = rate_hz * np.exp(0.5 * rng.standard_normal(len(gain)))
     log_gain = trial_gain_sd * rng.standard_normal((trials, 1, 1)) if trial_gain_sd else 0.0
     rate = np.minimum(base_hz * np.exp(gain * x[0] + log_gain), MAX_RATE_HZ)
-    activity = _spikes(rng, rate * bin_s, recovery(refractory_s, bin_s))
+    activity = spikes(rng, rate * bin_s, recovery(refractory_s, bin_s))
     teacher = PopulationTeacher(
         activity=activity,
         inputs=np.moveaxis(recorded_input[before:, :, None], 0, 1),
@@ -224,118 +201,12 @@ def slow_drive(rng: np.random.Generator, bins: int, trials: int, bin_s: float) -
     return path[warm:] / np.sqrt(variance)
 
 
-def recovery(refractory_s: float, bin_s: float) -> Array:
-    """Compute by how much a spike changes the log rate of its own unit in later bins.
-
-    Parameters
-    ----------
-    refractory_s : time constant in seconds with which the rate recovers; 0 for units without refractoriness.
-    bin_s : bin width in seconds.
-
-    Returns
-    -------
-    (lag,) change of the log rate 1, 2, ... bins after the spike, until the rate has recovered.
-    """
-    if not refractory_s:
-        return np.zeros(0)
-    lags = int(np.ceil(-np.log(RECOVERED) * refractory_s / bin_s))
-    return np.log1p(-np.exp(-np.arange(1, lags + 1) * bin_s / refractory_s))
-
-
-def _spikes(rng: np.random.Generator, expected: Array, kernel: Array) -> Array:
-    """Draw counts (trial, time, unit) whose log rate changes by the kernel (lag,) after every spike of the unit."""
-    if not len(kernel):
-        return rng.poisson(expected).astype(float)
-    counts = np.zeros_like(expected)
-    for k in range(expected.shape[1]):
-        past = counts[:, max(k - len(kernel), 0) : k][:, ::-1]
-        change = np.einsum("ntu,t->nu", past, kernel[: past.shape[1]])
-        counts[:, k] = rng.poisson(expected[:, k] * np.exp(change))
-    return counts
-
-
-def _present(
-    rng: np.random.Generator, regions: int, absent: int | Collection[tuple[int, int]], feedforward: bool
-) -> Array:
-    present = np.ones((regions, regions), bool)
-    if feedforward:
-        present = np.tril(present)
-    pairs = np.argwhere(present & ~np.eye(regions, dtype=bool))
-    if isinstance(absent, int):
-        if absent > len(pairs):
-            raise ValueError(f"absent: found {absent}, expected at most {len(pairs)}")
-        missing = pairs[rng.choice(len(pairs), absent, replace=False)]
-    else:
-        missing = np.array(list(absent)).reshape(-1, 2)
-    present[missing[:, 0], missing[:, 1]] = False
-    return present
-
-
 def _numbers(name: str, given: int | Sequence[int], regions: int, most: int) -> list[int]:
     """Return one number for each region, from one number for all regions or a number for each."""
     numbers = [given] * regions if isinstance(given, int) else list(given)
     if len(numbers) != regions or max(numbers) > most:
         raise ValueError(f"{name}: found {numbers}, expected {regions} numbers up to {most}")
     return numbers
-
-
-def _weights(
-    rng: np.random.Generator,
-    units: int,
-    ranks: Sequence[int],
-    pathway_rank: int,
-    present: Array,
-    late: Collection[tuple[int, int]],
-    drives: int,
-    bulk: float,
-    linear: bool,
-) -> Weights:
-    regions, latents = len(ranks), max(ranks)
-    M = np.zeros((regions, units, latents))
-    for loading, rank in zip(M, ranks, strict=True):
-        loading[:, :rank] = np.linalg.qr(rng.standard_normal((units, rank)))[0] * np.sqrt(units)
-    K = np.zeros((regions, regions, latents, latents))
-    for t, s in np.argwhere(present):
-        own = _own_dynamics(rng, ranks[t]) if t == s else _pathway(rng, ranks[t], ranks[s], pathway_rank)
-        K[t, s, : ranks[t], : ranks[s]] = own
-    if linear:
-        whole = K.swapaxes(1, 2).reshape(regions * latents, -1)
-        K *= LINEAR_GROWTH / np.linalg.eigvals(whole).real.max()
-    early = K.copy()
-    for t, s in late:
-        early[t, s] = 0
-    return Weights(
-        M=M,
-        K=K,
-        early=early,
-        input=0.8 * rng.standard_normal((regions, latents)),
-        hidden=rng.standard_normal((drives, regions, latents)),
-        bulk=bulk * rng.standard_normal((regions, units, units)) / np.sqrt(units) if bulk else None,
-    )
-
-
-def _pathway(rng: np.random.Generator, target_latents: int, source_latents: int, rank: int) -> Array:
-    """Draw weights between the latents of two regions, with singular values of .8 and random directions."""
-    if rank == 1:
-        return 0.8 * np.outer(_direction(rng, target_latents), _direction(rng, source_latents))
-    least = min(rank, target_latents, source_latents)
-    into, out = (np.linalg.qr(rng.standard_normal((size, least)))[0] for size in (target_latents, source_latents))
-    return 0.8 * into @ out.T
-
-
-def _own_dynamics(rng: np.random.Generator, rank: int) -> Array:
-    """Draw weights within a region: pairs of latents rotate, gain .96 to 1.6; an odd latent does not rotate."""
-    block = 1.6 * rng.uniform(0.6, 1) * np.eye(rank)
-    for first in range(0, rank - 1, 2):
-        angle = rng.uniform(0.1, 0.6)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        block[first : first + 2, first : first + 2] = block[first, first] * turn
-    return block
-
-
-def _direction(rng: np.random.Generator, rank: int) -> Array:
-    vector = rng.standard_normal(rank)
-    return vector / np.linalg.norm(vector)
 
 
 def _simulate(
@@ -403,15 +274,8 @@ def _simulate(
 def _imaged(
     rng: np.random.Generator, teacher: PopulationTeacher, indicator_s: float, frame_bins: int, noise_sd: float
 ) -> PopulationTeacher:
-    """Replace spike counts by the fluorescence of a decaying indicator at the end of every frame."""
-    keep = np.exp(-teacher.bin_s / indicator_s)
-    count = teacher.activity.mean((0, 1))
-    before = rng.standard_normal(teacher.activity[:, :1].shape) * np.sqrt(count / (1 - keep**2)) + count / (1 - keep)
-    indicator = teacher.activity.astype(float)
-    indicator[:, 0] += keep * before[:, 0]
-    for index in range(1, indicator.shape[1]):
-        indicator[:, index] += keep * indicator[:, index - 1]
-    trace = indicator[:, frame_bins - 1 :: frame_bins]
+    """Replace spike counts by the fluorescence of a decaying indicator, and all else by averages over frames."""
+    trace = fluorescence(rng, teacher.activity, teacher.bin_s, indicator_s, frame_bins)
     frames = trace.shape[1]
 
     def averaged(values: Array) -> Array:

@@ -15,7 +15,8 @@ from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
 from curbd.storage.netcdf import read_netcdf, write_netcdf
 from curbd.teachers import write_populations
-from curbd.teachers.populations import PopulationTeacher, populations, recovery
+from curbd.teachers.populations import PopulationTeacher, populations
+from curbd.teachers.spikes import recovery
 from lrfit.population_network.currents import currents
 from lrfit.population_network.dimensions import split
 from lrfit.population_network.experiments import run_population_experiments
