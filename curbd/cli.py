@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curbd.commands.command_line import INTERRUPTED_STATUS, Steps, add_step, command_parser, run, whole_number
+from curbd.commands.command_line import (
+    INTERRUPTED_STATUS,
+    Steps,
+    Terminated,
+    add_step,
+    command_parser,
+    run,
+    whole_number,
+)
 from curbd.commands.step_arguments import (
     add_currents_step,
     add_dynamics_step,
@@ -48,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C, 143 after SIGTERM.
     """
     words = list(sys.argv[1:] if words is None else words)
     options: list[str] = []
@@ -459,6 +467,9 @@ def _run(arguments: argparse.Namespace) -> None:
     dry_run = ["--dry-run"] if arguments.dry_run else []
     try:
         status = run_workflow(arguments.config, arguments.cores, [*dry_run, *arguments.options])
+    except Terminated as ended:
+        ended.add_note("run the same command again to continue")
+        raise
     except KeyboardInterrupt:
         print("curbd run: interrupted; run the same command again to continue", file=sys.stderr)
         status = INTERRUPTED_STATUS

@@ -45,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C, 143 after SIGTERM.
     """
     return run(parser(), words)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from curbd.commands.check_lines import report_lines, together
@@ -16,7 +17,7 @@ from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.region_messages import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
-from curbd.settings.models import StateSpace
+from curbd.settings.models import PopulationNetwork, StateSpace
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import plan_and_mistakes
 from curbd.settings.recording import RecordingSettings
@@ -26,6 +27,8 @@ from curbd.storage.zarr_folders import files_of, is_zarr
 
 DEMO = "data/demo.h5"
 """The recording of the demo, which the workflow itself writes."""
+NEVER_NEGATIVE = ("relu", "softplus", "exponential")
+"""Nonlinearities for activity that is never negative."""
 
 
 def check_run(plan: Plan) -> RunCheck:
@@ -42,8 +45,8 @@ def check_run(plan: Plan) -> RunCheck:
     """
     check, files = RunCheck(), {}
     for name, row in plan.recordings.items():
-        is_folder = row.path.is_dir() and not is_zarr(row.path)
-        if is_folder or not row.path.exists() or row.format not in FORMATS:
+        is_readable = row.path.is_file() or is_zarr(row.path)
+        if not is_readable or row.format not in FORMATS:
             continue
         files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
         check.of_recording[name] = files[name].mistakes
@@ -52,6 +55,8 @@ def check_run(plan: Plan) -> RunCheck:
         if amount is not None and any(model.level == "population" for model in plan.config.models.values()):
             check.remarks += [f"{name} ({row.path}): {text}" for text in shortages(amount, ["populations"])]
         check.of_recording[name] += _of_models(plan, name, files[name])
+        of_this = [model for model in plan.config.models if not plan.has_own_recording(model)]
+        check.of_recording[name] += _of_activity(plan, name, of_this, files[name])
         if not check.of_recording[name]:
             _check_own_recordings(plan, name, check)
     _check_merge(plan, files, check)
@@ -74,15 +79,19 @@ def digest_of_run(plan: Plan) -> str:
 def _check_own_recordings(plan: Plan, name: str, check: RunCheck) -> None:
     """Bins, smoothing and scaling of models that replace those of the recording."""
     row = plan.recordings[name]
-    checked: list[RecordingSettings] = []
+    checked: list[tuple[RecordingSettings, FileCheck]] = []
     for model in plan.config.models:
         settings = plan.recording_settings(name, model)
-        if not plan.has_own_recording(model) or settings in checked:
+        if not plan.has_own_recording(model):
             continue
-        checked.append(settings)
-        found = check_file(row.path, row.format, settings, name)
-        check.of_recording[name] += [f"models.{model}, recording {text}" for text in found.mistakes]
-        check.remarks += [f"models.{model}, recording {text}" for text in found.remarks if text not in check.remarks]
+        found = next((file for known, file in checked if known == settings), None)
+        if found is None:
+            found = check_file(row.path, row.format, settings, name)
+            checked.append((settings, found))
+            new_remarks = [text for text in found.remarks if text not in check.remarks]
+            check.of_recording[name] += [f"models.{model}, recording {text}" for text in found.mistakes]
+            check.remarks += [f"models.{model}, recording {text}" for text in new_remarks]
+        check.of_recording[name] += _of_activity(plan, name, [model], found)
 
 
 def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
@@ -102,6 +111,26 @@ def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
         and options.noise == "counts"
         and plan.recording_settings(recording, name).smoothing_s is None
     ]
+
+
+def _of_activity(plan: Plan, recording: str, models: Iterable[str], file: FileCheck) -> list[str]:
+    """Mistakes of models that cannot read the activity of a file."""
+    wrong = []
+    for name in models:
+        model = plan.config.models[name]
+        options = model.estimator_options()
+        if isinstance(options, PopulationNetwork) and options.indicator_s is None and file.not_for_populations:
+            wrong.append(f"models.{name}, recording {file.not_for_populations}")
+        if model.nonlinearity in NEVER_NEGATIVE and file.lowest_activity < 0:
+            wrong.append(
+                mistake(
+                    f"models.{name}.nonlinearity, recording {recording}",
+                    found=f"{model.nonlinearity}, and activity down to {file.lowest_activity:g}",
+                    expected="activity that is never negative",
+                    todo="set nonlinearity: tanh",
+                )
+            )
+    return wrong
 
 
 def _contradicted_constraints(plan: Plan, file: FileCheck) -> list[str]:

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,11 +20,17 @@ Steps = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], None]
 SUCCESS = 0
 USER_ERROR_STATUS = 2
-INTERRUPTED_STATUS = 130
-"""Exit status that a shell reports for a program ended by Ctrl-C: 128 plus the number of the signal, 2."""
+INTERRUPTED_STATUS = 128 + signal.SIGINT
+"""Exit status that a shell reports for a program that Ctrl-C has ended: 128 plus the number of the signal."""
+TERMINATED_STATUS = 128 + signal.SIGTERM
+"""Exit status that a shell reports for a program that the signal SIGTERM has ended."""
 OBJECTS_BETWEEN_GARBAGE_COLLECTIONS = 50_000
 """Importing libraries and drawing figures make many small objects that stay: looking for garbage at every 700 of them,
 as Python does, takes about a tenth of the time of a short step."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The signal SIGTERM, with which clusters and `kill` end a program."""
 
 
 def whole_number(lowest: int) -> Callable[[str], int]:
@@ -66,7 +73,8 @@ def command_parser(program: str, description: str) -> tuple[argparse.ArgumentPar
 def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
     """Run the step that is named on the command line.
 
-    A mistake that the user can correct is printed without a traceback. Ctrl-C ends the step with one line.
+    A mistake that the user can correct is printed without a traceback. Ctrl-C and SIGTERM end the step with one line;
+    the step may add how to go on, as a note of the exception.
 
     Parameters
     ----------
@@ -75,7 +83,7 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
 
     Returns
     -------
-    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C.
+    Exit status: 0 for success, 2 for a mistake that the user can correct, 130 after Ctrl-C, 143 after SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         # A console that cannot show a character of a file shows a question mark.
@@ -86,6 +94,7 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     for package in ("curbd", "lrfit"):
         logging.getLogger(package).setLevel(logging.INFO)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         arguments.command(arguments)
         sys.stdout.flush()
@@ -103,10 +112,18 @@ def run(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> int:
         with suppress(OSError):
             print(f"{parser.prog}: found {UNWRITABLE[error.errno][0]}, expected room for the output", file=sys.stderr)
         return USER_ERROR_STATUS
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED_STATUS
+    except KeyboardInterrupt as ended:
+        is_terminated = isinstance(ended, Terminated)
+        what = "ended by the signal SIGTERM (kill, or the end of the time of a job)" if is_terminated else "interrupted"
+        print("; ".join([f"{parser.prog}: {what}", *getattr(ended, "__notes__", [])]), file=sys.stderr)
+        return TERMINATED_STATUS if is_terminated else INTERRUPTED_STATUS
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return SUCCESS
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
 
 
 def add_step(

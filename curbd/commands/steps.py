@@ -85,7 +85,11 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
     recording, truth = read_recording(arguments)
 
     checkpoints = arguments.out.with_name(f".{arguments.out.name}.version_{RESULTS_VERSION}")
-    networks, seconds = fit(recording, model, arguments.name, checkpoints)
+    try:
+        networks, seconds = fit(recording, model, arguments.name, checkpoints)
+    except KeyboardInterrupt as ended:
+        ended.add_note(_how_to_go_on(checkpoints))
+        raise
     scores = score(recording, networks, seconds, truth)
 
     write_netcdf({"/": networks}, arguments.out)
@@ -99,6 +103,13 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
         )
     with whole_file(arguments.unit_scores) as temporary:
         scores.units.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _how_to_go_on(checkpoints: Path) -> str:
+    """Say what an interrupted fit has kept, and how to go on."""
+    if not any(checkpoints.rglob("output.pkl")):
+        return "no fit was finished: the same command starts again"
+    return f"what is finished is kept in {checkpoints}, from where the same command goes on"
 
 
 def judge_of_units(fit: Fit) -> JudgeOfModel:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from curbd.commands.command_line import Terminated
 from curbd.errors import UserError
 from curbd.settings.places import study_folder
 from curbd.settings.yaml_file import read_yaml
@@ -55,7 +56,7 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
     ------
     UserError : the config cannot be read, the repository with the workflow is not there, or there is no room for the
         files of Snakemake.
-    KeyboardInterrupt : the user pressed Ctrl-C; raised after Snakemake has ended its jobs.
+    KeyboardInterrupt : the user pressed Ctrl-C, or the signal SIGTERM came; raised after Snakemake has ended its jobs.
     """
     command = snakemake_command(config, cores, options)
     folder = Path(command[command.index("--directory") + 1])
@@ -65,8 +66,11 @@ def run_workflow(config: Path, cores: str, options: Sequence[str]) -> int:
     process = subprocess.Popen(command, env=os.environ | {"PATH": path})
     try:
         status = process.wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
         # Ctrl-C reaches Snakemake as well, which ends its jobs and unlocks the folder; a second one ends it at once.
+        # SIGTERM reaches this program alone, and Snakemake lets its running jobs finish.
+        if isinstance(ended, Terminated):
+            process.terminate()
         try:
             process.wait()
         except KeyboardInterrupt:

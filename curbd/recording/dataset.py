@@ -42,6 +42,7 @@ def recording_dataset(
     scale: Array,
     condition: Array,
     splits: Array,
+    checksum: bool = True,
 ) -> xr.Dataset:
     """Construct the dataset of a recording, with named dimensions, as it is stored in `recording.nc`.
 
@@ -56,6 +57,7 @@ def recording_dataset(
     scale : (unit,) scale of each kept unit, in the units of the rates.
     condition : (trial,) conditions.
     splits : (trial,) ``train`` or ``test``.
+    checksum : whether to compute the checksum of the file, for which all of it is read.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def recording_dataset(
             "split": ("trial", splits),
             "start_s": ("trial", trials.zero_s),
         },
-        attrs=_attributes(file, settings, name, activity, inputs),
+        attrs=_attributes(file, settings, name, activity, inputs, checksum),
     )
 
 
@@ -239,7 +241,12 @@ def _checksum(file: RecordingFile) -> str:
 
 
 def _attributes(
-    file: RecordingFile, settings: RecordingSettings, name: str, activity: Activity, inputs: KnownInputs
+    file: RecordingFile,
+    settings: RecordingSettings,
+    name: str,
+    activity: Activity,
+    inputs: KnownInputs,
+    checksum: bool,
 ) -> dict[str, Any]:
     trials = activity.trials
     resolved = settings.model_dump(mode="json", include=set(RecordingSettings.model_fields))
@@ -253,7 +260,7 @@ def _attributes(
         "subject": settings.subject or file.subject or name,
         "session": settings.session or file.session or name,
         "path": str(file.path),
-        "sha256": _checksum(file),
+        "sha256": _checksum(file) if checksum else "",
         "format": file.format,
         "activity": "model" if file.already_phi else "rates",
         "nonlinearity": file.nonlinearity if file.already_phi else "tanh",

@@ -1,9 +1,10 @@
-"""A check of the settings of a recording against its file, which reports all mistakes before the activity is read."""
+"""A check of the settings of a recording against its file, which reports all mistakes at once and before a run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,13 +16,16 @@ from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.activity import Activity
 from curbd.recording.cells import column_of, texts_of_cell
+from curbd.recording.counts import require_counts, require_raw
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
+from curbd.recording.fluorescence import is_fluorescence
+from curbd.recording.ingest import SHAREABLE, session
 from curbd.recording.inputs import all_inputs, names_of_input
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.reading_activity import read_activity
 from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
 from curbd.recording.regions import NO_LABEL_REASON
-from curbd.recording.selection import candidate_units, require_units, small_regions
+from curbd.recording.selection import candidate_units, require_units, shortened, small_regions
 from curbd.recording.sufficiency import Amount, expected_amount, shortages
 from curbd.recording.units import absent_values
 from curbd.recording.windows import Trials, conditions
@@ -32,6 +36,9 @@ MAX_SMOOTHING_OF_TRIAL = 0.25
 """Smoothing by more than this part of a trial gets a remark."""
 MIN_BINS_PER_TRIAL = 4
 """Trials with fewer bins get a remark, because they hold hardly any pairs of successive bins to fit."""
+MAX_VALUES_READ = 10_000_000
+"""Activity of up to this number of values is read, which takes about a second; a mistake that only the values of larger
+activity show is told by the step `ingest`."""
 MIN_TRIALS_PER_CONDITION = 2
 """If most conditions have fewer trials, they get a remark: their column probably holds a different number in each
 trial."""
@@ -54,6 +61,9 @@ class FileCheck:
         values that it has.
     is_spikes : True if the activity is spikes.
     amount : how many units, bins and trials the recording is expected to have; None if the trials are not known.
+    lowest_activity : lowest value of the activity of the kept units; NaN if the activity was not read.
+    not_for_populations : why a population network without an indicator cannot read the activity; '' if it can, or if
+        the activity was not read.
     outline : an outline of the recording, with one trial per condition, for a check of the experiments; None if the
         units could not be read.
     every_trial : an outline of the recording with all trials and their columns, and a single bin and unit, for a check
@@ -71,6 +81,8 @@ class FileCheck:
     absent_values: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     is_spikes: bool = False
     amount: Amount | None = None
+    lowest_activity: float = float("nan")
+    not_for_populations: str = ""
     outline: xr.Dataset | None = None
     every_trial: xr.Dataset | None = None
     has_trials: bool = False
@@ -96,7 +108,9 @@ class FileCheck:
 
 
 def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str) -> FileCheck:
-    """Check the settings of a recording against its file, without reading the activity.
+    """Check the settings of a recording against its file.
+
+    If nothing else is wrong, activity of at most `MAX_VALUES_READ` values is read as a run would read it.
 
     Parameters
     ----------
@@ -141,7 +155,7 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
             where_entry = f"{where}: inputs[{index}]"
             inputs += found.attempt(names_of_input, file, entry, trials, where_entry) or []
         if not found.mistakes:
-            # The series are read, so that missing values are told before the run; the activity is not.
+            # The series are read, so that missing values are told before the run, however large the activity is.
             found.attempt(all_inputs, file, settings.inputs, activity, where)
         present = found.attempt(entries_with_trials, trials.columns, settings.perturbed, where)
         entries, absent = present or ([], [])
@@ -150,6 +164,8 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
         if condition is None or real is None:
             found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
             return found
+        if not found.mistakes and _values_to_read(file, trials) <= MAX_VALUES_READ:
+            units = _fitted_units(file, settings, name, units, found)
         unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
         n_inputs = len(activity.input_names) + len(inputs)
         region = units["region"].to_numpy()
@@ -236,6 +252,45 @@ def _kept_units(file: RecordingFile, settings: Units, where: str, found: FileChe
             f"{settings.min_per_region} units (units.min_per_region)."
         )
     return np.flatnonzero(reasons == "")
+
+
+def _values_to_read(file: RecordingFile, trials: Trials) -> float:
+    """Number of values that are read and made when the activity of all units is brought to the bins of the trials."""
+    activity = file.activity
+    n_bins, n_units = float(trials.inside.size), int((file.units["reason"] == "").sum())
+    if isinstance(activity, Spikes):
+        return n_bins * n_units + (activity.n_spikes or 0)
+    if isinstance(activity, BinnedTrials):
+        return float(len(activity.trials)) * len(activity.time_s) * len(file.units)
+    time_s = activity.time_s()
+    samples_per_bin = max(trials.dt_s * (len(time_s) - 1) / float(time_s[-1] - time_s[0]), 1.0)
+    return n_bins * samples_per_bin * activity.columns
+
+
+def _fitted_units(
+    file: RecordingFile, settings: RecordingSettings, name: str, units: pd.DataFrame, found: FileCheck
+) -> pd.DataFrame:
+    """Read the activity, and return the rows of the units that will be fitted; the given rows if there is a mistake."""
+    read = found.attempt(partial(session, checksum=False), file, settings, name, SHAREABLE)
+    if read is None:
+        return units
+    made, remarks = read
+    recording, where = made.recording, f"{name} ({file.path})"
+    found.lowest_activity = float(recording["rates"].min())
+    try:
+        require_raw(recording)
+        if not is_fluorescence(file.activity_name):
+            require_counts(recording)
+    except UserError as error:
+        found.not_for_populations = str(error)
+    found.remarks += [f"{where}: {remark}" for remark in remarks]
+    reasons = made.units.loc[units.index, "reason"]
+    fitted = units[(reasons == "").to_numpy()]
+    if len(fitted) < len(units):
+        counts = reasons[reasons != ""].value_counts()
+        listed = "; ".join(f"{count} {shortened(reason)}" for reason, count in counts.items())
+        found.remarks.append(f"{where}: {len(units) - len(fitted)} of {len(units)} units are left out ({listed}).")
+    return fitted
 
 
 def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found: FileCheck) -> Activity | None:

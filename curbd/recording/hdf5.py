@@ -30,7 +30,7 @@ from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series
 from curbd.recording.scaling import RANGE_OF_RATES
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.units import unit_table
-from curbd.recording.unreadable import UnreadableError, reading
+from curbd.recording.unreadable import UnreadableError, broken_links, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
 from curbd.storage.hdf5 import readable_hdf5
 
@@ -39,6 +39,7 @@ SPIKE_TIMES_ADVICE = (
     " (curbd.ingest_spikes), or write spike counts in bins (trial, time, unit) as the dataset `rates`"
 )
 """What to do with a plain HDF5 file that holds spike times instead of activity in bins."""
+OTHER_FILE_ADVICE = "put the other file next to this one, or write all values into one file"
 DEFAULT_DIMS = {2: ("time", "unit"), 3: ("trial", "time", "unit")}
 """Axes of the activity if the settings name none, by the number of axes."""
 
@@ -269,6 +270,13 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
     rates = dataset_at(file, layout.rates)
     where_rates = f"{where}: {layout.rates}"
     if rates is None:
+        if target := broken_links(file).get(layout.rates.strip("/")):
+            raise UserError.at(
+                where_rates,
+                found=f"a link to {target}, which does not exist",
+                expected="the activity",
+                todo=OTHER_FILE_ADVICE,
+            )
         paths = list(datasets(file))
         listed = ", ".join(paths[:12]) + (", ..." if len(paths) > 12 else "")
         hint = did_you_mean(layout.rates, paths)
@@ -280,6 +288,14 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
             found=f"no such dataset (the file holds {listed or 'none'})",
             expected="the activity",
             todo="it is an NWB file: set its format to nwb" if "nwb_version" in file.attrs else todo,
+        )
+    if absent := _absent_files(rates):
+        # HDF5 itself reads fill values, often zeros, in place of the values of a file that is gone.
+        raise UserError.at(
+            where_rates,
+            found=f"values in the file {absent[0]}, which does not exist",
+            expected="the activity",
+            todo=OTHER_FILE_ADVICE,
         )
     if rates.ndim not in DEFAULT_DIMS or rates.dtype.kind not in "biuf":
         is_cells = h5py.check_ref_dtype(rates.dtype) is not None
@@ -299,6 +315,14 @@ def _rates(file: h5py.File, layout: HDF5Layout, where: str) -> h5py.Dataset:
             expected=f"{', '.join(DEFAULT_DIMS[rates.ndim])} in the order of its axes",
         )
     return rates
+
+
+def _absent_files(dataset: h5py.Dataset) -> list[str]:
+    """Names of the other files that hold the values of a dataset and that do not exist."""
+    names = [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else []
+    names += [name for name, _, _ in dataset.external or ()]
+    folder = Path(dataset.file.filename).parent
+    return [name for name in names if name != "." and "%" not in name and not (folder / name).exists()]
 
 
 def _trials(file: h5py.File, layout: HDF5Layout, n_trials: int | None, where: str) -> tuple[pd.DataFrame, list[str]]:

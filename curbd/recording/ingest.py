@@ -37,6 +37,9 @@ Array = np.ndarray
 MAX_NOTES_WITH_ERROR = 4
 """Up to this number of sentences about a file are added to the message about it."""
 
+SHAREABLE = ("regions.merge", "regions.mapping", "perturbed")
+"""Settings that may name labels, units and values which only other recordings have."""
+
 
 class Session(NamedTuple):
     """Everything that one recording file gives to the steps that follow.
@@ -96,8 +99,8 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     file : the opened file.
     settings : bin width, smoothing, windows, inputs, choice of units, scaling and split.
     name : name of the recording.
-    shared : settings that other recordings have as well, of ``regions.merge``, ``regions.mapping`` and ``perturbed``;
-        their labels, units and values may be those of other recordings alone.
+    shared : settings of `SHAREABLE` that other recordings have as well; their labels, units and values may be those of
+        other recordings alone.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
     UserError : the settings do not fit the file, no unit is left, or the activity is NaN everywhere.
     """
     try:
-        return _session(file, settings, name, shared)
+        return session(file, settings, name, shared)[0]
     except UserError as error:
         raise _with_notes(error, file.notes) from error.__cause__
 
@@ -124,6 +127,19 @@ def _noted_repeats(activity: Activity) -> Activity:
     note = (
         f"{n_repeats} of {n_trials} trials repeat an earlier trial exactly: held-out trials may be copies of training"
         " trials."
+    )
+    return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
+
+
+def _noted_twins(activity: Activity) -> Activity:
+    """The activity of the kept units, with a sentence on units whose activity is exactly that of another unit."""
+    n_units = activity.rates.shape[2]
+    n_twins = n_units - len({hash(activity.rates[:, :, unit].tobytes()) for unit in range(n_units)})
+    if not n_twins:
+        return activity
+    note = (
+        f"{n_twins} of {n_units} kept units have exactly the activity of another unit: their weights cannot be told"
+        " apart. Leave out one of each pair (units.select)."
     )
     return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
 
@@ -152,7 +168,24 @@ def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
     return type(error)(message, where=error.where, found=error.found, expected=error.expected, todo=error.todo)
 
 
-def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared: Collection[str]) -> Session:
+def session(
+    file: RecordingFile, settings: RecordingSettings, name: str, shared: Collection[str], *, checksum: bool = True
+) -> tuple[Session, tuple[str, ...]]:
+    """Convert an opened file to a session, as `ingest` does, without the sentences on the file behind an error.
+
+    Parameters
+    ----------
+    file, settings, name, shared : see `ingest`.
+    checksum : whether to compute the checksum of the file, for which all of it is read.
+
+    Returns
+    -------
+    The session; sentences on what only the values of the activity tell: equal trials, equal units, holes of units.
+
+    Raises
+    ------
+    UserError : for the reasons given in `ingest`.
+    """
     where = f"{name} ({file.path})"
     file = _with_known_labels(file, settings, where, shared)
     candidates = candidate_units(file.units, where)
@@ -171,10 +204,11 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
         activity, condition, splits = activity.take(used, split_note), condition[used], splits[used]
     train = splits == "train"
 
+    n_known = len(activity.trials.notes)
     activity = _noted_repeats(activity)
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
-    activity = _noted_holes(activity.of_units(kept)).without_partial_bins()
+    activity = _noted_holes(_noted_twins(activity.of_units(kept))).without_partial_bins()
     _require_two_halves(activity.observed, train, f"{where}: {file.activity_name}")
     scale = _scales(file, settings, activity.rates, train)
     inputs = all_inputs(file, settings.inputs, activity, where)
@@ -189,8 +223,9 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
         scale=scale,
         condition=condition,
         splits=splits,
+        checksum=checksum,
     )
-    return Session(
+    made = Session(
         recording=recording,
         truth=truth_dataset(file, selection.kept, activity, inputs.names)
         if file.true_currents is None
@@ -203,6 +238,7 @@ def _session(file: RecordingFile, settings: RecordingSettings, name: str, shared
             perturbed, kept, settings, recording, partial(all_inputs, file, settings.inputs, where=where), where
         ),
     )
+    return made, activity.trials.notes[n_known:]
 
 
 def _with_known_labels(

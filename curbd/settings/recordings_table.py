@@ -26,6 +26,8 @@ REQUIRED_COLUMNS = ("recording", "path", "format")
 FORMATS = ("nwb", "hdf5")
 RELATIVE_PATHS = "relative paths are resolved from the folder of this table"
 """What to know about a path that leads to no file."""
+SPREADSHEET_ERROR = r"#(NAME\?|REF!|VALUE!|N/A|DIV/0!|NUM!|NULL!|#+)"
+"""Pattern of cells that spreadsheet programs write where a formula fails or a number is wider than its column."""
 TABLE_SETTINGS = (("regions", "mapping"), ("regions", "merge"), ("cell_types", "table"))
 """Settings that may be the path of a table; in recordings.tsv these paths are resolved relative to the folder of
 recordings.tsv."""
@@ -106,6 +108,11 @@ def read_recordings(
             continue
         row = dict(zip_longest(header, cells, fillvalue=""))
         name = row["recording"]
+        wrong += [
+            mistake(f"{where}, {column}", found=cell, expected="a value, not an error of a spreadsheet program")
+            for column, cell in row.items()
+            if re.fullmatch(SPREADSHEET_ERROR, cell)
+        ]
         wrong += _row_mistakes(where, row, table.parent, generated)
         if name in first_line:
             found = f'"{name}", as in line {first_line[name]}'
@@ -222,6 +229,8 @@ def _advice_on_path(path: Path) -> str:
     """What to do about a file that does not exist: the nearest name in its folder, or a line for each file."""
     if set(path.name) & set("*?") or "$" in str(path):
         return "write a line for each file with its whole name: patterns and variables are not replaced"
+    if "\\" in str(path):
+        return "write / between folders; inside WSL, the drive C: of Windows is /mnt/c"
     if path.is_symlink():
         return f"the path is a link to {path.readlink()}, which does not exist"
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []

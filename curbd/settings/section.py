@@ -16,7 +16,7 @@ RESERVED_NAMES = ("tables", "logs", "benchmarks", "shared")
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Name = Annotated[str, Field(pattern=NAME)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(BaseModel):

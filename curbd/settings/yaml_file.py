@@ -47,7 +47,15 @@ def read_yaml(path: Path) -> Any:
         raise UserError.at(
             str(path), found=f"a file that cannot be read ({error})", expected="a config in YAML"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        found = "text in another encoding than UTF-8"
         raise UserError.at(
-            str(path), found=f"a file that is not valid YAML ({error})", expected="a config in YAML"
+            str(path), found=found, expected="a config in YAML", todo="save the config as UTF-8"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError.at(
+            str(path),
+            found=f"a file that is not valid YAML ({error})",
+            expected="a config in YAML",
+            todo="indent with spaces, not with tabs" if r"'\t'" in str(error) else "",
         ) from None

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.errors import UserError
-from curbd.recording.counts import spike_counts
+from curbd.recording.counts import require_counts, require_raw
 from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from lrfit.population_network.analysis import Analysis, analyse
 from lrfit.population_network.indicator import from_fluorescence
 from lrfit.population_network.recording import Recording, from_arrays
 
 Array = np.ndarray
-NEEDED = "spike counts or fluorescence without smoothing, which a population network needs"
 
 
 class PopulationFit(NamedTuple):
@@ -89,7 +87,7 @@ def from_recording(recording: xr.Dataset, indicator_s: float | None = None) -> R
     ------
     UserError : the activity is smoothed, comes from a model, or consists neither of spike counts nor of fluorescence.
     """
-    _require_raw(recording)
+    require_raw(recording)
     region = np.unique(recording["region"], return_inverse=True)[1]
     dt_s, inputs = float(recording.attrs["dt_s"]), recording["inputs"].to_numpy()
     condition = recording["condition"].to_numpy()
@@ -101,45 +99,7 @@ def from_recording(recording: xr.Dataset, indicator_s: float | None = None) -> R
     if indicator_s is not None or is_fluorescence(name):
         rates = recording["rates"].transpose("trial", "time", "unit").to_numpy()
         return from_fluorescence(rates, region, dt_s, inputs, condition, evoked, indicator_s)
-    return from_arrays(_require_counts(recording), region, dt_s, inputs, condition, evoked)
-
-
-def _require_raw(recording: xr.Dataset) -> None:
-    """Stop if the activity is smoothed or comes from a model."""
-    smoothing_s = float(recording.attrs["smoothing_s"])
-    if recording.attrs["activity"] == "model":
-        raise UserError.at(
-            _where(recording),
-            found="rates simulated by a model network",
-            expected=NEEDED,
-            todo="fit a recording of spikes or fluorescence instead",
-        )
-    if smoothing_s:
-        raise UserError.at(
-            _where(recording),
-            found=f"activity smoothed over {smoothing_s:g} s",
-            expected=NEEDED,
-            todo="set smoothing_s: 0 and ingest the recording again",
-        )
-
-
-def _require_counts(recording: xr.Dataset) -> Array:
-    """Return the spike counts per bin (trial, time, unit), or stop if the activity does not consist of counts."""
-    counts = spike_counts(recording)
-    if counts is None:
-        raise UserError.at(
-            _where(recording),
-            found=f"rates ({recording.attrs['activity_name']}) that are not a whole number of spikes per bin",
-            expected=NEEDED,
-            todo="read the spike times of the file, or store the activity of an HDF5 file as spike counts per bin, or "
-            "as spike counts divided by the bin width in seconds; for fluorescence, set the option indicator_s of the "
-            "model, the decay time of the indicator (0 for deconvolved activity)",
-        )
-    return counts
-
-
-def _where(recording: xr.Dataset) -> str:
-    return f"{recording.attrs['recording']} ({recording.attrs['path']})"
+    return from_arrays(require_counts(recording), region, dt_s, inputs, condition, evoked)
 
 
 def _pathways(analysis: Analysis, regions: Sequence[str]) -> pd.DataFrame:

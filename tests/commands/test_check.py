@@ -226,6 +226,23 @@ def test_bins_of_a_model_are_checked_too(study: Study) -> None:
     assert mistake.startswith("models.fine, recording a (a.h5): bin_width_s: found 0.02")
 
 
+def test_activity_that_a_model_cannot_read_is_told(study: Study) -> None:
+    with h5py.File("b.h5", "a") as file:
+        file["rates"][...] = file["rates"][...] - 0.5
+    config = study(
+        models={
+            "areas": {"family": "low_rank", "estimator": "population"},
+            "silent": {"family": "full_rank", "estimator": "one_step", "nonlinearity": "relu"},
+        }
+    )
+    check = check_run(read_plan(config))
+    of_populations = "rates (rates) that are not a whole number of spikes per bin"
+    assert [of_populations in line for line in check.of_recording["a"]] == [True]
+    # Another recording of a model is read only if nothing else is wrong.
+    (line,) = check.of_recording["b"]
+    assert line.startswith("models.silent.nonlinearity, recording b: found relu, and activity down to -0.4")
+
+
 def test_a_sound_run_says_so(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(study(defaults={"windows": {"conditions": ["side"]}}))]) == 0
     assert capsys.readouterr().out == "Checked the config and 2 of 2 recordings: no mistake.\n"

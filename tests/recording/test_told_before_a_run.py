@@ -249,3 +249,63 @@ def test_smoothing_longer_than_all_trials_is_refused(empty_nwb, save_nwb, rng, t
     plain = plain_hdf5(tmp_path / "rec.h5", rng, rates=rng.random((6, 60, 4)))
     (mistake,) = check_of(plain, "hdf5", smoothing_s=1e9, units={"min_per_region": 2}).mistakes
     assert "smoothing_s: found 1e+09 s, expected less than the 6 s" in mistake
+
+
+def test_rates_that_leave_no_unit_are_told_before_the_run(empty_nwb, save_nwb, rng) -> None:
+    path = save_nwb(with_trials(empty_nwb(), spikes(rng), TWO))
+    (mistake,) = check_of(path, **TRIALS, units={"min_rate_hz": 1000}).mistakes
+    assert "none of 8 kept (8 mean rate below 1000 Hz)" in mistake
+    assert "change units.min_rate_hz" in mistake
+
+
+def test_units_and_regions_that_rates_leave_out_are_told_before_the_run(empty_nwb, save_nwb, rng) -> None:
+    times = spikes(rng, 10)
+    times[4:8] = [times[unit][::20] for unit in range(4, 8)]
+    path = save_nwb(with_trials(empty_nwb(), times, ["A"] * 4 + ["B"] * 6))
+    check = check_of(path, **TRIALS, units={"min_rate_hz": 2})
+    assert check.mistakes == []
+    assert told(check, "6 of 10 units are left out (4 mean rate below 2 Hz; 2 fewer than 3 units kept in region B)")
+    assert set(check.outline["region"].values) == {"A"}
+
+
+def test_missing_values_that_leave_nothing_are_told_before_the_run(tmp_path: Path, rng) -> None:
+    path = plain_hdf5(tmp_path / "rec.h5", rng, rates=np.full((60, 4), np.nan))
+    few = {"units": {"min_per_region": 1}}
+    settings = RecordingSettings.model_validate(few)
+    with open_recording(path, "hdf5", settings, "rec") as file, pytest.raises(UserError) as refused:
+        ingest(file, settings, "rec")
+    assert check_of(path, "hdf5", **few).mistakes == str(refused.value).splitlines()[:1]
+
+
+def test_holes_of_single_units_are_told_before_the_run(tmp_path: Path, rng) -> None:
+    rates = rng.random((60, 4))
+    rates[[7, 30], [0, 1]] = np.inf, np.nan
+    check = check_of(plain_hdf5(tmp_path / "rec.h5", rng, rates=rates), "hdf5", units={"min_per_region": 1})
+    assert told(check, "2 of 4 kept units have no value in some bins", "these 2 bins are missing for all units")
+
+
+def test_data_in_another_file_that_is_gone_is_never_read_as_zeros(tmp_path: Path, rng) -> None:
+    sources = [plain_hdf5(tmp_path / f"{part}.h5", rng) for part in ("first", "second")]
+    layout = h5py.VirtualLayout((120, 4), "f8")
+    layout[:60], layout[60:] = (h5py.VirtualSource(source.name, "rates", (60, 4)) for source in sources)
+    path = plain_hdf5(tmp_path / "rec.h5", rng, time=np.arange(120) / 10)
+    with h5py.File(path, "a") as file:
+        del file["rates"]
+        file.create_virtual_dataset("rates", layout, fillvalue=0)
+    settings = {"units": {"min_per_region": 1}}
+    assert check_of(path, "hdf5", **settings).mistakes == []
+    sources[1].unlink()
+    (mistake,) = check_of(path, "hdf5", **settings).mistakes
+    assert "rates: found values in the file second.h5, which does not exist" in mistake
+    with h5py.File(path, "a") as file:
+        del file["rates"]
+        file["rates"] = h5py.ExternalLink("gone.h5", "/rates")
+    (mistake,) = check_of(path, "hdf5", **settings).mistakes
+    assert "rates: found a link to /rates in the file gone.h5, which does not exist" in mistake
+
+
+def test_units_with_the_same_activity_are_told_before_the_run(tmp_path: Path, rng) -> None:
+    rates = rng.random((60, 4))
+    rates[:, 3] = rates[:, 0]
+    check = check_of(plain_hdf5(tmp_path / "rec.h5", rng, rates=rates), "hdf5", units={"min_per_region": 1})
+    assert told(check, "1 of 4 kept units have exactly the activity of another unit")

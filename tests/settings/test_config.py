@@ -540,6 +540,29 @@ def test_a_file_that_is_missing_points_at_the_nearest_name(table: Write) -> None
     assert all(mistake.endswith("patterns and variables are not replaced") for mistake in others)
 
 
+def test_paths_of_windows_and_errors_of_spreadsheets_are_told(table: Write) -> None:
+    table(f"{HEADER}\tsubject", "a\tC:\\data\\a.nwb\tnwb\t#NAME?")
+    error, path = mistakes()
+    assert (
+        error
+        == "recordings.tsv, line 2, subject: found #NAME?, expected a value, not an error of a spreadsheet program"
+    )
+    assert path.endswith("write / between folders; inside WSL, the drive C: of Windows is /mnt/c")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("results: Mäuse\n".encode("latin-1"), "found text in another encoding than UTF-8"),
+        (b"defaults:\n\tbin_width_s: 1\n", "indent with spaces, not with tabs"),
+    ],
+)
+def test_a_config_in_another_encoding_or_with_tabs(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "my.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_plan(tmp_path / "my.yaml")
+
+
 def test_names_of_recordings_differ_on_every_file_system(table: Write) -> None:
     table(HEADER, "a\ta.nwb\tnwb", "A\tb.h5\thdf5")
     [mistake] = mistakes()
