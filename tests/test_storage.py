@@ -126,3 +126,16 @@ def test_large_variables_stay_in_their_file_and_are_read_by_trials(
     small, whole = (read_netcdf(tmp_path / "recording.nc", large_on_disk=on_disk) for on_disk in (True, False))
     assert small.identical(whole)
     np.testing.assert_array_equal(small.isel(trial=slice(2, 4))["rates"].values, values[2:4])
+
+
+def test_large_arrays_are_compressed_only_where_this_saves_space(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shape = (20, 100, netcdf.TRIAL_CHUNK_VALUES // 1000)
+    arrays = {"rates": rng.normal(size=shape), "counts": rng.poisson(0.3, shape).astype(float)}
+    data = xr.Dataset({name: (("trial", "time", "unit"), values) for name, values in arrays.items()})
+    write_netcdf({"/": data}, tmp_path / "data.nc")
+    with h5py.File(tmp_path / "data.nc") as file:
+        stored = {name: file[name].id.get_storage_size() / file[name].nbytes for name in arrays}
+    assert stored["counts"] < 0.2
+    assert stored["rates"] == pytest.approx(1, abs=0.01)
+    assert read_netcdf(tmp_path / "data.nc").identical(data)

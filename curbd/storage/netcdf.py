@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import h5netcdf
+import numpy as np
 import xarray as xr
 from xarray.backends.h5netcdf_ import H5NetCDFStore
 
@@ -18,10 +20,13 @@ LARGE_VARIABLE_BYTES = 1 << 29
 """Arrays above this size are written and read in parts, and never lie in memory more often than a step needs them."""
 TRIAL_CHUNK_VALUES = 1 << 20
 """Largest number of values in a chunk of a large array in a file, 8 MiB in double precision."""
+COMPRESSED_SHARE = 0.8
+"""Arrays with `TRIAL_CHUNK_VALUES` values or more are compressed if a part of them shrinks to less than this share of
+its bytes. Spike counts do; rates of which every digit is noise take longer to compress than to write."""
 
 
 def write_group(group: h5netcdf.File | h5netcdf.Group, dataset: xr.Dataset) -> None:
-    """Write a dataset into the root or a group of an open netCDF file; numbers are compressed."""
+    """Write a dataset into the root or a group of an open netCDF file; numbers are compressed where it saves space."""
     dataset.dump_to_store(H5NetCDFStore(group), encoding=_compression(dataset))
 
 
@@ -48,10 +53,22 @@ def write_netcdf(groups: Mapping[str, xr.Dataset], path: Path | str) -> None:
 
 def _compression(dataset: xr.Dataset) -> dict[Any, dict[str, Any]]:
     return {
-        name: {"zlib": True, "complevel": 1, "shuffle": True} | _chunks(variable)
+        name: ({"zlib": True, "complevel": 1, "shuffle": True} if _shrinks(variable) else {}) | _chunks(variable)
         for name, variable in dataset.variables.items()
         if variable.dtype.kind in "fiu" and variable.size > 1
     }
+
+
+def _shrinks(variable: xr.Variable) -> bool:
+    """Whether compression makes an array smaller, by a part from its middle; true for small arrays."""
+    if variable.size < TRIAL_CHUNK_VALUES:
+        return True
+    part = variable
+    while part.ndim > 1 and part.size > TRIAL_CHUNK_VALUES:
+        part = part[part.shape[0] // 2]
+    values = np.ascontiguousarray(part.values).ravel()[:TRIAL_CHUNK_VALUES]
+    by_digit = values.view(np.uint8).reshape(len(values), -1).T
+    return len(zlib.compress(by_digit.tobytes(), 1)) < COMPRESSED_SHARE * values.nbytes
 
 
 def _chunks(variable: xr.Variable) -> dict[str, Any]:
