@@ -129,22 +129,9 @@ def label_units(
     merge = read_merge(settings.merge)
     present = sorted({*raw, *labels} - {""})
     region = [region_label(merge.get(text, merge.get(label, label))) for text, label in zip(raw, labels, strict=True)]
-    taken = sorted({label for label in region if SOURCE_NAME.fullmatch(label)})
-    if taken:
-        raise UserError.at(
-            f"{where}: regions",
-            found=f"a region called {taken[0]!r}, a name that the tables use for a source that is no region",
-            expected="other names",
-            todo=f"rename the region: regions: {{merge: {{'{taken[0]}': <region>}}}}",
-        )
-    unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
-    if unlabelled and settings.unknown == "stop":
-        raise UserError.at(
-            where,
-            found=f"{len(unlabelled)} of {len(unit_ids)} units without a region label (unit {first_of(unlabelled)})",
-            expected="a label for every unit, because regions.unknown is stop",
-            todo="add the units to the table regions.mapping, or set regions.unknown to drop or keep",
-        )
+    _require_regions(region, where)
+    if settings.unknown == "stop":
+        _require_labels(unit_ids, region, where)
     keep = settings.unknown == "keep"
     table = pd.DataFrame(
         {
@@ -168,3 +155,27 @@ def _merged_in_atlas(
     return [
         atlas.merged(label) if source in of_user else label for label, source in zip(labels, label_sources, strict=True)
     ]
+
+
+def _require_regions(region: Sequence[str], where: str) -> None:
+    """Stop if a region (unit,) has the name of a source that is no region."""
+    taken = sorted({label for label in region if SOURCE_NAME.fullmatch(label)})
+    if taken:
+        raise UserError.at(
+            f"{where}: regions",
+            found=f"a region called {taken[0]!r}, a name that the tables use for a source that is no region",
+            expected="other names",
+            todo=f"rename the region: regions: {{merge: {{'{taken[0]}': <region>}}}}",
+        )
+
+
+def _require_labels(unit_ids: Sequence[str], region: Sequence[str], where: str) -> None:
+    """Stop if a unit has no region (unit,)."""
+    unlabelled = [unit for unit, label in zip(unit_ids, region, strict=True) if not label]
+    if unlabelled:
+        raise UserError.at(
+            where,
+            found=f"{len(unlabelled)} of {len(unit_ids)} units without a region label (unit {first_of(unlabelled)})",
+            expected="a label for every unit, because regions.unknown is stop",
+            todo="add the units to the table regions.mapping, or set regions.unknown to drop or keep",
+        )

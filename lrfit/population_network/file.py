@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ from lrfit.population_network.recording import Recording
 from lrfit.population_network.verdict import Verdict
 
 Array = np.ndarray
+Variables = dict[str, tuple[tuple[str, ...], Array]]
+"""Name of a variable of network.nc -> its dimensions and values."""
 MODEL_DIMS: dict[str, tuple[str, ...]] = {
     "leak": ("latent",),
     "A": ("latent", "latent_2"),
@@ -48,6 +50,8 @@ ECHO_DIMS: dict[str, tuple[str, ...]] = {
     "covariance": ("target", "loading_or_weight", "loading_or_weight_2"),
 }
 """Field of `Echo` -> its dimensions after ``seed``; the variables are named ``echo_<field>``."""
+HISTORY_DIMS: dict[str, tuple[str, ...]] = {"history": ("target", "window"), "history_lift": ("target",)}
+"""Field of `Population` about own spikes -> its dimensions after ``seed``."""
 PATHWAY_DIMS = ("pathway_target", "pathway_source")
 SCALAR_EVIDENCE = tuple(field for field in Evidence._fields if field != "tests")
 TEST_DIMS = {"score": PATHWAY_DIMS, "p_value": PATHWAY_DIMS, "shuffled": ("shuffle", *PATHWAY_DIMS)}
@@ -109,42 +113,16 @@ def to_dataset(
     regions = np.unique(recording["region"].to_numpy().astype(str))
     drives = int(first.group.max()) + 1 - len(regions)
     names = np.array([*regions, *(f"hidden_{index + 1}" for index in range(drives))])
-    variables: dict[str, tuple[tuple[str, ...], Array]] = {}
-    for field, dims in MODEL_DIMS.items():
-        variables[field] = (("seed", *dims), np.stack([getattr(fit.model, field) for fit in fits]))
-    for field, dims in PATH_DIMS.items():
-        values = np.stack([getattr(fit.paths, field) for fit in fits])
-        variables[f"latents_{field}"] = (("seed", *dims), values)
-    covariance = np.stack([fit.weight_covariance for fit in fits])
-    variables["weight_covariance"] = (("seed", "row", "latent", "row_2", "latent_2"), covariance)
-    for field, dims in ECHO_DIMS.items():
-        variables[f"echo_{field}"] = (("seed", *dims), np.stack([getattr(fit.echo, field) for fit in fits]))
-    if fits[0].model.history.shape[1]:
-        variables["history"] = (("seed", "target", "window"), np.stack([fit.model.history for fit in fits]))
-        variables["history_lift"] = (("seed", "target"), np.stack([fit.model.history_lift for fit in fits]))
-    variables["history_gain_nats"] = ((), np.array(trained.history_gain))
-    variables["tau_s"] = (("seed",), np.full(len(fits), tau_s))
-    variables["indicator_s"] = ((), np.array(np.nan if data.indicator_s is None else data.indicator_s))
-    variables["drive_gain_nats"] = (("drive",), trained.drive_gains)
-    variables["common_drive_nats"] = ((), np.array(trained.common_nats))
-    variables["curved_gain_nats"] = ((), np.array(trained.curved_gain))
-    variables["latents_suffice"] = ((), np.array(int(trained.dimensions.suffice), dtype=np.int8))
-    if trained.dimensions.low:
-        variables["n_latents_low"] = (("pathway_target",), np.array(trained.dimensions.low))
-        variables["n_latents_high"] = (("pathway_target",), np.array(trained.dimensions.high))
-    judged = trained.verdict
-    for field in SCALAR_EVIDENCE:
-        variables[f"evidence_{field}"] = (PATHWAY_DIMS, getattr(judged.evidence, field))
-    for field, dims in TEST_DIMS.items():
-        variables[f"test_{field}"] = (dims, getattr(judged.evidence.tests, field))
-    for field in ("held_out_nats", "held_out_error"):
-        variables[field] = (PATHWAY_DIMS, getattr(judged, field))
-    variables["grounds"] = (PATHWAY_DIMS, judged.grounds.astype(str))
-    unit_id = recording["unit_id"].to_numpy().astype(str)
+    variables = {
+        **_of_fits(fits),
+        **_of_held_out(trained),
+        "tau_s": (("seed",), np.full(len(fits), tau_s)),
+        "indicator_s": ((), np.array(np.nan if data.indicator_s is None else data.indicator_s)),
+    }
     coords = {
         "seed": np.array(model.seeds, dtype=np.int64),
         "latent_region": ("latent", names[first.group]),
-        "target": unit_id,
+        "target": recording["unit_id"].to_numpy().astype(str),
         "target_region": ("target", recording["region"].to_numpy().astype(str)),
         "time": recording["time"].to_numpy(),
         "known_source": ("known_source", np.array(data.source_name, dtype=str)),
@@ -155,6 +133,45 @@ def to_dataset(
         lags_s = float(recording.attrs["dt_s"]) * np.array(history_windows(float(recording.attrs["dt_s"])))
         coords |= {"window_first_s": ("window", lags_s[:, 0]), "window_last_s": ("window", lags_s[:, 1])}
     return xr.Dataset(variables, coords, _attrs(recording, name, model))
+
+
+def _of_fits(fits: Sequence[Fitted]) -> Variables:
+    """The variables of every fit: parameters, posteriors of latents and weights, echoes, and spike histories if any."""
+
+    def stacked(part: str, prefix: str, dims_of: Mapping[str, tuple[str, ...]]) -> Variables:
+        fields = [getattr(fit, part) for fit in fits]
+        return {
+            prefix + field: (("seed", *dims), np.stack([getattr(values, field) for values in fields]))
+            for field, dims in dims_of.items()
+        }
+
+    covariance = np.stack([fit.weight_covariance for fit in fits])
+    history = HISTORY_DIMS if fits[0].model.history.shape[1] else {}
+    return {
+        **stacked("model", "", MODEL_DIMS),
+        **stacked("paths", "latents_", PATH_DIMS),
+        "weight_covariance": (("seed", "row", "latent", "row_2", "latent_2"), covariance),
+        **stacked("echo", "echo_", ECHO_DIMS),
+        **stacked("model", "", history),
+    }
+
+
+def _of_held_out(trained: Trained) -> Variables:
+    """The variables that held-out trials tell: gains of history, drives and form, ranges of latents, and verdicts."""
+    judged, dimensions = trained.verdict, trained.dimensions
+    ranges = {"n_latents_low": dimensions.low, "n_latents_high": dimensions.high} if dimensions.low else {}
+    return {
+        "history_gain_nats": ((), np.array(trained.history_gain)),
+        "drive_gain_nats": (("drive",), trained.drive_gains),
+        "common_drive_nats": ((), np.array(trained.common_nats)),
+        "curved_gain_nats": ((), np.array(trained.curved_gain)),
+        "latents_suffice": ((), np.array(int(dimensions.suffice), dtype=np.int8)),
+        **{name: (("pathway_target",), np.array(numbers)) for name, numbers in ranges.items()},
+        **{f"evidence_{field}": (PATHWAY_DIMS, getattr(judged.evidence, field)) for field in SCALAR_EVIDENCE},
+        **{f"test_{field}": (dims, getattr(judged.evidence.tests, field)) for field, dims in TEST_DIMS.items()},
+        **{field: (PATHWAY_DIMS, getattr(judged, field)) for field in ("held_out_nats", "held_out_error")},
+        "grounds": (PATHWAY_DIMS, judged.grounds.astype(str)),
+    }
 
 
 def _attrs(recording: xr.Dataset, name: str, model: Model) -> dict[str, object]:
