@@ -1,4 +1,4 @@
-"""The memory that the steps of a model need, from the size of the recording, before the steps start."""
+"""The memory and the threads that the steps of a model need, from the size of the recording, before the steps start."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ SQUARES = 16
 SQUARES_OF_SEED = 4
 """Arrays (regressor, regressor) that the fit of one seed leaves behind."""
 BYTES_OF_NUMBER = 8
+UNITS_OF_THREAD = 300
+"""Number of units above which a further thread saves time: products of smaller matrices keep fewer threads busy."""
+MOST_THREADS = 8
+"""Largest number of threads of a step: a sixth of the work is that of one thread."""
 
 
 def memory_of_steps(recording: Path | str, n_seeds: int, reads_once: bool = False) -> int:
@@ -41,12 +45,8 @@ def memory_of_steps(recording: Path | str, n_seeds: int, reads_once: bool = Fals
     -------
     Memory, MB.
     """
-    import h5py
-
-    # Snakemake knows from the error of `open` that a recording is not there yet, as in a dry run.
-    with open(recording, "rb") as plain, h5py.File(plain, "r") as file:
-        n_trials, n_bins, n_units = file["rates"].shape
-        n_regressors = n_units + file["inputs"].shape[-1] + 1
+    n_trials, n_bins, n_units, n_inputs = _sizes(recording)
+    n_regressors = n_units + n_inputs + 1
     rates = n_trials * n_bins * n_regressors
     large = reads_once and n_trials * n_bins * n_units * BYTES_OF_NUMBER > LARGE_VARIABLE_BYTES
     square = n_regressors**2
@@ -57,3 +57,27 @@ def memory_of_steps(recording: Path | str, n_seeds: int, reads_once: bool = Fals
         values = COPIES_OF_RATES * rates + SQUARES * square
     values += SQUARES_OF_SEED * n_seeds * square
     return PYTHON_MB + large * BLOCKS_MB + round(BYTES_OF_NUMBER * values / 1e6)
+
+
+def threads_of_steps(recording: Path | str) -> int:
+    """Choose the number of threads of every step of a model: one, or more for a recording of many units.
+
+    Small recordings run side by side, each on one thread. The matrix products of large recordings keep several threads
+    busy.
+
+    Parameters
+    ----------
+    recording : path of the recording.
+    """
+    n_units = _sizes(recording)[2]
+    return min(max(1, n_units // UNITS_OF_THREAD), MOST_THREADS)
+
+
+def _sizes(recording: Path | str) -> tuple[int, int, int, int]:
+    """Read the numbers of trials, bins, units and inputs of a recording."""
+    import h5py
+
+    # Snakemake knows from the error of `open` that a recording is not there yet, as in a dry run.
+    with open(recording, "rb") as plain, h5py.File(plain, "r") as file:
+        n_trials, n_bins, n_units = file["rates"].shape
+        return n_trials, n_bins, n_units, file["inputs"].shape[-1]

@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -29,7 +28,8 @@ from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
 from curbd.recording.memory import BYTES, free_bytes, gigabytes
 from curbd.regression.block_ridge import Regression, block_penalties, posterior
-from curbd.regression.moments import Moments, moments, solve_blocks
+from curbd.regression.moments import Moments, no_pairs
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.sample_weights import NOISE_AUTOCORRELATION
 from curbd.regression.state_moments import StateMoments, state_moments
 from curbd.regression.time_constant import corrected_tau, most_evident_tau
@@ -46,7 +46,6 @@ from curbd.settings.models import Model, OneStep
 from curbd.storage.netcdf import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray
-M = TypeVar("M", StateMoments, Moments)
 GROUPS_PER_FOLD = 4
 """Groups of trials in each fold of the cross-validation; a bootstrap resample draws groups."""
 SAMPLE_TRANSITIONS = 20_000
@@ -54,7 +53,10 @@ SAMPLE_TRANSITIONS = 20_000
 SAMPLE_VALUES = 10_000_000
 """Largest number of rates in these transitions, so that recordings of many units keep fewer transitions."""
 MAX_CHUNK_VALUES = 8_000_000
-"""Number of rates of a chunk, 64 MB in double precision, unless a single trial has more."""
+"""Number of rates of a chunk, 64 MB in double precision, unless a single trial has more, or the units are many."""
+CHUNK_OF_MOMENTS = 0.25
+"""Least number of rates of a chunk, as a share of the squared number of units: products of smaller chunks take less
+time than additions to the moments."""
 CHUNK_COPIES = 8
 """Number of arrays of the size of the rates of a chunk that are in memory at the same time."""
 MOMENT_COPIES = 6
@@ -109,11 +111,14 @@ class Accumulated:
             # A slice does not copy the chunk.
             chosen = slice(None) if (group == index).all() else group == index
             if y is None:
-                self.states = _with_group(
-                    self.states, index, state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen]), self.n_groups
-                )
+                added = state_moments(z[chosen], pairs.x[chosen], pairs.x_next[chosen])
+                if self.states is None:
+                    self.states = added.of_no_pairs(self.n_groups)
+                self.states.add(index, added)
             else:
-                self.currents = _with_group(self.currents, index, moments(z[chosen], y[chosen]), self.n_groups)
+                if self.currents is None:
+                    self.currents = no_pairs(self.n_groups, y.shape[1], z.shape[1])
+                self.currents.add_pairs(index, z[chosen], y[chosen])
         self.n_trials += len(chunk.r)
         self._keep(chunk)
 
@@ -148,16 +153,14 @@ class Accumulated:
         return groups.weighted(tensor(weight))
 
 
-def _with_group(groups: M | None, index: int, added: M, n_groups: int) -> M:
-    """Add moments of further pairs to a group, and return the moments of all groups."""
-    groups = added.of_no_pairs(n_groups) if groups is None else groups
-    groups.add(index, added)
-    return groups
-
-
 def sample_transitions(n_units: int) -> int:
     """Return the number of transitions that stay in memory."""
     return min(SAMPLE_TRANSITIONS, max(1, SAMPLE_VALUES // n_units))
+
+
+def chunk_values(n_units: int) -> int:
+    """Return the number of rates of a chunk, unless a single trial has more."""
+    return max(MAX_CHUNK_VALUES, int(CHUNK_OF_MOMENTS * n_units**2))
 
 
 def accumulate(chunks: Iterable[TrainingData], folds: int, groups_per_fold: int = GROUPS_PER_FOLD) -> Accumulated:
@@ -214,8 +217,9 @@ def fit_accumulated(accumulated: Accumulated, options: OneStep, rng: np.random.G
     source = source_of_regressor(sample.region, sample.u.shape[2])
     penalty, penalty_by = block_penalties(folds, source, sample.n_regions, options.penalties)
     currents = folds.total()
-    network = as_network(solve_blocks(currents, source, penalty), sample, tau_s)
-    regression = Regression(network=network, penalty=penalty, total=currents, source=source, penalty_by=penalty_by)
+    W, determined = solved_blocks(currents, source, penalty)
+    network = as_network(W, sample, tau_s)
+    regression = Regression(network, penalty, currents, source, penalty_by, determined)
     error = targets(pairs, network.decay) - regressors(pairs) @ weights(network).T
     if np.median(lag_one(error, pairs)) < NOISE_AUTOCORRELATION:
         log.warning("the residuals look like measurement noise, which a fit in chunks does not model; see state_space")
@@ -318,7 +322,7 @@ def fit_streamed(
     recording : the recording, as `xarray.open_dataset` opens ``recording.nc`` without reading the rates.
     model : settings of the model, with the estimator ``one_step``.
     name : name of the model in all tables; None for the name of the estimator.
-    trials_at_once : number of trials in memory at the same time; None for as many as `MAX_CHUNK_VALUES` rates.
+    trials_at_once : number of trials in memory at the same time; None for as many as `chunk_values`.
 
     Returns
     -------
@@ -341,7 +345,7 @@ def fit_streamed(
             todo="change the model, or use curbd.fit on a recording that fits into memory",
         )
     sizes = recording.sizes
-    trials_at_once = trials_at_once or max(1, MAX_CHUNK_VALUES // (sizes["time"] * sizes["unit"]))
+    trials_at_once = trials_at_once or max(1, chunk_values(sizes["unit"]) // (sizes["time"] * sizes["unit"]))
     folds, groups_per_fold = folds_and_groups(options, len(model.seeds))
     needed = needed_bytes(
         sizes["unit"],

@@ -13,7 +13,9 @@ from scipy.special import ndtri as normal_quantile
 from scipy.special import stdtrit as t_quantile
 
 from curbd.network.current_view import CurrentView
+from curbd.network.equation import Network, weights
 from curbd.network.view import views
+from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
 CURRENT_SIGNS = ("net", "excitatory", "inhibitory")
@@ -53,6 +55,33 @@ def decompose(recording: xr.Dataset, networks: xr.Dataset) -> xr.DataArray:
         name="current",
         attrs={"recording": recording.attrs["recording"], "model": networks.attrs["model"], "units": "units of x"},
     )
+
+
+def mean_currents(network: Network, region: Array, r: Array, u: Array) -> Array:
+    """Average the current that every source sends over the units of every region.
+
+    The average over units is a product with averaged weights, so that no current of a single unit is computed. Trials
+    of a recording that is larger than memory can be given one after another.
+
+    Parameters
+    ----------
+    network : the fitted network.
+    region : (unit,) index of each unit's region, from 0.
+    r : (trial, time, unit) scaled rates, NaN where missing.
+    u : (trial, time, input) inputs.
+
+    Returns
+    -------
+    (trial, time, target region, source) currents of the regions, then of every input, then of the bias, in the
+    (dimensionless) units of the state x.
+    """
+    W, source = weights(network), source_of_regressor(region, u.shape[2])
+    W_of_regions = np.stack([W[region == target].mean(0) for target in range(region.max() + 1)])
+    z = np.concatenate([r, u, np.ones((*r.shape[:2], 1))], axis=2)
+    of_sources = [
+        z[:, :, columns] @ W_of_regions[:, columns].T for columns in source == np.arange(source.max() + 1)[:, None]
+    ]
+    return np.stack(of_sources, axis=-1)
 
 
 def current_coordinates(first: CurrentView, networks: xr.Dataset) -> dict[str, Any]:

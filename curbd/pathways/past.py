@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
+from curbd.pathways.tridiagonal import Tridiagonal
 from curbd.regression.moments import (
     LEAST_SUM_OF_SQUARES,
     WEAK_INPUT_PENALTY,
@@ -38,6 +39,7 @@ from curbd.regression.moments import (
     scatter,
     summed_moments,
 )
+from curbd.regression.ridge_factors import MAX_ROUNDING_SHARE
 
 Array = np.ndarray
 PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
@@ -48,8 +50,6 @@ PENALTY_STEP = 10.0
 """Factor by which the penalty on the past is raised as long as the held-out error falls."""
 SINGLE_PRECISION_REGRESSORS = 400
 """Regressions on at least this number of regressors are factorised in single precision, where that is exact enough."""
-MAX_ROUNDING_SHARE = 1e-3
-"""Largest rounding error of weights, as a share of the weights, with which single precision is exact enough."""
 INVERTED_ROWS_SHARE = 0.1
 """Share of the rows of an inverse for which the whole inverse is computed, and not a solution for every row."""
 FOLDS = 5
@@ -329,17 +329,21 @@ class RestOfFold:
     ) -> None:
         self.fold, self.total, self.ridge = fold, total, ridge
         present, past_alone = slice(len(ridge)), slice(len(ridge), None)
-        rest = self.rest
-        ZZ = rest.ZZ.to(precision)
+        ZZ = (total.ZZ - fold.ZZ).to(precision)
         self.of_present = cholesky(penalised(ZZ[present, present], ridge.to(precision)))
         self.across = torch.linalg.solve_triangular(self.of_present, ZZ[present, past_alone], upper=False).mT
         self.left = ZZ[past_alone, past_alone] - scatter(self.across.mT)
-        self.current = self._without_present(rest.YZ)
+        self.current = self._without_present(self.YZ)
 
     @property
-    def rest(self) -> Moments:
-        """Moments of all other folds, which are as large as those of the fold and are not kept."""
-        return Moments(*(of_all - of_fold for of_all, of_fold in zip(self.total, self.fold, strict=True)))
+    def YZ(self) -> torch.Tensor:
+        """(unit, regressor) moments of the currents of all other folds."""
+        return self.total.YZ - self.fold.YZ
+
+    @cached_property
+    def ZZ(self) -> torch.Tensor:
+        """(regressor, regressor) Gram matrix of all other folds, which is kept as long as these folds are solved."""
+        return self.total.ZZ - self.fold.ZZ
 
     def held_out(self, penalty: torch.Tensor) -> HeldOut:
         """Solve the regression with penalties (regressor of the past,) on the past."""
@@ -417,14 +421,14 @@ class HeldOut:
         -------
         The regression with corrected weights, and the size of the correction, as a share of the size of the weights.
         """
-        W = self._corrected(self.rest.rest.YZ, self.W)
+        W = self._corrected(self.rest.YZ, self.W)
         return replace(self, W=W), float((W - self.W).norm() / W.norm().clamp_min(LEAST_SUM_OF_SQUARES))
 
     def _corrected(self, right: torch.Tensor, solution: torch.Tensor) -> torch.Tensor:
         """Correct the solution X of X (Gram + penalty) = right for rounding errors, by iterative refinement."""
         if self.of_past.dtype == torch.float64:
             return solution
-        residual = right - solution @ self.rest.rest.ZZ - solution * self.penalty
+        residual = right - solution @ self.rest.ZZ - solution * self.penalty
         return solution + self.rest.solution(residual, self.of_past)
 
     def _rows(self, columns: Array) -> torch.Tensor:
@@ -492,16 +496,21 @@ def log_odds(m: Moments, n_present: int, ridge: torch.Tensor) -> tuple[float, fl
     factor = cholesky(m.ZZ[present, present] + torch.diag(ridge))
     added_by_present = torch.linalg.solve_triangular(factor, m.ZZ[present, further], upper=False)
     current_by_present = torch.linalg.solve_triangular(factor, m.YZ[:, present].T, upper=False)
-    # The additional regressors minus what the present regressors explain of them, in their principal directions.
-    power, direction = torch.linalg.eigh(m.ZZ[further, further] - added_by_present.T @ added_by_present)
-    product = direction.T @ (m.YZ[:, further].T - added_by_present.T @ current_by_present)
-    penalty = tensor(PAST_PENALTIES)
-    scale = power.clamp_min(0)[:, None] + penalty
-    unexplained = torch.maximum(m.YY - current_by_present.square().sum(0), RESIDUAL_ROUNDING_SHARE * m.YY)
-    gain = product.square().mT @ (1 / scale) / unexplained.clamp_min(1e-300)[:, None]
-    fit = -m.n * torch.log((1 - gain).clamp_min(RESIDUAL_ROUNDING_SHARE)).sum(0)
-    volume = len(m.YY) * torch.log(scale / penalty).sum(0)
-    evidence = fit - volume
+    # The additional regressors minus what the present regressors explain of them.
+    left = m.ZZ[further, further] - scatter(added_by_present)
+    product = m.YZ[:, further].T - added_by_present.T @ current_by_present
+    further_alone = Tridiagonal.of(left.cpu().numpy(), product.cpu().numpy())
+    squares = m.YY.cpu().numpy()
+    unexplained = np.maximum(
+        squares - current_by_present.square().sum(0).cpu().numpy(), RESIDUAL_ROUNDING_SHARE * squares
+    )
+    evidence = np.full(len(PAST_PENALTIES), -np.inf)
+    for index, penalty in enumerate(PAST_PENALTIES):
+        solved = further_alone.penalised(penalty)
+        if solved is not None:
+            gain = solved.forms / np.maximum(unexplained, 1e-300)
+            fit = -float(m.n) * np.log(np.maximum(1 - gain, RESIDUAL_ROUNDING_SHARE)).sum()
+            evidence[index] = fit - len(squares) * (solved.log_determinant - len(left) * np.log(penalty))
     best = int(evidence.argmax())
     return max(float(evidence[best]) / 2, 0.0), float(PAST_PENALTIES[best])
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from curbd.network.equation import Network, decay, weights
 from curbd.network.fit import Posterior
 from curbd.network.tensors import tensor
 from curbd.regression.cross_validation import choose_penalties
 from curbd.regression.evidence import evidence_penalties, held_out_likelihood, is_inside
-from curbd.regression.moments import Moments, inverse_factor, moments, solve_blocks, squared_error
+from curbd.regression.moments import Moments, moments, squared_error
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import (
     TrainingData,
@@ -46,6 +46,7 @@ class Regression(NamedTuple):
     total : second moments of all training transitions.
     source : (regressor,) index of the source that each regressor belongs to.
     penalty_by : how the penalties were chosen, ``evidence`` or ``cross_validation``.
+    determined : (target region,) number of the weights onto a unit that the data determine, see `SolvedBlocks`.
     """
 
     network: Network
@@ -53,6 +54,7 @@ class Regression(NamedTuple):
     total: Moments
     source: Array
     penalty_by: str
+    determined: Array
 
     @property
     def between_regions(self) -> Array:
@@ -80,11 +82,11 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
     folds = moments(regressors(pairs), y, pairs.fold)
     penalty, penalty_by = block_penalties(folds, source, data.n_regions, penalties)
     total = folds.total()
-    network = as_network(solve_blocks(total, source, penalty), data, tau_s)
+    W, determined = solved_blocks(total, source, penalty)
     for _ in range(SUBSTEP_ROUNDS if data.substeps > 1 else 0):
-        total = moments(regressors(pairs, network), y)
-        network = as_network(solve_blocks(total, source, penalty), data, tau_s)
-    return Regression(network=network, penalty=penalty, total=total, source=source, penalty_by=penalty_by)
+        total = moments(regressors(pairs, as_network(W, data, tau_s)), y)
+        W, determined = solved_blocks(total, source, penalty)
+    return Regression(as_network(W, data, tau_s), penalty, total, source, penalty_by, determined)
 
 
 def block_penalties(folds: Moments, source: Array, n_regions: int, how: str) -> tuple[Array, str]:
@@ -131,14 +133,9 @@ def posterior(regression: Regression, data: TrainingData, pairs: Transitions) ->
 
 def residual_variance(regression: Regression, data: TrainingData) -> Array:
     """Return the residual variance (unit,): squared error of the current, divided by the degrees of freedom."""
-    network, penalty, total, source, _ = regression
-    W = weights(network)
-    ridge = tensor(penalty[:, source])
-    # The trace of (ZZ + R)^-1 ZZ, a region at a time: as many as there are regressors, minus what the penalty R takes.
-    taken = [(of_region[:, None] * inverse_factor(total.ZZ, of_region).square()).sum() for of_region in ridge]
-    used = ridge.shape[1] - torch.stack(taken)
-    freedom = np.maximum((total.n - used).cpu().numpy(), 1.0)[data.region]
-    return np.maximum(squared_error(total, tensor(W)).cpu().numpy(), 0) / freedom
+    network, total = regression.network, regression.total
+    freedom = np.maximum(float(total.n) - regression.determined, 1.0)[data.region]
+    return np.maximum(squared_error(total, tensor(weights(network))).cpu().numpy(), 0) / freedom
 
 
 def inflation(network: Network, pairs: Transitions) -> Array:

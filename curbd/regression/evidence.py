@@ -17,7 +17,8 @@ from scipy.linalg import lapack
 
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
-from curbd.regression.moments import PENALTY_GRID, Moments, inverse_factor, penalised, squared_error
+from curbd.regression.moments import PENALTY_GRID, Moments, penalised, squared_error
+from curbd.regression.ridge_factors import RidgeFactors, product_with_inverse
 
 Array = np.ndarray
 MAX_ROUNDS = 60
@@ -62,17 +63,17 @@ def evidence_penalties(
     -------
     (target region, source) penalties.
     """
-    information = total.ZZ if gram is None else gram
+    factors = RidgeFactors(total.ZZ if gram is None else gram)
     penalty, unit = start.copy(), input_units(total.ZZ, float(total.n), source, len(start))
     # Targets that start from the same penalties share the first factorisation.
-    first = inverse_factor(information, tensor(start[0][source]))
+    first = factors.factor(tensor(start[0][source]), total.YZ)
     for target in tracked(range(len(penalty)), "penalties of the target regions"):
         m = total.of_units(np.flatnonzero(source == target))
         for _ in range(rounds):
             before = penalty[target].copy()
-            U = first if (before == start[0]).all() else inverse_factor(information, tensor(before[source]))
-            solved = _solved(before, m, U, source, len(penalty), is_all_information=gram is None)
             ridge = tensor(before[source])
+            U = first if (before == start[0]).all() else factors.factor(ridge, m.YZ)
+            solved = _solved(before, m, U, source, len(penalty), is_all_information=gram is None)
             error, undetermined = _error(m, solved.W, ridge), (ridge * solved.diagonal).expand(m.YZ.shape)
             updated = updated_penalties(solved.W, error, undetermined, float(total.n), source, unit)
             penalty[target] = _with_settled_inputs(updated, solved, m, source, unit, len(penalty))
@@ -115,9 +116,9 @@ def _solved(
     is_all_information : whether the information on the weights is the Gram matrix of the moments.
     """
     outside = np.flatnonzero(source >= n_regions)
-    of_outside, diagonal = U[outside] @ U.mT, (U * U).sum(1)
+    of_outside, diagonal = (U[outside] @ U.mT).double(), U.square().sum(1).double()
     if is_all_information:
-        return _Solved(penalty, (m.YZ @ U) @ U.mT, diagonal, of_outside, of_outside)
+        return _Solved(penalty, product_with_inverse(U, m.YZ), diagonal, of_outside, of_outside)
     full = torch.linalg.inv(penalised(m.ZZ, tensor(penalty[source])))
     return _Solved(penalty, m.YZ @ full, diagonal, of_outside, full[outside])
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.linalg import get_lapack_funcs, lapack
+from scipy.linalg import get_lapack_funcs
 
 from curbd.network.tensors import tensor
 
@@ -32,6 +32,8 @@ LEAST_ROWS_OF_LAPACK = 400
 """Smaller matrices are factorised by torch, many of them at once."""
 ROWS_OF_BLOCK = 256
 """Rows of a symmetric matrix that are multiplied together where its upper half is left out."""
+ROWS_OF_SCATTER = 1024
+"""Rows of a symmetric matrix to which products are added together."""
 VALUES_OF_BLOCK = 1 << 23
 """Largest number of values of a block of trials, 64 MiB in double precision, unless a single trial has more."""
 
@@ -55,8 +57,8 @@ class Moments(NamedTuple):
     n: torch.Tensor
 
     def total(self) -> Moments:
-        """Add up the moments over the leading axis."""
-        return Moments(*(statistic.sum(0) for statistic in self))
+        """Add up the moments over the leading axis; those of a single group are not copied."""
+        return Moments(*(statistic.sum(0) if len(self.n) > 1 else statistic[0] for statistic in self))
 
     def without(self) -> Moments:
         """For each fold, add up the moments of all other folds."""
@@ -71,6 +73,21 @@ class Moments(NamedTuple):
         for statistic, value in zip(self, more, strict=True):
             statistic[group] += value
 
+    def add_pairs(self, group: int, z: Array, y: Array) -> None:
+        """Add the moments of further pairs to those of a group, in place and without a matrix in between.
+
+        Parameters
+        ----------
+        group : index of the group.
+        z : (pair, regressor) regressors.
+        y : (pair, unit) currents.
+        """
+        z_of_all, y_of_all = tensor(z), tensor(y)
+        add_scatter(self.ZZ[group], z_of_all)
+        self.YZ[group].addmm_(y_of_all.mT, z_of_all)
+        self.YY[group] += (y_of_all * y_of_all).sum(0)
+        self.n[group] += len(z)
+
     def weighted(self, weight: torch.Tensor) -> Moments:
         """Add up the moments over the leading axis with weights (sum, leading): (sum, ...)."""
         return Moments(*(torch.tensordot(weight, statistic, dims=1) for statistic in self))
@@ -82,6 +99,17 @@ class Moments(NamedTuple):
     def plus(self, more: Moments) -> Moments:
         """Add the moments of another data set."""
         return Moments(*(first + second for first, second in zip(self, more, strict=True)))
+
+
+def no_pairs(n_groups: int, n_units: int, n_regressors: int) -> Moments:
+    """Return the moments of no pair, of some groups along a leading axis, to which pairs can be added."""
+    zeros = tensor(np.zeros(n_groups))
+    return Moments(
+        ZZ=zeros.new_zeros((n_groups, n_regressors, n_regressors)),
+        YZ=zeros.new_zeros((n_groups, n_units, n_regressors)),
+        YY=zeros.new_zeros((n_groups, n_units)),
+        n=zeros,
+    )
 
 
 def moments(z: Array, y: Array, fold: Array | None = None) -> Moments:
@@ -168,6 +196,17 @@ def scatter(z: torch.Tensor) -> torch.Tensor:
         values = z.numpy()
         return torch.from_numpy(values.T @ values)
     return z.T @ z
+
+
+def add_scatter(total: torch.Tensor, z: torch.Tensor) -> None:
+    """Add the products z z' of values (pair, column), summed over pairs, to a symmetric matrix (column, column).
+
+    Blocks below the diagonal are computed, and copied to the other side.
+    """
+    for start in range(0, len(total), ROWS_OF_SCATTER):
+        rows, before, until = slice(start, start + ROWS_OF_SCATTER), slice(start), slice(start + ROWS_OF_SCATTER)
+        total[rows, until].addmm_(z[:, rows].mT, z[:, until])
+        total[before, rows] = total[rows, before].mT
 
 
 def twice_lower(symmetric: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -311,15 +350,21 @@ def inverse_factor(gram: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    gram : (regressor, regressor) second moments of the regressors.
+    gram : (regressor, regressor) second moments of the regressors, in the precision in which U is computed.
     ridge : (regressor,) ridge penalties.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError : the sum is not positive definite.
     """
     matrix = penalised(gram, ridge)
     if matrix.device.type == "cpu":
         # LAPACK counts columns first: its lower triangle of the symmetric matrix is the upper triangle here.
-        factor, failed = lapack.dpotrf(matrix.numpy().T, lower=1, overwrite_a=1)
+        values = matrix.numpy().T
+        potrf, trtri = get_lapack_funcs(("potrf", "trtri"), (values,))
+        factor, failed = potrf(values, lower=1, overwrite_a=1)
         if not failed:
-            inverse, _ = lapack.dtrtri(factor, lower=1, overwrite_c=1)
+            inverse, _ = trtri(factor, lower=1, overwrite_c=1)
             return torch.from_numpy(inverse.T)
     # Also raises the error of a matrix that is not positive definite.
     factor = torch.linalg.cholesky(penalised(gram, ridge))
@@ -377,7 +422,8 @@ def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)
     (..., row) squared error.
     """
     cross = (W * m.YZ[..., rows, :]).sum(-1)
-    return m.YY[..., rows] - 2 * cross + ((W @ m.ZZ) * W).sum(-1)
+    squares = quadratic_forms(W, m.ZZ) if m.ZZ.dim() == 2 else ((W @ m.ZZ) * W).sum(-1)
+    return m.YY[..., rows] - 2 * cross + squares
 
 
 def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:

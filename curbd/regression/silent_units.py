@@ -21,7 +21,8 @@ from curbd.network.tensors import tensor
 from curbd.recording.scaling import LEAST_SCALED_RATE
 from curbd.regression.block_ridge import Regression, regress, residual_variance
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import moments, solve_blocks
+from curbd.regression.moments import moments
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 
@@ -205,8 +206,9 @@ def with_inferred_states(data: TrainingData, pairs: Transitions, start: Regressi
         total = moments(z, targets(expected, network.decay))
         total = total._replace(YY=total.YY + tensor(unknown))
         penalty = evidence_penalties(total, solved.source, solved.penalty, rounds=PENALTY_ROUNDS)
-        network = as_network(solve_blocks(total, solved.source, penalty), data, network.tau_s)
-        solved = solved._replace(network=network, penalty=penalty, total=total)
+        W, determined = solved_blocks(total, solved.source, penalty)
+        network = as_network(W, data, network.tau_s)
+        solved = solved._replace(network=network, penalty=penalty, total=total, determined=determined)
         noise = residual_variance(solved, data)
         if np.linalg.norm(weights(network) - before) < WEIGHT_CHANGE_TOLERANCE * np.linalg.norm(before):
             break

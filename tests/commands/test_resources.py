@@ -1,4 +1,4 @@
-"""The memory that steps ask for grows with what is in the recording, and not with how well the file is compressed."""
+"""Memory and threads that steps ask for grow with what is in the recording, and not with how well it is compressed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from curbd.commands.resources import memory_of_steps
+from curbd.commands.resources import MOST_THREADS, memory_of_steps, threads_of_steps
 from curbd.storage.netcdf import write_netcdf
 from tests.support.known_network import small
 
@@ -48,3 +48,16 @@ def test_a_large_recording_that_is_read_once_asks_for_a_few_copies_of_its_rates(
         for once in (True, False)
     ]
     assert 5 < copies[0] < 15 < 40 < copies[1]
+
+
+def test_only_recordings_of_many_units_ask_for_several_threads(tmp_path: Path) -> None:
+    def threads(n_units: int) -> int:
+        path = tmp_path / f"{n_units}.nc"
+        with h5py.File(path, "w") as file:
+            file.create_dataset("rates", (10, 50, n_units), dtype=float, chunks=True)
+            file.create_dataset("inputs", (10, 50, 0), dtype=float, chunks=(1, 1, 1), maxshape=(10, 50, None))
+        return threads_of_steps(path)
+
+    assert threads(100) == threads(300) == 1
+    assert threads(700) >= 2
+    assert threads(20_000) == MOST_THREADS

@@ -13,7 +13,7 @@ from curbd.estimators.fitting import fit
 from curbd.network.view import views
 from curbd.pathways import current_file
 from curbd.pathways.current_file import write_currents
-from curbd.pathways.currents import current_table, decompose
+from curbd.pathways.currents import current_table, decompose, mean_currents
 from curbd.settings.models import Model
 from curbd.storage.netcdf import read_netcdf
 from tests.support.known_network import known_networks, small
@@ -54,6 +54,16 @@ def test_the_current_of_a_unit_is_chosen_by_its_name(teacher: Known) -> None:
     unit_id = recording["unit_id"].values[3]
     np.testing.assert_array_equal(current.sel(unit=unit_id), current.isel(unit=3))
     assert list(current["unit"].values) == list(recording["unit_id"].values)
+
+
+def test_averages_over_regions_need_no_current_of_a_unit(teacher: Known) -> None:
+    recording, _, networks, current = teacher
+    fit = views(recording, networks)[0]
+    averaged = mean_currents(fit.network, fit.region_of_unit, fit.r, fit.u)
+    assert averaged.shape == (*fit.r.shape[:2], len(fit.regions), len(fit.sources))
+    for target, region in enumerate(fit.regions):
+        expected = current.values[0][..., fit.region == region].mean(-1)
+        np.testing.assert_allclose(np.moveaxis(averaged[:, :, target], -1, 0), expected, atol=1e-12)
 
 
 def test_missing_bins_have_no_current(tmp_path: Path) -> None:

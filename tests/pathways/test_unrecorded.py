@@ -157,7 +157,7 @@ def test_what_is_lost_without_regressors_is_what_refits_without_them_lose(
     ridge, fold = np.array([2.0, 3.0, 4.0, 1.0]), 1
     tested, total = regression.fold(fold, np.arange(2))
     rest = RestOfFold(tested, total, torch.as_tensor(ridge), precision)
-    fitted = rest.rest
+    fitted = total._replace(ZZ=rest.ZZ, YZ=rest.YZ)
 
     def error(kept: np.ndarray, of_input: float) -> np.ndarray:
         penalty = np.append(ridge, [5.0, 5.0, of_input])[kept]

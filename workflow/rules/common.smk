@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from curbd.commands.default_models import with_default_models
-from curbd.commands.resources import memory_of_steps
+from curbd.commands.resources import memory_of_steps, threads_of_steps
 from curbd.errors import UserError
 from curbd.settings.config import Config
 from curbd.settings.places import is_remote
@@ -253,10 +253,21 @@ def device_of_recording(wildcards):
     return PLAN.recordings[wildcards.recording].settings.device
 
 
-def fit_threads(wildcards):
+def step_threads(wildcards, input):
+    """Threads of a step of a model: more than one for a recording of many units."""
+    try:
+        return threads_of_steps(input.recording)
+    except FileNotFoundError:
+        # The recording is not there yet. Snakemake asks again when the step is ready.
+        return 1
+
+
+def fit_threads(wildcards, input):
     """Threads of the step fit: `force` fits its seeds at the same time, each on one thread."""
     model = PLAN.config.models[wildcards.model]
-    return len(model.seeds) if model.estimator_name() == "force" else 1
+    if model.estimator_name() == "force":
+        return len(model.seeds)
+    return step_threads(wildcards, input)
 
 
 def experiments_of_recording(wildcards):

@@ -15,7 +15,7 @@ rule currents:
         "<results>/benchmarks/currents/{recording}/{model}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: step_threads
     resources:
         mem_mb=fit_memory,
         runtime=fit_minutes,

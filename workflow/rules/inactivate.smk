@@ -18,7 +18,7 @@ rule inactivate:
         "<results>/benchmarks/inactivate/{recording}/{model}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: step_threads
     resources:
         mem_mb=fit_memory,
         runtime=fit_minutes,
