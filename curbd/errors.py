@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Callable, Iterable
+from typing import Self, TypeVar
+
+T = TypeVar("T")
 
 UNWRITABLE = {
     errno.ENOSPC: ("no space left on the file system", "free some space"),
@@ -81,3 +83,21 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return the question ``did you mean 'x'?`` if one of the candidates resembles the word, and '' otherwise."""
     matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f"did you mean {matches[0]!r}?" if matches else ""
+
+
+def attempt(function: Callable[..., T], *arguments: object) -> tuple[T | None, list[str]]:
+    """Call a function that may find a mistake of the user, so that the mistakes of several calls are told at once.
+
+    Parameters
+    ----------
+    function : the function.
+    arguments : positional arguments of the function.
+
+    Returns
+    -------
+    The result of the function and no message; or None and the message of the `UserError` that the function raised.
+    """
+    try:
+        return function(*arguments), []
+    except UserError as error:
+        return None, [str(error)]

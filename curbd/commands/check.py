@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from curbd.commands.check_lines import report_lines, together
 from curbd.commands.default_models import with_default_models
 from curbd.commands.refusals import Refusal, refusals
-from curbd.commands.run_check import RunCheck
-from curbd.errors import UserError, did_you_mean, mistake
+from curbd.commands.run_check import RunCheck, joined
+from curbd.errors import UserError, attempt, did_you_mean, mistake
 from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.region_messages import absent_labels_are_a_mistake, absent_labels_message
@@ -20,7 +20,6 @@ from curbd.recording.sufficiency import shortages
 from curbd.settings.models import PopulationNetwork, StateSpace
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import plan_and_mistakes
-from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import FORMATS
 from curbd.storage.whole_files import whole_file
 from curbd.storage.zarr_folders import files_of, is_zarr
@@ -43,29 +42,21 @@ def check_run(plan: Plan) -> RunCheck:
     -------
     Mistakes and remarks.
     """
-    check, files = RunCheck(), {}
-    for name, row in plan.recordings.items():
-        is_readable = row.path.is_file() or is_zarr(row.path)
-        if not is_readable or row.format not in FORMATS:
-            continue
-        files[name] = check_file(row.path, row.format, plan.recording_settings(name), name)
-        check.of_recording[name] = files[name].mistakes
-        check.remarks += files[name].remarks
-        amount = files[name].amount
-        if amount is not None and any(model.level == "population" for model in plan.config.models.values()):
-            check.remarks += [f"{name} ({row.path}): {text}" for text in shortages(amount, ["populations"])]
-        check.of_recording[name] += _of_models(plan, name, files[name])
-        of_this = [model for model in plan.config.models if not plan.has_own_recording(model)]
-        check.of_recording[name] += _of_activity(plan, name, of_this, files[name])
-        if not check.of_recording[name]:
-            _check_own_recordings(plan, name, check)
-    _check_merge(plan, files, check)
-    _check_mapping(plan, files, check)
-    _check_perturbed(plan, files, check)
-    _check_values(files, check)
-    for refused in refusals(plan, files):
-        _tell(refused, plan, check)
-    return check
+    files = {
+        name: check_file(row.path, row.format, plan.recording_settings(name), name)
+        for name, row in plan.recordings.items()
+        if row.format in FORMATS and (row.path.is_file() or is_zarr(row.path))
+    }
+    return joined(
+        [
+            *(_of_recording(plan, name, file) for name, file in files.items()),
+            *_of_merge(plan, files),
+            *_of_mapping(plan, files),
+            *_of_perturbed(plan, files),
+            _of_values(files),
+            *(_of_refusal(refused, plan) for refused in refusals(plan, files)),
+        ]
+    )
 
 
 def digest_of_run(plan: Plan) -> str:
@@ -76,22 +67,35 @@ def digest_of_run(plan: Plan) -> str:
     return hashlib.sha256(f"{plan.to_json()}{json.dumps(stamps, sort_keys=True)}".encode()).hexdigest()
 
 
-def _check_own_recordings(plan: Plan, name: str, check: RunCheck) -> None:
+def _of_recording(plan: Plan, name: str, file: FileCheck) -> RunCheck:
+    """The check of one recording: its file, the models that are fitted to the recording, and their own recordings."""
+    shared = [model for model in plan.config.models if not plan.has_own_recording(model)]
+    mistakes = [*file.mistakes, *_of_models(plan, name, file), *_of_activity(plan, name, shared, file)]
+    remarks = [*file.remarks]
+    if file.amount is not None and any(model.level == "population" for model in plan.config.models.values()):
+        where = f"{name} ({plan.recordings[name].path})"
+        remarks += [f"{where}: {text}" for text in shortages(file.amount, ["populations"])]
+    own = [] if mistakes else _of_own_recordings(plan, name, file)
+    return joined([RunCheck({name: mistakes}, remarks=remarks), *own])
+
+
+def _of_own_recordings(plan: Plan, name: str, file: FileCheck) -> list[RunCheck]:
     """Bins, smoothing and scaling of models that replace those of the recording."""
     row = plan.recordings[name]
-    checked: list[tuple[RecordingSettings, FileCheck]] = []
-    for model in plan.config.models:
-        settings = plan.recording_settings(name, model)
-        if not plan.has_own_recording(model):
-            continue
-        found = next((file for known, file in checked if known == settings), None)
-        if found is None:
-            found = check_file(row.path, row.format, settings, name)
-            checked.append((settings, found))
-            new_remarks = [text for text in found.remarks if text not in check.remarks]
-            check.of_recording[name] += [f"models.{model}, recording {text}" for text in found.mistakes]
-            check.remarks += [f"models.{model}, recording {text}" for text in new_remarks]
-        check.of_recording[name] += _of_activity(plan, name, [model], found)
+    own = [model for model in plan.config.models if plan.has_own_recording(model)]
+    settings = {model: plan.recording_settings(name, model) for model in own}
+    # Models with equal settings share a recording, whose mistakes and remarks are told once.
+    first = {model: next(known for known in own if settings[known] == settings[model]) for model in own}
+    checks = {model: check_file(row.path, row.format, settings[model], name) for model in dict.fromkeys(first.values())}
+    of_files = [
+        RunCheck(
+            {name: [f"models.{model}, recording {text}" for text in check.mistakes]},
+            remarks=[f"models.{model}, recording {text}" for text in check.remarks if text not in file.remarks],
+        )
+        for model, check in checks.items()
+    ]
+    of_activity = [RunCheck({name: _of_activity(plan, name, [model], checks[first[model]])}) for model in own]
+    return [*of_files, *of_activity]
 
 
 def _of_models(plan: Plan, recording: str, file: FileCheck) -> list[str]:
@@ -135,17 +139,15 @@ def _of_activity(plan: Plan, recording: str, models: Iterable[str], file: FileCh
 
 def _contradicted_constraints(plan: Plan, file: FileCheck) -> list[str]:
     """Constraints of models that the cell types, positions and names of the units contradict."""
-    wrong = []
-    for name, model in plan.config.models.items():
-        if model.constraints is not None and file.outline is not None:
-            try:
-                circuit_of(file.outline, model.constraints)
-            except UserError as error:
-                wrong.append(f"models.{name}, {error}")
-    return wrong
+    return [
+        f"models.{name}, {text}"
+        for name, model in plan.config.models.items()
+        if model.constraints is not None and file.outline is not None
+        for text in attempt(circuit_of, file.outline, model.constraints)[1]
+    ]
 
 
-def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+def _of_merge(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
     """Labels of ``regions.merge`` that no recording with this table has."""
     groups: dict[str, list[str]] = {}
     for name, row in plan.recordings.items():
@@ -164,14 +166,14 @@ def _check_merge(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> No
         where = "config" if shared else f"{names[0]} ({plan.recordings[names[0]].path})"
         message = absent_labels_message(where, absent, labels, "any recording" if shared else "the recording")
         if not absent_labels_are_a_mistake(plan.recordings[names[0]].settings.regions.merge, absent, labels):
-            check.remarks.append(message)
+            yield RunCheck(remarks=[message])
         elif shared:
-            check.of_study.append(message)
+            yield RunCheck(of_study=[message])
         else:
-            check.of_recording[names[0]].append(message)
+            yield RunCheck({names[0]: [message]})
 
 
-def _check_mapping(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+def _of_mapping(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
     """Tables ``regions.mapping`` that name no unit: in order where they name units of a recording that shares them."""
     opened = {name: plan.recordings[name].settings.regions.mapping for name, file in files.items() if file.opened}
     matched = {mapping for name, mapping in opened.items() if not files[name].absent_mapping}
@@ -179,29 +181,32 @@ def _check_mapping(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> 
         if not files[name].absent_mapping:
             continue
         where = f"{name} ({plan.recordings[name].path})"
-        target = check.remarks if mapping in matched else check.of_recording[name]
-        target.append(f"{where}: regions.mapping: {files[name].absent_mapping}")
+        message = f"{where}: regions.mapping: {files[name].absent_mapping}"
+        yield RunCheck(remarks=[message]) if mapping in matched else RunCheck({name: [message]})
 
 
-def _check_perturbed(plan: Plan, files: dict[str, FileCheck], check: RunCheck) -> None:
+def _of_perturbed(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
     """Perturbed trials that a recording lacks: in order where a recording with the same setting has all of them."""
     whole = [plan.recordings[name].settings.perturbed for name, file in files.items() if not file.absent_perturbations]
     for name, file in files.items():
-        target = check.remarks if plan.recordings[name].settings.perturbed in whole else check.of_recording[name]
-        target += file.absent_perturbations
+        absent = file.absent_perturbations
+        in_order = plan.recordings[name].settings.perturbed in whole
+        yield RunCheck(remarks=absent) if in_order else RunCheck({name: absent})
 
 
-def _check_values(files: dict[str, FileCheck], check: RunCheck) -> None:
+def _of_values(files: Mapping[str, FileCheck]) -> RunCheck:
     """Values of `windows.select` and `units.select` that no recording has, next to others that some have."""
     opened = [file for file in files.values() if file.opened]
+    remarks = []
     for setting, value in dict.fromkeys(pair for file in opened for pair in file.absent_values):
         if all((setting, value) in file.absent_values for file in opened):
             present = sorted({text for file in opened for text in file.absent_values[setting, value]})
             hint = did_you_mean(value, present)
-            check.remarks.append(f"config: {setting}: no recording has {value!r}" + (f"; {hint}" if hint else ""))
+            remarks.append(f"config: {setting}: no recording has {value!r}" + (f"; {hint}" if hint else ""))
+    return RunCheck(remarks=remarks)
 
 
-def _tell(refused: Refusal, plan: Plan, check: RunCheck) -> None:
+def _of_refusal(refused: Refusal, plan: Plan) -> RunCheck:
     """Sort the recordings that cannot do what the config asks for into mistakes and remarks.
 
     What no recording can do is a mistake of the study, unless some recordings could not be opened.
@@ -213,14 +218,15 @@ def _tell(refused: Refusal, plan: Plan, check: RunCheck) -> None:
         all_opened = len(refused.asked) == len(plan.recordings)
         if len(plan.recordings) > 1:
             text += f"; this is the case in every {'' if all_opened else 'opened '}recording"
-        target = check.of_study if all_opened else check.remarks
-        target.append(text)
-        return
-    for recording, text in reasons.items():
-        if recording in refused.required:
-            check.of_recording[recording].append(text)
-        else:
-            check.remarks.append(f"{refused.what} is left out of {recording}. {text}")
+        return RunCheck(of_study=[text]) if all_opened else RunCheck(remarks=[text])
+    return RunCheck(
+        {recording: [text] for recording, text in reasons.items() if recording in refused.required},
+        remarks=[
+            f"{refused.what} is left out of {recording}. {text}"
+            for recording, text in reasons.items()
+            if recording not in refused.required
+        ],
+    )
 
 
 def check_before_run(plan: Plan, done: Path | None) -> list[str]:
@@ -275,10 +281,10 @@ def check_config(config: Path) -> tuple[bool, list[str]]:
     plan = with_default_models(plan)
     check = check_run(plan)
     absent = [path for line in mistakes for path in re.findall(r'found "(.+)" \(no such file\)', line)]
-    for name, lines in check.of_recording.items():
-        # The mistake in the config is told already.
-        check.of_recording[name] = [
-            line for line in lines if not any(f"{path}, which is not a file" in line for path in absent)
-        ]
-    check.of_study = list(dict.fromkeys([*mistakes, *check.of_study]))
+    # The mistake in the config is told already.
+    of_recording = {
+        name: [line for line in lines if not any(f"{path}, which is not a file" in line for path in absent)]
+        for name, lines in check.of_recording.items()
+    }
+    check = RunCheck(of_recording, list(dict.fromkeys([*mistakes, *check.of_study])), check.remarks)
     return not check.mistakes, report_lines(check, len(plan.recordings))

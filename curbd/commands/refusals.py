@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from curbd.contrasts.trials import comparisons
-from curbd.errors import UserError
+from curbd.errors import attempt
 from curbd.recording.file_check import FileCheck
 from curbd.settings.contrasts import Levels
 from curbd.settings.experiments import Inactivation, Intervention
@@ -92,11 +92,7 @@ def _comparisons(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[Refusal
 
 def _reason(function: Callable[..., object], *arguments: object) -> str:
     """Call a function, and return the message of its error, '' without an error."""
-    try:
-        function(*arguments)
-    except UserError as error:
-        return str(error)
-    return ""
+    return "".join(attempt(function, *arguments)[1])
 
 
 def _refusal(what: str, reasons: Mapping[str, str], required: Collection[str] = ()) -> Refusal:

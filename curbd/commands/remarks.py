@@ -12,9 +12,9 @@ import xarray as xr
 
 from curbd.pathways.contradictions import contradictions
 from curbd.pathways.window_table import MIN_WINDOW_BINS, is_too_short, time_windows
-from curbd.recording.file_check import remark_on_bins, remark_on_conditions
 from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.sufficiency import one_unit_regions
+from curbd.recording.trial_remarks import remark_on_bins, remark_on_conditions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
 from curbd.settings.models import (
     MAX_HIDDEN_INPUTS,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunCheck:
     """Mistakes and remarks from a check of the files of a run.
 
@@ -16,9 +17,9 @@ class RunCheck:
     remarks : facts that the user may not intend.
     """
 
-    of_recording: dict[str, list[str]] = field(default_factory=dict)
-    of_study: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    of_recording: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    of_study: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     @property
     def mistakes(self) -> list[str]:
@@ -37,3 +38,17 @@ class RunCheck:
         The run cannot begin if there is a mistake about all recordings together, or if no recording can be made.
         """
         return bool(self.of_study) or (bool(self.of_recording) and len(self.failing) == len(self.of_recording))
+
+
+def joined(checks: Iterable[RunCheck]) -> RunCheck:
+    """Join several checks of the same run, in their order."""
+    checks = list(checks)
+    of_recording: dict[str, list[str]] = {}
+    for check in checks:
+        for name, lines in check.of_recording.items():
+            of_recording.setdefault(name, []).extend(lines)
+    return RunCheck(
+        of_recording,
+        [line for check in checks for line in check.of_study],
+        [remark for check in checks for remark in check.remarks],
+    )

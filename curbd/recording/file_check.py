@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from curbd.errors import UserError
+from curbd.errors import attempt
 from curbd.recording import open_recording
 from curbd.recording.activity import Activity
 from curbd.recording.cells import column_of, texts_of_cell
 from curbd.recording.counts import require_counts, require_raw
-from curbd.recording.dataset import RECORDING_NAMES, unit_coords
 from curbd.recording.fluorescence import is_fluorescence
 from curbd.recording.ingest import SHAREABLE, session
 from curbd.recording.inputs import all_inputs, names_of_input
+from curbd.recording.outline import every_trial, outline
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.reading_activity import read_activity
-from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Spikes
 from curbd.recording.regions import NO_LABEL_REASON
 from curbd.recording.selection import candidate_units, require_units, shortened, small_regions
 from curbd.recording.sufficiency import Amount, expected_amount, shortages
+from curbd.recording.trial_remarks import remark_on_bins, remark_on_conditions, remark_on_smoothing
 from curbd.recording.units import absent_values
+from curbd.recording.unread_activity import table_of_trials, without_data
 from curbd.recording.windows import Trials, conditions
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
-T = TypeVar("T")
-MAX_SMOOTHING_OF_TRIAL = 0.25
-"""Smoothing by more than this part of a trial gets a remark."""
-MIN_BINS_PER_TRIAL = 4
-"""Trials with fewer bins get a remark, because they hold hardly any pairs of successive bins to fit."""
 MAX_VALUES_READ = 10_000_000
 """Activity of up to this number of values is read, which takes about a second; a mistake that only the values of larger
 activity show is told by the step `ingest`."""
-MIN_TRIALS_PER_CONDITION = 2
-"""If most conditions have fewer trials, they get a remark: their column probably holds a different number in each
-trial."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class FileCheck:
     """Mistakes and remarks from a check of the settings of a recording against its file.
 
@@ -71,7 +64,7 @@ class FileCheck:
     has_trials : True if the outline has the trials and inputs of the recording, False if it has a single empty bin.
     """
 
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list[str]
     remarks: list[str] = field(default_factory=list)
     opened: bool = False
     labels: list[str] = field(default_factory=list)
@@ -87,24 +80,35 @@ class FileCheck:
     every_trial: xr.Dataset | None = None
     has_trials: bool = False
 
-    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """Call a function and return its result; on a `UserError`, add a mistake and return None.
 
-        Parameters
-        ----------
-        function : the function.
-        arguments : positional arguments of the function.
+class ReadUnits(NamedTuple):
+    """What the activity of the kept units tells.
 
-        Returns
-        -------
-        The result of the function, or None.
-        """
-        try:
-            return function(*arguments)
-        except UserError as error:
-            if str(error) not in self.mistakes:
-                self.mistakes.append(str(error))
-            return None
+    Attributes
+    ----------
+    fitted : the rows of the units that will be fitted.
+    lowest : lowest value of the activity.
+    not_for_populations : why a population network without an indicator cannot read the activity; '' if it can.
+    remarks : remarks on the activity, and on units that are left out because of it.
+    """
+
+    fitted: pd.DataFrame
+    lowest: float
+    not_for_populations: str
+    remarks: list[str]
+
+
+class KeptUnits(NamedTuple):
+    """Units that are fitted unless their activity speaks against it.
+
+    Attributes
+    ----------
+    indices : (kept unit,) indices of the units.
+    remarks : remarks on units that are left out.
+    """
+
+    indices: np.ndarray
+    remarks: list[str]
 
 
 def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str) -> FileCheck:
@@ -123,135 +127,150 @@ def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSe
     -------
     Mistakes, remarks, and an outline of the recording.
     """
-    found, where = FileCheck(), f"{name} ({path})"
-    file = _opened(path, format, settings, name, found)
+    file, mistakes = _opened(path, format, settings, name)
     if file is None:
-        return found
+        return FileCheck(mistakes)
     with file:
-        found.opened = True
-        unused = set(file.series) - {entry.series for entry in settings.inputs}
-        told_apart = file.units.attrs.get("absent_mapping") or None
-        notes = (note for note in file.notes if note.partition(": ")[0] not in unused)
-        found.remarks += [f"{where}: {note}" for note in notes if not (told_apart and told_apart in note)]
-        found.is_spikes = isinstance(file.activity, Spikes)
-        found.labels = list(file.units.attrs.get("labels", []))
-        found.absent_labels = list(file.units.attrs.get("absent_labels", []))
-        kept = found.attempt(_kept_units, file, settings.units, where, found)
-        found.absent_mapping = file.units.attrs.get("absent_mapping", "")
-        found.absent_values = dict(file.units.attrs.get("absent_values", {}))
-        table = _table_of_trials(file, settings.windows)
-        if table is not None:
-            columns = {str(column): table[column] for column in table}
-            found.absent_values |= absent_values(columns, settings.windows.select, "windows.select", texts_of_cell)
-        activity = _trials(file, settings, where, found)
-        units = file.units if kept is None else file.units.iloc[kept]
-        if activity is None:
-            found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
-            return found
-        trials = activity.trials
-        condition = _conditions(trials, settings, where, found)
-        inputs: list[str] = []
-        for index, entry in enumerate(settings.inputs):
-            where_entry = f"{where}: inputs[{index}]"
-            inputs += found.attempt(names_of_input, file, entry, trials, where_entry) or []
-        if not found.mistakes:
-            # The series are read, so that missing values are told before the run, however large the activity is.
-            found.attempt(all_inputs, file, settings.inputs, activity, where)
-        present = found.attempt(entries_with_trials, trials.columns, settings.perturbed, where)
-        entries, absent = present or ([], [])
-        found.absent_perturbations = [f"{where}: perturbed: {sentence}" for sentence in absent]
-        real = found.attempt(perturbations_of, trials.columns, entries, where)
-        if condition is None or real is None:
-            found.outline = _outline(units, None, np.array(["all"]), [], name, settings)
-            return found
-        if not found.mistakes and _values_to_read(file, trials) <= MAX_VALUES_READ:
-            units = _fitted_units(file, settings, name, units, found)
-        unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
-        n_inputs = len(activity.input_names) + len(inputs)
-        region = units["region"].to_numpy()
-        found.amount = expected_amount(region, unperturbed.inside, labels, n_inputs, settings.test_fraction)
-        # Units whose labels have a mistake were read as one region.
-        purposes = ["single units", "trials"] if found.mistakes else ["regions", "single units", "trials"]
-        found.remarks += [f"{where}: {text}" for text in shortages(found.amount, purposes)]
-        found.outline = _outline(units, unperturbed, labels, [*activity.input_names, *inputs], name, settings)
-        found.every_trial = _every_trial(unperturbed, [*activity.input_names, *inputs], name)
-        found.has_trials = True
-    return found
-
-
-def amount_in_file(file: RecordingFile, settings: RecordingSettings) -> Amount | None:
-    """Estimate how much a recording of a file would hold, without reading the activity.
-
-    Parameters
-    ----------
-    file : the opened file.
-    settings : settings of the recording.
-
-    Returns
-    -------
-    The expected amount; None if the file and the settings do not go together, or if no unit would be fitted.
-    """
-    regions = file.units["region"].tolist()
-    reasons = file.units["reason"].to_numpy(dtype=object).copy()
-    labelled = (file.units["region_raw"] != "").to_numpy()
-    if labelled.any():
-        reasons[~labelled] = NO_LABEL_REASON
-    kept = (reasons == "") & (small_regions(regions, reasons == "", settings.units) == "")
-    try:
-        trials = read_activity(_without_data(file), np.array([0]), settings, str(file.path)).trials
-        condition = conditions(trials.columns, settings.windows.conditions, str(file.path))
-    except UserError:
-        return None
-    region = file.units["region"].to_numpy()[kept]
-    return expected_amount(region, trials.inside, condition, 0, settings.test_fraction) if kept.any() else None
+        return _check_opened(file, settings, name, mistakes)
 
 
 def _opened(
-    path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str, found: FileCheck
-) -> RecordingFile | None:
-    """The file; where the settings of units and regions have mistakes, each mistake is reported, and the file is opened
-    without them."""
-    try:
-        return open_recording(path, format, settings, name)
-    except UserError as error:
-        first = str(error)
+    path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str
+) -> tuple[RecordingFile | None, list[str]]:
+    """The file, and the mistakes in the settings of units and regions, without which the file is opened then."""
+    file, first = attempt(open_recording, path, format, settings, name)
+    if file is not None:
+        return file, []
     plain = settings.model_copy(update={"regions": Regions(unknown="keep"), "units": Units()})
-    file = found.attempt(open_recording, path, format, plain, name)
+    file, mistakes = attempt(open_recording, path, format, plain, name)
     if file is None:
-        return None
+        return None, mistakes
     for column, values in settings.units.select.items():
         chosen = plain.model_copy(update={"units": Units(select={column: values})})
-        with_choice = found.attempt(open_recording, path, format, chosen, name)
+        with_choice, unknown = attempt(open_recording, path, format, chosen, name)
+        mistakes += unknown
         if with_choice is not None:
-            found.attempt(candidate_units, with_choice.units, f"{name} ({path})")
+            mistakes += attempt(candidate_units, with_choice.units, f"{name} ({path})")[1]
             with_choice.close()
-    labelled = found.attempt(open_recording, path, format, plain.model_copy(update={"regions": settings.regions}), name)
-    found.mistakes = found.mistakes or [first]
+    with_regions = plain.model_copy(update={"regions": settings.regions})
+    labelled, unlabelled = attempt(open_recording, path, format, with_regions, name)
+    mistakes = _distinct([*mistakes, *unlabelled]) or first
     if labelled is None:
-        return file
+        return file, mistakes
     file.close()
-    return labelled
+    return labelled, mistakes
 
 
-def _kept_units(file: RecordingFile, settings: Units, where: str, found: FileCheck) -> np.ndarray:
-    """(kept unit,) indices of the units that are fitted unless their activity speaks against it."""
+def _check_opened(file: RecordingFile, settings: RecordingSettings, name: str, wrong_opening: list[str]) -> FileCheck:
+    """Check the units and trials of a file; ``wrong_opening`` are the mistakes with which the file was opened."""
+    where = f"{name} ({file.path})"
+    kept, wrong_units = attempt(_kept_units, file, settings.units, where)
+    activity, wrong_trials, remarks_on_trials = _trials(file, settings, where)
+    facts, table = file.units.attrs, table_of_trials(file, settings.windows)
+    absent = dict(facts.get("absent_values", {}))
+    if table is not None:
+        columns = {str(column): table[column] for column in table}
+        absent |= absent_values(columns, settings.windows.select, "windows.select", texts_of_cell)
+    units = file.units if kept is None else file.units.iloc[kept.indices]
+    check = FileCheck(
+        mistakes=_distinct([*wrong_opening, *wrong_units, *wrong_trials]),
+        remarks=[*_notes(file, settings, where), *(kept.remarks if kept else []), *remarks_on_trials],
+        opened=True,
+        labels=list(facts.get("labels", [])),
+        absent_labels=list(facts.get("absent_labels", [])),
+        absent_mapping=facts.get("absent_mapping", ""),
+        absent_values=absent,
+        is_spikes=isinstance(file.activity, Spikes),
+        outline=outline(units, None, np.array(["all"]), [], name, settings),
+    )
+    return check if activity is None else _with_trials(check, file, activity, units, settings, name)
+
+
+def _with_trials(
+    check: FileCheck,
+    file: RecordingFile,
+    activity: Activity,
+    units: pd.DataFrame,
+    settings: RecordingSettings,
+    name: str,
+) -> FileCheck:
+    """Add what the trials tell: conditions, inputs, real perturbations, and the amount of data."""
+    where, trials = f"{name} ({file.path})", activity.trials
+    condition, mistakes, remarks = _conditions(trials, settings, where)
+    inputs: list[str] = []
+    for index, entry in enumerate(settings.inputs):
+        names, wrong = attempt(names_of_input, file, entry, trials, f"{where}: inputs[{index}]")
+        inputs += names or []
+        mistakes += wrong
+    if not check.mistakes and not mistakes:
+        # The series are read, so that missing values are told before the run, however large the activity is.
+        mistakes += attempt(all_inputs, file, settings.inputs, activity, where)[1]
+    present, wrong = attempt(entries_with_trials, trials.columns, settings.perturbed, where)
+    entries, absent = present or ([], [])
+    real, contradictory = attempt(perturbations_of, trials.columns, entries, where)
+    check = replace(
+        check,
+        mistakes=_distinct([*check.mistakes, *mistakes, *wrong, *contradictory]),
+        remarks=[*check.remarks, *remarks],
+        absent_perturbations=[f"{where}: perturbed: {sentence}" for sentence in absent],
+    )
+    if condition is None or real is None:
+        return check
+    if not check.mistakes and _values_to_read(file, trials) <= MAX_VALUES_READ:
+        read, unreadable = attempt(_read_units, file, settings, name, units)
+        check = replace(check, mistakes=unreadable)
+        if read is not None:
+            units = read.fitted
+            check = replace(
+                check,
+                remarks=[*check.remarks, *read.remarks],
+                lowest_activity=read.lowest,
+                not_for_populations=read.not_for_populations,
+            )
+    unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
+    input_names = [*activity.input_names, *inputs]
+    region = units["region"].to_numpy()
+    amount = expected_amount(region, unperturbed.inside, labels, len(input_names), settings.test_fraction)
+    # Units whose labels have a mistake were read as one region.
+    purposes = ["single units", "trials"] if check.mistakes else ["regions", "single units", "trials"]
+    return replace(
+        check,
+        remarks=[*check.remarks, *(f"{where}: {text}" for text in shortages(amount, purposes))],
+        amount=amount,
+        outline=outline(units, unperturbed, labels, input_names, name, settings),
+        every_trial=every_trial(unperturbed, input_names, name),
+        has_trials=True,
+    )
+
+
+def _notes(file: RecordingFile, settings: RecordingSettings, where: str) -> list[str]:
+    """Notes of the reader on what is used of the file, without those that the check of the mapping tells."""
+    unused = set(file.series) - {entry.series for entry in settings.inputs}
+    absent_mapping = file.units.attrs.get("absent_mapping") or None
+    notes = (note for note in file.notes if note.partition(": ")[0] not in unused)
+    return [f"{where}: {note}" for note in notes if not (absent_mapping and absent_mapping in note)]
+
+
+def _kept_units(file: RecordingFile, settings: Units, where: str) -> KeptUnits:
+    """Choose the units as a run does, except for what only their activity tells."""
     candidates = candidate_units(file.units, where)
     reasons = file.units["reason"].to_numpy(dtype=object).copy()
     regions = file.units["region"].tolist()
     small = small_regions(regions, reasons == "", settings)
     reasons = np.where(small != "", small, reasons)
     require_units(reasons.tolist(), where)
+    kept, remarks = np.flatnonzero(reasons == ""), []
     if n_unlabelled := int((reasons == NO_LABEL_REASON).sum()):
-        found.remarks.append(
+        remarks.append(
             f"{where}: {n_unlabelled} of {len(reasons)} units are left out, without a region label (regions.mapping)."
         )
-    lost = sorted({regions[unit] for unit in candidates} - {regions[unit] for unit in np.flatnonzero(reasons == "")})
+    lost = sorted({regions[unit] for unit in candidates} - {regions[unit] for unit in kept})
     if lost:
-        found.remarks.append(
+        remarks.append(
             f"{where}: {', '.join(lost)} {'are' if len(lost) > 1 else 'is'} left out, with fewer than "
             f"{settings.min_per_region} units (units.min_per_region)."
         )
-    return np.flatnonzero(reasons == "")
+    return KeptUnits(kept, remarks)
 
 
 def _values_to_read(file: RecordingFile, trials: Trials) -> float:
@@ -267,63 +286,64 @@ def _values_to_read(file: RecordingFile, trials: Trials) -> float:
     return n_bins * samples_per_bin * activity.columns
 
 
-def _fitted_units(
-    file: RecordingFile, settings: RecordingSettings, name: str, units: pd.DataFrame, found: FileCheck
-) -> pd.DataFrame:
-    """Read the activity, and return the rows of the units that will be fitted; the given rows if there is a mistake."""
-    read = found.attempt(partial(session, checksum=False), file, settings, name, SHAREABLE)
-    if read is None:
-        return units
-    made, remarks = read
-    recording, where = made.recording, f"{name} ({file.path})"
-    found.lowest_activity = float(recording["rates"].min())
-    try:
-        require_raw(recording)
-        if not is_fluorescence(file.activity_name):
-            require_counts(recording)
-    except UserError as error:
-        found.not_for_populations = str(error)
-    found.remarks += [f"{where}: {remark}" for remark in remarks]
+def _read_units(file: RecordingFile, settings: RecordingSettings, name: str, units: pd.DataFrame) -> ReadUnits:
+    """Read the activity of the kept units as a run would read it."""
+    made, remarks = session(file, settings, name, SHAREABLE, checksum=False)
     reasons = made.units.loc[units.index, "reason"]
     fitted = units[(reasons == "").to_numpy()]
     if len(fitted) < len(units):
         counts = reasons[reasons != ""].value_counts()
         listed = "; ".join(f"{count} {shortened(reason)}" for reason, count in counts.items())
-        found.remarks.append(f"{where}: {len(units) - len(fitted)} of {len(units)} units are left out ({listed}).")
-    return fitted
+        remarks = (*remarks, f"{len(units) - len(fitted)} of {len(units)} units are left out ({listed}).")
+    return ReadUnits(
+        fitted=fitted,
+        lowest=float(made.recording["rates"].min()),
+        not_for_populations="".join(attempt(_require_for_populations, made.recording, file.activity_name)[1]),
+        remarks=[f"{name} ({file.path}): {remark}" for remark in remarks],
+    )
 
 
-def _trials(file: RecordingFile, settings: RecordingSettings, where: str, found: FileCheck) -> Activity | None:
-    """The trials and their bins; where the windows have mistakes, each mistake is reported."""
-    hollow, windows = _without_data(file), settings.windows
-    unit = np.array([0])
-    try:
-        activity = read_activity(hollow, unit, settings, where)
-    except UserError as error:
-        first = str(error)
-    else:
-        trials = activity.trials
-        n_bins = float(np.median(trials.last - trials.first))
-        found.remarks += [f"{where}: {note}" for note in trials.notes]
-        for remark in (remark_on_bins(n_bins, trials.dt_s), remark_on_smoothing(activity, n_bins * trials.dt_s)):
-            found.remarks += [f"{where}: {remark}"] if remark else []
-        return activity
-    # Each key alone tells its own mistake; all mistakes come at once.
-    for variant in _windows_alone(windows):
-        found.attempt(read_activity, hollow, unit, settings.model_copy(update={"windows": variant}), where)
-    if not found.mistakes:
-        found.mistakes.append(first)
-    table = _table_of_trials(file, windows)
-    if table is not None:
-        for column in windows.conditions:
-            found.attempt(conditions, table, [column], where)
-        for number, entry in enumerate(settings.perturbed):
-            found.attempt(perturbations_of, table, [entry], f"{where}: perturbed[{number}]")
-        for index, source in enumerate(settings.inputs):
-            where_entry = f"{where}: inputs[{index}] ({source.name})"
-            for column in filter(None, (source.column, source.start, source.stop)):
-                found.attempt(column_of, table, column, where_entry)
-    return None
+def _require_for_populations(recording: xr.Dataset, activity_name: str) -> None:
+    """Stop if a population network without an indicator cannot read the activity."""
+    require_raw(recording)
+    if not is_fluorescence(activity_name):
+        require_counts(recording)
+
+
+def _trials(
+    file: RecordingFile, settings: RecordingSettings, where: str
+) -> tuple[Activity | None, list[str], list[str]]:
+    """The trials and their bins, or the mistakes in the settings of trials; and remarks on the trials."""
+    activity, first = attempt(read_activity, without_data(file), np.array([0]), settings, where)
+    if activity is None:
+        of_windows = list(_mistakes_of_windows(file, settings, where)) or first
+        return None, _distinct([*of_windows, *_mistakes_of_columns(file, settings, where)]), []
+    trials = activity.trials
+    n_bins = float(np.median(trials.last - trials.first))
+    remarks = [*trials.notes, remark_on_bins(n_bins, trials.dt_s), remark_on_smoothing(activity, n_bins * trials.dt_s)]
+    return activity, [], [f"{where}: {remark}" for remark in remarks if remark]
+
+
+def _mistakes_of_windows(file: RecordingFile, settings: RecordingSettings, where: str) -> Iterator[str]:
+    """Every mistake in the settings of windows, each key by itself."""
+    without_activity = without_data(file)
+    for windows in _windows_alone(settings.windows):
+        alone = settings.model_copy(update={"windows": windows})
+        yield from attempt(read_activity, without_activity, np.array([0]), alone, where)[1]
+
+
+def _mistakes_of_columns(file: RecordingFile, settings: RecordingSettings, where: str) -> Iterator[str]:
+    """Every mistake in the settings that name columns of trials, each key by itself."""
+    table = table_of_trials(file, settings.windows)
+    if table is None:
+        return
+    for column in settings.windows.conditions:
+        yield from attempt(conditions, table, [column], where)[1]
+    for index, entry in enumerate(settings.perturbed):
+        yield from attempt(perturbations_of, table, [entry], f"{where}: perturbed[{index}]")[1]
+    for index, source in enumerate(settings.inputs):
+        for column in filter(None, (source.column, source.start, source.stop)):
+            yield from attempt(column_of, table, column, f"{where}: inputs[{index}] ({source.name})")[1]
 
 
 def _windows_alone(windows: Windows) -> Iterator[Windows]:
@@ -336,156 +356,19 @@ def _windows_alone(windows: Windows) -> Iterator[Windows]:
     yield Windows.model_construct(**{**Windows().model_dump(), **kept, **times})
 
 
-def _table_of_trials(file: RecordingFile, windows: Windows) -> pd.DataFrame | None:
-    """The rows of the trials before any choice among them; None if there is no such table."""
-    if isinstance(file.activity, BinnedTrials):
-        return file.activity.trials
-    return None if windows.table is None else file.intervals.get(windows.table)
-
-
-def _without_data(file: RecordingFile) -> RecordingFile:
-    """The file with a single silent unit, whose bins can be made without reading data."""
-    activity = file.activity
-    if isinstance(activity, Series):
-        hollow: Any = replace(activity, read=lambda first, last: np.zeros((last - first, 1)), columns=1)
-    elif isinstance(activity, BinnedTrials):
-        shape = (len(activity.trials), len(activity.time_s), 1)
-        hollow = replace(activity, read=lambda: np.zeros(shape))
-    else:
-        hollow = Spikes(read=lambda unit: np.zeros(0), span_s=activity.span_s)
-    return replace(file, activity=hollow, truth=None, true_currents=None)
-
-
-def remark_on_bins(n_bins: float, dt_s: float) -> str:
-    """Return a sentence if trials have too few bins, and '' if they have enough.
-
-    Parameters
-    ----------
-    n_bins : median number of bins of a trial.
-    dt_s : bin width in seconds.
-
-    Returns
-    -------
-    The sentence, or ''.
-    """
-    if n_bins >= MIN_BINS_PER_TRIAL:
-        return ""
-    return (
-        f"a trial has only {n_bins:g} bin{'s' * (n_bins > 1)} of {dt_s:g} s; narrower bins (bin_width_s) or longer "
-        "windows give the fit more to predict."
-    )
-
-
-def remark_on_smoothing(activity: Activity, trial_s: float) -> str:
-    """Return a sentence if smoothing leaves next to nothing of a trial, and '' if it does not.
-
-    Parameters
-    ----------
-    activity : the binned activity.
-    trial_s : median length of a trial, in seconds.
-
-    Returns
-    -------
-    The sentence, or ''.
-    """
-    if activity.smoothing_s <= MAX_SMOOTHING_OF_TRIAL * trial_s:
-        return ""
-    return (
-        f"smoothing_s of {activity.smoothing_s:g} s is long for trials of {trial_s:.3g} s: little of their time course"
-        " is left."
-    )
-
-
-def _conditions(trials: Trials, settings: RecordingSettings, where: str, found: FileCheck) -> np.ndarray | None:
-    """(trial,) condition of each trial; None if a column is not known."""
+def _conditions(
+    trials: Trials, settings: RecordingSettings, where: str
+) -> tuple[np.ndarray | None, list[str], list[str]]:
+    """The condition of each trial (trial,), None if a column is not known; mistakes; and remarks on the conditions."""
     wanted = settings.windows.conditions
-    known = [found.attempt(conditions, trials.columns, [column], where) for column in wanted]
-    if any(column is None for column in known):
-        return None
+    mistakes = [text for column in wanted for text in attempt(conditions, trials.columns, [column], where)[1]]
+    if mistakes:
+        return None, mistakes, []
     condition = conditions(trials.columns, wanted, where)
-    if (remark := remark_on_conditions(condition, wanted)) and not trials.blocks:
-        found.remarks.append(f"{where}: {remark}")
-    return condition
+    remark = "" if trials.blocks else remark_on_conditions(condition, wanted)
+    return condition, [], [f"{where}: {remark}"] if remark else []
 
 
-def remark_on_conditions(condition: np.ndarray, columns: list[str]) -> str:
-    """Return a sentence if most conditions have too few trials, and '' if they have enough.
-
-    Parameters
-    ----------
-    condition : (trial,) conditions.
-    columns : the trial columns of `windows.conditions`.
-
-    Returns
-    -------
-    The sentence, or ''.
-    """
-    counts = np.unique(condition, return_counts=True)[1]
-    few = int((counts < MIN_TRIALS_PER_CONDITION).sum())
-    if not columns or 2 * few <= len(counts) or len(counts) < 3:
-        return ""
-    return (
-        f"{few} of {len(counts)} conditions ({', '.join(columns)}) have a single trial: windows.conditions is meant "
-        "for columns with few values, not for times or other measurements."
-    )
-
-
-def _outline(
-    units: pd.DataFrame,
-    trials: Trials | None,
-    condition: np.ndarray,
-    inputs: list[str],
-    name: str,
-    settings: RecordingSettings,
-) -> xr.Dataset:
-    """An outline of the recording: its units, inputs and bins, and one trial for each condition.
-
-    Without trials, the outline has a single bin.
-    """
-    names, first = np.unique(condition.astype(str), return_index=True)
-    columns: dict[str, Any] = {}
-    inside, time_s, dt_s = np.ones((1, 1), dtype=bool), np.zeros(1), 1.0
-    if trials is not None:
-        inside = np.array([trials.inside[condition.astype(str) == label].any(axis=0) for label in names])
-        time_s, dt_s = trials.time_s, trials.dt_s
-        columns = {
-            str(column): ("trial", trials.columns[column].to_numpy()[first])
-            for column in trials.columns
-            if str(column) not in RECORDING_NAMES
-        }
-    rates = np.where(inside[:, :, None], np.float32(0), np.float32(np.nan)).repeat(len(units), axis=2)
-    return xr.Dataset(
-        {
-            "rates": (("trial", "time", "unit"), rates),
-            "inputs": (("trial", "time", "input"), np.zeros((*inside.shape, len(inputs)))),
-        },
-        coords={
-            **columns,
-            **unit_coords(units),
-            "time": ("time", time_s),
-            "input": ("input", np.array(inputs, dtype=str)),
-            "condition": ("trial", names),
-        },
-        attrs={
-            "recording": name,
-            "dt_s": dt_s,
-            "silent": -1.0 if settings.scaling == "counts" else 0.0,
-        },
-    )
-
-
-def _every_trial(trials: Trials, inputs: list[str], name: str) -> xr.Dataset:
-    """An outline of the recording with the columns of all trials, one bin and one unit."""
-    n_trials = len(trials.columns)
-    columns: dict[str, Any] = {
-        f"trial_{column}" if str(column) in RECORDING_NAMES else str(column): ("trial", cells.to_numpy())
-        for column, cells in trials.columns.items()
-    }
-    return xr.Dataset(
-        {
-            "rates": (("trial", "time", "unit"), np.zeros((n_trials, 1, 1))),
-            "inputs": (("trial", "time", "input"), np.zeros((n_trials, 1, len(inputs)))),
-        },
-        coords={**columns, "input": ("input", np.array(inputs, dtype=str))},
-        attrs={"recording": name},
-    )
+def _distinct(lines: Iterable[str]) -> list[str]:
+    """The lines, each line once."""
+    return list(dict.fromkeys(lines))

@@ -24,11 +24,11 @@ from curbd.recording.description import (
     remark_lines,
     unit_column_lines,
 )
-from curbd.recording.file_check import amount_in_file
 from curbd.recording.label_origin import LabelOrigin
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.region_messages import no_label_message
 from curbd.recording.sufficiency import statements
+from curbd.recording.unread_activity import amount_in_file
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import location
 from curbd.settings.recording import HDF5Layout, RecordingSettings, Regions, Windows
