@@ -156,12 +156,12 @@ def _of_merge(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
     for names in groups.values():
         absent = [
             label
-            for label in files[names[0]].absent_labels
-            if all(label in files[name].absent_labels for name in names)
+            for label in files[names[0]].unmatched.labels
+            if all(label in files[name].unmatched.labels for name in names)
         ]
         if not absent:
             continue
-        labels = sorted({label for name in names for label in files[name].labels})
+        labels = sorted({label for name in names for label in files[name].unmatched.present_labels})
         shared = "regions.merge" in plan.shared_settings(names[0])
         where = "config" if shared else f"{names[0]} ({plan.recordings[names[0]].path})"
         message = absent_labels_message(where, absent, labels, "any recording" if shared else "the recording")
@@ -176,12 +176,12 @@ def _of_merge(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
 def _of_mapping(plan: Plan, files: Mapping[str, FileCheck]) -> Iterator[RunCheck]:
     """Tables ``regions.mapping`` that name no unit: in order where they name units of a recording that shares them."""
     opened = {name: plan.recordings[name].settings.regions.mapping for name, file in files.items() if file.opened}
-    matched = {mapping for name, mapping in opened.items() if not files[name].absent_mapping}
+    matched = {mapping for name, mapping in opened.items() if not files[name].unmatched.mapping}
     for name, mapping in opened.items():
-        if not files[name].absent_mapping:
+        if not files[name].unmatched.mapping:
             continue
         where = f"{name} ({plan.recordings[name].path})"
-        message = f"{where}: regions.mapping: {files[name].absent_mapping}"
+        message = f"{where}: regions.mapping: {files[name].unmatched.mapping}"
         yield RunCheck(remarks=[message]) if mapping in matched else RunCheck({name: [message]})
 
 
@@ -198,9 +198,9 @@ def _of_values(files: Mapping[str, FileCheck]) -> RunCheck:
     """Values of `windows.select` and `units.select` that no recording has, next to others that some have."""
     opened = [file for file in files.values() if file.opened]
     remarks = []
-    for setting, value in dict.fromkeys(pair for file in opened for pair in file.absent_values):
-        if all((setting, value) in file.absent_values for file in opened):
-            present = sorted({text for file in opened for text in file.absent_values[setting, value]})
+    for setting, value in dict.fromkeys(pair for file in opened for pair in file.unmatched.values):
+        if all((setting, value) in file.unmatched.values for file in opened):
+            present = sorted({text for file in opened for text in file.unmatched.values[setting, value]})
             hint = did_you_mean(value, present)
             remarks.append(f"config: {setting}: no recording has {value!r}" + (f"; {hint}" if hint else ""))
     return RunCheck(remarks=remarks)

@@ -22,7 +22,7 @@ from curbd.recording.inputs import all_inputs, names_of_input
 from curbd.recording.outline import every_trial, outline
 from curbd.recording.perturbed import entries_with_trials, perturbations_of
 from curbd.recording.reading_activity import read_activity
-from curbd.recording.recording_file import BinnedTrials, RecordingFile, Spikes
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Spikes, Unmatched
 from curbd.recording.regions import NO_LABEL_REASON
 from curbd.recording.selection import candidate_units, require_units, shortened, small_regions
 from curbd.recording.sufficiency import Amount, expected_amount, shortages
@@ -46,12 +46,8 @@ class FileCheck:
     mistakes : mistakes that must be corrected before the recording can be made, one line each.
     remarks : facts that the user may not intend, one line each.
     opened : True if units and regions could be read.
-    labels : region labels before merging.
-    absent_labels : labels in ``regions.merge`` that no unit has.
-    absent_mapping : a message if the table ``regions.mapping`` names no unit; '' otherwise.
+    unmatched : names in the settings of regions, units and windows that the file does not have.
     absent_perturbations : a sentence on each entry of `perturbed` of which there is no trial.
-    absent_values : (setting, value) of one value among several that are chosen and that the file does not have -> the
-        values that it has.
     is_spikes : True if the activity is spikes.
     amount : how many units, bins and trials the recording is expected to have; None if the trials are not known.
     lowest_activity : lowest value of the activity of the kept units; NaN if the activity was not read.
@@ -67,11 +63,8 @@ class FileCheck:
     mistakes: list[str]
     remarks: list[str] = field(default_factory=list)
     opened: bool = False
-    labels: list[str] = field(default_factory=list)
-    absent_labels: list[str] = field(default_factory=list)
-    absent_mapping: str = ""
+    unmatched: Unmatched = field(default_factory=Unmatched)
     absent_perturbations: list[str] = field(default_factory=list)
-    absent_values: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     is_spikes: bool = False
     amount: Amount | None = None
     lowest_activity: float = float("nan")
@@ -166,20 +159,17 @@ def _check_opened(file: RecordingFile, settings: RecordingSettings, name: str, w
     where = f"{name} ({file.path})"
     kept, wrong_units = attempt(_kept_units, file, settings.units, where)
     activity, wrong_trials, remarks_on_trials = _trials(file, settings, where)
-    facts, table = file.units.attrs, table_of_trials(file, settings.windows)
-    absent = dict(facts.get("absent_values", {}))
+    unmatched, table = file.unmatched, table_of_trials(file, settings.windows)
     if table is not None:
         columns = {str(column): table[column] for column in table}
-        absent |= absent_values(columns, settings.windows.select, "windows.select", texts_of_cell)
+        values = absent_values(columns, settings.windows.select, "windows.select", texts_of_cell)
+        unmatched = replace(unmatched, values={**unmatched.values, **values})
     units = file.units if kept is None else file.units.iloc[kept.indices]
     check = FileCheck(
         mistakes=_distinct([*wrong_opening, *wrong_units, *wrong_trials]),
         remarks=[*_notes(file, settings, where), *(kept.remarks if kept else []), *remarks_on_trials],
         opened=True,
-        labels=list(facts.get("labels", [])),
-        absent_labels=list(facts.get("absent_labels", [])),
-        absent_mapping=facts.get("absent_mapping", ""),
-        absent_values=absent,
+        unmatched=unmatched,
         is_spikes=isinstance(file.activity, Spikes),
         outline=outline(units, None, np.array(["all"]), [], name, settings),
     )
@@ -246,7 +236,7 @@ def _with_trials(
 def _notes(file: RecordingFile, settings: RecordingSettings, where: str) -> list[str]:
     """Notes of the reader on what is used of the file, without those that the check of the mapping tells."""
     unused = set(file.series) - {entry.series for entry in settings.inputs}
-    absent_mapping = file.units.attrs.get("absent_mapping") or None
+    absent_mapping = file.unmatched.mapping
     notes = (note for note in file.notes if note.partition(": ")[0] not in unused)
     return [f"{where}: {note}" for note in notes if not (absent_mapping and absent_mapping in note)]
 

@@ -102,7 +102,7 @@ def describe(
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
     nonlinearity = _nonlinearity(file, where)
     times = sample_times(file, layout, sizes["time"], where)
-    units, unit_notes = unit_table(facts, settings, where)
+    units, unmatched, unit_notes = unit_table(facts, settings, where)
     trials, trial_notes = _trials(file, layout, sizes.get("trial"), where)
     inputs = dataset_of_inputs(file, layout, sizes, where)
     names = names_of_inputs(file, layout, inputs, where)
@@ -140,6 +140,7 @@ def describe(
         path=path,
         format="hdf5",
         units=units,
+        unmatched=unmatched,
         activity=activity,
         activity_name=layout.rates,
         already_phi=already_phi,

@@ -13,7 +13,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.recording.ingest import Session, ingest
 from curbd.recording.label_origin import label_origin
-from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes
+from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, Spikes, Unmatched
 from curbd.recording.units import UnitFacts, unit_table
 from curbd.settings.recording import RecordingSettings
 
@@ -61,11 +61,12 @@ def ingest_spikes(
     every_s = np.concatenate(times_s) if times_s else np.empty(0)
     if not every_s.size:
         raise UserError.at(where, found="no spikes", expected="spike times of at least one unit")
-    units, notes = _units(list(spike_times_s), regions, settings, where)
+    units, unmatched, notes = _units(list(spike_times_s), regions, settings, where)
     file = RecordingFile(
         path=MEMORY,
         format="memory",
         units=units,
+        unmatched=unmatched,
         activity=Spikes(
             read=lambda unit: times_s[unit],
             span_s=(float(every_s.min()), float(every_s.max())) if span_s is None else span_s,
@@ -116,7 +117,7 @@ def ingest_rates(
             expected = "a coordinate region of the rates, or the argument regions"
             raise UserError.at(where, found="no regions", expected=expected)
         regions = [str(region) for region in labelled["region"].to_numpy()]
-    units, notes = _units(list(labelled["unit"].to_numpy()), regions, settings, where)
+    units, unmatched, notes = _units(list(labelled["unit"].to_numpy()), regions, settings, where)
     time_s, values = labelled["time"].to_numpy().astype(float), labelled.to_numpy().astype(float)
     in_trials = "trial" in labelled.dims
     activity: BinnedTrials | Series
@@ -135,6 +136,7 @@ def ingest_rates(
         path=MEMORY,
         format="memory",
         units=units,
+        unmatched=unmatched,
         activity=activity,
         activity_name="rates",
         intervals={} if in_trials else _intervals(trials, where),
@@ -156,7 +158,7 @@ def _spike_times(where: str, times: Any) -> Array:
 
 def _units(
     names: Sequence[Any], regions: Sequence[str], settings: RecordingSettings, where: str
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, Unmatched, list[str]]:
     """The table of units, with regions merged as the settings say."""
     labels = list(regions)
     if len(labels) != len(names):

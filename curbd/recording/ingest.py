@@ -248,9 +248,10 @@ def _with_known_labels(
 
     Such labels, and a table ``regions.mapping`` that names no unit, are an error unless other recordings share them.
     """
-    if (problem := file.units.attrs.get("absent_mapping")) and "regions.mapping" not in shared:
-        raise UserError(problem)
-    absent, present = (file.units.attrs.get(name, []) for name in ("absent_labels", "labels"))
+    unmatched = file.unmatched
+    if unmatched.mapping and "regions.mapping" not in shared:
+        raise UserError(unmatched.mapping)
+    absent, present = unmatched.labels, unmatched.present_labels
     if not absent:
         return file
     if "regions.merge" not in shared and absent_labels_are_a_mistake(settings.regions.merge, absent, present):

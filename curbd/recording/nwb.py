@@ -153,7 +153,7 @@ def describe(
             paths = choose_activity(nwbfile, settings.activity, where)
         with reading(where, ", ".join(paths)):
             activity, facts, notes = chosen_activity(nwbfile, paths, settings, where)
-            units, unit_notes = unit_table(facts, settings, where)
+            units, unmatched, unit_notes = unit_table(facts, settings, where)
         with reading(where, "the time series"):
             series, series_notes = other_series(nwbfile, paths, where)
         with reading(where, "the interval tables"):
@@ -173,6 +173,7 @@ def describe(
         path=path,
         format="nwb",
         units=units,
+        unmatched=unmatched,
         activity=activity,
         activity_name=", ".join(paths),
         intervals=intervals,

@@ -7,7 +7,7 @@ called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,25 @@ UNIT_COLUMNS = (
     "reason",
 )
 """Columns of `RecordingFile.units`; ``reason`` says why a unit must not be used and is empty for all other units."""
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Names in the settings of regions and units that no unit of the file has.
+
+    Attributes
+    ----------
+    labels : labels of ``regions.merge`` that no unit has.
+    mapping : a message if the table ``regions.mapping`` names no unit; '' otherwise.
+    values : (setting, value) of one value among several that are chosen and that the file does not have -> the values
+        that the file has.
+    present_labels : region labels of the units before merging.
+    """
+
+    labels: Sequence[str] = ()
+    mapping: str = ""
+    values: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
+    present_labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -148,8 +167,7 @@ class RecordingFile:
     ----------
     path : path of the file, or its address on a server.
     format : ``nwb``, ``hdf5``, or ``memory`` for data in memory.
-    units : one row per unit, with the columns `UNIT_COLUMNS`; the attributes of the table hold the region labels before
-        merging (see `curbd.recording.regions.label_units`).
+    units : one row per unit, with the columns `UNIT_COLUMNS`.
     activity : spike times, a sampled series with one column for each unit, or binned trials.
     activity_name : path of the activity in the file.
     already_phi : True if the rates are the phi(x) of a model and are used without scaling.
@@ -159,6 +177,7 @@ class RecordingFile:
     declared_inputs : names of the series that the file declares as inputs; the recording gets these inputs even if the
         settings name none.
     left_out : name -> why an interval table or a time series of the file cannot be used.
+    unmatched : names in the settings of regions and units that no unit has.
     notes : one sentence for each irregularity of the file; part of the attribute ``notes`` of the recording.
     truth : the network behind the recording of a teacher; None for a measured recording.
     true_currents : the currents of a teacher of populations; None for any other recording.
@@ -177,6 +196,7 @@ class RecordingFile:
     series: Mapping[str, Series] = field(default_factory=dict)
     declared_inputs: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    unmatched: Unmatched = field(default_factory=Unmatched)
     notes: tuple[str, ...] = ()
     truth: Truth | None = None
     true_currents: TrueCurrents | None = None

@@ -17,6 +17,7 @@ from curbd.errors import UserError
 from curbd.recording.cells import region_label
 from curbd.recording.label_origin import LabelOrigin, label_origin
 from curbd.recording.labels import LabelReader, compiled
+from curbd.recording.recording_file import Unmatched
 from curbd.recording.region_messages import alike, disagreements, no_label_message, problems
 from curbd.recording.region_tables import first_of, read_mapping, read_merge
 from curbd.settings.recording import RegionRule, Regions
@@ -89,7 +90,7 @@ def label_units(
     settings: Regions,
     where: str,
     candidates: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, Unmatched, list[str]]:
     """Determine the region of each unit as the settings say.
 
     Parameters
@@ -104,9 +105,8 @@ def label_units(
 
     Returns
     -------
-    table : one row per unit, with the columns region, region_raw, region_source and reason. Its attribute ``labels``
-        holds the labels before merging, ``absent_labels`` the labels of `settings.merge` that no unit has, and
-        ``absent_mapping`` a message if the table `settings.mapping` names no unit.
+    table : one row per unit, with the columns region, region_raw, region_source and reason.
+    unmatched : names in `settings.merge` and `settings.mapping` that no unit has.
     notes : sentences on origins that disagree or cannot be read, and on labels that differ only in case.
 
     Raises
@@ -142,9 +142,8 @@ def label_units(
         },
         dtype=object,
     )
-    absent_labels = [label for label in merge if label not in present]
-    table.attrs = {"labels": present, "absent_labels": absent_labels, "absent_mapping": absent_mapping}
-    return table, row_notes + problems(origins) + disagreements(origins) + alike(region) + atlas.notes
+    unmatched = Unmatched([label for label in merge if label not in present], absent_mapping, present_labels=present)
+    return table, unmatched, row_notes + problems(origins) + disagreements(origins) + alike(region) + atlas.notes
 
 
 def _merged_in_atlas(

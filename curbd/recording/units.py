@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from curbd.errors import UserError, did_you_mean
 from curbd.recording.cell_types import label_cell_types
 from curbd.recording.cells import as_text, cell_text
 from curbd.recording.label_origin import LabelOrigin
-from curbd.recording.recording_file import UNIT_COLUMNS
+from curbd.recording.recording_file import UNIT_COLUMNS, Unmatched
 from curbd.recording.regions import label_units
 from curbd.settings.recording import RecordingSettings, RegionRule
 
@@ -155,7 +155,7 @@ def join(groups: Sequence[UnitFacts]) -> UnitFacts:
     )
 
 
-def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tuple[pd.DataFrame, list[str]]:
+def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tuple[pd.DataFrame, Unmatched, list[str]]:
     """Construct the table of the units of a file.
 
     Parameters
@@ -166,7 +166,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
 
     Returns
     -------
-    The table, with the columns `UNIT_COLUMNS`; sentences on irregularities.
+    The table, with the columns `UNIT_COLUMNS`; names in the settings that no unit has; sentences on irregularities.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     n_units = len(facts.ids)
     ids, notes = unique_ids(facts.ids, facts.names)
     electrode_ids = facts.electrode_ids or [[]] * n_units
-    table, label_notes = label_units(
+    table, unmatched, label_notes = label_units(
         ids, facts.origins, facts.names, electrode_ids, settings.regions, where, facts.candidates
     )
     table["unit_id"] = ids
@@ -186,10 +186,8 @@ def unit_table(facts: UnitFacts, settings: RecordingSettings, where: str) -> tup
     selection = select(facts.columns, settings.units.select, n_units, where)
     reasons = zip(facts.reason or [""] * n_units, selection, table["reason"], strict=True)
     table["reason"] = [next(filter(None, of_unit), "") for of_unit in reasons]
-    table.attrs["absent_values"] = absent_values(
-        facts.columns, settings.units.select, "units.select", lambda cell: [cell_text(cell)]
-    )
-    return table[list(UNIT_COLUMNS)], notes + facts.notes + label_notes + type_notes
+    values = absent_values(facts.columns, settings.units.select, "units.select", lambda cell: [cell_text(cell)])
+    return table[list(UNIT_COLUMNS)], replace(unmatched, values=values), notes + facts.notes + label_notes + type_notes
 
 
 def absent_values(

@@ -15,7 +15,7 @@ from curbd import tables
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.ingest import Session, ingest
-from curbd.recording.recording_file import RecordingFile, Spikes, Truth
+from curbd.recording.recording_file import RecordingFile, Spikes, Truth, Unmatched
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.recording import RecordingSettings
 from curbd.storage.netcdf import read_netcdf, write_netcdf
@@ -55,8 +55,8 @@ def spiking(path: Path, **more: Any) -> RecordingFile:
 
 def test_labels_of_a_shared_merge_table_that_a_recording_lacks_are_a_note(tmp_path: Path) -> None:
     chosen = settings(regions={"merge": {"VISp1": "VISp"}})
-    file = spiking(tmp_path / "rec.nwb")
-    file.units.attrs.update(labels=["a", "b"], absent_labels=["VISp1"])
+    unmatched = Unmatched(["VISp1"], present_labels=["a", "b"])
+    file = spiking(tmp_path / "rec.nwb", unmatched=unmatched)
     session = ingest(file, chosen, "rec", shared={"regions.merge"})
     assert "Labels of regions.merge that no unit of this recording has: VISp1." in session.recording.attrs["notes"]
     with pytest.raises(UserError, match=r"regions\.merge: found unknown region 'VISp1', expected regions of the rec"):

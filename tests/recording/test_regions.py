@@ -27,9 +27,9 @@ def test_a_mapping_that_names_no_unit_is_told_and_stops_where_nothing_else_has_l
     path = tmp_path / "regions.tsv"
     path.write_text("unit_id\tregion\nz\tx\n")
     message = "no label for any unit .* expected unit_id of the recording, such as a, b, c, d"
-    table, notes = label(Regions(mapping=str(path)))
+    table, unmatched, notes = label(Regions(mapping=str(path)))
     assert list(table["region"]) == ["ca1", "adn", "", "ca1"]
-    assert re.search(message, table.attrs["absent_mapping"])
+    assert re.search(message, unmatched.mapping)
     assert any(re.search(message, note) for note in notes)
     with pytest.raises(UserError, match=message):
         label(Regions(mapping=str(path)), origins=())
@@ -62,13 +62,13 @@ def test_first_rule_that_gives_a_label_wins_unit_by_unit():
 
 
 def test_units_without_label_are_dropped_with_a_reason():
-    table, _ = label(Regions())
+    table, _, _ = label(Regions())
     assert list(table["reason"]) == ["", "", "no region label", ""]
     assert table["region"][2] == ""
 
 
 def test_units_without_label_are_kept_as_unknown_if_asked():
-    table, _ = label(Regions(unknown="keep"))
+    table, _, _ = label(Regions(unknown="keep"))
     assert table["region"][2] == "unknown"
     assert (table["reason"] == "").all()
 
@@ -79,7 +79,7 @@ def test_units_without_label_stop_if_asked():
 
 
 def test_merging_keeps_the_raw_label():
-    table, _ = label(Regions(merge={"ca1": "hippocampus"}))
+    table, _, _ = label(Regions(merge={"ca1": "hippocampus"}))
     assert list(table["region"]) == ["hippocampus", "adn", "", "hippocampus"]
     assert list(table["region_raw"]) == ["ca1", "adn", "", "ca1"]
 
@@ -91,18 +91,18 @@ def test_merging_by_a_table(tmp_path: Path):
 
 
 def test_a_merge_label_that_no_unit_has_is_told_with_the_nearest_one():
-    attributes = label(Regions(merge={"ca11": "hippocampus", "ca1": "hippocampus"}))[0].attrs
-    assert attributes["absent_labels"] == ["ca11"]
-    message = absent_labels_message("a", ["ca11"], attributes["labels"], "the recording")
+    unmatched = label(Regions(merge={"ca11": "hippocampus", "ca1": "hippocampus"}))[1]
+    assert unmatched.labels == ["ca11"]
+    message = absent_labels_message("a", ["ca11"], unmatched.present_labels, "the recording")
     assert message == "a: regions.merge: found unknown region 'ca11', expected regions of the recording (" + (
-        ", ".join(attributes["labels"]) + "); did you mean 'ca1'?"
+        ", ".join(unmatched.present_labels) + "); did you mean 'ca1'?"
     )
 
 
 def test_mapping_by_unit_goes_first(tmp_path: Path):
     path = tmp_path / "regions.tsv"
     path.write_text("unit_id\tregion\na\tsub\nc\tNA\n")
-    table, _ = label(Regions(mapping=str(path)))
+    table, _, _ = label(Regions(mapping=str(path)))
     assert list(table["region"]) == ["sub", "adn", "NA", "ca1"]
     assert list(table["region_source"])[::2] == ["mapping", "mapping"]
 
@@ -110,7 +110,7 @@ def test_mapping_by_unit_goes_first(tmp_path: Path):
 def test_mapping_by_electrode(tmp_path: Path):
     path = tmp_path / "regions.tsv"
     path.write_text("electrode_id\tregion\n7\tsub\n8\tpost\n")
-    table, _ = label(Regions(mapping=str(path)), electrode_ids=[["7"], ["7", "8"], ["8"], []])
+    table, _, _ = label(Regions(mapping=str(path)), electrode_ids=[["7"], ["7", "8"], ["8"], []])
     assert list(table["region"]) == ["sub", "adn", "post", "ca1"]
 
 
@@ -156,13 +156,13 @@ def test_no_label_anywhere_asks_for_a_mapping_and_guesses_none():
     assert "regions: {mapping: regions.tsv}" in text
     assert r"group0_psb" in text
     assert r"name_pattern: 'group\d+_(\w+)'" in text
-    table, _ = label(Regions(unknown="keep"), empty, names)
+    table, _, _ = label(Regions(unknown="keep"), empty, names)
     assert (table["region"] == "unknown").all()
 
 
 def test_names_are_labels_only_by_the_users_pattern():
     names = {"electrode group": ["group0_psb", "group1_adn", "other", ""]}
-    table, _ = label(Regions(name_pattern=r"group\d+_(\w+)"), [], names)
+    table, _, _ = label(Regions(name_pattern=r"group\d+_(\w+)"), [], names)
     assert list(table["region"]) == ["psb", "adn", "", ""]
     assert table["region_source"][0] == "name pattern on electrode group name"
 
