@@ -12,7 +12,7 @@ import curbd
 from benchmarks.independent.answers import Answer, Role
 from benchmarks.independent.networks import MODELS, fitted, session
 from curbd.inactivation.tabulate import inactivation_table, unit_table
-from curbd.tables.experiments import ALL_REGIONS
+from curbd.tables.perturbation_comparison import ALL_REGIONS
 
 MAP_R = "map over 27 regions, r with the measured change"
 SUPPORTED = "effects called supported, of 27 regions"

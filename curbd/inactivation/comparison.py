@@ -14,7 +14,7 @@ from curbd.inactivation.effect_maps import Evidence, MapScore, pattern_baselines
 from curbd.inactivation.measured_effects import Measured, measure
 from curbd.recording.scaling import scaled_rates
 from curbd.tables import TABLES
-from curbd.tables.experiments import ALL_REGIONS
+from curbd.tables.perturbation_comparison import ALL_REGIONS
 
 Array = np.ndarray
 LEAST_PREDICTED_SHARE = 0.1

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from curbd.pathways.power import needed
-from curbd.pathways.verdict import GRADES, Grounds, judgement
+from curbd.pathways.verdict import Grounds, judgement
+from curbd.tables.pathways import GRADES
 
 
 def with_verdicts(table: pd.DataFrame, further: Mapping[str, np.ndarray], trials: int) -> pd.DataFrame:

@@ -51,8 +51,6 @@ OF_THE_BIN_BEFORE = CONFOUNDS - {"shared_fluctuations"} | {
     "excess_error",
 }
 """Codes of grounds that speak against a regression on the bin before, and not against an effect within a bin."""
-GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
-"""Grades, in the order in which pathways are ranked."""
 
 
 class Grounds(NamedTuple):
@@ -155,7 +153,7 @@ class Judgement(NamedTuple):
     Attributes
     ----------
     verdict : ``resolved`` or ``unresolved``.
-    grade : one of `GRADES`.
+    grade : one of `curbd.tables.pathways.GRADES`.
     reason : the evidence for a resolved pathway, or everything that speaks against an unresolved pathway.
     codes : codes of everything that speaks against the pathway.
     resolved_by : what resolves the pathway: ``currents`` if its current can be believed, ``skewness`` if the skewness

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd import tables
-from curbd.tables.pathways import WINDOW_COLUMNS
+from curbd.tables.pathway_windows import WINDOW_COLUMNS
 
 Array = np.ndarray
 MIN_WINDOW_BINS = 5

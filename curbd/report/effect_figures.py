@@ -29,7 +29,7 @@ from curbd.report.rate_range import BEYOND_RANGE, BEYOND_RANGE_MEANING, RateRang
 from curbd.report.reading import ModelResults
 from curbd.report.region_effects import effects
 from curbd.report.wording import number_text, r2_text
-from curbd.tables.experiments import ALL_REGIONS
+from curbd.tables.perturbation_comparison import ALL_REGIONS
 
 MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12
 MAX_MAP_P_VALUE = 0.05

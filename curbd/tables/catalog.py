@@ -6,15 +6,20 @@ from curbd.tables import (
     changes,
     constraints,
     contrasts,
+    currents,
     degeneracy,
     dynamics,
-    experiments,
     fits,
     gates,
     group,
+    inactivations,
+    interactions,
     mechanism,
+    nulls,
     oscillators,
+    pathway_windows,
     pathways,
+    perturbation_comparison,
     recordings,
     shared,
 )
@@ -23,11 +28,16 @@ from curbd.tables.column import Table
 TABLES: dict[str, Table] = (
     fits.TABLES
     | recordings.TABLES
+    | currents.TABLES
     | pathways.TABLES
+    | nulls.TABLES
+    | pathway_windows.TABLES
     | contrasts.TABLES
     | changes.TABLES
     | constraints.TABLES
-    | experiments.TABLES
+    | inactivations.TABLES
+    | perturbation_comparison.TABLES
+    | interactions.TABLES
     | mechanism.TABLES
     | dynamics.TABLES
     | degeneracy.TABLES

@@ -1,8 +1,8 @@
-"""The tables of currents, pathways and nulls."""
+"""The table of pathways, with the verdict on each."""
 
 from __future__ import annotations
 
-from curbd.tables.column import CONDITION, MODEL, NO_INTERVAL, RECORDING, SEED, SOURCE, TARGET, Column, Table
+from curbd.tables.column import MODEL, RECORDING, SOURCE, TARGET, Column, Table
 
 NO_NULL = (
     "the source sends no current, every unit of the target is silent in the held-out trials, or the row is about "
@@ -20,84 +20,10 @@ NO_RESPONSE = (
     "than 8 trials of 32 bins, or more than 16 regions"
 )
 GRADES = ("resolved", "supported", "cannot_tell", "no_evidence")
+"""Grades, in the order in which pathways are ranked."""
 NO_RANK_INTERVAL = "there is no rank, or the model has one fit whose estimator gives no interval"
 
 TABLES: dict[str, Table] = {
-    "currents": Table(
-        "currents.parquet",
-        "Current that each region receives from each source, over time.",
-        ("recording", "model", "seed", "target", "source", "sign", "condition", "time_s"),
-        (
-            RECORDING,
-            MODEL,
-            SEED,
-            TARGET,
-            SOURCE,
-            Column(
-                "sign",
-                "text",
-                "weights over which the current is summed: all (`net`), positive (`excitatory`) or negative "
-                "(`inhibitory`)",
-                values=("net", "excitatory", "inhibitory"),
-            ),
-            CONDITION,
-            Column("time_s", "number", "time from t = 0 of the trial, s"),
-            Column(
-                "mean",
-                "number",
-                "current, mean over the units of the target and the trials of the condition, in the (dimensionless) "
-                "units of the state x",
-            ),
-            Column(
-                "rms",
-                "number",
-                "root mean square of the current over the units of the target and the trials of the condition, in the "
-                "units of the state x",
-                low=0,
-            ),
-            Column(
-                "ci_low",
-                "number",
-                "lower end of the 95 % interval of mean",
-                empty=NO_INTERVAL,
-            ),
-            Column("ci_high", "number", "upper end of the 95 % interval of mean", empty=NO_INTERVAL),
-        ),
-    ),
-    "balance": Table(
-        "balance.parquet",
-        "Currents that excitatory and inhibitory units send to each region, over time. Rates count above that of a "
-        "silent unit. Empty for recordings without cell types, and for models of populations.",
-        ("recording", "model", "seed", "target", "source", "condition", "time_s"),
-        (
-            RECORDING,
-            MODEL,
-            SEED,
-            TARGET,
-            Column("source", "text", "region that sends the currents, or `all regions`"),
-            CONDITION,
-            Column("time_s", "number", "time from t = 0 of the trial, s"),
-            *(
-                Column(
-                    kind,
-                    "number",
-                    f"current of {words}, mean over the units of the target and the trials of the condition, in the "
-                    "(dimensionless) units of the state x",
-                )
-                for kind, words in (
-                    ("excitatory", "excitatory units"),
-                    ("inhibitory", "inhibitory units"),
-                    ("unknown", "units of unknown cell type"),
-                )
-            ),
-            Column(
-                "inhibition_ratio",
-                "number",
-                "inhibitory current divided by excitatory current, with the sign changed: 1 if both are in balance",
-                empty="the excitatory current is not positive",
-            ),
-        ),
-    ),
     "pathways": Table(
         "pathways.csv",
         "One verdict per pathway: does the source drive the target, and can the answer be believed?",
@@ -444,85 +370,4 @@ TABLES: dict[str, Table] = {
             ),
         ),
     ),
-    "nulls": Table(
-        "nulls.csv",
-        "Every pathway compared with additional nulls: what the current would look like if the pathway did not exist. "
-        "The null behind the verdict is in pathways.csv. docs/methods.md says which question each null answers.",
-        ("recording", "model", "target", "source", "null", "measure"),
-        (
-            RECORDING,
-            MODEL,
-            TARGET,
-            Column("source", "text", "what sends the current: a region or `input:<name>`"),
-            Column(
-                "null",
-                "text",
-                "what is random under the null. `random_weights`: the weights, drawn at the scale of the fitted "
-                "weights. `time_shift`: "
-                "the time of the source. `trial_shuffle`: the trial, within a condition, from which the source is "
-                "taken. "
-                "`region_labels`: the region labels of all units. `random_group`: the units that form the source",
-                values=("random_weights", "time_shift", "trial_shuffle", "region_labels", "random_group"),
-            ),
-            Column(
-                "measure",
-                "text",
-                "what is compared with the null. `held_out_gain`: the share of the squared held-out current of the "
-                "target that a ridge regression predicts with the source and not without the source. `rms`: rms of the "
-                "current. "
-                "`correlation`: correlation of the current with the part of the held-out current that all other "
-                "sources leave unexplained. `score`, for populations: mean derivative of the log likelihood of the "
-                "trials by the weights of the pathway, relative to its covariance (Hotelling's T2)",
-                values=("held_out_gain", "rms", "correlation", "score"),
-            ),
-            Column("statistic", "number", "value of the measure for the pathway itself"),
-            Column(
-                "null_low",
-                "number",
-                "2.5 % quantile of the measure under the null, of all 99 draws; if fewer draws decided, of a normal "
-                "distribution with their mean and standard deviation",
-            ),
-            Column("null_mean", "number", "mean of the measure under the null"),
-            Column("null_high", "number", "97.5 % quantile of the measure under the null, as null_low"),
-            Column(
-                "p_value",
-                "number",
-                "probability under the null of a value at least as large as statistic",
-                low=0,
-                high=1,
-            ),
-            Column(
-                "q_value",
-                "number",
-                "p_value corrected for the number of pathways, for each null and measure (Benjamini-Hochberg)",
-                low=0,
-                high=1,
-            ),
-        ),
-    ),
 }
-
-WINDOW_COLUMNS = (
-    *("recording", "model", "target", "source", "level", "rms", "share", "predicted_r2", "evidence_nats", "p_value"),
-    *("q_value", "verdict", "resolved_by", "reason", "grade", "reason_codes"),
-)
-"""Columns of the table of pathways that the verdicts in time windows have as well."""
-_OF_PATHWAYS = {column.name: column for column in TABLES["pathways"].columns}
-
-TABLES["pathway_windows"] = Table(
-    "pathway_windows.csv",
-    "The verdict on every pathway in every time window of `verdict_windows_s` in the config. The bins of a window are "
-    "a recording of their own, to which the model is fitted again; the columns mean what they mean in pathways.csv. "
-    "docs/population_network.md explains what a window can tell.",
-    ("recording", "model", "target", "source", "start_s", "stop_s"),
-    (
-        RECORDING,
-        MODEL,
-        SEED,
-        TARGET,
-        _OF_PATHWAYS["source"],
-        Column("start_s", "number", "start of the window in seconds from t = 0 of the trial"),
-        Column("stop_s", "number", "end of the window in seconds from t = 0 of the trial"),
-        *(_OF_PATHWAYS[name] for name in WINDOW_COLUMNS[4:]),
-    ),
-)

@@ -14,7 +14,7 @@ from curbd.network.current_pairs import CurrentPair
 from curbd.network.truth import against_truth
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.pathways.pathway_evidence import Evidence, current_evidence
-from curbd.pathways.verdict import GRADES
+from curbd.tables.pathways import GRADES
 from lrfit.population_network.evidence import largest_share
 from lrfit.population_network.forward import gain_by_source
 from lrfit.population_network.power import needed
