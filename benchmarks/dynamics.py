@@ -30,7 +30,8 @@ from curbd.estimators.one_step import one_step
 from curbd.network.equation import Network, simulate
 from curbd.network.fit import Fit
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import Model, OneStep, ReducedRank
+from curbd.settings.estimators import OneStep, ReducedRank
+from curbd.settings.models import Model
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.teachers import constructed, tasks
 

@@ -23,7 +23,7 @@ from benchmarks.published_curbd import train
 from curbd import teachers
 from curbd.estimators.fitting import fit_side_by_side
 from curbd.estimators.force import force
-from curbd.settings.models import Force
+from curbd.settings.estimators import Force
 from curbd.storage.whole_files import whole_file
 
 ROUNDS = 5

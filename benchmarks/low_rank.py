@@ -20,7 +20,7 @@ from benchmarks.low_rank_report import blocks_text, tasks_text, trained_text, un
 from benchmarks.rows import add, finished, rows
 from curbd.network.equation import Network, simulate
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import BlockRank, ReducedRank, Trajectory
+from curbd.settings.estimators import BlockRank, ReducedRank, Trajectory
 from curbd.teachers import multi_region
 from lrfit.estimators.block_rank import block_rank
 from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded

@@ -23,7 +23,7 @@ from curbd.dynamics.limit_cycles import limit_cycles
 from curbd.network.equation import Network, free_run, simulate
 from curbd.network.perturbed_run import silenced_run
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import ReducedRank
+from curbd.settings.estimators import ReducedRank
 from curbd.teachers import CLIP
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.mechanism.populations import loadings, populations

@@ -22,7 +22,7 @@ from benchmarks.recovery_report import figure, summary
 from benchmarks.rows import add, finished, rows
 from benchmarks.scoring import score
 from curbd.estimators.fitting import FULL_RANK, Estimator
-from curbd.settings.models import ESTIMATORS, Force, StateSpace
+from curbd.settings.estimators import ESTIMATORS, Force, StateSpace
 from curbd.settings.section import Section
 from lrfit.estimators.fitting import LOW_RANK
 

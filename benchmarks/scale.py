@@ -34,8 +34,9 @@ from curbd.pathways.judge import judge
 from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.null_table import null_table
 from curbd.regression.moments import PENALTY_GRID, moments
+from curbd.settings.estimators import OneStep
 from curbd.settings.experiments import Inactivation
-from curbd.settings.models import Model, OneStep
+from curbd.settings.models import Model
 
 Array = np.ndarray
 KEYS = ("units", "regions", "samples", "step")

@@ -21,7 +21,7 @@ from benchmarks.scoring import estimated_current, score
 from curbd import teachers
 from curbd.estimators.shooting import shooting
 from curbd.network.fit import Fit
-from curbd.settings.models import Shooting
+from curbd.settings.estimators import Shooting
 from curbd.storage.whole_files import whole_file
 
 Array = np.ndarray

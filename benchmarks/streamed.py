@@ -23,7 +23,7 @@ from curbd.network.equation import simulate
 from curbd.pathways.currents import mean_currents
 from curbd.regression.moments import moments
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import OneStep
+from curbd.settings.estimators import OneStep
 from curbd.teachers import CLIP, Teacher
 
 Array = np.ndarray
@@ -110,7 +110,7 @@ def measure(units: int, regions: int, samples: int, penalties: str, seed: int) -
     ----------
     units, regions : numbers of units and regions.
     samples : number of bins of the recording.
-    penalties : how the penalties are chosen, see `curbd.settings.models.OneStep`.
+    penalties : how the penalties are chosen, see `curbd.settings.estimators.OneStep`.
     seed : of the teacher.
     """
     names = [f"R{index:02d}" for index in range(regions)]

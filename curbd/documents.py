@@ -18,8 +18,9 @@ from pydantic_core import to_jsonable_python
 
 from curbd.settings.config import Config, Hardware
 from curbd.settings.contrasts import Change, Contrast
+from curbd.settings.estimators import ESTIMATORS, FitSettings
 from curbd.settings.experiments import ExperimentSettings, Inactivation
-from curbd.settings.models import ESTIMATORS, RECOMMENDED, FitSettings, Model
+from curbd.settings.models import RECOMMENDED, Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
 from curbd.settings.shared import Shared

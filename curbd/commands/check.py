@@ -17,7 +17,7 @@ from curbd.recording.circuit import circuit_of
 from curbd.recording.file_check import FileCheck, check_file
 from curbd.recording.region_messages import absent_labels_are_a_mistake, absent_labels_message
 from curbd.recording.sufficiency import shortages
-from curbd.settings.models import PopulationNetwork, StateSpace
+from curbd.settings.estimators import PopulationNetwork, StateSpace
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import plan_and_mistakes
 from curbd.settings.recordings_table import FORMATS

@@ -16,16 +16,16 @@ from curbd.recording.fluorescence import is_deconvolved, is_fluorescence
 from curbd.recording.sufficiency import one_unit_regions
 from curbd.recording.trial_remarks import remark_on_bins, remark_on_conditions
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES, at_lower_limit, at_upper_limit
-from curbd.settings.models import (
+from curbd.settings.estimators import (
     MAX_HIDDEN_INPUTS,
     BlockRank,
-    Model,
     OneStep,
     PopulationNetwork,
     ReducedRank,
     StateSpace,
     Trajectory,
 )
+from curbd.settings.models import Model
 from curbd.settings.plan import Plan
 from curbd.storage.netcdf import open_netcdf
 from curbd.tables.files import read

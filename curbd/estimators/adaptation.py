@@ -22,7 +22,7 @@ from curbd.regression.evidence import LEAST_NOISE_VARIANCE
 from curbd.regression.moments import Moments, moments
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
-from curbd.settings.models import OneStep
+from curbd.settings.estimators import OneStep
 
 Array = np.ndarray
 Options = TypeVar("Options", bound=OneStep)

@@ -20,7 +20,7 @@ from curbd.regression.bounded import CHANGE_TOLERANCE, Penalties, solve_bounded
 from curbd.regression.moments import REGULARISING_PENALTY, Moments, inputs_free, moments
 from curbd.regression.spatial_penalty import communicability
 from curbd.regression.transitions import TrainingData, as_network, regressors, targets, transitions
-from curbd.settings.models import OneStep, Sparse
+from curbd.settings.estimators import OneStep, Sparse
 
 Array = np.ndarray
 RIDGE_STRENGTHS = np.array([3.0, 1.0, 0.3, 0.1, 0.03])

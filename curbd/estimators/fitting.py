@@ -39,7 +39,8 @@ from curbd.recording.circuit import circuit_of
 from curbd.recording.scaling import scaled_rates
 from curbd.regression.own_time_constants import gain_of_own_time_constants
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import FitSettings, Model
+from curbd.settings.estimators import FitSettings
+from curbd.settings.models import Model
 from curbd.settings.validation import euler_step_mistakes
 from curbd.states.infer import infer_states
 

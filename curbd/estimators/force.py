@@ -18,7 +18,7 @@ from curbd.network.nonlinearity import TANH
 from curbd.progress import progress
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, transitions
-from curbd.settings.models import Force
+from curbd.settings.estimators import Force
 
 Array = np.ndarray
 SHARE_SET_ASIDE = 5

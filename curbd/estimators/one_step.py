@@ -16,7 +16,7 @@ from curbd.regression.block_ridge import inflation, posterior
 from curbd.regression.sample_weights import noise_sds, sample_weights, weighted_regression
 from curbd.regression.silent_units import StateRegression, regress_states
 from curbd.regression.transitions import TrainingData, transitions
-from curbd.settings.models import OneStep, Sparse
+from curbd.settings.estimators import OneStep, Sparse
 
 Array = np.ndarray
 SPARSE_ROUNDS = Sparse().rounds

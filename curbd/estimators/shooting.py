@@ -38,7 +38,7 @@ from curbd.regression.transitions import (
     targets,
     transitions,
 )
-from curbd.settings.models import Shooting
+from curbd.settings.estimators import Shooting
 
 Array = np.ndarray
 CHANGE_SHARE = 0.1

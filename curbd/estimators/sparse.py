@@ -34,7 +34,7 @@ from curbd.regression.sparse_prior import (
     start,
 )
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
-from curbd.settings.models import Sparse
+from curbd.settings.estimators import Sparse
 
 Array = np.ndarray
 START_PROBABILITY_NOISE_FREE = 0.1

@@ -28,7 +28,7 @@ from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
-from curbd.settings.models import OneStep, StateSpace
+from curbd.settings.estimators import OneStep, StateSpace
 from curbd.states.indicator import share_kept
 from curbd.states.indicator_decay import indicator_decay_s
 from curbd.states.infer import LEAST_VARIANCE, amplitude, fitted_noise, noise_of, start_rates

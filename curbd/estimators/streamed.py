@@ -42,7 +42,8 @@ from curbd.regression.transitions import (
     targets,
     transitions,
 )
-from curbd.settings.models import Model, OneStep
+from curbd.settings.estimators import OneStep
+from curbd.settings.models import Model
 from curbd.storage.netcdf import LARGE_VARIABLE_BYTES
 
 Array = np.ndarray

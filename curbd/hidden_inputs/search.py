@@ -21,7 +21,7 @@ from curbd.regression.block_ridge import SUBSTEP_ROUNDS, regress
 from curbd.regression.moments import WEAK_INPUT_PENALTY
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
-from curbd.settings.models import MAX_HIDDEN_INPUTS, OneStep
+from curbd.settings.estimators import MAX_HIDDEN_INPUTS, OneStep
 
 Array = np.ndarray
 Options = TypeVar("Options", bound=OneStep)

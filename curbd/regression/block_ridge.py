@@ -70,7 +70,7 @@ def regress(data: TrainingData, pairs: Transitions, penalties: str = "auto") -> 
     data : the training trials.
     pairs : transitions of the training trials, with the folds of the cross-validation.
     penalties : how the penalties are chosen, ``auto``, ``evidence`` or ``cross_validation``
-        (see `curbd.settings.models.OneStep`).
+        (see `curbd.settings.estimators.OneStep`).
 
     Returns
     -------

@@ -70,7 +70,7 @@ def regress_states(data: TrainingData, pairs: Transitions, penalties: str = "aut
     ----------
     data : the training trials, with one Euler step in a sample if silent units hide their states.
     pairs : transitions of the training trials.
-    penalties : how the penalties are chosen (see `curbd.settings.models.OneStep`).
+    penalties : how the penalties are chosen (see `curbd.settings.estimators.OneStep`).
     """
     if not data.nonlinearity.hides_silent:
         regression = regress(data, pairs, penalties)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from curbd.report.reading import ModelResults
 from curbd.report.wording import counted
-from curbd.settings.models import ESTIMATORS, Model
+from curbd.settings.estimators import ESTIMATORS
+from curbd.settings.models import Model
 
 KINDS = {
     "full_rank": "A network of the recorded units with any connectivity",

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from curbd.settings.contrasts import Change, Contrast
+from curbd.settings.estimators import FitSettings
 from curbd.settings.experiments import ExperimentSettings, Inactivation
-from curbd.settings.models import FitSettings, Model
+from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.report import ReportSettings
 from curbd.settings.section import Name, Positive, Section

@@ -13,8 +13,9 @@ from typing import Any
 
 from curbd.errors import UserError
 from curbd.settings.config import Config, Defaults
+from curbd.settings.estimators import FitSettings
 from curbd.settings.experiments import Experiments
-from curbd.settings.models import OWN_RECORDING, FitSettings, Model
+from curbd.settings.models import OWN_RECORDING, Model
 from curbd.settings.places import location
 from curbd.settings.recording import RecordingSettings
 from curbd.settings.recordings_table import Recording

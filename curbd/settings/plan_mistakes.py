@@ -8,7 +8,7 @@ from pathlib import Path
 
 from curbd.errors import did_you_mean, mistake
 from curbd.settings.config import Config
-from curbd.settings.models import OneStep, StateSpace
+from curbd.settings.estimators import OneStep, StateSpace
 from curbd.settings.plan import Plan, unit_tables
 from curbd.settings.recordings_table import Recording, missing_tables
 from curbd.settings.validation import euler_step_mistakes

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from curbd.errors import UserError, did_you_mean, mistake
-from curbd.settings.models import ESTIMATORS, RECOMMENDED
+from curbd.settings.estimators import ESTIMATORS
+from curbd.settings.models import RECOMMENDED
 
 Path = tuple[str | int, ...]
 S = TypeVar("S")

@@ -165,7 +165,7 @@ def noise_of(kind: str, x: torch.Tensor, r: Array, divisor: Array, keep: float) 
 
     Parameters
     ----------
-    kind : ``constant``, ``counts`` or ``calcium``, see `curbd.settings.models.StateSpace`.
+    kind : ``constant``, ``counts`` or ``calcium``, see `curbd.settings.estimators.StateSpace`.
     x : (time, trial, unit) states, for their shape, type and device.
     r : (trial, time, unit) observed rates divided by the divisor, NaN where missing.
     divisor : (unit,) number by which the observed rates were divided.

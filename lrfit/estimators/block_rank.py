@@ -42,7 +42,7 @@ from curbd.regression.transitions import (
     targets,
     transitions,
 )
-from curbd.settings.models import BlockRank, OneStep
+from curbd.settings.estimators import BlockRank, OneStep
 from lrfit.estimators.reduced_rank import (
     at_rank,
     canonical,

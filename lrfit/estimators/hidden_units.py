@@ -15,7 +15,7 @@ from curbd.dynamics.field import filtered_inputs, positions
 from curbd.network.equation import simulate
 from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData, from_first_bin
-from curbd.settings.models import Trajectory
+from curbd.settings.estimators import Trajectory
 from lrfit.estimators.trajectory import refine, start_of_refinement
 from lrfit.network import LowRank, from_factors, in_canonical_gauge
 

@@ -27,7 +27,7 @@ from curbd.regression.moments import PENALTY_GRID, Moments, inputs_free, moments
 from curbd.regression.moments import solve as ridge
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
-from curbd.settings.models import ReducedRank
+from curbd.settings.estimators import ReducedRank
 from lrfit.network import canonical
 
 Array = np.ndarray

@@ -8,7 +8,7 @@ from curbd.estimators.shooting import refine
 from curbd.network.fit import Fit
 from curbd.regression.moments import Moments
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import LowRankShooting
+from curbd.settings.estimators import LowRankShooting
 from lrfit.estimators.reduced_rank import closed_form, low_rank_fit, solve
 
 Array = np.ndarray

@@ -23,7 +23,7 @@ from curbd.network.nonlinearity import TANH
 from curbd.network.tensors import device
 from curbd.progress import tracked
 from curbd.regression.transitions import TrainingData, from_first_bin, transitions
-from curbd.settings.models import ReducedRank, Trajectory
+from curbd.settings.estimators import ReducedRank, Trajectory
 from lrfit.estimators.reduced_rank import closed_form
 from lrfit.network import canonical
 

@@ -11,7 +11,8 @@ import xarray as xr
 from joblib import Memory
 
 from curbd.estimators.fitting import Fits
-from curbd.settings.models import Model, PopulationNetwork
+from curbd.settings.estimators import PopulationNetwork
+from curbd.settings.models import Model
 from lrfit.population_network.analysis import train
 from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance

@@ -11,7 +11,8 @@ from curbd.errors import UserError
 from curbd.estimators.fitting import FULL_RANK, Registered, all_trials, fit_seeds
 from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
-from curbd.settings.models import ESTIMATORS, Model
+from curbd.settings.estimators import ESTIMATORS
+from curbd.settings.models import Model
 from curbd.storage.netcdf import read_netcdf, write_netcdf
 from lrfit.estimators.fitting import LOW_RANK
 from tests.support.known_network import recorded

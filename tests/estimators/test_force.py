@@ -7,7 +7,7 @@ from curbd.estimators.force import PATIENCE_PASSES, force, random_network, set_a
 from curbd.network.equation import free_run, simulate
 from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import Force
+from curbd.settings.estimators import Force
 from curbd.teachers import multi_region, published_three_region
 from tests.support.recovery import training_data
 

@@ -6,7 +6,7 @@ import pytest
 from curbd.estimators.one_step import one_step
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import targets, transitions
-from curbd.settings.models import OneStep
+from curbd.settings.estimators import OneStep
 from curbd.teachers import multi_region
 from tests.support.recovery import correlation, cross_currents, explained, training_data
 

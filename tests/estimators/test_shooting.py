@@ -10,7 +10,7 @@ from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_se
 from curbd.network.equation import Network
 from curbd.network.nonlinearity import TANH
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import OneStep, Shooting
+from curbd.settings.estimators import OneStep, Shooting
 from curbd.teachers import Teacher, multi_region, published_three_region
 from tests.support.recovery import correlation, current, training_data
 

@@ -10,7 +10,7 @@ from curbd.estimators.fitting import FULL_RANK
 from curbd.estimators.one_step import one_step
 from curbd.estimators.sparse import sparse
 from curbd.network.fit import Fit
-from curbd.settings.models import ESTIMATORS, OneStep, Sparse
+from curbd.settings.estimators import ESTIMATORS, OneStep, Sparse
 from lrfit.estimators.fitting import LOW_RANK
 from tests.support.recovery import between_regions, training_data_with_times
 

@@ -21,7 +21,8 @@ from curbd.pathways.judge import judge
 from curbd.recording.ingest import ingest_file
 from curbd.regression.transitions import TrainingData
 from curbd.scores.score import score
-from curbd.settings.models import Model, OneStep, StateSpace
+from curbd.settings.estimators import OneStep, StateSpace
+from curbd.settings.models import Model
 from curbd.settings.recording import RecordingSettings
 from curbd.states.infer import infer_states, smoothed
 from tests.support.known_network import small

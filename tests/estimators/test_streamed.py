@@ -22,7 +22,8 @@ from curbd.estimators.streamed import (
 )
 from curbd.network.equation import weights
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import Model, OneStep
+from curbd.settings.estimators import OneStep
+from curbd.settings.models import Model
 from curbd.teachers import multi_region, write_hdf5
 from tests.support.recovery import training_data
 

@@ -29,8 +29,9 @@ from curbd.report.fit_figures import unit_traces
 from curbd.report.picture import saved
 from curbd.report.reading import ModelResults
 from curbd.scores.score import score
+from curbd.settings.estimators import OneStep
 from curbd.settings.experiments import Inactivation
-from curbd.settings.models import Model, OneStep
+from curbd.settings.models import Model
 from tests.support.known_network import recorded
 from tests.support.recovery import correlation, current, training_data
 

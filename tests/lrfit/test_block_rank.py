@@ -14,7 +14,7 @@ from curbd.network.nonlinearity import RELU
 from curbd.pathways.judge import judge
 from curbd.regression.moments import moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
-from curbd.settings.models import BlockRank
+from curbd.settings.estimators import BlockRank
 from curbd.teachers import Teacher, multi_region
 from lrfit.estimators.block_rank import BlockChoice, block_rank, factors, solve
 from lrfit.estimators.reduced_rank import smallest_rank

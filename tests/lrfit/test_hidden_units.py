@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from curbd.regression.transitions import TrainingData
-from curbd.settings.models import Trajectory
+from curbd.settings.estimators import Trajectory
 from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
 from lrfit.teachers import constructed, tasks

@@ -8,7 +8,7 @@ import pytest
 from curbd.estimators.shooting import free_run_error
 from curbd.network.equation import simulate
 from curbd.network.nonlinearity import TANH
-from curbd.settings.models import LowRankShooting, ReducedRank
+from curbd.settings.estimators import LowRankShooting, ReducedRank
 from curbd.teachers import multi_region
 from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.shooting import shooting

@@ -10,7 +10,7 @@ from curbd.estimators.one_step import one_step
 from curbd.network.equation import Network, simulate
 from curbd.regression.moments import moments
 from curbd.regression.transitions import transitions
-from curbd.settings.models import OneStep, ReducedRank
+from curbd.settings.estimators import OneStep, ReducedRank
 from curbd.teachers import Teacher, multi_region
 from lrfit.estimators.reduced_rank import Choice, reduced_rank, solve
 from lrfit.network import canonical

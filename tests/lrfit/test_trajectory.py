@@ -8,7 +8,7 @@ import pytest
 from curbd.estimators.shooting import free_run_error
 from curbd.network.equation import Network, simulate
 from curbd.regression.transitions import TrainingData, from_first_bin
-from curbd.settings.models import ESTIMATORS, ReducedRank, Trajectory
+from curbd.settings.estimators import ESTIMATORS, ReducedRank, Trajectory
 from curbd.teachers import multi_region
 from lrfit.estimators.fitting import LOW_RANK
 from lrfit.estimators.reduced_rank import reduced_rank

@@ -11,7 +11,7 @@ from curbd.estimators.one_step import one_step
 from curbd.network import equation
 from curbd.network.equation import Network, decay, rates_inside_step, simulate
 from curbd.network.nonlinearity import TANH
-from curbd.settings.models import OneStep
+from curbd.settings.estimators import OneStep
 from curbd.teachers import multi_region
 from tests.support.recovery import explained, training_data
 

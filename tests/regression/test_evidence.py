@@ -21,7 +21,8 @@ from curbd.regression.moments import inverse_factor, moments, squared_error
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.time_constant_limits import at_limit
 from curbd.regression.transitions import source_of_regressor, targets, transitions
-from curbd.settings.models import Model, OneStep
+from curbd.settings.estimators import OneStep
+from curbd.settings.models import Model
 from curbd.teachers import CLIP, multi_region
 from tests.support.known_network import recorded
 from tests.support.recovery import training_data

@@ -8,7 +8,7 @@ import pytest
 from curbd.estimators.sparse import sparse
 from curbd.network.equation import Network
 from curbd.regression.noise_free import noise_free
-from curbd.settings.models import Sparse
+from curbd.settings.estimators import Sparse
 from curbd.teachers import Teacher, multi_region, published_three_region
 from tests.support.recovery import correlation, current, training_data
 

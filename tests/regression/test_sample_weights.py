@@ -10,7 +10,7 @@ from curbd.estimators.fitting import FULL_RANK
 from curbd.regression.block_ridge import regress
 from curbd.regression.moments import weighted_moments
 from curbd.regression.transitions import transitions
-from curbd.settings.models import ESTIMATORS, OneStep
+from curbd.settings.estimators import ESTIMATORS, OneStep
 from curbd.teachers import CLIP, Teacher, multi_region
 from tests.support.recovery import between_regions, training_data
 

@@ -15,8 +15,9 @@ from curbd import documents
 from curbd.errors import UserError
 from curbd.inactivation.check import check_experiments, possible_experiments
 from curbd.settings.config import Config
+from curbd.settings.estimators import ESTIMATORS
 from curbd.settings.experiments import Experiments, ExperimentSettings, Inactivation
-from curbd.settings.models import ESTIMATORS, Model
+from curbd.settings.models import Model
 from curbd.settings.plan import Plan, as_json, load_plan
 from curbd.settings.plan_reading import read_plan
 from curbd.settings.recording import RecordingSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curbd.settings.models import ESTIMATORS, Model, OneStep, Shooting, Sparse
+from curbd.settings.estimators import ESTIMATORS, OneStep, Shooting, Sparse
+from curbd.settings.models import Model
 
 
 def test_options_that_a_start_does_not_use_are_refused() -> None:
