@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curbd.recording.windows import Trials
+from curbd.recording.trials import Trials
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from curbd.recording.binning import averaged, require_short_smoothing, sampling,
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
-from curbd.recording.windows import Trials
+from curbd.recording.trials import Trials
 from curbd.settings.recording import RecordingSettings
 
 

@@ -25,7 +25,8 @@ from curbd.recording.cells import numbers
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import WithoutPlaceholders
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
-from curbd.recording.windows import Trials, trials_of
+from curbd.recording.trials import Trials
+from curbd.recording.windows import trials_of
 from curbd.settings.recording import RecordingSettings, Windows
 
 SPIKE_BIN_S = 0.05

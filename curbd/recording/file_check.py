@@ -27,9 +27,10 @@ from curbd.recording.regions import NO_LABEL_REASON
 from curbd.recording.selection import candidate_units, require_units, shortened, small_regions
 from curbd.recording.sufficiency import Amount, expected_amount, shortages
 from curbd.recording.trial_remarks import remark_on_bins, remark_on_conditions, remark_on_smoothing
+from curbd.recording.trials import Trials
 from curbd.recording.units import absent_values
 from curbd.recording.unread_activity import table_of_trials, without_data
-from curbd.recording.windows import Trials, conditions
+from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
 MAX_VALUES_READ = 10_000_000

@@ -111,7 +111,6 @@ def describe(
     value_notes: list[str] = []
     made_by = nonlinearity if already_phi else None
     read = _reader(rates, order, made_by, f"{where}: {layout.rates}", value_notes)
-    unit = as_text(rates.attrs.get("units", rates.attrs.get("unit", "")))
     activity: BinnedTrials | Series
     intervals: dict[str, pd.DataFrame] = {}
     series: dict[str, Series] = {}
@@ -129,7 +128,7 @@ def describe(
             time_s=times.time_s,
             read=lambda first, last: read(slice(first, last)),
             columns=sizes["unit"],
-            unit=unit,
+            unit=as_text(rates.attrs.get("units", rates.attrs.get("unit", ""))),
             steady=times.steady,
         )
         layout_notes += shape_notes(activity)

@@ -15,7 +15,8 @@ from curbd.recording.binning import ROUNDING_BINS, Sampling, covered, sampled_bi
 from curbd.recording.cells import cell_text, column_of
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import RecordingFile, Series
-from curbd.recording.windows import Trials, times_of
+from curbd.recording.trials import Trials
+from curbd.recording.windows import times_of
 from curbd.settings.recording import Input
 
 MAX_HOLE_S = 0.5

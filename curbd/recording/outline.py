@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from curbd.recording.dataset import RECORDING_NAMES, unit_coords
-from curbd.recording.windows import Trials
+from curbd.recording.trials import Trials
 from curbd.settings.recording import RecordingSettings
 
 

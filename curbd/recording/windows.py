@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,95 +11,14 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
+from curbd.recording.blocks import blocks_of
 from curbd.recording.cells import cell_text, column_of, matching_rows, numbers
+from curbd.recording.trials import Trials
 from curbd.recording.window_checks import are_relative, beside_notes, clock_hint, condition_notes, window_notes
 from curbd.settings.recording import Windows
 
-BLOCK_BINS = 200
-"""Default length of a block of continuous data, in bins."""
-MIN_BLOCKS = 10
-"""Data that are too short for this number of blocks of default length are cut into this number of shorter blocks."""
-MIN_BLOCK_BINS = 20
-"""Shortest block, in bins, into which data are cut to reach `MIN_BLOCKS` blocks."""
 EMPTY_CONDITION = "none"
 """Condition of a trial whose cell in the condition column is empty."""
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Trials on a common axis of integer bins.
-
-    Attributes
-    ----------
-    zero_s : (trial,) time of t = 0 in seconds on the clock of the recording.
-    first : (trial,) first bin of each trial, counted from t = 0.
-    last : (trial,) bin after the last bin of each trial, counted from t = 0.
-    dt_s : bin width in seconds.
-    columns : one row per trial, with the columns of the interval table.
-    offset_s : time of the left edge of bin 0 relative to t = 0, in seconds.
-    notes : sentences on what was left out, and why.
-    clocked : True if `zero_s` is on the clock of the recording, so that the times of different trials can be compared.
-    blocks : True if the trials are blocks of continuous data, so that bin k is a different moment in every block.
-    cut : a sentence on the blocks; '' for trials.
-    """
-
-    zero_s: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    dt_s: float
-    columns: pd.DataFrame
-    offset_s: float = 0.0
-    notes: tuple[str, ...] = ()
-    clocked: bool = True
-    blocks: bool = False
-    cut: str = ""
-
-    def __len__(self) -> int:
-        return len(self.zero_s)
-
-    @property
-    def bins(self) -> np.ndarray:
-        """Return the indices (bin,) of all bins, from the earliest start to the latest end of any trial."""
-        return np.arange(self.first.min(), self.last.max())
-
-    @property
-    def time_s(self) -> np.ndarray:
-        """Return the centres (bin,) of the bins in seconds from t = 0."""
-        return np.round(self.offset_s + (self.bins + 0.5) * self.dt_s, 9)
-
-    @property
-    def inside(self) -> np.ndarray:
-        """Return (trial, bin) bool, True for bins that belong to the trial."""
-        return (self.bins >= self.first[:, None]) & (self.bins < self.last[:, None])
-
-    @property
-    def start_s(self) -> np.ndarray:
-        """Return the start (trial,) of each trial in seconds on the clock of the recording."""
-        return self.zero_s + self.offset_s + self.first * self.dt_s
-
-    @property
-    def stop_s(self) -> np.ndarray:
-        """Return the end (trial,) of each trial in seconds on the clock of the recording."""
-        return self.zero_s + self.offset_s + self.last * self.dt_s
-
-    def edges_s(self, margin: int = 0) -> np.ndarray:
-        """Return the edges (trial, bin + 1) of the bins in seconds on the clock of the recording.
-
-        Parameters
-        ----------
-        margin : number of additional bins on either side.
-
-        Returns
-        -------
-        (trial, bin + 1) edges.
-        """
-        ticks = np.arange(self.bins[0] - margin, self.bins[-1] + 2 + margin)
-        return self.zero_s[:, None] + self.offset_s + ticks * self.dt_s
-
-    def take(self, keep: np.ndarray) -> Trials:
-        """Return the trials that a mask keeps."""
-        columns = self.columns[keep].reset_index(drop=True)
-        return replace(self, zero_s=self.zero_s[keep], first=self.first[keep], last=self.last[keep], columns=columns)
 
 
 def trials_of(
@@ -171,7 +90,7 @@ def trials_of(
         if not continuous:
             start = np.maximum(start, span_s[0])
             notes.append(f"{name}: the only trial is cut into blocks, so that some can be held out.")
-        return _blocks(rows, name, where, start, stop, dt_s, gap_s, settings, tuple(notes))
+        return replace(blocks_of(rows, start, stop, dt_s, gap_s, settings, name, where), notes=tuple(notes))
     first = np.ceil((start - align) / dt_s - ROUNDING_BINS).astype(int)
     last = np.floor((stop - align) / dt_s + ROUNDING_BINS).astype(int)
     # A window that is not aligned with the bins may hold no whole bin; such a trial gets one bin.
@@ -331,61 +250,3 @@ def _bounds(rows: pd.DataFrame, settings: Windows, name: str, where: str) -> _Bo
 
 def _left_out(rows: np.ndarray, name: str, why: str) -> list[str]:
     return [f"{name}: {int(rows.sum())} of {len(rows)} rows are left out, {why}."] if rows.any() else []
-
-
-def _blocks(
-    rows: pd.DataFrame,
-    name: str,
-    where: str,
-    start: np.ndarray,
-    stop: np.ndarray,
-    dt_s: float,
-    gap_s: float,
-    settings: Windows,
-    notes: tuple[str, ...],
-) -> Trials:
-    """Blocks of equal length, with gaps between them, from the start of each interval.
-
-    The rest at the end of an interval is used as a shorter block if it has at least half the length of a block. An
-    interval that is shorter than half a block is used if it has at least `MIN_BLOCK_BINS` bins.
-    """
-    n_bins = np.floor((stop - start) / dt_s + 1e-3).astype(int)
-    gap = int(np.ceil((gap_s if settings.gap_s is None else settings.gap_s) / dt_s - ROUNDING_BINS))
-    if settings.gap_s is None:
-        gap = max(gap, 1)
-    length = _block_bins(int(n_bins.sum()), gap) if settings.block_s is None else max(round(settings.block_s / dt_s), 2)
-    blocks = [
-        (row, begin, min(begin + length, total))
-        for row, total in enumerate(n_bins)
-        for begin in range(0, total, length + gap)
-        if 2 * (total - begin) >= length or (begin == 0 and total >= MIN_BLOCK_BINS)
-    ]
-    if len(blocks) < 2:
-        raise UserError.at(
-            f"{where}: windows.block_s",
-            found=f"{int(n_bins.sum())} bins of {dt_s:g} s, which give {len(blocks)} block(s) of {length} bins",
-            expected="at least two blocks, one to fit and one to hold out",
-            todo="use longer data, or a smaller bin_width_s, windows.block_s or windows.gap_s",
-        )
-    row, begin, end = np.array(blocks).T
-    size = f"{length} bins ({length * dt_s:g} s) with gaps of {gap} ({gap * dt_s:g} s)"
-    text = f"{name}: cut into {len(blocks)} blocks of {size}."
-    zero = start[row] + begin * dt_s
-    columns = rows.iloc[row].reset_index(drop=True)
-    return Trials(
-        zero_s=zero,
-        first=np.zeros(len(row), int),
-        last=end - begin,
-        dt_s=dt_s,
-        columns=columns,
-        notes=notes,
-        blocks=True,
-        cut=text,
-    )
-
-
-def _block_bins(n_bins: int, gap: int) -> int:
-    """Length of a block in bins, where the settings give none."""
-    tenth = (n_bins - (MIN_BLOCKS - 1) * gap) // MIN_BLOCKS
-    half = (n_bins - gap) // 2
-    return max(2, min(BLOCK_BINS, max(tenth, min(MIN_BLOCK_BINS, half))))

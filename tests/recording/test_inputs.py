@@ -10,7 +10,8 @@ from curbd.errors import UserError
 from curbd.recording.ingest import ingest
 from curbd.recording.inputs import known_inputs, names_of_input, over_holes
 from curbd.recording.recording_file import RecordingFile
-from curbd.recording.windows import Trials, trials_of
+from curbd.recording.trials import Trials
+from curbd.recording.windows import trials_of
 from curbd.settings.recording import Input, RecordingSettings, Windows
 from tests.support.in_memory import series, spike_file, trial_file
 

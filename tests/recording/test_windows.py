@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.windows import Trials, conditions, trials_of
+from curbd.recording.trials import Trials
+from curbd.recording.windows import conditions, trials_of
 from curbd.settings.recording import Windows
 
 SPAN = (0.0, 100.0)
