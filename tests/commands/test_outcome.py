@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from curbd.commands.outcome import closing_lines, outcome
+from curbd.commands.outcome import closing_lines, outcome, results_to_collect
+from curbd.errors import UserError
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import read_plan
 from curbd.settings.result_files import paths_of_models, paths_of_recordings
@@ -84,3 +85,14 @@ def test_the_end_of_a_run_names_what_is_missing_and_what_to_look_at(tmp_path: Pa
         "Look at these:",
         "  a: x is left out.",
     ]
+
+
+def test_a_partial_collection_leaves_out_what_is_missing_and_needs_one_model(plan: Plan) -> None:
+    every = {"a": ["full", "low"], "b": ["full", "low"]}
+    Path("results/a/low/latents.parquet").unlink()
+    assert results_to_collect(Path("results"), plan, partial=False) == (every, {})
+    assert results_to_collect(Path("results"), plan, partial=True).fits == every | {"a": ["full"]}
+    for name in "ab":
+        Path(f"results/{name}/recording.nc").unlink()
+    with pytest.raises(UserError, match=r"no model has all its results.*\n  a: the step ingest did not finish"):
+        results_to_collect(Path("results"), plan, partial=True)
