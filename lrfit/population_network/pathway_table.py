@@ -85,6 +85,13 @@ def _common_drive(judged: Verdict, t: int, s: int) -> str:
     return "a hidden common drive explains the held-out trials as well as the pathway does"
 
 
+def _latency(judged: Verdict, t: int, s: int) -> str:
+    return (
+        "responses that are earlier or later in some trials explain the held-out trials as well as the pathway does: "
+        "align the trials to the event whose time varies, or give the event as an input"
+    )
+
+
 def _few_latents(judged: Verdict, t: int, s: int) -> str:
     return (
         "one latent more than the largest number that was tried predicts held-out units clearly better, so that more "
@@ -99,10 +106,11 @@ SENTENCE_OF_GROUND: dict[str, Callable[[Verdict, int, int], str]] = {
     "held_out": _held_out,
     "few_held_out": _few_held_out,
     "common_drive": _common_drive,
+    "latency": _latency,
     "few_latents": _few_latents,
 }
 """Ground of the verdict that failed -> the sentence about the pathway (verdict, target, source)."""
-NOT_AGAINST_EXISTENCE = {"common_drive", "few_latents"}
+NOT_AGAINST_EXISTENCE = {"common_drive", "latency", "few_latents"}
 """Grounds that speak against the current of a pathway, and not against its existence."""
 
 
@@ -237,7 +245,7 @@ def _needed(view: PopulationView, target: str, source: str) -> str:
 def _grade(view: PopulationView, target: str, source: str) -> str:
     """Grade the evidence for a pathway.
 
-    A pathway is ``supported`` if only a common drive or too few latents speak against its current. There is
+    A pathway is ``supported`` if only a common drive, latencies or too few latents speak against its current. There is
     ``no_evidence`` if a current as large as the smallest that matters is outside its posterior.
     """
     pathway = _indices(view, target, source)

@@ -20,6 +20,7 @@ from lrfit.population_network.verdict import (
 REMEDY_OF_GROUND = {
     "few_held_out": "more trials or shorter blocks, so that enough of them are held out",
     "common_drive": "the signal that all regions share, recorded as an input or as a region",
+    "latency": "trials aligned to the event whose time varies, or the event as an input",
     "few_latents": "more latents (max_dimensions)",
 }
 """Ground that fails -> what would remove it, other than a number of trials."""

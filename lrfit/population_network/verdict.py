@@ -1,4 +1,4 @@
-"""The verdict on each pathway between populations: one rule with six grounds.
+"""The verdict on each pathway between populations: one rule with seven grounds.
 
 A pathway is resolved if all of these grounds hold:
 
@@ -16,7 +16,10 @@ A pathway is resolved if all of these grounds hold:
    pathway must make held-out trials less likely. A slow background that regions share, or a gain that changes from
    trial to trial, looks like pathways in both directions, and may gain too little for a drive to be kept. A drive that
    gains nothing beside a pathway may explain more than the pathway, as where the latency of a shared response varies.
-6. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
+6. Responses that are late or early do not explain it (ground ``latency``): if held-out trials ask for latencies of the
+   trials (see `lrfit.population_network.latency`), the first and the second ground must also hold in the network with
+   latencies.
+7. There are enough latents (ground ``few_latents``): one latent more than the largest number that was tried does not
    predict hidden units clearly better. Where activity has far more dimensions than the network, currents are wrong,
    and the posterior, which takes the number of latents for true, does not show it.
 
@@ -38,6 +41,7 @@ from lrfit.population_network.evidence import Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
 from lrfit.population_network.held_out import Posterior, held_out_nats, infer_each
 from lrfit.population_network.hidden import with_drive
+from lrfit.population_network.latency import Aligned, align, are_needed, late_nats
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -113,14 +117,33 @@ def verdict(
         driven = improve(driven, fitted, ROUNDS_WITH_DRIVE_INSTEAD, LOADINGS_EVERY)
         return whole().nats - held_out_nats(driven.model, held_out)
 
+    @cache
+    def late() -> tuple[Aligned, Array]:
+        aligned = align(fit, fitted)
+        aligned = aligned._replace(fit=improve(aligned.fit, aligned.data, REFIT_ROUNDS, LOADINGS_EVERY))
+        return aligned, late_nats(aligned, held_out)
+
+    @cache
+    def late_strength() -> Array:
+        aligned, _ = late()
+        return evidence(aligned.fit, aligned.data).nats
+
+    def with_latencies(target: int, source: int) -> tuple[float, Array]:
+        aligned, nats = late()
+        if not are_needed(nats - whole().nats):
+            return strength.nats[target, source], lost(target, source)
+        less = improve(without(aligned.fit, target, source), aligned.data, REFIT_ROUNDS, LOADINGS_EVERY)
+        return late_strength()[target, source], nats - late_nats(aligned._replace(fit=less), held_out)
+
     strength, n_held_out = evidence(fit, fitted), held_out.inside.shape[1]
-    return judge(strength, lost, lost_to_drive, n_held_out, common_nats, latents_suffice)
+    return judge(strength, lost, lost_to_drive, with_latencies, n_held_out, common_nats, latents_suffice)
 
 
 def judge(
     strength: Evidence,
     lost: Callable[[int, int], Array],
     lost_to_drive: Callable[[int, int], Array],
+    with_latencies: Callable[[int, int], tuple[float, Array]],
     n_held_out: int,
     common_nats: float,
     latents_suffice: bool = True,
@@ -134,6 +157,9 @@ def judge(
         function is called only for pathways whose other grounds hold.
     lost_to_drive : the same with a hidden drive instead of the pathway; the function is called only for pathways whose
         other grounds hold.
+    with_latencies : function (target, source) -> log likelihood that the pathway gains and the (trial,) loss without
+        the pathway, both in a network with latencies of the trials, or the same two as without latencies if held-out
+        trials do not ask for them; the function is called only for pathways whose other grounds hold.
     n_held_out : number of held-out trials.
     common_nats : gain in held-out log likelihood of the hidden drives, see `verdict`.
     latents_suffice : whether there are enough latents, see `Dimensions`.
@@ -158,18 +184,27 @@ def judge(
             if not failed and n_held_out < MIN_HELD_OUT_TRIALS:
                 failed.append("few_held_out")
             elif not failed:
-                of_trials = lost(t, s)
-                loss[t, s], error[t, s] = of_trials.sum(), of_trials.std() * np.sqrt(len(of_trials))
+                loss[t, s], error[t, s] = _sum_and_error(lost(t, s))
                 if not loss[t, s] > HELD_OUT_STANDARD_ERRORS * error[t, s]:
                     failed.append("held_out")
                 if not loss[t, s] > common_nats:
                     failed.append("common_drive")
             if not failed and not lost_to_drive(t, s).sum() > 0:
                 failed.append("common_drive")
+            if not failed:
+                nats, of_trials = with_latencies(t, s)
+                late_loss, late_error = _sum_and_error(of_trials)
+                if nats < MIN_PATHWAY_NATS or not late_loss > HELD_OUT_STANDARD_ERRORS * late_error:
+                    failed.append("latency")
             if not latents_suffice:
                 failed.append("few_latents")
             grounds[t, s] = "" if _synaptic(strength, t, s) else ",".join(failed)
     return Verdict(resolved=grounds == "", grounds=grounds, held_out_nats=loss, held_out_error=error, evidence=strength)
+
+
+def _sum_and_error(of_trials: Array) -> tuple[float, float]:
+    """Return the sum over trials and its standard error."""
+    return float(of_trials.sum()), float(of_trials.std() * np.sqrt(len(of_trials)))
 
 
 def _synaptic(strength: Evidence, target: int, source: int) -> bool:

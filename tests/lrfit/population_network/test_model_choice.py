@@ -125,12 +125,18 @@ def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger(with_gai
     strong = evidence(formed.fit, fitted)._replace(
         **dict.fromkeys(("nats", "share", "expected_r2"), np.full((2, 2), 9.0))
     )
-    for loss, ground in ((0.9, "common_drive"), (1.1, "")):
-        lost = np.full(20, loss * in_curved.gains[0] / 20)
-        judged = judge(strong, *[lambda target, source, lost=lost: lost] * 2, 20, formed.common_nats)
-        assert judged.grounds[0, 1] == judged.grounds[1, 0] == ground
-    explained = judge(strong, lambda target, source: lost, lambda target, source: -lost, 20, formed.common_nats)
-    assert explained.grounds[0, 1] == "common_drive"
+
+    def grounds(lost: Array, lost_to_drive: Array, late: tuple[float, Array]) -> set[str]:
+        losses = lambda target, source: lost, lambda target, source: lost_to_drive, lambda target, source: late
+        judged = judge(strong, *losses, 20, formed.common_nats)
+        return {judged.grounds[0, 1], judged.grounds[1, 0]}
+
+    less, lost = (np.full(20, share * in_curved.gains[0] / 20) for share in (0.9, 1.1))
+    assert grounds(less, less, (9.0, less)) == {"common_drive"}
+    assert grounds(lost, lost, (9.0, lost)) == {""}
+    assert grounds(lost, -lost, (9.0, lost)) == {"common_drive"}
+    # With latencies, the pathway must gain as much as without them.
+    assert grounds(lost, lost, (5.0, lost)) == grounds(lost, lost, (9.0, -lost)) == {"latency"}
 
 
 def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(
