@@ -10,6 +10,9 @@ weights E_i and the loadings C_i are estimated together, given the posterior of 
 gives the loadings. What the units share, a part of E in proportion to the loadings C, is part of the weights A. The
 rest is shrunk to 0 with a variance that all units of the region share (random effects; DerSimonian & Laird,
 Controlled Clinical Trials 1986).
+
+If a region has more latents than act on others, superfluous latents follow the echo, and units then seem to read the
+echo from these latents. Latents that hardly vary are therefore left out: units read the other latents and their echo.
 """
 
 from __future__ import annotations
@@ -19,18 +22,24 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.loadings import read_out
-from lrfit.population_network.model import Population, curved, pattern_slopes
+from lrfit.population_network.model import Population, curved, pattern_slopes, regauge
 from lrfit.population_network.observation import expected, unit_information
-from lrfit.population_network.paths import Paths, spreads
+from lrfit.population_network.paths import Paths, in_coordinates, spreads
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
 REGRESSION_STEPS = 4
 """Number of Newton steps of loadings and echo."""
+MIN_VARIANCE_SHARE = 0.015
+"""Smallest variance of a latent that units read, relative to the summed variance of the latents of its region.
+
+On development teachers with random weights, superfluous latents have shares up to .013, and others of .022 and more."""
+NOT_READ = -1
+"""Index of the region of latents that no unit reads."""
 
 
 class Echo(NamedTuple):
-    """Loadings and echo of every unit; latents of other regions than that of the unit have zeros.
+    """Loadings and echo of every unit; latents of other regions than that of the unit, and small latents, have zeros.
 
     Attributes
     ----------
@@ -47,15 +56,24 @@ class Echo(NamedTuple):
 def estimate_echo(model: Population, data: Recording, paths: Paths) -> Echo:
     """Estimate the loadings and the echo of every unit, given the posterior of the latents.
 
+    Loadings of latents whose variance is small are 0, along the principal axes of the latents of each region.
+
     Parameters
     ----------
     model : the network.
     data : the trials of the fit.
     paths : posterior of the latents.
     """
+    T, small = _principal_axes(model, data, paths)
+    model, paths = regauge(model, T), in_coordinates(paths, T)
     wider, both = _with_filtered_latents(model, data, paths)
+    wider = _not_reading(wider, np.tile(small, 2))
     for _ in range(REGRESSION_STEPS):
         wider = read_out(wider, data, both)
+    if small.any():
+        model = _not_reading(model, small)
+        for _ in range(REGRESSION_STEPS):
+            model = read_out(model, data, paths)
     latents = len(model.group)
     loadings, weight = model.C.copy(), np.zeros_like(model.C)
     covariance = np.zeros((len(data.region), 2 * latents, 2 * latents))
@@ -68,7 +86,8 @@ def estimate_echo(model: Population, data: Recording, paths: Paths) -> Echo:
         weight[np.ix_(units, own)] = parts.weight
         loadings[np.ix_(units, own)] += parts.loadings
         covariance[np.ix_(units, columns, columns)] = parts.covariance
-    return Echo(loadings=loadings, weight=weight, covariance=covariance)
+    both_T = np.kron(np.eye(2), T)
+    return Echo(loadings=loadings @ T, weight=weight @ T, covariance=both_T.T @ covariance @ both_T)
 
 
 def source_weights(model: Population, echo: Echo | None = None) -> Array:
@@ -88,6 +107,23 @@ def source_weights(model: Population, echo: Echo | None = None) -> Array:
     if echo is not None:
         whole[:, : len(model.group)] += echo.weight
     return whole
+
+
+def _principal_axes(model: Population, data: Recording, paths: Paths) -> tuple[Array, Array]:
+    """Return the (latent, latent) rotation to the principal axes of each region, and which (latent,) axes are small."""
+    T, small = np.eye(len(model.group)), np.zeros(len(model.group), bool)
+    for region in range(model.regions):
+        own = np.flatnonzero(model.group == region)
+        z = paths.mean[data.inside][:, own]
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(z.T)))
+        T[np.ix_(own, own)] = vectors.T
+        small[own] = values < MIN_VARIANCE_SHARE * values.sum()
+    return T, small
+
+
+def _not_reading(model: Population, latents: Array) -> Population:
+    """Return the model whose units do not read some latents, with a mask of (latent,) these latents."""
+    return model._replace(group=np.where(latents, NOT_READ, model.group), C=np.where(latents, 0.0, model.C))
 
 
 def _with_filtered_latents(model: Population, data: Recording, paths: Paths) -> tuple[Population, Paths]:

@@ -14,7 +14,7 @@ from lrfit.population_network.history import learn_history
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.loadings import read_out
 from lrfit.population_network.model import Population, regauge, standard_gauge
-from lrfit.population_network.paths import Paths, first_paths, infer
+from lrfit.population_network.paths import Paths, first_paths, in_coordinates, infer
 from lrfit.population_network.recording import Recording
 from lrfit.population_network.start import first_model
 from lrfit.population_network.weights import Shrinkage, learn, shrinkage
@@ -134,5 +134,4 @@ def in_standard_gauge(model: Population, data: Recording, paths: Paths) -> tuple
     Model and posterior of the latents in the new coordinates.
     """
     T = standard_gauge(model, data.region)
-    moved = paths._replace(mean=paths.mean @ T.T, covariance=T @ paths.covariance @ T.T, lagged=T @ paths.lagged @ T.T)
-    return regauge(model, T), moved
+    return regauge(model, T), in_coordinates(paths, T)

@@ -39,6 +39,17 @@ class Paths(NamedTuple):
     log_determinant: Array
 
 
+def in_coordinates(paths: Paths, T: Array) -> Paths:
+    """Express the posterior of the latents z in the latents T z.
+
+    Parameters
+    ----------
+    paths : posterior of the latents.
+    T : (latent, latent) matrix.
+    """
+    return paths._replace(mean=paths.mean @ T.T, covariance=T @ paths.covariance @ T.T, lagged=T @ paths.lagged @ T.T)
+
+
 class Factor(NamedTuple):
     """Factors of the block-tridiagonal precisions of all patterns of observation.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curbd.teachers.populations import populations
 from lrfit.population_network.currents import currents
 from lrfit.population_network.echo import Echo, estimate_echo
+from lrfit.population_network.fit import LOADINGS_EVERY, improve, start
 from lrfit.population_network.hidden import stationary
 from lrfit.population_network.information import Working, weight_information
 from lrfit.population_network.model import curved, drift, regauge
@@ -14,6 +16,8 @@ from lrfit.population_network.paths import Paths, first_paths, infer
 from lrfit.population_network.recording import from_arrays
 from lrfit.population_network.silencing import silence
 from tests.support.small_population import small_model, small_recording
+
+Array = np.ndarray
 
 
 def test_sources_sum_to_the_total_drive() -> None:
@@ -113,3 +117,19 @@ def test_units_that_echo_their_region_have_weights_of_their_own(size: float, rng
     else:
         assert np.abs(echo.weight).max() < 0.1
         assert np.allclose(echo.loadings, model.C, atol=0.1)
+
+
+def test_superfluous_latents_do_not_take_up_the_echo() -> None:
+    teacher = populations(
+        regions=2, units=200, recorded=30, trials=80, bins=60, rate_hz=15.0, bulk=1.0, absent=0, seed=200
+    )
+    data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
+
+    def echo_sd(latents: int) -> Array:
+        """Return the standard deviation over units and bins of what the echo adds to the current within each region."""
+        fit = improve(start(data, [latents, latents], teacher.tau_s), data, 40, LOADINGS_EVERY)
+        echoed = currents(fit.model, data, fit.paths, estimate_echo(fit.model, data, fit.paths)).current
+        added = echoed - currents(fit.model, data, fit.paths).current
+        return np.array([added[region][..., teacher.region == region].std() for region in (0, 1)])
+
+    assert (echo_sd(4) > 0.5 * echo_sd(2)).all()
