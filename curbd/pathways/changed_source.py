@@ -122,7 +122,7 @@ class ChangedSource:
         # X' D + D' X - X' S X, and the same with P = S X - D in place of S X; only the symmetric part counts.
         gram = fitted.RR + constants.gram - (X.mT @ (P - constants.D)).double()
         product = constants.product + (fitted.YR[:, units] - _of_all_draws(constants.W, X)).double()
-        W = product @ torch.cholesky_inverse(torch.linalg.cholesky((gram + gram.mT) / 2))
+        W = torch.cholesky_solve(product.mT, torch.linalg.cholesky((gram + gram.mT) / 2)).mT
         # The weights W take the symmetric part alone.
         spread = _of_all_draws(self.held_out_gram, P, twice_lower)
         gram = held_out.RR + (P.mT @ (spread - 2 * X_held_out)).double()

@@ -95,8 +95,8 @@ class SolvedRegression:
     def _gains_of_batch(self, groups: Array) -> Array:
         of_all = torch.as_tensor(groups, device=self.reach.device)
         # Leaving regressors g out of a solved regression changes its weights by W_g (S_gg)^-1 S_g, S the inverse.
-        within = torch.cholesky_inverse(torch.linalg.cholesky(_blocks(self.inverse, groups)))
-        change = self.W[:, of_all].transpose(0, 1) @ within
+        within = torch.linalg.cholesky(_blocks(self.inverse, groups))
+        change = torch.cholesky_solve(self.W[:, of_all].permute(1, 2, 0), within).mT
         reach = self.reach[:, of_all].transpose(0, 1)
         gain = 2 * (change * reach).sum(-1) + ((change @ _blocks(self.spread, groups)) * change).sum(-1)
         return (gain / self.squares).cpu().numpy()
