@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import command, rows
+from benchmarks import command
 from benchmarks.independent import (
     animals,
     background,
@@ -33,6 +33,8 @@ from benchmarks.independent import (
 )
 from benchmarks.independent.answers import TruthSet
 from benchmarks.independent.page import write_page
+from curbd.storage import RESULTS_VERSION
+from curbd.storage.whole_files import whole_file
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +52,6 @@ SETS = (
     TruthSet("trained_areas", "", trained_areas.answers),
     TruthSet("slow_scans", "", slow_scans.answers),
 )
-KEYS = ("set", "question", "case", "method")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -63,7 +64,8 @@ def main(words: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(words)
     out = command.folder(options)
     table = out / "independent" / "answers.csv"
-    answered = set() if options.again else {key[0] for key in rows.finished(table, KEYS)}
+    stored = pd.read_csv(table) if table.exists() else pd.DataFrame({"set": []})
+    answered = set() if options.again else set(stored["set"])
     with command.measuring():
         for each in SETS:
             if each.name not in options.sets or each.name in answered:
@@ -75,11 +77,21 @@ def main(words: Sequence[str] | None = None) -> None:
             started = time.perf_counter()
             new = pd.DataFrame(each.answers(files))
             new.insert(0, "set", each.name)
-            table.parent.mkdir(parents=True, exist_ok=True)
-            rows.add(table, KEYS, new, [name.name for name in SETS])
+            new["results_version"] = RESULTS_VERSION
+            stored = _with(stored, new)
+            with whole_file(table) as temporary:
+                stored.to_csv(temporary, index=False, float_format="%.5g")
             log.info("%s: %d answers, %.0f s", each.name, len(new), time.perf_counter() - started)
     if table.exists():
-        write_page(out, pd.read_csv(table))
+        write_page(out, stored)
+
+
+def _with(stored: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Answers in the order of the sets; new answers replace all that were stored of the same set."""
+    kept = stored[~stored["set"].isin(new["set"])]
+    order = [each.name for each in SETS]
+    both = pd.concat([kept, new], ignore_index=True) if len(kept) else new
+    return both.sort_values("set", key=lambda names: names.map(order.index), kind="stable")
 
 
 def _parser() -> argparse.ArgumentParser:

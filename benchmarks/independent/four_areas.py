@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 import curbd
 from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
-from benchmarks.independent.networks import BLOCK_MODELS, MODELS, SILENT_MODELS, fitted, session, training_rates
+from benchmarks.independent.networks import BLOCK_MODELS, MODELS, TANH_MODELS, fitted, session, training_rates
 from curbd.inactivation.experiments import Outcome
 from curbd.inactivation.tabulate import inactivation_table, unit_table
 from curbd.network.current_pairs import CurrentPair
@@ -78,8 +78,7 @@ def answers(files: list[Path]) -> Iterator[Answer]:
         scale = recording["scale"].values
         areas = [str(name) for name in np.unique(truth.region)]
         effects = _exact_effects(truth, areas)
-        # The sparse prior takes eight minutes for 400 units and was no better (.63 against .74 for the blocks).
-        models = {"one_step (default)": MODELS["one_step (default)"]} | SILENT_MODELS | BLOCK_MODELS
+        models = {"one_step (default)": MODELS["one_step (default)"]} | TANH_MODELS | BLOCK_MODELS
         for name, model in models.items():
             networks = fitted(recording, model)
             of_fit = rate_scale(recording, str(networks.attrs["phi"])).values

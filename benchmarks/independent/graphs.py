@@ -18,8 +18,8 @@ Array = np.ndarray
 LINKS = "existing links, AUROC"
 DIRECTION = "direction of one-way links, share right"
 PRECISION, RECALL = "claimed links, precision", "claimed links, recall"
-SKEWED, RESPONSE = "column skewed_effect", "column response_effect"
-SUPPORTED = "supported by skewness (shared_skewness)"
+COLUMNS = ("skewed_effect", "cumulant_effect", "response_effect")
+CLAIMED = "resolved, or supported by skewness"
 ALL_GRAPHS = "all graphs"
 DEFAULT = "one_step (default)"
 SETTINGS: dict[str, object] = {"units": {"min_per_region": 1}}
@@ -37,13 +37,14 @@ def answers(files: list[Path]) -> Iterator[Answer]:
             networks = fitted(recording, model)
             pathways = curbd.judge(recording, networks).query("source in @regions")
             yield from _scores(path.stem, name, "model", graph, matrix(pathways, "share", regions))
-            if name == DEFAULT:
-                for column, effect in ((SKEWED, "skewed_effect"), (RESPONSE, "response_effect")):
-                    size = np.abs(np.nan_to_num(matrix(pathways, effect, regions)))
-                    yield from _scores(path.stem, column, "model", graph, size)
-                codes = matrix(pathways, "reason_codes", regions).astype(str)
-                judged.setdefault(SUPPORTED, []).append(_counts(np.char.find(codes, "shared_skewness") >= 0, graph))
             resolved = matrix(pathways, "verdict", regions) == "resolved"
+            if name == DEFAULT:
+                for column in COLUMNS:
+                    size = np.abs(np.nan_to_num(matrix(pathways, column, regions)))
+                    yield from _scores(path.stem, f"column {column}", "model", graph, size)
+                codes = matrix(pathways, "reason_codes", regions).astype(str)
+                claimed = resolved | (np.char.find(codes, "shared_skewness") >= 0)
+                judged.setdefault(CLAIMED, []).append(_counts(claimed, graph))
             judged.setdefault(f"{name}: resolved", []).append(_counts(resolved, graph))
         r = training_rates(recording)
         # Subjects differ in mean and variance, which would add to the skewness.

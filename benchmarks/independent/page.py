@@ -15,11 +15,12 @@ from benchmarks.document import insert, markdown, number
 from curbd.storage.whole_files import whole_file
 
 COLOURS = {"model": "#1B6CA8", "baseline": "#B5651D", "chance": "#9A9A9A", "ceiling": "#2E7D4F"}
+ROLES = list(COLOURS)
 PANELS_PER_LINE = 3
 
 
 def write_page(out: Path, answers: pd.DataFrame) -> None:
-    """Write one table for each set into the page, and one panel for each question into the figure.
+    """Write the tables of every set into the page, and one panel for each question into the figure.
 
     Parameters
     ----------
@@ -27,23 +28,40 @@ def write_page(out: Path, answers: pd.DataFrame) -> None:
     answers : the table of all answers.
     """
     for name, of_set in answers.groupby("set", sort=False):
-        insert(out / "independent.md", str(name), _table(of_set))
+        insert(out / "independent.md", str(name), _tables(str(name), of_set))
     _figure(answers, out / "independent" / "answers.png")
 
 
-def _table(of_set: pd.DataFrame) -> str:
-    """Methods in lines and cases in columns for every question; means over seeds, and over three cases or more."""
-    order = {role: position for position, role in enumerate(COLOURS)}
-    parts = list[str]()
-    for question, rows in of_set.groupby("question", sort=False):
-        rows = rows.assign(case=rows["case"].str.replace(r", seed \d+$|^seed \d+$", "", regex=True).replace("", "mean"))
-        cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False)
-        texts = cells.map(number)
-        if cells.shape[1] > 2:
-            texts.insert(0, "mean", cells.mean(axis=1).map(number))
-        texts = texts.reset_index().sort_values("role", key=lambda role: role.map(order), kind="stable")
-        parts.append(f"**{question}**\n\n{markdown(texts)}")
+def _tables(name: str, of_set: pd.DataFrame) -> str:
+    """The command behind the answers of a set, one table of all questions about a single case, one for each other."""
+    rows = of_set[of_set["value"].notna()]
+    rows = rows.assign(case=rows["case"].str.replace(r", seed \d+$|^seed \d+$", "", regex=True).replace("", "mean"))
+    versions = ", ".join(f"{version:.0f}" for version in sorted(rows["results_version"].unique()))
+    parts = [f"`python -m benchmarks.independent --sets {name} --again`; version of the results: {versions}"]
+    single = rows[rows.groupby("question")["case"].transform("nunique") == 1]
+    if len(set(single["question"])) > 1:
+        parts.append(markdown(_of_single_cases(single)))
+        rows = rows.drop(single.index)
+    for question, of_question in rows.groupby("question", sort=False):
+        parts.append(f"**{question}**\n\n{markdown(_of_several_cases(of_question))}")
     return "\n\n".join(parts)
+
+
+def _of_single_cases(rows: pd.DataFrame) -> pd.DataFrame:
+    """Questions in lines and methods in columns; means over seeds."""
+    methods = rows["method"].where(rows["role"] == "model", rows["role"] + ": " + rows["method"])
+    rows = rows.assign(method=methods, order=rows["role"].map(ROLES.index)).sort_values("order", kind="stable")
+    cells = rows.pivot_table(index="question", columns="method", values="value", sort=False)
+    return cells.map(number).reset_index()
+
+
+def _of_several_cases(rows: pd.DataFrame) -> pd.DataFrame:
+    """Methods in lines and cases in columns; means over seeds, and over three cases or more."""
+    cells = rows.pivot_table(index=["role", "method"], columns="case", values="value", sort=False)
+    texts = cells.map(number)
+    if cells.shape[1] > 2:
+        texts.insert(0, "mean", cells.mean(axis=1).map(number))
+    return texts.reset_index().sort_values("role", key=lambda role: role.map(ROLES.index), kind="stable")
 
 
 def _figure(answers: pd.DataFrame, path: Path) -> None:

@@ -28,6 +28,19 @@ def autoregression(r: Array) -> Array:
     return np.asarray(np.linalg.solve(gram, before.T @ after).T)
 
 
+def impulse_response(r: Array, bins: int) -> Array:
+    """Mean response (target, source) of the autoregression in some bins after an error of one series.
+
+    Errors of other series in the same bin are those that are expected beside it: a generalised impulse response
+    (Pesaran & Shin, Economics Letters 1998).
+    """
+    z, weights = standardised(r), autoregression(r)
+    errors = (z[:, 1:] - z[:, :-1] @ weights.T).reshape(-1, z.shape[2])
+    together = np.cov(errors.T)
+    mean = np.mean([np.linalg.matrix_power(weights, lag) for lag in range(bins)], axis=0)
+    return np.asarray(mean @ (together / np.diag(together)))
+
+
 def lagged_regression(r: Array) -> Array:
     """Gain (target, source) of one source at a time: the drop of the target's squared error, own past given."""
     z = standardised(r)

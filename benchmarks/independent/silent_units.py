@@ -15,7 +15,7 @@ import numpy as np
 
 import curbd
 from benchmarks.independent.answers import Answer
-from benchmarks.independent.networks import BLOCK_MODELS, MODELS, SILENT_MODELS, fitted
+from benchmarks.independent.networks import BLOCK_MODELS, MODELS, TANH_MODELS, fitted
 from benchmarks.recorded import recorded
 from benchmarks.supported_effects import effect_of_silencing
 from curbd import teachers
@@ -46,8 +46,8 @@ KINDS: dict[str, dict[str, Any]] = {"bias 0.5": {}, "bias 0.2": {"bias": 0.2}, "
 
 
 def answers(files: list[Path]) -> Iterator[Answer]:
-    """Compare relu units with tanh units and with units chosen among all, on networks of relu units."""
-    of_full_rank = {"one_step (default)": MODELS["one_step (default)"]} | SILENT_MODELS
+    """Compare relu units with tanh units, on networks of relu units."""
+    of_full_rank = {"one_step (default)": MODELS["one_step (default)"]} | TANH_MODELS
     for kind, seed in product(KINDS, SEEDS):
         teacher = teachers.multi_region(**COMMON | KINDS[kind], seed=seed)
         recording, _ = recorded(teacher)

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 import curbd
 from benchmarks.independent import pairs
 from benchmarks.independent.answers import Answer, Role
+from benchmarks.independent.impulse_response import impulse_responses
 from benchmarks.independent.networks import MODELS, fitted, session, training_rates
 from curbd.network.truth import correlation
 
@@ -31,7 +32,12 @@ SPLIT_HALF_R = {SIGNED: 0.79, ABSOLUTE: 0.73, GANGLIA: 0.84}
 SETTINGS: dict[str, object] = {
     "windows": {"continuous": True},
 }
+DEFAULT = "one_step (default)"
+EXCHANGED = "neurons of the default exchanged, 95 %"
 SHARED = "shared network of the three worms"
+RESPONSE = ": response"
+WITHIN_S = 5.0
+"""Time over which a response is averaged, s; chosen on the first two animals."""
 
 
 class Atlas(NamedTuple):
@@ -76,7 +82,7 @@ def answers(files: list[Path]) -> Iterator[Answer]:
         response, q = atlas["dFF"], atlas["q"]
     pooled = dict[tuple[str, Role], list[Worm]]()
     worms = {path.stem: session(path, SETTINGS).recording for path in recordings}
-    shared = curbd.shared_network(worms)["J"]
+    shared = curbd.shared_network(worms)
     for path in recordings:
         recording = worms[path.stem]
         unit_id = recording["unit_id"].values.astype(str)
@@ -84,8 +90,7 @@ def answers(files: list[Path]) -> Iterator[Answer]:
         order = [names.index(unit) for unit in unit_id[kept]]
         truth = Atlas(response[np.ix_(order, order)], q[np.ix_(order, order)] < MAX_Q)
         region = recording["region"].values.astype(str)[kept]
-        weights = _weights(recording)
-        weights[SHARED, "model"] = shared.sel(target=unit_id, source=unit_id).values
+        weights = _weights(recording, shared)
         for (name, role), of_worm in weights.items():
             of_kept = of_worm[np.ix_(kept, kept)]
             pooled.setdefault((name, role), []).append(Worm(of_kept, truth, region, unit_id[kept]))
@@ -95,25 +100,36 @@ def answers(files: list[Path]) -> Iterator[Answer]:
         yield Answer(GANGLIA, "three worms", name, role, correlation(estimate, measured))
         yield from _of_neurons("three worms", name, role, *_mean_over_worms(of_method, names, response, q < MAX_Q))
     rng = np.random.default_rng(SHUFFLE_SEED)
+    for path, worm in zip(recordings, pooled[DEFAULT, "model"], strict=True):
+        yield from _by_chance(path.stem, worm, rng)
     chance = [correlation(rng.permutation(measured), measured) for _ in range(SHUFFLES)]
     yield Answer(GANGLIA, "three worms", "shuffled pairs, 95 %", "chance", float(np.quantile(chance, 0.95)))
     for question, value in SPLIT_HALF_R.items():
         yield Answer(question, "three worms", "halves of the atlas (published)", "ceiling", value)
 
 
-def _weights(recording: xr.Dataset) -> dict[tuple[str, Role], Array]:
-    """Method -> (target, source) weights between standardised neurons."""
+def _weights(recording: xr.Dataset, shared: xr.Dataset) -> dict[tuple[str, Role], Array]:
+    """Method -> (target, source) weights between standardised neurons, or responses to one of them."""
     r = training_rates(recording)
     finite = np.isfinite(r).all(2)
     r = r[:, : int(finite.all(0).sum())]
-    sd = r.std((0, 1))
+    sd, dt_s = r.std((0, 1)), float(recording.attrs["dt_s"])
     found = dict[tuple[str, Role], Array]()
     for name, model in MODELS.items():
-        J = curbd.view(recording, fitted(recording, model)).network.J
-        found[name, "model"] = J * sd / sd[:, None]
+        network = curbd.view(recording, fitted(recording, model)).network
+        found[name, "model"] = network.J * sd / sd[:, None]
+        found[name + RESPONSE, "model"] = impulse_responses(network.J, network.tau_s, r, dt_s, WITHIN_S)
+    unit_id = recording["unit_id"].values.astype(str)
+    J = shared["J"].sel(target=unit_id, source=unit_id).values
+    found[SHARED, "model"] = J
+    found[SHARED + RESPONSE, "model"] = impulse_responses(
+        J, shared.attrs["tau_s"], pairs.standardised(r), dt_s, WITHIN_S
+    )
     found["VAR(1) ridge", "baseline"] = pairs.autoregression(r)
+    found["VAR(1) ridge" + RESPONSE, "baseline"] = pairs.impulse_response(r, round(WITHIN_S / dt_s))
     found["lagged regression", "baseline"] = pairs.lagged_regression(r)
     found["correlation", "baseline"] = pairs.correlation(r)
+    found["correlation of changes", "baseline"] = pairs.correlation(np.diff(r, axis=1))
     found["partial correlation", "baseline"] = pairs.partial_correlation(r)
     return found
 
@@ -124,6 +140,16 @@ def _of_neurons(case: str, method: str, role: Role, weights: Array, truth: Atlas
     yield Answer(ABSOLUTE, case, method, role, float(value))
     value = roc_auc_score(truth.response[responding] > 0, weights[responding])
     yield Answer(SIGNED, case, method, role, float(value))
+
+
+def _by_chance(case: str, worm: Worm, rng: np.random.Generator) -> Iterator[Answer]:
+    """The AUROC that one in twenty networks exceeds if the neurons of the network are exchanged for one another."""
+    orders = [rng.permutation(len(worm.weights)) for _ in range(SHUFFLES)]
+    exchanged = [
+        _of_neurons(case, EXCHANGED, "chance", worm.weights[np.ix_(order, order)], worm.truth) for order in orders
+    ]
+    for of_question in zip(*exchanged, strict=True):
+        yield of_question[0]._replace(value=float(np.quantile([answer.value for answer in of_question], 0.95)))
 
 
 def _mean_over_worms(worms: list[Worm], names: list[str], response: Array, exists: Array) -> tuple[Array, Atlas]:

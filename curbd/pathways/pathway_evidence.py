@@ -14,6 +14,7 @@ from curbd.network.residual import Residual, residual_autocorrelation
 from curbd.network.truth import against_truth, true_network
 from curbd.network.view import View
 from curbd.pathways.agreement import agreement, current_agreement, silencing_effects
+from curbd.pathways.cumulants import cumulant_effects
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.robustness import current_robustness
 from curbd.pathways.shuffled_source import ShuffleNull
@@ -214,15 +215,21 @@ def skewness_evidence(first: View) -> Evidence:
 
     Returns
     -------
-    The columns ``skewed_effect``, ``skewed_p_value``, ``skewed_effect_low`` and ``skewed_misfit``.
+    The columns ``skewed_effect``, ``skewed_p_value``, ``skewed_effect_low``, ``skewed_misfit``, ``cumulant_effect``,
+    ``cumulant_ci_low`` and ``cumulant_ci_high``.
     """
-    found = skewed_effects(first.r[first.train], first.region_of_unit)
+    r = first.r[first.train]
+    found = skewed_effects(r, first.region_of_unit)
+    beside = cumulant_effects(r, first.region_of_unit, first.network.dt_s, found.effect)
     effect = _with_inputs(first, found.effect)
     return {
         "skewed_effect": effect,
         "skewed_p_value": _with_inputs(first, found.p_value),
         "skewed_effect_low": _with_inputs(first, found.low),
         "skewed_misfit": np.where(np.isfinite(effect), found.misfit, np.nan),
+        "cumulant_effect": _with_inputs(first, beside.effect),
+        "cumulant_ci_low": _with_inputs(first, beside.low),
+        "cumulant_ci_high": _with_inputs(first, beside.high),
     }
 
 

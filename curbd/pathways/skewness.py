@@ -91,16 +91,14 @@ def skewed_effects(r: Array, region_of_unit: Array) -> SkewedEffects:
     """
     n_regions = int(region_of_unit.max()) + 1
     series = mean_activity(r, region_of_unit)
-    trials = _usable(series)
+    blocks = moments_of_blocks(series) if n_regions >= 2 else []
     nothing = np.full((n_regions, n_regions), np.nan)
-    if n_regions < 2 or len(trials) < MIN_TRIALS:
+    if not blocks:
         return SkewedEffects(nothing, nothing.copy(), nothing.copy(), float("nan"))
     rng = np.random.default_rng(SKEWNESS_SEED)
-    shares = np.array_split(np.arange(len(trials)), min(MAX_TRIAL_BLOCKS, len(trials)))
-    blocks = [_moments(np.concatenate([trials[trial] for trial in block])) for block in shares]
-    (effect,) = _effects([_summed(blocks)], RESTARTS, rng)
+    (effect,) = _effects([summed(blocks)], RESTARTS, rng)
     drawn = rng.integers(len(blocks), size=(SKEWNESS_RESAMPLES, len(blocks)))
-    resamples = [_summed([blocks[block] for block in of_resample]) for of_resample in drawn]
+    resamples = [summed([blocks[block] for block in of_resample]) for of_resample in drawn]
     resampled = np.stack(_effects(resamples, RESTARTS_OF_RESAMPLES, rng))
     error = np.maximum(resampled.std(0, ddof=1), np.finfo(float).tiny)
     p_value = 2 * normal_distribution(-np.abs(effect) / error)
@@ -118,6 +116,24 @@ def mean_activity(r: Array, region_of_unit: Array) -> Array:
     return np.stack([r[..., region_of_unit == region].mean(2) for region in range(region_of_unit.max() + 1)], axis=2)
 
 
+def moments_of_blocks(series: Array) -> list[Moments]:
+    """Compute the moments of the standardised activity of blocks of successive trials.
+
+    Parameters
+    ----------
+    series : (trial, time, region) mean activity of the regions, NaN where missing.
+
+    Returns
+    -------
+    The moments of 40 blocks, or of every trial if there are fewer; none if there are fewer than 8 trials.
+    """
+    trials = _usable(series)
+    if len(trials) < MIN_TRIALS:
+        return []
+    shares = np.array_split(np.arange(len(trials)), min(MAX_TRIAL_BLOCKS, len(trials)))
+    return [_moments(np.concatenate([trials[trial] for trial in share])) for share in shares]
+
+
 def _usable(series: Array) -> list[Array]:
     """Standardised complete bins (bin, region) of every trial in which every region varies."""
     return [standard for trial in series if (standard := standardised(trial)) is not None]
@@ -129,8 +145,8 @@ def _misfit(blocks: Sequence[Moments], rng: np.random.Generator) -> float:
     Third moments of independent components are 0 unless all three series are the same component. Products of the
     moments of two halves keep noise out of the share, which can be below 0.
     """
-    (unmixing,) = _components([_summed(blocks)], RESTARTS, rng)
-    halves = [_third_moments(_summed(blocks[start::2]), unmixing) for start in (0, 1)]
+    (unmixing,) = _components([summed(blocks)], RESTARTS, rng)
+    halves = [_third_moments(summed(blocks[start::2]), unmixing) for start in (0, 1)]
     total = float((halves[0] * halves[1]).sum())
     component = np.arange(len(unmixing))
     explained = float((halves[0][component, component, component] * halves[1][component, component, component]).sum())
@@ -172,8 +188,8 @@ def _moments(x: Array) -> Moments:
     return Moments(len(x), x.T @ x, (pairs.T @ x).reshape(n_regions, n_regions, n_regions))
 
 
-def _summed(blocks: Sequence[Moments]) -> Moments:
-    """Moments of several blocks together."""
+def summed(blocks: Sequence[Moments]) -> Moments:
+    """Add the moments of several blocks."""
     return Moments(
         sum(block.n for block in blocks),
         np.sum([block.second for block in blocks], axis=0),

@@ -30,8 +30,8 @@ MAX_UNSEEN_SHARE = 0.25
 MAX_SKEWED_P_VALUE = 0.001
 LEAST_DIRECT_EFFECT = 0.25
 """Smallest direct effect, in standard deviations and after every filter, that resolves a pathway. The interval of an
-effect behind a slow response that agrees lies beyond the same size. Chosen on simulated fMRI of our own with noise,
-saturation, delays and regions that were not recorded (docs/methods.md)."""
+effect beside an unrecorded cause that agrees lies beyond the same size. Chosen on simulated fMRI of our own with noise,
+saturation, delays and regions that were not recorded (docs/independent.md)."""
 MAX_SKEWED_MISFIT = 0.05
 """Largest share of the skewness that recorded regions may leave unexplained. A cause that all regions share, and that
 was not recorded, leaves more; so do noise and saturation."""
@@ -85,8 +85,8 @@ class Grounds(NamedTuple):
     skewed_effect_low : this effect after the filter under which it is smallest, in standard deviations; 0 if its sign
         depends on the filter.
     skewed_misfit : share of the skewness of the activity that effects between recorded regions do not explain.
-    response_ci_low, response_ci_high : 95 % interval of the direct effect behind a slow response, from the
-        cross-spectrum of the activity (`curbd.pathways.slow_response`), in standard deviations.
+    cumulant_ci_low, cumulant_ci_high : 95 % interval of the direct effect beside a cause that was not recorded, from
+        third-order cumulants of the activity (`curbd.pathways.cumulants`), in standard deviations.
     """
 
     q_value: float
@@ -109,8 +109,8 @@ class Grounds(NamedTuple):
     skewed_p_value: float = float("nan")
     skewed_effect_low: float = float("nan")
     skewed_misfit: float = float("nan")
-    response_ci_low: float = float("nan")
-    response_ci_high: float = float("nan")
+    cumulant_ci_low: float = float("nan")
+    cumulant_ci_high: float = float("nan")
 
     @property
     def acts_within_a_bin(self) -> bool:
@@ -122,14 +122,14 @@ class Grounds(NamedTuple):
         )
 
     @property
-    def response_effect_low(self) -> float:
-        """Return the end nearest to 0 of the interval of the effect behind a slow response; 0 if it holds 0."""
-        return max(self.response_ci_low, 0.0) + min(self.response_ci_high, 0.0)
+    def cumulant_effect_low(self) -> float:
+        """Return the end nearest to 0 of the interval of the effect beside an unrecorded cause; 0 if it holds 0."""
+        return max(self.cumulant_ci_low, 0.0) + min(self.cumulant_ci_high, 0.0)
 
     @property
-    def spectrum_agrees(self) -> bool:
-        """Return True if the effect behind a slow response has the sign of the effect that skewness shows."""
-        return bool(np.sign(self.skewed_effect_low) * self.response_effect_low >= LEAST_DIRECT_EFFECT)
+    def cumulants_agree(self) -> bool:
+        """Return True if skewness shows an effect of this sign beside a cause that was not recorded."""
+        return bool(np.sign(self.skewed_effect_low) * self.cumulant_effect_low >= LEAST_DIRECT_EFFECT)
 
     @property
     def is_known_input(self) -> bool:
@@ -188,10 +188,8 @@ def judgement(grounds: Grounds) -> Judgement:
     says little for or against a pathway, but the skewness of the activity can: a pathway is also resolved if skewness
     shows a direct effect that is large after every filter, if nothing but the regression on the bin before speaks
     against the pathway, and if one of two things holds: effects between the recorded regions explain nearly all
-    skewness, or the cross-spectrum of the activity shows an effect of the same sign behind a slow response. Skewness
-    takes products of three series in the same bin and the cross-spectrum products of two over time, so that an
-    unrecorded cause seldom deceives both in the same way. The reason says that the current is not known. If neither
-    holds, the pathway is ``supported``.
+    skewness, or a model in which noise and a cause that was not recorded explain a part of the skewness has an effect
+    of the same sign. The reason says that the current is not known. If neither holds, the pathway is ``supported``.
 
     A pathway that is not resolved is ``supported`` if nothing but these hints speaks against the pathway, and if its
     source, present and past, adds to the prediction from the present and the past of all other sources. The grade is
@@ -209,13 +207,13 @@ def judgement(grounds: Grounds) -> Judgement:
     against = _objections(grounds)
     codes = tuple(against)
     if against and grounds.acts_within_a_bin and set(codes) <= OF_THE_BIN_BEFORE:
-        if grounds.skewed_misfit <= MAX_SKEWED_MISFIT or grounds.spectrum_agrees:
+        if grounds.skewed_misfit <= MAX_SKEWED_MISFIT or grounds.cumulants_agree:
             return Judgement("resolved", "resolved", _within_a_bin(grounds), (), "skewness")
         against["shared_skewness"] = (
             f"{_direct_effect(grounds)}, but recorded regions leave "
             f"{beside_limit(grounds.skewed_misfit, MAX_SKEWED_MISFIT, '.0%')} of the skewness "
-            "unexplained, and the cross-spectrum does not show the same effect: possible causes are an unrecorded "
-            "cause that several regions share, noise, or saturation"
+            "unexplained, and the effect is not seen beside noise and a cause that was not recorded: possible reasons "
+            "are such a cause of several regions, noise, or saturation"
         )
         return Judgement("unresolved", "supported", "; ".join(against.values()), tuple(against))
     if against:
@@ -232,10 +230,10 @@ def _within_a_bin(grounds: Grounds) -> str:
 
 
 def _agreement(grounds: Grounds) -> str:
-    if not grounds.spectrum_agrees:
+    if not grounds.cumulants_agree:
         return ""
-    least = abs(grounds.response_effect_low)
-    return f", the cross-spectrum shows an effect of at least {least:.2f} sd of the same sign behind a slow response"
+    least = abs(grounds.cumulant_effect_low)
+    return f", and one of at least {least:.2f} sd of the same sign beside a cause that was not recorded"
 
 
 def _direct_effect(grounds: Grounds) -> str:

@@ -15,6 +15,10 @@ NO_NULL_CURRENT = (
 OF_POPULATIONS = "the row is about populations"
 NO_VARIANCE = "the row is about populations, or the current of every unit of the target is constant"
 NO_SKEWNESS = "the row is about populations, the source is an input or the target, or there are fewer than 8 trials"
+NO_CUMULANTS = (
+    "the row is about populations, the source is an input or the target, bins are narrower than 0.5 s, there are fewer "
+    "than 8 trials, fewer than 5 regions, or more than 16"
+)
 NO_RESPONSE = (
     "the row is about populations, the source is an input or the target, bins are narrower than 0.5 s, there are fewer "
     "than 8 trials of 32 bins, or more than 16 regions"
@@ -119,6 +123,19 @@ TABLES: dict[str, Table] = {
                 "share of the skewness of the activity that effects between the recorded regions do not explain, the "
                 "same for all pathways; near 0, and below 0 by chance, where all that is skewed was recorded",
                 empty=NO_SKEWNESS,
+            ),
+            Column(
+                "cumulant_effect",
+                "number",
+                "direct effect of the source on the target, in standard deviations, from the skewness of their mean "
+                "activity, as skewed_effect, beside noise and a cause of several regions that was not recorded",
+                empty=NO_CUMULANTS,
+            ),
+            Column(
+                "cumulant_ci_low", "number", "lower end of the 95 % interval of cumulant_effect", empty=NO_CUMULANTS
+            ),
+            Column(
+                "cumulant_ci_high", "number", "upper end of the 95 % interval of cumulant_effect", empty=NO_CUMULANTS
             ),
             Column(
                 "response_effect",
@@ -288,7 +305,7 @@ TABLES: dict[str, Table] = {
                 "text",
                 "what resolves the pathway: `currents` (its current can be believed), or `skewness` (effects are over "
                 "within a bin, and the skewness of the activity shows existence, direction and sign of this one, alone "
-                "or together with response_effect; its current cannot be believed)",
+                "or together with cumulant_effect; its current cannot be believed)",
                 empty="the pathway is unresolved",
                 values=("currents", "skewness"),
             ),

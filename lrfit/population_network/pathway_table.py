@@ -36,6 +36,7 @@ UNIT_LEVEL_COLUMNS = (
     "skewed_p_value",
     "skewed_effect_low",
     "skewed_misfit",
+    *("cumulant_effect", "cumulant_ci_low", "cumulant_ci_high"),
     *("response_effect", "response_ci_low", "response_ci_high", "response", "response_s"),
     *("J_seed_r", "inactivation_seed_r", "null_rms", "memory_nats", "shared_sd"),
     *("memory_share", "common_share", "unique_share", "unique_t", "immediate_share"),

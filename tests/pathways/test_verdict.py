@@ -96,14 +96,14 @@ def test_skewness_that_recorded_regions_do_not_explain_supports_and_does_not_res
     assert "leave 20% of the skewness unexplained" in judged.reason
 
 
-def test_an_effect_behind_a_slow_response_resolves_what_skewness_supports_if_the_signs_agree() -> None:
+def test_an_effect_beside_an_unrecorded_cause_resolves_what_skewness_supports_if_the_signs_agree() -> None:
     slow = GOOD._replace(bin_s=1.72, q_value=0.4, skewed_p_value=1e-5, skewed_effect_low=-0.3, skewed_misfit=0.2)
-    judged = judgement(slow._replace(response_ci_low=-0.8, response_ci_high=-0.3))
+    judged = judgement(slow._replace(cumulant_ci_low=-0.8, cumulant_ci_high=-0.3))
     assert (judged.verdict, judged.resolved_by) == ("resolved", "skewness")
-    assert "the cross-spectrum shows an effect of at least 0.30 sd of the same sign" in judged.reason
+    assert "at least 0.30 sd of the same sign beside a cause that was not recorded" in judged.reason
     for low, high in ((0.3, 0.8), (-0.8, -0.2), (-0.8, 0.8)):
-        assert judgement(slow._replace(response_ci_low=low, response_ci_high=high)).grade == "supported"
-    alone = slow._replace(skewed_p_value=0.5, response_ci_low=-0.8, response_ci_high=-0.3)
+        assert judgement(slow._replace(cumulant_ci_low=low, cumulant_ci_high=high)).grade == "supported"
+    alone = slow._replace(skewed_p_value=0.5, cumulant_ci_low=-0.8, cumulant_ci_high=-0.3)
     assert judgement(alone).verdict == "unresolved"
 
 

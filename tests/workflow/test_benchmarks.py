@@ -327,7 +327,7 @@ def test_plain_measures_of_pairs_find_a_link_and_its_direction(rng) -> None:
     r[..., 1] += r[..., 0]
     r[:, 1:, 2] += r[:, :-1, 0]
     assert pairs.skewness_direction(r)[1, 0] > 0.1 > pairs.skewness_direction(r)[0, 1]
-    for measure in (pairs.autoregression(r), pairs.lagged_regression(r)):
+    for measure in (pairs.autoregression(r), pairs.lagged_regression(r), pairs.impulse_response(r, 3)):
         assert measure[2, 0] > 5 * abs(measure[0, 2])
     partial = np.abs(pairs.partial_correlation(r))
     assert partial[1, 0] > 5 * partial[2, 1]
