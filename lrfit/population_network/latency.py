@@ -37,7 +37,7 @@ ROUNDS_PER_TURN = 10
 MIN_LATENCY_GAIN_NATS = 6.0
 """Smallest gain in held-out log likelihood for which latencies count, in nats.
 
-On development teachers without latencies, the rounds with latencies gained at most 1 nat."""
+On development teachers without latencies, the rounds with latencies gained at most 1.5 nats."""
 MIN_LATENCY_STANDARD_ERRORS = 1.0
 """Smallest gain in held-out log likelihood for which latencies count, in standard errors over trials."""
 INFERENCE_STEPS = 2
