@@ -25,6 +25,9 @@ REFINED_SHARE = 1e-4
 the same share of the error before, so that weights are then exact to about the square of this share."""
 MAX_REFINEMENTS = 4
 """Largest number of corrections."""
+MOST_REFINED_SHARE = 1 / 6
+"""Final weights of a target with more units than this share of the regressors are solved in double precision: their
+correction would take more time than the factorisation saves."""
 ROWS_OF_PROBE = 16
 """Number of units on whose weights rounding errors are measured."""
 
@@ -127,7 +130,8 @@ def solved_blocks(total: Moments, source: Array, penalty: Array) -> SolvedBlocks
     for target, block in enumerate(penalty):
         rows, ridge = np.flatnonzero(source == target), tensor(block[source])
         right = total.YZ[rows]
-        U = factors.factor(ridge, right)
+        is_single = len(rows) <= MOST_REFINED_SHARE * len(source)
+        U = factors.factor(ridge, right) if is_single else inverse_factor(total.ZZ, ridge)
         W[rows] = factors.solution(U, ridge, right).cpu().numpy()
         # As many as there are regressors, minus what the penalties take.
         determined[target] = len(source) - float((ridge * U.square().sum(1)).sum())

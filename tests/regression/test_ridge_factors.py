@@ -15,14 +15,14 @@ N_UNITS, N_PAIRS = LEAST_SINGLE_REGRESSORS + 20, 1500
 
 
 def regression(rng: np.random.Generator, own: float) -> tuple[Moments, np.ndarray]:
-    """Moments of two regions of units whose rates share most of their variance, and the source of every regressor.
+    """Moments of a small and a large region whose rates share most of their variance, and the sources of regressors.
 
     Parameters
     ----------
     rng : random generator.
     own : standard deviation of what units do not share.
     """
-    region = np.repeat([0, 1], N_UNITS // 2)
+    region = np.repeat([0, 1], [100, N_UNITS - 100])
     shared = rng.standard_normal((N_PAIRS, 5)) @ rng.standard_normal((5, N_UNITS))
     z = np.concatenate([np.tanh(shared + own * rng.standard_normal(shared.shape)), np.ones((N_PAIRS, 1))], axis=1)
     y = z @ (rng.standard_normal((N_UNITS + 1, N_UNITS)) / np.sqrt(N_UNITS)) + rng.standard_normal((N_PAIRS, N_UNITS))
