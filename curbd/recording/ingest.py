@@ -34,6 +34,8 @@ from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings
 
 Array = np.ndarray
+MIN_SPIKES_OF_TRIAL = 20
+"""A region with this number of spikes in its median trial is not silent in a whole trial by chance."""
 MAX_NOTES_WITH_ERROR = 4
 """Up to this number of sentences about a file are added to the message about it."""
 
@@ -131,6 +133,32 @@ def _noted_repeats(activity: Activity) -> Activity:
     return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
 
 
+def _noted_silences(activity: Activity, region: Array) -> Activity:
+    """The activity of the kept units, with a sentence on regions that are silent in whole trials.
+
+    Parameters
+    ----------
+    activity : activity of the kept units; only spikes are looked at.
+    region : (kept unit,) regions.
+    """
+    trials, rate_hz = activity.trials, activity.mean_rate_hz
+    seconds = trials.inside.sum(axis=1) * trials.dt_s
+    notes = []
+    for name in np.unique(region):
+        of_region = rate_hz[:, region == name]
+        observed = np.isfinite(of_region).any(axis=1)
+        spikes = np.nansum(of_region, axis=1) * seconds
+        silent = observed & (spikes == 0)
+        if silent.any() and (spikes > 0).any() and np.median(spikes[spikes > 0]) >= MIN_SPIKES_OF_TRIAL:
+            first_s, last_s = trials.start_s[silent].min(), trials.stop_s[silent].max()
+            notes.append(
+                f"{name}: no unit has a spike in {int(silent.sum())} of {int(observed.sum())} trials or blocks"
+                f" ({first_s:.6g} to {last_s:.6g} s), which is no chance. If the region was not recorded there, leave"
+                " these trials out (windows.select) or write obs_intervals."
+            )
+    return replace(activity, trials=replace(trials, notes=(*trials.notes, *notes)))
+
+
 def _noted_twins(activity: Activity) -> Activity:
     """The activity of the kept units, with a sentence on units whose activity is exactly that of another unit."""
     n_units = activity.rates.shape[2]
@@ -180,7 +208,8 @@ def session(
 
     Returns
     -------
-    The session; sentences on what only the values of the activity tell: equal trials, equal units, holes of units.
+    The session; sentences on what only the values of the activity tell: trials or units that are equal, regions that
+    are silent in whole trials, holes of units.
 
     Raises
     ------
@@ -208,7 +237,8 @@ def session(
     activity = _noted_repeats(activity)
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
-    activity = _noted_holes(_noted_twins(activity.of_units(kept))).without_partial_bins()
+    activity = _noted_silences(activity.of_units(kept), file.units["region"].to_numpy()[selection.kept])
+    activity = _noted_holes(_noted_twins(activity)).without_partial_bins()
     _require_two_halves(activity.observed, train, f"{where}: {file.activity_name}")
     scale = _scales(file, settings, activity.rates, train)
     inputs = all_inputs(file, settings.inputs, activity, where)

@@ -123,9 +123,10 @@ def _positive(bounds: _Bounds, settings: Windows, name: str, dt_s: float) -> tup
     backwards = happened & (length_s < 0)
     positive = happened & (length_s >= dt_s * (1 - ROUNDING_BINS))
     times = " or ".join(dict.fromkeys([settings.align, "start_time", "stop_time"]))
+    durations = "; are the numbers in stop_time durations" if 2 * backwards.sum() > happened.sum() else ""
     return positive, [
         *_left_out(~happened, name, f"without a time in {times}"),
-        *_left_out(backwards, name, "which end before they start"),
+        *_left_out(backwards, name, f"which end before they start{durations}"),
         *_left_out(happened & ~positive & ~backwards, name, f"shorter than one bin of {dt_s:g} s"),
     ]
 

@@ -309,3 +309,18 @@ def test_units_with_the_same_activity_are_told_before_the_run(tmp_path: Path, rn
     rates[:, 3] = rates[:, 0]
     check = check_of(plain_hdf5(tmp_path / "rec.h5", rng, rates=rates), "hdf5", units={"min_per_region": 1})
     assert told(check, "1 of 4 kept units have exactly the activity of another unit")
+
+
+def test_a_region_that_was_not_recorded_in_part_of_the_trials_is_told(empty_nwb, save_nwb, rng) -> None:
+    times = spikes(rng)
+    assert not told(check_of(save_nwb(with_trials(empty_nwb(), times, TWO)), **TRIALS), "no unit has a spike")
+    times[4:] = [unit[unit < 20] for unit in times[4:]]
+    path = save_nwb(with_trials(empty_nwb(), times, TWO))
+    assert told(check_of(path, **TRIALS), "B: no unit has a spike in 5 of 12 trials or blocks (22 to 36 s)")
+
+
+def test_durations_in_the_place_of_times_are_told(empty_nwb, save_nwb, rng) -> None:
+    nwbfile = with_trials(empty_nwb(), spikes(rng), TWO, start=np.zeros(0))
+    for start in np.arange(1.0, 37.0, 3.0):
+        nwbfile.add_trial(start_time=start, stop_time=2.0)
+    assert told(check_of(save_nwb(nwbfile), **TRIALS), "11 of 12 rows", "are the numbers in stop_time durations")
