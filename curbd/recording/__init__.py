@@ -72,7 +72,8 @@ def check_hdf5(path: Path, where: str) -> None:
 
     Raises
     ------
-    UserError : the file does not exist, is a folder, is truncated, or is not an HDF5 file.
+    UserError : the file does not exist, is a folder, is truncated, or is not an HDF5 file; or its server does not send
+        parts of a file.
     """
     expected = "an NWB or HDF5 file"
     if not path.exists():
@@ -87,6 +88,15 @@ def check_hdf5(path: Path, where: str) -> None:
     try:
         with readable_hdf5(path):
             return
+    except ValueError as error:
+        if "range requests" not in str(error):
+            raise
+        raise UnreadableError.at(
+            where,
+            found="a server that sends a file only as a whole",
+            expected="a server that sends parts of a file (range requests)",
+            todo="download the file, and name the copy on this machine",
+        ) from None
     except OSError as error:
         if "truncated" in str(error):
             raise UnreadableError.at(

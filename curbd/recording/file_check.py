@@ -31,6 +31,7 @@ from curbd.recording.trials import Trials
 from curbd.recording.units import absent_values
 from curbd.recording.unread_activity import table_of_trials, without_data
 from curbd.recording.windows import conditions
+from curbd.settings.places import is_remote
 from curbd.settings.recording import RecordingSettings, Regions, Units, Windows
 
 MAX_VALUES_READ = 10_000_000
@@ -108,7 +109,8 @@ class KeptUnits(NamedTuple):
 def check_file(path: Path, format: Literal["nwb", "hdf5"], settings: RecordingSettings, name: str) -> FileCheck:
     """Check the settings of a recording against its file.
 
-    If nothing else is wrong, activity of at most `MAX_VALUES_READ` values is read as a run would read it.
+    If nothing else is wrong, activity of at most `MAX_VALUES_READ` values in a file of this machine is read as a run
+    would read it.
 
     Parameters
     ----------
@@ -207,7 +209,7 @@ def _with_trials(
     )
     if condition is None or real is None:
         return check
-    if not check.mistakes and _values_to_read(file, trials) <= MAX_VALUES_READ:
+    if not check.mistakes and not is_remote(file.path) and _values_to_read(file, trials) <= MAX_VALUES_READ:
         read, unreadable = attempt(_read_units, file, settings, name, units)
         check = replace(check, mistakes=unreadable)
         if read is not None:

@@ -137,6 +137,15 @@ def test_a_plan_keeps_an_address(server: Server, tmp_path: Path) -> None:
     assert str(load_plan(plan).recordings["far"].path) == address
 
 
+def test_a_server_that_sends_files_only_as_a_whole_is_told(server: Server) -> None:
+    plain = partial(SimpleHTTPRequestHandler, directory=str(server.folder))
+    with QuietServer(("127.0.0.1", 0), plain) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        with pytest.raises(UserError, match=r"a server that sends a file only as a whole, .* download the file"):
+            inspect(f"http://127.0.0.1:{http.server_port}/teacher.nwb")
+        http.shutdown()
+
+
 def test_what_is_not_on_the_server_is_told(server: Server) -> None:
     with pytest.raises(UserError, match="found no such file on a server that answers"):
         open_recording(f"{server.address}/absent.nwb", "nwb")
