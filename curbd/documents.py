@@ -170,7 +170,7 @@ def _type(schema: dict[str, Any]) -> str:
     if schema.get("type") == "object":
         return "section"
     limits = {"exclusiveMinimum": "above", "minimum": "from", "exclusiveMaximum": "below", "maximum": "to"}
-    ranges = [f"{word} {schema[key]:g}" for key, word in limits.items() if key in schema]
+    ranges = [f"{word} {schema[key]:.10g}" for key, word in limits.items() if key in schema]
     names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true or false"}
     return " ".join([names.get(schema.get("type", ""), "any value"), *ranges])
 
