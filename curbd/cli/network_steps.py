@@ -194,7 +194,9 @@ def _inactivate(arguments: argparse.Namespace) -> None:
     recording, truth = read_recording(arguments)
     networks = read_netcdf(arguments.network)
     experiments = read_experiments(arguments)
-    populations = None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str)
+    populations = (
+        None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str, keep_default_na=False)
+    )
 
     outcome = run_experiments(
         recording,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from curbd.group.quantities import NORMAL_95_WIDTH, quantities
+from curbd.group.quantities import NORMAL_95_WIDTH, UNWEIGHTED, quantities
 from curbd.group.random_effects import combine, stouffer
 from curbd.pathways.multiplicity import benjamini_hochberg
 
@@ -32,7 +32,9 @@ def group_table(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for key, rows_of_key in sessions.groupby(GROUP_KEY, sort=True):
         estimate, p_value = rows_of_key["estimate"].to_numpy(float), rows_of_key["p_value"].to_numpy(float)
-        combined = combine(estimate, rows_of_key["error"].to_numpy(float), rows_of_key["subject"].to_numpy(str))
+        has_weights = len(rows_of_key) == 1 or rows_of_key["quantity"].iloc[0] not in UNWEIGHTED
+        error = rows_of_key["error"].to_numpy(float) if has_weights else np.full(len(rows_of_key), np.nan)
+        combined = combine(estimate, error, rows_of_key["subject"].to_numpy(str))
         signed, has_p = bool(rows_of_key["signed"].iloc[0]), bool(np.isfinite(p_value).any())
         rows.append(
             {

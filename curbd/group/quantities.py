@@ -32,6 +32,9 @@ MAX_Q_OF_SESSION = 0.05
 """Largest q-value of a contrast that a session resolves."""
 NORMAL_95_WIDTH = 3.919928
 """Width of a 95 % interval in standard errors."""
+UNWEIGHTED = ("share", "asymmetry_share")
+"""Quantities of which sessions have equal weights: the error of a share grows with the share, so that sessions with
+small shares would count most."""
 SUPPORTED_GRADES = ("resolved", "supported")
 SUPPORT = ["resolved", "supported"]
 PATHWAY = ["model", "recording", "target", "source"]
@@ -76,9 +79,11 @@ def _with_support(pathways: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shares(pathways: pd.DataFrame) -> pd.DataFrame:
-    """The share of the variance of the current of the target."""
+    """The share of the variance of the current of the target, with a standard error if the model gives an interval."""
+    has_interval = "share_low" in pathways
+    error = (pathways["share_high"] - pathways["share_low"]) / NORMAL_95_WIDTH if has_interval else np.nan
     return pathways[[*PATHWAY, *SUPPORT, "p_value"]].assign(
-        quantity="share", estimate=pathways["share"], error=np.nan, signed=False
+        quantity="share", estimate=pathways["share"], error=error, signed=False
     )
 
 

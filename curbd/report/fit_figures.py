@@ -29,6 +29,8 @@ from curbd.report.wording import number_text, r2_text
 
 LOWEST_SCORE = -0.5
 """Lower scores are written as numbers at the edge of the panel."""
+SMALL_SCORE = 0.3
+"""If no score is larger, the axis ends near the largest."""
 MAX_TRACE_BINS = 600
 """Bins of a trial that are shown."""
 SCORES = {
@@ -79,7 +81,7 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
                     _score(panel, of_model.loc[split, column], height + shift, filled)
             drawn |= _references(panel, of_model, height, column.removesuffix("_r2"))
         panel.set_title(title)
-        panel.set_xlim(LOWEST_SCORE - 0.04, 1.04)
+        panel.set_xlim(*_score_limits(panel, bool(rows[column].notna().all())))
         panel.set_ylim(len(models) - 0.45, -0.55)
         panel.set_yticks(range(len(models)), models)
         panel.set_xlabel("R²")
@@ -108,11 +110,20 @@ def scores(fits: Sequence[ModelResults]) -> Drawing | None:
         "Scores of every model on training and test trials",
         "How well every network reproduces the activity: one bin ahead (share of the variance of the total current), "
         f"{rows['rollout_s'].iloc[0]:.3g} s ahead, and running freely from the first bin of a trial (share of the "
-        "variance of the rates)."
+        "variance of the rates). An axis ends at 1, or near the best score where all scores are small."
         + " A number at the left edge is a score below the axis." * below_axis
         + " Scores of population networks are in bits per spike, and stand below." * (len(of_units) < len(fits))
         + _references_text([name for name in REFERENCES if name in drawn], true_network_known),
     )
+
+
+def _score_limits(panel: Axes, all_known: bool) -> tuple[float, float]:
+    """Limits of the axis of a panel of scores: close around small scores, which would lie on one another otherwise."""
+    low, high = panel.dataLim.intervalx
+    if not all_known or low < -SMALL_SCORE or high > SMALL_SCORE:
+        return LOWEST_SCORE - 0.04, 1.04
+    margin = max(0.1 * (high - min(low, 0.0)), 0.01)
+    return min(low, 0.0) - margin, high + margin
 
 
 def _references_text(drawn: Sequence[str], true_network_known: bool) -> str:

@@ -60,6 +60,18 @@ TABLES: dict[str, Table] = {
                 low=0,
                 high=1,
             ),
+            *(
+                Column(
+                    f"share_{end}",
+                    "number",
+                    f"{end_name} end of the 95 % interval of the share, from weights drawn from their posterior",
+                    empty="the model is no population network, or the source is no region",
+                    low=0,
+                    high=1,
+                    optional=True,
+                )
+                for end, end_name in (("low", "lower"), ("high", "upper"))
+            ),
             Column(
                 "predicted_r2",
                 "number",

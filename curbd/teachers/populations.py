@@ -47,6 +47,7 @@ class PopulationTeacher(NamedTuple):
         the units of x in tau dx/dt = -x + ...
     silencing : (region, trial, time, unit) change of x if no unit of the region sends a current, within its region or
         to other regions, from the first bin on and with unchanged noise; empty if silencing was not simulated.
+    input_weight : (unit,) weight of the recorded input into the state of every recorded unit; empty if it is not kept.
     """
 
     activity: Array
@@ -59,6 +60,7 @@ class PopulationTeacher(NamedTuple):
     present: Array
     current: Array
     silencing: Array
+    input_weight: Array = np.zeros(0)
 
 
 def populations(
@@ -165,6 +167,7 @@ def populations(
         present=present,
         current=current,
         silencing=x[1:] - x[:1] if silencing else np.zeros((0, *activity.shape)),
+        input_weight=np.concatenate([weights.M[t][chosen] @ weights.input[t] for t, chosen in enumerate(sample)]),
     )
     return teacher if indicator_s is None else _imaged(rng, teacher, indicator_s, frame_bins, fluorescence_noise_sd)
 

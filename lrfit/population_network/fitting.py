@@ -70,7 +70,7 @@ def fit_recording(
     dimensions = None if options.dimensions is None else [min(options.dimensions, max(n - 1, 1)) for n in n_units]
     tau_s = float(model.tau_s) if isinstance(model.tau_s, float | int) else DEFAULT_TAU_S
     memory = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0)
-    train_or_read, refit_or_read, infer_or_read = map(memory.cache, (train, _refit, _of_all_trials))
+    train_or_read, refit_or_read, infer_or_read = map(memory.cache, (train, _refit, of_all_trials))
     started = time.perf_counter()
     trained = train_or_read(
         training,
@@ -101,7 +101,7 @@ def _refit(fit: Fit, resampled: Recording) -> Fit:
     return converge(restart(fit, resampled), resampled)
 
 
-def _of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
+def of_all_trials(fit: Fit, training: Recording, data: Recording) -> Fitted:
     """Infer the latents of all trials; the covariance of the weights and the echo are those of the training trials.
 
     Every trial has latents of its own; trials with the same pattern of observation share the mean of their covariances.

@@ -19,6 +19,7 @@ from lrfit.population_network.evidence import largest_share
 from lrfit.population_network.forward import gain_by_source
 from lrfit.population_network.power import needed
 from lrfit.population_network.recording import subset
+from lrfit.population_network.share_interval import share_intervals
 from lrfit.population_network.verdict import (
     HELD_OUT_STANDARD_ERRORS,
     MIN_CURRENT_SHARE,
@@ -139,6 +140,10 @@ def pathway_table(
     if true_currents is not None:
         evidence |= _truth_evidence(first, true_currents)
     shape = len(first.regions), len(sources)
+    for name, of_regions in zip(("share_low", "share_high"), share_intervals(first.fitted, first.data), strict=True):
+        # The sources of a view begin with the regions.
+        evidence[name] = np.full(shape, np.nan)
+        evidence[name][:, : len(first.regions)] = of_regions
     columns = {name: np.broadcast_to(values, shape).ravel() for name, values in evidence.items()}
     table = pd.DataFrame(columns, index=index).reset_index()
     evidence_of = first.verdict.evidence

@@ -105,6 +105,22 @@ def test_pathways_are_combined_over_the_sessions_that_have_them() -> None:
     assert ("asymmetry_share", "A", "B") not in rows.index
 
 
+def test_a_single_session_has_an_interval_of_the_asymmetry_where_shares_have_one() -> None:
+    together = collected()
+    shares = together["pathways"]["share"]
+    together["pathways"] = together["pathways"].assign(share_low=shares - 0.03, share_high=shares + 0.03)
+    alone = {name: rows[rows["recording"] == "r1"] for name, rows in together.items()}
+    row = group_table(alone).set_index(["quantity", "target", "source"]).loc[("asymmetry_share", "B", "A")]
+    assert row["interval_over"] == "trials"
+    assert [row["ci_low"], row["ci_high"]] == pytest.approx([0.2 - 0.03 * np.sqrt(2), 0.2 + 0.03 * np.sqrt(2)])
+    # Over several sessions, each counts alike: an error grows with the share.
+    without = group_table(collected())
+    columns = ["estimate", "ci_low", "ci_high", "p_value"]
+    pd.testing.assert_frame_equal(
+        group_table(together).query("n_sessions > 1")[columns], without.query("n_sessions > 1")[columns]
+    )
+
+
 def test_names_of_animals_that_differ_in_case_are_one_animal(tmp_path: Path) -> None:
     names = {"r1": {"subject": "charlie"}, "r2": {"subject": "Charlie"}, "r3": {"subject": "charlie"}, "r4": {}}
     for recording, attrs in names.items():

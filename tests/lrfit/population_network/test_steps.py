@@ -145,6 +145,17 @@ def test_verdicts_are_about_populations_and_give_reasons(done: Done) -> None:
     assert rows.groupby("target")["share"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
 
 
+def test_shares_of_regions_have_intervals_that_hold_the_true_shares(done: Done) -> None:
+    rows = done.tables["pathways"].set_index(["target", "source"])
+    of_regions = rows[rows.index.get_level_values("source").isin(REGIONS)]
+    assert (of_regions["share_low"] <= of_regions["share"]).all()
+    assert (of_regions["share"] <= of_regions["share_high"]).all()
+    assert rows.drop(of_regions.index)[["share_low", "share_high"]].isna().all(axis=None)
+    # There is no pathway from B to A, and the interval of its share begins at exactly 0.
+    assert rows.loc[("A", "B"), "share_low"] == 0
+    assert rows.loc[("B", "A"), "share_low"] > rows.loc[("A", "B"), "share_high"]
+
+
 def test_every_window_has_a_verdict_of_its_own(done: Done) -> None:
     rows = done.tables["pathway_windows"]
     # The first of the bins of .02 s is centred at 0.
