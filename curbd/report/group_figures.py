@@ -67,6 +67,9 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
     labels = [f"{name} {count}" for name, count in zip(names, counts, strict=True)]
     panel.set_yticks(np.arange(len(shown))[::-1], labels)
     panel.set_ylim(-0.7, len(shown) - 0.3)
+    low, high = _limits(shown, of_quantity)
+    panel.set_xlim(low, high)
+    cut = bool(((shown["ci_low"] < low) | (shown["ci_high"] > high)).any())
     panel.set_xlabel(AXIS_OF_QUANTITY.get(_first_word(quantity), quantity))
     handles = [
         legend_marker("D", "all sessions, 95 % interval", color=INK, markersize=5),
@@ -83,6 +86,7 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         + f"; ★: q ≤ {MAX_Q_TO_REPORT:g}, for any effect in these sessions"
         * bool((shown["q_value"] <= MAX_Q_TO_REPORT).any())
         + f". The interval of all sessions is over {over}."
+        + " An interval of two sessions that reaches the edge goes on beyond the axis." * cut
         + (
             " A single session has no interval and no p-value here, because its model gives no standard error of this "
             "quantity; sessions are compared with one another."
@@ -90,6 +94,21 @@ def forest(model: str, quantity: str, rows: pd.DataFrame, sessions: pd.DataFrame
         * bool(of_quantity["ci_low"].isna().all())
         + f" {omitted} more are in group.csv." * (omitted > 0),
     )
+
+
+def _limits(shown: pd.DataFrame, sessions: pd.DataFrame) -> tuple[float, float]:
+    """Limits of the axis: all estimates, and the intervals of more than two sessions.
+
+    With one degree of freedom, the interval of two sessions is so wide that all others would be points.
+    """
+    many = shown if (shown["n_sessions"] == 2).all() else shown[shown["n_sessions"] > 2]
+    keys = shown[["target", "source"]]
+    parts = [many[["ci_low", "ci_high", "estimate"]], shown[["estimate"]]]
+    parts.append(sessions.merge(keys, on=["target", "source"])[["ci_low", "ci_high", "estimate"]])
+    values = np.concatenate([part.to_numpy(float).ravel() for part in parts])
+    low, high = min(np.nanmin(values), 0.0), max(np.nanmax(values), 0.0)
+    margin = 0.06 * (high - low) or 0.01
+    return float(low - margin), float(high + margin)
 
 
 def title(quantity: str) -> str:
