@@ -26,6 +26,7 @@ from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
 from curbd.settings.estimators import OneStep, StateSpace
@@ -207,8 +208,9 @@ def _solved(total: Moments, lost: torch.Tensor, fit: Regression, data: TrainingD
     # held-out trials too.
     gram = _remaining(total.ZZ, lost)
     penalty = evidence_penalties(total, fit.source, fit.penalty, gram=gram, rounds=PENALTY_ROUNDS_PER_DRAW)
-    W = solve_blocks(total, fit.source, penalty)
-    return fit._replace(network=as_network(W, data, fit.network.tau_s), penalty=penalty, total=total)
+    W, determined = solved_blocks(total, fit.source, penalty)
+    network = as_network(W, data, fit.network.tau_s)
+    return fit._replace(network=network, penalty=penalty, total=total, determined=determined)
 
 
 def _lost(drawn: Drawn, before: Moments | None, fit: Regression) -> torch.Tensor:
