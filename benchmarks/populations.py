@@ -88,6 +88,8 @@ log = logging.getLogger("populations")
 def correlation(true: Array, fitted: Array) -> float:
     """Compute the mean correlation of true and fitted currents, weighted by the power of the true current of each unit.
 
+    The correlation is NaN if no unit receives a true current.
+
     Parameters
     ----------
     true, fitted : (trial, time, unit) currents.
@@ -96,6 +98,8 @@ def correlation(true: Array, fitted: Array) -> float:
     b = fitted.reshape(-1, true.shape[2])
     a, b = a - a.mean(0), b - b.mean(0)
     power = (a**2).sum(0)
+    if not power.any():
+        return float("nan")
     r = (a * b).sum(0) / np.sqrt(power * (b**2).sum(0) + 1e-20)
     return float((r * power).sum() / power.sum())
 
@@ -137,19 +141,19 @@ def pathway_scores(teacher: PopulationTeacher, result: Analysis, data: Recording
     return pd.DataFrame(scores)
 
 
-def population_line(name: str, seed: int, options: Mapping[str, Any]) -> dict[str, Any]:
+def population_line(name: str, seed: int, teacher: PopulationTeacher, imaged: bool = False) -> dict[str, Any]:
     """Analyse one teacher of many tanh units per region, and average over its pathways.
 
     Parameters
     ----------
     name : kind of the teacher.
     seed : seed of the teacher.
-    options : options of `populations`.
+    teacher : the teacher.
+    imaged : whether its activity is fluorescence.
     """
-    teacher = populations(seed=seed, silencing=True, **options)
     wall, used = time.perf_counter(), time.process_time()
     parts = (teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
-    data = from_fluorescence(*parts) if "indicator_s" in options else from_arrays(*parts)
+    data = from_fluorescence(*parts) if imaged else from_arrays(*parts)
     result = analyse(data, tau_s=teacher.tau_s)
     wall, used = time.perf_counter() - wall, time.process_time() - used
     table = pathway_scores(teacher, result, data)
@@ -175,7 +179,7 @@ def population_line(name: str, seed: int, options: Mapping[str, Any]) -> dict[st
         "share": np.nan,
         "wall_s": wall,
         "cpu_s": used,
-    } | (behind_indicator(teacher, data, result.dimensions.number) if "indicator_s" in options else {})
+    } | (behind_indicator(teacher, data, result.dimensions.number) if imaged else {})
 
 
 def behind_indicator(teacher: PopulationTeacher, data: Recording, dimensions: Sequence[int]) -> dict[str, float]:
@@ -287,7 +291,8 @@ def line(name: str, seed: int, quick: bool) -> dict[str, Any]:
     """
     if name in SYNAPSE_MV:
         return spiking_line(name, seed, SYNAPSE_MV[name])
-    return population_line(name, seed, (QUICK_TEACHERS if quick else TEACHERS)[name])
+    options = (QUICK_TEACHERS if quick else TEACHERS)[name]
+    return population_line(name, seed, populations(seed=seed, silencing=True, **options), "indicator_s" in options)
 
 
 def measure(

@@ -14,6 +14,7 @@ from benchmarks import (
     inactivation,
     model_choice,
     nulls,
+    population_ladder,
     populations,
     recovery,
     scale,
@@ -378,3 +379,16 @@ def test_p_values_of_nulls_are_those_of_plain_refits_within_their_monte_carlo_er
     # Fifteen differences of standard deviation 1: none beyond 4.
     assert rows["difference_in_standard_errors"].abs().max() < 4
     assert np.corrcoef(np.log(rows["plain_p"]), np.log(rows["p"]))[0, 1] > 0.9
+
+
+def test_population_ladder_counts_a_pathway_through_an_unrecorded_region(tmp_path: Path) -> None:
+    population_ladder.main(["--quick", "--seeds", "101", "--out", str(tmp_path)])
+    rows = pd.read_csv(tmp_path / "populations" / "ladder.csv").set_index("rung")
+    assert list(rows.index) == ["base", f"what the recording hides: {population_ladder.RELAY}"]
+    relay = rows.iloc[1]
+    assert (relay["present"], relay["absent"]) == (1, 1)
+    assert np.isnan(relay["cross_r"])
+    assert rows.loc["base", "cross_r"] > 0
+    page = (tmp_path / "populations.md").read_text(encoding="utf-8")
+    assert "| 30 | 1 |" in page
+    assert (tmp_path / "populations" / "ladder.png").stat().st_size > 10_000
