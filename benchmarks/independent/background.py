@@ -19,13 +19,14 @@ from benchmarks.independent.answers import Answer
 from benchmarks.independent.networks import fitted, session, training_rates
 from curbd.network.view import View
 from curbd.teachers.spiking_areas import SpikingAreas, spiking_areas
+from lrfit.population_network.ingested import fit_populations
 
 SHARE = "share of B's current from A, no coupling"
 FOUND = "share of B's current from A, true coupling"
 SEEDS = range(10)
 SYNAPSE_MV = 0.1
-SPIKE_DEFAULTS: dict[str, object] = {"bin_width_s": 0.05, "smoothing_s": 0.1}
-"""Bin width and smoothing that spikes in NWB files get by default."""
+SPIKE_DEFAULTS: dict[str, object] = {"bin_width_s": 0.05, "smoothing_s": 0.0}
+"""Bin width of spikes in NWB files, and the smoothing of both models that spikes get, by default."""
 MODEL = curbd.Model(family="full_rank", seeds=[0])
 
 
@@ -37,6 +38,9 @@ def answers(files: list[Path]) -> Iterator[Answer]:
             recording = _recorded(areas)
             share = _share(curbd.view(recording, fitted(recording, MODEL)))
             yield Answer(question, f"seed {seed}", "one_step (default)", "model", share)
+            pathways = fit_populations(recording).pathways
+            of_populations = float(pathways.loc[pathways["target"] == "B", "share"].item())
+            yield Answer(question, f"seed {seed}", "population (default)", "model", of_populations)
             weights = pairs.autoregression(training_rates(recording))[areas.region == 1]
             plain = float((weights[:, areas.region == 0] ** 2).sum() / (weights**2).sum())
             yield Answer(question, f"seed {seed}", "VAR(1) ridge, squared weights", "baseline", plain)
@@ -44,7 +48,7 @@ def answers(files: list[Path]) -> Iterator[Answer]:
 
 
 def _recorded(areas: SpikingAreas) -> xr.Dataset:
-    """The spike counts as a recording, with the bin width and the smoothing that spikes get by default."""
+    """The spike counts as a recording, with the bin width that spikes get by default and without smoothing."""
     trials, bins, units = areas.activity.shape
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "areas.h5"
