@@ -259,7 +259,9 @@ def summary(table: pd.DataFrame) -> str:
             "r within": f"{mean['within_r']:.3f}",
             "r across": f"{mean['cross_r']:.3f}",
             "r of silencing": f"{mean['silencing_r']:.2f}",
-            "coverage within, across": f"{mean['coverage_within']:.2f}, {mean['coverage_cross']:.2f}",
+            "coverage within, across": ", ".join(
+                f"{coverage:.2f}" for coverage in mean[["coverage_within", "coverage_cross"]].dropna()
+            ),
             "present resolved": _of(teachers["present_resolved"].sum(), teachers["present"].sum()),
             "absent resolved": _of(teachers["absent_resolved"].sum(), teachers["absent"].sum()),
             "hidden drive kept": _of((teachers["drives"] > 0).sum(), len(teachers)),
