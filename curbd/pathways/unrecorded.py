@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curbd.pathways.past import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, squares_about_mean, target_past
+from curbd.pathways.past import target_past
+from curbd.pathways.past_regression import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, squares_about_mean
 from curbd.regression.evidence import evidence_penalties
 from curbd.regression.moments import Moments, solve_blocks
 from curbd.regression.transitions import source_of_regressor

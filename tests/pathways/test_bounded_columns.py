@@ -22,7 +22,8 @@ from curbd.inactivation.tabulate import inactivation_table, timecourse_table, un
 from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.null_table import null_table
-from curbd.pathways.past import past_regression, target_past
+from curbd.pathways.past import target_past
+from curbd.pathways.past_regression import past_regression
 from curbd.recording.ingest import Session, ingest_file
 from curbd.scores.score import score
 from curbd.settings.experiments import ExperimentSettings, Inactivation

@@ -10,7 +10,10 @@ from scipy.stats import multivariate_normal
 
 from curbd.network.equation import decay
 from curbd.network.nonlinearity import TANH
-from curbd.pathways.past import RestOfFold, TargetPast, log_odds, past, past_regression, target_past
+from curbd.pathways.held_out_past import RestOfFold
+from curbd.pathways.past import TargetPast, target_past
+from curbd.pathways.past_evidence import log_odds
+from curbd.pathways.past_regression import past, past_regression
 from curbd.pathways.unrecorded import Hints, common_share, hints, sharing
 from curbd.pathways.verdict import (
     MAX_MEMORY_NATS,
