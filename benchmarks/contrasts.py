@@ -24,7 +24,6 @@ from curbd import teachers
 from curbd.contrasts.contrast import contrast_tables
 from curbd.contrasts.pathway import PARTS
 from curbd.estimators.fitting import fit
-from curbd.network.view import view
 from curbd.pathways.currents import decompose
 from curbd.recording.ingest import ingest_file
 from curbd.settings.contrasts import Contrast
@@ -84,7 +83,7 @@ def contrasts_of_teacher(seed: int, *, quick: bool = False) -> pd.DataFrame:
     networks = fit(recording, Model(family="full_rank", seeds=[0])).networks
     currents = decompose(recording, networks)
     contrasts = {name: Contrast(column=name, permutations=99 if quick else 499) for name in ("side", "coin")}
-    table = contrast_tables(currents, recording, contrasts, view(recording, networks)).contrasts
+    table = contrast_tables(currents, recording, contrasts, networks).contrasts
     table = table[table["source"].isin(list("ABC"))]
     true = true_differences(teacher, currents)
     kept = ["difference", "ci_low", "ci_high", "p_value", "q_value", "p_trials", "p_posterior", "window_p_value"]

@@ -21,8 +21,10 @@ from curbd.commands.steps import (
     fit_model,
     judge_of_units,
     read_experiments,
+    read_fitted,
     read_recording,
     use_threads_and_device,
+    write_currents,
     write_dynamics,
     write_effects,
     write_windows,
@@ -86,26 +88,18 @@ def _fit(arguments: argparse.Namespace) -> None:
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.network.truth import read_true_currents
-    from curbd.pathways.current_file import write_currents
-    from curbd.pathways.currents import table_of_views
-    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.null_table import null_table
     from lrfit.population_network.pathway_table import pathway_table
     from lrfit.population_network.view import CURRENT_UNIT, population_views
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, _ = read_fitted(arguments)
     fits = population_views(recording, networks)
-
-    stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
-    write_currents(fits[: stored.sizes["seed"]], stored, arguments.out, CURRENT_UNIT)
-    tables.write("currents", table_of_views(fits, networks), arguments.table)
+    write_currents(arguments, networks, fits, CURRENT_UNIT)
     true_currents = read_true_currents(arguments.recording)
     tables.write("pathways", pathway_table(fits, networks, true_currents), arguments.pathways)
     tables.write("nulls", null_table(networks), arguments.nulls)
     if arguments.balance is not None:
-        tables.write("balance", tables.concatenate("balance", []), arguments.balance)
+        tables.write("balance", tables.empty("balance"), arguments.balance)
 
 
 def _windows(arguments: argparse.Namespace) -> None:
@@ -121,28 +115,19 @@ def _windows(arguments: argparse.Namespace) -> None:
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:
-    from curbd.dynamics.dynamics_tables import dynamics_of
-    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.dynamics import population_system
     from lrfit.population_network.view import population_views
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, _ = read_fitted(arguments)
     fits = population_views(recording, networks)
-    systems = {int(seed): population_system(fit) for seed, fit in zip(networks["seed"].values, fits, strict=True)}
-    described = dynamics_of(systems, fits[0], networks, all_inputs=arguments.inputs == "all_inputs")
-    write_dynamics(arguments, described)
+    write_dynamics(arguments, networks, fits[0], [population_system(fit) for fit in fits])
 
 
 def _inactivate(arguments: argparse.Namespace) -> None:
     from curbd.inactivation.interactions import measures_of_effects
-    from curbd.storage.netcdf import read_netcdf
     from lrfit.population_network.experiments import run_population_experiments
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, _ = read_fitted(arguments)
     experiments = read_experiments(arguments)
     outcome, remarks = run_population_experiments(recording, networks, experiments.inactivations, experiments.bench)
     print("\n".join(remarks) or "no remarks")
@@ -170,10 +155,8 @@ def _latents(arguments: argparse.Namespace) -> None:
 
 def _mechanism(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.storage.netcdf import read_netcdf
     from lrfit.mechanism.mechanism_tables import mechanism_tables
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    for name, table in mechanism_tables(recording, read_netcdf(arguments.network)).items():
+    recording, networks, _ = read_fitted(arguments)
+    for name, table in mechanism_tables(recording, networks).items():
         tables.write(name, table, getattr(arguments, name))

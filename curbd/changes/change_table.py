@@ -90,7 +90,7 @@ def change_tables(recording: xr.Dataset, fit: View, changes: Mapping[str, Change
             )
             rows += [{"change": name, **row} for row in _compare(recording, fit, change, of_recording)]
     if not rows:
-        return ChangeTables(tables.concatenate("changes", []), left_out)
+        return ChangeTables(tables.empty("changes"), left_out)
     table = pd.DataFrame(rows).assign(recording=str(recording.attrs["recording"]), model=model)
     return ChangeTables(table[tables.TABLES["changes"].names], left_out)
 

@@ -20,8 +20,8 @@ from curbd.commands.steps import (
     fit_model,
     judge_of_units,
     read_experiments,
-    read_recording,
-    use_threads_and_device,
+    read_fitted,
+    write_currents,
     write_dynamics,
     write_effects,
     write_windows,
@@ -97,62 +97,43 @@ def _perturbed(arguments: argparse.Namespace) -> xr.Dataset | None:
 def _currents(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.pathways.balance import balance_table
-    from curbd.pathways.current_file import write_currents
-    from curbd.pathways.currents import table_of_views
     from curbd.pathways.judge import judge
     from curbd.pathways.judged_fits import JudgedFits
     from curbd.pathways.null_table import null_table
-    from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, truth = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
-
+    recording, networks, truth = read_fitted(arguments)
     judged = JudgedFits(recording, networks)
-    stored = slice(1) if arguments.seeds == "first" else slice(None)
-    write_currents(judged.fits[stored], networks.isel(seed=stored), arguments.out)
-    tables.write("currents", table_of_views(judged.fits, networks), arguments.table)
+    write_currents(arguments, networks, judged.fits, "units of x")
     tables.write("pathways", judge(recording, networks, truth, judged=judged), arguments.pathways)
     wanted = arguments.further_nulls == "true"
-    nulls = null_table(recording, networks, judged=judged) if wanted else tables.concatenate("nulls", [])
+    nulls = null_table(recording, networks, judged=judged) if wanted else tables.empty("nulls")
     tables.write("nulls", nulls, arguments.nulls)
     if arguments.balance is not None:
         by_type = balance_table(recording, networks, judged=judged)
-        tables.write("balance", tables.concatenate("balance", []) if by_type is None else by_type, arguments.balance)
+        tables.write("balance", tables.empty("balance") if by_type is None else by_type, arguments.balance)
 
 
 def _dynamics(arguments: argparse.Namespace) -> None:
-    from curbd.dynamics.dynamics_tables import dynamics_of
     from curbd.dynamics.system import system_of
     from curbd.network.view import views
-    from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, _ = read_fitted(arguments)
     fits = views(recording, networks)
-    systems = {int(seed): system_of(fit) for seed, fit in zip(networks["seed"].values, fits, strict=True)}
-    described = dynamics_of(systems, fits[0], networks, all_inputs=arguments.inputs == "all_inputs")
-    write_dynamics(arguments, described)
+    write_dynamics(arguments, networks, fits[0], [system_of(fit) for fit in fits])
 
 
 def _contrasts(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.contrasts.contrast import contrast_tables
-    from curbd.network.view import view
     from curbd.settings.plan import load_plan
     from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks, currents = read_netcdf(arguments.network), read_netcdf(arguments.currents)["current"]
+    recording, networks, _ = read_fitted(arguments)
+    currents = read_netcdf(arguments.currents)["current"]
     contrasts = load_plan(arguments.plan).config.contrasts
-    # The posterior of the weights is that of a network with one unit per recorded unit.
-    fit = view(recording, networks) if "gram" in networks else None
-
     latents = None if arguments.latents is None else tables.read("latents", arguments.latents)
 
-    compared = contrast_tables(currents, recording, contrasts, fit, latents)
+    compared = contrast_tables(currents, recording, contrasts, networks, latents)
 
     print("\n".join(f"{text}; this contrast is left out" for text in compared.left_out.values()) or "no remarks")
     tables.write("contrasts", compared.contrasts, arguments.out)
@@ -170,11 +151,8 @@ def _changes(arguments: argparse.Namespace) -> None:
     from curbd.changes.change_table import change_tables
     from curbd.network.view import view
     from curbd.settings.plan import load_plan
-    from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, _ = read_fitted(arguments)
     changes = load_plan(arguments.plan).config.changes
 
     compared = change_tables(recording, view(recording, networks), changes, str(networks.attrs["model"]))
@@ -188,11 +166,8 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 
     from curbd.inactivation import run_experiments
     from curbd.inactivation.interactions import interaction_table
-    from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, truth = read_recording(arguments)
-    networks = read_netcdf(arguments.network)
+    recording, networks, truth = read_fitted(arguments)
     experiments = read_experiments(arguments)
     populations = (
         None if arguments.populations is None else pd.read_csv(arguments.populations, dtype=str, keep_default_na=False)
@@ -214,14 +189,12 @@ def _inactivate(arguments: argparse.Namespace) -> None:
 def _compare(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.inactivation.comparison import compare
-    from curbd.storage.netcdf import groups_of, read_netcdf
+    from curbd.storage.netcdf import read_netcdf
 
-    if "perturbed" not in groups_of(arguments.recording):
+    recording, perturbed = read_netcdf(arguments.recording), _perturbed(arguments)
+    if perturbed is None:
         # A control session, which shares the setting `perturbed` with sessions that have such trials.
         print("no trial of this recording holds a real perturbation")
-        tables.write("perturbation_comparison", tables.concatenate("perturbation_comparison", []), arguments.out)
-        return
-    recording, perturbed = read_netcdf(arguments.recording), read_netcdf(arguments.recording, "perturbed")
     inactivations = tables.read("inactivations", arguments.inactivations)
     units = tables.read("inactivation_units", arguments.units)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from curbd.settings.result_files import DYNAMICS_TABLES
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from curbd.dynamics.dynamics_tables import Dynamics
+    from curbd.dynamics.system import System
     from curbd.inactivation.experiments import Outcome
+    from curbd.network.current_view import CurrentView
+    from curbd.network.recorded import Recorded
     from curbd.pathways.window_table import TimeWindow
     from curbd.scores.score import Scores
     from curbd.settings.experiments import Experiments
@@ -27,27 +29,58 @@ if TYPE_CHECKING:
     Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
 
-def write_dynamics(arguments: argparse.Namespace, described: Dynamics) -> None:
-    """Write the tables and the graph of the step `dynamics`.
+def use_threads_and_device(arguments: argparse.Namespace) -> None:
+    """Set the number of threads and the device of this process to those that the step was given."""
+    import torch
+
+    from curbd.network.tensors import use_device
+
+    torch.set_num_threads(arguments.threads)
+    use_device(arguments.device)
+
+
+def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Read the recording of a step and its true network, which is None unless the recording is that of a teacher."""
+    from curbd.network.truth import read_with_truth
+
+    return read_with_truth(arguments.recording)
+
+
+class Fitted(NamedTuple):
+    """What a step that reads fitted networks works on.
+
+    Attributes
+    ----------
+    recording : the recording that was fitted.
+    networks : the fits of one model to the recording.
+    truth : the network behind the recording of a teacher, or None.
+    """
+
+    recording: xr.Dataset
+    networks: xr.Dataset
+    truth: xr.Dataset | None
+
+
+def read_fitted(arguments: argparse.Namespace) -> Fitted:
+    """Set the threads and the device of a step that reads fitted networks, and read the networks and their recording.
 
     Parameters
     ----------
-    arguments : the arguments of the step, see `curbd.commands.step_arguments.add_dynamics_step`.
-    described : the dynamics of the fits of a model.
+    arguments : the arguments of the step, see `curbd.commands.step_arguments.add_network_arguments`.
     """
-    import json
+    from curbd.storage.netcdf import read_netcdf
 
-    import networkx as nx
+    use_threads_and_device(arguments)
+    recording, truth = read_recording(arguments)
+    return Fitted(recording, read_netcdf(arguments.network), truth)
 
-    from curbd import tables
-    from curbd.storage.whole_files import whole_file
 
-    for name in DYNAMICS_TABLES:
-        tables.write(name, described.tables[name], arguments.out / tables.TABLES[name].file)
-    with whole_file(arguments.out / "attractors.json") as temporary:
-        temporary.write_text(json.dumps(nx.node_link_data(described.graph, edges="edges"), indent=2) + "\n", "utf-8")
-    with whole_file(arguments.out / "attractors.graphml") as temporary:
-        nx.write_graphml(described.graph, temporary)
+def read_experiments(arguments: argparse.Namespace) -> Experiments:
+    """Read experiments.json, the experiments that the recording of a step can do."""
+    from curbd.settings.experiments import Experiments
+    from curbd.settings.validation import parse_json
+
+    return parse_json(str(arguments.experiments), arguments.experiments.read_text(encoding="utf-8"), Experiments)
 
 
 def fit_model(arguments: argparse.Namespace) -> Model:
@@ -98,9 +131,7 @@ def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: 
     tables.write("region_scores", scores.regions, arguments.region_scores)
     if arguments.constraints is not None:
         rows = constraint_table(networks)
-        tables.write(
-            "constraints", tables.concatenate("constraints", []) if rows is None else rows, arguments.constraints
-        )
+        tables.write("constraints", tables.empty("constraints") if rows is None else rows, arguments.constraints)
     with whole_file(arguments.unit_scores) as temporary:
         scores.units.to_csv(temporary, index=False, lineterminator="\n")
 
@@ -110,6 +141,25 @@ def _how_to_go_on(checkpoints: Path) -> str:
     if not any(checkpoints.rglob("output.pkl")):
         return "no fit was finished: the same command starts again"
     return f"what is finished is kept in {checkpoints}, from where the same command goes on"
+
+
+def write_currents(arguments: argparse.Namespace, networks: xr.Dataset, fits: Sequence[CurrentView], unit: str) -> None:
+    """Write the currents of the step `currents` and their averages.
+
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `curbd.commands.step_arguments.add_currents_step`.
+    networks : the fits of a model.
+    fits : the same fits with the recording that they were fitted to.
+    unit : unit of the currents.
+    """
+    from curbd import tables
+    from curbd.pathways import current_file
+    from curbd.pathways.currents import table_of_views
+
+    stored = networks.isel(seed=slice(1)) if arguments.seeds == "first" else networks
+    current_file.write_currents(fits[: stored.sizes["seed"]], stored, arguments.out, unit)
+    tables.write("currents", table_of_views(fits, networks), arguments.table)
 
 
 def judge_of_units(fit: Fit) -> JudgeOfModel:
@@ -145,11 +195,9 @@ def write_windows(arguments: argparse.Namespace, judge: JudgeOfModel) -> None:
     from curbd import tables
     from curbd.pathways.window_table import time_windows, window_table
     from curbd.settings.plan import load_plan
-    from curbd.storage.netcdf import read_netcdf
 
-    use_threads_and_device(arguments)
-    recording, _ = read_recording(arguments)
-    networks, plan = read_netcdf(arguments.network), load_plan(arguments.plan)
+    recording, networks, _ = read_fitted(arguments)
+    plan = load_plan(arguments.plan)
     model = plan.fit_model(str(networks.attrs["recording"]), str(networks.attrs["model"]))
     windows = time_windows(recording, plan.config.verdict_windows_s)
     tables.write("pathway_windows", window_table(networks, windows, judge(recording, networks, model)), arguments.out)
@@ -179,26 +227,31 @@ def write_effects(arguments: argparse.Namespace, outcome: Outcome, interactions:
         tables.write("interactions", interactions(outcome, inactivations, pathways), arguments.interactions)
 
 
-def read_experiments(arguments: argparse.Namespace) -> Experiments:
-    """Read experiments.json, the experiments that the recording of a step can do."""
-    from curbd.settings.experiments import Experiments
-    from curbd.settings.validation import parse_json
+def write_dynamics(
+    arguments: argparse.Namespace, networks: xr.Dataset, recorded: Recorded, systems: Sequence[System]
+) -> None:
+    """Run the step `dynamics`: describe the dynamics of fitted networks, and write the tables and the graph.
 
-    return parse_json(str(arguments.experiments), arguments.experiments.read_text(encoding="utf-8"), Experiments)
+    Parameters
+    ----------
+    arguments : the arguments of the step, see `curbd.commands.step_arguments.add_dynamics_step`.
+    networks : the fits of a model.
+    recorded : the recording as the first fit sees it.
+    systems : every fit as a dynamical system.
+    """
+    import json
 
+    import networkx as nx
 
-def use_threads_and_device(arguments: argparse.Namespace) -> None:
-    """Set the number of threads and the device of this process to those that the step was given."""
-    import torch
+    from curbd import tables
+    from curbd.dynamics.dynamics_tables import dynamics_of
+    from curbd.storage.whole_files import whole_file
 
-    from curbd.network.tensors import use_device
-
-    torch.set_num_threads(arguments.threads)
-    use_device(arguments.device)
-
-
-def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Read the recording of a step and its true network, which is None unless the recording is that of a teacher."""
-    from curbd.network.truth import read_with_truth
-
-    return read_with_truth(arguments.recording)
+    of_seeds = dict(zip(networks["seed"].values.tolist(), systems, strict=True))
+    described = dynamics_of(of_seeds, recorded, networks, all_inputs=arguments.inputs == "all_inputs")
+    for name in DYNAMICS_TABLES:
+        tables.write(name, described.tables[name], arguments.out / tables.TABLES[name].file)
+    with whole_file(arguments.out / "attractors.json") as temporary:
+        temporary.write_text(json.dumps(nx.node_link_data(described.graph, edges="edges"), indent=2) + "\n", "utf-8")
+    with whole_file(arguments.out / "attractors.graphml") as temporary:
+        nx.write_graphml(described.graph, temporary)

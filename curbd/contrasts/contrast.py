@@ -15,8 +15,9 @@ from curbd.contrasts.pathway import PARTS, PartContrast, contrast_pathway, lag_c
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.contrasts.weight_uncertainty import Uncertainty, activity_differences, onto_units, uncertainties, unknown
 from curbd.errors import UserError
+from curbd.network.file import has_posterior
 from curbd.network.sources import BIAS, SELF_ADAPTATION, SELF_HISTORY
-from curbd.network.view import View
+from curbd.network.view import View, view
 from curbd.pathways.multiplicity import benjamini_hochberg
 from curbd.settings.contrasts import Contrast
 
@@ -44,7 +45,7 @@ def contrast_tables(
     currents: xr.DataArray,
     recording: xr.Dataset,
     contrasts: Mapping[str, Contrast],
-    fit: View | None = None,
+    networks: xr.Dataset | None = None,
     latents: pd.DataFrame | None = None,
 ) -> ContrastTables:
     """Compare the currents of every pathway between conditions.
@@ -60,8 +61,8 @@ def contrast_tables(
         coordinate ``region`` of the units, as in currents.nc. Of several fits, the first is compared.
     recording : the recording, with its trial columns and inputs.
     contrasts : name -> settings of a contrast.
-    fit : the first fit with the recording; None for a model without a posterior of the weights. Intervals and p-values
-        are then about trials alone.
+    networks : the fits of the model, of which the first is compared; None leaves the errors of weights out. Where the
+        fits have no posterior of the weights, intervals and p-values are about trials alone.
     latents : the table ``latents`` of the model; None for a network of full rank. Of several fits, the first is
         compared. Latents of different fits and recordings are not comparable.
 
@@ -72,7 +73,7 @@ def contrast_tables(
     first = currents.isel(seed=0) if "seed" in currents.dims else currents
     first = first.transpose("source", "trial", "time", "unit")
     of_latents = {} if latents is None else _latent_values(latents, recording)
-    fit = None if fit is None or fit.posterior is None else fit
+    fit = view(recording, networks) if networks is not None and has_posterior(networks) else None
     rows: list[dict[str, Any]] = []
     courses: list[pd.DataFrame] = []
     left_out: dict[str, str] = {}
@@ -299,6 +300,6 @@ def _with_q_values(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _table(name: str, parts: list[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
     """The rows of a table in the order of its description, with the labels of recording and model."""
     if not parts:
-        return tables.concatenate(name, [])
+        return tables.empty(name)
     table = pd.concat(parts, ignore_index=True).assign(**labels)
     return table[[column for column in tables.TABLES[name].names if column in table]]

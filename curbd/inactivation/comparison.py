@@ -13,7 +13,7 @@ from curbd.inactivation.check import require_single
 from curbd.inactivation.effect_maps import Evidence, MapScore, pattern_baselines
 from curbd.inactivation.measured_effects import Measured, measure
 from curbd.recording.scaling import scaled_rates
-from curbd.tables import TABLES
+from curbd.tables import TABLES, empty
 from curbd.tables.perturbation_comparison import ALL_REGIONS
 
 Array = np.ndarray
@@ -25,7 +25,7 @@ MAX_EFFECT_P_VALUE = 0.01
 
 
 def compare(
-    recording: xr.Dataset, perturbed: xr.Dataset, inactivations: pd.DataFrame, units: pd.DataFrame
+    recording: xr.Dataset, perturbed: xr.Dataset | None, inactivations: pd.DataFrame, units: pd.DataFrame
 ) -> pd.DataFrame:
     """Build the table ``perturbation_comparison``: predicted and measured effects of real perturbations.
 
@@ -38,7 +38,8 @@ def compare(
     Parameters
     ----------
     recording : the recording that the networks were fitted to.
-    perturbed : trials with a real perturbation, the field ``perturbed`` of `curbd.recording.ingest.Session`.
+    perturbed : trials with a real perturbation, the field ``perturbed`` of `curbd.recording.ingest.Session`; None for a
+        recording without such trials, of which the table has no rows.
     inactivations : the table ``inactivations`` of a model.
     units : the table ``inactivation_units`` of the model.
 
@@ -50,6 +51,8 @@ def compare(
     ------
     UserError : an experiment is not a single perturbation, or no perturbed trial has an unperturbed counterpart.
     """
+    if perturbed is None:
+        return empty("perturbation_comparison")
     rows = list[dict[str, Any]]()
     if "fit_all_but" in perturbed.coords:
         perturbed = perturbed.isel(trial=perturbed["fit_all_but"].values == "")

@@ -372,9 +372,14 @@ def _adaptation_of(fit: xr.Dataset) -> Adaptation | None:
     return Adaptation(strength=strength, tau_s=float(fit["adaptation_tau_s"]), start=start)
 
 
+def has_posterior(networks: xr.Dataset) -> bool:
+    """Whether the estimator of a model has a posterior of the weights between recorded units."""
+    return "gram" in networks
+
+
 def posterior_of(networks: xr.Dataset, fit_index: int) -> Posterior | None:
     """Read the posterior of the weights of one fit; None if the estimator of the model has no posterior."""
-    if "gram" not in networks:
+    if not has_posterior(networks):
         return None
     fit = networks.isel(seed=fit_index)
     return Posterior(fit["noise_variance"].values, fit["gram"].values, fit["ridge"].values)

@@ -95,5 +95,5 @@ def window_table(
         if not is_too_short(window)
     ]
     if not parts:
-        return tables.concatenate("pathway_windows", [])
+        return tables.empty("pathway_windows")
     return pd.concat(parts, ignore_index=True).assign(seed=int(networks["seed"].to_numpy()[0]))

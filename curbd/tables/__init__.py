@@ -6,7 +6,18 @@ One description of a column is used for validation, the JSON schemas under ``wor
 
 from curbd.tables.catalog import FROM_COLLECTED, TABLES
 from curbd.tables.column import Column, Table
-from curbd.tables.files import concatenate, problems, read, write
+from curbd.tables.files import concatenate, empty, problems, read, write
 from curbd.tables.fits import UNIT_SCORES
 
-__all__ = ["FROM_COLLECTED", "TABLES", "UNIT_SCORES", "Column", "Table", "concatenate", "problems", "read", "write"]
+__all__ = [
+    "FROM_COLLECTED",
+    "TABLES",
+    "UNIT_SCORES",
+    "Column",
+    "Table",
+    "concatenate",
+    "empty",
+    "problems",
+    "read",
+    "write",
+]

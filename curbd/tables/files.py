@@ -149,6 +149,9 @@ def concatenate(name: str, paths: Iterable[Path | str]) -> pd.DataFrame:
     An optional column is empty in the rows from a file that lacks the column.
     """
     tables = [table for table in (read(name, path) for path in paths) if len(table)]
-    if not tables:
-        return pd.DataFrame(columns=[column.name for column in TABLES[name].columns if not column.optional])
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else empty(name)
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Return a table without rows, with all columns that are not optional."""
+    return pd.DataFrame(columns=[column.name for column in TABLES[name].columns if not column.optional])

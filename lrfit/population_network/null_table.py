@@ -41,7 +41,7 @@ def null_table(networks: xr.Dataset) -> pd.DataFrame:
             }
         )
     if not rows:
-        return tables.concatenate("nulls", [])
+        return tables.empty("nulls")
     names = {"recording": networks.attrs["recording"], "model": networks.attrs["model"]}
     table = pd.DataFrame(rows).assign(**names, null="trial_shuffle", measure="score")
     return table.assign(q_value=benjamini_hochberg(table["p_value"].to_numpy()))

@@ -14,7 +14,6 @@ from curbd.contrasts.contrast import contrast_tables
 from curbd.contrasts.differences import labels_of, pattern_distance
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
-from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
 from curbd.settings.contrasts import Contrast
 
@@ -41,7 +40,7 @@ def teacher_tables(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         "matched": Contrast(column="side", permutations=199, matched=["coin"], blocks=2),
         "absent": Contrast(column="nothing"),
     }
-    compared = contrast_tables(curbd.decompose(recording, networks), recording, contrasts, view(recording, networks))
+    compared = contrast_tables(curbd.decompose(recording, networks), recording, contrasts, networks)
     assert list(compared.left_out) == ["absent"]
     assert tables.problems("contrasts", compared.contrasts) == []
     assert tables.problems("contrast_timecourses", compared.timecourses) == []

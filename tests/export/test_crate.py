@@ -28,7 +28,7 @@ ORIGIN: dict[str, Any] = {
 def folder(tmp_path: Path) -> Path:
     """A folder of tables that is described as an RO-Crate."""
     for name in ("pathways", "nulls", "latents"):
-        tables.write(name, tables.concatenate(name, []), tmp_path / tables.TABLES[name].file)
+        tables.write(name, tables.empty(name), tmp_path / tables.TABLES[name].file)
     (tmp_path / "provenance.json").write_text(json.dumps(ORIGIN), encoding="utf-8")
     write_crate(tmp_path, ROOT / "Snakefile", ORIGIN)
     return tmp_path

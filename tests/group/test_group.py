@@ -82,7 +82,7 @@ def collected() -> dict[str, pd.DataFrame]:
                 grade = "resolved" if source == "A" else "supported" if source == "B" else "no_evidence"
                 row |= {"p_value": 0.01, "evidence_nats": np.nan, "verdict": verdict, "grade": grade}
                 pathways.append(row)
-    empty = {name: tables.concatenate(name, []) for name in ("nulls", "contrasts", "inactivations")}
+    empty = {name: tables.empty(name) for name in ("nulls", "contrasts", "inactivations")}
     return {
         "pathways": pd.DataFrame(pathways),
         "regions": pd.DataFrame(regions).assign(session=lambda rows: rows["recording"]),

@@ -338,7 +338,7 @@ def test_files_that_are_not_whole_are_found(tmp_path: Path) -> None:
     whole, half = tmp_path / "whole", tmp_path / "half"
     recording, _ = recorded(teachers.multi_region(units=3, trials=5, samples=20, seed=0))
     write_netcdf({"/": recording}, whole / "recording.nc")
-    fits = tables.concatenate("fits", [])
+    fits = tables.empty("fits")
     fits.to_csv(whole / "fits.csv", index=False)
     (whole / "plan.json").write_text('{"recordings": {}}', encoding="utf-8")
     (whole / "report.html").write_text("<html></html>\n", encoding="utf-8")
