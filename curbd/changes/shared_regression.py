@@ -20,7 +20,7 @@ from curbd.changes.joint_regression import (
 from curbd.changes.trial_groups import Grouped, Products, source_indices
 from curbd.network.view import View
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import solve_blocks
+from curbd.regression.ridge_factors import solved_blocks
 
 Array = np.ndarray
 
@@ -151,4 +151,4 @@ def _fit(total: Products, source: Array, n_regions: int) -> tuple[Array, Array]:
     """Penalties (target region, source) by the evidence, and weights (unit, regressor)."""
     of_all = total.as_moments()
     penalty = evidence_penalties(of_all, source, np.ones((n_regions, source.max() + 1)))
-    return penalty, solve_blocks(of_all, source, penalty)
+    return penalty, solved_blocks(of_all, source, penalty).W

@@ -25,7 +25,7 @@ from curbd.progress import tracked
 from curbd.recording.scaling import observed_rates, silent
 from curbd.regression.block_ridge import Regression, posterior, regress
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import Moments, moments, solve_blocks, squared_error
+from curbd.regression.moments import Moments, moments, squared_error
 from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.time_constant_limits import MAX_TAU_SAMPLES
 from curbd.regression.transitions import TrainingData, Transitions, as_network, regressors, targets, transitions
@@ -187,7 +187,7 @@ def _time_constant(images: tuple[Transitions, Transitions], fit: Regression, noi
     across = power = 0.0
     for pairs in images:
         z = regressors(pairs, fit.network)
-        W = solve_blocks(moments(z, pairs.x), fit.source, fit.penalty)
+        W = solved_blocks(moments(z, pairs.x), fit.source, fit.penalty).W
         rest = (pairs.x - z @ W.T) * weight
         across += float((rest * pairs.x_next).sum())
         power += float((rest * pairs.x).sum())

@@ -22,7 +22,8 @@ import numpy as np
 from curbd.pathways.past import target_past
 from curbd.pathways.past_regression import FOLDS, RESIDUAL_ROUNDING_SHARE, past_regression, squares_about_mean
 from curbd.regression.evidence import evidence_penalties
-from curbd.regression.moments import Moments, solve_blocks
+from curbd.regression.moments import Moments
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray
@@ -101,7 +102,7 @@ def hints(z: Array, y: Array, region_of_unit: Array, D: float, penalty_of_fit: A
     if penalty_of_fit is not None:
         start[:, : len(start)] = penalty_of_fit
     penalty = evidence_penalties(present, source, start)
-    W = solve_blocks(present, source, penalty)
+    W = solved_blocks(present, source, penalty).W
     variance = np.nan_to_num((squares_about_mean(total, len(source) - 1) / total.n).cpu().numpy())
     squares = total.YY.cpu().numpy()
     units_of = [np.flatnonzero(region_of_unit == target) for target in range(len(penalty))]

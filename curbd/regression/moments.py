@@ -424,23 +424,3 @@ def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)
     cross = (W * m.YZ[..., rows, :]).sum(-1)
     squares = quadratic_forms(W, m.ZZ) if m.ZZ.dim() == 2 else ((W @ m.ZZ) * W).sum(-1)
     return m.YY[..., rows] - 2 * cross + squares
-
-
-def solve_blocks(total: Moments, source: Array, penalty: Array) -> Array:
-    """Solve a ridge regression with one penalty per pair of a target region and a source.
-
-    Parameters
-    ----------
-    total : second moments of all pairs.
-    source : (regressor,) index of the source that each regressor belongs to.
-    penalty : (target region, source) ridge penalties.
-
-    Returns
-    -------
-    W : (unit, regressor) weights.
-    """
-    W = np.empty(tuple(total.YZ.shape))
-    for target, block in enumerate(penalty):
-        rows = np.flatnonzero(source == target)
-        W[rows] = solve(total, tensor(block[source]), rows).cpu().numpy()
-    return W

@@ -12,7 +12,8 @@ import lrfit
 from curbd import tables
 from curbd.network.nonlinearity import RELU
 from curbd.pathways.judge import judge
-from curbd.regression.moments import moments, solve_blocks
+from curbd.regression.moments import moments
+from curbd.regression.ridge_factors import solved_blocks
 from curbd.regression.transitions import source_of_regressor, transitions
 from curbd.settings.estimators import BlockRank
 from curbd.teachers import Teacher, multi_region
@@ -121,7 +122,7 @@ def test_blocks_of_full_rank_are_the_ridge_regression() -> None:
     penalty, source = np.array([[1.0, 10.0, 1e-9], [3.0, 0.3, 1e-9]]), source_of_regressor(region, 0)
     sizes = np.array([[6, 4], [4, 4]])
     W = solve(total, BlockChoice(source, sizes, penalty, rng.uniform(0.5, 2, 10)))
-    plain = solve_blocks(total, source, penalty)
+    plain = solved_blocks(total, source, penalty).W
     # The penalty counts in units of the noise there, so that the comparison is one of currents.
     assert explained(z @ W.T, z @ plain.T) > 0.999
 
